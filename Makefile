@@ -1,0 +1,61 @@
+# Everything starts from Python >= 3.11, Node and make. Each target installs what it lacks into .venv and
+# node_modules; stamp files make the second time fast.
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DELETE_ON_ERROR:
+.DEFAULT_GOAL := help
+
+PYTHON ?= python3
+HOST ?= 127.0.0.1
+PORT ?= 8000
+DATABASE_URL ?= sqlite:///wedding.db
+PYTEST_ARGS ?=
+BENCH_ARGS ?=
+
+VENV := .venv
+BIN := $(VENV)/bin
+WEB := crdt_server/web
+WEB_SOURCES := $(WEB)/build.mjs $(wildcard $(WEB)/src/*)
+
+.PHONY: help run test lint bench web clean
+
+help: ## say what there is
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-6s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+run: $(VENV)/.run web ## serve on http://$HOST:$PORT without tokens, store in $DATABASE_URL
+	$(BIN)/crdt-server serve --dev --host $(HOST) --port $(PORT) --database-url $(DATABASE_URL)
+
+test: $(VENV)/.dev web ## every test but the soak tests (make test PYTEST_ARGS='-m soak'), with coverage
+	@mkdir -p build/coverage
+	$(BIN)/pytest --cov --cov-report=term --cov-report=html $(PYTEST_ARGS)
+
+lint: $(VENV)/.dev ## ruff, and mypy --strict over the packages
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+
+bench: $(VENV)/.dev node_modules/.stamp ## compare with other servers, write benchmarks/RESULTS.md (BENCH_ARGS=--quick)
+	$(BIN)/python -m benchmarks.run $(BENCH_ARGS)
+
+web: $(WEB)/static/index.html ## build the page at /
+
+clean: ## remove what make made, the databases excepted
+	rm -rf $(VENV) node_modules build dist $(WEB)/static
+
+$(VENV)/bin/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: make PYTHON=...")'
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.run: pyproject.toml | $(VENV)/bin/python
+	$(BIN)/python -m pip install --quiet --editable .
+	@touch $@
+
+$(VENV)/.dev: pyproject.toml | $(VENV)/bin/python
+	$(BIN)/python -m pip install --quiet --editable '.[dev,postgres,redis]'
+	@touch $@ $(VENV)/.run
+
+node_modules/.stamp: package.json package-lock.json .npmrc
+	npm ci --ignore-scripts --no-progress
+	@touch $@
+
+$(WEB)/static/index.html: node_modules/.stamp $(WEB_SOURCES)
+	node $(WEB)/build.mjs
