@@ -1,0 +1,36 @@
+"""What can go wrong at rest. Every public call of `storage` raises one of these and nothing of the driver's."""
+
+
+class StorageError(Exception):
+    """Any failure of the store; raised itself only for wrong use (bad address, closed store, bad value)."""
+
+
+class StorageUnavailable(StorageError):
+    """The database cannot be read or written now: disk full, read-only, locked, input/output error, damaged file.
+
+    Nothing of the failed call is stored; the same call may succeed once the cause is gone.
+    """
+
+
+class SequenceConflict(StorageError):
+    """The stored sequence numbers are not the ones the caller counted on: another writer was here.
+
+    `document` is "wedding/name", or None when the race was decided by the unique guard of the table.
+    """
+
+    def __init__(self, message: str, *, document: str | None = None) -> None:
+        super().__init__(message)
+        self.document = document
+
+
+class CorruptDocument(StorageError):
+    """Stored rows of one document have a gap, an overlap, or bytes that do not match their checksum."""
+
+    def __init__(self, document: str, seq: int, reason: str) -> None:
+        super().__init__(f"document {document!r} is corrupt at sequence number {seq}: {reason}")
+        self.document = document
+        self.seq = seq
+
+
+class SchemaOutdated(StorageError):
+    """The database has not the schema of this program."""

@@ -1,0 +1,152 @@
+"""The store: one object, opened once per process, through which everything durable goes."""
+
+from collections.abc import AsyncIterator, Callable, Sequence
+from pathlib import Path
+
+from sqlalchemy import URL, Connection, make_url, update
+from sqlalchemy.exc import ArgumentError
+
+from storage import quarantine, schema, updates
+from storage.errors import SchemaOutdated, StorageError
+from storage.lanes import AsyncLane, Lane, ThreadLane
+from storage.quarantine import QuarantinedUpdate
+from storage.tables import probe
+from storage.updates import Append, DocumentKey, IdCache, StoredDocument
+
+SYNCHRONOUS = frozenset({"OFF", "NORMAL", "FULL", "EXTRA"})
+ID_CACHE_LIMIT = 20_000
+KEYS_PER_PAGE = 1_000
+
+_LANES: dict[str, Callable[[URL, str], Lane]] = {
+    "sqlite": ThreadLane,
+    "sqlite+pysqlite": ThreadLane,
+    "sqlite+aiosqlite": AsyncLane,
+}
+
+
+class Storage:
+    """Documents as bytes under sequence numbers. Use from one event loop; made by `open_storage`.
+
+    Every method raises StorageUnavailable when the database cannot be used; nothing of a failed call is stored, and
+    the next call starts afresh.
+    """
+
+    def __init__(self, lane: Lane, path: Path) -> None:
+        self._lane = lane
+        self._path = path
+        self._ids = IdCache(ID_CACHE_LIMIT)
+
+    async def append(self, batch: Sequence[Append]) -> None:
+        """Store updates of any number of documents in one transaction: all of them or none. Durable on return.
+
+        Raises SequenceConflict where an update is not the next one of its document. A cancelled append ends its
+        transaction first, and may have stored the batch whole: load to know.
+        """
+        if batch:
+            ids = await self._lane.write(lambda connection: updates.append(connection, batch, self._ids))
+            self._ids.remember(ids)
+
+    async def load(self, key: DocumentKey) -> StoredDocument:
+        """Read a document whole and verify it; raises CorruptDocument. Of an unknown one: no updates."""
+        return await self._lane.read(lambda connection: updates.load(connection, key))
+
+    async def replace(self, key: DocumentKey, first_seq: int, last_seq: int, update: bytes) -> None:
+        """Compaction: put one row in the place of those that cover exactly first_seq..last_seq, else SequenceConflict.
+
+        The caller vouches that `update` holds what the replaced rows held.
+        """
+        await self._lane.write(lambda connection: updates.replace(connection, key, first_seq, last_seq, update))
+
+    async def keys(self, wedding: str | None = None) -> AsyncIterator[DocumentKey]:
+        """All documents, or those of one wedding, in order; read in pages, no transaction is held in between."""
+        after: DocumentKey | None = None
+        while page := await self._keys_behind(wedding, after):
+            for key in page:
+                yield key
+            after = page[-1]
+
+    async def _keys_behind(self, wedding: str | None, after: DocumentKey | None) -> list[DocumentKey]:
+        return await self._lane.read(lambda connection: updates.list_keys(connection, wedding, after, KEYS_PER_PAGE))
+
+    async def quarantine(self, item: QuarantinedUpdate) -> None:
+        """Keep a refused update for study; of each wedding the newest 100 are kept."""
+        await self._lane.write(lambda connection: quarantine.add(connection, item))
+
+    async def quarantined(self, wedding: str | None = None) -> list[QuarantinedUpdate]:
+        """Kept updates, oldest first."""
+        return await self._lane.read(lambda connection: quarantine.list_all(connection, wedding))
+
+    async def probe_write(self) -> None:
+        """Write something, durably, and change nobody's document: answers whether the database takes writes."""
+        await self._lane.write(lambda connection: connection.execute(update(probe).values(writes=probe.c.writes + 1)))
+
+    async def size_bytes(self) -> int:
+        """Bytes the database takes on disk, its write-ahead log included."""
+        files = (self._path, self._path.with_name(self._path.name + "-wal"))
+        return sum(file.stat().st_size for file in files if file.exists())
+
+    async def vacuum(self) -> None:
+        """Give free pages back to the file system. Rewrites the whole file, and appends wait: not for busy hours."""
+        await self._lane.write(_vacuum)
+
+    async def close(self) -> None:
+        """Finish what is running and close; later calls raise StorageError."""
+        await self._lane.close()
+
+
+def _vacuum(connection: Connection) -> None:
+    # VACUUM refuses to run inside a transaction.
+    for statement in ("COMMIT", "VACUUM", "PRAGMA wal_checkpoint(TRUNCATE)"):
+        connection.exec_driver_sql(statement)
+
+
+async def open_storage(url: str, *, synchronous: str = "FULL", migrate: bool = False) -> Storage:
+    """Open the database at `url`: `sqlite:///wedding.db`, or `sqlite+aiosqlite:///wedding.db`.
+
+    `synchronous` is SQLite's setting: with less than FULL a power cut may take back what was acknowledged.
+    Raises SchemaOutdated where the schema is not this program's, unless `migrate` is given.
+    """
+    if synchronous.upper() not in SYNCHRONOUS:
+        raise StorageError(f"synchronous is one of {', '.join(sorted(SYNCHRONOUS))}, not {synchronous!r}")
+    parsed = _parse(url)
+    path = _path(parsed)
+    if not migrate:
+        _require(path)
+    lane = _LANES[parsed.drivername](parsed, synchronous.upper())
+    try:
+        if migrate:
+            await lane.write(schema.upgrade)
+        await lane.read(schema.check)
+    except BaseException:
+        await lane.close()
+        raise
+    return Storage(lane, path)
+
+
+def _parse(url: str) -> URL:
+    try:
+        parsed = make_url(url)
+    except ArgumentError as error:
+        raise StorageError("the database address is not a URL like sqlite:///wedding.db") from error
+    if parsed.drivername not in _LANES:
+        raise StorageError(f"no storage for {parsed.drivername!r}, only for {', '.join(_LANES)}")
+    if parsed.database in (None, "", ":memory:"):
+        raise StorageError("the database needs a file: sqlite:///wedding.db")
+    return parsed
+
+
+def _path(url: URL) -> Path:
+    # SQLite's own address form, file:PATH?mode=ro, comes with uri=true.
+    return Path((url.database or "").removeprefix("file:").partition("?")[0])
+
+
+def _require(path: Path) -> None:
+    # Opening would create an empty file.
+    if not path.exists():
+        raise SchemaOutdated(f"there is no database at {path}: run crdt-server migrate")
+
+
+async def migrate(url: str) -> None:
+    """Create the database or bring its schema to the newest; does nothing where it is."""
+    storage = await open_storage(url, migrate=True)
+    await storage.close()

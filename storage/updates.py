@@ -1,0 +1,256 @@
+"""Documents as rows of updates: append, load, replace, list.
+
+Plain functions over a SQLAlchemy `Connection` that is already inside a transaction; who runs them, and on which
+thread, is the business of `lanes`. The rules:
+- the rows of a document cover 1..head without gap or overlap;
+- a writer reads the head inside the transaction that writes, so a stale one fails instead of interleaving;
+- reading creates nothing.
+"""
+
+from collections import OrderedDict
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple, TypeVar
+from zlib import crc32
+
+from sqlalchemy import Connection, bindparam, delete, func, insert, select, tuple_
+
+from storage.errors import CorruptDocument, SequenceConflict, StorageError
+from storage.tables import NAME_LENGTH, documents, updates
+
+T = TypeVar("T")
+
+_LIST_SIZE = 500
+"""Most values in one IN list: below every backend's limit on parameters."""
+
+
+class DocumentKey(NamedTuple):
+    """The name of a document: unique within its wedding."""
+
+    wedding: str
+    document: str
+
+    def __str__(self) -> str:
+        return f"{self.wedding}/{self.document}"
+
+
+@dataclass(frozen=True, slots=True)
+class Append:
+    """One update to be stored under the next sequence number `seq` of a document (the first is 1)."""
+
+    key: DocumentKey
+    seq: int
+    update: bytes
+
+
+class StoredUpdate(NamedTuple):
+    """One row: the update that covers the sequence numbers `first_seq`..`last_seq`, both included."""
+
+    # A tuple, because a history of 100,000 rows is built in one go: a frozen dataclass takes three times as long.
+    first_seq: int
+    last_seq: int
+    update: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class StoredDocument:
+    """All that is stored of a document, in order and without gaps. Of an unknown document: no updates."""
+
+    key: DocumentKey
+    updates: list[StoredUpdate]
+
+    @property
+    def head_seq(self) -> int:
+        """The newest sequence number, 0 when nothing is stored."""
+        return self.updates[-1].last_seq if self.updates else 0
+
+    @property
+    def size_bytes(self) -> int:
+        """Bytes of all updates together."""
+        return sum(len(row.update) for row in self.updates)
+
+
+class IdCache:
+    """Row ids of documents written lately; the least recently used goes when there are more than `limit`."""
+
+    def __init__(self, limit: int) -> None:
+        self._limit = limit
+        self._ids: OrderedDict[DocumentKey, int] = OrderedDict()
+
+    def get(self, key: DocumentKey) -> int | None:
+        found = self._ids.get(key)
+        if found is not None:
+            self._ids.move_to_end(key)
+        return found
+
+    def remember(self, ids: dict[DocumentKey, int]) -> None:
+        self._ids.update(ids)
+        while len(self._ids) > self._limit:
+            self._ids.popitem(last=False)
+
+    def __len__(self) -> int:
+        return len(self._ids)
+
+
+_head = (
+    select(func.max(updates.c.last_seq))
+    .where(
+        updates.c.document_id == documents.c.id,
+        # The newest row by the primary key: max(last_seq) over the document would read its whole history.
+        updates.c.first_seq
+        == select(func.max(updates.c.first_seq))
+        .where(updates.c.document_id == documents.c.id)
+        .correlate(documents)
+        .scalar_subquery(),
+    )
+    .correlate(documents)
+    .scalar_subquery()
+)
+_heads = select(documents.c.id, func.coalesce(_head, 0).label("head")).where(
+    documents.c.id.in_(bindparam("ids", expanding=True))
+)
+_ids = select(documents.c.wedding, documents.c.name, documents.c.id).where(
+    tuple_(documents.c.wedding, documents.c.name).in_(bindparam("keys", expanding=True))
+)
+_load = (
+    select(updates.c.first_seq, updates.c.last_seq, updates.c.update, updates.c.checksum)
+    .join(documents, documents.c.id == updates.c.document_id)
+    .where(documents.c.wedding == bindparam("wedding"), documents.c.name == bindparam("name"))
+    .order_by(updates.c.first_seq)
+)
+
+
+def append(connection: Connection, batch: Sequence[Append], cache: IdCache) -> dict[DocumentKey, int]:
+    """Store the batch; return the row ids of its documents, to be cached once the transaction is committed.
+
+    Raises SequenceConflict where an update is not the next one of its document.
+    """
+    keys = list({item.key: None for item in batch})
+    ids = {key: found for key in keys if (found := cache.get(key)) is not None}
+    heads = _read_heads(connection, ids.values())
+    # An id that has no row any more (the document was removed by another process) counts as unknown.
+    unknown = [key for key in keys if ids.get(key) not in heads]
+    if unknown:
+        found_ids = _find_or_create(connection, unknown)
+        ids.update(found_ids)
+        heads.update(_read_heads(connection, found_ids.values()))
+    connection.execute(insert(updates), list(_rows(batch, ids, heads)))
+    return ids
+
+
+def _rows(
+    batch: Sequence[Append], ids: dict[DocumentKey, int], heads: dict[int, int]
+) -> Iterator[dict[str, int | bytes]]:
+    for item in batch:
+        document_id, seq, update = ids[item.key], item.seq, item.update
+        if seq != heads[document_id] + 1:
+            raise SequenceConflict(
+                f"document {str(item.key)!r} is at sequence number {heads[document_id]}, cannot append {seq}",
+                document=str(item.key),
+            )
+        heads[document_id] = seq
+        yield {
+            "document_id": document_id,
+            "first_seq": seq,
+            "last_seq": seq,
+            "update": update,
+            "checksum": crc32(update),
+        }
+
+
+def _read_heads(connection: Connection, ids: Iterable[int]) -> dict[int, int]:
+    heads: dict[int, int] = {}
+    for part in _parts(list(ids)):
+        heads.update((row.id, row.head) for row in connection.execute(_heads, {"ids": part}))
+    return heads
+
+
+def _find_or_create(connection: Connection, keys: list[DocumentKey]) -> dict[DocumentKey, int]:
+    found = _find(connection, keys)
+    missing = [{"wedding": key.wedding, "name": key.document} for key in keys if key not in found]
+    if missing:
+        for key in keys:
+            _check_name(key)
+        connection.execute(insert(documents), missing)
+        found = _find(connection, keys)
+    return found
+
+
+def _find(connection: Connection, keys: list[DocumentKey]) -> dict[DocumentKey, int]:
+    found: dict[DocumentKey, int] = {}
+    for part in _parts(keys):
+        for wedding, name, document_id in connection.execute(_ids, {"keys": part}):
+            found[DocumentKey(wedding, name)] = document_id
+    return found
+
+
+def _parts(values: list[T]) -> Iterator[list[T]]:
+    return (values[start : start + _LIST_SIZE] for start in range(0, len(values), _LIST_SIZE))
+
+
+def _check_name(key: DocumentKey) -> None:
+    if not all(0 < len(part) <= NAME_LENGTH for part in key):
+        raise StorageError(f"a wedding or document name has 1 to {NAME_LENGTH} characters: {str(key)[:600]!r}")
+
+
+def load(connection: Connection, key: DocumentKey) -> StoredDocument:
+    """Read and verify one document; raises CorruptDocument naming the first sequence number that is wrong."""
+    rows = connection.execute(_load, {"wedding": key.wedding, "name": key.document}).all()
+    stored = []
+    expected = 1
+    for first_seq, last_seq, update, checksum in rows:
+        if first_seq != expected:
+            reason = f"rows overlap, the next starts at {first_seq}" if first_seq < expected else "rows are missing"
+            raise CorruptDocument(str(key), expected, reason)
+        if crc32(update) != checksum:
+            raise CorruptDocument(str(key), first_seq, "bytes do not match their checksum")
+        stored.append(StoredUpdate(first_seq, last_seq, update))
+        expected = last_seq + 1
+    return StoredDocument(key, stored)
+
+
+def replace(connection: Connection, key: DocumentKey, first_seq: int, last_seq: int, update: bytes) -> None:
+    """Put one row in the place of all rows of first_seq..last_seq; SequenceConflict if they cover not exactly that."""
+    document_id = _find(connection, [key]).get(key)
+    inside = (
+        updates.c.document_id == document_id,
+        updates.c.last_seq >= first_seq,
+        updates.c.first_seq <= last_seq,
+    )
+    covered = connection.execute(
+        select(updates.c.first_seq, updates.c.last_seq).where(*inside).order_by(updates.c.first_seq)
+    ).all()
+    if not _covers(covered, first_seq, last_seq):
+        raise SequenceConflict(
+            f"rows of document {str(key)!r} do not cover exactly {first_seq}..{last_seq}", document=str(key)
+        )
+    connection.execute(delete(updates).where(*inside))
+    connection.execute(
+        insert(updates),
+        {
+            "document_id": document_id,
+            "first_seq": first_seq,
+            "last_seq": last_seq,
+            "update": update,
+            "checksum": crc32(update),
+        },
+    )
+
+
+def _covers(rows: Iterable[Sequence[int]], first_seq: int, last_seq: int) -> bool:
+    expected = first_seq
+    for first, last in rows:
+        if first != expected:
+            return False
+        expected = last + 1
+    return expected == last_seq + 1 > first_seq
+
+
+def list_keys(connection: Connection, wedding: str | None, after: DocumentKey | None, limit: int) -> list[DocumentKey]:
+    """The next `limit` documents in order of (wedding, document), beginning behind `after`."""
+    query = select(documents.c.wedding, documents.c.name).order_by(documents.c.wedding, documents.c.name).limit(limit)
+    if wedding is not None:
+        query = query.where(documents.c.wedding == wedding)
+    if after is not None:
+        query = query.where(tuple_(documents.c.wedding, documents.c.name) > tuple(after))
+    return [DocumentKey(*row) for row in connection.execute(query)]
