@@ -102,14 +102,15 @@ def _read_update(data: bytes, end: int) -> Update:
     ranges: list[tuple[int, int, int]] = []
     skips: list[tuple[int, int, int]] = []
     requires: dict[int, int] = {}
+    known: dict[bytes, int] = {}
     sections, pos = read_var_uint(data, 0)
     _check_count(sections, 5, end - pos)
     if sections == 1:
-        _, pos = _read_section(data, pos, end, ranges, skips, requires)
+        _, pos = _read_section(data, pos, end, ranges, skips, requires, known)
     else:
         clients: set[int] = set()
         for _ in range(sections):
-            client, pos = _read_section(data, pos, end, ranges, skips, requires)
+            client, pos = _read_section(data, pos, end, ranges, skips, requires, known)
             clients.add(client)
         if len(clients) < sections:
             raise ProtocolError("structure", "two sections of one client")
@@ -127,6 +128,7 @@ def _read_section(
     ranges: list[tuple[int, int, int]],
     skips: list[tuple[int, int, int]],
     requires: dict[int, int],
+    known: dict[bytes, int],
 ) -> tuple[int, int]:
     """One client's structs. Appends to the three collections; returns the client and the next position."""
     count, pos = read_var_uint(data, pos)
@@ -168,7 +170,7 @@ def _read_section(
                         if reference >= clock:
                             _refuse_forward_reference()
                     else:
-                        pos = _read_foreign_reference(data, pos, requires)
+                        pos = _read_foreign_reference(data, pos, requires, known)
                 if info & _RIGHT_ORIGIN:
                     if refers_to_client(client_bytes, pos):
                         pos += width
@@ -179,7 +181,7 @@ def _read_section(
                         if reference >= clock:
                             _refuse_forward_reference()
                     else:
-                        pos = _read_foreign_reference(data, pos, requires)
+                        pos = _read_foreign_reference(data, pos, requires, known)
             else:
                 by_name = data[pos]
                 pos += 1
@@ -192,7 +194,7 @@ def _read_section(
                     if reference >= clock:
                         _refuse_forward_reference()
                 else:
-                    pos = _read_foreign_reference(data, pos, requires)
+                    pos = _read_foreign_reference(data, pos, requires, known)
                 if info & _PARENT_SUB:
                     pos = _skip_string(data, pos, end)
 
@@ -221,8 +223,16 @@ def _read_section(
     return client, pos
 
 
-def _read_foreign_reference(data: bytes, pos: int, requires: dict[int, int]) -> int:
-    client, pos = read_var_uint(data, pos)
+def _read_foreign_reference(data: bytes, pos: int, requires: dict[int, int], known: dict[bytes, int]) -> int:
+    """A reference to another client's struct. `known` keeps the clients whose ids take five bytes, as most do."""
+    client = known.get(data[pos : pos + 5])
+    if client is None:
+        start = pos
+        client, pos = read_var_uint(data, pos)
+        if pos - start == 5:
+            known[data[start:pos]] = client
+    else:
+        pos += 5
     clock, pos = read_var_uint(data, pos)
     if clock >= MAX_CLOCK:
         raise ProtocolError("clock", "a reference beyond clock 2**31 - 1")
@@ -468,10 +478,18 @@ def _check_json_nesting(raw: bytes) -> None:
         raise ProtocolError("nesting", f"JSON nested deeper than {MAX_NESTING}")
 
 
-def _parse_number(text: str) -> float:
+def _parse_float(text: str) -> float:
     value = float(text)
     if math.isinf(value):
         raise ValueError("a number beyond float64")
+    return value
+
+
+def _parse_int(text: str) -> float:
+    value = _parse_float(text)
+    # serde_json makes these integers, and pycrdt has no integer for them.
+    if 2.0**63 <= value <= 2.0**64 and 2**63 <= int(text) < 2**64:
+        raise ValueError("an integer beyond 63 bits")
     return value
 
 
@@ -480,5 +498,5 @@ def _refuse_constant(text: str) -> NoReturn:
 
 
 _parse_json: Callable[[str], Any] = json.JSONDecoder(
-    parse_float=_parse_number, parse_int=_parse_number, parse_constant=_refuse_constant
+    parse_float=_parse_float, parse_int=_parse_int, parse_constant=_refuse_constant
 ).decode
