@@ -7,7 +7,7 @@ from sqlalchemy import Connection, inspect, text
 from storage.errors import SchemaOutdated
 from storage.tables import SCHEMA_REVISION
 
-_SCRIPTS = Path(__file__).parent / "migrations"
+SCRIPTS = Path(__file__).parent / "migrations"
 
 
 def check(connection: Connection) -> None:
@@ -29,7 +29,7 @@ def upgrade(connection: Connection) -> None:
     from alembic.util import CommandError
 
     config = Config()
-    config.set_main_option("script_location", str(_SCRIPTS).replace("%", "%%"))
+    config.set_main_option("script_location", str(SCRIPTS).replace("%", "%%"))
     config.attributes["connection"] = connection
     try:
         command.upgrade(config, "head")

@@ -43,7 +43,8 @@ class Storage:
         transaction first, and may have stored the batch whole: load to know.
         """
         if batch:
-            ids = await self._lane.write(lambda connection: updates.append(connection, batch, self._ids))
+            known = self._ids.known(item.key for item in batch)
+            ids = await self._lane.write(lambda connection: updates.append(connection, batch, known))
             self._ids.remember(ids)
 
     async def load(self, key: DocumentKey) -> StoredDocument:

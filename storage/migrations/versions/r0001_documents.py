@@ -29,7 +29,7 @@ def upgrade() -> None:
         sa.Column("checksum", sa.BigInteger, nullable=False),
         sa.PrimaryKeyConstraint("document_id", "first_seq", name="pk_updates"),
         sa.ForeignKeyConstraint(["document_id"], ["documents.id"], name="fk_updates_document_id"),
-        sa.CheckConstraint("first_seq >= 1 AND last_seq >= first_seq", name="ck_updates_range"),
+        sa.CheckConstraint("first_seq >= 1 AND last_seq >= first_seq", name=op.f("ck_updates_range")),
     )
     op.create_table(
         "quarantine",
