@@ -2,8 +2,9 @@
 
 - `ThreadLane` (sqlite://): one writer thread and a few reader threads with connections of their own. A call costs one
   thread hop, and checksums and row building happen off the event loop.
-- `AsyncLane` (sqlite+aiosqlite://, and any asynchronous driver): `AsyncConnection.run_sync`; every statement is a
-  round trip to the driver.
+- `AsyncLane` (sqlite+aiosqlite://, and any asynchronous driver): `AsyncConnection.run_sync`; every statement is
+  several round trips to the driver, and each waits for its turn of the loop. Measured, one row per append: 1.6 ms
+  against 0.5 ms at rest, 7.6 ms against 1.2 ms beside a busy loop. That is why it is not what sqlite:// uses.
 
 Both keep two promises: reads never wait for the writer nor it for them, and when `write` has returned or raised,
 cancellation included, its transaction is over.
