@@ -1,0 +1,1 @@
+"""Reproducible measurements of this server beside its peers; see README.md."""

@@ -1,0 +1,176 @@
+"""Every parameter of the benchmarks. FULL is what RESULTS.md is made of; QUICK ends within three minutes."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+HERE = Path(__file__).parent
+BUILD = HERE / "build"
+RESULTS = HERE / "results"
+REPORT = HERE / "RESULTS.md"
+
+OURS = "ours"
+SERVERS = (OURS, "hocuspocus", "y-websocket", "y-websocket-leveldb", "pycrdt-websocket")
+COMPARED = (OURS, "y-websocket", "hocuspocus", "pycrdt-websocket")
+"""Servers of the questions that are not about the store; LevelDB joins where storing is the question."""
+
+PEER_START_SECONDS = 20
+STOP_SECONDS = 15
+QUIET_SECONDS = 3.0
+"""A store counts as settled when its files have not changed for this long."""
+
+
+@dataclass(frozen=True, slots=True)
+class RoomsScale:
+    """Most updates per second with every client of many rooms writing."""
+
+    rooms: int = 500
+    members: int = 4
+    first_rate: int = 100
+    growth: float = 2.0
+    highest_rate: int = 51_200
+    step_seconds: float = 4.0
+    attempts: int = 2
+    """A step that fails is tried once more: on a shared machine one bad second is not the server's."""
+    bisections: int = 4
+    p99_limit_ms: float = 100.0
+    drain_seconds: float = 8.0
+
+
+@dataclass(frozen=True, slots=True)
+class FanoutScale:
+    """One writer and many readers, closed loop."""
+
+    readers: tuple[int, ...] = (100, 1_000)
+    in_flight: tuple[int, ...] = (1, 64)
+    seconds: float = 4.0
+    drain_seconds: float = 8.0
+
+
+@dataclass(frozen=True, slots=True)
+class PresenceScale:
+    """Everyone in many rooms announces presence."""
+
+    rooms: int = 200
+    members: int = 5
+    hz: float = 1.0
+    seconds: float = 10.0
+    drain_seconds: float = 3.0
+
+
+@dataclass(frozen=True, slots=True)
+class IdleScale:
+    """Sockets that only stay open."""
+
+    sockets: tuple[int, ...] = (10_000, 19_000)
+    members: int = 100
+    """Few large rooms, so that the figure is a socket's and not a document's."""
+    at_once: int = 128
+    sources: int = 16
+    deadline_seconds: float = 60.0
+    settle_seconds: float = 2.0
+    spare_files: int = 400
+
+
+@dataclass(frozen=True, slots=True)
+class ReconnectScale:
+    """All clients return at once after a restart."""
+
+    rooms: int = 500
+    members: int = 4
+    warm: int = 3
+    """Members whose replica survived; the others come back empty and need the whole document."""
+    updates: int = 20
+    chars: int = 512
+    fill_seconds: float = 60.0
+    settle_seconds: float = 30.0
+    deadline_seconds: float = 30.0
+
+
+@dataclass(frozen=True, slots=True)
+class ColdScale:
+    """First client of a long history after a restart."""
+
+    updates: int = 100_000
+    chars: int = 20
+    window: int = 2_000
+    fill_seconds: float = 180.0
+    settle_seconds: float = 60.0
+    deadline_seconds: float = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class DurabilityScale:
+    """What a crash takes back."""
+
+    updates: int = 1_500
+    rate: float = 500.0
+    deadline_seconds: float = 30.0
+    reload_seconds: float = 2.0
+
+
+@dataclass(frozen=True, slots=True)
+class SizeScale:
+    """Cost against size, for a curve that bends to be seen."""
+
+    rooms: tuple[int, ...] = (10, 100, 1_000, 9_500)
+    rooms_rate: float = 1_000.0
+    readers: tuple[int, ...] = (1, 10, 100, 999)
+    document_bytes: tuple[int, ...] = (10_000, 100_000, 1_000_000, 10_000_000)
+    history: tuple[int, ...] = (1, 100, 10_000, 100_000)
+    seconds: float = 3.0
+    drain_seconds: float = 5.0
+    fill_seconds: float = 180.0
+    settle_seconds: float = 60.0
+    deadline_seconds: float = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class Scale:
+    """One complete set of parameters."""
+
+    name: str
+    rounds: int
+    rooms: RoomsScale = field(default_factory=RoomsScale)
+    fanout: FanoutScale = field(default_factory=FanoutScale)
+    presence: PresenceScale = field(default_factory=PresenceScale)
+    idle: IdleScale = field(default_factory=IdleScale)
+    reconnect: ReconnectScale = field(default_factory=ReconnectScale)
+    cold: ColdScale = field(default_factory=ColdScale)
+    durability: DurabilityScale = field(default_factory=DurabilityScale)
+    size: SizeScale = field(default_factory=SizeScale)
+
+
+FULL = Scale(name="full", rounds=3)
+
+QUICK = Scale(
+    name="quick",
+    rounds=1,
+    rooms=RoomsScale(
+        rooms=100, first_rate=500, growth=3.0, step_seconds=1.0, attempts=1, bisections=1, drain_seconds=2.0
+    ),
+    fanout=FanoutScale(readers=(100,), seconds=1.0, drain_seconds=2.0),
+    presence=PresenceScale(rooms=50, seconds=2.0, drain_seconds=1.0),
+    idle=IdleScale(sockets=(1_000,), deadline_seconds=10.0, settle_seconds=0.5),
+    reconnect=ReconnectScale(rooms=50, updates=5, fill_seconds=5.0, settle_seconds=5.0, deadline_seconds=5.0),
+    cold=ColdScale(updates=2_000, window=500, fill_seconds=6.0, settle_seconds=6.0, deadline_seconds=5.0),
+    durability=DurabilityScale(updates=250, deadline_seconds=4.0, reload_seconds=0.5),
+    size=SizeScale(
+        rooms=(10, 100),
+        readers=(1, 10),
+        document_bytes=(10_000, 100_000),
+        history=(1, 1_000),
+        seconds=1.0,
+        drain_seconds=2.0,
+        fill_seconds=5.0,
+        settle_seconds=5.0,
+        deadline_seconds=5.0,
+    ),
+)
+
+OUR_ENVIRONMENT = {
+    "CRDT_SERVER_MAX_CONNECTIONS_PER_ADDRESS": "1000000",
+    "CRDT_SERVER_MAX_CONNECTIONS": "1000000",
+    "CRDT_SERVER_MAX_CONNECTIONS_PER_ROOM": "1000000",
+    "CRDT_SERVER_HANDSHAKES_PER_SECOND": "0",
+}
+"""Admission limits out of the way: the peers have none."""

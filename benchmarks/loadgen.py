@@ -1,0 +1,96 @@
+"""Drives the C load generator: compiled on demand, one command line in, one JSON line out."""
+
+import json
+import subprocess
+from typing import Any
+
+from benchmarks.config import BUILD, HERE
+from benchmarks.servers import Server
+
+SOURCE = HERE / "loadgen.c"
+BINARY = BUILD / "loadgen"
+Answer = dict[str, Any]
+
+
+def compile_generator() -> None:
+    """Build the generator if it is older than its source."""
+    BUILD.mkdir(exist_ok=True)
+    if not BINARY.exists() or BINARY.stat().st_mtime < SOURCE.stat().st_mtime:
+        subprocess.run(["cc", "-O2", "-Wall", "-std=gnu11", "-o", str(BINARY), str(SOURCE)], check=True)
+
+
+class Clients:
+    """``rooms`` x ``members`` simulated clients of one server in one generator process.
+
+    ``generation`` separates the client ids of successive processes on the same documents; ``track`` is the
+    generation whose updates are accounted for (default: their own).
+    """
+
+    def __init__(
+        self,
+        server: Server,
+        rooms: int,
+        members: int,
+        *,
+        chars: int = 10,
+        generation: int = 1,
+        track: int = 0,
+        sources: int = 1,
+        prefix: str = "r",
+    ) -> None:
+        self.server = server
+        self.count = rooms * members
+        options = {
+            "--port": server.port,
+            "--protocol": server.kind.protocol,
+            "--rooms": rooms,
+            "--members": members,
+            "--chars": chars,
+            "--generation": generation,
+            "--track": track,
+            "--sources": sources,
+            "--prefix": prefix,
+        }
+        command = [str(BINARY)]
+        for name, value in options.items():
+            command += [name, str(value)]
+        self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+
+    def __enter__(self) -> "Clients":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._process.kill()
+        self._process.communicate()
+
+    def ask(self, command: str, *arguments: float) -> Answer:
+        """Run one command (see loadgen.c) to its end."""
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        self._process.stdin.write(" ".join([command, *map(str, arguments)]) + "\n")
+        self._process.stdin.flush()
+        line = self._process.stdout.readline()
+        if not line:
+            raise RuntimeError(f"the load generator ended during {command!r}")
+        answer: Answer = json.loads(line)
+        return answer
+
+    def connect(self, deadline_seconds: float, *, at_once: int = 128, expect: int = 0, warm: int = 0) -> Answer:
+        """Open every client and wait until each has its sync step 2 and, where asked, the expected updates."""
+        return self.ask("connect", at_once, deadline_seconds, expect, warm)
+
+    def connect_all(self, deadline_seconds: float = 30.0) -> None:
+        """Like ``connect``; raises when one client is missing."""
+        answer = self.connect(deadline_seconds)
+        if answer["complete"] != self.count:
+            raise RuntimeError(f"{self.server.name}: {answer['complete']} of {self.count} clients connected: {answer}")
+
+    def ask_with_cpu(self, command: str, *arguments: float) -> Answer:
+        """Run one command and add the server's CPU time over it, in all and per 1,000 deliveries."""
+        before = self.server.cpu_seconds()
+        answer = self.ask(command, *arguments)
+        cpu_ms = (self.server.cpu_seconds() - before) * 1_000
+        answer["cpu_ms"] = round(cpu_ms, 1)
+        if answer.get("delivered"):
+            answer["cpu_ms_per_1000"] = round(cpu_ms * 1_000 / answer["delivered"], 3)
+        return answer

@@ -1,0 +1,33 @@
+"""What does presence cost, with everyone in many rooms announcing it?"""
+
+from collections.abc import Iterator
+
+from benchmarks.config import COMPARED, Scale
+from benchmarks.loadgen import Clients
+from benchmarks.question import Case, Column, Question
+from benchmarks.servers import Server
+
+
+def measure(server: Server, scale: Scale) -> Iterator[Case]:
+    """Awareness at a steady pace, after one untimed second in which everyone is announced."""
+    s = scale.presence
+    with server, Clients(server, s.rooms, s.members) as clients:
+        clients.connect_all()
+        clients.ask("presence", s.hz, 1 / s.hz, s.drain_seconds)
+        answer = clients.ask_with_cpu("presence", s.hz, s.seconds, s.drain_seconds)
+        yield f"{s.rooms} rooms x {s.members}, {s.hz:g} Hz", answer
+
+
+QUESTION = Question(
+    name="presence",
+    title="Presence",
+    servers=COMPARED,
+    measure=measure,
+    columns=(
+        Column("cpu_ms_per_1000", "server CPU ms per 1,000 deliveries", "less", 2),
+        Column("p50_ms", "p50 ms", digits=1),
+        Column("p99_ms", "p99 ms", digits=1),
+        Column("delivered", "delivered"),
+        Column("lost", "lost or superseded"),
+    ),
+)

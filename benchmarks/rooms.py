@@ -1,0 +1,70 @@
+"""How many updates per second can many rooms with everyone writing take, p99 below the limit?
+
+Open loop in steps: the rate grows by a factor until a step fails (p99 over the limit, a loss, a closed socket),
+then the gap is halved a few times. Latency counts from the moment an update was due, to each other member.
+"""
+
+from collections.abc import Iterator
+
+from benchmarks.config import COMPARED, RoomsScale, Scale
+from benchmarks.loadgen import Answer, Clients
+from benchmarks.question import Case, Column, Question
+from benchmarks.servers import Server
+
+
+def measure(server: Server, scale: Scale) -> Iterator[Case]:
+    """Search the highest rate that holds."""
+    s = scale.rooms
+    with server, Clients(server, s.rooms, s.members) as clients:
+        clients.connect_all(60)
+        best: Answer | None = None
+        good, bad = 0.0, float(s.first_rate)
+        while bad <= s.highest_rate:
+            answer = _step(clients, bad, s)
+            if answer is None:
+                break
+            good, best, bad = bad, answer, bad * s.growth
+        for _ in range(s.bisections if best else 0):
+            rate = (good * bad) ** 0.5
+            answer = _step(clients, rate, s)
+            if answer is None:
+                bad = rate
+            else:
+                good, best = rate, answer
+        yield (
+            f"{s.rooms} rooms x {s.members}",
+            {"updates_per_s": round(good), **(best or {}), "limit_reached": bad > s.highest_rate},
+        )
+
+
+def _step(clients: Clients, rate: float, s: RoomsScale) -> Answer | None:
+    """One rate; None when it does not hold."""
+    for _ in range(s.attempts):
+        answer = clients.ask_with_cpu("rate", rate, s.step_seconds, s.drain_seconds)
+        holds = answer["p99_ms"] < s.p99_limit_ms and not answer["lost"] and not answer["closed"]
+        print(
+            f"    {rate:8.0f}/s  p50 {answer['p50_ms']:7.1f} ms  p99 {answer['p99_ms']:8.1f} ms"
+            f"  lost {answer['lost']}  {'holds' if holds else 'fails'}",
+            flush=True,
+        )
+        if holds:
+            return answer
+        if answer["lost"] or answer["closed"]:
+            return None
+    return None
+
+
+QUESTION = Question(
+    name="rooms",
+    title="All writing: most updates per second with p99 < 100 ms",
+    servers=COMPARED,
+    measure=measure,
+    columns=(
+        Column("updates_per_s", "updates/s", "more"),
+        Column("p50_ms", "p50 ms", digits=1),
+        Column("p99_ms", "p99 ms", digits=1),
+        Column("cpu_ms_per_1000", "server CPU ms per 1,000 deliveries", "less", 2),
+        Column("lost", "lost"),
+        Column("duplicates", "duplicates"),
+    ),
+)
