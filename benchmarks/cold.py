@@ -1,8 +1,8 @@
 """How long does the first client of a long history wait after a restart?
 
 The history is small inserts that replicas cannot squash into one item: each goes five characters before the end of
-the text. Servers that fall behind while the history is written are measured with what they took in time; the column
-"updates" says how many.
+the text. They come at a pace, because one peer drops what its store has not taken from a queue of 65,536. Servers that
+do not take them all in time are measured with what they took; the column "updates" says how many.
 """
 
 from collections.abc import Iterator
@@ -19,7 +19,7 @@ def measure(server: Server, scale: Scale) -> Iterator[Case]:
     with server:
         with Clients(server, 1, 1, chars=s.chars) as writer:
             writer.connect_all()
-            filled = writer.ask("fill", s.updates, 1, s.window, s.fill_seconds)
+            filled = writer.ask("fill", s.updates, 1, s.window, s.fill_seconds, s.fill_rate)
             server.settle(s.settle_seconds)
         server.settle(s.settle_seconds)
         server.terminate()

@@ -92,9 +92,11 @@ class ColdScale:
 
     updates: int = 100_000
     chars: int = 20
-    window: int = 2_000
+    window: int = 1_000
+    fill_rate: float = 5_000.0
     fill_seconds: float = 180.0
-    settle_seconds: float = 60.0
+    settle_seconds: float = 300.0
+    """One peer writes for minutes behind what it has sent; the others rest at once."""
     deadline_seconds: float = 60.0
 
 

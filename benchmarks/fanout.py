@@ -12,17 +12,16 @@ from benchmarks.servers import Server
 
 
 def measure(server: Server, scale: Scale) -> Iterator[Case]:
-    """One fresh room per number of readers."""
+    """A fresh server and room per number of readers."""
     s = scale.fanout
-    with server:
-        for readers in s.readers:
-            with Clients(server, 1, readers + 1, prefix=f"f{readers}x") as clients:
-                clients.connect_all()
-                for in_flight in s.in_flight:
-                    answer = clients.ask_with_cpu("closed", in_flight, s.seconds, s.drain_seconds)
-                    answer["updates_per_s"] = round(answer["completed"] / answer["seconds"], 1)
-                    answer["deliveries_per_s"] = round(answer["delivered"] / answer["seconds"])
-                    yield f"1 → {readers:,}, {in_flight} in flight", answer
+    for readers in s.readers:
+        with server, Clients(server, 1, readers + 1, prefix=f"f{readers}x") as clients:
+            clients.connect_all()
+            for in_flight in s.in_flight:
+                answer = clients.ask_with_cpu("closed", in_flight, s.seconds, s.drain_seconds)
+                answer["updates_per_s"] = round(answer["completed"] / answer["seconds"], 1)
+                answer["deliveries_per_s"] = round(answer["delivered"] / answer["seconds"])
+                yield f"1 → {readers:,}, {in_flight} in flight", answer
 
 
 QUESTION = Question(

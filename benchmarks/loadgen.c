@@ -11,7 +11,8 @@
  *   rate UPDATES_PER_S SECONDS DRAIN_S          open loop, all clients write
  *   closed IN_FLIGHT SECONDS DRAIN_S            closed loop, member 0 of room 0 writes
  *   presence HZ SECONDS DRAIN_S                 open loop, all clients send awareness
- *   fill UPDATES SCATTER WINDOW DEADLINE_S      member 0 of every room writes, with a sync barrier per window
+ *   fill UPDATES SCATTER WINDOW DEADLINE_S RATE member 0 of every room writes at most RATE per second (0: no limit),
+ *                                               with a sync barrier per window
  *   durable UPDATES RATE DEADLINE_S PID...      kill -9 the pids the moment member 1 has seen the last update
  *   coverage                                    what client 0 holds of member 0's updates
  *   quit
@@ -843,8 +844,8 @@ static void cmd_closed(const char *args) {
 static void cmd_fill(const char *args) {
     uint32_t updates = 1, window = 100;
     int scatter = 0;
-    double seconds = 60;
-    sscanf(args, "%u %d %u %lf", &updates, &scatter, &window, &seconds);
+    double seconds = 60, rate = 0;
+    sscanf(args, "%u %d %u %lf %lf", &updates, &scatter, &window, &seconds, &rate);
     begin();
     uint64_t start = now_ns(), deadline = start + (uint64_t)(seconds * 1e9);
     int busy = 1;
@@ -854,6 +855,7 @@ static void cmd_fill(const char *args) {
             Client *c = &clients[room * opt.members];
             if (c->phase != OPEN || c->barrier) { busy += c->barrier; continue; }
             if (c->sent >= updates) continue;
+            if (rate > 0 && c->sent > rate * (double)(now_ns() - start) / 1e9) { busy++; continue; }
             for (uint32_t i = 0; i < window && c->sent < updates; i++) send_update(c, scatter, now_ns());
             c->barrier = true;
             send_step1(c);
