@@ -1,0 +1,1 @@
+"""Who may come in. Pure decisions; the clock is passed in."""

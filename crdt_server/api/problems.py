@@ -1,0 +1,61 @@
+"""Errors as RFC 9457 problem documents with a stable ``code``."""
+
+from __future__ import annotations
+
+import json
+
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+
+from crdt_server.errors import (
+    AdmissionError,
+    CrdtServerError,
+    NotFoundError,
+    ProtocolError,
+    RateLimitError,
+    ViolationError,
+)
+from crdt_server.hosts.workshop import JobFailed
+from crdt_server.rooms.exchange import GapError
+
+STATUS: dict[type[CrdtServerError], int] = {
+    ProtocolError: 400,
+    NotFoundError: 404,
+    GapError: 409,
+    ViolationError: 409,
+    RateLimitError: 429,
+    AdmissionError: 503,
+    CrdtServerError: 503,
+}
+
+
+class PayloadTooLargeError(CrdtServerError):
+    """A body above the limit."""
+
+
+STATUS[PayloadTooLargeError] = 413
+
+
+def problem(status: int, code: str, detail: str) -> Response:
+    """One problem document."""
+    body = {"type": "about:blank", "title": code.replace("_", " "), "status": status, "code": code, "detail": detail}
+    headers = {"Retry-After": "1"} if status in (429, 503) else None
+    return Response(json.dumps(body), status, headers, "application/problem+json")
+
+
+async def on_server_error(request: Request, error: Exception) -> Response:
+    """The exception handler for our own errors."""
+    if isinstance(error, JobFailed):
+        return problem(503, "try_again", "the answer could not be put together")
+    assert isinstance(error, CrdtServerError)
+    status = next(STATUS[kind] for kind in type(error).__mro__ if kind in STATUS)
+    return problem(status, error.code, str(error))
+
+
+async def on_http_error(request: Request, error: Exception) -> Response:
+    """The exception handler for the framework's errors."""
+    assert isinstance(error, HTTPException)
+    return problem(
+        error.status_code, {404: "not_found", 405: "method_not_allowed"}.get(error.status_code, "http"), error.detail
+    )

@@ -1,0 +1,79 @@
+"""The only wiring: settings in, an ASGI application out."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from fastapi import FastAPI
+from starlette.exceptions import HTTPException
+from starlette.routing import WebSocketRoute
+from starlette.websockets import WebSocket
+
+from crdt_server import web
+from crdt_server.api import documents, probes
+from crdt_server.api.problems import on_http_error, on_server_error
+from crdt_server.errors import CrdtServerError
+from crdt_server.hosts.workshop import JobFailed
+from crdt_server.metrics import Metrics
+from crdt_server.rooms.hub import Hub
+from crdt_server.settings import Settings
+from crdt_server.transport.asgi_lane import serve_websocket
+from crdt_server.transport.entrance import Entrance
+from crdt_server.transport.fast_lane import FastLane
+from storage import open_storage
+
+
+class DevModeRequired(Exception):
+    """There is no access control yet, so nothing but ``dev`` may be served."""
+
+
+def create_app(settings: Settings | None = None) -> FastAPI:
+    """The server as an ASGI application, to serve alone or to mount in an application of your own.
+
+    Mounted, its lifespan must run: pass ``app.router.lifespan_context`` on (``examples/embed.py`` shows it).
+    Its WebSockets then take the plain ASGI lane; the fast lane needs ``crdt-server serve``.
+    Raises DevModeRequired where the settings do not say ``dev``.
+    """
+    settings = settings or Settings.load()
+    if not settings.dev:
+        raise DevModeRequired("there is no access control yet: start with --dev (then anybody may read and write)")
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        storage = await open_storage(settings.database_url, synchronous=settings.database_synchronous, migrate=True)
+        hub = Hub(settings, storage, Metrics())
+        app.state.hub = hub
+        app.state.entrance = Entrance(hub, time.monotonic)
+        app.state.fast_lane = FastLane(app.state.entrance)
+        await hub.start()
+        pinging = asyncio.create_task(app.state.fast_lane.keep_pinging())
+        try:
+            yield
+        finally:
+            pinging.cancel()
+            await hub.stop()
+            await storage.close()
+
+    async def websocket(socket: WebSocket) -> None:
+        await serve_websocket(socket, app.state.entrance)
+
+    app = FastAPI(
+        title="crdt-server",
+        lifespan=lifespan,
+        openapi_url="/api/openapi.json",
+        docs_url=None,
+        redoc_url=None,
+        exception_handlers={
+            CrdtServerError: on_server_error,
+            JobFailed: on_server_error,
+            HTTPException: on_http_error,
+        },
+    )
+    app.include_router(probes.router)
+    app.include_router(documents.router)
+    app.router.routes.append(WebSocketRoute("/ws/{wedding}/{document}", websocket))
+    app.router.routes.extend(web.routes())
+    return app

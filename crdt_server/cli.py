@@ -1,0 +1,112 @@
+"""The command line. Flags of ``serve`` are made from `Settings`, so there is one list of them.
+
+Exit codes: 0 done, 1 found a problem, 2 wrong use or configuration. Errors are one line on stderr.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from collections.abc import Callable
+from typing import Any, Literal, get_args, get_origin
+
+import click
+from pydantic import ValidationError
+
+from crdt_server import logs
+from crdt_server.app import DevModeRequired
+from crdt_server.maintenance import compact_store, verify_store
+from crdt_server.serve import serve as run_server
+from crdt_server.settings import Settings
+from storage import StorageError, migrate
+
+FOUND_A_PROBLEM = 1
+WRONG_USE = 2
+
+
+def _options(*names: str) -> Callable[[Any], Any]:
+    """Click options for settings; their defaults stay unset, so that environment and file are asked."""
+
+    def decorate(command: Any) -> Any:
+        for name in reversed(names):
+            field = Settings.model_fields[name]
+            flag = "--" + name.replace("_", "-")
+            default = field.get_default(call_default_factory=True)
+            text = f"{field.description}.  [env: CRDT_SERVER_{name.upper()}; default: {default}]"
+            if field.annotation is bool:
+                option = click.option(flag, is_flag=True, default=None, help=text)
+            elif get_origin(field.annotation) is Literal:
+                option = click.option(flag, type=click.Choice(list(get_args(field.annotation))), help=text)
+            else:
+                option = click.option(flag, help=text, metavar=getattr(field.annotation, "__name__", "text").upper())
+            command = option(command)
+        return click.option("--config", type=click.Path(exists=True, dir_okay=False), help="TOML file with settings")(
+            command
+        )
+
+    return decorate
+
+
+def _settings(config: str | None, flags: dict[str, Any]) -> Settings:
+    try:
+        return Settings.load(config, **{name: value for name, value in flags.items() if value is not None})
+    except ValidationError as error:
+        first = error.errors()[0]
+        raise click.UsageError(f"{'.'.join(map(str, first['loc']))}: {first['msg']}") from error
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 120})
+@click.version_option(package_name="crdt-server")
+def cli() -> None:
+    """A Yjs sync server for weddings: rooms over WebSocket, stored before anyone hears of it."""
+
+
+@cli.command()
+@_options(*Settings.model_fields)
+def serve(config: str | None, **flags: Any) -> None:
+    """Run the server."""
+    settings = _settings(config, flags)
+    logs.configure(settings.log_level)
+    try:
+        run_server(settings)
+    except DevModeRequired as error:
+        raise click.UsageError(str(error)) from error
+
+
+@cli.command(name="migrate")
+@_options("database_url")
+def migrate_command(config: str | None, **flags: Any) -> None:
+    """Create the database, or bring its schema to the newest."""
+    asyncio.run(migrate(_settings(config, flags).database_url))
+
+
+@cli.command()
+@click.argument("wedding", required=False)
+@_options("database_url")
+def verify(wedding: str | None, config: str | None, **flags: Any) -> None:
+    """Read every document (of WEDDING) and say what is wrong; list the updates in quarantine."""
+    problems = asyncio.run(verify_store(_settings(config, flags), wedding, click.echo))
+    if problems:
+        sys.exit(FOUND_A_PROBLEM)
+
+
+@cli.command()
+@click.argument("wedding", required=False)
+@_options("database_url")
+def compact(wedding: str | None, config: str | None, **flags: Any) -> None:
+    """Merge stored updates (of WEDDING) now. May run beside a serving process."""
+    asyncio.run(compact_store(_settings(config, flags), wedding, click.echo))
+
+
+def main() -> None:
+    """Entry point of ``crdt-server``."""
+    try:
+        cli(standalone_mode=False)
+    except click.ClickException as error:
+        click.echo(f"crdt-server: {error.format_message()}", err=True)
+        sys.exit(WRONG_USE)
+    except click.Abort:
+        sys.exit(130)
+    except StorageError as error:
+        click.echo(f"crdt-server: {error}", err=True)
+        sys.exit(WRONG_USE)

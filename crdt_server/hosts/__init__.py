@@ -1,0 +1,1 @@
+"""Document hosts: the only processes that ever hold a pycrdt ``Doc``, and the code that keeps them alive."""

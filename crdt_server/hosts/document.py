@@ -1,0 +1,251 @@
+"""One document inside a host: its raw bytes, what they cover, and (once edited) the pycrdt Doc.
+
+Rules of this file:
+- The raw updates of the clients are the truth: they are what is stored, sent and compared. The Doc proves that an
+  update can be survived; it is built only when the first edit comes and is thrown away after any doubt.
+- Nothing reaches pycrdt that `protocol.update` has not decoded, and nothing that would leave a hole (a Doc that
+  integrates over a hole diverges from Yjs for ever).
+"""
+
+from __future__ import annotations
+
+import sys
+from bisect import bisect_right
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from pycrdt import Doc, get_update, merge_updates
+
+from crdt_server.errors import ProtocolError
+from crdt_server.hosts.frames import ProgressMark, Status
+from crdt_server.protocol.update import Update, decode_state_vector, decode_update, missing
+
+FAN = 32  # merge_updates is quadratic in the number of updates: merge as a tree
+PIECE_BYTES = 256 * 1024  # pieces grow by merging up to this size; one step on a piece stays below about 20 ms
+LOOSE_PIECES = 16
+DIFFS_KEPT = 4
+EMPTY_STATE_VECTOR = b"\x00"
+EMPTY_UPDATE = b"\x00\x00"
+
+
+def merge(updates: Sequence[bytes]) -> bytes:
+    """One update with the content of all, exact to the byte of every struct."""
+    level = list(updates)
+    while len(level) > 1:
+        level = [
+            level[i] if i + 1 == len(level) else merge_updates(*level[i : i + FAN]) for i in range(0, len(level), FAN)
+        ]
+    return level[0] if level else EMPTY_UPDATE
+
+
+class ClockRanges:
+    """A set of clocks: per client a sorted list of disjoint ``[first, next)`` ranges."""
+
+    def __init__(self) -> None:
+        self._ranges: dict[int, tuple[list[int], list[int]]] = {}
+
+    def covers(self, client: int, first: int, next_: int) -> bool:
+        starts, ends = self._ranges.get(client, ((), ()))
+        i = bisect_right(starts, first) - 1
+        return i >= 0 and next_ <= ends[i]
+
+    def add(self, client: int, first: int, next_: int) -> None:
+        starts, ends = self._ranges.setdefault(client, ([], []))
+        low = bisect_right(starts, first) - 1
+        if low < 0 or ends[low] < first:
+            low += 1
+        high = low
+        while high < len(starts) and starts[high] <= next_:
+            first, next_ = min(first, starts[high]), max(next_, ends[high])
+            high += 1
+        starts[low:high] = [first]
+        ends[low:high] = [next_]
+
+
+class Document:
+    """The document of one room. Not thread-safe; any method may kill the process (that is what hosts are for)."""
+
+    def __init__(self, max_bytes: int) -> None:
+        self.max_bytes = max_bytes
+        self.pieces: list[bytes] = []
+        self.size = 0
+        self.clocks: dict[int, int] = {}
+        self.deleted = ClockRanges()
+        self._diffs: dict[bytes, list[bytes]] = {}  # answers that still hold, for all who ask the same
+        self.doc: Doc[Any] | None = None
+        self._warmed = 0  # how many pieces the Doc has seen; all of them once it is warm
+        self._loose = 0  # newest pieces not yet considered for merging
+
+    @property
+    def warm(self) -> bool:
+        return self.doc is not None and self._warmed == len(self.pieces)
+
+    def load(self, updates: Sequence[bytes]) -> None:
+        """Take stored updates as they are. Raises ProtocolError when they do not decode or leave a hole."""
+        for update in updates:
+            decoded = decode_update(update, max_bytes=len(update))
+            if missing(decoded, self.clocks):
+                raise ProtocolError("stored_gap", "the stored updates have a gap")
+            self._account(decoded)
+        self._hold(merge(updates))
+        self._consolidate()
+
+    def warm_up(self, budget: int) -> None:
+        """Feed the Doc with stored pieces, at least one, until it is warm or ``budget`` bytes are used."""
+        if self.doc is None:
+            self.doc = Doc()
+            self._warmed = 0
+        while self._warmed < len(self.pieces):
+            piece = self.pieces[self._warmed]
+            self.doc.apply_update(piece)
+            self._warmed += 1
+            budget -= len(piece)
+            if budget <= 0:
+                break
+
+    def cool_down(self) -> None:
+        """Throw the Doc away unread; the raw pieces stay."""
+        self.doc = None
+        self._warmed = 0
+
+    def apply(self, updates: Sequence[tuple[bytes, Update | None]], mark: Callable[[int], None]) -> _Outcome:
+        """Judge and apply updates in order; ``mark(index)`` is called before each risky step, ``mark(LOADING)``
+        before stored bytes are read again."""
+        outcome = _Outcome()
+        for index, (data, checked) in enumerate(updates):
+            status = self._judge(index, data, checked, outcome, mark)
+            if status is not Status.OK:
+                outcome.faults.append((index, status))
+        if outcome.accepted:
+            outcome.merged = merge(outcome.accepted)
+            self._hold(outcome.merged)
+            self._warmed = len(self.pieces)
+            self._consolidate()
+        return outcome
+
+    def _judge(
+        self, index: int, data: bytes, checked: Update | None, outcome: _Outcome, mark: Callable[[int], None]
+    ) -> Status:
+        if checked is None:
+            try:
+                update = decode_update(data, max_bytes=len(data))
+            except ProtocolError:
+                return Status.MALFORMED
+        else:
+            update = checked
+        if missing(update, self.clocks):
+            return Status.GAP
+        if not self._is_news(update):
+            return Status.KNOWN
+        if self.size + outcome.size + len(data) > self.max_bytes:
+            return Status.TOO_LARGE
+        if not self.warm:
+            mark(ProgressMark.LOADING)
+            self.warm_up(sys.maxsize)
+        mark(index)
+        assert self.doc is not None
+        self.doc.apply_update(data)
+        if self._may_be_cyclic(update) and not self._integrated(update):
+            self._rebuild(outcome.accepted)
+            return Status.VIOLATION
+        self._account(update)
+        outcome.accepted.append(data)
+        outcome.size += len(data)
+        return Status.OK
+
+    def _is_news(self, update: Update) -> bool:
+        clocks = self.clocks
+        for client, _, next_ in update.ranges:
+            if next_ > clocks.get(client, 0):
+                return True
+        covers = self.deleted.covers
+        return any(not covers(client, first, next_) for client, first, next_ in update.deletes)
+
+    def _may_be_cyclic(self, update: Update) -> bool:
+        """References between new structs of several clients may form a cycle, which stays pending for ever."""
+        known = self.clocks.get
+        return any(clock > known(client, 0) for client, clock in update.requires.items())
+
+    def _integrated(self, update: Update) -> bool:
+        assert self.doc is not None
+        state = decode_state_vector(self.doc.get_state())
+        return all(state.get(client, 0) >= next_ for client, _, next_ in update.ranges)
+
+    def _rebuild(self, accepted: Sequence[bytes]) -> None:
+        self.cool_down()
+        self.warm_up(sys.maxsize)
+        assert self.doc is not None
+        for data in accepted:
+            self.doc.apply_update(data)
+
+    def _account(self, update: Update) -> None:
+        clocks = self.clocks
+        for client, _, next_ in update.ranges:
+            if next_ > clocks.get(client, 0):
+                clocks[client] = next_
+        for client, first, next_ in update.deletes:
+            self.deleted.add(client, first, next_)
+
+    def _hold(self, update: bytes) -> None:
+        self.pieces.append(update)
+        self.size += len(update)
+        self._diffs.clear()
+        self._loose += 1
+
+    def _consolidate(self) -> None:
+        """Merge the newest pieces once there are many, so that their number stays small and no merge is long.
+
+        A piece joins the run only while it is no larger than all that follow it: rewriting a large piece for every
+        few small ones would be quadratic.
+        """
+        if self._loose < LOOSE_PIECES:
+            return
+        pieces, was_warm = self.pieces, self.warm
+        begin = len(pieces) - self._loose
+        total = sum(map(len, pieces[begin:]))
+        while begin and len(pieces[begin - 1]) <= total and total + len(pieces[begin - 1]) <= PIECE_BYTES:
+            begin -= 1
+            total += len(pieces[begin])
+        self._loose = 0
+        if total > PIECE_BYTES:
+            return
+        pieces[begin:] = [merge(pieces[begin:])]
+        self.size = sum(map(len, pieces))
+        self._warmed = len(pieces) if was_warm else 0
+
+    def diff(self, state_vector: bytes) -> list[bytes]:
+        """What a client with this state vector lacks: updates to apply in order, at least one.
+
+        Raises ProtocolError when the state vector does not decode.
+        """
+        known = self._diffs.get(state_vector)
+        if known is not None:
+            return known
+        decode_state_vector(state_vector)
+        if state_vector == EMPTY_STATE_VECTOR:
+            parts = list(self.pieces)
+        else:
+            parts = [part for piece in self.pieces if (part := get_update(piece, state_vector)) != EMPTY_UPDATE]
+        joined: list[bytes] = []
+        run: list[bytes] = []
+        run_size = 0
+        for part in parts:
+            if run and run_size + len(part) > PIECE_BYTES:
+                joined.append(merge(run))
+                run, run_size = [], 0
+            run.append(part)
+            run_size += len(part)
+        joined.append(merge(run))
+        if len(self._diffs) < DIFFS_KEPT:
+            self._diffs[state_vector] = joined
+        return joined
+
+
+class _Outcome:
+    """What applying a batch to one document came to."""
+
+    def __init__(self) -> None:
+        self.accepted: list[bytes] = []
+        self.size = 0
+        self.merged: bytes | None = None
+        self.faults: list[tuple[int, Status]] = []

@@ -1,0 +1,90 @@
+"""What crosses the pipe between the serving process and a document host.
+
+Both directions carry frames: four bytes of length (little endian), then msgpack. A host has parsed hostile bytes in
+native code, so its answers are plain data that is checked on arrival; nothing on this pipe can name code to run.
+
+Request: ``[entries, jobs]``.
+    entry: ``[room, load, last, ops]``: ``load`` is a list of stored updates (or None), ``last`` says whether the
+        document is complete with them, ``ops`` a list of ``[kind, payload, extra]``.
+    job: ``[kind, payload]``: work without a room (check an update, merge updates, forget rooms).
+Answer: ``[results, job_results]``.
+    result: ``[room, merged, faults, answers, size, warm]``: ``merged`` is the one update to store and send (or None),
+        ``faults`` pairs of (op index, Status), ``answers`` pairs of (op index, data).
+"""
+
+from __future__ import annotations
+
+import enum
+import mmap
+import struct
+from typing import Any
+
+import msgpack
+
+LENGTH = struct.Struct("<I")
+MAX_FRAME_BYTES = 1 << 30
+
+
+class Op(enum.IntEnum):
+    """What a session asks of its document. Values travel on the pipe."""
+
+    UPDATE = 0  # apply one update; extra: None, or the summary of a check made before
+    DIFF = 1  # what the given state vector lacks; answer: list of updates, together the difference
+    HELLO = 2  # the document's own state vector
+    WARM = 3  # build a slice of the Doc from stored bytes, so that no single step is long
+
+
+class Job(enum.IntEnum):
+    """Work of a host that belongs to no room."""
+
+    CHECK = 0  # payload: update; answer: [summary] or [None, message]
+    MERGE = 1  # payload: list of updates; answer: [merged] or [None, message]
+    FORGET = 2  # payload: list of rooms to drop; answer: [None]
+
+
+class Status(enum.IntEnum):
+    """The verdict on one update. Only what is not OK is reported."""
+
+    OK = 0
+    KNOWN = 1  # brought nothing new
+    GAP = 2  # would leave a hole: ask the sender for all of it
+    MALFORMED = 3
+    VIOLATION = 4  # well-formed, but the document cannot hold it
+    TOO_LARGE = 5  # the document would outgrow its limit
+
+
+def pack(value: Any) -> bytes:
+    """One frame, length included."""
+    body: bytes = msgpack.packb(value, use_bin_type=True)
+    return LENGTH.pack(len(body)) + body
+
+
+def unpack(body: bytes | bytearray | memoryview) -> Any:
+    """The value of a frame's body. Raises ValueError (or a subclass) on anything that is not msgpack."""
+    return msgpack.unpackb(body, raw=False, strict_map_key=False)
+
+
+class ProgressMark:
+    """Three integers shared with a host: which entry and op it is busy with, so that a crash names its suspect.
+
+    The host writes before each risky step; the serving process reads after the host is dead.
+    """
+
+    SIZE = mmap.PAGESIZE
+    IDLE = (-1, -1)
+    LOADING = -2  # in place of an op index: the stored bytes themselves were being read
+    _cells = struct.Struct("<ii")
+
+    def __init__(self, fd: int) -> None:
+        self._map = mmap.mmap(fd, self.SIZE)
+        self.set(*self.IDLE)
+
+    def set(self, entry: int, op: int) -> None:
+        self._cells.pack_into(self._map, 0, entry, op)
+
+    def get(self) -> tuple[int, int]:
+        entry, op = self._cells.unpack_from(self._map, 0)
+        return entry, op
+
+    def close(self) -> None:
+        self._map.close()

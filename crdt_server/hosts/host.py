@@ -1,0 +1,193 @@
+"""The program of a document host: a plain synchronous loop, a batch in, verdicts out.
+
+Started as ``python -m crdt_server.hosts.host PIPE_FD MARK_FD MEMORY_BYTES MAX_DOCUMENT_BYTES`` with an empty
+environment. It owns no socket but the pipe, no database and no key. It does not try to outlive anything odd: a panic
+of the library, an exhausted memory or a broken frame end the process, and the serving process starts another.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import gc
+import os
+import resource
+import socket
+import sys
+from typing import Any
+
+from crdt_server.errors import ProtocolError
+from crdt_server.hosts.document import ClockRanges, Document, merge
+from crdt_server.hosts.frames import LENGTH, Job, Op, ProgressMark, Status, pack, unpack
+from crdt_server.protocol.lib0 import write_var_uint
+from crdt_server.protocol.update import Update, decode_update
+
+EXIT_PANIC = 70  # pycrdt raised a PanicException: what it left behind must not be read
+EXIT_MEMORY = 71
+WARM_BUDGET_BYTES = 256 * 1024
+TRIM_BYTES = 1 << 20
+
+
+class Host:
+    """All documents of one host, and the judgement of one batch at a time."""
+
+    def __init__(self, mark: ProgressMark, max_document_bytes: int) -> None:
+        self.mark = mark
+        self.max_document_bytes = max_document_bytes
+        self.documents: dict[int, Document] = {}
+
+    def handle(self, request: list[Any]) -> list[Any]:
+        entries, jobs = request
+        results = [self._entry(index, *entry) for index, entry in enumerate(entries)]
+        job_results = []
+        for index, (kind, payload) in enumerate(jobs):
+            self.mark.set(len(entries) + index, 0)
+            job_results.append(self._job(Job(kind), payload))
+        self.mark.set(*ProgressMark.IDLE)
+        return [results, job_results]
+
+    def _entry(self, index: int, room: int, load: list[bytes] | None, last: bool, ops: list[Any]) -> list[Any]:
+        mark = self.mark
+        if load is not None:
+            mark.set(index, ProgressMark.LOADING)
+            document = self.documents.setdefault(room, Document(self.max_document_bytes))
+            try:
+                document.load(load)
+            except ProtocolError as error:
+                del self.documents[room]
+                return [room, None, [], [], -1, str(error)]
+            if not last:
+                return [room, None, [], [], document.size, False]
+        document = self.documents[room]
+        merged: bytes | None = None
+        faults: list[tuple[int, Status]] = []
+        answers: list[tuple[int, Any]] = []
+        i, count = 0, len(ops)
+        # updates in a row are applied as one run; a question sees exactly what stands before it
+        merges: list[bytes] = []
+        while i < count:
+            kind = ops[i][0]
+            if kind == Op.UPDATE:
+                start = i
+                while i < count and ops[i][0] == Op.UPDATE:
+                    i += 1
+                run = [(data, None if extra is None else _summary_in(data, extra)) for _, data, extra in ops[start:i]]
+                outcome = document.apply(run, lambda n, base=start: mark.set(index, base + n if n >= 0 else n))  # type: ignore[misc]
+                if outcome.merged is not None:
+                    merges.append(outcome.merged)
+                faults += [(start + n, status) for n, status in outcome.faults]
+                continue
+            mark.set(index, i)
+            if kind == Op.DIFF:
+                try:
+                    answers.append((i, document.diff(ops[i][1])))
+                except ProtocolError:
+                    faults.append((i, Status.MALFORMED))
+            elif kind == Op.HELLO:
+                answers.append((i, encode_clocks(document.clocks)))
+            else:
+                mark.set(index, ProgressMark.LOADING)
+                document.warm_up(WARM_BUDGET_BYTES)
+            i += 1
+        if merges:
+            merged = merge(merges)
+        return [room, merged, faults, answers, document.size, document.warm]
+
+    def _job(self, kind: Job, payload: Any) -> list[Any]:
+        if kind is Job.FORGET:
+            freed = sum(document.size for room in payload if (document := self.documents.pop(room, None)))
+            if freed > TRIM_BYTES:
+                gc.collect()
+                _trim_heap()
+            return [None]
+        try:
+            if kind is Job.CHECK:
+                return [_summary_out(decode_update(payload, max_bytes=len(payload)))]
+            return [_merge_checked(payload)]
+        except ProtocolError as error:
+            return [None, str(error)]
+
+
+def _merge_checked(updates: list[bytes]) -> bytes:
+    """Merge, and prove that the result covers every struct and deletion of the inputs before anyone relies on it."""
+    merged = merge(updates)
+    whole = decode_update(merged, max_bytes=len(merged))
+    structs, deletions = ClockRanges(), ClockRanges()
+    for span in whole.ranges:
+        structs.add(*span)
+    for span in whole.deletes:
+        deletions.add(*span)
+    for update in updates:
+        part = decode_update(update, max_bytes=len(update))
+        if not all(structs.covers(*span) for span in part.ranges):
+            raise ProtocolError("merge_lost_content", "merging lost structs")
+        if not all(deletions.covers(*span) for span in part.deletes):
+            raise ProtocolError("merge_lost_content", "merging lost deletions")
+    return merged
+
+
+def encode_clocks(clocks: dict[int, int]) -> bytes:
+    """A Yjs state vector (v1): count, then client and clock, higher clients first as Yjs does."""
+    out = [write_var_uint(len(clocks))]
+    for client in sorted(clocks, reverse=True):
+        out += (write_var_uint(client), write_var_uint(clocks[client]))
+    return b"".join(out)
+
+
+def _summary_out(update: Update) -> list[Any]:
+    return [update.ranges, update.skips, list(update.requires.items()), update.deletes]
+
+
+def _summary_in(data: bytes, extra: list[Any]) -> Update:
+    ranges, skips, requires, deletes = extra
+    return Update(data, tuple(map(tuple, ranges)), tuple(map(tuple, skips)), dict(requires), tuple(map(tuple, deletes)))
+
+
+def _trim_heap() -> None:
+    """Give freed memory back to the system where the C library can (glibc)."""
+    trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
+    if trim is not None:
+        trim(0)
+
+
+def _read_exactly(pipe: socket.socket, size: int) -> bytearray | None:
+    data = bytearray(size)
+    view = memoryview(data)
+    while view:
+        n = pipe.recv_into(view)
+        if n == 0:
+            return None
+        view = view[n:]
+    return data
+
+
+def serve(pipe: socket.socket, host: Host) -> None:
+    """Answer batches until the other end closes the pipe."""
+    while True:
+        head = _read_exactly(pipe, LENGTH.size)
+        if head is None:
+            return
+        body = _read_exactly(pipe, LENGTH.unpack(head)[0])
+        if body is None:
+            return
+        pipe.sendall(pack(host.handle(unpack(body))))
+
+
+def main(argv: list[str]) -> None:
+    pipe_fd, mark_fd, memory_bytes, max_document_bytes = map(int, argv)
+    if memory_bytes:
+        resource.setrlimit(resource.RLIMIT_AS, (memory_bytes, memory_bytes))
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    pipe = socket.socket(fileno=pipe_fd)
+    host = Host(ProgressMark(mark_fd), max_document_bytes)
+    gc.freeze()
+    try:
+        serve(pipe, host)
+    except MemoryError:
+        os._exit(EXIT_MEMORY)
+    except BaseException as error:  # noqa: BLE001 - a PanicException is not an Exception, and nothing after it can be trusted
+        os.write(2, f"host: {type(error).__name__}: {str(error)[:200]}\n".encode())
+        os._exit(EXIT_PANIC)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

@@ -1,0 +1,239 @@
+"""Keeps one document host alive: start it, feed it a batch at a time, notice that it died, start the next.
+
+A `HostProcess` is one child from birth to death. A `Supervisor` is the place of one host: it replaces the child and
+says of each death whether the host did it to itself (a crash, a panic, memory, the watchdog) or was killed from
+outside, because only the first says anything about the batch.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import socket
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any, cast
+
+import structlog
+
+from crdt_server.hosts.frames import LENGTH, MAX_FRAME_BYTES, ProgressMark, pack, unpack
+
+log = structlog.get_logger(__name__)
+
+PIPE_BUFFER_BYTES = 4 << 20
+WATCHDOG_BYTES_PER_SECOND = 1 << 20
+PACKAGE_PARENT = str(Path(__file__).resolve().parents[2])
+
+
+class HostDied(Exception):
+    """The host is gone; ``mark`` is what it was busy with, ``own_fault`` whether nobody outside killed it."""
+
+    def __init__(self, mark: tuple[int, int], own_fault: bool, cause: str) -> None:
+        super().__init__(cause)
+        self.mark = mark
+        self.own_fault = own_fault
+        self.cause = cause
+
+
+class HostProcess(asyncio.Protocol):
+    """One child process and its pipe. One request at a time."""
+
+    def __init__(self) -> None:
+        self._answer: asyncio.Future[Any] | None = None
+        self._received = bytearray()
+        self._killed_for: str | None = None
+        self._transport: asyncio.Transport
+        self.lost = False
+
+    @classmethod
+    async def start(cls, memory_bytes: int, max_document_bytes: int) -> HostProcess:
+        """Spawn a child with nothing of ours but the pipe: empty environment, no other file descriptor."""
+        ours, theirs = socket.socketpair()
+        mark_fd = os.memfd_create("host-progress")
+        try:
+            os.ftruncate(mark_fd, ProgressMark.SIZE)
+            for end in (ours, theirs):
+                end.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, PIPE_BUFFER_BYTES)
+            arguments = [theirs.fileno(), mark_fd, memory_bytes, max_document_bytes]
+            process = subprocess.Popen(  # noqa: ASYNC220 - returns in about a millisecond; there is a spare one anyway
+                [sys.executable, "-m", "crdt_server.hosts.host", *map(str, arguments)],
+                pass_fds=(theirs.fileno(), mark_fd),
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                env={"PYTHONPATH": os.pathsep.join([PACKAGE_PARENT, *filter(None, sys.path)]), "MALLOC_ARENA_MAX": "2"},
+                start_new_session=True,  # a Ctrl-C meant for the server must not take the hosts first
+            )
+            mark = ProgressMark(mark_fd)
+        finally:
+            theirs.close()
+            os.close(mark_fd)
+        loop = asyncio.get_running_loop()
+        _, host = await loop.create_connection(cls, sock=ours)
+        host._process = process
+        host._mark = mark
+        return host
+
+    _process: subprocess.Popen[bytes]
+    _mark: ProgressMark
+
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
+    async def run(self, request: list[Any], timeout_seconds: float) -> Any:
+        """Send one request and wait for its answer. Raises HostDied."""
+        frame = pack(request)
+        loop = asyncio.get_running_loop()
+        self._answer = loop.create_future()
+        if self.lost:
+            raise await self._death()
+        watchdog = loop.call_later(timeout_seconds + len(frame) / WATCHDOG_BYTES_PER_SECOND, self.kill, "watchdog")
+        self._transport.write(frame)
+        try:
+            body = await self._answer
+            if body is None:
+                raise await self._death()
+            return unpack(body)
+        except (ValueError, TypeError) as error:
+            self.kill("broken answer")
+            raise await self._death() from error
+        finally:
+            watchdog.cancel()
+            self._answer = None
+
+    async def _death(self) -> HostDied:
+        code = await asyncio.to_thread(self._process.wait)
+        mark = self._mark.get()
+        self._mark.close()
+        own_fault = self._killed_for is not None or code != -signal.SIGKILL
+        return HostDied(mark, own_fault, self._killed_for or f"exit {code}")
+
+    def kill(self, why: str) -> None:
+        """End the child at once; ``why`` makes the death its own fault."""
+        self._killed_for = why
+        self._process.kill()
+
+    async def stop(self) -> None:
+        """Close the pipe, which ends an idle child, and reap it."""
+        self._transport.close()
+        try:
+            await asyncio.wait_for(asyncio.to_thread(self._process.wait, 2), 3)
+        except (subprocess.TimeoutExpired, TimeoutError):
+            self._process.kill()
+            await asyncio.to_thread(self._process.wait)
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = cast("asyncio.Transport", transport)  # uvloop's is one in all but name
+
+    def data_received(self, data: bytes) -> None:
+        received = self._received
+        received += data
+        if len(received) < LENGTH.size:
+            return
+        (size,) = LENGTH.unpack_from(received)
+        if size > MAX_FRAME_BYTES:
+            self.kill("oversized answer")
+            return
+        if len(received) >= LENGTH.size + size:
+            body = bytes(memoryview(received)[LENGTH.size : LENGTH.size + size])
+            self._received = bytearray()
+            self._settle(body)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self.lost = True
+        self._settle(None)
+
+    def _settle(self, body: bytes | None) -> None:
+        if self._answer is not None and not self._answer.done():
+            self._answer.set_result(body)
+
+
+class HostFactory:
+    """Starts host processes, and keeps one ahead: a host that died is replaced without waiting for an interpreter."""
+
+    def __init__(self, *, memory_bytes: int, max_document_bytes: int) -> None:
+        self._memory_bytes = memory_bytes
+        self._max_document_bytes = max_document_bytes
+        self._spare: asyncio.Task[HostProcess] | None = None
+
+    async def take(self) -> HostProcess:
+        """A running process; the next spare one is started behind it."""
+        spare, self._spare = self._spare, None
+        process = await spare if spare is not None else await self._spawn()
+        if process.lost:
+            process = await self._spawn()
+        self._spare = asyncio.create_task(self._spawn())
+        return process
+
+    async def _spawn(self) -> HostProcess:
+        return await HostProcess.start(self._memory_bytes, self._max_document_bytes)
+
+    async def stop(self) -> None:
+        """End the spare process."""
+        if self._spare is not None:
+            spare, self._spare = self._spare, None
+            await (await spare).stop()
+
+
+class Supervisor:
+    """The place of one host. `run` starts a child where there is none; after HostDied the next `run` starts another."""
+
+    def __init__(self, name: str, factory: HostFactory, *, timeout_seconds: float) -> None:
+        self.name = name
+        self.restarts = 0
+        self._deaths = 0  # in a row, without an answered batch between
+        self._factory = factory
+        self._timeout_seconds = timeout_seconds
+        self._process: HostProcess | None = None
+
+    @property
+    def pid(self) -> int | None:
+        """The process id of the living child, for operators and tests."""
+        return self._process.pid if self._process else None
+
+    async def start(self) -> None:
+        """Have a child, so that the first edit does not wait for it."""
+        while self._process is None:
+            await asyncio.sleep(self._pause_seconds())
+            try:
+                self._process = await self._factory.take()
+            except OSError as error:
+                self._deaths += 1
+                log.error("document_host_not_started", host=self.name, error=str(error))
+
+    def _pause_seconds(self) -> float:
+        """Nothing at first; longer and longer while children die one after the other."""
+        return 0.0 if self._deaths < 4 else min(2.0, 0.05 * 2 ** min(self._deaths - 4, 10))
+
+    async def run(self, request: list[Any]) -> Any:
+        """One batch. Raises HostDied; the child's documents are gone then."""
+        await self.start()
+        assert self._process is not None
+        try:
+            answer = await self._process.run(request, self._timeout_seconds)
+            self._deaths = 0
+            return answer
+        except HostDied as death:
+            self._process = None
+            self.restarts += 1
+            self._deaths += 1
+            log.warning("document_host_died", host=self.name, cause=death.cause, own_fault=death.own_fault)
+            raise
+
+    async def condemn(self, why: str) -> HostDied:
+        """Kill the child for what it answered; the error to raise."""
+        process, self._process = self._process, None
+        if process is not None:
+            process.kill(why)
+            await process.stop()
+        self.restarts += 1
+        log.warning("document_host_died", host=self.name, cause=why, own_fault=True)
+        return HostDied(ProgressMark.IDLE, True, why)
+
+    async def stop(self) -> None:
+        """End the child."""
+        if self._process is not None:
+            process, self._process = self._process, None
+            await process.stop()

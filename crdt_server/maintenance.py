@@ -1,0 +1,97 @@
+"""`crdt-server verify` and `compact`: work on a whole store, outside or beside a serving process."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+
+from crdt_server.hosts.frames import Job, Op
+from crdt_server.hosts.supervisor import HostDied, HostFactory, Supervisor
+from crdt_server.hosts.workshop import JobFailed, Workshop
+from crdt_server.rooms.compaction import compact
+from crdt_server.rooms.lane import slices
+from crdt_server.settings import Settings
+from storage import CorruptDocument, DocumentKey, SequenceConflict, Storage, open_storage
+
+ROOM = 1
+
+
+@asynccontextmanager
+async def _host(settings: Settings) -> AsyncIterator[Supervisor]:
+    factory = HostFactory(memory_bytes=settings.host_memory_bytes, max_document_bytes=settings.max_document_bytes)
+    supervisor = Supervisor("maintenance", factory, timeout_seconds=settings.host_timeout_seconds)
+    try:
+        yield supervisor
+    finally:
+        await supervisor.stop()
+        await factory.stop()
+
+
+async def verify_store(settings: Settings, wedding: str | None, say: Callable[[str], None]) -> int:
+    """Load every document in a host, from checksum to pycrdt Doc. Returns the number of problems."""
+    storage = await open_storage(settings.database_url)
+    problems = documents = 0
+    try:
+        async with _host(settings) as host:
+            async for key in storage.keys(wedding):
+                documents += 1
+                problem = await _verify(storage, host, key)
+                if problem is not None:
+                    problems += 1
+                    say(f"{key}: {problem}")
+        for item in await storage.quarantined(wedding):
+            at = f"{item.at:%Y-%m-%d %H:%M:%S} UTC"
+            say(
+                f"{item.key}: quarantined update {item.id} of {len(item.update)} bytes, {at}, "
+                f"from {item.sender}: {item.reason}"
+            )
+        say(f"{documents} documents, {problems} problems")
+    finally:
+        await storage.close()
+    return problems
+
+
+async def _verify(storage: Storage, host: Supervisor, key: DocumentKey) -> str | None:
+    try:
+        stored = await storage.load(key)
+    except CorruptDocument as error:
+        return str(error)
+    parts = slices([row.update for row in stored.updates])
+    try:
+        while parts:
+            load = parts.popleft()
+            results, _ = await host.run([[[ROOM, load, not parts, []]], []])
+            if results[0][4] < 0:
+                return str(results[0][5])
+        warm = False
+        while not warm:
+            results, _ = await host.run([[[ROOM, None, True, [[Op.WARM, b"", None]]]], []])
+            warm = results[0][5]
+        await host.run([[], [[Job.FORGET, [ROOM]]]])
+    except HostDied as death:
+        return f"reading it kills a document host: {death.cause}"
+    return None
+
+
+async def compact_store(settings: Settings, wedding: str | None, say: Callable[[str], None]) -> None:
+    """Merge the rows of every document, then give free pages back."""
+    storage = await open_storage(settings.database_url)
+    before = await storage.size_bytes()
+    try:
+        async with _host(settings) as host:
+            workshop = Workshop(host)
+            worker = asyncio.create_task(workshop.run())
+            async for key in storage.keys(wedding):
+                try:
+                    fewer = await compact(storage, workshop, key, whole=True)
+                except (CorruptDocument, JobFailed, SequenceConflict) as error:
+                    say(f"{key}: left as it is: {error}")
+                    continue
+                if fewer:
+                    say(f"{key}: {fewer} rows fewer")
+            worker.cancel()
+        await storage.vacuum()
+        say(f"{before} bytes before, {await storage.size_bytes()} after")
+    finally:
+        await storage.close()

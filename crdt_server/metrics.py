@@ -1,0 +1,76 @@
+"""Every metric of the server, in one place. Hot paths count in plain integers (`rooms.room.Counters`); the collector
+here reads those when somebody asks."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.registry import Collector
+
+from crdt_server.rooms.room import Counters
+
+COUNTERS = {
+    "updates": "Updates accepted from clients",
+    "known_updates": "Updates that brought nothing new",
+    "gaps": "Updates that would have left a hole, answered by asking for everything",
+    "protocol_errors": "Malformed messages",
+    "violations": "Well-formed updates that a document could not take",
+    "fan_out_messages": "Document messages sent to sockets",
+    "fan_out_bytes": "Bytes of document and presence messages sent to sockets",
+    "awareness_messages": "Presence messages sent to sockets",
+    "awareness_shed": "Presence messages left out because a socket was slow",
+}
+
+
+class Metrics(Collector):
+    """The registry of one server instance (several may live in one process)."""
+
+    def __init__(self) -> None:
+        self.registry = CollectorRegistry()
+        self.counters = Counters()
+        self.gauges: dict[str, tuple[str, Callable[[], float]]] = {}
+        self.commit_seconds = Histogram(
+            "crdt_commit_seconds",
+            "Seconds of one commit",
+            registry=self.registry,
+            buckets=(0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 5),
+        )
+        sizes = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 5000)
+        self.commit_rows = Histogram("crdt_commit_rows", "Rows of one commit", registry=self.registry, buckets=sizes)
+        self.batch_requests = Histogram(
+            "crdt_host_batch_requests",
+            "Requests in one batch to a document host",
+            registry=self.registry,
+            buckets=sizes,
+        )
+        self.commit_failures = Counter("crdt_commit_failures", "Commits that failed", registry=self.registry)
+        self.host_restarts = Counter("crdt_host_restarts", "Document hosts that died", registry=self.registry)
+        self.evictions = Counter("crdt_room_evictions", "Idle rooms given up", registry=self.registry)
+        self.compactions = Counter("crdt_compactions", "Runs of updates merged in the store", registry=self.registry)
+        self.quarantined = Counter("crdt_quarantined", "Updates kept aside", registry=self.registry)
+        self.slow_consumers = Counter("crdt_slow_consumers", "Sockets closed for not reading", registry=self.registry)
+        self.refused = Counter("crdt_refused_connections", "Sockets not let in", ["reason"], registry=self.registry)
+        self.registry.register(self)
+
+    def gauge(self, name: str, text: str, read: Callable[[], float]) -> None:
+        """Report the value of ``read()`` whenever the metrics are asked for."""
+        self.gauges[name] = (text, read)
+
+    def collect(self) -> Iterator[Metric]:
+        """Called by prometheus-client."""
+        for field, text in COUNTERS.items():
+            family = CounterMetricFamily(f"crdt_{field}", text)
+            family.add_metric([], getattr(self.counters, field))
+            yield family
+        closed = CounterMetricFamily("crdt_sockets_closed", "Sockets closed by the server", labels=["code"])
+        for code, count in sorted(self.counters.closed.items()):
+            closed.add_metric([str(code)], count)
+        yield closed
+        for name, (text, read) in self.gauges.items():
+            yield GaugeMetricFamily(f"crdt_{name}", text, value=read())
+
+    def render(self) -> bytes:
+        """The Prometheus text format."""
+        return generate_latest(self.registry)

@@ -1,0 +1,1 @@
+"""Rooms: the live side of documents. Who is in, what they sent, what they are owed."""

@@ -1,0 +1,185 @@
+"""Presence of one room (the awareness protocol of y-protocols), one state per socket, merged per tick.
+
+Rules of this file:
+- A socket speaks for one Yjs client id: the one in its first message about a single id. Stock clients re-send the
+  states of others that they have received; those are ignored, so nobody speaks for anybody else.
+- Clocks are passed on as they came. A removal repeats the last clock with the state ``null``, as y-protocols does.
+- States are relayed as the JSON text the client sent, after it was read once: what a browser's JSON.parse would throw
+  at must not reach one.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from typing import NoReturn
+
+from crdt_server.errors import ProtocolError
+from crdt_server.protocol.lib0 import (
+    invalid_utf8,
+    read_var_bytes,
+    read_var_uint,
+    truncated,
+    write_var_string,
+    write_var_uint,
+)
+from crdt_server.rooms.session import Session
+
+MAX_STATES = 4096  # in one message: a newcomer's client echoes the whole room
+MAX_MESSAGE_BYTES = 1 << 20
+REMOVED_KEPT = 256
+
+
+def _no_constant(name: str) -> NoReturn:
+    raise ValueError(f"{name} is not JSON")
+
+
+def read_states(payload: bytes, wanted: int | None) -> list[tuple[int, int, str]]:
+    """The (client id, clock, JSON) triples of an awareness message; only ``wanted``'s JSON is kept when it is given.
+
+    Raises ProtocolError for anything that does not read to the last byte.
+    """
+    if len(payload) > MAX_MESSAGE_BYTES:
+        raise ProtocolError("awareness_limit", "awareness message too large")
+    try:
+        count, pos = read_var_uint(payload, 0)
+        if count > MAX_STATES:
+            raise ProtocolError("awareness_limit", "too many awareness states in a message")
+        states = []
+        for _ in range(count):
+            client, pos = read_var_uint(payload, pos)
+            clock, pos = read_var_uint(payload, pos)
+            raw, pos = read_var_bytes(payload, pos)
+            if wanted is None or client == wanted:
+                states.append((client, clock, raw))
+    except IndexError:
+        raise truncated() from None
+    if pos != len(payload):
+        raise ProtocolError("trailing", "bytes after the last awareness state")
+    try:
+        return [(client, clock, raw.decode()) for client, clock, raw in states]
+    except UnicodeDecodeError:
+        raise invalid_utf8() from None
+
+
+def write_states(states: Iterable[tuple[int, int, str]]) -> bytes:
+    """An awareness message's payload."""
+    triples = list(states)
+    out = [write_var_uint(len(triples))]
+    for client, clock, text in triples:
+        out += (write_var_uint(client), write_var_uint(clock), write_var_string(text))
+    return b"".join(out)
+
+
+class _Presence:
+    """One client's newest state."""
+
+    __slots__ = ("clock", "seen", "session", "text")
+
+    def __init__(self, session: Session, clock: int, text: str, seen: float) -> None:
+        self.session = session
+        self.clock = clock
+        self.text = text
+        self.seen = seen
+
+
+class Awareness:
+    """The states of one room. ``now`` values are seconds of any monotonic clock, passed in."""
+
+    def __init__(self, max_state_bytes: int) -> None:
+        self._max_state_bytes = max_state_bytes
+        self._states: dict[int, _Presence] = {}
+        self._removed: dict[int, int] = {}  # id -> last clock, the newest REMOVED_KEPT: older echoes must not revive
+        self._changed: dict[int, None] = {}
+
+    def __len__(self) -> int:
+        return len(self._states)
+
+    @property
+    def dirty(self) -> bool:
+        """Whether there is something to tell the room."""
+        return bool(self._changed)
+
+    def receive(self, session: Session, payload: bytes, now: float) -> None:
+        """Read one awareness message of a session. Raises ProtocolError."""
+        states = read_states(payload, session.awareness_id)
+        if session.awareness_id is None:
+            if len(states) != 1 or not self._may_claim(session, *states[0]):
+                return
+            session.awareness_id = states[0][0]
+        for client, clock, text in states[-1:]:
+            self._set(session, client, clock, text, now)
+
+    def _may_claim(self, session: Session, client: int, clock: int, text: str) -> bool:
+        if text == "null":
+            return False
+        held = self._states.get(client)
+        if held is None:
+            return clock >= self._removed.get(client, 0)
+        # the same person on a new socket, while the old one is not yet known to be gone
+        return held.session is session or (clock > held.clock and held.session.user == session.user)
+
+    def _set(self, session: Session, client: int, clock: int, text: str, now: float) -> None:
+        if len(text) > self._max_state_bytes:
+            raise ProtocolError("awareness_limit", "awareness state too large")
+        held = self._states.get(client)
+        if held is not None and clock < held.clock:
+            return
+        self._check(text)
+        if text == "null":
+            if held is not None:
+                held.clock = clock
+                self._remove(client)
+            return
+        if held is not None and held.session is not session:
+            held.session.awareness_id = None
+        self._removed.pop(client, None)
+        self._states[client] = _Presence(session, clock, text, now)
+        self._changed[client] = None
+
+    def _check(self, text: str) -> None:
+        try:
+            value = json.loads(text, parse_constant=_no_constant)
+        except (ValueError, RecursionError) as error:
+            raise ProtocolError("awareness_json", "awareness state is not JSON") from error
+        if value is not None and not isinstance(value, dict):
+            raise ProtocolError("awareness_json", "awareness state is not an object")
+
+    def leave(self, session: Session) -> None:
+        """The session's socket is gone, and its presence with it."""
+        client = session.awareness_id
+        if client is not None and (held := self._states.get(client)) is not None and held.session is session:
+            self._remove(client)
+        session.awareness_id = None
+
+    def expire(self, now: float, silence_seconds: float) -> None:
+        """Remove what has not been renewed (clients renew every 15 s)."""
+        for client in [c for c, held in self._states.items() if now - held.seen > silence_seconds]:
+            self._states[client].session.awareness_id = None
+            self._remove(client)
+
+    def _remove(self, client: int) -> None:
+        self._removed[client] = self._states.pop(client).clock
+        if len(self._removed) > REMOVED_KEPT:
+            del self._removed[next(iter(self._removed))]
+        self._changed[client] = None
+
+    def all_states(self) -> bytes | None:
+        """Everybody's state, for a newcomer; None where there is nobody."""
+        if not self._states:
+            return None
+        return write_states((client, held.clock, held.text) for client, held in self._states.items())
+
+    def take_changes(self) -> bytes | None:
+        """What changed since the last call, as one payload."""
+        if not self._changed:
+            return None
+        changed, self._changed = self._changed, {}
+        states = []
+        for client in changed:
+            held = self._states.get(client)
+            if held is not None:
+                states.append((client, held.clock, held.text))
+            elif client in self._removed:
+                states.append((client, self._removed[client], "null"))
+        return write_states(states)

@@ -1,0 +1,99 @@
+"""The one commit pump of the process: verdicts of all rooms go into the store in as few transactions as possible, and
+only then to the people in the rooms.
+
+While one transaction is under way the next verdicts gather; under load batches grow by themselves.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+
+import structlog
+
+from crdt_server.metrics import Metrics
+from crdt_server.rooms.room import Phase, Room, Verdict
+from storage import Append, DocumentKey, Storage, StorageError
+
+log = structlog.get_logger(__name__)
+
+
+class CommitPump:
+    """`put` verdicts in, `Room.release` follows after their commit, in order. One `run` task."""
+
+    def __init__(self, storage: Storage, metrics: Metrics, *, on_failure: Callable[[Room], None]) -> None:
+        self._storage = storage
+        self._metrics = metrics
+        self._on_failure = on_failure
+        self._waiting: list[Verdict] = []
+        self._wake = asyncio.Event()
+        self._put = 0  # verdicts that entered the queue, ever
+        self._done = 0  # and left it
+        self._flushes: list[tuple[int, asyncio.Future[None]]] = []
+
+    @property
+    def backlog(self) -> int:
+        """Verdicts not yet stored."""
+        return self._put - self._done
+
+    def put(self, verdict: Verdict) -> None:
+        """Store and then release. What needs no commit and waits behind none is released at once."""
+        if verdict.merged is None and not self.backlog:
+            verdict.room.release(verdict)
+            return
+        verdict.room.unsettled += 1
+        self._put += 1
+        self._waiting.append(verdict)
+        self._wake.set()
+
+    async def flush(self) -> None:
+        """Return when all that was put before is stored (or its rooms have failed)."""
+        if self.backlog:
+            flushed = asyncio.get_running_loop().create_future()
+            self._flushes.append((self._put, flushed))
+            await flushed
+
+    async def run(self) -> None:
+        """The pump, until cancelled. A cancellation waits for the transaction under way."""
+        while True:
+            await self._wake.wait()
+            self._wake.clear()
+            while self._waiting:
+                batch, self._waiting = self._waiting, []
+                await self._commit(batch)
+                self._done += len(batch)
+                self._tell_flushed()
+
+    def _tell_flushed(self) -> None:
+        while self._flushes and self._flushes[0][0] <= self._done:
+            _, flushed = self._flushes.pop(0)
+            if not flushed.done():
+                flushed.set_result(None)
+
+    async def _commit(self, batch: Sequence[Verdict]) -> None:
+        rows = [
+            Append(DocumentKey(verdict.room.wedding, verdict.room.document), verdict.seq, verdict.merged)
+            for verdict in batch
+            if verdict.merged is not None and verdict.room.phase is not Phase.DEAD
+        ]
+        if rows:
+            try:
+                with self._metrics.commit_seconds.time():
+                    await self._storage.append(rows)
+                self._metrics.commit_rows.observe(len(rows))
+            except StorageError as error:
+                self._fail(batch, error)
+                return
+        for verdict in batch:
+            verdict.room.unsettled -= 1
+            verdict.room.release(verdict)
+
+    def _fail(self, batch: Sequence[Verdict], error: StorageError) -> None:
+        """Nothing of the batch is known to be stored: its rooms end, and their clients bring it again."""
+        self._metrics.commit_failures.inc()
+        rooms = {verdict.room: None for verdict in batch}
+        log.error("append_failed", error=type(error).__name__, detail=str(error), rooms=len(rooms))
+        for verdict in batch:
+            verdict.room.unsettled -= 1
+        for room in rooms:
+            self._on_failure(room)

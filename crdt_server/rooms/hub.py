@@ -1,0 +1,344 @@
+"""All rooms of the process: who opens them, which host has them, when they are given up.
+
+The hub wires the parts that do the work: rooms (`room`), the lanes to the document hosts (`lane`), the commit pump
+(`commit`), compaction, and the ticks. It runs on one event loop; its methods that are not coroutines return at once.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+from collections.abc import Callable, Coroutine
+from contextlib import suppress
+from datetime import UTC, datetime
+from typing import Any
+from zlib import crc32
+
+import structlog
+
+from crdt_server.access.limits import Strikes
+from crdt_server.errors import CLOSE_CODES, AdmissionError
+from crdt_server.hosts.supervisor import HostFactory, Supervisor
+from crdt_server.hosts.workshop import JobFailed, Workshop
+from crdt_server.metrics import Metrics
+from crdt_server.rooms.commit import CommitPump
+from crdt_server.rooms.compaction import compact
+from crdt_server.rooms.lane import Lane, Unreadable
+from crdt_server.rooms.room import Phase, Room, RoomLimits, Verdict
+from crdt_server.rooms.session import Connection, Request, Session, SessionId
+from crdt_server.settings import Settings
+from storage import CorruptDocument, DocumentKey, QuarantinedUpdate, SequenceConflict, Storage, StorageError
+
+log = structlog.get_logger(__name__)
+
+SWEEP_SECONDS = 5.0
+LAG_SECONDS = 0.25
+SLOW_LOOP_SECONDS = 0.05
+SHED_TICK_SECONDS = 0.5
+KEEP_ALIVE_SECONDS = 20.0  # stock clients drop a link on which they heard nothing for 30 s
+
+
+class Hub:
+    """See the head of the file. `start` before the first `enter`, `stop` at the end."""
+
+    def __init__(self, settings: Settings, storage: Storage, metrics: Metrics) -> None:
+        self.settings = settings
+        self.storage = storage
+        self.metrics = metrics
+        self.rooms: dict[tuple[str, str], Room] = {}
+        self.strikes = Strikes(settings.max_strikes)
+        self.loop_lag_seconds = 0.0
+        self.draining = False
+        self._limits = RoomLimits(
+            max_sessions=settings.max_connections_per_room, max_awareness_bytes=settings.max_awareness_bytes
+        )
+        self._commits = CommitPump(storage, metrics, on_failure=self._fail)
+        self._factory = HostFactory(
+            memory_bytes=settings.host_memory_bytes, max_document_bytes=settings.max_document_bytes
+        )
+        self._lanes = [self._make_lane(f"host-{n}") for n in range(settings.document_hosts)]
+        self.workshop = Workshop(self._supervisor("workshop"))
+        self._room_ids = itertools.count(1)
+        self._session_ids = itertools.count(1)
+        self._empty_since: dict[Room, float] = {}
+        self._tails: dict[Room, int] = {}  # rows stored since the room was last compacted
+        self._presence: dict[Room, None] = {}
+        self._presence_timer: asyncio.TimerHandle | None = None
+        self._last_keep_alive = 0.0
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._loop: asyncio.AbstractEventLoop
+        metrics.gauge("rooms", "Rooms that are open", lambda: len(self.rooms))
+        metrics.gauge("loaded_bytes", "Stored bytes of the documents in memory", lambda: self.loaded_bytes)
+        metrics.gauge("commit_backlog", "Verdicts that wait for a commit", lambda: self._commits.backlog)
+        metrics.gauge("loop_lag_seconds", "How late the event loop is", lambda: self.loop_lag_seconds)
+
+    def _supervisor(self, name: str) -> Supervisor:
+        return Supervisor(name, self._factory, timeout_seconds=self.settings.host_timeout_seconds)
+
+    def _make_lane(self, name: str) -> Lane:
+        return Lane(
+            self._supervisor(name),
+            self.metrics,
+            fetch=self._fetch,
+            deliver=self._deliver,
+            unreadable=self._unreadable,
+            failed=self._fail,
+            convicted=self._convicted,
+        )
+
+    # -- life
+
+    async def start(self) -> None:
+        """Start the hosts and the pumps."""
+        self._loop = asyncio.get_running_loop()
+        await asyncio.gather(*(lane.supervisor.start() for lane in self._lanes))
+        self._spawn(self._commits.run())
+        self._spawn(self.workshop.run())
+        for lane in self._lanes:
+            self._spawn(lane.run())
+        self._spawn(self._sweep())
+        self._spawn(self._measure_lag())
+
+    async def stop(self) -> None:
+        """Let nobody in, store what has come in, close every socket with 1012, end the hosts."""
+        self.draining = True
+        deadline = self._loop.time() + 5
+        while self._loop.time() < deadline and any(room.dirty or self._in_use(room) for room in self.rooms.values()):
+            await self._commits.flush()
+            await asyncio.sleep(0.01)
+        for room in list(self.rooms.values()):
+            room.fail(CLOSE_CODES["restarting"], "restarting")
+        for task in self._tasks:
+            task.cancel()
+        for result in await asyncio.gather(*self._tasks, return_exceptions=True):
+            if isinstance(result, Exception):
+                log.error("task_failed_at_stop", error=repr(result))
+        places = [self.workshop.supervisor, *(lane.supervisor for lane in self._lanes)]
+        await asyncio.gather(*(place.stop() for place in places), self._factory.stop())
+
+    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
+        task: asyncio.Task[None] = self._loop.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._finished)
+
+    def _finished(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            log.error("task_failed", task=str(task.get_coro()), exc_info=error)
+
+    # -- sessions
+
+    def enter(
+        self,
+        wedding: str,
+        document: str,
+        connection: Connection,
+        user: str,
+        session_type: Callable[[SessionId, Connection, str], Session] = Session,
+    ) -> tuple[Room, Session]:
+        """Join the room of a document, opening it where needed. Raises AdmissionError."""
+        if self.draining:
+            raise AdmissionError("draining", "the server is going away")
+        room = self.rooms.get((wedding, document)) or self._open(wedding, document)
+        if room.full:
+            raise AdmissionError("room_full", "too many sockets in this room")
+        session = session_type(SessionId(next(self._session_ids)), connection, user)
+        self._empty_since.pop(room, None)
+        room.join(session)
+        self.look(room)
+        return room, session
+
+    def receive(self, room: Room, session: Session, frame: bytes) -> None:
+        """One frame of a session."""
+        room.receive(session, frame)
+        self.look(room)
+
+    def leave(self, room: Room, session: Session) -> None:
+        """The session's connection is gone."""
+        room.leave(session)
+        if not room.sessions and room.phase is not Phase.DEAD:
+            self._empty_since[room] = self._loop.time()
+        if room.awareness.dirty:
+            self._presence[room] = None
+            self._schedule_presence()
+
+    def look(self, room: Room) -> None:
+        """After anything that may have given the room something to do."""
+        if room.dirty and not room.marked:
+            self.lane(room).mark(room)
+        if room.awareness_waiting and room not in self._presence:
+            self._presence[room] = None
+            self._schedule_presence()
+
+    def lane(self, room: Room) -> Lane:
+        """The lane of a wedding: all its documents are in one host."""
+        return self._lanes[crc32(room.wedding.encode()) % len(self._lanes)]
+
+    # -- rooms
+
+    @property
+    def loaded_bytes(self) -> int:
+        """Stored bytes of all open documents."""
+        return sum(room.size for room in self.rooms.values())
+
+    def _open(self, wedding: str, document: str) -> Room:
+        if self.loaded_bytes > self.settings.loaded_bytes:
+            self._give_up_idle(0)
+            if self.loaded_bytes > self.settings.loaded_bytes:
+                raise AdmissionError("memory", "too many documents are open")
+        room = Room(
+            next(self._room_ids),
+            wedding,
+            document,
+            self._limits,
+            self.metrics.counters,
+            vet=self._vet,
+            blame=lambda session: self.strikes.add(session.connection.address, self._loop.time()),
+        )
+        self.rooms[wedding, document] = room
+        return room
+
+    async def _fetch(self, room: Room) -> list[bytes]:
+        """What is stored of a room, after all its commits."""
+        await self._commits.flush()
+        try:
+            stored = await self.storage.load(DocumentKey(room.wedding, room.document))
+        except CorruptDocument as error:
+            raise Unreadable(str(error)) from error
+        except StorageError as error:
+            raise Unreadable(f"{type(error).__name__}: {error}") from error
+        room.head_seq = stored.head_seq
+        self._tails[room] = sum(row.first_seq == row.last_seq for row in stored.updates)
+        return [row.update for row in stored.updates]
+
+    def _deliver(self, verdict: Verdict) -> None:
+        self._commits.put(verdict)
+        room = verdict.room
+        if verdict.merged is not None:
+            self._tails[room] = self._tails.get(room, 0) + 1
+            if self._tails[room] >= self.settings.compact_after_updates:
+                self._tails[room] = 0
+                self._spawn(self._compact(room, whole=False))
+        self.look(room)
+
+    def _unreadable(self, room: Room, why: str) -> None:
+        log.error("document_unreadable", room=f"{room.wedding}/{room.document}", why=why)
+        self._fail(room)
+
+    def _fail(self, room: Room) -> None:
+        """End a room in the middle of its work: sockets closed with 1013, the host's copy dropped."""
+        if room.phase is Phase.DEAD:
+            return
+        log.warning("room_failed", room=f"{room.wedding}/{room.document}", sessions=len(room.sessions))
+        self._close_room(room)
+        room.fail(CLOSE_CODES["try_again"], "try again")
+
+    def _close_room(self, room: Room) -> None:
+        if self.rooms.get((room.wedding, room.document)) is room:
+            del self.rooms[room.wedding, room.document]
+        self._empty_since.pop(room, None)
+        self._tails.pop(room, None)
+        self._presence.pop(room, None)
+        self.lane(room).drop(room)
+
+    def _in_use(self, room: Room) -> bool:
+        return room.dirty or room.unsettled > 0 or self.lane(room).busy(room)
+
+    def _give_up_idle(self, grace_seconds: float) -> None:
+        """Evict rooms that have been empty for long enough, the longest empty first."""
+        now = self._loop.time()
+        for room, since in list(self._empty_since.items()):
+            if now - since < grace_seconds or room.sessions or self._in_use(room):
+                continue
+            tail = self._tails.get(room, 0)
+            self._close_room(room)
+            room.phase = Phase.DEAD
+            self.metrics.evictions.inc()
+            if tail > 1:
+                self._spawn(self._compact(room, whole=False))
+
+    async def _compact(self, room: Room, *, whole: bool) -> None:
+        await self._commits.flush()
+        try:
+            fewer = await compact(self.storage, self.workshop, DocumentKey(room.wedding, room.document), whole=whole)
+        except (StorageError, SequenceConflict, JobFailed) as error:
+            log.error("compaction_failed", room=f"{room.wedding}/{room.document}", error=str(error))
+            return
+        if fewer:
+            self.metrics.compactions.inc()
+
+    # -- what is hostile
+
+    def _vet(self, room: Room, request: Request) -> None:
+        room.unsettled += 1
+        self._spawn(self._check(room, request))
+
+    async def _check(self, room: Room, request: Request) -> None:
+        try:
+            summary = await self.workshop.check(request.payload)
+        except JobFailed as failure:
+            log.info("large_update_refused", session=request.session.id, why=str(failure))
+            summary = None
+        room.unsettled -= 1
+        room.vetted(request, summary)
+        self.look(room)
+
+    def _convicted(self, request: Request, room: Room, cause: str) -> None:
+        """A request has killed a fresh host all by itself: keep it for study."""
+        sender = f"{request.session.user} {request.session.connection.address}"
+        log.error("update_quarantined", room=f"{room.wedding}/{room.document}", session=request.session.id, cause=cause)
+        self.metrics.quarantined.inc()
+        self._spawn(
+            self._keep_aside(
+                QuarantinedUpdate(
+                    DocumentKey(room.wedding, room.document), request.payload, cause, sender, datetime.now(UTC)
+                )
+            )
+        )
+
+    async def _keep_aside(self, item: QuarantinedUpdate) -> None:
+        try:
+            await self.storage.quarantine(item)
+        except StorageError as error:
+            log.error("quarantine_failed", error=str(error))
+
+    # -- ticks
+
+    def _schedule_presence(self) -> None:
+        if self._presence_timer is None:
+            slow = self.loop_lag_seconds > SLOW_LOOP_SECONDS
+            delay = SHED_TICK_SECONDS if slow else self.settings.awareness_tick_seconds
+            self._presence_timer = self._loop.call_later(delay, self._tell_presence)
+
+    def _tell_presence(self) -> None:
+        self._presence_timer = None
+        rooms, self._presence = self._presence, {}
+        now = self._loop.time()
+        for room in rooms:
+            room.tell_presence(now)
+
+    async def _sweep(self) -> None:
+        """Every few seconds: presence that went silent, links that heard nothing, rooms that stand empty."""
+        while True:
+            await asyncio.sleep(SWEEP_SECONDS)
+            now = self._loop.time()
+            keep_alive = now - self._last_keep_alive >= KEEP_ALIVE_SECONDS
+            if keep_alive:
+                self._last_keep_alive = now
+            for count, room in enumerate(list(self.rooms.values())):
+                if len(room.awareness):
+                    room.awareness.expire(now, self.settings.awareness_silence_seconds)
+                    room.tell_presence(now)
+                if keep_alive:
+                    room.keep_alive()
+                if count % 50 == 49:
+                    await asyncio.sleep(0)
+            self._give_up_idle(self.settings.room_grace_seconds)
+            self.strikes.forget(now)
+
+    async def _measure_lag(self) -> None:
+        while True:
+            before = self._loop.time()
+            with suppress(TimeoutError):
+                await asyncio.sleep(LAG_SECONDS)
+            self.loop_lag_seconds = max(0.0, self._loop.time() - before - LAG_SECONDS)

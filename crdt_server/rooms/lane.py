@@ -1,0 +1,361 @@
+"""The way to one document host: which rooms have something for it, one batch in flight, and what happens when it dies.
+
+A death says little about the batch: the host marks in shared memory what it is busy with, so the first suspect is
+known, but memory damaged earlier can kill later. Therefore the batch is run again on a new host in parts (before the
+suspect, the suspect alone, after it), halving where there is no suspect, until the request that kills stands alone.
+Only a request that kills a fresh host all by itself is guilty. Everything else is applied as if nothing had happened.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import structlog
+
+from crdt_server.hosts.frames import Job, Op, ProgressMark, Status
+from crdt_server.hosts.supervisor import HostDied, Supervisor
+from crdt_server.metrics import Metrics
+from crdt_server.rooms.room import Phase, Room, Verdict
+from crdt_server.rooms.session import Request
+
+log = structlog.get_logger(__name__)
+
+BATCH_BYTES = 96 * 1024
+SLICE_BYTES = 256 * 1024  # of stored updates in one load step
+SLICE_UPDATES = 2000
+OUTSIDE_KILLS = 5  # somebody keeps killing the host: end the room rather than judge an innocent
+
+
+class Unreadable(Exception):
+    """What is stored cannot be loaded into a host."""
+
+
+class LoadDied(Exception):
+    """A host died while documents were brought into it, before any request ran."""
+
+
+@dataclass(slots=True)
+class Entry:
+    """One room's part of a batch."""
+
+    room: Room
+    requests: Sequence[Request] = ()
+    load: list[bytes] | None = None
+    last: bool = True
+
+    def wire(self) -> list[Any]:
+        return [self.room.id, self.load, self.last, [[r.kind, r.payload, r.extra] for r in self.requests]]
+
+
+def slices(updates: Sequence[bytes]) -> deque[list[bytes]]:
+    """Stored updates cut into load steps; at least one, so that an empty document is loaded too."""
+    parts: deque[list[bytes]] = deque([[]])
+    size = 0
+    for update in updates:
+        if parts[-1] and (size + len(update) > SLICE_BYTES or len(parts[-1]) == SLICE_UPDATES):
+            parts.append([])
+            size = 0
+        parts[-1].append(update)
+        size += len(update)
+    return parts
+
+
+class Lane:
+    """Batches for one host.
+
+    ``fetch(room)`` reads the stored updates of a room (after all its commits) and may raise; ``deliver`` takes
+    verdicts; ``unreadable`` and ``failed`` end a room; ``convicted`` hears of a request that killed a host alone.
+    """
+
+    def __init__(
+        self,
+        supervisor: Supervisor,
+        metrics: Metrics,
+        *,
+        fetch: Callable[[Room], Awaitable[list[bytes]]],
+        deliver: Callable[[Verdict], None],
+        unreadable: Callable[[Room, str], None],
+        failed: Callable[[Room], None],
+        convicted: Callable[[Request, Room, str], None],
+    ) -> None:
+        self.supervisor = supervisor
+        self._metrics = metrics
+        self._fetch = fetch
+        self._deliver = deliver
+        self._unreadable = unreadable
+        self._failed = failed
+        self._convicted = convicted
+        self._dirty: deque[Room] = deque()
+        self._fetching: dict[Room, asyncio.Task[None]] = {}
+        self._loading: dict[Room, deque[list[bytes]]] = {}
+        self._resident: set[Room] = set()
+        self._forget: list[int] = []
+        self._busy: set[Room] = set()
+        self._wake = asyncio.Event()
+
+    # -- called by the hub, at any time
+
+    def mark(self, room: Room) -> None:
+        """The room has something for the host."""
+        if not room.marked:
+            room.marked = True
+            self._dirty.append(room)
+            self._wake.set()
+
+    def busy(self, room: Room) -> bool:
+        """Whether the room is part of the batch in flight or of a load."""
+        return room in self._busy or room in self._fetching or room in self._loading
+
+    def drop(self, room: Room) -> None:
+        """The room has ended: the host may forget its document."""
+        partly = self._loading.pop(room, None) is not None
+        if partly or room in self._resident or room in self._busy:
+            self._resident.discard(room)
+            self._forget.append(room.id)
+            self._wake.set()
+
+    # -- the pump
+
+    async def run(self) -> None:
+        """One batch after the other, until cancelled."""
+        while True:
+            await self._wake.wait()
+            entries = self._take()
+            forget, self._forget = self._forget, []
+            if not entries and not forget:
+                self._wake.clear()
+                continue
+            await self._run_batch(entries, forget)
+
+    def _take(self) -> list[Entry]:
+        """The next batch: a slice of every load that fits, and a fair share of every dirty room."""
+        entries: list[Entry] = []
+        budget = SLICE_BYTES
+        for room in list(self._loading):
+            if budget <= 0:
+                break
+            entries.append(self._take_slice(room))
+            budget -= sum(map(len, entries[-1].load or ()))
+        budget = BATCH_BYTES
+        for _ in range(len(self._dirty)):
+            if budget <= 0:
+                break
+            room = self._dirty.popleft()
+            room.marked = False
+            if room.phase is Phase.DEAD or not room.dirty:
+                continue
+            if room not in self._resident:
+                self._start_fetch(room)  # it is marked again when it is loaded
+                continue
+            if room.queued_updates and not room.warm and room.size > SLICE_BYTES:
+                entries.append(Entry(room, [_warm_request()]))
+                budget -= SLICE_BYTES // 4
+            else:
+                requests, used = room.take(budget)
+                entries.append(Entry(room, requests))
+                budget -= used
+            if room.dirty:
+                self.mark(room)
+        return entries
+
+    def _take_slice(self, room: Room) -> Entry:
+        parts = self._loading[room]
+        part = parts.popleft()
+        if not parts:
+            del self._loading[room]
+        return Entry(room, (), part, not parts)
+
+    def _start_fetch(self, room: Room) -> None:
+        if room not in self._fetching and room not in self._loading:
+            self._fetching[room] = asyncio.create_task(self._fetch_room(room))
+
+    async def _fetch_room(self, room: Room) -> None:
+        try:
+            parts = slices(await self._fetch(room))
+            if room.phase is not Phase.DEAD:
+                self._loading[room] = parts
+        except Unreadable as error:
+            self._unreadable(room, str(error))
+        finally:
+            del self._fetching[room]
+            self._wake.set()
+
+    async def _run_batch(self, entries: list[Entry], forget: list[int]) -> None:
+        self._busy = {entry.room for entry in entries}
+        jobs = [[Job.FORGET, forget]] if forget else []
+        self._metrics.batch_requests.observe(sum(len(entry.requests) for entry in entries))
+        try:
+            self._settle(entries, await self._ask(entries, jobs))
+        except HostDied as death:
+            await self._recover(entries, death)
+        finally:
+            self._busy = set()
+
+    async def _ask(self, entries: Sequence[Entry], jobs: Sequence[Any] = ()) -> list[Any]:
+        """The host's results, checked: it has read hostile bytes, and may say anything. Raises HostDied."""
+        answer = await self.supervisor.run([[entry.wire() for entry in entries], jobs])
+        if not _well_formed(entries, answer):
+            raise await self.supervisor.condemn("broken answer")
+        results: list[Any] = answer[0]
+        return results
+
+    def _settle(self, entries: Sequence[Entry], results: Sequence[Any]) -> None:
+        """Hand a batch's verdicts on."""
+        for entry, (_, merged, faults, answers, size, warm) in zip(entries, results, strict=True):
+            room = entry.room
+            if size < 0:
+                self._unreadable(room, str(warm))
+                continue
+            room.size, room.warm = size, warm
+            if entry.load is not None and entry.last:
+                self._arrived(room)
+            if room.phase is Phase.DEAD or not entry.requests or entry.requests[0].kind is Op.WARM:
+                continue
+            verdict = Verdict(room, entry.requests, merged, {i: Status(s) for i, s in faults}, dict(answers))
+            room.judge(verdict)
+            self._deliver(verdict)
+
+    def _arrived(self, room: Room) -> None:
+        if room.phase is Phase.DEAD:
+            self._forget.append(room.id)
+            return
+        self._resident.add(room)
+        room.phase = Phase.LIVE
+        if room.dirty:
+            self.mark(room)
+
+    # -- after a death
+
+    def _forget_everything(self) -> None:
+        """The host's documents are gone with it; rooms come back from the store when they next have something."""
+        for room in self._resident:
+            room.warm = False
+        lost = [*self._resident, *self._loading]
+        self._resident.clear()
+        self._loading.clear()
+        self._forget.clear()
+        for room in lost:
+            if room.dirty:
+                self.mark(room)
+
+    def _after_death(self, entries: Sequence[Entry], death: HostDied) -> None:
+        """Count it, and end a room whose stored bytes have killed a host twice."""
+        self._metrics.host_restarts.inc()
+        self._forget_everything()
+        index, op = death.mark
+        if len(entries) == 1 and not entries[0].requests:
+            index, op = 0, ProgressMark.LOADING  # it did nothing but load
+        if death.own_fault and op == ProgressMark.LOADING and index < len(entries):
+            room = entries[index].room
+            room.load_deaths += 1
+            if room.load_deaths > 1:
+                self._unreadable(room, f"reading it kills its host: {death.cause}")
+
+    async def _recover(self, entries: Sequence[Entry], death: HostDied) -> None:
+        """Run a batch again that a host has died on, piece by piece. See the head of the file."""
+        self._after_death(entries, death)
+        work: deque[tuple[list[Entry], int]] = deque()
+        work.extendleft((part, 0) for part in reversed(_split(entries, death)))
+        # What was only being loaded is loaded alone: if that kills again, it is known what did.
+        work.extend(([Entry(entry.room)], 0) for entry in entries if entry.load is not None)
+        while work:
+            part, kills = work.popleft()
+            part = [entry for entry in part if entry.room.phase is not Phase.DEAD]
+            try:
+                await self._load_all([entry.room for entry in part])
+            except LoadDied:
+                work.appendleft((part, kills))
+                continue
+            try:
+                part = [entry for entry in part if entry.requests and entry.room.phase is not Phase.DEAD]
+                if part:
+                    self._settle(part, await self._ask(part))
+            except HostDied as again:
+                self._after_death(part, again)
+                alone = sum(len(entry.requests) for entry in part) == 1
+                if not alone:
+                    work.extendleft((smaller, 0) for smaller in reversed(_split(part, again)))
+                elif again.own_fault:
+                    self._convict(part[0], again.cause)
+                elif kills < OUTSIDE_KILLS:
+                    work.appendleft((part, kills + 1))
+                else:
+                    self._failed(part[0].room)
+
+    def _convict(self, entry: Entry, cause: str) -> None:
+        (request,) = entry.requests
+        status = Status.VIOLATION if request.kind is Op.UPDATE else Status.MALFORMED
+        self._convicted(request, entry.room, cause)
+        verdict = Verdict(entry.room, [request], None, {0: status}, {})
+        entry.room.judge(verdict)
+        self._deliver(verdict)
+
+    async def _load_all(self, rooms: Sequence[Room]) -> None:
+        """Bring rooms into the new host. Raises HostDied, after which none of them is there."""
+        missing = [r for r in dict.fromkeys(rooms) if r not in self._resident and r.phase is not Phase.DEAD]
+        stored = await asyncio.gather(*(self._fetch_or_end(room) for room in missing))
+        for room, parts in zip(missing, stored, strict=True):
+            while parts and room.phase is not Phase.DEAD:
+                entry = Entry(room, (), parts.popleft(), not parts)
+                try:
+                    self._settle([entry], await self._ask([entry]))
+                except HostDied as death:
+                    self._after_death([entry], death)
+                    raise LoadDied from death
+
+    async def _fetch_or_end(self, room: Room) -> deque[list[bytes]] | None:
+        try:
+            return slices(await self._fetch(room))
+        except Unreadable as error:
+            self._unreadable(room, str(error))
+            return None
+
+
+def _warm_request() -> Request:
+    return Request(None, Op.WARM, b"")
+
+
+def _split(entries: Sequence[Entry], death: HostDied) -> list[list[Entry]]:
+    """A batch around the suspect of a death, or in halves; entries without requests need no second run."""
+    index, op = death.mark
+    if death.own_fault and 0 <= index < len(entries) and 0 <= op < len(entries[index].requests):
+        suspect = entries[index]
+        parts = [
+            [*entries[:index], Entry(suspect.room, suspect.requests[:op])],
+            [Entry(suspect.room, suspect.requests[op : op + 1])],
+            [Entry(suspect.room, suspect.requests[op + 1 :]), *entries[index + 1 :]],
+        ]
+    elif death.mark[1] == ProgressMark.LOADING:
+        parts = [list(entries)]
+    else:
+        parts = _halves([(entry.room, request) for entry in entries for request in entry.requests])
+    cleaned = [[Entry(e.room, e.requests) for e in part if e.requests and not _is_warm(e)] for part in parts]
+    return [part for part in cleaned if part]
+
+
+def _well_formed(entries: Sequence[Entry], answer: Any) -> bool:
+    try:
+        results, _ = answer
+        return len(results) == len(entries) and all(
+            room_id == entry.room.id
+            and isinstance(merged, bytes | None)
+            and isinstance(size, int)
+            and all(0 <= i < len(entry.requests) and Status(status) for i, status in faults)
+            and all(0 <= i < len(entry.requests) for i, _ in answers)
+            for entry, (room_id, merged, faults, answers, size, _) in zip(entries, results, strict=True)
+        )
+    except (TypeError, ValueError):
+        return False
+
+
+def _is_warm(entry: Entry) -> bool:
+    return entry.requests[0].kind is Op.WARM
+
+
+def _halves(pairs: Sequence[tuple[Room, Request]]) -> list[list[Entry]]:
+    middle = (len(pairs) + 1) // 2
+    return [[Entry(room, [request]) for room, request in half] for half in (pairs[:middle], pairs[middle:])]

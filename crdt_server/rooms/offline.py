@@ -1,0 +1,33 @@
+"""Offline sync: what a WebSocket does in many messages, in one exchange, through the same rooms."""
+
+from __future__ import annotations
+
+from crdt_server.hosts.frames import Op
+from crdt_server.rooms.exchange import Exchange, Silence, settled
+from crdt_server.rooms.hub import Hub
+from crdt_server.rooms.room import NO_CHANGE
+from crdt_server.rooms.session import Request
+
+
+async def sync(
+    hub: Hub, wedding: str, document: str, address: str, user: str, state_vector: bytes, update: bytes | None
+) -> tuple[bytes, bytes]:
+    """Apply ``update`` (if any), and return the server's state vector and what ``state_vector`` lacks, once stored.
+
+    Raises ProtocolError, ViolationError, GapError, AdmissionError, and CrdtServerError("try_again") where the store
+    failed; JobFailed where the answer could not be put together.
+    """
+    silence = Silence(address)
+    room, session = hub.enter(wedding, document, silence, user, Exchange)
+    assert isinstance(session, Exchange)
+    try:
+        requests = [] if update is None or update == NO_CHANGE else [Request(session, Op.UPDATE, update)]
+        requests += [Request(session, Op.HELLO, b""), Request(session, Op.DIFF, state_vector)]
+        futures = [session.expect(request) for request in requests]
+        for request in requests:
+            room.ask(request)
+        hub.look(room)
+        *_, known, parts = await settled(futures, silence)
+    finally:
+        hub.leave(room, session)
+    return known, parts[0] if len(parts) == 1 else await hub.workshop.merge(parts)

@@ -1,0 +1,406 @@
+"""A room: one document while it is in use, without I/O.
+
+Bytes come in through `receive`, requests for the document's host go out through `take`, the host's answer comes back
+through `judge`, and what is owed to the sessions leaves through `release`, once it is stored. Who calls these, and
+when, is the hub's business; a test calls them by hand in any order it likes.
+
+Rules of this file:
+- No await, no clock, no randomness.
+- What changes a document is sent only by `release`, which follows the commit; so are answers that may contain it.
+- No single update of a living session is dropped: it is applied, known, or its sender is asked again or closed.
+"""
+
+from __future__ import annotations
+
+import enum
+from collections import deque
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from crdt_server.errors import CLOSE_CODES, CrdtServerError, ProtocolError
+from crdt_server.hosts.frames import Op, Status
+from crdt_server.protocol.frames import Outgoing
+from crdt_server.protocol.messages import (
+    AwarenessUpdate,
+    SyncStep1,
+    SyncStep2,
+    SyncUpdate,
+    decode_messages,
+    encode_awareness,
+    encode_sync_step1,
+    encode_sync_step2,
+    encode_update,
+)
+from crdt_server.rooms.awareness import Awareness
+from crdt_server.rooms.session import Request, Session
+
+NO_CHANGE = b"\x00\x00"
+NO_STATES = Outgoing(encode_awareness(b"\x00"))
+
+
+@dataclass(frozen=True, slots=True)
+class RoomLimits:
+    """Bounds of one room. Bytes are those of payloads."""
+
+    max_sessions: int = 2000  # 0: no limit
+    session_queue_bytes: int = 64 * 1024  # then the socket is not read until the queue is half empty
+    session_quantum_bytes: int = 8 * 1024  # one session's share of a batch
+    big_update_bytes: int = 32 * 1024  # checked away from the rooms' host
+    answer_cache_bytes: int = 1 << 20
+    max_gaps: int = 16  # unanswerable gaps in a row, then 1013
+    max_awareness_bytes: int = 4096
+
+
+class Phase(enum.Enum):
+    """LOADING until the host holds the document, then LIVE, DEAD for ever after."""
+
+    LOADING = "loading"
+    LIVE = "live"
+    DEAD = "dead"
+
+
+@dataclass(slots=True)
+class Verdict:
+    """What a host said about the requests of one room, on its way to the store and then to the sessions."""
+
+    room: Room
+    requests: Sequence[Request]
+    merged: bytes | None
+    faults: dict[int, Status]
+    answers: dict[int, Any]
+    seq: int = 0  # the document's newest row as of this verdict: `merged` itself where there is one
+
+    @property
+    def wants_settling(self) -> bool:
+        """Whether somebody waits for more than the echo."""
+        return any(request.session.gaps or request.session.exchange for request in self.requests)
+
+
+@dataclass(slots=True)
+class Counters:
+    """Numbers of all rooms, read by the metrics page."""
+
+    updates: int = 0
+    known_updates: int = 0
+    gaps: int = 0
+    protocol_errors: int = 0
+    violations: int = 0
+    fan_out_messages: int = 0
+    fan_out_bytes: int = 0
+    awareness_messages: int = 0
+    awareness_shed: int = 0
+    closed: dict[int, int] = field(default_factory=dict)
+
+
+class Room:
+    """See the head of the file. ``vet`` takes a large update to be checked elsewhere and ends with `vetted`."""
+
+    def __init__(
+        self,
+        room_id: int,
+        wedding: str,
+        document: str,
+        limits: RoomLimits,
+        counters: Counters,
+        *,
+        vet: Callable[[Room, Request], None],
+        blame: Callable[[Session], None],
+    ) -> None:
+        self.id = room_id
+        self.wedding = wedding
+        self.document = document
+        self.limits = limits
+        self.counters = counters
+        self.phase = Phase.LOADING
+        self.sessions: dict[Session, None] = {}
+        self.awareness = Awareness(limits.max_awareness_bytes)
+        self.awareness_waiting: dict[Session, None] = {}
+        self.head_seq = 0
+        self.size = 0
+        self.warm = False
+        self.unsettled = 0  # verdicts on their way to the store
+        self.queued_updates = 0
+        self.load_deaths = 0  # hosts that died of reading what is stored
+        self.marked = False  # waits in its lane
+        self._ready: deque[Session] = deque()
+        self._state_vector: bytes | None = None
+        self._answers: dict[bytes, tuple[Outgoing, ...]] = {}
+        self._answers_bytes = 0
+        self._vet = vet
+        self._blame = blame
+
+    # -- coming and going
+
+    def join(self, session: Session) -> None:
+        """Let a session in: it is greeted with the server's step 1 and everybody's presence."""
+        self.sessions[session] = None
+        if self._state_vector is not None and self.phase is Phase.LIVE:
+            session.connection.send(Outgoing(encode_sync_step1(self._state_vector)))
+        else:
+            self.ask(Request(session, Op.HELLO, b""))
+        states = self.awareness.all_states()
+        if states is not None:
+            session.connection.send(Outgoing(encode_awareness(states)))
+
+    @property
+    def full(self) -> bool:
+        return 0 < self.limits.max_sessions <= len(self.sessions)
+
+    def leave(self, session: Session) -> None:
+        """The socket is gone. What it had sent before is still applied."""
+        self.sessions.pop(session, None)
+        self.awareness_waiting.pop(session, None)
+        self.awareness.leave(session)
+
+    def fail(self, code: int, reason: str) -> None:
+        """End the room: its document could not be stored, read or held. Clients keep their edits and come again."""
+        self.phase = Phase.DEAD
+        self._ready.clear()
+        sessions, self.sessions = self.sessions, {}
+        for session in sessions:
+            self.close(session, code, reason)
+
+    def close(self, session: Session, code: int, reason: str) -> None:
+        self.counters.closed[code] = self.counters.closed.get(code, 0) + 1
+        session.connection.close(code, reason)
+
+    # -- what comes in
+
+    def receive(self, session: Session, frame: bytes) -> None:
+        """Take one frame of a session. A malformed one closes it with 4400."""
+        if self.phase is Phase.DEAD or session not in self.sessions:
+            return
+        try:
+            for message in decode_messages(frame):
+                kind = type(message)
+                if kind is SyncUpdate or kind is SyncStep2:
+                    self._receive_update(session, message.update, echo=kind is SyncUpdate)  # type: ignore[union-attr]
+                elif kind is SyncStep1:
+                    self._receive_step1(session, message.state_vector)  # type: ignore[union-attr]
+                elif kind is AwarenessUpdate:
+                    session.awareness_raw = message.payload  # type: ignore[union-attr]
+                    self.awareness_waiting[session] = None
+                else:
+                    states = self.awareness.all_states()
+                    session.connection.send(NO_STATES if states is None else Outgoing(encode_awareness(states)))
+        except ProtocolError as error:
+            self.reject(session, error)
+
+    def reject(self, session: Session, error: CrdtServerError) -> None:
+        """Close a session for what it sent."""
+        self.counters.protocol_errors += 1
+        self._blame(session)
+        self.close(session, error.close_code, error.code)
+
+    def _receive_update(self, session: Session, update: bytes, *, echo: bool) -> None:
+        if not echo:
+            session.asked = False
+        if update == NO_CHANGE:
+            return
+        self.ask(Request(session, Op.UPDATE, update, echo=echo))
+
+    def _receive_step1(self, session: Session, state_vector: bytes) -> None:
+        known = self._answers.get(state_vector)
+        if known is not None and not session.inbox and not session.held:
+            self._send_answer(session, known)
+        else:
+            self.ask(Request(session, Op.DIFF, state_vector))
+
+    def ask(self, request: Request) -> None:
+        """Queue a request of a session behind its earlier ones."""
+        session = request.session
+        session.queued_bytes += request.cost
+        if session.held:
+            assert session.stash is not None
+            session.stash.append(request)
+        elif request.kind is Op.UPDATE and len(request.payload) > self.limits.big_update_bytes:
+            session.held, session.stash = True, []
+            self._vet(self, request)
+        else:
+            self._queue(request)
+        if session.queued_bytes > self.limits.session_queue_bytes and not session.paused:
+            session.paused = True
+            session.connection.pause()
+
+    def _queue(self, request: Request) -> None:
+        session = request.session
+        if session.inbox is None:
+            session.inbox = deque()
+        if not session.inbox:
+            self._ready.append(session)
+        session.inbox.append(request)
+        self.queued_updates += request.kind is Op.UPDATE
+
+    def vetted(self, request: Request, summary: Any | None) -> None:
+        """A large update came back from its check: with a summary, or None when it is malformed."""
+        session = request.session
+        stash, session.stash, session.held = session.stash or [], None, False
+        if self.phase is Phase.DEAD:
+            return
+        if summary is None:
+            session.queued_bytes = 0
+            self.reject(session, ProtocolError("malformed_update", "a large update did not decode"))
+            return
+        request.extra = summary
+        self._queue(request)
+        for later in stash:
+            session.queued_bytes -= later.cost  # `ask` counts it again
+            self.ask(later)
+
+    # -- to the host and back
+
+    @property
+    def dirty(self) -> bool:
+        """Whether a batch would find something to do here."""
+        return bool(self._ready)
+
+    def take(self, budget: int) -> tuple[list[Request], int]:
+        """Requests for the next batch, a fair share of every session, and what they cost of ``budget``."""
+        taken: list[Request] = []
+        used = 0
+        ready = self._ready
+        for _ in range(len(ready)):
+            session = ready.popleft()
+            inbox = session.inbox
+            assert inbox is not None
+            quantum = self.limits.session_quantum_bytes
+            while inbox and quantum > 0:
+                request = inbox.popleft()
+                cost = request.cost
+                taken.append(request)
+                used += cost
+                quantum -= cost
+                session.queued_bytes -= cost
+                self.queued_updates -= request.kind is Op.UPDATE
+            if inbox:
+                ready.append(session)
+            if session.paused and session.queued_bytes <= self.limits.session_queue_bytes // 2:
+                session.paused = False
+                session.connection.resume()
+            if used >= budget:
+                break
+        return taken, used
+
+    def judge(self, verdict: Verdict) -> None:
+        """Take a host's verdict: number what is to be stored. Nothing is sent yet."""
+        if verdict.merged is not None:
+            self.head_seq += 1
+            self._state_vector = None
+            self._answers.clear()
+            self._answers_bytes = 0
+        verdict.seq = self.head_seq
+
+    def release(self, verdict: Verdict) -> None:
+        """The verdict is stored: tell everybody who is in the room, and answer who asked."""
+        if self.phase is Phase.DEAD:
+            return
+        if verdict.merged is not None:
+            self._broadcast(Outgoing(encode_update(verdict.merged)))
+        if verdict.faults or verdict.answers or verdict.wants_settling:
+            self._settle(verdict)
+        self.counters.updates += len(verdict.requests) - len(verdict.answers) - len(verdict.faults)
+
+    def _broadcast(self, message: Outgoing) -> None:
+        frame_bytes = len(message.frame)
+        sessions = self.sessions
+        self.counters.fan_out_messages += len(sessions)
+        self.counters.fan_out_bytes += len(sessions) * frame_bytes
+        for session in sessions:
+            session.connection.send(message)
+
+    def _settle(self, verdict: Verdict) -> None:
+        # An answer stands for later askers only while nothing was accepted in or after its batch.
+        current = verdict.merged is None and verdict.seq == self.head_seq
+        for index, request in enumerate(verdict.requests):
+            session = request.session
+            status = verdict.faults.get(index, Status.OK)
+            answer: Any = verdict.answers.get(index)
+            if session.settle(request, status, answer) or session not in self.sessions:
+                continue
+            if status is not Status.OK:
+                self._fault(request, status)
+            elif request.kind is Op.HELLO:
+                if current:
+                    self._state_vector = answer
+                session.connection.send(Outgoing(encode_sync_step1(answer)))
+            elif request.kind is Op.DIFF:
+                messages = _answer_messages(answer)
+                if current:
+                    self._remember(request.payload, messages)
+                self._send_answer(session, messages)
+            else:
+                session.gaps = 0
+
+    def _fault(self, request: Request, status: Status) -> None:
+        session = request.session
+        if status is Status.KNOWN:
+            self.counters.known_updates += 1
+            if request.echo:
+                session.connection.send(Outgoing(encode_update(request.payload)))
+        elif status is Status.GAP:
+            self._ask_again(session)
+        elif status is Status.MALFORMED:
+            self.reject(session, ProtocolError("malformed_update", "an update or state vector did not decode"))
+        else:
+            self.counters.violations += 1
+            self._blame(session)
+            self.close(session, CLOSE_CODES["violation"], status.name.lower())
+
+    def _ask_again(self, session: Session) -> None:
+        """The client has more than it sent, or is itself behind: ask for all that is missing, once at a time."""
+        self.counters.gaps += 1
+        session.gaps += 1
+        if session.gaps > self.limits.max_gaps:
+            self.close(session, CLOSE_CODES["try_again"], "gap")
+        elif not session.asked:
+            session.asked = True
+            self.ask(Request(session, Op.HELLO, b""))
+
+    def _remember(self, state_vector: bytes, messages: tuple[Outgoing, ...]) -> None:
+        size = len(state_vector) + sum(len(message.payload) for message in messages)
+        if self._answers_bytes + size <= self.limits.answer_cache_bytes:
+            self._answers[state_vector] = messages
+            self._answers_bytes += size
+
+    def _send_answer(self, session: Session, messages: tuple[Outgoing, ...]) -> None:
+        session.connection.allow(sum(len(message.payload) for message in messages))
+        for message in messages:
+            session.connection.send(message)
+
+    # -- presence
+
+    def tell_presence(self, now: float) -> None:
+        """Read what the sessions said of themselves since the last tick, and tell the room what changed."""
+        waiting, self.awareness_waiting = self.awareness_waiting, {}
+        for session in waiting:
+            payload, session.awareness_raw = session.awareness_raw, None
+            if payload is None:
+                continue
+            try:
+                self.awareness.receive(session, payload, now)
+            except ProtocolError as error:
+                self.reject(session, error)
+        changes = self.awareness.take_changes()
+        if changes is not None:
+            self._send_presence(Outgoing(encode_awareness(changes)))
+
+    def keep_alive(self) -> None:
+        """Say nothing, audibly: stock clients drop a link on which they heard nothing for 30 s."""
+        self._send_presence(NO_STATES)
+
+    def _send_presence(self, message: Outgoing) -> None:
+        frame_bytes = len(message.frame)
+        for session in self.sessions:
+            if session.connection.congested:
+                self.counters.awareness_shed += 1
+                continue
+            self.counters.awareness_messages += 1
+            self.counters.fan_out_bytes += frame_bytes
+            session.connection.send(message)
+
+
+def _answer_messages(parts: Sequence[bytes]) -> tuple[Outgoing, ...]:
+    """A difference in several parts: all but the last as updates, so that the client is synced when it has all."""
+    *first, last = parts
+    return (*(Outgoing(encode_update(part)) for part in first), Outgoing(encode_sync_step2(last)))

@@ -1,0 +1,99 @@
+"""One socket (or one HTTP exchange) in one room, and the port through which the room reaches it.
+
+No await, no clock, no I/O: bytes come in through `Room.receive`, messages go out through `Connection.send`.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import Any, NewType, Protocol, cast
+
+from crdt_server.hosts.frames import Op, Status
+from crdt_server.protocol.frames import Outgoing
+
+SessionId = NewType("SessionId", int)
+
+
+class Connection(Protocol):
+    """What carries a session's messages. Every method returns at once; sending to a closed connection does nothing."""
+
+    address: str
+
+    def send(self, message: Outgoing) -> None:
+        """Queue one message. A reader that is too slow is closed with 1013 by the connection itself."""
+
+    def allow(self, size_bytes: int) -> None:
+        """Let the write buffer grow by this much for an answer the client asked for."""
+
+    def close(self, code: int, reason: str) -> None:
+        """Send a close frame and end the connection; `Room.leave` follows, possibly later."""
+
+    def pause(self) -> None:
+        """Stop reading from the peer (back-pressure)."""
+
+    def resume(self) -> None:
+        """Read from the peer again."""
+
+    @property
+    def congested(self) -> bool:
+        """Whether so much waits to be written that presence should be left out."""
+
+
+class Request:
+    """One thing a session asked of its document, waiting for a batch."""
+
+    __slots__ = ("echo", "extra", "kind", "payload", "session")
+
+    def __init__(
+        self, session: Session | None, kind: Op, payload: bytes, extra: Any = None, *, echo: bool = False
+    ) -> None:
+        # Only a request of the lane's own (WARM) belongs to nobody, and no room ever sees that one.
+        self.session = cast("Session", session)
+        self.kind = kind
+        self.payload = payload
+        self.extra = extra
+        self.echo = echo  # an update message that brought nothing new is still receipted; a sync step 2 is not
+
+    @property
+    def cost(self) -> int:
+        """What it counts against budgets of bytes: small requests are not free."""
+        return len(self.payload) + 64
+
+
+class Session:
+    """One participant of a room."""
+
+    __slots__ = (
+        "asked",
+        "awareness_id",
+        "awareness_raw",
+        "connection",
+        "gaps",
+        "held",
+        "id",
+        "inbox",
+        "paused",
+        "queued_bytes",
+        "stash",
+        "user",
+    )
+
+    exchange = False  # whether it waits for verdicts rather than messages
+
+    def __init__(self, id_: SessionId, connection: Connection, user: str) -> None:
+        self.id = id_
+        self.connection = connection
+        self.user = user
+        self.inbox: deque[Request] | None = None  # made when first needed: most sockets are idle
+        self.queued_bytes = 0
+        self.paused = False
+        self.held = False  # an update of this session is being checked elsewhere; what follows it waits in the stash
+        self.stash: list[Request] | None = None
+        self.asked = False  # step 1 was sent after a gap and its step 2 has not come yet
+        self.gaps = 0  # in a row, without an accepted update between
+        self.awareness_id: int | None = None
+        self.awareness_raw: bytes | None = None  # the newest awareness message, read at the next tick
+
+    def settle(self, request: Request, status: Status, answer: Any) -> bool:
+        """Take the verdict on a request instead of the room's usual reaction. True when it was taken."""
+        return False

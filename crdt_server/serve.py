@@ -1,0 +1,79 @@
+"""Running the application on uvicorn: the listening line, the fast lane, a drain that ends."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import socket
+from typing import Any
+
+import click
+import uvicorn
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+from crdt_server.app import create_app
+from crdt_server.settings import Settings
+
+REQUEST_SECONDS = 15.0
+DRAIN_SECONDS = 3
+BACKLOG = 8192
+
+
+class TimedHttpProtocol(HttpToolsProtocol):
+    """uvicorn waits for ever for the headers of a request; here a connection has some seconds to begin with one."""
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        super().connection_made(transport)
+        self._deadline = self.loop.call_later(REQUEST_SECONDS, transport.abort)
+
+    def on_headers_complete(self) -> None:
+        self._deadline.cancel()
+        super().on_headers_complete()
+
+    def handle_websocket_upgrade(self) -> None:
+        self._deadline.cancel()
+        super().handle_websocket_upgrade()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._deadline.cancel()
+        super().connection_lost(exc)
+
+
+class _Server(uvicorn.Server):
+    """uvicorn, saying when it listens, in the one line others wait for."""
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        if self.started:
+            host, port = self.servers[0].sockets[0].getsockname()[:2]
+            click.echo(f"listening on http://{f'[{host}]' if ':' in host else host}:{port}")
+
+
+def serve(settings: Settings) -> None:
+    """Serve until SIGTERM or SIGINT. Raises SystemExit as uvicorn does."""
+    app = create_app(settings)
+
+    def fast_lane(*args: Any, **kwargs: Any) -> Any:
+        return app.state.fast_lane.protocol_class()(*args, **kwargs)
+
+    lane: Any = type("FastLaneProtocol", (asyncio.Protocol,), {"__new__": lambda cls, *a, **k: fast_lane(*a, **k)})
+    config = uvicorn.Config(
+        app,
+        host=settings.host,
+        port=settings.port,
+        loop="uvloop",
+        http=TimedHttpProtocol,
+        ws=lane if settings.websocket_lane == "fast" else "websockets-sansio",
+        ws_max_size=settings.max_frame_bytes,
+        ws_ping_interval=settings.ping_seconds,
+        ws_ping_timeout=settings.ping_seconds,
+        ws_per_message_deflate=False,
+        log_config=None,
+        access_log=False,
+        backlog=BACKLOG,
+        timeout_graceful_shutdown=DRAIN_SECONDS,
+        server_header=False,
+    )
+    gc.collect()
+    gc.freeze()
+    _Server(config).run()

@@ -1,0 +1,83 @@
+"""Every setting of the server, once. Each is a flag of ``crdt-server serve``, a ``CRDT_SERVER_…`` variable and a key of
+the optional TOML file; the order of precedence is that of this sentence."""
+
+from __future__ import annotations
+
+import os
+from typing import Annotated, Any, Literal
+
+from pydantic import Field
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
+
+Count = Annotated[int, Field(ge=0)]
+Positive = Annotated[int, Field(gt=0)]
+Seconds = Annotated[float, Field(gt=0)]
+
+
+def default_document_hosts() -> int:
+    """Cores less one, at least one."""
+    return max(1, len(os.sched_getaffinity(0)) - 1)
+
+
+class Settings(BaseSettings):
+    """Defaults are for one machine. Counts of 0 mean: no limit."""
+
+    model_config = SettingsConfigDict(env_prefix="CRDT_SERVER_", extra="forbid", toml_file=None)
+
+    host: str = Field("127.0.0.1", description="Address to listen on")
+    port: Annotated[int, Field(ge=0, le=65535)] = Field(8000, description="Port to listen on; 0 takes a free one")
+    database_url: str = Field("sqlite:///wedding.db", description="Where documents rest")
+    database_synchronous: Literal["FULL", "NORMAL", "EXTRA"] = Field(
+        "FULL", description="SQLite's synchronous pragma; below FULL a power cut may lose commits"
+    )
+    dev: bool = Field(False, description="No token needed; a socket without one acts as couple")
+    websocket_lane: Literal["fast", "asgi"] = Field(
+        "fast", description="What carries WebSockets: picows, or plain ASGI as under any other server"
+    )
+    log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="Least level that is logged")
+
+    document_hosts: Positive = Field(
+        default_factory=default_document_hosts, description="Processes that hold documents (default: cores less one)"
+    )
+    host_memory_bytes: Count = Field(4 << 30, description="Address space of one document host")
+    host_timeout_seconds: Seconds = Field(5.0, description="A host that needs longer for a batch is replaced")
+    max_document_bytes: Positive = Field(64 << 20, description="Largest document")
+    loaded_bytes: Positive = Field(256 << 20, description="Documents held in memory, all together, in stored bytes")
+    room_grace_seconds: Seconds = Field(30.0, description="How long an empty room stays loaded")
+    compact_after_updates: Positive = Field(500, description="Stored rows of a room that are merged while it is open")
+
+    max_frame_bytes: Positive = Field(16 << 20, description="Largest WebSocket message and HTTP body")
+    write_buffer_bytes: Positive = Field(8 << 20, description="Unsent bytes after which a slow reader is closed (1013)")
+    max_connections: Count = Field(20_000, description="Sockets in all (4503 above)")
+    max_connections_per_address: Count = Field(1_000, description="Sockets of one address (4503 above)")
+    max_connections_per_room: Count = Field(2_000, description="Sockets in one room (4503 above)")
+    handshakes_per_second: Count = Field(
+        100, description="WebSocket handshakes of one address, with a burst of as many"
+    )
+    max_strikes: Count = Field(
+        10, description="Hostile messages of one address in a minute before it is shut out (4529)"
+    )
+    ping_seconds: Seconds = Field(30.0, description="A socket silent for this long is pinged, after twice that closed")
+    awareness_tick_seconds: Seconds = Field(0.03, description="Presence is gathered for this long before it is sent")
+    awareness_silence_seconds: Seconds = Field(
+        30.0, description="Presence that is not renewed for this long is removed"
+    )
+    max_awareness_bytes: Positive = Field(4096, description="Largest presence state of one client")
+    max_loop_lag_seconds: Seconds = Field(1.0, description="Above this /readyz answers 503")
+
+    @classmethod
+    def load(cls, config: str | None = None, **flags: Any) -> Settings:
+        """Settings from flags, environment and a TOML file. Raises pydantic's ValidationError."""
+
+        class Sourced(cls):  # type: ignore[misc, valid-type]
+            model_config = SettingsConfigDict(env_prefix="CRDT_SERVER_", extra="forbid", toml_file=config)
+
+            @classmethod
+            def settings_customise_sources(
+                cls, settings_cls: type[BaseSettings], **sources: PydanticBaseSettingsSource
+            ) -> tuple[PydanticBaseSettingsSource, ...]:
+                toml = TomlConfigSettingsSource(settings_cls)
+                return sources["init_settings"], sources["env_settings"], toml
+
+        settings: Settings = Sourced(**flags)
+        return settings
