@@ -5,8 +5,6 @@ from pathlib import Path
 
 HERE = Path(__file__).parent
 BUILD = HERE / "build"
-RESULTS = HERE / "results"
-REPORT = HERE / "RESULTS.md"
 
 OURS = "ours"
 SERVERS = (OURS, "hocuspocus", "y-websocket", "y-websocket-leveldb", "pycrdt-websocket")

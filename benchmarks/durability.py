@@ -19,6 +19,8 @@ def measure(server: Server, scale: Scale) -> Iterator[Case]:
         with Clients(server, 1, 2) as clients:
             clients.connect_all()
             answer = clients.ask("durable", s.updates, s.rate, s.deadline_seconds, *server.pids())
+        if not answer["last_seen_in_time"]:  # nothing lost of nothing seen would read like a success
+            raise RuntimeError(f"the peer saw {answer['seen']} of {answer['sent']} updates before the deadline")
         server.kill()
         server.start()
         with Clients(server, 1, 1, generation=2, track=1) as reader:

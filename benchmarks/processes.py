@@ -37,6 +37,14 @@ def rss_bytes(root: int) -> int:
     return sum(int(fields[21]) for pid in tree(root) if (fields := _stat(pid))) * PAGE_BYTES
 
 
+def machine_seconds() -> tuple[float, float]:
+    """CPU time of the whole machine so far: busy, and taken away by the hypervisor."""
+    user, nice, system, _idle, _iowait, irq, softirq, steal = map(
+        int, Path("/proc/stat").read_text().splitlines()[0].split()[1:9]
+    )
+    return (user + nice + system + irq + softirq) * TICK_SECONDS, steal * TICK_SECONDS
+
+
 def _stat(pid: int) -> list[str]:
     """Fields of /proc/PID/stat from the third (state) on; empty when the process is gone."""
     try:

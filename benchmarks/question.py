@@ -33,3 +33,5 @@ class Question:
     servers: tuple[str, ...]
     measure: Measure
     columns: tuple[Column, ...]
+    rounds: int = 0
+    """Rounds of the full scale, where they differ from its own number."""

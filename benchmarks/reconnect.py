@@ -19,13 +19,13 @@ def measure(server: Server, scale: Scale) -> Iterator[Case]:
         with Clients(server, s.rooms, 1, chars=s.chars) as writers:
             writers.connect_all()
             filled = writers.ask("fill", s.updates, 0, s.updates, s.fill_seconds)
+            if not filled["confirmed"]:
+                raise RuntimeError(f"the documents were not taken in {s.fill_seconds:g} s")
             server.settle(s.settle_seconds)
-        server.settle(s.settle_seconds)
         server.terminate()
         server.start()
         with Clients(server, s.rooms, s.members, chars=s.chars, generation=2, track=1) as clients:
             answer = clients.connect(s.deadline_seconds, at_once=clients.count, expect=s.updates, warm=s.warm)
-        answer["fill_confirmed"] = filled["confirmed"]
         answer["incomplete"] = answer["clients"] - answer["complete"]
         yield f"{s.rooms} rooms x {s.members}, {s.updates * s.chars // 1000} KB each", answer
 

@@ -1,15 +1,24 @@
-"""``python -m benchmarks.run``: ask the questions, server by server in turn, and write RESULTS.md."""
+"""``python -m benchmarks.run``: ask the questions, server by server in turn, and write RESULTS.md.
+
+Two runs at once would measure each other, so the second one refuses. Only a complete run (full scale, all servers)
+replaces what is published in results/ and RESULTS.md; every other one writes to build/, unless --publish says so.
+"""
 
 import argparse
 import datetime
+import fcntl
 import json
+import os
 import shutil
+import sys
 import tempfile
 import time
+from collections.abc import Callable
 from pathlib import Path
+from typing import TextIO
 
 from benchmarks import cold, durability, fanout, idle, presence, processes, reconnect, report, rooms, servers, size
-from benchmarks.config import FULL, QUICK, RESULTS, SERVERS, Scale
+from benchmarks.config import BUILD, FULL, HERE, QUICK, SERVERS, Scale
 from benchmarks.loadgen import compile_generator
 from benchmarks.question import Question
 from benchmarks.servers import Server, ServerError
@@ -23,15 +32,34 @@ QUESTIONS = {
 def main() -> None:
     """Parse the command line, measure, report."""
     options = _options()
-    questions = [QUESTIONS[name] for name in options.only]
     scale = QUICK if options.quick else FULL
+    complete = scale is FULL and set(options.servers) == set(SERVERS)
+    place = HERE if options.publish or options.report or complete else BUILD
     if not options.report:
-        processes.raise_file_limit()
-        compile_generator()
-        servers.install(options.servers)
-        for question in questions:
-            _ask(question, options.servers, options.rounds or scale.rounds, scale, append=options.append)
-    report.write(QUESTIONS.values())
+        BUILD.mkdir(exist_ok=True)
+        with (BUILD / "lock").open("w") as lock:
+            _claim(lock)
+            _run(options, scale, place / "results")
+    report.write(QUESTIONS.values(), place)
+    print(f"written: {place / 'RESULTS.md'}")
+
+
+def _claim(lock: TextIO) -> None:
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        sys.exit("another benchmark is running here: two at once would measure each other")
+
+
+def _run(options: argparse.Namespace, scale: Scale, results: Path) -> None:
+    processes.raise_file_limit()
+    compile_generator()
+    servers.install(options.servers)
+    results.mkdir(exist_ok=True)
+    run = f"{datetime.datetime.now(datetime.UTC):%Y%m%dT%H%M%S}-{os.getpid()}"
+    for question in (QUESTIONS[name] for name in options.only):
+        rounds = options.rounds or min(question.rounds or scale.rounds, scale.rounds)
+        _ask(question, options, rounds, scale, results / f"{question.name}.jsonl", run)
 
 
 def _options() -> argparse.Namespace:
@@ -41,11 +69,12 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--servers", type=_names(list(SERVERS)), default=list(SERVERS), help="servers, by comma")
     parser.add_argument("--rounds", type=int, default=0, help="rounds instead of the scale's own number")
     parser.add_argument("--append", action="store_true", help="add rounds to the stored ones instead of replacing them")
+    parser.add_argument("--publish", action="store_true", help="write to results/ and RESULTS.md even if incomplete")
     parser.add_argument("--report", action="store_true", help="only write RESULTS.md from what is stored")
     return parser.parse_args()
 
 
-def _names(known: list[str]):  # type: ignore[no-untyped-def]
+def _names(known: list[str]) -> Callable[[str], list[str]]:
     def parse(text: str) -> list[str]:
         chosen = text.split(",")
         if unknown := set(chosen) - set(known):
@@ -55,48 +84,58 @@ def _names(known: list[str]):  # type: ignore[no-untyped-def]
     return parse
 
 
-def _ask(question: Question, chosen: list[str], rounds: int, scale: Scale, *, append: bool) -> None:
-    """All rounds of one question; within a round every server has its turn, so that a slow minute hits all."""
-    names = [name for name in question.servers if name in chosen]
-    RESULTS.mkdir(exist_ok=True)
-    path = RESULTS / f"{question.name}.jsonl"
-    if names and not append:
-        path.write_text("")
+def _ask(question: Question, options: argparse.Namespace, rounds: int, scale: Scale, path: Path, run: str) -> None:
+    """All rounds of one question; within a round every server has its turn, so that a slow minute hits all.
+
+    The stored rows are replaced only when all rounds are done.
+    """
+    rows = []
     for turn in range(1, rounds + 1):
-        for name in names:
+        for name in (name for name in question.servers if name in options.servers):
             print(f"{question.name}, round {turn} of {rounds}: {name}", flush=True)
             started = time.monotonic()
-            _measure(question, name, turn, scale, path)
+            rows += [{"run": run, "round": turn, **row} for row in _measure(question, name, scale)]
             print(f"    took {time.monotonic() - started:.0f} s", flush=True)
+    if rows:
+        kept = path.read_text() if options.append and path.exists() else ""
+        fresh = path.with_suffix(".new")
+        fresh.write_text(kept + "".join(json.dumps(row) + "\n" for row in rows))
+        fresh.replace(path)
 
 
-def _measure(question: Question, name: str, turn: int, scale: Scale, path: Path) -> None:
+def _measure(question: Question, name: str, scale: Scale) -> list[dict[str, object]]:
     """One measurement on a fresh data directory; a server that fails is a result as well."""
     directory = Path(tempfile.mkdtemp(prefix=f"bench-{name}-"))
-    server = Server(name, directory)
-    common = {
-        "question": question.name,
-        "server": name,
-        "round": turn,
-        "scale": scale.name,
-        "time": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
-        "machine": report.machine(),
-    }
+    server = Server(name, directory / "data")
+    code = report.our_code()
+    measured: list[dict[str, object]] = []
+    started, (busy, stolen) = time.monotonic(), processes.machine_seconds()
+    now = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
     try:
         for case, values in question.measure(server, scale):
             print("    " + _line(question, case, values), flush=True)
-            _store(path, {**common, "case": case, "values": values})
+            measured.append({"case": case, "values": values})
     except (ServerError, RuntimeError) as error:
         print(f"    {error}", flush=True)
-        _store(path, {**common, "case": "", "values": {}, "error": str(error)})
+        measured.append({"case": "", "values": {}, "error": str(error)})
     finally:
         server.kill()
         shutil.rmtree(directory, ignore_errors=True)
-
-
-def _store(path: Path, row: dict[str, object]) -> None:
-    with path.open("a") as out:
-        out.write(json.dumps(row) + "\n")
+    if report.our_code() != code:
+        print("    this server's source changed during the measurement", flush=True)
+        code += " (edited meanwhile)"
+    elapsed, (busy_after, stolen_after) = time.monotonic() - started, processes.machine_seconds()
+    common: dict[str, object] = {
+        "question": question.name,
+        "server": name,
+        "scale": scale.name,
+        "time": now,
+        "machine": report.machine(),
+        "code": code,
+        "others_cores": round(max(busy_after - busy - server.spent_seconds, 0) / elapsed, 2),
+        "stolen_cores": round((stolen_after - stolen) / elapsed, 2),
+    }
+    return [{**common, **row} for row in measured]
 
 
 def _line(question: Question, case: str, values: dict[str, object]) -> str:

@@ -110,6 +110,8 @@ class Server:
     name: str
     directory: Path
     port: int = field(default_factory=_free_port)
+    spent_seconds: float = 0.0
+    """CPU time of all its processes and clients that have ended, to tell our load from that of others."""
     _process: subprocess.Popen[bytes] | None = None
 
     def __enter__(self) -> "Server":
@@ -158,17 +160,22 @@ class Server:
     def terminate(self) -> None:
         """Ask for a graceful end; after STOP_SECONDS, kill."""
         assert self._process is not None
+        self.spent_seconds += self.cpu_seconds()
         self._process.terminate()
         try:
             self._process.wait(STOP_SECONDS)
         except subprocess.TimeoutExpired:
             print(f"{self.name} ignored SIGTERM for {STOP_SECONDS} s", flush=True)
-        self.kill()
+        self._end()
 
     def kill(self) -> None:
         """End the whole process tree at once."""
-        if self._process is None:
-            return
+        if self._process is not None:
+            self.spent_seconds += self.cpu_seconds()
+            self._end()
+
+    def _end(self) -> None:
+        assert self._process is not None
         for pid in processes.tree(self._process.pid):
             try:
                 os.kill(pid, signal.SIGKILL)
