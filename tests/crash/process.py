@@ -1,0 +1,137 @@
+"""A real server process with a database of its own, to be killed, starved and started again on the same port."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import resource
+import signal
+import socket
+import sys
+from pathlib import Path
+
+import httpx
+
+ROOT = Path(__file__).parents[2]
+START_SECONDS = 20.0
+
+
+def free_port() -> int:
+    """A port that stays the same over restarts, so that clients find the server again."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+class CrashServer:
+    """``start``, then any of ``kill``, ``terminate``, ``start`` again. ``settings`` are CRDT_SERVER_ variables."""
+
+    def __init__(self, directory: Path, **settings: object) -> None:
+        self.database = directory / "wedding.db"
+        self.log_file = directory / "server.log"
+        self.port = free_port()
+        self.url = f"http://127.0.0.1:{self.port}"
+        self._environment = {f"CRDT_SERVER_{name.upper()}": str(value) for name, value in settings.items()}
+        self._process: asyncio.subprocess.Process
+
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
+    @property
+    def database_url(self) -> str:
+        return f"sqlite:///{self.database}"
+
+    @property
+    def log(self) -> str:
+        """Everything the server has logged, over all its lives."""
+        return self.log_file.read_text()
+
+    def socket_url(self, document: str, wedding: str = "w") -> str:
+        return f"ws://127.0.0.1:{self.port}/ws/{wedding}/{document}"
+
+    async def _spawn(self, *arguments: str, stdout: int, stderr: int) -> asyncio.subprocess.Process:
+        return await asyncio.create_subprocess_exec(
+            *(sys.executable, "-m", "crdt_server", *arguments, "--database-url", self.database_url),
+            cwd=ROOT,
+            env=os.environ | {"PYTHONUNBUFFERED": "1"} | self._environment,
+            stdout=stdout,
+            stderr=stderr,
+        )
+
+    async def start(self) -> None:
+        """Return when the server listens."""
+        with self.log_file.open("ab") as log:
+            self._process = await self._spawn(
+                *("serve", "--dev", "--port", str(self.port)), stdout=asyncio.subprocess.PIPE, stderr=log.fileno()
+            )
+        assert self._process.stdout is not None
+        async with asyncio.timeout(START_SECONDS):
+            line = await self._process.stdout.readline()
+        assert b"listening on" in line, self.log[-3000:]
+
+    async def command(self, *arguments: str) -> tuple[int, str]:
+        """Run another command of the program on the same database: its exit code and what it printed."""
+        process = await self._spawn(*arguments, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT)
+        output, _ = await process.communicate()
+        assert process.returncode is not None
+        return process.returncode, output.decode()
+
+    async def kill(self) -> None:
+        """SIGKILL: nothing can be tidied up."""
+        self._process.kill()
+        await self._process.wait()
+
+    async def terminate(self, seconds: float = 10.0) -> int:
+        """SIGTERM, and the exit code, which has to come within ``seconds``."""
+        self._process.send_signal(signal.SIGTERM)
+        async with asyncio.timeout(seconds):
+            return await self._process.wait()
+
+    async def stop(self) -> None:
+        """End it somehow, at the end of a test."""
+        if self._process.returncode is None:
+            await self.kill()
+
+    # -- looking at it
+
+    async def state(self, document: str, wedding: str = "w") -> bytes:
+        """The whole document over HTTP."""
+        async with httpx.AsyncClient(timeout=10) as http:
+            answer = await http.get(f"{self.url}/api/weddings/{wedding}/documents/{document}/state")
+            answer.raise_for_status()
+            return answer.content
+
+    async def status(self, path: str) -> int:
+        """The HTTP status of a probe."""
+        async with httpx.AsyncClient(timeout=10) as http:
+            return (await http.get(self.url + path)).status_code
+
+    async def metric(self, name: str) -> float:
+        """One number of /metrics (a name with its labels); 0 where it is not there yet."""
+        async with httpx.AsyncClient(timeout=10) as http:
+            lines = (await http.get(f"{self.url}/metrics")).text.splitlines()
+        return next((float(line.split()[-1]) for line in lines if line.startswith(name + " ")), 0.0)
+
+    def hosts(self) -> list[int]:
+        """Process ids of the living document hosts, the spare one included."""
+        children = Path(f"/proc/{self.pid}/task/{self.pid}/children").read_text().split()
+        return [int(child) for child in children if _state(int(child)) not in "ZX"]
+
+    def memory_bytes(self) -> int:
+        """Resident memory of the serving process."""
+        pages = int(Path(f"/proc/{self.pid}/statm").read_text().split()[1])
+        return pages * resource.getpagesize()
+
+    def limit_files(self, size_bytes: int) -> None:
+        """No file of the server may grow beyond this: what a full disk looks like from inside. -1 lifts it."""
+        _, hard = resource.prlimit(self.pid, resource.RLIMIT_FSIZE)
+        resource.prlimit(self.pid, resource.RLIMIT_FSIZE, (size_bytes, hard))
+
+
+def _state(pid: int) -> str:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+    except OSError:
+        return "X"
