@@ -24,7 +24,9 @@ def measure(server: Server, scale: Scale) -> Iterator[Case]:
             if answer is None:
                 break
             good, best, bad = bad, answer, bad * s.growth
-        for _ in range(s.bisections if best else 0):
+        if best is None:
+            raise RuntimeError(f"already {s.first_rate} updates/s did not hold; the search found no rate")
+        for _ in range(s.bisections):
             rate = (good * bad) ** 0.5
             answer = _step(clients, rate, s)
             if answer is None:
@@ -33,7 +35,7 @@ def measure(server: Server, scale: Scale) -> Iterator[Case]:
                 good, best = rate, answer
         yield (
             f"{s.rooms} rooms x {s.members}",
-            {"updates_per_s": round(good), **(best or {}), "limit_reached": bad > s.highest_rate},
+            {"updates_per_s": round(good), **best, "limit_reached": bad > s.highest_rate},
         )
 
 
