@@ -45,6 +45,12 @@ class Metrics(Collector):
             registry=self.registry,
             buckets=sizes,
         )
+        self.loop_late_seconds = Histogram(
+            "crdt_loop_late_seconds",
+            "How late the event loop came back, sampled fifty times a second",
+            registry=self.registry,
+            buckets=(0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 5),
+        )
         self.commit_failures = Counter("crdt_commit_failures", "Commits that failed", registry=self.registry)
         self.host_restarts = Counter("crdt_host_restarts", "Document hosts that died", registry=self.registry)
         self.evictions = Counter("crdt_room_evictions", "Idle rooms given up", registry=self.registry)
