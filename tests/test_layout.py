@@ -1,0 +1,171 @@
+"""Who may import whom, and what the pure modules may not touch. Arrows go one way; a new arrow is a line below."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+PACKAGES = ("crdt_server", "documents", "storage")
+
+# Module or package -> what it may import besides the standard library. The longest name that fits a module counts.
+# Nobody but the wiring imports app, cli or serve.
+PURE_ROOMS = ("crdt_server.rooms.room", "crdt_server.rooms.session", "crdt_server.rooms.awareness")
+ROOM_CORE = ("crdt_server.errors", "crdt_server.protocol", "crdt_server.hosts.frames", *PURE_ROOMS)
+HOST_CORE = ("crdt_server.errors", "crdt_server.protocol", "crdt_server.hosts", "documents", "pycrdt")
+MAY_IMPORT: dict[str, tuple[str, ...]] = {
+    "documents": ("documents", "pycrdt"),
+    "storage": ("storage", "sqlalchemy", "alembic", "aiosqlite", "asyncpg", "redis"),
+    "crdt_server.errors": (),
+    "crdt_server.settings": ("pydantic", "pydantic_settings"),
+    "crdt_server.logs": ("structlog",),
+    "crdt_server.metrics": ("prometheus_client", "crdt_server.rooms.room"),
+    "crdt_server.protocol": ("crdt_server.protocol", "crdt_server.errors"),
+    "crdt_server.access": ("crdt_server.access", "crdt_server.errors"),
+    "crdt_server.rooms.room": ROOM_CORE,
+    "crdt_server.rooms.session": ROOM_CORE,
+    "crdt_server.rooms.awareness": ROOM_CORE,
+    "crdt_server.rooms": (
+        *ROOM_CORE,
+        "crdt_server.access",
+        "crdt_server.hosts.supervisor",
+        "crdt_server.hosts.workshop",
+        "crdt_server.metrics",
+        "crdt_server.rooms",
+        "crdt_server.settings",
+        "storage",
+        "structlog",
+    ),
+    "crdt_server.hosts.frames": ("msgpack",),
+    "crdt_server.hosts.document": HOST_CORE,
+    "crdt_server.hosts.host": HOST_CORE,
+    "crdt_server.hosts": (
+        "crdt_server.errors",
+        "crdt_server.hosts.frames",
+        "crdt_server.hosts.supervisor",
+        "structlog",
+    ),
+    "crdt_server.transport": (
+        "crdt_server.access",
+        "crdt_server.errors",
+        "crdt_server.protocol",
+        "crdt_server.rooms",
+        "crdt_server.transport",
+        "documents",
+        "picows",
+        "starlette",
+        "structlog",
+    ),
+    "crdt_server.api": (
+        "crdt_server.access",
+        "crdt_server.api",
+        "crdt_server.errors",
+        "crdt_server.hosts.workshop",
+        "crdt_server.protocol",
+        "crdt_server.rooms",
+        "crdt_server.transport.entrance",  # one way in for sockets and requests
+        "fastapi",
+        "starlette",
+        "storage",
+    ),
+    "crdt_server.web": ("starlette",),
+    "crdt_server.maintenance": (
+        "crdt_server.hosts",
+        "crdt_server.rooms",
+        "crdt_server.settings",
+        "storage",
+    ),
+    # app, cli, serve: the wiring
+    "crdt_server": (*PACKAGES, "click", "fastapi", "pydantic", "starlette", "structlog", "uvicorn", "uvloop"),
+}
+ONLY_HOSTS_AND_DOCUMENTS = ("crdt_server.hosts.document", "crdt_server.hosts.host", "documents")
+
+# Values come in, values go out.
+PURE = ("documents", "crdt_server.protocol", "crdt_server.access", *PURE_ROOMS)
+FORBIDDEN_IMPORTS = {
+    "asyncio", "logging", "os", "pathlib", "random", "secrets", "socket", "subprocess", "tempfile", "threading", "time",
+    "uuid",
+}  # fmt: skip
+FORBIDDEN_CALLS = {"input", "now", "open", "print", "today", "utcnow"}
+
+
+def module_name(path: Path) -> str:
+    parts = path.relative_to(ROOT).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+MODULES = {module_name(path): path for package in PACKAGES for path in sorted((ROOT / package).rglob("*.py"))}
+
+
+def within(name: str, prefixes: tuple[str, ...]) -> bool:
+    return any(name == prefix or name.startswith(prefix + ".") for prefix in prefixes)
+
+
+def imports(module: str) -> Iterator[str]:
+    """Every module that `module` imports anywhere in its text, by its full name."""
+    package = module if MODULES[module].name == "__init__.py" else module.rpartition(".")[0]
+    for node in ast.walk(ast.parse(MODULES[module].read_text())):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            above = package.split(".")[: len(package.split(".")) - node.level + 1] if node.level else []
+            source = ".".join([*above, *filter(None, [node.module])])
+            for alias in node.names:
+                name = f"{source}.{alias.name}"
+                yield name if name in MODULES else source
+
+
+def impurities(tree: ast.AST) -> Iterator[str]:
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Await | ast.AsyncFunctionDef | ast.AsyncFor | ast.AsyncWith):
+            yield f"line {node.lineno}: {type(node).__name__}"
+        elif isinstance(node, ast.Call):
+            name = getattr(node.func, "attr", getattr(node.func, "id", None))
+            if name in FORBIDDEN_CALLS:
+                yield f"line {node.lineno}: {name}()"
+
+
+def loaded_after(statement: str) -> set[str]:
+    code = f"import sys; {statement}; print(' '.join(sys.modules))"
+    command = [sys.executable, "-c", code]
+    return set(subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout.split())
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_arrows_go_one_way(module: str) -> None:
+    rule = max((name for name in MAY_IMPORT if within(module, (name,))), key=len)
+    foreign = {name for name in imports(module) if name.partition(".")[0] not in sys.stdlib_module_names}
+    assert {name for name in foreign if not within(name, MAY_IMPORT[rule])} == set()
+
+
+def test_only_document_hosts_and_kinds_know_pycrdt() -> None:
+    knowing = {module for module in MODULES if any(within(name, ("pycrdt",)) for name in imports(module))}
+    assert {module for module in knowing if not within(module, ONLY_HOSTS_AND_DOCUMENTS)} == set()
+
+
+@pytest.mark.parametrize("module", [module for module in MODULES if within(module, PURE)])
+def test_pure_modules_know_no_clock_chance_or_waiting(module: str) -> None:
+    assert {name for name in imports(module) if name.partition(".")[0] in FORBIDDEN_IMPORTS} == set()
+    assert list(impurities(ast.parse(MODULES[module].read_text()))) == []
+
+
+def test_every_rule_is_about_something() -> None:
+    assert {name for name in MAY_IMPORT if name not in MODULES} == set()
+
+
+@pytest.mark.parametrize("module", ["crdt_server.app", "crdt_server.cli"])
+def test_the_serving_process_never_loads_pycrdt(module: str) -> None:
+    loaded = loaded_after(f"import {module}")
+    assert module in loaded
+    assert {name for name in loaded if within(name, ("pycrdt",))} == set()
+
+
+def test_a_document_host_loads_neither_store_nor_server() -> None:
+    loaded = loaded_after("import crdt_server.hosts.host")
+    banned = ("storage", "sqlalchemy", "starlette", "fastapi", "uvicorn", "picows", "crdt_server.rooms")
+    assert {name for name in loaded if within(name, banned)} == set()
