@@ -120,7 +120,7 @@ class Awareness:
         return held.session is session or (clock > held.clock and held.session.user == session.user)
 
     def _set(self, session: Session, client: int, clock: int, text: str, now: float) -> None:
-        if len(text) > self._max_state_bytes:
+        if len(text.encode()) > self._max_state_bytes:
             raise ProtocolError("awareness_limit", "awareness state too large")
         held = self._states.get(client)
         if held is not None and clock < held.clock:

@@ -32,10 +32,11 @@ from crdt_server.protocol.messages import (
     encode_sync_step2,
     encode_update,
 )
-from crdt_server.rooms.awareness import Awareness
+from crdt_server.rooms.awareness import MAX_MESSAGE_BYTES, Awareness
 from crdt_server.rooms.session import Request, Session
 
 NO_CHANGE = b"\x00\x00"
+PRESENCE_KEPT = 8  # awareness messages of one session in one tick
 NO_STATES = Outgoing(encode_awareness(b"\x00"))
 
 
@@ -179,8 +180,7 @@ class Room:
                 elif kind is SyncStep1:
                     self._receive_step1(session, message.state_vector)  # type: ignore[union-attr]
                 elif kind is AwarenessUpdate:
-                    session.awareness_raw = message.payload  # type: ignore[union-attr]
-                    self.awareness_waiting[session] = None
+                    self._receive_presence(session, message.payload)  # type: ignore[union-attr]
                 else:
                     states = self.awareness.all_states()
                     session.connection.send(NO_STATES if states is None else Outgoing(encode_awareness(states)))
@@ -199,6 +199,17 @@ class Room:
         if update == NO_CHANGE:
             return
         self.ask(Request(session, Op.UPDATE, update, echo=echo))
+
+    def _receive_presence(self, session: Session, payload: bytes) -> None:
+        """Keep it for the next tick. A stock client's own state and its echo of others come as separate messages."""
+        if len(payload) > MAX_MESSAGE_BYTES:
+            raise ProtocolError("awareness_limit", "awareness message too large")
+        if session.awareness_raw is None:
+            session.awareness_raw = []
+        elif len(session.awareness_raw) == PRESENCE_KEPT:
+            del session.awareness_raw[1]  # not the first: it may be the one that says who this is
+        session.awareness_raw.append(payload)
+        self.awareness_waiting[session] = None
 
     def _receive_step1(self, session: Session, state_vector: bytes) -> None:
         known = self._answers.get(state_vector)
@@ -374,11 +385,10 @@ class Room:
         """Read what the sessions said of themselves since the last tick, and tell the room what changed."""
         waiting, self.awareness_waiting = self.awareness_waiting, {}
         for session in waiting:
-            payload, session.awareness_raw = session.awareness_raw, None
-            if payload is None:
-                continue
+            payloads, session.awareness_raw = session.awareness_raw, None
             try:
-                self.awareness.receive(session, payload, now)
+                for payload in payloads or ():
+                    self.awareness.receive(session, payload, now)
             except ProtocolError as error:
                 self.reject(session, error)
         changes = self.awareness.take_changes()

@@ -92,7 +92,7 @@ class Session:
         self.asked = False  # step 1 was sent after a gap and its step 2 has not come yet
         self.gaps = 0  # in a row, without an accepted update between
         self.awareness_id: int | None = None
-        self.awareness_raw: bytes | None = None  # the newest awareness message, read at the next tick
+        self.awareness_raw: list[bytes] | None = None  # awareness messages since the last tick, read at the next
 
     def settle(self, request: Request, status: Status, answer: Any) -> bool:
         """Take the verdict on a request instead of the room's usual reaction. True when it was taken."""

@@ -1,0 +1,508 @@
+"""One room with hand-flushed sockets; the test plays host and store."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import pytest
+
+from crdt_server.hosts.frames import Op, Status
+from crdt_server.protocol.messages import encode_awareness, encode_sync_step1, encode_sync_step2, encode_update
+from crdt_server.rooms.awareness import read_states
+from crdt_server.rooms.room import NO_STATES, Counters, Phase, Room, RoomLimits, Verdict
+from crdt_server.rooms.session import Request, Session, SessionId
+from tests.support.sockets import HandSocket
+from tests.support.wire import presence
+
+LIMITS = RoomLimits(
+    max_sessions=3,
+    session_queue_bytes=1000,
+    session_quantum_bytes=300,
+    big_update_bytes=500,
+    answer_cache_bytes=400,
+    max_gaps=3,
+    max_awareness_bytes=200,
+)
+BUDGET = 10_000
+UPDATE = b"not looked into by the room"
+
+
+class Table:
+    """A room, and what it asked of the world around it."""
+
+    def __init__(self) -> None:
+        self.vetted: list[Request] = []
+        self.blamed: list[Session] = []
+        self.room = Room(
+            1,
+            "w",
+            "notes.a",
+            LIMITS,
+            Counters(),
+            vet=lambda _, request: self.vetted.append(request),
+            blame=self.blamed.append,
+        )
+        self.room.phase = Phase.LIVE
+
+    def join(self) -> tuple[Session, HandSocket]:
+        socket = HandSocket()
+        session = Session(SessionId(len(self.room.sessions) + 1), socket, "ada")
+        self.room.join(session)
+        return session, socket
+
+    def settled(self) -> tuple[Session, HandSocket]:
+        """A session whose greeting is over."""
+        session, socket = self.join()
+        self.run()
+        socket.flush()
+        return session, socket
+
+    def take(self) -> list[Request]:
+        return self.room.take(BUDGET)[0]
+
+    def judge(
+        self,
+        requests: Sequence[Request],
+        merged: bytes | None = None,
+        faults: dict[int, Status] | None = None,
+        answers: dict[int, Any] | None = None,
+    ) -> Verdict:
+        said = {i: b"\x00" if r.kind is Op.HELLO else [b"\x00\x00"] for i, r in enumerate(requests) if r.kind}
+        verdict = Verdict(self.room, requests, merged, faults or {}, {**said, **(answers or {})})
+        self.room.judge(verdict)
+        return verdict
+
+    def run(self, merged: bytes | None = None, **said: Any) -> None:
+        """One batch from beginning to end."""
+        self.room.release(self.judge(self.take(), merged, **said))
+
+
+@pytest.fixture
+def table() -> Table:
+    return Table()
+
+
+def update(payload: bytes = UPDATE) -> bytes:
+    return encode_update(payload)
+
+
+def test_a_newcomer_is_asked_and_told_who_is_there(table: Table) -> None:
+    first, _ = table.settled()
+    table.room.receive(first, presence(7, 1, {"name": "Chloé"}))
+    table.room.tell_presence(0)
+    _, socket = table.join()
+    assert [read_states(p, None) for p in socket.presence()] == [[(7, 1, '{"name": "Chloé"}')]]
+
+
+def test_the_greeting_waits_for_the_document_and_is_remembered(table: Table) -> None:
+    table.room.phase = Phase.LOADING
+    _, first = table.join()
+    assert not first.outbox
+    table.room.phase = Phase.LIVE
+    table.run(answers={0: b"\x01\x05\x02"})
+    assert first.questions() == [b"\x01\x05\x02"]
+    _, second = table.join()
+    assert second.questions() == [b"\x01\x05\x02"]
+    assert not table.room.dirty
+
+
+def test_a_greeting_is_asked_anew_after_an_edit(table: Table) -> None:
+    session, _ = table.settled()
+    table.room.receive(session, update())
+    table.run(UPDATE)
+    _, second = table.join()
+    assert not second.outbox
+    assert table.room.dirty
+
+
+def test_everybody_hears_of_an_update_only_when_it_is_released(table: Table) -> None:
+    (writer, a), (_, b) = table.settled(), table.settled()
+    table.room.receive(writer, update())
+    requests = table.take()
+    verdict = table.judge(requests, b"merged")
+    assert not a.outbox
+    assert not b.outbox
+    table.room.release(verdict)
+    assert a.updates() == b.updates() == [b"merged"]
+    assert verdict.seq == table.room.head_seq == 1
+
+
+def test_numbers_follow_what_is_to_be_stored(table: Table) -> None:
+    session, _ = table.settled()
+    table.room.head_seq = 41
+    for merged, expected in ((b"x", 42), (None, 42), (b"y", 43)):
+        table.room.receive(session, update())
+        assert table.judge(table.take(), merged).seq == expected
+
+
+def test_an_answer_goes_to_who_asked(table: Table) -> None:
+    (asker, a), (_, b) = table.settled(), table.settled()
+    table.room.receive(asker, encode_sync_step1(b"\x00"))
+    table.run(answers={0: [b"part one", b"part two"]})
+    assert a.flush() == [encode_update(b"part one"), encode_sync_step2(b"part two")]
+    assert not b.outbox
+
+
+def test_the_same_question_gets_the_same_answer_until_an_edit(table: Table) -> None:
+    (first, _), (second, socket) = table.settled(), table.settled()
+    table.room.receive(first, encode_sync_step1(b"\x00"))
+    table.run(answers={0: [b"all"]})
+    table.room.receive(second, encode_sync_step1(b"\x00"))
+    assert socket.answers() == [b"all"]
+    assert not table.room.dirty
+    table.room.receive(first, update())
+    table.run(b"m")
+    table.room.receive(second, encode_sync_step1(b"\x00"))
+    assert socket.answers() == []
+    assert table.room.dirty
+
+
+def test_a_remembered_answer_does_not_overtake_the_own_edit(table: Table) -> None:
+    session, socket = table.settled()
+    table.room.receive(session, encode_sync_step1(b"\x00"))
+    table.run(answers={0: [b"old"]})
+    socket.flush()
+    table.room.receive(session, update() + encode_sync_step1(b"\x00"))
+    assert not socket.outbox
+    requests = table.take()
+    table.room.release(table.judge(requests, b"m", answers={1: [b"new"]}))
+    assert socket.flush() == [encode_update(b"m"), encode_sync_step2(b"new")]
+
+
+def test_an_answer_from_a_batch_with_edits_is_not_remembered(table: Table) -> None:
+    (a, _), (b, socket) = table.settled(), table.settled()
+    table.room.receive(a, encode_sync_step1(b"\x00"))
+    table.room.receive(b, update())
+    table.run(b"m", answers={0: [b"before the edit"]})
+    socket.flush()
+    table.room.receive(b, encode_sync_step1(b"\x00"))
+    assert not socket.outbox
+
+
+def test_an_answer_overtaken_by_a_later_verdict_is_not_remembered(table: Table) -> None:
+    (a, _), (b, socket) = table.settled(), table.settled()
+    table.room.receive(a, encode_sync_step1(b"\x00"))
+    answered = table.judge(table.take(), answers={0: [b"old"]})
+    table.room.receive(a, update())
+    edited = table.judge(table.take(), b"m")
+    table.room.release(answered)
+    table.room.release(edited)
+    socket.flush()
+    table.room.receive(b, encode_sync_step1(b"\x00"))
+    assert not socket.outbox
+
+
+def test_the_memory_of_answers_is_bounded(table: Table) -> None:
+    (a, _), (b, socket) = table.settled(), table.settled()
+    table.room.receive(a, encode_sync_step1(b"\x00"))
+    table.run(answers={0: [b"x" * 500]})
+    table.room.receive(b, encode_sync_step1(b"\x00"))
+    assert not socket.outbox
+    assert table.room.dirty
+
+
+def test_known_updates_are_receipted_to_their_sender_alone(table: Table) -> None:
+    (writer, a), (_, b) = table.settled(), table.settled()
+    table.room.receive(writer, update())
+    table.run(faults={0: Status.KNOWN})
+    assert a.updates() == [UPDATE]
+    assert not b.outbox
+    assert table.room.counters.known_updates == 1
+
+
+def test_a_known_step_2_needs_no_receipt(table: Table) -> None:
+    session, socket = table.settled()
+    table.room.receive(session, encode_sync_step2(UPDATE))
+    table.run(faults={0: Status.KNOWN})
+    assert not socket.outbox
+
+
+def test_an_empty_step_2_is_no_work(table: Table) -> None:
+    session, _ = table.settled()
+    table.room.receive(session, encode_sync_step2(b"\x00\x00"))
+    assert not table.room.dirty
+
+
+def test_after_a_gap_everything_is_asked_for_once_at_a_time(table: Table) -> None:
+    session, socket = table.settled()
+    table.room.receive(session, update() + update())
+    table.run(faults={0: Status.GAP, 1: Status.GAP})
+    assert len(table.room.sessions) == 1
+    table.run(answers={0: b"\x01\x05\x02"})
+    assert socket.questions() == [b"\x01\x05\x02"]
+    table.room.receive(session, update())
+    table.run(faults={0: Status.GAP})
+    assert not table.room.dirty
+    table.room.receive(session, encode_sync_step2(UPDATE))
+    table.run(b"m")
+    assert session.gaps == 0
+    table.room.receive(session, update())
+    table.run(faults={0: Status.GAP})
+    assert table.room.dirty
+
+
+def test_gaps_without_end_close(table: Table) -> None:
+    session, socket = table.settled()
+    for _ in range(LIMITS.max_gaps + 1):
+        table.room.receive(session, update())
+        requests = table.take()
+        faults = {i: Status.GAP for i, request in enumerate(requests) if request.kind is Op.UPDATE}
+        table.room.release(table.judge(requests, faults=faults))
+    assert socket.close_code == 1013
+
+
+@pytest.mark.parametrize(
+    ("status", "code"), [(Status.MALFORMED, 4400), (Status.VIOLATION, 4409), (Status.TOO_LARGE, 4409)]
+)
+def test_what_a_document_cannot_take_closes_and_counts(table: Table, status: Status, code: int) -> None:
+    (session, socket), (_, other) = table.settled(), table.settled()
+    table.room.receive(session, update())
+    table.run(faults={0: status})
+    assert socket.close_code == code
+    assert table.blamed == [session]
+    assert other.closed is None
+    assert table.room.counters.closed == {code: 1}
+
+
+@pytest.mark.parametrize(
+    "frame", [b"", b"\x09", b"\x00\x02\x05abc", b"\x02\x00\x00", b"\x00\x05\x00", update() + b"\x07"]
+)
+def test_malformed_frames_close_and_count(table: Table, frame: bytes) -> None:
+    session, socket = table.settled()
+    table.room.receive(session, frame)
+    assert socket.close_code == 4400
+    assert table.blamed == [session]
+
+
+def test_malformed_presence_closes_at_the_next_tick(table: Table) -> None:
+    session, socket = table.settled()
+    table.room.receive(session, encode_awareness(b"\x05"))
+    table.room.tell_presence(0)
+    assert socket.close_code == 4400
+
+
+def test_several_messages_in_one_frame_keep_their_order(table: Table) -> None:
+    session, _ = table.settled()
+    table.room.receive(session, update(b"1") + encode_sync_step1(b"\x00") + encode_sync_step2(b"2") + update(b"3"))
+    assert [(r.kind, r.payload) for r in table.take()] == [
+        (Op.UPDATE, b"1"),
+        (Op.DIFF, b"\x00"),
+        (Op.UPDATE, b"2"),
+        (Op.UPDATE, b"3"),
+    ]
+
+
+def test_the_presence_of_all_is_told_on_request(table: Table) -> None:
+    session, socket = table.settled()
+    table.room.receive(session, b"\x03")
+    assert socket.flush() == [NO_STATES.payload]
+    table.room.receive(session, presence(7, 1, {}))
+    table.room.tell_presence(0)
+    socket.flush()
+    table.room.receive(session, b"\x03")
+    assert [read_states(p, None) for p in socket.presence()] == [[(7, 1, "{}")]]
+
+
+def test_presence_is_told_to_all_once_a_tick(table: Table) -> None:
+    (a, first), (b, second) = table.settled(), table.settled()
+    for clock in range(1, 4):
+        table.room.receive(a, presence(7, clock, {}))
+    table.room.receive(b, presence(8, 1, {}))
+    assert not first.outbox
+    table.room.tell_presence(0)
+    told = [(7, 3, "{}"), (8, 1, "{}")]
+    assert [read_states(p, None) for p in first.presence()] == [told]
+    assert [read_states(p, None) for p in second.presence()] == [told]
+
+
+def test_an_echo_in_the_same_tick_does_not_swallow_the_own_state(table: Table) -> None:
+    """A stock client answers the room's presence with an echo right after it has sent its own."""
+    (a, _), (b, socket) = table.settled(), table.settled()
+    table.room.receive(a, presence(7, 1, {}))
+    table.room.tell_presence(0)
+    socket.flush()
+    table.room.receive(b, presence(8, 1, {"me": 1}))
+    table.room.receive(b, presence(7, 1, {}))
+    table.room.tell_presence(0)
+    assert [read_states(p, None) for p in socket.presence()] == [[(8, 1, '{"me": 1}')]]
+
+
+def test_a_flood_of_presence_within_a_tick_is_bounded_and_the_newest_counts(table: Table) -> None:
+    session, socket = table.settled()
+    for clock in range(10_000):
+        table.room.receive(session, presence(7, clock, {}))
+    assert len(session.awareness_raw or ()) <= 16
+    table.room.tell_presence(0)
+    assert [read_states(p, None) for p in socket.presence()] == [[(7, 9_999, "{}")]]
+
+
+def test_slow_sockets_are_spared_presence_but_no_edit(table: Table) -> None:
+    (a, first), (_, slow) = table.settled(), table.settled()
+    slow.congested = True
+    table.room.receive(a, presence(7, 1, {}))
+    table.room.tell_presence(0)
+    table.room.keep_alive()
+    table.room.receive(a, update())
+    table.run(b"m")
+    assert slow.flush() == [encode_update(b"m")]
+    assert len(first.flush()) == 3
+    assert table.room.counters.awareness_shed == 2
+
+
+def test_leaving_is_told_and_what_was_sent_before_still_counts(table: Table) -> None:
+    (a, _), (_, other) = table.settled(), table.settled()
+    table.room.receive(a, presence(7, 4, {}))
+    table.room.tell_presence(0)
+    other.flush()
+    table.room.receive(a, update())
+    table.room.leave(a)
+    table.room.tell_presence(0)
+    assert [read_states(p, None) for p in other.presence()] == [[(7, 4, "null")]]
+    table.run(b"m")
+    assert other.updates() == [b"m"]
+
+
+def test_presence_of_the_gone_is_not_read_any_more(table: Table) -> None:
+    (a, _), (_, other) = table.settled(), table.settled()
+    table.room.receive(a, presence(7, 4, {}))
+    table.room.leave(a)
+    table.room.tell_presence(0)
+    assert not other.outbox
+
+
+def test_verdicts_on_requests_of_the_gone_are_not_sent(table: Table) -> None:
+    session, socket = table.settled()
+    table.room.receive(session, encode_sync_step1(b"\x00"))
+    requests = table.take()
+    table.room.leave(session)
+    table.room.release(table.judge(requests))
+    assert not socket.outbox
+
+
+def test_frames_of_strangers_and_of_the_dead_are_ignored(table: Table) -> None:
+    session, _ = table.settled()
+    table.room.leave(session)
+    table.room.receive(session, update())
+    assert not table.room.dirty
+    again, socket = table.settled()
+    table.room.fail(1013, "try again")
+    table.room.receive(again, update())
+    assert not table.room.dirty
+    assert socket.close_code == 1013
+
+
+def test_a_failed_room_says_nothing_more(table: Table) -> None:
+    (session, socket), (_, other) = table.settled(), table.settled()
+    table.room.receive(session, update())
+    verdict = table.judge(table.take(), b"m")
+    table.room.receive(session, update())
+    table.room.fail(1013, "try again")
+    table.room.release(verdict)
+    assert (socket.close_code, other.close_code) == (1013, 1013)
+    assert not socket.outbox
+    assert not table.room.dirty
+
+
+def test_a_room_is_full_at_its_limit(table: Table) -> None:
+    for _ in range(LIMITS.max_sessions):
+        assert not table.room.full
+        table.join()
+    assert table.room.full
+
+
+def test_who_sends_faster_than_it_is_applied_is_not_read(table: Table) -> None:
+    session, socket = table.settled()
+    for _ in range(5):
+        table.room.receive(session, update(b"x" * 200))
+    assert socket.paused
+    assert socket.pauses == 1
+    taken = []
+    while socket.paused:
+        taken += table.take()
+    assert len(taken) < 5
+    assert session.queued_bytes <= LIMITS.session_queue_bytes // 2
+
+
+def test_a_batch_is_shared_fairly(table: Table) -> None:
+    (greedy, _), (modest, _) = table.settled(), table.settled()
+    for _ in range(50):
+        table.room.receive(greedy, update(b"g" * 100))
+    table.room.receive(modest, update(b"m"))
+    taken, used = table.room.take(BUDGET)
+    assert [r.session for r in taken] == [greedy, greedy, modest]
+    assert used == sum(r.cost for r in taken)
+    assert table.room.dirty
+    assert table.room.queued_updates == 48
+
+
+def test_a_batch_ends_with_its_budget(table: Table) -> None:
+    sessions = [table.settled()[0] for _ in range(3)]
+    for session in sessions:
+        table.room.receive(session, update(b"x" * 100))
+    taken, _ = table.room.take(1)
+    assert [r.session for r in taken] == sessions[:1]
+    taken, _ = table.room.take(BUDGET)
+    assert [r.session for r in taken] == sessions[1:]
+
+
+class TestLargeUpdates:
+    """Checked elsewhere; what its session says meanwhile waits behind it."""
+
+    def test_the_order_of_a_session_is_kept(self, table: Table) -> None:
+        session, _ = table.settled()
+        big = b"B" * (LIMITS.big_update_bytes + 1)
+        table.room.receive(session, update(b"1"))
+        table.room.receive(session, update(big))
+        table.room.receive(session, update(b"2") + update(big) + update(b"3"))
+        assert [r.payload for r in table.take()] == [b"1"]
+        for summary in ("first", "second"):
+            table.room.vetted(table.vetted.pop(), summary)
+        assert [(r.payload, r.extra) for r in self._drain(table)] == [
+            (big, "first"),
+            (b"2", None),
+            (big, "second"),
+            (b"3", None),
+        ]
+        assert session.queued_bytes == 0
+
+    def _drain(self, table: Table) -> list[Request]:
+        taken = []
+        while table.room.dirty:
+            taken += table.take()
+        return taken
+
+    def test_others_do_not_wait(self, table: Table) -> None:
+        (slow, _), (quick, _) = table.settled(), table.settled()
+        table.room.receive(slow, update(b"B" * 600))
+        table.room.receive(quick, update(b"q"))
+        assert [r.payload for r in table.take()] == [b"q"]
+
+    def test_a_malformed_one_closes(self, table: Table) -> None:
+        session, socket = table.settled()
+        table.room.receive(session, update(b"B" * 600))
+        table.room.receive(session, update(b"behind"))
+        table.room.vetted(table.vetted.pop(), None)
+        assert socket.close_code == 4400
+        assert table.blamed == [session]
+        assert not table.room.dirty
+
+    def test_a_pause_ends_when_it_is_applied(self, table: Table) -> None:
+        session, socket = table.settled()
+        table.room.receive(session, update(b"B" * 2000))
+        assert socket.paused
+        table.room.vetted(table.vetted.pop(), "fine")
+        self._drain(table)
+        assert not socket.paused
+
+    def test_it_is_applied_though_its_sender_has_left(self, table: Table) -> None:
+        session, _ = table.settled()
+        table.room.receive(session, update(b"B" * 600))
+        table.room.leave(session)
+        table.room.vetted(table.vetted.pop(), "fine")
+        assert len(table.take()) == 1
+
+    def test_in_a_dead_room_it_is_forgotten(self, table: Table) -> None:
+        session, _ = table.settled()
+        table.room.receive(session, update(b"B" * 600))
+        table.room.fail(1013, "try again")
+        table.room.vetted(table.vetted.pop(), "fine")
+        assert not table.room.dirty

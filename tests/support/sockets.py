@@ -1,0 +1,77 @@
+"""A hand-flushed socket: what a room sends waits in `outbox` until the test says that it travelled."""
+
+from __future__ import annotations
+
+from collections import deque
+
+from crdt_server.protocol.frames import Outgoing
+from crdt_server.protocol.messages import AwarenessUpdate, Message, SyncStep1, SyncStep2, SyncUpdate, decode_messages
+
+
+class HandSocket:
+    """A `Connection` under the test's control. ``limit_bytes`` unsent bytes close it with 1013, like the real ones."""
+
+    def __init__(self, address: str = "192.0.2.1", limit_bytes: int = 1 << 30) -> None:
+        self.address = address
+        self.outbox: deque[bytes] = deque()
+        self.arrived: list[bytes] = []
+        self.closed: tuple[int, str] | None = None
+        self.paused = False
+        self.congested = False
+        self.pauses = 0
+        self._limit_bytes = limit_bytes
+
+    def send(self, message: Outgoing) -> None:
+        if self.closed is None:
+            self.outbox.append(message.payload)
+            if sum(map(len, self.outbox)) > self._limit_bytes:
+                self.close(1013, "slow consumer")
+
+    def allow(self, size_bytes: int) -> None:
+        self._limit_bytes += size_bytes
+
+    def close(self, code: int, reason: str) -> None:
+        if self.closed is None:
+            self.closed = (code, reason)
+
+    def pause(self) -> None:
+        self.paused = True
+        self.pauses += 1
+
+    def resume(self) -> None:
+        self.paused = False
+
+    @property
+    def close_code(self) -> int | None:
+        return self.closed[0] if self.closed else None
+
+    def flush(self, count: int | None = None) -> list[bytes]:
+        """Let the oldest ``count`` messages (or all) arrive; they are returned."""
+        count = len(self.outbox) if count is None else min(count, len(self.outbox))
+        moved = [self.outbox.popleft() for _ in range(count)]
+        self.arrived += moved
+        return moved
+
+    def drop(self) -> None:
+        """The link is cut: what has not arrived never will."""
+        self.outbox.clear()
+
+    def messages(self) -> list[Message]:
+        """What arrives now, decoded."""
+        return [message for payload in self.flush() for message in decode_messages(payload)]
+
+    def updates(self) -> list[bytes]:
+        """The updates among what arrives now."""
+        return [message.update for message in self.messages() if isinstance(message, SyncUpdate)]
+
+    def answers(self) -> list[bytes]:
+        """The sync step 2 updates among what arrives now."""
+        return [message.update for message in self.messages() if isinstance(message, SyncStep2)]
+
+    def questions(self) -> list[bytes]:
+        """The state vectors of the sync step 1 messages among what arrives now."""
+        return [message.state_vector for message in self.messages() if isinstance(message, SyncStep1)]
+
+    def presence(self) -> list[bytes]:
+        """The awareness payloads among what arrives now."""
+        return [message.payload for message in self.messages() if isinstance(message, AwarenessUpdate)]
