@@ -16,9 +16,14 @@
  * So a typist pauses after each edit that its peer will start from (a cut) until the peer's wire holds it: then the
  * end of the peer's queue is exactly that cut. Between cuts nobody waits, except every WINDOW edits for flow control.
  *
+ * Two people once typed at one place at the same time (", huh?" and " The whole" in friendsforever): Yjs puts the lower
+ * client id first, as the recording has it for the lower agent. So typists get a random client id each, but in the
+ * order of their agents; with the ids the other way round every correct replica ends in another text.
+ *
  * With `--batch N` up to N neighbouring transactions are sent as one Yjs update. A trace of one person is typed by
  * one client and read by a second. Exit status: 0 all ended in `endContent`, 1 they did not, 2 wrong use.
  */
+import { randomInt } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import { parseArgs } from 'node:util'
 import { gunzipSync } from 'node:zlib'
@@ -32,7 +37,7 @@ const PATIENCE_MS = 60_000 // without any progress
 const textOf = doc => doc.getText('text')
 const seconds = since => (performance.now() - since) / 1000
 
-/** Calls `subscribe(check)` and resolves once `condition()` holds; rejects after PATIENCE_MS without a sign of life. */
+/** Looks at `condition()` after each update of `doc` and resolves once it holds; rejects after PATIENCE_MS without a sign of life. */
 function until (condition, doc, what) {
   return new Promise((resolve, reject) => {
     let timer
@@ -85,11 +90,12 @@ class Client {
 
 /** A client that types one agent's transactions, each from the state it was recorded on. */
 class Typist extends Client {
-  constructor (url, name, edits, astral) {
+  constructor (url, name, edits, astral, clientID) {
     super(url, name)
     this.edits = edits
     this.astral = astral
     this.editor = new Y.Doc()
+    this.editor.clientID = clientID
     this.gate = [] // updates, and the numbers of peer edits they end in
     this.passed = 0 // peer edits the editor holds
     this.deleted = [] // ids deleted since the last cut
@@ -244,7 +250,8 @@ async function verify (trace, url, name) {
 async function replay (trace, url, name, batch) {
   const astral = /[\u{10000}-\u{10ffff}]/u.test(trace.endContent + trace.txns.flatMap(txn => txn.patches.map(patch => patch[2])).join(''))
   const lists = editsOfAgents(trace)
-  const typists = lists.map(edits => new Typist(url, name, edits, astral))
+  const firstID = randomInt(2 ** 31)
+  const typists = lists.map((edits, agent) => new Typist(url, name, edits, astral, firstID + agent))
   const clients = typists.length > 1 ? typists : [...typists, new Client(url, name)]
   try {
     await Promise.all(clients.map(client => client.ready()))
