@@ -1,0 +1,102 @@
+"""The README's examples run, and what it names is there."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+import httpx
+import pytest
+
+from crdt_server import Settings
+from crdt_server.cli import cli
+
+ROOT = Path(__file__).parents[1]
+README = (ROOT / "README.md").read_text()
+DEFAULT_ADDRESS = "127.0.0.1:8000"
+TWO_SCREENS = 90
+
+
+def block(language: str) -> str:
+    (code,) = re.findall(rf"^```{language}\n(.*?)^```$", README, re.MULTILINE | re.DOTALL)
+    return str(code)
+
+
+def rows(heading: str) -> list[list[str]]:
+    """The cells of the table under a heading, its head left out."""
+    section = re.split(rf"^## {heading}$", README, flags=re.MULTILINE)[1].split("\n## ")[0]
+    lines = [line for line in section.splitlines() if line.startswith("|")]
+    return [[cell.strip() for cell in line.strip("|").split("|")] for line in lines[2:]]
+
+
+@pytest.fixture
+def address(server_url: str) -> str:
+    return server_url.removeprefix("http://")
+
+
+def test_the_client_of_the_readme_connects(address: str, artefacts: Path) -> None:
+    script = artefacts / "readme.mjs"
+    # Browsers and Node from 22 on have a WebSocket of their own.
+    polyfill = "globalThis.WebSocket ??= (await import('ws')).default\n"
+    script.write_text(polyfill + block("js").replace(DEFAULT_ADDRESS, address))
+    node = subprocess.Popen(["node", script], cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    try:
+        assert node.stdout is not None
+        assert node.stdout.readline() == "Peonies for table 4\n"
+    finally:
+        node.kill()
+        node.communicate()
+
+
+def test_the_quickstart_reaches_both_clients(address: str, run_node: Callable[..., str]) -> None:
+    assert run_node("examples/quickstart.mjs", f"ws://{address}").startswith("both read:")
+
+
+def test_the_url_of_the_readme_gives_an_update(address: str) -> None:
+    (url,) = re.findall(r"curl (\S+)", block("sh"))
+    response = httpx.get(url.replace(DEFAULT_ADDRESS, address))
+    assert (response.status_code, response.headers["content-type"]) == (200, "application/octet-stream")
+
+
+def test_the_application_of_the_readme_is_made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    names: dict[str, object] = {}
+    exec(block("python"), names)  # noqa: S102 - the README's own text
+    assert callable(names["app"])
+
+
+def test_the_settings_of_the_readme_exist_with_these_defaults() -> None:
+    table = rows("Commands and settings")
+    assert len(table) > 5
+    for flag, default, _ in table:
+        field = Settings.model_fields[flag.strip("`").removeprefix("--").replace("-", "_")]
+        if default.startswith("`"):
+            assert default.strip("`") == str(field.default), flag
+        else:
+            assert default in str(field.description), flag
+
+
+def test_the_commands_of_the_readme_are_all_there_are() -> None:
+    text = README.split("## Commands and settings")[1].split("each has")[0]
+    assert set(re.findall(r"`(?:crdt-server )?([a-z]+)`", text)) == set(cli.commands)
+
+
+def test_the_targets_of_the_readme_exist() -> None:
+    targets = set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
+    named = {word for line in re.findall(r"^    make ([a-z ]+?) {2,}", README, re.MULTILINE) for word in line.split()}
+    assert named
+    assert named <= targets
+
+
+def test_the_map_of_the_readme_is_of_this_tree() -> None:
+    paths = [path for cells in rows("Where things are") for path in re.findall(r"`([^`]+)`", cells[0])]
+    assert paths
+    assert [path for path in paths if not (ROOT / path).exists()] == []
+    parts = {path.parent.name for path in (ROOT / "crdt_server").glob("*/__init__.py")}
+    assert {part for part in parts if f"crdt_server/{part}/" not in paths} == set()
+
+
+def test_the_readme_fits_two_screens() -> None:
+    assert len(README.splitlines()) <= TWO_SCREENS
