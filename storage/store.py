@@ -7,7 +7,7 @@ from sqlalchemy import URL, Connection, make_url, update
 from sqlalchemy.exc import ArgumentError
 
 from storage import quarantine, schema, updates
-from storage.errors import SchemaOutdated, StorageError
+from storage.errors import SchemaOutdated, SequenceConflict, StorageError
 from storage.lanes import AsyncLane, Lane, ThreadLane
 from storage.quarantine import QuarantinedUpdate
 from storage.tables import probe
@@ -44,7 +44,11 @@ class Storage:
         """
         if batch:
             known = self._ids.known(item.key for item in batch)
-            ids = await self._lane.write(lambda connection: updates.append(connection, batch, known))
+            try:
+                ids = await self._lane.write(lambda connection: updates.append(connection, batch, known))
+            except SequenceConflict:
+                self._ids.forget(known)
+                raise
             self._ids.remember(ids)
 
     async def load(self, key: DocumentKey) -> StoredDocument:

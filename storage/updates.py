@@ -10,10 +10,23 @@ thread, is the business of `lanes`. The rules:
 from collections import OrderedDict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import NamedTuple, TypeVar
 from zlib import crc32
 
-from sqlalchemy import Connection, bindparam, delete, func, insert, select, tuple_
+from sqlalchemy import (
+    BigInteger,
+    Connection,
+    Dialect,
+    LargeBinary,
+    bindparam,
+    delete,
+    func,
+    insert,
+    literal_column,
+    select,
+    tuple_,
+)
 
 from storage.errors import CorruptDocument, SequenceConflict, StorageError, StorageUnavailable
 from storage.tables import NAME_LENGTH, documents, updates
@@ -90,20 +103,38 @@ class IdCache:
         while len(self._ids) > self._limit:
             self._ids.popitem(last=False)
 
+    def forget(self, keys: Iterable[DocumentKey]) -> None:
+        """Ask the database again next time: another process may have removed the document."""
+        for key in keys:
+            self._ids.pop(key, None)
+
     def __len__(self) -> int:
         return len(self._ids)
 
 
+_newest = updates.alias("newest")
 _head = (
-    # The newest row by the primary key: max(last_seq) would read the whole history.
+    # By the primary key: max(last_seq) would read the whole history.
     select(updates.c.last_seq)
-    .where(updates.c.document_id == documents.c.id)
-    .order_by(updates.c.first_seq.desc())
-    .limit(1)
+    .where(
+        updates.c.document_id == bindparam("document", type_=BigInteger),
+        updates.c.first_seq
+        == select(func.max(_newest.c.first_seq))
+        .where(_newest.c.document_id == bindparam("document", type_=BigInteger))
+        .scalar_subquery(),
+    )
     .scalar_subquery()
 )
-_heads = select(documents.c.id, func.coalesce(_head, 0).label("head")).where(
-    documents.c.id.in_(bindparam("ids", expanding=True))
+# The guard is part of the write: a row goes in only behind the head of its document, whatever another process did.
+_append = insert(updates).from_select(
+    ["document_id", "first_seq", "last_seq", "update", "checksum"],
+    select(
+        bindparam("document", type_=BigInteger),
+        bindparam("seq", type_=BigInteger),
+        bindparam("seq", type_=BigInteger),
+        bindparam("bytes", type_=LargeBinary),
+        bindparam("crc", type_=BigInteger),
+    ).where(func.coalesce(_head, literal_column("0")) == bindparam("before", type_=BigInteger)),
 )
 _ids = select(documents.c.wedding, documents.c.name, documents.c.id).where(
     tuple_(documents.c.wedding, documents.c.name).in_(bindparam("keys", expanding=True))
@@ -124,42 +155,36 @@ def append(
     Raises SequenceConflict where an update is not the next one of its document.
     """
     ids = dict(known_ids)
-    heads = _read_heads(connection, ids.values())
-    # An id that has no row any more (the document was removed by another process) counts as unknown.
-    unknown = [key for key in {item.key: None for item in batch} if ids.get(key) not in heads]
+    unknown = [key for key in {item.key: None for item in batch} if key not in ids]
     if unknown:
-        found_ids = _find_or_create(connection, unknown)
-        ids.update(found_ids)
-        heads.update(_read_heads(connection, found_ids.values()))
-    connection.execute(insert(updates), list(_rows(batch, ids, heads)))
+        ids.update(_find_or_create(connection, unknown))
+    rows = [
+        (ids[item.key], item.seq, item.seq, item.update, crc32(item.update), ids[item.key], ids[item.key], item.seq - 1)
+        for item in batch
+    ]
+    if connection.exec_driver_sql(_append_statement(connection.dialect), rows).rowcount != len(rows):
+        raise _conflict(connection, batch, ids)
     return ids
 
 
-def _rows(
-    batch: Sequence[Append], ids: dict[DocumentKey, int], heads: dict[int, int]
-) -> Iterator[dict[str, int | bytes]]:
-    for item in batch:
-        document_id, seq, update = ids[item.key], item.seq, item.update
-        if seq != heads[document_id] + 1:
-            raise SequenceConflict(
-                f"document {str(item.key)!r} is at sequence number {heads[document_id]}, cannot append {seq}",
-                document=str(item.key),
-            )
-        heads[document_id] = seq
-        yield {
-            "document_id": document_id,
-            "first_seq": seq,
-            "last_seq": seq,
-            "update": update,
-            "checksum": crc32(update),
-        }
+@cache
+def _append_statement(dialect: Dialect) -> str:
+    # Compiled once: binding through the statement object costs twice what SQLite does with a row.
+    compiled = _append.compile(dialect=dialect)
+    expected = ["document", "seq", "seq", "bytes", "crc", "document", "document", "before"]
+    if compiled.positiontup != expected:
+        raise StorageError(f"parameters of the append come in the order {compiled.positiontup}")
+    return str(compiled)
 
 
-def _read_heads(connection: Connection, ids: Iterable[int]) -> dict[int, int]:
-    heads: dict[int, int] = {}
-    for part in _parts(list(ids)):
-        heads.update((row.id, row.head) for row in connection.execute(_heads, {"ids": part}))
-    return heads
+def _conflict(connection: Connection, batch: Sequence[Append], ids: dict[DocumentKey, int]) -> SequenceConflict:
+    """The error that names the first update that did not go in."""
+    heads = {key: connection.execute(select(_head), {"document": id_}).scalar() or 0 for key, id_ in ids.items()}
+    item = next((item for item in batch if item.seq != heads[item.key]), batch[0])
+    return SequenceConflict(
+        f"document {str(item.key)!r} is at sequence number {heads[item.key]}, cannot append {item.seq}",
+        document=str(item.key),
+    )
 
 
 def _find_or_create(connection: Connection, keys: list[DocumentKey]) -> dict[DocumentKey, int]:
