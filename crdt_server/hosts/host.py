@@ -11,8 +11,11 @@ import ctypes
 import gc
 import os
 import resource
+import signal
 import socket
 import sys
+from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 from crdt_server.errors import ProtocolError
@@ -25,6 +28,10 @@ EXIT_PANIC = 70  # pycrdt raised a PanicException: what it left behind must not 
 EXIT_MEMORY = 71
 WARM_BUDGET_BYTES = 256 * 1024
 TRIM_BYTES = 1 << 20
+# CPU time for one update. Yjs' order of concurrent insertions is quadratic in the worst case: 27 KB can take more than
+# a second, in every browser of the room too. What takes longer is refused and delays other rooms by no more than this.
+UPDATE_CPU_SECONDS = 0.3
+UPDATE_BYTES_PER_CPU_SECOND = 1 << 20
 
 
 class Host:
@@ -71,7 +78,8 @@ class Host:
                 while i < count and ops[i][0] == Op.UPDATE:
                     i += 1
                 run = [(data, None if extra is None else _summary_in(data, extra)) for _, data, extra in ops[start:i]]
-                outcome = document.apply(run, lambda n, base=start: mark.set(index, base + n if n >= 0 else n))  # type: ignore[misc]
+                outcome = document.apply(run, partial(self._before_step, index, start, run))
+                signal.setitimer(signal.ITIMER_PROF, 0)
                 if outcome.merged is not None:
                     merges.append(outcome.merged)
                 faults += [(start + n, status) for n, status in outcome.faults]
@@ -91,6 +99,15 @@ class Host:
         if merges:
             merged = merge(merges)
         return [room, merged, faults, answers, document.size, document.warm]
+
+    def _before_step(self, entry: int, base: int, run: Sequence[tuple[bytes, Any]], n: int) -> None:
+        """Mark what comes next. An update that takes too long ends this process by SIGPROF."""
+        if n < 0:
+            self.mark.set(entry, n)
+            return
+        self.mark.set(entry, base + n)
+        limit = UPDATE_CPU_SECONDS + len(run[n][0]) / UPDATE_BYTES_PER_CPU_SECOND
+        signal.setitimer(signal.ITIMER_PROF, limit)
 
     def _job(self, kind: Job, payload: Any) -> list[Any]:
         if kind is Job.FORGET:

@@ -24,6 +24,7 @@ log = structlog.get_logger(__name__)
 
 PIPE_BUFFER_BYTES = 4 << 20
 WATCHDOG_BYTES_PER_SECOND = 1 << 20
+CPU_LIMIT = "CPU time"
 PACKAGE_PARENT = str(Path(__file__).resolve().parents[2])
 
 
@@ -35,6 +36,11 @@ class HostDied(Exception):
         self.mark = mark
         self.own_fault = own_fault
         self.cause = cause
+
+    @property
+    def certain(self) -> bool:
+        """Whether the marked request alone is to blame: it used up the CPU time that is set for each one."""
+        return self.cause == CPU_LIMIT
 
 
 class HostProcess(asyncio.Protocol):
@@ -108,7 +114,8 @@ class HostProcess(asyncio.Protocol):
         mark = self._mark.get()
         self._mark.close()
         own_fault = self._killed_for is not None or code != -signal.SIGKILL
-        return HostDied(mark, own_fault, self._killed_for or f"exit {code}")
+        cause = CPU_LIMIT if code == -signal.SIGPROF else f"exit {code}"
+        return HostDied(mark, own_fault, self._killed_for or cause)
 
     def kill(self, why: str) -> None:
         """End the child at once; ``why`` makes the death its own fault."""

@@ -259,7 +259,7 @@ class Lane:
         """Run a batch again that a host has died on, piece by piece. See the head of the file."""
         self._after_death(entries, death)
         work: deque[tuple[list[Entry], int]] = deque()
-        work.extendleft((part, 0) for part in reversed(_split(entries, death)))
+        work.extendleft((part, 0) for part in reversed(self._parts(entries, death)))
         # What was only being loaded is loaded alone: if that kills again, it is known what did.
         work.extend(([Entry(entry.room)], 0) for entry in entries if entry.load is not None)
         while work:
@@ -278,13 +278,23 @@ class Lane:
                 self._after_death(part, again)
                 alone = sum(len(entry.requests) for entry in part) == 1
                 if not alone:
-                    work.extendleft((smaller, 0) for smaller in reversed(_split(part, again)))
+                    work.extendleft((smaller, 0) for smaller in reversed(self._parts(part, again)))
                 elif again.own_fault:
                     self._convict(part[0], again.cause)
                 elif kills < OUTSIDE_KILLS:
                     work.appendleft((part, kills + 1))
                 else:
                     self._failed(part[0].room)
+
+    def _parts(self, entries: Sequence[Entry], death: HostDied) -> list[list[Entry]]:
+        """What to run again, in order; a suspect whose guilt is certain is convicted instead."""
+        parts = _split(entries, death)
+        index, op = death.mark
+        if death.certain and 0 <= index < len(entries) and 0 <= op < len(entries[index].requests):
+            guilty = entries[index].requests[op]
+            parts = [part for part in parts if not (len(part) == 1 and list(part[0].requests) == [guilty])]
+            self._convict(Entry(entries[index].room, [guilty]), death.cause)
+        return parts
 
     def _convict(self, entry: Entry, cause: str) -> None:
         (request,) = entry.requests
