@@ -116,8 +116,12 @@ class Awareness:
         held = self._states.get(client)
         if held is None:
             return clock >= self._removed.get(client, 0)
-        # the same person on a new socket, while the old one is not yet known to be gone
-        return held.session is session or (clock > held.clock and held.session.user == session.user)
+        # The same person on a new socket, while the old one is not yet known to be gone. A name alone proves nothing
+        # where everybody is anonymous; who comes from another address waits until the old state is silent for long.
+        same_person = (
+            held.session.user == session.user and held.session.connection.address == session.connection.address
+        )
+        return held.session is session or (clock > held.clock and same_person)
 
     def _set(self, session: Session, client: int, clock: int, text: str, now: float) -> None:
         if len(text.encode()) > self._max_state_bytes:
