@@ -91,5 +91,7 @@ async def settled(futures: list[asyncio.Future[Any]], silence: Silence) -> list[
     await asyncio.wait((together, silence.failed), return_when=asyncio.FIRST_COMPLETED)
     if not together.done():
         together.cancel()
+        await asyncio.wait((together,))
+        together.exception()  # looked at, so that the loop does not report it as forgotten
         silence.failed.result()
     return list(await together)
