@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 
 from fastapi import APIRouter, Request, Response
+from starlette.datastructures import State
 
 from crdt_server.api.problems import problem
 from crdt_server.rooms.hub import Hub
@@ -30,12 +31,24 @@ async def readyz(request: Request) -> Response:
     if hub.loop_lag_seconds > hub.settings.max_loop_lag_seconds:
         return problem(503, "overloaded", f"the event loop is {hub.loop_lag_seconds:.2f} s late")
     try:
-        await asyncio.wait_for(hub.storage.probe_write(), PROBE_SECONDS)
+        await _probe(request.app.state, hub)
     except TimeoutError:
         return problem(503, "database_slow", f"a write took longer than {PROBE_SECONDS:g} s")
     except StorageError as error:
         return problem(503, "database_unavailable", str(error))
     return Response('{"status":"ready"}', media_type="application/json")
+
+
+async def _probe(state: State, hub: Hub) -> None:
+    """A write, within a time. A write cannot be interrupted, so probes share the one that is under way."""
+    probe: asyncio.Task[None] | None = getattr(state, "probe", None)
+    if probe is None or probe.done():
+        probe = state.probe = asyncio.create_task(hub.storage.probe_write())
+        probe.add_done_callback(lambda done: done.cancelled() or done.exception())  # perhaps nobody waits any more
+    await asyncio.wait((probe,), timeout=PROBE_SECONDS)
+    if not probe.done():
+        raise TimeoutError
+    probe.result()
 
 
 @router.get("/metrics")
