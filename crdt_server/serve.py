@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import signal
 import socket
 from typing import Any
 
@@ -17,6 +18,7 @@ from crdt_server.settings import Settings
 REQUEST_SECONDS = 15.0
 DRAIN_SECONDS = 3
 BACKLOG = 8192
+GC_THRESHOLDS = (50_000, 20, 100)
 
 
 class TimedHttpProtocol(HttpToolsProtocol):
@@ -50,7 +52,7 @@ class _Server(uvicorn.Server):
 
 
 def serve(settings: Settings) -> None:
-    """Serve until SIGTERM or SIGINT. Raises SystemExit as uvicorn does."""
+    """Serve until SIGTERM or SIGINT. Raises SystemExit where the server cannot start."""
     app = create_app(settings)
 
     def fast_lane(*args: Any, **kwargs: Any) -> Any:
@@ -76,4 +78,17 @@ def serve(settings: Settings) -> None:
     )
     gc.collect()
     gc.freeze()
-    _Server(config).run()
+    # Sessions and rooms are long-lived and hardly ever cyclic: looking for cycles after every 700 allocations took
+    # 12 % of the time under load.
+    gc.set_threshold(*GC_THRESHOLDS)
+    _run(_Server(config))
+
+
+def _run(server: _Server) -> None:
+    """uvicorn raises the signal that ended it once more when all is done; for us the drain is the answer to it."""
+    handlers = {number: signal.signal(number, lambda *_: None) for number in (signal.SIGTERM, signal.SIGINT)}
+    try:
+        server.run()
+    finally:
+        for number, handler in handlers.items():
+            signal.signal(number, handler)

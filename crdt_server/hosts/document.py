@@ -9,6 +9,7 @@ Rules of this file:
 
 from __future__ import annotations
 
+import re
 import sys
 from bisect import bisect_right
 from collections.abc import Callable, Sequence
@@ -28,14 +29,49 @@ EMPTY_STATE_VECTOR = b"\x00"
 EMPTY_UPDATE = b"\x00\x00"
 
 
-def merge(updates: Sequence[bytes]) -> bytes:
-    """One update with the content of all, exact to the byte of every struct."""
+# A character beyond the basic plane: two UTF-16 units, so a struct can end in its middle.
+PAIR = re.compile(rb"[\xf0-\xf4][\x80-\xbf]{3}")
+
+
+def merge(updates: Sequence[bytes]) -> list[bytes]:
+    """As few updates as hold the content of all: one, nearly always.
+
+    `merge_updates` is exact but for one case: where a part ends inside a surrogate pair that another part carries
+    whole, it loses a unit and shifts all that follows. Where that is possible the result is compared with its parts,
+    and thrown away when it is not all of them.
+    """
+    if len(updates) < 2:
+        return list(updates)
+    merged = _merge(updates)
+    if any(PAIR.search(update) for update in updates) and not holds_all(merged, updates):
+        return list(updates)
+    return [merged]
+
+
+def holds_all(merged: bytes, parts: Sequence[bytes]) -> bool:
+    """Whether an update covers every struct and deletion of its parts."""
+    try:
+        whole = decode_update(merged, max_bytes=len(merged))
+    except ProtocolError:
+        return False
+    structs, deletions = ClockRanges(), ClockRanges()
+    for span in whole.ranges:
+        structs.add(*span)
+    for span in whole.deletes:
+        deletions.add(*span)
+    return all(
+        all(structs.covers(*span) for span in part.ranges) and all(deletions.covers(*span) for span in part.deletes)
+        for part in (decode_update(update, max_bytes=len(update)) for update in parts)
+    )
+
+
+def _merge(updates: Sequence[bytes]) -> bytes:
     level = list(updates)
     while len(level) > 1:
         level = [
             level[i] if i + 1 == len(level) else merge_updates(*level[i : i + FAN]) for i in range(0, len(level), FAN)
         ]
-    return level[0] if level else EMPTY_UPDATE
+    return level[0]
 
 
 class ClockRanges:
@@ -87,7 +123,8 @@ class Document:
             if missing(decoded, self.clocks):
                 raise ProtocolError("stored_gap", "the stored updates have a gap")
             self._account(decoded)
-        self._hold(merge(updates))
+        for update in merge(updates):
+            self._hold(update)
         self._consolidate()
 
     def warm_up(self, budget: int) -> None:
@@ -118,7 +155,8 @@ class Document:
                 outcome.faults.append((index, status))
         if outcome.accepted:
             outcome.merged = merge(outcome.accepted)
-            self._hold(outcome.merged)
+            for update in outcome.merged:
+                self._hold(update)
             self._warmed = len(self.pieces)
             self._consolidate()
         return outcome
@@ -209,7 +247,7 @@ class Document:
         self._loose = 0
         if total > PIECE_BYTES:
             return
-        pieces[begin:] = [merge(pieces[begin:])]
+        pieces[begin:] = merge(pieces[begin:])
         self.size = sum(map(len, pieces))
         self._warmed = len(pieces) if was_warm else 0
 
@@ -231,11 +269,11 @@ class Document:
         run_size = 0
         for part in parts:
             if run and run_size + len(part) > PIECE_BYTES:
-                joined.append(merge(run))
+                joined += merge(run)
                 run, run_size = [], 0
             run.append(part)
             run_size += len(part)
-        joined.append(merge(run))
+        joined += merge(run) or [EMPTY_UPDATE]
         if len(self._diffs) < DIFFS_KEPT:
             self._diffs[state_vector] = joined
         return joined
@@ -247,5 +285,5 @@ class _Outcome:
     def __init__(self) -> None:
         self.accepted: list[bytes] = []
         self.size = 0
-        self.merged: bytes | None = None
+        self.merged: list[bytes] = []
         self.faults: list[tuple[int, Status]] = []

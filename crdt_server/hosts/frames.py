@@ -8,8 +8,9 @@ Request: ``[entries, jobs]``.
         document is complete with them, ``ops`` a list of ``[kind, payload, extra]``.
     job: ``[kind, payload]``: work without a room (check an update, merge updates, forget rooms).
 Answer: ``[results, job_results]``.
-    result: ``[room, merged, faults, answers, size, warm]``: ``merged`` is the one update to store and send (or None),
-        ``faults`` pairs of (op index, Status), ``answers`` pairs of (op index, data).
+    result: ``[room, merged, faults, answers, size, warm]``: ``merged`` lists the updates to store and send (one
+        nearly always, none when nothing is new), ``faults`` pairs of (op index, Status), ``answers``
+        pairs of (op index, data).
 """
 
 from __future__ import annotations

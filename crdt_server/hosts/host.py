@@ -19,7 +19,7 @@ from functools import partial
 from typing import Any
 
 from crdt_server.errors import ProtocolError
-from crdt_server.hosts.document import ClockRanges, Document, merge
+from crdt_server.hosts.document import Document, holds_all, merge
 from crdt_server.hosts.frames import LENGTH, Job, Op, ProgressMark, Status, pack, unpack
 from crdt_server.protocol.lib0 import write_var_uint
 from crdt_server.protocol.update import Update, decode_update
@@ -61,16 +61,15 @@ class Host:
                 document.load(load)
             except ProtocolError as error:
                 del self.documents[room]
-                return [room, None, [], [], -1, str(error)]
+                return [room, [], [], [], -1, str(error)]
             if not last:
-                return [room, None, [], [], document.size, False]
+                return [room, [], [], [], document.size, False]
         document = self.documents[room]
-        merged: bytes | None = None
         faults: list[tuple[int, Status]] = []
         answers: list[tuple[int, Any]] = []
         i, count = 0, len(ops)
         # updates in a row are applied as one run; a question sees exactly what stands before it
-        merges: list[bytes] = []
+        merged: list[bytes] = []
         while i < count:
             kind = ops[i][0]
             if kind == Op.UPDATE:
@@ -80,8 +79,7 @@ class Host:
                 run = [(data, None if extra is None else _summary_in(data, extra)) for _, data, extra in ops[start:i]]
                 outcome = document.apply(run, partial(self._before_step, index, start, run))
                 signal.setitimer(signal.ITIMER_PROF, 0)
-                if outcome.merged is not None:
-                    merges.append(outcome.merged)
+                merged += outcome.merged
                 faults += [(start + n, status) for n, status in outcome.faults]
                 continue
             mark.set(index, i)
@@ -96,9 +94,7 @@ class Host:
                 mark.set(index, ProgressMark.LOADING)
                 document.warm_up(WARM_BUDGET_BYTES)
             i += 1
-        if merges:
-            merged = merge(merges)
-        return [room, merged, faults, answers, document.size, document.warm]
+        return [room, merge(merged), faults, answers, document.size, document.warm]
 
     def _before_step(self, entry: int, base: int, run: Sequence[tuple[bytes, Any]], n: int) -> None:
         """Mark what comes next. An update that takes too long ends this process by SIGPROF."""
@@ -125,21 +121,11 @@ class Host:
 
 
 def _merge_checked(updates: list[bytes]) -> bytes:
-    """Merge, and prove that the result covers every struct and deletion of the inputs before anyone relies on it."""
+    """One update, proved to cover its parts before anyone relies on it. Raises ProtocolError."""
     merged = merge(updates)
-    whole = decode_update(merged, max_bytes=len(merged))
-    structs, deletions = ClockRanges(), ClockRanges()
-    for span in whole.ranges:
-        structs.add(*span)
-    for span in whole.deletes:
-        deletions.add(*span)
-    for update in updates:
-        part = decode_update(update, max_bytes=len(update))
-        if not all(structs.covers(*span) for span in part.ranges):
-            raise ProtocolError("merge_lost_content", "merging lost structs")
-        if not all(deletions.covers(*span) for span in part.deletes):
-            raise ProtocolError("merge_lost_content", "merging lost deletions")
-    return merged
+    if len(merged) != 1 or not holds_all(merged[0], updates):
+        raise ProtocolError("merge_lost_content", "merging would lose content")
+    return merged[0]
 
 
 def encode_clocks(clocks: dict[int, int]) -> bytes:
@@ -197,6 +183,7 @@ def main(argv: list[str]) -> None:
     pipe = socket.socket(fileno=pipe_fd)
     host = Host(ProgressMark(mark_fd), max_document_bytes)
     gc.freeze()
+    gc.set_threshold(50_000, 20, 100)
     try:
         serve(pipe, host)
     except MemoryError:

@@ -19,12 +19,23 @@ log = structlog.get_logger(__name__)
 
 
 class CommitPump:
-    """`put` verdicts in, `Room.release` follows after their commit, in order. One `run` task."""
+    """`put` verdicts in, `Room.release` follows after their commit, in order. One `run` task.
 
-    def __init__(self, storage: Storage, metrics: Metrics, *, on_failure: Callable[[Room], None]) -> None:
+    ``released`` hears of rooms after a release that `put` did not do at once: it may have left them something to do.
+    """
+
+    def __init__(
+        self,
+        storage: Storage,
+        metrics: Metrics,
+        *,
+        on_failure: Callable[[Room], None],
+        released: Callable[[Room], None],
+    ) -> None:
         self._storage = storage
         self._metrics = metrics
         self._on_failure = on_failure
+        self._released = released
         self._waiting: list[Verdict] = []
         self._wake = asyncio.Event()
         self._put = 0  # verdicts that entered the queue, ever
@@ -87,6 +98,7 @@ class CommitPump:
         for verdict in batch:
             verdict.room.unsettled -= 1
             verdict.room.release(verdict)
+            self._released(verdict.room)
 
     def _fail(self, batch: Sequence[Verdict], error: StorageError) -> None:
         """Nothing of the batch is known to be stored: its rooms end, and their clients bring it again."""

@@ -53,7 +53,7 @@ class Hub:
         self._limits = RoomLimits(
             max_sessions=settings.max_connections_per_room, max_awareness_bytes=settings.max_awareness_bytes
         )
-        self._commits = CommitPump(storage, metrics, on_failure=self._fail)
+        self._commits = CommitPump(storage, metrics, on_failure=self._fail, released=self.look)
         self._factory = HostFactory(
             memory_bytes=settings.host_memory_bytes, max_document_bytes=settings.max_document_bytes
         )

@@ -215,9 +215,12 @@ class Lane:
                 self._arrived(room)
             if room.phase is Phase.DEAD or not entry.requests or entry.requests[0].kind is Op.WARM:
                 continue
-            verdict = Verdict(room, entry.requests, merged, {i: Status(s) for i, s in faults}, dict(answers))
-            room.judge(verdict)
-            self._deliver(verdict)
+            *earlier, newest = merged or [None]
+            verdicts = [Verdict(room, (), update, {}, {}) for update in earlier]
+            verdicts.append(Verdict(room, entry.requests, newest, {i: Status(s) for i, s in faults}, dict(answers)))
+            for verdict in verdicts:
+                room.judge(verdict)
+                self._deliver(verdict)
 
     def _arrived(self, room: Room) -> None:
         if room.phase is Phase.DEAD:
@@ -352,7 +355,7 @@ def _well_formed(entries: Sequence[Entry], answer: Any) -> bool:
         results, _ = answer
         return len(results) == len(entries) and all(
             room_id == entry.room.id
-            and isinstance(merged, bytes | None)
+            and all(isinstance(update, bytes) for update in merged)
             and isinstance(size, int)
             and all(0 <= i < len(entry.requests) and Status(status) for i, status in faults)
             and all(0 <= i < len(entry.requests) for i, _ in answers)
