@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import re
 import subprocess
 from collections.abc import Callable
@@ -100,3 +101,16 @@ def test_the_map_of_the_readme_is_of_this_tree() -> None:
 
 def test_the_readme_fits_two_screens() -> None:
     assert len(README.splitlines()) <= TWO_SCREENS
+
+
+async def test_the_server_runs_inside_another_application(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)  # the example keeps its database in the working folder
+    monkeypatch.syspath_prepend(str(ROOT))
+    app = importlib.import_module("examples.embed").app
+    async with app.router.lifespan_context(app):
+        transport = httpx.ASGITransport(app)
+        async with httpx.AsyncClient(transport=transport, base_url="http://planner") as client:
+            assert (await client.get("/")).text == "our planner"
+            assert (await client.get("/collab/readyz")).status_code == 200
+            state = await client.get("/collab/api/weddings/demo/documents/notes.menu/state")
+            assert (state.status_code, state.content) == (200, b"\x00\x00")
