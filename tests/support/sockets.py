@@ -20,11 +20,13 @@ class HandSocket:
         self.congested = False
         self.pauses = 0
         self._limit_bytes = limit_bytes
+        self._unsent_bytes = 0
 
     def send(self, message: Outgoing) -> None:
         if self.closed is None:
             self.outbox.append(message.payload)
-            if sum(map(len, self.outbox)) > self._limit_bytes:
+            self._unsent_bytes += len(message.payload)
+            if self._unsent_bytes > self._limit_bytes:
                 self.close(1013, "slow consumer")
 
     def allow(self, size_bytes: int) -> None:
@@ -50,11 +52,13 @@ class HandSocket:
         count = len(self.outbox) if count is None else min(count, len(self.outbox))
         moved = [self.outbox.popleft() for _ in range(count)]
         self.arrived += moved
+        self._unsent_bytes -= sum(map(len, moved))
         return moved
 
     def drop(self) -> None:
         """The link is cut: what has not arrived never will."""
         self.outbox.clear()
+        self._unsent_bytes = 0
 
     def messages(self) -> list[Message]:
         """What arrives now, decoded."""

@@ -1,0 +1,206 @@
+"""The commit pump on a real store: order, barriers, and what happens when a commit fails."""
+
+import asyncio
+import sqlite3
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, closing, suppress
+from pathlib import Path
+
+import pytest
+
+from crdt_server.hosts.frames import Op, Status
+from crdt_server.metrics import Metrics
+from crdt_server.protocol.messages import encode_update
+from crdt_server.rooms.commit import CommitPump
+from crdt_server.rooms.room import Counters, Phase, Room, RoomLimits, Verdict
+from crdt_server.rooms.session import Request, Session, SessionId
+from storage import DocumentKey, Storage, open_storage
+from tests.support.sockets import HandSocket
+
+
+class Bench:
+    """A pump, a store, and rooms with one session each."""
+
+    def __init__(self, storage: Storage) -> None:
+        self.storage = storage
+        self.failed: list[Room] = []
+        self.looked: list[Room] = []
+        self.pump = CommitPump(storage, Metrics(), on_failure=self._fail, released=self.looked.append)
+
+    def _fail(self, room: Room) -> None:
+        self.failed.append(room)
+        room.fail(1013, "try again")
+
+    def room(self, name: str) -> tuple[Room, Session, HandSocket]:
+        room = Room(1, "w", name, RoomLimits(), Counters(), vet=lambda *_: None, blame=lambda _: None)
+        room.phase = Phase.LIVE
+        socket = HandSocket()
+        session = Session(SessionId(1), socket, "ada")
+        room.join(session)
+        room.take(1 << 20)
+        return room, session, socket
+
+    def put(self, room: Room, session: Session, merged: bytes | None, fault: Status | None = None) -> Verdict:
+        verdict = Verdict(room, [Request(session, Op.UPDATE, b"u", echo=True)], merged, {0: fault} if fault else {}, {})
+        room.judge(verdict)
+        self.pump.put(verdict)
+        return verdict
+
+    async def stored(self, name: str) -> list[bytes]:
+        return [row.update for row in (await self.storage.load(DocumentKey("w", name))).updates]
+
+
+@asynccontextmanager
+async def running(bench: Bench) -> AsyncIterator[None]:
+    task = asyncio.create_task(bench.pump.run())
+    try:
+        yield
+    finally:
+        task.cancel()
+        with suppress(asyncio.CancelledError):
+            await task
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "wedding.db"
+
+
+@pytest.fixture
+async def bench(path: Path) -> AsyncIterator[Bench]:
+    storage = await open_storage(f"sqlite:///{path}", migrate=True)
+    yield Bench(storage)
+    await storage.close()
+
+
+async def test_nothing_is_released_before_its_commit(bench: Bench) -> None:
+    room, session, socket = bench.room("notes.a")
+    bench.put(room, session, b"one")
+    bench.put(room, session, None, Status.KNOWN)
+    assert not socket.outbox
+    assert room.unsettled == bench.pump.backlog == 2
+    async with running(bench):
+        await bench.pump.flush()
+    assert socket.flush() == [encode_update(b"one"), encode_update(b"u")]
+    assert await bench.stored("notes.a") == [b"one"]
+    assert room.unsettled == bench.pump.backlog == 0
+
+
+async def test_what_needs_no_commit_and_waits_behind_none_is_released_at_once(bench: Bench) -> None:
+    room, session, socket = bench.room("notes.a")
+    bench.put(room, session, None, Status.KNOWN)
+    assert socket.updates() == [b"u"]
+
+
+async def test_what_a_late_release_gives_a_room_to_do_is_looked_at(bench: Bench) -> None:
+    """A gap whose verdict waited behind a commit is answered with a question, which must get into a batch."""
+    room, session, _ = bench.room("notes.a")
+    bench.put(room, session, b"one")
+    bench.put(room, session, None, Status.GAP)
+    async with running(bench):
+        await bench.pump.flush()
+    assert room.dirty
+    assert room in bench.looked
+
+
+async def test_many_rooms_share_a_transaction_in_order(bench: Bench) -> None:
+    rooms = [bench.room(f"notes.{n}") for n in range(5)]
+    for n in range(20):
+        for room, session, _ in rooms:
+            bench.put(room, session, b"%d" % n)
+    async with running(bench):
+        await bench.pump.flush()
+    for room, _, socket in rooms:
+        assert socket.updates() == await bench.stored(room.document) == [b"%d" % n for n in range(20)]
+
+
+async def test_a_barrier_is_passed_under_constant_load(bench: Bench) -> None:
+    room, session, socket = bench.room("notes.a")
+    stop = asyncio.Event()
+
+    async def load() -> None:
+        while not stop.is_set():
+            bench.put(room, session, b"x")
+            await asyncio.sleep(0)
+
+    async with running(bench):
+        loading = asyncio.create_task(load())
+        try:
+            for _ in range(3):
+                before = room.head_seq
+                async with asyncio.timeout(5):
+                    await bench.pump.flush()
+                assert len(socket.outbox) >= before
+        finally:
+            stop.set()
+            await loading
+        await bench.pump.flush()
+
+
+async def test_a_barrier_nobody_waits_for_any_more_is_harmless(bench: Bench) -> None:
+    room, session, socket = bench.room("notes.a")
+    bench.put(room, session, b"one")
+    waiting = asyncio.create_task(bench.pump.flush())
+    await asyncio.sleep(0)
+    waiting.cancel()
+    async with running(bench):
+        await bench.pump.flush()
+    assert socket.updates() == [b"one"]
+
+
+async def test_a_closed_store_fails_the_rooms_of_the_batch(bench: Bench) -> None:
+    room, session, socket = bench.room("notes.a")
+    await bench.storage.close()
+    bench.put(room, session, b"one")
+    bench.put(room, session, b"two")
+    async with running(bench):
+        await bench.pump.flush()
+    assert bench.failed == [room]
+    assert socket.close_code == 1013
+    assert not socket.outbox
+    assert room.unsettled == 0
+
+
+@pytest.mark.slow
+async def test_a_locked_store_fails_the_batch_and_a_new_room_goes_on(bench: Bench, path: Path) -> None:
+    room, session, socket = bench.room("notes.a")
+    late, late_session, late_socket = bench.room("notes.b")
+    async with running(bench):
+        with closing(sqlite3.connect(path, isolation_level=None)) as other:
+            other.execute("BEGIN EXCLUSIVE")
+            bench.put(room, session, b"one")
+            await bench.pump.flush()
+            other.execute("ROLLBACK")
+        assert (socket.close_code, list(socket.outbox)) == (1013, [])
+        assert await bench.stored("notes.a") == []
+        bench.put(late, late_session, b"later")
+        bench.put(room, session, b"of the dead")
+        await bench.pump.flush()
+    assert late_socket.updates() == [b"later"]
+    assert await bench.stored("notes.a") == []
+    assert bench.failed == [room]
+
+
+async def test_a_second_writer_is_noticed(bench: Bench, path: Path) -> None:
+    room, session, socket = bench.room("notes.a")
+    async with running(bench):
+        bench.put(room, session, b"one")
+        await bench.pump.flush()
+        room.head_seq = 0
+        bench.put(room, session, b"a second first")
+        await bench.pump.flush()
+    assert bench.failed == [room]
+    assert await bench.stored("notes.a") == [b"one"]
+    assert socket.updates() == [b"one"]
+
+
+async def test_a_transaction_under_way_ends_before_the_pump_does(bench: Bench) -> None:
+    room, session, _ = bench.room("notes.a")
+    task = asyncio.create_task(bench.pump.run())
+    bench.put(room, session, b"one")
+    while bench.pump._waiting:
+        await asyncio.sleep(0)
+    task.cancel()
+    with suppress(asyncio.CancelledError):
+        await task
+    assert await bench.stored("notes.a") == [b"one"]
