@@ -18,6 +18,8 @@ from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
+import msgpack
+
 from crdt_server.errors import ProtocolError
 from crdt_server.hosts.document import Document, holds_all, merge
 from crdt_server.hosts.frames import LENGTH, Job, Op, ProgressMark, Status, pack, unpack
@@ -31,7 +33,7 @@ TRIM_BYTES = 1 << 20
 # CPU time for one update. Yjs' order of concurrent insertions is quadratic in the worst case: 27 KB can take more than
 # a second, in every browser of the room too. What takes longer is refused and delays other rooms by no more than this.
 UPDATE_CPU_SECONDS = 0.3
-UPDATE_BYTES_PER_CPU_SECOND = 1 << 20
+UPDATE_BYTES_PER_CPU_SECOND = 4 << 20
 
 
 class Host:
@@ -136,12 +138,14 @@ def encode_clocks(clocks: dict[int, int]) -> bytes:
     return b"".join(out)
 
 
-def _summary_out(update: Update) -> list[Any]:
-    return [update.ranges, update.skips, list(update.requires.items()), update.deletes]
+def _summary_out(update: Update) -> bytes:
+    # Packed: the serving process only carries it, and unpacking a summary of 300,000 clients would stall it for 0.7 s.
+    summary: bytes = msgpack.packb([update.ranges, update.skips, list(update.requires.items()), update.deletes])
+    return summary
 
 
-def _summary_in(data: bytes, extra: list[Any]) -> Update:
-    ranges, skips, requires, deletes = extra
+def _summary_in(data: bytes, extra: bytes) -> Update:
+    ranges, skips, requires, deletes = unpack(extra)
     return Update(data, tuple(map(tuple, ranges)), tuple(map(tuple, skips)), dict(requires), tuple(map(tuple, deletes)))
 
 
