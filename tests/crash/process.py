@@ -8,6 +8,7 @@ import resource
 import signal
 import socket
 import sys
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 import httpx
@@ -24,11 +25,15 @@ def free_port() -> int:
         return port
 
 
+StartServer = Callable[..., Awaitable["CrashServer"]]
+
+
 class CrashServer:
     """``start``, then any of ``kill``, ``terminate``, ``start`` again. ``settings`` are CRDT_SERVER_ variables."""
 
     def __init__(self, directory: Path, **settings: object) -> None:
         self.database = directory / "wedding.db"
+        self.database_url = f"sqlite:///{self.database}"
         self.log_file = directory / "server.log"
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
@@ -38,10 +43,6 @@ class CrashServer:
     @property
     def pid(self) -> int:
         return self._process.pid
-
-    @property
-    def database_url(self) -> str:
-        return f"sqlite:///{self.database}"
 
     @property
     def log(self) -> str:
@@ -71,9 +72,13 @@ class CrashServer:
             line = await self._process.stdout.readline()
         assert b"listening on" in line, self.log[-3000:]
 
+    async def begin(self, *arguments: str) -> asyncio.subprocess.Process:
+        """Start another command of the program on the same database."""
+        return await self._spawn(*arguments, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT)
+
     async def command(self, *arguments: str) -> tuple[int, str]:
-        """Run another command of the program on the same database: its exit code and what it printed."""
-        process = await self._spawn(*arguments, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT)
+        """Run another command to its end: its exit code and what it printed."""
+        process = await self.begin(*arguments)
         output, _ = await process.communicate()
         assert process.returncode is not None
         return process.returncode, output.decode()

@@ -4,28 +4,17 @@ from __future__ import annotations
 
 import os
 import random
-from collections.abc import AsyncIterator
-from pathlib import Path
 from time import monotonic
 
-import pytest
-
 from tests.crash.fleet import CONVERGE_SECONDS, fleet
-from tests.crash.process import CrashServer
+from tests.crash.process import StartServer
 
 ROUNDS = int(os.environ.get("CRASH_ROUNDS", "5"))
 SEED = int(os.environ.get("CRASH_SEED", "1"))
 
 
-@pytest.fixture
-async def server(tmp_path: Path) -> AsyncIterator[CrashServer]:
-    server = CrashServer(tmp_path, handshakes_per_second=0, compact_after_updates=40, room_grace_seconds=1)
-    await server.start()
-    yield server
-    await server.stop()
-
-
-async def test_kill_9_of_the_server(server: CrashServer) -> None:
+async def test_kill_9_of_the_server(start: StartServer) -> None:
+    server = await start(compact_after_updates=40, room_grace_seconds=1)
     print(f"seed {SEED}, {ROUNDS} rounds")
     chance = random.Random(SEED)
     slowest = 0.0

@@ -1,0 +1,106 @@
+"""Document hosts that are killed, stopped, or poisoned: the people in the rooms must not notice more than a pause."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import random
+import signal
+from contextlib import suppress
+
+import pytest
+from pycrdt import create_update_message
+from websockets.asyncio.client import connect
+from websockets.exceptions import ConnectionClosed
+
+from tests.crash.fleet import Fleet, fleet
+from tests.crash.process import CrashServer, StartServer
+
+ROUNDS = int(os.environ.get("CRASH_HOST_ROUNDS", "6"))
+SEED = int(os.environ.get("CRASH_SEED", "1"))
+WATCHDOG_SECONDS = 1.5
+VIOLATION = 4409
+
+# An honest text, then a text inside of that text: well-formed, without a gap, and the end of a host.
+KILLER = (bytes.fromhex("0101090004010174016100"), bytes.fromhex("0101090104000900016200"))
+
+
+async def test_kill_9_of_hosts(start: StartServer) -> None:
+    """One, two or three deaths in a row at random moments: while it edits, while it loads, while it is born."""
+    print(f"seed {SEED}, {ROUNDS} rounds")
+    chance = random.Random(SEED)
+    server = await start()
+    kills = 0
+    async with fleet(server, seed=SEED) as people:
+        people.start_writing()
+        for _ in range(ROUNDS):
+            await people.heard(each=chance.randint(1, 3))
+            for _ in range(chance.choice((1, 1, 2, 3))):
+                await asyncio.sleep(chance.uniform(0, 0.05))  # the random moment
+                kills += _kill(server, signal.SIGKILL)
+        restarts = await server.metric("crdt_host_restarts_total")
+        await _nobody_noticed(server, people)
+    assert restarts >= ROUNDS
+    print(f"{kills} processes killed, {sum(c.written for c in people.clients)} edits")
+
+
+async def test_a_stopped_host_is_replaced(start: StartServer) -> None:
+    server = await start(host_timeout_seconds=WATCHDOG_SECONDS)
+    async with fleet(server, clients=12, rooms=3) as people:
+        people.start_writing()
+        for _ in range(max(1, ROUNDS // 6)):
+            await people.heard(each=2)
+            assert _kill(server, signal.SIGSTOP)
+        await _nobody_noticed(server, people)
+
+
+def _kill(server: CrashServer, how: signal.Signals) -> int:
+    """Send a signal to every host there is; to how many."""
+    hosts = server.hosts()
+    for host in hosts:
+        with suppress(ProcessLookupError):
+            os.kill(host, how)
+    return len(hosts)
+
+
+async def _nobody_noticed(server: CrashServer, people: Fleet) -> None:
+    await people.heard(each=3)
+    await people.stop_writing()
+    await people.converged()
+    assert [client.closes for client in people.clients] == [[]] * len(people.clients)
+    assert await server.metric("crdt_quarantined_total") == 0
+    receipts = people.receipts()
+    await server.kill()
+    await server.start()
+    await people.nothing_missing(receipts)
+
+
+@pytest.mark.parametrize("together", [False, True], ids=["one by one", "in one frame"])
+async def test_an_update_that_kills_its_host(start: StartServer, *, together: bool) -> None:
+    server = await start()
+    room = "notes.room0"
+    async with fleet(server, clients=5, rooms=1) as people:
+        people.start_writing()
+        await people.heard(each=3)
+        async with connect(server.socket_url(room), compression=None) as attacker:
+            messages = [create_update_message(update) for update in KILLER]
+            for frame in [b"".join(messages)] if together else messages:
+                await attacker.send(frame)
+            with suppress(ConnectionClosed):
+                async with asyncio.timeout(10):
+                    async for _ in attacker:
+                        pass
+            assert attacker.close_code == VIOLATION
+        await people.heard(each=3)
+        await people.stop_writing()
+        await people.converged()
+        assert [client.closes for client in people.clients] == [[]] * 5
+        code, output = await server.command("verify")
+        assert code == 0, output
+        assert f"w/{room}: quarantined update 1 of {len(KILLER[1])} bytes" in output
+        assert "quarantined update 2" not in output
+        receipts = people.receipts()
+        await server.kill()
+        await server.start()
+        await people.nothing_missing(receipts)
+        await people.converged()

@@ -1,0 +1,147 @@
+"""The store on a bad day: full, locked, read-only, damaged. Clients are sent away with 1013 and lose nothing."""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+from contextlib import AsyncExitStack, closing
+
+from tests.crash.fleet import Fleet, fleet
+from tests.crash.process import CrashServer, StartServer
+from tests.support.yclient import YClient
+
+TRY_AGAIN = 1013
+SMALLEST_FILE = 4096
+
+
+async def sent_away(people: Fleet) -> None:
+    """Wait until every client was closed with 1013."""
+    await asyncio.gather(*(c.until(lambda c=c: TRY_AGAIN in c.closes, 15) for c in people.clients))  # type: ignore[misc]
+
+
+async def test_disk_full(start: StartServer) -> None:
+    server = await start()
+    async with fleet(server, clients=12, rooms=3) as people:
+        people.start_writing()
+        await people.heard(each=5)
+        with server.log_file.open("a") as log:
+            log.write("#" * SMALLEST_FILE + "\n")
+        server.limit_files(SMALLEST_FILE)  # the log cannot be written either: it is on the same disk
+        await sent_away(people)
+        assert await server.status("/readyz") == 503
+        assert await server.status("/healthz") == 200
+        receipts = people.receipts()
+        server.limit_files(-1)
+        await people.heard(each=3)
+        assert await server.status("/readyz") == 200
+        await people.nothing_missing(receipts)
+        await people.stop_writing()
+        await people.converged()
+        assert set().union(*(c.closes for c in people.clients)) == {TRY_AGAIN}
+        receipts = people.receipts()
+        await server.kill()
+        await server.start()
+        await people.nothing_missing(receipts)
+        await people.converged()
+
+
+async def test_database_locked_by_somebody_else(start: StartServer) -> None:
+    server = await start()
+    async with fleet(server, clients=4, rooms=1) as people:
+        people.start_writing()
+        await people.heard(each=3)
+        with closing(sqlite3.connect(server.database, isolation_level=None)) as other:
+            other.execute("BEGIN EXCLUSIVE")
+            await sent_away(people)
+            assert await server.status("/readyz") == 503
+            assert await server.status("/healthz") == 200
+            receipts = people.receipts()
+            other.execute("ROLLBACK")
+        await people.heard(each=3)
+        await people.nothing_missing(receipts)
+        await people.stop_writing()
+        await people.converged()
+        assert await server.status("/readyz") == 200
+
+
+async def test_read_only_database(start: StartServer) -> None:
+    server = await start()
+    writable = server.database_url
+    async with fleet(server, clients=4, rooms=2) as people:
+        people.start_writing()
+        await people.heard(each=3)
+        await people.stop_writing()
+        await people.converged()
+        await server.terminate()
+        server.database_url = f"sqlite:///file:{server.database}?mode=ro&uri=true"
+        await server.start()
+        assert await server.status("/readyz") == 503
+        assert await server.status("/healthz") == 200
+        await people.converged()  # reading goes on
+        people.start_writing()
+        await sent_away(people)
+        receipts = people.receipts()
+        await people.nothing_missing(receipts)
+        await server.terminate()
+        server.database_url = writable
+        await server.start()
+        await people.heard(each=3)
+        await people.nothing_missing(receipts)
+        await people.stop_writing()
+        await people.converged()
+
+
+DAMAGE = {
+    "notes.flipped": "UPDATE updates SET \"update\" = x'0000' WHERE document_id = ? AND first_seq = 2",
+    "notes.hole": "DELETE FROM updates WHERE document_id = ? AND first_seq = 2",
+    "notes.headless": "DELETE FROM updates WHERE document_id = ? AND first_seq < 4",
+}
+
+
+async def test_damaged_documents_are_refused_and_left_alone(start: StartServer) -> None:
+    server = await start()
+    people = {name: YClient(server.socket_url(name), name) for name in (*DAMAGE, "notes.good")}
+    async with AsyncExitStack() as stack:
+        for client in people.values():
+            await stack.enter_async_context(client)
+        for _ in range(5):
+            for client in people.values():
+                await client.write()
+                await client.until(lambda c=client: c.saved)  # type: ignore[misc]
+        await server.kill()
+        with closing(sqlite3.connect(server.database, isolation_level=None)) as database:
+            for name, statement in DAMAGE.items():
+                (document,) = database.execute("SELECT id FROM documents WHERE name = ?", (name,)).fetchone()
+                assert database.execute(statement, (document,)).rowcount
+        before = _rows(server)
+        await server.start()
+        for name in DAMAGE:
+            client = people[name]
+            await client.until(lambda c=client: c.closes.count(TRY_AGAIN) > 1)  # type: ignore[misc]
+            await client.write()
+            ends = len(client.closes)
+            await client.until(lambda c=client, n=ends: len(c.closes) > n)  # type: ignore[misc]
+            assert not client.synced
+            assert any("document_unreadable" in line and f"w/{name}" in line for line in server.log.splitlines())
+        assert _rows(server) == before
+        good = people["notes.good"]
+        await good.write()
+        await good.until(lambda: good.saved)
+        before = _rows(server)
+        code, output = await server.command("verify")
+        assert code == 1
+        assert all(f"w/{name}: " in output for name in DAMAGE)
+        assert "w/notes.good: " not in output
+        code, output = await server.command("compact")
+        assert code == 0
+        assert all(f"w/{name}: left as it is" in output for name in DAMAGE)
+        good_document = max(row[0] for row in before)
+        assert [r for r in _rows(server) if r[0] != good_document] == [r for r in before if r[0] != good_document]
+        await good.write()
+        await good.until(lambda: good.saved)
+    assert "Traceback" not in server.log
+
+
+def _rows(server: CrashServer) -> list[tuple[int, ...]]:
+    with closing(sqlite3.connect(server.database)) as database:
+        return database.execute("SELECT * FROM updates ORDER BY document_id, first_seq").fetchall()
