@@ -58,18 +58,35 @@ class ThreadLane:
         self._reader = create_engine(url, pool_size=READERS, max_overflow=0)
         configure(self._writer, synchronous, begin="BEGIN IMMEDIATE")
         configure(self._reader, synchronous, begin="BEGIN", query_only=True)
+        self._held: Connection | None = None  # used on the writer's thread only
         self._writer_thread = ThreadPoolExecutor(1, thread_name_prefix="storage-writer")
         self._reader_threads = ThreadPoolExecutor(READERS, thread_name_prefix="storage-reader")
 
     async def read(self, work: Work[T]) -> T:
-        return await self._submit(self._reader_threads, self._reader, work)
+        return await self._submit(self._reader_threads, lambda: _in_transaction(self._reader, work))
 
     async def write(self, work: Work[T]) -> T:
-        return await _settled(self._submit(self._writer_thread, self._writer, work))
+        return await _settled(self._submit(self._writer_thread, lambda: self._write(work)))
 
-    def _submit(self, threads: ThreadPoolExecutor, engine: Engine, work: Work[T]) -> asyncio.Future[T]:
+    def _write(self, work: Work[T]) -> T:
+        # The connection stays out of its pool while nothing goes wrong: checking it out costs 80 of 220 microseconds.
         try:
-            return asyncio.get_running_loop().run_in_executor(threads, _in_transaction, engine, work)
+            connection = self._held or self._writer.connect()
+            self._held = None
+            try:
+                with connection.begin():
+                    result = work(connection)
+            except BaseException:
+                connection.close()
+                raise
+        except SQLAlchemyError as error:
+            raise translated(error) from error
+        self._held = connection
+        return result
+
+    def _submit(self, threads: ThreadPoolExecutor, call: Callable[[], T]) -> asyncio.Future[T]:
+        try:
+            return asyncio.get_running_loop().run_in_executor(threads, call)
         except RuntimeError as error:
             raise StorageError("the store is closed") from error
 
@@ -79,6 +96,8 @@ class ThreadLane:
     def _close(self) -> None:
         self._reader_threads.shutdown(wait=True)
         self._writer_thread.shutdown(wait=True)
+        if self._held is not None:
+            self._held.close()
         self._reader.dispose()
         # The last connection to go moves the write-ahead log into the database file; a reader could not.
         self._writer.dispose()
