@@ -13,7 +13,7 @@ import structlog
 
 from crdt_server.metrics import Metrics
 from crdt_server.rooms.room import Phase, Room, Verdict
-from storage import Append, DocumentKey, Storage, StorageError
+from storage import Append, DocumentKey, Storage
 
 log = structlog.get_logger(__name__)
 
@@ -92,7 +92,7 @@ class CommitPump:
                 with self._metrics.commit_seconds.time():
                     await self._storage.append(rows)
                 self._metrics.commit_rows.observe(len(rows))
-            except StorageError as error:
+            except Exception as error:  # noqa: BLE001 - whatever it was, nothing is known to be stored
                 self._fail(batch, error)
                 return
         for verdict in batch:
@@ -100,7 +100,7 @@ class CommitPump:
             verdict.room.release(verdict)
             self._released(verdict.room)
 
-    def _fail(self, batch: Sequence[Verdict], error: StorageError) -> None:
+    def _fail(self, batch: Sequence[Verdict], error: Exception) -> None:
         """Nothing of the batch is known to be stored: its rooms end, and their clients bring it again."""
         self._metrics.commit_failures.inc()
         rooms = {verdict.room: None for verdict in batch}

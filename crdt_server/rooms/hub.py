@@ -215,7 +215,7 @@ class Hub:
     def _deliver(self, verdict: Verdict) -> None:
         self._commits.put(verdict)
         room = verdict.room
-        if verdict.merged is not None:
+        if verdict.merged is not None and room.phase is not Phase.DEAD:
             self._tails[room] = self._tails.get(room, 0) + 1
             if self._tails[room] >= self.settings.compact_after_updates:
                 self._tails[room] = 0
