@@ -100,7 +100,7 @@ def test_the_same_person_on_a_new_socket_takes_the_id_along(awareness: Awareness
     awareness.receive(new, state(7, 5, {"n": 2}), 0)
     assert new.awareness_id is None, "an echo of the old state proves nothing"
     awareness.receive(new, state(7, 6, {"n": 2}), 0)
-    assert (old.awareness_id, new.awareness_id) == (None, 7)
+    assert [old.awareness_id, new.awareness_id] == [None, 7]
     changes(awareness)
     awareness.leave(old)
     assert not awareness.dirty

@@ -413,7 +413,6 @@ def test_who_sends_faster_than_it_is_applied_is_not_read(table: Table) -> None:
     session, socket = table.settled()
     for _ in range(5):
         table.room.receive(session, update(b"x" * 200))
-    assert socket.paused
     assert socket.pauses == 1
     taken = []
     while socket.paused:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections import deque
+from collections.abc import Callable
 
 from crdt_server.protocol.frames import Outgoing
 from crdt_server.protocol.messages import AwarenessUpdate, Message, SyncStep1, SyncStep2, SyncUpdate, decode_messages
@@ -21,8 +23,10 @@ class HandSocket:
         self.pauses = 0
         self._limit_bytes = limit_bytes
         self._unsent_bytes = 0
+        self._something = asyncio.Event()
 
     def send(self, message: Outgoing) -> None:
+        self._something.set()
         if self.closed is None:
             self.outbox.append(message.payload)
             self._unsent_bytes += len(message.payload)
@@ -33,6 +37,7 @@ class HandSocket:
         self._limit_bytes += size_bytes
 
     def close(self, code: int, reason: str) -> None:
+        self._something.set()
         if self.closed is None:
             self.closed = (code, reason)
 
@@ -42,6 +47,13 @@ class HandSocket:
 
     def resume(self) -> None:
         self.paused = False
+
+    async def until(self, condition: Callable[[], bool], seconds: float = 15) -> None:
+        """Wait for messages (or the close) until the condition holds. Raises TimeoutError."""
+        async with asyncio.timeout(seconds):
+            while not condition():
+                self._something.clear()
+                await self._something.wait()
 
     @property
     def close_code(self) -> int | None:

@@ -8,7 +8,7 @@ from typing import Any
 
 from pycrdt import Doc, Text
 
-from crdt_server.errors import ProtocolError
+from crdt_server.protocol.lib0 import write_var_uint
 from crdt_server.protocol.messages import encode_awareness
 from crdt_server.protocol.update import Update, decode_state_vector, decode_update, missing
 from crdt_server.rooms.awareness import write_states
@@ -81,13 +81,7 @@ def presence(client: int, clock: int, state: Mapping[str, Any] | None, **options
     return encode_awareness(write_states([(client, clock, text)]))
 
 
-def has(update: bytes, whole: bytes) -> bool:
-    """Whether every struct of ``update`` is inside the document whose full update is ``whole``."""
-    clocks: dict[int, int] = {}
-    for client, _, following in decode_update(whole, max_bytes=len(whole)).ranges:
-        clocks[client] = max(clocks.get(client, 0), following)
-    try:
-        ranges = decode_update(update, max_bytes=len(update)).ranges
-    except ProtocolError:
-        return False
-    return all(following <= clocks.get(client, 0) for client, _, following in ranges)
+def state_vector(clocks: Mapping[int, int]) -> bytes:
+    """A Yjs state vector."""
+    pairs = (write_var_uint(client) + write_var_uint(clock) for client, clock in clocks.items())
+    return write_var_uint(len(clocks)) + b"".join(pairs)
