@@ -19,6 +19,7 @@ from pycrdt import Doc, get_update, merge_updates
 
 from crdt_server.errors import ProtocolError
 from crdt_server.hosts.frames import ProgressMark, Status
+from crdt_server.protocol.lib0 import write_var_uint
 from crdt_server.protocol.update import Update, decode_state_vector, decode_update, missing
 
 FAN = 32  # merge_updates is quadratic in the number of updates: merge as a tree
@@ -72,6 +73,14 @@ def _merge(updates: Sequence[bytes]) -> bytes:
             level[i] if i + 1 == len(level) else merge_updates(*level[i : i + FAN]) for i in range(0, len(level), FAN)
         ]
     return level[0]
+
+
+def encode_clocks(clocks: dict[int, int]) -> bytes:
+    """A Yjs state vector (v1): count, then client and clock, higher clients first as Yjs does."""
+    out = [write_var_uint(len(clocks))]
+    for client in sorted(clocks, reverse=True):
+        out += (write_var_uint(client), write_var_uint(clocks[client]))
+    return b"".join(out)
 
 
 class ClockRanges:
@@ -181,6 +190,16 @@ class Document:
             mark(ProgressMark.LOADING)
             self.warm_up(sys.maxsize)
         mark(index)
+        if any(first < self.clocks.get(client, 0) for client, first, _ in update.ranges):
+            # Of ids that are taken the first content stands. Two contents under one id, wherever they come from, would
+            # be merged in one order by the store and in another by each client, which would never agree again.
+            try:
+                data = get_update(
+                    data, encode_clocks({client: self.clocks.get(client, 0) for client, _, _ in update.ranges})
+                )
+                update = decode_update(data, max_bytes=len(data))
+            except ProtocolError:
+                return Status.VIOLATION
         assert self.doc is not None
         self.doc.apply_update(data)
         if self._may_be_cyclic(update) and not self._integrated(update):

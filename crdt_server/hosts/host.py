@@ -21,9 +21,8 @@ from typing import Any
 import msgpack
 
 from crdt_server.errors import ProtocolError
-from crdt_server.hosts.document import Document, holds_all, merge
+from crdt_server.hosts.document import Document, encode_clocks, holds_all, merge
 from crdt_server.hosts.frames import LENGTH, Job, Op, ProgressMark, Status, pack, unpack
-from crdt_server.protocol.lib0 import write_var_uint
 from crdt_server.protocol.update import Update, decode_update
 
 EXIT_PANIC = 70  # pycrdt raised a PanicException: what it left behind must not be read
@@ -128,14 +127,6 @@ def _merge_checked(updates: list[bytes]) -> bytes:
     if len(merged) != 1 or not holds_all(merged[0], updates):
         raise ProtocolError("merge_lost_content", "merging would lose content")
     return merged[0]
-
-
-def encode_clocks(clocks: dict[int, int]) -> bytes:
-    """A Yjs state vector (v1): count, then client and clock, higher clients first as Yjs does."""
-    out = [write_var_uint(len(clocks))]
-    for client in sorted(clocks, reverse=True):
-        out += (write_var_uint(client), write_var_uint(clocks[client]))
-    return b"".join(out)
 
 
 def _summary_out(update: Update) -> bytes:
