@@ -31,8 +31,8 @@ WARM_BUDGET_BYTES = 256 * 1024
 TRIM_BYTES = 1 << 20
 # CPU time for one update. Yjs' order of concurrent insertions is quadratic in the worst case: 27 KB can take more than
 # a second, in every browser of the room too. What takes longer is refused and delays other rooms by no more than this.
-UPDATE_CPU_SECONDS = 0.3
-UPDATE_BYTES_PER_CPU_SECOND = 4 << 20
+UPDATE_CPU_SECONDS = 0.1
+UPDATE_BYTES_PER_CPU_SECOND = 8 << 20
 
 
 class Host:
