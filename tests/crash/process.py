@@ -5,13 +5,17 @@ from __future__ import annotations
 import asyncio
 import os
 import resource
+import shutil
 import signal
 import socket
 import sys
 from collections.abc import Awaitable, Callable
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import httpx
+
+from storage import DocumentKey, open_storage
 
 ROOT = Path(__file__).parents[2]
 START_SECONDS = 20.0
@@ -37,6 +41,7 @@ class CrashServer:
         self.log_file = directory / "server.log"
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
+        self.ws_url = f"ws://127.0.0.1:{self.port}/ws"
         self._environment = {f"CRDT_SERVER_{name.upper()}": str(value) for name, value in settings.items()}
         self._process: asyncio.subprocess.Process
 
@@ -50,7 +55,7 @@ class CrashServer:
         return self.log_file.read_text()
 
     def socket_url(self, document: str, wedding: str = "w") -> str:
-        return f"ws://127.0.0.1:{self.port}/ws/{wedding}/{document}"
+        return f"{self.ws_url}/{wedding}/{document}"
 
     async def _spawn(self, *arguments: str, stdout: int, stderr: int) -> asyncio.subprocess.Process:
         return await asyncio.create_subprocess_exec(
@@ -100,6 +105,18 @@ class CrashServer:
             await self.kill()
 
     # -- looking at it
+
+    async def stored(self, document: str, wedding: str = "w") -> list[bytes]:
+        """The rows of a document as they lie on the disk, read from a copy: the server finds what the crash left."""
+        with TemporaryDirectory() as directory:
+            for file in self.database.parent.glob(f"{self.database.name}*"):
+                if not file.name.endswith("-shm"):
+                    shutil.copy(file, directory)
+            store = await open_storage(f"sqlite:///{directory}/{self.database.name}")
+            try:
+                return [row.update for row in (await store.load(DocumentKey(wedding, document))).updates]
+            finally:
+                await store.close()
 
     async def state(self, document: str, wedding: str = "w") -> bytes:
         """The whole document over HTTP."""

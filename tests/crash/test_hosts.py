@@ -71,8 +71,8 @@ async def _nobody_noticed(server: CrashServer, people: Fleet) -> None:
     assert await server.metric("crdt_quarantined_total") == 0
     receipts = people.receipts()
     await server.kill()
-    await server.start()
     await people.nothing_missing(receipts)
+    await server.start()
 
 
 @pytest.mark.parametrize("together", [False, True], ids=["one by one", "in one frame"])
@@ -101,6 +101,6 @@ async def test_an_update_that_kills_its_host(start: StartServer, *, together: bo
         assert "quarantined update 2" not in output
         receipts = people.receipts()
         await server.kill()
-        await server.start()
         await people.nothing_missing(receipts)
+        await server.start()
         await people.converged()

@@ -29,8 +29,8 @@ async def test_sigterm_under_load(start: StartServer) -> None:
         await people.cut_off()
         assert [client.closes for client in people.clients] == [[RESTARTING]] * len(people.clients)
         receipts = people.receipts()
-        await server.start()
         await people.nothing_missing(receipts)
+        await server.start()
         await people.stop_writing()
         await people.converged()
     assert "Traceback" not in server.log
@@ -53,8 +53,8 @@ async def test_kill_9_in_the_middle_of_compaction(start: StartServer) -> None:
             await server.kill()
             await people.cut_off()
             receipts = people.receipts()
-            await server.start()
             await people.nothing_missing(receipts)
+            await server.start()
             await people.stop_writing()
             await people.converged()
         rows = _rows(server)
@@ -69,8 +69,8 @@ async def test_kill_9_in_the_middle_of_compaction(start: StartServer) -> None:
         assert {code for client in people.clients for code in client.closes} == {1006}
         receipts = people.receipts()
         await server.kill()
-        await server.start()
         await people.nothing_missing(receipts)
+        await server.start()
         code, output = await server.command("verify")
         assert code == 0, output
     print(f"{ROUNDS} rounds, {rows} rows before the last compaction")

@@ -30,18 +30,17 @@ async def test_disk_full(start: StartServer) -> None:
         await sent_away(people)
         assert await server.status("/readyz") == 503
         assert await server.status("/healthz") == 200
-        receipts = people.receipts()
+        await people.nothing_missing(people.receipts())
         server.limit_files(-1)
         await people.heard(each=3)
         assert await server.status("/readyz") == 200
-        await people.nothing_missing(receipts)
         await people.stop_writing()
         await people.converged()
         assert set().union(*(c.closes for c in people.clients)) == {TRY_AGAIN}
         receipts = people.receipts()
         await server.kill()
-        await server.start()
         await people.nothing_missing(receipts)
+        await server.start()
         await people.converged()
 
 
@@ -55,10 +54,9 @@ async def test_database_locked_by_somebody_else(start: StartServer) -> None:
             await sent_away(people)
             assert await server.status("/readyz") == 503
             assert await server.status("/healthz") == 200
-            receipts = people.receipts()
+            await people.nothing_missing(people.receipts())
             other.execute("ROLLBACK")
         await people.heard(each=3)
-        await people.nothing_missing(receipts)
         await people.stop_writing()
         await people.converged()
         assert await server.status("/readyz") == 200
@@ -80,13 +78,11 @@ async def test_read_only_database(start: StartServer) -> None:
         await people.converged()  # reading goes on
         people.start_writing()
         await sent_away(people)
-        receipts = people.receipts()
-        await people.nothing_missing(receipts)
+        await people.nothing_missing(people.receipts())
         await server.terminate()
         server.database_url = writable
         await server.start()
         await people.heard(each=3)
-        await people.nothing_missing(receipts)
         await people.stop_writing()
         await people.converged()
 
