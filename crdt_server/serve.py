@@ -15,18 +15,24 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from crdt_server.app import create_app
 from crdt_server.settings import Settings
 
-REQUEST_SECONDS = 15.0
 DRAIN_SECONDS = 3
 BACKLOG = 8192
 GC_THRESHOLDS = (50_000, 20, 100)
 
 
 class TimedHttpProtocol(HttpToolsProtocol):
-    """uvicorn waits for ever for the headers of a request; here a connection has some seconds to begin with one."""
+    """uvicorn waits for ever for the headers of a request; here they have some seconds, those of a later one too."""
+
+    request_seconds: float
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
-        self._deadline = self.loop.call_later(REQUEST_SECONDS, transport.abort)
+        self._deadline = self.loop.call_later(self.request_seconds, transport.abort)
+
+    def on_message_begin(self) -> None:
+        super().on_message_begin()
+        if self._deadline.cancelled():
+            self._deadline = self.loop.call_later(self.request_seconds, self.transport.abort)
 
     def on_headers_complete(self) -> None:
         self._deadline.cancel()
@@ -64,7 +70,7 @@ def serve(settings: Settings) -> None:
         host=settings.host,
         port=settings.port,
         loop="uvloop",
-        http=TimedHttpProtocol,
+        http=type("HttpProtocol", (TimedHttpProtocol,), {"request_seconds": settings.request_seconds}),
         ws=lane if settings.websocket_lane == "fast" else "websockets-sansio",
         ws_max_size=settings.max_frame_bytes,
         ws_ping_interval=settings.ping_seconds,

@@ -57,6 +57,7 @@ class Settings(BaseSettings):
     max_strikes: Count = Field(
         10, description="Hostile messages of one address in a minute before it is shut out (4529)"
     )
+    request_seconds: Seconds = Field(15.0, description="Time for the headers of an HTTP request, upgrades included")
     ping_seconds: Seconds = Field(30.0, description="A socket silent for this long is pinged, after twice that closed")
     awareness_tick_seconds: Seconds = Field(0.03, description="Presence is gathered for this long before it is sent")
     awareness_silence_seconds: Seconds = Field(
