@@ -12,7 +12,7 @@ from tests.crash.fleet import fleet
 from tests.crash.process import CrashServer, StartServer
 from tests.support.yclient import YClient
 
-ROUNDS = int(os.environ.get("CRASH_COMPACTION_ROUNDS", "2"))
+ROUNDS = int(os.environ.get("CRASH_COMPACTION_ROUNDS", "1"))
 SEED = int(os.environ.get("CRASH_SEED", "1"))
 RESTARTING = 1012
 TERM_SECONDS = 10.0

@@ -31,7 +31,7 @@ from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidMes
 
 SYNC, STEP1, STEP2 = YMessageType.SYNC, YSyncMessageType.SYNC_STEP1, YSyncMessageType.SYNC_STEP2
 FIRST_PAUSE_SECONDS = 0.02
-LONGEST_PAUSE_SECONDS = 0.5
+LONGEST_PAUSE_SECONDS = 0.2
 
 
 class YClient:
