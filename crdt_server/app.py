@@ -74,6 +74,6 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     )
     app.include_router(probes.router)
     app.include_router(documents.router)
-    app.router.routes.append(WebSocketRoute("/ws/{wedding}/{document}", websocket))
+    app.router.routes.append(WebSocketRoute("/ws/{address:path}", websocket))
     app.router.routes.extend(web.routes())
     return app

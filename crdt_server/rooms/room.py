@@ -317,7 +317,10 @@ class Room:
         sessions = self.sessions
         self.counters.fan_out_messages += len(sessions)
         self.counters.fan_out_bytes += len(sessions) * frame_bytes
+        large = frame_bytes > self.limits.big_update_bytes  # then nobody is slow who has not read it at once
         for session in sessions:
+            if large:
+                session.connection.allow(frame_bytes)
             session.connection.send(message)
 
     def _settle(self, verdict: Verdict) -> None:

@@ -23,7 +23,7 @@ class Connection(Protocol):
         """Queue one message. A reader that is too slow is closed with 1013 by the connection itself."""
 
     def allow(self, size_bytes: int) -> None:
-        """Let the write buffer grow by this much for an answer the client asked for."""
+        """Let the write buffer hold this much more than usual, for something large. Allowances do not add up."""
 
     def close(self, code: int, reason: str) -> None:
         """Send a close frame and end the connection; `Room.leave` follows, possibly later."""

@@ -28,7 +28,7 @@ class AsgiConnection:
         self.address = websocket.client.host if websocket.client else "unknown"
         self._websocket = websocket
         self._slow_consumers = entrance.hub.metrics.slow_consumers
-        self._limit = entrance.hub.settings.write_buffer_bytes
+        self._write_buffer_bytes = self._limit = entrance.hub.settings.write_buffer_bytes
         self._queue: deque[bytes] = deque()
         self._queued_bytes = 0
         self._wake = asyncio.Event()
@@ -49,7 +49,7 @@ class AsgiConnection:
             self.close(CLOSE_CODES["try_again"], "slow consumer")
 
     def allow(self, size_bytes: int) -> None:
-        self._limit += size_bytes
+        self._limit = max(self._limit, self._write_buffer_bytes + size_bytes)
 
     def close(self, code: int, reason: str) -> None:
         if self.closing is None:

@@ -85,9 +85,10 @@ class FastConnection(WSListener):
         self._write(message.frame)
 
     def allow(self, size_bytes: int) -> None:
-        if size_bytes > CONGESTED_BYTES:
-            self._limit += size_bytes
-            self._underlying.set_write_buffer_limits(high=self._limit)
+        limit = self._lane.write_buffer_bytes + size_bytes
+        if size_bytes > CONGESTED_BYTES and limit > self._limit:
+            self._limit = limit
+            self._underlying.set_write_buffer_limits(high=limit)
 
     def close(self, code: int, reason: str) -> None:
         transport = self._transport
@@ -269,6 +270,13 @@ class _Protocol(WSProtocol):  # type: ignore[misc]  # a Cython class without ann
 
     def _listen(self, request: WSUpgradeRequest) -> Any:
         address = (self.transport.underlying_transport.get_extra_info("peername") or ("unknown",))[0]
+        if request.headers.get("Sec-WebSocket-Version") != "13":  # picows does not look
+            return WSUpgradeResponseWithListener(
+                WSUpgradeResponse.create_error_response(
+                    HTTPStatus.UPGRADE_REQUIRED, b"WebSocket version 13 only", {"Sec-WebSocket-Version": "13"}
+                ),
+                None,
+            )
         if not self._lane.entrance.may_shake_hands(address):
             return WSUpgradeResponseWithListener(
                 WSUpgradeResponse.create_error_response(HTTPStatus.TOO_MANY_REQUESTS, b"too many handshakes"), None

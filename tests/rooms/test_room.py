@@ -126,6 +126,17 @@ def test_everybody_hears_of_an_update_only_when_it_is_released(table: Table) -> 
     assert verdict.seq == table.room.head_seq == 1
 
 
+def test_a_large_update_makes_nobody_a_slow_reader_but_many_do(table: Table) -> None:
+    table.room.release(table.judge([], b"to begin with"))
+    session = Session(SessionId(1), HandSocket(limit_bytes=2000), "ada")
+    table.room.join(session)
+    socket = session.connection
+    assert isinstance(socket, HandSocket)
+    for code in (None, None, None, 1013):
+        assert socket.close_code == code
+        table.room.release(table.judge([], b"x" * 1000))
+
+
 def test_numbers_follow_what_is_to_be_stored(table: Table) -> None:
     session, _ = table.settled()
     table.room.head_seq = 41

@@ -21,7 +21,7 @@ class HandSocket:
         self.paused = False
         self.congested = False
         self.pauses = 0
-        self._limit_bytes = limit_bytes
+        self._usual_bytes = self._limit_bytes = limit_bytes
         self._unsent_bytes = 0
         self._something = asyncio.Event()
 
@@ -34,7 +34,7 @@ class HandSocket:
                 self.close(1013, "slow consumer")
 
     def allow(self, size_bytes: int) -> None:
-        self._limit_bytes += size_bytes
+        self._limit_bytes = max(self._limit_bytes, self._usual_bytes + size_bytes)
 
     def close(self, code: int, reason: str) -> None:
         self._something.set()
