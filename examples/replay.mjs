@@ -37,7 +37,7 @@ const PATIENCE_MS = 60_000 // without any progress
 const textOf = doc => doc.getText('text')
 const seconds = since => (performance.now() - since) / 1000
 
-/** Looks at `condition()` after each update of `doc` and resolves once it holds; rejects after PATIENCE_MS without a sign of life. */
+/** Looks at `condition()` after each update of `doc`: resolves once it holds, rejects after PATIENCE_MS without one. */
 function until (condition, doc, what) {
   return new Promise((resolve, reject) => {
     let timer
@@ -48,7 +48,8 @@ function until (condition, doc, what) {
     }
     const rearm = () => {
       clearTimeout(timer)
-      timer = setTimeout(() => finish(reject, new Error(`nothing happened for ${PATIENCE_MS / 1000} s: ${what}`)), PATIENCE_MS)
+      const fail = () => finish(reject, new Error(`nothing happened for ${PATIENCE_MS / 1000} s: ${what}`))
+      timer = setTimeout(fail, PATIENCE_MS)
     }
     const check = () => condition() ? finish(resolve) : rearm()
     doc.on('update', check)
@@ -201,7 +202,9 @@ function editsOfAgents (trace) {
     const counts = new Array(agents).fill(0)
     for (const parent of parents) seen[parent].forEach((count, i) => { counts[i] = Math.max(counts[i], count) })
     const own = edits[agent].length
-    if (agents > 1 && counts[agent] !== own) throw new Error(`transaction ${index}: its agent had typed more than its parents hold`)
+    if (agents > 1 && counts[agent] !== own) {
+      throw new Error(`transaction ${index}: its agent had typed more than its parents hold`)
+    }
     const needs = counts[1 - agent] ?? 0
     if (needs > 0) edits[1 - agent][needs - 1].cut = true
     edits[agent].push({ patches, needs, cut: own % WINDOW === WINDOW - 1 })
@@ -228,8 +231,10 @@ function check (label, doc, expected) {
   const text = textOf(doc).toString()
   const pending = doc.store.pendingStructs !== null || doc.store.pendingDs !== null
   const equal = text === expected && !pending
-  const first = [...expected].findIndex((_, i) => text[i] !== expected[i])
-  console.log(`${label}: ${equal ? 'equal' : `NOT EQUAL (${text.length} of ${expected.length} characters, first difference at ${first}${pending ? ', pending structs' : ''})`}`)
+  const first = expected.split('').findIndex((unit, i) => text[i] !== unit)
+  const lengths = `${text.length} of ${expected.length} characters`
+  const difference = `NOT EQUAL (${lengths}, first difference at ${first}${pending ? ', pending structs' : ''})`
+  console.log(`${label}: ${equal ? 'equal' : difference}`)
   return equal
 }
 
@@ -248,7 +253,7 @@ async function verify (trace, url, name) {
 }
 
 async function replay (trace, url, name, batch) {
-  const astral = /[\u{10000}-\u{10ffff}]/u.test(trace.endContent + trace.txns.flatMap(txn => txn.patches.map(patch => patch[2])).join(''))
+  const astral = trace.txns.some(({ patches }) => patches.some(patch => /[\u{10000}-\u{10ffff}]/u.test(patch[2])))
   const lists = editsOfAgents(trace)
   const firstID = randomInt(2 ** 31)
   const typists = lists.map((edits, agent) => new Typist(url, name, edits, astral, firstID + agent))
@@ -267,7 +272,10 @@ async function replay (trace, url, name, batch) {
       reported = done
       console.log(`${done} of ${total} edits, ${seconds(started).toFixed(1)} s`)
     }
-    await Promise.all(typists.map(typist => typist.type(batch, clients.filter(client => client !== typist), progress)))
+    await Promise.all(typists.map(typist => {
+      const others = clients.filter(client => client !== typist)
+      return typist.type(batch, others, progress)
+    }))
     await Promise.all(typists.map((typist, i) => typist.integrate(lists[1 - i]?.length ?? 0)))
     const duration = seconds(started)
     console.log(`${total} edits in ${duration.toFixed(2)} s, ${Math.round(total / duration)} edits/s`)

@@ -1,0 +1,107 @@
+"""A real server process with a store of its own, to be started, killed and started again at the same address."""
+
+from __future__ import annotations
+
+import os
+import select
+import signal
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Literal
+
+ROOT = Path(__file__).parents[2]
+LISTENING = "listening on "
+START_SECONDS = 30.0
+STOP_SECONDS = 15.0
+
+Lane = Literal["fast", "asgi"]
+
+
+class ServerProcess:
+    """`start`, then `kill9` or `terminate`, and `start` again; `restart` is a graceful stop and a start.
+
+    Everything the server prints, over all its lives, is in `log_file`. ``flags`` are added to the command line,
+    ``env`` to the environment. The first start takes a free port, later ones the same.
+    """
+
+    def __init__(
+        self,
+        directory: Path,
+        *,
+        lane: Lane = "fast",
+        flags: Sequence[str] = (),
+        env: Mapping[str, str] | None = None,
+    ) -> None:
+        self.log_file = directory / "server.log"
+        self.database = directory / "wedding.db"
+        self._flags = flags
+        self._env = {"PYTHONUNBUFFERED": "1", "CRDT_SERVER_WEBSOCKET_LANE": lane, **(env or {})}
+        self._port = 0
+        self._process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def url(self) -> str:
+        """Where HTTP is answered, without a slash at the end."""
+        return f"http://127.0.0.1:{self._port}"
+
+    @property
+    def ws_url(self) -> str:
+        """What comes before ``/{wedding}/{document}`` in the address of a room."""
+        return f"ws://127.0.0.1:{self._port}/ws"
+
+    @property
+    def log(self) -> str:
+        return self.log_file.read_text()
+
+    def start(self) -> None:
+        """Return when the server listens."""
+        command = [sys.executable, "-m", "crdt_server", "serve", "--dev", "--host", "127.0.0.1"]
+        command += ["--port", str(self._port), "--database-url", f"sqlite:///{self.database}", *self._flags]
+        with self.log_file.open("ab") as log:
+            self._process = subprocess.Popen(
+                command, cwd=ROOT, env=os.environ | self._env, stdout=subprocess.PIPE, stderr=log
+            )
+        line = self._first_line(self._process)
+        if LISTENING not in line:
+            self.kill9()
+            raise AssertionError(f"the server does not listen: {line!r}\n{self.log[-3000:]}")
+        self._port = int(line.split(LISTENING)[1].split()[0].rpartition(":")[2])
+
+    def _first_line(self, process: subprocess.Popen[bytes]) -> str:
+        assert process.stdout is not None
+        ready, _, _ = select.select([process.stdout], [], [], START_SECONDS)
+        return process.stdout.readline().decode() if ready else ""
+
+    def kill9(self) -> None:
+        """SIGKILL: nothing can be tidied up."""
+        self._end(signal.SIGKILL)
+
+    def terminate(self) -> int:
+        """SIGTERM; the exit code."""
+        return self._end(signal.SIGTERM)
+
+    def restart(self) -> None:
+        code = self.terminate()
+        assert code == 0, f"the server ended with {code}\n{self.log[-3000:]}"
+        self.start()
+
+    def _end(self, number: signal.Signals) -> int:
+        assert self._process is not None
+        process, self._process = self._process, None
+        process.send_signal(number)
+        assert process.stdout is not None
+        try:
+            return process.wait(STOP_SECONDS)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+            raise
+        finally:
+            process.stdout.close()
+
+    def close(self) -> None:
+        """Gracefully, if it runs at all."""
+        if self._process is not None:
+            self.terminate()
