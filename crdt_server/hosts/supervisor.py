@@ -13,6 +13,7 @@ import signal
 import socket
 import subprocess
 import sys
+from collections import deque
 from pathlib import Path
 from typing import Any, cast
 
@@ -25,6 +26,7 @@ log = structlog.get_logger(__name__)
 PIPE_BUFFER_BYTES = 4 << 20
 WATCHDOG_BYTES_PER_SECOND = 1 << 20
 CPU_LIMIT = "CPU time"
+SPARES = 2  # to convict one request takes two hosts: one that dies in the batch, one that dies of the request alone
 PACKAGE_PARENT = str(Path(__file__).resolve().parents[2])
 
 
@@ -158,30 +160,29 @@ class HostProcess(asyncio.Protocol):
 
 
 class HostFactory:
-    """Starts host processes, and keeps one ahead: a host that died is replaced without waiting for an interpreter."""
+    """Starts host processes, and keeps some ahead: a host that died is replaced without waiting for an interpreter."""
 
     def __init__(self, *, memory_bytes: int, max_document_bytes: int) -> None:
         self._memory_bytes = memory_bytes
         self._max_document_bytes = max_document_bytes
-        self._spare: asyncio.Task[HostProcess] | None = None
+        self._spares: deque[asyncio.Task[HostProcess]] = deque()
 
     async def take(self) -> HostProcess:
-        """A running process; the next spare one is started behind it."""
-        spare, self._spare = self._spare, None
-        process = await spare if spare is not None else await self._spawn()
+        """A running process; the next spare ones are started behind it."""
+        process = await self._spares.popleft() if self._spares else await self._spawn()
         if process.lost:
             process = await self._spawn()
-        self._spare = asyncio.create_task(self._spawn())
+        while len(self._spares) < SPARES:
+            self._spares.append(asyncio.create_task(self._spawn()))
         return process
 
     async def _spawn(self) -> HostProcess:
         return await HostProcess.start(self._memory_bytes, self._max_document_bytes)
 
     async def stop(self) -> None:
-        """End the spare process."""
-        if self._spare is not None:
-            spare, self._spare = self._spare, None
-            await (await spare).stop()
+        """End the spare processes."""
+        while self._spares:
+            await (await self._spares.popleft()).stop()
 
 
 class Supervisor:
