@@ -70,7 +70,11 @@ class HostProcess(asyncio.Protocol):
                 pass_fds=(theirs.fileno(), mark_fd),
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
-                env={"PYTHONPATH": os.pathsep.join([PACKAGE_PARENT, *filter(None, sys.path)]), "MALLOC_ARENA_MAX": "2"},
+                env={
+                    "PYTHONPATH": os.pathsep.join([PACKAGE_PARENT, *filter(None, sys.path)]),
+                    "MALLOC_ARENA_MAX": "2",
+                    "MALLOC_MMAP_THRESHOLD_": "1048576",
+                },
                 start_new_session=True,  # a Ctrl-C meant for the server must not take the hosts first
             )
             mark = ProgressMark(mark_fd)
