@@ -152,12 +152,17 @@ def test_close_without_a_status_is_answered_without_one(room: Room) -> None:
     assert closed.value.rcvd.code == CloseCode.NO_STATUS_RCVD
 
 
+def send_until_closed(socket: ClientConnection) -> None:
+    while True:
+        socket.send(create_sync_message(Doc()))
+
+
 def test_close_code_arrives_while_more_is_sent(room: Room) -> None:
     """A stock client comes back for ever unless it reads the final code, and it has always sent its step 1 by then."""
     codes = set()
     for _ in range(50):
-        with connect(f"{room.url}/no-such-kind", compression=None) as socket, pytest.raises(ConnectionClosed) as closed:
-            while True:
-                socket.send(create_sync_message(Doc()))
-        codes.add(closed.value.rcvd.code if closed.value.rcvd else None)
+        with connect(f"{room.url}/no-such-kind", compression=None) as socket:
+            with pytest.raises(ConnectionClosed) as closed:
+                send_until_closed(socket)
+            codes.add(closed.value.rcvd.code if closed.value.rcvd else None)
     assert codes == {4404}
