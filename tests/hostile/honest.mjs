@@ -1,0 +1,238 @@
+// Honest clients: stock yjs and y-websocket, all in this process, each typing a few times a second and watching
+// what comes back. Commands arrive as lines on stdin:
+//   quiet   stop typing, wait until everything typed was receipted and the replicas of each room are equal
+//   check   compare each replica with the bytes in the files given per room, as a fresh Yjs document reads them
+//   leave   disconnect, keep the replicas
+//   bye     end
+// Each is answered with one line of JSON on stdout.
+import { readFileSync, writeFileSync } from 'node:fs'
+import { createInterface } from 'node:readline'
+import { monitorEventLoopDelay } from 'node:perf_hooks'
+import * as decoding from 'lib0/decoding'
+import WebSocket from 'ws'
+import { WebsocketProvider } from 'y-websocket'
+import * as Y from 'yjs'
+
+const { url, clients, seed, samplesFile, settleSeconds } = JSON.parse(process.argv[2])
+
+const errors = []
+let errorCount = 0
+const note = (where) => (error) => {
+  errorCount++
+  if (errors.length < 20) errors.push(`${where}: ${error?.stack ?? error}`)
+}
+process.setMaxListeners(0) // every provider listens for the exit
+process.on('uncaughtException', note('uncaught'))
+process.on('unhandledRejection', note('unhandled'))
+const realError = console.error
+console.error = (...what) => note('console')(what.map(String).join(' '))
+
+// mulberry32: small, seeded, good enough for typing
+const randomFrom = (state) => () => {
+  state = (state + 0x6d2b79f5) | 0
+  let t = Math.imul(state ^ (state >>> 15), 1 | state)
+  t = (t + Math.imul(t ^ (t >>> 7), 61 | t)) ^ t
+  return ((t ^ (t >>> 14)) >>> 0) / 4294967296
+}
+
+const loopDelay = monitorEventLoopDelay({ resolution: 5 })
+loopDelay.enable()
+
+const samples = [] // [kind ('own' | 'peer'), room, sent (ms since the epoch), latency (ms)]
+const byId = new Map() // Yjs client id -> client
+const closes = {}
+const spoofs = []
+let typing = true
+let leaving = false
+
+class Client {
+  constructor ({ wedding, document, id }, index) {
+    this.room = `${wedding}/${document}`
+    this.id = id
+    this.name = `Chloé 💍 ${index}`
+    this.random = randomFrom(seed * 1000 + index)
+    this.edits = [] // {end: clock after the edit, at: when}
+    this.seen = new Map() // client id -> how many of its edits came back, or arrived here
+    this.spoofed = 0
+    this.doc = new Y.Doc()
+    this.doc.clientID = id
+    byId.set(id, this)
+    this.text = this.doc.getText('honest')
+    this.map = this.doc.getMap('honest-map')
+    this.doc.on('update', (_, origin) => {
+      if (origin === 'me') this.edits.push({ end: Y.getState(this.doc.store, id), at: Date.now() })
+    })
+    this.provider = new WebsocketProvider(`${url}/ws/${wedding}`, document, this.doc, {
+      WebSocketPolyfill: WebSocket, disableBc: true
+    })
+    this.tap()
+    this.provider.on('connection-close', (event) => {
+      if (leaving) return
+      const code = event === null ? 'local' : `${event.code} ${event.reason}`
+      closes[code] = (closes[code] ?? 0) + 1
+    })
+    this.provider.awareness.setLocalStateField('user', { name: this.name })
+    this.provider.awareness.on('change', () => this.checkPresence())
+    this.typeLater()
+  }
+
+  tap () {
+    const handlers = (this.provider.messageHandlers = this.provider.messageHandlers.slice())
+    const sync = handlers[0]
+    handlers[0] = (encoder, decoder, ...rest) => {
+      const peek = decoding.clone(decoder)
+      const step = decoding.readVarUint(peek)
+      const payload = decoding.readVarUint8Array(peek)
+      sync(encoder, decoder, ...rest)
+      this.arrived(step === 0 ? Y.decodeStateVector(payload) : Y.parseUpdateMeta(payload).to, step)
+    }
+  }
+
+  // A state vector of the server is a receipt as good as an echo: it holds only what is committed.
+  arrived (clocks, step) {
+    const now = Date.now()
+    for (const [id, clock] of clocks) {
+      const author = byId.get(id)
+      if (author === undefined || (step === 0 && author !== this)) continue
+      let count = this.seen.get(id) ?? 0
+      while (count < author.edits.length && author.edits[count].end <= clock) {
+        const { at } = author.edits[count++]
+        samples.push([author === this ? 'own' : 'peer', this.room, at, now - at])
+      }
+      this.seen.set(id, count)
+    }
+  }
+
+  checkPresence () {
+    for (const [id, state] of this.provider.awareness.getStates()) {
+      const owner = byId.get(id)
+      if (owner?.room === this.room && state?.user?.name !== owner.name) {
+        this.spoofed++
+        if (spoofs.length < 5) spoofs.push([this.id, id, JSON.stringify(state).slice(0, 100), this.provider.awareness.meta.get(id)?.clock])
+      }
+    }
+  }
+
+  typeLater () {
+    setTimeout(() => {
+      if (typing) {
+        try { this.type() } catch (error) { note('typing')(error) }
+        this.typeLater()
+      }
+    }, 200 + this.random() * 300)
+  }
+
+  type () {
+    const { random, text } = this
+    this.doc.transact(() => {
+      const at = Math.floor(random() * Math.min(text.length + 1, 3000))
+      if (text.length > 4000) text.delete(Math.floor(random() * 3000), 500)
+      text.insert(at, random() < 0.1 ? 'né💍e' : `w${Math.floor(random() * 1e6)} `)
+      if (random() < 0.2) this.map.set(`${this.id}`, this.edits.length)
+    }, 'me')
+  }
+
+  get unreceipted () { return this.edits.length - (this.seen.get(this.id) ?? 0) }
+}
+
+const started = process.cpuUsage()
+const all = clients.map((row, index) => new Client(row, index))
+const rooms = [...new Set(all.map((client) => client.room))]
+const of = (room) => all.filter((client) => client.room === room)
+const say = (what) => process.stdout.write(JSON.stringify(what) + '\n')
+
+// What attackers wrote is compared too, but apart: Yjs itself reads some impossible structures (an item between
+// neighbours of two parents) differently from one order of arrival to another.
+const wholly = (a, b) => Y.equalSnapshots(Y.snapshot(a), Y.snapshot(b))
+const vector = (doc) => JSON.stringify([...Y.decodeStateVector(Y.encodeStateVector(doc))].sort(([a], [b]) => a - b))
+const equal = (a, b) => vector(a) === vector(b) &&
+  a.getText('honest').toString() === b.getText('honest').toString() &&
+  JSON.stringify(a.getMap('honest-map').toJSON(), sorted) === JSON.stringify(b.getMap('honest-map').toJSON(), sorted)
+const sorted = (_, value) => value?.constructor === Object
+  ? Object.fromEntries(Object.entries(value).sort(([a], [b]) => a < b ? -1 : 1))
+  : value
+
+const settled = () => all.every((c) => c.provider.synced && c.unreceipted === 0) &&
+  rooms.every((room) => of(room).every((client) => equal(client.doc, of(room)[0].doc)))
+
+async function quiet () {
+  typing = false
+  const until = Date.now() + settleSeconds * 1000
+  while (!settled() && Date.now() < until) await new Promise((resolve) => setTimeout(resolve, 250))
+  writeFileSync(samplesFile, JSON.stringify(samples))
+  const cpu = process.cpuUsage(started)
+  say({
+    settled: settled(),
+    edits: all.reduce((sum, c) => sum + c.edits.length, 0),
+    unreceipted: all.reduce((sum, c) => sum + c.unreceipted, 0),
+    unequal: rooms.filter((room) => !of(room).every((client) => equal(client.doc, of(room)[0].doc))),
+    pending: all.filter((c) => c.doc.store.pendingStructs !== null).length,
+    offline: all.filter((c) => !c.provider.synced).length,
+    spoofed: all.reduce((sum, c) => sum + c.spoofed, 0),
+    spoofs,
+    unseenPeers: rooms.filter((room) => !of(room).every((client) =>
+      of(room).every((peer) => client.provider.awareness.getStates().has(peer.id)))),
+    closes,
+    errorCount,
+    errors,
+    clientIds: Object.fromEntries(rooms.map((room) => [room, Y.decodeStateVector(Y.encodeStateVector(of(room)[0].doc)).size])),
+    cpuSeconds: (cpu.user + cpu.system) / 1e6,
+    loopDelayMs: { p99: loopDelay.percentile(99) / 1e6, max: loopDelay.max / 1e6 }
+  })
+}
+
+function difference (room, stored, held) {
+  const clocks = [stored, held].map((doc) => Y.decodeStateVector(Y.encodeStateVector(doc)))
+  const ids = new Set([...clocks[0].keys(), ...clocks[1].keys()])
+  return {
+    room,
+    clocks: [...ids].map((id) => [id, clocks[0].get(id), clocks[1].get(id)]).filter(([, a, b]) => a !== b).slice(0, 20),
+    deletions: [stored, held].map((doc) => Y.snapshot(doc).ds.clients.size),
+    deletionsOf: [...ids].filter((id) => JSON.stringify(deletions(stored, id)) !== JSON.stringify(deletions(held, id))).slice(0, 20),
+    text: stored.getText('honest').toString() === held.getText('honest').toString(),
+    pending: [stored, held].map((doc) => doc.store.pendingStructs !== null || doc.store.pendingDs !== null)
+  }
+}
+const deletions = (doc, id) => Y.snapshot(doc).ds.clients.get(id)
+
+function check (files) {
+  const result = { unequal: [], missing: 0, broken: [], differences: [] }
+  for (const room of rooms) {
+    const doc = new Y.Doc()
+    try {
+      Y.applyUpdate(doc, readFileSync(files[room]))
+    } catch (error) {
+      result.broken.push(`${room}: ${error}`)
+      continue
+    }
+    if (!equal(doc, of(room)[0].doc)) result.unequal.push(room)
+    if (!wholly(doc, of(room)[0].doc)) {
+      result.differences.push(difference(room, doc, of(room)[0].doc))
+      writeFileSync(`${files[room]}.honest`, Y.encodeStateAsUpdate(of(room)[0].doc))
+    }
+    for (const client of of(room)) {
+      const receipted = client.seen.get(client.id) ?? 0
+      const clock = Y.getState(doc.store, client.id)
+      result.missing += client.edits.slice(0, receipted).filter((edit) => edit.end > clock).length
+    }
+  }
+  say(result)
+}
+
+function leave () {
+  leaving = true
+  for (const { provider } of all) provider.disconnect()
+  say({})
+}
+
+function bye () {
+  for (const { provider } of all) provider.destroy()
+  say({})
+  setTimeout(() => process.exit(0), 500)
+}
+
+createInterface({ input: process.stdin }).on('line', (line) => {
+  const [command, argument] = JSON.parse(line)
+  Promise.resolve({ quiet, check, leave, bye }[command](argument)).catch((error) => { realError(error); process.exit(1) })
+})
+say({ ready: true })
