@@ -364,10 +364,12 @@ class Room:
     def _ask_again(self, session: Session) -> None:
         """The client has more than it sent, or is itself behind: ask for all that is missing, once at a time."""
         self.counters.gaps += 1
+        if session.asked:
+            return  # what follows a hole lies behind it too; the answer is under way
         session.gaps += 1
         if session.gaps > self.limits.max_gaps:
             self.close(session, CLOSE_CODES["try_again"], "gap")
-        elif not session.asked:
+        else:
             session.asked = True
             self.ask(Request(session, Op.HELLO, b""))
 

@@ -54,6 +54,7 @@ class FastConnection(WSListener):
         "_fragments_size",
         "_lane",
         "_limit",
+        "_paused",
         "_room",
         "_session",
         "_target",
@@ -78,6 +79,7 @@ class FastConnection(WSListener):
         self._write: Callable[[bytes], None] = _drop
         self.heard = True
         self.awaiting_pong = False
+        self._paused = False
 
     # -- the Connection port
 
@@ -96,14 +98,19 @@ class FastConnection(WSListener):
             return
         transport.send_close(cast("WSCloseCode", code), reason[:120].encode())
         self._write = _drop
+        # Reading goes on until the peer's own close frame: a socket that is closed with bytes unread is reset by the
+        # system, and the close code is lost with it.
+        self.resume()
         asyncio.get_running_loop().call_later(LINGER_SECONDS, self._underlying.abort)
-        transport.disconnect(True)
 
     def pause(self) -> None:
-        self._underlying.pause_reading()
+        if not self._paused:
+            self._paused = True
+            self._underlying.pause_reading()
 
     def resume(self) -> None:
-        if self._write is not _drop:
+        if self._paused:
+            self._paused = False
             self._underlying.resume_reading()
 
     @property
@@ -143,15 +150,16 @@ class FastConnection(WSListener):
         self.heard = True
         room = self._room
         session = self._session
-        if room is None or session is None or self._write is _drop:
-            return
         kind = frame.msg_type
-        if kind == WSMsgType.BINARY and frame.fin and self._fragments is None and not frame.rsv1:
-            self._lane.receive(room, session, frame.get_payload_as_bytes())
-        elif kind == WSMsgType.CLOSE:
-            transport.send_close(frame.get_close_code(), b"")
-            self._write = _drop
+        if kind == WSMsgType.CLOSE:
+            if self._write is not _drop:
+                transport.send(WSMsgType.CLOSE, frame.get_payload_as_bytes()[:2])  # the status, where there is one
+                self._write = _drop
             transport.disconnect(True)
+        elif room is None or session is None or self._write is _drop:
+            return
+        elif kind == WSMsgType.BINARY and frame.fin and self._fragments is None and not frame.rsv1:
+            self._lane.receive(room, session, frame.get_payload_as_bytes())
         elif kind in (WSMsgType.BINARY, WSMsgType.CONTINUATION) and not frame.rsv1:
             self._gather(room, session, frame)
         elif kind == WSMsgType.PONG:

@@ -251,10 +251,20 @@ def test_after_a_gap_everything_is_asked_for_once_at_a_time(table: Table) -> Non
     assert table.room.dirty
 
 
-def test_gaps_without_end_close(table: Table) -> None:
+def test_many_updates_behind_one_hole_close_nobody(table: Table) -> None:
+    session, socket = table.settled()
+    for _ in range(3 * LIMITS.max_gaps):
+        table.room.receive(session, update())
+        requests = table.take()
+        faults = {i: Status.GAP for i, request in enumerate(requests) if request.kind is Op.UPDATE}
+        table.room.release(table.judge(requests, faults=faults))
+    assert socket.close_code is None
+
+
+def test_answers_with_gaps_without_end_close(table: Table) -> None:
     session, socket = table.settled()
     for _ in range(LIMITS.max_gaps + 1):
-        table.room.receive(session, update())
+        table.room.receive(session, encode_sync_step2(UPDATE))
         requests = table.take()
         faults = {i: Status.GAP for i, request in enumerate(requests) if request.kind is Op.UPDATE}
         table.room.release(table.judge(requests, faults=faults))
