@@ -8,13 +8,14 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from fastapi import FastAPI
+from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.routing import WebSocketRoute
 from starlette.websockets import WebSocket
 
 from crdt_server import web
 from crdt_server.api import documents, probes
-from crdt_server.api.problems import on_http_error, on_server_error
+from crdt_server.api.problems import on_http_error, on_invalid_request, on_server_error
 from crdt_server.errors import CrdtServerError
 from crdt_server.hosts.workshop import JobFailed
 from crdt_server.metrics import Metrics
@@ -70,6 +71,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
             CrdtServerError: on_server_error,
             JobFailed: on_server_error,
             HTTPException: on_http_error,
+            RequestValidationError: on_invalid_request,
         },
     )
     app.include_router(probes.router)

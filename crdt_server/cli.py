@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import sys
+import tomllib
 from collections.abc import Callable
 from typing import Any, Literal, get_args, get_origin
 
@@ -50,6 +51,8 @@ def _options(*names: str) -> Callable[[Any], Any]:
 def _settings(config: str | None, flags: dict[str, Any]) -> Settings:
     try:
         return Settings.load(config, **{name: value for name, value in flags.items() if value is not None})
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise click.UsageError(f"{config} is not TOML: {error}") from error
     except ValidationError as error:
         first = error.errors()[0]
         raise click.UsageError(f"{'.'.join(map(str, first['loc']))}: {first['msg']}") from error
@@ -71,6 +74,8 @@ def serve(config: str | None, **flags: Any) -> None:
         run_server(settings)
     except DevModeRequired as error:
         raise click.UsageError(str(error)) from error
+    except SystemExit as error:
+        sys.exit(WRONG_USE if error.code else 0)  # the address cannot be listened on; uvicorn has said so
 
 
 @cli.command(name="migrate")
@@ -95,7 +100,9 @@ def verify(wedding: str | None, config: str | None, **flags: Any) -> None:
 @_options("database_url")
 def compact(wedding: str | None, config: str | None, **flags: Any) -> None:
     """Merge stored updates (of WEDDING) now. May run beside a serving process."""
-    asyncio.run(compact_store(_settings(config, flags), wedding, click.echo))
+    problems = asyncio.run(compact_store(_settings(config, flags), wedding, click.echo))
+    if problems:
+        sys.exit(FOUND_A_PROBLEM)
 
 
 def main() -> None:

@@ -74,9 +74,10 @@ async def _verify(storage: Storage, host: Supervisor, key: DocumentKey) -> str |
     return None
 
 
-async def compact_store(settings: Settings, wedding: str | None, say: Callable[[str], None]) -> None:
-    """Merge the rows of every document, then give free pages back."""
+async def compact_store(settings: Settings, wedding: str | None, say: Callable[[str], None]) -> int:
+    """Merge the rows of every document, then give free pages back. Returns the number of corrupt documents."""
     storage = await open_storage(settings.database_url)
+    problems = 0
     before = await storage.size_bytes()
     try:
         async with _host(settings) as host:
@@ -87,6 +88,7 @@ async def compact_store(settings: Settings, wedding: str | None, say: Callable[[
                     fewer = await compact(storage, workshop, key, whole=True)
                 except (CorruptDocument, JobFailed, SequenceConflict) as error:
                     say(f"{key}: left as it is: {error}")
+                    problems += isinstance(error, CorruptDocument)
                     continue
                 if fewer:
                     say(f"{key}: {fewer} rows fewer")
@@ -95,3 +97,4 @@ async def compact_store(settings: Settings, wedding: str | None, say: Callable[[
         say(f"{before} bytes before, {await storage.size_bytes()} after")
     finally:
         await storage.close()
+    return problems

@@ -15,6 +15,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from crdt_server.app import create_app
 from crdt_server.settings import Settings
+from storage import migrate
 
 DRAIN_SECONDS = 3
 BACKLOG = 8192
@@ -61,8 +62,9 @@ class _Server(uvicorn.Server):
 
 
 def serve(settings: Settings) -> None:
-    """Serve until SIGTERM or SIGINT. Raises SystemExit where the server cannot start."""
+    """Serve until SIGTERM or SIGINT. Raises StorageError, and SystemExit where the address is taken."""
     app = create_app(settings)
+    asyncio.run(migrate(settings.database_url))  # an unusable database is one line here, a traceback inside uvicorn
 
     def fast_lane(*args: Any, **kwargs: Any) -> Any:
         return app.state.fast_lane.protocol_class()(*args, **kwargs)

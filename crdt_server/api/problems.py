@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 
+from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
@@ -51,6 +52,13 @@ async def on_server_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, CrdtServerError)
     status = next(STATUS[kind] for kind in type(error).__mro__ if kind in STATUS)
     return problem(status, error.code, str(error))
+
+
+async def on_invalid_request(request: Request, error: Exception) -> Response:
+    """The exception handler for parameters that are missing or out of bounds."""
+    assert isinstance(error, RequestValidationError)
+    where = ", ".join(".".join(map(str, one["loc"])) for one in error.errors())
+    return problem(400, "invalid_request", f"not acceptable: {where}")
 
 
 async def on_http_error(request: Request, error: Exception) -> Response:

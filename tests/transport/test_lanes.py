@@ -282,9 +282,9 @@ class TestLimits:
             assert await close_code(fifth) == 4503
 
     async def test_handshakes_in_a_second(self, strict: ServerProcess) -> None:
-        with pytest.raises(InvalidStatus) as refusal:
-            await asyncio.gather(*(self._knock(strict) for _ in range(60)))
-        assert refusal.value.response.status_code == 429
+        knocks = await asyncio.gather(*(self._knock(strict) for _ in range(60)), return_exceptions=True)
+        refusals = [knock for knock in knocks if isinstance(knock, InvalidStatus)]
+        assert {refusal.response.status_code for refusal in refusals} == {429}
         async with asyncio.timeout(SECONDS):
             while True:
                 with suppress(InvalidStatus):

@@ -1,0 +1,258 @@
+"""The command line as a person meets it: help, exit codes, one line per error."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import sqlite3
+import subprocess
+import sys
+from contextlib import closing
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Protocol
+
+import pytest
+
+from crdt_server.cli import cli, main
+from crdt_server.settings import Settings
+from storage import Append, DocumentKey, QuarantinedUpdate, open_storage
+from tests.support.wire import KILLER, KILLER_GROUND, Replica
+
+ROOT = Path(__file__).parents[1]
+
+
+@dataclass(frozen=True)
+class Done:
+    """How a command ended."""
+
+    returncode: int
+    stdout: str
+    stderr: str
+
+
+class Run(Protocol):
+    """A command in this process: quick."""
+
+    def __call__(self, *arguments: str, **env: str) -> Done: ...
+
+
+@pytest.fixture
+def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
+    def call(*arguments: str, **env: str) -> Done:
+        monkeypatch.setattr(sys, "argv", ["crdt-server", *arguments])
+        for name, value in env.items():
+            monkeypatch.setenv(name, value)
+        try:
+            main()
+            code = 0
+        except SystemExit as end:
+            code = int(end.code or 0)
+        out, err = capsys.readouterr()
+        return Done(code, out, err)
+
+    return call
+
+
+def start(*arguments: str) -> Done:
+    """`python -m crdt_server` in a process of its own, for what sets up logging."""
+    done = subprocess.run(
+        [sys.executable, "-m", "crdt_server", *arguments],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    return Done(done.returncode, done.stdout, done.stderr)
+
+
+def fails_in_one_line(done: Done, code: int = 2) -> str:
+    """Check the rule for errors; the line."""
+    assert done.returncode == code, done.stderr
+    lines = done.stderr.splitlines()
+    assert len(lines) == 1, done.stderr
+    assert "Traceback" not in lines[0]
+    return lines[0]
+
+
+def fill(path: Path, documents: dict[str, list[bytes]]) -> str:
+    """A store with these updates in rows; its address."""
+
+    async def write() -> None:
+        storage = await open_storage(f"sqlite:///{path}", migrate=True)
+        for name, updates in documents.items():
+            key = DocumentKey("w", name)
+            await storage.append([Append(key, n + 1, update) for n, update in enumerate(updates)])
+        await storage.close()
+
+    asyncio.run(write())
+    return f"sqlite:///{path}"
+
+
+def edits(count: int) -> list[bytes]:
+    writer = Replica(1)
+    return [writer.type("x") for _ in range(count)]
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "wedding.db"
+
+
+def test_the_help_names_every_command(run: Run) -> None:
+    done = run("--help")
+    assert done.returncode == 0
+    assert all(name in done.stdout for name in ("serve", "migrate", "verify", "compact"))
+
+
+@pytest.mark.parametrize("command", sorted(cli.commands))
+def test_the_help_of_a_command_says_what_every_flag_does(run: Run, command: str) -> None:
+    done = run(command, "--help")
+    assert done.returncode == 0
+    told = " ".join(done.stdout.split())
+    for parameter in cli.commands[command].params:
+        if parameter.param_type_name == "option":
+            assert parameter.opts[0] in told
+            assert parameter.name == "config" or f"CRDT_SERVER_{str(parameter.name).upper()}" in told
+    if command == "serve":
+        assert all(str(field.description) in told for field in Settings.model_fields.values())
+
+
+def test_the_version(run: Run) -> None:
+    done = run("--version")
+    assert done.returncode == 0
+    assert "0.1" in done.stdout
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        *(["nonsense"], ["serve", "--nonsense"], ["serve", "--dev", "--port", "abc"], ["verify", "w", "x", "y"]),
+        *(["serve", "--dev", "--config", "/nowhere.toml"], ["serve", "--dev", "--websocket-lane", "slow"]),
+        *(["serve", "--dev", "--max-connections", "-1"],),
+        *(["migrate", "--database-url", "mysql://x/y"], ["verify", "--database-url", "sqlite:///nowhere/x.db"]),
+        *(["compact", "--database-url", "sqlite:///nowhere/x.db"], ["migrate", "--database-url", "sqlite://"]),
+    ],
+    ids=" ".join,
+)
+def test_wrong_use_is_one_line_and_exit_2(run: Run, arguments: list[str]) -> None:
+    fails_in_one_line(run(*arguments))
+
+
+@pytest.mark.parametrize("address", ["nonsense", "sqlite:////nowhere/x.db"])
+def test_a_database_that_cannot_be_opened_is_one_line(address: str) -> None:
+    fails_in_one_line(start("serve", "--dev", "--port", "0", "--database-url", address))
+
+
+def test_without_dev_it_does_not_start_and_says_what_to_set(path: Path) -> None:
+    assert "--dev" in fails_in_one_line(start("serve", "--database-url", f"sqlite:///{path}"))
+    assert not path.exists()
+
+
+def test_a_wrong_variable_is_one_line(run: Run) -> None:
+    assert "port" in fails_in_one_line(run("serve", "--dev", CRDT_SERVER_PORT="x"))
+
+
+@pytest.mark.parametrize("content", ["port = [", "prot = 1", "port = 'x'", "\\xff"])
+def test_a_wrong_file_is_one_line(run: Run, tmp_path: Path, content: str) -> None:
+    config = tmp_path / "settings.toml"
+    config.write_text(content)
+    fails_in_one_line(run("serve", "--dev", "--config", str(config)))
+
+
+def test_an_address_that_is_taken_is_one_line(path: Path) -> None:
+    with closing(socket.socket()) as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = str(taken.getsockname()[1])
+        line = fails_in_one_line(start("serve", "--dev", "--port", port, "--database-url", f"sqlite:///{path}"))
+    assert "in use" in line
+
+
+def test_migrate_may_be_repeated(run: Run, path: Path) -> None:
+    for _ in range(2):
+        assert run("migrate", "--database-url", f"sqlite:///{path}").returncode == 0
+    assert run("verify", "--database-url", f"sqlite:///{path}").returncode == 0
+
+
+def test_verify_is_content_with_a_good_store(run: Run, path: Path) -> None:
+    url = fill(path, {"notes.a": edits(30), "notes.b": edits(1), "notes.c": []})
+    done = run("verify", CRDT_SERVER_DATABASE_URL=url)
+    assert done.returncode == 0, done.stdout
+    assert "2 documents, 0 problems" in done.stdout
+
+
+def test_verify_names_what_is_wrong(run: Run, path: Path) -> None:
+    first, _, third = edits(3)
+    url = fill(
+        path,
+        {
+            "notes.good": edits(3),
+            "notes.gap": [first, third],
+            "notes.killer": [KILLER_GROUND, KILLER],
+            "notes.damaged": edits(3),
+            "notes.garbage": [b"no update"],
+        },
+    )
+    with closing(sqlite3.connect(path)) as database, database:
+        database.execute(
+            'UPDATE updates SET "update" = ? WHERE first_seq = 2 AND document_id = '
+            "(SELECT id FROM documents WHERE name = 'notes.damaged')",
+            (b"bits",),
+        )
+    done = run("verify", "w", "--database-url", url)
+    assert done.returncode == 1
+    for name in ("gap", "killer", "damaged", "garbage"):
+        assert f"w/notes.{name}" in done.stdout
+    assert "w/notes.good" not in done.stdout
+    assert "5 documents, 4 problems" in done.stdout
+    assert run("verify", "another", "--database-url", url).returncode == 0
+
+
+def test_verify_lists_the_quarantine(run: Run, path: Path) -> None:
+    url = fill(path, {})
+
+    async def keep() -> None:
+        storage = await open_storage(url)
+        await storage.quarantine(
+            QuarantinedUpdate(DocumentKey("w", "notes.a"), KILLER, "exit 70", "mallory", datetime.now(UTC))
+        )
+        await storage.close()
+
+    asyncio.run(keep())
+    done = run("verify", "--database-url", url)
+    assert done.returncode == 0
+    assert "w/notes.a: quarantined update 1 of 11 bytes" in done.stdout
+    assert "mallory" in done.stdout
+
+
+def test_compact_merges_and_says_so(run: Run, path: Path) -> None:
+    url = fill(path, {"notes.a": edits(300), "notes.b": edits(1)})
+    done = run("compact", "--database-url", url)
+    assert done.returncode == 0, done.stderr
+    assert "w/notes.a: 299 rows fewer" in done.stdout
+
+    async def text() -> str:
+        storage = await open_storage(url)
+        stored = await storage.load(DocumentKey("w", "notes.a"))
+        await storage.close()
+        reader = Replica(9)
+        for row in stored.updates:
+            reader.receive(row.update)
+        assert stored.head_seq == 300
+        return str(reader)
+
+    assert asyncio.run(text()) == "x" * 300
+    assert run("verify", "--database-url", url).returncode == 0
+
+
+def test_compact_leaves_what_is_corrupt_and_says_so(run: Run, path: Path) -> None:
+    url = fill(path, {"notes.a": edits(30), "notes.b": edits(30)})
+    with closing(sqlite3.connect(path)) as database, database:
+        database.execute('UPDATE updates SET "update" = ? WHERE first_seq = 2 AND document_id = 1', (b"bits",))
+    done = run("compact", "--database-url", url)
+    assert done.returncode == 1
+    assert "w/notes.a: left as it is" in done.stdout
+    assert "w/notes.b: 29 rows fewer" in done.stdout
