@@ -137,7 +137,7 @@ class CrashServer:
         return next((float(line.split()[-1]) for line in lines if line.startswith(name + " ")), 0.0)
 
     def hosts(self) -> list[int]:
-        """Process ids of the living document hosts, the spare one included."""
+        """Process ids of the living document hosts, the oldest first, spare ones at the end."""
         children = Path(f"/proc/{self.pid}/task/{self.pid}/children").read_text().split()
         return [int(child) for child in children if _state(int(child)) not in "ZX"]
 

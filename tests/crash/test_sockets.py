@@ -91,7 +91,9 @@ async def test_requests_that_never_end(start: StartServer) -> None:
         for number, (_, writer) in enumerate(strangers):
             writer.write(handshake(server, "notes.a")[: number % 120])
         second_reader, second_writer = await dial(server)
-        second_writer.write(b"GET /healthz HTTP/1.1\r\nHost: a\r\n\r\nGET /healthz HTTP/1.1\r\n")
+        second_writer.write(b"GET /healthz HTTP/1.1\r\nHost: a\r\n\r\n")
+        await second_reader.readuntil(b"}")
+        second_writer.write(b"GET /healthz HTTP/1.1\r\n")
         slow_reader, slow_writer = await dial(server)
         slow_writer.write(b"GET / HTTP/1.1\r\n")
         strangers += [(second_reader, second_writer), (slow_reader, slow_writer)]
