@@ -54,9 +54,15 @@ class Status(enum.IntEnum):
     TOO_LARGE = 5  # the document would outgrow its limit
 
 
+def encode(value: Any) -> bytes:
+    """A frame's body, or a value that travels inside one unread."""
+    body: bytes = msgpack.packb(value, use_bin_type=True)
+    return body
+
+
 def pack(value: Any) -> bytes:
     """One frame, length included."""
-    body: bytes = msgpack.packb(value, use_bin_type=True)
+    body = encode(value)
     return LENGTH.pack(len(body)) + body
 
 

@@ -18,11 +18,9 @@ from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
-import msgpack
-
 from crdt_server.errors import ProtocolError
 from crdt_server.hosts.document import Document, encode_clocks, holds_all, merge
-from crdt_server.hosts.frames import LENGTH, Job, Op, ProgressMark, Status, pack, unpack
+from crdt_server.hosts.frames import LENGTH, Job, Op, ProgressMark, Status, encode, pack, unpack
 from crdt_server.protocol.update import Update, decode_update
 
 EXIT_PANIC = 70  # pycrdt raised a PanicException: what it left behind must not be read
@@ -131,8 +129,7 @@ def _merge_checked(updates: list[bytes]) -> bytes:
 
 def _summary_out(update: Update) -> bytes:
     # Packed: the serving process only carries it, and unpacking a summary of 300,000 clients would stall it for 0.7 s.
-    summary: bytes = msgpack.packb([update.ranges, update.skips, list(update.requires.items()), update.deletes])
-    return summary
+    return encode([update.ranges, update.skips, list(update.requires.items()), update.deletes])
 
 
 def _summary_in(data: bytes, extra: bytes) -> Update:
