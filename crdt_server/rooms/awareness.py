@@ -135,6 +135,9 @@ class Awareness:
                 held.clock = clock
                 self._remove(client)
             return
+        if held is not None and (held.session, held.clock, held.text) == (session, clock, text):
+            held.seen = now  # no news: were it told again, a client that repeats what it hears would never end
+            return
         if held is not None and held.session is not session:
             held.session.awareness_id = None
         self._removed.pop(client, None)

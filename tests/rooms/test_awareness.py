@@ -170,6 +170,16 @@ def test_clocks_are_never_renumbered(awareness: Awareness, clock: int) -> None:
     assert changes(awareness) == [(7, clock, None)]
 
 
+def test_the_same_again_is_a_sign_of_life_but_no_news(awareness: Awareness) -> None:
+    one = session()
+    awareness.receive(one, state(7, 1, {}), 0)
+    changes(awareness)
+    awareness.receive(one, state(7, 1, {}), 20)
+    assert not awareness.dirty
+    awareness.expire(40, 30)
+    assert everybody(awareness) == {7: {}}
+
+
 def test_silence_removes_and_the_next_word_brings_back(awareness: Awareness) -> None:
     one, two = session(1), session(2)
     awareness.receive(one, state(7, 1, {}), 0)
