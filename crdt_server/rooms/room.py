@@ -36,6 +36,7 @@ from crdt_server.rooms.awareness import MAX_MESSAGE_BYTES, Awareness
 from crdt_server.rooms.session import Request, Session
 
 NO_CHANGE = b"\x00\x00"
+DIFF_BYTES_PER_BYTE = 16  # a host compares this many bytes with a state vector in the time it applies one of updates
 PRESENCE_KEPT = 8  # awareness messages of one session in one tick
 NO_STATES = Outgoing(encode_awareness(b"\x00"))
 
@@ -270,6 +271,7 @@ class Room:
         """Requests for the next batch, a fair share of every session, and what they cost of ``budget``."""
         taken: list[Request] = []
         used = 0
+        compared: set[bytes] = set()
         ready = self._ready
         for _ in range(len(ready)):
             session = ready.popleft()
@@ -279,10 +281,14 @@ class Room:
             while inbox and quantum > 0:
                 request = inbox.popleft()
                 cost = request.cost
+                session.queued_bytes -= cost
+                if request.kind is Op.DIFF and request.payload not in compared:
+                    # The host reads the whole document for it, but only once for all who have the same.
+                    compared.add(request.payload)
+                    cost += self.size // DIFF_BYTES_PER_BYTE
                 taken.append(request)
                 used += cost
                 quantum -= cost
-                session.queued_bytes -= cost
                 self.queued_updates -= request.kind is Op.UPDATE
             if inbox:
                 ready.append(session)
