@@ -156,12 +156,13 @@ class Document:
 
     def apply(self, updates: Sequence[tuple[bytes, Update | None]], mark: Callable[[int], None]) -> _Outcome:
         """Judge and apply updates in order; ``mark(index)`` is called before each risky step, ``mark(LOADING)``
-        before stored bytes are read again."""
+        before stored bytes are read again, ``mark(MERGING)`` after the last update."""
         outcome = _Outcome()
         for index, (data, checked) in enumerate(updates):
             status = self._judge(index, data, checked, outcome, mark)
             if status is not Status.OK:
                 outcome.faults.append((index, status))
+        mark(ProgressMark.MERGING)
         if outcome.accepted:
             outcome.merged = merge(outcome.accepted)
             for update in outcome.merged:

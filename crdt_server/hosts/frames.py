@@ -79,6 +79,7 @@ class ProgressMark:
 
     SIZE = mmap.PAGESIZE
     IDLE = (-1, -1)
+    MERGING = -1  # in place of an op index: what was accepted is put together, and no single update is to blame
     LOADING = -2  # in place of an op index: the stored bytes themselves were being read
     _cells = struct.Struct("<ii")
 

@@ -98,6 +98,7 @@ class Host:
     def _before_step(self, entry: int, base: int, run: Sequence[tuple[bytes, Any]], n: int) -> None:
         """Mark what comes next. An update that takes too long ends this process by SIGPROF."""
         if n < 0:
+            signal.setitimer(signal.ITIMER_PROF, 0)
             self.mark.set(entry, n)
             return
         self.mark.set(entry, base + n)

@@ -65,6 +65,8 @@ class Workshop:
                 _, ((result, *message),) = await self.supervisor.run([[], [[task.kind, task.payload]]])
             except HostDied as death:
                 kills += 1
+                if task.done.done():
+                    return  # nobody waits any more
                 if death.own_fault or kills > OUTSIDE_KILLS:
                     task.done.set_exception(JobFailed(f"the work killed its host: {death.cause}"))
                 continue

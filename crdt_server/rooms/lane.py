@@ -369,10 +369,28 @@ def _well_formed(entries: Sequence[Entry], answer: Any) -> bool:
             and isinstance(size, int)
             and all(0 <= i < len(entry.requests) and Status(status) for i, status in faults)
             and all(0 <= i < len(entry.requests) for i, _ in answers)
+            and _answered(entry.requests, dict(faults), dict(answers))
             for entry, (room_id, merged, faults, answers, size, _) in zip(entries, results, strict=True)
         )
     except (TypeError, ValueError):
         return False
+
+
+def _answered(requests: Sequence[Request], faults: dict[int, Any], answers: dict[int, Any]) -> bool:
+    """Whether every question that is not refused has an answer of its kind, and nothing else has one."""
+    for i, request in enumerate(requests):
+        answer = answers.get(i)
+        if i in faults:
+            continue
+        if request.kind is Op.HELLO:
+            fits = isinstance(answer, bytes)
+        elif request.kind is Op.DIFF:
+            fits = isinstance(answer, list) and bool(answer) and all(isinstance(part, bytes) for part in answer)
+        else:
+            fits = answer is None
+        if not fits:
+            return False
+    return True
 
 
 def _is_warm(entry: Entry) -> bool:

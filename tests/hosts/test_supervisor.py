@@ -1,0 +1,240 @@
+"""Host processes from birth to death."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+from collections.abc import AsyncIterator
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+
+from crdt_server.hosts.frames import LENGTH, MAX_FRAME_BYTES, Job, Op, ProgressMark, pack, unpack
+from crdt_server.hosts.supervisor import HostDied, HostFactory, HostProcess, Supervisor
+from crdt_server.hosts.workshop import JobFailed, Workshop
+from crdt_server.protocol.lib0 import write_var_string, write_var_uint
+from crdt_server.rooms.lane import Entry, _well_formed
+from crdt_server.rooms.room import Counters, Room, RoomLimits
+from crdt_server.rooms.session import Request, Session, SessionId
+from tests.support.sockets import HandSocket
+from tests.support.wire import KILLER, KILLER_GROUND, Replica
+
+MEMORY_BYTES = 1 << 30
+DOCUMENT_BYTES = 64 << 20
+SECONDS = 10.0
+
+
+@pytest.fixture
+async def supervisor() -> AsyncIterator[Supervisor]:
+    factory = HostFactory(memory_bytes=MEMORY_BYTES, max_document_bytes=DOCUMENT_BYTES)
+    place = Supervisor("test", factory, timeout_seconds=SECONDS)
+    yield place
+    await place.stop()
+    await factory.stop()
+
+
+@pytest.fixture
+async def process() -> AsyncIterator[HostProcess]:
+    host = await HostProcess.start(MEMORY_BYTES, DOCUMENT_BYTES)
+    yield host
+    await host.stop()
+
+
+def entry(room: int, *updates: bytes, load: list[bytes] | None = None) -> list[object]:
+    return [room, load, True, [[Op.UPDATE, update, None] for update in updates]]
+
+
+async def test_documents_live_from_batch_to_batch(supervisor: Supervisor) -> None:
+    writer = Replica(1)
+    first, second = writer.type("a"), writer.type("b")
+    ((room, merged, faults, answers, size, warm),), _ = await supervisor.run([[entry(7, first, load=[])], []])
+    assert (room, merged, faults, answers, size, warm) == (7, [first], [], [], len(first), True)
+    ((_, merged, *_),), _ = await supervisor.run([[entry(7, second)], []])
+    assert merged == [second]
+
+
+async def test_a_host_has_nothing_of_ours(supervisor: Supervisor, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CRDT_SERVER_SECRET", "key")
+    await supervisor.start()
+    assert b"SECRET" not in Path(f"/proc/{supervisor.pid}/environ").read_bytes()
+    kinds = [os.readlink(f"/proc/{supervisor.pid}/fd/{fd}") for fd in os.listdir(f"/proc/{supervisor.pid}/fd")]
+    assert sum(kind.startswith("socket:") for kind in kinds) == 1
+    assert not [kind for kind in kinds if kind.endswith(".db")]
+
+
+async def test_its_own_death_names_the_suspect(supervisor: Supervisor) -> None:
+    harmless = Replica(1).type("x")
+    with pytest.raises(HostDied) as death:
+        await supervisor.run(
+            [[entry(1, harmless, load=[]), entry(2, KILLER_GROUND, harmless, KILLER, harmless, load=[])], []]
+        )
+    assert death.value.own_fault
+    assert death.value.mark == (1, 2)
+    assert supervisor.restarts == 1
+    ((_, merged, *_),), _ = await supervisor.run([[entry(1, harmless, load=[])], []])
+    assert merged == [harmless]
+
+
+async def test_the_time_of_an_update_does_not_pay_for_merging_it(supervisor: Supervisor) -> None:
+    """A long honest history beside somebody's small edit: comparing what was merged takes longer than applying it."""
+    history = long_history(150_000)
+    _, ((summary,),) = await supervisor.run([[], [[Job.CHECK, history]]])
+    ops = [[Op.UPDATE, Replica(5).type("hi"), None], [Op.UPDATE, history, summary]]
+    ((_, merged, faults, *_),), _ = await supervisor.run([[[1, [], True, ops]], []])
+    assert (len(merged), faults) == (1, [])
+
+
+def long_history(count: int) -> bytes:
+    """A text typed from its end to its beginning, one item per character, behind an emoji."""
+    out = [write_var_uint(1), write_var_uint(count), b"\x01\x00\x04\x01\x04text" + write_var_string("💍")]
+    for item in range(1, count):
+        right = 0 if item == 1 else item
+        out.append(b"\x44\x01" + write_var_uint(right) + b"\x01x")
+    return b"".join(out) + b"\x00"
+
+
+async def test_killed_from_outside_is_no_fault(supervisor: Supervisor) -> None:
+    await supervisor.start()
+    assert supervisor.pid is not None
+    os.kill(supervisor.pid, signal.SIGKILL)
+    with pytest.raises(HostDied) as death:
+        await supervisor.run([[entry(1, load=[])], []])
+    assert not death.value.own_fault
+
+
+async def test_the_watchdog(process: HostProcess) -> None:
+    os.kill(process.pid, signal.SIGSTOP)
+    with pytest.raises(HostDied) as death:
+        await process.run([[], []], 0.1)
+    assert death.value.own_fault
+    assert death.value.cause == "watchdog"
+
+
+@pytest.mark.parametrize(
+    "answer", [LENGTH.pack(MAX_FRAME_BYTES + 1), LENGTH.pack(1) + b"\xc1", LENGTH.pack(3) + b"\x92\x01\xd9"]
+)
+async def test_an_answer_that_is_none_ends_the_host(process: HostProcess, answer: bytes) -> None:
+    os.kill(process.pid, signal.SIGSTOP)
+    asking = asyncio.create_task(process.run([[], []], SECONDS))
+    await asyncio.sleep(0)
+    for byte in answer:
+        process.data_received(bytes((byte,)))
+    with pytest.raises(HostDied) as death:
+        await asking
+    assert death.value.own_fault
+
+
+async def test_too_much_memory_is_its_own_fault() -> None:
+    host = await HostProcess.start(400 << 20, DOCUMENT_BYTES)
+    with pytest.raises(HostDied) as death:
+        await host.run([[], [[Job.CHECK, b"\x00" * (450 << 20)]]], SECONDS)
+    assert death.value.own_fault
+    await host.stop()
+
+
+async def test_a_stopped_place_has_no_process_left(supervisor: Supervisor) -> None:
+    await supervisor.start()
+    pid = supervisor.pid
+    assert pid is not None
+    await supervisor.stop()
+    with pytest.raises(ProcessLookupError):
+        os.kill(pid, 0)
+
+
+async def test_a_host_that_does_not_end_is_killed(process: HostProcess) -> None:
+    os.kill(process.pid, signal.SIGSTOP)
+    await process.stop()
+    with pytest.raises(ProcessLookupError):
+        os.kill(process.pid, 0)
+
+
+class TestWorkshop:
+    @pytest.fixture
+    async def workshop(self, supervisor: Supervisor) -> AsyncIterator[Workshop]:
+        shop = Workshop(supervisor)
+        task = asyncio.create_task(shop.run())
+        yield shop
+        task.cancel()
+        with suppress(asyncio.CancelledError):
+            await task
+
+    async def test_work_is_done_in_order(self, workshop: Workshop) -> None:
+        writer = Replica(1)
+        updates = [writer.type("x") for _ in range(20)]
+        merged, summary = await asyncio.gather(workshop.merge(updates), workshop.check(updates[0]))
+        assert summary
+        reader = Replica(2)
+        reader.receive(merged)
+        assert str(reader) == "x" * 20
+
+    async def test_what_is_malformed_is_said(self, workshop: Workshop) -> None:
+        with pytest.raises(JobFailed):
+            await workshop.check(b"\x01")
+        assert await workshop.check(KILLER)
+
+    async def test_a_dead_host_is_replaced_and_the_work_done(self, workshop: Workshop, supervisor: Supervisor) -> None:
+        await supervisor.start()
+        for _ in range(3):
+            assert supervisor.pid is not None
+            os.kill(supervisor.pid, signal.SIGKILL)
+            assert await workshop.merge([KILLER_GROUND]) == KILLER_GROUND
+
+    async def test_nobody_waiting_any_more_stops_nothing(self, workshop: Workshop, supervisor: Supervisor) -> None:
+        await supervisor.start()
+        assert supervisor.pid is not None
+        os.kill(supervisor.pid, signal.SIGSTOP)
+        waiting = asyncio.create_task(workshop.merge([KILLER_GROUND]))
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+        waiting.cancel()
+        with suppress(asyncio.CancelledError):
+            await waiting
+        os.kill(supervisor.pid, signal.SIGKILL)
+        assert await workshop.merge([KILLER_GROUND]) == KILLER_GROUND
+
+
+def room_entry() -> Entry:
+    room = Room(5, "w", "notes.a", RoomLimits(), Counters(), vet=lambda *_: None, blame=lambda _: None)
+    session = Session(SessionId(1), HandSocket(), "ada")
+    requests = [Request(session, Op.UPDATE, b""), Request(session, Op.HELLO, b""), Request(session, Op.DIFF, b"\x00")]
+    return Entry(room, requests)
+
+
+GOOD = [5, [b"m"], [(0, 1)], [(1, b"\x00"), (2, [b"\x00\x00"])], 10, True]
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        *(None, 1, [], [[], []], [[GOOD, GOOD], []], [[GOOD]], [[GOOD[:-1]], []], [[[6, *GOOD[1:]]], []]),
+        *([[[5, ["text"], [], [], 1, True]], []], [[[5, [], [(9, 1)], [], 1, True]], []]),
+        *([[[5, [], [(0, 99)], [], 1, True]], []], [[[5, [], [], [(9, b"")], 1, True]], []]),
+        *([[[5, [], [], [], "1", True]], []], [[[5, [], [], [(2, [])], 1, True]], []]),
+        *([[[5, [], [], [(1, ["x"])], 1, True]], []], [[[5, [], [], [(2, b"x")], 1, True]], []]),
+        *([[[5, [], [], [(2, ["text"])], 1, True]], []], [[[5, [], [], [], 1, True]], []]),
+    ],
+)
+def test_a_host_may_say_anything(answer: object) -> None:
+    assert _well_formed([room_entry()], [[GOOD], []])
+    assert not _well_formed([room_entry()], answer)
+
+
+@pytest.mark.parametrize("value", [None, [1, b"x", "é"], [[], [[0, b"\x00" * 1000]]], {1: 2}])
+def test_frames_carry_values(value: object) -> None:
+    frame = pack(value)
+    assert LENGTH.unpack_from(frame)[0] == len(frame) - LENGTH.size
+    assert unpack(frame[LENGTH.size :]) == value
+
+
+def test_marks_are_shared() -> None:
+    fd = os.memfd_create("mark")
+    os.ftruncate(fd, ProgressMark.SIZE)
+    one, two = ProgressMark(fd), ProgressMark(fd)
+    os.close(fd)
+    assert two.get() == ProgressMark.IDLE
+    one.set(3, ProgressMark.LOADING)
+    assert two.get() == (3, ProgressMark.LOADING)
+    one.close()
+    two.close()
