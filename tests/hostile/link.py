@@ -72,8 +72,9 @@ class Link(asyncio.Protocol):
         link = await cls.connect(host, port, source)
         link.raw(handshake(host, path))
         try:
-            status = await asyncio.wait_for(link._handshake, 10)
-        except TimeoutError:
+            async with asyncio.timeout(10):
+                status = await link._handshake
+        except BaseException:
             link.abort()
             raise
         if status != 101:
@@ -195,7 +196,8 @@ async def http(host: str, port: int, source: str, method: str, path: str, body: 
     try:
         head = f"{method} {path} HTTP/1.1\r\nHost: {host}\r\nContent-Length: {len(body)}\r\nConnection: close\r\n\r\n"
         writer.write(head.encode() + body)
-        answer = await asyncio.wait_for(reader.read(), 30)
+        async with asyncio.timeout(30):
+            answer = await reader.read()
         return int(answer[9:12] or b"0")
     finally:
         writer.transport.abort()
