@@ -1,4 +1,4 @@
-"""A short hostile soak in every run; HOSTILE_SECONDS and HOSTILE_SEED make it longer and repeat it.
+"""A short hostile soak: `make test PYTEST_ARGS='-m soak'`; HOSTILE_SECONDS and HOSTILE_SEED change it.
 
 What the machine decides (latency, stalls) is printed, not judged: `python -m tests.hostile.soak --strict` judges it.
 """
@@ -16,7 +16,7 @@ SECONDS = float(os.environ.get("HOSTILE_SECONDS", "20"))
 SEED = int(os.environ.get("HOSTILE_SEED", "1"))
 
 pytestmark = [
-    pytest.mark.slow,
+    pytest.mark.soak,
     pytest.mark.skipif(shutil.which("node") is None, reason="the honest clients are stock Yjs: needs Node"),
 ]
 
