@@ -293,8 +293,8 @@ class TestRecovery:
                 person.type(str(turn))
             for _ in range(turn):
                 await asyncio.sleep(0)
-            await host(hub).start()  # after several deaths in a row a new host waits a little
-            kill(host(hub))
+            if host(hub).pid is not None:  # after several deaths in a row a new host waits a little
+                kill(host(hub))
             for person in crowd[1:10]:
                 await person.sees("012345"[: turn + 1])
         assert [person.socket.closed for person in crowd] == [None] * len(crowd)
