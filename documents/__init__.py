@@ -1,23 +1,10 @@
-"""What may be written: the documents of a wedding, by name.
+"""What may be written: the documents of a wedding, by kind.
 
-`notes.{slug}` is a free-form document: any root type, any editor binding. The other names are accepted without a
-schema so far.
+`notes.{slug}` is a free-form document. Every other kind declares its roots, records and keys: see `README.md` beside
+this file. Importing this package does not load pycrdt; `documents.rows`, which reads documents, does.
 """
 
-from __future__ import annotations
+from documents.kind import WHOLE, Kind, Root, Shape
+from documents.registry import FAMILIES, KINDS, NAMES, is_document_name, kind_of
 
-import re
-
-NAMES = frozenset({"wedding", "timeline", "budget", "guests", "care", "seating"})
-"""Documents of which every wedding has one."""
-
-FAMILIES = frozenset({"seating", "thread", "notes"})
-"""Documents of which there may be many: ``family.slug``."""
-
-_SLUG = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,95}", re.ASCII)
-
-
-def is_document_name(name: str) -> bool:
-    """Whether a document of this name can exist."""
-    family, dot, slug = name.partition(".")
-    return name in NAMES or (bool(dot) and family in FAMILIES and _SLUG.fullmatch(slug) is not None)
+__all__ = ["FAMILIES", "KINDS", "NAMES", "WHOLE", "Kind", "Root", "Shape", "is_document_name", "kind_of"]
