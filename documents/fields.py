@@ -45,6 +45,7 @@ REASONS: Final = frozenset(
         "choice",  # none of the values of the list
         "member",  # a member of a JSON value is missing or unknown
         "id",  # not an id
+        "unknown_root",
         "unknown_key",
         "too_many_keys",
     }
@@ -99,6 +100,17 @@ def _list(value: Any, depth: int) -> list[Any] | Unreadable:
             return plain
         result.append(plain)
     return result
+
+
+def same(one: object, other: object) -> bool:
+    """Whether two values are the same JSON. `==` is not enough: in Python True == 1."""
+    if type(one) is not type(other):
+        return False
+    if isinstance(one, dict) and isinstance(other, dict):
+        return one.keys() == other.keys() and all(same(member, other[name]) for name, member in one.items())
+    if isinstance(one, list) and isinstance(other, list):
+        return len(one) == len(other) and all(map(same, one, other))
+    return one == other
 
 
 def shape_of(value: object) -> str:

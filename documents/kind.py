@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import enum
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import MISSING, dataclass, field, fields
 from types import MappingProxyType
 from typing import Any, Final, NamedTuple, TypeVar, dataclass_transform
@@ -34,7 +34,7 @@ MAX_RECORD_KEYS: Final = 64
 MAX_DOCUMENT_BYTES: Final = 5 * 1024 * 1024
 MAX_UPDATE_BYTES: Final = 256 * 1024
 WHOLE: Final = ""
-"""Record id of a root that is one record or one text; key of a change to a record that is one value or text."""
+"""The record id of a root that is one record or one text."""
 
 _NO_KEYS: Final[Mapping[str, Any]] = MappingProxyType({})
 
@@ -145,8 +145,8 @@ class Violation(NamedTuple):
 
     root: str
     record: str
-    key: str
-    """`WHOLE` where the record itself is wrong."""
+    key: str | None
+    """None where the record as a whole is wrong."""
     reason: Reason
 
 
@@ -167,6 +167,7 @@ class Root:
     ) -> None:
         self.name, self.shape, self.about = name, shape, about
         self.record = record
+        """The class of its records; None where each row is one value or the text."""
         self.type = type
         """The type of each value or of the text; None where there are records."""
         self.ids = ids or Id()
@@ -180,14 +181,10 @@ class Root:
         self.extensible = record is not None and issubclass(record, Extensible)
         self._checks: Mapping[str, Callable[[object], Any]] = {name: k.type.check for name, k in self.keys.items()}
         self.text_keys = frozenset(name for name, k in self.keys.items() if k.type.text)
+        """Keys that hold a `Y.Text`."""
 
     def __repr__(self) -> str:
         return f"Root({self.name!r}, {self.shape})"
-
-    @property
-    def has_records(self) -> bool:
-        """Whether its rows are keys and values (otherwise each row is one value or the text)."""
-        return self.record is not None
 
     def key(self, name: str) -> Key | None:
         """The declaration that a key of a record falls under; None for unknown keys and extensions."""
@@ -196,14 +193,12 @@ class Root:
             return self.families.get(name.partition(":")[0])
         return found
 
-    def is_text(self, name: str) -> bool:
-        """Whether the key holds a `Y.Text` (`WHOLE`: whether the root is one)."""
-        return name in self.text_keys or (name == WHOLE and self.shape is Shape.TEXT)
-
-    def clients_may_write(self, name: str) -> bool:
-        """Whether a key is the clients' at all; who of them may write it is a matter of access."""
+    def clients_may_write(self, name: str | None) -> bool:
+        """Whether a key (None: the record as a whole) is the clients' at all; who of them is a matter of access."""
         if self.server:
             return name in self.client_keys
+        if name is None:
+            return True
         found = self.key(name)
         return not name.startswith("_") and not (found is not None and found.server)
 
@@ -214,18 +209,18 @@ class Root:
         reason = self.ids.check(record_id)
         return reason if type(reason) is Reason else None
 
-    def check(self, record_id: str, name: str, value: object) -> Any:
-        """The normalised value of one key of one record (`WHOLE`: of the record that is one value), or a `Reason`.
+    def check(self, record_id: str, name: str | None, value: object) -> Any:
+        """The normalised value of one key of one record (None: of the record that is one value), or a `Reason`.
 
         The id is not checked here, nor the number of keys: both can be wrong only when a record or key is added.
         """
-        check = self._checks.get(name)
-        if check is not None:
-            return check(value)
-        if name == WHOLE:
+        if name is None:
             if self.type is not None:
                 return self.type.check(value)
             return Reason("type", f"a record (Y.Map) expected, not {shape_of(value)}")
+        check = self._checks.get(name)
+        if check is not None:
+            return check(value)
         return self._check_family(name, value)
 
     def _check_family(self, name: str, value: object) -> Any:
@@ -244,11 +239,13 @@ class Root:
         """Everything wrong with one whole row."""
         wrong_id = self.check_id(record_id)
         if wrong_id is not None:
-            yield Violation(self.name, record_id, WHOLE, wrong_id)
-        items = row.items() if self.has_records and type(row) is dict else ((WHOLE, row),)
+            yield Violation(self.name, record_id, None, wrong_id)
+        items: Collection[tuple[str | None, Any]] = ((None, row),)
+        if self.record is not None and type(row) is dict:
+            items = row.items()
         if len(items) > MAX_RECORD_KEYS:
             reason = Reason("too_many_keys", f"{len(items)} keys, at most {MAX_RECORD_KEYS} are allowed")
-            yield Violation(self.name, record_id, WHOLE, reason)
+            yield Violation(self.name, record_id, None, reason)
         for name, value in items:
             checked = self.check(record_id, name, value)
             if type(checked) is Reason:
@@ -344,7 +341,7 @@ class Kind:
         for name, row_by_id in rows.items():
             root = self.roots.get(name)
             if root is None:
-                yield Violation(name, WHOLE, WHOLE, Reason("unknown_key", f"{self.name} has no root {name[:80]!r}"))
+                yield Violation(name, WHOLE, None, Reason("unknown_root", f"{self.name} has no root {name[:80]!r}"))
                 continue
             for record_id, row in row_by_id.items():
                 yield from root.check_row(record_id, row)

@@ -1,0 +1,242 @@
+"""Rows: what a document holds as plain dicts, kept up to date from the events of its roots.
+
+- `{root: {record id: {key: value}}}`; of roots whose records are single values `{root: {id: value}}`; a root that is
+  one record or one text has the record id `WHOLE`. Roots without records are empty dicts.
+- Texts are strings, cut after one character more than a field may have. Integral numbers are integers. What no field
+  accepts (a nested map or array, a text where a plain value belongs or the reverse, null, NaN, bytes) is `Unreadable`:
+  nothing is followed into depth, nothing raises. So a row never holds None for a key: None means absent.
+- Events only say where to look; the value is read from the document afterwards. Whatever the events of a transaction
+  were and in whatever order they came, the rows are those that reading the whole document would give.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from functools import partial
+from typing import Any, NamedTuple, TypeAlias
+
+from pycrdt import Doc, Map, MapEvent, Text
+
+from documents.fields import MAX_NOTE, Unreadable, normalised, same
+from documents.kind import WHOLE, Kind, Root, Shape
+
+Row: TypeAlias = Any
+"""`dict[str, Any]` of keys and values, or one value."""
+
+RowsByRoot: TypeAlias = dict[str, dict[str, Row]]
+
+_SHOWN = MAX_NOTE + 1  # enough to see that it is too long
+
+# Where to look again: record id -> keys, or None for the whole record.
+_Dirty: TypeAlias = dict[str, set[str] | None]
+
+
+class Change(NamedTuple):
+    """One key of one record that changed."""
+
+    root: str
+    record: str
+    key: str | None
+    """None: the row as a whole, where it is no record of keys."""
+    before: Any
+    """None: there was none."""
+    after: Any
+    """None: there is none."""
+
+
+class Changes(NamedTuple):
+    """What changed between two calls of `Rows.take`, sorted by root, record and key."""
+
+    fields: list[Change]
+    added: list[tuple[str, str]]
+    """Root and id of records that were not there before. Their keys are among `fields`."""
+    removed: list[tuple[str, str]]
+    """Root and id of records that are no longer there. Their keys are among `fields`."""
+
+
+class Rows:
+    """The rows of one document, and what of them changed.
+
+    The document must not be read after a doubt about it, nor must this. Call `close` before the document is let go.
+    """
+
+    def __init__(self, kind: Kind, doc: Doc[Any]) -> None:
+        self.kind = kind
+        self._doc = doc
+        self._dirty: dict[str, _Dirty] = {name: {} for name in kind.roots}
+        self._types = {root.name: _shared_type(doc, root) for root in kind.roots.values()}
+        # The observers know only what is dirty, not these rows: a cycle through pycrdt would never be collected.
+        self._subscriptions = [
+            (shared, shared.observe_deep(partial(_collect, kind.roots[name].shape, self._dirty[name])))
+            for name, shared in self._types.items()
+        ]
+        self.roots: RowsByRoot = self._read_all()
+        """The rows. Not to be changed, except by `take`."""
+
+    def take(self) -> Changes:
+        """What the transactions since the last call changed. Brings `roots` up to date."""
+        changes = Changes([], [], [])
+        if any(self._dirty.values()):
+            with self._doc.transaction():
+                for name, dirty in self._dirty.items():
+                    if dirty:
+                        self._refresh(self.kind.roots[name], dirty, changes)
+                        dirty.clear()
+        return changes
+
+    def close(self) -> None:
+        """Stop listening to the document."""
+        for shared, subscription in self._subscriptions:
+            shared.unobserve(subscription)
+        self._subscriptions = []
+
+    def _read_all(self) -> RowsByRoot:
+        with self._doc.transaction():
+            return {name: dict(_read_root(self.kind.roots[name], shared)) for name, shared in self._types.items()}
+
+    def _refresh(self, root: Root, dirty: _Dirty, changes: Changes) -> None:
+        rows, shared = self.roots[root.name], self._types[root.name]
+        for record_id in sorted(dirty):
+            before = rows.get(record_id)
+            keys = dirty[record_id]
+            if keys is not None and type(before) is dict:
+                record = shared if root.shape is Shape.RECORD else _get(shared, record_id)
+                if type(record) is Map:
+                    _refresh_keys(root, record_id, before, record, keys, changes)
+                    if root.shape is Shape.RECORD and not before:
+                        del rows[record_id]
+                        changes.removed.append((root.name, record_id))
+                    continue
+            after = _read_row(root, shared, record_id)
+            if after is None:
+                rows.pop(record_id, None)
+            else:
+                rows[record_id] = after
+            _compare(root, record_id, before, after, changes)
+
+
+def read(kind: Kind, doc: Doc[Any]) -> RowsByRoot:
+    """The rows of a document, read as a whole."""
+    with doc.transaction():
+        return {name: dict(_read_root(root, _shared_type(doc, root))) for name, root in kind.roots.items()}
+
+
+def _shared_type(doc: Doc[Any], root: Root) -> Any:
+    return doc.get(root.name, type=Text) if root.shape is Shape.TEXT else doc.get(root.name, type=Map)
+
+
+def _collect(shape: Shape, dirty: _Dirty, events: list[Any]) -> None:
+    """Note where to look again. Runs inside the transaction of whoever writes: it must not raise."""
+    for event in events:
+        path = event.path
+        if shape is Shape.RECORDS:
+            if len(path) >= 2:
+                _add(dirty, path[0], (path[1],))
+            elif path and isinstance(event, MapEvent):
+                _add(dirty, path[0], _keys(event))
+            else:
+                dirty.update(dict.fromkeys(path or event.keys))
+        elif shape is Shape.VALUES:
+            dirty.update(dict.fromkeys(path[:1] or event.keys))
+        elif shape is Shape.RECORD:
+            _add(dirty, WHOLE, path[:1] or event.keys)
+        else:
+            dirty[WHOLE] = None
+
+
+def _keys(event: Any) -> Iterable[str]:
+    """Keys that changed; none when the write lost against a concurrent one."""
+    keys: Iterable[str] = event.keys
+    return keys
+
+
+def _add(dirty: _Dirty, record_id: str, keys: Iterable[str]) -> None:
+    known = dirty.setdefault(record_id, set())
+    if known is not None:
+        known.update(keys)
+
+
+def _refresh_keys(
+    root: Root, record_id: str, row: dict[str, Any], record: Map[Any], keys: set[str], changes: Changes
+) -> None:
+    for name in sorted(keys):
+        before, after = row.get(name), _read_key(root, name, _get(record, name, _ABSENT))
+        if after is None:
+            row.pop(name, None)
+        else:
+            row[name] = after
+        if not same(before, after):
+            changes.fields.append(Change(root.name, record_id, name, before, after))
+
+
+def _compare(root: Root, record_id: str, before: Row | None, after: Row | None, changes: Changes) -> None:
+    if before is None and after is not None:
+        changes.added.append((root.name, record_id))
+    if before is not None and after is None:
+        changes.removed.append((root.name, record_id))
+    old: Mapping[str | None, Any] = _keys_of_row(root, before)
+    new: Mapping[str | None, Any] = _keys_of_row(root, after)
+    for name in sorted(old.keys() | new.keys(), key=lambda name: name or ""):
+        if not same(old.get(name), new.get(name)):
+            changes.fields.append(Change(root.name, record_id, name, old.get(name), new.get(name)))
+
+
+def _keys_of_row(root: Root, row: Row | None) -> Mapping[Any, Any]:
+    if root.record is not None and type(row) is dict:
+        return row
+    return {} if row is None else {None: row}
+
+
+def _read_root(root: Root, shared: Any) -> Iterator[tuple[str, Row]]:
+    ids = list(shared.keys()) if root.shape in (Shape.RECORDS, Shape.VALUES) else [WHOLE]
+    for record_id in ids:
+        row = _read_row(root, shared, record_id)
+        if row is not None:
+            yield record_id, row
+
+
+def _read_row(root: Root, shared: Any, record_id: str) -> Row | None:
+    """One row, or None where there is none. One record or one text is there as soon as something is in it."""
+    if root.shape is Shape.TEXT:
+        return str(shared)[:_SHOWN] or None
+    if root.shape is Shape.RECORD:
+        return _read_record(root, shared) or None
+    value = _get(shared, record_id, _ABSENT)
+    if value is _ABSENT:
+        return None
+    if root.shape is Shape.VALUES:
+        return normalised(value)
+    return _read_record(root, value) if type(value) is Map else Unreadable(_shape(value))
+
+
+def _read_record(root: Root, record: Map[Any]) -> dict[str, Any]:
+    return {name: _read_key(root, name, value) for name, value in record.items()}
+
+
+def _read_key(root: Root, name: str, value: Any) -> Any:
+    if value is _ABSENT:
+        return None
+    if type(value) is Text:
+        return str(value)[:_SHOWN] if name in root.text_keys else Unreadable("text")
+    return Unreadable(_shape(value)) if name in root.text_keys else normalised(value)
+
+
+def _shape(value: object) -> str:
+    plain = normalised(value)
+    if isinstance(plain, Unreadable):
+        return plain.shape
+    return "string" if type(plain) is str else "plain value"
+
+
+class _Absent:
+    """Not there; null is there."""
+
+
+_ABSENT = _Absent()
+
+
+def _get(shared: Map[Any], name: str, default: Any = None) -> Any:
+    try:
+        return shared[name]
+    except KeyError:
+        return default
