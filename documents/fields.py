@@ -254,17 +254,16 @@ class Id(Pattern):
     # Not _ in front: such names are the server's, and `__proto__` as an id hurts readers in JavaScript.
     pattern = r"[A-Za-z0-9-][A-Za-z0-9_-]{0,63}"
 
-    def __init__(self, of: str = "") -> None:
-        super().__init__(self.pattern, f"id of a {of}" if of else "id", "id")
+    def __init__(self, words: str = "id") -> None:
+        super().__init__(self.pattern, words, "id")
 
 
 class Reference(Id):
     """The id of a record elsewhere. That it exists is an invariant, not a matter of type."""
 
     def __init__(self, document: str, root: str) -> None:
-        super().__init__()
+        super().__init__(f"id in {document}.{root}")
         self.document, self.root = document, root
-        self.words = f"id in {document}.{root}"
 
 
 class Code(Pattern):

@@ -13,7 +13,7 @@ MAX_BODY = 4000
 class Attachment:
     """A file that was sent along; its bytes are kept elsewhere."""
 
-    id: str = needed(Id("attachment"), "Under which id the file is kept.")
+    id: str = needed(Id("id of an attachment"), "Under which id the file is kept.")
     name: str = needed(NAME, "What the file is called.")
     media_type: str = needed(Pattern(r"[a-z0-9.+-]{1,60}/[A-Za-z0-9.+-]{1,60}", "media type"), "What it is.")
     size: int = needed(Integer(0, unit="bytes"), "How large it is.")
@@ -62,7 +62,7 @@ KIND = Kind(
         values("messages", value_of(Message), "Messages, by ULID."),
         values("redactions", STAMP, "Messages taken back, by message id.", ids=MESSAGE),
         values("reactions", Flag(), "Reactions; the id says all.", ids=REACTION),
-        values("stamps", value_of(Arrival), "In which order messages arrived, by message id. The server writes it.",
+        values("stamps", value_of(Arrival), "In which order messages arrived, by message id.",
                ids=MESSAGE, server=True),
         review(),
     ),

@@ -111,7 +111,7 @@ class Vendor(Record):
 
     name: str | None = key(NAME, "What it is called.")
     category: str | None = key(Code(), "Its trade: `photographer`, `caterer`, `venue`…")
-    organization: str | None = key(Id("organization"), "The same business in other weddings has the same.")
+    organization: str | None = key(Id("id of an organization"), "The same business in other weddings has the same.")
     stage: str | None = key(
         Enum("shortlisted", "quoted", "booked", "confirmed", "cancelled"), "How far the booking is."
     )
@@ -169,7 +169,7 @@ KIND = Kind(
         records("places", Place, "Where things happen."),
         records("vendors", Vendor, "Businesses that work at the wedding."),
         records("tasks", Task, "What is to be done beforehand."),
-        records("members", Member, "Who takes part, by user id. The server writes it.", ids=USER, server=True),
+        records("members", Member, "Who takes part, by user id.", ids=USER, server=True),
         text("board", "A page shared by all planners."),
         review(),
     ),
