@@ -3,6 +3,8 @@
 Rules of this file:
 - The raw updates of the clients are the truth: they are what is stored, sent and compared. The Doc proves that an
   update can be survived; it is built only when the first edit comes and is thrown away after any doubt.
+- Where pycrdt does not survive what is stored, a document is held as bytes only: everybody can still read and edit it,
+  and updates are taken on the word of the decoder.
 - Nothing reaches pycrdt that `protocol.update` has not decoded, and nothing that would leave a hole (a Doc that
   integrates over a hole diverges from Yjs for ever).
 """
@@ -29,6 +31,7 @@ DIFFS_KEPT = 4
 EMPTY_STATE_VECTOR = b"\x00"
 EMPTY_UPDATE = b"\x00\x00"
 
+Span = tuple[int, int, int]  # client, first clock, next clock
 
 # A character beyond the basic plane: two UTF-16 units, so a struct can end in its middle.
 PAIR = re.compile(rb"[\xf0-\xf4][\x80-\xbf]{3}")
@@ -55,15 +58,20 @@ def holds_all(merged: bytes, parts: Sequence[bytes]) -> bool:
         whole = decode_update(merged, max_bytes=len(merged))
     except ProtocolError:
         return False
+    held = [decode_update(update, max_bytes=len(update)) for update in parts]
+    return covers_all(
+        whole, [span for part in held for span in part.ranges], [span for part in held for span in part.deletes]
+    )
+
+
+def covers_all(whole: Update, ranges: Sequence[Span], deletes: Sequence[Span]) -> bool:
+    """Whether an update has these structs and deletions."""
     structs, deletions = ClockRanges(), ClockRanges()
     for span in whole.ranges:
         structs.add(*span)
     for span in whole.deletes:
         deletions.add(*span)
-    return all(
-        all(structs.covers(*span) for span in part.ranges) and all(deletions.covers(*span) for span in part.deletes)
-        for part in (decode_update(update, max_bytes=len(update)) for update in parts)
-    )
+    return all(structs.covers(*span) for span in ranges) and all(deletions.covers(*span) for span in deletes)
 
 
 def _merge(updates: Sequence[bytes]) -> bytes:
@@ -110,12 +118,15 @@ class ClockRanges:
 class Document:
     """The document of one room. Not thread-safe; any method may kill the process (that is what hosts are for)."""
 
-    def __init__(self, max_bytes: int) -> None:
+    def __init__(self, max_bytes: int, *, bytes_only: bool = False) -> None:
         self.max_bytes = max_bytes
+        self.bytes_only = bytes_only
         self.pieces: list[bytes] = []
         self.size = 0
         self.clocks: dict[int, int] = {}
         self.deleted = ClockRanges()
+        self._types: set[tuple[int, int]] = set()
+        self._collected = ClockRanges()
         self._diffs: dict[bytes, list[bytes]] = {}  # answers that still hold, for all who ask the same
         self.doc: Doc[Any] | None = None
         self._warmed = 0  # how many pieces the Doc has seen; all of them once it is warm
@@ -123,7 +134,7 @@ class Document:
 
     @property
     def warm(self) -> bool:
-        return self.doc is not None and self._warmed == len(self.pieces)
+        return self.bytes_only or (self.doc is not None and self._warmed == len(self.pieces))
 
     def load(self, updates: Sequence[bytes]) -> None:
         """Take stored updates as they are. Raises ProtocolError when they do not decode or leave a hole."""
@@ -192,24 +203,38 @@ class Document:
             self.warm_up(sys.maxsize)
         mark(index)
         if any(first < self.clocks.get(client, 0) for client, first, _ in update.ranges):
-            # Of ids that are taken the first content stands. Two contents under one id, wherever they come from, would
-            # be merged in one order by the store and in another by each client, which would never agree again.
-            try:
-                data = get_update(
-                    data, encode_clocks({client: self.clocks.get(client, 0) for client, _, _ in update.ranges})
-                )
-                update = decode_update(data, max_bytes=len(data))
-            except ProtocolError:
+            trimmed = self._without_taken_ids(update)
+            if trimmed is None:
                 return Status.VIOLATION
-        assert self.doc is not None
-        self.doc.apply_update(data)
-        if self._may_be_cyclic(update) and not self._integrated(update):
-            self._rebuild(outcome.accepted)
+            update = trimmed
+        if self._lacks_a_home(update) or not (self.bytes_only or self._survives(update, outcome.accepted)):
             return Status.VIOLATION
         self._account(update)
-        outcome.accepted.append(data)
-        outcome.size += len(data)
+        outcome.accepted.append(update.data)
+        outcome.size += len(update.data)
         return Status.OK
+
+    def _survives(self, update: Update, accepted: Sequence[bytes]) -> bool:
+        assert self.doc is not None
+        self.doc.apply_update(update.data)
+        if self._may_be_cyclic(update) and not self._integrated(update):
+            self._rebuild(accepted)
+            return False
+        return True
+
+    def _without_taken_ids(self, update: Update) -> Update | None:
+        """The part whose ids are new. Of ids that are taken the first content stands: two contents under one id,
+        wherever they come from, would be merged in one order by the store and in another by each client, which would
+        never agree again. None where the rest cannot be told apart (the cut lies inside a surrogate pair).
+        """
+        known = {client: self.clocks.get(client, 0) for client, _, _ in update.ranges}
+        try:
+            data = get_update(update.data, encode_clocks(known))
+            trimmed = decode_update(data, max_bytes=len(data))
+        except ProtocolError:
+            return None
+        left = [(client, max(first, known[client]), next_) for client, first, next_ in update.ranges]
+        return trimmed if covers_all(trimmed, [span for span in left if span[1] < span[2]], update.deletes) else None
 
     def _is_news(self, update: Update) -> bool:
         clocks = self.clocks
@@ -218,6 +243,22 @@ class Document:
                 return True
         covers = self.deleted.covers
         return any(not covers(client, first, next_) for client, first, next_ in update.deletes)
+
+    def _lacks_a_home(self, update: Update) -> bool:
+        """Whether an item has a parent that holds nothing, such as a text's characters.
+
+        pycrdt takes it while that parent is deleted, and never again once both come in one merged update: the document
+        could not be read any more. A parent that came without its content may have been anything.
+        """
+        types, covers = self._types, self._collected.covers
+        orphans = [p for p in update.parents if p not in types and not covers(p[0], p[1], p[1] + 1)]
+        if not orphans:
+            return False
+        coming = ClockRanges()
+        for span in update.collected:
+            coming.add(*span)
+        new = frozenset(update.types)
+        return any(p not in new and not coming.covers(p[0], p[1], p[1] + 1) for p in orphans)
 
     def _may_be_cyclic(self, update: Update) -> bool:
         """References between new structs of several clients may form a cycle, which stays pending for ever."""
@@ -243,6 +284,9 @@ class Document:
                 clocks[client] = next_
         for client, first, next_ in update.deletes:
             self.deleted.add(client, first, next_)
+        for client, first, next_ in update.collected:
+            self._collected.add(client, first, next_)
+        self._types.update(update.types)
 
     def _hold(self, update: bytes) -> None:
         self.pieces.append(update)

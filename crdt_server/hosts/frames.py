@@ -4,8 +4,9 @@ Both directions carry frames: four bytes of length (little endian), then msgpack
 native code, so its answers are plain data that is checked on arrival; nothing on this pipe can name code to run.
 
 Request: ``[entries, jobs]``.
-    entry: ``[room, load, last, ops]``: ``load`` is a list of stored updates (or None), ``last`` says whether the
-        document is complete with them, ``ops`` a list of ``[kind, payload, extra]``.
+    entry: ``[room, load, last, bytes_only, ops]``: ``load`` is a list of stored updates (or None), ``last`` says
+        whether the document is complete with them, ``bytes_only`` whether it is held without a pycrdt Doc, ``ops`` a
+        list of ``[kind, payload, extra]``.
     job: ``[kind, payload]``: work without a room (check an update, merge updates, forget rooms).
 Answer: ``[results, job_results]``.
     result: ``[room, merged, faults, answers, size, warm]``: ``merged`` lists the updates to store and send (one

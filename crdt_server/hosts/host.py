@@ -19,7 +19,7 @@ from functools import partial
 from typing import Any
 
 from crdt_server.errors import ProtocolError
-from crdt_server.hosts.document import Document, encode_clocks, holds_all, merge
+from crdt_server.hosts.document import PIECE_BYTES, Document, encode_clocks, holds_all, merge
 from crdt_server.hosts.frames import LENGTH, Job, Op, ProgressMark, Status, encode, pack, unpack
 from crdt_server.protocol.update import Update, decode_update
 
@@ -31,6 +31,9 @@ TRIM_BYTES = 1 << 20
 # a second, in every browser of the room too. What takes longer is refused and delays other rooms by no more than this.
 UPDATE_CPU_SECONDS = 0.1
 UPDATE_BYTES_PER_CPU_SECOND = 8 << 20
+# And for stored bytes, which may have been merged into something that takes for ever.
+LOAD_CPU_SECONDS = 0.5
+LOAD_BYTES_PER_CPU_SECOND = 2 << 20
 
 
 class Host:
@@ -51,16 +54,20 @@ class Host:
         self.mark.set(*ProgressMark.IDLE)
         return [results, job_results]
 
-    def _entry(self, index: int, room: int, load: list[bytes] | None, last: bool, ops: list[Any]) -> list[Any]:
+    def _entry(
+        self, index: int, room: int, load: list[bytes] | None, last: bool, bytes_only: bool, ops: list[Any]
+    ) -> list[Any]:
         mark = self.mark
         if load is not None:
-            mark.set(index, ProgressMark.LOADING)
-            document = self.documents.setdefault(room, Document(self.max_document_bytes))
+            document = self.documents.setdefault(room, Document(self.max_document_bytes, bytes_only=bytes_only))
+            self._before_reading(index, sum(map(len, load)))
             try:
                 document.load(load)
             except ProtocolError as error:
                 del self.documents[room]
                 return [room, [], [], [], -1, str(error)]
+            finally:
+                _limit_cpu(0)
             if not last:
                 return [room, [], [], [], document.size, False]
         document = self.documents[room]
@@ -76,8 +83,8 @@ class Host:
                 while i < count and ops[i][0] == Op.UPDATE:
                     i += 1
                 run = [(data, None if extra is None else _summary_in(data, extra)) for _, data, extra in ops[start:i]]
-                outcome = document.apply(run, partial(self._before_step, index, start, run))
-                signal.setitimer(signal.ITIMER_PROF, 0)
+                outcome = document.apply(run, partial(self._before_step, index, start, run, document.size))
+                _limit_cpu(0)
                 merged += outcome.merged
                 faults += [(start + n, status) for n, status in outcome.faults]
                 continue
@@ -90,20 +97,26 @@ class Host:
             elif kind == Op.HELLO:
                 answers.append((i, encode_clocks(document.clocks)))
             else:
-                mark.set(index, ProgressMark.LOADING)
+                self._before_reading(index, PIECE_BYTES + WARM_BUDGET_BYTES)
                 document.warm_up(WARM_BUDGET_BYTES)
+                _limit_cpu(0)
             i += 1
         return [room, merge(merged), faults, answers, document.size, document.warm]
 
-    def _before_step(self, entry: int, base: int, run: Sequence[tuple[bytes, Any]], n: int) -> None:
-        """Mark what comes next. An update that takes too long ends this process by SIGPROF."""
-        if n < 0:
-            signal.setitimer(signal.ITIMER_PROF, 0)
+    def _before_step(self, entry: int, base: int, run: Sequence[tuple[bytes, Any]], size: int, n: int) -> None:
+        """Mark what comes next. What takes too long ends this process by SIGPROF."""
+        if n == ProgressMark.LOADING:
+            self._before_reading(entry, size)
+        elif n == ProgressMark.MERGING:
+            _limit_cpu(0)
             self.mark.set(entry, n)
-            return
-        self.mark.set(entry, base + n)
-        limit = UPDATE_CPU_SECONDS + len(run[n][0]) / UPDATE_BYTES_PER_CPU_SECOND
-        signal.setitimer(signal.ITIMER_PROF, limit)
+        else:
+            self.mark.set(entry, base + n)
+            _limit_cpu(UPDATE_CPU_SECONDS + len(run[n][0]) / UPDATE_BYTES_PER_CPU_SECOND)
+
+    def _before_reading(self, entry: int, size: int) -> None:
+        self.mark.set(entry, ProgressMark.LOADING)
+        _limit_cpu(LOAD_CPU_SECONDS + size / LOAD_BYTES_PER_CPU_SECOND)
 
     def _job(self, kind: Job, payload: Any) -> list[Any]:
         if kind is Job.FORGET:
@@ -120,6 +133,11 @@ class Host:
             return [None, str(error)]
 
 
+def _limit_cpu(seconds: float) -> None:
+    """End this process when it has used that much CPU time from now; 0 lifts the limit."""
+    signal.setitimer(signal.ITIMER_PROF, seconds)
+
+
 def _merge_checked(updates: list[bytes]) -> bytes:
     """One update, proved to cover its parts before anyone relies on it. Raises ProtocolError."""
     merged = merge(updates)
@@ -130,12 +148,14 @@ def _merge_checked(updates: list[bytes]) -> bytes:
 
 def _summary_out(update: Update) -> bytes:
     # Packed: the serving process only carries it, and unpacking a summary of 300,000 clients would stall it for 0.7 s.
-    return encode([update.ranges, update.skips, list(update.requires.items()), update.deletes])
+    _, ranges, skips, requires, *others = update
+    return encode([ranges, skips, list(requires.items()), *others])
 
 
 def _summary_in(data: bytes, extra: bytes) -> Update:
-    ranges, skips, requires, deletes = unpack(extra)
-    return Update(data, tuple(map(tuple, ranges)), tuple(map(tuple, skips)), dict(requires), tuple(map(tuple, deletes)))
+    ranges, skips, requires, *others = unpack(extra)
+    lists = (tuple(map(tuple, found)) for found in others)
+    return Update(data, tuple(map(tuple, ranges)), tuple(map(tuple, skips)), dict(requires), *lists)
 
 
 def _trim_heap() -> None:

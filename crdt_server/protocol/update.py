@@ -49,6 +49,12 @@ class Update(NamedTuple):
     """Other client -> the clock its structs must reach before this update can be integrated (its own included)."""
     deletes: tuple[tuple[int, int, int], ...]
     """What is deleted, sorted by clock within each client."""
+    types: tuple[tuple[int, int], ...] = ()
+    """Ids `(client, clock)` of its shared types: what may be a parent."""
+    collected: tuple[tuple[int, int, int], ...] = ()
+    """Runs of structs that came without their content: whether they were shared types is not known."""
+    parents: tuple[tuple[int, int], ...] = ()
+    """Ids that its items name as their parent."""
 
 
 def decode_update(data: bytes, *, max_bytes: int) -> Update:
@@ -98,19 +104,31 @@ def missing(update: Update, clocks: Mapping[int, int]) -> bool:
     return any(following > (reached.get(client) or clocks.get(client, 0)) for client, _, following in update.deletes)
 
 
+class _Found:
+    """What the sections of one update have come to so far; see `Update`."""
+
+    __slots__ = ("collected", "known", "parents", "ranges", "requires", "skips", "types")
+
+    def __init__(self) -> None:
+        self.ranges: list[tuple[int, int, int]] = []
+        self.skips: list[tuple[int, int, int]] = []
+        self.requires: dict[int, int] = {}
+        self.types: list[tuple[int, int]] = []
+        self.collected: list[tuple[int, int, int]] = []
+        self.parents: list[tuple[int, int]] = []
+        self.known: dict[bytes, int] = {}  # client ids that take five bytes, as most do
+
+
 def _read_update(data: bytes, end: int) -> Update:
-    ranges: list[tuple[int, int, int]] = []
-    skips: list[tuple[int, int, int]] = []
-    requires: dict[int, int] = {}
-    known: dict[bytes, int] = {}
+    found = _Found()
     sections, pos = read_var_uint(data, 0)
     _check_count(sections, 5, end - pos)
     if sections == 1:
-        _, pos = _read_section(data, pos, end, ranges, skips, requires, known)
+        _, pos = _read_section(data, pos, end, found)
     else:
         clients: set[int] = set()
         for _ in range(sections):
-            client, pos = _read_section(data, pos, end, ranges, skips, requires, known)
+            client, pos = _read_section(data, pos, end, found)
             clients.add(client)
         if len(clients) < sections:
             raise ProtocolError("structure", "two sections of one client")
@@ -118,19 +136,20 @@ def _read_update(data: bytes, end: int) -> Update:
     pos = _read_delete_set(data, pos, end, deletes)
     if pos != end:
         raise ProtocolError("trailing", f"{end - pos} bytes after the end")
-    return Update(data, tuple(ranges), tuple(skips), requires, tuple(deletes))
+    return Update(
+        data,
+        tuple(found.ranges),
+        tuple(found.skips),
+        found.requires,
+        tuple(deletes),
+        tuple(found.types),
+        tuple(found.collected),
+        tuple(found.parents),
+    )
 
 
-def _read_section(
-    data: bytes,
-    pos: int,
-    end: int,
-    ranges: list[tuple[int, int, int]],
-    skips: list[tuple[int, int, int]],
-    requires: dict[int, int],
-    known: dict[bytes, int],
-) -> tuple[int, int]:
-    """One client's structs. Appends to the three collections; returns the client and the next position."""
+def _read_section(data: bytes, pos: int, end: int, found: _Found) -> tuple[int, int]:
+    """One client's structs, added to what was found; returns the client and the next position."""
     count, pos = read_var_uint(data, pos)
     client_pos = pos
     client, pos = read_var_uint(data, pos)
@@ -142,6 +161,7 @@ def _read_section(
 
     width = len(client_bytes)
     refers_to_client = data.startswith
+    ranges = found.ranges
     first = clock
     for _ in range(count):
         info = data[pos]
@@ -157,7 +177,9 @@ def _read_section(
                 if first < clock:
                     ranges.append((client, first, clock))
                 first = clock + length
-                skips.append((client, clock, first))
+                found.skips.append((client, clock, first))
+            else:
+                _add_run(found.collected, client, clock, clock + length)
         else:
             if info & 0xC0:
                 if info & _ORIGIN:
@@ -170,7 +192,7 @@ def _read_section(
                         if reference >= clock:
                             _refuse_forward_reference()
                     else:
-                        pos = _read_foreign_reference(data, pos, requires, known)
+                        pos = _read_foreign_reference(data, pos, found)[1]
                 if info & _RIGHT_ORIGIN:
                     if refers_to_client(client_bytes, pos):
                         pos += width
@@ -181,7 +203,7 @@ def _read_section(
                         if reference >= clock:
                             _refuse_forward_reference()
                     else:
-                        pos = _read_foreign_reference(data, pos, requires, known)
+                        pos = _read_foreign_reference(data, pos, found)[1]
             else:
                 by_name = data[pos]
                 pos += 1
@@ -193,8 +215,10 @@ def _read_section(
                     reference, pos = read_var_uint(data, pos + width)
                     if reference >= clock:
                         _refuse_forward_reference()
+                    found.parents.append((client, reference))
                 else:
-                    pos = _read_foreign_reference(data, pos, requires, known)
+                    parent, pos = _read_foreign_reference(data, pos, found)
+                    found.parents.append(parent)
                 if info & _PARENT_SUB:
                     pos = _skip_string(data, pos, end)
 
@@ -210,6 +234,10 @@ def _read_section(
                     length = _utf16_length(text)
             else:
                 length, pos = _CONTENT[kind](data, pos, end)
+                if kind == _TYPE:
+                    found.types.append((client, clock))
+                elif kind == _DELETED:
+                    _add_run(found.collected, client, clock, clock + length)
 
         if not length:
             raise ProtocolError("structure", "a struct of length zero")
@@ -223,22 +251,28 @@ def _read_section(
     return client, pos
 
 
-def _read_foreign_reference(data: bytes, pos: int, requires: dict[int, int], known: dict[bytes, int]) -> int:
-    """A reference to another client's struct. `known` keeps the clients whose ids take five bytes, as most do."""
-    client = known.get(data[pos : pos + 5])
+def _add_run(runs: list[tuple[int, int, int]], client: int, first: int, following: int) -> None:
+    if runs and runs[-1][2] == first and runs[-1][0] == client:
+        first = runs.pop()[1]
+    runs.append((client, first, following))
+
+
+def _read_foreign_reference(data: bytes, pos: int, found: _Found) -> tuple[tuple[int, int], int]:
+    """A reference to another client's struct."""
+    client = found.known.get(data[pos : pos + 5])
     if client is None:
         start = pos
         client, pos = read_var_uint(data, pos)
         if pos - start == 5:
-            known[data[start:pos]] = client
+            found.known[data[start:pos]] = client
     else:
         pos += 5
     clock, pos = read_var_uint(data, pos)
     if clock >= MAX_CLOCK:
         raise ProtocolError("clock", "a reference beyond clock 2**31 - 1")
-    if clock >= requires.get(client, 0):
-        requires[client] = clock + 1
-    return pos
+    if clock >= found.requires.get(client, 0):
+        found.requires[client] = clock + 1
+    return (client, clock), pos
 
 
 def _read_delete_set(data: bytes, pos: int, end: int, deletes: list[tuple[int, int, int]]) -> int:

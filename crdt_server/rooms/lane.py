@@ -48,7 +48,13 @@ class Entry:
     last: bool = True
 
     def wire(self) -> list[Any]:
-        return [self.room.id, self.load, self.last, [[r.kind, r.payload, r.extra] for r in self.requests]]
+        return [
+            self.room.id,
+            self.load,
+            self.last,
+            self.room.bytes_only,
+            [[r.kind, r.payload, r.extra] for r in self.requests],
+        ]
 
 
 def slices(updates: Sequence[bytes]) -> deque[list[bytes]]:
@@ -256,7 +262,7 @@ class Lane:
                 self.mark(room)
 
     def _after_death(self, entries: Sequence[Entry], death: HostDied) -> None:
-        """Count it, and end a room whose stored bytes have killed a host twice."""
+        """Count it. A room whose stored bytes have killed a host twice goes on without a Doc, or ends."""
         self._metrics.host_restarts.inc()
         self._forget_everything()
         index, op = death.mark
@@ -266,7 +272,16 @@ class Lane:
             room = entries[index].room
             room.load_deaths += 1
             if room.load_deaths > 1:
-                self._unreadable(room, f"reading it kills its host: {death.cause}")
+                self._mistrust(room, death.cause)
+
+    def _mistrust(self, room: Room, cause: str) -> None:
+        if room.bytes_only:
+            self._unreadable(room, f"reading it kills its host: {cause}")
+            return
+        log.error(
+            "document_without_proof", room=f"{room.wedding}/{room.document}", why=f"its Doc kills a host: {cause}"
+        )
+        room.bytes_only, room.load_deaths = True, 0
 
     async def _recover(self, entries: Sequence[Entry], death: HostDied) -> None:
         """Run a batch again that a host has died on, piece by piece. See the head of the file."""

@@ -124,6 +124,7 @@ class Room:
         self.unsettled = 0  # verdicts on their way to the store
         self.queued_updates = 0
         self.load_deaths = 0  # hosts that died of reading what is stored
+        self.bytes_only = False  # no Doc of it survives: its host keeps bytes
         self.marked = False  # waits in its lane
         self._ready: deque[Session] = deque()
         self._state_vector: bytes | None = None

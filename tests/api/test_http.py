@@ -19,6 +19,7 @@ from crdt_server.app import create_app
 from crdt_server.protocol.lib0 import read_var_bytes, write_var_bytes
 from crdt_server.protocol.messages import SyncUpdate, decode_messages, encode_update
 from crdt_server.settings import Settings
+from storage import Append, DocumentKey, open_storage
 from tests.support.server import ServerProcess
 from tests.support.wire import EMPTY_STATE_VECTOR, EMPTY_UPDATE, KILLER, KILLER_GROUND, Replica
 
@@ -150,8 +151,11 @@ class TestSync:
         content = body(EMPTY_STATE_VECTOR, one.type("x" * (DOCUMENT_BYTES + 1)))
         is_problem(await client.post(path("notes.full"), content=content), 409, "too_large")
 
-    async def test_an_update_that_kills_its_host(self, client: httpx.AsyncClient) -> None:
-        parts(await client.post(path("notes.killer"), content=body(EMPTY_STATE_VECTOR, KILLER_GROUND)))
+    async def test_an_update_that_kills_its_host(self, server: ServerProcess, client: httpx.AsyncClient) -> None:
+        key = DocumentKey("w", "notes.killer")
+        storage = await open_storage(f"sqlite:///{server.database}")
+        await storage.append([Append(key, seq, update) for seq, update in enumerate(KILLER_GROUND, 1)])
+        await storage.close()
         is_problem(await client.post(path("notes.killer"), content=body(EMPTY_STATE_VECTOR, KILLER)), 409, "violation")
         assert text_of((await client.get(path("notes.killer", "state"))).content) == "a"
 

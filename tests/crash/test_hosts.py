@@ -14,6 +14,7 @@ from websockets.exceptions import ConnectionClosed
 
 from tests.crash.fleet import Fleet, fleet
 from tests.crash.process import CrashServer, StartServer
+from tests.support.wire import Typist
 
 ROUNDS = int(os.environ.get("CRASH_HOST_ROUNDS", "5"))
 SEED = int(os.environ.get("CRASH_SEED", "1"))
@@ -22,9 +23,9 @@ VIOLATION = 4409
 
 
 def killer(client_id: int) -> tuple[bytes, bytes]:
-    """An honest text, then a text inside of that text: well-formed, without a gap, and the end of a host."""
-    c = f"{client_id:02x}"
-    return bytes.fromhex(f"0101{c}0004010174016100"), bytes.fromhex(f"0101{c}010400{c}00016200")
+    """Letters of one client, each before the last, then as many of another: every one passes all of the first's."""
+    root = f"root {client_id}"
+    return Typist(client_id, root).many_items(3000), Typist(client_id + 100, root).many_items(3000)
 
 
 async def test_kill_9_of_hosts(start: StartServer) -> None:
@@ -101,8 +102,8 @@ async def test_updates_that_kill_their_host(start: StartServer) -> None:
         code, output = await server.command("verify")
         assert code == 0, output
         kept = [line for line in output.splitlines() if f"w/{room}: quarantined update" in line]
-        assert len(kept) == 2
-        assert all(f"of {len(killer(9)[1])} bytes" in line for line in kept)
+        sizes = [len(killer(client_id)[1]) for client_id in (9, 10)]
+        assert [f"of {size} bytes" in line for size, line in zip(sizes, kept, strict=True)] == [True, True]
         receipts = people.receipts()
         await server.kill()
         await people.nothing_missing(receipts)

@@ -20,10 +20,11 @@ from random import Random
 from typing import Any
 from urllib.parse import urlsplit
 
-from crdt_server.protocol.lib0 import write_var_bytes, write_var_string, write_var_uint
+from crdt_server.protocol.lib0 import write_var_bytes, write_var_uint
 from tests.hostile.link import CLOSE, CONTINUATION, PONG, TEXT, Link, Refused, client_frame, handshake, http
 from tests.protocol.corpus import hostile_sequences, real_updates, state_vectors
 from tests.protocol.grammar import damaged, random_update
+from tests.support.wire import Typist
 
 STEP_1, STEP_2, UPDATE = b"\0\0", b"\0\1", b"\0\2"
 NICENESS = 10
@@ -335,43 +336,6 @@ async def frames(attacker: Attacker) -> None:
 
 
 # -- floods of what is well-formed
-
-
-class Typist:
-    """A client that only ever appends, without a Doc."""
-
-    def __init__(self, id_: int) -> None:
-        self.id = write_var_uint(id_)
-        self.clock = 0
-
-    def text(self, content: bytes) -> bytes:
-        """One string of ASCII."""
-        return self._update(1, self._head(4) + write_var_bytes(content), len(content))
-
-    def many_items(self, count: int) -> bytes:
-        """As many one-letter items, each left of the one before."""
-        begin = self._head(4) + b"\1a"
-        rest = b"".join(
-            b"\x44" + self.id + write_var_uint(clock) + b"\1a" for clock in range(self.clock, self.clock + count - 1)
-        )
-        return self._update(count, begin + rest, count)
-
-    def many_deletions(self, count: int) -> bytes:
-        """Text, and every second letter of it deleted."""
-        text = self._head(4) + write_var_bytes(b"d" * 2 * count)
-        ranges = b"".join(write_var_uint(2 * n) + b"\1" for n in range(count))
-        deletions = b"\1" + self.id + write_var_uint(count) + ranges
-        return self._update(1, text, 2 * count, deletions)
-
-    def _head(self, kind: int) -> bytes:
-        if self.clock:
-            return bytes((kind | 0x80,)) + self.id + write_var_uint(self.clock - 1)
-        return bytes((kind,)) + b"\1" + write_var_string("flood")
-
-    def _update(self, count: int, structs: bytes, clocks: int, deletions: bytes = b"\0") -> bytes:
-        update = b"\1" + write_var_uint(count) + self.id + write_var_uint(self.clock) + structs + deletions
-        self.clock += clocks
-        return update
 
 
 def many_clients(random: Random, count: int) -> bytes:

@@ -43,7 +43,7 @@ async def process() -> AsyncIterator[HostProcess]:
 
 
 def entry(room: int, *updates: bytes, load: list[bytes] | None = None) -> list[object]:
-    return [room, load, True, [[Op.UPDATE, update, None] for update in updates]]
+    return [room, load, True, False, [[Op.UPDATE, update, None] for update in updates]]
 
 
 async def test_documents_live_from_batch_to_batch(supervisor: Supervisor) -> None:
@@ -68,10 +68,10 @@ async def test_its_own_death_names_the_suspect(supervisor: Supervisor) -> None:
     harmless = Replica(1).type("x")
     with pytest.raises(HostDied) as death:
         await supervisor.run(
-            [[entry(1, harmless, load=[]), entry(2, KILLER_GROUND, harmless, KILLER, harmless, load=[])], []]
+            [[entry(1, harmless, load=[]), entry(2, harmless, KILLER, harmless, load=[*KILLER_GROUND])], []]
         )
     assert death.value.own_fault
-    assert death.value.mark == (1, 2)
+    assert death.value.mark == (1, 1)
     assert supervisor.restarts == 1
     ((_, merged, *_),), _ = await supervisor.run([[entry(1, harmless, load=[])], []])
     assert merged == [harmless]
@@ -82,7 +82,7 @@ async def test_the_time_of_an_update_does_not_pay_for_merging_it(supervisor: Sup
     history = long_history(150_000)
     _, ((summary,),) = await supervisor.run([[], [[Job.CHECK, history]]])
     ops = [[Op.UPDATE, Replica(5).type("hi"), None], [Op.UPDATE, history, summary]]
-    ((_, merged, faults, *_),), _ = await supervisor.run([[[1, [], True, ops]], []])
+    ((_, merged, faults, *_),), _ = await supervisor.run([[[1, [], True, False, ops]], []])
     assert (len(merged), faults) == (1, [])
 
 
@@ -179,7 +179,7 @@ class TestWorkshop:
         for _ in range(3):
             assert supervisor.pid is not None
             os.kill(supervisor.pid, signal.SIGKILL)
-            assert await workshop.merge([KILLER_GROUND]) == KILLER_GROUND
+            assert await workshop.merge([KILLER]) == KILLER
 
     async def test_nobody_waiting_any_more_stops_nothing(self, workshop: Workshop, supervisor: Supervisor) -> None:
         await supervisor.start()
@@ -192,7 +192,7 @@ class TestWorkshop:
         with suppress(asyncio.CancelledError):
             await waiting
         os.kill(supervisor.pid, signal.SIGKILL)
-        assert await workshop.merge([KILLER_GROUND]) == KILLER_GROUND
+        assert await workshop.merge([KILLER]) == KILLER
 
 
 def room_entry() -> Entry:

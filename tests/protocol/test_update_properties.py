@@ -150,7 +150,7 @@ def test_memory_grows_with_size(shape: str) -> None:
         peak = tracemalloc.get_traced_memory()[1]
     finally:
         tracemalloc.stop()
-    assert peak <= 64 * len(data)
+    assert peak <= 96 * len(data)  # holes: two tuples of three for every four bytes
 
 
 def _lines_executed(data: bytes) -> int:

@@ -8,7 +8,7 @@ from typing import Any
 
 from pycrdt import Doc, Text
 
-from crdt_server.protocol.lib0 import write_var_uint
+from crdt_server.protocol.lib0 import write_var_bytes, write_var_string, write_var_uint
 from crdt_server.protocol.messages import encode_awareness
 from crdt_server.protocol.update import Update, decode_state_vector, decode_update, missing
 from crdt_server.rooms.awareness import write_states
@@ -16,11 +16,50 @@ from crdt_server.rooms.awareness import write_states
 EMPTY_STATE_VECTOR = b"\x00"
 EMPTY_UPDATE = b"\x00\x00"
 
-KILLER_GROUND = bytes.fromhex("0101030004010474657874016100")
-"""A harmless update: client 3 writes "a" into the root text."""
+KILLER_GROUND = (bytes.fromhex("0101030004010474657874016100"), bytes.fromhex("01010300070104746578740100"))
+"""Two stored rows that no room would have taken together, two contents under one id of client 3: the letter "a" in the
+root text, and a map. Whoever reads them keeps the letter."""
 
 KILLER = bytes.fromhex("0101040004000300016100")
-"""Well-formed, complete, and after `KILLER_GROUND` the end of a host: an item inside a string, which holds no items."""
+"""Well-formed, complete, and after `KILLER_GROUND` the end of a host: an item inside that letter, which holds none."""
+
+
+class Typist:
+    """A client that only ever appends, without a Doc."""
+
+    def __init__(self, id_: int, root: str = "flood") -> None:
+        self.id = write_var_uint(id_)
+        self._root = root
+        self.clock = 0
+
+    def text(self, content: bytes) -> bytes:
+        """One string of ASCII."""
+        return self._update(1, self._head(4) + write_var_bytes(content), len(content))
+
+    def many_items(self, count: int) -> bytes:
+        """As many one-letter items, each left of the one before."""
+        begin = self._head(4) + b"\1a"
+        rest = b"".join(
+            b"\x44" + self.id + write_var_uint(clock) + b"\1a" for clock in range(self.clock, self.clock + count - 1)
+        )
+        return self._update(count, begin + rest, count)
+
+    def many_deletions(self, count: int) -> bytes:
+        """Text, and every second letter of it deleted."""
+        text = self._head(4) + write_var_bytes(b"d" * 2 * count)
+        ranges = b"".join(write_var_uint(2 * n) + b"\1" for n in range(count))
+        deletions = b"\1" + self.id + write_var_uint(count) + ranges
+        return self._update(1, text, 2 * count, deletions)
+
+    def _head(self, kind: int) -> bytes:
+        if self.clock:
+            return bytes((kind | 0x80,)) + self.id + write_var_uint(self.clock - 1)
+        return bytes((kind,)) + b"\1" + write_var_string(self._root)
+
+    def _update(self, count: int, structs: bytes, clocks: int, deletions: bytes = b"\0") -> bytes:
+        update = b"\1" + write_var_uint(count) + self.id + write_var_uint(self.clock) + structs + deletions
+        self.clock += clocks
+        return update
 
 
 class Replica:
