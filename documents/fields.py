@@ -6,7 +6,7 @@
   integer. What is not an integer travels as a decimal string.
 - `null` is refused everywhere except where a member says so: to clear a field, delete its key.
 - Lengths count Unicode code points. Strings are kept as they are written, line ends and markup included (who renders
-  them escapes them); only U+0000 is refused, which databases cannot hold.
+  them escapes them); refused are U+0000, which databases cannot hold, and half a surrogate pair, which UTF-8 cannot.
 """
 
 from __future__ import annotations
@@ -59,10 +59,19 @@ class Unreadable:
     shape: str
 
 
+_HALF_A_PAIR = re.compile("[\ud800-\udfff]").search
+
+
+def _is_text(value: str) -> bool:
+    return value.isascii() or _HALF_A_PAIR(value) is None
+
+
 def normalised(value: object, depth: int = 0) -> Any:
     """A value as JSON with integral floats as integers, or `Unreadable`."""
     kind = type(value)
-    if kind is str or kind is bool:
+    if kind is str:
+        return value if _is_text(value) else Unreadable("string")  # type: ignore[arg-type]
+    if kind is bool:
         return value
     if kind is int or kind is float:
         return _number(value)
@@ -88,6 +97,8 @@ def _object(value: Any, depth: int) -> dict[str, Any] | Unreadable:
         plain = normalised(member, depth)
         if type(plain) is Unreadable:
             return plain
+        if not _is_text(name):
+            return Unreadable("string")
         result[name] = plain
     return result
 
@@ -157,8 +168,8 @@ class String(FieldType):
             return self._wrong(value)
         if len(value) > self.max_length:
             return Reason("length", f"{len(value)} characters, at most {self.max_length} are allowed")
-        if "\0" in value:
-            return Reason("format", "U+0000 is not allowed")
+        if "\0" in value or not _is_text(value):
+            return Reason("format", "U+0000 and halves of surrogate pairs are not allowed")
         return value
 
     def describe(self) -> str:
@@ -208,7 +219,7 @@ class Integer(FieldType):
             return self._wrong(value)
         if self.low <= value <= self.high:
             return value
-        return Reason("range", f"{value} is not between {self.low} and {self.high}")
+        return Reason("range", f"not between {self.low} and {self.high}")
 
     def describe(self) -> str:
         low = "" if self.low == -MAX_INTEGER else f" from {self.low}"

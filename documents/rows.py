@@ -45,13 +45,13 @@ class Change(NamedTuple):
 
 
 class Changes(NamedTuple):
-    """What changed between two calls of `Rows.take`, sorted by root, record and key."""
+    """What changed between two calls of `Rows.take`: by root as declared, then by record and key."""
 
     fields: list[Change]
     added: list[tuple[str, str]]
-    """Root and id of records that were not there before. Their keys are among `fields`."""
+    """Root and id of rows that were not there before. What is in them is among `fields`."""
     removed: list[tuple[str, str]]
-    """Root and id of records that are no longer there. Their keys are among `fields`."""
+    """Root and id of rows that are no longer there. What was in them is among `fields`."""
 
 
 class Rows:
@@ -176,7 +176,10 @@ def _compare(root: Root, record_id: str, before: Row | None, after: Row | None, 
         changes.removed.append((root.name, record_id))
     old: Mapping[str | None, Any] = _keys_of_row(root, before)
     new: Mapping[str | None, Any] = _keys_of_row(root, after)
-    for name in sorted(old.keys() | new.keys(), key=lambda name: name or ""):
+    # One who follows the changes in this order empties a record before it becomes a value, and the reverse.
+    whole = (None,) if None in old or None in new else ()
+    names = sorted(name for name in old.keys() | new.keys() if name is not None)
+    for name in (*names, *whole) if None in new else (*whole, *names):
         if not same(old.get(name), new.get(name)):
             changes.fields.append(Change(root.name, record_id, name, old.get(name), new.get(name)))
 
