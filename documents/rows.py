@@ -129,24 +129,26 @@ def _collect(shape: Shape, dirty: _Dirty, events: list[Any]) -> None:
     """Note where to look again. Runs inside the transaction of whoever writes: it must not raise."""
     for event in events:
         path = event.path
+        if path and type(path[0]) is not str:
+            continue  # inside list items under the name of a root map: they are not in the map
         if shape is Shape.RECORDS:
             if len(path) >= 2:
                 _add(dirty, path[0], (path[1],))
             elif path and isinstance(event, MapEvent):
                 _add(dirty, path[0], _keys(event))
             else:
-                dirty.update(dict.fromkeys(path or event.keys))
+                dirty.update(dict.fromkeys(path or _keys(event)))
         elif shape is Shape.VALUES:
-            dirty.update(dict.fromkeys(path[:1] or event.keys))
+            dirty.update(dict.fromkeys(path[:1] or _keys(event)))
         elif shape is Shape.RECORD:
-            _add(dirty, WHOLE, path[:1] or event.keys)
+            _add(dirty, WHOLE, path[:1] or _keys(event))
         else:
             dirty[WHOLE] = None
 
 
 def _keys(event: Any) -> Iterable[str]:
-    """Keys that changed; none when the write lost against a concurrent one."""
-    keys: Iterable[str] = event.keys
+    """Keys that changed; none when the write lost against a concurrent one, or is to a list under the name of a map."""
+    keys: Iterable[str] = getattr(event, "keys", ())
     return keys
 
 

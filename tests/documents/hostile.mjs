@@ -56,3 +56,15 @@ doc.transact(() => {
   guests.set('g_1', new Y.Map([['firstName', 'back']]))
   guests.get('g_1').set('lastName', 'again')
 })
+
+// Other root types under the names of roots. The server refuses such updates before; rows must stand them all the same.
+const other = new Y.Doc()
+other.clientID = 8
+other.on('update', update => console.log(Buffer.from(update).toString('base64')))
+other.getArray('guests').push([1, new Y.Map([['firstName', 'listed']]), new Y.Text('x')])
+other.getArray('guests').get(1).set('firstName', 'changed')
+other.getArray('guests').get(2).insert(0, 'y')
+other.getText('households').insert(0, 'text')
+other.getText('households').insertEmbed(0, new Y.Map([['k', 1]]))
+other.getXmlFragment('meta').insert(0, [new Y.XmlElement('p')])
+other.getXmlFragment('meta').get(0).setAttribute('k', 'v')

@@ -201,6 +201,18 @@ def test_hostile_shapes_are_neither_followed_nor_fatal(doc: Doc[Any], run_node: 
     assert rows["__proto__"] == {"toString": 1}
 
 
+def test_hostile_documents_can_be_read_as_a_whole(run_node: Callable[..., str]) -> None:
+    updates = [base64.b64decode(line) for line in run_node(Path(__file__).with_name("hostile.mjs")).split()]
+    for already_there in range(0, len(updates), 25):
+        doc: Doc[Any] = Doc()
+        for update in updates[:already_there]:
+            doc.apply_update(update)
+        mirror = Mirror(GUESTS, doc)
+        for update in updates[already_there:]:
+            doc.apply_update(update)
+        mirror.take()
+
+
 def test_nothing_is_left_when_the_rows_are_let_go() -> None:
     doc: Doc[Any] = Doc()
     rows = Rows(GUESTS, doc)
