@@ -3,6 +3,7 @@
 Rules of this file:
 - The raw updates of the clients are the truth: they are what is stored, sent and compared. The Doc proves that an
   update can be survived; it is built only when the first edit comes and is thrown away after any doubt.
+- An update that could take long is rehearsed in a forked copy of this process first: what kills the copy is refused.
 - Where pycrdt does not survive what is stored, a document is held as bytes only: everybody can still read and edit it,
   and updates are taken on the word of the decoder.
 - Nothing reaches pycrdt that `protocol.update` has not decoded, and nothing that would leave a hole (a Doc that
@@ -11,11 +12,13 @@ Rules of this file:
 
 from __future__ import annotations
 
+import os
 import re
+import signal
 import sys
 from bisect import bisect_right
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, NoReturn
 
 from pycrdt import Doc, get_update, merge_updates
 
@@ -28,6 +31,12 @@ FAN = 32  # merge_updates is quadratic in the number of updates: merge as a tree
 PIECE_BYTES = 256 * 1024  # pieces grow by merging up to this size; one step on a piece stays below about 20 ms
 LOOSE_PIECES = 16
 DIFFS_KEPT = 4
+REHEARSED_BYTES = 1024  # smaller updates hold a few dozen structs at most; what they can do is soon done
+REHEARSALS = 3  # of one update, when something outside ends the copy
+# CPU time for one update. Yjs' order of concurrent insertions is quadratic in the worst case: 27 KB can take more than
+# a second, in every browser of the room too.
+UPDATE_CPU_SECONDS = 0.05
+UPDATE_BYTES_PER_CPU_SECOND = 8 << 20
 EMPTY_STATE_VECTOR = b"\x00"
 EMPTY_UPDATE = b"\x00\x00"
 
@@ -81,6 +90,11 @@ def _merge(updates: Sequence[bytes]) -> bytes:
             level[i] if i + 1 == len(level) else merge_updates(*level[i : i + FAN]) for i in range(0, len(level), FAN)
         ]
     return level[0]
+
+
+def cpu_limit_seconds(size_bytes: int) -> float:
+    """What an update of this size may take."""
+    return UPDATE_CPU_SECONDS + size_bytes / UPDATE_BYTES_PER_CPU_SECOND
 
 
 def encode_clocks(clocks: dict[int, int]) -> bytes:
@@ -207,12 +221,37 @@ class Document:
             if trimmed is None:
                 return Status.VIOLATION
             update = trimmed
-        if self._lacks_a_home(update) or not (self.bytes_only or self._survives(update, outcome.accepted)):
+        if self._lacks_a_home(update):
             return Status.VIOLATION
+        if not self.bytes_only:
+            if len(update.data) > REHEARSED_BYTES and not self._rehearse(update.data):
+                return Status.DEADLY
+            if not self._survives(update, outcome.accepted):
+                return Status.VIOLATION
         self._account(update)
         outcome.accepted.append(update.data)
         outcome.size += len(update.data)
         return Status.OK
+
+    def _rehearse(self, data: bytes) -> bool:
+        """Whether a copy of this process applies it within its time. The copy costs about a millisecond."""
+        for _ in range(REHEARSALS):
+            pid = os.fork()
+            if not pid:
+                self._perform(data)
+            code = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+            if code != -signal.SIGKILL:
+                return code == 0
+        return True
+
+    def _perform(self, data: bytes) -> NoReturn:
+        assert self.doc is not None
+        signal.setitimer(signal.ITIMER_PROF, cpu_limit_seconds(len(data)))
+        try:
+            self.doc.apply_update(data)
+        except BaseException:  # noqa: BLE001 - a PanicException is not an Exception; whatever it is, the copy is for that
+            os._exit(1)
+        os._exit(0)
 
     def _survives(self, update: Update, accepted: Sequence[bytes]) -> bool:
         assert self.doc is not None

@@ -53,6 +53,7 @@ class Status(enum.IntEnum):
     MALFORMED = 3
     VIOLATION = 4  # well-formed, but the document cannot hold it
     TOO_LARGE = 5  # the document would outgrow its limit
+    DEADLY = 6  # a copy of the host died of it, or was stopped after its time
 
 
 def encode(value: Any) -> bytes:

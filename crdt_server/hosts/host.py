@@ -19,7 +19,7 @@ from functools import partial
 from typing import Any
 
 from crdt_server.errors import ProtocolError
-from crdt_server.hosts.document import PIECE_BYTES, Document, encode_clocks, holds_all, merge
+from crdt_server.hosts.document import PIECE_BYTES, Document, cpu_limit_seconds, encode_clocks, holds_all, merge
 from crdt_server.hosts.frames import LENGTH, Job, Op, ProgressMark, Status, encode, pack, unpack
 from crdt_server.protocol.update import Update, decode_update
 
@@ -27,11 +27,7 @@ EXIT_PANIC = 70  # pycrdt raised a PanicException: what it left behind must not 
 EXIT_MEMORY = 71
 WARM_BUDGET_BYTES = 256 * 1024
 TRIM_BYTES = 1 << 20
-# CPU time for one update. Yjs' order of concurrent insertions is quadratic in the worst case: 27 KB can take more than
-# a second, in every browser of the room too. What takes longer is refused and delays other rooms by no more than this.
-UPDATE_CPU_SECONDS = 0.1
-UPDATE_BYTES_PER_CPU_SECOND = 8 << 20
-# And for stored bytes, which may have been merged into something that takes for ever.
+# CPU time for stored bytes, which may have been merged into something that takes for ever.
 LOAD_CPU_SECONDS = 0.5
 LOAD_BYTES_PER_CPU_SECOND = 2 << 20
 
@@ -112,7 +108,7 @@ class Host:
             self.mark.set(entry, n)
         else:
             self.mark.set(entry, base + n)
-            _limit_cpu(UPDATE_CPU_SECONDS + len(run[n][0]) / UPDATE_BYTES_PER_CPU_SECOND)
+            _limit_cpu(2 * cpu_limit_seconds(len(run[n][0])))  # a rehearsed one may take a little more than before
 
     def _before_reading(self, entry: int, size: int) -> None:
         self.mark.set(entry, ProgressMark.LOADING)

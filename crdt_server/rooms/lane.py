@@ -234,6 +234,9 @@ class Lane:
             *earlier, newest = merged or [None]
             verdicts = [Verdict(room, (), update, {}, {}) for update in earlier]
             verdicts.append(Verdict(room, entry.requests, newest, {i: Status(s) for i, s in faults}, dict(answers)))
+            for i, status in verdicts[-1].faults.items():
+                if status is Status.DEADLY:
+                    self._convicted(entry.requests[i], room, "a copy of the host died of it")
             for verdict in verdicts:
                 room.judge(verdict)
                 self._deliver(verdict)
