@@ -91,6 +91,7 @@ class Awareness:
         self._states: dict[int, _Presence] = {}
         self._removed: dict[int, int] = {}  # id -> last clock, the newest REMOVED_KEPT: older echoes must not revive
         self._changed: dict[int, None] = {}
+        self._all: bytes | None = None  # `all_states`, until something changes
 
     def __len__(self) -> int:
         return len(self._states)
@@ -142,7 +143,7 @@ class Awareness:
             held.session.awareness_id = None
         self._removed.pop(client, None)
         self._states[client] = _Presence(session, clock, text, now)
-        self._changed[client] = None
+        self._touch(client)
 
     def _check(self, text: str) -> None:
         try:
@@ -169,13 +170,19 @@ class Awareness:
         self._removed[client] = self._states.pop(client).clock
         if len(self._removed) > REMOVED_KEPT:
             del self._removed[next(iter(self._removed))]
+        self._touch(client)
+
+    def _touch(self, client: int) -> None:
         self._changed[client] = None
+        self._all = None
 
     def all_states(self) -> bytes | None:
         """Everybody's state, for a newcomer; None where there is nobody."""
         if not self._states:
             return None
-        return write_states((client, held.clock, held.text) for client, held in self._states.items())
+        if self._all is None:
+            self._all = write_states((client, held.clock, held.text) for client, held in self._states.items())
+        return self._all
 
     def take_changes(self) -> bytes | None:
         """What changed since the last call, as one payload."""

@@ -58,7 +58,8 @@ class Hub:
         self._factory = HostFactory(
             memory_bytes=settings.host_memory_bytes, max_document_bytes=settings.max_document_bytes
         )
-        self._lanes = [self._make_lane(f"host-{n}") for n in range(settings.document_hosts)]
+        self._heavy = self._make_lane("host-heavy")
+        self._lanes = [self._make_lane(f"host-{n}", self._heavy) for n in range(settings.document_hosts)]
         self.workshop = Workshop(self._supervisor("workshop"))
         self._room_ids = itertools.count(1)
         self._session_ids = itertools.count(1)
@@ -77,7 +78,7 @@ class Hub:
     def _supervisor(self, name: str) -> Supervisor:
         return Supervisor(name, self._factory, timeout_seconds=self.settings.host_timeout_seconds)
 
-    def _make_lane(self, name: str) -> Lane:
+    def _make_lane(self, name: str, heavy: Lane | None = None) -> Lane:
         return Lane(
             self._supervisor(name),
             self.metrics,
@@ -86,6 +87,7 @@ class Hub:
             unreadable=self._unreadable,
             failed=self._fail,
             convicted=self._convicted,
+            heavy=heavy,
         )
 
     # -- life
@@ -96,7 +98,7 @@ class Hub:
         await asyncio.gather(*(lane.supervisor.start() for lane in self._lanes))
         self._spawn(self._commits.run())
         self._spawn(self.workshop.run())
-        for lane in self._lanes:
+        for lane in (*self._lanes, self._heavy):
             self._spawn(lane.run())
         self._spawn(self._sweep())
         self._spawn(self._measure_lag())
@@ -115,7 +117,7 @@ class Hub:
         for result in await asyncio.gather(*self._tasks, return_exceptions=True):
             if isinstance(result, Exception):
                 log.error("task_failed_at_stop", error=repr(result))
-        places = [self.workshop.supervisor, *(lane.supervisor for lane in self._lanes)]
+        places = [self.workshop.supervisor, *(lane.supervisor for lane in (*self._lanes, self._heavy))]
         await asyncio.gather(*(place.stop() for place in places), self._factory.stop())
 
     def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
@@ -173,7 +175,9 @@ class Hub:
             self._schedule_presence()
 
     def lane(self, room: Room) -> Lane:
-        """The lane of a wedding: all its documents are in one host."""
+        """The lane of a room: that of its wedding, whose documents are in one host, or the heavy one."""
+        if room.moved:
+            return self._heavy
         return self._lanes[crc32(room.wedding.encode()) % len(self._lanes)]
 
     # -- rooms

@@ -4,6 +4,9 @@ A death says little about the batch: the host marks in shared memory what it is 
 known, but memory damaged earlier can kill later. Therefore the batch is run again on a new host in parts (before the
 suspect, the suspect alone, after it), halving where there is no suspect, until the request that kills stands alone.
 Only a request that kills a fresh host all by itself is guilty. Everything else is applied as if nothing had happened.
+
+A room that costs much (a large document, a large update, an update that was deadly) moves to the heavy lane between two
+batches, as after a death: forgotten here, read from the store there. The others do not wait for it any more.
 """
 
 from __future__ import annotations
@@ -27,6 +30,7 @@ log = structlog.get_logger(__name__)
 BATCH_BYTES = 96 * 1024
 SLICE_BYTES = 256 * 1024  # of stored updates in one load step
 SLICE_UPDATES = 2000
+HEAVY_DOCUMENT_BYTES = 1 << 20
 OUTSIDE_KILLS = 5  # somebody keeps killing the host: end the room rather than judge an innocent
 
 
@@ -74,7 +78,8 @@ class Lane:
     """Batches for one host.
 
     ``fetch(room)`` reads the stored updates of a room (after all its commits) and may raise; ``deliver`` takes
-    verdicts; ``unreadable`` and ``failed`` end a room; ``convicted`` hears of a request that killed a host alone.
+    verdicts; ``unreadable`` and ``failed`` end a room; ``convicted`` hears of a request that killed a host alone;
+    ``heavy`` is where heavy rooms go (None in the heavy lane itself).
     """
 
     def __init__(
@@ -87,6 +92,7 @@ class Lane:
         unreadable: Callable[[Room, str], None],
         failed: Callable[[Room], None],
         convicted: Callable[[Request, Room, str], None],
+        heavy: Lane | None = None,
     ) -> None:
         self.supervisor = supervisor
         self._metrics = metrics
@@ -95,6 +101,7 @@ class Lane:
         self._unreadable = unreadable
         self._failed = failed
         self._convicted = convicted
+        self._heavy = heavy
         self._dirty: deque[Room] = deque()
         self._fetching: dict[Room, asyncio.Task[None]] = {}
         self._loading: dict[Room, deque[list[bytes]]] = {}
@@ -161,6 +168,9 @@ class Lane:
             room.marked = False
             if room.phase is Phase.DEAD or not room.dirty:
                 continue
+            if room.heavy and self._heavy is not None and not self.busy(room):
+                self._hand_over(room, self._heavy)
+                continue
             if room not in self._resident:
                 if room not in arriving:  # a second fetch would set its sequence number back
                     self._start_fetch(room)
@@ -176,6 +186,12 @@ class Lane:
                 self.mark(room)
         return entries
 
+    def _hand_over(self, room: Room, heavy: Lane) -> None:
+        """Between two batches: nothing of the room is under way here."""
+        self.drop(room)
+        room.moved, room.warm = True, False
+        heavy.mark(room)
+
     def _take_slice(self, room: Room) -> Entry:
         parts = self._loading[room]
         part = parts.popleft()
@@ -190,13 +206,24 @@ class Lane:
     async def _fetch_room(self, room: Room) -> None:
         try:
             parts = slices(await self._fetch(room))
-            if room.phase is not Phase.DEAD:
-                self._loading[room] = parts
+            if room.phase is Phase.DEAD:
+                return
+            if sum(len(update) for part in parts for update in part) > HEAVY_DOCUMENT_BYTES:
+                room.heavy = True
+            target = self
+            if room.heavy and self._heavy is not None:
+                room.moved, target = True, self._heavy
+            target.receive_load(room, parts)
         except Unreadable as error:
             self._unreadable(room, str(error))
         finally:
             del self._fetching[room]
             self._wake.set()
+
+    def receive_load(self, room: Room, parts: deque[list[bytes]]) -> None:
+        """What is stored of a room, to be brought into the host."""
+        self._loading[room] = parts
+        self._wake.set()
 
     async def _run_batch(self, entries: list[Entry], forget: list[int]) -> None:
         self._busy = {entry.room for entry in entries}
@@ -225,6 +252,7 @@ class Lane:
                 self._unreadable(room, str(warm))
                 continue
             room.size, room.warm = size, warm
+            room.heavy = room.heavy or size > HEAVY_DOCUMENT_BYTES
             if warm:
                 room.load_deaths = 0  # what is stored has been survived: those deaths had another cause
             if entry.load is not None and entry.last:
@@ -237,6 +265,7 @@ class Lane:
             for i, status in verdicts[-1].faults.items():
                 if status is Status.DEADLY:
                     self._convicted(entry.requests[i], room, "a copy of the host died of it")
+                    room.heavy = True
             for verdict in verdicts:
                 room.judge(verdict)
                 self._deliver(verdict)

@@ -36,7 +36,6 @@ from crdt_server.rooms.awareness import MAX_MESSAGE_BYTES, Awareness
 from crdt_server.rooms.session import Request, Session
 
 NO_CHANGE = b"\x00\x00"
-DIFF_BYTES_PER_BYTE = 16  # a host compares this many bytes with a state vector in the time it applies one of updates
 PRESENCE_KEPT = 8  # awareness messages of one session in one tick
 NO_STATES = Outgoing(encode_awareness(b"\x00"))
 
@@ -49,6 +48,7 @@ class RoomLimits:
     session_queue_bytes: int = 64 * 1024  # then the socket is not read until the queue is half empty
     session_quantum_bytes: int = 8 * 1024  # one session's share of a batch
     big_update_bytes: int = 32 * 1024  # checked away from the rooms' host
+    heavy_update_bytes: int = 128 * 1024  # the room goes where heavy ones are
     answer_cache_bytes: int = 1 << 20
     max_gaps: int = 16  # unanswerable gaps in a row, then 1013
     max_awareness_bytes: int = 4096
@@ -124,6 +124,8 @@ class Room:
         self.unsettled = 0  # verdicts on their way to the store
         self.queued_updates = 0
         self.load_deaths = 0  # hosts that died of reading what is stored
+        self.heavy = False  # keeps others waiting: to be moved to the heavy lane
+        self.moved = False  # is there
         self.bytes_only = False  # no Doc of it survives: its host keeps bytes
         self.marked = False  # waits in its lane
         self._ready: deque[Session] = deque()
@@ -174,6 +176,7 @@ class Room:
         """Take one frame of a session. A malformed one closes it with 4400."""
         if self.phase is Phase.DEAD or session not in self.sessions:
             return
+        queried = False
         try:
             for message in decode_messages(frame):
                 kind = type(message)
@@ -184,8 +187,10 @@ class Room:
                 elif kind is AwarenessUpdate:
                     self._receive_presence(session, message.payload)  # type: ignore[union-attr]
                 else:
-                    states = self.awareness.all_states()
-                    session.connection.send(NO_STATES if states is None else Outgoing(encode_awareness(states)))
+                    queried = True
+            if queried:  # once, however often a frame asks
+                states = self.awareness.all_states()
+                session.connection.send(NO_STATES if states is None else Outgoing(encode_awareness(states)))
         except ProtocolError as error:
             self.reject(session, error)
 
@@ -229,6 +234,7 @@ class Room:
             session.stash.append(request)
         elif request.kind is Op.UPDATE and len(request.payload) > self.limits.big_update_bytes:
             session.held, session.stash = True, []
+            self.heavy = self.heavy or len(request.payload) > self.limits.heavy_update_bytes
             self._vet(self, request)
         else:
             self._queue(request)
@@ -286,7 +292,7 @@ class Room:
                 if request.kind is Op.DIFF and request.payload not in compared:
                     # The host reads the whole document for it, but only once for all who have the same.
                     compared.add(request.payload)
-                    cost += self.size // DIFF_BYTES_PER_BYTE
+                    cost += self.size
                 taken.append(request)
                 used += cost
                 quantum -= cost

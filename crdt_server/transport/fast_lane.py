@@ -5,7 +5,7 @@ connection and replays the request to it; from then on picows' parser (C) calls 
 message goes out as one `transport.write` of a frame that was encoded once for the whole room.
 
 Rules of this file:
-- No task, timer or future per connection: at rest a socket is a few small objects. `Sweeper` pings all of them.
+- No task, timer or future per connection: at rest a socket is a few small objects. `FastLane.keep_pinging` pings all of them.
 - Nothing waits for a reader: bytes that do not go out pile up to a bound, then the connection is closed.
 """
 
@@ -40,6 +40,7 @@ log = structlog.get_logger(__name__)
 
 HANDSHAKE_SECONDS = 10
 READ_BUFFER_BYTES = 2048
+READ_BYTES = 16 * 1024  # of one read: thousands of tiny frames in one would hold up everybody else
 LINGER_SECONDS = 1.0  # how long a close frame may take to go out before the connection is cut
 CONGESTED_BYTES = 64 * 1024
 SWEEP_SLICE = 200
@@ -49,7 +50,6 @@ class FastConnection(WSListener):
     """One WebSocket: the `Connection` port on one side, picows on the other."""
 
     __slots__ = (
-        "_entrance",
         "_fragments",
         "_fragments_size",
         "_lane",
@@ -290,6 +290,10 @@ class _Protocol(WSProtocol):  # type: ignore[misc]  # a Cython class without ann
                 WSUpgradeResponse.create_error_response(HTTPStatus.TOO_MANY_REQUESTS, b"too many handshakes"), None
             )
         return FastConnection(self._lane, address, request.path.decode("latin-1"))
+
+    def get_buffer(self, size_hint: int) -> memoryview:
+        """Where the loop reads into. picows doubles its buffer as long as it is filled, up to megabytes."""
+        return cast("memoryview", super().get_buffer(size_hint))[:READ_BYTES]
 
     def data_received(self, data: bytes) -> None:
         """uvicorn replays the request this way; afterwards the loop uses the buffer interface."""
