@@ -1,0 +1,45 @@
+"""The invariants of a wedding's documents: what merged edits may break, and how that is resolved.
+
+Pure functions over plain rows. `Index` hears of changes and finds; `lost_write` and `edit_of_deleted` judge concurrent
+writes; `clashes` compares the bookings of several weddings; `cascade` pushes later items of a timeline.
+"""
+
+from documents.invariants.catalogue import INVARIANTS, RANKS, STRATEGIES, Invariant, rank_of
+from documents.invariants.index import Index
+from documents.invariants.model import (
+    NOBODY,
+    UNKNOWN,
+    Change,
+    Context,
+    Field,
+    Finding,
+    Op,
+    Option,
+    Party,
+    Subject,
+    Wedding,
+    Writer,
+    apply,
+)
+
+__all__ = [
+    "INVARIANTS",
+    "NOBODY",
+    "RANKS",
+    "STRATEGIES",
+    "UNKNOWN",
+    "Change",
+    "Context",
+    "Field",
+    "Finding",
+    "Index",
+    "Invariant",
+    "Op",
+    "Option",
+    "Party",
+    "Subject",
+    "Wedding",
+    "Writer",
+    "apply",
+    "rank_of",
+]

@@ -1,0 +1,308 @@
+"""What the invariants look at and what they say: plain data.
+
+Rows are as in `documents.rows`: `{document: {root: {record id: {key: value}}}}`, or `{record id: value}` for roots of
+values. They may hold whatever a client wrote: everything here looks at the type of a value before it uses it.
+"""
+
+from __future__ import annotations
+
+import enum
+import hashlib
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Any, Final, NamedTuple, TypeAlias
+
+from documents.fields import same
+from documents.invariants.catalogue import INVARIANTS
+from documents.kind import WHOLE
+
+Row: TypeAlias = Any
+Roots: TypeAlias = dict[str, dict[str, Row]]
+
+_NOTHING: Final[Mapping[str, Any]] = MappingProxyType({})
+MAX_SUMMARY: Final = 500
+MAX_OPTIONS: Final = 12
+SERVER: Final = "server"
+"""The user as whom the server writes."""
+
+
+class Unknown(enum.Enum):
+    """Stands for what nobody has noted."""
+
+    UNKNOWN = "unknown"
+
+
+UNKNOWN: Final = Unknown.UNKNOWN
+
+
+class Field(NamedTuple):
+    """One key of one record (None: the row as a whole, where it is one value)."""
+
+    document: str
+    root: str
+    record: str
+    key: str | None = None
+
+
+class Change(NamedTuple):
+    """One key of one record that changed: `documents.rows.Change` with the name of the document.
+
+    A write of the same value again is a change too, with `before` equal to `after`: its writer is another.
+    """
+
+    document: str
+    root: str
+    record: str
+    key: str | None
+    before: Any
+    after: Any
+
+
+class Writer(NamedTuple):
+    """Who wrote a field last."""
+
+    user: str
+    role: str
+    rank: int
+    seq: int
+    """Order of arrival at the server, within the wedding."""
+    at: str = ""
+    """When it arrived, RFC 3339 in UTC; empty where unknown."""
+    before: Any = UNKNOWN
+    """What the field held before this write: None for nothing, `UNKNOWN` where nobody has noted it."""
+
+
+NOBODY: Final = Writer("", "", 0, 0)
+"""Where the writer is not known. Comes after everybody in every order."""
+
+
+class Op(NamedTuple):
+    """One write of a resolution. Ops of one resolution are one transaction."""
+
+    kind: str
+    """`set` a key (or, with the key None, the whole value); `delete` a key or row; `insert` a record with the keys of
+    `value`, unless there is one."""
+    document: str
+    root: str
+    record: str
+    key: str | None = None
+    value: Any = None
+
+
+Ops: TypeAlias = tuple[Op, ...]
+
+
+class Subject(NamedTuple):
+    """What a finding is about: at most one finding per subject."""
+
+    invariant: str
+    ids: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Party:
+    """A field that takes part in a conflict, with what it holds and who wrote that."""
+
+    field: Field
+    value: Any
+    writer: Writer = NOBODY
+
+
+@dataclass(frozen=True, slots=True)
+class Option:
+    """One way to resolve a conflict, for a person to choose."""
+
+    id: int
+    text: str
+    ops: Ops
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """An invariant that does not hold."""
+
+    subject: Subject
+    severity: str
+    summary: str
+    strategy: str
+    parties: tuple[Party, ...] = ()
+    options: tuple[Option, ...] = ()
+    automatic: Ops | None = None
+    """What the strategy does by itself, possibly nothing; None: a person decides. Find again right before carrying it
+    out: like the options it follows from all the rows, and its subject is not told of each of them."""
+    stays: bool = False
+    """Whether a person has to decide although there are automatic operations."""
+
+    @property
+    def invariant(self) -> str:
+        return self.subject.invariant
+
+    @property
+    def manual(self) -> bool:
+        """Whether a person has to decide."""
+        return self.automatic is None or self.stays
+
+    @property
+    def settle_seconds(self) -> int:
+        """How long to wait, and look again, before the automatic operations."""
+        return INVARIANTS[self.invariant].settle_seconds
+
+    @property
+    def fingerprint(self) -> str:
+        """Equal while the facts are: a finding that somebody chose to leave as it is opens again with other facts."""
+        facts = [self.subject, [(party.field, party.value) for party in self.parties]]
+        return hashlib.sha256(json.dumps(facts, sort_keys=True, default=repr).encode()).hexdigest()[:32]
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """What the invariants need besides rows and writers."""
+
+    now: str = ""
+    """The instant of this evaluation, RFC 3339 in UTC; empty: nothing depends on it."""
+    live: bool = False
+    """Whether the wedding takes place right now. So it does while the phase in its `meta` is `live`."""
+    strategies: Mapping[str, str] = field(default_factory=dict)
+    """Invariant -> strategy, where the wedding has chosen. What an invariant does not allow counts as not chosen."""
+    reception: str = ""
+    """Event that the document `seating` is about; empty: `e_reception` if there is one."""
+    single_trades: frozenset[str] = frozenset({"venue", "caterer", "photographer", "officiant", "planner", "cake"})
+    """Categories of vendors of which a wedding needs one."""
+    planned: Mapping[str, int] = field(default_factory=dict)
+    """Timeline item -> its start when the wedding went live (T5)."""
+    locked: Mapping[tuple[str, str], Mapping[str, Any]] = field(default_factory=dict)
+    """(document, table) -> guest -> assignment, as it was when the table was locked (S7)."""
+
+
+class Wedding:
+    """The documents of one wedding and what is known about them. The rows are the caller's, and change under it."""
+
+    def __init__(
+        self,
+        documents: dict[str, Roots],
+        writers: Mapping[Any, Writer] = _NOTHING,
+        context: Context | None = None,
+    ) -> None:
+        self.documents = documents
+        self.writers = writers
+        """(document, root, record, key) -> who wrote it last; also of keys that were deleted."""
+        self.context = context or Context()
+
+    def rows(self, document: str, root: str) -> Mapping[str, Row]:
+        """The rows of a root; none where there is no such document or root."""
+        return self.documents.get(document, _NOTHING).get(root, _NOTHING)
+
+    def record(self, document: str, root: str, record: str | None) -> dict[str, Any] | None:
+        """A record that is there and not deleted."""
+        row = self.documents.get(document, _NOTHING).get(root, _NOTHING).get(record)  # type: ignore[arg-type]
+        return row if type(row) is dict and "deleted" not in row else None
+
+    def exists(self, document: str, root: str, record: str) -> bool:
+        """Whether a record is there and not deleted. Documents that are not at hand hold whatever is asked for."""
+        return document not in self.documents or self.record(document, root, record) is not None
+
+    def meta(self, document: str) -> Mapping[str, Any]:
+        """The record `meta` of a document."""
+        row = self.rows(document, "meta").get(WHOLE)
+        return row if type(row) is dict else _NOTHING
+
+    def value(self, field: Field) -> Any:
+        """What a field holds; None for nothing."""
+        row = self.rows(field.document, field.root).get(field.record)
+        if field.key is None:
+            return row
+        return row.get(field.key) if type(row) is dict else None
+
+    def writer(self, document: str, root: str, record: str, key: str | None = None) -> Writer:
+        """Who wrote a field last, `NOBODY` where that is not known."""
+        return self.writers.get((document, root, record, key), NOBODY)
+
+    def party(self, document: str, root: str, record: str, key: str | None = None) -> Party:
+        """A field with what it holds and who wrote that."""
+        where = Field(document, root, record, key)
+        return Party(where, self.value(where), self.writers.get(where, NOBODY))
+
+    def strategy(self, invariant: str) -> str:
+        """The strategy of this wedding for an invariant."""
+        declared = INVARIANTS[invariant]
+        chosen = self.context.strategies.get(invariant)
+        return chosen if chosen in declared.strategies else declared.default
+
+    @property
+    def live(self) -> bool:
+        return self.context.live or self.meta("wedding").get("phase") == "live"
+
+
+def whole(row: Mapping[str, Any], key: str) -> int | None:
+    """An integer of a row, None where there is none."""
+    value = row.get(key)
+    return value if type(value) is int else None
+
+
+def string(row: Mapping[str, Any], key: str) -> str:
+    """A string of a row, empty where there is none."""
+    value = row.get(key)
+    return value if type(value) is str else ""
+
+
+def suffixes(row: Mapping[str, Any], prefix: str) -> list[str]:
+    """What follows `prefix` in the keys of a row, sorted."""
+    return sorted(key[len(prefix) :] for key in row if key.startswith(prefix))
+
+
+def document_kind(document: str) -> str:
+    """`seating.e_1` -> `seating`."""
+    return document.partition(".")[0]
+
+
+def short_id(prefix: str, *parts: object) -> str:
+    """An id that follows from what it is for, so that the same resolution makes the same record twice."""
+    return prefix + "_" + hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:20]
+
+
+def stamp(wedding: Wedding) -> dict[str, str]:
+    """`{at, by}` of the server."""
+    return {"at": wedding.context.now or "1970-01-01T00:00:00Z", "by": SERVER}
+
+
+def apply(documents: dict[str, Roots], ops: Iterable[Op]) -> list[Change]:
+    """Carry out operations on plain rows. Returns what changed; doing it again changes nothing."""
+    changes = []
+    for op in ops:
+        rows = documents.setdefault(op.document, {}).setdefault(op.root, {})
+        for key, before, after in _apply(rows, op):
+            if not same(before, after):
+                changes.append(Change(op.document, op.root, op.record, key, before, after))
+    return changes
+
+
+def _apply(rows: dict[str, Row], op: Op) -> list[tuple[str | None, Any, Any]]:
+    row = rows.get(op.record)
+    if op.kind == "insert":
+        if row is not None:
+            return []
+        rows[op.record] = dict(op.value)
+        return [(key, None, value) for key, value in op.value.items()]
+    if op.key is None:
+        if op.kind == "set":
+            rows[op.record] = op.value
+            return [(None, row, op.value)]
+        rows.pop(op.record, None)
+        if type(row) is dict and op.root not in _VALUES:
+            return [(key, value, None) for key, value in row.items()]
+        return [(None, row, None)]
+    if type(row) is not dict:
+        return []
+    before = row.get(op.key)
+    if op.kind == "set":
+        row[op.key] = op.value
+        return [(op.key, before, op.value)]
+    row.pop(op.key, None)
+    return [(op.key, before, None)]
+
+
+_VALUES: Final = frozenset(
+    {"assignments", "payments", "voids", "contributions", "messages", "redactions", "reactions", "stamps"}
+)

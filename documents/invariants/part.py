@@ -1,0 +1,130 @@
+"""What the families of invariants have in common: how they hear of changes, and how they say what they found."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Final, NamedTuple, TypeAlias
+
+from documents.invariants.catalogue import INVARIANTS, MANUAL
+from documents.invariants.model import (
+    MAX_OPTIONS,
+    MAX_SUMMARY,
+    Finding,
+    Op,
+    Option,
+    Party,
+    Subject,
+    Wedding,
+    Writer,
+    string,
+)
+
+Touched: TypeAlias = set[Subject]
+Refresh: TypeAlias = Callable[[str, str, Touched], None]
+"""(document, record, touched): look at the record again, and add the subjects that may have changed."""
+
+LEAVE: Final = "Leave it as it is."
+
+
+class Route(NamedTuple):
+    """Which changes a refresh wants to hear of."""
+
+    kind: str
+    root: str
+    refresh: Refresh
+    keys: frozenset[str] = frozenset()
+    """Keys, and prefixes of families without the colon. That a row comes or goes is always told."""
+
+
+class Part:
+    """One family of invariants with its indexes."""
+
+    invariants: tuple[str, ...] = ()
+
+    def __init__(self, wedding: Wedding) -> None:
+        self.wedding = wedding
+
+    def routes(self) -> Iterable[Route]:
+        """What the family wants to hear of."""
+        raise NotImplementedError
+
+    def find(self, subject: Subject) -> Finding | None:
+        """What is wrong with a subject, None where the invariant holds."""
+        raise NotImplementedError
+
+    def candidates(self) -> Iterator[Subject]:
+        """Every subject that may have a finding."""
+        raise NotImplementedError
+
+    def found(
+        self,
+        subject: Subject,
+        summary: str,
+        *,
+        parties: Iterable[Party] = (),
+        options: Sequence[tuple[str, Iterable[Op]]] = (),
+        automatic: Iterable[Op] | None = None,
+        stays: bool = False,
+        severity: str | None = None,
+    ) -> Finding:
+        """A finding. Where a person decides, leaving it as it is is the last option."""
+        manual = automatic is None or stays
+        texts = [*options[: MAX_OPTIONS - 1], (LEAVE, ())] if manual else options[:MAX_OPTIONS]
+        return Finding(
+            subject,
+            severity or INVARIANTS[subject.invariant].severity,
+            cut(summary),
+            self.wedding.strategy(subject.invariant) if automatic is not None or stays else MANUAL,
+            tuple(parties)[:20],
+            tuple(Option(i, cut(text), tuple(ops)) for i, (text, ops) in enumerate(texts)),
+            None if automatic is None else tuple(automatic),
+            stays,
+        )
+
+
+def cut(text: str) -> str:
+    return text if len(text) <= MAX_SUMMARY else text[: MAX_SUMMARY - 1] + "…"
+
+
+def named(wedding: Wedding, document: str, root: str, record: str, key: str = "name") -> str:
+    """What a record is called, its id where it has no name."""
+    row = wedding.rows(document, root).get(record)
+    return (string(row, key) if type(row) is dict else "") or record
+
+
+def guest_name(wedding: Wedding, guest: str) -> str:
+    """First and last name of a guest, the id where there is neither."""
+    row = wedding.rows("guests", "guests").get(guest)
+    if type(row) is not dict:
+        return guest
+    return f"{string(row, 'firstName')} {string(row, 'lastName')}".strip() or guest
+
+
+def by_priority(writer: Writer, id: str) -> tuple[int, int, str]:
+    """Sort key: higher rank first, then earlier arrival, then id."""
+    return (-writer.rank, writer.seq, id)
+
+
+def by_hierarchy(writer: Writer, id: str) -> tuple[int, int, str]:
+    """Sort key: higher rank first, then later arrival, then id."""
+    return (-writer.rank, -writer.seq, id)
+
+
+def by_arrival(writer: Writer, id: str) -> tuple[int, str]:
+    """Sort key: later arrival first, then id."""
+    return (-writer.seq, id)
+
+
+__all__ = [
+    "LEAVE",
+    "Part",
+    "Refresh",
+    "Route",
+    "Touched",
+    "by_arrival",
+    "by_hierarchy",
+    "by_priority",
+    "cut",
+    "guest_name",
+    "named",
+]

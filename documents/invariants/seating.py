@@ -1,0 +1,571 @@
+"""S1-S7: who sits where.
+
+- Guests who are gone or said no count for S4 only: their seat is free for others.
+- A seat beyond the capacity, or at a table that is gone, is a matter of S3 only.
+- Of a table whose capacity is not known every seat exists.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import Any, Final, NamedTuple
+
+from documents.invariants.catalogue import HIERARCHY, LAST, MANUAL, PRIORITY
+from documents.invariants.model import NOBODY, SERVER, Finding, Op, Party, Subject, Wedding, Writer, suffixes, whole
+from documents.invariants.part import (
+    Part,
+    Route,
+    Touched,
+    by_arrival,
+    by_hierarchy,
+    by_priority,
+    guest_name,
+    named,
+)
+
+_MAX_TARGETS: Final = 3
+_FAR: Final = 1 << 60
+
+
+class Seat(NamedTuple):
+    table: str
+    number: int | None
+
+
+class Seating(Part):
+    """Who sits where, by guest, table and seat; the rules by guest; the guests by household."""
+
+    invariants = ("S1", "S2", "S3", "S4", "S5", "S6", "S7")
+
+    def __init__(self, wedding: Wedding) -> None:
+        super().__init__(wedding)
+        self._seats: dict[tuple[str, str], Seat] = {}
+        self._tables: dict[tuple[str, str], dict[str, int | None]] = {}
+        self._numbered: dict[tuple[str, str, int], set[str]] = {}
+        self._documents: dict[str, set[str]] = {}
+        self._rules: dict[tuple[str, str], frozenset[str]] = {}
+        self._rules_of: dict[tuple[str, str], set[str]] = {}
+        self._household_of: dict[str, str] = {}
+        self._households: dict[str, set[str]] = {}
+
+    def routes(self) -> Iterable[Route]:
+        seen = frozenset({"deleted", "rsvp", "household", "party"})
+        return (
+            Route("seating", "assignments", self._assignment),
+            Route("seating", "tables", self._table, frozenset({"capacity", "deleted", "locked"})),
+            Route("seating", "rules", self._rule, frozenset({"kind", "hard", "guest", "deleted"})),
+            Route("guests", "guests", self._guest, seen),
+            Route("wedding", "events", self._events),
+        )
+
+    def find(self, subject: Subject) -> Finding | None:
+        return _FIND[subject.invariant](self, subject)
+
+    def candidates(self) -> Iterator[Subject]:
+        for (document, table, number), guests in self._numbered.items():
+            if len(guests) > 1:
+                yield Subject("S1", (document, table, str(number)))
+        for place in self._tables:
+            yield Subject("S2", place)
+        for place in self._seats:
+            yield Subject("S3", place)
+            yield Subject("S4", place)
+        for place in self._rules:
+            yield from self._of_rule(*place)
+        for document in {document for document, _ in self._seats}:
+            for household in self._households:
+                yield Subject("S6", (document, "households", household))
+        for document, table in self.wedding.context.locked:
+            yield from self._of_lock(document, table)
+
+    # What changed
+
+    def _assignment(self, document: str, guest: str, touched: Touched) -> None:
+        place = (document, guest)
+        before, after = self._seats.get(place), _seat(self.wedding.rows(document, "assignments").get(guest))
+        if before is not None:
+            self._touch_seat(document, before, touched)
+            self._leave(document, guest, before)
+        if after is not None:
+            self._enter(document, guest, after)
+            self._touch_seat(document, after, touched)
+        touched.add(Subject("S3", place))
+        touched.add(Subject("S4", place))
+        for rule in self._rules_of.get(place, ()):
+            touched.update(self._of_rule(document, rule))
+        household = self._household_of.get(guest)
+        if household is not None:
+            touched.add(Subject("S6", (document, "households", household)))
+        if self.wedding.context.locked:
+            touched.add(Subject("S7", place))
+
+    def _enter(self, document: str, guest: str, seat: Seat) -> None:
+        self._seats[document, guest] = seat
+        self._tables.setdefault((document, seat.table), {})[guest] = seat.number
+        if seat.number is not None:
+            self._numbered.setdefault((document, seat.table, seat.number), set()).add(guest)
+        self._documents.setdefault(guest, set()).add(document)
+
+    def _leave(self, document: str, guest: str, seat: Seat) -> None:
+        del self._seats[document, guest]
+        at_table = self._tables[document, seat.table]
+        del at_table[guest]
+        if not at_table:
+            del self._tables[document, seat.table]
+        if seat.number is not None:
+            _discard(self._numbered, (document, seat.table, seat.number), guest)
+        _discard(self._documents, guest, document)
+
+    def _touch_seat(self, document: str, seat: Seat, touched: Touched) -> None:
+        if seat.number is not None:
+            touched.add(Subject("S1", (document, seat.table, str(seat.number))))
+        touched.add(Subject("S2", (document, seat.table)))
+
+    def _table(self, document: str, table: str, touched: Touched) -> None:
+        touched.add(Subject("S2", (document, table)))
+        for guest, number in self._tables.get((document, table), {}).items():
+            self._touch_seat(document, Seat(table, number), touched)
+            touched.add(Subject("S3", (document, guest)))
+        touched.update(self._of_lock(document, table))
+
+    def _rule(self, document: str, rule: str, touched: Touched) -> None:
+        place = (document, rule)
+        for guest in self._rules.pop(place, ()):
+            _discard(self._rules_of, (document, guest), rule)
+        row = self.wedding.record(document, "rules", rule)
+        if row is not None:
+            self._rules[place] = frozenset(suffixes(row, "guest:"))
+            for guest in self._rules[place]:
+                self._rules_of.setdefault((document, guest), set()).add(rule)
+        touched.update(self._of_rule(document, rule))
+
+    def _guest(self, _: str, guest: str, touched: Touched) -> None:
+        before = self._household_of.pop(guest, None)
+        if before is not None:
+            _discard(self._households, before, guest)
+        row = self.wedding.record("guests", "guests", guest)
+        after = row.get("household") if row is not None and "party" not in row else None
+        if type(after) is str:
+            self._household_of[guest] = after
+            self._households.setdefault(after, set()).add(guest)
+        for document in self._documents.get(guest, ()):
+            seat = self._seats[document, guest]
+            self._touch_seat(document, seat, touched)
+            touched.add(Subject("S4", (document, guest)))
+            touched.update(
+                Subject("S6", (document, "households", each)) for each in (before, after) if type(each) is str
+            )
+
+    def _events(self, _: str, event: str, touched: Touched) -> None:
+        """The event of `seating` is found by its id."""
+        if event == "e_reception" and not self.wedding.context.reception:
+            for document, guest in self._seats:
+                if document == "seating":
+                    touched.add(Subject("S4", (document, guest)))
+                    self._touch_seat(document, self._seats[document, guest], touched)
+
+    def _of_rule(self, document: str, rule: str) -> tuple[Subject, Subject]:
+        return Subject("S5", (document, rule)), Subject("S6", (document, "rules", rule))
+
+    def _of_lock(self, document: str, table: str) -> Iterator[Subject]:
+        locked = self.wedding.context.locked.get((document, table))
+        if locked is not None:
+            for guest in {*locked, *self._tables.get((document, table), ())}:
+                yield Subject("S7", (document, guest))
+
+    # S1
+
+    def _one_guest_per_seat(self, subject: Subject) -> Finding | None:
+        document, table_id, number = subject.ids
+        guests = self._numbered.get((document, table_id, int(number)))
+        if guests is None or len(guests) < 2:
+            return None
+        table = self.wedding.record(document, "tables", table_id)
+        if table is None or int(number) >= _capacity(table):
+            return None
+        sitting = [guest for guest in sorted(guests) if self._comes(document, guest)]
+        if len(sitting) < 2:
+            return None
+        strategy = self.wedding.strategy("S1")
+        ranked = self._ranked_for_seat(document, table_id, sitting, strategy)
+        options = [self._keep(document, table_id, int(number), guest, ranked) for guest in ranked]
+        names = ", ".join(guest_name(self.wedding, guest) for guest in ranked)
+        label = named(self.wedding, document, "tables", table_id, "label")
+        return self.found(
+            subject,
+            f"{names} have the same seat {number} at table {label}.",
+            parties=self._parties(document, ranked),
+            options=options,
+            automatic=None if strategy == MANUAL else self._reseat(document, table_id, ranked[1:]),
+        )
+
+    def _ranked_for_seat(self, document: str, table: str, guests: list[str], strategy: str) -> list[str]:
+        """Who keeps the seat comes first."""
+        if strategy == HIERARCHY:
+            return sorted(guests, key=lambda guest: by_hierarchy(self._writer(document, guest), guest))
+        if strategy == LAST:
+            return sorted(guests, key=lambda guest: by_arrival(self._writer(document, guest), guest))
+        lock = self._lock_writer(document, table)
+
+        def key(guest: str) -> Any:
+            writer = self._writer(document, guest)
+            sat_before_the_lock = lock is not None and writer.seq < lock.seq
+            return (not sat_before_the_lock, by_priority(writer, guest))
+
+        return sorted(guests, key=key)
+
+    def _keep(self, document: str, table: str, number: int, keeper: str, guests: list[str]) -> tuple[str, list[Op]]:
+        others = [guest for guest in guests if guest != keeper]
+        ops = [Op("set", document, "assignments", keeper, None, {"table": table, "seat": number})]
+        return f"{guest_name(self.wedding, keeper)} keeps seat {number}.", ops + self._reseat(document, table, others)
+
+    def _reseat(self, document: str, table_id: str, guests: list[str]) -> list[Op]:
+        """The lowest free seats of the table; any seat where it is not known how many there are; else none."""
+        table = self.wedding.record(document, "tables", table_id)
+        capacity = whole(table, "capacity") if table is not None else None
+        if capacity is None:
+            return [_sit(document, guest, table_id, None) for guest in guests]
+        taken = set(self._tables[document, table_id].values())
+        free = (seat for seat in range(capacity) if seat not in taken)
+        ops = []
+        for guest in guests:
+            seat = next(free, None)
+            ops.append(_rise(document, guest) if seat is None else _sit(document, guest, table_id, seat))
+        return ops
+
+    # S2
+
+    def _within_capacity(self, subject: Subject) -> Finding | None:
+        document, table_id = subject.ids
+        at_table = self._tables.get((document, table_id))
+        table = self.wedding.record(document, "tables", table_id)
+        if at_table is None or table is None:
+            return None
+        capacity = _capacity(table)
+        if len(at_table) <= capacity:
+            return None
+        guests = self._coming(document, at_table)
+        surplus = len(guests) - capacity
+        if surplus <= 0:
+            return None
+        latest = sorted(guests, key=lambda guest: by_arrival(self._writer(document, guest), guest))
+        label = named(self.wedding, document, "tables", table_id, "label")
+        automatic = None
+        if self.wedding.strategy("S2") == PRIORITY:
+            ranked = sorted(guests, key=lambda guest: by_priority(self._writer(document, guest), guest))
+            automatic = self._spread(document, table_id, ranked[capacity:])
+        return self.found(
+            subject,
+            f"{len(guests)} guests are at table {label}, which has {capacity} seats.",
+            parties=(
+                self.wedding.party(document, "tables", table_id, "capacity"),
+                *self._parties(document, latest[:surplus]),
+            ),
+            options=[
+                *self._move_options(document, table_id, latest[:surplus]),
+                (
+                    f"Set {len(guests)} seats at table {label}.",
+                    [Op("set", document, "tables", table_id, "capacity", len(guests))],
+                ),
+            ],
+            automatic=automatic,
+        )
+
+    def _spread(self, document: str, table: str, guests: list[str]) -> list[Op] | None:
+        """Guests to the nearest tables with room, one after the other; None where there is not room for all."""
+        targets = [
+            target
+            for target in self._nearest(document, table)
+            for _ in range(min(len(guests), self._room(document, target)))
+        ]
+        if len(targets) < len(guests):
+            return None
+        return [_sit(document, guest, target, None) for guest, target in zip(guests, targets, strict=False)]
+
+    def _move_options(self, document: str, table: str, guests: list[str]) -> Iterator[tuple[str, list[Op]]]:
+        who = ", ".join(guest_name(self.wedding, guest) for guest in guests[:5])
+        who += f" and {len(guests) - 5} more" if len(guests) > 5 else ""
+        roomy = (target for target in self._nearest(document, table) if self._room(document, target) >= len(guests))
+        for target, _ in zip(roomy, range(_MAX_TARGETS), strict=False):
+            label = named(self.wedding, document, "tables", target, "label")
+            yield f"Move {who} to table {label}.", [_sit(document, guest, target, None) for guest in guests]
+
+    # S3, S4
+
+    def _seat_exists(self, subject: Subject) -> Finding | None:
+        document, guest = subject.ids
+        seat = self._seats.get((document, guest))
+        if seat is None:
+            return None
+        table = self.wedding.record(document, "tables", seat.table)
+        if table is not None and (seat.number is None or seat.number < _capacity(table)):
+            return None
+        name = guest_name(self.wedding, guest)
+        if table is None:
+            summary, ops = f"The table of {name} is gone.", [_rise(document, guest)]
+        else:
+            label = named(self.wedding, document, "tables", seat.table, "label")
+            summary = f"Seat {seat.number} of {name} is more than table {label} has."
+            ops = [_sit(document, guest, seat.table, None)]
+        return self.found(subject, summary, parties=self._parties(document, [guest]), automatic=ops)
+
+    def _guest_comes(self, subject: Subject) -> Finding | None:
+        document, guest = subject.ids
+        if (document, guest) not in self._seats or self._comes(document, guest):
+            return None
+        ops = [_rise(document, guest)]
+        gone = self.wedding.record("guests", "guests", guest) is None
+        return self.found(
+            subject,
+            f"{guest_name(self.wedding, guest)} has a seat but {'is not on the list any more' if gone else 'said no'}.",
+            parties=self._parties(document, [guest]),
+            options=[("Free the seat.", ops)],
+            automatic=None if self.wedding.strategy("S4") == MANUAL else ops,
+        )
+
+    def _comes(self, document: str, guest: str) -> bool:
+        """Whether a guest exists and has not said no; yes where the guests are not at hand."""
+        if "guests" not in self.wedding.documents:
+            return True
+        row = self.wedding.record("guests", "guests", guest)
+        if row is None:
+            return False
+        event = self._event(document)
+        if event:
+            return row.get("rsvp:" + event) != "no"
+        answers = [value for key, value in row.items() if key.startswith("rsvp:")]
+        return not answers or any(answer != "no" for answer in answers)
+
+    def _event(self, document: str) -> str:
+        """The event a document is about; empty: not known, and a guest has said no who said no to everything."""
+        _, _, event = document.partition(".")
+        return (
+            event
+            or self.wedding.context.reception
+            or ("e_reception" if "e_reception" in self.wedding.rows("wedding", "events") else "")
+        )
+
+    # S5, S6
+
+    def _apart(self, subject: Subject) -> Finding | None:
+        document, rule = subject.ids
+        row = self.wedding.record(document, "rules", rule)
+        if row is None or row.get("kind") != "apart" or row.get("hard") is not True:
+            return None
+        tables = self._by_table(document, self._rules.get((document, rule), frozenset()))
+        together = {table: guests for table, guests in sorted(tables.items()) if len(guests) > 1}
+        if not together:
+            return None
+        guests = sorted(guest for each in together.values() for guest in each)
+        automatic = None
+        if self.wedding.strategy("S5") == PRIORITY:
+            automatic = self._part(document, together, set(tables))
+        names = ", ".join(guest_name(self.wedding, guest) for guest in guests)
+        return self.found(
+            subject,
+            f"{names} sit at one table and should be apart.",
+            parties=(self.wedding.party(document, "rules", rule, "kind"), *self._parties(document, guests)),
+            options=list(self._apart_options(document, together, set(tables))),
+            automatic=automatic,
+        )
+
+    def _part(self, document: str, together: dict[str, list[str]], used: set[str]) -> list[Op] | None:
+        """Each but the first of a table to the nearest table where none of them sits."""
+        ops, used = [], set(used)
+        for table, guests in together.items():
+            ranked = sorted(guests, key=lambda guest: by_priority(self._writer(document, guest), guest))
+            for guest in ranked[1:]:
+                target = next((each for each in self._free_tables(document, table, used)), None)
+                if target is None:
+                    return None
+                used.add(target)
+                ops.append(_sit(document, guest, target, None))
+        return ops
+
+    def _apart_options(
+        self, document: str, together: dict[str, list[str]], used: set[str]
+    ) -> Iterator[tuple[str, list[Op]]]:
+        for table, guests in together.items():
+            for guest in guests[:4]:
+                targets = zip(self._free_tables(document, table, used), range(_MAX_TARGETS), strict=False)
+                for target, _ in targets:
+                    label = named(self.wedding, document, "tables", target, "label")
+                    name = guest_name(self.wedding, guest)
+                    yield f"Move {name} to table {label}.", [_sit(document, guest, target, None)]
+
+    def _free_tables(self, document: str, table: str, used: set[str]) -> Iterator[str]:
+        return (
+            target
+            for target in self._nearest(document, table)
+            if target not in used and self._room(document, target) > 0
+        )
+
+    def _together(self, subject: Subject) -> Finding | None:
+        document, root, id = subject.ids
+        if root == "rules":
+            row = self.wedding.record(document, "rules", id)
+            if row is None or row.get("kind") != "together":
+                return None
+            people: Iterable[str] = self._rules.get((document, id), frozenset())
+        else:
+            people = self._households.get(id, ())
+        tables = self._by_table(document, people)
+        if len(tables) < 2:
+            return None
+        guests = [guest for table in sorted(tables) for guest in tables[table]]
+        names = ", ".join(guest_name(self.wedding, guest) for guest in guests)
+        return self.found(
+            subject,
+            f"{names} belong together and sit at {len(tables)} tables.",
+            parties=self._parties(document, guests),
+            options=list(self._gather_options(document, tables)),
+        )
+
+    def _gather_options(self, document: str, tables: dict[str, list[str]]) -> Iterator[tuple[str, list[Op]]]:
+        for target in sorted(tables, key=lambda table: (-len(tables[table]), table))[:_MAX_TARGETS]:
+            others = [guest for table in sorted(tables) if table != target for guest in tables[table]]
+            if self._room(document, target) >= len(others):
+                label = named(self.wedding, document, "tables", target, "label")
+                yield f"Seat all at table {label}.", [_sit(document, guest, target, None) for guest in others]
+
+    def _by_table(self, document: str, guests: Iterable[str]) -> dict[str, list[str]]:
+        """Table -> those of the guests who come and sit there."""
+        tables: dict[str, list[str]] = {}
+        for guest in sorted(guests):
+            seat = self._seats.get((document, guest))
+            if seat is not None and self._comes(document, guest):
+                tables.setdefault(seat.table, []).append(guest)
+        return tables
+
+    # S7
+
+    def _as_locked(self, subject: Subject) -> Finding | None:
+        document, guest = subject.ids
+        at = self._locked_seat(document, guest)
+        if at is None:
+            return None
+        table_id, locked = at
+        now = self.wedding.rows(document, "assignments").get(guest)
+        if now == locked:
+            return None
+        lock, writer = self._lock_writer(document, table_id), self._writer(document, guest)
+        if lock is None or writer is NOBODY or writer.rank >= lock.rank or writer.user in (lock.user, SERVER):
+            return None
+        ops = [
+            _rise(document, guest) if locked is None else Op("set", document, "assignments", guest, None, dict(locked))
+        ]
+        label = named(self.wedding, document, "tables", table_id, "label")
+        return self.found(
+            subject,
+            f"{guest_name(self.wedding, guest)} was moved although table {label} is locked.",
+            parties=(self.wedding.party(document, "tables", table_id, "locked"), *self._parties(document, [guest])),
+            options=[("Put it back as it was.", ops)],
+            automatic=None if self.wedding.strategy("S7") == MANUAL else ops,
+        )
+
+    def _locked_seat(self, document: str, guest: str) -> tuple[str, Any] | None:
+        """The locked table a guest belongs to, with the seat; or the one they were put at, where they have none (what
+        they had before, or nothing). None where no lock is concerned."""
+        for (locked_document, table), guests in sorted(self.wedding.context.locked.items()):
+            if locked_document == document and guest in guests and self._is_locked(document, table):
+                return table, guests[guest]
+        seat = self._seats.get((document, guest))
+        if seat is None or (document, seat.table) not in self.wedding.context.locked:
+            return None
+        if not self._is_locked(document, seat.table):
+            return None
+        before = _seat(self._writer(document, guest).before)
+        if before is None or before.table == seat.table:
+            return seat.table, None
+        return seat.table, {"table": before.table, "seat": before.number}
+
+    def _is_locked(self, document: str, table: str) -> bool:
+        row = self.wedding.record(document, "tables", table)
+        return row is not None and "locked" in row
+
+    def _lock_writer(self, document: str, table: str) -> Writer | None:
+        return self.wedding.writer(document, "tables", table, "locked") if self._is_locked(document, table) else None
+
+    # Tables and people
+
+    def _coming(self, document: str, guests: Iterable[str]) -> list[str]:
+        return [guest for guest in sorted(guests) if self._comes(document, guest)]
+
+    def _room(self, document: str, table: str) -> int:
+        row = self.wedding.record(document, "tables", table)
+        if row is None or "locked" in row:
+            return 0
+        capacity = whole(row, "capacity")
+        return 0 if capacity is None else max(0, capacity - len(self._tables.get((document, table), ())))
+
+    def _nearest(self, document: str, table: str) -> list[str]:
+        """The other tables, the nearest first; those without a position last; then by order and id."""
+        tables = self.wedding.rows(document, "tables")
+        here = _position(tables.get(table))
+
+        def key(other: str) -> Any:
+            there = _position(tables[other])
+            near = _FAR
+            if here is not None and there is not None:
+                near = (here[0] - there[0]) ** 2 + (here[1] - there[1]) ** 2
+            return (near, str(tables[other].get("order", "")), other)
+
+        return sorted((other for other, row in tables.items() if other != table and type(row) is dict), key=key)
+
+    def _writer(self, document: str, guest: str) -> Writer:
+        return self.wedding.writer(document, "assignments", guest)
+
+    def _parties(self, document: str, guests: Iterable[str]) -> list[Party]:
+        return [self.wedding.party(document, "assignments", guest) for guest in guests]
+
+    def assignments_at(self, document: str, table: str) -> dict[str, Any]:
+        """guest -> assignment of everybody at a table, as `Context.locked` wants it when the table is locked."""
+        rows = self.wedding.rows(document, "assignments")
+        return {guest: rows[guest] for guest in sorted(self._tables.get((document, table), ()))}
+
+
+_FIND: Final = {
+    "S1": Seating._one_guest_per_seat,
+    "S2": Seating._within_capacity,
+    "S3": Seating._seat_exists,
+    "S4": Seating._guest_comes,
+    "S5": Seating._apart,
+    "S6": Seating._together,
+    "S7": Seating._as_locked,
+}
+
+
+def _seat(value: Any) -> Seat | None:
+    if type(value) is not dict or type(value.get("table")) is not str:
+        return None
+    number = value.get("seat")
+    return Seat(value["table"], number if type(number) is int else None)
+
+
+def _capacity(table: dict[str, Any]) -> int:
+    capacity = whole(table, "capacity")
+    return _FAR if capacity is None else capacity
+
+
+def _position(row: Any) -> tuple[int, int] | None:
+    position = row.get("position") if type(row) is dict else None
+    if type(position) is not dict:
+        return None
+    x, y = whole(position, "x"), whole(position, "y")
+    return None if x is None or y is None else (x, y)
+
+
+def _sit(document: str, guest: str, table: str, seat: int | None) -> Op:
+    return Op("set", document, "assignments", guest, None, {"table": table, "seat": seat})
+
+
+def _rise(document: str, guest: str) -> Op:
+    return Op("delete", document, "assignments", guest)
+
+
+def _discard(index: dict[Any, set[str]], key: Any, member: str) -> None:
+    members = index.get(key)
+    if members is not None:
+        members.discard(member)
+        if not members:
+            del index[key]
