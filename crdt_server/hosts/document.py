@@ -28,9 +28,12 @@ from crdt_server.protocol.lib0 import write_var_uint
 from crdt_server.protocol.update import Update, decode_state_vector, decode_update, missing
 
 FAN = 32  # merge_updates is quadratic in the number of updates: merge as a tree
-PIECE_BYTES = 256 * 1024  # pieces grow by merging up to this size; one step on a piece stays below about 20 ms
+PIECE_BYTES = 128 * 1024  # pieces grow by merging up to this size; one step on a piece stays below about 20 ms
 LOOSE_PIECES = 16
 DIFFS_KEPT = 4
+DIFF_STEP_BYTES = 64 * 1024
+QUESTIONS = 4  # that one document works on at a time
+STALE_BATCHES = 100
 REHEARSED_BYTES = 1024  # smaller updates hold a few dozen structs at most; what they can do is soon done
 REHEARSALS = 3  # of one update, when something outside ends the copy
 # CPU time for one update. Yjs' order of concurrent insertions is quadratic in the worst case: 27 KB can take more than
@@ -142,6 +145,7 @@ class Document:
         self._types: set[tuple[int, int]] = set()
         self._collected = ClockRanges()
         self._diffs: dict[bytes, list[bytes]] = {}  # answers that still hold, for all who ask the same
+        self._questions: dict[bytes, _Question] = {}
         self.doc: Doc[Any] | None = None
         self._warmed = 0  # how many pieces the Doc has seen; all of them once it is warm
         self._loose = 0  # newest pieces not yet considered for merging
@@ -331,6 +335,8 @@ class Document:
         self.pieces.append(update)
         self.size += len(update)
         self._diffs.clear()
+        for question in self._questions.values():
+            question.later.append(update)
         self._loose += 1
 
     def _consolidate(self) -> None:
@@ -354,32 +360,75 @@ class Document:
         self.size = sum(map(len, pieces))
         self._warmed = len(pieces) if was_warm else 0
 
-    def diff(self, state_vector: bytes) -> list[bytes]:
+    def diff(self, state_vector: bytes, batch: int | None = None) -> list[bytes] | None:
         """What a client with this state vector lacks: updates to apply in order, at least one.
 
-        Raises ProtocolError when the state vector does not decode.
+        With the number of a ``batch``, no more than one step towards it; None until it is finished. What is accepted
+        meanwhile is part of the answer. Raises ProtocolError when the state vector does not decode.
         """
         known = self._diffs.get(state_vector)
         if known is not None:
             return known
-        decode_state_vector(state_vector)
-        if state_vector == EMPTY_STATE_VECTOR:
-            parts = list(self.pieces)
-        else:
-            parts = [part for piece in self.pieces if (part := get_update(piece, state_vector)) != EMPTY_UPDATE]
+        question = self._questions.get(state_vector)
+        if question is None:
+            decode_state_vector(state_vector)
+            if batch is not None and not self._may_begin(batch):
+                return None
+            question = self._questions[state_vector] = _Question(state_vector, list(self.pieces))
+        done = question.proceed(batch, sys.maxsize if batch is None else DIFF_STEP_BYTES)
+        if not done:
+            return None
+        del self._questions[state_vector]
+        answer = question.answer()
+        if len(self._diffs) < DIFFS_KEPT and not question.later:
+            self._diffs[state_vector] = answer
+        return answer
+
+    def _may_begin(self, batch: int) -> bool:
+        if len(self._questions) < QUESTIONS:
+            return True
+        for state_vector, question in list(self._questions.items()):
+            if batch - question.batch > STALE_BATCHES:  # who asked has gone
+                del self._questions[state_vector]
+        return len(self._questions) < QUESTIONS
+
+
+class _Question:
+    """A difference on its way: which pieces have been compared, and what came of it."""
+
+    def __init__(self, state_vector: bytes, pieces: list[bytes]) -> None:
+        self.batch = -1
+        self.later: list[bytes] = []  # accepted since it was asked
+        self._state_vector = state_vector
+        self._pieces = pieces
+        self._parts: list[bytes] = pieces if state_vector == EMPTY_STATE_VECTOR else []
+        self._next = len(pieces) if state_vector == EMPTY_STATE_VECTOR else 0
+
+    def proceed(self, batch: int | None, budget: int) -> bool:
+        """Compare pieces of ``budget`` bytes, once in a batch. True when all are compared."""
+        if batch is not None and batch == self.batch:
+            return False
+        self.batch = -1 if batch is None else batch
+        while self._next < len(self._pieces) and budget > 0:
+            piece = self._pieces[self._next]
+            budget -= len(piece)
+            self._next += 1
+            part = get_update(piece, self._state_vector)
+            if part != EMPTY_UPDATE:
+                self._parts.append(part)
+        return self._next == len(self._pieces)
+
+    def answer(self) -> list[bytes]:
         joined: list[bytes] = []
         run: list[bytes] = []
         run_size = 0
-        for part in parts:
+        for part in [*self._parts, *self.later]:
             if run and run_size + len(part) > PIECE_BYTES:
                 joined += merge(run)
                 run, run_size = [], 0
             run.append(part)
             run_size += len(part)
-        joined += merge(run) or [EMPTY_UPDATE]
-        if len(self._diffs) < DIFFS_KEPT:
-            self._diffs[state_vector] = joined
-        return joined
+        return joined + (merge(run) or [EMPTY_UPDATE])
 
 
 class _Outcome:

@@ -39,7 +39,7 @@ class Op(enum.IntEnum):
 class Job(enum.IntEnum):
     """Work of a host that belongs to no room."""
 
-    CHECK = 0  # payload: update; answer: [summary] or [None, message]
+    CHECK = 0  # payload: update; answer: [pieces, each (update or None for it as it is, summary)] or [None, message]
     MERGE = 1  # payload: list of updates; answer: [merged] or [None, message]
     FORGET = 2  # payload: list of rooms to drop; answer: [None]
 
@@ -53,6 +53,7 @@ class Status(enum.IntEnum):
     MALFORMED = 3
     VIOLATION = 4  # well-formed, but the document cannot hold it
     TOO_LARGE = 5  # the document would outgrow its limit
+    LATER = 7  # a question that takes more than one batch: ask again
     DEADLY = 6  # a copy of the host died of it, or was stopped after its time
 
 

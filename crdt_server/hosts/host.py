@@ -21,11 +21,12 @@ from typing import Any
 from crdt_server.errors import ProtocolError
 from crdt_server.hosts.document import PIECE_BYTES, Document, cpu_limit_seconds, encode_clocks, holds_all, merge
 from crdt_server.hosts.frames import LENGTH, Job, Op, ProgressMark, Status, encode, pack, unpack
-from crdt_server.protocol.update import Update, decode_update
+from crdt_server.protocol.update import Update, decode_update, split_update
 
 EXIT_PANIC = 70  # pycrdt raised a PanicException: what it left behind must not be read
 EXIT_MEMORY = 71
 WARM_BUDGET_BYTES = 256 * 1024
+CHECKED_PIECE_BYTES = 32 * 1024
 TRIM_BYTES = 1 << 20
 # CPU time for stored bytes, which may have been merged into something that takes for ever.
 LOAD_CPU_SECONDS = 0.5
@@ -39,9 +40,11 @@ class Host:
         self.mark = mark
         self.max_document_bytes = max_document_bytes
         self.documents: dict[int, Document] = {}
+        self._batch = 0
 
     def handle(self, request: list[Any]) -> list[Any]:
         entries, jobs = request
+        self._batch += 1
         results = [self._entry(index, *entry) for index, entry in enumerate(entries)]
         job_results = []
         for index, (kind, payload) in enumerate(jobs):
@@ -87,9 +90,14 @@ class Host:
             mark.set(index, i)
             if kind == Op.DIFF:
                 try:
-                    answers.append((i, document.diff(ops[i][1])))
+                    answer = document.diff(ops[i][1], self._batch)
                 except ProtocolError:
                     faults.append((i, Status.MALFORMED))
+                else:
+                    if answer is None:
+                        faults.append((i, Status.LATER))
+                    else:
+                        answers.append((i, answer))
             elif kind == Op.HELLO:
                 answers.append((i, encode_clocks(document.clocks)))
             else:
@@ -123,7 +131,7 @@ class Host:
             return [None]
         try:
             if kind is Job.CHECK:
-                return [_summary_out(decode_update(payload, max_bytes=len(payload)))]
+                return [_check(payload)]
             return [_merge_checked(payload)]
         except ProtocolError as error:
             return [None, str(error)]
@@ -140,6 +148,14 @@ def _merge_checked(updates: list[bytes]) -> bytes:
     if len(merged) != 1 or not holds_all(merged[0], updates):
         raise ProtocolError("merge_lost_content", "merging would lose content")
     return merged[0]
+
+
+def _check(update: bytes) -> list[tuple[bytes | None, bytes]]:
+    """The pieces of a well-formed update (None for it as it is) with their summaries. Raises ProtocolError."""
+    pieces = split_update(update, CHECKED_PIECE_BYTES)
+    if len(pieces) == 1:
+        return [(None, _summary_out(decode_update(update, max_bytes=len(update))))]
+    return [(piece, _summary_out(decode_update(piece, max_bytes=len(piece)))) for piece in pieces]
 
 
 def _summary_out(update: Update) -> bytes:

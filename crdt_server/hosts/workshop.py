@@ -33,9 +33,11 @@ class Workshop:
         self._merges: deque[_Task] = deque()
         self._wake = asyncio.Event()
 
-    async def check(self, update: bytes) -> Any:
-        """The summary of a well-formed update (opaque; a host understands it). Raises JobFailed."""
-        return await self._do(self._checks, Job.CHECK, update)
+    async def check(self, update: bytes) -> list[tuple[bytes, bytes]]:
+        """A well-formed update in pieces of bounded size, to be applied in order, each with its summary (opaque; a host
+        understands it). Raises JobFailed."""
+        pieces = await self._do(self._checks, Job.CHECK, update)
+        return [(update if piece is None else piece, summary) for piece, summary in pieces]
 
     async def merge(self, updates: list[bytes]) -> bytes:
         """One update with the content of all, proved complete. Raises JobFailed."""

@@ -15,11 +15,11 @@ from __future__ import annotations
 import json
 import math
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple, NoReturn
 
 from crdt_server.errors import ProtocolError
-from crdt_server.protocol.lib0 import MAX_SAFE_INTEGER, invalid_utf8, read_var_uint, truncated
+from crdt_server.protocol.lib0 import MAX_SAFE_INTEGER, invalid_utf8, read_var_uint, truncated, write_var_uint
 
 MAX_CLOCK = 2**31 - 1
 """Clocks and ends of clock ranges are at most this: pycrdt computes with signed 32-bit clocks."""
@@ -65,9 +65,63 @@ def decode_update(data: bytes, *, max_bytes: int) -> Update:
     if data == _EMPTY:
         return Update(data, (), (), {}, ())
     try:
-        return _read_update(data, end)
+        return _read_update(data, end, _Found())
     except IndexError:
         raise truncated() from None
+
+
+def split_update(data: bytes, piece_bytes: int) -> list[bytes]:
+    """The same content as updates of about ``piece_bytes``, to be applied in their order; at least one.
+
+    What is left whole: a struct that is larger by itself, and an update in which new structs of several clients refer
+    to one another (which of them goes first is known only to those who integrate them). Raises `ProtocolError`.
+    """
+    found = _Found(piece_bytes)
+    try:
+        update = _read_update(data, len(data), found)
+    except IndexError:
+        raise truncated() from None
+    first: dict[int, int] = {}
+    for run in found.runs:
+        first.setdefault(run.client, run.clock)
+    if len(data) <= piece_bytes or any(clock > first.get(client, clock) for client, clock in update.requires.items()):
+        return [data]
+    pieces: list[bytes] = []
+    group: list[Run] = []
+    for run in found.runs:
+        if group and (run.client == group[-1].client or run.end - group[0].start > piece_bytes):
+            pieces.append(_join_runs(data, group))
+            group = []
+        group.append(run)
+    if group:
+        pieces.append(_join_runs(data, group))
+    ranges = max(1, piece_bytes // 8)
+    pieces += [
+        b"\0" + encode_delete_set(update.deletes[begin : begin + ranges])
+        for begin in range(0, len(update.deletes), ranges)
+    ]
+    return pieces or [data]
+
+
+def _join_runs(data: bytes, runs: Sequence[Run]) -> bytes:
+    out = [write_var_uint(len(runs))]
+    for run in runs:
+        out += (write_var_uint(run.structs), write_var_uint(run.client), write_var_uint(run.clock))
+        out.append(data[run.start : run.end])
+    out.append(b"\0")
+    return b"".join(out)
+
+
+def encode_delete_set(deletes: Sequence[tuple[int, int, int]]) -> bytes:
+    """Deleted ranges as they end an update, grouped by client as they come."""
+    clients: dict[int, list[tuple[int, int]]] = {}
+    for client, first_clock, following in deletes:
+        clients.setdefault(client, []).append((first_clock, following - first_clock))
+    out = [write_var_uint(len(clients))]
+    for client, ranges in clients.items():
+        out += (write_var_uint(client), write_var_uint(len(ranges)))
+        out += [write_var_uint(number) for pair in ranges for number in pair]
+    return b"".join(out)
 
 
 def decode_state_vector(data: bytes) -> dict[int, int]:
@@ -104,12 +158,24 @@ def missing(update: Update, clocks: Mapping[int, int]) -> bool:
     return any(following > (reached.get(client) or clocks.get(client, 0)) for client, _, following in update.deletes)
 
 
+class Run(NamedTuple):
+    """Neighbouring structs of one client as they stand in an update: `data[start:end]`."""
+
+    client: int
+    clock: int
+    structs: int
+    start: int
+    end: int
+
+
 class _Found:
     """What the sections of one update have come to so far; see `Update`."""
 
-    __slots__ = ("collected", "known", "parents", "ranges", "requires", "skips", "types")
+    __slots__ = ("collected", "known", "parents", "ranges", "requires", "run_bytes", "runs", "skips", "types")
 
-    def __init__(self) -> None:
+    def __init__(self, run_bytes: int = 1 << 62) -> None:
+        self.run_bytes = run_bytes
+        self.runs: list[Run] = []
         self.ranges: list[tuple[int, int, int]] = []
         self.skips: list[tuple[int, int, int]] = []
         self.requires: dict[int, int] = {}
@@ -119,8 +185,7 @@ class _Found:
         self.known: dict[bytes, int] = {}  # client ids that take five bytes, as most do
 
 
-def _read_update(data: bytes, end: int) -> Update:
-    found = _Found()
+def _read_update(data: bytes, end: int, found: _Found) -> Update:
     sections, pos = read_var_uint(data, 0)
     _check_count(sections, 5, end - pos)
     if sections == 1:
@@ -163,7 +228,11 @@ def _read_section(data: bytes, pos: int, end: int, found: _Found) -> tuple[int, 
     refers_to_client = data.startswith
     ranges = found.ranges
     first = clock
-    for _ in range(count):
+    run_clock, run_start, run_begin, run_end = clock, pos, 0, pos + found.run_bytes
+    for index in range(count):
+        if pos > run_end:
+            found.runs.append(Run(client, run_clock, index - run_begin, run_start, pos))
+            run_clock, run_start, run_begin, run_end = clock, pos, index, pos + found.run_bytes
         info = data[pos]
         pos += 1
         kind = info & _KIND
@@ -248,6 +317,7 @@ def _read_section(data: bytes, pos: int, end: int, found: _Found) -> tuple[int, 
         raise ProtocolError("clock", "a clock beyond 2**31 - 1")
     if first < clock:
         ranges.append((client, first, clock))
+    found.runs.append(Run(client, run_clock, count - run_begin, run_start, pos))
     return client, pos
 
 

@@ -71,7 +71,8 @@ class Exchange(Session):
         return future
 
     def settle(self, request: Request, status: Status, answer: Any) -> bool:
-        future = self._waiting.pop(request, None)
+        refused = request.whole is not None and status not in (Status.OK, Status.KNOWN)
+        future = self._waiting.pop(request.whole if refused and request.whole else request, None)
         if future is None or future.done():
             return True  # the room's own greeting
         if status in (Status.OK, Status.KNOWN):

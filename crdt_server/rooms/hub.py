@@ -24,7 +24,7 @@ from crdt_server.hosts.workshop import JobFailed, Workshop
 from crdt_server.metrics import Metrics
 from crdt_server.rooms.commit import CommitPump
 from crdt_server.rooms.compaction import compact
-from crdt_server.rooms.lane import Lane, Unreadable
+from crdt_server.rooms.lane import BATCH_BYTES, HEAVY_BATCH_BYTES, Lane, Unreadable
 from crdt_server.rooms.room import Phase, Room, RoomLimits, Verdict
 from crdt_server.rooms.session import Connection, Request, Session, SessionId
 from crdt_server.settings import Settings
@@ -58,7 +58,7 @@ class Hub:
         self._factory = HostFactory(
             memory_bytes=settings.host_memory_bytes, max_document_bytes=settings.max_document_bytes
         )
-        self._heavy = self._make_lane("host-heavy")
+        self._heavy = self._make_lane("host-heavy", batch_bytes=HEAVY_BATCH_BYTES)
         self._lanes = [self._make_lane(f"host-{n}", self._heavy) for n in range(settings.document_hosts)]
         self.workshop = Workshop(self._supervisor("workshop"))
         self._room_ids = itertools.count(1)
@@ -78,7 +78,7 @@ class Hub:
     def _supervisor(self, name: str) -> Supervisor:
         return Supervisor(name, self._factory, timeout_seconds=self.settings.host_timeout_seconds)
 
-    def _make_lane(self, name: str, heavy: Lane | None = None) -> Lane:
+    def _make_lane(self, name: str, heavy: Lane | None = None, batch_bytes: int = BATCH_BYTES) -> Lane:
         return Lane(
             self._supervisor(name),
             self.metrics,
@@ -88,6 +88,7 @@ class Hub:
             failed=self._fail,
             convicted=self._convicted,
             heavy=heavy,
+            batch_bytes=batch_bytes,
         )
 
     # -- life
@@ -281,12 +282,12 @@ class Hub:
 
     async def _check(self, room: Room, request: Request) -> None:
         try:
-            summary = await self.workshop.check(request.payload)
+            pieces = await self.workshop.check(request.payload)
         except JobFailed as failure:
             log.info("large_update_refused", session=request.session.id, why=str(failure))
-            summary = None
+            pieces = None
         room.unsettled -= 1
-        room.vetted(request, summary)
+        room.vetted(request, pieces)
         self.look(room)
 
     def _convicted(self, request: Request, room: Room, cause: str) -> None:

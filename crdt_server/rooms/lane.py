@@ -28,6 +28,7 @@ from crdt_server.rooms.session import Request
 log = structlog.get_logger(__name__)
 
 BATCH_BYTES = 96 * 1024
+HEAVY_BATCH_BYTES = 16 * 1024  # what is heavy comes in pieces of 32 KB: one of them in a batch
 SLICE_BYTES = 256 * 1024  # of stored updates in one load step
 SLICE_UPDATES = 2000
 HEAVY_DOCUMENT_BYTES = 1 << 20
@@ -93,6 +94,7 @@ class Lane:
         failed: Callable[[Room], None],
         convicted: Callable[[Request, Room, str], None],
         heavy: Lane | None = None,
+        batch_bytes: int = BATCH_BYTES,
     ) -> None:
         self.supervisor = supervisor
         self._metrics = metrics
@@ -102,6 +104,7 @@ class Lane:
         self._failed = failed
         self._convicted = convicted
         self._heavy = heavy
+        self._batch_bytes = batch_bytes
         self._dirty: deque[Room] = deque()
         self._fetching: dict[Room, asyncio.Task[None]] = {}
         self._loading: dict[Room, deque[list[bytes]]] = {}
@@ -160,7 +163,7 @@ class Lane:
             entries.append(self._take_slice(room))
             budget -= sum(map(len, entries[-1].load or ()))
         arriving = {entry.room for entry in entries}
-        budget = BATCH_BYTES
+        budget = self._batch_bytes
         for _ in range(len(self._dirty)):
             if budget <= 0:
                 break
@@ -263,9 +266,12 @@ class Lane:
             verdicts = [Verdict(room, (), update, {}, {}) for update in earlier]
             verdicts.append(Verdict(room, entry.requests, newest, {i: Status(s) for i, s in faults}, dict(answers)))
             for i, status in verdicts[-1].faults.items():
-                if status is Status.DEADLY:
+                if status is Status.LATER:
+                    room.put_back(entry.requests[i])
+                elif status is Status.DEADLY:
                     self._convicted(entry.requests[i], room, "a copy of the host died of it")
                     room.heavy = True
+                    room.give_up(entry.requests[i].session)
             for verdict in verdicts:
                 room.judge(verdict)
                 self._deliver(verdict)

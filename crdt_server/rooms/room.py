@@ -36,6 +36,7 @@ from crdt_server.rooms.awareness import MAX_MESSAGE_BYTES, Awareness
 from crdt_server.rooms.session import Request, Session
 
 NO_CHANGE = b"\x00\x00"
+DIFF_STEP_BYTES = 64 * 1024  # a host reads that much of a document for a question in one batch
 PRESENCE_KEPT = 8  # awareness messages of one session in one tick
 NO_STATES = Outgoing(encode_awareness(b"\x00"))
 
@@ -198,6 +199,7 @@ class Room:
         """Close a session for what it sent."""
         self.counters.protocol_errors += 1
         self._blame(session)
+        self.give_up(session)
         self.close(session, error.close_code, error.code)
 
     def _receive_update(self, session: Session, update: bytes, *, echo: bool) -> None:
@@ -251,17 +253,24 @@ class Room:
         session.inbox.append(request)
         self.queued_updates += request.kind is Op.UPDATE
 
-    def vetted(self, request: Request, summary: Any | None) -> None:
-        """A large update came back from its check: with a summary, or None when it is malformed."""
+    def vetted(self, request: Request, pieces: Sequence[tuple[bytes, Any]] | None) -> None:
+        """A large update came back from its check: in pieces with their summaries, or None when it is malformed."""
         session = request.session
         stash, session.stash, session.held = session.stash or [], None, False
         if self.phase is Phase.DEAD:
             return
-        if summary is None:
+        if pieces is None:
             session.queued_bytes = 0
             self.reject(session, ProtocolError("malformed_update", "a large update did not decode"))
             return
-        request.extra = summary
+        session.queued_bytes -= request.cost
+        *earlier, (request.payload, request.extra) = pieces
+        for piece, summary in earlier:
+            part = Request(session, Op.UPDATE, piece, summary, echo=request.echo)
+            part.whole = request
+            session.queued_bytes += part.cost
+            self._queue(part)
+        session.queued_bytes += request.cost
         self._queue(request)
         for later in stash:
             session.queued_bytes -= later.cost  # `ask` counts it again
@@ -289,10 +298,12 @@ class Room:
                 request = inbox.popleft()
                 cost = request.cost
                 session.queued_bytes -= cost
+                if request.kind is Op.DIFF and session not in self.sessions:
+                    continue  # nobody waits for the answer
                 if request.kind is Op.DIFF and request.payload not in compared:
                     # The host reads the whole document for it, but only once for all who have the same.
                     compared.add(request.payload)
-                    cost += self.size
+                    cost += min(self.size, DIFF_STEP_BYTES)
                 taken.append(request)
                 used += cost
                 quantum -= cost
@@ -305,6 +316,25 @@ class Room:
             if used >= budget:
                 break
         return taken, used
+
+    def put_back(self, request: Request) -> None:
+        """A question that is not finished goes first again."""
+        session = request.session
+        if self.phase is Phase.DEAD or session not in self.sessions:
+            return
+        if not session.inbox:
+            self._queue(request)
+        else:
+            session.inbox.appendleft(request)
+        session.queued_bytes += request.cost
+
+    def give_up(self, session: Session) -> None:
+        """What this session sent after something that is refused for good is not looked at any more."""
+        self.queued_updates -= sum(request.kind is Op.UPDATE for request in session.inbox or ())
+        for waiting in (session.inbox, session.stash):
+            session.queued_bytes -= sum(request.cost for request in waiting or ())
+            if waiting:
+                waiting.clear()
 
     def judge(self, verdict: Verdict) -> None:
         """Take a host's verdict: number what is to be stored. Nothing is sent yet."""
@@ -342,6 +372,8 @@ class Room:
         for index, request in enumerate(verdict.requests):
             session = request.session
             status = verdict.faults.get(index, Status.OK)
+            if status is Status.LATER:
+                continue
             answer: Any = verdict.answers.get(index)
             if session.settle(request, status, answer) or session not in self.sessions:
                 continue
@@ -372,6 +404,7 @@ class Room:
         else:
             self.counters.violations += 1
             self._blame(session)
+            self.give_up(session)
             self.close(session, CLOSE_CODES["violation"], status.name.lower())
 
     def _ask_again(self, session: Session) -> None:

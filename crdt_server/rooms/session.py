@@ -42,7 +42,7 @@ class Connection(Protocol):
 class Request:
     """One thing a session asked of its document, waiting for a batch."""
 
-    __slots__ = ("echo", "extra", "kind", "payload", "session")
+    __slots__ = ("echo", "extra", "kind", "payload", "session", "whole")
 
     def __init__(
         self, session: Session | None, kind: Op, payload: bytes, extra: Any = None, *, echo: bool = False
@@ -52,6 +52,7 @@ class Request:
         self.kind = kind
         self.payload = payload
         self.extra = extra
+        self.whole: Request | None = None  # the last piece of the update that this is a piece of
         self.echo = echo  # an update message that brought nothing new is still receipted; a sync step 2 is not
 
     @property

@@ -5,7 +5,7 @@ connection and replays the request to it; from then on picows' parser (C) calls 
 message goes out as one `transport.write` of a frame that was encoded once for the whole room.
 
 Rules of this file:
-- No task, timer or future per connection: at rest a socket is a few small objects. `FastLane.keep_pinging` pings all of them.
+- No task, timer or future per connection: at rest a socket is a few small objects, and one task pings all of them.
 - Nothing waits for a reader: bytes that do not go out pile up to a bound, then the connection is closed.
 """
 

@@ -237,6 +237,34 @@ class TestDifferences:
         assert max(map(len, parts)) <= module.PIECE_BYTES + 60_000
         assert len(read(parts)) == 40 * 50_000
 
+    def test_long_ones_take_several_batches(self) -> None:
+        document = Document(16 << 20)
+        writers = [Replica(n + 1) for n in range(10)]
+        for writer in writers:
+            apply(document, writer.type("x" * 50_000))
+        lacking = state_vector({99: 1})
+        assert document.diff(lacking, 1) is None
+        assert document.diff(lacking, 1) is None  # asked again by somebody else in the same batch
+        apply(document, writers[0].type("y"))
+        batch = 2
+        while (parts := document.diff(lacking, batch)) is None:
+            batch += 1
+        assert 4 < batch < 8
+        assert sorted(read(parts)) == ["x"] * 500_000 + ["y"]
+
+    def test_few_of_them_at_a_time_and_none_for_ever(self) -> None:
+        document = Document(16 << 20)
+        for n in range(5):
+            apply(document, Replica(n + 1).type("x" * 50_000))
+        vectors = [state_vector({99: n + 1}) for n in range(module.QUESTIONS + 1)]
+        assert [document.diff(vector, 1) for vector in vectors] == [None] * len(vectors)
+        assert len(document._questions) == module.QUESTIONS
+        for batch in range(2, 20):  # the others have gone away
+            assert document.diff(vectors[-1], batch) is None
+        answers = [document.diff(vectors[-1], module.STALE_BATCHES + 2 + step) for step in range(9)]
+        assert any(answers)
+        assert len(document._questions) == 0
+
     @pytest.mark.parametrize("state_vector", [b"", b"\x01", bytes.fromhex("8080808002"), b"\x00\x00"])
     def test_a_malformed_state_vector_is_an_error(self, document: Document, state_vector: bytes) -> None:
         with pytest.raises(ProtocolError):

@@ -80,8 +80,8 @@ async def test_its_own_death_names_the_suspect(supervisor: Supervisor) -> None:
 async def test_the_time_of_an_update_does_not_pay_for_merging_it(supervisor: Supervisor) -> None:
     """A long honest history beside somebody's small edit: comparing what was merged takes longer than applying it."""
     history = long_history(150_000)
-    _, ((summary,),) = await supervisor.run([[], [[Job.CHECK, history]]])
-    ops = [[Op.UPDATE, Replica(5).type("hi"), None], [Op.UPDATE, history, summary]]
+    _, ((pieces,),) = await supervisor.run([[], [[Job.CHECK, history]]])
+    ops = [[Op.UPDATE, Replica(5).type("hi"), None], *([Op.UPDATE, *piece] for piece in pieces)]
     ((_, merged, faults, *_),), _ = await supervisor.run([[[1, [], True, False, ops]], []])
     assert (len(merged), faults) == (1, [])
 
@@ -163,7 +163,8 @@ class TestWorkshop:
     async def test_work_is_done_in_order(self, workshop: Workshop) -> None:
         writer = Replica(1)
         updates = [writer.type("x") for _ in range(20)]
-        merged, summary = await asyncio.gather(workshop.merge(updates), workshop.check(updates[0]))
+        merged, ((piece, summary),) = await asyncio.gather(workshop.merge(updates), workshop.check(updates[0]))
+        assert piece == updates[0]
         assert summary
         reader = Replica(2)
         reader.receive(merged)

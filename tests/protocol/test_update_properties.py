@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import tracemalloc
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from random import Random
 from types import FrameType
 from typing import Any
@@ -15,7 +15,15 @@ from hypothesis import strategies as st
 
 from crdt_server.errors import ProtocolError
 from crdt_server.protocol.lib0 import write_var_uint
-from crdt_server.protocol.update import MAX_CLOCK, Update, decode_state_vector, decode_update, missing
+from crdt_server.protocol.update import (
+    MAX_CLOCK,
+    Update,
+    decode_state_vector,
+    decode_update,
+    encode_delete_set,
+    missing,
+    split_update,
+)
 from tests.protocol.corpus import real_updates
 from tests.protocol.grammar import damaged, random_update
 
@@ -52,6 +60,49 @@ def check(update: Update) -> None:
 def test_any_bytes_as_an_update(data: bytes) -> None:
     if update := attempt(data):
         check(update)
+
+
+@given(
+    st.one_of(st.sampled_from(REAL), st.integers(0, 1 << 30).map(lambda seed: random_update(Random(seed)))),
+    st.integers(1, 200),
+)
+def test_pieces_hold_what_the_whole_holds(data: bytes, piece_bytes: int) -> None:
+    whole = attempt(data)
+    if whole is None:
+        return
+    pieces = [decode_update(piece, max_bytes=LIMIT) for piece in split_update(data, piece_bytes)]
+    if len(pieces) == 1:
+        return
+    assert sorted(clocks(piece.ranges for piece in pieces)) == sorted(clocks([whole.ranges]))
+    assert clocks(piece.deletes for piece in pieces) == clocks([whole.deletes])
+    assert sorted(parent for piece in pieces for parent in piece.parents) == sorted(whole.parents)
+    known = {client: first for client, first, _ in reversed(whole.ranges + whole.skips)}
+    known |= {client: max(known.get(client, 0), clock) for client, clock in whole.requires.items()}
+    for client, _, following in whole.skips:
+        known[client] = max(known[client], following)
+    for piece in (piece for piece in pieces if piece.ranges):
+        assert not missing(piece, known)
+        for client, _, following in piece.ranges:
+            known[client] = max(known[client], following)
+
+
+def clocks(found: Iterable[Sequence[tuple[int, int, int]]]) -> list[tuple[int, int]]:
+    """Every single id, up to the ends of long ranges."""
+    return [
+        (client, clock)
+        for ranges in found
+        for client, first, following in ranges
+        for clock in {*range(first, min(first + 100, following)), following - 1}
+    ]
+
+
+def test_a_large_update_comes_in_pieces_of_bounded_size() -> None:
+    letters = [b"\x04\1\1t\1x", *(b"\x84\5" + write_var_uint(clock) + b"\1x" for clock in range(20_000))]
+    data = _update(letters)[:-1] + encode_delete_set([(5, 2 * n, 2 * n + 1) for n in range(9_000)])
+    pieces = split_update(data, 10_000)
+    assert len(pieces) > 10
+    assert max(map(len, pieces)) <= 10_100
+    assert sum(map(len, pieces)) < len(data) + 40 * len(pieces)
 
 
 @given(st.binary(max_size=100))

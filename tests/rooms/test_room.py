@@ -464,6 +464,31 @@ def test_a_batch_ends_with_its_budget(table: Table) -> None:
     assert [r.session for r in taken] == sessions[1:]
 
 
+class TestLongQuestions:
+    """A document larger than a step: the host says "later", and the question goes first in the next batch."""
+
+    def test_it_is_put_back_before_what_came_after(self, table: Table) -> None:
+        session, _ = table.settled()
+        table.room.receive(session, encode_sync_step1(b"\x00"))
+        (question,) = table.take()
+        table.room.receive(session, update(b"1"))
+        table.room.put_back(question)
+        assert [request.payload for request in table.take()] == [b"\x00", b"1"]
+        assert session.queued_bytes == 0
+        table.room.put_back(question)
+        assert table.room.dirty
+
+    def test_nobody_waits_for_the_answer_any_more(self, table: Table) -> None:
+        session, _ = table.settled()
+        table.room.receive(session, encode_sync_step1(b"\x00"))
+        (question,) = table.take()
+        table.room.receive(session, encode_sync_step1(b"\x00"))
+        table.room.leave(session)
+        table.room.put_back(question)
+        assert table.take() == []
+        assert not table.room.dirty
+
+
 class TestLargeUpdates:
     """Checked elsewhere; what its session says meanwhile waits behind it."""
 
@@ -475,7 +500,7 @@ class TestLargeUpdates:
         table.room.receive(session, update(b"2") + update(big) + update(b"3"))
         assert [r.payload for r in table.take()] == [b"1"]
         for summary in ("first", "second"):
-            table.room.vetted(table.vetted.pop(), summary)
+            table.room.vetted(table.vetted.pop(), [(big, summary)])
         assert [(r.payload, r.extra) for r in self._drain(table)] == [
             (big, "first"),
             (b"2", None),
@@ -489,6 +514,16 @@ class TestLargeUpdates:
         while table.room.dirty:
             taken += table.take()
         return taken
+
+    def test_it_comes_back_in_pieces(self, table: Table) -> None:
+        session, _ = table.settled()
+        table.room.receive(session, update(b"B" * 600) + update(b"behind"))
+        table.room.vetted(table.vetted.pop(), [(b"one", "first"), (b"two", "second"), (b"three", "third")])
+        taken = self._drain(table)
+        assert [(r.payload, r.extra) for r in taken[:3]] == [(b"one", "first"), (b"two", "second"), (b"three", "third")]
+        assert [r.whole for r in taken] == [taken[2], taken[2], None, None]
+        assert taken[3].payload == b"behind"
+        assert session.queued_bytes == 0
 
     def test_others_do_not_wait(self, table: Table) -> None:
         (slow, _), (quick, _) = table.settled(), table.settled()
@@ -509,7 +544,7 @@ class TestLargeUpdates:
         session, socket = table.settled()
         table.room.receive(session, update(b"B" * 2000))
         assert socket.paused
-        table.room.vetted(table.vetted.pop(), "fine")
+        table.room.vetted(table.vetted.pop(), [(b"B" * 600, "fine")])
         self._drain(table)
         assert not socket.paused
 
@@ -517,12 +552,12 @@ class TestLargeUpdates:
         session, _ = table.settled()
         table.room.receive(session, update(b"B" * 600))
         table.room.leave(session)
-        table.room.vetted(table.vetted.pop(), "fine")
+        table.room.vetted(table.vetted.pop(), [(b"B" * 600, "fine")])
         assert len(table.take()) == 1
 
     def test_in_a_dead_room_it_is_forgotten(self, table: Table) -> None:
         session, _ = table.settled()
         table.room.receive(session, update(b"B" * 600))
         table.room.fail(1013, "try again")
-        table.room.vetted(table.vetted.pop(), "fine")
+        table.room.vetted(table.vetted.pop(), [(b"B" * 600, "fine")])
         assert not table.room.dirty

@@ -264,6 +264,9 @@ class RoomMachine(RuleBasedStateMachine):
         self.room.size = size
         earlier, newest = merged[:-1], merged[-1] if merged else None
         found = {i: Status(status) for i, status in faults}
+        for i, status in found.items():
+            if status is Status.LATER:
+                self.room.put_back(requests[i])
         said = [Verdict(self.room, (), update, {}, {}) for update in earlier]
         said.append(Verdict(self.room, requests, newest, found, dict(answers)))
         for verdict in said:
@@ -322,8 +325,8 @@ class RoomMachine(RuleBasedStateMachine):
     def vet(self) -> None:
         if self.vetting:
             room, request = self.vetting.popleft()
-            _, ((summary,),) = self.host.handle([[], [[Job.CHECK, request.payload]]])
-            room.vetted(request, summary)
+            _, ((pieces,),) = self.host.handle([[], [[Job.CHECK, request.payload]]])
+            room.vetted(request, [(request.payload if piece is None else piece, extra) for piece, extra in pieces])
 
     @rule()
     def tick(self) -> None:
