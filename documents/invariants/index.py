@@ -14,8 +14,9 @@ from typing import Any, Final
 from documents.invariants.model import Change, Context, Finding, Subject, Wedding, document_kind
 from documents.invariants.part import Part, Refresh
 from documents.invariants.seating import Seating
+from documents.invariants.timeline import Timeline
 
-PARTS: Final[tuple[type[Part], ...]] = (Seating,)
+PARTS: Final[tuple[type[Part], ...]] = (Timeline, Seating)
 """The families there are: the only list."""
 
 _NO_REFRESH: Final[tuple[Refresh, ...]] = ()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import Final, NamedTuple, TypeAlias
+from typing import Any, Final, NamedTuple, TypeAlias
 
 from documents.invariants.catalogue import INVARIANTS, MANUAL
 from documents.invariants.model import (
@@ -100,6 +100,15 @@ def guest_name(wedding: Wedding, guest: str) -> str:
     return f"{string(row, 'firstName')} {string(row, 'lastName')}".strip() or guest
 
 
+def discard(index: dict[Any, set[str]], key: Any, member: str) -> None:
+    """Take a member out of one of the sets of an index, which keeps no empty ones."""
+    members = index.get(key)
+    if members is not None:
+        members.discard(member)
+        if not members:
+            del index[key]
+
+
 def by_priority(writer: Writer, id: str) -> tuple[int, int, str]:
     """Sort key: higher rank first, then earlier arrival, then id."""
     return (-writer.rank, writer.seq, id)
@@ -125,6 +134,7 @@ __all__ = [
     "by_hierarchy",
     "by_priority",
     "cut",
+    "discard",
     "guest_name",
     "named",
 ]

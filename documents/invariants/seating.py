@@ -19,6 +19,7 @@ from documents.invariants.part import (
     by_arrival,
     by_hierarchy,
     by_priority,
+    discard,
     guest_name,
     named,
 )
@@ -113,8 +114,8 @@ class Seating(Part):
         if not at_table:
             del self._tables[document, seat.table]
         if seat.number is not None:
-            _discard(self._numbered, (document, seat.table, seat.number), guest)
-        _discard(self._documents, guest, document)
+            discard(self._numbered, (document, seat.table, seat.number), guest)
+        discard(self._documents, guest, document)
 
     def _touch_seat(self, document: str, seat: Seat, touched: Touched) -> None:
         if seat.number is not None:
@@ -131,7 +132,7 @@ class Seating(Part):
     def _rule(self, document: str, rule: str, touched: Touched) -> None:
         place = (document, rule)
         for guest in self._rules.pop(place, ()):
-            _discard(self._rules_of, (document, guest), rule)
+            discard(self._rules_of, (document, guest), rule)
         row = self.wedding.record(document, "rules", rule)
         if row is not None:
             self._rules[place] = frozenset(suffixes(row, "guest:"))
@@ -142,7 +143,7 @@ class Seating(Part):
     def _guest(self, _: str, guest: str, touched: Touched) -> None:
         before = self._household_of.pop(guest, None)
         if before is not None:
-            _discard(self._households, before, guest)
+            discard(self._households, before, guest)
         row = self.wedding.record("guests", "guests", guest)
         after = row.get("household") if row is not None and "party" not in row else None
         if type(after) is str:
@@ -561,11 +562,3 @@ def _sit(document: str, guest: str, table: str, seat: int | None) -> Op:
 
 def _rise(document: str, guest: str) -> Op:
     return Op("delete", document, "assignments", guest)
-
-
-def _discard(index: dict[Any, set[str]], key: Any, member: str) -> None:
-    members = index.get(key)
-    if members is not None:
-        members.discard(member)
-        if not members:
-            del index[key]

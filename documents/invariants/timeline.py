@@ -1,0 +1,493 @@
+"""T1-T6: the running order of the day.
+
+- Skipped and deleted items are not there. What is done or going on has no order to keep any more (T4).
+- Items overlap where one begins before the other is over; one of no length overlaps nothing.
+- Whose place is not known is at no other place (T1).
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left, insort
+from collections.abc import Iterable, Iterator
+from itertools import islice
+from typing import Any, Final, NamedTuple
+
+from documents.invariants.attendance import Attendance
+from documents.invariants.cascade import Cascade, Slot, cascade
+from documents.invariants.catalogue import MERGE, PRIORITY
+from documents.invariants.model import Finding, Op, Subject, Wedding, suffixes, whole
+from documents.invariants.part import Part, Route, Touched, discard, named
+
+ITEMS: Final = ("timeline", "items")
+MAX_OVERLAPS: Final = 100
+"""Overlaps of one item with others of one vendor, person or place that are looked at."""
+
+_RIGIDITY: Final = {"fixed": 0, "flex": 1, "buffer": 2}
+
+
+class Item(NamedTuple):
+    """What an item of the timeline is to the indexes."""
+
+    start: int
+    end: int
+    timed: bool
+    """Whether it is known when it is; where not, start and end are 0."""
+    vendors: tuple[str, ...]
+    persons: tuple[str, ...]
+    place: str | None
+    after: tuple[str, ...]
+
+    def claims(self) -> Iterator[tuple[str, str]]:
+        """(invariant, whose time it takes)."""
+        for vendor in self.vendors:
+            yield "T1", vendor
+        for person in self.persons:
+            yield "T2", person
+        if self.place is not None:
+            yield "T3", self.place
+
+
+class Timeline(Part):
+    """Items sorted by start for each vendor, person and place; edges of the order both ways; uses of references."""
+
+    invariants = ("T1", "T2", "T3", "T4", "T5", "T6")
+
+    def __init__(self, wedding: Wedding) -> None:
+        super().__init__(wedding)
+        self._items: dict[str, Item] = {}
+        self._busy = _Busy()
+        self._successors: dict[str, set[str]] = {}
+        self._used: dict[tuple[str, str], set[str]] = {}
+        self._attendance = Attendance(wedding)
+
+    def routes(self) -> Iterable[Route]:
+        item = frozenset(
+            {"start", "duration", "minDuration", "rigidity", "kind", "place", "keyMoment", "vendor", "person", "after",
+             "status", "deleted", "_unstaffed"}
+        )  # fmt: skip
+        return (
+            Route("timeline", "items", self._item, item),
+            Route("wedding", "vendors", self._vendor, frozenset({"stage", "deleted"})),
+            Route("wedding", "places", self._place, frozenset({"capacity", "exclusive", "deleted"})),
+            Route("wedding", "events", self._event, frozenset({"place", "deleted"})),
+            Route("wedding", "meta", self._meta, frozenset({"hardEnd", "phase", "cascade"})),
+            Route("guests", "guests", self._guest, frozenset({"rsvp", "deleted"})),
+        )
+
+    def find(self, subject: Subject) -> Finding | None:
+        return _FIND[subject.invariant](self, subject)
+
+    def candidates(self) -> Iterator[Subject]:
+        for (invariant, key), one, other in self._busy.pairs():
+            yield _pair(invariant, key, one, other)
+        for item, entry in self._items.items():
+            yield from self._own(item, entry)
+        for event, row in self.wedding.rows("wedding", "events").items():
+            if type(row) is dict and type(row.get("place")) is str:
+                yield Subject("T3", (row["place"], event))
+
+    # What changed
+
+    def _item(self, _: str, item: str, touched: Touched) -> None:
+        before, after = self._items.get(item), self._read_item(item)
+        if before is not None:
+            self._touch_item(item, before, touched)
+            self._forget(item, before)
+        if after is not None:
+            self._note(item, after)
+            self._touch_item(item, after, touched)
+        touched.update(Subject("T4", (successor, item)) for successor in self._successors.get(item, ()))
+        touched.update(_alone(item))
+
+    def _read_item(self, item: str) -> Item | None:
+        row = self.wedding.record(*ITEMS, item)
+        if row is None or row.get("status") == "skipped":
+            return None
+        start = whole(row, "start")
+        end = None if start is None else start + (whole(row, "duration") or 0)
+        place = row.get("place")
+        return Item(
+            0 if start is None else start,
+            0 if end is None else end,
+            start is not None,
+            tuple(suffixes(row, "vendor:")),
+            tuple(suffixes(row, "person:")),
+            place if type(place) is str else None,
+            tuple(suffixes(row, "after:")),
+        )
+
+    def _note(self, item: str, entry: Item) -> None:
+        self._items[item] = entry
+        self._busy.add(item, entry)
+        for before in entry.after:
+            self._successors.setdefault(before, set()).add(item)
+        for use in _uses(entry):
+            self._used.setdefault(use, set()).add(item)
+
+    def _forget(self, item: str, entry: Item) -> None:
+        del self._items[item]
+        self._busy.remove(item, entry)
+        for before in entry.after:
+            discard(self._successors, before, item)
+        for use in _uses(entry):
+            discard(self._used, use, item)
+
+    def _touch_item(self, item: str, entry: Item, touched: Touched) -> None:
+        for key in entry.claims():
+            for other in self._busy.overlapping(key, item, entry):
+                touched.add(_pair(*key, item, other))
+        for before in entry.after:
+            touched.add(Subject("T4", (item, before)))
+
+    def _own(self, item: str, entry: Item) -> Iterator[Subject]:
+        yield from _alone(item)
+        for before in entry.after:
+            yield Subject("T4", (item, before))
+
+    def _vendor(self, _: str, vendor: str, touched: Touched) -> None:
+        touched.update(Subject("T6", (item,)) for item in self._used.get(("vendors", vendor), ()))
+
+    def _place(self, _: str, place: str, touched: Touched) -> None:
+        for item in self._used.get(("places", place), ()):
+            touched.add(Subject("T6", (item,)))
+            for other in self._busy.overlapping(("T3", place), item, self._items[item]):
+                touched.add(_pair("T3", place, item, other))
+        for event, row in self.wedding.rows("wedding", "events").items():
+            if type(row) is dict and row.get("place") == place:
+                touched.add(Subject("T3", (place, event)))
+
+    def _event(self, _: str, event: str, touched: Touched) -> None:
+        # Where it was before is not noted: the few places there are, are all looked at.
+        for place in self.wedding.rows("wedding", "places"):
+            touched.add(Subject("T3", (place, event)))
+
+    def _meta(self, _: str, __: str, touched: Touched) -> None:
+        touched.update(self.candidates())
+
+    def _guest(self, _: str, guest: str, touched: Touched) -> None:
+        for event in self._attendance.refresh(guest):
+            row = self.wedding.record("wedding", "events", event)
+            if row is not None and type(row.get("place")) is str:
+                touched.add(Subject("T3", (row["place"], event)))
+
+    # T1-T3
+
+    def _one_place(self, subject: Subject) -> Finding | None:
+        vendor, one, other = subject.ids
+        if not self._overlap("T1", vendor, one, other):
+            return None
+        here, there = self._items[one].place, self._items[other].place
+        if here is None or there is None or here == there:
+            return None
+        return self._clash(subject, named(self.wedding, "wedding", "vendors", vendor), "place", f"vendor:{vendor}")
+
+    def _one_item(self, subject: Subject) -> Finding | None:
+        person, one, other = subject.ids
+        if not self._overlap("T2", person, one, other):
+            return None
+        row = self.wedding.rows("guests", "guests").get(person)
+        name = f"{row.get('firstName', '')} {row.get('lastName', '')}".strip() if type(row) is dict else ""
+        return self._clash(subject, name or person, "start", f"person:{person}")
+
+    def _one_use(self, subject: Subject) -> Finding | None:
+        if len(subject.ids) == 2:
+            return self._large_enough(subject)
+        place, one, other = subject.ids
+        row = self.wedding.record("wedding", "places", place)
+        if row is None or row.get("exclusive") is not True or not self._overlap("T3", place, one, other):
+            return None
+        return self._clash(subject, named(self.wedding, "wedding", "places", place), "place", None)
+
+    def _overlap(self, invariant: str, key: str, one: str, other: str) -> bool:
+        first, second = self._items.get(one), self._items.get(other)
+        if first is None or second is None:
+            return False
+        both = (invariant, key) in first.claims() and (invariant, key) in second.claims()
+        return both and first.start < second.end and second.start < first.end
+
+    def _clash(self, subject: Subject, who: str, key: str, flag: str | None) -> Finding:
+        winner, loser = sorted(subject.ids[1:], key=self._precedence)
+        later = self._after(winner, loser)
+        options: list[tuple[str, Iterable[Op]]] = [
+            self._shift_option(winner, loser, later),
+            self._shift_option(loser, winner, self._after(loser, winner)),
+        ]
+        if flag is not None:
+            options += [
+                (f"{who} is not needed for {self._title(item)}.", [Op("delete", *ITEMS, item, flag)])
+                for item in (winner, loser)
+            ]
+        return self.found(
+            subject,
+            f"{who}: {self._title(winner)} and {self._title(loser)} overlap.",
+            parties=[
+                self.wedding.party(*ITEMS, item, each)
+                for item in (winner, loser)
+                for each in dict.fromkeys((key, "start"))
+            ],
+            options=options,
+            automatic=self._by_itself(subject.invariant, loser, later),
+        )
+
+    def _precedence(self, item: str) -> tuple[int, bool, int, str]:
+        """Fixed before flexible before buffers, key moments first, then the earlier start, then the id."""
+        row = self.wedding.rows(*ITEMS)[item]
+        rigidity = _RIGIDITY.get(row.get("rigidity"), 1)
+        return (rigidity, row.get("keyMoment") is not True, self._items[item].start, item)
+
+    def _after(self, winner: str, loser: str) -> Cascade:
+        entry = self._items[loser]
+        return self._cascade({loser: Slot(self._items[winner].end, entry.end - entry.start)})
+
+    def _by_itself(self, invariant: str, item: str, later: Cascade) -> tuple[Op, ...] | None:
+        """Moving a flexible item by itself, where the strategy and the wedding want that, and nothing is at risk."""
+        row = self.wedding.rows(*ITEMS)[item]
+        flexible = row.get("rigidity", "flex") == "flex" and row.get("status") not in ("live", "done")
+        wanted = self.wedding.strategy(invariant) == PRIORITY and self.wedding.meta("wedding").get("cascade") == "flex"
+        return later.ops() if flexible and wanted and later.clear else None
+
+    def _shift_option(self, first: str, second: str, later: Cascade) -> tuple[str, tuple[Op, ...]]:
+        others = len(later.moves) - 1
+        text = f"{self._title(second)} begins at {clock(self._items[first].end)}, after {self._title(first)}"
+        text += f"; {others} more items change" if others > 0 else ""
+        text += f"; {', '.join(self._title(risk.item) for risk in later.at_risk[:3])} at risk" if later.at_risk else ""
+        return text + ".", later.ops()
+
+    def _large_enough(self, subject: Subject) -> Finding | None:
+        place, event = subject.ids
+        here, row = self.wedding.record("wedding", "places", place), self.wedding.record("wedding", "events", event)
+        if here is None or row is None or row.get("place") != place:
+            return None
+        capacity, heads = whole(here, "capacity"), self._attendance.heads(event)
+        if capacity is None or heads <= capacity:
+            return None
+        return self.found(
+            subject,
+            f"{heads} guests come to {named(self.wedding, 'wedding', 'events', event)}; "
+            f"{named(self.wedding, 'wedding', 'places', place)} holds {capacity}.",
+            parties=[
+                self.wedding.party("wedding", "places", place, "capacity"),
+                self.wedding.party("wedding", "events", event, "place"),
+            ],
+            options=[
+                (f"Move it to {named(self.wedding, 'wedding', 'places', other)}.",
+                 [Op("set", "wedding", "events", event, "place", other)])
+                for other in self._larger_places(heads)
+            ],
+        )  # fmt: skip
+
+    def _larger_places(self, heads: int) -> list[str]:
+        places = self.wedding.rows("wedding", "places")
+        room = {
+            place: whole(row, "capacity") for place, row in places.items() if type(row) is dict and "deleted" not in row
+        }
+        fitting = [(capacity, place) for place, capacity in room.items() if capacity is not None and capacity >= heads]
+        return [place for _, place in sorted(fitting)[:3]]
+
+    # T4
+
+    def _in_order(self, subject: Subject) -> Finding | None:
+        item, before = subject.ids
+        first, second = self._items.get(before), self._items.get(item)
+        if first is None or second is None:
+            return None
+        row = self.wedding.record(*ITEMS, item)
+        if row is None or row.get("status") in ("live", "done"):
+            return None
+        gap = whole(row, f"after:{before}")
+        if gap is None or not first.timed or not second.timed or second.start >= first.end + gap:
+            return None
+        later = self._cascade({before: Slot(first.start, first.end - first.start)})
+        options: list[tuple[str, Iterable[Op]]] = []
+        if later.moves:
+            options.append((f"Push {len(later.moves)} later items.", later.ops()))
+        options.append(
+            (f"{self._title(item)} need not be after {self._title(before)}.",
+             [Op("delete", *ITEMS, item, f"after:{before}")])
+        )  # fmt: skip
+        return self.found(
+            subject,
+            f"{self._title(item)} begins at {clock(second.start)}, before {clock(first.end + gap)} when it may "
+            f"after {self._title(before)}.",
+            parties=[
+                self.wedding.party(*ITEMS, before, "start"),
+                self.wedding.party(*ITEMS, before, "duration"),
+                self.wedding.party(*ITEMS, item, "start"),
+            ],
+            options=options,
+            automatic=self._by_itself("T4", item, later),
+        )
+
+    def _cascade(self, moved: dict[str, Slot]) -> Cascade:
+        places = self.wedding.rows("wedding", "places").items()
+        exclusive = {place for place, row in places if type(row) is dict and row.get("exclusive") is True}
+        hard_end = whole(self.wedding.meta("wedding"), "hardEnd")
+        return cascade(self.wedding.rows(*ITEMS), moved, exclusive=exclusive, hard_end=hard_end)
+
+    # T5
+
+    def _in_time(self, subject: Subject) -> Finding | None:
+        item, what = subject.ids
+        entry, row = self._items.get(item), self.wedding.record(*ITEMS, item)
+        if entry is None or row is None or not entry.timed:
+            return None
+        severity = "critical" if self.wedding.live else "warning"
+        if what == "moved":
+            return self._stays(subject, item, row, severity)
+        hard_end = whole(self.wedding.meta("wedding"), "hardEnd")
+        if hard_end is None or entry.end <= hard_end or row.get("kind") == "breakdown":
+            return None
+        return self.found(
+            subject,
+            f"{self._title(item)} is over at {clock(entry.end)}, after the hard end at {clock(hard_end)}.",
+            parties=[self.wedding.party(*ITEMS, item, key) for key in ("start", "duration")],
+            options=list(self._end_options(item, entry, row, hard_end)),
+            severity=severity,
+        )
+
+    def _end_options(
+        self, item: str, entry: Item, row: dict[str, Any], hard_end: int
+    ) -> Iterator[tuple[str, list[Op]]]:
+        duration, title = entry.end - entry.start, self._title(item)
+        left, shortest = hard_end - entry.start, whole(row, "minDuration")
+        if left >= max(1, duration if shortest is None else shortest):
+            yield f"Shorten {title} to {left} minutes.", [Op("set", *ITEMS, item, "duration", left)]
+        yield (
+            f"{title} begins at {clock(hard_end - duration)}.",
+            [Op("set", *ITEMS, item, "start", hard_end - duration)],
+        )
+        yield f"Skip {title}.", [Op("set", *ITEMS, item, "status", "skipped")]
+        yield f"The hard end is {clock(entry.end)}.", [Op("set", "wedding", "meta", "", "hardEnd", entry.end)]
+
+    def _stays(self, subject: Subject, item: str, row: dict[str, Any], severity: str) -> Finding | None:
+        planned, start = self.wedding.context.planned.get(item), whole(row, "start")
+        if not self.wedding.live or row.get("rigidity") != "fixed" or planned is None or start == planned:
+            return None
+        return self.found(
+            subject,
+            f"{self._title(item)} is fixed and was moved from {clock(planned)} to {clock(start or 0)}.",
+            parties=[self.wedding.party(*ITEMS, item, "start")],
+            options=[(f"It begins at {clock(planned)}, as planned.", [Op("set", *ITEMS, item, "start", planned)])],
+            severity=severity,
+        )
+
+    # T6
+
+    def _staffed(self, subject: Subject) -> Finding | None:
+        (item,) = subject.ids
+        entry, row = self._items.get(item), self.wedding.record(*ITEMS, item)
+        if entry is None or row is None:
+            return None
+        missing = [vendor for vendor in entry.vendors if not self._works(vendor)]
+        nowhere = entry.place is not None and not self.wedding.exists("wedding", "places", entry.place)
+        marked = "_unstaffed" in row
+        if not missing and not nowhere:
+            return self._unmark(subject, item) if marked else None
+        marks = [Op("set", *ITEMS, item, "_unstaffed", True)] if missing and not marked else []
+        marks += [Op("delete", *ITEMS, item, "_unstaffed")] if marked and not missing else []
+        keys = [f"vendor:{vendor}" for vendor in missing] + (["place"] if nowhere else [])
+        names = [named(self.wedding, "wedding", "vendors", vendor) for vendor in missing]
+        gone = ", ".join(names + (["its place"] if nowhere else []))
+        decided = self.wedding.strategy("T6") == MERGE
+        return self.found(
+            subject,
+            f"{self._title(item)}: {gone} cancelled or gone.",
+            parties=[self.wedding.party(*ITEMS, item, key) for key in keys],
+            options=[(f"Take {gone} off {self._title(item)}.", [Op("delete", *ITEMS, item, key) for key in keys])],
+            automatic=marks if marks or decided else None,
+            stays=bool(marks) and not decided,
+        )
+
+    def _unmark(self, subject: Subject, item: str) -> Finding:
+        return self.found(
+            subject,
+            f"{self._title(item)} is staffed again.",
+            automatic=[Op("delete", *ITEMS, item, "_unstaffed")],
+            severity="info",
+        )
+
+    def _works(self, vendor: str) -> bool:
+        if "wedding" not in self.wedding.documents:
+            return True
+        row = self.wedding.record("wedding", "vendors", vendor)
+        return row is not None and row.get("stage") != "cancelled"
+
+    def _title(self, item: str) -> str:
+        return named(self.wedding, *ITEMS, item, "title")
+
+
+_FIND: Final = {
+    "T1": Timeline._one_place,
+    "T2": Timeline._one_item,
+    "T3": Timeline._one_use,
+    "T4": Timeline._in_order,
+    "T5": Timeline._in_time,
+    "T6": Timeline._staffed,
+}
+
+
+class _Busy:
+    """Who is busy when: (invariant, vendor, person or place) -> (start, end, item), sorted."""
+
+    def __init__(self) -> None:
+        self._slots: dict[tuple[str, str], list[tuple[int, int, str]]] = {}
+        self._longest: dict[tuple[str, str], int] = {}
+
+    def add(self, item: str, entry: Item) -> None:
+        if entry.start < entry.end:
+            for key in entry.claims():
+                insort(self._slots.setdefault(key, []), (entry.start, entry.end, item))
+                self._longest[key] = max(self._longest.get(key, 0), entry.end - entry.start)
+
+    def remove(self, item: str, entry: Item) -> None:
+        if entry.start < entry.end:
+            for key in entry.claims():
+                slots = self._slots[key]
+                del slots[bisect_left(slots, (entry.start, entry.end, item))]
+                if not slots:
+                    del self._slots[key], self._longest[key]
+
+    def overlapping(self, key: tuple[str, str], item: str, entry: Item) -> Iterator[str]:
+        """Other items of a key that overlap one, at most `MAX_OVERLAPS`."""
+        return islice(self._overlapping(key, item, entry), MAX_OVERLAPS)
+
+    def pairs(self) -> Iterator[tuple[tuple[str, str], str, str]]:
+        """Every two items of a key that overlap."""
+        for key, slots in self._slots.items():
+            for index, (_, end, item) in enumerate(slots):
+                for start, _, other in islice(slots, index + 1, index + 1 + MAX_OVERLAPS):
+                    if start >= end:
+                        break
+                    yield key, item, other
+
+    def _overlapping(self, key: tuple[str, str], item: str, entry: Item) -> Iterator[str]:
+        slots = self._slots.get(key)
+        if slots is None or entry.start >= entry.end:
+            return
+        # No slot that begins earlier than the longest is long can reach this one.
+        index = bisect_left(slots, (entry.start - self._longest[key],))
+        while index < len(slots) and slots[index][0] < entry.end:
+            if slots[index][1] > entry.start and slots[index][2] != item:
+                yield slots[index][2]
+            index += 1
+
+
+def clock(minutes: int) -> str:
+    """Minutes from 00:00 on the wedding date as people write them: `15:30`, `01:00 (+1)`."""
+    day, rest = divmod(minutes, 24 * 60)
+    return f"{rest // 60:02}:{rest % 60:02}" + (f" ({day:+})" if day else "")
+
+
+def _pair(invariant: str, key: str, one: str, other: str) -> Subject:
+    return Subject(invariant, (key, one, other) if one < other else (key, other, one))
+
+
+def _alone(item: str) -> tuple[Subject, ...]:
+    return Subject("T5", (item, "end")), Subject("T5", (item, "moved")), Subject("T6", (item,))
+
+
+def _uses(entry: Item) -> Iterator[tuple[str, str]]:
+    for vendor in entry.vendors:
+        yield "vendors", vendor
+    if entry.place is not None:
+        yield "places", entry.place
