@@ -20,7 +20,7 @@ from storage import migrate
 DRAIN_SECONDS = 3
 BACKLOG = 8192
 M_MMAP_THRESHOLD = -3  # malloc.h of glibc
-LARGE_BLOCK_BYTES = 1 << 20
+LARGE_BLOCK_BYTES = 128 << 10
 GC_THRESHOLDS = (50_000, 20, 100)
 
 

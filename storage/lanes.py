@@ -30,7 +30,8 @@ READERS = 4
 BUSY_TIMEOUT_MS = 5_000
 """How long a statement waits for a lock held by another process."""
 
-CACHE_KIB = 16_384
+WRITER_CACHE_KIB = 8_192
+READER_CACHE_KIB = 2_048  # of each: what is loaded once is in a host then
 """Page cache of each connection."""
 
 WAL_LIMIT_BYTES = 64 * 1024 * 1024
@@ -185,7 +186,7 @@ def configure(engine: Engine, synchronous: str, *, begin: str, query_only: bool 
         "journal_mode = WAL",
         f"synchronous = {synchronous}",
         "foreign_keys = ON",
-        f"cache_size = -{CACHE_KIB}",
+        f"cache_size = -{READER_CACHE_KIB if query_only else WRITER_CACHE_KIB}",
         f"journal_size_limit = {WAL_LIMIT_BYTES}",
         f"query_only = {'ON' if query_only else 'OFF'}",
     ]

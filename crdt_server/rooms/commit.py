@@ -73,6 +73,7 @@ class CommitPump:
                 batch, self._waiting = self._waiting, []
                 await self._commit(batch)
                 self._done += len(batch)
+                del batch
                 self._tell_flushed()
 
     def _tell_flushed(self) -> None:

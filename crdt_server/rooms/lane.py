@@ -152,6 +152,7 @@ class Lane:
                 log.exception("batch_failed", host=self.supervisor.name)
                 for entry in entries:
                     self._failed(entry.room)
+            del entries, forget  # megabytes, perhaps, while this waits for the next
 
     def _take(self) -> list[Entry]:
         """The next batch: a slice of every load that fits, and a fair share of every dirty room."""
