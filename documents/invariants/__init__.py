@@ -4,6 +4,8 @@ Pure functions over plain rows. `Index` hears of changes and finds; `lost_write`
 writes; `clashes` compares the bookings of several weddings; `cascade` pushes later items of a timeline.
 """
 
+from documents.invariants.bookings import Booking, bookings, clashes
+from documents.invariants.cascade import Cascade, Slot, cascade
 from documents.invariants.catalogue import INVARIANTS, RANKS, STRATEGIES, Invariant, rank_of
 from documents.invariants.index import Index
 from documents.invariants.model import (
@@ -21,6 +23,7 @@ from documents.invariants.model import (
     Writer,
     apply,
 )
+from documents.invariants.writes import Written, edit_of_deleted, lost_write
 
 __all__ = [
     "INVARIANTS",
@@ -28,6 +31,8 @@ __all__ = [
     "RANKS",
     "STRATEGIES",
     "UNKNOWN",
+    "Booking",
+    "Cascade",
     "Change",
     "Context",
     "Field",
@@ -37,9 +42,16 @@ __all__ = [
     "Op",
     "Option",
     "Party",
+    "Slot",
     "Subject",
     "Wedding",
     "Writer",
+    "Written",
     "apply",
+    "bookings",
+    "cascade",
+    "clashes",
+    "edit_of_deleted",
+    "lost_write",
     "rank_of",
 ]

@@ -94,8 +94,8 @@ def cascade(
     _set_deadlines(nodes, reached, edges, hard_end)
     at_risk = _push(nodes, reached, edges, set(roots), hard_end)
     moves = [Move(item, nodes[item].old, nodes[item].new) for item in reached if nodes[item].new != nodes[item].old]
-    touched = {*roots, *(target for targets in edges.values() for target in targets)}
-    return Cascade(tuple(moves), tuple(at_risk), tuple(sorted(circular & touched)))
+    stuck = {item for item in circular if item in roots or not edges.keys().isdisjoint(nodes[item].after)}
+    return Cascade(tuple(moves), tuple(at_risk), tuple(sorted(stuck)))
 
 
 class _Node:

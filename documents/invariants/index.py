@@ -11,12 +11,17 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any, Final
 
+from documents.invariants.budget import Budget
+from documents.invariants.care import Care
+from documents.invariants.guests import Guests
+from documents.invariants.messages import Messages
 from documents.invariants.model import Change, Context, Finding, Subject, Wedding, document_kind
 from documents.invariants.part import Part, Refresh
 from documents.invariants.seating import Seating
 from documents.invariants.timeline import Timeline
+from documents.invariants.vendors import Vendors
 
-PARTS: Final[tuple[type[Part], ...]] = (Timeline, Seating)
+PARTS: Final[tuple[type[Part], ...]] = (Timeline, Budget, Guests, Seating, Care, Vendors, Messages)
 """The families there are: the only list."""
 
 _NO_REFRESH: Final[tuple[Refresh, ...]] = ()

@@ -1,0 +1,130 @@
+"""W2: a vendor works at one wedding at a time. Across weddings, and so apart from the index of one.
+
+What a wedding is told names nothing of the other one but when the vendor is busy.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from datetime import UTC, date, datetime, time, timedelta
+from typing import Final, NamedTuple
+
+from documents.invariants.catalogue import INVARIANTS, MANUAL, PRIORITY
+from documents.invariants.guests import zone
+from documents.invariants.model import Field, Finding, Op, Option, Party, Subject, Wedding, string, whole
+from documents.invariants.part import LEAVE, cut
+
+TRAVEL_MINUTES: Final = 60
+"""Between two weddings, where nothing else is known."""
+
+_STAGES: Final = {"confirmed": 0, "booked": 1, "quoted": 2, "shortlisted": 3}
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+class Booking(NamedTuple):
+    """One vendor of one wedding, for a span of time."""
+
+    organization: str
+    """The same business in other weddings has the same."""
+    wedding: str
+    vendor: str
+    """Its id in this wedding."""
+    start: int
+    """Minutes from 1970-01-01 in UTC."""
+    end: int
+    stage: str
+    seq: int
+    """Order in which the bookings were made, over all weddings."""
+    name: str = ""
+    time_zone: str = "UTC"
+    strategy: str = PRIORITY
+    """What the wedding has chosen for W2."""
+
+
+def bookings(name: str, wedding: Wedding, seqs: Mapping[str, int]) -> Iterator[Booking]:
+    """The bookings of a wedding, of vendors with an organization and a window that are booked or confirmed.
+
+    `seqs`: vendor -> order in which the stage was set, over all weddings.
+    """
+    meta = wedding.meta("wedding")
+    midnight = _midnight(string(meta, "date"), string(meta, "timeZone"))
+    if midnight is None:
+        return
+    for vendor in sorted(wedding.rows("wedding", "vendors")):
+        row = wedding.record("wedding", "vendors", vendor)
+        window = row.get("bookedWindow") if row is not None else None
+        if row is None or type(window) is not dict or row.get("stage") not in ("booked", "confirmed"):
+            continue
+        start, end = whole(window, "start"), whole(window, "end")
+        if start is None or end is None or not string(row, "organization"):
+            continue
+        yield Booking(
+            string(row, "organization"), name, vendor, midnight + start, midnight + end, string(row, "stage"),
+            seqs.get(vendor, 0), string(row, "name"), string(meta, "timeZone"), wedding.strategy("W2"),
+        )  # fmt: skip
+
+
+def clashes(bookings: Iterable[Booking], travel: int = TRAVEL_MINUTES) -> dict[str, list[Finding]]:
+    """Wedding -> findings: bookings of one organization by other weddings that overlap, `travel` minutes included.
+
+    Confirmed before booked, then the earlier booking keeps the vendor; the other is set back to quoted. Where the other
+    wedding keeps the vendor, the finding has automatic operations; where this one does, there is nothing to do.
+    """
+    by_organization: dict[str, list[Booking]] = {}
+    for booking in bookings:
+        if booking.stage in ("booked", "confirmed"):
+            by_organization.setdefault(booking.organization, []).append(booking)
+    found: dict[str, list[Finding]] = {}
+    for _, group in sorted(by_organization.items()):
+        for booking in sorted(group, key=lambda each: (each.wedding, each.vendor)):
+            others = [other for other in group if _clash(booking, other, travel)]
+            if others:
+                found.setdefault(booking.wedding, []).append(_finding(booking, others))
+    return found
+
+
+def _clash(one: Booking, other: Booking, travel: int) -> bool:
+    return one.wedding != other.wedding and one.start < other.end + travel and other.start < one.end + travel
+
+
+def _precedence(booking: Booking) -> tuple[int, int, str, str]:
+    return (_STAGES.get(booking.stage, 9), booking.seq, booking.wedding, booking.vendor)
+
+
+def _finding(booking: Booking, others: list[Booking]) -> Finding:
+    ops = (Op("set", "wedding", "vendors", booking.vendor, "stage", "quoted"),)
+    keeps = _precedence(booking) < min(map(_precedence, others))
+    name = booking.name or booking.vendor
+    busy = ", ".join(sorted({_window(other, booking.time_zone) for other in others}))
+    automatic: tuple[Op, ...] | None = () if keeps else ops
+    if booking.strategy == MANUAL:
+        automatic = None
+    texts: list[tuple[str, tuple[Op, ...]]] = [(f"{name} is not booked any more.", ops)]
+    if automatic is None:
+        texts.append((LEAVE, ()))
+    return Finding(
+        Subject("W2", (booking.vendor,)),
+        INVARIANTS["W2"].severity,
+        cut(f"{name} is not available {busy}."),
+        booking.strategy,
+        (Party(Field("wedding", "vendors", booking.vendor, "stage"), booking.stage),),
+        tuple(Option(i, text, each) for i, (text, each) in enumerate(texts)),
+        automatic,
+    )
+
+
+def _window(booking: Booking, time_zone: str) -> str:
+    start, end = (
+        (_EPOCH + timedelta(minutes=minutes)).astimezone(zone(time_zone)) for minutes in (booking.start, booking.end)
+    )
+    until = f"{end:%H:%M}" if start.date() == end.date() else f"{end:%Y-%m-%d %H:%M}"
+    return f"{start:%Y-%m-%d %H:%M} to {until}"
+
+
+def _midnight(day: str, time_zone: str) -> int | None:
+    """00:00 on a day where the wedding is, in minutes from 1970-01-01 in UTC."""
+    try:
+        midnight = datetime.combine(date.fromisoformat(day), time(), zone(time_zone))
+        return int((midnight - _EPOCH).total_seconds()) // 60
+    except (ValueError, OverflowError):
+        return None

@@ -1,0 +1,484 @@
+"""B1-B5: what it costs. No amount is ever changed by itself.
+
+- The committed amount of an item is what it costs, else what was offered, else what it may cost.
+- Sums are exact: amounts in other currencies are fractions of the wedding's minor unit, never rounded before they are
+  compared. An amount in another currency without a rate is in no sum.
+- Whose writer is not known counts as another author (B4) and as nobody of the couple (B5).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+from datetime import date
+from fractions import Fraction
+from itertools import pairwise
+from math import ceil
+from typing import Any, Final, NamedTuple, TypeAlias
+
+from documents.invariants.catalogue import HIERARCHY, PRIORITY
+from documents.invariants.model import (
+    SERVER,
+    UNKNOWN,
+    Finding,
+    Op,
+    Party,
+    Subject,
+    Wedding,
+    short_id,
+    stamp,
+    string,
+    whole,
+)
+from documents.invariants.part import Part, Route, Touched, by_arrival, discard, named
+
+Amount: TypeAlias = int | Fraction
+"""In minor units of the currency of the wedding."""
+
+_FIELDS: Final = ("actual", "quoted", "estimated")
+_RATE: Final = re.compile(r"\d{1,12}(?:\.\d{1,12})?", re.ASCII).fullmatch
+
+_EXPONENTS: Final = {
+    **dict.fromkeys(
+        (
+            "BIF",
+            "CLP",
+            "DJF",
+            "GNF",
+            "ISK",
+            "JPY",
+            "KMF",
+            "KRW",
+            "PYG",
+            "RWF",
+            "UGX",
+            "VND",
+            "VUV",
+            "XAF",
+            "XOF",
+            "XPF",
+        ),
+        0,
+    ),
+    **dict.fromkeys(("BHD", "IQD", "JOD", "KWD", "LYD", "OMR", "TND"), 3),
+}
+"""Digits after the point of currencies that have not two (ISO 4217)."""
+
+
+def exponent(currency: str) -> int:
+    """How many digits the minor unit of a currency is after the point: 2 for GBP, 0 for JPY, 3 for KWD."""
+    return _EXPONENTS.get(currency, 2)
+
+
+def converted(amount: int, currency: str, rate: str, base: str) -> Amount | None:
+    """Minor units of `base` for minor units of `currency`; None where the rate is missing. Exact."""
+    if not currency or currency == base:
+        return amount
+    if not _RATE(rate):
+        return None
+    return Fraction(rate) * amount * Fraction(10) ** (exponent(base) - exponent(currency))
+
+
+def money(amount: Amount, currency: str) -> str:
+    """An amount as people read it: `1250.50 GBP`. Fractions of a minor unit are rounded up."""
+    digits = exponent(currency)
+    minor = ceil(amount)
+    sign, minor = "-" if minor < 0 else "", abs(minor)
+    text = f"{minor // 10**digits}.{minor % 10**digits:0{digits}}" if digits else str(minor)
+    return f"{sign}{text} {currency}".rstrip()
+
+
+class Item(NamedTuple):
+    category: str
+    field: str
+    amount: int
+    converted: Amount | None
+
+
+class Payment(NamedTuple):
+    item: str
+    key: tuple[str, int, str, bool]
+    """Item, amount, currency, and whether it is a refund: equal for two entries of one transfer."""
+    day: int
+    refund: bool
+
+
+class Budget(Part):
+    """Running sums of the whole, of each category and of the payments of each item; payments by likeness."""
+
+    invariants = ("B1", "B2", "B3", "B4", "B5")
+
+    def __init__(self, wedding: Wedding) -> None:
+        super().__init__(wedding)
+        self._base = self._currency()
+        self._items: dict[str, Item] = {}
+        self._total: Amount = 0
+        self._categories: dict[str, Amount] = {}
+        self._allocated: dict[str, int] = {}
+        self._set_aside = 0
+        self._payments: dict[str, Payment] = {}
+        self._payments_of: dict[str, set[str]] = {}
+        self._alike: dict[tuple[str, int, str, bool], set[str]] = {}
+        self._approvals: dict[str, str] = {}
+        self._approvals_of: dict[str, set[str]] = {}
+
+    def routes(self) -> Iterable[Route]:
+        item = frozenset({*_FIELDS, "category", "currency", "rate", "deleted"})
+        return (
+            Route("budget", "items", self._item, item),
+            Route("budget", "categories", self._category, frozenset({"allocated", "deleted"})),
+            Route("budget", "payments", self._payment),
+            Route("budget", "voids", self._payment),
+            Route("budget", "approvals", self._approval, frozenset(
+                {"item", "to", "approvedBy", "rejectedBy", "_state", "deleted"})),
+            Route("budget", "meta", self._meta, frozenset({"limit", "mustApproveOver"})),
+            Route("wedding", "meta", self._wedding_meta, frozenset({"currency"})),
+            Route("wedding", "members", self._member, frozenset({"role"})),
+        )  # fmt: skip
+
+    def find(self, subject: Subject) -> Finding | None:
+        return _FIND[subject.invariant](self, subject)
+
+    def candidates(self) -> Iterator[Subject]:
+        yield Subject("B1")
+        yield Subject("B2")
+        for category in self._allocated:
+            yield Subject("B2", (category,))
+        for item in self._items:
+            yield Subject("B3", (item,))
+            yield Subject("B5", (item,))
+        for key in self._alike:
+            yield from self._twice(key)
+
+    # What changed
+
+    def _item(self, _: str, item: str, touched: Touched) -> None:
+        before = self._items.pop(item, None)
+        if before is not None:
+            self._count(before, -1)
+            touched.add(Subject("B2", (before.category,)))
+        after = self._read_item(item)
+        if after is not None:
+            self._items[item] = after
+            self._count(after, 1)
+            touched.add(Subject("B2", (after.category,)))
+        touched.update((Subject("B1"), Subject("B3", (item,)), Subject("B5", (item,))))
+
+    def _read_item(self, item: str) -> Item | None:
+        row = self.wedding.record("budget", "items", item)
+        if row is None:
+            return None
+        for field in _FIELDS:
+            amount = whole(row, field)
+            if amount is not None:
+                value = converted(amount, string(row, "currency"), string(row, "rate"), self._base)
+                return Item(string(row, "category"), field, amount, value)
+        return None
+
+    def _count(self, item: Item, sign: int) -> None:
+        if item.converted is not None:
+            self._total += sign * item.converted
+            total = self._categories.pop(item.category, 0) + sign * item.converted
+            if total:
+                self._categories[item.category] = total
+
+    def _category(self, _: str, category: str, touched: Touched) -> None:
+        self._set_aside -= self._allocated.pop(category, 0)
+        row = self.wedding.record("budget", "categories", category)
+        allocated = whole(row, "allocated") if row is not None else None
+        if allocated is not None:
+            self._allocated[category] = allocated
+            self._set_aside += allocated
+        touched.update((Subject("B2"), Subject("B2", (category,))))
+
+    def _payment(self, _: str, payment: str, touched: Touched) -> None:
+        before, after = self._payments.get(payment), self._read_payment(payment)
+        for entry in (before, after):
+            if entry is not None:
+                touched.add(Subject("B3", (entry.item,)))
+                touched.update(self._twice(entry.key))
+        if before is not None:
+            del self._payments[payment]
+            discard(self._alike, before.key, payment)
+            discard(self._payments_of, before.item, payment)
+        if after is not None:
+            self._payments[payment] = after
+            self._alike.setdefault(after.key, set()).add(payment)
+            self._payments_of.setdefault(after.item, set()).add(payment)
+        for entry in (before, after):
+            if entry is not None:
+                touched.update(self._twice(entry.key))
+
+    def _twice(self, key: tuple[str, int, str, bool]) -> Iterator[Subject]:
+        return (Subject("B4", pair) for pair in self._neighbours(self._alike.get(key, ())))
+
+    def _read_payment(self, payment: str) -> Payment | None:
+        row = self.wedding.rows("budget", "payments").get(payment)
+        if type(row) is not dict or payment in self.wedding.rows("budget", "voids"):
+            return None
+        amount, item = whole(row, "amount"), string(row, "item")
+        if amount is None or not item:
+            return None
+        refund = row.get("kind") == "refund"
+        key = (item, amount, string(row, "currency"), refund)
+        return Payment(item, key, _day(string(row, "on")), refund)
+
+    def _sum(self, item: str, *, refund: bool) -> Amount:
+        """What was paid for an item, or came back."""
+        row = self.wedding.rows("budget", "items").get(item)
+        own, rate = (string(row, "currency"), string(row, "rate")) if type(row) is dict else ("", "")
+        total: Amount = 0
+        for payment in self._payments_of.get(item, ()):
+            _, amount, currency, _ = self._payments[payment].key
+            if self._payments[payment].refund == refund:
+                total += converted(amount, currency, rate if currency == own else "", self._base) or 0
+        return total
+
+    def _approval(self, _: str, approval: str, touched: Touched) -> None:
+        before = self._approvals.pop(approval, None)
+        if before is not None:
+            discard(self._approvals_of, before, approval)
+            touched.add(Subject("B5", (before,)))
+        row = self.wedding.record("budget", "approvals", approval)
+        item = string(row, "item") if row is not None else ""
+        if item:
+            self._approvals[approval] = item
+            self._approvals_of.setdefault(item, set()).add(approval)
+            touched.add(Subject("B5", (item,)))
+
+    def _meta(self, _: str, __: str, touched: Touched) -> None:
+        touched.update((Subject("B1"), Subject("B2")))
+        touched.update(Subject("B5", (item,)) for item in self._items)
+
+    def _member(self, _: str, __: str, touched: Touched) -> None:
+        touched.update(Subject("B5", (item,)) for item in self._approvals_of)
+
+    def _wedding_meta(self, _: str, __: str, touched: Touched) -> None:
+        if self._currency() == self._base:
+            return
+        self._base = self._currency()
+        for item in self.wedding.rows("budget", "items"):
+            self._item("budget", item, touched)
+        touched.update(Subject("B3", (item,)) for item in self._payments_of)
+
+    def _currency(self) -> str:
+        return string(self.wedding.meta("wedding"), "currency")
+
+    # B1, B2
+
+    def _limit(self) -> int | None:
+        return whole(self.wedding.meta("budget"), "limit")
+
+    def _within_limit(self, subject: Subject) -> Finding | None:
+        limit = self._limit()
+        if limit is None or self._total <= limit:
+            return None
+        causes = self._latest(self._items)
+        return self.found(
+            subject,
+            f"Everything together costs {self._money(self._total)}, "
+            f"{self._money(self._total - limit)} more than the limit of {self._money(limit)}.",
+            parties=[self.wedding.party("budget", "meta", "", "limit"), *causes],
+            options=[
+                (f"Set the limit to {self._money(self._total)}.",
+                 [Op("set", "budget", "meta", "", "limit", ceil(self._total))]),
+                *self._causes_undone(causes),
+            ],
+        )  # fmt: skip
+
+    def _within_category(self, subject: Subject) -> Finding | None:
+        if not subject.ids:
+            return self._all_set_aside(subject)
+        (category,) = subject.ids
+        allocated, total = self._allocated.get(category), self._categories.get(category, 0)
+        if allocated is None or total <= allocated:
+            return None
+        causes = self._latest(item for item, entry in self._items.items() if entry.category == category)
+        name = named(self.wedding, "budget", "categories", category)
+        return self.found(
+            subject,
+            f"{name} costs {self._money(total)}; {self._money(allocated)} is set aside.",
+            parties=[self.wedding.party("budget", "categories", category, "allocated"), *causes],
+            options=[
+                (f"Set {self._money(total)} aside for {name}.",
+                 [Op("set", "budget", "categories", category, "allocated", ceil(total))]),
+                *self._causes_undone(causes),
+            ],
+        )  # fmt: skip
+
+    def _all_set_aside(self, subject: Subject) -> Finding | None:
+        limit = self._limit()
+        if limit is None or self._set_aside <= limit:
+            return None
+        parties = [self.wedding.party("budget", "categories", each, "allocated") for each in self._allocated]
+        return self.found(
+            subject,
+            f"{self._money(self._set_aside)} is set aside, more than the limit of {self._money(limit)}.",
+            parties=[self.wedding.party("budget", "meta", "", "limit"), *_latest(parties)],
+            options=[
+                (f"Set the limit to {self._money(self._set_aside)}.",
+                 [Op("set", "budget", "meta", "", "limit", self._set_aside)])
+            ],
+        )  # fmt: skip
+
+    def _latest(self, items: Iterable[str]) -> list[Party]:
+        """The three amounts that arrived last: what broke the sum."""
+        return _latest(self.wedding.party("budget", "items", item, self._items[item].field) for item in items)
+
+    def _causes_undone(self, causes: list[Party]) -> Iterator[tuple[str, list[Op]]]:
+        for party in causes:
+            item, name = party.field.record, named(self.wedding, "budget", "items", party.field.record)
+            before = party.writer.before
+            if type(before) is int and before < party.value:
+                text = f"Set {name} back to {self._money(before, item)}."
+                yield text, [Op("set", "budget", "items", item, party.field.key, before)]
+            yield f"Take {name} off the budget.", [Op("set", "budget", "items", item, "deleted", stamp(self.wedding))]
+
+    # B3, B4
+
+    def _paid_as_agreed(self, subject: Subject) -> Finding | None:
+        (item,) = subject.ids
+        entry = self._items.get(item)
+        if entry is None or entry.converted is None:
+            return None
+        paid, refunded = self._sum(item, refund=False), self._sum(item, refund=True)
+        name = named(self.wedding, "budget", "items", item)
+        if refunded > paid:
+            summary = f"{self._money(refunded)} came back for {name}, of which {self._money(paid)} was paid."
+        elif paid - refunded > entry.converted:
+            summary = f"{self._money(paid - refunded)} is paid for {name}, which costs {self._money(entry.converted)}."
+        else:
+            return None
+        payments = self._payments_of.get(item, ())
+        latest = _latest(self.wedding.party("budget", "payments", each) for each in payments)
+        return self.found(
+            subject,
+            summary,
+            parties=[self.wedding.party("budget", "items", item, entry.field), *latest],
+            options=[self._void(party.field.record, "more than agreed") for party in latest],
+        )
+
+    def _once(self, subject: Subject) -> Finding | None:
+        one, other = subject.ids
+        first, second = self._payments.get(one), self._payments.get(other)
+        if first is None or second is None or first.key != second.key:
+            return None
+        if not self._other_author(one, other) or subject.ids not in self._neighbours(self._alike[first.key]):
+            return None
+        parties = _latest(self.wedding.party("budget", "payments", each) for each in subject.ids)
+        later = parties[0].field.record
+        reference = string(parties[0].value, "reference")
+        same = bool(reference) and reference == string(parties[1].value, "reference")
+        void = self._void(later, "entered twice")
+        decided = self.wedding.strategy("B4") == PRIORITY and same
+        return self.found(
+            subject,
+            f"{money(first.key[1], first.key[2] or self._base)} for "
+            f"{named(self.wedding, 'budget', 'items', first.item)} seems to be entered twice.",
+            parties=parties,
+            options=[void, self._void(parties[1].field.record, "entered twice")],
+            automatic=void[1] if decided else None,
+        )
+
+    def _neighbours(self, payments: Iterable[str]) -> list[tuple[str, str]]:
+        """Of payments that are alike: those next to each other in time, at most a day apart.
+
+        Where any two of them are by different people, two neighbours are.
+        """
+        ordered = sorted(payments, key=lambda payment: (self._payments[payment].day, payment))
+        return [
+            (min(one, other), max(one, other))
+            for one, other in pairwise(ordered)
+            if self._payments[other].day - self._payments[one].day <= 1
+        ]
+
+    def _other_author(self, one: str, other: str) -> bool:
+        first = self.wedding.writer("budget", "payments", one).user
+        return not first or first != self.wedding.writer("budget", "payments", other).user
+
+    def _void(self, payment: str, reason: str) -> tuple[str, list[Op]]:
+        row = self.wedding.rows("budget", "payments")[payment]
+        text = (
+            f"Void the payment of {string(row, 'on')} ({money(row['amount'], string(row, 'currency') or self._base)})."
+        )
+        value = {**stamp(self.wedding), "reason": reason}
+        return text, [Op("set", "budget", "voids", payment, None, value)]
+
+    # B5
+
+    def _approved(self, subject: Subject) -> Finding | None:
+        (item,) = subject.ids
+        entry = self._items.get(item)
+        over = whole(self.wedding.meta("budget"), "mustApproveOver")
+        if entry is None or entry.converted is None or over is None or entry.converted <= over:
+            return None
+        writer = self.wedding.writer("budget", "items", item, entry.field)
+        approvals = self._approvals_for(item, entry.amount)
+        if writer.role == "couple" or any(self._says_yes(row) for row in approvals):
+            return None
+        name = named(self.wedding, "budget", "items", item)
+        before = writer.before if writer.before is not UNKNOWN else None
+        revert = [Op("delete" if before is None else "set", "budget", "items", item, entry.field, before)]
+        # What the server wrote is not put back: it would be put back for ever.
+        if self.wedding.strategy("B5") == HIERARCHY and writer.before is not UNKNOWN and writer.user != SERVER:
+            automatic: list[Op] | None = revert
+        else:
+            question = self._question(item, entry, before)
+            asked = bool(approvals) or question.record in self.wedding.rows("budget", "approvals")
+            automatic = None if asked else [question]
+        options: list[tuple[str, list[Op]]] = []
+        if writer.before is not UNKNOWN:
+            what = "without an amount" if before is None else self._money(before, item)
+            options.append((f"{name} goes back to {what}.", revert))
+        return self.found(
+            subject,
+            f"{name} costs {self._money(entry.amount, item)}: over {self._money(over)} the couple has to approve.",
+            parties=[self.wedding.party("budget", "items", item, entry.field)],
+            options=options,
+            automatic=automatic,
+            stays=automatic is not None and automatic is not revert,
+        )
+
+    def _approvals_for(self, item: str, amount: int) -> list[dict[str, Any]]:
+        """The questions that are about as much as the item costs, or more."""
+        rows = (self.wedding.record("budget", "approvals", each) for each in self._approvals_of.get(item, ()))
+        return [row for row in rows if row is not None and (whole(row, "to") or 0) >= amount]
+
+    def _says_yes(self, row: dict[str, Any]) -> bool:
+        if row.get("_state") == "approved":
+            return True
+        members = self.wedding.rows("wedding", "members")
+        voters = (members.get(key[11:]) for key in row if key.startswith("approvedBy:"))
+        return any(type(member) is dict and member.get("role") == "couple" for member in voters)
+
+    def _question(self, item: str, entry: Item, before: Any) -> Op:
+        writer = self.wedding.writer("budget", "items", item, entry.field)
+        row = {"item": item, "field": entry.field, "to": entry.amount, "_state": "pending"}
+        row |= {"from": before} if type(before) is int else {}
+        row |= {"by": writer.user} if writer.user else {}
+        return Op("insert", "budget", "approvals", short_id("a", item, entry.field, entry.amount), None, row)
+
+    def _money(self, amount: Amount, item: str = "") -> str:
+        row = self.wedding.rows("budget", "items").get(item)
+        own = string(row, "currency") if type(row) is dict else ""
+        return money(amount, own or self._base)
+
+
+_FIND: Final = {
+    "B1": Budget._within_limit,
+    "B2": Budget._within_category,
+    "B3": Budget._paid_as_agreed,
+    "B4": Budget._once,
+    "B5": Budget._approved,
+}
+
+
+def _latest(parties: Iterable[Party]) -> list[Party]:
+    return sorted(parties, key=lambda party: by_arrival(party.writer, party.field.record))[:3]
+
+
+def _day(on: str) -> int:
+    try:
+        return date.fromisoformat(on).toordinal()
+    except ValueError:
+        return 0

@@ -1,0 +1,122 @@
+"""C1: the caterer knows of severe allergies, and nobody gets a meal they do not eat.
+
+Guests who are gone, or said no to everything, need nothing. A caterer who took note before the allergy was written down
+has not taken note of it. Meals and diets that are not in the tables below go with each other.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from datetime import date, timedelta
+from typing import Any, Final
+
+from documents.invariants.guests import GUESTS, instant
+from documents.invariants.model import Finding, Op, Subject, string, suffixes
+from documents.invariants.part import Part, Route, Touched, guest_name
+
+NEAR_DAYS: Final = 14
+"""From how many days before the wedding on it is critical."""
+
+HOLDS: Final = {
+    "beef": {"meat"},
+    "lamb": {"meat"},
+    "pork": {"meat", "pork"},
+    "meat": {"meat"},
+    "chicken": {"meat"},
+    "duck": {"meat"},
+    "turkey": {"meat"},
+    "fish": {"fish"},
+    "salmon": {"fish"},
+    "seafood": {"fish", "shellfish"},
+    "shellfish": {"fish", "shellfish"},
+    "vegetarian": {"dairy"},
+}
+"""Code of a meal -> what is in it."""
+
+AVOIDS: Final = {
+    "vegan": {"meat", "pork", "fish", "shellfish", "dairy"},
+    "vegetarian": {"meat", "pork", "fish", "shellfish"},
+    "pescatarian": {"meat", "pork"},
+    "halal": {"pork"},
+    "kosher": {"pork", "shellfish"},
+}
+"""Code of a diet -> what must not be in a meal."""
+
+
+def fits(meal: str, diets: Iterable[str]) -> bool:
+    """Whether somebody who keeps the diets eats the meal, as far as is known."""
+    holds = HOLDS.get(meal.casefold(), set())
+    return all(holds.isdisjoint(AVOIDS.get(diet.casefold(), set())) for diet in diets)
+
+
+class Care(Part):
+    """What guests need. No index: needs and guest have the same id."""
+
+    invariants = ("C1",)
+
+    def routes(self) -> Iterable[Route]:
+        return (
+            Route("care", "care", self._guest, frozenset({"allergy", "diet", "acknowledgedBy", "deleted"})),
+            Route(*GUESTS, self._guest, frozenset({"meal", "rsvp", "deleted"})),
+            Route("wedding", "meta", self._meta, frozenset({"date"})),
+        )
+
+    def candidates(self) -> Iterator[Subject]:
+        return (Subject("C1", (guest,)) for guest in self.wedding.rows("care", "care"))
+
+    def _guest(self, _: str, guest: str, touched: Touched) -> None:
+        touched.add(Subject("C1", (guest,)))
+
+    def _meta(self, _: str, __: str, touched: Touched) -> None:
+        touched.update(self.candidates())
+
+    def find(self, subject: Subject) -> Finding | None:
+        (guest,) = subject.ids
+        needs, row = self.wedding.record("care", "care", guest), self.wedding.record(*GUESTS, guest)
+        if needs is None or row is None or not _comes(row):
+            return None
+        unknown, meal = self._not_acknowledged(guest, needs), string(row, "meal")
+        diets = suffixes(needs, "diet:")
+        wrong = bool(meal) and not fits(meal, diets)
+        if not unknown and not wrong:
+            return None
+        name = guest_name(self.wedding, guest)
+        said = [f"the caterer has not taken note of {', '.join(unknown)}"] if unknown else []
+        said += [f"{meal} does not go with {', '.join(diets)}"] if wrong else []
+        keys = [f"allergy:{each}" for each in unknown] + ([f"diet:{each}" for each in diets] if wrong else [])
+        parties = [self.wedding.party("care", "care", guest, key) for key in keys]
+        if wrong:
+            parties.append(self.wedding.party(*GUESTS, guest, "meal"))
+        return self.found(
+            subject,
+            f"{name}: {'; '.join(said)}.",
+            parties=parties,
+            options=[(f"{name} chooses another meal.", [Op("delete", *GUESTS, guest, "meal")])] if wrong else [],
+            severity="critical" if self._near() else "warning",
+        )
+
+    def _not_acknowledged(self, guest: str, needs: dict[str, Any]) -> list[str]:
+        severe = [each for each in suffixes(needs, "allergy:") if needs[f"allergy:{each}"] == "severe"]
+        if not severe:
+            return []
+        keys = [key for key in needs if key.startswith("acknowledgedBy:")]
+        writers = [self.wedding.writer("care", "care", guest, key) for key in keys]
+        if not keys:
+            return severe
+        latest = max(writer.seq for writer in writers)
+        return [
+            each for each in severe if 0 < latest < self.wedding.writer("care", "care", guest, f"allergy:{each}").seq
+        ]
+
+    def _near(self) -> bool:
+        now = instant(self.wedding.context.now) if self.wedding.context.now else None
+        try:
+            day = date.fromisoformat(string(self.wedding.meta("wedding"), "date"))
+        except ValueError:
+            return False
+        return now is not None and now.date() >= day - timedelta(days=NEAR_DAYS)
+
+
+def _comes(row: dict[str, Any]) -> bool:
+    answers = [value for key, value in row.items() if key.startswith("rsvp:")]
+    return not answers or any(answer != "no" for answer in answers)

@@ -1,0 +1,379 @@
+"""G1-G5: who is invited, and what they answered.
+
+- People are alike where e-mail, telephone number, or name and household are: of those alike, each is compared with the
+  one whose id comes first. People without a first name have no name to compare.
+- Everybody who said yes counts for the room there is, infants too.
+- Who may bring how many and is not said, may bring nobody.
+"""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Iterable, Iterator
+from datetime import UTC, datetime, timedelta
+from functools import lru_cache
+from typing import Any, Final
+from zoneinfo import ZoneInfo
+
+from documents.invariants.attendance import Attendance
+from documents.invariants.catalogue import HIERARCHY, MANUAL, MERGE
+from documents.invariants.merging import merged
+from documents.invariants.model import UNKNOWN, Finding, Op, Subject, Wedding, short_id, stamp, string, suffixes, whole
+from documents.invariants.part import Part, Route, Touched, by_hierarchy, discard, guest_name, named
+
+GUESTS: Final = ("guests", "guests")
+UNSORTED: Final = short_id("h", "unsorted")
+"""The household for those whose own is gone."""
+
+
+class Guests(Part):
+    """Guests by likeness, household and host; how many come to each event."""
+
+    invariants = ("G1", "G2", "G3", "G4", "G5")
+
+    def __init__(self, wedding: Wedding) -> None:
+        super().__init__(wedding)
+        self._marks: dict[str, frozenset[str]] = {}
+        self._alike: dict[str, set[str]] = {}
+        self._hosts: dict[str, str] = {}
+        self._brought: dict[str, set[str]] = {}
+        self._household_of: dict[str, str] = {}
+        self._households: dict[str, set[str]] = {}
+        self._answers: dict[str, tuple[str, ...]] = {}
+        self._attendance = Attendance(wedding)
+
+    def routes(self) -> Iterable[Route]:
+        alike = frozenset({"firstName", "lastName", "email", "phone", "household", "deleted"})
+        return (
+            Route(*GUESTS, self._person, alike),
+            Route(*GUESTS, self._company, frozenset({"plusOneOf", "plusOnesAllowed", "household", "deleted"})),
+            Route(*GUESTS, self._answer, frozenset({"rsvp", "deleted"})),
+            Route("guests", "households", self._household, frozenset({"deleted"})),
+            Route("wedding", "events", self._event, frozenset({"capacity", "deleted"})),
+            Route("wedding", "meta", self._meta, frozenset({"capacity", "rsvpBy", "timeZone"})),
+        )
+
+    def find(self, subject: Subject) -> Finding | None:
+        return _FIND[subject.invariant](self, subject)
+
+    def candidates(self) -> Iterator[Subject]:
+        for people in self._alike.values():
+            yield from _pairs(people)
+        for event in self.wedding.rows("wedding", "events"):
+            yield Subject("G2", (event,))
+        for host in self._brought:
+            yield Subject("G3", (host,))
+        for guest, events in self._answers.items():
+            yield from (Subject("G4", (guest, event)) for event in events)
+        for guest, row in self.wedding.rows(*GUESTS).items():
+            if type(row) is dict:
+                yield Subject("G5", (guest, "household"))
+                yield Subject("G5", (guest, "plusOneOf"))
+
+    # What changed
+
+    def _person(self, _: str, guest: str, touched: Touched) -> None:
+        before = self._marks.pop(guest, frozenset())
+        after = frozenset(_marks(self.wedding.record(*GUESTS, guest)))
+        for mark in before | after:
+            self._touch_alike(guest, mark, touched)
+        for mark in before:
+            discard(self._alike, mark, guest)
+        for mark in after:
+            self._alike.setdefault(mark, set()).add(guest)
+        if after:
+            self._marks[guest] = after
+        for mark in before | after:
+            self._touch_alike(guest, mark, touched)
+
+    def _touch_alike(self, guest: str, mark: str, touched: Touched) -> None:
+        """What a guest's coming or going may change among those alike: everything, where it is the first of them."""
+        people = self._alike.get(mark, ())
+        first = min(people, default=guest)
+        if guest > first:
+            touched.add(Subject("G1", (first, guest)))
+        else:
+            touched.update(_pairs(people))
+
+    def _company(self, _: str, guest: str, touched: Touched) -> None:
+        row = self.wedding.record(*GUESTS, guest)
+        for index, backwards, key in ((self._hosts, self._brought, "plusOneOf"),
+                                      (self._household_of, self._households, "household")):  # fmt: skip
+            before, after = index.pop(guest, None), string(row, key) if row is not None else ""
+            if before is not None:
+                discard(backwards, before, guest)
+            if after:
+                index[guest] = after
+                backwards.setdefault(after, set()).add(guest)
+            if key == "plusOneOf":
+                touched.update(Subject("G3", (host,)) for host in (before, after) if host)
+            touched.add(Subject("G5", (guest, key)))
+        touched.add(Subject("G3", (guest,)))
+        touched.update(Subject("G5", (each, "plusOneOf")) for each in self._brought.get(guest, ()))
+
+    def _answer(self, _: str, guest: str, touched: Touched) -> None:
+        touched.update(Subject("G2", (event,)) for event in self._attendance.refresh(guest))
+        before, row = self._answers.pop(guest, ()), self.wedding.rows(*GUESTS).get(guest)
+        after = tuple(suffixes(row, "rsvp:")) if type(row) is dict else ()
+        if after:
+            self._answers[guest] = after
+        touched.update(Subject("G4", (guest, event)) for event in {*before, *after})
+
+    def _household(self, _: str, household: str, touched: Touched) -> None:
+        touched.update(Subject("G5", (guest, "household")) for guest in self._households.get(household, ()))
+
+    def _event(self, _: str, event: str, touched: Touched) -> None:
+        touched.add(Subject("G2", (event,)))
+
+    def _meta(self, _: str, __: str, touched: Touched) -> None:
+        touched.update(subject for subject in self.candidates() if subject.invariant in ("G2", "G4"))
+
+    # G1
+
+    def _nobody_twice(self, subject: Subject) -> Finding | None:
+        one, other = subject.ids
+        common = self._marks.get(one, frozenset()) & self._marks.get(other, frozenset())
+        common = frozenset(mark for mark in common if min(self._alike[mark]) == one)
+        if not common:
+            return None
+        older, younger = sorted(subject.ids, key=self._age)
+        ops = merged(self.wedding, older, younger)
+        kinds = {mark[0] for mark in common}
+        automatic = None
+        if self.wedding.strategy("G1") == MERGE and "e" in kinds and self._names_agree(one, other):
+            automatic = ops
+        name = guest_name(self.wedding, younger)
+        why = " and ".join(text for kind, text in _WHY.items() if kind in kinds)
+        return self.found(
+            subject,
+            f"{guest_name(self.wedding, older)} and {name} seem to be one person: same {why}.",
+            parties=[
+                self.wedding.party(*GUESTS, guest, key)
+                for guest in (older, younger)
+                for kind, key in (("e", "email"), ("p", "phone"), ("n", "firstName"))
+                if kind in kinds
+            ],
+            options=[
+                (f"They are one person: unite them as {guest_name(self.wedding, older)}.", ops),
+                (f"They are one person: unite them as {name}.", merged(self.wedding, younger, older)),
+            ],
+            automatic=automatic,
+        )
+
+    def _age(self, guest: str) -> tuple[int, str]:
+        """Sort key: who was entered first."""
+        row = self.wedding.rows(*GUESTS)[guest]
+        known = [seq for key in row if (seq := self.wedding.writer(*GUESTS, guest, key).seq)]
+        return (min(known, default=0), guest)
+
+    def _names_agree(self, one: str, other: str) -> bool:
+        """Whether two guests have the same first name, or one has none: couples share an address, too."""
+        rows = self.wedding.rows(*GUESTS)
+        first, second = (folded(string(rows[guest], "firstName")) for guest in (one, other))
+        return not first or not second or first == second
+
+    # G2, G3
+
+    def _room_for_all(self, subject: Subject) -> Finding | None:
+        (event,) = subject.ids
+        row = self.wedding.record("wedding", "events", event)
+        if row is None:
+            return None
+        own, venue = whole(row, "capacity"), whole(self.wedding.meta("wedding"), "capacity")
+        room = min((each for each in (own, venue) if each is not None), default=None)
+        heads = self._attendance.heads(event)
+        if room is None or heads <= room:
+            return None
+        latest = sorted(
+            (guest for guest, each in self.wedding.rows(*GUESTS).items() if _comes(each, event)),
+            key=lambda guest: (-self.wedding.writer(*GUESTS, guest, f"rsvp:{event}").seq, guest),
+        )
+        name = named(self.wedding, "wedding", "events", event)
+        field = ("events", event) if own == room else ("meta", "")
+        return self.found(
+            subject,
+            f"{heads} guests come to {name}; there is room for {room}.",
+            parties=[
+                self.wedding.party("wedding", *field, "capacity"),
+                *(self.wedding.party(*GUESTS, guest, f"rsvp:{event}") for guest in latest[: min(heads - room, 10)]),
+            ],
+            options=[(f"There is room for {heads}.", list(self._room_options(event, own, venue, heads)))],
+        )
+
+    def _room_options(self, event: str, own: int | None, venue: int | None, heads: int) -> Iterator[Op]:
+        if own is not None and own < heads:
+            yield Op("set", "wedding", "events", event, "capacity", heads)
+        if venue is not None and venue < heads:
+            yield Op("set", "wedding", "meta", "", "capacity", heads)
+
+    def _plus_ones(self, subject: Subject) -> Finding | None:
+        (host,) = subject.ids
+        row, brought = self.wedding.record(*GUESTS, host), self._brought.get(host, ())
+        allowed = (whole(row, "plusOnesAllowed") or 0) if row is not None else 0
+        if row is None or len(brought) <= allowed:
+            return None
+        ranked = sorted(brought, key=lambda guest: by_hierarchy(self._writer(guest, "plusOneOf"), guest))
+        surplus = [_deleted(self.wedding, guest) for guest in ranked[allowed:]]
+        name = guest_name(self.wedding, host)
+        return self.found(
+            subject,
+            f"{name} brings {len(brought)} and may bring {allowed}.",
+            parties=[
+                self.wedding.party(*GUESTS, host, "plusOnesAllowed"),
+                *(self.wedding.party(*GUESTS, guest, "plusOneOf") for guest in ranked),
+            ],
+            options=[
+                (f"{name} may bring {len(brought)}.", [Op("set", *GUESTS, host, "plusOnesAllowed", len(brought))]),
+                *((f"Take {guest_name(self.wedding, guest)} off the list.", [_deleted(self.wedding, guest)])
+                  for guest in ranked),
+            ],
+            automatic=surplus if self.wedding.strategy("G3") == HIERARCHY else None,
+        )  # fmt: skip
+
+    # G4
+
+    def _in_time(self, subject: Subject) -> Finding | None:
+        guest, event = subject.ids
+        key = f"rsvp:{event}"
+        row, writer = self.wedding.record(*GUESTS, guest), self._writer(guest, key)
+        if row is None or key not in row or writer.role != "guest" or not writer.at:
+            return None
+        meta = self.wedding.meta("wedding")
+        closed, arrived = deadline(string(meta, "rsvpBy"), string(meta, "timeZone")), instant(writer.at)
+        if closed is None or arrived is None or arrived < closed:
+            return None
+        revert = []
+        if writer.before is not UNKNOWN:
+            kind = "delete" if writer.before is None else "set"
+            revert = [Op(kind, *GUESTS, guest, key, writer.before)]
+        accepted = self.wedding.strategy("G4") == MERGE
+        return self.found(
+            subject,
+            f"{guest_name(self.wedding, guest)} answered {row[key]} for "
+            f"{named(self.wedding, 'wedding', 'events', event)} after {string(meta, 'rsvpBy')}.",
+            parties=[self.wedding.party(*GUESTS, guest, key)],
+            options=[("Put the answer back as it was.", revert)] if revert else [],
+            automatic=() if accepted else revert or None,
+        )
+
+    # G5
+
+    def _exists(self, subject: Subject) -> Finding | None:
+        guest, key = subject.ids
+        row = self.wedding.record(*GUESTS, guest)
+        target = string(row, key) if row is not None else ""
+        root = "households" if key == "household" else "guests"
+        if not target or self.wedding.record("guests", root, target) is not None:
+            return None
+        lost = self.wedding.rows("guests", root).get(target)
+        options: list[tuple[str, list[Op]]] = []
+        if type(lost) is dict:
+            what = (
+                named(self.wedding, "guests", root, target)
+                if root == "households"
+                else guest_name(self.wedding, target)
+            )
+            options.append((f"Restore {what}.", [Op("delete", "guests", root, target, "deleted")]))
+        name = guest_name(self.wedding, guest)
+        if key == "household":
+            ops = [*self._unsorted(), Op("set", *GUESTS, guest, "household", UNSORTED)]
+            summary, text = f"The household of {name} is gone.", f"Move {name} to the household Unsorted."
+        else:
+            ops = [Op("delete", *GUESTS, guest, key)]
+            summary, text = f"Who brings {name} is gone.", f"{name} comes as a guest of their own."
+        return self.found(
+            subject,
+            summary,
+            parties=[self.wedding.party(*GUESTS, guest, key), self.wedding.party("guests", root, target, "deleted")],
+            options=[*options, (text, ops)],
+            automatic=None if self.wedding.strategy("G5") == MANUAL else ops,
+        )
+
+    def _unsorted(self) -> list[Op]:
+        row = self.wedding.rows("guests", "households").get(UNSORTED)
+        if row is None:
+            return [Op("insert", "guests", "households", UNSORTED, None, {"name": "Unsorted", "order": "z"})]
+        if type(row) is dict and "deleted" in row:
+            return [Op("delete", "guests", "households", UNSORTED, "deleted")]
+        return []
+
+    def _writer(self, guest: str, key: str) -> Any:
+        return self.wedding.writer(*GUESTS, guest, key)
+
+
+_FIND: Final = {
+    "G1": Guests._nobody_twice,
+    "G2": Guests._room_for_all,
+    "G3": Guests._plus_ones,
+    "G4": Guests._in_time,
+    "G5": Guests._exists,
+}
+
+_WHY: Final = {"e": "e-mail address", "p": "telephone number", "n": "name and household"}
+
+
+@lru_cache(maxsize=4096)
+def folded(text: str) -> str:
+    """A name without case, accents, blanks and punctuation, to compare with others."""
+    letters = unicodedata.normalize("NFKD", text.casefold())
+    return "".join(letter for letter in letters if letter.isalnum())
+
+
+def _marks(row: dict[str, Any] | None) -> Iterator[str]:
+    """What a guest is recognised by."""
+    if row is None:
+        return
+    email, phone = string(row, "email").strip().casefold(), _digits(string(row, "phone"))
+    if email:
+        yield "e" + email
+    if len(phone) >= 5:
+        yield "p" + phone
+    first = folded(string(row, "firstName"))
+    if first:
+        yield f"n{first}|{folded(string(row, 'lastName'))}|{string(row, 'household')}"
+
+
+def _digits(phone: str) -> str:
+    digits = "".join(each for each in phone if each.isdecimal())
+    return digits.removeprefix("00")
+
+
+def _pairs(people: Iterable[str]) -> Iterator[Subject]:
+    ordered = sorted(people)
+    return (Subject("G1", (ordered[0], other)) for other in ordered[1:])
+
+
+def _comes(row: Any, event: str) -> bool:
+    return type(row) is dict and "deleted" not in row and row.get(f"rsvp:{event}") == "yes"
+
+
+def _deleted(wedding: Wedding, guest: str) -> Op:
+    return Op("set", *GUESTS, guest, "deleted", stamp(wedding))
+
+
+def instant(text: str) -> datetime | None:
+    """An RFC 3339 instant, None where it is none."""
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        return None
+    return moment if moment.tzinfo is not None else moment.replace(tzinfo=UTC)
+
+
+@lru_cache(maxsize=256)
+def deadline(day: str, time_zone: str) -> datetime | None:
+    """The end of a day where the wedding is; in UTC where the time zone is not known."""
+    try:
+        midnight = datetime.fromisoformat(day) + timedelta(days=1)
+    except (ValueError, OverflowError):
+        return None
+    return midnight.replace(tzinfo=zone(time_zone))
+
+
+@lru_cache(maxsize=256)
+def zone(name: str) -> Any:
+    """A time zone by its IANA name, UTC where there is none of this name."""
+    try:
+        return ZoneInfo(name)
+    except (ValueError, OSError, KeyError):
+        return UTC
