@@ -10,9 +10,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
+from documents.invariants.model import Field, Writer
 from documents.sample import day, guests, money, planted, seats, talk
 from documents.sample.chance import Chance
-from documents.sample.draft import DAY, Account, Draft, Field, Planted, Rows, Writer, writers
+from documents.sample.draft import DAY, Account, Draft, Planted, Rows, writers
 
 FEWEST_GUESTS: Final = 200
 MOST_GUESTS: Final = 5000
@@ -59,7 +60,7 @@ def sample_wedding(*, guests: int = 250, seed: int = 1, date: str | None = None,
     couple, planner = draft.user("couple"), draft.user("planner")
 
     def default(field: Field) -> tuple[str, str]:
-        return (couple, "couple") if field.document in ("wedding", "budget") else (planner, "planner")
+        return (couple, "couple") if field.document == "wedding" else (planner, "planner")
 
     return Sample(
         documents=draft.documents,
@@ -87,4 +88,4 @@ def _write(draft: Draft) -> None:
     day.neighbour(draft)
 
 
-__all__ = ["Account", "Field", "Planted", "Sample", "Writer", "sample_wedding"]
+__all__ = ["Account", "Planted", "Sample", "sample_wedding"]

@@ -7,12 +7,14 @@ not hold a document can make one. Layout: https://github.com/yjs/yjs/blob/main/I
 from __future__ import annotations
 
 import struct
+import sys
 from collections.abc import Mapping
 from typing import Any
 
-from documents.kind import Kind, Root, Shape
+from documents.kind import MAX_UPDATE_BYTES, Kind, Root, Shape
 
 _HAS_KEY = 0x20
+_MAX_FRAME = 32  # bytes around the structs of one client
 _STRING, _TYPE, _ANY = 4, 7, 8
 _MAP, _TEXT = 1, 2
 _LARGEST_VARINT = 2**31 - 1  # lib0 writes larger integers as floats
@@ -24,21 +26,49 @@ def build(rows: Mapping[str, Mapping[str, Any]], kind: Kind, client_id: int) -> 
     The same input, the order of its dicts included, gives the same bytes. Raises `KeyError` for a root that the kind
     does not have and `TypeError` for what is no JSON.
     """
-    update = _Update(client_id)
+    (update,) = build_pieces(rows, kind, client_id, sys.maxsize)
+    return update
+
+
+def build_pieces(
+    rows: Mapping[str, Mapping[str, Any]], kind: Kind, client_id: int, max_bytes: int = MAX_UPDATE_BYTES
+) -> list[bytes]:
+    """The same in updates of at most `max_bytes`, to be applied in their order.
+
+    No row is torn apart: one that is larger is an update of its own.
+    """
+    writer, pieces = _Writer(client_id), list[bytes]()
+    start, held, size = 0, list[bytes](), _MAX_FRAME
     for name, row_by_id in rows.items():
-        root = kind.roots[name]
         for record_id, row in row_by_id.items():
-            update.row(root, record_id, row)
-    return update.encode()
+            before, structs = writer.clock, writer.row(kind.roots[name], record_id, row)
+            added = sum(map(len, structs))
+            if held and size + added > max_bytes:
+                pieces.append(_update(client_id, start, held))
+                start, held, size = before, [], _MAX_FRAME
+            held += structs
+            size += added
+    return [*pieces, _update(client_id, start, held)]
 
 
-class _Update:
+def _update(client_id: int, clock: int, structs: list[bytes]) -> bytes:
+    if not structs:
+        return b"\x00\x00"
+    head = (b"\x01", _varuint(len(structs)), _varuint(client_id), _varuint(clock))
+    return b"".join((*head, *structs, b"\x00"))
+
+
+class _Writer:
+    """Rows as structs of one client, one after another."""
+
     def __init__(self, client_id: int) -> None:
         self._client = _varuint(client_id)
         self._structs: list[bytes] = []
-        self._clock = 0
+        self.clock = 0
 
-    def row(self, root: Root, record_id: str, row: Any) -> None:
+    def row(self, root: Root, record_id: str, row: Any) -> list[bytes]:
+        """The structs of one row."""
+        self._structs = []
         parent = b"\x01" + _string(root.name)
         if root.shape is Shape.TEXT:
             self._text(parent, row)
@@ -48,11 +78,7 @@ class _Update:
             self._record(root, parent, row)
         else:
             self._record(root, self._type(_MAP, parent, record_id), row)
-
-    def encode(self) -> bytes:
-        if not self._structs:
-            return b"\x00\x00"
-        return b"".join((b"\x01", _varuint(len(self._structs)), self._client, b"\x00", *self._structs, b"\x00"))
+        return self._structs
 
     def _record(self, root: Root, parent: bytes, row: Mapping[str, Any]) -> None:
         for key, value in row.items():
@@ -63,7 +89,7 @@ class _Update:
 
     def _type(self, type_ref: int, parent: bytes, key: str) -> bytes:
         """Add a shared type; how its children name it as their parent."""
-        own = b"\x00" + self._client + _varuint(self._clock)
+        own = b"\x00" + self._client + _varuint(self.clock)
         self._item(_TYPE, parent, key, _varuint(type_ref))
         return own
 
@@ -77,7 +103,7 @@ class _Update:
             self._structs.append(bytes((content,)) + parent + encoded)
         else:
             self._structs.append(bytes((content | _HAS_KEY,)) + parent + _string(key) + encoded)
-        self._clock += length
+        self.clock += length
 
 
 def _varuint(value: int) -> bytes:

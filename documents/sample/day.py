@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any, Final, NamedTuple
 
-from documents.sample.draft import DAY, Account, Draft, Field, Written, number, present
+from documents.invariants.model import Field
+from documents.sample.draft import DAY, Account, Draft, Written, number, present
 from documents.sample.names import FIRST, LAST, ascii_slug
 
 HARD_END: Final = 24 * 60

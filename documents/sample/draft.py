@@ -6,6 +6,8 @@ from collections.abc import Callable, Iterable
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Any, NamedTuple, TypeAlias
 
+from documents.invariants.catalogue import rank_of
+from documents.invariants.model import UNKNOWN, Field, Writer
 from documents.registry import kind_of
 from documents.sample.chance import Chance
 from documents.sample.names import WORDS
@@ -17,29 +19,6 @@ Rows: TypeAlias = dict[str, dict[str, Any]]
 
 _DIGITS = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 _ULID = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
-
-
-class Field(NamedTuple):
-    """One key of one record of one document."""
-
-    document: str
-    root: str
-    record: str
-    key: str | None
-    """None where the record is one value."""
-
-
-class Writer(NamedTuple):
-    """Who wrote a field last."""
-
-    user: str
-    role: str
-    at: str
-    """When it arrived, RFC 3339 in UTC."""
-    sequence: int
-    """In which order it arrived, from 1 over the whole wedding."""
-    before: Any
-    """What was there before, None where that does not matter."""
 
 
 class Account(NamedTuple):
@@ -71,7 +50,7 @@ class Written(NamedTuple):
     user: str
     role: str
     minute: int
-    before: Any = None
+    before: Any = UNKNOWN
 
 
 class Draft:
@@ -148,7 +127,7 @@ def present(**keys: Any) -> dict[str, Any]:
 def _phones(chance: Chance) -> list[str]:
     """Ofcom keeps +44 7700 900000 to 900999 free for drama, the NANP 555-0100 to 555-0199 of each area."""
     british = [f"+44 7700 900{last:03}" for last in range(1000)]
-    american = [f"+1 {area} 555 01{last:02}" for area in range(202, 210) for last in range(100)]
+    american = [f"+1 {area} 555 01{last:02}" for area in range(212, 250) for last in range(100)]
     return chance.shuffled(british + american)
 
 
@@ -161,8 +140,8 @@ def writers(draft: Draft, first_minute: int, default: Callable[[Field], tuple[st
         arrivals.append((written.minute, index, field, written))
     arrivals.sort(key=lambda arrival: arrival[:2])
     return {
-        field: Writer(written.user, written.role, draft.instant(minute), sequence, written.before)
-        for sequence, (minute, _, field, written) in enumerate(arrivals, 1)
+        field: Writer(written.user, written.role, rank_of(written.role), seq, draft.instant(minute), written.before)
+        for seq, (minute, _, field, written) in enumerate(arrivals, 1)
     }
 
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any, Final
 
+from documents.invariants.model import Field
 from documents.sample.day import EVENTS, RSVP_BY, ZONES
-from documents.sample.draft import DAY, Draft, Field, Written, number
+from documents.sample.draft import DAY, Draft, Written, number
 from documents.sample.names import FIRST, LAST, NICKNAMES, ONE_WORD, ascii_slug
 
 PARTY: Final = (

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Any, Final
 
+from documents.invariants.model import Field
 from documents.sample.day import CURRENCIES
-from documents.sample.draft import DAY, Draft, Field, Written, number, present
+from documents.sample.draft import DAY, Draft, Written, number, present
 
 # category -> percent of the whole, who is paid, what is bought
 CATEGORIES: Final = {

@@ -14,8 +14,9 @@ import unicodedata
 from collections.abc import Callable, Iterator
 from typing import Any, Final
 
-from documents.sample.day import HARD_END, RSVP_BY, SHORTLISTED
-from documents.sample.draft import DAY, Draft, Field, Planted, Written
+from documents.invariants.model import Field
+from documents.sample.day import CURRENCIES, HARD_END, RSVP_BY, SHORTLISTED, ZONES
+from documents.sample.draft import DAY, Draft, Planted, Written
 from documents.sample.money import committed
 from documents.sample.seats import LOCKED_AT, guests_by_table
 
@@ -90,9 +91,9 @@ class _Ground:
 
     def untouched(self, guests: list[str]) -> list[str]:
         """Those guests of a list whom nobody has taken and no rule is about, one of each household."""
-        free = {guest: row["household"] for guest, row in self.free("guests", "guests")}
-        by_household = {free[guest]: guest for guest in guests if guest in free and guest not in self.ruled}
-        return list(by_household.values())
+        rows = self.rows("guests", "guests")
+        free = [guest for guest in guests if guest in rows and guest not in self._taken | self.ruled]
+        return list({rows[guest]["household"]: guest for guest in free}.values())
 
     def room(self) -> str:
         """A table where one more guest can sit."""
@@ -255,7 +256,7 @@ def _paid_twice(ground: _Ground, index: int) -> _Result:
         if index % 2 == 0:
             second["reference"] += "/2"
         one, other = ids[id(first)], ids[id(second)]
-        draft.written[Field("budget", "payments", other, None)] = Written(draft.user("planner"), "planner", -150 * DAY)
+        draft.written[Field("budget", "payments", other, None)] = Written(draft.user("couple"), "couple", -150 * DAY)
         ground.take(item_id)
         return (
             "budget",
@@ -366,7 +367,7 @@ def _no_such_seat(ground: _Ground, index: int) -> _Result:
     seats, tables = ground.rows("seating", "assignments"), ground.rows("seating", "tables")
     table = seats[guest]["table"]
     if alone is None:
-        seats[guest] = {"table": table, "seat": tables[table]["capacity"]}
+        seats[guest] = {"table": table, "seat": tables[table]["capacity"] + index}
         return "seating", ground.take(guest), "the seat does not exist"
     seats[guest] = {"table": ground.draft.chance.id("t"), "seat": 0}
     return "seating", ground.take(guest), "the table does not exist"
@@ -446,9 +447,11 @@ def _not_safe_to_eat(ground: _Ground, index: int) -> _Result:
 
 
 def _not_the_couple(ground: _Ground, index: int) -> _Result:
+    draft, meta = ground.draft, ground.rows("wedding", "meta")[""]
     key = ("currency", "timeZone", "date")[index]
-    planner = ground.draft.user("planner")
-    ground.draft.written[Field("wedding", "meta", "", key)] = Written(planner, "planner", -100 * DAY)
+    choices = (list(CURRENCIES), list(ZONES), [draft.day(1)])[index]
+    before = next(choice for choice in choices if choice != meta[key])
+    draft.written[Field("wedding", "meta", "", key)] = Written(draft.user("planner"), "planner", -100 * DAY, before)
     return "wedding", (key,), f"the planner set the {key}"
 
 

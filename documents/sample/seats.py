@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Any, Final
 
+from documents.invariants.model import Field
 from documents.sample.day import place_ids
-from documents.sample.draft import DAY, Draft, Field, Written, number
+from documents.sample.draft import DAY, Draft, Written, number
 
 LOCKED_AT: Final = -24 * DAY
 _FIXTURES: Final = (
@@ -27,9 +28,10 @@ def seat(draft: Draft) -> None:
     round_tables = [_add_table(draft, str(number + 1), "round", 10, ballroom) for number in range(rounds)]
     number(draft.rows("seating", "tables").values())
     coming = _coming(draft)
-    crew = [people for people in coming if "tag:crew" in draft.rows("guests", "guests")[people[0]]]
-    party = [people for people in coming if "party" in draft.rows("guests", "guests")[people[0]]]
-    others = [people for people in coming if people not in crew and people not in party]
+    rows = draft.rows("guests", "guests")
+    crew = [people for people in coming if "tag:crew" in rows[people[0]]]
+    party = [people for people in coming if "party" in rows[people[0]]]
+    others = [people for people in coming if not rows[people[0]].keys() & {"tag:crew", "party"}]
     _fill(draft, [head], party, {})
     _fill(draft, long, crew, {})
     at_long = guests_by_table(draft)

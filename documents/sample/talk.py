@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from documents.sample.draft import DAY, Draft, Field, Written
+from documents.invariants.model import Field
+from documents.sample.draft import DAY, Draft, Written
 
 THREADS: Final = {
     "thread.planning": ("couple", "couple", "planner", "coordinator"),

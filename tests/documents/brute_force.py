@@ -9,9 +9,9 @@ from datetime import date
 from itertools import combinations
 from typing import Any
 
-from documents.sample import Field, Sample
+from documents.invariants import Field
+from documents.sample import Sample
 
-RANKS = {"couple": 100, "planner": 80, "coordinator": 80, "family": 40, "wedding_party": 30, "guest": 10}
 ONCE = {"photographer", "venue", "caterer", "officiant", "cake"}
 EATS = {
     "vegan": {"vegan"},
@@ -79,10 +79,11 @@ def _budget(sample: Sample) -> Iterator[Wrong]:
         paid = sum(payment["amount"] for payment in own if payment["kind"] != "refund")
         if paid > _cost(item) or back > paid:
             yield "B3", (item_id,)
+        couple = {account.user for account in sample.people if account.role == "couple"}
         agreed = {
             row["to"]
             for row in budget["approvals"].values()
-            if row["item"] == item_id and any(key.startswith("approvedBy:") for key in row)
+            if row["item"] == item_id and any(f"approvedBy:{user}" in row for user in couple)
         }
         amounts = {item[field] for field in ("actual", "quoted", "estimated") if field in item}
         if any(amount > meta["mustApproveOver"] and amount not in agreed for amount in amounts):
@@ -154,7 +155,7 @@ def _seating(sample: Sample) -> Iterator[Wrong]:
         lock = sample.writers[Field(document, "tables", table, "locked")]
         for guest, before in guests_before.items():
             writer = sample.writers[Field(document, "assignments", guest, None)]
-            if writer.sequence > lock.sequence and seats[guest] != before and RANKS[writer.role] < RANKS[lock.role]:
+            if writer.seq > lock.seq and seats[guest] != before and writer.rank < lock.rank:
                 yield "S7", (guest,)
 
 

@@ -14,8 +14,8 @@ import pytest
 from pycrdt import Doc
 
 from documents import Kind, kind_of
-from documents.invariants import Context, Index, Wedding, rank_of
-from documents.invariants import Writer as Written
+from documents.invariants import Context, Finding, Index, Wedding
+from documents.invariants.bookings import bookings, clashes
 from documents.invariants.catalogue import INVARIANTS
 from documents.invariants.index import PARTS
 from documents.readers import canonical_json, digest
@@ -44,6 +44,11 @@ def updates(sample: Sample) -> dict[str, bytes]:
 
 def subjects(items: tuple[Planted, ...]) -> list[tuple[str, tuple[str, ...]]]:
     return sorted((each.invariant, each.subject) for each in items)
+
+
+def mentioned(finding: Finding) -> set[str | None]:
+    fields = [party.field for party in finding.parties]
+    return {*finding.subject.ids, *(field.record for field in fields), *(field.key for field in fields)}
 
 
 @pytest.fixture(scope="module")
@@ -86,19 +91,30 @@ def test_what_is_planted_is_wrong_and_nothing_else(seed: int, violations: int) -
 @pytest.mark.parametrize("seed", SEEDS)
 def test_the_index_finds_what_is_planted_and_nothing_else(seed: int, violations: int) -> None:
     sample = sample_wedding(seed=seed, violations=violations)
-    writers = {
-        tuple(field): Written(each.user, each.role, rank_of(each.role), each.sequence, each.at, each.before)
-        for field, each in sample.writers.items()
-    }
-    index = Index(Wedding(dict(sample.documents), writers, Context(now=sample.now, locked=sample.locked)))
+    context = Context(now=sample.now, locked=sample.locked)
+    index = Index(Wedding(dict(sample.documents), sample.writers, context))
     known = {name for part in PARTS for name in part.invariants}
-    found = [
-        (each.invariant, {*each.subject.ids, *(party.field.record for party in each.parties)}) for each in index.all()
-    ]
+    found = [(each.invariant, mentioned(each)) for each in index.all()]
     expected = [each for each in sample.planted if each.invariant in known]
     assert Counter(name for name, _ in found) == Counter(each.invariant for each in expected)
     for each in expected:
         assert any(each.invariant == name and ids >= set(each.subject) for name, ids in found), each
+
+
+@pytest.mark.parametrize("violations", [0, 3])
+@pytest.mark.parametrize("seed", SEEDS)
+def test_the_neighbour_has_booked_the_vendors_that_are_planted(seed: int, violations: int) -> None:
+    sample = sample_wedding(seed=seed, violations=violations)
+    weddings = {"ours": Wedding(dict(sample.documents)), "theirs": Wedding({"wedding": sample.neighbour})}
+    found = clashes(booking for name, wedding in weddings.items() for booking in bookings(name, wedding, {}))
+    planted_ids = sorted(each.subject for each in sample.planted if each.invariant == "W2")
+    assert sorted(each.subject.ids for each in found.get("ours", [])) == planted_ids
+
+
+def test_a_wedding_of_a_thousand() -> None:
+    sample = sample_wedding(guests=1000, violations=planted.MOST_OF_ALL)
+    assert len(sample.documents["guests"]["guests"]) == 1000
+    assert sorted(wrong(sample)) == subjects(sample.planted)
 
 
 def test_a_wedding_has_what_it_says(sample: Sample) -> None:
@@ -221,9 +237,9 @@ def test_sizes_are_those_of_a_real_wedding(sample: Sample) -> None:
 
 
 def test_every_field_has_a_writer_and_a_place_in_the_order_of_arrival(sample: Sample) -> None:
-    sequences = sorted(writer.sequence for writer in sample.writers.values())
+    sequences = sorted(writer.seq for writer in sample.writers.values())
     assert sequences == list(range(1, len(sequences) + 1))
-    by_arrival = sorted(sample.writers.values(), key=lambda writer: writer.sequence)
+    by_arrival = sorted(sample.writers.values(), key=lambda writer: writer.seq)
     assert [writer.at for writer in by_arrival] == sorted(writer.at for writer in by_arrival)
     assert by_arrival[-1].at <= sample.now
 
