@@ -8,16 +8,16 @@ where a fixed one follows; fixed items, and what is already going on, never move
 from __future__ import annotations
 
 import heapq
+from bisect import bisect_right
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any, Final, NamedTuple
 
-from documents.invariants.model import Op, suffixes, whole
+from documents.invariants.model import Op, whole
 
 MAX_ITEMS: Final = 300
 """Of a longer running order nothing is pushed: everything would have to be compared with everything."""
-
-_OVER: Final = ("done", "skipped")
 
 
 class Slot(NamedTuple):
@@ -82,44 +82,181 @@ def cascade(
 
     `exclusive`: places that only one item can use at a time. `hard_end`: when all but breakdown has to be over.
     """
-    nodes = {item: _Node(item, row, exclusive) for item, row in items.items() if _slot(row) is not None}
-    roots = [item for item in moved if item in nodes]
-    if len(nodes) > MAX_ITEMS:
-        return Cascade((), (), tuple(sorted(roots)))
-    order, circular = _order(nodes)
-    for item in roots:
-        nodes[item].new = moved[item]
-    edges = _edges(nodes, order, roots)
-    reached = [item for item in order if item in edges]
-    _set_deadlines(nodes, reached, edges, hard_end)
-    at_risk = _push(nodes, reached, edges, set(roots), hard_end)
-    moves = [Move(item, nodes[item].old, nodes[item].new) for item in reached if nodes[item].new != nodes[item].old]
-    stuck = {item for item in circular if item in roots or not edges.keys().isdisjoint(nodes[item].after)}
-    return Cascade(tuple(moves), tuple(at_risk), tuple(sorted(stuck)))
+    nodes = {item: node for item, row in items.items() if (node := Node.read(item, row, exclusive)) is not None}
+    return Plan(nodes).push(moved, hard_end=hard_end)
 
 
-class _Node:
-    __slots__ = ("after", "breakdown", "buffer", "deadline", "id", "movable", "new", "old", "over", "resources",
-                 "shortest")  # fmt: skip
+@dataclass(frozen=True, slots=True)
+class Node:
+    """What an item is to the cascade."""
 
-    def __init__(self, id: str, row: Mapping[str, Any], exclusive: Collection[str]) -> None:
-        self.id = id
+    id: str
+    slot: Slot
+    shortest: int
+    buffer: bool
+    breakdown: bool
+    over: bool
+    movable: bool
+    after: Mapping[str, int]
+    """Item that has to be over -> minutes in between."""
+    resources: frozenset[tuple[str, str]]
+    """Vendors, people and exclusive places that it needs for itself."""
+
+    @classmethod
+    def read(cls, item: str, row: Any, exclusive: Collection[str]) -> Node | None:
+        """The node of a row; None where it has no start, was skipped or deleted."""
         slot = _slot(row)
-        assert slot is not None
-        self.old = self.new = slot
-        self.buffer = row.get("rigidity") == "buffer"
-        status = row.get("status")
-        self.over = status == "done"
-        self.movable = row.get("rigidity") != "fixed" and status not in ("live", *_OVER)
-        shortest = whole(row, "minDuration")
-        self.shortest = min(slot.duration, shortest if shortest is not None else 0 if self.buffer else slot.duration)
-        self.breakdown = row.get("kind") == "breakdown"
-        self.after = {key[6:]: gap for key, gap in row.items() if key.startswith("after:") and type(gap) is int}
-        self.resources = {("v", each) for each in suffixes(row, "vendor:")}
-        self.resources |= {("p", each) for each in suffixes(row, "person:")}
-        if row.get("place") in exclusive:
-            self.resources.add(("@", row["place"]))
-        self.deadline: int | None = None
+        if slot is None:
+            return None
+        resources, after = set(), {}
+        for key, value in row.items():
+            prefix, colon, suffix = key.partition(":")
+            if colon:
+                if prefix == "after" and type(value) is int:
+                    after[suffix] = value
+                elif prefix in ("vendor", "person"):
+                    resources.add((prefix, suffix))
+        place, rigidity, status = row.get("place"), row.get("rigidity"), row.get("status")
+        if type(place) is str and place in exclusive:
+            resources.add(("place", place))
+        buffer, shortest = rigidity == "buffer", whole(row, "minDuration")
+        if shortest is None:
+            shortest = 0 if buffer else slot.duration
+        return cls(
+            item, slot, min(slot.duration, shortest), buffer, row.get("kind") == "breakdown", status == "done",
+            rigidity != "fixed" and status not in ("live", "done"), after, frozenset(resources),
+        )  # fmt: skip
+
+
+class Plan:
+    """A running order, prepared for any number of delays."""
+
+    def __init__(self, nodes: Mapping[str, Node]) -> None:
+        self._nodes = nodes
+        self._followers: dict[str, list[str]] = {}
+        self._users: dict[tuple[str, str], list[int]] = {}
+        """Resource -> places in the order of those that need it."""
+        self._order: list[str] = []
+        self._place: dict[str, int] = {}
+        if len(nodes) <= MAX_ITEMS:
+            self._sort()
+        self._circular = nodes.keys() - self._place.keys()
+
+    def push(self, moved: Mapping[str, Slot], *, hard_end: int | None = None) -> Cascade:
+        """What follows when items are moved to new slots."""
+        roots = {item: slot for item, slot in moved.items() if item in self._nodes}
+        edges = self._reach(roots)
+        reached = sorted(edges, key=self._place.__getitem__)
+        deadlines = self._deadlines(reached, edges, hard_end)
+        slots, at_risk = self._shift(reached, edges, roots, deadlines, hard_end)
+        moves = [Move(item, self._nodes[item].slot, slots[item]) for item in reached if item in slots]
+        stuck = [
+            each for each in self._circular if each in roots or not edges.keys().isdisjoint(self._nodes[each].after)
+        ]
+        return Cascade(tuple(moves), tuple(at_risk), tuple(sorted(stuck)))
+
+    def _sort(self) -> None:
+        """Items so that each comes after what it is `after`, otherwise by time. Those that go in circles stay out."""
+        nodes = self._nodes
+        waiting = {item: sum(each in nodes for each in node.after) for item, node in nodes.items()}
+        for item, node in nodes.items():
+            for before in node.after:
+                self._followers.setdefault(before, []).append(item)
+        ready = [(nodes[item].slot.start, item) for item, count in waiting.items() if not count]
+        heapq.heapify(ready)
+        while ready:
+            _, item = heapq.heappop(ready)
+            self._append(item)
+            for follower in self._followers.get(item, ()):
+                waiting[follower] -= 1
+                if not waiting[follower]:
+                    heapq.heappush(ready, (nodes[follower].slot.start, follower))
+
+    def _append(self, item: str) -> None:
+        place = self._place[item] = len(self._order)
+        self._order.append(item)
+        for resource in self._nodes[item].resources:
+            self._users.setdefault(resource, []).append(place)
+
+    def _reach(self, roots: Collection[str]) -> dict[str, dict[str, int]]:
+        """Of every item that a delay can reach: item -> successors with the minutes to keep in between."""
+        edges: dict[str, dict[str, int]] = {}
+        waiting = [item for item in roots if item in self._place]
+        while waiting:
+            item = waiting.pop()
+            if item not in edges:
+                edges[item] = self._successors(self._nodes[item])
+                waiting.extend(edges[item])
+        return edges
+
+    def _successors(self, node: Node) -> dict[str, int]:
+        found = dict.fromkeys((user for resource in node.resources for user in self._next(node, resource)), 0)
+        for follower in self._followers.get(node.id, ()):
+            other = self._nodes[follower]
+            if follower in self._place and not other.over:
+                found[follower] = max(found.get(follower, 0), other.after[node.id])
+        return found
+
+    def _next(self, node: Node, resource: tuple[str, str]) -> Iterator[str]:
+        """Who needs the resource next. Who needs it later still is pushed by those."""
+        users = self._users[resource]
+        beyond = None
+        for place in islice(users, bisect_right(users, self._place[node.id]), None):
+            other = self._nodes[self._order[place]]
+            if other.over or other.slot.start < node.slot.end:
+                continue
+            if beyond is not None and other.slot.start >= beyond:
+                return
+            yield other.id
+            if other.movable:
+                beyond = other.slot.end if beyond is None else min(beyond, other.slot.end)
+
+    def _deadlines(
+        self, reached: list[str], edges: Mapping[str, Mapping[str, int]], hard_end: int | None
+    ) -> dict[str, int]:
+        """By when items have to be over so that what cannot move begins in time, with all between at its shortest."""
+        deadlines: dict[str, int] = {}
+        for item in reversed(reached):
+            found = [] if hard_end is None or self._nodes[item].breakdown else [hard_end]
+            for target, gap in edges[item].items():
+                other = self._nodes[target]
+                if not other.movable:
+                    found.append(other.slot.start - gap)
+                elif target in deadlines:
+                    found.append(deadlines[target] - other.shortest - gap)
+            if found:
+                deadlines[item] = min(found)
+        return deadlines
+
+    def _shift(
+        self,
+        reached: list[str],
+        edges: Mapping[str, Mapping[str, int]],
+        roots: Mapping[str, Slot],
+        deadlines: Mapping[str, int],
+        hard_end: int | None,
+    ) -> tuple[dict[str, Slot], list[Risk]]:
+        """The new slots of what has to move, in order, and what cannot move although it had to."""
+        needs: dict[str, int] = {}
+        slots: dict[str, Slot] = {}
+        risks = []
+        for item in reached:
+            node = self._nodes[item]
+            new = roots.get(item, node.slot)
+            need = needs.get(item, new.start)
+            if item not in roots and need > new.start:
+                if node.movable:
+                    new = _later(node, need, deadlines.get(item))
+                else:
+                    risks.append(Risk(item, need - new.start))
+            if new != node.slot:
+                slots[item] = new
+            if item in roots or new != node.slot:
+                for target, gap in edges[item].items():
+                    needs[target] = max(needs.get(target, new.end + gap), new.end + gap)
+            if hard_end is not None and not node.breakdown and new.end > max(hard_end, node.slot.end):
+                risks.append(Risk(item, new.end - hard_end))
+        return slots, risks
 
 
 def _slot(row: Any) -> Slot | None:
@@ -129,94 +266,10 @@ def _slot(row: Any) -> Slot | None:
     return None if start is None else Slot(start, whole(row, "duration") or 0)
 
 
-def _order(nodes: Mapping[str, _Node]) -> tuple[list[str], set[str]]:
-    """Items so that each comes after what it is `after`, otherwise by time; and those for which that cannot be."""
-    waiting = {item: sum(each in nodes for each in node.after) for item, node in nodes.items()}
-    followers: dict[str, list[str]] = {}
-    for item, node in nodes.items():
-        for before in node.after:
-            followers.setdefault(before, []).append(item)
-    ready = [(nodes[item].old.start, item) for item, count in waiting.items() if not count]
-    heapq.heapify(ready)
-    order = []
-    while ready:
-        _, item = heapq.heappop(ready)
-        order.append(item)
-        for follower in followers.get(item, ()):
-            waiting[follower] -= 1
-            if not waiting[follower]:
-                heapq.heappush(ready, (nodes[follower].old.start, follower))
-    return order, nodes.keys() - set(order)
-
-
-def _edges(nodes: Mapping[str, _Node], order: list[str], roots: list[str]) -> dict[str, dict[str, int]]:
-    """Of every item that a delay can reach: item -> successors with the gap to keep."""
-    place = {item: index for index, item in enumerate(order)}
-    edges: dict[str, dict[str, int]] = {}
-    waiting = [item for item in roots if item in place]
-    while waiting:
-        item = waiting.pop()
-        if item not in edges:
-            edges[item] = dict(_successors(nodes, nodes[item], order[place[item] + 1 :]))
-            waiting.extend(edges[item])
-    return edges
-
-
-def _successors(nodes: Mapping[str, _Node], node: _Node, later: list[str]) -> Iterator[tuple[str, int]]:
-    for item in later:
-        other = nodes[item]
-        gap = other.after.get(node.id)
-        shares = node.old.end <= other.old.start and not node.resources.isdisjoint(other.resources)
-        if (gap is not None or shares) and not other.over:
-            yield item, gap or 0
-
-
-def _set_deadlines(
-    nodes: Mapping[str, _Node], reached: list[str], edges: Mapping[str, Mapping[str, int]], hard_end: int | None
-) -> None:
-    """By when each item has to be over so that what cannot move begins in time, with all between at its shortest."""
-    for item in reversed(reached):
-        node = nodes[item]
-        deadlines = [] if hard_end is None or node.breakdown else [hard_end]
-        for target, gap in edges[item].items():
-            other = nodes[target]
-            if not other.movable:
-                deadlines.append(other.old.start - gap)
-            elif other.deadline is not None:
-                deadlines.append(other.deadline - other.shortest - gap)
-        node.deadline = min(deadlines, default=None)
-
-
-def _push(
-    nodes: Mapping[str, _Node],
-    reached: list[str],
-    edges: Mapping[str, Mapping[str, int]],
-    roots: set[str],
-    hard_end: int | None,
-) -> Iterator[Risk]:
-    """Move what has to move, in order. Yields what cannot move although it had to."""
-    needs: dict[str, int] = {}
-    risks = []
-    for item in reached:
-        node = nodes[item]
-        need = needs.get(item, node.new.start)
-        if item not in roots and need > node.new.start:
-            if node.movable:
-                node.new = _later(node, need)
-            else:
-                risks.append(Risk(item, need - node.new.start))
-        if item in roots or node.new != node.old:
-            for target, gap in edges[item].items():
-                needs[target] = max(needs.get(target, node.new.end + gap), node.new.end + gap)
-        if hard_end is not None and not node.breakdown and node.new.end > max(hard_end, node.old.end):
-            risks.append(Risk(item, node.new.end - hard_end))
-    return iter(risks)
-
-
-def _later(node: _Node, start: int) -> Slot:
-    duration = node.old.duration
+def _later(node: Node, start: int, deadline: int | None) -> Slot:
+    duration = node.slot.duration
     if node.buffer:
-        duration = max(node.shortest, node.old.end - start)
-    if node.deadline is not None and start + duration > node.deadline:
-        duration = max(node.shortest, node.deadline - start)
-    return Slot(start, min(duration, node.old.duration))
+        duration = min(duration, max(node.shortest, node.slot.end - start))
+    if deadline is not None and start + duration > deadline:
+        duration = max(node.shortest, deadline - start)
+    return Slot(start, duration)

@@ -209,7 +209,7 @@ class Guests(Part):
     def _plus_ones(self, subject: Subject) -> Finding | None:
         (host,) = subject.ids
         row, brought = self.wedding.record(*GUESTS, host), self._brought.get(host, ())
-        allowed = (whole(row, "plusOnesAllowed") or 0) if row is not None else 0
+        allowed = max(0, whole(row, "plusOnesAllowed") or 0) if row is not None else 0
         if row is None or len(brought) <= allowed:
             return None
         ranked = sorted(brought, key=lambda guest: by_hierarchy(self._writer(guest, "plusOneOf"), guest))

@@ -293,6 +293,8 @@ def _apply(rows: dict[str, Row], op: Op) -> list[tuple[str | None, Any, Any]]:
         if type(row) is dict and op.root not in _VALUES:
             return [(key, value, None) for key, value in row.items()]
         return [(None, row, None)]
+    if row is None and op.record == WHOLE and op.kind == "set":
+        row = rows[WHOLE] = {}  # the root itself is the record
     if type(row) is not dict:
         return []
     before = row.get(op.key)

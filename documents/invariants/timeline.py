@@ -13,7 +13,7 @@ from itertools import islice
 from typing import Any, Final, NamedTuple
 
 from documents.invariants.attendance import Attendance
-from documents.invariants.cascade import Cascade, Slot, cascade
+from documents.invariants.cascade import Cascade, Node, Plan, Slot
 from documents.invariants.catalogue import MERGE, PRIORITY
 from documents.invariants.model import Finding, Op, Subject, Wedding, suffixes, whole
 from documents.invariants.part import Part, Route, Touched, discard, named
@@ -59,6 +59,10 @@ class Timeline(Part):
         self._successors: dict[str, set[str]] = {}
         self._used: dict[tuple[str, str], set[str]] = {}
         self._attendance = Attendance(wedding)
+        self._exclusive: set[str] = set()
+        self._nodes: dict[str, Node] = {}
+        self._plan: Plan | None = None
+        """What a cascade needs; None after a change."""
 
     def routes(self) -> Iterable[Route]:
         item = frozenset(
@@ -90,6 +94,7 @@ class Timeline(Part):
 
     def _item(self, _: str, item: str, touched: Touched) -> None:
         before, after = self._items.get(item), self._read_item(item)
+        self._read_node(item)
         if before is not None:
             self._touch_item(item, before, touched)
             self._forget(item, before)
@@ -148,6 +153,12 @@ class Timeline(Part):
         touched.update(Subject("T6", (item,)) for item in self._used.get(("vendors", vendor), ()))
 
     def _place(self, _: str, place: str, touched: Touched) -> None:
+        row = self.wedding.record("wedding", "places", place)
+        exclusive = row is not None and row.get("exclusive") is True
+        if exclusive != (place in self._exclusive):
+            self._exclusive ^= {place}
+            for item in self._used.get(("places", place), ()):
+                self._read_node(item)
         for item in self._used.get(("places", place), ()):
             touched.add(Subject("T6", (item,)))
             for other in self._busy.overlapping(("T3", place), item, self._items[item]):
@@ -319,10 +330,17 @@ class Timeline(Part):
         )
 
     def _cascade(self, moved: dict[str, Slot]) -> Cascade:
-        places = self.wedding.rows("wedding", "places").items()
-        exclusive = {place for place, row in places if type(row) is dict and row.get("exclusive") is True}
-        hard_end = whole(self.wedding.meta("wedding"), "hardEnd")
-        return cascade(self.wedding.rows(*ITEMS), moved, exclusive=exclusive, hard_end=hard_end)
+        if self._plan is None:
+            self._plan = Plan(self._nodes)
+        return self._plan.push(moved, hard_end=whole(self.wedding.meta("wedding"), "hardEnd"))
+
+    def _read_node(self, item: str) -> None:
+        node = Node.read(item, self.wedding.rows(*ITEMS).get(item), self._exclusive)
+        if node is None:
+            self._nodes.pop(item, None)
+        else:
+            self._nodes[item] = node
+        self._plan = None
 
     # T5
 

@@ -112,13 +112,14 @@ class Planning:
     def resolve(self, rounds: int = 10) -> int:
         """Carry out automatic operations until there are none. Returns how many rounds that took."""
         for done in range(rounds):
-            automatic = [finding for _, finding in sorted(self.open.items()) if finding.automatic]
-            if not automatic:
+            applied = False
+            for subject in sorted(self.open):
+                finding = self.index.find(subject)
+                if finding is not None and finding.automatic:
+                    self.apply(finding.automatic, "server")
+                    applied = True
+            if not applied:
                 return done
-            for finding in automatic:
-                current = self.index.find(finding.subject)
-                if current is not None and current.automatic:
-                    self.apply(current.automatic, "server")
         raise AssertionError(f"no rest after {rounds} rounds: {sorted(self.open)}")
 
     def finding(self, invariant: str) -> Finding:
