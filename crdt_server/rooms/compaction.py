@@ -5,10 +5,20 @@ A row never grows beyond `PIECE_BYTES`, so that no later step (loading, merging,
 
 from __future__ import annotations
 
+import asyncio
+import time
 from collections.abc import Iterator, Sequence
 
-from crdt_server.hosts.workshop import Workshop
-from storage import DocumentKey, Storage, StoredUpdate
+import structlog
+
+from crdt_server.hosts.workshop import JobFailed, Workshop
+from crdt_server.metrics import Metrics
+from storage import DocumentKey, SequenceConflict, Storage, StorageError, StoredUpdate
+
+log = structlog.get_logger(__name__)
+
+WAITING = 10_000  # documents; what does not fit is compacted when its next rows come
+REST = 3  # parts of rest after each part of work: rooms that fill alike are due at one moment, and editing goes on
 
 PIECE_BYTES = 256 * 1024
 
@@ -47,3 +57,44 @@ async def compact(storage: Storage, workshop: Workshop, key: DocumentKey, *, who
         await storage.replace(key, run[0].first_seq, run[-1].last_seq, merged)
         fewer += len(run) - 1
     return fewer
+
+
+class Compactor:
+    """Compacts documents one after the other, in the background of a serving process."""
+
+    def __init__(self, storage: Storage, workshop: Workshop, metrics: Metrics) -> None:
+        self._storage = storage
+        self._workshop = workshop
+        self._metrics = metrics
+        self._due: dict[DocumentKey, None] = {}
+        self._wake = asyncio.Event()
+        self.idle = asyncio.Event()
+        self.idle.set()
+
+    def ask(self, key: DocumentKey) -> None:
+        """Let a document be compacted when its turn comes."""
+        if len(self._due) < WAITING:
+            self._due[key] = None
+            self._wake.set()
+            self.idle.clear()
+
+    async def run(self) -> None:
+        """The worker, until cancelled."""
+        while True:
+            await self._wake.wait()
+            if not self._due:
+                self._wake.clear()
+                self.idle.set()
+                continue
+            key = next(iter(self._due))
+            del self._due[key]
+            began = time.monotonic()
+            await self._compact(key)
+            await asyncio.sleep(REST * (time.monotonic() - began) if self._due else 0)
+
+    async def _compact(self, key: DocumentKey) -> None:
+        try:
+            if await compact(self._storage, self._workshop, key, whole=False):
+                self._metrics.compactions.inc()
+        except (StorageError, SequenceConflict, JobFailed) as error:
+            log.error("compaction_failed", room=str(key), error=str(error))

@@ -23,12 +23,12 @@ from crdt_server.hosts.supervisor import HostFactory, Supervisor
 from crdt_server.hosts.workshop import JobFailed, Workshop
 from crdt_server.metrics import Metrics
 from crdt_server.rooms.commit import CommitPump
-from crdt_server.rooms.compaction import compact
+from crdt_server.rooms.compaction import Compactor
 from crdt_server.rooms.lane import BATCH_BYTES, HEAVY_BATCH_BYTES, Lane, Unreadable
 from crdt_server.rooms.room import Phase, Room, RoomLimits, Verdict
 from crdt_server.rooms.session import Connection, Request, Session, SessionId
 from crdt_server.settings import Settings
-from storage import CorruptDocument, DocumentKey, QuarantinedUpdate, SequenceConflict, Storage, StorageError
+from storage import DocumentKey, QuarantinedUpdate, Storage, StorageError
 
 log = structlog.get_logger(__name__)
 
@@ -37,7 +37,15 @@ LAG_SECONDS = 0.02
 LAG_SAMPLES = 12
 SLOW_LOOP_SECONDS = 0.05
 SHED_TICK_SECONDS = 0.5
+# Between these shares of a core the serving thread begins to let batches gather, up to so long: a room's updates of
+# that time leave as one message, and the system calls per update, two thirds of its time, become fewer.
+BUSY_FROM, BUSY_TO = 0.55, 0.8
+LINGER_SECONDS = 0.05
 KEEP_ALIVE_SECONDS = 20.0  # stock clients drop a link on which they heard nothing for 30 s
+
+
+def _key(room: Room) -> DocumentKey:
+    return DocumentKey(room.wedding, room.document)
 
 
 class Hub:
@@ -49,6 +57,7 @@ class Hub:
         self.metrics = metrics
         self.rooms: dict[tuple[str, str], Room] = {}
         self.strikes = Strikes(settings.max_strikes)
+        self._linger_seconds = 0.0
         self.loop_lag_seconds = 0.0  # the worst of the latest quarter of a second or two
         self.draining = False
         self._limits = RoomLimits(
@@ -61,6 +70,7 @@ class Hub:
         self._heavy = self._make_lane("host-heavy", batch_bytes=HEAVY_BATCH_BYTES)
         self._lanes = [self._make_lane(f"host-{n}", self._heavy) for n in range(settings.document_hosts)]
         self.workshop = Workshop(self._supervisor("workshop"))
+        self.compactor = Compactor(storage, self.workshop, metrics)
         self._room_ids = itertools.count(1)
         self._session_ids = itertools.count(1)
         self._empty_since: dict[Room, float] = {}
@@ -89,6 +99,7 @@ class Hub:
             convicted=self._convicted,
             heavy=heavy,
             batch_bytes=batch_bytes,
+            linger=lambda: self._linger_seconds,
         )
 
     # -- life
@@ -99,6 +110,7 @@ class Hub:
         await asyncio.gather(*(lane.supervisor.start() for lane in self._lanes))
         self._spawn(self._commits.run())
         self._spawn(self.workshop.run())
+        self._spawn(self.compactor.run())
         for lane in (*self._lanes, self._heavy):
             self._spawn(lane.run())
         self._spawn(self._sweep())
@@ -209,9 +221,7 @@ class Hub:
         """What is stored of a room, after all its commits."""
         await self._commits.flush()
         try:
-            stored = await self.storage.load(DocumentKey(room.wedding, room.document))
-        except CorruptDocument as error:
-            raise Unreadable(str(error)) from error
+            stored = await self.storage.load(_key(room))
         except StorageError as error:
             raise Unreadable(f"{type(error).__name__}: {error}") from error
         room.head_seq = stored.head_seq
@@ -225,18 +235,18 @@ class Hub:
             self._tails[room] = self._tails.get(room, 0) + 1
             if self._tails[room] >= self.settings.compact_after_updates:
                 self._tails[room] = 0
-                self._spawn(self._compact(room, whole=False))
+                self.compactor.ask(_key(room))
         self.look(room)
 
     def _unreadable(self, room: Room, why: str) -> None:
-        log.error("document_unreadable", room=f"{room.wedding}/{room.document}", why=why)
+        log.error("document_unreadable", room=room.name, why=why)
         self._fail(room)
 
     def _fail(self, room: Room) -> None:
         """End a room in the middle of its work: sockets closed with 1013, the host's copy dropped."""
         if room.phase is Phase.DEAD:
             return
-        log.warning("room_failed", room=f"{room.wedding}/{room.document}", sessions=len(room.sessions))
+        log.warning("room_failed", room=room.name, sessions=len(room.sessions))
         self._close_room(room)
         room.fail(CLOSE_CODES["try_again"], "try again")
 
@@ -262,17 +272,7 @@ class Hub:
             room.phase = Phase.DEAD
             self.metrics.evictions.inc()
             if tail > 1:
-                self._spawn(self._compact(room, whole=False))
-
-    async def _compact(self, room: Room, *, whole: bool) -> None:
-        await self._commits.flush()
-        try:
-            fewer = await compact(self.storage, self.workshop, DocumentKey(room.wedding, room.document), whole=whole)
-        except (StorageError, SequenceConflict, JobFailed) as error:
-            log.error("compaction_failed", room=f"{room.wedding}/{room.document}", error=str(error))
-            return
-        if fewer:
-            self.metrics.compactions.inc()
+                self.compactor.ask(_key(room))
 
     # -- what is hostile
 
@@ -293,12 +293,12 @@ class Hub:
     def _convicted(self, request: Request, room: Room, cause: str) -> None:
         """A request has killed a fresh host all by itself: keep it for study."""
         sender = f"{request.session.user} {request.session.connection.address}"
-        log.error("update_quarantined", room=f"{room.wedding}/{room.document}", session=request.session.id, cause=cause)
+        log.error("update_quarantined", room=room.name, session=request.session.id, cause=cause)
         self.metrics.quarantined.inc()
         self._spawn(
             self._keep_aside(
                 QuarantinedUpdate(
-                    DocumentKey(room.wedding, room.document), request.payload, cause, sender, datetime.now(UTC)
+                    _key(room), request.payload, cause, sender, datetime.now(UTC)
                 )
             )
         )
@@ -349,7 +349,7 @@ class Hub:
     async def _measure_lag(self) -> None:
         """How late the loop comes back from naps; naps are short, or a stall in the middle of one would not be seen."""
         while True:
-            worst = 0.0
+            worst, began, used = 0.0, self._loop.time(), time.thread_time()
             for _ in range(LAG_SAMPLES):
                 before, worked = self._loop.time(), time.thread_time()
                 await asyncio.sleep(LAG_SECONDS)
@@ -362,3 +362,5 @@ class Hub:
                     cpu = time.thread_time() - worked
                     log.warning("loop_late", late_ms=round(late * 1000), cpu_ms=round(cpu * 1000))
             self.loop_lag_seconds = worst
+            busy = (time.thread_time() - used) / (self._loop.time() - began)
+            self._linger_seconds = LINGER_SECONDS * min(1.0, max(0.0, (busy - BUSY_FROM) / (BUSY_TO - BUSY_FROM)))

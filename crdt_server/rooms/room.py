@@ -113,6 +113,7 @@ class Room:
         self.id = room_id
         self.wedding = wedding
         self.document = document
+        self.name = f"{wedding}/{document}"
         self.limits = limits
         self.counters = counters
         self.phase = Phase.LOADING

@@ -79,4 +79,4 @@ class Entrance:
         """The connection is gone."""
         self.admission.leave(connection.address)
         self.hub.leave(room, session)
-        log.debug("session_closed", room=f"{room.wedding}/{room.document}", session=session.id)
+        log.debug("session_closed", room=room.name, session=session.id)

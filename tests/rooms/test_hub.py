@@ -195,7 +195,7 @@ async def test_stored_rows_are_merged_while_people_write(open_hub: Opener) -> No
         await one.sees("x" * (n + 1))
     await two.sees("x" * 40)
     await hub._commits.flush()
-    await asyncio.gather(*(task for task in hub._tasks if "_compact" in str(task.get_coro())))
+    await hub.compactor.idle.wait()
     stored = await hub.storage.load(DocumentKey("w", "notes.a"))
     assert stored.head_seq == 40
     assert len(stored.updates) < 20
