@@ -23,6 +23,8 @@ from documents.invariants.model import (
     Writer,
     apply,
 )
+from documents.invariants.review import operations, review_row
+from documents.invariants.seating import assignments_at
 from documents.invariants.writes import Written, edit_of_deleted, lost_write
 
 __all__ = [
@@ -48,10 +50,13 @@ __all__ = [
     "Writer",
     "Written",
     "apply",
+    "assignments_at",
     "bookings",
     "cascade",
     "clashes",
     "edit_of_deleted",
     "lost_write",
+    "operations",
     "rank_of",
+    "review_row",
 ]

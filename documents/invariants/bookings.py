@@ -18,6 +18,7 @@ TRAVEL_MINUTES: Final = 60
 """Between two weddings, where nothing else is known."""
 
 _STAGES: Final = {"confirmed": 0, "booked": 1, "quoted": 2, "shortlisted": 3}
+_MOST_MINUTES: Final = 100 * 24 * 60
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -57,6 +58,8 @@ def bookings(name: str, wedding: Wedding, seqs: Mapping[str, int]) -> Iterator[B
             continue
         start, end = whole(window, "start"), whole(window, "end")
         if start is None or end is None or not string(row, "organization"):
+            continue
+        if max(abs(start), abs(end)) > _MOST_MINUTES:
             continue
         yield Booking(
             string(row, "organization"), name, vendor, midnight + start, midnight + end, string(row, "stage"),
@@ -125,6 +128,8 @@ def _midnight(day: str, time_zone: str) -> int | None:
     """00:00 on a day where the wedding is, in minutes from 1970-01-01 in UTC."""
     try:
         midnight = datetime.combine(date.fromisoformat(day), time(), zone(time_zone))
+        if not 1970 < midnight.year < 9000:
+            return None
         return int((midnight - _EPOCH).total_seconds()) // 60
     except (ValueError, OverflowError):
         return None

@@ -9,6 +9,7 @@
 from __future__ import annotations
 
 import re
+from bisect import bisect_left
 from collections.abc import Iterable, Iterator
 from datetime import date
 from fractions import Fraction
@@ -118,7 +119,7 @@ class Budget(Part):
         self._set_aside = 0
         self._payments: dict[str, Payment] = {}
         self._payments_of: dict[str, set[str]] = {}
-        self._alike: dict[tuple[str, int, str, bool], set[str]] = {}
+        self._alike: dict[tuple[str, int, str, bool], list[tuple[int, str]]] = {}
         self._approvals: dict[str, str] = {}
         self._approvals_of: dict[str, set[str]] = {}
 
@@ -147,8 +148,8 @@ class Budget(Part):
         for item in self._items:
             yield Subject("B3", (item,))
             yield Subject("B5", (item,))
-        for key in self._alike:
-            yield from self._twice(key)
+        for alike in self._alike.values():
+            yield from _twice(alike)
 
     # What changed
 
@@ -193,24 +194,32 @@ class Budget(Part):
 
     def _payment(self, _: str, payment: str, touched: Touched) -> None:
         before, after = self._payments.get(payment), self._read_payment(payment)
-        for entry in (before, after):
-            if entry is not None:
-                touched.add(Subject("B3", (entry.item,)))
-                touched.update(self._twice(entry.key))
         if before is not None:
-            del self._payments[payment]
-            discard(self._alike, before.key, payment)
-            discard(self._payments_of, before.item, payment)
+            touched.add(Subject("B3", (before.item,)))
+            self._forget(payment, before, touched)
         if after is not None:
-            self._payments[payment] = after
-            self._alike.setdefault(after.key, set()).add(payment)
-            self._payments_of.setdefault(after.item, set()).add(payment)
-        for entry in (before, after):
-            if entry is not None:
-                touched.update(self._twice(entry.key))
+            touched.add(Subject("B3", (after.item,)))
+            self._note(payment, after, touched)
 
-    def _twice(self, key: tuple[str, int, str, bool]) -> Iterator[Subject]:
-        return (Subject("B4", pair) for pair in self._neighbours(self._alike.get(key, ())))
+    def _forget(self, payment: str, entry: Payment, touched: Touched) -> None:
+        del self._payments[payment]
+        discard(self._payments_of, entry.item, payment)
+        alike = self._alike[entry.key]
+        place = bisect_left(alike, (entry.day, payment))
+        touched.update(_twice(alike[max(0, place - 1) : place + 2]))
+        del alike[place]
+        touched.update(_twice(alike[max(0, place - 1) : place + 1]))
+        if not alike:
+            del self._alike[entry.key]
+
+    def _note(self, payment: str, entry: Payment, touched: Touched) -> None:
+        self._payments[payment] = entry
+        self._payments_of.setdefault(entry.item, set()).add(payment)
+        alike = self._alike.setdefault(entry.key, [])
+        place = bisect_left(alike, (entry.day, payment))
+        touched.update(_twice(alike[max(0, place - 1) : place + 1]))
+        alike.insert(place, (entry.day, payment))
+        touched.update(_twice(alike[max(0, place - 1) : place + 2]))
 
     def _read_payment(self, payment: str) -> Payment | None:
         row = self.wedding.rows("budget", "payments").get(payment)
@@ -363,7 +372,7 @@ class Budget(Part):
         first, second = self._payments.get(one), self._payments.get(other)
         if first is None or second is None or first.key != second.key:
             return None
-        if not self._other_author(one, other) or subject.ids not in self._neighbours(self._alike[first.key]):
+        if not self._beside(one, other, first, second) or not self._other_author(one, other):
             return None
         parties = _latest(self.wedding.party("budget", "payments", each) for each in subject.ids)
         later = parties[0].field.record
@@ -380,17 +389,14 @@ class Budget(Part):
             automatic=void[1] if decided else None,
         )
 
-    def _neighbours(self, payments: Iterable[str]) -> list[tuple[str, str]]:
-        """Of payments that are alike: those next to each other in time, at most a day apart.
+    def _beside(self, one: str, other: str, first: Payment, second: Payment) -> bool:
+        """Whether two payments that are alike are next to each other in time, at most a day apart.
 
-        Where any two of them are by different people, two neighbours are.
+        Where any two of those alike are a day apart and by different people, two neighbours are.
         """
-        ordered = sorted(payments, key=lambda payment: (self._payments[payment].day, payment))
-        return [
-            (min(one, other), max(one, other))
-            for one, other in pairwise(ordered)
-            if self._payments[other].day - self._payments[one].day <= 1
-        ]
+        (day, earlier), (next_day, later) = sorted(((first.day, one), (second.day, other)))
+        alike = self._alike[first.key]
+        return next_day - day <= 1 and alike[bisect_left(alike, (day, earlier)) + 1] == (next_day, later)
 
     def _other_author(self, one: str, other: str) -> bool:
         first = self.wedding.writer("budget", "payments", one).user
@@ -471,6 +477,11 @@ _FIND: Final = {
     "B4": Budget._once,
     "B5": Budget._approved,
 }
+
+
+def _twice(alike: list[tuple[int, str]]) -> Iterator[Subject]:
+    """Each beside the next."""
+    return (Subject("B4", (min(one, other), max(one, other))) for (_, one), (_, other) in pairwise(alike))
 
 
 def _latest(parties: Iterable[Party]) -> list[Party]:

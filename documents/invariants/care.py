@@ -114,7 +114,7 @@ class Care(Part):
             day = date.fromisoformat(string(self.wedding.meta("wedding"), "date"))
         except ValueError:
             return False
-        return now is not None and now.date() >= day - timedelta(days=NEAR_DAYS)
+        return now is not None and now.date() + timedelta(days=NEAR_DAYS) >= day
 
 
 def _comes(row: dict[str, Any]) -> bool:

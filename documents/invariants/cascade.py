@@ -138,13 +138,25 @@ class Plan:
         """Resource -> places in the order of those that need it."""
         self._order: list[str] = []
         self._place: dict[str, int] = {}
-        if len(nodes) <= MAX_ITEMS:
+        self._known: dict[object, Cascade] = {}
+        self._too_long = len(nodes) > MAX_ITEMS
+        if not self._too_long:
             self._sort()
         self._circular = nodes.keys() - self._place.keys()
 
     def push(self, moved: Mapping[str, Slot], *, hard_end: int | None = None) -> Cascade:
         """What follows when items are moved to new slots."""
+        question = (hard_end, *sorted(moved.items()))
+        if question not in self._known:
+            if len(self._known) > MAX_ITEMS:
+                self._known.clear()
+            self._known[question] = self._push(moved, hard_end)
+        return self._known[question]
+
+    def _push(self, moved: Mapping[str, Slot], hard_end: int | None) -> Cascade:
         roots = {item: slot for item, slot in moved.items() if item in self._nodes}
+        if self._too_long:
+            return Cascade((), (), tuple(sorted(roots)))
         edges = self._reach(roots)
         reached = sorted(edges, key=self._place.__getitem__)
         deadlines = self._deadlines(reached, edges, hard_end)

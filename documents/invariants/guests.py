@@ -9,6 +9,7 @@
 from __future__ import annotations
 
 import unicodedata
+from bisect import bisect_left, insort
 from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
@@ -18,10 +19,24 @@ from zoneinfo import ZoneInfo
 from documents.invariants.attendance import Attendance
 from documents.invariants.catalogue import HIERARCHY, MANUAL, MERGE
 from documents.invariants.merging import merged
-from documents.invariants.model import UNKNOWN, Finding, Op, Subject, Wedding, short_id, stamp, string, suffixes, whole
+from documents.invariants.model import (
+    MAX_PARTIES,
+    UNKNOWN,
+    Finding,
+    Op,
+    Subject,
+    Wedding,
+    short_id,
+    stamp,
+    string,
+    suffixes,
+    whole,
+)
 from documents.invariants.part import Part, Route, Touched, by_hierarchy, discard, guest_name, named
 
 GUESTS: Final = ("guests", "guests")
+MAX_ALIKE: Final = 32
+"""Of more people that are alike only so many are compared: their number is no e-mail address or phone of one person."""
 UNSORTED: Final = short_id("h", "unsorted")
 """The household for those whose own is gone."""
 
@@ -34,7 +49,7 @@ class Guests(Part):
     def __init__(self, wedding: Wedding) -> None:
         super().__init__(wedding)
         self._marks: dict[str, frozenset[str]] = {}
-        self._alike: dict[str, set[str]] = {}
+        self._alike: dict[str, list[str]] = {}
         self._hosts: dict[str, str] = {}
         self._brought: dict[str, set[str]] = {}
         self._household_of: dict[str, str] = {}
@@ -76,24 +91,18 @@ class Guests(Part):
         before = self._marks.pop(guest, frozenset())
         after = frozenset(_marks(self.wedding.record(*GUESTS, guest)))
         for mark in before | after:
-            self._touch_alike(guest, mark, touched)
+            touched.update(_pairs(self._alike.get(mark, [])))
         for mark in before:
-            discard(self._alike, mark, guest)
+            people = self._alike[mark]
+            del people[bisect_left(people, guest)]
+            if not people:
+                del self._alike[mark]
         for mark in after:
-            self._alike.setdefault(mark, set()).add(guest)
+            insort(self._alike.setdefault(mark, []), guest)
         if after:
             self._marks[guest] = after
         for mark in before | after:
-            self._touch_alike(guest, mark, touched)
-
-    def _touch_alike(self, guest: str, mark: str, touched: Touched) -> None:
-        """What a guest's coming or going may change among those alike: everything, where it is the first of them."""
-        people = self._alike.get(mark, ())
-        first = min(people, default=guest)
-        if guest > first:
-            touched.add(Subject("G1", (first, guest)))
-        else:
-            touched.update(_pairs(people))
+            touched.update(_pairs(self._alike.get(mark, [])))
 
     def _company(self, _: str, guest: str, touched: Touched) -> None:
         row = self.wedding.record(*GUESTS, guest)
@@ -133,11 +142,11 @@ class Guests(Part):
     def _nobody_twice(self, subject: Subject) -> Finding | None:
         one, other = subject.ids
         common = self._marks.get(one, frozenset()) & self._marks.get(other, frozenset())
-        common = frozenset(mark for mark in common if min(self._alike[mark]) == one)
+        common = frozenset(mark for mark in common if subject in _pairs(self._alike[mark]))
         if not common:
             return None
         older, younger = sorted(subject.ids, key=self._age)
-        ops = merged(self.wedding, older, younger)
+        ops = merged(self.wedding, older, younger, self._brought.get(younger, ()))
         kinds = {mark[0] for mark in common}
         automatic = None
         if self.wedding.strategy("G1") == MERGE and "e" in kinds and self._names_agree(one, other):
@@ -155,7 +164,10 @@ class Guests(Part):
             ],
             options=[
                 (f"They are one person: unite them as {guest_name(self.wedding, older)}.", ops),
-                (f"They are one person: unite them as {name}.", merged(self.wedding, younger, older)),
+                (
+                    f"They are one person: unite them as {name}.",
+                    merged(self.wedding, younger, older, self._brought.get(older, ())),
+                ),
             ],
             automatic=automatic,
         )
@@ -225,7 +237,7 @@ class Guests(Part):
             options=[
                 (f"{name} may bring {len(brought)}.", [Op("set", *GUESTS, host, "plusOnesAllowed", len(brought))]),
                 *((f"Take {guest_name(self.wedding, guest)} off the list.", [_deleted(self.wedding, guest)])
-                  for guest in ranked),
+                  for guest in ranked[:MAX_PARTIES]),
             ],
             automatic=surplus if self.wedding.strategy("G3") == HIERARCHY else None,
         )  # fmt: skip
@@ -338,9 +350,9 @@ def _digits(phone: str) -> str:
     return digits.removeprefix("00")
 
 
-def _pairs(people: Iterable[str]) -> Iterator[Subject]:
-    ordered = sorted(people)
-    return (Subject("G1", (ordered[0], other)) for other in ordered[1:])
+def _pairs(people: list[str]) -> list[Subject]:
+    """The first of those alike beside each of the next."""
+    return [Subject("G1", (people[0], other)) for other in people[1:MAX_ALIKE]]
 
 
 def _comes(row: Any, event: str) -> bool:

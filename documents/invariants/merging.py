@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any, Final
 
 from documents.invariants.model import Op, Wedding, document_kind, stamp
@@ -15,11 +15,12 @@ _CARE_NOTE: Final = frozenset({"deleted", "note"})
 _ANSWERED: Final = ("yes", "no", "maybe")
 
 
-def merged(wedding: Wedding, keep: str, drop: str) -> list[Op]:
-    """What only `drop` has goes to `keep`: answers, contact, seats, needs, company. Then `drop` is deleted."""
+def merged(wedding: Wedding, keep: str, drop: str, brought: Iterable[str]) -> list[Op]:
+    """What only `drop` has goes to `keep`: answers, contact, seats, needs, and who is `brought` by them. Then `drop` is
+    deleted."""
     return [
         *_guest(wedding, keep, drop),
-        *_company(wedding, keep, drop),
+        *(Op("set", "guests", "guests", guest, "plusOneOf", keep) for guest in sorted(brought) if guest != keep),
         *_care(wedding, keep, drop),
         *_seats(wedding, keep, drop),
         *_rules(wedding, keep, drop),
@@ -44,12 +45,6 @@ def _guest(wedding: Wedding, keep: str, drop: str) -> Iterator[Op]:
     yield from _note(kept, dropped, ("guests", "guests", keep))
     if kept.get("plusOneOf") == drop:
         yield Op("delete", "guests", "guests", keep, "plusOneOf")
-
-
-def _company(wedding: Wedding, keep: str, drop: str) -> Iterator[Op]:
-    for guest, row in wedding.rows("guests", "guests").items():
-        if type(row) is dict and row.get("plusOneOf") == drop and guest != keep:
-            yield Op("set", "guests", "guests", guest, "plusOneOf", keep)
 
 
 def _care(wedding: Wedding, keep: str, drop: str) -> Iterator[Op]:

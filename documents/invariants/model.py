@@ -24,6 +24,7 @@ Roots: TypeAlias = dict[str, dict[str, Row]]
 _NOTHING: Final[Mapping[str, Any]] = MappingProxyType({})
 MAX_SUMMARY: Final = 500
 MAX_OPTIONS: Final = 12
+MAX_PARTIES: Final = 20
 SERVER: Final = "server"
 """The user as whom the server writes."""
 

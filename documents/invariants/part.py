@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
+from itertools import islice
 from typing import Any, Final, NamedTuple, TypeAlias
 
 from documents.invariants.catalogue import INVARIANTS, MANUAL
 from documents.invariants.model import (
     MAX_OPTIONS,
+    MAX_PARTIES,
     MAX_SUMMARY,
     Finding,
     Op,
@@ -62,20 +64,20 @@ class Part:
         summary: str,
         *,
         parties: Iterable[Party] = (),
-        options: Sequence[tuple[str, Iterable[Op]]] = (),
+        options: Iterable[tuple[str, Iterable[Op]]] = (),
         automatic: Iterable[Op] | None = None,
         stays: bool = False,
         severity: str | None = None,
     ) -> Finding:
         """A finding. Where a person decides, leaving it as it is is the last option."""
         manual = automatic is None or stays
-        texts = [*options[: MAX_OPTIONS - 1], (LEAVE, ())] if manual else options[:MAX_OPTIONS]
+        texts = [*islice(options, MAX_OPTIONS - 1), *([(LEAVE, ())] if manual else [])]
         return Finding(
             subject,
             severity or INVARIANTS[subject.invariant].severity,
             cut(summary),
             self.wedding.strategy(subject.invariant) if automatic is not None or stays else MANUAL,
-            tuple(parties)[:20],
+            tuple(islice(parties, MAX_PARTIES)),
             tuple(Option(i, cut(text), tuple(ops)) for i, (text, ops) in enumerate(texts)),
             None if automatic is None else tuple(automatic),
             stays,

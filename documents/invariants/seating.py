@@ -11,7 +11,19 @@ from collections.abc import Iterable, Iterator
 from typing import Any, Final, NamedTuple
 
 from documents.invariants.catalogue import HIERARCHY, LAST, MANUAL, PRIORITY
-from documents.invariants.model import NOBODY, SERVER, Finding, Op, Party, Subject, Wedding, Writer, suffixes, whole
+from documents.invariants.model import (
+    MAX_PARTIES,
+    NOBODY,
+    SERVER,
+    Finding,
+    Op,
+    Party,
+    Subject,
+    Wedding,
+    Writer,
+    suffixes,
+    whole,
+)
 from documents.invariants.part import (
     Part,
     Route,
@@ -189,13 +201,13 @@ class Seating(Part):
             return None
         strategy = self.wedding.strategy("S1")
         ranked = self._ranked_for_seat(document, table_id, sitting, strategy)
-        options = [self._keep(document, table_id, int(number), guest, ranked) for guest in ranked]
-        names = ", ".join(guest_name(self.wedding, guest) for guest in ranked)
+        options = (self._keep(document, table_id, int(number), guest, ranked) for guest in ranked)
+        names = ", ".join(guest_name(self.wedding, guest) for guest in ranked[:MAX_PARTIES])
         label = named(self.wedding, document, "tables", table_id, "label")
         return self.found(
             subject,
             f"{names} have the same seat {number} at table {label}.",
-            parties=self._parties(document, ranked),
+            parties=self._parties(document, ranked[:MAX_PARTIES]),
             options=options,
             automatic=None if strategy == MANUAL else self._reseat(document, table_id, ranked[1:]),
         )
@@ -519,11 +531,6 @@ class Seating(Part):
     def _parties(self, document: str, guests: Iterable[str]) -> list[Party]:
         return [self.wedding.party(document, "assignments", guest) for guest in guests]
 
-    def assignments_at(self, document: str, table: str) -> dict[str, Any]:
-        """guest -> assignment of everybody at a table, as `Context.locked` wants it when the table is locked."""
-        rows = self.wedding.rows(document, "assignments")
-        return {guest: rows[guest] for guest in sorted(self._tables.get((document, table), ()))}
-
 
 _FIND: Final = {
     "S1": Seating._one_guest_per_seat,
@@ -534,6 +541,12 @@ _FIND: Final = {
     "S6": Seating._together,
     "S7": Seating._as_locked,
 }
+
+
+def assignments_at(wedding: Wedding, document: str, table: str) -> dict[str, Any]:
+    """guest -> assignment of everybody at a table, as `Context.locked` wants it when the table is locked."""
+    rows = wedding.rows(document, "assignments").items()
+    return {guest: row for guest, row in rows if type(row) is dict and row.get("table") == table}
 
 
 def _seat(value: Any) -> Seat | None:

@@ -15,11 +15,11 @@ from typing import Any, Final, NamedTuple
 from documents.invariants.attendance import Attendance
 from documents.invariants.cascade import Cascade, Node, Plan, Slot
 from documents.invariants.catalogue import MERGE, PRIORITY
-from documents.invariants.model import Finding, Op, Subject, Wedding, suffixes, whole
+from documents.invariants.model import Finding, Op, Subject, Wedding, string, suffixes, whole
 from documents.invariants.part import Part, Route, Touched, discard, named
 
 ITEMS: Final = ("timeline", "items")
-MAX_OVERLAPS: Final = 100
+MAX_OVERLAPS: Final = 32
 """Overlaps of one item with others of one vendor, person or place that are looked at."""
 
 _RIGIDITY: Final = {"fixed": 0, "flex": 1, "buffer": 2}
@@ -243,7 +243,7 @@ class Timeline(Part):
     def _precedence(self, item: str) -> tuple[int, bool, int, str]:
         """Fixed before flexible before buffers, key moments first, then the earlier start, then the id."""
         row = self.wedding.rows(*ITEMS)[item]
-        rigidity = _RIGIDITY.get(row.get("rigidity"), 1)
+        rigidity = _RIGIDITY.get(string(row, "rigidity"), 1)
         return (rigidity, row.get("keyMoment") is not True, self._items[item].start, item)
 
     def _after(self, winner: str, loser: str) -> Cascade:

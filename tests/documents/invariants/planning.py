@@ -17,6 +17,7 @@ from documents.invariants import (
     Wedding,
     Writer,
     apply,
+    assignments_at,
     rank_of,
 )
 
@@ -95,9 +96,7 @@ class Planning:
 
     def locked(self, document: str, table: str, user: str) -> None:
         """Lock a table."""
-        seats = {
-            guest: seat for guest, seat in self.documents[document]["assignments"].items() if seat["table"] == table
-        }
+        seats = assignments_at(self.wedding, document, table)
         self.write(user, document, "tables", table, "locked", {"at": NOW, "by": user})
         self.context(locked={**self.wedding.context.locked, (document, table): copy.deepcopy(seats)})
 

@@ -1,0 +1,68 @@
+"""A finding as a record of the root `review`, within the limits of its fields.
+
+What does not fit into a record is left out of it, so that one can always be written: values that are too large, parties
+nobody is known to have written, options with more operations than a record holds.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from documents.fields import AnyJson, Reason
+from documents.invariants.model import Finding, Op, Option, Party
+from documents.shared import review
+
+_ROOT = review()
+_VALUE = AnyJson(4096)
+
+
+def review_row(finding: Finding, at: str, *, state: str = "open") -> dict[str, Any]:
+    """The keys that the server writes: `_kind`, `_subject`, `_options`… `at`: when it was found (RFC 3339, UTC)."""
+    row = {
+        "_kind": finding.invariant,
+        "_subject": _subjects(finding),
+        "_severity": finding.severity,
+        "_at": at,
+        "_parties": [_party(each) for each in finding.parties if each.writer.user],
+        "_options": [_option(each) for each in finding.options],
+        "_strategy": finding.strategy,
+        "_state": state,
+        "_summary": finding.summary,
+    }
+    row["_options"] = [each for each in row["_options"] if _fits("_options", [each])]
+    return {key: value for key, value in row.items() if _fits(key, value)}
+
+
+def operations(row: dict[str, Any], choice: int) -> tuple[Op, ...] | None:
+    """What the option that was chosen does; None where there is no such option."""
+    for option in row.get("_options", ()):
+        if option["id"] == choice:
+            return tuple(Op(**each) for each in option["operations"])
+    return None
+
+
+def _subjects(finding: Finding) -> list[dict[str, Any]]:
+    """The fields of the parties, each once."""
+    fields = dict.fromkeys(party.field for party in finding.parties)
+    return [
+        {name: value for name, value in field._asdict().items() if value is not None} for field in list(fields)[:50]
+    ]
+
+
+def _party(party: Party) -> dict[str, Any]:
+    row = {"user": party.writer.user, "role": party.writer.role}
+    row |= {"at": party.writer.at} if party.writer.at else {}
+    return row if party.value is None or not _is_small(party.value) else {**row, "value": party.value}
+
+
+def _option(option: Option) -> dict[str, Any]:
+    ops = [{name: value for name, value in op._asdict().items() if value is not None} for op in option.ops]
+    return {"id": option.id, "text": option.text, "operations": ops}
+
+
+def _is_small(value: Any) -> bool:
+    return type(_VALUE.check(value)) is not Reason
+
+
+def _fits(key: str, value: Any) -> bool:
+    return type(_ROOT.check("", key, value)) is not Reason
