@@ -66,17 +66,17 @@ def serve(settings: Settings) -> None:
     app = create_app(settings)
     asyncio.run(migrate(settings.database_url))  # an unusable database is one line here, a traceback inside uvicorn
 
-    def fast_lane(*args: Any, **kwargs: Any) -> Any:
-        return app.state.fast_lane.protocol_class()(*args, **kwargs)
+    class FastLaneProtocol(asyncio.Protocol):
+        def __new__(cls, *_: Any, **__: Any) -> Any:
+            return app.state.fast_lane.protocol()
 
-    lane: Any = type("FastLaneProtocol", (asyncio.Protocol,), {"__new__": lambda cls, *a, **k: fast_lane(*a, **k)})
     config = uvicorn.Config(
         app,
         host=settings.host,
         port=settings.port,
         loop="uvloop",
         http=type("HttpProtocol", (TimedHttpProtocol,), {"request_seconds": settings.request_seconds}),
-        ws=lane if settings.websocket_lane == "fast" else "websockets-sansio",
+        ws=FastLaneProtocol if settings.websocket_lane == "fast" else "websockets-sansio",
         ws_max_size=settings.max_frame_bytes,
         ws_ping_interval=settings.ping_seconds,
         ws_ping_timeout=settings.ping_seconds,

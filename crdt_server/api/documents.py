@@ -12,11 +12,11 @@ from crdt_server.access.identity import DevAccess
 from crdt_server.api.problems import PayloadTooLargeError
 from crdt_server.errors import NotFoundError, ProtocolError
 from crdt_server.protocol.lib0 import read_var_bytes, write_var_bytes
+from crdt_server.protocol.update import EMPTY_STATE_VECTOR
 from crdt_server.rooms.hub import Hub
 from crdt_server.rooms.offline import sync
 from crdt_server.transport.entrance import document_address
 
-EMPTY_STATE_VECTOR = b"\x00"
 BINARY: dict[int | str, dict[str, Any]] = {
     200: {"content": {"application/octet-stream": {}}, "description": "lib0 / Yjs bytes"}
 }

@@ -25,7 +25,14 @@ from pycrdt import Doc, get_update, merge_updates
 from crdt_server.errors import ProtocolError
 from crdt_server.hosts.frames import ProgressMark, Status
 from crdt_server.protocol.lib0 import write_var_uint
-from crdt_server.protocol.update import Update, decode_state_vector, decode_update, missing
+from crdt_server.protocol.update import (
+    EMPTY_STATE_VECTOR,
+    EMPTY_UPDATE,
+    Update,
+    decode_state_vector,
+    decode_update,
+    missing,
+)
 
 FAN = 32  # merge_updates is quadratic in the number of updates: merge as a tree
 PIECE_BYTES = 128 * 1024  # pieces grow by merging up to this size; one step on a piece stays below about 20 ms
@@ -40,8 +47,6 @@ REHEARSALS = 3  # of one update, when something outside ends the copy
 # a second, in every browser of the room too.
 UPDATE_CPU_SECONDS = 0.05
 UPDATE_BYTES_PER_CPU_SECOND = 8 << 20
-EMPTY_STATE_VECTOR = b"\x00"
-EMPTY_UPDATE = b"\x00\x00"
 
 Span = tuple[int, int, int]  # client, first clock, next clock
 

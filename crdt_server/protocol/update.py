@@ -27,7 +27,8 @@ MAX_CLOCK = 2**31 - 1
 MAX_NESTING = 64
 """Arrays and maps inside one another in one value: every decoder of them is recursive."""
 
-_EMPTY = b"\0\0"
+EMPTY_UPDATE = b"\0\0"
+EMPTY_STATE_VECTOR = b"\0"
 
 _GC, _DELETED, _JSON, _BINARY, _STRING, _EMBED, _FORMAT, _TYPE, _ANY, _DOC, _SKIP, _MOVE = range(12)
 _ORIGIN, _RIGHT_ORIGIN, _PARENT_SUB, _KIND = 0x80, 0x40, 0x20, 0x1F
@@ -62,7 +63,7 @@ def decode_update(data: bytes, *, max_bytes: int) -> Update:
     end = len(data)
     if end > max_bytes:
         raise ProtocolError("too_large", f"an update of {end} bytes; the limit is {max_bytes}")
-    if data == _EMPTY:
+    if data == EMPTY_UPDATE:
         return Update(data, (), (), {}, ())
     try:
         return _read_update(data, end, _Found())

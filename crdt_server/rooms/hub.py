@@ -37,10 +37,6 @@ LAG_SECONDS = 0.02
 LAG_SAMPLES = 12
 SLOW_LOOP_SECONDS = 0.05
 SHED_TICK_SECONDS = 0.5
-# Between these shares of a core the serving thread begins to let batches gather, up to so long: a room's updates of
-# that time leave as one message, and the system calls per update, two thirds of its time, become fewer.
-BUSY_FROM, BUSY_TO = 0.55, 0.8
-LINGER_SECONDS = 0.05
 KEEP_ALIVE_SECONDS = 20.0  # stock clients drop a link on which they heard nothing for 30 s
 
 
@@ -57,7 +53,6 @@ class Hub:
         self.metrics = metrics
         self.rooms: dict[tuple[str, str], Room] = {}
         self.strikes = Strikes(settings.max_strikes)
-        self._linger_seconds = 0.0
         self.loop_lag_seconds = 0.0  # the worst of the latest quarter of a second or two
         self.draining = False
         self._limits = RoomLimits(
@@ -99,7 +94,6 @@ class Hub:
             convicted=self._convicted,
             heavy=heavy,
             batch_bytes=batch_bytes,
-            linger=lambda: self._linger_seconds,
         )
 
     # -- life
@@ -295,13 +289,7 @@ class Hub:
         sender = f"{request.session.user} {request.session.connection.address}"
         log.error("update_quarantined", room=room.name, session=request.session.id, cause=cause)
         self.metrics.quarantined.inc()
-        self._spawn(
-            self._keep_aside(
-                QuarantinedUpdate(
-                    _key(room), request.payload, cause, sender, datetime.now(UTC)
-                )
-            )
-        )
+        self._spawn(self._keep_aside(QuarantinedUpdate(_key(room), request.payload, cause, sender, datetime.now(UTC))))
 
     async def _keep_aside(self, item: QuarantinedUpdate) -> None:
         try:
@@ -349,7 +337,7 @@ class Hub:
     async def _measure_lag(self) -> None:
         """How late the loop comes back from naps; naps are short, or a stall in the middle of one would not be seen."""
         while True:
-            worst, began, used = 0.0, self._loop.time(), time.thread_time()
+            worst = 0.0
             for _ in range(LAG_SAMPLES):
                 before, worked = self._loop.time(), time.thread_time()
                 await asyncio.sleep(LAG_SECONDS)
@@ -362,5 +350,3 @@ class Hub:
                     cpu = time.thread_time() - worked
                     log.warning("loop_late", late_ms=round(late * 1000), cpu_ms=round(cpu * 1000))
             self.loop_lag_seconds = worst
-            busy = (time.thread_time() - used) / (self._loop.time() - began)
-            self._linger_seconds = LINGER_SECONDS * min(1.0, max(0.0, (busy - BUSY_FROM) / (BUSY_TO - BUSY_FROM)))

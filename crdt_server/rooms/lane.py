@@ -31,7 +31,6 @@ BATCH_BYTES = 96 * 1024
 HEAVY_BATCH_BYTES = 16 * 1024  # what is heavy comes in pieces of 32 KB: one of them in a batch
 SLICE_BYTES = 256 * 1024  # of stored updates in one load step
 SLICE_UPDATES = 2000
-CROWD = 20  # rooms in a batch, from which on the next one may gather
 HEAVY_DOCUMENT_BYTES = 1 << 20
 OUTSIDE_KILLS = 5  # somebody keeps killing the host: end the room rather than judge an innocent
 
@@ -81,8 +80,7 @@ class Lane:
 
     ``fetch(room)`` reads the stored updates of a room (after all its commits) and may raise; ``deliver`` takes
     verdicts; ``unreadable`` and ``failed`` end a room; ``convicted`` hears of a request that killed a host alone;
-    ``heavy`` is where heavy rooms go (None in the heavy lane itself). ``linger`` says for how many seconds batches of
-    many rooms should gather: under load fewer, larger messages are cheaper for everybody.
+    ``heavy`` is where heavy rooms go (None in the heavy lane itself).
     """
 
     def __init__(
@@ -97,7 +95,6 @@ class Lane:
         convicted: Callable[[Request, Room, str], None],
         heavy: Lane | None = None,
         batch_bytes: int = BATCH_BYTES,
-        linger: Callable[[], float] = lambda: 0.0,
     ) -> None:
         self.supervisor = supervisor
         self._metrics = metrics
@@ -108,7 +105,6 @@ class Lane:
         self._convicted = convicted
         self._heavy = heavy
         self._batch_bytes = batch_bytes
-        self._linger = linger
         self._dirty: deque[Room] = deque()
         self._fetching: dict[Room, asyncio.Task[None]] = {}
         self._loading: dict[Room, deque[list[bytes]]] = {}
@@ -142,13 +138,9 @@ class Lane:
 
     async def run(self) -> None:
         """One batch after the other, until cancelled."""
-        crowded = False
         while True:
             await self._wake.wait()
-            if crowded and (seconds := self._linger()):
-                await asyncio.sleep(seconds)
             entries = self._take()
-            crowded = len(entries) >= CROWD and not self._dirty
             forget, self._forget = self._forget, []
             if not entries and not forget:
                 self._wake.clear()
@@ -325,9 +317,7 @@ class Lane:
         if room.bytes_only:
             self._unreadable(room, f"reading it kills its host: {cause}")
             return
-        log.error(
-            "document_without_proof", room=room.name, why=f"its Doc kills a host: {cause}"
-        )
+        log.error("document_without_proof", room=room.name, why=f"its Doc kills a host: {cause}")
         room.bytes_only, room.load_deaths = True, 0
 
     async def _recover(self, entries: Sequence[Entry], death: HostDied) -> None:

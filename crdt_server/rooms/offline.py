@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from crdt_server.hosts.frames import Op
+from crdt_server.protocol.update import EMPTY_UPDATE
 from crdt_server.rooms.exchange import Exchange, Silence, settled
 from crdt_server.rooms.hub import Hub
-from crdt_server.rooms.room import NO_CHANGE
 from crdt_server.rooms.session import Request
 
 
@@ -21,7 +21,7 @@ async def sync(
     room, session = hub.enter(wedding, document, silence, user, Exchange)
     assert isinstance(session, Exchange)
     try:
-        requests = [] if update is None or update == NO_CHANGE else [Request(session, Op.UPDATE, update)]
+        requests = [] if update is None or update == EMPTY_UPDATE else [Request(session, Op.UPDATE, update)]
         requests += [Request(session, Op.HELLO, b""), Request(session, Op.DIFF, state_vector)]
         futures = [session.expect(request) for request in requests]
         for request in requests:

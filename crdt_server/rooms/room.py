@@ -32,10 +32,10 @@ from crdt_server.protocol.messages import (
     encode_sync_step2,
     encode_update,
 )
+from crdt_server.protocol.update import EMPTY_UPDATE
 from crdt_server.rooms.awareness import MAX_MESSAGE_BYTES, Awareness
 from crdt_server.rooms.session import Request, Session
 
-NO_CHANGE = b"\x00\x00"
 DIFF_STEP_BYTES = 64 * 1024  # a host reads that much of a document for a question in one batch
 PRESENCE_KEPT = 8  # awareness messages of one session in one tick
 NO_STATES = Outgoing(encode_awareness(b"\x00"))
@@ -206,7 +206,7 @@ class Room:
     def _receive_update(self, session: Session, update: bytes, *, echo: bool) -> None:
         if not echo:
             session.asked = False
-        if update == NO_CHANGE:
+        if update == EMPTY_UPDATE:
             return
         self.ask(Request(session, Op.UPDATE, update, echo=echo))
 

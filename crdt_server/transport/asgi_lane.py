@@ -15,9 +15,8 @@ from crdt_server.errors import CLOSE_CODES
 from crdt_server.protocol.frames import Outgoing
 from crdt_server.rooms.room import Room
 from crdt_server.rooms.session import Session
-from crdt_server.transport.entrance import Entrance
+from crdt_server.transport.entrance import CONGESTED_BYTES, Entrance
 
-CONGESTED_BYTES = 64 * 1024
 WRITE_SECONDS = 20.0  # one message may take this long; then the reader is taken for gone
 
 

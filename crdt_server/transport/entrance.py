@@ -18,6 +18,8 @@ from documents import is_document_name
 
 log = structlog.get_logger(__name__)
 
+CONGESTED_BYTES = 64 * 1024  # unsent on a connection: from here on presence is left out
+
 WEDDING = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.~-]{0,63}", re.ASCII)
 WEBSOCKET_PATH = re.compile(r"(?:.*/)?ws/([^/]+)/([^/]+)")
 

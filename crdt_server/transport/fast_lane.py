@@ -1,7 +1,7 @@
 """The fast lane: WebSockets on picows, on the port and after the HTTP parsing of uvicorn.
 
-uvicorn takes any class as its WebSocket protocol. When a request asks for an upgrade it makes one, hands it the
-connection and replays the request to it; from then on picows' parser (C) calls `FastConnection` per frame, and a
+uvicorn takes any class as its WebSocket protocol (`serve`). When a request asks for an upgrade it makes one, hands it
+the connection and replays the request to it; from then on picows' parser (C) calls `FastConnection` per frame, and a
 message goes out as one `transport.write` of a frame that was encoded once for the whole room.
 
 Rules of this file:
@@ -28,7 +28,7 @@ from picows.picows import (  # type: ignore[attr-defined]  # the stub leaves out
 
 from crdt_server.errors import CLOSE_CODES
 from crdt_server.protocol.frames import Outgoing
-from crdt_server.transport.entrance import Entrance
+from crdt_server.transport.entrance import CONGESTED_BYTES, Entrance
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -42,7 +42,6 @@ HANDSHAKE_SECONDS = 10
 READ_BUFFER_BYTES = 2048
 READ_BYTES = 16 * 1024  # of one read: thousands of tiny frames in one would hold up everybody else
 LINGER_SECONDS = 1.0  # how long a close frame may take to go out before the connection is cut
-CONGESTED_BYTES = 64 * 1024
 SWEEP_SLICE = 200
 
 
@@ -239,15 +238,9 @@ class FastLane:
         else:
             connection.ping()
 
-    def protocol_class(self) -> type[asyncio.Protocol]:
-        """What to give uvicorn as ``ws``."""
-        lane = self
-
-        class Factory(asyncio.Protocol):
-            def __new__(cls, config: Any, server_state: Any, app_state: Any, _loop: Any = None) -> Any:
-                return _Protocol(lane)
-
-        return Factory
+    def protocol(self) -> asyncio.BaseProtocol:
+        """What takes over one connection from uvicorn."""
+        return cast("asyncio.BaseProtocol", _Protocol(self))
 
 
 class _Protocol(WSProtocol):  # type: ignore[misc]  # a Cython class without annotations

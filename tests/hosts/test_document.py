@@ -11,8 +11,8 @@ from crdt_server.errors import ProtocolError
 from crdt_server.hosts import document as module
 from crdt_server.hosts.document import ClockRanges, Document, merge
 from crdt_server.hosts.frames import ProgressMark, Status
-from crdt_server.protocol.update import decode_state_vector
-from tests.support.wire import EMPTY_STATE_VECTOR, EMPTY_UPDATE, Replica, state_vector
+from crdt_server.protocol.update import EMPTY_STATE_VECTOR, EMPTY_UPDATE, decode_state_vector
+from tests.support.wire import Replica, state_vector
 
 MOST_BYTES = 1 << 20
 

@@ -13,9 +13,6 @@ from crdt_server.protocol.messages import encode_awareness
 from crdt_server.protocol.update import Update, decode_state_vector, decode_update, missing
 from crdt_server.rooms.awareness import write_states
 
-EMPTY_STATE_VECTOR = b"\x00"
-EMPTY_UPDATE = b"\x00\x00"
-
 KILLER_GROUND = (bytes.fromhex("0101030004010474657874016100"), bytes.fromhex("01010300070104746578740100"))
 """Two stored rows that no room would have taken together, two contents under one id of client 3: the letter "a" in the
 root text, and a map. Whoever reads them keeps the letter."""

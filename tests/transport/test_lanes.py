@@ -23,8 +23,9 @@ from crdt_server.protocol.messages import (
     encode_sync_step2,
     encode_update,
 )
+from crdt_server.protocol.update import EMPTY_STATE_VECTOR
 from tests.support.server import Lane, ServerProcess
-from tests.support.wire import EMPTY_STATE_VECTOR, Replica, presence, state_vector
+from tests.support.wire import Replica, presence, state_vector
 
 SECONDS = 15.0
 FRAME_BYTES = 4 << 20
