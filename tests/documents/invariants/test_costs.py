@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from documents.invariants import Change, Index
+from documents.invariants import Change, Index, Wedding
 from tests.documents.invariants.large import index_of, large
 
 ROUNDS = 400
@@ -71,6 +71,31 @@ def test_one_edit_costs_little(edit: str) -> None:
 def test_one_edit_costs_the_same_in_a_larger_wedding() -> None:
     small, tall = (statistics.median(costs(index_of(large(guests)), "a guest's answer")) for guests in (250, 2500))
     assert tall < 5 * small
+
+
+MANY = 3000
+CROWDS: dict[str, tuple[str, str, str | None, Any, Any]] = {
+    "one phone": ("guests", "guests", "phone", {"firstName": "A", "phone": "1234567"}, "7654321"),
+    "one seat": ("seating", "assignments", None, {"table": "t_1", "seat": 1}, {"table": "t_1", "seat": 2}),
+    "one payment": ("budget", "payments", None, {"item": "b_1", "amount": 1, "on": "2026-01-01", "kind": "deposit"}, None),
+    "one time": ("timeline", "items", "start", {"start": 0, "duration": 99, "person:bride": True}, 1),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("crowd", CROWDS)
+def test_an_edit_among_thousands_that_break_the_same_thing_touches_few(crowd: str) -> None:
+    document, root, key, row, value = CROWDS[crowd]
+    documents = large(10)
+    rows: dict[str, Any] = documents[document][root]
+    rows |= {f"z_{i:04}": row if key is None else dict(row) for i in range(MANY)}
+    index = Index(Wedding(documents))
+    if key is not None:
+        rows["z_0000"][key] = value
+    elif value is None:
+        del rows["z_0000"]
+    else:
+        rows["z_0000"] = value
+    assert len(index.update([Change(document, root, "z_0000", key, row if key is None else row[key], value)])) < 100
 
 
 if __name__ == "__main__":
