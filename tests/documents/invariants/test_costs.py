@@ -77,7 +77,8 @@ MANY = 3000
 CROWDS: dict[str, tuple[str, str, str | None, Any, Any]] = {
     "one phone": ("guests", "guests", "phone", {"firstName": "A", "phone": "1234567"}, "7654321"),
     "one seat": ("seating", "assignments", None, {"table": "t_1", "seat": 1}, {"table": "t_1", "seat": 2}),
-    "one payment": ("budget", "payments", None, {"item": "b_1", "amount": 1, "on": "2026-01-01", "kind": "deposit"}, None),
+    "one payment": ("budget", "payments", None,
+                    {"item": "b_1", "amount": 1, "on": "2026-01-01", "kind": "deposit"}, None),
     "one time": ("timeline", "items", "start", {"start": 0, "duration": 99, "person:bride": True}, 1),
 }  # fmt: skip
 
