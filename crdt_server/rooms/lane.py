@@ -29,7 +29,8 @@ log = structlog.get_logger(__name__)
 
 BATCH_BYTES = 96 * 1024
 HEAVY_BATCH_BYTES = 16 * 1024  # what is heavy comes in pieces of 32 KB: one of them in a batch
-SLICE_BYTES = 256 * 1024  # of stored updates in one load step
+LARGE_IN_BATCH = 1
+SLICE_BYTES = 64 * 1024  # of stored updates in one load step
 SLICE_UPDATES = 2000
 HEAVY_DOCUMENT_BYTES = 1 << 20
 OUTSIDE_KILLS = 5  # somebody keeps killing the host: end the room rather than judge an innocent
@@ -164,7 +165,7 @@ class Lane:
             entries.append(self._take_slice(room))
             budget -= sum(map(len, entries[-1].load or ()))
         arriving = {entry.room for entry in entries}
-        budget = self._batch_bytes
+        budget, large = self._batch_bytes, LARGE_IN_BATCH
         for _ in range(len(self._dirty)):
             if budget <= 0:
                 break
@@ -183,9 +184,12 @@ class Lane:
                 entries.append(Entry(room, [_warm_request()]))
                 budget -= SLICE_BYTES // 4
             else:
-                requests, used = room.take(budget)
-                entries.append(Entry(room, requests))
-                budget -= used
+                requests, used, taken_large = room.take(budget, large=large)
+                if requests:
+                    entries.append(Entry(room, requests))
+                # What is large comes on top: those with small edits are not to wait behind it in turn.
+                budget -= used if not taken_large else min(used, budget // 2)
+                large -= taken_large
             if room.dirty:
                 self.mark(room)
         return entries

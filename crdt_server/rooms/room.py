@@ -32,7 +32,7 @@ from crdt_server.protocol.messages import (
     encode_sync_step2,
     encode_update,
 )
-from crdt_server.protocol.update import EMPTY_UPDATE
+from crdt_server.protocol.update import EMPTY_STATE_VECTOR, EMPTY_UPDATE
 from crdt_server.rooms.awareness import MAX_MESSAGE_BYTES, Awareness
 from crdt_server.rooms.session import Request, Session
 
@@ -284,10 +284,13 @@ class Room:
         """Whether a batch would find something to do here."""
         return bool(self._ready)
 
-    def take(self, budget: int) -> tuple[list[Request], int]:
-        """Requests for the next batch, a fair share of every session, and what they cost of ``budget``."""
+    def take(self, budget: int, *, large: int = 1 << 30) -> tuple[list[Request], int, int]:
+        """Requests for the next batch, a fair share of every session; what they cost of ``budget``; how many are large.
+
+        No more than ``large`` of them are: each keeps everybody who has a document in the same host waiting.
+        """
         taken: list[Request] = []
-        used = 0
+        used = taken_large = 0
         compared: set[bytes] = set()
         ready = self._ready
         for _ in range(len(ready)):
@@ -296,18 +299,25 @@ class Room:
             assert inbox is not None
             quantum = self.limits.session_quantum_bytes
             while inbox and quantum > 0:
-                request = inbox.popleft()
+                request = inbox[0]
                 cost = request.cost
-                session.queued_bytes -= cost
-                if request.kind is Op.DIFF and session not in self.sessions:
-                    continue  # nobody waits for the answer
+                reads = 0
                 if request.kind is Op.DIFF and request.payload not in compared:
-                    # The host reads the whole document for it, but only once for all who have the same.
+                    # The host reads the document for it, but only once for all who have the same.
+                    reads = 0 if request.payload == EMPTY_STATE_VECTOR else min(self.size, DIFF_STEP_BYTES)
+                is_large = cost + reads > self.limits.session_quantum_bytes
+                if is_large and taken_large == large:
+                    break
+                del inbox[0]
+                session.queued_bytes -= cost
+                if request.kind is Op.DIFF:
+                    if session not in self.sessions:
+                        continue  # nobody waits for the answer
                     compared.add(request.payload)
-                    cost += min(self.size, DIFF_STEP_BYTES)
+                taken_large += is_large
                 taken.append(request)
-                used += cost
-                quantum -= cost
+                used += cost + reads
+                quantum -= cost + reads
                 self.queued_updates -= request.kind is Op.UPDATE
             if inbox:
                 ready.append(session)
@@ -316,7 +326,7 @@ class Room:
                 session.connection.resume()
             if used >= budget:
                 break
-        return taken, used
+        return taken, used, taken_large
 
     def put_back(self, request: Request) -> None:
         """A question that is not finished goes first again."""

@@ -254,7 +254,7 @@ class RoomMachine(RuleBasedStateMachine):
         if self.room is None or not self.room.dirty:
             return
         self.load()
-        requests, _ = self.room.take(budget)
+        requests, *_ = self.room.take(budget)
         answer = self.ask(requests)
         if dies:
             self.new_host()
