@@ -35,7 +35,8 @@ from crdt_server.protocol.update import (
 )
 
 FAN = 32  # merge_updates is quadratic in the number of updates: merge as a tree
-PIECE_BYTES = 128 * 1024  # pieces grow by merging up to this size; one step on a piece stays below about 20 ms
+PIECE_BYTES = 64 * 1024  # pieces grow by merging up to this size; one step on a piece stays below about 20 ms
+JOINED_BYTES = 16 * 1024  # parts of an answer are merged up to this size: messages are cheaper than merging again
 LOOSE_PIECES = 16
 DIFFS_KEPT = 4
 DIFF_STEP_BYTES = 64 * 1024
@@ -376,7 +377,9 @@ class Document:
             return known
         question = self._questions.get(state_vector)
         if question is None:
-            decode_state_vector(state_vector)
+            clocks = decode_state_vector(state_vector)
+            if state_vector != EMPTY_STATE_VECTOR and not any(map(self.clocks.get, filter(clocks.get, clocks))):
+                return self.diff(EMPTY_STATE_VECTOR, batch)  # it knows nobody here
             if batch is not None and not self._may_begin(batch):
                 return None
             question = self._questions[state_vector] = _Question(state_vector, list(self.pieces))
@@ -428,7 +431,7 @@ class _Question:
         run: list[bytes] = []
         run_size = 0
         for part in [*self._parts, *self.later]:
-            if run and run_size + len(part) > PIECE_BYTES:
+            if run and run_size + len(part) > JOINED_BYTES:
                 joined += merge(run)
                 run, run_size = [], 0
             run.append(part)

@@ -25,7 +25,7 @@ from crdt_server.protocol.update import Update, decode_update, split_update
 
 EXIT_PANIC = 70  # pycrdt raised a PanicException: what it left behind must not be read
 EXIT_MEMORY = 71
-WARM_BUDGET_BYTES = 128 * 1024
+WARM_BUDGET_BYTES = 64 * 1024
 CHECKED_PIECE_BYTES = 32 * 1024
 TRIM_BYTES = 1 << 20
 # CPU time for stored bytes, which may have been merged into something that takes for ever.

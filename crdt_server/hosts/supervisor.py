@@ -14,6 +14,7 @@ import socket
 import subprocess
 import sys
 from collections import deque
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, cast
 
@@ -192,8 +193,9 @@ class HostFactory:
 class Supervisor:
     """The place of one host. `run` starts a child where there is none; after HostDied the next `run` starts another."""
 
-    def __init__(self, name: str, factory: HostFactory, *, timeout_seconds: float) -> None:
+    def __init__(self, name: str, factory: HostFactory, *, timeout_seconds: float, niceness: int = 0) -> None:
         self.name = name
+        self._niceness = niceness
         self.restarts = 0
         self._deaths = 0  # in a row, without an answered batch between
         self._factory = factory
@@ -211,6 +213,9 @@ class Supervisor:
             await asyncio.sleep(self._pause_seconds())
             try:
                 self._process = await self._factory.take()
+                if self._niceness:
+                    with suppress(ProcessLookupError):  # it is dead already; the first request to it will tell
+                        os.setpriority(os.PRIO_PROCESS, self._process.pid, self._niceness)
             except OSError as error:
                 self._deaths += 1
                 log.error("document_host_not_started", host=self.name, error=str(error))

@@ -20,7 +20,7 @@ log = structlog.get_logger(__name__)
 WAITING = 10_000  # documents; what does not fit is compacted when its next rows come
 REST = 3  # parts of rest after each part of work: rooms that fill alike are due at one moment, and editing goes on
 
-PIECE_BYTES = 128 * 1024
+PIECE_BYTES = 64 * 1024
 
 
 def plan(rows: Sequence[StoredUpdate], *, whole: bool) -> Iterator[Sequence[StoredUpdate]]:

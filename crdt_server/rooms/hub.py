@@ -32,6 +32,7 @@ from storage import DocumentKey, QuarantinedUpdate, Storage, StorageError
 
 log = structlog.get_logger(__name__)
 
+WORKSHOP_NICENESS = 5  # long work: those who edit go first
 SWEEP_SECONDS = 5.0
 LAG_SECONDS = 0.02
 LAG_SAMPLES = 12
@@ -64,7 +65,7 @@ class Hub:
         )
         self._heavy = self._make_lane("host-heavy", batch_bytes=HEAVY_BATCH_BYTES)
         self._lanes = [self._make_lane(f"host-{n}", self._heavy) for n in range(settings.document_hosts)]
-        self.workshop = Workshop(self._supervisor("workshop"))
+        self.workshop = Workshop(self._supervisor("workshop", WORKSHOP_NICENESS))
         self.compactor = Compactor(storage, self.workshop, metrics)
         self._room_ids = itertools.count(1)
         self._session_ids = itertools.count(1)
@@ -80,8 +81,8 @@ class Hub:
         metrics.gauge("commit_backlog", "Verdicts that wait for a commit", lambda: self._commits.backlog)
         metrics.gauge("loop_lag_seconds", "How late the event loop is", lambda: self.loop_lag_seconds)
 
-    def _supervisor(self, name: str) -> Supervisor:
-        return Supervisor(name, self._factory, timeout_seconds=self.settings.host_timeout_seconds)
+    def _supervisor(self, name: str, niceness: int = 0) -> Supervisor:
+        return Supervisor(name, self._factory, timeout_seconds=self.settings.host_timeout_seconds, niceness=niceness)
 
     def _make_lane(self, name: str, heavy: Lane | None = None, batch_bytes: int = BATCH_BYTES) -> Lane:
         return Lane(

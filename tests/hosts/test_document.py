@@ -234,11 +234,12 @@ class TestDifferences:
             apply(document, writer.type("x" * 50_000))
         parts = document.diff(EMPTY_STATE_VECTOR)
         assert len(parts) > 1
-        assert max(map(len, parts)) <= module.PIECE_BYTES + 60_000
+        assert max(map(len, parts)) <= module.JOINED_BYTES + 60_000
         assert len(read(parts)) == 40 * 50_000
 
     def test_long_ones_take_several_batches(self) -> None:
         document = Document(16 << 20)
+        apply(document, Replica(99).type("a"))
         writers = [Replica(n + 1) for n in range(10)]
         for writer in writers:
             apply(document, writer.type("x" * 50_000))
@@ -254,6 +255,7 @@ class TestDifferences:
 
     def test_few_of_them_at_a_time_and_none_for_ever(self) -> None:
         document = Document(16 << 20)
+        apply(document, Replica(99).type("a" * 10))
         for n in range(5):
             apply(document, Replica(n + 1).type("x" * 50_000))
         vectors = [state_vector({99: n + 1}) for n in range(module.QUESTIONS + 1)]
@@ -264,6 +266,11 @@ class TestDifferences:
         answers = [document.diff(vectors[-1], module.STALE_BATCHES + 2 + step) for step in range(9)]
         assert any(answers)
         assert len(document._questions) == 0
+
+    def test_who_knows_nobody_here_gets_everything_at_once(self, document: Document) -> None:
+        apply(document, Replica(1).type("abc"))
+        assert document.diff(state_vector({7: 5, 1: 0}), 1) == document.diff(EMPTY_STATE_VECTOR, 1)
+        assert list(document._diffs) == [EMPTY_STATE_VECTOR]
 
     @pytest.mark.parametrize("state_vector", [b"", b"\x01", bytes.fromhex("8080808002"), b"\x00\x00"])
     def test_a_malformed_state_vector_is_an_error(self, document: Document, state_vector: bytes) -> None:
