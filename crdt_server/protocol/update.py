@@ -35,6 +35,8 @@ _ORIGIN, _RIGHT_ORIGIN, _PARENT_SUB, _KIND = 0x80, 0x40, 0x20, 0x1F
 
 _WITHOUT_CONTENT = frozenset((_GC, _SKIP))
 
+_ARRAY, _MAP = 117, 118  # of lib0 values
+
 _XML_ELEMENT, _XML_HOOK, _XML_TEXT, _WEAK_LINK = 3, 5, 6, 7
 
 
@@ -441,7 +443,10 @@ def _read_any(data: bytes, pos: int, end: int) -> tuple[int, int]:
 
 
 def _read_doc(data: bytes, pos: int, end: int) -> tuple[int, int]:
-    return 1, _skip_any(data, _skip_string(data, pos, end), end, MAX_NESTING)
+    pos = _skip_string(data, pos, end)
+    if data[pos] != _MAP:  # Yjs reads its members without looking, and throws in every browser of the room
+        raise ProtocolError("structure", "a subdocument whose options are no map")
+    return 1, _skip_any(data, pos, end, MAX_NESTING)
 
 
 def _refuse_json_content(data: bytes, pos: int, end: int) -> NoReturn:
@@ -500,12 +505,12 @@ def _skip_any(data: bytes, pos: int, end: int, depth: int) -> int:
         return pos + width
     if kind == 116:
         return _read_binary(data, pos, end)[1]
-    if kind not in (117, 118):
+    if kind not in (_ARRAY, _MAP):
         raise ProtocolError("structure", "unknown kind of value")
     if not depth:
         raise ProtocolError("nesting", f"values nested deeper than {MAX_NESTING}")
     count, pos = read_var_uint(data, pos)
-    is_map = kind == 118
+    is_map = kind == _MAP
     _check_count(count, 2 if is_map else 1, end - pos)
     for _ in range(count):
         if is_map:

@@ -40,7 +40,7 @@ log = structlog.get_logger(__name__)
 
 HANDSHAKE_SECONDS = 10
 READ_BUFFER_BYTES = 2048
-READ_BYTES = 16 * 1024  # of one read: thousands of tiny frames in one would hold up everybody else
+READ_BYTES = 8 * 1024  # of one read: thousands of tiny frames in one would hold up everybody else
 LINGER_SECONDS = 1.0  # how long a close frame may take to go out before the connection is cut
 SWEEP_SLICE = 200
 

@@ -179,6 +179,8 @@ def test_text_is_counted_in_utf16_units(text: str, units: int) -> None:
         (one_struct(b"\7" + TEXT_ROOT + b"\7"), "unsupported"),
         (one_struct(b"\7" + TEXT_ROOT + b"\x0f"), "unsupported"),
         (one_struct(b"\x08" + TEXT_ROOT + b"\1\x73"), "structure"),
+        (one_struct(b"\x09" + TEXT_ROOT + b"\1g\x7f"), "structure"),
+        (one_struct(b"\x09" + TEXT_ROOT + b"\1g\x77\1a"), "structure"),
         (one_struct(b"\x08" + TEXT_ROOT + b"\1\x7d\xff\xff\xff\xff\xff\xff\xff\x7f"), "varint"),
         (one_struct(b"\x08" + TEXT_ROOT + b"\1\x7d\x80\0"), "varint"),
         (one_struct(b"\x08" + TEXT_ROOT + b"\1\x75\xff\x7f"), "count"),
