@@ -213,10 +213,12 @@ class Lane:
 
     async def _fetch_room(self, room: Room) -> None:
         try:
-            parts = slices(await self._fetch(room))
+            updates = await self._fetch(room)
             if room.phase is Phase.DEAD:
                 return
-            if sum(len(update) for part in parts for update in part) > HEAVY_DOCUMENT_BYTES:
+            room.serve_from_store(updates)
+            parts = slices(updates)
+            if sum(map(len, updates)) > HEAVY_DOCUMENT_BYTES:
                 room.heavy = True
             target = self
             if room.heavy and self._heavy is not None:

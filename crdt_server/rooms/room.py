@@ -37,6 +37,7 @@ from crdt_server.rooms.awareness import MAX_MESSAGE_BYTES, Awareness
 from crdt_server.rooms.session import Request, Session
 
 DIFF_STEP_BYTES = 64 * 1024  # a host reads that much of a document for a question in one batch
+STORED_MESSAGES = 1000  # an answer of more rows than that is put together in a host first
 PRESENCE_KEPT = 8  # awareness messages of one session in one tick
 NO_STATES = Outgoing(encode_awareness(b"\x00"))
 
@@ -328,6 +329,24 @@ class Room:
                 break
         return taken, used, taken_large
 
+    def serve_from_store(self, updates: Sequence[bytes]) -> None:
+        """Answer those who have nothing yet with the stored updates as they are, before a host has read them.
+
+        To be called with all that is stored and while no verdict of this room is under way.
+        """
+        if not 0 < len(updates) <= STORED_MESSAGES:
+            return
+        messages = _answer_messages(updates)
+        for session in list(self.sessions):
+            request = _first_question(session)
+            if request is None or request.payload != EMPTY_STATE_VECTOR:
+                continue
+            assert session.inbox is not None
+            session.inbox.remove(request)
+            session.queued_bytes -= request.cost
+            if not session.settle(request, Status.OK, updates):
+                self._send_answer(session, messages)
+
     def put_back(self, request: Request) -> None:
         """A question that is not finished goes first again."""
         session = request.session
@@ -470,6 +489,14 @@ class Room:
             self.counters.awareness_messages += 1
             self.counters.fan_out_bytes += frame_bytes
             session.connection.send(message)
+
+
+def _first_question(session: Session) -> Request | None:
+    """A session's waiting sync step 1, where no edit of its own waits before it."""
+    for request in session.inbox or ():
+        if request.kind is not Op.HELLO:
+            return request if request.kind is Op.DIFF else None
+    return None
 
 
 def _answer_messages(parts: Sequence[bytes]) -> tuple[Outgoing, ...]:

@@ -327,11 +327,11 @@ async def _restart(server: Server, honest: Honest, report: Report) -> None:
 
 
 async def _use_once(server: Server) -> None:
-    """Everything that is started or imported at its first use: a large update, its check, a compaction."""
-    update = Typist(1).text(b"x" * 50_000)
-    body = write_var_bytes(b"\0") + write_var_bytes(update)
+    """Everything that is started or imported at its first use: a large update, its check, a compaction, the host of
+    large documents."""
     async with httpx.AsyncClient(base_url=server.url, timeout=30) as client:
-        for name in ("a", "b"):
+        for name, size in (("a", 50_000), ("b", 50_000), ("large", 1_200_000), ("large", 50_000)):
+            body = write_var_bytes(b"\0") + write_var_bytes(Typist(size, name).text(b"x" * size))
             path = f"/api/weddings/w_warm/documents/notes.{name}/sync"
             (await client.post(path, content=body)).raise_for_status()
 

@@ -6,7 +6,14 @@ from typing import Any
 import pytest
 
 from crdt_server.hosts.frames import Op, Status
-from crdt_server.protocol.messages import encode_awareness, encode_sync_step1, encode_sync_step2, encode_update
+from crdt_server.protocol.messages import (
+    SyncStep2,
+    SyncUpdate,
+    encode_awareness,
+    encode_sync_step1,
+    encode_sync_step2,
+    encode_update,
+)
 from crdt_server.rooms.awareness import read_states
 from crdt_server.rooms.room import NO_STATES, Counters, Phase, Room, RoomLimits, Verdict
 from crdt_server.rooms.session import Request, Session, SessionId
@@ -462,6 +469,40 @@ def test_a_batch_ends_with_its_budget(table: Table) -> None:
     assert [r.session for r in taken] == sessions[:1]
     taken, *_ = table.room.take(BUDGET)
     assert [r.session for r in taken] == sessions[1:]
+
+
+class TestFromTheStore:
+    """Who has nothing yet is answered with the stored updates, before a host has read them."""
+
+    ROWS = (b"first row", b"second row")
+
+    def test_newcomers_get_the_rows_as_they_are(self, table: Table) -> None:
+        table.room.phase = Phase.LOADING
+        session, socket = table.join()
+        table.room.receive(session, encode_sync_step1(b"\x00"))
+        table.room.serve_from_store(self.ROWS)
+        assert socket.messages() == [SyncUpdate(b"first row"), SyncStep2(b"second row")]
+        assert [request.kind for request in table.take()] == [Op.HELLO]
+        assert session.queued_bytes == 0
+
+    @pytest.mark.parametrize("rows", [(), (b"x",) * 1001])
+    def test_nothing_and_very_many_rows_go_through_a_host(self, table: Table, rows: Sequence[bytes]) -> None:
+        table.room.phase = Phase.LOADING
+        session, socket = table.join()
+        table.room.receive(session, encode_sync_step1(b"\x00"))
+        table.room.serve_from_store(rows)
+        assert not socket.outbox
+        assert len(table.take()) == 2
+
+    def test_not_those_who_know_something_or_have_just_written(self, table: Table) -> None:
+        table.room.phase = Phase.LOADING
+        (knows, first), (wrote, second) = table.join(), table.join()
+        table.room.receive(knows, encode_sync_step1(b"\x01\x05\x02"))
+        table.room.receive(wrote, update() + encode_sync_step1(b"\x00"))
+        table.room.serve_from_store(self.ROWS)
+        assert not first.outbox
+        assert not second.outbox
+        assert len(table.take()) == 5
 
 
 class TestLongQuestions:
