@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import ctypes
 import gc
 import signal
 import socket
@@ -14,13 +13,12 @@ import uvicorn
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from crdt_server.app import create_app
+from crdt_server.memory import give_back_large_blocks
 from crdt_server.settings import Settings
 from storage import migrate
 
 DRAIN_SECONDS = 3
 BACKLOG = 8192
-M_MMAP_THRESHOLD = -3  # malloc.h of glibc
-LARGE_BLOCK_BYTES = 128 << 10
 GC_THRESHOLDS = (50_000, 20, 100)
 
 
@@ -87,21 +85,13 @@ def serve(settings: Settings) -> None:
         timeout_graceful_shutdown=DRAIN_SECONDS,
         server_header=False,
     )
-    _give_back_large_blocks()
+    give_back_large_blocks()
     gc.collect()
     gc.freeze()
     # Sessions and rooms are long-lived and hardly ever cyclic: looking for cycles after every 700 allocations took
     # 12 % of the time under load.
     gc.set_threshold(*GC_THRESHOLDS)
     _run(_Server(config))
-
-
-def _give_back_large_blocks() -> None:
-    """glibc stops giving blocks back to the system once it has seen larger ones freed: after a few frames of 16 MB the
-    process kept 100 MB more than at rest. With the threshold set by hand it does not learn."""
-    mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
-    if mallopt is not None:
-        mallopt(M_MMAP_THRESHOLD, LARGE_BLOCK_BYTES)
 
 
 def _run(server: _Server) -> None:

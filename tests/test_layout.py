@@ -17,11 +17,19 @@ PACKAGES = ("crdt_server", "documents", "storage")
 # Nobody but the wiring imports app, cli or serve.
 PURE_ROOMS = ("crdt_server.rooms.room", "crdt_server.rooms.session", "crdt_server.rooms.awareness")
 ROOM_CORE = ("crdt_server.errors", "crdt_server.protocol", "crdt_server.hosts.frames", *PURE_ROOMS)
-HOST_CORE = ("crdt_server.errors", "crdt_server.protocol", "crdt_server.hosts", "documents", "pycrdt")
+HOST_CORE = (
+    "crdt_server.errors",
+    "crdt_server.memory",
+    "crdt_server.protocol",
+    "crdt_server.hosts",
+    "documents",
+    "pycrdt",
+)
 MAY_IMPORT: dict[str, tuple[str, ...]] = {
     "documents": ("documents", "pycrdt"),
     "storage": ("storage", "sqlalchemy", "alembic", "aiosqlite", "asyncpg", "redis"),
     "crdt_server.errors": (),
+    "crdt_server.memory": (),
     "crdt_server.settings": ("pydantic", "pydantic_settings"),
     "crdt_server.logs": ("structlog",),
     "crdt_server.metrics": ("prometheus_client", "crdt_server.rooms.room"),
@@ -35,6 +43,7 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
         "crdt_server.access",
         "crdt_server.hosts.supervisor",
         "crdt_server.hosts.workshop",
+        "crdt_server.memory",
         "crdt_server.metrics",
         "crdt_server.rooms",
         "crdt_server.settings",

@@ -7,7 +7,6 @@ of the library, an exhausted memory or a broken frame end the process, and the s
 
 from __future__ import annotations
 
-import ctypes
 import gc
 import os
 import resource
@@ -21,6 +20,7 @@ from typing import Any
 from crdt_server.errors import ProtocolError
 from crdt_server.hosts.document import PIECE_BYTES, Document, cpu_limit_seconds, encode_clocks, holds_all, merge
 from crdt_server.hosts.frames import LENGTH, Job, Op, ProgressMark, Status, encode, pack, unpack
+from crdt_server.memory import trim_heap
 from crdt_server.protocol.update import Update, decode_update, split_update
 
 EXIT_PANIC = 70  # pycrdt raised a PanicException: what it left behind must not be read
@@ -127,7 +127,7 @@ class Host:
             freed = sum(document.size for room in payload if (document := self.documents.pop(room, None)))
             if freed > TRIM_BYTES:
                 gc.collect()
-                _trim_heap()
+                trim_heap()
             return [None]
         try:
             if kind is Job.CHECK:
@@ -168,13 +168,6 @@ def _summary_in(data: bytes, extra: bytes) -> Update:
     ranges, skips, requires, *others = unpack(extra)
     lists = (tuple(map(tuple, found)) for found in others)
     return Update(data, tuple(map(tuple, ranges)), tuple(map(tuple, skips)), dict(requires), *lists)
-
-
-def _trim_heap() -> None:
-    """Give freed memory back to the system where the C library can (glibc)."""
-    trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
-    if trim is not None:
-        trim(0)
 
 
 def _read_exactly(pipe: socket.socket, size: int) -> bytearray | None:

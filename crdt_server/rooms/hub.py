@@ -21,6 +21,7 @@ from crdt_server.access.limits import Strikes
 from crdt_server.errors import CLOSE_CODES, AdmissionError
 from crdt_server.hosts.supervisor import HostFactory, Supervisor
 from crdt_server.hosts.workshop import JobFailed, Workshop
+from crdt_server.memory import trim_heap
 from crdt_server.metrics import Metrics
 from crdt_server.rooms.commit import CommitPump
 from crdt_server.rooms.compaction import Compactor
@@ -333,6 +334,8 @@ class Hub:
             # Closed connections end in cycles with the large frames they sent. The collector, told to count to 50,000
             # objects, sees few of them and not their bytes: 150 MB were kept. The youngest generation takes some ms.
             gc.collect(0)
+            if keep_alive:
+                await asyncio.to_thread(trim_heap)
             self.strikes.forget(now)
 
     async def _measure_lag(self) -> None:
