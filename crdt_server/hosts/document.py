@@ -17,13 +17,13 @@ import re
 import signal
 import sys
 from bisect import bisect_right
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, NoReturn
 
 from pycrdt import Doc, get_update, merge_updates
 
 from crdt_server.errors import ProtocolError
-from crdt_server.hosts.frames import ProgressMark, Status
+from crdt_server.hosts.frames import DIFF_STEP_BYTES, PIECE_BYTES, ProgressMark, Status
 from crdt_server.protocol.lib0 import write_var_uint
 from crdt_server.protocol.update import (
     EMPTY_STATE_VECTOR,
@@ -35,11 +35,9 @@ from crdt_server.protocol.update import (
 )
 
 FAN = 32  # merge_updates is quadratic in the number of updates: merge as a tree
-PIECE_BYTES = 64 * 1024  # pieces grow by merging up to this size; one step on a piece stays below about 20 ms
 JOINED_BYTES = 16 * 1024  # parts of an answer are merged up to this size: messages are cheaper than merging again
 LOOSE_PIECES = 16
 DIFFS_KEPT = 4
-DIFF_STEP_BYTES = 64 * 1024
 QUESTIONS = 4  # that one document works on at a time
 STALE_BATCHES = 100
 REHEARSED_BYTES = 1024  # smaller updates hold a few dozen structs at most; what they can do is soon done
@@ -84,11 +82,7 @@ def holds_all(merged: bytes, parts: Sequence[bytes]) -> bool:
 
 def covers_all(whole: Update, ranges: Sequence[Span], deletes: Sequence[Span]) -> bool:
     """Whether an update has these structs and deletions."""
-    structs, deletions = ClockRanges(), ClockRanges()
-    for span in whole.ranges:
-        structs.add(*span)
-    for span in whole.deletes:
-        deletions.add(*span)
+    structs, deletions = ClockRanges(whole.ranges), ClockRanges(whole.deletes)
     return all(structs.covers(*span) for span in ranges) and all(deletions.covers(*span) for span in deletes)
 
 
@@ -117,8 +111,10 @@ def encode_clocks(clocks: dict[int, int]) -> bytes:
 class ClockRanges:
     """A set of clocks: per client a sorted list of disjoint ``[first, next)`` ranges."""
 
-    def __init__(self) -> None:
+    def __init__(self, spans: Iterable[Span] = ()) -> None:
         self._ranges: dict[int, tuple[list[int], list[int]]] = {}
+        for span in spans:
+            self.add(*span)
 
     def covers(self, client: int, first: int, next_: int) -> bool:
         starts, ends = self._ranges.get(client, ((), ()))
@@ -303,9 +299,7 @@ class Document:
         orphans = [p for p in update.parents if p not in types and not covers(p[0], p[1], p[1] + 1)]
         if not orphans:
             return False
-        coming = ClockRanges()
-        for span in update.collected:
-            coming.add(*span)
+        coming = ClockRanges(update.collected)
         new = frozenset(update.types)
         return any(p not in new and not coming.covers(p[0], p[1], p[1] + 1) for p in orphans)
 

@@ -25,6 +25,8 @@ import msgpack
 
 LENGTH = struct.Struct("<I")
 MAX_FRAME_BYTES = 1 << 30
+PIECE_BYTES = 64 * 1024  # pieces and stored rows grow by merging up to this size; one step on one takes about 20 ms
+DIFF_STEP_BYTES = 64 * 1024  # a host reads that much of a document for a question in one batch
 
 
 class Op(enum.IntEnum):
@@ -53,8 +55,8 @@ class Status(enum.IntEnum):
     MALFORMED = 3
     VIOLATION = 4  # well-formed, but the document cannot hold it
     TOO_LARGE = 5  # the document would outgrow its limit
-    LATER = 7  # a question that takes more than one batch: ask again
     DEADLY = 6  # a copy of the host died of it, or was stopped after its time
+    LATER = 7  # a question that takes more than one batch: ask again
 
 
 def encode(value: Any) -> bytes:

@@ -18,8 +18,8 @@ from functools import partial
 from typing import Any
 
 from crdt_server.errors import ProtocolError
-from crdt_server.hosts.document import PIECE_BYTES, Document, cpu_limit_seconds, encode_clocks, holds_all, merge
-from crdt_server.hosts.frames import LENGTH, Job, Op, ProgressMark, Status, encode, pack, unpack
+from crdt_server.hosts.document import Document, cpu_limit_seconds, encode_clocks, holds_all, merge
+from crdt_server.hosts.frames import LENGTH, PIECE_BYTES, Job, Op, ProgressMark, Status, encode, pack, unpack
 from crdt_server.memory import trim_heap
 from crdt_server.protocol.update import Update, decode_update, split_update
 

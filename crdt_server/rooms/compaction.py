@@ -11,6 +11,7 @@ from collections.abc import Iterator, Sequence
 
 import structlog
 
+from crdt_server.hosts.frames import PIECE_BYTES
 from crdt_server.hosts.workshop import JobFailed, Workshop
 from crdt_server.metrics import Metrics
 from storage import DocumentKey, SequenceConflict, Storage, StorageError, StoredUpdate
@@ -19,8 +20,6 @@ log = structlog.get_logger(__name__)
 
 WAITING = 10_000  # documents; what does not fit is compacted when its next rows come
 REST = 3  # parts of rest after each part of work: rooms that fill alike are due at one moment, and editing goes on
-
-PIECE_BYTES = 64 * 1024
 
 
 def plan(rows: Sequence[StoredUpdate], *, whole: bool) -> Iterator[Sequence[StoredUpdate]]:

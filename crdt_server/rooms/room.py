@@ -19,7 +19,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from crdt_server.errors import CLOSE_CODES, CrdtServerError, ProtocolError
-from crdt_server.hosts.frames import Op, Status
+from crdt_server.hosts.frames import DIFF_STEP_BYTES, Op, Status
 from crdt_server.protocol.frames import Outgoing
 from crdt_server.protocol.messages import (
     AwarenessUpdate,
@@ -36,7 +36,6 @@ from crdt_server.protocol.update import EMPTY_STATE_VECTOR, EMPTY_UPDATE
 from crdt_server.rooms.awareness import MAX_MESSAGE_BYTES, Awareness
 from crdt_server.rooms.session import Request, Session
 
-DIFF_STEP_BYTES = 64 * 1024  # a host reads that much of a document for a question in one batch
 STORED_MESSAGES = 1000  # an answer of more rows than that is put together in a host first
 PRESENCE_KEPT = 8  # awareness messages of one session in one tick
 NO_STATES = Outgoing(encode_awareness(b"\x00"))
