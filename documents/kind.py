@@ -164,6 +164,8 @@ class Root:
         ids: FieldType | None = None,
         server: bool = False,
         client_keys: frozenset[str] = frozenset(),
+        final: bool = False,
+        removable: bool = False,
     ) -> None:
         self.name, self.shape, self.about = name, shape, about
         self.record = record
@@ -175,6 +177,10 @@ class Root:
         """Whether only the server adds, changes and removes records."""
         self.client_keys = client_keys
         """Keys that clients may write although the root is the server's."""
+        self.final = final
+        """Whether what was written once stays as it is."""
+        self.removable = removable
+        """Whether clients take rows away for good; elsewhere they set `deleted`, and the server removes."""
         declared = tuple(keys_of(record)) if record is not None else ()
         self.keys: Mapping[str, Key] = {each.name: each for each in declared if each.suffix is None}
         self.families: Mapping[str, Key] = {each.name[:-1]: each for each in declared if each.suffix is not None}
@@ -296,9 +302,18 @@ def single(name: str, record: type[Any], about: str) -> Root:
     return Root(name, Shape.RECORD, about, record=record)
 
 
-def values(name: str, type: FieldType, about: str, *, ids: FieldType | None = None, server: bool = False) -> Root:
+def values(
+    name: str,
+    type: FieldType,
+    about: str,
+    *,
+    ids: FieldType | None = None,
+    server: bool = False,
+    final: bool = False,
+    removable: bool = False,
+) -> Root:
     """A root `Y.Map` of id -> atomic value."""
-    return Root(name, Shape.VALUES, about, type=type, ids=ids, server=server)
+    return Root(name, Shape.VALUES, about, type=type, ids=ids, server=server, final=final, removable=removable)
 
 
 def text(name: str, about: str) -> Root:

@@ -39,6 +39,8 @@ def _kind(kind: Kind) -> Iterator[str]:
 
 def _root(root: Root) -> Iterator[str]:
     owner = " Only the server writes it." if root.server and not root.client_keys else ""
+    owner += " What is written stays as it is." if root.final else ""
+    owner += " Clients may delete rows." if root.removable else ""
     yield f"**`{root.name}`** · {_SHAPES[root.shape]}. {root.about}{owner}"
     if root.type is not None:
         yield ""

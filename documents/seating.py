@@ -81,7 +81,13 @@ KIND = Kind(
     (
         meta(),
         records("tables", SeatingTable, "Tables."),
-        values("assignments", value_of(Seat), "Who sits where, by guest id. Moving a guest is one write.", ids=GUEST),
+        values(
+            "assignments",
+            value_of(Seat),
+            "Who sits where, by guest id. Moving a guest is one write.",
+            ids=GUEST,
+            removable=True,
+        ),
         records("rules", SeatingRule, "Who should sit with whom, or not."),
         records("fixtures", Fixture, "What else stands in the room."),
         review(),

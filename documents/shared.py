@@ -143,6 +143,7 @@ class Conflict:
     by: str | None = key(USER, "Who resolved it; absent: the server.", server=True)
     closed_at: str | None = key(Instant(), "When it was resolved.", server=True)
     summary: str | None = key(String(), "What happened, in one sentence with names.", server=True)
+    fingerprint: str | None = key(String(64), "Equal while the facts are.", server=True)
     choice: int | None = key(Integer(0, 99), "Id of the chosen option. Clients set it.")
     say: str | None = key(String(), "A remark on the choice. Clients set it.")
 

@@ -59,9 +59,9 @@ KIND = Kind(
     "One conversation.",
     (
         meta(),
-        values("messages", value_of(Message), "Messages, by ULID."),
-        values("redactions", STAMP, "Messages taken back, by message id.", ids=MESSAGE),
-        values("reactions", Flag(), "Reactions; the id says all.", ids=REACTION),
+        values("messages", value_of(Message), "Messages, by ULID.", final=True),
+        values("redactions", STAMP, "Messages taken back, by message id.", ids=MESSAGE, final=True),
+        values("reactions", Flag(), "Reactions; the id says all.", ids=REACTION, removable=True),
         values("stamps", value_of(Arrival), "In which order messages arrived, by message id.",
                ids=MESSAGE, server=True),
         review(),

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from documents.fields import Bool, Code, Date, DecimalString, Enum, Id, ListOf, Note, Pattern
-from documents.kind import Kind, key, needed, record, records, single, text, value_of
+from documents.kind import Kind, family, key, needed, record, records, single, text, value_of
 from documents.shared import (
     ADDRESS,
     COUNT,
@@ -18,6 +20,7 @@ from documents.shared import (
     PLACE,
     SIDES,
     STAMP,
+    STRATEGIES,
     TIMELINE_ITEM,
     USER,
     VENDOR,
@@ -49,6 +52,9 @@ class WeddingMeta(Meta):
         default="propose",
     )
     phase: str = key(Enum("planning", "locked", "live", "closed"), "Where the wedding stands.", default="planning")
+    strategy: Mapping[str, str] = family(
+        "strategy", Code(), STRATEGIES, "How conflicts of this invariant are resolved, where it has a choice."
+    )
 
 
 @record
