@@ -17,9 +17,12 @@ from pydantic import ValidationError
 from crdt_server import logs
 from crdt_server.app import DevModeRequired
 from crdt_server.maintenance import compact_store, verify_store
+from crdt_server.sample import WeddingExists, plant
 from crdt_server.serve import serve as run_server
 from crdt_server.settings import Settings
-from storage import StorageError, migrate
+from crdt_server.transport.entrance import WEDDING
+from documents.sample import FEWEST_GUESTS, MOST_GUESTS
+from storage import StorageError, migrate, open_storage
 
 FOUND_A_PROBLEM = 1
 WRONG_USE = 2
@@ -103,6 +106,34 @@ def compact(wedding: str | None, config: str | None, **flags: Any) -> None:
     problems = asyncio.run(compact_store(_settings(config, flags), wedding, click.echo))
     if problems:
         sys.exit(FOUND_A_PROBLEM)
+
+
+@cli.command()
+@click.argument("wedding")
+@click.option(
+    "--guests", type=click.IntRange(FEWEST_GUESTS, MOST_GUESTS), default=250, show_default=True, help="Invited guests"
+)
+@click.option("--seed", type=int, default=1, show_default=True, help="Another number gives another wedding")
+@_options("database_url")
+def sample(wedding: str, guests: int, seed: int, config: str | None, **flags: Any) -> None:
+    """Put a realistic wedding in as WEDDING, which must have no documents yet."""
+    if not WEDDING.fullmatch(wedding):
+        raise click.UsageError(f"no name of a wedding: {wedding!r}")
+    settings = _settings(config, flags)
+
+    async def put() -> int:
+        storage = await open_storage(settings.database_url, migrate=True)
+        try:
+            return await plant(storage, wedding, guests=guests, seed=seed)
+        finally:
+            await storage.close()
+
+    try:
+        documents = asyncio.run(put())
+    except WeddingExists as error:
+        click.echo(f"crdt-server: {error}", err=True)
+        sys.exit(FOUND_A_PROBLEM)
+    click.echo(f"{wedding}: {documents} documents, {guests} guests")
 
 
 def main() -> None:

@@ -14,6 +14,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from crdt_server.app import create_app
 from crdt_server.memory import give_back_large_blocks
+from crdt_server.sample import plant_demo
 from crdt_server.settings import Settings
 from storage import migrate
 
@@ -62,7 +63,8 @@ class _Server(uvicorn.Server):
 def serve(settings: Settings) -> None:
     """Serve until SIGTERM or SIGINT. Raises StorageError, and SystemExit where the address is taken."""
     app = create_app(settings)
-    asyncio.run(migrate(settings.database_url))  # an unusable database is one line here, a traceback inside uvicorn
+    # An unusable database is one line here, a traceback inside uvicorn.
+    asyncio.run(plant_demo(settings.database_url) if settings.dev else migrate(settings.database_url))
 
     class FastLaneProtocol(asyncio.Protocol):
         def __new__(cls, *_: Any, **__: Any) -> Any:

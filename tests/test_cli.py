@@ -17,7 +17,7 @@ import pytest
 
 from crdt_server.cli import cli, main
 from crdt_server.settings import Settings
-from storage import Append, DocumentKey, QuarantinedUpdate, open_storage
+from storage import Append, DocumentKey, QuarantinedUpdate, StoredUpdate, open_storage
 from tests.support.wire import KILLER, KILLER_GROUND, Replica
 
 ROOT = Path(__file__).parents[1]
@@ -104,7 +104,7 @@ def path(tmp_path: Path) -> Path:
 def test_the_help_names_every_command(run: Run) -> None:
     done = run("--help")
     assert done.returncode == 0
-    assert all(name in done.stdout for name in ("serve", "migrate", "verify", "compact"))
+    assert all(name in done.stdout for name in ("serve", "migrate", "verify", "compact", "sample"))
 
 
 @pytest.mark.parametrize("command", sorted(cli.commands))
@@ -115,7 +115,8 @@ def test_the_help_of_a_command_says_what_every_flag_does(run: Run, command: str)
     for parameter in cli.commands[command].params:
         if parameter.param_type_name == "option":
             assert parameter.opts[0] in told
-            assert parameter.name == "config" or f"CRDT_SERVER_{str(parameter.name).upper()}" in told
+            is_setting = parameter.name in Settings.model_fields
+            assert f"CRDT_SERVER_{str(parameter.name).upper()}" in told or not is_setting
     if command == "serve":
         assert all(str(field.description) in told for field in Settings.model_fields.values())
 
@@ -134,6 +135,7 @@ def test_the_version(run: Run) -> None:
         *(["serve", "--dev", "--max-connections", "-1"],),
         *(["migrate", "--database-url", "mysql://x/y"], ["verify", "--database-url", "sqlite:///nowhere/x.db"]),
         *(["compact", "--database-url", "sqlite:///nowhere/x.db"], ["migrate", "--database-url", "sqlite://"]),
+        *(["sample"], ["sample", "a/b"], ["sample", "w", "--guests", "199"], ["sample", "w", "--seed", "x"]),
     ],
     ids=" ".join,
 )
@@ -256,3 +258,27 @@ def test_compact_leaves_what_is_corrupt_and_says_so(run: Run, path: Path) -> Non
     assert done.returncode == 1
     assert "w/notes.a: left as it is" in done.stdout
     assert "w/notes.b: 29 rows fewer" in done.stdout
+
+
+def test_sample_puts_one_wedding_in_and_never_over_another(run: Run, path: Path) -> None:
+    url = f"sqlite:///{path}"
+    assert run("sample", "w_1", "--guests", "200", "--seed", "7", "--database-url", url).returncode == 0
+    verified = run("verify", "--database-url", url)
+    assert (verified.returncode, verified.stdout) == (0, "8 documents, 0 problems\n")
+    before = stored(url, "w_1")
+    assert "w_1/" in fails_in_one_line(run("sample", "w_1", "--database-url", url), 1)
+    assert stored(url, "w_1") == before
+    assert run("sample", "w_2", "--guests", "200", "--seed", "7", "--database-url", url).returncode == 0
+    assert stored(url, "w_2") == before
+
+
+def stored(url: str, wedding: str) -> dict[str, list[StoredUpdate]]:
+    """All that a store has of a wedding, by document."""
+
+    async def read() -> dict[str, list[StoredUpdate]]:
+        storage = await open_storage(url)
+        rows = {key.document: (await storage.load(key)).updates async for key in storage.keys(wedding)}
+        await storage.close()
+        return rows
+
+    return asyncio.run(read())

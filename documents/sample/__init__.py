@@ -6,10 +6,11 @@ addresses and numbers are nobody's: e-mail ends in `example.org`, telephone numb
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
+from documents.invariants.catalogue import INVARIANTS
 from documents.invariants.model import Field, Writer
 from documents.sample import day, guests, money, planted, seats, talk
 from documents.sample.chance import Chance
@@ -41,12 +42,19 @@ class Sample:
     """The instant up to which things have happened, RFC 3339 in UTC."""
 
 
-def sample_wedding(*, guests: int = 250, seed: int = 1, date: str | None = None, violations: int = 1) -> Sample:
+def sample_wedding(
+    *,
+    guests: int = 250,
+    seed: int = 1,
+    date: str | None = None,
+    violations: int = 1,
+    only: Collection[str] = INVARIANTS.keys(),
+) -> Sample:
     """A wedding of 200 to 5,000 guests on `date` (YYYY-MM-DD), which breaks each invariant `violations` times.
 
     Without a date it is a Saturday that suits the place. Invariants that cannot be broken so often are broken as often
-    as they can be: see `documents.sample.planted.MOST`. With no violations everything holds. Raises `ValueError` for
-    arguments out of bounds.
+    as they can be: see `documents.sample.planted.MOST`; those that are not in `only` are not broken. With no violations
+    everything holds. Raises `ValueError` for arguments out of bounds.
     """
     if not FEWEST_GUESTS <= guests <= MOST_GUESTS:
         raise ValueError(f"{guests} guests: from {FEWEST_GUESTS} to {MOST_GUESTS} are possible")
@@ -56,7 +64,7 @@ def sample_wedding(*, guests: int = 250, seed: int = 1, date: str | None = None,
     zone = chance.pick(list(day.ZONES))
     draft = Draft(chance, guests, zone, date or day.CLOCK_CHANGE.get(zone, day.SATURDAY))
     _write(draft)
-    planted.plant(draft, violations)
+    planted.plant(draft, violations, only)
     couple, planner = draft.user("couple"), draft.user("planner")
 
     def default(field: Field) -> tuple[str, str]:

@@ -11,7 +11,7 @@ before. G4, S7, W1, M1 and the other author of B4 show in `Sample.writers`, W2 o
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from typing import Any, Final
 
 from documents.invariants.model import Field
@@ -26,10 +26,11 @@ MOST: Final = {"B1": 1, "W3": len(SHORTLISTED)}
 """Invariants that can be broken less often."""
 
 
-def plant(draft: Draft, count: int) -> None:
-    """Break each invariant `count` times, or as often as it can be broken."""
+def plant(draft: Draft, count: int, only: Collection[str]) -> None:
+    """Break each invariant of `only` `count` times, or as often as it can be broken."""
     ground = _Ground(draft)
-    for invariant, planter in _PLANTERS.items():
+    for invariant in (name for name in _PLANTERS if name in only):
+        planter = _PLANTERS[invariant]
         for index in range(min(count, MOST.get(invariant, count))):
             document, subject, note = planter(ground, index)
             draft.planted.append(Planted(invariant, document, subject, note))

@@ -87,6 +87,14 @@ def test_what_is_planted_is_wrong_and_nothing_else(seed: int, violations: int) -
     assert counts == Counter({name: count for name, count in expected.items() if name not in NOT_IN_A_STATE})
 
 
+@pytest.mark.parametrize("seed", SEEDS)
+@pytest.mark.parametrize("only", [{"S1", "T1"}, set(INVARIANTS) - {"T5", "S2"}], ids=len)
+def test_only_what_is_asked_for_is_planted(seed: int, only: set[str]) -> None:
+    sample = sample_wedding(seed=seed, only=only)
+    assert sorted(wrong(sample)) == subjects(sample.planted)
+    assert {each.invariant for each in sample.planted} == only - NOT_IN_A_STATE
+
+
 @pytest.mark.parametrize("violations", [0, 1, 3])
 @pytest.mark.parametrize("seed", SEEDS)
 def test_the_index_finds_what_is_planted_and_nothing_else(seed: int, violations: int) -> None:

@@ -1,0 +1,59 @@
+"""The sample wedding in the store, and the demo of a server with an empty one."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import httpx
+import pytest
+from pycrdt import Doc, Map
+
+from crdt_server.sample import DEMO, WRONG, WeddingExists, plant, plant_demo
+from documents.sample import sample_wedding
+from storage import Append, DocumentKey, Storage, open_storage
+
+
+@pytest.fixture
+def url(tmp_path: Path) -> str:
+    return f"sqlite:///{tmp_path}/wedding.db"
+
+
+async def documents(storage: Storage) -> list[str]:
+    return [str(key) async for key in storage.keys()]  # noqa: SIM118 - no dict
+
+
+async def test_what_is_planted_is_the_sample(url: str) -> None:
+    storage = await open_storage(url, migrate=True)
+    count = await plant(storage, "w", guests=300, seed=3)
+    sample = sample_wedding(guests=300, seed=3, only=WRONG)
+    assert len(await documents(storage)) == count == len(sample.documents)
+    assert {each.invariant for each in sample.planted} == WRONG
+    doc: Doc[Map[object]] = Doc()
+    for row in (await storage.load(DocumentKey("w", "guests"))).updates:
+        doc.apply_update(row.update)
+    assert doc.get("guests", type=Map).to_py() == sample.documents["guests"]["guests"]
+    await storage.close()
+
+
+async def test_a_wedding_with_a_document_is_left_alone(url: str) -> None:
+    storage = await open_storage(url, migrate=True)
+    await storage.append([Append(DocumentKey("w", "notes.a"), 1, b"\x00\x00")])
+    with pytest.raises(WeddingExists, match="notes"):
+        await plant(storage, "w")
+    assert await documents(storage) == ["w/notes.a"]
+    await storage.close()
+
+
+async def test_the_demo_is_only_for_an_empty_database(url: str) -> None:
+    storage = await open_storage(url, migrate=True)
+    await storage.append([Append(DocumentKey("w", "notes.a"), 1, b"\x00\x00")])
+    await plant_demo(url)
+    assert await documents(storage) == ["w/notes.a"]
+    await storage.close()
+
+
+def test_a_server_with_an_empty_database_has_the_demo(server_url: str) -> None:
+    answer = httpx.get(f"{server_url}/api/weddings/{DEMO}/documents/timeline/state")
+    doc: Doc[Map[object]] = Doc()
+    doc.apply_update(answer.content)
+    assert len(doc.get("items", type=Map)) == 70
