@@ -4,26 +4,40 @@ Knows no Yjs, no HTTP and no kinds of documents.
 """
 
 from storage.bus import Bus, BusClosed, BusOverflow, LocalBus, Subscription
-from storage.errors import CorruptDocument, SchemaOutdated, SequenceConflict, StorageError, StorageUnavailable
+from storage.errors import (
+    AnswerTaken,
+    CorruptDocument,
+    SchemaOutdated,
+    SequenceConflict,
+    StorageError,
+    StorageUnavailable,
+)
+from storage.facts import Answer, EventImage, Facts, RowImage, StoredEvent
 from storage.quarantine import QuarantinedUpdate
 from storage.store import Storage, migrate, open_storage
 from storage.updates import Append, DocumentKey, StoredDocument, StoredUpdate
 
 __all__ = [
+    "Answer",
+    "AnswerTaken",
     "Append",
     "Bus",
     "BusClosed",
     "BusOverflow",
     "CorruptDocument",
     "DocumentKey",
+    "EventImage",
+    "Facts",
     "LocalBus",
     "QuarantinedUpdate",
+    "RowImage",
     "SchemaOutdated",
     "SequenceConflict",
     "Storage",
     "StorageError",
     "StorageUnavailable",
     "StoredDocument",
+    "StoredEvent",
     "StoredUpdate",
     "Subscription",
     "migrate",

@@ -23,6 +23,15 @@ class SequenceConflict(StorageError):
         self.document = document
 
 
+class AnswerTaken(StorageError):
+    """A command of this key was answered before. Nothing of the call is stored; the first answer can be read."""
+
+    def __init__(self, wedding: str, key: str) -> None:
+        super().__init__(f"wedding {wedding!r} has an answer to the command {key!r} already")
+        self.wedding = wedding
+        self.key = key
+
+
 class CorruptDocument(StorageError):
     """Stored rows of one document have a gap, an overlap, or bytes that do not match their checksum."""
 

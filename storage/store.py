@@ -1,13 +1,16 @@
 """The store: one object, opened once per process, through which everything durable goes."""
 
 from collections.abc import AsyncIterator, Callable, Sequence
+from datetime import datetime
 from pathlib import Path
 
 from sqlalchemy import URL, Connection, make_url, update
 from sqlalchemy.exc import ArgumentError
 
+from storage import facts as fact_rows
 from storage import quarantine, schema, updates
 from storage.errors import SchemaOutdated, SequenceConflict, StorageError
+from storage.facts import Answer, Facts, RowImage, StoredEvent
 from storage.lanes import AsyncLane, Lane, ThreadLane
 from storage.quarantine import QuarantinedUpdate
 from storage.tables import probe
@@ -25,10 +28,10 @@ _LANES: dict[str, Callable[[URL, str], Lane]] = {
 
 
 class Storage:
-    """Documents as bytes under sequence numbers. Use from one event loop; made by `open_storage`.
+    """Documents as bytes under sequence numbers, and what follows from them. Made by `open_storage`.
 
-    Every method raises StorageUnavailable when the database cannot be used; nothing of a failed call is stored, and
-    the next call starts afresh.
+    Use from one event loop. Every method raises StorageUnavailable when the database cannot be used; nothing of a
+    failed call is stored, and the next call starts afresh.
     """
 
     def __init__(self, lane: Lane, path: Path) -> None:
@@ -36,20 +39,27 @@ class Storage:
         self._path = path
         self._ids = IdCache(ID_CACHE_LIMIT)
 
-    async def append(self, batch: Sequence[Append]) -> None:
-        """Store updates of any number of documents in one transaction: all of them or none. Durable on return.
+    async def append(self, batch: Sequence[Append], facts: Sequence[Facts] = ()) -> dict[str, int]:
+        """Store updates of any number of documents, and what follows from them, in one transaction: all or nothing.
 
-        Raises SequenceConflict where an update is not the next one of its document. A cancelled append ends its
-        transaction first, and may have stored the batch whole: load to know.
+        Durable on return. Returns for each wedding with events the number of its first one; they count up from there
+        in the order of `facts`. The newest image of a row replaces the older one; a client id keeps its first user.
+
+        Raises SequenceConflict where an update is not the next one of its document, AnswerTaken where a command was
+        answered before. A cancelled append ends its transaction first, and may have stored all: load to know.
         """
-        if batch:
-            known = self._ids.known(item.key for item in batch)
-            try:
-                ids = await self._lane.write(lambda connection: updates.append(connection, batch, known))
-            except SequenceConflict:
-                self._ids.forget(known)
-                raise
-            self._ids.remember(ids)
+        if not batch and not facts:
+            return {}
+        known = self._ids.known(item.key for item in batch)
+        try:
+            ids, first_events = await self._lane.write(
+                lambda connection: (updates.append(connection, batch, known), fact_rows.add(connection, facts))
+            )
+        except SequenceConflict:
+            self._ids.forget(known)
+            raise
+        self._ids.remember(ids)
+        return first_events
 
     async def load(self, key: DocumentKey) -> StoredDocument:
         """Read a document whole and verify it; raises CorruptDocument. Of an unknown one: no updates."""
@@ -73,6 +83,45 @@ class Storage:
 
     async def _keys_behind(self, wedding: str | None, after: DocumentKey | None) -> list[DocumentKey]:
         return await self._lane.read(lambda connection: updates.list_keys(connection, wedding, after, KEYS_PER_PAGE))
+
+    async def weddings(self) -> AsyncIterator[str]:
+        """All weddings that have documents, in order; read in pages, no transaction is held in between."""
+        after = ""
+        while page := await self._weddings_behind(after):
+            for wedding in page:
+                yield wedding
+            after = page[-1]
+
+    async def _weddings_behind(self, after: str) -> list[str]:
+        return await self._lane.read(lambda connection: updates.list_weddings(connection, after, KEYS_PER_PAGE))
+
+    async def wedding_rows(self, wedding: str) -> list[tuple[str, RowImage]]:
+        """The rows of all documents of a wedding with the document's name, removed ones included; ordered."""
+        return await self._lane.read(lambda connection: fact_rows.wedding_rows(connection, wedding))
+
+    async def document_rows(self, key: DocumentKey) -> list[RowImage]:
+        """The rows of a document, removed ones included; ordered by root and record."""
+        return await self._lane.read(lambda connection: fact_rows.document_rows(connection, key))
+
+    async def owners(self, key: DocumentKey) -> dict[int, str]:
+        """Who wrote under each client id of a document."""
+        return await self._lane.read(lambda connection: fact_rows.owners(connection, key))
+
+    async def events(self, wedding: str, *, after: int = 0, limit: int = 500) -> list[StoredEvent]:
+        """The next `limit` events of a wedding behind the number `after`."""
+        return await self._lane.read(lambda connection: fact_rows.list_events(connection, wedding, after, limit))
+
+    async def event_head(self, wedding: str) -> int:
+        """The number of the newest event of a wedding, 0 when there is none."""
+        return await self._lane.read(lambda connection: fact_rows.event_head(connection, wedding))
+
+    async def answer(self, wedding: str, key: str) -> Answer | None:
+        """What the command of this key was answered, None where it was not."""
+        return await self._lane.read(lambda connection: fact_rows.find_answer(connection, wedding, key))
+
+    async def forget_answers(self, before: datetime) -> int:
+        """Remove the answers given before that moment, which carries its time zone; how many there were."""
+        return await self._lane.write(lambda connection: fact_rows.forget_answers(connection, before))
 
     async def quarantine(self, item: QuarantinedUpdate) -> None:
         """Keep a refused update for study; of each wedding the newest 100 are kept."""

@@ -2,6 +2,7 @@
 
 `updates` holds edits and snapshots alike: a row covers the sequence numbers first_seq..last_seq of its document.
 An appended update covers one number; compaction replaces neighbouring rows by one that covers them all.
+`rows`, `events`, `client_ids` and `answers` follow from updates and are written with them: see `facts`.
 """
 
 from datetime import UTC, datetime
@@ -19,15 +20,20 @@ from sqlalchemy import (
     MetaData,
     String,
     Table,
+    Text,
     TypeDecorator,
     UniqueConstraint,
+    func,
 )
 
-SCHEMA_REVISION = "0001"
+SCHEMA_REVISION = "0002"
 """The Alembic revision whose schema equals this file."""
 
 NAME_LENGTH = 255
-"""Longest name of a wedding or a document, in characters."""
+"""Longest name of a wedding, a document or anything in it, in characters."""
+
+MOMENT_LENGTH = 40
+"""Longest moment kept as text, in characters."""
 
 REASON_LENGTH = 500
 """Longest reason or sender kept with a quarantined update, in characters."""
@@ -100,4 +106,52 @@ probe = Table(
     metadata,
     Column("id", row_id, primary_key=True),
     Column("writes", BigInteger, nullable=False),
+)
+
+# The records of documents as they are now. One that is no more keeps its writers, and its fields are NULL.
+rows = Table(
+    "rows",
+    metadata,
+    Column("wedding", String(NAME_LENGTH), primary_key=True),
+    Column("document", String(NAME_LENGTH), primary_key=True),
+    Column("root", String(NAME_LENGTH), primary_key=True),
+    Column("record", String(NAME_LENGTH), primary_key=True),
+    Column("fields", Text),
+    Column("writers", Text, nullable=False),
+)
+
+events = Table(
+    "events",
+    metadata,
+    # The key is the guard: of two writers that take the same number, one fails.
+    Column("wedding", String(NAME_LENGTH), primary_key=True),
+    Column("seq", BigInteger, primary_key=True, autoincrement=False),
+    Column("type", String(NAME_LENGTH), nullable=False),
+    Column("at", String(MOMENT_LENGTH), nullable=False),
+    Column("document", String(NAME_LENGTH), nullable=False),
+    Column("record", String(NAME_LENGTH), nullable=False),
+    Column("body", Text, nullable=False),
+    CheckConstraint("seq >= 1", name="seq"),
+    Index(None, "wedding", "document", "record"),
+)
+
+client_ids = Table(
+    "client_ids",
+    metadata,
+    Column("wedding", String(NAME_LENGTH), primary_key=True),
+    Column("document", String(NAME_LENGTH), primary_key=True),
+    Column("client", BigInteger, primary_key=True, autoincrement=False),
+    Column("user", String(NAME_LENGTH), nullable=False),
+    Column("at", UtcDateTime, nullable=False, server_default=func.current_timestamp()),
+)
+
+answers = Table(
+    "answers",
+    metadata,
+    Column("wedding", String(NAME_LENGTH), primary_key=True),
+    Column("key", String(NAME_LENGTH), primary_key=True),
+    Column("digest", String(NAME_LENGTH), nullable=False),
+    Column("body", Text, nullable=False),
+    Column("at", UtcDateTime, nullable=False),
+    Index(None, "at"),
 )

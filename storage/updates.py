@@ -10,7 +10,6 @@ thread, is the business of `lanes`. The rules:
 from collections import OrderedDict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache
 from typing import Any, NamedTuple, TypeVar
 from zlib import crc32
 
@@ -26,12 +25,10 @@ from sqlalchemy import (
 )
 
 from storage.errors import CorruptDocument, SequenceConflict, StorageError, StorageUnavailable
+from storage.statements import chunks, with_rows
 from storage.tables import NAME_LENGTH, documents, updates
 
 T = TypeVar("T")
-
-CHUNK_SIZES = (128, 16, 4, 1)
-"""Rows of one INSERT."""
 
 _LIST_SIZE = 500
 """Most values in one IN list: below every backend's limit on parameters."""
@@ -162,33 +159,15 @@ def append(
     unknown = [key for key in {item.key: None for item in batch} if key not in ids]
     if unknown:
         ids.update(_find_or_create(connection, unknown))
-    for part in _chunks(batch):
-        done = connection.exec_driver_sql(_append_statement(len(part)), _append_values(part, ids))
+    for part in chunks(batch):
+        done = connection.exec_driver_sql(with_rows(_APPEND, len(part), 5), _append_values(part, ids))
         if done.rowcount != len(part):
             raise _conflict(connection, batch, ids)
     return ids
 
 
-def _chunks(batch: Sequence[Append]) -> Iterator[Sequence[Append]]:
-    """The batch in parts of few sizes, so that there are few statements.
-
-    Many rows in one statement, because the driver lets go of the interpreter for each statement it runs: with a busy
-    event loop beside it, 500 rows took 40 ms to come in one by one.
-    """
-    begin = 0
-    while begin < len(batch):
-        size = next(size for size in CHUNK_SIZES if size <= len(batch) - begin)
-        yield batch[begin : begin + size]
-        begin += size
-
-
-@cache
-def _append_statement(count: int) -> str:
-    return _APPEND.format(rows=", ".join(["(?, ?, ?, ?, ?)"] * count))
-
-
 def _append_values(part: Sequence[Append], ids: Mapping[DocumentKey, int]) -> tuple[Any, ...]:
-    """Values for `_append_statement`. The statement sees the rows before it: those of one document count on one head.
+    """Values for `_APPEND`. The statement sees the rows before it: those of one document count on one head.
 
     Raises SequenceConflict where they do not follow one another.
     """
@@ -220,7 +199,7 @@ def _find_or_create(connection: Connection, keys: list[DocumentKey]) -> dict[Doc
     missing = [{"wedding": key.wedding, "name": key.document} for key in keys if key not in found]
     if missing:
         for key in keys:
-            _check_name(key)
+            check_name(key)
         connection.execute(insert(documents), missing)
         found = _find(connection, keys)
     return found
@@ -238,7 +217,8 @@ def _parts(values: list[T]) -> Iterator[list[T]]:
     return (values[start : start + _LIST_SIZE] for start in range(0, len(values), _LIST_SIZE))
 
 
-def _check_name(key: DocumentKey) -> None:
+def check_name(key: DocumentKey) -> None:
+    """Raise StorageError for a name that is empty or too long."""
     if not all(0 < len(part) <= NAME_LENGTH for part in key):
         raise StorageError(f"a wedding or document name has 1 to {NAME_LENGTH} characters: {str(key)[:600]!r}")
 
@@ -315,3 +295,9 @@ def list_keys(connection: Connection, wedding: str | None, after: DocumentKey | 
     if after is not None:
         query = query.where(tuple_(documents.c.wedding, documents.c.name) > tuple(after))
     return [DocumentKey(*row) for row in connection.execute(query)]
+
+
+def list_weddings(connection: Connection, after: str, limit: int) -> list[str]:
+    """The next `limit` weddings that have documents, in order, beginning behind `after`."""
+    query = select(documents.c.wedding).distinct().where(documents.c.wedding > after)
+    return list(connection.scalars(query.order_by(documents.c.wedding).limit(limit)))

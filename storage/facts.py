@@ -1,0 +1,219 @@
+"""What follows from updates: rows, events, owners of client ids, and answers to commands.
+
+Stored in the transaction of the updates they follow from, so that none is there without the other. JSON is text to
+the store. As in `updates`: plain functions over a `Connection` that is already inside a transaction.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from itertools import chain
+from typing import Any, NamedTuple
+
+from sqlalchemy import Connection, delete, select
+
+from storage.errors import AnswerTaken, StorageError
+from storage.statements import chunks, with_rows
+from storage.tables import MOMENT_LENGTH, NAME_LENGTH, answers, client_ids, events, rows
+from storage.updates import DocumentKey, check_name
+
+
+class RowImage(NamedTuple):
+    """One record of a document as it is now. `fields` and `writers` are JSON; no `fields`: the record is no more."""
+
+    root: str
+    record: str
+    fields: str | None
+    writers: str
+
+
+class EventImage(NamedTuple):
+    """Something that happened, to be stored. `at` is an RFC 3339 moment in UTC, `body` is JSON."""
+
+    type: str
+    at: str
+    record: str
+    body: str
+
+
+class StoredEvent(NamedTuple):
+    """Something that happened. The events of a wedding are numbered 1, 2, 3, … without a hole."""
+
+    seq: int
+    type: str
+    at: str
+    document: str
+    record: str
+    body: str
+
+
+class Answer(NamedTuple):
+    """What a command was answered, kept for the case that it comes again.
+
+    `key` is the client's, `digest` tells whether it is the same command; `at` carries its time zone.
+    """
+
+    key: str
+    digest: str
+    body: str
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What follows from updates of one document. `owners` are client ids with the user who wrote under them first."""
+
+    key: DocumentKey
+    rows: Sequence[RowImage] = ()
+    events: Sequence[EventImage] = ()
+    owners: Sequence[tuple[int, str]] = ()
+    answers: Sequence[Answer] = ()
+
+
+# The guard is part of the write: of two answers under one key only the first goes in, and comes back.
+_ADD_ANSWERS = """
+INSERT INTO answers (wedding, "key", digest, body, at) VALUES {rows}
+ON CONFLICT (wedding, "key") DO NOTHING RETURNING wedding, "key"
+"""
+_PUT_ROWS = """
+INSERT INTO rows (wedding, document, root, record, fields, writers) VALUES {rows}
+ON CONFLICT (wedding, document, root, record) DO UPDATE SET fields = excluded.fields, writers = excluded.writers
+"""
+_ADD_OWNERS = """
+INSERT INTO client_ids (wedding, document, client, "user") VALUES {rows}
+ON CONFLICT (wedding, document, client) DO NOTHING
+"""
+_ADD_EVENTS = "INSERT INTO events (wedding, seq, type, at, document, record, body) VALUES {rows}"
+# One search of the key for each wedding: grouped by wedding, all its events would be read.
+_HEADS = """
+WITH asked (wedding) AS (VALUES {rows})
+SELECT wedding, coalesce((SELECT max(seq) FROM events WHERE events.wedding = asked.wedding), 0) FROM asked
+"""
+
+
+def add(connection: Connection, facts: Sequence[Facts]) -> dict[str, int]:
+    """Store the facts; return for each wedding with events the number of its first one here.
+
+    Raises AnswerTaken, or StorageError for values that cannot be stored.
+    """
+    for item in facts:
+        _check(item)
+    try:
+        _add_answers(connection, facts)
+        _put_rows(connection, facts)
+        _run(
+            connection,
+            _ADD_OWNERS,
+            [(*item.key, client, user) for item in facts for client, user in item.owners],
+        )
+        return _add_events(connection, facts)
+    except (UnicodeEncodeError, OverflowError) as error:
+        raise StorageError(f"the database refused the values: {error}") from error
+
+
+def _add_answers(connection: Connection, facts: Sequence[Facts]) -> None:
+    to_database = answers.c.at.type.dialect_impl(connection.dialect).bind_processor(connection.dialect)
+    assert to_database is not None
+    new = [
+        (item.key.wedding, answer.key, answer.digest, answer.body, to_database(answer.at))
+        for item in facts
+        for answer in item.answers
+    ]
+    stored = set(_run(connection, _ADD_ANSWERS, new))
+    for wedding, key, *_ in new:
+        if (wedding, key) not in stored:
+            raise AnswerTaken(wedding, key)
+        stored.remove((wedding, key))
+
+
+def _put_rows(connection: Connection, facts: Sequence[Facts]) -> None:
+    # The last image of a row wins; PostgreSQL takes a row only once in a statement.
+    newest = {(*item.key, row.root, row.record): (row.fields, row.writers) for item in facts for row in item.rows}
+    _run(connection, _PUT_ROWS, [(*name, *image) for name, image in newest.items()])
+
+
+def _add_events(connection: Connection, facts: Sequence[Facts]) -> dict[str, int]:
+    heads = _heads(connection, {item.key.wedding: None for item in facts if item.events})
+    first = {wedding: head + 1 for wedding, head in heads.items()}
+    new = []
+    for item in facts:
+        wedding, document = item.key
+        for event in item.events:
+            heads[wedding] += 1
+            new.append((wedding, heads[wedding], event.type, event.at, document, event.record, event.body))
+    _run(connection, _ADD_EVENTS, new)
+    return first
+
+
+def _heads(connection: Connection, weddings: Iterable[str]) -> dict[str, int]:
+    return dict(_run(connection, _HEADS, [(wedding,) for wedding in weddings]))
+
+
+def _run(connection: Connection, template: str, values: Sequence[tuple[Any, ...]]) -> list[tuple[Any, ...]]:
+    """Run the statement with all the values; what it returns."""
+    found: list[tuple[Any, ...]] = []
+    for part in chunks(values):
+        statement = with_rows(template, len(part), len(part[0]))
+        result = connection.exec_driver_sql(statement, tuple(chain.from_iterable(part)))
+        if result.returns_rows:
+            found += map(tuple, result)
+    return found
+
+
+def _check(facts: Facts) -> None:
+    check_name(facts.key)
+    names = [name for row in facts.rows for name in (row.root, row.record)]
+    names += [name for event in facts.events for name in (event.type, event.record)]
+    names += [user for _, user in facts.owners]
+    names += [name for answer in facts.answers for name in (answer.key, answer.digest)]
+    for name in names:
+        if len(name) > NAME_LENGTH:
+            raise StorageError(f"a name of {facts.key} has more than {NAME_LENGTH} characters: {name[:300]!r}")
+    for event in facts.events:
+        if len(event.at) > MOMENT_LENGTH:
+            raise StorageError(f"a moment has more than {MOMENT_LENGTH} characters: {event.at[:100]!r}")
+
+
+def wedding_rows(connection: Connection, wedding: str) -> list[tuple[str, RowImage]]:
+    """All rows of a wedding with the names of their documents, in order of document, root and record."""
+    query = select(rows.c.document, rows.c.root, rows.c.record, rows.c.fields, rows.c.writers)
+    query = query.where(rows.c.wedding == wedding).order_by(rows.c.document, rows.c.root, rows.c.record)
+    return [(document, RowImage(*image)) for document, *image in connection.execute(query)]
+
+
+def document_rows(connection: Connection, key: DocumentKey) -> list[RowImage]:
+    """All rows of a document, in order of root and record."""
+    query = select(rows.c.root, rows.c.record, rows.c.fields, rows.c.writers)
+    query = query.where(rows.c.wedding == key.wedding, rows.c.document == key.document)
+    return [RowImage(*row) for row in connection.execute(query.order_by(rows.c.root, rows.c.record))]
+
+
+def owners(connection: Connection, key: DocumentKey) -> dict[int, str]:
+    """The users of all client ids of a document."""
+    query = select(client_ids.c.client, client_ids.c.user)
+    query = query.where(client_ids.c.wedding == key.wedding, client_ids.c.document == key.document)
+    return dict(connection.execute(query).tuples().all())
+
+
+def list_events(connection: Connection, wedding: str, after: int, limit: int) -> list[StoredEvent]:
+    """The next `limit` events of a wedding behind number `after`."""
+    columns = (events.c.seq, events.c.type, events.c.at, events.c.document, events.c.record, events.c.body)
+    query = select(*columns).where(events.c.wedding == wedding, events.c.seq > after)
+    return [StoredEvent(*row) for row in connection.execute(query.order_by(events.c.seq).limit(limit))]
+
+
+def event_head(connection: Connection, wedding: str) -> int:
+    """The number of the newest event of a wedding, 0 when there is none."""
+    return _heads(connection, [wedding])[wedding]
+
+
+def find_answer(connection: Connection, wedding: str, key: str) -> Answer | None:
+    """What the command was answered."""
+    query = select(answers.c.key, answers.c.digest, answers.c.body, answers.c.at)
+    row = connection.execute(query.where(answers.c.wedding == wedding, answers.c.key == key)).first()
+    return None if row is None else Answer(*row)
+
+
+def forget_answers(connection: Connection, before: datetime) -> int:
+    """Remove the answers given before that moment; how many there were."""
+    return connection.execute(delete(answers).where(answers.c.at < before)).rowcount
