@@ -1,0 +1,172 @@
+"""Events: what a change of a document means, as a type with a priority, and with the values before and after.
+
+- One event per record and type. A record that is added or removed is one event with all its keys; otherwise every key
+  falls under the first rule of its root (`RULES`) that fits it. In a root that is one record only the keys count.
+- Deleting softly has the same type as removing for good, which may follow; the latter has no `after`. Deleting the key
+  `deleted` is `…restored`.
+- Nothing that changes goes without an event, so that folding the events of a document from the first gives its rows.
+- Priorities: 0 overrides all preferences, 1 overrides quiet hours, 2 is told, 3 is listed, 4 is for the record.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+from documents.events.rules import BY_SEVERITY, OVER_LIMIT, RULES, TYPES, Changed, On, Rules, priority_of
+from documents.kind import Kind
+
+if TYPE_CHECKING:  # those who only read events need no pycrdt
+    from documents.rows import Changes, RowsByRoot
+
+
+@dataclass(frozen=True, slots=True)
+class Actor:
+    """Who did it."""
+
+    user: str
+    role: str
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """What happened to one record. Values are shared with the rows: not to be changed."""
+
+    type: str
+    """One of `TYPES`: `guest.rsvp`, `timeline.item.moved`…"""
+    priority: int
+    """0 (an emergency) to 4."""
+    at: str
+    """When, RFC 3339 in UTC."""
+    actor: Actor
+    document: str
+    root: str
+    record: str
+    fields: tuple[str, ...]
+    """Names of the keys that changed, sorted; none where the row is one value."""
+    before: Any
+    """The changed keys that were there and their values, or the one value of the row; None: there was no row."""
+    after: Any
+    """The changed keys that are there and their values, or the one value of the row; None: there is no row.
+    `before` and `after` are both None where the event tells of a change that is another event's."""
+    cause: str | None = None
+    """Id of the conflict or command from which it follows."""
+
+    def as_json(self) -> dict[str, Any]:
+        """The event as plain JSON; without `cause` where there is none."""
+        envelope = {
+            "type": self.type,
+            "priority": self.priority,
+            "at": self.at,
+            "actor": {"user": self.actor.user, "role": self.actor.role},
+            "document": self.document,
+            "root": self.root,
+            "record": self.record,
+            "fields": list(self.fields),
+            "before": self.before,
+            "after": self.after,
+        }
+        return envelope if self.cause is None else envelope | {"cause": self.cause}
+
+
+def events_of(
+    kind: Kind,
+    document: str,
+    changes: Changes,
+    actor: Actor,
+    at: str,
+    *,
+    live: bool = False,
+    cause: str | None = None,
+) -> list[Event]:
+    """The events that the changes of one document are, in the order of the changes.
+
+    `live`: whether the wedding takes place right now. `cause`: the conflict or command from which the changes follow.
+    Of a kind without schema there are no changes and so no events.
+    """
+    added, removed = set(changes.added), set(changes.removed)
+    rows: dict[tuple[str, str], Changed] = {}
+    for change in changes.fields:
+        rows.setdefault((change.root, change.record), {})[change.key] = change
+    for row in (*changes.added, *changes.removed):
+        rows.setdefault(row, {})  # records without keys
+    events = []
+    for (root, record), changed in rows.items():
+        on = On.ADDED if (root, record) in added else On.REMOVED if (root, record) in removed else On.CHANGED
+        for type, keys in _types(RULES[kind.name, root], on, changed).items():
+            fields, before, after = _values(on, changed, keys)
+            priority = _priority(type, after, live)
+            event = Event(type, priority, at, actor, document, root, record, fields, before, after, cause)
+            events += [event, *_also(event)]
+    return events
+
+
+def _types(rules: Rules, on: On, changed: Changed) -> dict[str, list[str | None]]:
+    """The types of one row's changes, each with its keys."""
+    if on is not On.CHANGED:
+        for rule in rules:
+            if rule.fits_row(on, changed):
+                return {rule.type: list(changed)}
+    types: dict[str, list[str | None]] = {}
+    rest = dict(changed)
+    for rule in rules:
+        taken = rule.takes(rest)
+        if taken:
+            types.setdefault(rule.type, []).extend(taken)
+            for key in taken:
+                del rest[key]
+    return types
+
+
+def _values(on: On, changed: Changed, keys: list[str | None]) -> tuple[tuple[str, ...], Any, Any]:
+    """The names of the keys, and what they were and are."""
+    if None in changed:
+        return (), changed[None].before, changed[None].after
+    names = sorted(key for key in keys if key is not None)
+    before = {name: changed[name].before for name in names if changed[name].before is not None}
+    after = {name: changed[name].after for name in names if changed[name].after is not None}
+    return tuple(names), None if on is On.ADDED else before, None if on is On.REMOVED else after
+
+
+def _priority(type: str, after: Any, live: bool) -> int:
+    if type == "conflict.opened":
+        return BY_SEVERITY.get(after.get("_severity"), priority_of(type))
+    return priority_of(type, live=live)
+
+
+def _also(event: Event) -> Iterator[Event]:
+    """What else the change means. Its values are told once."""
+    if event.type == "conflict.opened" and event.after.get("_kind") == "B1":
+        yield replace(event, type=OVER_LIMIT, priority=priority_of(OVER_LIMIT), fields=(), before=None, after=None)
+
+
+def fold(events: Iterable[Event | Mapping[str, Any]]) -> dict[str, RowsByRoot]:
+    """The rows of each document after these events, or of as much of them as the events tell.
+
+    Events may come as they are or as JSON. Those of one document have to be in their order. Roots in which nothing has
+    ever been are not there.
+    """
+    documents: dict[str, RowsByRoot] = {}
+    for event in events:
+        _fold(documents, event if isinstance(event, Mapping) else event.as_json())
+    return documents
+
+
+def _fold(documents: dict[str, RowsByRoot], event: Mapping[str, Any]) -> None:
+    before, after = event["before"], event["after"]
+    if before is None and after is None:
+        return
+    rows = documents.setdefault(event["document"], {}).setdefault(event["root"], {})
+    if after is None:
+        rows.pop(event["record"], None)
+    elif event["fields"]:
+        row = rows.setdefault(event["record"], {})
+        for name in event["fields"]:
+            row.pop(name, None)
+        row.update(after)
+    else:
+        rows[event["record"]] = dict(after) if isinstance(after, dict) else after
+
+
+__all__ = ["TYPES", "Actor", "Event", "events_of", "fold", "priority_of"]
