@@ -1,4 +1,4 @@
-"""The published table of fields, made from the declarations."""
+"""The published tables of fields and of events, made from the declarations."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterator
 from dataclasses import fields
 
+from documents.events.rules import BY_SEVERITY, OVER_LIMIT, RULES, TYPES, URGENT_WHILE_LIVE, On, Rule, priority_of
 from documents.kind import Key, Kind, Root, Shape
 from documents.registry import KINDS
 
@@ -64,3 +65,42 @@ def _default(root: Root, key: Key) -> str:
     assert root.record is not None
     (default,) = (item.default for item in fields(root.record) if item.name == key.attribute)
     return f" Absent: `{json.dumps(default)}`." if isinstance(default, str | bool) else ""
+
+
+def event_table() -> str:
+    """Markdown: the types of events, how urgent each is, and which changes are of it."""
+    where: dict[str, dict[str, dict[str, None]]] = {type: {} for type in sorted(TYPES)}
+    for (kind, root), rules in RULES.items():
+        place = "`review`" if root == "review" else f"`{kind}.{root}`"
+        for rule in rules:
+            where[rule.type].setdefault(place, {})[_when(rule, rules)] = None
+    where[OVER_LIMIT]["`review`"] = {"added with `_kind` B1, besides `conflict.opened`": None}
+    rows = [f"| `{type}` | {_priority(type)} | {_places(places)} |" for type, places in where.items()]
+    return "\n".join(["| type | priority | when |", "|---|---|---|", *rows, ""])
+
+
+def _when(rule: Rule, rules: tuple[Rule, ...]) -> str:
+    keys = ", ".join(f"`{key}<…>`" if key.endswith(":") else f"`{key}`" for key in rule.keys)
+    values = " / ".join(rule.values)
+    if rule.on is On.ADDED and keys:
+        return f"added with {keys} {values}"
+    if not keys:
+        rivals = [each for each in rules if each is not rule and rule.on in (each.on, On.CHANGED)]
+        return f"otherwise {rule.on.value}" if rivals else rule.on.value
+    along = f" (with {', '.join(f'`{key}`' for key in rule.along)})" if rule.along else ""
+    return f"{keys} {rule.on.value}" + (f" to {values}" if values else "") + along
+
+
+def _places(places: dict[str, dict[str, None]]) -> str:
+    """Roots in which the same changes are of a type are named together."""
+    together: dict[str, list[str]] = {}
+    for place, changes in places.items():
+        together.setdefault("; ".join(changes), []).append(place)
+    return ". ".join(f"{', '.join(names)}: {changes}" for changes, names in together.items())
+
+
+def _priority(type: str) -> str:
+    usual = str(priority_of(type))
+    if type == "conflict.opened":
+        return ", ".join(f"{severity} {priority}" for severity, priority in BY_SEVERITY.items())
+    return f"{usual}, live {priority_of(type, live=True)}" if type.partition(".")[0] in URGENT_WHILE_LIVE else usual

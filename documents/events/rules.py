@@ -21,8 +21,8 @@ if TYPE_CHECKING:  # those who only read events need no pycrdt
 class On(enum.Enum):
     """What has to happen for a rule to fit."""
 
-    ADDED = "is added"
-    REMOVED = "is removed"
+    ADDED = "added"
+    REMOVED = "removed"
     SET = "set"
     CLEARED = "cleared"
     CHANGED = "changed"

@@ -17,17 +17,21 @@ from pycrdt import Doc
 
 from documents import KINDS, kind_of
 from documents.readers import read_records
-from documents.reference import field_tables
+from documents.reference import event_table, field_tables
 from documents.rows import RowsByRoot, read
 from tests.documents.guest_list import SHORT, guest_list
 
 README = Path(__file__).parents[2] / "documents" / "README.md"
-SECTION = re.compile(r"(?<=<!-- fields -->\n).*(?=<!-- end of fields -->)", re.DOTALL)
+TABLES = {"fields": field_tables, "events": event_table}
 EXAMPLE = re.compile(r"^### `([\w.{}]+)`\n```js\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
 
 def with_new_tables(page: str) -> str:
-    return SECTION.sub(lambda _: "\n" + field_tables(), page)
+    for name, table in TABLES.items():
+        start, end = f"<!-- {name} -->\n", f"<!-- end of {name} -->"
+        head, rest = page.split(start)
+        page = f"{head}{start}\n{table()}{end}{rest.split(end)[1]}"
+    return page
 
 
 def test_the_tables_are_those_of_the_declarations() -> None:
