@@ -94,18 +94,15 @@ SELECT wedding, coalesce((SELECT max(seq) FROM events WHERE events.wedding = ask
 def add(connection: Connection, facts: Sequence[Facts]) -> dict[str, int]:
     """Store the facts; return for each wedding with events the number of its first one here.
 
+    Rows and events go in sorted by their keys: neighbours one after the other take half the time.
+
     Raises AnswerTaken, or StorageError for values that cannot be stored.
     """
-    for item in facts:
-        _check(item)
+    _check(facts)
     try:
         _add_answers(connection, facts)
         _put_rows(connection, facts)
-        _run(
-            connection,
-            _ADD_OWNERS,
-            [(*item.key, client, user) for item in facts for client, user in item.owners],
-        )
+        _run(connection, _ADD_OWNERS, [(*item.key, *owner) for item in facts for owner in item.owners])
         return _add_events(connection, facts)
     except (UnicodeEncodeError, OverflowError) as error:
         raise StorageError(f"the database refused the values: {error}") from error
@@ -129,7 +126,7 @@ def _add_answers(connection: Connection, facts: Sequence[Facts]) -> None:
 def _put_rows(connection: Connection, facts: Sequence[Facts]) -> None:
     # The last image of a row wins; PostgreSQL takes a row only once in a statement.
     newest = {(*item.key, row.root, row.record): (row.fields, row.writers) for item in facts for row in item.rows}
-    _run(connection, _PUT_ROWS, [(*name, *image) for name, image in newest.items()])
+    _run(connection, _PUT_ROWS, [(*name, *image) for name, image in sorted(newest.items())])
 
 
 def _add_events(connection: Connection, facts: Sequence[Facts]) -> dict[str, int]:
@@ -141,7 +138,7 @@ def _add_events(connection: Connection, facts: Sequence[Facts]) -> dict[str, int
         for event in item.events:
             heads[wedding] += 1
             new.append((wedding, heads[wedding], event.type, event.at, document, event.record, event.body))
-    _run(connection, _ADD_EVENTS, new)
+    _run(connection, _ADD_EVENTS, sorted(new))
     return first
 
 
@@ -160,18 +157,21 @@ def _run(connection: Connection, template: str, values: Sequence[tuple[Any, ...]
     return found
 
 
-def _check(facts: Facts) -> None:
-    check_name(facts.key)
-    names = [name for row in facts.rows for name in (row.root, row.record)]
-    names += [name for event in facts.events for name in (event.type, event.record)]
-    names += [user for _, user in facts.owners]
-    names += [name for answer in facts.answers for name in (answer.key, answer.digest)]
-    for name in names:
-        if len(name) > NAME_LENGTH:
-            raise StorageError(f"a name of {facts.key} has more than {NAME_LENGTH} characters: {name[:300]!r}")
-    for event in facts.events:
-        if len(event.at) > MOMENT_LENGTH:
-            raise StorageError(f"a moment has more than {MOMENT_LENGTH} characters: {event.at[:100]!r}")
+def _check(facts: Sequence[Facts]) -> None:
+    for key in {item.key for item in facts}:
+        check_name(key)
+    names = {name for item in facts for row in item.rows for name in (row.root, row.record)}
+    names |= {name for item in facts for event in item.events for name in (event.type, event.record)}
+    names |= {user for item in facts for _, user in item.owners}
+    names |= {name for item in facts for answer in item.answers for name in (answer.key, answer.digest)}
+    _check_lengths("name", names, NAME_LENGTH)
+    _check_lengths("moment", {event.at for item in facts for event in item.events}, MOMENT_LENGTH)
+
+
+def _check_lengths(what: str, texts: set[str], limit: int) -> None:
+    longest = max(texts, key=len, default="")
+    if len(longest) > limit:
+        raise StorageError(f"a {what} has at most {limit} characters: {longest[:300]!r}")
 
 
 def wedding_rows(connection: Connection, wedding: str) -> list[tuple[str, RowImage]]:
@@ -192,7 +192,7 @@ def owners(connection: Connection, key: DocumentKey) -> dict[int, str]:
     """The users of all client ids of a document."""
     query = select(client_ids.c.client, client_ids.c.user)
     query = query.where(client_ids.c.wedding == key.wedding, client_ids.c.document == key.document)
-    return dict(connection.execute(query).tuples().all())
+    return dict(connection.execute(query).all())
 
 
 def list_events(connection: Connection, wedding: str, after: int, limit: int) -> list[StoredEvent]:

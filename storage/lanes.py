@@ -34,6 +34,13 @@ WRITER_CACHE_KIB = 8_192
 READER_CACHE_KIB = 2_048  # of each: what is loaded once is in a host then
 """Page cache of each connection."""
 
+CHECKPOINT_PAGES = 4_000
+"""Pages in the write-ahead log after which a commit moves them into the database file.
+
+A commit of 500 updates with their facts touches more than the 1,000 of SQLite's default: with that, each commit moved
+its own pages, and the 90th percentile was 150 ms instead of 110.
+"""
+
 WAL_LIMIT_BYTES = 64 * 1024 * 1024
 """Size to which the write-ahead log is cut back after a checkpoint."""
 
@@ -188,6 +195,7 @@ def configure(engine: Engine, synchronous: str, *, begin: str, query_only: bool 
         "foreign_keys = ON",
         f"cache_size = -{READER_CACHE_KIB if query_only else WRITER_CACHE_KIB}",
         f"journal_size_limit = {WAL_LIMIT_BYTES}",
+        f"wal_autocheckpoint = {CHECKPOINT_PAGES}",
         f"query_only = {'ON' if query_only else 'OFF'}",
     ]
 

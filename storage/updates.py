@@ -219,7 +219,7 @@ def _parts(values: list[T]) -> Iterator[list[T]]:
 
 def check_name(key: DocumentKey) -> None:
     """Raise StorageError for a name that is empty or too long."""
-    if not all(0 < len(part) <= NAME_LENGTH for part in key):
+    if not (0 < len(key.wedding) <= NAME_LENGTH and 0 < len(key.document) <= NAME_LENGTH):
         raise StorageError(f"a wedding or document name has 1 to {NAME_LENGTH} characters: {str(key)[:600]!r}")
 
 

@@ -1,10 +1,6 @@
-"""What every backend of `storage` does. A new backend is one more entry of BACKENDS."""
+"""What every backend of `storage` does with documents."""
 
 import asyncio
-import sqlite3
-from collections.abc import AsyncIterator, Callable
-from contextlib import closing
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
 
@@ -25,48 +21,11 @@ from storage import (
 )
 from storage import quarantine as quarantine_rows
 from storage import store as store_module
+from tests.contract.backends import Backend
 
 NOTE = DocumentKey("w_42", "notes.hello")
 OTHER = DocumentKey("w_42", "notes.other")
 ELSEWHERE = DocumentKey("w_7", "notes.hello")
-
-
-@dataclass(frozen=True)
-class Backend:
-    """A database to run the suite on, fresh for each test: its address, and a way to write into it past `storage`."""
-
-    name: str
-    url: Callable[[Path], str]
-    execute: Callable[[Path, str], None]
-
-
-def _sqlite(path: Path, statement: str) -> None:
-    with closing(sqlite3.connect(path / "wedding.db")) as connection, connection:
-        connection.execute(statement)
-
-
-BACKENDS = [
-    Backend("sqlite", lambda path: f"sqlite:///{path}/wedding.db", _sqlite),
-    Backend("aiosqlite", lambda path: f"sqlite+aiosqlite:///{path}/wedding.db", _sqlite),
-]
-
-
-@pytest.fixture(params=BACKENDS, ids=lambda backend: backend.name)
-def backend(request: pytest.FixtureRequest) -> Backend:
-    assert isinstance(request.param, Backend)
-    return request.param
-
-
-@pytest.fixture
-def url(backend: Backend, tmp_path: Path) -> str:
-    return backend.url(tmp_path)
-
-
-@pytest.fixture
-async def store(url: str) -> AsyncIterator[Storage]:
-    opened = await open_storage(url, migrate=True)
-    yield opened
-    await opened.close()
 
 
 def batch(key: DocumentKey, first: int, *payloads: bytes) -> list[Append]:
@@ -306,6 +265,15 @@ class TestKeys:
             await store.append(batch(key, 2, b"y"))
         assert seen == documents
         assert [key async for key in store.keys("w_1")] == [key for key in documents if key.wedding == "w_1"]
+
+
+class TestWeddings:
+    async def test_those_with_documents_page_by_page(self, store: Storage, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(store_module, "KEYS_PER_PAGE", 2)
+        assert [wedding async for wedding in store.weddings()] == []
+        documents = [DocumentKey(f"w_{number % 5}", f"notes.{number}") for number in reversed(range(15))]
+        await store.append([Append(key, 1, b"x") for key in documents])
+        assert [wedding async for wedding in store.weddings()] == ["w_0", "w_1", "w_2", "w_3", "w_4"]
 
 
 class TestQuarantine:
