@@ -5,8 +5,8 @@ Only for bytes that `protocol.update.decode_update` has accepted: nothing is che
 
 from __future__ import annotations
 
-import struct
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
+from struct import unpack_from
 from typing import Any, NamedTuple, TypeAlias
 
 from crdt_server.protocol.lib0 import read_var_uint
@@ -51,6 +51,69 @@ def read_structs(data: bytes) -> list[Struct]:
     for _ in range(sections):
         pos = _read_section(data, pos, structs)
     return structs
+
+
+def new_structs(structs: Sequence[Struct], known: Mapping[int, int]) -> Sequence[Struct]:
+    """What is new among the structs. Of one that is known in part, the rest follows on that part."""
+    fresh = []
+    for struct in structs:
+        next_clock = known.get(struct.client, 0)
+        if struct.clock >= next_clock:
+            fresh.append(struct)
+        elif struct.clock + struct.length > next_clock:
+            fresh.append(_rest(struct, next_clock))
+    return fresh
+
+
+def _rest(struct: Struct, clock: int) -> Struct:
+    length = struct.clock + struct.length - clock
+    if struct.content == GC:
+        return struct._replace(clock=clock, length=length)
+    value = struct.value[-length:] if struct.content == ANY else None
+    origin = (struct.client, clock - 1)
+    return Struct(struct.client, clock, length, struct.content, origin, struct.right_origin, None, None, value)
+
+
+def in_order(structs: Sequence[Struct]) -> Sequence[Struct]:
+    """Each after those it refers to. Those that wait for one another are left out."""
+    queues: dict[int, list[Struct]] = {}
+    for struct in structs:
+        queues.setdefault(struct.client, []).append(struct)
+    if len(queues) < 2:
+        return structs
+    ordered: list[Struct] = []
+    reached = {client: queue[0].clock for client, queue in queues.items()}
+    for queue in queues.values():
+        queue.reverse()
+    for first in queues:
+        stack, stuck = [first], set[int]()
+        while stack:
+            client = stack[-1]
+            queue = queues[client]
+            if not queue:
+                stack.pop()
+                continue
+            waits_for = _waits_for(queue[-1], reached)
+            if waits_for is None:
+                ordered.append(queue.pop())
+                reached[client] = ordered[-1].clock + ordered[-1].length
+                stuck.clear()
+            elif client in stuck:
+                return ordered
+            else:
+                stuck.add(client)
+                stack.append(waits_for)
+    return ordered
+
+
+def _waits_for(struct: Struct, reached: Mapping[int, int]) -> int | None:
+    """The client of a struct that must come before this one and has not."""
+    for reference in (struct.origin, struct.right_origin, struct.parent):
+        if type(reference) is tuple and reference[0] != struct.client:
+            client, clock = reference
+            if clock >= reached.get(client, clock + 1):
+                return client
+    return None
 
 
 def _read_section(data: bytes, pos: int, structs: list[Struct]) -> int:
@@ -188,12 +251,12 @@ def _any_integer(data: bytes, pos: int) -> tuple[float, int]:
 
 
 def _any_float32(data: bytes, pos: int) -> tuple[float, int]:
-    value: float = struct.unpack_from(">f", data, pos)[0]
+    value: float = unpack_from(">f", data, pos)[0]
     return value, pos + 4
 
 
 def _any_float64(data: bytes, pos: int) -> tuple[float, int]:
-    value: float = struct.unpack_from(">d", data, pos)[0]
+    value: float = unpack_from(">d", data, pos)[0]
     return value, pos + 8
 
 

@@ -1,0 +1,345 @@
+"""What every item of one document is: where it lies, which entry of a key is the newest, whose client id it has.
+
+- Read from the structs of updates alone: no Doc is asked, and nothing in it can be changed by being asked.
+- Ids are kept as runs per client: what is typed into a text is one run, however many structs brought it.
+- Entries of one key are ordered as Yjs orders them (`Item.integrate`); the last is the current one. Overwriting the
+  newest one appends; only concurrent entries are compared.
+- A shared type where a plain value belongs is a wrong value, not a wrong structure. Nothing is followed into it:
+  what lies there is nowhere, like everything that was collected.
+"""
+
+from __future__ import annotations
+
+import enum
+import sys
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, Final, NamedTuple, TypeAlias
+
+from crdt_server.hosts.document import ClockRanges
+from crdt_server.hosts.wedding.entries import Entries, Runs
+from crdt_server.protocol.structs import (
+    ANY,
+    BINARY,
+    DELETED,
+    DOC,
+    EMBED,
+    FORMAT,
+    STRING,
+    TYPE,
+    TYPE_MAP,
+    TYPE_TEXT,
+    Id,
+    Struct,
+    in_order,
+    new_structs,
+)
+from crdt_server.protocol.update import Update
+from documents.invariants.model import SERVER
+from documents.kind import WHOLE, Kind, Root, Shape
+
+_IN_MAP = frozenset((DELETED, BINARY, TYPE, ANY))
+_IN_TEXT = frozenset((DELETED, STRING, FORMAT))
+_NAME_SHOWN = 80
+
+
+class Marker(enum.Enum):
+    """What stands for a value that is none."""
+
+    NESTED = "nested"
+
+
+NESTED: Final = Marker.NESTED
+"""The value of an entry that is a shared type."""
+
+
+class Write(NamedTuple):
+    """One map entry that an update brought and did not itself delete or overwrite."""
+
+    root: str
+    record: str
+    key: str | None
+    """As in `documents.rows.Change`: None for single values and records as a whole."""
+    value: Any
+    """The plain value as pycrdt shows it, or `NESTED`."""
+    id: Id
+    seen: bool
+    """Whether it follows, directly or over entries of the same update, on what was newest here before the update."""
+    wins: bool
+    """Whether it is the newest of its key now."""
+    orphan: bool
+    """Whether the record it was written into is deleted, or another has taken its place."""
+    over: Id | None
+    """What was newest here before the update; None: nothing."""
+
+
+class _Use(enum.Enum):
+    """What a shared type is for."""
+
+    RECORDS = enum.auto()
+    VALUES = enum.auto()
+    RECORD = enum.auto()
+    TEXT = enum.auto()
+    STRAY = enum.auto()
+    """A map where a plain value belongs."""
+
+
+_USE_OF_ROOT: Mapping[Shape, _Use] = {
+    Shape.RECORDS: _Use.RECORDS,
+    Shape.VALUES: _Use.VALUES,
+    Shape.RECORD: _Use.RECORD,
+    Shape.TEXT: _Use.TEXT,
+}
+
+
+class _Place:
+    """A shared type: a root, or what an entry of a map holds."""
+
+    __slots__ = ("client", "clock", "entries", "keys", "record", "root", "use")
+
+    def __init__(self, use: _Use, root: Root, record: str, entries: _Entries | None, client: int, clock: int) -> None:
+        self.use, self.root, self.record = use, root, record
+        self.entries = entries  # those it is one of; None: a root
+        self.client, self.clock = client, clock  # its own id
+        self.keys: dict[str, _Entries] = _NO_KEYS if use is _Use.TEXT else {}
+
+    def entries_of(self, key: str) -> _Entries:
+        found = self.keys.get(key)
+        if found is None:
+            if self.use is _Use.RECORD:
+                key = sys.intern(key)  # the same in every record
+            found = self.keys[key] = Entries(self, key)
+        return found
+
+    def use_of(self, key: str, type_number: int) -> _Use | None:
+        """What a shared type under this key is for; None: nothing."""
+        if type_number == TYPE_MAP:
+            return _Use.RECORD if self.use is _Use.RECORDS else _Use.STRAY
+        is_text = type_number == TYPE_TEXT and self.use is _Use.RECORD and key in self.root.text_keys
+        return _Use.TEXT if is_text else None
+
+
+_Entries: TypeAlias = Entries[_Place]
+
+_NO_KEYS: dict[str, _Entries] = {}  # of texts, which are many
+
+_Spot: TypeAlias = tuple[_Place, str | None, _Place | None]
+"""Where an item lies, its key, and the place it opens."""
+
+_Look: TypeAlias = Callable[[Id], _Spot | None]
+
+
+class _Coming:
+    """What one update has brought so far."""
+
+    __slots__ = ("before", "seen", "written")
+
+    def __init__(self) -> None:
+        self.before: dict[_Entries, Id | None] = {}
+        self.seen: dict[Id, bool] = {}  # last id of each new entry
+        self.written: list[tuple[_Entries, Id, Struct]] = []
+
+
+class Items:
+    """The items of one document. What it is given must have passed `decode_update` and leave no hole."""
+
+    def __init__(self, kind: Kind, *, server_client: int) -> None:
+        self.owners: dict[int, str] = {}
+        """Client id -> user. The caller fills in what is stored; `integrate` adds to it."""
+        self._server_client = server_client
+        self._roots = {
+            name: _Place(_USE_OF_ROOT[root.shape], root, WHOLE, None, -1, -1) for name, root in kind.roots.items()
+        }
+        self._clients: dict[int, Runs[_Place | _Entries | None]] = {}
+        self._deleted = ClockRanges()
+
+    def violation(self, update: Update, structs: Sequence[Struct], user: str, known: Mapping[int, int]) -> str | None:
+        """Why nobody, or not this user, may write such an update; None: it may be integrated. Changes nothing.
+
+        `structs` are those of the update. Of each client, those below its clock in `known` are not looked at.
+        """
+        for client, _, following in update.ranges:
+            if following > known.get(client, 0):
+                reason = self._claim(client, user)
+                if reason is not None:
+                    return reason
+        fresh = new_structs(structs, known)
+        ordered = in_order(fresh)
+        if len(ordered) < len(fresh):
+            return "structs that wait for one another"
+        return self._misplaced(ordered)
+
+    def integrate(
+        self,
+        structs: Sequence[Struct],
+        deletes: Iterable[tuple[int, int, int]],
+        user: str | None,
+        known: Mapping[int, int],
+    ) -> list[Write]:
+        """Take in an update that `violation` has nothing against, or one from the store (None as user). Returns its
+        map entries, each after those it follows."""
+        coming = _Coming()
+        for struct in in_order(new_structs(structs, known)):
+            if user is not None:
+                self.owners.setdefault(struct.client, user)
+            self._take(struct, coming)
+        for deleted in deletes:
+            self._deleted.add(*deleted)
+        return [
+            self._write(entries, id, struct, coming)
+            for entries, id, struct in coming.written
+            if not self._deleted.covers(*id, id[1] + 1)
+        ]
+
+    def alive(self, id: Id) -> bool:
+        """Whether what an item holds is still there: neither it nor the record it lies in is deleted or replaced."""
+        spot = self._look(id)
+        if spot is None or self._deleted.covers(*id, id[1] + 1):
+            return False
+        place, key, _ = spot
+        if key is not None and place.entries_of(key).newest != id:
+            return False
+        return self._is_current(place)
+
+    def newest(self, root: str, record: str, key: str | None) -> Id | None:
+        """The newest item of a key, deleted or not; of single values and of records as a whole with None as key."""
+        place: _Place | None = self._roots.get(root)
+        name = key
+        if place is not None and place.use in (_Use.RECORDS, _Use.VALUES):
+            name = record
+            if key is not None:
+                id = self.newest(root, record, None)
+                spot = None if id is None else self._look(id)
+                place, name = spot and spot[2], key
+        entries = place.keys.get(name) if place is not None and name is not None else None
+        return entries.newest if entries is not None else None
+
+    def _claim(self, client: int, user: str) -> str | None:
+        if client == self._server_client and user != SERVER:
+            return "the server's client id"
+        if self.owners.get(client, user) != user:
+            return f"client id {client} belongs to somebody else"
+        return None
+
+    def _misplaced(self, structs: Sequence[Struct]) -> str | None:
+        coming: dict[int, Runs[_Spot | None]] = {}
+
+        def look(id: Id) -> _Spot | None:
+            runs = coming.get(id[0])
+            if runs is None or id[1] < runs.starts[0]:
+                return self._look(id)
+            return runs.at(id[1])
+
+        for struct in structs:
+            if isinstance(struct.parent, str) and struct.parent not in self._roots:
+                return f"unknown root {struct.parent[:_NAME_SHOWN]!r}"
+            where = self._where(struct, look)
+            reason = _fault(struct, where)
+            if reason is not None or len(structs) == 1:
+                return reason
+            runs = coming.setdefault(struct.client, Runs())
+            runs.add(struct.clock, struct.clock + struct.length, where and (*where, _opened(*where, struct)))
+        return None
+
+    def _take(self, struct: Struct, coming: _Coming) -> None:
+        client, clock, length, content = struct[:4]
+        where = self._where(struct, self._look)
+        home: _Place | _Entries | None = None
+        if where is not None:
+            place, key = where
+            if place.use is _Use.TEXT:
+                home = place
+            elif key is not None and place.use is not _Use.STRAY:
+                entries = place.entries_of(key)
+                self._enter(entries, struct, coming)
+                home = _opened(place, key, struct) or entries
+                if content in (ANY, BINARY, TYPE):
+                    coming.written.append((entries, (client, clock + length - 1), struct))
+        runs = self._clients.get(client)
+        if runs is None:
+            runs = self._clients[client] = Runs()
+        runs.add(clock, clock + length, home)
+
+    def _enter(self, entries: _Entries, struct: Struct, coming: _Coming) -> None:
+        client, clock, length, _, origin = struct[:5]
+        before = coming.before.setdefault(entries, entries.newest)
+        seen = coming.seen.get(origin) if origin is not None else None
+        coming.seen[client, clock + length - 1] = origin == before if seen is None else seen
+        entries.add(client, clock, length, origin)
+
+    def _write(self, entries: _Entries, id: Id, struct: Struct, coming: _Coming) -> Write:
+        place = entries.place
+        record, key = (place.record, entries.key) if place.use is _Use.RECORD else (entries.key, None)
+        value = struct.value
+        if struct.content == ANY:
+            value = value[-1]
+        elif struct.content == TYPE:
+            value = NESTED
+        orphan = not self._is_current(place)
+        wins = entries.newest == id
+        return Write(place.root.name, record, key, value, id, coming.seen[id], wins, orphan, coming.before[entries])
+
+    def _is_current(self, place: _Place) -> bool:
+        return place.entries is None or self.alive((place.client, place.clock))
+
+    def _where(self, struct: Struct, look: _Look) -> tuple[_Place, str | None] | None:
+        """The place of a struct and its key; None: nowhere, or in a wrong value."""
+        origin, right_origin, parent = struct.origin, struct.right_origin, struct.parent
+        if origin is None and right_origin is None:
+            if isinstance(parent, str):
+                place = self._roots.get(parent)
+            else:
+                spot = look(parent) if parent is not None else None
+                place = spot and spot[2]
+            return (place, struct.key) if place is not None else None
+        left = look(origin) if origin is not None else None
+        right = look(right_origin) if right_origin is not None else None
+        if (origin is not None and left is None) or (right_origin is not None and right is None):
+            return None
+        spot = left or right
+        return spot and spot[:2]
+
+    def _look(self, id: Id) -> _Spot | None:
+        client, clock = id
+        runs = self._clients.get(client)
+        home = None if runs is None else runs.at(clock)
+        if home is None:
+            return None
+        if isinstance(home, Entries):
+            return home.place, home.key, None
+        if home.clock == clock and home.client == client and home.entries is not None:
+            return home.entries.place, home.entries.key, home
+        return home, None, None
+
+
+def _opened(place: _Place, key: str | None, struct: Struct) -> _Place | None:
+    """The place that an entry opens; None: nothing that is followed."""
+    if key is None or struct.content != TYPE or place.use in (_Use.TEXT, _Use.STRAY):
+        return None
+    use = place.use_of(key, struct.value)
+    if use is None:
+        return None
+    entries = place.keys.get(key)  # None as long as it is not integrated
+    record = key if place.use in (_Use.RECORDS, _Use.VALUES) else place.record
+    return _Place(use, place.root, record, entries, struct.client, struct.clock)
+
+
+def _fault(struct: Struct, where: tuple[_Place, str | None] | None) -> str | None:
+    """What is wrong with a struct in the place where it lies."""
+    content = struct.content
+    if content == DOC:
+        return "a subdocument"
+    if where is None:
+        return None
+    place, key = where
+    name = place.root.name
+    if place.use is _Use.TEXT:
+        if key is not None:
+            return f"an item with a key in the text {name}"
+        if content in (EMBED, TYPE):
+            return f"an embed in the text {name}"
+        return None if content in _IN_TEXT else f"list items in the text {name}"
+    if key is None:
+        return f"list items in the map {name}"
+    if struct.right_origin is not None:
+        return f"a map entry with a right origin in {name}"
+    return None if content in _IN_MAP else f"a map entry that holds no value in {name}"
