@@ -17,6 +17,9 @@ from storage import (
     Append,
     CorruptDocument,
     DocumentKey,
+    EventImage,
+    Facts,
+    RowImage,
     SequenceConflict,
     Storage,
     StorageUnavailable,
@@ -27,6 +30,7 @@ from storage import (
 )
 
 NOTE = DocumentKey("w_42", "notes.hello")
+FACTS = Facts(NOTE, [RowImage("r", "r_1", "{}", "{}")], [EventImage("t", "2026-06-20T13:30:00Z", "r_1", "{}")])
 ROOT = Path(__file__).parents[2]
 
 
@@ -131,7 +135,7 @@ async def test_a_damaged_page(url: str, path: Path) -> None:
 
 @pytest.mark.parametrize("turns", range(12))
 async def test_a_cancelled_append_leaves_no_transaction(store: Storage, path: Path, turns: int) -> None:
-    append = asyncio.create_task(store.append([Append(NOTE, 1, b"a"), Append(NOTE, 2, b"b")]))
+    append = asyncio.create_task(store.append([Append(NOTE, 1, b"a"), Append(NOTE, 2, b"b")], [FACTS]))
     for _ in range(turns):
         await asyncio.sleep(0)
     append.cancel()
@@ -142,6 +146,7 @@ async def test_a_cancelled_append_leaves_no_transaction(store: Storage, path: Pa
         other.execute("ROLLBACK")
     head = (await store.load(NOTE)).head_seq
     assert head in (0, 2)
+    assert await store.event_head("w_42") == len(await store.document_rows(NOTE)) == head / 2
     await store.append([Append(NOTE, head + 1, b"c")])
     assert (await store.load(NOTE)).head_seq == head + 1
 
@@ -166,7 +171,7 @@ async def test_an_append_cancelled_while_it_waits_for_a_lock(store: Storage, pat
 
 DISK_FULL = """
 import asyncio, os, resource, sys
-from storage import Append, DocumentKey, StorageUnavailable, open_storage
+from storage import Append, DocumentKey, EventImage, Facts, StorageUnavailable, open_storage
 
 async def main(url, path):
     store = await open_storage(url, migrate=True)
@@ -175,14 +180,17 @@ async def main(url, path):
     _, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     largest = max(os.stat(path).st_size, os.stat(path + "-wal").st_size)
     resource.setrlimit(resource.RLIMIT_FSIZE, (largest + 20_000, hard))
+    batch = [Append(key, 2, b"b"), Append(DocumentKey("w", "notes.new"), 1, b"c")]
+    facts = [Facts(key, events=[EventImage("t", "2026-06-20T13:30:00Z", "r_1", "b" * 2_000_000)])]
     for attempt in range(3):
         try:
-            await store.append([Append(key, 2, b"b" * 2_000_000), Append(DocumentKey("w", "notes.new"), 1, b"c")])
+            await store.append(batch, facts)
         except StorageUnavailable as error:
             print("refused", error)
     assert (await store.load(key)).head_seq == 1
     resource.setrlimit(resource.RLIMIT_FSIZE, (hard, hard))
-    await store.append([Append(key, 2, b"b" * 2_000_000), Append(DocumentKey("w", "notes.new"), 1, b"c")])
+    assert await store.event_head("w") == 0
+    assert await store.append(batch, facts) == {"w": 1}
     await store.probe_write()
     document = await store.load(key)
     print("stored", document.head_seq, document.size_bytes, len([key async for key in store.keys()]))
@@ -199,12 +207,16 @@ def test_a_full_disk_refuses_and_recovers(url: str, path: Path) -> None:
     assert done.returncode == 0, done.stderr
     lines = done.stdout.splitlines()
     assert [line.split()[0] for line in lines] == ["refused", "refused", "refused", "stored"], lines
-    assert lines[-1] == "stored 2 2001000 2"
+    assert lines[-1] == "stored 2 1001 2"
 
 
 WRITER = """
 import asyncio, sys
-from storage import Append, DocumentKey, open_storage
+from storage import Append, DocumentKey, EventImage, Facts, RowImage, open_storage
+
+def facts(item):
+    rows = [RowImage("root", "newest", f"{item.seq}", "{}")]
+    return Facts(item.key, rows, [EventImage("t", "2026-06-20T13:30:00Z", "newest", f"{item.seq}")])
 
 async def main(url):
     store = await open_storage(url)
@@ -216,7 +228,7 @@ async def main(url):
             for key in keys[:turn]:
                 heads[key] += 1
                 batch.append(Append(key, heads[key], b"%d" % heads[key]))
-            await store.append(batch)
+            await store.append(batch, [facts(item) for item in batch])
             if turn == 7:
                 await store.replace(keys[0], 1, heads[keys[0]], b"merged")
             print(" ".join(f"{item.key.document}={item.seq}" for item in batch), flush=True)
@@ -240,6 +252,13 @@ async def test_what_was_acknowledged_survives_kill_9(url: str) -> None:
             if line.endswith("\n"):
                 acknowledged.update({name: int(seq) for name, seq in re.findall(r"(\S+)=(\d+)", line)})
         store = await open_storage(url)
+        happened = await store.events("w", limit=100_000)
+        assert [event.seq for event in happened] == list(range(1, len(happened) + 1))
         for name, seq in acknowledged.items():
-            assert (await store.load(DocumentKey("w", name))).head_seq >= seq
+            head = (await store.load(DocumentKey("w", name))).head_seq
+            assert head >= seq
+            # What followed from the updates is there exactly as far as they are.
+            assert [row.fields for row in await store.document_rows(DocumentKey("w", name))] == [f"{head}"]
+            bodies = [int(event.body) for event in happened if event.document == name]
+            assert bodies == list(range(1, head + 1))
         await store.close()

@@ -1,4 +1,4 @@
-"""The store against a dict: any order of appends, compactions, failures, cancellations and reopenings."""
+"""The store against dicts: any order of appends with facts, compactions, failures, cancellations and reopenings."""
 
 import asyncio
 import shutil
@@ -12,12 +12,35 @@ import pytest
 from hypothesis import settings
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
-from storage import Append, DocumentKey, SequenceConflict, StoredUpdate, open_storage
+from storage import (
+    Append,
+    DocumentKey,
+    EventImage,
+    Facts,
+    RowImage,
+    SequenceConflict,
+    StoredEvent,
+    StoredUpdate,
+    open_storage,
+)
 
 T = TypeVar("T")
 KEYS = [DocumentKey(wedding, name) for wedding in ("w_1", "w_2") for name in ("guests", "notes.a", "notes.b")]
 some_key = st.sampled_from(KEYS)
 some_bytes = st.binary(max_size=40)
+some_name = st.sampled_from(["", "g_1", "g_é", "g_💍"])
+some_rows = st.builds(RowImage, some_name, some_name, st.none() | st.text(max_size=5), st.text(max_size=5))
+some_events = st.builds(EventImage, some_name, st.just("2026-06-20T13:30:00Z"), some_name, st.text(max_size=5))
+some_facts = st.lists(
+    st.builds(
+        Facts,
+        some_key,
+        st.lists(some_rows, max_size=3),
+        st.lists(some_events, max_size=3),
+        st.lists(st.tuples(st.integers(0, 4), some_name), max_size=3),
+    ),
+    max_size=4,
+)
 
 
 class StorageMachine(RuleBasedStateMachine):
@@ -30,6 +53,9 @@ class StorageMachine(RuleBasedStateMachine):
         self.url = f"{self.scheme}:///{Path(self.directory) / 'wedding.db'}"
         self.store = self.run(open_storage(self.url, synchronous="OFF", migrate=True))
         self.model: dict[DocumentKey, list[StoredUpdate]] = {}
+        self.rows: dict[DocumentKey, dict[tuple[str, str], RowImage]] = {key: {} for key in KEYS}
+        self.events: dict[str, list[StoredEvent]] = {key.wedding: [] for key in KEYS}
+        self.owners: dict[DocumentKey, dict[int, str]] = {key: {} for key in KEYS}
 
     def run(self, work: Coroutine[Any, Any, T]) -> T:
         return self.runner.run(work)
@@ -45,29 +71,50 @@ class StorageMachine(RuleBasedStateMachine):
             batch.append(Append(key, heads[key], update))
         return batch
 
-    def stored(self, batch: list[Append]) -> None:
+    def stored(self, batch: list[Append], facts: list[Facts]) -> dict[str, int]:
+        """Take them into the model; what `append` returns."""
+        first: dict[str, int] = {}
         for item in batch:
             self.model.setdefault(item.key, []).append(StoredUpdate(item.seq, item.seq, item.update))
+        for fact in facts:
+            self.rows[fact.key].update({(row.root, row.record): row for row in fact.rows})
+            self.owners[fact.key] = dict([*reversed(fact.owners), *self.owners[fact.key].items()])
+            events = self.events[fact.key.wedding]
+            for event in fact.events:
+                seq = len(events) + 1
+                first.setdefault(fact.key.wedding, seq)
+                events.append(StoredEvent(seq, event.type, event.at, fact.key.document, event.record, event.body))
+        return first
 
-    @rule(items=st.lists(st.tuples(some_key, some_bytes), max_size=8))
-    def append(self, items: list[tuple[DocumentKey, bytes]]) -> None:
+    @rule(items=st.lists(st.tuples(some_key, some_bytes), max_size=8), facts=some_facts)
+    def append(self, items: list[tuple[DocumentKey, bytes]], facts: list[Facts]) -> None:
         batch = self.batch(items)
-        self.run(self.store.append(batch))
-        self.stored(batch)
+        assert self.run(self.store.append(batch, facts)) == self.stored(batch, facts)
 
-    @rule(items=st.lists(st.tuples(some_key, some_bytes), max_size=4), key=some_key, off=st.sampled_from([-3, -1, 1]))
-    def append_out_of_turn(self, items: list[tuple[DocumentKey, bytes]], key: DocumentKey, off: int) -> None:
+    @rule(
+        items=st.lists(st.tuples(some_key, some_bytes), max_size=4),
+        key=some_key,
+        off=st.sampled_from([-3, -1, 1]),
+        facts=some_facts,
+    )
+    def append_out_of_turn(
+        self, items: list[tuple[DocumentKey, bytes]], key: DocumentKey, off: int, facts: list[Facts]
+    ) -> None:
         batch = self.batch([*items, (key, b"wrong")])
         batch[-1] = Append(key, batch[-1].seq + off, b"wrong")
         with pytest.raises(SequenceConflict):
-            self.run(self.store.append(batch))
+            self.run(self.store.append(batch, facts))
 
-    @rule(items=st.lists(st.tuples(some_key, some_bytes), min_size=1, max_size=4), turns=st.integers(0, 10))
-    def append_cancelled(self, items: list[tuple[DocumentKey, bytes]], turns: int) -> None:
+    @rule(
+        items=st.lists(st.tuples(some_key, some_bytes), min_size=1, max_size=4),
+        turns=st.integers(0, 10),
+        facts=some_facts,
+    )
+    def append_cancelled(self, items: list[tuple[DocumentKey, bytes]], turns: int, facts: list[Facts]) -> None:
         batch = self.batch(items)
 
         async def cancel() -> bool:
-            task = asyncio.create_task(self.store.append(batch))
+            task = asyncio.create_task(self.store.append(batch, facts))
             for _ in range(turns):
                 await asyncio.sleep(0)
             task.cancel()
@@ -75,19 +122,19 @@ class StorageMachine(RuleBasedStateMachine):
             return (await self.store.load(batch[-1].key)).head_seq == batch[-1].seq
 
         if self.run(cancel()):
-            self.stored(batch)
+            self.stored(batch, facts)
 
-    @rule(items=st.lists(st.tuples(some_key, some_bytes), min_size=1, max_size=4))
-    def append_by_another_process(self, items: list[tuple[DocumentKey, bytes]]) -> None:
+    @rule(items=st.lists(st.tuples(some_key, some_bytes), min_size=1, max_size=4), facts=some_facts)
+    def append_by_another_process(self, items: list[tuple[DocumentKey, bytes]], facts: list[Facts]) -> None:
         batch = self.batch(items)
 
         async def write() -> None:
             other = await open_storage(self.url, synchronous="OFF")
-            await other.append(batch)
+            await other.append(batch, facts)
             await other.close()
 
         self.run(write())
-        self.stored(batch)
+        self.stored(batch, facts)
 
     @rule(key=some_key, data=st.data(), update=some_bytes)
     def replace(self, key: DocumentKey, data: st.DataObject, update: bytes) -> None:
@@ -115,7 +162,19 @@ class StorageMachine(RuleBasedStateMachine):
 
         assert self.run(look()) == self.model
 
+    @rule()
+    def facts_equal_the_model(self) -> None:
+        async def look() -> None:
+            for key in KEYS:
+                assert await self.store.document_rows(key) == [row for _, row in sorted(self.rows[key].items())]
+                assert await self.store.owners(key) == self.owners[key]
+            for wedding, events in self.events.items():
+                assert await self.store.events(wedding, limit=10_000) == events
+
+        self.run(look())
+
     def teardown(self) -> None:
+        self.facts_equal_the_model()
         self.run(self.store.close())
         self.runner.close()
         shutil.rmtree(self.directory)

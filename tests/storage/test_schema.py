@@ -3,13 +3,25 @@
 from pathlib import Path
 
 import pytest
+from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import create_engine, inspect
 
-from storage import StorageError, StorageUnavailable, migrate, open_storage
+from storage import (
+    Append,
+    DocumentKey,
+    EventImage,
+    Facts,
+    SchemaOutdated,
+    StorageError,
+    StorageUnavailable,
+    StoredUpdate,
+    migrate,
+    open_storage,
+)
 from storage.schema import SCRIPTS
 from storage.tables import SCHEMA_REVISION, metadata
 
@@ -24,7 +36,13 @@ async def test_the_migrated_schema_is_the_declared_one(tmp_path: Path) -> None:
         assert compare_metadata(context, metadata) == []
     # What Alembic does not compare.
     for table in metadata.tables:
-        for look in ("get_check_constraints", "get_foreign_keys", "get_pk_constraint", "get_unique_constraints"):
+        for look in (
+            "get_check_constraints",
+            "get_foreign_keys",
+            "get_pk_constraint",
+            "get_unique_constraints",
+            "get_indexes",
+        ):
             assert getattr(inspect(migrated), look)(table) == getattr(inspect(declared), look)(table)
     migrated.dispose()
     declared.dispose()
@@ -34,6 +52,32 @@ def test_the_newest_migration_is_the_one_the_program_asks_for() -> None:
     config = Config()
     config.set_main_option("script_location", str(SCRIPTS))
     assert ScriptDirectory.from_config(config).get_heads() == [SCHEMA_REVISION]
+
+
+def make_database_of_revision_1(path: Path) -> None:
+    config = Config()
+    config.set_main_option("script_location", str(SCRIPTS))
+    engine = create_engine(f"sqlite:///{path}")
+    with engine.begin() as connection:
+        config.attributes["connection"] = connection
+        command.upgrade(config, "0001")
+        connection.exec_driver_sql("INSERT INTO documents (id, wedding, name) VALUES (3, 'w_42', 'guests')")
+        connection.exec_driver_sql("INSERT INTO updates VALUES (3, 1, 2, X'6162', 2659403885)")
+    engine.dispose()
+
+
+@pytest.mark.parametrize("scheme", ["sqlite", "sqlite+aiosqlite"])
+async def test_a_database_of_the_first_revision_is_upgraded(tmp_path: Path, scheme: str) -> None:
+    url = f"{scheme}:///{tmp_path}/w.db"
+    make_database_of_revision_1(tmp_path / "w.db")
+    with pytest.raises(SchemaOutdated, match="has schema 0001"):
+        await open_storage(url)
+    store = await open_storage(url, migrate=True)
+    guests = DocumentKey("w_42", "guests")
+    assert (await store.load(guests)).updates == [StoredUpdate(1, 2, b"ab")]
+    event = EventImage("guest.added", "2026-06-20T13:30:00Z", "g_chloe", "{}")
+    assert await store.append([Append(guests, 3, b"c")], [Facts(guests, events=[event])]) == {"w_42": 1}
+    await store.close()
 
 
 @pytest.mark.parametrize(
