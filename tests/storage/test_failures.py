@@ -7,6 +7,7 @@ import signal
 import sqlite3
 import subprocess
 import sys
+import threading
 from collections.abc import AsyncIterator
 from contextlib import closing
 from pathlib import Path
@@ -96,6 +97,10 @@ async def test_read_only(url: str, path: Path) -> None:
 async def test_a_directory_that_does_not_exist(url: str) -> None:
     with pytest.raises(StorageUnavailable, match="unable to open"):
         await migrate(url.replace("wedding.db", "nowhere/wedding.db"))
+    # The thread of an aiosqlite connection that failed to open has one more thing to tell the loop.
+    for thread in threading.enumerate():
+        if "_connection_worker_thread" in thread.name:
+            await asyncio.to_thread(thread.join, 10)
 
 
 async def test_a_file_that_is_no_database(url: str, path: Path) -> None:

@@ -184,7 +184,7 @@ class AsyncStorageMachine(StorageMachine):
     scheme = "sqlite+aiosqlite"
 
 
-ordinary = settings(max_examples=30, stateful_step_count=25, deadline=None)
+ordinary = settings(max_examples=30, stateful_step_count=20, deadline=None)
 TestStorage = StorageMachine.TestCase
 TestStorage.settings = ordinary
 TestAsyncStorage = AsyncStorageMachine.TestCase
