@@ -53,7 +53,7 @@ async def is_empty(store: Storage) -> bool:
 
 class TestRows:
     async def test_are_read_in_order_of_root_and_record(self, store: Storage) -> None:
-        household = RowImage("households", "h_1", "{}", "{}")
+        household = RowImage("households", "a_1", "{}", "{}")
         await store.append([Append(GUESTS, 1, b"x")], [Facts(GUESTS, [household, DANIEL, CHLOE])])
         assert await store.document_rows(GUESTS) == [CHLOE, DANIEL, household]
         assert await store.document_rows(BUDGET) == []
