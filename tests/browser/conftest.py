@@ -1,5 +1,4 @@
-"""A Chromium for the browser tests: the one installed, else Debian's by apt, else a plain word that they did not run.
-"""
+"""A Chromium for the browser tests: the one installed, else Debian's by apt, else the word that they did not run."""
 
 import os
 import shutil

@@ -1,49 +1,17 @@
-// Drives the page in a headless Chromium: node page.mjs SCENARIO SERVER_URL CHROMIUM SCREENSHOT_DIRECTORY
-// Every scenario works on a note of its own. Nothing waits for a time, only for what the page shows.
+// The note in a headless Chromium: node page.mjs SCENARIO SERVER_URL CHROMIUM SCREENSHOT_DIRECTORY
+// Every scenario works on a note of its own.
 import assert from 'node:assert/strict'
-import { chromium } from 'playwright-core'
+import { fits, lists, play, saved, scenario, screenshots, visit } from './support.mjs'
 
-const [scenario, server, executablePath, screenshots] = process.argv.slice(2)
-const browser = await chromium.launch({
-  executablePath,
-  args: [
-    '--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking',
-    '--disable-component-update', '--disable-sync'
-  ]
-})
-const complaints = []
-
-const open = async (name, { colour = 'rose', ...options } = {}) => {
-  const context = await browser.newContext({ viewport: { width: 1200, height: 800 }, ...options })
-  // Less than the 15 s after which clients repeat their presence: a lost one must not be made up for by that.
-  context.setDefaultTimeout(10_000)
-  const page = await context.newPage()
-  page.on('pageerror', (error) => complaints.push(String(error)))
-  page.on('console', (message) => {
-    // A connection that is cut on purpose is reported by the browser itself.
-    if (message.type() === 'error' && !/WebSocket|ERR_INTERNET_DISCONNECTED/.test(message.text())) {
-      complaints.push(message.text())
-    }
-  })
-  const hash = new URLSearchParams({ wedding: 'browser', note: scenario, name, colour })
-  await page.goto(`${server}/#${hash}`)
-  await saved(page)
-  return page
-}
-
+const open = (name, options) => visit({ wedding: 'browser', note: scenario, name }, options)
 const type = (page, text) => page.locator('#text').pressSequentially(text)
 const textOf = (page) => page.locator('#text').inputValue()
-const saved = (page) => page.waitForSelector('#saved[data-state=saved]')
 const select = (page, start, end) => page.locator('#text').evaluate((area, range) => {
   area.focus()
   area.setSelectionRange(...range)
 }, [start, end])
 const shows = (page, text) =>
   page.waitForFunction((wanted) => document.getElementById('text').value === wanted, text)
-const lists = (page, names) => page.waitForFunction((wanted) => {
-  const shown = [...document.querySelectorAll('#people .who')].map((who) => who.firstChild.textContent)
-  return JSON.stringify(shown.sort()) === wanted
-}, JSON.stringify([...names].sort()))
 
 // A page's socket is cut and kept from coming back by closing its route to the server.
 const cuttable = async (page) => {
@@ -104,7 +72,7 @@ const scenarios = {
     const page = await open('Goran Ilić', { colour: 'olive', viewport: { width: 360, height: 740 } })
     await type(page, 'Call the florist about the peonies before Friday, they are hard to get in September.')
     await saved(page)
-    assert.ok(await page.evaluate(() => document.documentElement.scrollWidth <= innerWidth))
+    assert.ok(await fits(page))
     await page.screenshot({ path: `${screenshots}/phone.png`, fullPage: true })
   },
 
@@ -190,13 +158,8 @@ const scenarios = {
     await ann.locator('#note').fill('not/a/name')
     await ann.locator('#place button').click()
     assert.equal(await ann.locator('#note').evaluate((input) => input.validity.valid), false)
-    assert.equal(await ann.locator('h1').textContent(), 'places')
+    assert.equal(await ann.locator('#note-title').textContent(), 'places')
   }
 }
 
-try {
-  await scenarios[scenario]()
-  assert.deepEqual(complaints, [], 'the browser console is quiet')
-} finally {
-  await browser.close()
-}
+await play(scenarios)

@@ -1,4 +1,4 @@
-"""The page in a real browser against a real server. The scenarios are in page.mjs."""
+"""The page in a real browser against a real server. The scenarios are in page.mjs and planner.mjs."""
 
 import re
 from collections.abc import Callable
@@ -6,13 +6,20 @@ from pathlib import Path
 
 import pytest
 
-SCRIPT = Path(__file__).with_name("page.mjs")
-SCENARIOS = re.findall(r"^  async '?([a-z-]+)'? \(\) \{$", SCRIPT.read_text(), re.MULTILINE)
+SCENARIOS = [
+    pytest.param(script, scenario, id=f"{script}-{scenario}")
+    for script in ("page", "planner")
+    for scenario in re.findall(
+        r"^  async '?([a-z-]+)'? \(\) \{$",
+        Path(__file__).with_name(f"{script}.mjs").read_text(),
+        re.MULTILINE,
+    )
+]
 
 
 @pytest.mark.browser
-@pytest.mark.parametrize("scenario", SCENARIOS)
+@pytest.mark.parametrize(("script", "scenario"), SCENARIOS)
 def test_page(
-    scenario: str, chromium: str, server_url: str, artefacts: Path, run_node: Callable[..., str]
+    script: str, scenario: str, chromium: str, server_url: str, artefacts: Path, run_node: Callable[..., str]
 ) -> None:
-    run_node(SCRIPT, scenario, server_url, chromium, artefacts)
+    run_node(Path(__file__).with_name(f"{script}.mjs"), scenario, server_url, chromium, artefacts)

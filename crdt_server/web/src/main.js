@@ -1,148 +1,195 @@
-// The page: reads the place from the URL, opens a session there, and shows what the session tells.
-import { COLOURS, isNameInUrl, linkTo, readPlace, writePlace } from './place.js'
-import { Session } from './session.js'
-import { showPeople } from './people.js'
+// The page: reads place and person from the URL, opens the wedding, and shows the tab that is chosen.
+import { BudgetView } from './budget.js'
+import { ConflictsView, reviews } from './conflicts.js'
+import { h, say } from './dom.js'
+import { GuestsView } from './guests.js'
+import { NoteView } from './note.js'
+import { markRecords, showPeople } from './people.js'
+import { COLOURS, TABS, linkTo, readPlace, writePlace } from './place.js'
+import { DOCUMENTS, Planner } from './planner.js'
+import { text } from './records.js'
+import { SeatingView } from './seating.js'
+import { TimelineView } from './timeline.js'
+import { toast } from './toast.js'
+import { showYou, watchYou } from './you.js'
 
 const $ = (id) => document.getElementById(id)
-const say = (id, state, label) => {
-  const element = $(id)
-  if (element.dataset.state !== state) element.dataset.state = state
-  const text = element.querySelector('.label')
-  if (text.textContent !== label) text.textContent = label
+const badge = (id, state, label) => {
+  $(id).dataset.state = state
+  say($(id).querySelector('.label'), label)
 }
 
-const CONNECTION = { connecting: 'Connecting', connected: 'Live', disconnected: 'Offline' }
+const CONNECTION = { connecting: 'Connecting', connected: 'Live', disconnected: 'Offline', closed: 'Closed' }
 const CLOSED = {
-  4400: 'The server could not read what this tab sent. Copy your unsaved text and reload.',
+  4400: 'The server could not read what this tab sent. Copy what is not saved and reload.',
   4401: 'The server wants a token. This page only works with a server started with --dev.',
-  4403: 'You may not open this note.',
-  4404: 'There is no such wedding or note.',
-  4409: 'The server refused a change of this tab. Copy your unsaved text and reload.',
-  4410: 'This note has been erased.'
+  4403: 'You may not open this in this role.',
+  4404: 'There is no such wedding or document.',
+  4409: 'The server refused a change of this tab. Copy what is not saved and reload.',
+  4410: 'This has been erased.'
+}
+
+// One view for each tab but the note, whose textarea stands in the page from the start.
+const views = {
+  timeline: new TimelineView($('panel-timeline')),
+  budget: new BudgetView($('panel-budget')),
+  guests: new GuestsView($('panel-guests')),
+  seating: new SeatingView($('panel-seating')),
+  conflicts: new ConflictsView($('panel-conflicts'))
 }
 
 let place = readPlace()
-let session = null
-let waiting = 0
-let everSynced = false
-let known = new Map() // the people seen last, id -> name
+let planner = null
+let note = null
+let known = new Map() // the people seen last, key -> name
+let frame = 0
 
-const page = {
-  connection (status) {
-    say('connection', status, CONNECTION[status])
-  },
-  receipts (count, synced) {
-    waiting = count
-    everSynced ||= synced
-    $('text').disabled = !everSynced
-    if (!everSynced) say('saved', 'loading', 'Loading')
-    else if (count === 0) say('saved', 'saved', 'Saved')
-    else if (synced) say('saved', 'saving', 'Saving')
-    else say('saved', 'kept', 'Not saved: kept in this tab')
-  },
-  text (text) {
-    const words = text.trim() === '' ? 0 : text.trim().split(/\s+/).length
-    $('count').textContent = `${words} ${words === 1 ? 'word' : 'words'}`
-  },
-  people (people, text) {
-    showPeople($('people'), $('faces'), people, text)
-    $('people-count').textContent = people.length
-    $('alone').hidden = people.length > 1
-    announce(people)
-  },
-  closed (code, reason) {
-    $('notice').hidden = false
-    $('notice').textContent = CLOSED[code] ?? `The server closed the connection: ${reason || code}.`
-    say('connection', 'closed', 'Closed')
-    $('text').readOnly = true
-  }
+/** Shows everything anew with the next frame, however many updates come before it. */
+const refresh = () => {
+  cancelAnimationFrame(frame)
+  frame = requestAnimationFrame(() => {
+    views[place.tab]?.render(planner)
+    const open = reviews(planner, 'open').length
+    $('open-conflicts').hidden = open === 0
+    say($('open-conflicts'), String(open))
+    say($('wedding-title'), text(planner.map('wedding', 'meta'), 'title', place.wedding))
+    showYou(planner, place)
+    showPresence()
+  })
 }
 
-const announce = (people) => {
-  const now = new Map(people.filter(({ isYou }) => !isYou).map(({ id, name }) => [id, name]))
-  for (const [id, name] of now) if (!known.has(id)) $('announcer').textContent = `${name} is here`
-  for (const [id, name] of known) if (!now.has(id)) $('announcer').textContent = `${name} has left`
+const showPresence = () => {
+  const { people } = planner
+  showPeople($('people'), $('faces'), people, labelOf)
+  say($('people-count'), String(people.length))
+  $('alone').hidden = people.length > 1
+  markRecords($('panel-' + place.tab), people)
+  const now = new Map(people.filter(({ isYou }) => !isYou).map(({ key, name }) => [key, name]))
+  for (const [key, name] of now) if (!known.has(key)) say($('announcer'), `${name} is here`)
+  for (const [key, name] of known) if (!now.has(key)) say($('announcer'), `${name} has left`)
   known = now
 }
 
-const open = () => {
-  session?.close()
-  everSynced = false
-  known = new Map()
-  writePlace(place)
-  document.title = `${place.note} · Wedding notes`
-  $('wedding-title').textContent = $('wedding').value = place.wedding
-  $('note-title').textContent = $('note').value = place.note
-  $('name').value = place.name
-  $('notice').hidden = true
+/** What a record is called, for saying where somebody is; nothing for places that this page does not have. */
+const labelOf = ({ document, root, record }) => {
+  if (root === 'assignments' || root === 'guests') return text(planner.map('guests', 'guests').get(record), 'firstName')
+  if (!DOCUMENTS.includes(document) || !['items', 'categories', 'tables', 'review'].includes(root)) return ''
+  const found = planner.map(document, root).get(record)
+  return ['title', 'name', 'label', '_summary'].map((key) => text(found, key)).find(Boolean) ?? document
+}
+
+const showState = () => {
+  const { status, waiting, synced, everSynced } = planner
+  badge('connection', status, planner.offline ? 'Offline, as you asked' : CONNECTION[status])
+  $('offline').setAttribute('aria-checked', String(planner.offline))
+  $('text').disabled = !planner.note.everSynced
+  if (!everSynced) badge('saved', 'loading', 'Loading')
+  else if (waiting === 0) badge('saved', 'saved', 'Saved')
+  else if (synced) badge('saved', 'saving', 'Saving')
+  else badge('saved', 'kept', 'Not saved: kept in this tab')
+  $('saved').title = waiting === 0 ? '' : `${waiting} edits wait for the server's receipt`
+}
+
+const on = {
+  changed: refresh,
+  presence: refresh,
+  state: () => { if (planner) showState() },
+  closed: ({ name, closed: { code, reason } }) => {
+    const why = CLOSED[code] ?? `The server closed the connection: ${reason || code}.`
+    $('notice').hidden = false
+    $('notice').append(h('span', {}, `${name}: ${why} `))
+    if (name.startsWith('notes.')) $('text').readOnly = true
+  },
+  denied: (name, { reverted, why }) => toast(`${name}: ${why || 'You may not change this.'}` +
+    (reverted.length > 0 ? ` Taken back: ${reverted.length === 1 ? 'one edit' : `${reverted.length} edits`}.` : ''))
+}
+
+const showNote = () => {
   $('text').readOnly = false
-  page.receipts(0, false)
-  page.connection('connecting')
-  session = new Session(place, place, { area: $('text'), mirror: $('mirror') }, page)
+  note = new NoteView(planner.note, $('text'), $('mirror'), $('count'))
+  say($('note-title'), place.note)
+  $('note').value = place.note
 }
 
-const rename = (change) => {
-  place = { ...place, ...change }
+const open = () => {
+  note?.close()
+  planner?.close()
+  planner = null
+  known = new Map()
+  $('notice').hidden = true
+  $('notice').replaceChildren()
+  $('wedding').value = place.wedding
+  planner = new Planner(place, on)
+  showNote()
+  arrive()
+  showState()
+}
+
+/** Shows the tab of the place, and says in the URL where we are. */
+const arrive = () => {
   writePlace(place)
-  session.introduce(place)
+  document.title = `${place.tab === 'note' ? place.note : place.tab} · ${place.wedding} · Wedding planner`
+  for (const tab of TABS) {
+    $('panel-' + tab).hidden = tab !== place.tab
+    $('tab-' + tab).setAttribute('aria-selected', String(tab === place.tab))
+    $('tab-' + tab).tabIndex = tab === place.tab ? 0 : -1
+  }
+  refresh()
 }
 
-const swatch = (colour) => {
-  const label = document.createElement('label')
-  label.title = colour
-  label.style.setProperty('--person', COLOURS[colour])
-  const input = Object.assign(document.createElement('input'), {
-    type: 'radio', name: 'colour', value: colour, checked: colour === place.colour
-  })
-  input.setAttribute('aria-label', colour)
-  input.addEventListener('change', () => rename({ colour }))
-  label.append(input)
-  return label
+const leaveAnyway = () =>
+  planner.waiting === 0 || confirm('Some edits are not saved yet and would be lost. Leave all the same?')
+
+/** Goes where `change` says: to another wedding, note, tab or person. */
+const go = (change) => {
+  const next = { ...place, ...change }
+  const differs = (...keys) => keys.some((key) => next[key] !== place[key])
+  if (differs('note') && change.tab === undefined) next.tab = 'note'
+  const reopen = differs('wedding', 'user', 'role')
+  const otherNote = differs('note')
+  if ((reopen || otherNote) && !leaveAnyway()) {
+    writePlace(place)
+    return
+  }
+  const renamed = differs('name', 'colour')
+  place = next
+  if (reopen) open()
+  else {
+    if (otherNote) {
+      note.close()
+      planner.openNote(place.note)
+      showNote()
+    }
+    if (renamed) planner.introduce(place)
+    arrive()
+  }
 }
 
-const leaveAnyway = () => waiting === 0 || confirm('Some edits are not saved yet and would be lost. Leave this note?')
-
-$('swatches').append(...Object.keys(COLOURS).map(swatch))
-$('you').addEventListener('submit', (event) => event.preventDefault())
-$('name').addEventListener('input', () => {
-  const name = $('name').value.trim()
-  if (name !== '') rename({ name })
+for (const tab of TABS) $('tab-' + tab).addEventListener('click', () => go({ tab }))
+$('tabs').addEventListener('keydown', ({ key }) => {
+  const step = { ArrowRight: 1, ArrowLeft: -1 }[key]
+  if (step === undefined) return
+  go({ tab: TABS[(TABS.indexOf(place.tab) + step + TABS.length) % TABS.length] })
+  $('tab-' + place.tab).focus()
 })
-for (const id of ['wedding', 'note']) {
-  $(id).addEventListener('input', () => {
-    const wrong = !isNameInUrl($(id).value.trim())
-    $(id).setCustomValidity(wrong ? 'Letters, digits, - and _; the first a letter or digit' : '')
-  })
-}
-$('place').addEventListener('submit', (event) => {
-  event.preventDefault()
-  if (!leaveAnyway()) return
-  place = { ...place, wedding: $('wedding').value.trim(), note: $('note').value.trim() }
-  open()
+$('panels').addEventListener('focusin', ({ target }) => {
+  const [document, root, record] = target.closest('[data-at]')?.dataset.at.split('/') ?? []
+  planner.goTo(record === undefined ? null : { document, root, record })
 })
+$('panels').addEventListener('focusout', ({ relatedTarget }) => {
+  if (!$('panels').contains(relatedTarget)) planner.goTo(null)
+})
+$('offline').addEventListener('click', () => planner.setOffline(!planner.offline))
 $('copy').addEventListener('click', async () => {
   const link = linkTo(place)
   try {
     await navigator.clipboard.writeText(link)
-    $('copy').textContent = 'Link copied'
+    say($('copy'), 'Link copied')
   } catch {
-    prompt('The link to this note', link) // no clipboard outside secure contexts
+    prompt('The link to this page', link) // no clipboard outside secure contexts
   }
 })
-addEventListener('hashchange', () => {
-  const next = readPlace()
-  const elsewhere = next.wedding !== place.wedding || next.note !== place.note
-  if (elsewhere && !leaveAnyway()) {
-    writePlace(place)
-    return
-  }
-  place = next
-  for (const input of document.querySelectorAll('[name=colour]')) input.checked = input.value === place.colour
-  $('name').value = place.name
-  if (elsewhere) open()
-  else rename(place)
-})
-addEventListener('beforeunload', (event) => {
-  if (waiting > 0) event.preventDefault()
-})
+addEventListener('hashchange', () => go(readPlace()))
+addEventListener('beforeunload', (event) => { if (planner.waiting > 0) event.preventDefault() })
+watchYou(COLOURS, go)
 open()

@@ -1,5 +1,7 @@
-// Where we are and who we are, kept in the URL's hash: #wedding=demo&note=welcome&name=Ann&colour=rose
-// A link to a note carries wedding and note only; the name last used is remembered by the browser.
+// Where we are and who we are, kept in the URL's hash: #wedding=demo&tab=timeline&note=welcome&name=Ann&colour=rose
+// &user=u_1&role=couple. The query says the same where the hash says nothing. A link for others carries no person; who
+// we were last is remembered by the browser.
+import { newId } from './ids.js'
 
 export const COLOURS = {
   rose: '#b0416b',
@@ -11,11 +13,14 @@ export const COLOURS = {
   violet: '#7a4fb5',
   slate: '#5a6478'
 }
+export const TABS = ['timeline', 'budget', 'guests', 'seating', 'conflicts', 'note']
+export const ROLES = ['couple', 'planner', 'coordinator', 'venue', 'caterer', 'photographer', 'vendor', 'family',
+  'wedding_party', 'guest']
 
 // What the server accepts in a URL without escaping.
 const NAME_IN_URL = /^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$/
 const FIRST_NAMES = ['Ada', 'Bao', 'Chloé', 'Dara', 'Emeka', 'Freya', 'Goran', 'Hana', 'Ines', 'Jonas', 'Kofi', 'Lina']
-const REMEMBERED = 'wedding-notes.you'
+const REMEMBERED = 'wedding-planner.you'
 
 const pick = (list) => list[Math.floor(Math.random() * list.length)]
 
@@ -27,40 +32,45 @@ const remembered = () => {
   }
 }
 
-const remember = (name, colour) => {
+const remember = ({ name, colour, user, role }) => {
   try {
-    localStorage.setItem(REMEMBERED, JSON.stringify({ name, colour }))
+    localStorage.setItem(REMEMBERED, JSON.stringify({ name, colour, user, role }))
   } catch {
-    // Storage may be forbidden: the hash still keeps name and colour.
+    // Storage may be forbidden: the hash still says who we are.
   }
 }
 
 export const isNameInUrl = (value) => NAME_IN_URL.test(value)
 
-/** Reads the hash; what it lacks or spells wrongly is filled from memory or chosen. */
+/** Reads hash and query; what they lack or spell wrongly is filled from memory or chosen. */
 export const readPlace = () => {
-  const hash = new URLSearchParams(location.hash.slice(1))
-  const you = remembered()
-  const valid = (key, fallback) => (isNameInUrl(hash.get(key) ?? '') ? hash.get(key) : fallback)
-  const colour = [hash.get('colour'), you.colour].find((name) => Object.hasOwn(COLOURS, name ?? ''))
-  const name = (hash.get('name') ?? (typeof you.name === 'string' ? you.name : '')).trim().slice(0, 40)
+  const [hash, query, you] = [new URLSearchParams(location.hash.slice(1)), new URLSearchParams(location.search), remembered()]
+  const said = (key) => hash.get(key) ?? query.get(key) ?? ''
+  const own = (key) => said(key) || (typeof you[key] === 'string' ? you[key] : '')
+  const among = (key, values, otherwise) => [said(key), you[key]].find((value) => values.includes(value)) ?? otherwise
+  const valid = (value, otherwise) => (isNameInUrl(value) ? value : otherwise())
   return {
-    wedding: valid('wedding', 'demo'),
-    note: valid('note', 'welcome'),
-    name: name || pick(FIRST_NAMES),
-    colour: colour ?? pick(Object.keys(COLOURS))
+    wedding: valid(said('wedding'), () => 'demo'),
+    tab: TABS.includes(said('tab')) ? said('tab') : said('note') ? 'note' : TABS[0],
+    note: valid(said('note'), () => 'welcome'),
+    name: own('name').trim().slice(0, 40) || pick(FIRST_NAMES),
+    colour: among('colour', Object.keys(COLOURS), pick(Object.keys(COLOURS))),
+    user: valid(own('user'), () => newId('u')),
+    role: among('role', ROLES, ROLES[0])
   }
 }
 
 /** Writes the hash without adding to the browser's history. */
-export const writePlace = ({ wedding, note, name, colour }) => {
-  remember(name, colour)
-  history.replaceState(null, '', '#' + new URLSearchParams({ wedding, note, name, colour }))
+export const writePlace = (place) => {
+  remember(place)
+  const { wedding, tab, note, name, colour, user, role } = place
+  history.replaceState(null, '', '#' + new URLSearchParams({ wedding, tab, note, name, colour, user, role }))
 }
 
 /** The URL to give to somebody else. */
-export const linkTo = ({ wedding, note }) => {
+export const linkTo = ({ wedding, tab, note }) => {
   const url = new URL(location.href)
-  url.hash = String(new URLSearchParams({ wedding, note }))
+  url.search = ''
+  url.hash = String(new URLSearchParams({ wedding, tab, ...(tab === 'note' ? { note } : {}) }))
   return url.href
 }

@@ -1,0 +1,123 @@
+// All documents of one wedding that the page shows, as one thing: one state of connection, one count of edits that are
+// not stored yet, one list of people.
+import { Link } from './link.js'
+import { COLOURS } from './place.js'
+import { peopleIn } from './people.js'
+
+export const DOCUMENTS = ['wedding', 'timeline', 'budget', 'guests', 'care', 'seating']
+
+// One tab of a browser is one person in a list, however many documents it has open.
+const TAB = Array.from(crypto.getRandomValues(new Uint8Array(8)), (byte) => byte.toString(16).padStart(2, '0')).join('')
+
+export class Planner {
+  /**
+   * `on` is told: changed(document name), state(planner), presence(planner), closed(link),
+   * denied(document name, { reverted, why }).
+   */
+  constructor (place, on) {
+    this.on = on
+    this.place = place
+    this.offline = false
+    this.at = null
+    this.links = new Map()
+    for (const name of DOCUMENTS) this.#open(name)
+    this.openNote(place.note)
+  }
+
+  /** The root of a document as a map. */
+  map (document, root) {
+    return this.links.get(document).doc.getMap(root)
+  }
+
+  get note () {
+    return this.links.get(this.noteName)
+  }
+
+  /** Opens another note in place of the one that is open. */
+  openNote (note) {
+    this.note?.close()
+    this.links.delete(this.noteName)
+    this.noteName = 'notes.' + note
+    this.#open(this.noteName)
+    this.on.state(this)
+  }
+
+  #open (name) {
+    const { on } = this
+    const link = new Link(this.place.wedding, name, this.place, {
+      changed: () => on.changed(name),
+      state: () => {
+        if (link.closed && !link.told) on.closed(link)
+        link.told = link.closed !== null
+        on.state(this)
+      },
+      presence: () => on.presence(this),
+      denied: (_, what) => on.denied(name, what)
+    })
+    this.links.set(name, link)
+    this.#present(link)
+    if (!this.offline) link.provider.connect()
+  }
+
+  /** Links the server has not shut. */
+  get open () {
+    return [...this.links.values()].filter((link) => link.closed === null)
+  }
+
+  get waiting () {
+    return this.open.reduce((sum, link) => sum + link.waiting, 0)
+  }
+
+  get synced () {
+    return this.open.every((link) => link.synced)
+  }
+
+  get everSynced () {
+    return this.open.every((link) => link.everSynced)
+  }
+
+  /** connected, connecting, disconnected or closed: that of the link which is worst off. */
+  get status () {
+    if (this.open.length === 0) return 'closed'
+    return ['disconnected', 'connecting'].find((state) => this.open.some((link) => link.status === state)) ?? 'connected'
+  }
+
+  setOffline (offline) {
+    this.offline = offline
+    for (const { provider } of this.open) offline ? provider.disconnect() : provider.connect()
+    this.on.state(this)
+  }
+
+  /** Tells everybody our name and colour. */
+  introduce (place) {
+    this.place = { ...this.place, ...place }
+    for (const link of this.links.values()) this.#present(link)
+  }
+
+  #present ({ awareness }) {
+    const { user, name, role, colour } = this.place
+    const color = COLOURS[colour]
+    // Names of the fields as the editor bindings for Yjs have them, so that their users see us too.
+    awareness.setLocalStateField('user', { id: user, name, role, color, colorLight: color + '33' })
+    awareness.setLocalStateField('tab', TAB)
+  }
+
+  /** Tells everybody which record we are in: { document, root, record }, or null. */
+  goTo (at) {
+    if (JSON.stringify(at) === JSON.stringify(this.at)) return
+    if (this.at !== null) this.links.get(this.at.document)?.awareness.setLocalStateField('at', null)
+    this.at = at
+    if (at === null) return
+    const { document, root, record } = at
+    this.links.get(document)?.awareness.setLocalStateField('at', { root, record })
+  }
+
+  /** Everybody who has this wedding open, ourselves first. */
+  get people () {
+    return peopleIn([...this.links.values()], TAB)
+  }
+
+  close () {
+    for (const link of this.links.values()) link.close()
+  }
+}

@@ -1,0 +1,100 @@
+// What the scenarios share: one browser, pages in it, and waiting for what they show. Nothing waits for a time.
+import assert from 'node:assert/strict'
+import { chromium } from 'playwright-core'
+
+export const [scenario, server, executablePath, screenshots] = process.argv.slice(2)
+
+const browser = await chromium.launch({
+  executablePath,
+  args: [
+    '--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking',
+    '--disable-component-update', '--disable-sync'
+  ]
+})
+const complaints = []
+
+/** Plays the scenario that was asked for; every error in a page fails it. */
+export const play = async (scenarios) => {
+  try {
+    await scenarios[scenario]()
+    assert.deepEqual(complaints, [], 'the browser console is quiet')
+  } finally {
+    await browser.close()
+  }
+}
+
+/** A page of its own person at a place; `prepare(page)` runs before it is loaded. */
+export const visit = async (place, { colour = 'rose', prepare = () => {}, ...options } = {}) => {
+  const context = await browser.newContext({ viewport: { width: 1200, height: 800 }, ...options })
+  // Less than the 15 s after which clients repeat their presence: a lost one must not be made up for by that.
+  context.setDefaultTimeout(10_000)
+  const page = await context.newPage()
+  page.on('pageerror', (error) => complaints.push(String(error)))
+  page.on('console', (message) => {
+    // A connection that is cut on purpose is reported by the browser itself.
+    if (message.type() === 'error' && !/WebSocket|ERR_INTERNET_DISCONNECTED/.test(message.text())) {
+      complaints.push(message.text())
+    }
+  })
+  await prepare(page)
+  await page.goto(`${server}/#${new URLSearchParams({ colour, ...place })}`)
+  await saved(page)
+  return page
+}
+
+/** Waits until the server has stored all edits of a page. */
+export const saved = (page) => page.waitForSelector('#saved[data-state=saved]')
+
+/** Waits until exactly these people are listed. */
+export const lists = (page, names) => page.waitForFunction((wanted) => {
+  const shown = [...document.querySelectorAll('#people .who')].map((who) => who.firstChild.textContent)
+  return JSON.stringify(shown.sort()) === wanted
+}, JSON.stringify([...names].sort()))
+
+/** Opens a tab of the planner. */
+export const tab = async (page, name) => {
+  await page.locator(`#tab-${name}`).click()
+  await page.waitForSelector(`#panel-${name}:not([hidden])`)
+}
+
+/** The row of a timeline item with this title. */
+export const item = async (page, title) => {
+  const at = await page.waitForFunction((wanted) =>
+    [...document.querySelectorAll('#panel-timeline .item')].find((row) => row.querySelector('.title').value === wanted)
+      ?.dataset.at, title)
+  return page.locator(`[data-at="${await at.jsonValue()}"]`)
+}
+
+/** Waits until an input holds a value. */
+export const holds = async (locator, value) => {
+  await locator.waitFor()
+  await locator.page().waitForFunction(([input, wanted]) => input.value === wanted, [await locator.elementHandle(), value])
+}
+
+/** Enters a value as a person does. */
+export const enter = async (locator, value) => {
+  await locator.fill(value)
+  await locator.press('Enter')
+}
+
+/** The `nth` chair (from 1) of a table. */
+export const chair = (page, table, nth) => page.locator(`[aria-label^="Table ${table}, chair ${nth}:"]`)
+
+/** Seats a guest who has no table by two clicks. */
+export const seat = async (page, guest, table, nth) => {
+  await page.locator('.waiting').getByText(guest, { exact: true }).click()
+  await chair(page, table, nth).click()
+}
+
+/** Waits until exactly these guests sit on a chair. */
+export const sits = (page, table, nth, names) =>
+  page.waitForSelector(`[aria-label="Table ${table}, chair ${nth}: ${names.join(' and ') || 'empty'}"]`)
+
+/** The card of a conflict with this summary. */
+export const conflict = (page, summary) => page.locator('.review', { hasText: summary })
+
+/** Decides a conflict. */
+export const choose = (page, summary, option) => conflict(page, summary).getByRole('button', { name: option }).click()
+
+/** Whether the page fits the width of its window. */
+export const fits = (page) => page.evaluate(() => document.documentElement.scrollWidth <= innerWidth)
