@@ -1,4 +1,4 @@
-"""The page at `/`: one note of one wedding, text and presence live.
+"""The page at `/`: a planner of one wedding, its documents and presence live.
 
 The page is built from `src/` into `static/` by esbuild (`make web`). It lives under a strict content security
 policy: no inline script or style, nothing from another host. URLs in it are relative, so the routes can be

@@ -7,6 +7,7 @@ const EXPONENTS = {
   ...Object.fromEntries(['BHD', 'IQD', 'JOD', 'KWD', 'LYD', 'OMR', 'TND'].map((code) => [code, 3]))
 }
 const RATE = /^\d{1,12}(\.\d{1,12})?$/
+const WHOLE = /^(\d*|\d{1,3}([.,])\d{3}(\2\d{3})*)$/
 const GROUPS = /\B(?=(\d{3})+$)/g
 
 export const exponent = (currency) => EXPONENTS[currency] ?? 2
@@ -33,19 +34,16 @@ export const moneyToText = (minor, currency) => {
 
 /**
  * Minor units of what somebody has typed; null where it is no amount from 0 to the largest there can be.
- * The last point or comma is that of the fraction if no more digits follow than the currency has.
+ * The last point or comma is that of the fraction if no more digits follow than the currency has, else of thousands.
  */
 export const textToMoney = (text, currency) => {
   const digits = exponent(currency)
-  const plain = text.replace(/[\s'’_]/g, '')
-  const match = /^(\d+(?:[.,]\d{3})*|\d*)(?:[.,](\d+))?$/.exec(plain)
-  if (match === null || plain === '') return null
-  let [, whole, rest = ''] = match
-  if (rest.length > digits) {
-    if (rest.length !== 3 || whole === '') return null // not a group of thousands either
-    whole += rest
-    rest = ''
-  }
+  const plain = text.replace(/[\s'’]/g, '')
+  const point = Math.max(plain.lastIndexOf('.'), plain.lastIndexOf(','))
+  const hasFraction = point >= 0 && plain.length - point - 1 <= digits
+  const [whole, rest] = hasFraction ? [plain.slice(0, point), plain.slice(point + 1)] : [plain, '']
+  const isNumber = WHOLE.test(whole) && /^\d*$/.test(rest) && whole + rest !== ''
+  if (!isNumber || (hasFraction && whole.includes(plain[point]))) return null
   const minor = Number(whole.replace(/[.,]/g, '') + rest.padEnd(digits, '0'))
   return Number.isSafeInteger(minor) ? minor : null
 }

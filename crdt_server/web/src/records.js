@@ -12,21 +12,23 @@ export const live = (records) =>
   [...records].filter(([, record]) => isRecord(record) && !record.has('deleted'))
     .sort(([a, one], [b, other]) => byUnit(orderOf(one), orderOf(other)) || byUnit(a, b))
 
+const valueOf = (record, key) => (isRecord(record) ? record.get(key) : undefined)
+
 /** The text of a key, or `otherwise`. */
 export const text = (record, key, otherwise = '') => {
-  const value = record?.get(key)
+  const value = valueOf(record, key)
   return typeof value === 'string' ? value : otherwise
 }
 
 /** The integer of a key, or null. */
 export const whole = (record, key) => {
-  const value = record?.get(key)
+  const value = valueOf(record, key)
   return Number.isSafeInteger(value) ? value : null
 }
 
 /** The list of a key, of a value that may be anything. */
 export const list = (record, key) => {
-  const value = record?.get(key)
+  const value = valueOf(record, key)
   return Array.isArray(value) ? value : []
 }
 

@@ -95,7 +95,7 @@ export class SeatingView {
     board.setAttribute('aria-label', `Table ${label}: anywhere`)
     const taken = Array.from({ length: count }, () => [])
     const rest = []
-    for (const [guest, seat] of this.at.get(id)) (taken[seat] ?? rest).push(guest)
+    for (const [guest, seat] of this.at.get(id)) (Number.isInteger(seat) && taken[seat] ? taken[seat] : rest).push(guest)
     keyed(chairs, taken.map((guests, nth) => [nth, guests]), (nth) => this.#chair(id, nth), (chair, guests, nth) => {
       const { x, y } = spot(shape, nth, count)
       Object.assign(chair.style, { left: `${x}%`, top: `${y}%` })

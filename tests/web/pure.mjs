@@ -1,0 +1,137 @@
+// The parts of the page that need no page: money, time of day, order, names. Run by test_pure.py: node --test pure.mjs
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import * as Y from 'yjs'
+import { ago, dayName, dayOf, formatClock, parseClock, timeOfDay } from '../../crdt_server/web/src/clock.js'
+import { newId } from '../../crdt_server/web/src/ids.js'
+import { amountOf, convert, exponent, formatMoney, moneyToText, sum, textToMoney } from '../../crdt_server/web/src/money.js'
+import { byTime, family, folded, fullName, initials, list, live, text, whole, write } from '../../crdt_server/web/src/records.js'
+
+const LARGEST = Number.MAX_SAFE_INTEGER
+
+/** A map of records in a document, as the page reads it. */
+const records = (rows) => {
+  const map = new Y.Doc().getMap('items')
+  for (const [id, row] of Object.entries(rows)) {
+    map.set(id, row !== null && typeof row === 'object' ? new Y.Map(Object.entries(row)) : row)
+  }
+  return map
+}
+const ids = (pairs) => pairs.map(([id]) => id)
+
+test('money is written with the digits of its currency', () => {
+  assert.deepEqual(['GBP', 'JPY', 'KWD', 'XYZ'].map(exponent), [2, 0, 3, 2])
+  assert.equal(formatMoney(1250, 'GBP'), '12.50 GBP')
+  assert.equal(formatMoney(1250, 'JPY'), '1,250 JPY')
+  assert.equal(formatMoney(1250, 'KWD'), '1.250 KWD')
+  assert.equal(formatMoney(5, 'USD'), '0.05 USD')
+  assert.equal(formatMoney(0, ''), '0.00')
+  assert.equal(formatMoney(-123456789, 'EUR'), '−1,234,567.89 EUR')
+  assert.equal(formatMoney(LARGEST, 'EUR'), '90,071,992,547,409.91 EUR')
+  for (const nothing of [undefined, null, '12', 1.5, NaN, LARGEST + 1]) assert.equal(moneyToText(nothing, 'EUR'), '')
+})
+
+test('money is read as people write it', () => {
+  const read = (currency, texts) => texts.map((text) => textToMoney(text, currency))
+  assert.deepEqual(read('GBP', ['12.50', '12,5', '12', '.5', '1 234,56', "1'234.56"]), [1250, 1250, 1200, 50, 123456, 123456])
+  assert.deepEqual(read('GBP', ['1,234', '1.234', '1,234.56', '1.234,56', '1,234,567.8']), [123400, 123400, 123456, 123456, 123456780])
+  assert.deepEqual(read('JPY', ['1,250', '1250', '1.250.000']), [1250, 1250, 1250000])
+  assert.deepEqual(read('KWD', ['1.25', '1.250', '1.250,5']), [1250, 1250, 1250500])
+  for (const wrong of ['', '-5', 'twelve', '12.345.6', '1.234,567', '1234.567', '1.2345', '1e3', '٣', '.', '99999999999999999']) {
+    assert.equal(textToMoney(wrong, 'GBP'), null, wrong)
+  }
+})
+
+test('every amount is read back as it was written', () => {
+  const amounts = [0, 1, 9, 10, 99, 100, 101, 12345, 99999, 100000, 2 ** 31, LARGEST]
+  for (const currency of ['GBP', 'JPY', 'KWD']) {
+    for (const amount of amounts) assert.equal(textToMoney(moneyToText(amount, currency), currency), amount)
+  }
+})
+
+test('sums are exact, in one currency, and say what is missing', () => {
+  assert.equal(convert(1250, 'EUR', '1.1', 'USD'), 1375)
+  assert.equal(convert(1000, 'JPY', '0.0061', 'USD'), 610)
+  assert.equal(convert(100, 'USD', '150.005', 'JPY'), 151) // as the server: fractions count as one
+  assert.equal(convert(LARGEST, '', undefined, 'USD'), LARGEST)
+  for (const rate of [undefined, '', '1,1', '-1', 'x', '1e2', 2]) assert.equal(convert(1, 'EUR', rate, 'USD'), null)
+  const items = [...records({
+    both: { estimated: 100, quoted: 250 },
+    paid: { estimated: 1, quoted: 2, actual: 30 },
+    none: { estimated: 'much' },
+    abroad: { actual: 100, currency: 'EUR', rate: '2' },
+    unknown: { actual: 100, currency: 'EUR' }
+  }).values()]
+  assert.deepEqual(items.map(amountOf), [250, 30, null, 100, 100])
+  assert.deepEqual(sum(items, 'USD'), { total: 480, without: 1 })
+})
+
+test('time of day goes across midnight both ways', () => {
+  const written = { 930: '15:30', 0: '00:00', 1439: '23:59', 1440: '00:00 +1', 1500: '01:00 +1', '-1': '23:59 -1', '-360': '18:00 -1', '-1440': '00:00 -1', 43200: '00:00 +30' }
+  for (const [minutes, text] of Object.entries(written)) {
+    assert.equal(formatClock(Number(minutes)), text)
+    assert.equal(parseClock(text), Number(minutes))
+  }
+  for (let minutes = -43200; minutes <= 43200; minutes += 1) assert.equal(parseClock(formatClock(minutes)), minutes)
+  assert.deepEqual([-1441, -1, 0, 1439, 1440].map(dayOf), [-2, -1, 0, 0, 1])
+  assert.equal(timeOfDay(-1), '23:59')
+  assert.deepEqual([-2, -1, 0, 1, 3].map(dayName), ['2 days before', 'The day before', 'The day', 'The day after', '3 days after'])
+  assert.equal(formatClock(undefined), '')
+})
+
+test('time of day is read as people write it', () => {
+  assert.deepEqual(['9:05', '9.05', '0905', '905', ' 15h30 ', '18:00 −1', '18:00-1', '1:00 + 1', '15:30 +0'].map(parseClock),
+    [545, 545, 545, 545, 930, -360, -360, 1500, 930])
+  for (const wrong of ['', '24:00', '12:60', 'noon', '9', '12:5', '12:30 1', '00:01 +30', '00:00 -31']) {
+    assert.equal(parseClock(wrong), null, wrong)
+  }
+})
+
+test('moments are told by their age', () => {
+  const now = Date.parse('2026-06-20T12:00:00Z')
+  assert.deepEqual(['2026-06-20T11:59:30Z', '2026-06-20T11:01:00Z', '2026-06-20T09:00:00Z', '2026-06-17T11:00:00Z',
+    '2026-06-20T12:05:00Z', 'x'].map((at) => ago(at, now)), ['just now', '59 min ago', '3 h ago', '3 d ago', 'just now', ''])
+})
+
+test('order is that of code units, then of ids; what is deleted or no record is left out', () => {
+  const rows = { e: { order: 'Zz' }, d: { order: 'a0' }, c: { order: 'a0' }, b: {}, a: { order: 'aV' }, f: { order: 7 }, gone: { order: 'a1', deleted: { at: '', by: '' } }, odd: 5, none: null }
+  assert.deepEqual(ids(live(records(rows))), ['b', 'f', 'e', 'c', 'd', 'a'])
+})
+
+test('values of another shape are as if there were none', () => {
+  const [record] = [...records({ a: { name: 5, start: '9', options: 'x' } }).values()]
+  for (const odd of [record, 'text', 5, null, undefined, {}]) {
+    assert.deepEqual([text(odd, 'name', '?'), whole(odd, 'start'), list(odd, 'options')], ['?', null, []])
+  }
+})
+
+test('a timeline goes by start, then by order, and ends with what has no start', () => {
+  const rows = { none: { order: 'a0' }, late: { start: 1500 }, two: { start: 900, order: 'a1' }, one: { start: 900, order: 'a0' }, eve: { start: -360 }, odd: { start: '5', order: 'a1' } }
+  assert.deepEqual(ids(byTime(records(rows))), ['eve', 'one', 'two', 'late', 'none', 'odd'])
+})
+
+test('names of any script can be searched and shortened', () => {
+  const [ann, one, nobody] = [...records({ a: { firstName: 'Zoë', lastName: 'Ångström' }, b: { firstName: '美咲' }, c: {} }).values()]
+  assert.deepEqual([ann, one, nobody].map(fullName), ['Zoë Ångström', '美咲', 'No name'])
+  assert.equal(folded('Zoë ÅNGSTRÖM'), 'zoe angstrom')
+  assert.deepEqual(['Zoë Ångström', '美咲', '👰 van Dam', 'ليلى'].map(initials), ['ZÅ', '美', '👰D', 'ل'])
+})
+
+test('writing says nothing twice and nothing in place of deleting', () => {
+  const doc = new Y.Doc()
+  const record = doc.getMap('items')
+  let updates = 0
+  doc.on('update', () => { updates += 1 })
+  for (const value of ['x', 'x', 5, 5, '', '', null]) write(record, 'key', value)
+  assert.equal(updates, 3)
+  assert.equal(record.has('key'), false)
+  record.set('vendor:v_1', true)
+  record.set('vendorNote:v_1', 'x')
+  assert.deepEqual(family(record, 'vendor'), ['v_1'])
+})
+
+test('ids are those of the documents', () => {
+  const made = new Set(Array.from({ length: 1000 }, () => newId('g')))
+  assert.equal(made.size, 1000)
+  for (const id of made) assert.match(id, /^g_[0-9a-hjkmnp-tv-z]{12}$/)
+})
