@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import re
 import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -53,6 +54,16 @@ def test_the_client_of_the_readme_connects(address: str, artefacts: Path) -> Non
 
 def test_the_quickstart_reaches_both_clients(address: str, run_node: Callable[..., str]) -> None:
     assert run_node("examples/quickstart.mjs", f"ws://{address}").startswith("both read:")
+
+
+def test_the_example_of_a_conflict_resolves_it(address: str, run_node: Callable[..., str]) -> None:
+    assert "both read: 930" in run_node("examples/conflict.mjs", f"ws://{address}")
+
+
+def test_the_python_client_answers_for_a_guest(address: str) -> None:
+    command = [sys.executable, "examples/guests.py", f"ws://{address}"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60)
+    assert re.fullmatch(r"\{.*\}\n.+ comes\.\n", done.stdout), done.stderr
 
 
 def test_the_url_of_the_readme_gives_an_update(address: str) -> None:
