@@ -49,28 +49,21 @@ class Entries(Generic[T]):
 
 
 def _position(order: array[int], client: int, origin: Id | None) -> int:
-    """Where an entry goes that does not follow on the newest: Yjs' rule for concurrent items, which have no right
-    origin here."""
+    """Where an entry goes that does not follow on the newest: Yjs' rule for concurrent items, short because entries
+    have no right origin."""
     place = 0 if origin is None else _after(order, origin)
-    mine = origin or (-1, -1)
+    origin_client, origin_clock = origin or (-1, -1)
     passed: set[Id] = set()
-    undecided: set[Id] = set()
-    for start in range(place, len(order), 5):
-        other, clock, length, *its_origin = order[start : start + 5]
-        last = (other, clock + length - 1)
-        passed.add(last)
-        undecided.add(last)
-        theirs = (its_origin[0], its_origin[1])
-        if theirs == mine:
+    cells = iter(order[place:])
+    rows = zip(cells, cells, cells, cells, cells, strict=True)
+    for number, (other, clock, length, its_client, its_clock) in enumerate(rows):
+        if its_clock == origin_clock and its_client == origin_client:
             if other >= client:
-                break
-        elif theirs not in passed:
-            break
-        elif theirs in undecided:
-            continue
-        place = start + 5
-        undecided.clear()
-    return place
+                return place + 5 * number
+        elif (its_client, its_clock) not in passed:
+            return place + 5 * number
+        passed.add((other, clock + length - 1))
+    return len(order)
 
 
 def _after(order: array[int], origin: Id) -> int:

@@ -38,6 +38,7 @@ from documents.invariants.model import SERVER
 from documents.kind import WHOLE, Kind, Root, Shape
 
 _IN_MAP = frozenset((DELETED, BINARY, TYPE, ANY))
+_WITH_VALUE = frozenset((BINARY, TYPE, ANY))
 _IN_TEXT = frozenset((DELETED, STRING, FORMAT))
 _NAME_SHOWN = 80
 
@@ -128,15 +129,38 @@ _Spot: TypeAlias = tuple[_Place, str | None, _Place | None]
 _Look: TypeAlias = Callable[[Id], _Spot | None]
 
 
+class _New(NamedTuple):
+    """A new entry with a value."""
+
+    entries: _Entries
+    id: Id
+    struct: Struct
+    seen: bool
+    over: Id | None
+
+
 class _Coming:
     """What one update has brought so far."""
 
     __slots__ = ("before", "seen", "written")
 
     def __init__(self) -> None:
-        self.before: dict[_Entries, Id | None] = {}
+        self.before: dict[_Entries, Id | None] = {}  # what was newest
         self.seen: dict[Id, bool] = {}  # last id of each new entry
-        self.written: list[tuple[_Entries, Id, Struct]] = []
+        self.written: list[_New] = []
+
+    def enter(self, entries: _Entries, struct: Struct) -> None:
+        """Take an entry to its place."""
+        client, clock, length, content, origin = struct[:5]
+        id = (client, clock + length - 1)
+        over = self.before.setdefault(entries, entries.newest)
+        seen = self.seen.get(origin) if origin is not None else None
+        if seen is None:
+            seen = origin == over
+        self.seen[id] = seen
+        if content in _WITH_VALUE:
+            self.written.append(_New(entries, id, struct, seen, over))
+        entries.add(client, clock, length, origin)
 
 
 class Items:
@@ -184,11 +208,8 @@ class Items:
             self._take(struct, coming)
         for deleted in deletes:
             self._deleted.add(*deleted)
-        return [
-            self._write(entries, id, struct, coming)
-            for entries, id, struct in coming.written
-            if not self._deleted.covers(*id, id[1] + 1)
-        ]
+        covers = self._deleted.covers
+        return [self._write(new) for new in coming.written if not covers(*new.id, new.id[1] + 1)]
 
     def alive(self, id: Id) -> bool:
         """Whether what an item holds is still there: neither it nor the record it lies in is deleted or replaced."""
@@ -241,7 +262,6 @@ class Items:
         return None
 
     def _take(self, struct: Struct, coming: _Coming) -> None:
-        client, clock, length, content = struct[:4]
         where = self._where(struct, self._look)
         home: _Place | _Entries | None = None
         if where is not None:
@@ -250,23 +270,15 @@ class Items:
                 home = place
             elif key is not None and place.use is not _Use.STRAY:
                 entries = place.entries_of(key)
-                self._enter(entries, struct, coming)
+                coming.enter(entries, struct)
                 home = _opened(place, key, struct) or entries
-                if content in (ANY, BINARY, TYPE):
-                    coming.written.append((entries, (client, clock + length - 1), struct))
-        runs = self._clients.get(client)
+        runs = self._clients.get(struct.client)
         if runs is None:
-            runs = self._clients[client] = Runs()
-        runs.add(clock, clock + length, home)
+            runs = self._clients[struct.client] = Runs()
+        runs.add(struct.clock, struct.clock + struct.length, home)
 
-    def _enter(self, entries: _Entries, struct: Struct, coming: _Coming) -> None:
-        client, clock, length, _, origin = struct[:5]
-        before = coming.before.setdefault(entries, entries.newest)
-        seen = coming.seen.get(origin) if origin is not None else None
-        coming.seen[client, clock + length - 1] = origin == before if seen is None else seen
-        entries.add(client, clock, length, origin)
-
-    def _write(self, entries: _Entries, id: Id, struct: Struct, coming: _Coming) -> Write:
+    def _write(self, new: _New) -> Write:
+        entries, id, struct, seen, over = new
         place = entries.place
         record, key = (place.record, entries.key) if place.use is _Use.RECORD else (entries.key, None)
         value = struct.value
@@ -275,11 +287,16 @@ class Items:
         elif struct.content == TYPE:
             value = NESTED
         orphan = not self._is_current(place)
-        wins = entries.newest == id
-        return Write(place.root.name, record, key, value, id, coming.seen[id], wins, orphan, coming.before[entries])
+        return Write(place.root.name, record, key, value, id, seen, entries.newest == id, orphan, over)
 
     def _is_current(self, place: _Place) -> bool:
-        return place.entries is None or self.alive((place.client, place.clock))
+        entries = place.entries
+        if entries is None:
+            return True
+        if entries.clock != place.clock or entries.client != place.client:
+            return False
+        deleted = self._deleted.covers(place.client, place.clock, place.clock + 1)
+        return not deleted and self._is_current(entries.place)
 
     def _where(self, struct: Struct, look: _Look) -> tuple[_Place, str | None] | None:
         """The place of a struct and its key; None: nowhere, or in a wrong value."""

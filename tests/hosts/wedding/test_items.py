@@ -18,6 +18,7 @@ from crdt_server.protocol.structs import Id, read_structs
 from crdt_server.protocol.update import decode_update
 from documents.kind import WHOLE
 from tests.hosts.wedding.indexed import (
+    BEFORE,
     FOLLOWS,
     ITEM,
     KEYED,
@@ -280,19 +281,29 @@ def test_of_a_struct_that_is_known_in_part_the_rest_is_taken(server: Server) -> 
 
 
 def test_an_entry_may_follow_on_the_middle_of_several(server: Server) -> None:
-    server.hear(update(struct(root("seats"), ITEM | KEYED, count("a", "b", "c"), key="s1")))
-    (write,) = server.hear(update(struct(identified(7, 1), ITEM | FOLLOWS | KEYED, count("x")), client=8))
-    assert (write.seen, write.wins, write.over) == (False, True, (7, 2))
-    (write,) = server.hear(update(struct(identified(7, 1), ITEM | FOLLOWS | KEYED, count("y")), client=6))
-    assert (write.seen, write.wins, write.over) == (False, False, (8, 0))
+    several = update(struct(root("seats"), ITEM | KEYED, count("a", "b", "c"), key="s1"))
+    low = update(struct(identified(7, 1), ITEM | FOLLOWS | KEYED, count("x")), client=6)
+    high = update(struct(identified(7, 1), ITEM | FOLLOWS | KEYED, count("y")), client=8)
     oracle = Doc[Any]()
-    for data in (
-        update(struct(root("seats"), ITEM | KEYED, count("a", "b", "c"), key="s1")),
-        update(struct(identified(7, 1), ITEM | FOLLOWS | KEYED, count("y")), client=6),
-        update(struct(identified(7, 1), ITEM | FOLLOWS | KEYED, count("x")), client=8),
+    for data, seen, wins, over, shown in (
+        (several, True, True, None, "c"),
+        (low, False, False, (7, 2), "c"),
+        (high, False, True, (7, 2), "y"),
     ):
+        (write,) = server.hear(data)
+        assert (write.seen, write.wins, write.over) == (seen, wins, over)
         oracle.apply_update(data)
-    assert oracle.get("seats", type=Map)["s1"] == "x"
+        assert oracle.get("seats", type=Map)["s1"] == shown
+
+
+def test_what_stands_between_something_collected_and_a_text_is_nowhere(server: Server) -> None:
+    server.hear(update(b"\0\1", client=8))
+    between = update(struct(identified(8, 0) + identified(5, 3), TEXT | FOLLOWS | BEFORE, b"\1x"))
+    after = update(struct(identified(8, 0), TEXT | FOLLOWS, b"\1x"), client=9)
+    before = update(struct(identified(5, 3), TEXT | BEFORE, b"\1x"), client=10)
+    for data in (between, after, before):
+        assert server.hear(data) == []
+    assert [server.items.alive((client, 0)) for client in (7, 9, 10)] == [False, False, True]
 
 
 def test_sections_may_refer_to_later_ones(server: Server, origin: Doc[Any]) -> None:

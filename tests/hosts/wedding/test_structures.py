@@ -97,6 +97,7 @@ NEW_RECORD = struct(root("guests"), TYPE | KEYED, b"\1", key="g2")
 NEW_LIST = struct(root("guests"), TYPE | KEYED, b"\0", key="g2")
 NEW_TEXT = struct(b"\0\7\0", TYPE | KEYED, b"\2", key="note")
 NEW_STRAY = struct(b"\0\7\0", TYPE | KEYED, b"\1", key="name")
+DEEPER = struct(b"\0\7\1", TYPE | KEYED, b"\1", key="deeper")
 
 
 @pytest.mark.parametrize(
@@ -107,6 +108,7 @@ NEW_STRAY = struct(b"\0\7\0", TYPE | KEYED, b"\1", key="name")
         ((NEW_RECORD, struct(b"\0\7\0", ITEM, count("x"))), "list items in the map guests"),
         ((NEW_RECORD, NEW_STRAY, struct(b"\0\7\1", ITEM, count("x"))), "list items in the map guests"),
         ((NEW_RECORD, NEW_STRAY, struct(b"\0\7\1", ITEM | KEYED, count("x"), key="a")), None),
+        ((NEW_RECORD, NEW_STRAY, DEEPER, struct(b"\0\7\2", ITEM, count("x"))), None),
         ((NEW_LIST, struct(b"\0\7\0", ITEM, count("x")), struct(b"\7\1", ITEM | FOLLOWS, count("y"))), None),
         ((NEW_LIST, struct(b"\0\7\0", DOC, b"\1d\x76\0")), "a subdocument"),
     ],
