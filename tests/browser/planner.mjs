@@ -155,13 +155,17 @@ const scenarios = {
   async person () {
     const urls = []
     const page = await open('Ann', { prepare: (page) => page.on('websocket', (socket) => urls.push(socket.url())) })
-    const member = page.locator('#person option', { hasText: ', planner' })
+    const member = page.locator('#person option', { hasText: ', caterer' })
     const [id, label] = [await member.getAttribute('value'), await member.textContent()]
     urls.length = 0
     await page.locator('#person').selectOption(id)
-    await lists(page, [label.replace(', planner', '')])
+    await lists(page, [label.replace(', caterer', '')])
     await saved(page)
-    assert.ok(urls.length > 0 && urls.every((url) => url.includes(`user=${id}&role=planner`)), String(urls))
+    assert.ok(urls.length > 0 && urls.every((url) => url.includes(`user=${id}&role=caterer&vendor=v_`)), String(urls))
+    urls.length = 0
+    await page.locator('#person').selectOption('')
+    await saved(page)
+    assert.ok(urls.length > 0 && urls.every((url) => !url.includes(id) && !url.includes('vendor=')), String(urls))
   },
 
   // An open conflict is shown with what can be done about it; choosing is one write of `choice`.

@@ -145,7 +145,7 @@ const go = (change) => {
   const next = { ...place, ...change }
   const differs = (...keys) => keys.some((key) => next[key] !== place[key])
   if (differs('note') && change.tab === undefined) next.tab = 'note'
-  const reopen = differs('wedding', 'user', 'role')
+  const reopen = differs('wedding', 'user', 'role', 'vendor', 'guest')
   const otherNote = differs('note')
   if ((reopen || otherNote) && !leaveAnyway()) {
     writePlace(place)

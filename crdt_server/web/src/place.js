@@ -1,5 +1,5 @@
 // Where we are and who we are, kept in the URL's hash: #wedding=demo&tab=timeline&note=welcome&name=Ann&colour=rose
-// &user=u_1&role=couple. The query says the same where the hash says nothing. A link for others carries no person; who
+// &user=u_1&role=couple, and vendor or guest for those who are one. The query says the same where the hash says nothing. A link for others carries no person; who
 // we were last is remembered by the browser.
 import { newId } from './ids.js'
 
@@ -32,9 +32,12 @@ const remembered = () => {
   }
 }
 
-const remember = ({ name, colour, user, role }) => {
+const personIn = ({ name, colour, user, role, vendor, guest }) =>
+  ({ name, colour, user, role, ...(vendor ? { vendor } : {}), ...(guest ? { guest } : {}) })
+
+const remember = (place) => {
   try {
-    localStorage.setItem(REMEMBERED, JSON.stringify({ name, colour, user, role }))
+    localStorage.setItem(REMEMBERED, JSON.stringify(personIn(place)))
   } catch {
     // Storage may be forbidden: the hash still says who we are.
   }
@@ -56,15 +59,17 @@ export const readPlace = () => {
     name: own('name').trim().slice(0, 40) || pick(FIRST_NAMES),
     colour: among('colour', Object.keys(COLOURS), pick(Object.keys(COLOURS))),
     user: valid(own('user'), () => newId('u')),
-    role: among('role', ROLES, ROLES[0])
+    role: among('role', ROLES, ROLES[0]),
+    vendor: valid(own('vendor'), () => ''),
+    guest: valid(own('guest'), () => '')
   }
 }
 
 /** Writes the hash without adding to the browser's history. */
 export const writePlace = (place) => {
   remember(place)
-  const { wedding, tab, note, name, colour, user, role } = place
-  history.replaceState(null, '', '#' + new URLSearchParams({ wedding, tab, note, name, colour, user, role }))
+  const { wedding, tab, note } = place
+  history.replaceState(null, '', '#' + new URLSearchParams({ wedding, tab, note, ...personIn(place) }))
 }
 
 /** The URL to give to somebody else. */

@@ -41,8 +41,9 @@ export const watchYou = (colours, go) => {
   })
   $('person').addEventListener('change', () => {
     const member = members.get($('person').value)
-    if (member === undefined) go({ user: newId('u') })
-    else go({ user: $('person').value, role: text(member, 'role', ROLES[0]), name: text(member, 'name').slice(0, 40) })
+    const [vendor, guest] = [text(member, 'vendor'), text(member, 'guest')]
+    if (member === undefined) go({ user: newId('u'), vendor, guest })
+    else go({ user: $('person').value, role: text(member, 'role', ROLES[0]), name: text(member, 'name').slice(0, 40), vendor, guest })
   })
   $('role').addEventListener('change', () => go({ role: $('role').value }))
   for (const id of ['wedding', 'note']) {
