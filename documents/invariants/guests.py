@@ -304,7 +304,7 @@ class Guests(Part):
     def _unsorted(self) -> list[Op]:
         row = self.wedding.rows("guests", "households").get(UNSORTED)
         if row is None:
-            return [Op("insert", "guests", "households", UNSORTED, None, {"name": "Unsorted", "order": "z"})]
+            return [Op("insert", "guests", "households", UNSORTED, None, {"name": "Unsorted"})]
         if type(row) is dict and "deleted" in row:
             return [Op("delete", "guests", "households", UNSORTED, "deleted")]
         return []
