@@ -14,17 +14,20 @@ from starlette.routing import WebSocketRoute
 from starlette.websockets import WebSocket
 
 from crdt_server import web
-from crdt_server.api import documents, probes
+from crdt_server.access.limits import Admission
+from crdt_server.api import commands, conflicts, documents, events, probes
 from crdt_server.api.problems import on_http_error, on_invalid_request, on_server_error
+from crdt_server.editing import Editor
 from crdt_server.errors import CrdtServerError
 from crdt_server.hosts.workshop import JobFailed
 from crdt_server.metrics import Metrics
+from crdt_server.rooms.commands import Answers
 from crdt_server.rooms.hub import Hub
 from crdt_server.settings import Settings
 from crdt_server.transport.asgi_lane import serve_websocket
 from crdt_server.transport.entrance import Entrance
 from crdt_server.transport.fast_lane import FastLane
-from storage import open_storage
+from storage import StorageError, open_storage
 
 
 class DevModeRequired(Exception):
@@ -35,7 +38,8 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     """The server as an ASGI application, to serve alone or to mount in an application of your own.
 
     Mounted, its lifespan must run: pass ``app.router.lifespan_context`` on (``examples/embed.py`` shows it).
-    Its WebSockets then take the plain ASGI lane; the fast lane needs ``crdt-server serve``.
+    Its WebSockets then take the plain ASGI lane; the fast lane needs ``crdt-server serve``. While it runs,
+    ``app.state.server`` is an `Editor`: programs read and write rows with it.
     Raises DevModeRequired where the settings do not say ``dev``.
     """
     settings = settings or Settings.load()
@@ -49,6 +53,9 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         app.state.hub = hub
         app.state.entrance = Entrance(hub, time.monotonic)
         app.state.fast_lane = FastLane(app.state.entrance)
+        app.state.answers = Answers(storage)
+        app.state.streams = Admission(settings.max_connections, settings.max_streams_per_address)
+        app.state.server = Editor(hub)
         await hub.start()
         pinging = asyncio.create_task(app.state.fast_lane.keep_pinging())
         try:
@@ -70,12 +77,14 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         exception_handlers={
             CrdtServerError: on_server_error,
             JobFailed: on_server_error,
+            StorageError: on_server_error,
             HTTPException: on_http_error,
             RequestValidationError: on_invalid_request,
         },
     )
     app.include_router(probes.router)
-    app.include_router(documents.router)
+    for resource in (documents, commands, events, conflicts):
+        app.include_router(resource.router)
     app.router.routes.append(WebSocketRoute("/ws/{address:path}", websocket))
     app.router.routes.extend(web.routes())
     return app

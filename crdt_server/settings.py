@@ -51,6 +51,7 @@ class Settings(BaseSettings):
     max_connections: Count = Field(20_000, description="Sockets in all (4503 above)")
     max_connections_per_address: Count = Field(1_000, description="Sockets of one address (4503 above)")
     max_connections_per_room: Count = Field(2_000, description="Sockets in one room (4503 above)")
+    max_streams_per_address: Count = Field(20, description="Event streams of one address (503 above)")
     handshakes_per_second: Count = Field(
         100, description="WebSocket handshakes of one address, with a burst of as many"
     )

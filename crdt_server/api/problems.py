@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
@@ -18,13 +19,18 @@ from crdt_server.errors import (
     ViolationError,
 )
 from crdt_server.hosts.workshop import JobFailed
+from crdt_server.rooms.commands import KeyReusedError, NoSchemaError, OperationsRefusedError
 from crdt_server.rooms.exchange import GapError
+from storage import StorageError
 
 STATUS: dict[type[CrdtServerError], int] = {
     ProtocolError: 400,
     NotFoundError: 404,
     GapError: 409,
+    NoSchemaError: 409,
     ViolationError: 409,
+    KeyReusedError: 422,
+    OperationsRefusedError: 422,
     RateLimitError: 429,
     AdmissionError: 503,
     CrdtServerError: 503,
@@ -35,12 +41,23 @@ class PayloadTooLargeError(CrdtServerError):
     """A body above the limit."""
 
 
-STATUS[PayloadTooLargeError] = 413
+class StateError(CrdtServerError):
+    """Not possible as things stand."""
 
 
-def problem(status: int, code: str, detail: str) -> Response:
+STATUS |= {PayloadTooLargeError: 413, StateError: 409}
+
+
+def problem(status: int, code: str, detail: str, **more: Any) -> Response:
     """One problem document."""
-    body = {"type": "about:blank", "title": code.replace("_", " "), "status": status, "code": code, "detail": detail}
+    body: dict[str, Any] = {
+        "type": "about:blank",
+        "title": code.replace("_", " "),
+        "status": status,
+        "code": code,
+        "detail": detail,
+    }
+    body |= more
     headers = {"Retry-After": "1"} if status in (429, 503) else None
     return Response(json.dumps(body), status, headers, "application/problem+json")
 
@@ -49,9 +66,12 @@ async def on_server_error(request: Request, error: Exception) -> Response:
     """The exception handler for our own errors."""
     if isinstance(error, JobFailed):
         return problem(503, "try_again", "the answer could not be put together")
+    if isinstance(error, StorageError):
+        return problem(503, "try_again", "the database cannot be used")
     assert isinstance(error, CrdtServerError)
     status = next(STATUS[kind] for kind in type(error).__mro__ if kind in STATUS)
-    return problem(status, error.code, str(error))
+    more = {"problems": error.problems} if isinstance(error, OperationsRefusedError) else {}
+    return problem(status, error.code, str(error), **more)
 
 
 async def on_invalid_request(request: Request, error: Exception) -> Response:

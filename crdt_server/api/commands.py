@@ -1,0 +1,161 @@
+"""Operations over HTTP: programs that know no Yjs write rows, all of a command or nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Annotated, Any, Literal
+
+from fastapi import APIRouter, Header, Request, Response
+from pydantic import BaseModel, ConfigDict, Field, JsonValue, model_validator
+
+from crdt_server.api.requests import describe_body, document_key, identity_of, peer, read_json, wedding_name
+from crdt_server.rooms.commands import Answers, Part, carry_out, digest_of
+from crdt_server.rooms.hub import Hub
+
+MAX_BODY_BYTES = 256 * 1024
+MAX_OPERATIONS = 1000
+MAX_PARTS = 50
+
+router = APIRouter(prefix="/api/weddings/{wedding}", tags=["operations"])
+
+Name = Annotated[str, Field(max_length=255)]
+Count = Annotated[int, Field(ge=0, le=1 << 31)]
+IdempotencyKey = Annotated[
+    str | None,
+    Header(
+        min_length=1,
+        max_length=200,
+        pattern=r"^[\x20-\x7e]+$",
+        description="For 7 days the same command under the same key is not carried out again, but answered as before.",
+    ),
+]
+
+
+class _Operation(BaseModel):
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    root: Name = Field(description="Root of the document, as `guests`")
+    record: Name = Field("", description="Id of the record; left out where the root itself is one record or text")
+
+
+class SetOperation(_Operation):
+    """Set a key of a record or, without a key, a row that is one value."""
+
+    op: Literal["set"]
+    key: Name | None = None
+    value: JsonValue
+
+
+class InsertOperation(_Operation):
+    """Add a record with these keys."""
+
+    op: Literal["insert"]
+    value: dict[str, JsonValue]
+
+
+class DeleteOperation(_Operation):
+    """Delete a key or, without a key, a row."""
+
+    op: Literal["delete"]
+    key: Name | None = None
+
+
+class MoveOperation(_Operation):
+    """Put a record right behind another one; null: before all."""
+
+    op: Literal["move"]
+    after: Name | None
+
+
+class TextOperation(_Operation):
+    """Replace a text, or a part of it: at ``index``, ``delete`` code points go and ``insert`` comes."""
+
+    op: Literal["text"]
+    key: Name | None = None
+    value: str | None = None
+    index: Count = 0
+    delete: Count = 0
+    insert: str = ""
+
+
+Operation = Annotated[
+    SetOperation | InsertOperation | DeleteOperation | MoveOperation | TextOperation, Field(discriminator="op")
+]
+Operations = Annotated[list[Operation], Field(min_length=1, max_length=MAX_OPERATIONS)]
+
+
+class DocumentCommand(BaseModel):
+    """Operations on one document."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    operations: Operations
+
+
+class DocumentPart(DocumentCommand):
+    """Operations on one document of several."""
+
+    document: Name
+
+
+class WeddingCommand(BaseModel):
+    """Operations on several documents; 1,000 in all."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    parts: Annotated[list[DocumentPart], Field(min_length=1, max_length=MAX_PARTS)]
+
+    @model_validator(mode="after")
+    def _bounded(self) -> WeddingCommand:
+        if sum(len(part.operations) for part in self.parts) > MAX_OPERATIONS:
+            raise ValueError(f"at most {MAX_OPERATIONS} operations")
+        return self
+
+
+ANSWERS: dict[int | str, dict[str, Any]] = {
+    200: {"content": {"application/json": {"example": {"operations": 1}}}, "description": "All of it is stored"},
+    422: {"description": "`operations_refused` with the `problems`, nothing was done; or `idempotency_key_reused`"},
+}
+
+
+@router.post(
+    "/documents/{document}/ops",
+    responses=ANSWERS,
+    response_class=Response,
+    openapi_extra=describe_body(DocumentCommand),
+)
+async def post_document_ops(
+    request: Request, wedding: str, document: str, idempotency_key: IdempotencyKey = None
+) -> Response:
+    """Carry out operations on one document, all or none."""
+    key = document_key(wedding, document)
+    body = await read_json(request, DocumentCommand, MAX_BODY_BYTES)
+    return await _command(request, key.wedding, [(document, _plain(body))], idempotency_key)
+
+
+@router.post("/ops", responses=ANSWERS, response_class=Response, openapi_extra=describe_body(WeddingCommand))
+async def post_wedding_ops(request: Request, wedding: str, idempotency_key: IdempotencyKey = None) -> Response:
+    """Carry out operations on several documents, all or none."""
+    body = await read_json(request, WeddingCommand, MAX_BODY_BYTES)
+    parts = [(part.document, _plain(part)) for part in body.parts]
+    return await _command(request, wedding_name(wedding), parts, idempotency_key)
+
+
+def _plain(command: DocumentCommand) -> list[dict[str, Any]]:
+    return [operation.model_dump(exclude_unset=True) for operation in command.operations]
+
+
+async def _command(request: Request, wedding: str, parts: Sequence[Part], key: str | None) -> Response:
+    hub: Hub = request.app.state.hub
+    answers: Answers = request.app.state.answers
+    identity, address = identity_of(request), peer(request)
+    if key is None:
+        body = await carry_out(hub, wedding, identity, address, parts)
+        return Response(body, media_type="application/json")
+    digest = digest_of(identity, parts)
+    names = {"key": key, "digest": digest}
+    body, replayed = await answers.once(
+        wedding, key, digest, lambda: carry_out(hub, wedding, identity, address, parts, names)
+    )
+    headers = {"Idempotency-Replayed": "true"} if replayed else None
+    return Response(body, headers=headers, media_type="application/json")

@@ -1,0 +1,95 @@
+"""Conflicts over HTTP: the records in `review` of all documents of a wedding, and a person's choice."""
+
+from __future__ import annotations
+
+import json
+from typing import Annotated, Any, Literal
+
+from fastapi import APIRouter, Query, Request
+from pydantic import BaseModel, ConfigDict, Field
+
+from crdt_server.api.problems import StateError
+from crdt_server.api.requests import describe_body, identity_of, peer, read_json, wedding_name
+from crdt_server.errors import NotFoundError
+from crdt_server.rooms.commands import OperationsRefusedError, carry_out, open_documents
+from crdt_server.rooms.hub import Hub
+from storage import Storage
+
+MAX_BODY_BYTES = 8 * 1024
+
+router = APIRouter(prefix="/api/weddings/{wedding}/conflicts", tags=["conflicts"])
+
+Conflict = dict[str, Any]
+
+
+class Conflicts(BaseModel):
+    """Records as in the root `review`, each with the `document` that has it and its `id`."""
+
+    conflicts: list[Conflict]
+
+
+class Choice(BaseModel):
+    """What a person decides."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    choice: Annotated[int, Field(ge=0, le=99, strict=True, description="The `id` of one of the `_options`")]
+    say: Annotated[str | None, Field(max_length=500, description="A remark on it")] = None
+
+
+@router.get("")
+async def get_conflicts(
+    request: Request,
+    wedding: str,
+    state: Annotated[
+        Literal["open", "auto", "resolved"] | None,
+        Query(description="Those that wait for a person, that the server resolved, or that are over; else all"),
+    ] = None,
+) -> Conflicts:
+    """Conflicts between edits, in the order of documents and ids."""
+    storage: Storage = request.app.state.hub.storage
+    found = [each for each in await _read(storage, wedding_name(wedding)) if state in (None, each.get("_state"))]
+    return Conflicts(conflicts=found)
+
+
+@router.post("/{conflict}/resolve", openapi_extra=describe_body(Choice))
+async def post_resolve(request: Request, wedding: str, conflict: str) -> Conflict:
+    """Choose one of the options; what the server resolved by itself can be undone so for 24 hours."""
+    hub: Hub = request.app.state.hub
+    chosen = await read_json(request, Choice, MAX_BODY_BYTES)
+    record = await _find(hub.storage, wedding_name(wedding), conflict)
+    if record.get("_state") not in ("open", "auto"):
+        raise StateError("already_resolved", "the conflict is resolved")
+    document, address = record["document"], peer(request)
+    await open_documents(hub, wedding, sorted({document, *_concerned(record, chosen.choice)}), address)
+    values = {"choice": chosen.choice} if chosen.say is None else {"say": chosen.say, "choice": chosen.choice}
+    operations = [{"op": "set", "root": "review", "record": conflict, "key": k, "value": v} for k, v in values.items()]
+    await carry_out(hub, wedding, identity_of(request), address, [(document, operations)])
+    record = await _find(hub.storage, wedding, conflict)
+    if record.get("choice") != chosen.choice:
+        raise StateError("not_resolved", "it was too late for this choice")
+    return record
+
+
+def _concerned(record: Conflict, choice: int) -> set[str]:
+    """The documents that an option writes to. Raises OperationsRefusedError where there is no such option."""
+    for option in record.get("_options", ()):
+        if option["id"] == choice:
+            return {operation["document"] for operation in option.get("operations", ())}
+    where = {"document": record["document"], "root": "review", "record": record["id"], "key": "choice"}
+    raise OperationsRefusedError([{**where, "code": "no_such_option", "message": f"there is no option {choice}"}])
+
+
+async def _find(storage: Storage, wedding: str, conflict: str) -> Conflict:
+    for record in await _read(storage, wedding):
+        if record["id"] == conflict:
+            return record
+    raise NotFoundError("not_found", "no such conflict")
+
+
+async def _read(storage: Storage, wedding: str) -> list[Conflict]:
+    return [
+        {"document": document, "id": row.record, **json.loads(row.fields)}
+        for document, row in await storage.wedding_rows(wedding)
+        if row.root == "review" and row.fields is not None
+    ]

@@ -1,0 +1,118 @@
+"""Events over HTTP: in pages, and as a stream (server-sent events) that goes on where it was interrupted."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncGenerator, Callable, Sequence
+from typing import Annotated
+
+import structlog
+from fastapi import APIRouter, Header, Query, Request, Response
+from starlette.responses import StreamingResponse
+from starlette.types import Receive, Scope, Send
+
+from crdt_server.access.limits import Admission
+from crdt_server.api.requests import peer, wedding_name
+from crdt_server.errors import AdmissionError
+from crdt_server.rooms.feed import Feed
+from crdt_server.rooms.hub import Hub
+from storage import Storage, StorageError, StoredEvent
+
+log = structlog.get_logger(__name__)
+
+MOST_EVENTS = 500
+STREAM_PAGE = 100
+COMMENT_SECONDS = 15.0
+RETRY_MILLISECONDS = 1000
+
+router = APIRouter(prefix="/api/weddings/{wedding}/events", tags=["events"])
+
+MOST = (1 << 63) - 1
+AFTER = Query(ge=0, le=MOST, description="The last event that is known already")
+
+
+@router.get("", response_class=Response, responses={200: {"content": {"application/json": {}}}})
+async def get_events(
+    request: Request,
+    wedding: str,
+    after: Annotated[int, AFTER] = 0,
+    limit: Annotated[int, Query(ge=1, le=MOST_EVENTS)] = 100,
+) -> Response:
+    """The next events behind number `after`, and `head`, the number of the newest there is."""
+    storage: Storage = request.app.state.hub.storage
+    page = await storage.events(wedding_name(wedding), after=after, limit=limit)
+    head = await storage.event_head(wedding)
+    events = ",".join(_as_json(wedding, event) for event in page)
+    return Response(f'{{"events":[{events}],"head":{head}}}', media_type="application/json")
+
+
+@router.get("/stream", response_class=Response, responses={200: {"content": {"text/event-stream": {}}}})
+async def get_stream(
+    request: Request,
+    wedding: str,
+    after: Annotated[int | None, AFTER] = None,
+    last_event_id: Annotated[int | None, Header(ge=0, le=MOST)] = None,
+) -> Response:
+    """Events as they are stored: `id` is the number, `event` the type, `data` the event as in the pages.
+
+    Goes on behind `Last-Event-ID`, else behind `after`, else begins with what comes next.
+    """
+    hub: Hub = request.app.state.hub
+    streams: Admission = request.app.state.streams
+    address = peer(request)
+    if hub.feed.closed or not streams.enter(address):
+        raise AdmissionError("streams", "too many streams are open")
+    try:
+        start = last_event_id if last_event_id is not None else after
+        if start is None:
+            start = await hub.storage.event_head(wedding_name(wedding))
+        events = _stream(hub.storage, hub.feed, wedding_name(wedding), start)
+    except BaseException:
+        streams.leave(address)
+        raise
+    return _EventStream(events, lambda: streams.leave(address))
+
+
+class _EventStream(StreamingResponse):
+    """Server-sent events. ``ended`` is called when it is over, whoever ended it."""
+
+    def __init__(self, events: AsyncGenerator[str, None], ended: Callable[[], None]) -> None:
+        headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
+        super().__init__(events, headers=headers, media_type="text/event-stream")
+        self._events = events
+        self._ended = ended
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            await super().__call__(scope, receive, send)
+        finally:
+            self._ended()
+            await self._events.aclose()
+
+
+async def _stream(storage: Storage, feed: Feed, wedding: str, after: int) -> AsyncGenerator[str, None]:
+    """The feed only says that there is news: what it is comes from the store, in pages, as fast as it is read."""
+    with feed.listen(wedding) as listener:
+        # An id of its own, so that one who is cut off before the first event does not miss it.
+        yield f"retry: {RETRY_MILLISECONDS}\nid: {after}\n\n"
+        while not feed.closed:
+            try:
+                page = await storage.events(wedding, after=after, limit=STREAM_PAGE)
+            except StorageError as error:
+                log.warning("event_stream_ended", wedding=wedding, error=str(error))
+                return
+            if page:
+                after = page[-1].seq
+                yield _messages(wedding, page)
+            elif not await listener.wait(COMMENT_SECONDS):
+                yield ": nothing new\n\n"
+
+
+def _messages(wedding: str, page: Sequence[StoredEvent]) -> str:
+    return "".join(f"id: {each.seq}\nevent: {each.type}\ndata: {_as_json(wedding, each)}\n\n" for each in page)
+
+
+def _as_json(wedding: str, event: StoredEvent) -> str:
+    """The stored body, a JSON object in one line, with the number of the event before it."""
+    envelope = json.dumps({"seq": event.seq, "id": f"{wedding}:{event.seq}", "wedding": wedding})
+    return f"{envelope[:-1]}, {event.body[1:]}"
