@@ -112,7 +112,7 @@ class Rows:
                 rows.pop(record_id, None)
             else:
                 rows[record_id] = after
-            _compare(root, record_id, before, after, changes)
+            compare(root, record_id, before, after, changes)
 
 
 def read(kind: Kind, doc: Doc[Any]) -> RowsByRoot:
@@ -171,7 +171,8 @@ def _refresh_keys(
             changes.fields.append(Change(root.name, record_id, name, before, after))
 
 
-def _compare(root: Root, record_id: str, before: Row | None, after: Row | None, changes: Changes) -> None:
+def compare(root: Root, record_id: str, before: Row | None, after: Row | None, changes: Changes) -> None:
+    """Add to `changes` what turns one row (None: there is none) into another."""
     if before is None and after is not None:
         changes.added.append((root.name, record_id))
     if before is not None and after is None:

@@ -151,6 +151,9 @@ class Document:
         self.doc: Doc[Any] | None = None
         self._warmed = 0  # how many pieces the Doc has seen; all of them once it is warm
         self._loose = 0  # newest pieces not yet considered for merging
+        self._accepted: list[bytes] = []  # not yet among the pieces
+        self._accepted_bytes = 0
+        self._outgoing: list[bytes] = []  # among the pieces, not yet taken
 
     @property
     def warm(self) -> bool:
@@ -170,7 +173,7 @@ class Document:
     def warm_up(self, budget: int) -> None:
         """Feed the Doc with stored pieces, at least one, until it is warm or ``budget`` bytes are used."""
         if self.doc is None:
-            self.doc = Doc()
+            self.doc = self._new_doc()
             self._warmed = 0
         while self._warmed < len(self.pieces):
             piece = self.pieces[self._warmed]
@@ -180,31 +183,49 @@ class Document:
             if budget <= 0:
                 break
 
+    def _new_doc(self) -> Doc[Any]:
+        return Doc()
+
     def cool_down(self) -> None:
         """Throw the Doc away unread; the raw pieces stay."""
         self.doc = None
         self._warmed = 0
 
-    def apply(self, updates: Sequence[tuple[bytes, Update | None]], mark: Callable[[int], None]) -> _Outcome:
-        """Judge and apply updates in order; ``mark(index)`` is called before each risky step, ``mark(LOADING)``
-        before stored bytes are read again, ``mark(MERGING)`` after the last update."""
-        outcome = _Outcome()
-        for index, (data, checked) in enumerate(updates):
-            status = self._judge(index, data, checked, outcome, mark)
-            if status is not Status.OK:
-                outcome.faults.append((index, status))
-        mark(ProgressMark.MERGING)
-        if outcome.accepted:
-            outcome.merged = merge(outcome.accepted)
-            for update in outcome.merged:
-                self._hold(update)
-            self._warmed = len(self.pieces)
-            self._consolidate()
-        return outcome
+    def apply(
+        self, updates: Sequence[tuple[bytes, Update | None]], mark: Callable[[int], None]
+    ) -> list[tuple[int, Status]]:
+        """Judge and apply updates in order; return those that were not simply accepted.
 
-    def _judge(
-        self, index: int, data: bytes, checked: Update | None, outcome: _Outcome, mark: Callable[[int], None]
-    ) -> Status:
+        ``mark(index)`` is called before each risky step, ``mark(LOADING)`` before stored bytes are read again,
+        ``mark(MERGING)`` after the last update.
+        """
+        faults: list[tuple[int, Status]] = []
+        for index, (data, checked) in enumerate(updates):
+            status = self._judge(index, data, checked, mark)
+            if status is not Status.OK:
+                faults.append((index, status))
+        mark(ProgressMark.MERGING)
+        self.flush()
+        return faults
+
+    def flush(self) -> None:
+        """Let what was accepted stand among the pieces."""
+        if not self._accepted:
+            return
+        merged, self._accepted, self._accepted_bytes = merge(self._accepted), [], 0
+        for update in merged:
+            self._hold(update)
+        self._warmed = len(self.pieces)
+        self._consolidate()
+        self._outgoing += merged
+
+    def take_outgoing(self) -> list[bytes]:
+        """The updates to store and send since the last call: one, nearly always, or none."""
+        self.flush()
+        outgoing, self._outgoing = self._outgoing, []
+        return merge(outgoing)
+
+    def _judge(self, index: int, data: bytes, checked: Update | None, mark: Callable[[int], None]) -> Status:
         if checked is None:
             try:
                 update = decode_update(data, max_bytes=len(data))
@@ -216,7 +237,7 @@ class Document:
             return Status.GAP
         if not self._is_news(update):
             return Status.KNOWN
-        if self.size + outcome.size + len(data) > self.max_bytes:
+        if self.size + self._accepted_bytes + len(data) > self.max_bytes:
             return Status.TOO_LARGE
         if not self.warm:
             mark(ProgressMark.LOADING)
@@ -227,17 +248,28 @@ class Document:
             if trimmed is None:
                 return Status.VIOLATION
             update = trimmed
-        if self._lacks_a_home(update):
+        if self._lacks_a_home(update) or self._forbids(index, update):
             return Status.VIOLATION
         if not self.bytes_only:
             if len(update.data) > REHEARSED_BYTES and not self._rehearse(update.data):
                 return Status.DEADLY
-            if not self._survives(update, outcome.accepted):
+            if not self._survives(update):
                 return Status.VIOLATION
-        self._account(update)
-        outcome.accepted.append(update.data)
-        outcome.size += len(update.data)
+        self._take(index, update)
         return Status.OK
+
+    def _forbids(self, index: int, update: Update) -> bool:
+        """Whether the kind of the document forbids it as a whole."""
+        return False
+
+    def _take(self, index: int, update: Update) -> None:
+        """It is accepted, and the Doc has it."""
+        self._account(update)
+        self._accept(update.data)
+
+    def _accept(self, data: bytes) -> None:
+        self._accepted.append(data)
+        self._accepted_bytes += len(data)
 
     def _rehearse(self, data: bytes) -> bool:
         """Whether a copy of this process applies it within its time. The copy costs about a millisecond."""
@@ -259,11 +291,11 @@ class Document:
             os._exit(1)
         os._exit(0)
 
-    def _survives(self, update: Update, accepted: Sequence[bytes]) -> bool:
+    def _survives(self, update: Update) -> bool:
         assert self.doc is not None
         self.doc.apply_update(update.data)
         if self._may_be_cyclic(update) and not self._integrated(update):
-            self._rebuild(accepted)
+            self._rebuild()
             return False
         return True
 
@@ -313,12 +345,10 @@ class Document:
         state = decode_state_vector(self.doc.get_state())
         return all(state.get(client, 0) >= next_ for client, _, next_ in update.ranges)
 
-    def _rebuild(self, accepted: Sequence[bytes]) -> None:
+    def _rebuild(self) -> None:
+        self.flush()
         self.cool_down()
         self.warm_up(sys.maxsize)
-        assert self.doc is not None
-        for data in accepted:
-            self.doc.apply_update(data)
 
     def _account(self, update: Update) -> None:
         clocks = self.clocks
@@ -431,13 +461,3 @@ class _Question:
             run.append(part)
             run_size += len(part)
         return joined + (merge(run) or [EMPTY_UPDATE])
-
-
-class _Outcome:
-    """What applying a batch to one document came to."""
-
-    def __init__(self) -> None:
-        self.accepted: list[bytes] = []
-        self.size = 0
-        self.merged: list[bytes] = []
-        self.faults: list[tuple[int, Status]] = []

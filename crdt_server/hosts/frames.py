@@ -3,15 +3,21 @@
 Both directions carry frames: four bytes of length (little endian), then msgpack. A host has parsed hostile bytes in
 native code, so its answers are plain data that is checked on arrival; nothing on this pipe can name code to run.
 
-Request: ``[entries, jobs]``.
-    entry: ``[room, load, last, bytes_only, ops]``: ``load`` is a list of stored updates (or None), ``last`` says
-        whether the document is complete with them, ``bytes_only`` whether it is held without a pycrdt Doc, ``ops`` a
-        list of ``[kind, payload, extra]``.
+Request: ``[now, entries, jobs]``; ``now`` in seconds since 1970.
+    entry: ``[room, load, last, bytes_only, ops, setting]``: ``load`` is a list of stored updates (or None), ``last``
+        says whether the document is complete with them, ``bytes_only`` whether it is held without a pycrdt Doc, ``ops``
+        a list of ``[kind, payload, extra, actor, knows]``; ``setting`` comes with the first load of a document that has
+        a schema: ``[wedding, document, owners, rows]``, where ``rows`` are those of the whole wedding as the store has
+        them, or None where the host should have them.
     job: ``[kind, payload]``: work without a room (check an update, merge updates, forget rooms).
-Answer: ``[results, job_results]``.
-    result: ``[room, merged, faults, answers, size, warm]``: ``merged`` lists the updates to store and send (one
-        nearly always, none when nothing is new), ``faults`` pairs of (op index, Status), ``answers``
-        pairs of (op index, data).
+Answer: ``[results, job_results, others, weddings]``.
+    result: ``[room, merged, faults, answers, size, warm, facts, notices]``: ``merged`` lists the updates to store and
+        send (one nearly always, none when nothing is new), ``faults`` pairs of (op index, Status), ``answers`` pairs of
+        (op index, data), ``facts`` what is stored with them (`hosts.wedding.facts`) or None, ``notices`` pairs of
+        (op index, JSON to tell the sender). A negative ``size`` (`UNREADABLE`, `NO_SETTING`) ends the load.
+    other: a result of a room that the batch did not name: the server has written into its document.
+    wedding: ``[room, seconds, documents]``: one room of a wedding, in how many seconds it has to be tended (or None),
+        and documents that are wanted open.
 """
 
 from __future__ import annotations
@@ -36,6 +42,13 @@ class Op(enum.IntEnum):
     DIFF = 1  # what the given state vector lacks; answer: list of updates, together the difference
     HELLO = 2  # the document's own state vector
     WARM = 3  # build a slice of the Doc from stored bytes, so that no single step is long
+    READ = 4  # the rows as JSON: answer: bytes
+    DIGEST = 5  # answer: [state vector, SHA-256 of the rows]
+    COMMAND = 6  # operations on documents of the wedding; answer: [True, ...] or [False, problems]
+    TEND = 7  # do what was to wait until now; answer: None
+
+
+UNREADABLE, NO_SETTING = -1, -2
 
 
 class Job(enum.IntEnum):
@@ -44,6 +57,7 @@ class Job(enum.IntEnum):
     CHECK = 0  # payload: update; answer: [pieces, each (update or None for it as it is, summary)] or [None, message]
     MERGE = 1  # payload: list of updates; answer: [merged] or [None, message]
     FORGET = 2  # payload: list of rooms to drop; answer: [None]
+    ROWS = 3  # payload: [document, updates]; answer: [rows as canonical JSON] of a document with a schema, nothing kept
 
 
 class Status(enum.IntEnum):

@@ -17,11 +17,32 @@ from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
+from pycrdt import Doc
+
 from crdt_server.errors import ProtocolError
 from crdt_server.hosts.document import Document, cpu_limit_seconds, encode_clocks, holds_all, merge
-from crdt_server.hosts.frames import LENGTH, PIECE_BYTES, Job, Op, ProgressMark, Status, encode, pack, unpack
+from crdt_server.hosts.frames import (
+    LENGTH,
+    NO_SETTING,
+    PIECE_BYTES,
+    UNREADABLE,
+    Job,
+    Op,
+    ProgressMark,
+    Status,
+    encode,
+    pack,
+    unpack,
+)
+from crdt_server.hosts.wedding.commands import command
+from crdt_server.hosts.wedding.document import CheckedDocument
+from crdt_server.hosts.wedding.facts import Actor
+from crdt_server.hosts.wedding.state import WeddingState
 from crdt_server.memory import trim_heap
 from crdt_server.protocol.update import Update, decode_update, split_update
+from documents.readers import canonical_json, digest
+from documents.registry import kind_of
+from documents.rows import read
 
 EXIT_PANIC = 70  # pycrdt raised a PanicException: what it left behind must not be read
 EXIT_MEMORY = 71
@@ -40,72 +61,196 @@ class Host:
         self.mark = mark
         self.max_document_bytes = max_document_bytes
         self.documents: dict[int, Document] = {}
+        self._weddings: dict[str, WeddingState] = {}
+        self._rooms: dict[WeddingState, dict[str, int]] = {}  # by name of the document
+        self._touched: dict[WeddingState, None] = {}  # by this batch
         self._batch = 0
+        self._now = 0.0
 
     def handle(self, request: list[Any]) -> list[Any]:
-        entries, jobs = request
+        now, entries, jobs = request
         self._batch += 1
+        self._now = now
         results = [self._entry(index, *entry) for index, entry in enumerate(entries)]
+        self.mark.set(*ProgressMark.IDLE)
+        for result in results:
+            self._add_outcome(result)
+        others, weddings = self._of_weddings({entry[0] for entry in entries})
         job_results = []
         for index, (kind, payload) in enumerate(jobs):
             self.mark.set(len(entries) + index, 0)
             job_results.append(self._job(Job(kind), payload))
         self.mark.set(*ProgressMark.IDLE)
-        return [results, job_results]
+        return [results, job_results, others, weddings]
 
     def _entry(
-        self, index: int, room: int, load: list[bytes] | None, last: bool, bytes_only: bool, ops: list[Any]
+        self,
+        index: int,
+        room: int,
+        load: list[bytes] | None,
+        last: bool,
+        bytes_only: bool,
+        ops: list[Any],
+        setting: list[Any] | None,
     ) -> list[Any]:
-        mark = self.mark
         if load is not None:
-            document = self.documents.setdefault(room, Document(self.max_document_bytes, bytes_only=bytes_only))
-            self._before_reading(index, sum(map(len, load)))
             try:
+                if room not in self.documents and not self._open(room, bytes_only, setting):
+                    return [room, [], [], [], NO_SETTING, False]
+                document = self.documents[room]
+                self._before_reading(index, sum(map(len, load)))
                 document.load(load)
             except ProtocolError as error:
-                del self.documents[room]
-                return [room, [], [], [], -1, str(error)]
+                self._forget(room)
+                return [room, [], [], [], UNREADABLE, str(error)]
             finally:
                 _limit_cpu(0)
             if not last:
                 return [room, [], [], [], document.size, False]
         document = self.documents[room]
+        if isinstance(document, CheckedDocument):
+            self._touch(document.state)
         faults: list[tuple[int, Status]] = []
         answers: list[tuple[int, Any]] = []
+        notices: list[tuple[int, bytes]] = []
         i, count = 0, len(ops)
         # updates in a row are applied as one run; a question sees exactly what stands before it
-        merged: list[bytes] = []
         while i < count:
             kind = ops[i][0]
             if kind == Op.UPDATE:
                 start = i
                 while i < count and ops[i][0] == Op.UPDATE:
                     i += 1
-                run = [(data, None if extra is None else _summary_in(data, extra)) for _, data, extra in ops[start:i]]
-                outcome = document.apply(run, partial(self._before_step, index, start, run, document.size))
-                _limit_cpu(0)
-                merged += outcome.merged
-                faults += [(start + n, status) for n, status in outcome.faults]
-                continue
-            mark.set(index, i)
-            if kind == Op.DIFF:
-                try:
-                    answer = document.diff(ops[i][1], self._batch)
-                except ProtocolError:
-                    faults.append((i, Status.MALFORMED))
+                run = [(op[1], None if op[2] is None else _summary_in(op[1], op[2])) for op in ops[start:i]]
+                before_step = partial(self._before_step, index, start, run, document.size)
+                if isinstance(document, CheckedDocument):
+                    signed = [(Actor(*op[3]), op[4]) for op in ops[start:i]]
+                    found = document.receive(run, signed, before_step)
+                    notices += [(start + n, notice) for n, notice in document.notices]
                 else:
-                    if answer is None:
-                        faults.append((i, Status.LATER))
-                    else:
-                        answers.append((i, answer))
-            elif kind == Op.HELLO:
-                answers.append((i, encode_clocks(document.clocks)))
-            else:
-                self._before_reading(index, PIECE_BYTES + WARM_BUDGET_BYTES)
-                document.warm_up(WARM_BUDGET_BYTES)
+                    found = document.apply(run, before_step)
                 _limit_cpu(0)
+                faults += [(start + n, status) for n, status in found]
+                continue
+            self.mark.set(index, i)
+            self._answer(index, i, document, ops[i], faults, answers)
             i += 1
-        return [room, merge(merged), faults, answers, document.size, document.warm]
+        return [room, [], faults, answers, document.size, document.warm, None, notices]
+
+    def _answer(
+        self,
+        index: int,
+        i: int,
+        document: Document,
+        op: list[Any],
+        faults: list[tuple[int, Status]],
+        answers: list[tuple[int, Any]],
+    ) -> None:
+        kind = op[0]
+        if kind == Op.DIFF:
+            try:
+                answer = document.diff(op[1], self._batch)
+            except ProtocolError:
+                faults.append((i, Status.MALFORMED))
+            else:
+                if answer is None:
+                    faults.append((i, Status.LATER))
+                else:
+                    answers.append((i, answer))
+        elif kind == Op.HELLO:
+            answers.append((i, encode_clocks(document.clocks)))
+        elif kind == Op.WARM:
+            self._before_reading(index, PIECE_BYTES + WARM_BUDGET_BYTES)
+            document.warm_up(WARM_BUDGET_BYTES)
+            _limit_cpu(0)
+        elif isinstance(document, CheckedDocument):
+            self._before_reading(index, document.size)
+            document.open()
+            _limit_cpu(0)
+            self.mark.set(index, i)
+            answers.append((i, self._ask_rows(Op(kind), document, op)))
+        else:
+            faults.append((i, Status.VIOLATION))
+
+    def _ask_rows(self, kind: Op, document: CheckedDocument, op: list[Any]) -> Any:
+        if kind is Op.READ:
+            return canonical_json(document.rows.roots).encode()
+        if kind is Op.DIGEST:
+            return [encode_clocks(document.clocks), digest(document.rows.roots)]
+        if kind is Op.COMMAND:
+            return command(document.state, Actor(*op[3]), unpack(op[1]), len(op[1]))
+        document.state.tend()
+        return True
+
+    # -- documents with a schema
+
+    def _open(self, room: int, bytes_only: bool, setting: list[Any] | None) -> bool:
+        """Begin a document. False where the rest of its wedding is not known."""
+        if setting is None:
+            self.documents[room] = Document(self.max_document_bytes, bytes_only=bytes_only)
+            return True
+        wedding, name, owners, rows = setting
+        if bytes_only:
+            raise ProtocolError("bytes_only", "a document with a schema cannot be held without its Doc")
+        state = self._weddings.get(wedding)
+        if state is None:
+            if rows is None:
+                return False
+            state = self._weddings[wedding] = WeddingState(wedding, rows)
+        kind = kind_of(name)
+        assert kind is not None
+        self.documents[room] = CheckedDocument(kind, name, state, dict(owners))
+        self._rooms.setdefault(state, {})[name] = room
+        return True
+
+    def _touch(self, state: WeddingState) -> None:
+        self._touched[state] = None
+        state.tick(self._now)
+
+    def _add_outcome(self, result: list[Any]) -> None:
+        """What came of the whole batch for the document of one result."""
+        document = self.documents.get(result[0])
+        if document is None or result[4] < 0:
+            result[5:] = [result[5], None, []]
+            return
+        result[1] = document.take_outgoing()
+        result[4] = document.size
+        if len(result) < 8:
+            result += [None, []]
+        if isinstance(document, CheckedDocument) and document.warm:
+            state = document.state
+            result[6] = document.facts.take(document.name, document.rows.roots, state.writers, state.at)
+
+    def _of_weddings(self, named: set[int]) -> tuple[list[Any], list[Any]]:
+        """Results of documents that the server has written to besides, and what the weddings wait for."""
+        others: list[Any] = []
+        weddings: list[Any] = []
+        for state in self._touched:
+            rooms = self._rooms.get(state, {})
+            for name, document in state.open.items():
+                if document.has_news and rooms[name] not in named:
+                    others.append([rooms[name], [], [], [], 0, True, None, []])
+                    self._add_outcome(others[-1])
+            wanted, state.resolver.wanted = sorted(state.resolver.wanted), set()
+            due = state.next_due()
+            if rooms and (wanted or due is not None):
+                weddings.append([next(iter(rooms.values())), due, wanted])
+        self._touched.clear()
+        return others, weddings
+
+    def _forget(self, room: int) -> int:
+        """Drop a document; returns its size."""
+        document = self.documents.pop(room, None)
+        if document is None:
+            return 0
+        if isinstance(document, CheckedDocument):
+            document.close()
+            rooms = self._rooms[document.state]
+            if rooms.get(document.name) == room:
+                del rooms[document.name]
+            if not rooms:
+                del self._rooms[document.state], self._weddings[document.state.name]
+        return document.size
 
     def _before_step(self, entry: int, base: int, run: Sequence[tuple[bytes, Any]], size: int, n: int) -> None:
         """Mark what comes next. What takes too long ends this process by SIGPROF."""
@@ -124,12 +269,14 @@ class Host:
 
     def _job(self, kind: Job, payload: Any) -> list[Any]:
         if kind is Job.FORGET:
-            freed = sum(document.size for room in payload if (document := self.documents.pop(room, None)))
+            freed = sum(map(self._forget, payload))
             if freed > TRIM_BYTES:
                 gc.collect()
                 trim_heap()
             return [None]
         try:
+            if kind is Job.ROWS:
+                return [_rows(*payload)]
             if kind is Job.CHECK:
                 return [_check(payload)]
             return [_merge_checked(payload)]
@@ -140,6 +287,16 @@ class Host:
 def _limit_cpu(seconds: float) -> None:
     """End this process when it has used that much CPU time from now; 0 lifts the limit."""
     signal.setitimer(signal.ITIMER_PROF, seconds)
+
+
+def _rows(document: str, updates: list[bytes]) -> bytes:
+    kind = kind_of(document)
+    assert kind is not None
+    doc: Doc[Any] = Doc()
+    for update in updates:
+        decode_update(update, max_bytes=len(update))
+        doc.apply_update(update)
+    return canonical_json(read(kind, doc)).encode()
 
 
 def _merge_checked(updates: list[bytes]) -> bytes:

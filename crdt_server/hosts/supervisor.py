@@ -13,7 +13,9 @@ import signal
 import socket
 import subprocess
 import sys
+import time
 from collections import deque
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, cast
@@ -193,8 +195,17 @@ class HostFactory:
 class Supervisor:
     """The place of one host. `run` starts a child where there is none; after HostDied the next `run` starts another."""
 
-    def __init__(self, name: str, factory: HostFactory, *, timeout_seconds: float, niceness: int = 0) -> None:
+    def __init__(
+        self,
+        name: str,
+        factory: HostFactory,
+        *,
+        timeout_seconds: float,
+        niceness: int = 0,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
         self.name = name
+        self._clock = clock
         self._niceness = niceness
         self.restarts = 0
         self._deaths = 0  # in a row, without an answered batch between
@@ -224,12 +235,12 @@ class Supervisor:
         """Nothing at first; longer and longer while children die one after the other."""
         return 0.0 if self._deaths < 4 else min(2.0, 0.05 * 2 ** min(self._deaths - 4, 10))
 
-    async def run(self, request: list[Any]) -> Any:
-        """One batch. Raises HostDied; the child's documents are gone then."""
+    async def run(self, entries: Sequence[Any], jobs: Sequence[Any] = ()) -> Any:
+        """One batch, see `frames`. Raises HostDied; the child's documents are gone then."""
         await self.start()
         assert self._process is not None
         try:
-            answer = await self._process.run(request, self._timeout_seconds)
+            answer = await self._process.run([self._clock(), entries, jobs], self._timeout_seconds)
             self._deaths = 0
             return answer
         except HostDied as death:

@@ -64,7 +64,7 @@ class Workshop:
         kills = 0
         while not task.done.done():
             try:
-                _, ((result, *message),) = await self.supervisor.run([[], [[task.kind, task.payload]]])
+                _, ((result, *message),), *_ = await self.supervisor.run((), [[task.kind, task.payload]])
             except HostDied as death:
                 kills += 1
                 if task.done.done():

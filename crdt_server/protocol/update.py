@@ -127,6 +127,16 @@ def encode_delete_set(deletes: Sequence[tuple[int, int, int]]) -> bytes:
     return b"".join(out)
 
 
+def with_deletes(data: bytes, deletes: Sequence[tuple[int, int, int]]) -> bytes:
+    """The structs of an update with another delete set. Raises `ProtocolError`."""
+    found = _Found()
+    try:
+        _read_update(data, len(data), found)
+    except IndexError:
+        raise truncated() from None
+    return (data[: found.runs[-1].end] if found.runs else b"\0") + encode_delete_set(deletes)
+
+
 def decode_state_vector(data: bytes) -> dict[int, int]:
     """Client -> next clock. Raises `ProtocolError`."""
     try:

@@ -7,13 +7,14 @@ While one transaction is under way the next verdicts gather; under load batches 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
 
 import structlog
 
 from crdt_server.metrics import Metrics
 from crdt_server.rooms.room import Phase, Room, Verdict
-from storage import Append, DocumentKey, Storage
+from storage import Answer, Append, DocumentKey, EventImage, Facts, RowImage, Storage
 
 log = structlog.get_logger(__name__)
 
@@ -21,7 +22,8 @@ log = structlog.get_logger(__name__)
 class CommitPump:
     """`put` verdicts in, `Room.release` follows after their commit, in order. One `run` task.
 
-    ``released`` hears of rooms after a release that `put` did not do at once: it may have left them something to do.
+    ``recorded`` hears that a wedding has events up to a number. ``released`` hears of rooms after a release that `put`
+    did not do at once: it may have left them something to do.
     """
 
     def __init__(
@@ -31,11 +33,13 @@ class CommitPump:
         *,
         on_failure: Callable[[Room], None],
         released: Callable[[Room], None],
+        recorded: Callable[[str, int], None],
     ) -> None:
         self._storage = storage
         self._metrics = metrics
         self._on_failure = on_failure
         self._released = released
+        self._recorded = recorded
         self._waiting: list[Verdict] = []
         self._wake = asyncio.Event()
         self._put = 0  # verdicts that entered the queue, ever
@@ -49,7 +53,7 @@ class CommitPump:
 
     def put(self, verdict: Verdict) -> None:
         """Store and then release. What needs no commit and waits behind none is released at once."""
-        if verdict.merged is None and not self.backlog:
+        if verdict.merged is None and verdict.facts is None and not self.backlog:
             verdict.room.release(verdict)
             return
         verdict.room.unsettled += 1
@@ -88,18 +92,30 @@ class CommitPump:
             for verdict in batch
             if verdict.merged is not None and verdict.room.phase is not Phase.DEAD
         ]
-        if rows:
+        facts = [
+            _facts(verdict) for verdict in batch if verdict.facts is not None and verdict.room.phase is not Phase.DEAD
+        ]
+        if rows or facts:
             try:
                 with self._metrics.commit_seconds.time():
-                    await self._storage.append(rows)
+                    first_events = await self._storage.append(rows, facts)
                 self._metrics.commit_rows.observe(len(rows))
             except Exception as error:  # noqa: BLE001 - whatever it was, nothing is known to be stored
                 self._fail(batch, error)
                 return
+            self._tell_recorded(facts, first_events)
         for verdict in batch:
             verdict.room.unsettled -= 1
             verdict.room.release(verdict)
             self._released(verdict.room)
+
+    def _tell_recorded(self, facts: Sequence[Facts], first_events: Mapping[str, int]) -> None:
+        heads = {wedding: first - 1 for wedding, first in first_events.items()}
+        for each in facts:
+            if each.events:
+                heads[each.key.wedding] += len(each.events)
+        for wedding, head in heads.items():
+            self._recorded(wedding, head)
 
     def _fail(self, batch: Sequence[Verdict], error: Exception) -> None:
         """Nothing of the batch is known to be stored: its rooms end, and their clients bring it again."""
@@ -110,3 +126,15 @@ class CommitPump:
             verdict.room.unsettled -= 1
         for room in rooms:
             self._on_failure(room)
+
+
+def _facts(verdict: Verdict) -> Facts:
+    """What came with a verdict, as the store takes it."""
+    rows, events, owners, answers = verdict.facts
+    return Facts(
+        DocumentKey(verdict.room.wedding, verdict.room.document),
+        rows=[RowImage(*row) for row in rows],
+        events=[EventImage(*event) for event in events],
+        owners=[(client, user) for client, user in owners],
+        answers=[Answer(key, digest, body, datetime.fromisoformat(at)) for key, digest, body, at in answers],
+    )

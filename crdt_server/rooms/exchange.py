@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
+from crdt_server.access.identity import Identity
 from crdt_server.errors import CLOSE_CODES, CrdtServerError, ProtocolError, ViolationError
 from crdt_server.hosts.frames import Status
 from crdt_server.protocol.frames import Outgoing
@@ -60,8 +61,8 @@ class Exchange(Session):
 
     exchange = True
 
-    def __init__(self, id_: SessionId, connection: Any, user: str) -> None:
-        super().__init__(id_, connection, user)
+    def __init__(self, id_: SessionId, connection: Any, identity: Identity) -> None:
+        super().__init__(id_, connection, identity)
         self._waiting: dict[Request, asyncio.Future[Any]] = {}
 
     def expect(self, request: Request) -> asyncio.Future[Any]:

@@ -10,21 +10,26 @@ import asyncio
 import gc
 import itertools
 import time
-from collections.abc import Callable, Coroutine
-from datetime import UTC, datetime
+from collections.abc import Callable, Coroutine, Sequence
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from zlib import crc32
 
 import structlog
 
+from crdt_server.access.identity import SERVER, Identity
 from crdt_server.access.limits import Strikes
-from crdt_server.errors import CLOSE_CODES, AdmissionError
+from crdt_server.errors import CLOSE_CODES, AdmissionError, CrdtServerError
+from crdt_server.hosts.frames import Op
 from crdt_server.hosts.supervisor import HostFactory, Supervisor
 from crdt_server.hosts.workshop import JobFailed, Workshop
 from crdt_server.memory import trim_heap
 from crdt_server.metrics import Metrics
+from crdt_server.rooms.batch import Stored
 from crdt_server.rooms.commit import CommitPump
 from crdt_server.rooms.compaction import Compactor
+from crdt_server.rooms.exchange import Exchange, Silence, settled
+from crdt_server.rooms.feed import Feed
 from crdt_server.rooms.lane import BATCH_BYTES, HEAVY_BATCH_BYTES, Lane, Unreadable
 from crdt_server.rooms.room import Phase, Room, RoomLimits, Verdict
 from crdt_server.rooms.session import Connection, Request, Session, SessionId
@@ -39,6 +44,9 @@ LAG_SECONDS = 0.02
 LAG_SAMPLES = 12
 SLOW_LOOP_SECONDS = 0.05
 SHED_TICK_SECONDS = 0.5
+MOST_REVERTED = 20  # of one session in a minute
+ANSWERS_KEPT = timedelta(days=7)
+FORGET_ANSWERS_SECONDS = 3600.0
 KEEP_ALIVE_SECONDS = 20.0  # stock clients drop a link on which they heard nothing for 30 s
 
 
@@ -60,7 +68,13 @@ class Hub:
         self._limits = RoomLimits(
             max_sessions=settings.max_connections_per_room, max_awareness_bytes=settings.max_awareness_bytes
         )
-        self._commits = CommitPump(storage, metrics, on_failure=self._fail, released=self.look)
+        self.feed = Feed()
+        self._commits = CommitPump(
+            storage, metrics, on_failure=self._fail, released=self.look, recorded=self.feed.announce
+        )
+        self._reverted = Strikes(MOST_REVERTED)
+        self._tending: dict[str, asyncio.TimerHandle] = {}  # by wedding
+        self._wanted: set[DocumentKey] = set()  # being opened because the rules of their wedding ask for it
         self._factory = HostFactory(
             memory_bytes=settings.host_memory_bytes, max_document_bytes=settings.max_document_bytes
         )
@@ -94,6 +108,7 @@ class Hub:
             unreadable=self._unreadable,
             failed=self._fail,
             convicted=self._convicted,
+            tend=self._tend,
             heavy=heavy,
             batch_bytes=batch_bytes,
         )
@@ -111,10 +126,13 @@ class Hub:
             self._spawn(lane.run())
         self._spawn(self._sweep())
         self._spawn(self._measure_lag())
+        self._spawn(self._forget_answers())
 
     async def stop(self) -> None:
         """Let nobody in, store what has come in, close every socket with 1012, end the hosts."""
         self.draining = True
+        for timer in self._tending.values():
+            timer.cancel()
         deadline = self._loop.time() + 5
         while self._loop.time() < deadline and any(room.dirty or self._in_use(room) for room in self.rooms.values()):
             await self._commits.flush()
@@ -146,8 +164,8 @@ class Hub:
         wedding: str,
         document: str,
         connection: Connection,
-        user: str,
-        session_type: Callable[[SessionId, Connection, str], Session] = Session,
+        identity: Identity,
+        session_type: Callable[[SessionId, Connection, Identity], Session] = Session,
     ) -> tuple[Room, Session]:
         """Join the room of a document, opening it where needed. Raises AdmissionError."""
         if self.draining:
@@ -155,7 +173,7 @@ class Hub:
         room = self.rooms.get((wedding, document)) or self._open(wedding, document)
         if room.full:
             raise AdmissionError("room_full", "too many sockets in this room")
-        session = session_type(SessionId(next(self._session_ids)), connection, user)
+        session = session_type(SessionId(next(self._session_ids)), connection, identity)
         self._empty_since.pop(room, None)
         room.join(session)
         self.look(room)
@@ -209,20 +227,27 @@ class Hub:
             self.metrics.counters,
             vet=self._vet,
             blame=lambda session: self.strikes.add(session.connection.address, self._loop.time()),
+            oversteps=self._oversteps,
         )
         self.rooms[wedding, document] = room
         return room
 
-    async def _fetch(self, room: Room) -> list[bytes]:
+    async def _fetch(self, room: Room, with_rows: bool) -> Stored:
         """What is stored of a room, after all its commits."""
         await self._commits.flush()
         try:
             stored = await self.storage.load(_key(room))
+            setting = await self._fetch_setting(room, with_rows) if room.checked else None
         except StorageError as error:
             raise Unreadable(f"{type(error).__name__}: {error}") from error
         room.head_seq = stored.head_seq
         self._tails[room] = sum(row.first_seq == row.last_seq for row in stored.updates)
-        return [row.update for row in stored.updates]
+        return Stored([row.update for row in stored.updates], setting)
+
+    async def _fetch_setting(self, room: Room, with_rows: bool) -> list[Any]:
+        owners = await self.storage.owners(_key(room))
+        rows = await self.storage.wedding_rows(room.wedding) if with_rows else None
+        return [room.wedding, room.document, list(owners.items()), rows and [(name, *row) for name, row in rows]]
 
     def _deliver(self, verdict: Verdict) -> None:
         self._commits.put(verdict)
@@ -236,15 +261,23 @@ class Hub:
 
     def _unreadable(self, room: Room, why: str) -> None:
         log.error("document_unreadable", room=room.name, why=why)
-        self._fail(room)
+        self._end(room)
 
-    def _fail(self, room: Room) -> None:
+    def _end(self, room: Room) -> None:
         """End a room in the middle of its work: sockets closed with 1013, the host's copy dropped."""
-        if room.phase is Phase.DEAD:
-            return
         log.warning("room_failed", room=room.name, sessions=len(room.sessions))
         self._close_room(room)
         room.fail(CLOSE_CODES["try_again"], "try again")
+
+    def _fail(self, room: Room) -> None:
+        """What a room's host holds is not what is stored: it ends, and comes back from the store."""
+        if room.phase is Phase.DEAD:
+            return
+        self._end(room)
+        if room.checked:
+            # What their host knows of the wedding is ahead of the store: all of it comes back from there.
+            for other in [each for each in self.rooms.values() if each.checked and each.wedding == room.wedding]:
+                self._fail(other)
 
     def _close_room(self, room: Room) -> None:
         if self.rooms.get((room.wedding, room.document)) is room:
@@ -269,6 +302,63 @@ class Hub:
             self.metrics.evictions.inc()
             if tail > 1:
                 self.compactor.ask(_key(room))
+
+    # -- what a wedding has to do by itself
+
+    def _tend(self, room: Room, seconds: float | None, wanted: Sequence[str]) -> None:
+        """A wedding has something to do in some seconds, and wants these documents open for it."""
+        for document in wanted:
+            self._want(room.wedding, document)
+        if seconds is None:
+            return
+        at = self._loop.time() + seconds
+        timer = self._tending.get(room.wedding)
+        if timer is not None:
+            if timer.when() <= at:
+                return
+            timer.cancel()
+        self._tending[room.wedding] = self._loop.call_at(at, self._tend_now, room.wedding, room.document)
+
+    def _tend_now(self, wedding: str, document: str) -> None:
+        del self._tending[wedding]
+        self._want(wedding, document)
+
+    def _want(self, wedding: str, document: str) -> None:
+        key = DocumentKey(wedding, document)
+        if key not in self._wanted and not self.draining:
+            self._wanted.add(key)
+            self._spawn(self._tend_document(key))
+
+    async def _tend_document(self, key: DocumentKey) -> None:
+        try:
+            await self.ask(key, SERVER, "server", Request(None, Op.TEND, b""))
+        except CrdtServerError as error:
+            log.warning("wedding_not_tended", room=str(key), why=error.code)
+        finally:
+            self._wanted.discard(key)
+
+    async def ask(self, key: DocumentKey, identity: Identity, address: str, request: Request) -> Any:
+        """Ask the document something outside any socket, and wait for the answer; what it changed is stored then.
+
+        Raises what `offline.sync` raises.
+        """
+        silence = Silence(address)
+        room, session = self.enter(*key, silence, identity, Exchange)
+        assert isinstance(session, Exchange)
+        try:
+            request.session = session
+            future = session.expect(request)
+            room.ask(request)
+            self.look(room)
+            (answer,) = await settled([future], silence)
+        finally:
+            self.leave(room, session)
+        return answer
+
+    def _oversteps(self, session: Session) -> bool:
+        now = self._loop.time()
+        self._reverted.add(str(session.id), now)
+        return self._reverted.out(str(session.id), now)
 
     # -- what is hostile
 
@@ -337,6 +427,15 @@ class Hub:
             if keep_alive:
                 await asyncio.to_thread(trim_heap)
             self.strikes.forget(now)
+            self._reverted.forget(now)
+
+    async def _forget_answers(self) -> None:
+        while True:
+            try:
+                await self.storage.forget_answers(datetime.now(UTC) - ANSWERS_KEPT)
+            except StorageError as error:
+                log.warning("answers_not_forgotten", error=str(error))
+            await asyncio.sleep(FORGET_ANSWERS_SECONDS)
 
     async def _measure_lag(self) -> None:
         """How late the loop comes back from naps; naps are short, or a stall in the middle of one would not be seen."""

@@ -14,14 +14,14 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import structlog
 
-from crdt_server.hosts.frames import Job, Op, ProgressMark, Status
+from crdt_server.hosts.frames import NO_SETTING, Job, Op, ProgressMark, Status
 from crdt_server.hosts.supervisor import HostDied, Supervisor
 from crdt_server.metrics import Metrics
+from crdt_server.rooms.batch import SLICE_BYTES, Entry, Stored, split, well_formed
 from crdt_server.rooms.room import Phase, Room, Verdict
 from crdt_server.rooms.session import Request
 
@@ -30,8 +30,6 @@ log = structlog.get_logger(__name__)
 BATCH_BYTES = 96 * 1024
 HEAVY_BATCH_BYTES = 16 * 1024  # what is heavy comes in pieces of 32 KB: one of them in a batch
 LARGE_IN_BATCH = 1
-SLICE_BYTES = 64 * 1024  # of stored updates in one load step
-SLICE_UPDATES = 2000
 HEAVY_DOCUMENT_BYTES = 1 << 20
 OUTSIDE_KILLS = 5  # somebody keeps killing the host: end the room rather than judge an innocent
 
@@ -44,44 +42,14 @@ class LoadDied(Exception):
     """A host died while documents were brought into it, before any request ran."""
 
 
-@dataclass(slots=True)
-class Entry:
-    """One room's part of a batch."""
-
-    room: Room
-    requests: Sequence[Request] = ()
-    load: list[bytes] | None = None
-    last: bool = True
-
-    def wire(self) -> list[Any]:
-        return [
-            self.room.id,
-            self.load,
-            self.last,
-            self.room.bytes_only,
-            [[r.kind, r.payload, r.extra] for r in self.requests],
-        ]
-
-
-def slices(updates: Sequence[bytes]) -> deque[list[bytes]]:
-    """Stored updates cut into load steps; at least one, so that an empty document is loaded too."""
-    parts: deque[list[bytes]] = deque([[]])
-    size = 0
-    for update in updates:
-        if parts[-1] and (size + len(update) > SLICE_BYTES or len(parts[-1]) == SLICE_UPDATES):
-            parts.append([])
-            size = 0
-        parts[-1].append(update)
-        size += len(update)
-    return parts
-
-
 class Lane:
     """Batches for one host.
 
-    ``fetch(room)`` reads the stored updates of a room (after all its commits) and may raise; ``deliver`` takes
-    verdicts; ``unreadable`` and ``failed`` end a room; ``convicted`` hears of a request that killed a host alone;
-    ``heavy`` is where heavy rooms go (None in the heavy lane itself).
+    ``fetch(room, with_rows)`` reads what is stored of a room (after all its commits), with the rows of its wedding
+    where the host does not have them, and may raise; ``deliver`` takes verdicts; ``unreadable`` and ``failed`` end a
+    room; ``convicted`` hears of a request that killed a host alone; ``tend`` hears that the wedding of a room has
+    something to do in some seconds, and which documents it wants open; ``heavy`` is where heavy rooms go (None in the
+    heavy lane itself).
     """
 
     def __init__(
@@ -89,11 +57,12 @@ class Lane:
         supervisor: Supervisor,
         metrics: Metrics,
         *,
-        fetch: Callable[[Room], Awaitable[list[bytes]]],
+        fetch: Callable[[Room, bool], Awaitable[Stored]],
         deliver: Callable[[Verdict], None],
         unreadable: Callable[[Room, str], None],
         failed: Callable[[Room], None],
         convicted: Callable[[Request, Room, str], None],
+        tend: Callable[[Room, float | None, Sequence[str]], None],
         heavy: Lane | None = None,
         batch_bytes: int = BATCH_BYTES,
     ) -> None:
@@ -104,14 +73,17 @@ class Lane:
         self._unreadable = unreadable
         self._failed = failed
         self._convicted = convicted
+        self._tend = tend
         self._heavy = heavy
         self._batch_bytes = batch_bytes
         self._dirty: deque[Room] = deque()
         self._fetching: dict[Room, asyncio.Task[None]] = {}
-        self._loading: dict[Room, deque[list[bytes]]] = {}
+        self._loading: dict[Room, deque[Entry]] = {}
         self._resident: set[Room] = set()
         self._forget: list[int] = []
         self._busy: set[Room] = set()
+        self._weddings: dict[str, set[Room]] = {}  # of documents with a schema: which of them the host has heard of
+        self._known: dict[int, Room] = {}  # the same by id, until the host has forgotten them
         self._wake = asyncio.Event()
 
     # -- called by the hub, at any time
@@ -125,7 +97,10 @@ class Lane:
 
     def busy(self, room: Room) -> bool:
         """Whether the room is part of the batch in flight or of a load."""
-        return room in self._busy or room in self._fetching or room in self._loading
+        if room in self._busy or room in self._fetching or room in self._loading:
+            return True
+        # the server may write into any document of a wedding that is part of the batch
+        return room.checked and not self._busy.isdisjoint(self._weddings.get(room.wedding, ()))
 
     def drop(self, room: Room) -> None:
         """The room has ended: the host may forget its document."""
@@ -134,6 +109,10 @@ class Lane:
             self._resident.discard(room)
             self._forget.append(room.id)
             self._wake.set()
+        if room.checked and (rooms := self._weddings.get(room.wedding)):
+            rooms.discard(room)
+            if not rooms:
+                del self._weddings[room.wedding]
 
     # -- the pump
 
@@ -173,7 +152,7 @@ class Lane:
             room.marked = False
             if room.phase is Phase.DEAD or not room.dirty:
                 continue
-            if room.heavy and self._heavy is not None and not self.busy(room):
+            if room.belongs_elsewhere and self._heavy is not None and not self.busy(room):
                 self._hand_over(room, self._heavy)
                 continue
             if room not in self._resident:
@@ -201,39 +180,47 @@ class Lane:
         heavy.mark(room)
 
     def _take_slice(self, room: Room) -> Entry:
-        parts = self._loading[room]
-        part = parts.popleft()
-        if not parts:
+        steps = self._loading[room]
+        step = steps.popleft()
+        if not steps:
             del self._loading[room]
-        return Entry(room, (), part, not parts)
+        return step
 
-    def _start_fetch(self, room: Room) -> None:
+    def _start_fetch(self, room: Room, *, with_rows: bool = False) -> None:
         if room not in self._fetching and room not in self._loading:
-            self._fetching[room] = asyncio.create_task(self._fetch_room(room))
+            self._fetching[room] = asyncio.create_task(self._fetch_room(room, with_rows))
 
-    async def _fetch_room(self, room: Room) -> None:
+    def _lacks_rows(self, room: Room) -> bool:
+        return room.checked and room.wedding not in self._weddings
+
+    async def _fetch_room(self, room: Room, with_rows: bool) -> None:
         try:
-            updates = await self._fetch(room)
+            stored = await self._fetch(room, with_rows or self._lacks_rows(room))
             if room.phase is Phase.DEAD:
                 return
-            room.serve_from_store(updates)
-            parts = slices(updates)
-            if sum(map(len, updates)) > HEAVY_DOCUMENT_BYTES:
+            room.serve_from_store(stored.updates)
+            if sum(map(len, stored.updates)) > HEAVY_DOCUMENT_BYTES:
                 room.heavy = True
             target = self
-            if room.heavy and self._heavy is not None:
+            if room.belongs_elsewhere and self._heavy is not None:
                 room.moved, target = True, self._heavy
-            target.receive_load(room, parts)
+            target.receive_load(room, stored)
         except Unreadable as error:
             self._unreadable(room, str(error))
         finally:
             del self._fetching[room]
             self._wake.set()
 
-    def receive_load(self, room: Room, parts: deque[list[bytes]]) -> None:
+    def receive_load(self, room: Room, stored: Stored) -> None:
         """What is stored of a room, to be brought into the host."""
-        self._loading[room] = parts
+        self._loading[room] = stored.steps(room)
+        self._meet(room)
         self._wake.set()
+
+    def _meet(self, room: Room) -> None:
+        if room.checked:
+            self._weddings.setdefault(room.wedding, set()).add(room)
+            self._known[room.id] = room
 
     async def _run_batch(self, entries: list[Entry], forget: list[int]) -> None:
         self._busy = {entry.room for entry in entries}
@@ -241,23 +228,29 @@ class Lane:
         self._metrics.batch_requests.observe(sum(len(entry.requests) for entry in entries))
         try:
             self._settle(entries, await self._ask(entries, jobs))
+            for room_id in forget:
+                self._known.pop(room_id, None)
         except HostDied as death:
             await self._recover(entries, death)
         finally:
             self._busy = set()
 
     async def _ask(self, entries: Sequence[Entry], jobs: Sequence[Any] = ()) -> list[Any]:
-        """The host's results, checked: it has read hostile bytes, and may say anything. Raises HostDied."""
-        answer = await self.supervisor.run([[entry.wire() for entry in entries], jobs])
-        if not _well_formed(entries, answer):
+        """The host's answer, checked: it has read hostile bytes, and may say anything. Raises HostDied."""
+        answer = await self.supervisor.run([entry.wire() for entry in entries], jobs)
+        if not well_formed(entries, self._known, answer):
             raise await self.supervisor.condemn("broken answer")
-        results: list[Any] = answer[0]
-        return results
+        return list(answer)
 
-    def _settle(self, entries: Sequence[Entry], results: Sequence[Any]) -> None:
+    def _settle(self, entries: Sequence[Entry], answer: Sequence[Any]) -> None:
         """Hand a batch's verdicts on."""
-        for entry, (_, merged, faults, answers, size, warm) in zip(entries, results, strict=True):
+        results, _, others, weddings = answer
+        for entry, (_, merged, faults, answers, size, warm, facts, notices) in zip(entries, results, strict=True):
             room = entry.room
+            if size == NO_SETTING:
+                self._loading.pop(room, None)
+                self._start_fetch(room, with_rows=True)
+                continue
             if size < 0:
                 self._unreadable(room, str(warm))
                 continue
@@ -267,11 +260,15 @@ class Lane:
                 room.load_deaths = 0  # what is stored has been survived: those deaths had another cause
             if entry.load is not None and entry.last:
                 self._arrived(room)
-            if room.phase is Phase.DEAD or not entry.requests or entry.requests[0].kind is Op.WARM:
+            if room.phase is Phase.DEAD:
                 continue
-            *earlier, newest = merged or [None]
-            verdicts = [Verdict(room, (), update, {}, {}) for update in earlier]
-            verdicts.append(Verdict(room, entry.requests, newest, {i: Status(s) for i, s in faults}, dict(answers)))
+            requests = [] if entry.requests and entry.requests[0].kind is Op.WARM else entry.requests
+            if not (requests or merged or facts):
+                continue
+            statuses = {i: Status(status) for i, status in faults}
+            newest = merged[-1] if merged else None
+            verdicts = [Verdict(room, (), update, {}, {}) for update in merged[:-1]]
+            verdicts.append(Verdict(room, requests, newest, statuses, dict(answers), facts, notices))
             for i, status in verdicts[-1].faults.items():
                 if status is Status.LATER:
                     room.put_back(entry.requests[i])
@@ -282,6 +279,19 @@ class Lane:
             for verdict in verdicts:
                 room.judge(verdict)
                 self._deliver(verdict)
+        for room_id, merged, _, _, size, _, facts, _ in others:
+            self._settle_other(self._known[room_id], merged, size, facts)
+        for room_id, seconds, wanted in weddings:
+            self._tend(self._known[room_id], seconds, wanted)
+
+    def _settle_other(self, room: Room, merged: Sequence[bytes], size: int, facts: Any) -> None:
+        """The server has written into a document that nobody asked anything of."""
+        room.size = size
+        verdicts = [Verdict(room, (), update, {}, {}) for update in merged[:-1]]
+        verdicts.append(Verdict(room, (), merged[-1] if merged else None, {}, {}, facts))
+        for verdict in verdicts:
+            room.judge(verdict)
+            self._deliver(verdict)
 
     def _arrived(self, room: Room) -> None:
         if room.phase is Phase.DEAD:
@@ -302,6 +312,8 @@ class Lane:
         self._resident.clear()
         self._loading.clear()
         self._forget.clear()
+        self._weddings.clear()
+        self._known.clear()
         for room in lost:
             if room.dirty:
                 self.mark(room)
@@ -359,7 +371,7 @@ class Lane:
 
     def _parts(self, entries: Sequence[Entry], death: HostDied) -> list[list[Entry]]:
         """What to run again, in order; a suspect whose guilt is certain is convicted instead."""
-        parts = _split(entries, death)
+        parts = split(entries, death)
         index, op = death.mark
         if death.certain and 0 <= index < len(entries) and 0 <= op < len(entries[index].requests):
             guilty = entries[index].requests[op]
@@ -379,18 +391,19 @@ class Lane:
         """Bring rooms into the new host. Raises HostDied, after which none of them is there."""
         missing = [r for r in dict.fromkeys(rooms) if r not in self._resident and r.phase is not Phase.DEAD]
         stored = await asyncio.gather(*(self._fetch_or_end(room) for room in missing))
-        for room, parts in zip(missing, stored, strict=True):
-            while parts and room.phase is not Phase.DEAD:
-                entry = Entry(room, (), parts.popleft(), not parts)
+        for room, steps in zip(missing, stored, strict=True):
+            self._meet(room)
+            while steps and room.phase is not Phase.DEAD:
+                entry = steps.popleft()
                 try:
                     self._settle([entry], await self._ask([entry]))
                 except HostDied as death:
                     self._after_death([entry], death)
                     raise LoadDied from death
 
-    async def _fetch_or_end(self, room: Room) -> deque[list[bytes]] | None:
+    async def _fetch_or_end(self, room: Room) -> deque[Entry] | None:
         try:
-            return slices(await self._fetch(room))
+            return (await self._fetch(room, room.checked)).steps(room)
         except Unreadable as error:
             self._unreadable(room, str(error))
             return None
@@ -398,63 +411,3 @@ class Lane:
 
 def _warm_request() -> Request:
     return Request(None, Op.WARM, b"")
-
-
-def _split(entries: Sequence[Entry], death: HostDied) -> list[list[Entry]]:
-    """A batch around the suspect of a death, or in halves; entries without requests need no second run."""
-    index, op = death.mark
-    if death.own_fault and 0 <= index < len(entries) and 0 <= op < len(entries[index].requests):
-        suspect = entries[index]
-        parts = [
-            [*entries[:index], Entry(suspect.room, suspect.requests[:op])],
-            [Entry(suspect.room, suspect.requests[op : op + 1])],
-            [Entry(suspect.room, suspect.requests[op + 1 :]), *entries[index + 1 :]],
-        ]
-    elif death.mark[1] == ProgressMark.LOADING:
-        parts = [list(entries)]
-    else:
-        parts = _halves([(entry.room, request) for entry in entries for request in entry.requests])
-    cleaned = [[Entry(e.room, e.requests) for e in part if e.requests and not _is_warm(e)] for part in parts]
-    return [part for part in cleaned if part]
-
-
-def _well_formed(entries: Sequence[Entry], answer: Any) -> bool:
-    try:
-        results, _ = answer
-        return len(results) == len(entries) and all(
-            room_id == entry.room.id
-            and all(isinstance(update, bytes) for update in merged)
-            and isinstance(size, int)
-            and all(0 <= i < len(entry.requests) and Status(status) for i, status in faults)
-            and all(0 <= i < len(entry.requests) for i, _ in answers)
-            and _answered(entry.requests, dict(faults), dict(answers))
-            for entry, (room_id, merged, faults, answers, size, _) in zip(entries, results, strict=True)
-        )
-    except (TypeError, ValueError):
-        return False
-
-
-def _answered(requests: Sequence[Request], faults: dict[int, Any], answers: dict[int, Any]) -> bool:
-    """Whether every question that is not refused has an answer of its kind, and nothing else has one."""
-    for i, request in enumerate(requests):
-        answer = answers.get(i)
-        if i in faults:
-            continue
-        if request.kind is Op.HELLO:
-            fits = isinstance(answer, bytes)
-        elif request.kind is Op.DIFF:
-            fits = isinstance(answer, list) and bool(answer) and all(isinstance(part, bytes) for part in answer)
-        else:
-            fits = answer is None
-        if not fits:
-            return False
-    return True
-
-
-def _is_warm(entry: Entry) -> bool:
-    return entry.requests[0].kind is Op.WARM
-
-
-def _halves(pairs: Sequence[tuple[Room, Request]]) -> list[list[Entry]]:
-    middle = (len(pairs) + 1) // 2
-    return [[Entry(room, [request]) for room, request in half] for half in (pairs[:middle], pairs[middle:])]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from crdt_server.access.identity import Identity
 from crdt_server.hosts.frames import Op
 from crdt_server.protocol.update import EMPTY_UPDATE
 from crdt_server.rooms.exchange import Exchange, Silence, settled
@@ -10,7 +11,7 @@ from crdt_server.rooms.session import Request
 
 
 async def sync(
-    hub: Hub, wedding: str, document: str, address: str, user: str, state_vector: bytes, update: bytes | None
+    hub: Hub, wedding: str, document: str, address: str, identity: Identity, state_vector: bytes, update: bytes | None
 ) -> tuple[bytes, bytes]:
     """Apply ``update`` (if any), and return the server's state vector and what ``state_vector`` lacks, once stored.
 
@@ -18,10 +19,13 @@ async def sync(
     failed; JobFailed where the answer could not be put together.
     """
     silence = Silence(address)
-    room, session = hub.enter(wedding, document, silence, user, Exchange)
+    room, session = hub.enter(wedding, document, silence, identity, Exchange)
     assert isinstance(session, Exchange)
     try:
-        requests = [] if update is None or update == EMPTY_UPDATE else [Request(session, Op.UPDATE, update)]
+        requests = []
+        if update is not None and update != EMPTY_UPDATE:
+            requests.append(Request(session, Op.UPDATE, update))
+            requests[0].knows = state_vector
         requests += [Request(session, Op.HELLO, b""), Request(session, Op.DIFF, state_vector)]
         futures = [session.expect(request) for request in requests]
         for request in requests:

@@ -28,6 +28,7 @@ from crdt_server.protocol.messages import (
     SyncUpdate,
     decode_messages,
     encode_awareness,
+    encode_permission_denied,
     encode_sync_step1,
     encode_sync_step2,
     encode_update,
@@ -35,6 +36,8 @@ from crdt_server.protocol.messages import (
 from crdt_server.protocol.update import EMPTY_STATE_VECTOR, EMPTY_UPDATE
 from crdt_server.rooms.awareness import MAX_MESSAGE_BYTES, Awareness
 from crdt_server.rooms.session import Request, Session
+from documents.kind import MAX_UPDATE_BYTES
+from documents.registry import kind_of
 
 STORED_MESSAGES = 1000  # an answer of more rows than that is put together in a host first
 PRESENCE_KEPT = 8  # awareness messages of one session in one tick
@@ -72,6 +75,8 @@ class Verdict:
     merged: bytes | None
     faults: dict[int, Status]
     answers: dict[int, Any]
+    facts: Any = None  # what is stored with `merged`: rows, events, owners, answers; see `storage.Facts`
+    notices: Sequence[tuple[int, bytes]] = ()  # index of a request, and JSON to tell its sender
     seq: int = 0  # the document's newest row as of this verdict: `merged` itself where there is one
 
     @property
@@ -89,6 +94,7 @@ class Counters:
     gaps: int = 0
     protocol_errors: int = 0
     violations: int = 0
+    reverted: int = 0
     fan_out_messages: int = 0
     fan_out_bytes: int = 0
     awareness_messages: int = 0
@@ -97,7 +103,8 @@ class Counters:
 
 
 class Room:
-    """See the head of the file. ``vet`` takes a large update to be checked elsewhere and ends with `vetted`."""
+    """See the head of the file. ``vet`` takes a large update to be checked elsewhere and ends with `vetted`;
+    ``oversteps`` counts what had to be undone of a session, and says when it is too much."""
 
     def __init__(
         self,
@@ -109,6 +116,7 @@ class Room:
         *,
         vet: Callable[[Room, Request], None],
         blame: Callable[[Session], None],
+        oversteps: Callable[[Session], bool] = lambda session: False,
     ) -> None:
         self.id = room_id
         self.wedding = wedding
@@ -136,6 +144,9 @@ class Room:
         self._answers_bytes = 0
         self._vet = vet
         self._blame = blame
+        self._oversteps = oversteps
+        kind = kind_of(document)
+        self.checked = kind is not None and not kind.free  # whether it has a schema
 
     # -- coming and going
 
@@ -149,6 +160,11 @@ class Room:
         states = self.awareness.all_states()
         if states is not None:
             session.connection.send(Outgoing(encode_awareness(states)))
+
+    @property
+    def belongs_elsewhere(self) -> bool:
+        """Whether it is to move to the heavy lane. The documents of a wedding that have a schema stay together."""
+        return self.heavy and not self.checked
 
     @property
     def full(self) -> bool:
@@ -208,7 +224,12 @@ class Room:
             session.asked = False
         if update == EMPTY_UPDATE:
             return
-        self.ask(Request(session, Op.UPDATE, update, echo=echo))
+        if self.checked and len(update) > MAX_UPDATE_BYTES:
+            raise ProtocolError("update_too_large", f"an update of {len(update)} bytes, of at most {MAX_UPDATE_BYTES}")
+        request = Request(session, Op.UPDATE, update, echo=echo)
+        if self.checked and not echo:
+            request.knows = session.knows
+        self.ask(request)
 
     def _receive_presence(self, session: Session, payload: bytes) -> None:
         """Keep it for the next tick. A stock client's own state and its echo of others come as separate messages."""
@@ -222,6 +243,8 @@ class Room:
         self.awareness_waiting[session] = None
 
     def _receive_step1(self, session: Session, state_vector: bytes) -> None:
+        if self.checked:
+            session.knows = state_vector
         known = self._answers.get(state_vector)
         if known is not None and not session.inbox and not session.held:
             self._send_answer(session, known)
@@ -268,7 +291,7 @@ class Room:
         *earlier, (request.payload, request.extra) = pieces
         for piece, summary in earlier:
             part = Request(session, Op.UPDATE, piece, summary, echo=request.echo)
-            part.whole = request
+            part.whole, part.knows = request, request.knows
             session.queued_bytes += part.cost
             self._queue(part)
         session.queued_bytes += request.cost
@@ -380,6 +403,8 @@ class Room:
             return
         if verdict.merged is not None:
             self._broadcast(Outgoing(encode_update(verdict.merged)))
+        for index, notice in verdict.notices:
+            self._tell(verdict.requests[index].session, notice)
         if verdict.faults or verdict.answers or verdict.wants_settling:
             self._settle(verdict)
         self.counters.updates += len(verdict.requests) - len(verdict.answers) - len(verdict.faults)
@@ -394,6 +419,16 @@ class Room:
             if large:
                 session.connection.allow(frame_bytes)
             session.connection.send(message)
+
+    def _tell(self, session: Session, notice: bytes) -> None:
+        """Something that a session wrote has been undone, or refused."""
+        if session not in self.sessions:
+            return
+        self.counters.reverted += 1
+        session.connection.send(Outgoing(encode_permission_denied(notice.decode())))
+        if self._oversteps(session):
+            self.give_up(session)
+            self.close(session, CLOSE_CODES["forbidden"], "too much had to be undone")
 
     def _settle(self, verdict: Verdict) -> None:
         # An answer stands for later askers only while nothing was accepted in or after its batch.

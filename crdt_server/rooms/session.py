@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections import deque
 from typing import Any, NewType, Protocol, cast
 
+from crdt_server.access.identity import Identity
 from crdt_server.hosts.frames import Op, Status
 from crdt_server.protocol.frames import Outgoing
 
@@ -42,7 +43,7 @@ class Connection(Protocol):
 class Request:
     """One thing a session asked of its document, waiting for a batch."""
 
-    __slots__ = ("echo", "extra", "kind", "payload", "session", "whole")
+    __slots__ = ("echo", "extra", "kind", "knows", "payload", "session", "whole")
 
     def __init__(
         self, session: Session | None, kind: Op, payload: bytes, extra: Any = None, *, echo: bool = False
@@ -52,6 +53,7 @@ class Request:
         self.kind = kind
         self.payload = payload
         self.extra = extra
+        self.knows: bytes | None = None  # the state vector its sender came with, where it was away until now
         self.whole: Request | None = None  # the last piece of the update that this is a piece of
         self.echo = echo  # an update message that brought nothing new is still receipted; a sync step 2 is not
 
@@ -59,6 +61,11 @@ class Request:
     def cost(self) -> int:
         """What it counts against budgets of bytes: small requests are not free."""
         return len(self.payload) + 64
+
+    def wire(self, signed: bool) -> list[Any]:
+        """As it goes to the host. ``signed``: with who asks."""
+        identity = self.session.identity if signed and self.session is not None else None
+        return [self.kind, self.payload, self.extra, identity, self.knows]
 
 
 class Session:
@@ -72,19 +79,21 @@ class Session:
         "gaps",
         "held",
         "id",
+        "identity",
         "inbox",
+        "knows",
         "paused",
         "queued_bytes",
         "stash",
-        "user",
     )
 
     exchange = False  # whether it waits for verdicts rather than messages
 
-    def __init__(self, id_: SessionId, connection: Connection, user: str) -> None:
+    def __init__(self, id_: SessionId, connection: Connection, identity: Identity) -> None:
         self.id = id_
         self.connection = connection
-        self.user = user
+        self.identity = identity
+        self.knows: bytes | None = None  # the state vector of its newest step 1
         self.inbox: deque[Request] | None = None  # made when first needed: most sockets are idle
         self.queued_bytes = 0
         self.paused = False
@@ -94,6 +103,10 @@ class Session:
         self.gaps = 0  # in a row, without an accepted update between
         self.awareness_id: int | None = None
         self.awareness_raw: list[bytes] | None = None  # awareness messages since the last tick, read at the next
+
+    @property
+    def user(self) -> str:
+        return self.identity.user
 
     def settle(self, request: Request, status: Status, answer: Any) -> bool:
         """Take the verdict on a request instead of the room's usual reaction. True when it was taken."""

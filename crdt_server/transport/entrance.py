@@ -65,7 +65,7 @@ class Entrance:
             return None
         identity = self._access.identify(dict(parse_qsl(query)))
         try:
-            room, session = self.hub.enter(*address, connection, identity.user)
+            room, session = self.hub.enter(*address, connection, identity)
         except AdmissionError as error:
             self.admission.leave(connection.address)
             self._refuse(connection, "admission", str(error))

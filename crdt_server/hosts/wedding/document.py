@@ -1,0 +1,232 @@
+"""A document with a schema inside a host: every update is looked at struct by struct, and row by row.
+
+An update that breaks the structure of its kind, or uses somebody else's client id, is refused as a whole. Of any other,
+what the kind does not allow is written back in the same step: only the difference that results is stored and sent, so
+nobody ever receives what was undone, and whoever sent it converges with everybody else.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from pycrdt import Doc
+
+from crdt_server.errors import ProtocolError
+from crdt_server.hosts.document import Document, encode_clocks
+from crdt_server.hosts.frames import Status
+from crdt_server.hosts.wedding.facts import Actor, Facts
+from crdt_server.hosts.wedding.items import Items, Write
+from crdt_server.hosts.wedding.rules import Reverted, examine
+from crdt_server.hosts.wedding.state import WeddingState
+from crdt_server.hosts.wedding.writing import carry_out
+from crdt_server.protocol.structs import Id, Struct, read_structs
+from crdt_server.protocol.update import Update, decode_state_vector, decode_update, is_empty, with_deletes
+from documents.invariants import Op
+from documents.invariants.model import SERVER
+from documents.kind import MAX_DOCUMENT_BYTES, Kind
+from documents.rows import Changes, Rows
+
+SERVER_CLIENT = 1
+"""Client id of what the server writes. The lowest loses against every concurrent write, which is then looked at."""
+
+Signed = tuple[Actor, bytes | None]
+"""Who sent an update, and the state vector of their reconnection, where they were away until now."""
+
+
+class CheckedDocument(Document):
+    """See the head of the file. ``owners``: client id -> user, as the store has them."""
+
+    def __init__(self, kind: Kind, name: str, state: WeddingState, owners: Mapping[int, str]) -> None:
+        super().__init__(MAX_DOCUMENT_BYTES)
+        self.kind = kind
+        self.name = name
+        self.state = state
+        self.facts = Facts()
+        self.notices: list[tuple[int, bytes]] = []  # index of an update in `apply`, and what its sender is to be told
+        self._owners = dict(owners)
+        self._rows: Rows | None = None
+        self.items = self._new_items()
+        self._indexed = 0  # how many pieces the items have seen
+        self._signed: Sequence[Signed] = ()
+        self._knows: Mapping[int, int] | None = None
+        self._structs: list[Struct] = []
+        self._restored: dict[Id, Id] = {}  # an item that put a value back -> the item it undid
+
+    @property
+    def rows(self) -> Rows:
+        """The rows; the document has to be warm."""
+        assert self._rows is not None
+        return self._rows
+
+    @property
+    def warm(self) -> bool:
+        return self._rows is not None
+
+    @property
+    def has_news(self) -> bool:
+        """Whether anything waits to be taken."""
+        return bool(self._accepted or self._outgoing or self.facts)
+
+    def takes(self, size_bytes: int) -> bool:
+        """Whether it may grow by that much."""
+        return self.size + self._accepted_bytes + size_bytes <= self.max_bytes
+
+    # -- building it from the store
+
+    def warm_up(self, budget: int) -> None:
+        super().warm_up(budget)
+        while self._indexed < self._warmed:
+            self._index(self.pieces[self._indexed])
+            self._indexed += 1
+        if self._rows is None and self._warmed == len(self.pieces):
+            assert self.doc is not None
+            self._rows = Rows(self.kind, self.doc)
+            self.state.attach(self)
+
+    def cool_down(self) -> None:
+        self.close()
+        super().cool_down()
+        self.items, self._indexed = self._new_items(), 0
+
+    def close(self) -> None:
+        """The document is not open any more."""
+        if self._rows is not None:
+            self._rows.close()
+            self._rows = None
+            self.state.detach(self)
+
+    def _new_doc(self) -> Doc[Any]:
+        return Doc(client_id=SERVER_CLIENT)
+
+    def _new_items(self) -> Items:
+        items = Items(self.kind, server_client=SERVER_CLIENT)
+        items.owners.update(self._owners)
+        return items
+
+    def _index(self, piece: bytes) -> None:
+        update = decode_update(piece, max_bytes=len(piece))
+        self.items.integrate(read_structs(piece), update.deletes, None, {})
+
+    def flush(self) -> None:
+        super().flush()
+        self._indexed = len(self.pieces)
+
+    def diff(self, state_vector: bytes, batch: int | None = None) -> list[bytes] | None:
+        self.flush()
+        return super().diff(state_vector, batch)
+
+    # -- updates of clients
+
+    def receive(
+        self, updates: Sequence[tuple[bytes, Update | None]], signed: Sequence[Signed], mark: Callable[[int], None]
+    ) -> list[tuple[int, Status]]:
+        """`apply`, with who sent each update."""
+        self._signed = signed
+        self.notices = []
+        return self.apply(updates, mark)
+
+    def _forbids(self, index: int, update: Update) -> bool:
+        actor, knows = self._signed[index]
+        try:
+            self._knows = None if knows is None else decode_state_vector(knows)
+        except ProtocolError:
+            return True
+        self._structs = read_structs(update.data)
+        reason = self.items.violation(update, self._structs, actor.user, self.clocks)
+        if reason is not None:
+            self.notices.append((index, _notice([], reason)))
+        return reason is not None
+
+    def _take(self, index: int, update: Update) -> None:
+        actor, _ = self._signed[index]
+        writes = self._integrate(self._structs, update, actor.user)
+        outcome = examine(self.kind, self.name, self.rows.roots, self.rows.take())
+        if outcome.ops:
+            writes = self._undo(update, outcome.ops, outcome.reverted, writes)
+            self.notices.append((index, _notice(outcome.reverted, self.name)))
+        else:
+            super()._take(index, update)
+        self.state.receive(self, actor, outcome.legal, writes, self._knows)
+
+    def _integrate(self, structs: Sequence[Struct], update: Update, user: str) -> list[Write]:
+        owners = self.items.owners
+        known = len(owners)
+        writes = self.items.integrate(structs, update.deletes, user, self.clocks)
+        if len(owners) > known:
+            new = [(client, owners[client]) for client in list(owners)[known:]]
+            self._owners.update(new)
+            self.facts.owners += new
+        if any(not write.seen for write in writes):
+            origins = {(struct.client, struct.clock): struct.origin for struct in structs}
+            writes = [w._replace(seen=w.seen or self._saw(w, origins)) for w in writes]
+        return writes
+
+    def _saw(self, write: Write, origins: Mapping[Id, Id | None]) -> bool:
+        """Whether nothing but the server's putting back lies between what it was written on and what was there."""
+        origin = origins.get(write.id)
+        while origin is not None and origin in origins:
+            origin = origins[origin]
+        newest = write.over
+        while newest in self._restored:
+            newest = self._restored[newest]
+        return newest == origin
+
+    def _undo(
+        self, update: Update, ops: Sequence[Op], reverted: Sequence[Reverted], writes: Sequence[Write]
+    ) -> list[Write]:
+        """Accept an update together with what undoes a part of it. Returns the writes that stand."""
+        assert self.doc is not None
+        before = encode_clocks(self.clocks)
+        carry_out(self.kind, self.doc, ops)
+        self.rows.take()
+        data = self._since(before)
+        self._account(update)
+        both = decode_update(data, max_bytes=len(data))
+        structs = read_structs(data)
+        for write in self.items.integrate(structs, both.deletes, SERVER, self.clocks):
+            if write.over is not None:
+                self._restored[write.id] = write.over
+        self._account(both)
+        self._accept(data)
+        rows = {each[:2] for each in reverted if each.key is None}
+        fields = {each[:3] for each in reverted}
+        return [w for w in writes if (w.root, w.record) not in rows and (w.root, w.record, w.key) not in fields]
+
+    # -- what the server writes
+
+    def write(self, ops: Sequence[Op]) -> Changes:
+        """One transaction of the server's own. Returns what it changed."""
+        assert self.doc is not None
+        before = encode_clocks(self.clocks)
+        carry_out(self.kind, self.doc, ops)
+        data = self._since(before)
+        update = decode_update(data, max_bytes=len(data))
+        if not is_empty(update):
+            self.items.integrate(read_structs(data), update.deletes, SERVER, self.clocks)
+            self._account(update)
+            self._accept(data)
+        return self.rows.take()
+
+    def _since(self, state_vector: bytes) -> bytes:
+        """What the Doc has more than the pieces: pycrdt gives all deletions there ever were."""
+        assert self.doc is not None
+        data = self.doc.get_update(state_vector)
+        update = decode_update(data, max_bytes=len(data))
+        return with_deletes(data, [span for span in update.deletes if not self.deleted.covers(*span)])
+
+    def open(self) -> None:
+        """Make it warm, at once."""
+        if not self.warm:
+            self.warm_up(sys.maxsize)
+
+
+def _notice(reverted: Sequence[Reverted], why: str) -> bytes:
+    listed = [
+        {"root": each.root, "record": each.record[:200], "key": each.key and each.key[:200], "code": each.reason.code}
+        for each in reverted[:50]
+    ]
+    messages = sorted({each.reason.message for each in reverted[:50]})
+    return json.dumps({"reverted": listed, "why": "; ".join(messages) or why}, ensure_ascii=False).encode()

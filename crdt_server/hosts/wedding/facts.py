@@ -1,0 +1,110 @@
+"""What a host knows beside the bytes of a document, on its way to the store: rows, events, owners of client ids.
+
+Everything here is committed together with the updates it follows from.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from typing import Any, NamedTuple, TypeVar
+
+from documents.events import Event
+from documents.invariants import NOBODY, UNKNOWN, Field, Writer
+from documents.rows import Row, RowsByRoot
+
+T = TypeVar("T")
+
+RowKey = tuple[str, str, str]  # document, root, record
+
+
+class Actor(NamedTuple):
+    """Who asks, as the serving process knows them."""
+
+    user: str
+    role: str
+    vendor: str = ""
+    guest: str = ""
+
+
+def instant(now: float) -> str:
+    """Seconds since 1970 as RFC 3339 in UTC, with milliseconds."""
+    return datetime.fromtimestamp(now, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+class Writers:
+    """(document, root, record, key) -> who wrote it last; also of keys and rows that are no more.
+
+    What comes packed from the store is unpacked row by row, when it is first asked for.
+    """
+
+    def __init__(self) -> None:
+        self._of_row: dict[RowKey, dict[str | None, Writer]] = {}
+        self._packed: dict[RowKey, str] = {}
+
+    def get(self, field: Any, default: Writer = NOBODY) -> Writer:
+        """As of a mapping; ``field`` may be a `documents.invariants.Field`."""
+        return self._row(field[:3]).get(field[3], default)
+
+    def __iter__(self) -> Iterator[Field]:
+        """Every row that somebody wrote, at least once; which keys, is not always said."""
+        yield from (Field(*row, None) for row in self._packed)
+        yield from (Field(*row, key) for row, writers in self._of_row.items() for key in writers)
+
+    def put(self, row: RowKey, key: str | None, writer: Writer) -> None:
+        """Somebody has written a key of a row."""
+        writers = self._row(row)
+        if not writers:
+            self._of_row[row] = writers = {}
+        writers[key] = writer
+
+    def pack(self, row: RowKey) -> str:
+        """JSON: key (empty for the row as a whole) -> user, role, rank, arrival, instant and, where known, before."""
+        packed = self._packed.get(row)
+        return _json({key or "": _packed(each) for key, each in self._row(row).items()}) if packed is None else packed
+
+    def unpack(self, row: RowKey, packed: str) -> None:
+        """Take over what `pack` gave."""
+        self._packed[row] = packed
+
+    def _row(self, row: RowKey) -> dict[str | None, Writer]:
+        packed = self._packed.pop(row, None) if self._packed else None
+        if packed is not None:
+            self._of_row[row] = {key or None: Writer(*values) for key, values in json.loads(packed).items()}
+        return self._of_row.get(row, {})
+
+
+def _packed(writer: Writer) -> list[Any]:
+    return list(writer[:5] if writer.before is UNKNOWN else writer)
+
+
+_json = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
+
+
+class Facts:
+    """What came of one batch for one document, until it is taken."""
+
+    def __init__(self) -> None:
+        self.rows: set[tuple[str, str]] = set()
+        self.events: list[Event] = []
+        self.owners: list[tuple[int, str]] = []
+        self.answers: list[tuple[str, str, str]] = []  # key and digest of a command, and the answer to it
+
+    def __bool__(self) -> bool:
+        return bool(self.rows or self.events or self.owners or self.answers)
+
+    def take(self, document: str, roots: RowsByRoot, writers: Writers, at: str) -> list[Any] | None:
+        """As it goes over the pipe: rows, events, owners, answers as `storage.Facts` has them; None: nothing."""
+        if not self:
+            return None
+        rows = [_image(document, *row, roots, writers) for row in sorted(self.rows)]
+        events = [[event.type, event.at, event.record, _json(event.as_json())] for event in self.events]
+        taken = [rows, events, self.owners, [[*answer, at] for answer in self.answers]]
+        self.__init__()  # type: ignore[misc]
+        return taken
+
+
+def _image(document: str, root: str, record: str, roots: RowsByRoot, writers: Writers) -> list[Any]:
+    row: Row = roots[root].get(record)
+    return [root, record, None if row is None else _json(row), writers.pack((document, root, record))]

@@ -1,0 +1,289 @@
+"""One wedding inside a host: the rows of all its documents, who wrote them, and where its invariants do not hold.
+
+The documents that are open here bring their rows themselves; those of the others come from the store with the first
+one that is opened, and stay true because nobody else changes them: all documents of a wedding are in one host.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from crdt_server.hosts.wedding.concurrency import concurrent
+from crdt_server.hosts.wedding.facts import Actor, Writers, instant
+from crdt_server.hosts.wedding.items import NESTED, Write
+from crdt_server.hosts.wedding.resolution import Resolver
+from documents.events import Actor as EventActor
+from documents.events import events_of
+from documents.fields import same
+from documents.invariants import UNKNOWN, Context, Field, Index, Op, Wedding, Writer, assignments_at, rank_of
+from documents.invariants.model import SERVER
+from documents.invariants.model import Change as WeddingChange
+from documents.kind import Kind, Shape
+from documents.rows import Change, Changes, RowsByRoot, compare
+
+if TYPE_CHECKING:
+    from crdt_server.hosts.wedding.document import CheckedDocument
+
+TEXT_SECONDS = 30.0  # edits of one text by one person within this are one event
+SERVER_ACTOR = Actor(SERVER, SERVER)
+
+
+class WeddingState:
+    """``mirror``: rows of the store, each ``[document, root, record, fields, writers]`` with the last two as JSON."""
+
+    def __init__(self, name: str, mirror: Sequence[Sequence[Any]]) -> None:
+        self.name = name
+        self.now = 0.0
+        self.at = ""
+        self.open: dict[str, CheckedDocument] = {}
+        self.writers = Writers()
+        self.wedding = Wedding({}, self.writers)  # type: ignore[arg-type]
+        for document, root, record, fields, writers in mirror:
+            if fields is not None:
+                rows = self.wedding.documents.setdefault(document, {}).setdefault(root, {})
+                rows[record] = json.loads(fields)
+            self.writers.unpack((document, root, record), writers)
+        self.arrivals = 0
+        self.index: Index
+        self.resolver = Resolver(self)
+        self.untold: dict[Field, tuple[float, Actor, Any]] = {}  # text -> since when, whose edits, what it was
+        self._read_context()
+
+    # -- time
+
+    def tick(self, now: float) -> None:
+        """It is ``now``, in seconds since 1970."""
+        self.now, self.at = now, instant(now)
+        self.wedding.context = replace(self.wedding.context, now=self.at)
+
+    def tend(self) -> None:
+        """Do what was to wait until now."""
+        self.resolver.resume()
+        for field, (since, _, _) in list(self.untold.items()):
+            if self.now - since >= TEXT_SECONDS and field.document in self.open:
+                self._tell_text(field)
+
+    def next_due(self) -> float | None:
+        """In how many seconds `tend` has something to do; None: nothing waits."""
+        texts = [since + TEXT_SECONDS for field, (since, _, _) in self.untold.items() if field.document in self.open]
+        return max(0.0, min(due) - self.now) if (due := [*texts, *self.resolver.due.values()]) else None
+
+    # -- documents
+
+    def attach(self, document: CheckedDocument) -> None:
+        """A document is open now: its rows are those of the document, whatever the store has."""
+        name = document.name
+        known = self.wedding.documents.get(name, {})
+        self.open[name] = document
+        missed = _difference(document.kind, known, document.rows.roots)
+        self.wedding.documents[name] = document.rows.roots
+        self._resume_texts(document)
+        if missed.fields:
+            self._read_context()
+            self.note(document, missed, SERVER_ACTOR, cause="import")
+        if missed.fields or len(self.open) == 1:
+            self.resolver.begin()
+        else:
+            self.resolver.resume()
+
+    def detach(self, document: CheckedDocument) -> None:
+        """A document is closed; what it held stays known."""
+        if self.open.get(document.name) is document:
+            del self.open[document.name]
+
+    def _read_context(self) -> None:
+        """A new index over what is at hand, with the context that follows from it."""
+        self.wedding.context = self._context()
+        self.index = Index(self.wedding)
+
+    def _context(self) -> Context:
+        meta, before = self.wedding.meta("wedding"), self.wedding.context
+        strategies = {key.partition(":")[2]: value for key, value in meta.items() if key.startswith("strategy:")}
+        tables = [
+            (document, table)
+            for document in self.wedding.documents
+            if document.partition(".")[0] == "seating"
+            for table, row in self.wedding.rows(document, "tables").items()
+            if type(row) is dict and "locked" in row
+        ]
+        # As it was when the table was locked, not as it is when something else is locked.
+        locked = {
+            table: before.locked[table] if table in before.locked else assignments_at(self.wedding, *table)
+            for table in tables
+        }
+        starts = {
+            item: row["start"]
+            for item, row in self.wedding.rows("timeline", "items").items()
+            if type(row) is dict and type(row.get("start")) is int
+        }
+        planned = (before.planned or starts) if self.wedding.live else {}
+        return replace(before, now=self.at, strategies=strategies, locked=locked, planned=planned)
+
+    # -- what happens
+
+    def receive(
+        self,
+        document: CheckedDocument,
+        actor: Actor,
+        changes: Changes,
+        writes: Sequence[Write],
+        knows: Mapping[int, int] | None,
+    ) -> None:
+        """Legal changes of a client. ``knows``: the state vector it had before, where it was away until now."""
+        found = concurrent(self, document, self.writer_of(actor), changes, writes, knows)
+        self.note(document, changes, actor, rewritten=_rewritten(changes, writes), settled=knows is not None)
+        for finding, writers in found:
+            self.resolver.enforce(finding, writers)
+        for change in changes.fields:
+            if change.root == "review" and change.key == "choice" and change.after is not None:
+                self.resolver.decide(document.name, change.record)
+        self.resolver.run()
+
+    def write(
+        self,
+        ops: Iterable[Op],
+        actor: Actor = SERVER_ACTOR,
+        *,
+        cause: str | None = None,
+        writers: Mapping[Field, Writer] | None = None,
+    ) -> None:
+        """Write into documents that are open. ``writers``: who is to count as the writer of a field."""
+        by_document: dict[str, list[Op]] = {}
+        for op in ops:
+            by_document.setdefault(op.document, []).append(op)
+        for name, those in by_document.items():
+            document = self.open[name]
+            self.note(document, document.write(those), actor, cause=cause, writers=writers or {})
+
+    def note(
+        self,
+        document: CheckedDocument,
+        changes: Changes,
+        actor: Actor,
+        *,
+        cause: str | None = None,
+        writers: Mapping[Field, Writer] | None = None,
+        rewritten: Sequence[Change] = (),
+        settled: bool = False,
+    ) -> None:
+        """Take down accepted changes: writers, rows for the mirror, events, and what they may have broken.
+
+        ``writers``: who counts as the writer of a field; ``rewritten``: fields that were written with the value they
+        had; ``settled``: whether what they have broken need not wait.
+        """
+        if not (changes.fields or changes.added or changes.removed or rewritten):
+            return
+        writer = self.writer_of(actor)
+        self.arrivals = writer.seq
+        name, kind = document.name, document.kind
+        texts, others = _texts(kind, changes)
+        for change in (*changes.fields, *rewritten):
+            row = (name, change.root, change.record)
+            before = UNKNOWN if _is_text(kind, change) else change.before  # of a text: what was told of it last
+            by = (writers or {}).get(Field(*row, change.key)) or writer._replace(before=before)
+            if not kind.roots[change.root].server or change.key in kind.roots[change.root].client_keys:
+                self.writers.put(row, change.key, by)
+            document.facts.rows.add((change.root, change.record))
+        document.facts.rows.update((*changes.added, *changes.removed))
+        for change in changes.fields:
+            field = Field(name, *change[:3])
+            if change[:2] in changes.removed and field in self.untold:
+                self._tell_text(field, change.before)  # ahead of the removal, or folding would bring it back
+        for change in texts:
+            self._edit_text(document, change, actor)
+        document.facts.events += events_of(
+            kind, name, others, EventActor(actor.user, actor.role), self.at, live=self.wedding.live, cause=cause
+        )
+        self._hear_context(name, changes)
+        seen = [WeddingChange(name, *change) for change in (*changes.fields, *rewritten)]
+        seen += [WeddingChange(name, *row, None, None, None) for row in (*changes.added, *changes.removed)]
+        self.resolver.queue(self.index.update(seen), settled=settled)
+        self.resolver.hear(name, changes)
+
+    def writer_of(self, actor: Actor) -> Writer:
+        """The actor as the writer of what arrives now."""
+        rank = 0 if actor.user == SERVER else rank_of(actor.role, live=self.wedding.live)
+        arrival = max(self.arrivals + 1, int(self.now * 1_000_000))  # goes on after a restart
+        return Writer(actor.user, actor.role, rank, arrival, self.at)
+
+    def _hear_context(self, document: str, changes: Changes) -> None:
+        kind = document.partition(".")[0]
+        for change in changes.fields:
+            if change.root == "meta" and kind == "wedding":
+                relevant = change.key == "phase" or (change.key or "").startswith("strategy:")
+            else:
+                relevant = change.root == "tables" and kind == "seating" and change.key == "locked"
+            if relevant:
+                self.resolver.queue(self.index.set_context(self._context()), settled=False)
+                return
+
+    # -- texts: many small edits are one event
+
+    def _edit_text(self, document: CheckedDocument, change: Change, actor: Actor) -> None:
+        field = Field(document.name, *change[:3])
+        untold = self.untold.get(field)
+        if untold is not None and untold[1] != actor:
+            self._tell_text(field, change.before)
+            untold = None
+        if untold is None:
+            untold = self.untold[field] = (self.now, actor, change.before)
+        row = (document.name, change.root, change.record)
+        self.writers.put(row, change.key, self.writers.get(field)._replace(before=untold[2]))
+
+    def _tell_text(self, field: Field, after: Any = UNKNOWN) -> None:
+        _, actor, before = self.untold.pop(field)
+        document = self.open[field.document]
+        after = self.wedding.value(field) if after is UNKNOWN else after
+        change = Change(*field[1:], before, after)
+        document.facts.events += events_of(
+            document.kind, field.document, Changes([change], [], []), EventActor(actor.user, actor.role), self.at
+        )
+        self.writers.put(field[:3], field.key, self.writers.get(field)._replace(before=UNKNOWN))
+        document.facts.rows.add((field.root, field.record))
+
+    def _resume_texts(self, document: CheckedDocument) -> None:
+        """Edits that were not told when the document was closed are to be told at once."""
+        for name, rows in document.rows.roots.items():
+            root = document.kind.roots[name]
+            for key in (None,) if root.shape is Shape.TEXT else root.text_keys:
+                for record in rows:
+                    field = Field(document.name, name, record, key)
+                    writer = self.writers.get(field)
+                    if writer.before is not UNKNOWN and field not in self.untold:
+                        self.untold[field] = (self.now - TEXT_SECONDS, Actor(writer.user, writer.role), writer.before)
+
+
+def _is_text(kind: Kind, change: Change) -> bool:
+    root = kind.roots[change.root]
+    return change.key in root.text_keys or root.shape is Shape.TEXT
+
+
+def _texts(kind: Kind, changes: Changes) -> tuple[list[Change], Changes]:
+    """Edits of texts that were there before, and everything else."""
+    coming_or_going = {*changes.added, *changes.removed}
+    texts = [each for each in changes.fields if _is_text(kind, each) and each[:2] not in coming_or_going]
+    if not texts:
+        return texts, changes
+    fields = [change for change in changes.fields if change not in texts]
+    return texts, Changes(fields, changes.added, changes.removed)
+
+
+def _rewritten(changes: Changes, writes: Sequence[Write]) -> list[Change]:
+    """Writes of the value that was there already: their writer is another."""
+    changed = {change[:3] for change in changes.fields}
+    fields = {(w.root, w.record, w.key): w.value for w in writes if w.wins and not w.orphan and w.value is not NESTED}
+    return [Change(*field, value, value) for field, value in fields.items() if field not in changed]
+
+
+def _difference(kind: Kind, old: Mapping[str, Mapping[str, Any]], new: RowsByRoot) -> Changes:
+    """What turns the rows that the store has into those of the document."""
+    changes = Changes([], [], [])
+    for root, rows in new.items():
+        before = old.get(root, {})
+        for record in sorted(rows.keys() | before.keys()):
+            if not same(before.get(record), rows.get(record)):
+                compare(kind.roots[root], record, before.get(record), rows.get(record), changes)
+    return changes

@@ -1,0 +1,76 @@
+"""Operations on rows carried out in a pycrdt Doc: what the server itself writes.
+
+pycrdt counts the offsets of a text in UTF-8 bytes, and `+=` would replace the text: hence `replace_text`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from pycrdt import Doc, Map, Text
+
+from documents.invariants import Op
+from documents.kind import Kind, Root, Shape
+
+
+def carry_out(kind: Kind, doc: Doc[Any], ops: Iterable[Op]) -> None:
+    """One transaction. What is written to a record that is not there is left out."""
+    with doc.transaction():
+        for op in ops:
+            root = kind.roots[op.root]
+            if root.shape is Shape.TEXT:
+                replace_text(doc.get(root.name, type=Text), op.value or "")
+            else:
+                _write(root, doc.get(root.name, type=Map), op)
+
+
+def replace_text(text: Text, new: str) -> None:
+    """Make a text this string, by deleting and inserting as little as possible."""
+    old = str(text)
+    if old == new:
+        return
+    head = _alike(old, new)
+    tail = _alike(old[head:][::-1], new[head:][::-1])
+    start = len(old[:head].encode())
+    gone = len(old[head : len(old) - tail].encode())
+    if gone:
+        del text[start : start + gone]
+    if len(new) - tail > head:
+        text.insert(start, new[head : len(new) - tail])
+
+
+def _alike(one: str, other: str) -> int:
+    """How many characters two strings have in common at their beginning."""
+    length = min(len(one), len(other))
+    return next((i for i in range(length) if one[i] != other[i]), length)
+
+
+def _write(root: Root, shared: Map[Any], op: Op) -> None:
+    if op.key is None:
+        _write_row(root, shared, op)
+        return
+    record = shared if root.shape is Shape.RECORD else shared.get(op.record)
+    if not isinstance(record, Map):
+        return
+    if op.kind == "delete":
+        record.pop(op.key, None)
+    elif op.key in root.text_keys:
+        text = record.get(op.key)
+        if isinstance(text, Text):
+            replace_text(text, op.value)
+        else:
+            record[op.key] = Text(op.value)
+    else:
+        record[op.key] = op.value
+
+
+def _write_row(root: Root, shared: Map[Any], op: Op) -> None:
+    if op.kind == "delete":
+        shared.pop(op.record, None)
+    elif op.kind == "set" or op.record not in shared:
+        shared[op.record] = op.value if root.record is None else _record(root, op.value)
+
+
+def _record(root: Root, fields: Mapping[str, Any]) -> Map[Any]:
+    return Map({name: Text(value) if name in root.text_keys else value for name, value in fields.items()})
