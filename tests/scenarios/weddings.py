@@ -1,0 +1,163 @@
+"""Weddings in which two people edit without seeing each other, in every order there is."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import json
+from collections.abc import Callable, Coroutine
+from typing import Any, NamedTuple
+
+from storage import open_storage
+from tests.scenarios.people import Client, Node, Rows, Who, equal
+from tests.support.server import ServerProcess
+
+LOW, HIGH, THIRD = 1_000, 2_000_000_000, 500_000  # Yjs client ids; the higher wins in Yjs itself
+WITNESS = Who("wil", "couple")
+
+_numbers = itertools.count(1)
+
+
+class Order(NamedTuple):
+    """What must not decide anything: who has the lower client id. And what sometimes does: who comes back first."""
+
+    lower: str
+    first: str
+
+    def __str__(self) -> str:
+        return f"{self.lower} has the lower client id, {self.first} is back first"
+
+
+ORDERS = [Order(lower, first) for lower in "ab" for first in "ab"]
+
+
+class Pair(NamedTuple):
+    """The clients of both people in one document, and that of the witness, who is always there."""
+
+    a: Client
+    b: Client
+    witness: Client
+
+
+class Wedding:
+    """One wedding of the server under test, with two people, ``a`` and ``b``, and a witness."""
+
+    def __init__(self, server: ServerProcess, node: Node, order: Order, a: Who, b: Who) -> None:
+        self.name = f"w{next(_numbers)}"
+        self.server = server
+        self.node = node
+        self.order = order
+        self.a, self.b = a, b
+        self.pairs: dict[str, Pair] = {}
+        self.held: dict[str, Rows] = {}
+
+    async def join(self, who: Who, document: str, *, client_id: int | None = None) -> Client:
+        """A new client of somebody."""
+        name = f"{self.name}/{document}/{who.user}{next(_numbers)}"
+        return await Client.join(self.node, name, who, f"{self.server.ws_url}/{self.name}", document, client_id)
+
+    async def open(self, document: str, code: str = "", **args: Any) -> Pair:
+        """Let all three into a document, after the witness has run ``code`` there."""
+        witness = await self.join(WITNESS, document, client_id=THIRD)
+        await witness.run(code, **args)
+        a_id, b_id = (LOW, HIGH) if self.order.lower == "a" else (HIGH, LOW)
+        a = await self.join(self.a, document, client_id=a_id)
+        b = await self.join(self.b, document, client_id=b_id)
+        self.pairs[document] = Pair(a, b, witness)
+        await self.equal(document)
+        return self.pairs[document]
+
+    async def part(self) -> None:
+        """Both go offline, in all documents."""
+        await asyncio.gather(*(client.disconnect() for pair in self.pairs.values() for client in (pair.a, pair.b)))
+
+    async def meet(self) -> None:
+        """Both come back, the second when all the first had to say has arrived."""
+        for name in self.order.first, *({"a", "b"} - {self.order.first}):
+            await asyncio.gather(*(self._back(pair, name) for pair in self.pairs.values()))
+
+    async def _back(self, pair: Pair, name: str) -> None:
+        client: Client = getattr(pair, name)
+        await client.connect()
+        await equal([client, pair.witness])
+
+    async def apart(self, document: str, a: str, b: str, **args: Any) -> Rows:
+        """Each runs code offline in one document, and they meet again; what everybody then holds."""
+        await self.part()
+        await self.pairs[document].a.run(a, **args)
+        await self.pairs[document].b.run(b, **args)
+        await self.meet()
+        return await self.equal(document)
+
+    async def equal(self, document: str) -> Rows:
+        """Wait until all clients and a new one hold the same; what they hold."""
+        newcomer = await self.join(WITNESS, document)
+        rows = await equal([*self.pairs[document], newcomer])
+        await newcomer.leave()
+        self.held[document] = rows
+        return rows
+
+    async def reviews(self, document: str) -> dict[str, Any]:
+        """The records of conflicts in a document, when everybody has the same."""
+        return (await self.equal(document)).get("review", {})
+
+    async def the_review(self, document: str, kind: str) -> tuple[str, dict[str, Any]]:
+        """The only record of a conflict in a document, which is of this kind; its id, and the record."""
+        reviews = await self.reviews(document)
+        assert [each["_kind"] for each in reviews.values()] == [kind], reviews
+        return next(iter(reviews.items()))
+
+    async def choose(self, document: str, review: str, option: int) -> None:
+        """``a`` chooses; return when that has been done."""
+        pair = self.pairs[document]
+        await pair.a.run("get('review', args.id).set('choice', args.option)", id=review, option=option)
+        for client in pair:
+            await client.wait("get('review', args.id).get('_state') === 'resolved'", id=review)
+
+    async def events(self) -> list[dict[str, Any]]:
+        """Everything that happened so far, in order."""
+        storage = await open_storage(f"sqlite:///{self.server.database}")
+        try:
+            return [json.loads(event.body) for event in await storage.events(self.name, limit=5_000)]
+        finally:
+            await storage.close()
+
+    async def same_after_restart(self) -> None:
+        for document, rows in list(self.held.items()):
+            again = await self.equal(document)
+            assert again == rows, f"{document} held {rows} and now {again}"
+
+
+def option(review: dict[str, Any], words: str) -> int:
+    """The option of a record with these words in its text."""
+    (found,) = [each["id"] for each in review["_options"] if words in each["text"]]
+    number: int = found
+    return number
+
+
+Story = Callable[[Wedding], Coroutine[Any, Any, None]]
+
+
+class Stage:
+    """Tells a story in a wedding for each order, all at once, and looks at all of them after a restart."""
+
+    def __init__(self, server: ServerProcess, node: Node) -> None:
+        self.server = server
+        self.node = node
+
+    async def tell(self, story: Story, a: Who, b: Who) -> None:
+        weddings = [Wedding(self.server, self.node, order, a, b) for order in ORDERS]
+        async with asyncio.TaskGroup() as group:
+            for wedding in weddings:
+                group.create_task(self._noting(wedding, story(wedding)))
+        await asyncio.to_thread(self.server.restart)
+        async with asyncio.TaskGroup() as group:
+            for wedding in weddings:
+                group.create_task(self._noting(wedding, wedding.same_after_restart()))
+
+    async def _noting(self, wedding: Wedding, work: Coroutine[Any, Any, None]) -> None:
+        try:
+            await work
+        except BaseException as error:
+            error.add_note(f"wedding {wedding.name}: {wedding.order}")
+            raise
