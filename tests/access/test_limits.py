@@ -110,7 +110,10 @@ class TestAdmission:
         ({}, Identity("anonymous", "couple")),
         ({"user": "", "role": ""}, Identity("anonymous", "couple")),
         ({"user": "ada", "role": "planner"}, Identity("ada", "planner")),
-        ({"user": "x" * 1000, "role": "y" * 1000}, Identity("x" * 64, "y" * 32)),
+        ({"user": "tim", "role": "vendor", "vendor": "v_1"}, Identity("tim", "vendor", "v_1")),
+        ({"user": "bob", "role": "guest", "guest": "g_1"}, Identity("bob", "guest", "", "g_1")),
+        (dict.fromkeys(("user", "role", "vendor", "guest"), "x" * 1000), Identity(*["x" * 64] * 4)),
+        ({"user": "server", "role": "server"}, Identity("anonymous", "server")),
     ],
 )
 def test_in_dev_everybody_is_who_they_say(query: dict[str, str], expected: Identity) -> None:

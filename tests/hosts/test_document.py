@@ -15,12 +15,13 @@ from crdt_server.protocol.update import EMPTY_STATE_VECTOR, EMPTY_UPDATE, decode
 from tests.support.wire import Replica, state_vector
 
 MOST_BYTES = 1 << 20
+# Item (1, 0) stands behind (2, 0), which stands behind (1, 0): decodable, complete, and pending for ever.
+CIRCLE = bytes.fromhex("020102008401000162010100840200016100")
 
 
 def apply(document: Document, *updates: bytes) -> list[Status]:
     """The status of each update."""
-    outcome = document.apply([(update, None) for update in updates], lambda _: None)
-    found = dict(outcome.faults)
+    found = dict(document.apply([(update, None) for update in updates], lambda _: None))
     return [found.get(i, Status.OK) for i in range(len(updates))]
 
 
@@ -52,9 +53,8 @@ def test_an_empty_document_has_an_empty_difference(document: Document) -> None:
 def test_edits_are_merged_into_one_update_of_the_clients_own_bytes(document: Document) -> None:
     writer = Replica(1)
     edits = [writer.type(c) for c in "wedding"]
-    outcome = document.apply([(edit, None) for edit in edits], lambda _: None)
-    assert outcome.faults == []
-    assert outcome.merged == merge(edits)
+    assert document.apply([(edit, None) for edit in edits], lambda _: None) == []
+    assert document.take_outgoing() == merge(edits)
     assert held(document) == "wedding"
     assert document.clocks == {1: 7}
     assert document.warm
@@ -62,7 +62,25 @@ def test_edits_are_merged_into_one_update_of_the_clients_own_bytes(document: Doc
 
 def test_a_single_edit_is_passed_on_to_the_byte(document: Document) -> None:
     edit = Replica(1).type("x")
-    assert document.apply([(edit, None)], lambda _: None).merged == [edit]
+    assert apply(document, edit) == [Status.OK]
+    assert document.take_outgoing() == [edit]
+    assert document.take_outgoing() == []
+
+
+def test_what_was_accepted_over_several_calls_goes_out_as_one(document: Document) -> None:
+    writer = Replica(1)
+    edits = [writer.type(c) for c in "abc"]
+    for edit in edits:
+        apply(document, edit, edit)
+    assert document.take_outgoing() == merge(edits)
+    assert held(document) == "abc"
+
+
+def test_what_stood_before_a_circle_goes_out_though_the_doc_was_built_again(document: Document) -> None:
+    edit = Replica(7).type("good")
+    assert apply(document, edit, CIRCLE) == [Status.OK, Status.VIOLATION]
+    assert document.take_outgoing() == [edit]
+    assert document.warm
 
 
 def test_a_gap_is_never_integrated(document: Document) -> None:
@@ -122,11 +140,9 @@ def test_what_does_not_decode_is_malformed(document: Document, data: bytes) -> N
 
 
 def test_a_circle_of_references_is_refused_and_the_rest_stays(document: Document) -> None:
-    """Item (1, 0) stands behind (2, 0), which stands behind (1, 0): decodable, complete, and pending for ever."""
-    circle = bytes.fromhex("020102008401000162010100840200016100")
     writer = Replica(7)
     before, after = writer.type("good"), writer.type(" news")
-    assert apply(document, before, circle, after) == [Status.OK, Status.VIOLATION, Status.OK]
+    assert apply(document, before, CIRCLE, after) == [Status.OK, Status.VIOLATION, Status.OK]
     assert held(document) == "good news"
     assert document.clocks == {7: 9}
     assert document.doc is not None
@@ -323,9 +339,8 @@ def test_any_history_is_held_exactly(edits: list[tuple[int, str, int]], batch: i
         if not waiting:
             return
         duplicates = random.sample(sent, min(len(sent), random.randrange(3)))
-        outcome = document.apply([(update, None) for update in [*duplicates, *waiting]], lambda _: None)
-        assert {status for _, status in outcome.faults} <= {Status.KNOWN}
-        rows.extend(outcome.merged)
+        assert set(apply(document, *duplicates, *waiting)) <= {Status.OK, Status.KNOWN}
+        rows.extend(document.take_outgoing())
         sent.extend(waiting)
         waiting.clear()
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from crdt_server.access.identity import Identity
 from crdt_server.protocol.messages import (
     SyncStep1,
     SyncStep2,
@@ -22,6 +23,7 @@ class Person:
 
     def __init__(self, hub: Hub, document: str, client_id: int, *, wedding: str = "w") -> None:
         self.hub = hub
+        self.identity = Identity(f"user-{client_id}", "couple")
         self.replica = Replica(client_id)
         self.heard: list[bytes] = []
         self.synced = 0
@@ -32,7 +34,7 @@ class Person:
     def enter(self) -> None:
         """Join (again) with the replica as it is."""
         self.socket = HandSocket(f"192.0.2.{self.replica.client_id}")
-        self.room, self.session = self.hub.enter(*self._place, self.socket, f"user-{self.replica.client_id}")
+        self.room, self.session = self.hub.enter(*self._place, self.socket, self.identity)
         self.send(encode_sync_step1(self.replica.state_vector))
 
     def send(self, frame: bytes) -> None:

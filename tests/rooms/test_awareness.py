@@ -4,6 +4,7 @@ import json
 
 import pytest
 
+from crdt_server.access.identity import Identity
 from crdt_server.errors import ProtocolError
 from crdt_server.protocol.messages import decode_messages
 from crdt_server.rooms.awareness import (
@@ -21,7 +22,7 @@ MOST_BYTES = 200
 
 
 def session(number: int = 1, user: str | None = None) -> Session:
-    return Session(SessionId(number), HandSocket(), user or f"user-{number}")
+    return Session(SessionId(number), HandSocket(), Identity(user or f"user-{number}", "couple"))
 
 
 def state(client: int, clock: int, value: object) -> bytes:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from crdt_server.access.identity import Identity
 from crdt_server.hosts.frames import Op, Status
 from crdt_server.metrics import Metrics
 from crdt_server.protocol.messages import encode_update
@@ -25,17 +26,23 @@ class Bench:
         self.storage = storage
         self.failed: list[Room] = []
         self.looked: list[Room] = []
-        self.pump = CommitPump(storage, Metrics(), on_failure=self._fail, released=self.looked.append)
+        self.recorded: list[tuple[str, int]] = []
+        self.pump = CommitPump(
+            storage, Metrics(), on_failure=self._fail, released=self.looked.append, recorded=self._hear
+        )
 
     def _fail(self, room: Room) -> None:
         self.failed.append(room)
         room.fail(1013, "try again")
 
+    def _hear(self, wedding: str, head: int) -> None:
+        self.recorded.append((wedding, head))
+
     def room(self, name: str) -> tuple[Room, Session, HandSocket]:
         room = Room(1, "w", name, RoomLimits(), Counters(), vet=lambda *_: None, blame=lambda _: None)
         room.phase = Phase.LIVE
         socket = HandSocket()
-        session = Session(SessionId(1), socket, "ada")
+        session = Session(SessionId(1), socket, Identity("ada", "couple"))
         room.join(session)
         room.take(1 << 20)
         return room, session, socket

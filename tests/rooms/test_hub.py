@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from crdt_server.access.identity import Identity
 from crdt_server.errors import AdmissionError
 from crdt_server.hosts.supervisor import Supervisor
 from crdt_server.metrics import Metrics
@@ -171,7 +172,7 @@ async def test_memory_is_bounded_by_giving_up_idle_rooms(open_hub: Opener) -> No
     first.type("x" * 12_000)
     await first.echoed()
     with pytest.raises(AdmissionError):
-        hub.enter("w", "notes.b", first.socket, "ada")
+        hub.enter("w", "notes.b", first.socket, Identity("ada", "couple"))
     first.leave()
     second = Person(hub, "notes.b", 2)
     await second.is_synced()
@@ -307,7 +308,7 @@ class TestRecovery:
             assert await stored_text(hub.storage, f"notes.{number}") == "012345"
 
     async def test_a_host_that_stands_still_is_replaced(self, open_hub: Opener) -> None:
-        hub = await open_hub(host_timeout_seconds=0.3)
+        hub = await open_hub(host_timeout_seconds=2)  # in which the next one has to start, too
         one, two = await couple(hub)
         kill(host(hub), signal.SIGSTOP)
         one.type("patience")

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from crdt_server.access.identity import Identity
 from crdt_server.hosts.frames import Op, Status
 from crdt_server.protocol.messages import (
     SyncStep2,
@@ -30,6 +31,7 @@ LIMITS = RoomLimits(
     max_awareness_bytes=200,
 )
 BUDGET = 10_000
+ADA = Identity("ada", "couple")
 UPDATE = b"not looked into by the room"
 
 
@@ -52,7 +54,7 @@ class Table:
 
     def join(self) -> tuple[Session, HandSocket]:
         socket = HandSocket()
-        session = Session(SessionId(len(self.room.sessions) + 1), socket, "ada")
+        session = Session(SessionId(len(self.room.sessions) + 1), socket, ADA)
         self.room.join(session)
         return session, socket
 
@@ -135,7 +137,7 @@ def test_everybody_hears_of_an_update_only_when_it_is_released(table: Table) -> 
 
 def test_a_large_update_makes_nobody_a_slow_reader_but_many_do(table: Table) -> None:
     table.room.release(table.judge([], b"to begin with"))
-    session = Session(SessionId(1), HandSocket(limit_bytes=2000), "ada")
+    session = Session(SessionId(1), HandSocket(limit_bytes=2000), ADA)
     table.room.join(session)
     socket = session.connection
     assert isinstance(socket, HandSocket)

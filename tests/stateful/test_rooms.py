@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 from collections import deque
+from collections.abc import Sequence
 from random import Random
 from typing import Any
 
@@ -16,6 +17,7 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
+from crdt_server.access.identity import Identity
 from crdt_server.hosts.document import ClockRanges
 from crdt_server.hosts.frames import Job, ProgressMark, Status
 from crdt_server.hosts.host import Host
@@ -32,7 +34,7 @@ from crdt_server.protocol.messages import (
 )
 from crdt_server.protocol.update import decode_update
 from crdt_server.rooms.awareness import read_states
-from crdt_server.rooms.lane import Entry, slices
+from crdt_server.rooms.batch import Entry, slices
 from crdt_server.rooms.room import Counters, Phase, Room, RoomLimits, Verdict
 from crdt_server.rooms.session import Request, Session, SessionId
 from tests.support.sockets import HandSocket
@@ -126,7 +128,7 @@ class RoomMachine(RuleBasedStateMachine):
             )
         self.sessions += 1
         client.socket = HandSocket(limit_bytes=SLOW_BYTES if slow else ROOMY_BYTES)
-        client.session = Session(SessionId(self.sessions), client.socket, f"user-{number}")
+        client.session = Session(SessionId(self.sessions), client.socket, Identity(f"user-{number}", "couple"))
         client.room = self.room
         self.room.join(client.session)
         client.send(encode_sync_step1(client.replica.state_vector))
@@ -237,16 +239,19 @@ class RoomMachine(RuleBasedStateMachine):
         parts = slices(self.rows)
         while parts:
             part = parts.popleft()
-            ((_, _, _, _, size, _),), _ = self.host.handle([[Entry(self.room, (), part, not parts).wire()], []])
-            assert size >= 0
+            answer = self.handle([Entry(self.room, (), part, not parts).wire()])
+            assert answer[0][0][4] >= 0
         self.room.head_seq = len(self.rows)
         self.room.phase = Phase.LIVE
         self.resident = True
 
     def ask(self, requests: list[Request]) -> list[Any]:
         assert self.room is not None
-        (answer,), _ = self.host.handle([[Entry(self.room, requests).wire()], []])
+        (answer,), *_ = self.handle([Entry(self.room, requests).wire()])
         return list(answer)
+
+    def handle(self, entries: list[Any], jobs: Sequence[Any] = ()) -> list[Any]:
+        return self.host.handle([self.now, entries, jobs])
 
     @rule(budget=st.sampled_from([1, 300, 100_000]), dies=st.sampled_from([False, False, False, True]))
     def batch(self, budget: int, dies: bool) -> None:
@@ -260,7 +265,7 @@ class RoomMachine(RuleBasedStateMachine):
             self.new_host()
             self.load()
             answer = self.ask(requests)
-        _, merged, faults, answers, size, _ = answer
+        _, merged, faults, answers, size, *_ = answer
         self.room.size = size
         earlier, newest = merged[:-1], merged[-1] if merged else None
         found = {i: Status(status) for i, status in faults}
@@ -318,14 +323,14 @@ class RoomMachine(RuleBasedStateMachine):
         busy = room is None or room.sessions or room.dirty or self.verdicts or self.vetting
         if room is not None and not busy:
             room.phase = Phase.DEAD
-            self.host.handle([[], [[Job.FORGET, [room.id]]]])
+            self.handle([], [[Job.FORGET, [room.id]]])
             self.room, self.resident = None, False
 
     @rule()
     def vet(self) -> None:
         if self.vetting:
             room, request = self.vetting.popleft()
-            _, ((pieces,),) = self.host.handle([[], [[Job.CHECK, request.payload]]])
+            _, ((pieces,),), *_ = self.handle([], [[Job.CHECK, request.payload]])
             room.vetted(request, [(request.payload if piece is None else piece, extra) for piece, extra in pieces])
 
     @rule()
@@ -338,7 +343,7 @@ class RoomMachine(RuleBasedStateMachine):
     def compact(self) -> None:
         """Rows become fewer in the store; sequence numbers go on. The list keeps one row per number: the rest empty."""
         if self.room is None and len(self.rows) > 2:
-            _, ((merged, *_),) = self.host.handle([[], [[Job.MERGE, self.rows]]])
+            _, ((merged, *_),), *_ = self.handle([], [[Job.MERGE, self.rows]])
             self.rows = [merged, *([b"\x00\x00"] * (len(self.rows) - 1))]
 
     # -- what must hold
