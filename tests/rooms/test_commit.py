@@ -4,7 +4,9 @@ import asyncio
 import sqlite3
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, closing, suppress
+from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -15,8 +17,10 @@ from crdt_server.protocol.messages import encode_update
 from crdt_server.rooms.commit import CommitPump
 from crdt_server.rooms.room import Counters, Phase, Room, RoomLimits, Verdict
 from crdt_server.rooms.session import Request, Session, SessionId
-from storage import DocumentKey, Storage, open_storage
+from storage import DocumentKey, RowImage, Storage, open_storage
 from tests.support.sockets import HandSocket
+
+MOMENT = "2026-06-20T12:00:00.000"
 
 
 class Bench:
@@ -212,3 +216,111 @@ async def test_a_transaction_under_way_ends_before_the_pump_does(bench: Bench) -
     with suppress(asyncio.CancelledError):
         await task
     assert await bench.stored("notes.a") == [b"one"]
+
+
+def facts(record: str, *, events: int = 1, root: str = "guests", key: str | None = None) -> list[Any]:
+    """What a host says of one guest, as it comes over the pipe."""
+    told = [["guest.changed", f"{MOMENT}Z", record, f'{{"n":{n}}}'] for n in range(events)]
+    answers = [] if key is None else [[key, "digest", '{"operations":1}', f"{MOMENT}Z"]]
+    return [[[root, record, '{"firstName":"Ann"}', "{}"]], told, [[len(record), "ada"]], answers]
+
+
+class TestFacts:
+    """Rows, events, owners and answers go the way of the updates they follow from."""
+
+    def put(self, bench: Bench, room: Room, merged: bytes | None, said: list[Any], session: Session) -> None:
+        verdict = Verdict(room, [Request(session, Op.UPDATE, b"u", echo=True)], merged, {}, {}, said)
+        room.judge(verdict)
+        bench.pump.put(verdict)
+
+    async def records(self, bench: Bench) -> list[str]:
+        return [row.record for _, row in await bench.storage.wedding_rows("w")]
+
+    async def test_they_are_stored_with_the_update_and_announced_after_it(self, bench: Bench) -> None:
+        room, session, socket = bench.room("guests")
+        self.put(bench, room, b"one", facts("g_1", events=2, key="k"), session)
+        assert (bench.recorded, list(socket.outbox)) == ([], [])
+        async with running(bench):
+            await bench.pump.flush()
+        assert socket.updates() == await bench.stored("guests") == [b"one"]
+        assert await bench.storage.wedding_rows("w") == [
+            ("guests", RowImage("guests", "g_1", '{"firstName":"Ann"}', "{}"))
+        ]
+        assert [(each.seq, each.document, each.body) for each in await bench.storage.events("w")] == [
+            (1, "guests", '{"n":0}'),
+            (2, "guests", '{"n":1}'),
+        ]
+        assert await bench.storage.owners(DocumentKey("w", "guests")) == {3: "ada"}
+        answer = await bench.storage.answer("w", "k")
+        assert answer is not None
+        assert answer.at == datetime.fromisoformat(MOMENT).replace(tzinfo=UTC)
+        assert bench.recorded == [("w", 2)]
+
+    async def test_when_events_are_announced_they_can_be_read(self, bench: Bench) -> None:
+        room, session, _ = bench.room("guests")
+        heard = asyncio.Event()
+        bench.pump._recorded = lambda *_: heard.set()
+        self.put(bench, room, b"one", facts("g_1"), session)
+        async with running(bench), asyncio.timeout(10):
+            await heard.wait()
+            assert [each.seq for each in await bench.storage.events("w")] == [1]
+
+    async def test_a_wedding_is_announced_once_for_all_its_documents(self, bench: Bench) -> None:
+        guests, budget, notes = bench.room("guests"), bench.room("budget"), bench.room("notes.a")
+        for n in range(3):
+            self.put(bench, guests[0], b"g", facts(f"g_{n}", events=2), guests[1])
+            self.put(bench, budget[0], b"b", facts(f"b_{n}", events=1), budget[1])
+            bench.put(notes[0], notes[1], b"n")
+        async with running(bench):
+            await bench.pump.flush()
+            assert bench.recorded == [("w", 9)]
+            self.put(bench, guests[0], b"g", facts("g_9", events=1), guests[1])
+            await bench.pump.flush()
+        assert bench.recorded == [("w", 9), ("w", 10)]
+
+    async def test_rows_without_events_announce_nothing(self, bench: Bench) -> None:
+        room, session, _ = bench.room("guests")
+        self.put(bench, room, b"one", facts("g_1", events=0), session)
+        async with running(bench):
+            await bench.pump.flush()
+        assert bench.recorded == []
+        assert await self.records(bench) == ["g_1"]
+
+    async def test_facts_alone_wait_for_their_commit_too(self, bench: Bench) -> None:
+        """Edits of a text are told later; no update comes with them, and no row of updates is written."""
+        room, session, _ = bench.room("guests")
+        self.put(bench, room, None, facts("g_1"), session)
+        assert room.unsettled == bench.pump.backlog == 1
+        async with running(bench):
+            await bench.pump.flush()
+        assert await bench.stored("guests") == []
+        assert await self.records(bench) == ["g_1"]
+        assert room.head_seq == 0
+
+    async def test_of_a_dead_room_nothing_is_stored(self, bench: Bench) -> None:
+        dead, session, _ = bench.room("guests")
+        alive, other_session, _ = bench.room("budget")
+        self.put(bench, dead, b"one", facts("g_1"), session)
+        self.put(bench, alive, b"two", facts("b_1"), other_session)
+        dead.fail(1013, "try again")
+        async with running(bench):
+            await bench.pump.flush()
+        assert await bench.stored("guests") == []
+        assert await self.records(bench) == ["b_1"]
+        assert [each.document for each in await bench.storage.events("w")] == ["budget"]
+        assert bench.recorded == [("w", 1)]
+        assert bench.failed == []
+
+    @pytest.mark.parametrize("broken", ["update", "facts"])
+    async def test_updates_and_facts_fail_together(self, bench: Bench, broken: str) -> None:
+        room, session, socket = bench.room("guests")
+        if broken == "update":
+            room.head_seq = 7  # the next one leaves a hole in the store
+        self.put(bench, room, b"one", facts("g_1", root="r" * (1 if broken == "update" else 300)), session)
+        async with running(bench):
+            await bench.pump.flush()
+        assert bench.failed == [room]
+        assert (socket.close_code, list(socket.outbox), bench.recorded) == (1013, [], [])
+        assert await bench.stored("guests") == []
+        assert await self.records(bench) == []
+        assert await bench.storage.events("w") == []
