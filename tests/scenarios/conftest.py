@@ -1,10 +1,11 @@
-"""One server for all scenarios, and Node with the clients of one."""
+"""One server for all scenarios, and for each module Node with its clients."""
 
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterator
 
 import pytest
+import pytest_asyncio
 
 from tests.scenarios.people import node
 from tests.scenarios.weddings import Stage
@@ -22,7 +23,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
         server.close()
 
 
-@pytest.fixture
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def stage(server: ServerProcess) -> AsyncIterator[Stage]:
     async with node() as process:
         yield Stage(server, process)

@@ -9,6 +9,8 @@ import pytest
 from tests.scenarios.people import Who
 from tests.scenarios.weddings import Stage, Wedding
 
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
 COUPLE, PARTNER = Who("chloe", "couple"), Who("aroha", "couple")
 
 BUDGET = """
@@ -85,3 +87,7 @@ async def test_one_transfer_logged_twice(stage: Stage) -> None:
         assert pair.a.who.user == rows["review"][record]["_by"]
 
     await stage.tell(story, COUPLE, PARTNER)
+
+
+async def test_all_of_this_is_the_same_after_a_restart(stage: Stage) -> None:
+    await stage.same_after_restart()

@@ -9,6 +9,8 @@ import pytest
 from tests.scenarios.people import Who
 from tests.scenarios.weddings import Stage, Wedding
 
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
 COUPLE, PARTNER = Who("chloe", "couple"), Who("aroha", "couple")
 PLANNER, FAMILY = Who("maria", "planner"), Who("mei", "family")
 
@@ -94,3 +96,7 @@ async def test_deleted_here_and_edited_there(stage: Stage, deleter: Who, restore
         assert {party["user"] for party in review["_parties"]} == {deleter.user, PLANNER.user}
 
     await stage.tell(story, deleter, PLANNER)
+
+
+async def test_all_of_this_is_the_same_after_a_restart(stage: Stage) -> None:
+    await stage.same_after_restart()

@@ -7,6 +7,8 @@ import pytest
 from tests.scenarios.people import Who
 from tests.scenarios.weddings import Stage, Wedding, option
 
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
 COUPLE, PARTNER = Who("chloe", "couple"), Who("aroha", "couple")
 PLANNER, FAMILY = Who("maria", "planner"), Who("mei", "family")
 
@@ -111,3 +113,7 @@ async def test_one_guest_at_two_tables(stage: Stage, a: Who, winner: str) -> Non
         assert other in review["_options"][1]["text"]
 
     await stage.tell(story, a, PLANNER)
+
+
+async def test_all_of_this_is_the_same_after_a_restart(stage: Stage) -> None:
+    await stage.same_after_restart()

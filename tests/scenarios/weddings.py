@@ -51,6 +51,10 @@ class Wedding:
         self.pairs: dict[str, Pair] = {}
         self.held: dict[str, Rows] = {}
 
+    @property
+    def api(self) -> str:
+        return f"{self.server.url}/api/weddings/{self.name}"
+
     async def join(self, who: Who, document: str, *, client_id: int | None = None) -> Client:
         """A new client of somebody."""
         name = f"{self.name}/{document}/{who.user}{next(_numbers)}"
@@ -139,25 +143,32 @@ Story = Callable[[Wedding], Coroutine[Any, Any, None]]
 
 
 class Stage:
-    """Tells a story in a wedding for each order, all at once, and looks at all of them after a restart."""
+    """Tells stories, each in a wedding for every order, all at once."""
 
     def __init__(self, server: ServerProcess, node: Node) -> None:
         self.server = server
         self.node = node
+        self._told: list[Wedding] = []
 
     async def tell(self, story: Story, a: Who, b: Who) -> None:
         weddings = [Wedding(self.server, self.node, order, a, b) for order in ORDERS]
         async with asyncio.TaskGroup() as group:
             for wedding in weddings:
-                group.create_task(self._noting(wedding, story(wedding)))
+                group.create_task(_noting(wedding, story(wedding)))
+        self._told += weddings
+
+    async def same_after_restart(self) -> None:
+        """Restart the server, and see that in all weddings told of so far everybody has what they had."""
+        assert self._told
         await asyncio.to_thread(self.server.restart)
         async with asyncio.TaskGroup() as group:
-            for wedding in weddings:
-                group.create_task(self._noting(wedding, wedding.same_after_restart()))
+            for wedding in self._told:
+                group.create_task(_noting(wedding, wedding.same_after_restart()))
 
-    async def _noting(self, wedding: Wedding, work: Coroutine[Any, Any, None]) -> None:
-        try:
-            await work
-        except BaseException as error:
-            error.add_note(f"wedding {wedding.name}: {wedding.order}")
-            raise
+
+async def _noting(wedding: Wedding, work: Coroutine[Any, Any, None]) -> None:
+    try:
+        await work
+    except BaseException as error:
+        error.add_note(f"wedding {wedding.name}: {wedding.order}")
+        raise
