@@ -1,0 +1,39 @@
+"""A server and an HTTP client for the tests of this folder, and the check of a problem document."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Iterator
+
+import httpx
+import pytest
+
+from tests.support.server import ServerProcess
+
+
+@pytest.fixture(scope="package")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
+    env = {"CRDT_SERVER_DOCUMENT_HOSTS": "1", "CRDT_SERVER_MAX_STREAMS_PER_ADDRESS": "4"}
+    running = ServerProcess(tmp_path_factory.mktemp("server"), env=env)
+    running.start()
+    try:
+        yield running
+    finally:
+        running.close()
+
+
+@pytest.fixture
+async def client(server: ServerProcess) -> AsyncIterator[httpx.AsyncClient]:
+    async with httpx.AsyncClient(base_url=f"{server.url}/api/weddings", trust_env=False, timeout=20) as open_client:
+        yield open_client
+
+
+@pytest.fixture
+def is_problem() -> Callable[..., None]:
+    """A function that fails unless an answer is a problem document of a status and code."""
+
+    def check(answer: httpx.Response, status: int, code: str) -> None:
+        assert answer.status_code == status, answer.text
+        assert answer.headers["content-type"] == "application/problem+json"
+        assert (answer.json()["status"], answer.json()["code"]) == (status, code)
+
+    return check
