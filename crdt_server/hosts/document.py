@@ -258,6 +258,10 @@ class Document:
         self._take(index, update)
         return Status.OK
 
+    def cpu_limit_seconds(self, size_bytes: int) -> float:
+        """What `apply` may take for an update of this size: a rehearsed one may take a little more than before."""
+        return 2 * cpu_limit_seconds(size_bytes)
+
     def _forbids(self, index: int, update: Update) -> bool:
         """Whether the kind of the document forbids it as a whole."""
         return False
