@@ -45,7 +45,7 @@ class Op(enum.IntEnum):
     READ = 4  # the rows as JSON: answer: bytes
     DIGEST = 5  # answer: [state vector, SHA-256 of the rows]
     COMMAND = 6  # operations on documents of the wedding; answer: [True, ...] or [False, problems]
-    TEND = 7  # do what was to wait until now; answer: None
+    TEND = 7  # do what was to wait until now; answer: True
 
 
 UNREADABLE, NO_SETTING = -1, -2

@@ -20,7 +20,7 @@ from typing import Any
 from pycrdt import Doc
 
 from crdt_server.errors import ProtocolError
-from crdt_server.hosts.document import Document, cpu_limit_seconds, encode_clocks, holds_all, merge
+from crdt_server.hosts.document import Document, encode_clocks, holds_all, merge
 from crdt_server.hosts.frames import (
     LENGTH,
     NO_SETTING,
@@ -71,16 +71,16 @@ class Host:
         now, entries, jobs = request
         self._batch += 1
         self._now = now
+        # First what ends: a wedding that comes back from the store must not find what was forgotten.
+        job_results = []
+        for index, (kind, payload) in enumerate(jobs):
+            self.mark.set(len(entries) + index, 0)
+            job_results.append(self._job(Job(kind), payload))
         results = [self._entry(index, *entry) for index, entry in enumerate(entries)]
         self.mark.set(*ProgressMark.IDLE)
         for result in results:
             self._add_outcome(result)
         others, weddings = self._of_weddings({entry[0] for entry in entries})
-        job_results = []
-        for index, (kind, payload) in enumerate(jobs):
-            self.mark.set(len(entries) + index, 0)
-            job_results.append(self._job(Job(kind), payload))
-        self.mark.set(*ProgressMark.IDLE)
         return [results, job_results, others, weddings]
 
     def _entry(
@@ -122,7 +122,7 @@ class Host:
                 while i < count and ops[i][0] == Op.UPDATE:
                     i += 1
                 run = [(op[1], None if op[2] is None else _summary_in(op[1], op[2])) for op in ops[start:i]]
-                before_step = partial(self._before_step, index, start, run, document.size)
+                before_step = partial(self._before_step, index, start, run, document)
                 if isinstance(document, CheckedDocument):
                     signed = [(Actor(*op[3]), op[4]) for op in ops[start:i]]
                     found = document.receive(run, signed, before_step)
@@ -252,16 +252,16 @@ class Host:
                 del self._rooms[document.state], self._weddings[document.state.name]
         return document.size
 
-    def _before_step(self, entry: int, base: int, run: Sequence[tuple[bytes, Any]], size: int, n: int) -> None:
+    def _before_step(self, entry: int, base: int, run: Sequence[tuple[bytes, Any]], document: Document, n: int) -> None:
         """Mark what comes next. What takes too long ends this process by SIGPROF."""
         if n == ProgressMark.LOADING:
-            self._before_reading(entry, size)
+            self._before_reading(entry, document.size)
         elif n == ProgressMark.MERGING:
             _limit_cpu(0)
             self.mark.set(entry, n)
         else:
             self.mark.set(entry, base + n)
-            _limit_cpu(2 * cpu_limit_seconds(len(run[n][0])))  # a rehearsed one may take a little more than before
+            _limit_cpu(document.cpu_limit_seconds(len(run[n][0])))
 
     def _before_reading(self, entry: int, size: int) -> None:
         self.mark.set(entry, ProgressMark.LOADING)

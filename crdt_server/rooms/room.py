@@ -224,8 +224,6 @@ class Room:
             session.asked = False
         if update == EMPTY_UPDATE:
             return
-        if self.checked and len(update) > MAX_UPDATE_BYTES:
-            raise ProtocolError("update_too_large", f"an update of {len(update)} bytes, of at most {MAX_UPDATE_BYTES}")
         request = Request(session, Op.UPDATE, update, echo=echo)
         if self.checked and not echo:
             request.knows = session.knows
@@ -252,15 +250,18 @@ class Room:
             self.ask(Request(session, Op.DIFF, state_vector))
 
     def ask(self, request: Request) -> None:
-        """Queue a request of a session behind its earlier ones."""
+        """Queue a request of a session behind its earlier ones. Raises ProtocolError where it is too large."""
         session = request.session
+        size = len(request.payload)
+        if self.checked and request.kind is Op.UPDATE and size > MAX_UPDATE_BYTES:
+            raise ProtocolError("update_too_large", f"an update of {size} bytes, of at most {MAX_UPDATE_BYTES}")
         session.queued_bytes += request.cost
         if session.held:
             assert session.stash is not None
             session.stash.append(request)
-        elif request.kind is Op.UPDATE and len(request.payload) > self.limits.big_update_bytes:
+        elif request.kind is Op.UPDATE and size > self.limits.big_update_bytes:
             session.held, session.stash = True, []
-            self.heavy = self.heavy or len(request.payload) > self.limits.heavy_update_bytes
+            self.heavy = self.heavy or size > self.limits.heavy_update_bytes
             self._vet(self, request)
         else:
             self._queue(request)
