@@ -17,6 +17,7 @@ COUNTERS = {
     "gaps": "Updates that would have left a hole, answered by asking for everything",
     "protocol_errors": "Malformed messages",
     "violations": "Well-formed updates that a document could not take",
+    "reverted": "Updates of which something had to be undone",
     "fan_out_messages": "Document messages sent to sockets",
     "fan_out_bytes": "Bytes of document and presence messages sent to sockets",
     "awareness_messages": "Presence messages sent to sockets",
