@@ -11,7 +11,10 @@ from typing import Any
 import httpx
 import pytest
 
+from crdt_server.api import events
+from crdt_server.rooms.feed import Feed
 from documents.events import fold
+from storage import open_storage
 from tests.support.server import ServerProcess
 
 Check = Callable[..., None]
@@ -116,8 +119,8 @@ class TestStreams:
             assert stream.last_id == "2"
             await add(client, "now", "g_3")
             await add(client, "now", "g_4")
-            events = await stream.events(2)
-        assert events == (await client.get("/now/events?after=2")).json()["events"]
+            heard = await stream.events(2)
+        assert heard == (await client.get("/now/events?after=2")).json()["events"]
 
     async def test_from_a_number_on_in_many_pages(self, client: httpx.AsyncClient) -> None:
         await add(client, "long", *(f"g_{n}" for n in range(250)))
@@ -157,6 +160,17 @@ class TestStreams:
                 if response.status_code == 200:
                     break
         assert response.status_code == 200
+
+
+async def test_a_silent_stream_says_now_and_then_that_it_lives(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(events, "COMMENT_SECONDS", 0.01)
+    storage = await open_storage(f"sqlite:///{tmp_path}/wedding.db", migrate=True)
+    feed = Feed()
+    stream = events._stream(storage, feed, "w", 7)
+    assert [await anext(stream) for _ in range(3)] == ["retry: 1000\nid: 7\n\n", *[": nothing new\n\n"] * 2]
+    feed.close()
+    assert [message async for message in stream] in ([], [": nothing new\n\n"])
+    await storage.close()
 
 
 async def test_a_stream_goes_on_after_a_restart(tmp_path: Path) -> None:

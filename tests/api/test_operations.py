@@ -6,7 +6,11 @@ import asyncio
 import base64
 import hashlib
 import json
+import re
+import sqlite3
+import subprocess
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -46,6 +50,8 @@ async def rows(client: httpx.AsyncClient, wedding: str, document: str = "guests"
     return answer.json()
 
 
+ROOT = Path(__file__).parents[2]
+OPS = ["set", "insert", "delete", "move", "text"]
 ONE_OF_EACH = ("guests", "seating", "seating.e_1", "timeline", "budget", "care", "wedding", "thread.a")
 
 
@@ -260,6 +266,34 @@ class TestTogether:
         assert event["actor"] == {"user": "u_maria", "role": "planner"}
 
 
+async def test_the_calls_are_described(client: httpx.AsyncClient, server: ServerProcess) -> None:
+    page = (await client.get(f"{server.url}/api/openapi.json")).json()
+    stem = "/api/weddings/{wedding}"
+    bodies = {}
+    for path in (f"{stem}/ops", f"{stem}/documents/{{document}}/ops", f"{stem}/conflicts/{{conflict}}/resolve"):
+        content = page["paths"][path]["post"]["requestBody"]["content"]
+        bodies[path] = content["application/json"]["schema"]
+    assert "$defs" not in json.dumps(bodies)
+    operation = bodies[f"{stem}/documents/{{document}}/ops"]["properties"]["operations"]["items"]
+    assert [each["properties"]["op"]["const"] for each in operation["oneOf"]] == OPS
+    for path in ("events", "events/stream", "conflicts", "documents/{document}", "documents/{document}/digest"):
+        assert page["paths"][f"{stem}/{path}"]["get"]["description"]
+
+
+def test_the_example_runs(server: ServerProcess) -> None:
+    done = subprocess.run(
+        ["sh", "examples/operations.sh", server.url], cwd=ROOT, capture_output=True, text=True, timeout=60, check=False
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    for said in ('{"operations": 4} (first)\n{"operations": 4} (second)', '"code": "choice"', '"sha256"', "\nid: 1\n"):
+        assert said in done.stdout
+
+
+def test_the_operations_of_the_documentation_are_all_there_are() -> None:
+    section = (ROOT / "documents/README.md").read_text().split("## Without Yjs")[1].split("\n## ")[0]
+    assert list(dict.fromkeys(re.findall(r"^\| `(\w+)` \| `root`", section, re.MULTILINE))) == OPS
+
+
 class TestIdempotency:
     async def test_the_same_command_is_answered_as_before(self, client: httpx.AsyncClient, is_problem: Check) -> None:
         headers = {"Idempotency-Key": "once"}
@@ -292,7 +326,7 @@ class TestIdempotency:
         headers = {"Idempotency-Key": key.encode()}
         is_problem(await operate(client, "w", insert("g_1"), headers=headers), 400, "invalid_request")
 
-    async def test_a_killed_server_remembers_what_it_did(self, tmp_path: Path) -> None:
+    async def test_a_killed_server_remembers_what_it_did_for_seven_days(self, tmp_path: Path) -> None:
         server = ServerProcess(tmp_path, env={"CRDT_SERVER_DOCUMENT_HOSTS": "1"})
         server.start()
         try:
@@ -301,7 +335,11 @@ class TestIdempotency:
             async with httpx.AsyncClient(base_url=url, trust_env=False, timeout=20) as client:
                 assert (await operate(client, "w", insert("g_1"), headers=headers)).status_code == 200
                 assert (await client.post("/all/ops", json={"parts": everywhere(1)})).status_code == 200
+                old = {"Idempotency-Key": "old"}
+                assert (await operate(client, "old", insert("g_1"), headers=old)).status_code == 200
             server.kill9()
+            with closing(sqlite3.connect(server.database)) as database, database:
+                database.execute("UPDATE answers SET at = datetime(at, '-7 days', '-1 minute') WHERE wedding = 'old'")
             server.start()
             async with httpx.AsyncClient(base_url=url, trust_env=False, timeout=20) as client:
                 again = await operate(client, "w", insert("g_1"), headers=headers)
@@ -311,5 +349,6 @@ class TestIdempotency:
                 assert (await client.post("/all/ops", json={"parts": everywhere(2)})).status_code == 200
                 for name in ONE_OF_EACH:
                     assert (await rows(client, "all", name))["meta"] == {"": {"x:test.key": 2}}
+                assert (await operate(client, "old", insert("g_2"), headers=old)).status_code == 200
         finally:
             server.close()
