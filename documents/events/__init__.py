@@ -14,7 +14,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from documents.events.rules import BY_SEVERITY, OVER_LIMIT, RULES, TYPES, Changed, On, Rules, priority_of
+from documents.events.rules import BY_SEVERITY, OVER_LIMIT, RULES, TYPES, Changed, On, Rules, priority_of, rules_about
 from documents.kind import Kind
 
 if TYPE_CHECKING:  # those who only read events need no pycrdt
@@ -94,12 +94,19 @@ def events_of(
     events = []
     for (root, record), changed in rows.items():
         on = On.ADDED if (root, record) in added else On.REMOVED if (root, record) in removed else On.CHANGED
-        for type, keys in _types(RULES[kind.name, root], on, changed).items():
+        for type, keys in _types(_rules(kind.name, root, on, changed), on, changed).items():
             fields, before, after = _values(on, changed, keys)
             priority = _priority(type, after, live)
             event = Event(type, priority, at, actor, document, root, record, fields, before, after, cause)
             events += [event, *_also(event)]
     return events
+
+
+def _rules(kind: str, root: str, on: On, changed: Changed) -> Rules:
+    """Those that may fit."""
+    if on is On.CHANGED and len(changed) == 1:  # nearly always
+        return rules_about(kind, root, *changed)
+    return RULES[kind, root]
 
 
 def _types(rules: Rules, on: On, changed: Changed) -> dict[str, list[str | None]]:

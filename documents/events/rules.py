@@ -8,7 +8,7 @@ from __future__ import annotations
 import enum
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 from typing import TYPE_CHECKING, Final, TypeAlias
 
 from documents.kind import Kind, Root, Shape
@@ -53,8 +53,12 @@ class Rule:
         taken = [key for key, change in changed.items() if self._fits(key, change)]
         return taken + [key for key in self.along if key in changed and key not in taken] if taken else []
 
+    def names(self, key: str | None) -> bool:
+        """Whether it is about this key."""
+        return not self.keys or (key is not None and (key in self.keys or key[: key.find(":") + 1] in self.keys))
+
     def _fits(self, key: str | None, change: Change) -> bool:
-        if self.keys and (key is None or not (key in self.keys or key[: key.find(":") + 1] in self.keys)):
+        if not self.names(key):
             return False
         if (self.on is On.SET and change.after is None) or (self.on is On.CLEARED and change.after is not None):
             return False
@@ -181,6 +185,14 @@ RULES: Final[Mapping[tuple[str, str], Rules]] = {
     (kind.name, root.name): _rules_of(kind, root) for kind in KINDS for root in kind.roots.values()
 }
 """Kind and root -> rules; the first that fits counts."""
+
+
+@lru_cache(maxsize=4096)
+def rules_about(kind: str, root: str, key: str | None) -> Rules:
+    """Those of a root that may fit when only this key of a row changes."""
+    rules = RULES[kind, root]
+    return tuple(rule for rule in rules if rule.on not in (On.ADDED, On.REMOVED) and rule.names(key))
+
 
 TYPES: Final = frozenset({rule.type for rules in RULES.values() for rule in rules} | {OVER_LIMIT})
 """All types of events there are of documents."""

@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterable, Mapping
 from datetime import datetime
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from crdt_server.hosts.wedding.facts import Actor
@@ -30,6 +31,7 @@ _KIND_OF = {"T": "timeline", "B": "budget", "G": "guests", "S": "seating", "C": 
 _SERVER_KEYS_OF_DECISION = ("choice", "say", "_outcome", "_by", "_closedAt")
 
 
+@lru_cache(maxsize=4096)
 def review_id(subject: Subject) -> str:
     """The id of the record about a subject."""
     return short_id("c", subject.invariant, *subject.ids)

@@ -8,21 +8,32 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from pycrdt import Doc, Map, Text
+from pycrdt import Doc, Map, Text, TransactionEvent
 
+from crdt_server.protocol.update import EMPTY_UPDATE
 from documents.invariants import Op
 from documents.kind import Kind, Root, Shape
 
 
-def carry_out(kind: Kind, doc: Doc[Any], ops: Iterable[Op]) -> None:
-    """One transaction. What is written to a record that is not there is left out."""
-    with doc.transaction():
-        for op in ops:
-            root = kind.roots[op.root]
-            if root.shape is Shape.TEXT:
-                replace_text(doc.get(root.name, type=Text), op.value or "")
-            else:
-                _write(root, doc.get(root.name, type=Map), op)
+def carry_out(kind: Kind, doc: Doc[Any], ops: Iterable[Op]) -> bytes:
+    """One transaction, as an update. What is written to a record that is not there is left out."""
+    updates = [EMPTY_UPDATE]
+
+    def keep(event: TransactionEvent) -> None:
+        updates.append(event.update)
+
+    subscription = doc.observe(keep)
+    try:
+        with doc.transaction():
+            for op in ops:
+                root = kind.roots[op.root]
+                if root.shape is Shape.TEXT:
+                    replace_text(doc.get(root.name, type=Text), op.value or "")
+                else:
+                    _write(root, doc.get(root.name, type=Map), op)
+    finally:
+        doc.unobserve(subscription)
+    return updates[-1]
 
 
 def replace_text(text: Text, new: str) -> None:
