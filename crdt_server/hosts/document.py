@@ -3,7 +3,8 @@
 Rules of this file:
 - The raw updates of the clients are the truth: they are what is stored, sent and compared. The Doc proves that an
   update can be survived; it is built only when the first edit comes and is thrown away after any doubt.
-- An update that could take long is rehearsed in a forked copy of this process first: what kills the copy is refused.
+- An update that could take long is rehearsed in a forked copy of this process first (`rehearsal`): what kills the copy
+  is refused, and until the copy has ended the answer is LATER.
 - Where pycrdt does not survive what is stored, a document is held as bytes only: everybody can still read and edit it,
   and updates are taken on the word of the decoder.
 - Nothing reaches pycrdt that `protocol.update` has not decoded, and nothing that would leave a hole (a Doc that
@@ -12,18 +13,17 @@ Rules of this file:
 
 from __future__ import annotations
 
-import os
 import re
-import signal
 import sys
 from bisect import bisect_right
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any, NoReturn
+from typing import Any
 
 from pycrdt import Doc, get_update, merge_updates
 
 from crdt_server.errors import ProtocolError
-from crdt_server.hosts.frames import DIFF_STEP_BYTES, PIECE_BYTES, ProgressMark, Status
+from crdt_server.hosts.frames import DIFF_STEP_BYTES, PIECE_BYTES, REHEARSED_BYTES, ProgressMark, Status
+from crdt_server.hosts.rehearsal import Copies, Rehearsal
 from crdt_server.protocol.lib0 import write_var_uint
 from crdt_server.protocol.update import (
     EMPTY_STATE_VECTOR,
@@ -40,8 +40,6 @@ LOOSE_PIECES = 16
 DIFFS_KEPT = 4
 QUESTIONS = 4  # that one document works on at a time
 STALE_BATCHES = 100
-REHEARSED_BYTES = 1024  # smaller updates hold a few dozen structs at most; what they can do is soon done
-REHEARSALS = 3  # of one update, when something outside ends the copy
 # CPU time for one update. Yjs' order of concurrent insertions is quadratic in the worst case: 27 KB can take more than
 # a second, in every browser of the room too.
 UPDATE_CPU_SECONDS = 0.05
@@ -137,7 +135,7 @@ class ClockRanges:
 class Document:
     """The document of one room. Not thread-safe; any method may kill the process (that is what hosts are for)."""
 
-    def __init__(self, max_bytes: int, *, bytes_only: bool = False) -> None:
+    def __init__(self, max_bytes: int, *, bytes_only: bool = False, copies: Copies | None = None) -> None:
         self.max_bytes = max_bytes
         self.bytes_only = bytes_only
         self.pieces: list[bytes] = []
@@ -154,6 +152,7 @@ class Document:
         self._accepted: list[bytes] = []  # not yet among the pieces
         self._accepted_bytes = 0
         self._outgoing: list[bytes] = []  # among the pieces, not yet taken
+        self._rehearsal = Rehearsal(copies or Copies())
 
     @property
     def warm(self) -> bool:
@@ -191,6 +190,10 @@ class Document:
         self.doc = None
         self._warmed = 0
 
+    def close(self) -> None:
+        """The document is not open any more: end what it has under way."""
+        self._rehearsal.stop()
+
     def apply(
         self, updates: Sequence[tuple[bytes, Update | None]], mark: Callable[[int], None]
     ) -> list[tuple[int, Status]]:
@@ -226,6 +229,9 @@ class Document:
         return merge(outgoing)
 
     def _judge(self, index: int, data: bytes, checked: Update | None, mark: Callable[[int], None]) -> Status:
+        large = len(data) > REHEARSED_BYTES and not self.bytes_only
+        if large and self._rehearsal.busy:
+            return Status.LATER
         if checked is None:
             try:
                 update = decode_update(data, max_bytes=len(data))
@@ -251,8 +257,11 @@ class Document:
         if self._lacks_a_home(update) or self._forbids(index, update):
             return Status.VIOLATION
         if not self.bytes_only:
-            if len(update.data) > REHEARSED_BYTES and not self._rehearse(update.data):
-                return Status.DEADLY
+            assert self.doc is not None
+            if large:
+                survived = self._rehearsal.ask(update.data, self.doc.apply_update, cpu_limit_seconds(len(data)))
+                if not survived:
+                    return Status.LATER if survived is None else Status.DEADLY
             if not self._survives(update):
                 return Status.VIOLATION
         self._take(index, update)
@@ -274,26 +283,6 @@ class Document:
     def _accept(self, data: bytes) -> None:
         self._accepted.append(data)
         self._accepted_bytes += len(data)
-
-    def _rehearse(self, data: bytes) -> bool:
-        """Whether a copy of this process applies it within its time. The copy costs about a millisecond."""
-        for _ in range(REHEARSALS):
-            pid = os.fork()
-            if not pid:
-                self._perform(data)
-            code = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
-            if code != -signal.SIGKILL:
-                return code == 0
-        return True
-
-    def _perform(self, data: bytes) -> NoReturn:
-        assert self.doc is not None
-        signal.setitimer(signal.ITIMER_PROF, cpu_limit_seconds(len(data)))
-        try:
-            self.doc.apply_update(data)
-        except BaseException:  # noqa: BLE001 - a PanicException is not an Exception; whatever it is, the copy is for that
-            os._exit(1)
-        os._exit(0)
 
     def _survives(self, update: Update) -> bool:
         assert self.doc is not None
@@ -405,9 +394,8 @@ class Document:
             return known
         question = self._questions.get(state_vector)
         if question is None:
-            clocks = decode_state_vector(state_vector)
-            if state_vector != EMPTY_STATE_VECTOR and not any(map(self.clocks.get, filter(clocks.get, clocks))):
-                return self.diff(EMPTY_STATE_VECTOR, batch)  # it knows nobody here
+            if self.is_stranger(state_vector):
+                return self.diff(EMPTY_STATE_VECTOR, batch)
             if batch is not None and not self._may_begin(batch):
                 return None
             question = self._questions[state_vector] = _Question(state_vector, list(self.pieces))
@@ -419,6 +407,13 @@ class Document:
         if len(self._diffs) < DIFFS_KEPT and not question.later:
             self._diffs[state_vector] = answer
         return answer
+
+    def is_stranger(self, state_vector: bytes) -> bool:
+        """Whether it has something, but of nobody here. Raises ProtocolError when it does not decode."""
+        if state_vector == EMPTY_STATE_VECTOR or state_vector in self._diffs or state_vector in self._questions:
+            return False
+        clocks = decode_state_vector(state_vector)
+        return not any(map(self.clocks.get, filter(clocks.get, clocks)))
 
     def _may_begin(self, batch: int) -> bool:
         if len(self._questions) < QUESTIONS:

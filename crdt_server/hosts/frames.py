@@ -13,7 +13,8 @@ Request: ``[now, entries, jobs]``; ``now`` in seconds since 1970.
 Answer: ``[results, job_results, others, weddings]``.
     result: ``[room, merged, faults, answers, size, warm, facts, notices]``: ``merged`` lists the updates to store and
         send (one nearly always, none when nothing is new), ``faults`` pairs of (op index, Status), ``answers`` pairs of
-        (op index, data), ``facts`` what is stored with them (`hosts.wedding.facts`) or None, ``notices`` pairs of
+        (op index, data), where in place of data may stand the index of an earlier op that has the same, or STRANGER,
+        ``facts`` what is stored with them (`hosts.wedding.facts`) or None, ``notices`` pairs of
         (op index, JSON to tell the sender). A negative ``size`` (`UNREADABLE`, `NO_SETTING`) ends the load.
     other: a result of a room that the batch did not name: the server has written into its document.
     wedding: ``[room, seconds, documents]``: one room of a wedding, in how many seconds it has to be tended (or None),
@@ -25,6 +26,7 @@ from __future__ import annotations
 import enum
 import mmap
 import struct
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import msgpack
@@ -32,6 +34,7 @@ import msgpack
 LENGTH = struct.Struct("<I")
 MAX_FRAME_BYTES = 1 << 30
 PIECE_BYTES = 64 * 1024  # pieces and stored rows grow by merging up to this size; one step on one takes about 20 ms
+REHEARSED_BYTES = 1024  # larger updates are rehearsed; smaller ones hold a few dozen structs, which is soon done
 DIFF_STEP_BYTES = 64 * 1024  # a host reads that much of a document for a question in one batch
 
 
@@ -49,6 +52,7 @@ class Op(enum.IntEnum):
 
 
 UNREADABLE, NO_SETTING = -1, -2
+STRANGER = -1  # in place of an answer: it is that to the empty state vector, for who asks knows nobody of the document
 
 
 class Job(enum.IntEnum):
@@ -70,7 +74,7 @@ class Status(enum.IntEnum):
     VIOLATION = 4  # well-formed, but the document cannot hold it
     TOO_LARGE = 5  # the document would outgrow its limit
     DEADLY = 6  # a copy of the host died of it, or was stopped after its time
-    LATER = 7  # a question that takes more than one batch: ask again
+    LATER = 7  # a question that takes more than one batch, or an update that is being rehearsed: ask again
 
 
 def encode(value: Any) -> bytes:
@@ -85,9 +89,27 @@ def pack(value: Any) -> bytes:
     return LENGTH.pack(len(body)) + body
 
 
+def pack_request(now: float, entries: Sequence[Any], jobs: Sequence[Any]) -> tuple[bytes, ...]:
+    """One frame in parts. The update of a lone check is a part as it is: its megabytes are not copied."""
+    if not entries and len(jobs) == 1 and jobs[0][0] == Job.CHECK:
+        update = jobs[0][1]
+        # as msgpack would: [now, [], [[CHECK, update]]]
+        head = b"\x93" + encode(now) + b"\x90\x91\x92" + encode(Job.CHECK) + b"\xc6" + len(update).to_bytes(4, "big")
+        return LENGTH.pack(len(head) + len(update)) + head, update
+    return (pack([now, entries, jobs]),)
+
+
 def unpack(body: bytes | bytearray | memoryview) -> Any:
     """The value of a frame's body. Raises ValueError (or a subclass) on anything that is not msgpack."""
     return msgpack.unpackb(body, raw=False, strict_map_key=False)
+
+
+def answers_in(pairs: Iterable[tuple[int, Any]]) -> dict[int, Any]:
+    """Op index -> answer, each with its data, or STRANGER. Raises KeyError where there is no such answer."""
+    answers: dict[int, Any] = {}
+    for index, data in pairs:
+        answers[index] = answers[data] if type(data) is int and data != STRANGER else data
+    return answers
 
 
 class ProgressMark:

@@ -25,6 +25,7 @@ from crdt_server.hosts.frames import (
     LENGTH,
     NO_SETTING,
     PIECE_BYTES,
+    STRANGER,
     UNREADABLE,
     Job,
     Op,
@@ -34,6 +35,7 @@ from crdt_server.hosts.frames import (
     pack,
     unpack,
 )
+from crdt_server.hosts.rehearsal import Copies
 from crdt_server.hosts.wedding.commands import command
 from crdt_server.hosts.wedding.document import CheckedDocument
 from crdt_server.hosts.wedding.facts import Actor
@@ -49,6 +51,7 @@ EXIT_MEMORY = 71
 WARM_BUDGET_BYTES = 64 * 1024
 CHECKED_PIECE_BYTES = 32 * 1024
 TRIM_BYTES = 1 << 20
+NAP_SECONDS = 0.005  # in a batch that can only wait for copies
 # CPU time for stored bytes, which may have been merged into something that takes for ever.
 LOAD_CPU_SECONDS = 0.5
 LOAD_BYTES_PER_CPU_SECOND = 2 << 20
@@ -66,6 +69,7 @@ class Host:
         self._touched: dict[WeddingState, None] = {}  # by this batch
         self._batch = 0
         self._now = 0.0
+        self._copies = Copies()
 
     def handle(self, request: list[Any]) -> list[Any]:
         now, entries, jobs = request
@@ -81,6 +85,8 @@ class Host:
         for result in results:
             self._add_outcome(result)
         others, weddings = self._of_weddings({entry[0] for entry in entries})
+        if not jobs and all(map(_only_waits, entries, results)):
+            self._copies.wait(NAP_SECONDS)  # who asks again at once would only keep us from them
         return [results, job_results, others, weddings]
 
     def _entry(
@@ -149,14 +155,15 @@ class Host:
         kind = op[0]
         if kind == Op.DIFF:
             try:
-                answer = document.diff(op[1], self._batch)
+                answer = STRANGER if document.is_stranger(op[1]) else document.diff(op[1], self._batch)
             except ProtocolError:
                 faults.append((i, Status.MALFORMED))
             else:
                 if answer is None:
                     faults.append((i, Status.LATER))
                 else:
-                    answers.append((i, answer))
+                    same = (n for n, earlier in answers if earlier is answer and answer != STRANGER)
+                    answers.append((i, next(same, answer)))
         elif kind == Op.HELLO:
             answers.append((i, encode_clocks(document.clocks)))
         elif kind == Op.WARM:
@@ -187,7 +194,7 @@ class Host:
     def _open(self, room: int, bytes_only: bool, setting: list[Any] | None) -> bool:
         """Begin a document. False where the rest of its wedding is not known."""
         if setting is None:
-            self.documents[room] = Document(self.max_document_bytes, bytes_only=bytes_only)
+            self.documents[room] = Document(self.max_document_bytes, bytes_only=bytes_only, copies=self._copies)
             return True
         wedding, name, owners, rows = setting
         if bytes_only:
@@ -199,7 +206,7 @@ class Host:
             state = self._weddings[wedding] = WeddingState(wedding, rows)
         kind = kind_of(name)
         assert kind is not None
-        self.documents[room] = CheckedDocument(kind, name, state, dict(owners))
+        self.documents[room] = CheckedDocument(kind, name, state, dict(owners), self._copies)
         self._rooms.setdefault(state, {})[name] = room
         return True
 
@@ -243,8 +250,8 @@ class Host:
         document = self.documents.pop(room, None)
         if document is None:
             return 0
+        document.close()
         if isinstance(document, CheckedDocument):
-            document.close()
             rooms = self._rooms[document.state]
             if rooms.get(document.name) == room:
                 del rooms[document.name]
@@ -282,6 +289,18 @@ class Host:
             return [_merge_checked(payload)]
         except ProtocolError as error:
             return [None, str(error)]
+
+
+def _only_waits(entry: list[Any], result: list[Any]) -> bool:
+    """Whether all that was asked of a room is updates that are being rehearsed."""
+    _, load, _, _, ops, _ = entry
+    faults = result[2]
+    return (
+        load is None
+        and len(faults) == len(ops)
+        and all(op[0] == Op.UPDATE for op in ops)
+        and all(status is Status.LATER for _, status in faults)
+    )
 
 
 def _limit_cpu(seconds: float) -> None:

@@ -22,7 +22,7 @@ from typing import Any, cast
 
 import structlog
 
-from crdt_server.hosts.frames import LENGTH, MAX_FRAME_BYTES, ProgressMark, pack, unpack
+from crdt_server.hosts.frames import LENGTH, MAX_FRAME_BYTES, ProgressMark, pack_request, unpack
 
 log = structlog.get_logger(__name__)
 
@@ -78,7 +78,9 @@ class HostProcess(asyncio.Protocol):
                     "MALLOC_ARENA_MAX": "2",
                     "MALLOC_MMAP_THRESHOLD_": "1048576",
                 },
-                start_new_session=True,  # a Ctrl-C meant for the server must not take the hosts first
+                # A Ctrl-C meant for the server must not take the hosts first. Not a session of its own: Linux gives
+                # each session the same share of the CPU, and niceness counts only inside one.
+                process_group=0,
             )
             mark = ProgressMark(mark_fd)
         finally:
@@ -99,13 +101,15 @@ class HostProcess(asyncio.Protocol):
 
     async def run(self, request: list[Any], timeout_seconds: float) -> Any:
         """Send one request and wait for its answer. Raises HostDied."""
-        frame = pack(request)
+        parts = pack_request(*request)
+        size = sum(map(len, parts))
         loop = asyncio.get_running_loop()
         self._answer = loop.create_future()
         if self.lost:
             raise await self._death()
-        watchdog = loop.call_later(timeout_seconds + len(frame) / WATCHDOG_BYTES_PER_SECOND, self.kill, "watchdog")
-        self._transport.write(frame)
+        watchdog = loop.call_later(timeout_seconds + size / WATCHDOG_BYTES_PER_SECOND, self.kill, "watchdog")
+        for part in parts:
+            self._transport.write(part)
         try:
             body = await self._answer
             if body is None:
@@ -153,15 +157,14 @@ class HostProcess(asyncio.Protocol):
             self.kill("oversized answer")
             return
         if len(received) >= LENGTH.size + size:
-            body = bytes(memoryview(received)[LENGTH.size : LENGTH.size + size])
             self._received = bytearray()
-            self._settle(body)
+            self._settle(memoryview(received)[LENGTH.size : LENGTH.size + size])
 
     def connection_lost(self, exc: Exception | None) -> None:
         self.lost = True
         self._settle(None)
 
-    def _settle(self, body: bytes | None) -> None:
+    def _settle(self, body: memoryview | None) -> None:
         if self._answer is not None and not self._answer.done():
             self._answer.set_result(body)
 

@@ -48,7 +48,12 @@ class Workshop:
         task = _Task(kind, payload, asyncio.get_running_loop().create_future())
         queue.append(task)
         self._wake.set()
-        return await task.done
+        try:
+            return await task.done
+        finally:
+            # The traceback of a failure holds this frame, and the task holds the failure: megabytes, until the next
+            # full collection.
+            del task, payload
 
     async def run(self) -> None:
         """The worker, until cancelled."""

@@ -13,7 +13,7 @@ from crdt_server.errors import ProtocolError
 MAX_SAFE_INTEGER = 2**53 - 1
 
 
-def read_var_uint(data: bytes, pos: int) -> tuple[int, int]:
+def read_var_uint(data: bytes | memoryview, pos: int) -> tuple[int, int]:
     """Unsigned integer at `pos`. Raises `IndexError` where the buffer ends before the integer does."""
     byte = data[pos]
     pos += 1
@@ -35,7 +35,7 @@ def read_var_uint(data: bytes, pos: int) -> tuple[int, int]:
             raise ProtocolError("varint", "integer of more than 8 bytes")
 
 
-def read_var_bytes(data: bytes, pos: int) -> tuple[bytes, int]:
+def read_var_bytes(data: bytes | memoryview, pos: int) -> tuple[bytes, int]:
     """Length-prefixed bytes (lib0: varUint8Array) at `pos`."""
     try:
         length, pos = read_var_uint(data, pos)
@@ -44,7 +44,7 @@ def read_var_bytes(data: bytes, pos: int) -> tuple[bytes, int]:
     stop = pos + length
     if stop > len(data):
         raise truncated()
-    return data[pos:stop], stop
+    return bytes(data[pos:stop]), stop
 
 
 def read_var_string(data: bytes, pos: int) -> tuple[str, int]:

@@ -56,7 +56,7 @@ class QueryAwareness:
 Message: TypeAlias = SyncStep1 | SyncStep2 | SyncUpdate | AwarenessUpdate | QueryAwareness
 
 
-def decode_messages(frame: bytes) -> list[Message]:
+def decode_messages(frame: bytes | memoryview) -> list[Message]:
     """All messages of one frame, at least one. Raises `ProtocolError` if any of them is malformed."""
     if not frame:
         raise ProtocolError("empty_frame", "a frame without a message")
@@ -71,7 +71,7 @@ def decode_messages(frame: bytes) -> list[Message]:
     return messages
 
 
-def _read_message(frame: bytes, pos: int) -> tuple[Message, int]:
+def _read_message(frame: bytes | memoryview, pos: int) -> tuple[Message, int]:
     # Every known type is below 128, so a type is one byte; anything above is unknown whatever follows.
     kind = frame[pos]
     if kind == _SYNC:

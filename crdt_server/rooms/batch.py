@@ -10,7 +10,7 @@ from datetime import datetime
 from types import NoneType
 from typing import Any
 
-from crdt_server.hosts.frames import Op, ProgressMark, Status
+from crdt_server.hosts.frames import STRANGER, Op, ProgressMark, Status, answers_in
 from crdt_server.hosts.supervisor import HostDied
 from crdt_server.rooms.room import Room
 from crdt_server.rooms.session import Request
@@ -96,7 +96,7 @@ def well_formed(entries: Sequence[Entry], rooms: Mapping[int, Room], answer: Any
             and all(_fits_other(rooms, *other) for other in others)
             and all(_fits_wedding(rooms, *wedding) for wedding in weddings)
         )
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, KeyError):
         return False
 
 
@@ -112,7 +112,7 @@ def _fits(
         and all(type(i) is int and 0 <= i < count for i, _ in told)
         and all(Status(status) is not Status.OK for _, status in faults)
         and all(str(notice, "utf-8") for _, notice in notices)
-        and (size < 0 or _answered(entry.requests, dict(faults), dict(answers)))
+        and (size < 0 or _answered(entry.requests, dict(faults), answers_in(answers)))
     )
 
 
@@ -164,7 +164,8 @@ def _answers(kind: Op, answer: Any) -> bool:
     if kind in (Op.HELLO, Op.READ):
         return isinstance(answer, bytes)
     if kind is Op.DIFF:
-        return isinstance(answer, list) and bool(answer) and all(isinstance(part, bytes) for part in answer)
+        parts = isinstance(answer, list) and bool(answer) and all(isinstance(part, bytes) for part in answer)
+        return parts or (type(answer) is int and answer == STRANGER)
     if kind is Op.DIGEST:
         return _is_row(answer, (bytes, str))
     if kind is Op.COMMAND:

@@ -18,7 +18,7 @@ from typing import Any
 
 import structlog
 
-from crdt_server.hosts.frames import NO_SETTING, Job, Op, ProgressMark, Status
+from crdt_server.hosts.frames import NO_SETTING, Job, Op, ProgressMark, Status, answers_in
 from crdt_server.hosts.supervisor import HostDied, Supervisor
 from crdt_server.metrics import Metrics
 from crdt_server.rooms.batch import SLICE_BYTES, Entry, Stored, split, well_formed
@@ -242,8 +242,8 @@ class Lane:
             raise await self.supervisor.condemn("broken answer")
         return list(answer)
 
-    def _settle(self, entries: Sequence[Entry], answer: Sequence[Any]) -> None:
-        """Hand a batch's verdicts on."""
+    def _settle(self, entries: Sequence[Entry], answer: Sequence[Any], unfinished: list[Entry] | None = None) -> None:
+        """Hand a batch's verdicts on. What has to be asked again goes back to its room, or into ``unfinished``."""
         results, _, others, weddings = answer
         for entry, (_, merged, faults, answers, size, warm, facts, notices) in zip(entries, results, strict=True):
             room = entry.room
@@ -267,12 +267,16 @@ class Lane:
                 continue
             statuses = {i: Status(status) for i, status in faults}
             newest = merged[-1] if merged else None
-            verdicts = [Verdict(room, (), update, {}, {}) for update in merged[:-1]]
-            verdicts.append(Verdict(room, requests, newest, statuses, dict(answers), facts, notices))
-            for i, status in verdicts[-1].faults.items():
-                if status is Status.LATER:
-                    room.put_back(entry.requests[i])
-                elif status is Status.DEADLY:
+            verdicts = [Verdict(room, (), update, {}, {}, last=False) for update in merged[:-1]]
+            verdicts.append(Verdict(room, requests, newest, statuses, answers_in(answers), facts, notices))
+            later = [entry.requests[i] for i, status in statuses.items() if status is Status.LATER]
+            if unfinished is None:
+                for request in reversed(later):
+                    room.put_back(request)
+            elif later:
+                unfinished.append(Entry(room, later))
+            for i, status in statuses.items():
+                if status is Status.DEADLY:
                     self._convicted(entry.requests[i], room, "a copy of the host died of it")
                     room.heavy = True
                     room.give_up(entry.requests[i].session)
@@ -287,7 +291,7 @@ class Lane:
     def _settle_other(self, room: Room, merged: Sequence[bytes], size: int, facts: Any) -> None:
         """The server has written into a document that nobody asked anything of."""
         room.size = size
-        verdicts = [Verdict(room, (), update, {}, {}) for update in merged[:-1]]
+        verdicts = [Verdict(room, (), update, {}, {}, last=False) for update in merged[:-1]]
         verdicts.append(Verdict(room, (), merged[-1] if merged else None, {}, {}, facts))
         for verdict in verdicts:
             room.judge(verdict)
@@ -356,7 +360,11 @@ class Lane:
             try:
                 part = [entry for entry in part if entry.requests and entry.room.phase is not Phase.DEAD]
                 if part:
-                    self._settle(part, await self._ask(part))
+                    # Not put back among the others: there a request that kills would never stand alone.
+                    unfinished: list[Entry] = []
+                    self._settle(part, await self._ask(part), unfinished)
+                    if unfinished:
+                        work.appendleft((unfinished, kills))
             except HostDied as again:
                 self._after_death(part, again)
                 alone = sum(len(entry.requests) for entry in part) == 1

@@ -19,7 +19,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from crdt_server.errors import CLOSE_CODES, CrdtServerError, ProtocolError
-from crdt_server.hosts.frames import DIFF_STEP_BYTES, Op, Status
+from crdt_server.hosts.frames import DIFF_STEP_BYTES, REHEARSED_BYTES, STRANGER, Op, Status
 from crdt_server.protocol.frames import Outgoing
 from crdt_server.protocol.messages import (
     AwarenessUpdate,
@@ -30,10 +30,10 @@ from crdt_server.protocol.messages import (
     encode_awareness,
     encode_permission_denied,
     encode_sync_step1,
-    encode_sync_step2,
     encode_update,
 )
 from crdt_server.protocol.update import EMPTY_STATE_VECTOR, EMPTY_UPDATE
+from crdt_server.rooms.answers import Answers, answer_messages
 from crdt_server.rooms.awareness import MAX_MESSAGE_BYTES, Awareness
 from crdt_server.rooms.session import Request, Session
 from documents.kind import MAX_UPDATE_BYTES
@@ -54,6 +54,7 @@ class RoomLimits:
     big_update_bytes: int = 32 * 1024  # checked away from the rooms' host
     heavy_update_bytes: int = 128 * 1024  # the room goes where heavy ones are
     answer_cache_bytes: int = 1 << 20
+    newcomer_cache_bytes: int = 8 << 20
     max_gaps: int = 16  # unanswerable gaps in a row, then 1013
     max_awareness_bytes: int = 4096
 
@@ -77,6 +78,7 @@ class Verdict:
     answers: dict[int, Any]
     facts: Any = None  # what is stored with `merged`: rows, events, owners, answers; see `storage.Facts`
     notices: Sequence[tuple[int, bytes]] = ()  # index of a request, and JSON to tell its sender
+    last: bool = True  # of its batch in this room
     seq: int = 0  # the document's newest row as of this verdict: `merged` itself where there is one
 
     @property
@@ -140,8 +142,8 @@ class Room:
         self.marked = False  # waits in its lane
         self._ready: deque[Session] = deque()
         self._state_vector: bytes | None = None
-        self._answers: dict[bytes, tuple[Outgoing, ...]] = {}
-        self._answers_bytes = 0
+        self._answers = Answers(limits.answer_cache_bytes, limits.newcomer_cache_bytes)
+        self._sent: list[Outgoing] = []  # of the batch that is being released
         self._vet = vet
         self._blame = blame
         self._oversteps = oversteps
@@ -190,7 +192,7 @@ class Room:
 
     # -- what comes in
 
-    def receive(self, session: Session, frame: bytes) -> None:
+    def receive(self, session: Session, frame: bytes | memoryview) -> None:
         """Take one frame of a session. A malformed one closes it with 4400."""
         if self.phase is Phase.DEAD or session not in self.sessions:
             return
@@ -243,11 +245,17 @@ class Room:
     def _receive_step1(self, session: Session, state_vector: bytes) -> None:
         if self.checked:
             session.knows = state_vector
-        known = self._answers.get(state_vector)
-        if known is not None and not session.inbox and not session.held:
-            self._send_answer(session, known)
-        else:
+        if not self._answer_again(session, state_vector):
             self.ask(Request(session, Op.DIFF, state_vector))
+
+    def _answer_again(self, session: Session, state_vector: bytes) -> bool:
+        """Answer with what is remembered, where there is such and no edit of the session's own is on its way."""
+        if session.inbox or session.held:
+            return False
+        known = self._answers.find(state_vector)
+        if known is not None:
+            self._send_answer(session, known)
+        return known is not None
 
     def ask(self, request: Request) -> None:
         """Queue a request of a session behind its earlier ones. Raises ProtocolError where it is too large."""
@@ -342,7 +350,10 @@ class Room:
                 taken.append(request)
                 used += cost + reads
                 quantum -= cost + reads
-                self.queued_updates -= request.kind is Op.UPDATE
+                if request.kind is Op.UPDATE:
+                    self.queued_updates -= 1
+                    if len(request.payload) > REHEARSED_BYTES:
+                        break  # it may have to be asked again, and what follows must not overtake it
             if inbox:
                 ready.append(session)
             if session.paused and session.queued_bytes <= self.limits.session_queue_bytes // 2:
@@ -359,7 +370,7 @@ class Room:
         """
         if not 0 < len(updates) <= STORED_MESSAGES:
             return
-        messages = _answer_messages(updates)
+        messages = answer_messages(updates)
         for session in list(self.sessions):
             request = _first_question(session)
             if request is None or request.payload != EMPTY_STATE_VECTOR:
@@ -371,14 +382,15 @@ class Room:
                 self._send_answer(session, messages)
 
     def put_back(self, request: Request) -> None:
-        """A question that is not finished goes first again."""
+        """What is not finished goes first again. A question nobody waits for is dropped, an edit never."""
         session = request.session
-        if self.phase is Phase.DEAD or session not in self.sessions:
+        if self.phase is Phase.DEAD or (request.kind is not Op.UPDATE and session not in self.sessions):
             return
         if not session.inbox:
             self._queue(request)
         else:
             session.inbox.appendleft(request)
+            self.queued_updates += request.kind is Op.UPDATE
         session.queued_bytes += request.cost
 
     def give_up(self, session: Session) -> None:
@@ -394,8 +406,7 @@ class Room:
         if verdict.merged is not None:
             self.head_seq += 1
             self._state_vector = None
-            self._answers.clear()
-            self._answers_bytes = 0
+            self._answers.edited()
         verdict.seq = self.head_seq
 
     def release(self, verdict: Verdict) -> None:
@@ -403,11 +414,16 @@ class Room:
         if self.phase is Phase.DEAD:
             return
         if verdict.merged is not None:
-            self._broadcast(Outgoing(encode_update(verdict.merged)))
+            message = Outgoing(encode_update(verdict.merged))
+            self._broadcast(message)
+            self._answers.sent(message)
+            self._sent.append(message)
         for index, notice in verdict.notices:
             self._tell(verdict.requests[index].session, notice)
         if verdict.faults or verdict.answers or verdict.wants_settling:
             self._settle(verdict)
+        if verdict.last:
+            self._sent.clear()
         self.counters.updates += len(verdict.requests) - len(verdict.answers) - len(verdict.faults)
 
     def _broadcast(self, message: Outgoing) -> None:
@@ -434,12 +450,16 @@ class Room:
     def _settle(self, verdict: Verdict) -> None:
         # An answer stands for later askers only while nothing was accepted in or after its batch.
         current = verdict.merged is None and verdict.seq == self.head_seq
+        made: dict[int, tuple[Outgoing, ...]] = {}  # by identity: many ask the same
         for index, request in enumerate(verdict.requests):
             session = request.session
             status = verdict.faults.get(index, Status.OK)
             if status is Status.LATER:
                 continue
             answer: Any = verdict.answers.get(index)
+            if request.kind is Op.DIFF and answer == STRANGER:
+                self._answer_stranger(request)
+                continue
             if session.settle(request, status, answer) or session not in self.sessions:
                 continue
             if status is not Status.OK:
@@ -449,9 +469,10 @@ class Room:
                     self._state_vector = answer
                 session.connection.send(Outgoing(encode_sync_step1(answer)))
             elif request.kind is Op.DIFF:
-                messages = _answer_messages(answer)
-                if current:
-                    self._remember(request.payload, messages)
+                messages = made.get(id(answer))
+                if messages is None:
+                    messages = made[id(answer)] = answer_messages(answer)
+                    self._remember(request.payload, answer, messages, current=current)
                 self._send_answer(session, messages)
             else:
                 session.gaps = 0
@@ -484,13 +505,26 @@ class Room:
             session.asked = True
             self.ask(Request(session, Op.HELLO, b""))
 
-    def _remember(self, state_vector: bytes, messages: tuple[Outgoing, ...]) -> None:
-        size = len(state_vector) + sum(len(message.payload) for message in messages)
-        if self._answers_bytes + size <= self.limits.answer_cache_bytes:
-            self._answers[state_vector] = messages
-            self._answers_bytes += size
+    def _answer_stranger(self, request: Request) -> None:
+        """Who has something, but nothing of this document, gets what a newcomer gets."""
+        session = request.session
+        if session not in self.sessions:
+            return
+        request.payload = EMPTY_STATE_VECTOR
+        if session.exchange or not self._answer_again(session, EMPTY_STATE_VECTOR):
+            self.ask(request)
 
-    def _send_answer(self, session: Session, messages: tuple[Outgoing, ...]) -> None:
+    def _remember(
+        self, state_vector: bytes, parts: Sequence[bytes], messages: tuple[Outgoing, ...], *, current: bool
+    ) -> None:
+        if state_vector == EMPTY_STATE_VECTOR:
+            self._answers.remember_newcomer(parts, messages)
+            for message in self._sent:  # it may have been asked before the edits of its batch
+                self._answers.sent(message)
+        elif current:
+            self._answers.remember(state_vector, messages)
+
+    def _send_answer(self, session: Session, messages: Sequence[Outgoing]) -> None:
         session.connection.allow(sum(len(message.payload) for message in messages))
         for message in messages:
             session.connection.send(message)
@@ -532,9 +566,3 @@ def _first_question(session: Session) -> Request | None:
         if request.kind is not Op.HELLO:
             return request if request.kind is Op.DIFF else None
     return None
-
-
-def _answer_messages(parts: Sequence[bytes]) -> tuple[Outgoing, ...]:
-    """A difference in several parts: all but the last as updates, so that the client is synced when it has all."""
-    *first, last = parts
-    return (*(Outgoing(encode_update(part)) for part in first), Outgoing(encode_sync_step2(last)))

@@ -20,9 +20,12 @@ CIRCLE = bytes.fromhex("020102008401000162010100840200016100")
 
 
 def apply(document: Document, *updates: bytes) -> list[Status]:
-    """The status of each update."""
-    found = dict(document.apply([(update, None) for update in updates], lambda _: None))
-    return [found.get(i, Status.OK) for i in range(len(updates))]
+    """The status of each update, once the large ones are rehearsed."""
+    found = dict.fromkeys(range(len(updates)), Status.LATER)
+    while waiting := [i for i, status in found.items() if status is Status.LATER]:
+        faults = dict(document.apply([(updates[i], None) for i in waiting], lambda _: None))
+        found |= {i: faults.get(n, Status.OK) for n, i in enumerate(waiting)}
+    return list(found.values())
 
 
 def held(document: Document) -> str:

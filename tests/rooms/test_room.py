@@ -1,12 +1,13 @@
 """One room with hand-flushed sockets; the test plays host and store."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from crdt_server.access.identity import Identity
-from crdt_server.hosts.frames import Op, Status
+from crdt_server.hosts.frames import REHEARSED_BYTES, STRANGER, Op, Status
 from crdt_server.protocol.messages import (
     SyncStep2,
     SyncUpdate,
@@ -15,6 +16,7 @@ from crdt_server.protocol.messages import (
     encode_sync_step2,
     encode_update,
 )
+from crdt_server.rooms.answers import TAIL_MESSAGES
 from crdt_server.rooms.awareness import read_states
 from crdt_server.rooms.room import NO_STATES, Counters, Phase, Room, RoomLimits, Verdict
 from crdt_server.rooms.session import Request, Session, SessionId
@@ -27,12 +29,14 @@ LIMITS = RoomLimits(
     session_quantum_bytes=300,
     big_update_bytes=500,
     answer_cache_bytes=400,
+    newcomer_cache_bytes=5000,
     max_gaps=3,
     max_awareness_bytes=200,
 )
 BUDGET = 10_000
 ADA = Identity("ada", "couple")
 UPDATE = b"not looked into by the room"
+SOMEBODY = b"\x01\x05\x03"  # the state vector of who has three edits of client 5
 
 
 class Table:
@@ -74,9 +78,11 @@ class Table:
         merged: bytes | None = None,
         faults: dict[int, Status] | None = None,
         answers: dict[int, Any] | None = None,
+        *,
+        last: bool = True,
     ) -> Verdict:
         said = {i: b"\x00" if r.kind is Op.HELLO else [b"\x00\x00"] for i, r in enumerate(requests) if r.kind}
-        verdict = Verdict(self.room, requests, merged, faults or {}, {**said, **(answers or {})})
+        verdict = Verdict(self.room, requests, merged, faults or {}, {**said, **(answers or {})}, last=last)
         self.room.judge(verdict)
         return verdict
 
@@ -164,14 +170,14 @@ def test_an_answer_goes_to_who_asked(table: Table) -> None:
 
 def test_the_same_question_gets_the_same_answer_until_an_edit(table: Table) -> None:
     (first, _), (second, socket) = table.settled(), table.settled()
-    table.room.receive(first, encode_sync_step1(b"\x00"))
+    table.room.receive(first, encode_sync_step1(SOMEBODY))
     table.run(answers={0: [b"all"]})
-    table.room.receive(second, encode_sync_step1(b"\x00"))
+    table.room.receive(second, encode_sync_step1(SOMEBODY))
     assert socket.answers() == [b"all"]
     assert not table.room.dirty
     table.room.receive(first, update())
     table.run(b"m")
-    table.room.receive(second, encode_sync_step1(b"\x00"))
+    table.room.receive(second, encode_sync_step1(SOMEBODY))
     assert socket.answers() == []
     assert table.room.dirty
 
@@ -190,34 +196,115 @@ def test_a_remembered_answer_does_not_overtake_the_own_edit(table: Table) -> Non
 
 def test_an_answer_from_a_batch_with_edits_is_not_remembered(table: Table) -> None:
     (a, _), (b, socket) = table.settled(), table.settled()
-    table.room.receive(a, encode_sync_step1(b"\x00"))
+    table.room.receive(a, encode_sync_step1(SOMEBODY))
     table.room.receive(b, update())
     table.run(b"m", answers={0: [b"before the edit"]})
     socket.flush()
-    table.room.receive(b, encode_sync_step1(b"\x00"))
+    table.room.receive(b, encode_sync_step1(SOMEBODY))
     assert not socket.outbox
 
 
 def test_an_answer_overtaken_by_a_later_verdict_is_not_remembered(table: Table) -> None:
     (a, _), (b, socket) = table.settled(), table.settled()
-    table.room.receive(a, encode_sync_step1(b"\x00"))
+    table.room.receive(a, encode_sync_step1(SOMEBODY))
     answered = table.judge(table.take(), answers={0: [b"old"]})
     table.room.receive(a, update())
     edited = table.judge(table.take(), b"m")
     table.room.release(answered)
     table.room.release(edited)
     socket.flush()
-    table.room.receive(b, encode_sync_step1(b"\x00"))
+    table.room.receive(b, encode_sync_step1(SOMEBODY))
     assert not socket.outbox
 
 
 def test_the_memory_of_answers_is_bounded(table: Table) -> None:
     (a, _), (b, socket) = table.settled(), table.settled()
-    table.room.receive(a, encode_sync_step1(b"\x00"))
+    table.room.receive(a, encode_sync_step1(SOMEBODY))
     table.run(answers={0: [b"x" * 500]})
-    table.room.receive(b, encode_sync_step1(b"\x00"))
+    table.room.receive(b, encode_sync_step1(SOMEBODY))
     assert not socket.outbox
     assert table.room.dirty
+
+
+class TestNewcomers:
+    """Who has nothing gets all there is, without a host's being asked each time."""
+
+    def ask(self, table: Table) -> list[bytes]:
+        """What somebody new is answered without anything being asked; empty where the host must be asked."""
+        session, socket = table.settled()
+        table.room.receive(session, encode_sync_step1(b"\x00"))
+        answer = socket.flush()
+        table.room.leave(session)
+        table.run()
+        return answer
+
+    def test_they_get_what_the_first_got_and_what_was_sent_since(self, table: Table) -> None:
+        first, _ = table.settled()
+        table.room.receive(first, encode_sync_step1(b"\x00"))
+        table.run(answers={0: [b"one", b"two"]})
+        for edit in (b"three", b"four"):
+            table.room.receive(first, update())
+            table.run(edit)
+        parts = [encode_update(part) for part in (b"one", b"two", b"three", b"four")]
+        assert self.ask(table) == [*parts, encode_sync_step2(b"\0\0")]
+
+    def test_an_answer_from_the_middle_of_a_batch_is_followed_by_all_of_the_batch(self, table: Table) -> None:
+        (a, _), (b, _) = table.settled(), table.settled()
+        table.room.receive(a, encode_sync_step1(b"\x00"))
+        table.room.receive(b, update())
+        requests = table.take()
+        part = table.judge([], b"a part that would not merge", last=False)
+        verdict = table.judge(requests, b"the rest", answers={0: [b"before the edits"]})
+        table.room.release(part)
+        table.room.release(verdict)
+        table.room.leave(a)
+        expected = (b"before the edits", b"a part that would not merge", b"the rest")
+        assert self.ask(table) == [*map(encode_update, expected), encode_sync_step2(b"\0\0")]
+
+    def test_after_many_edits_a_host_is_asked_again(self, table: Table) -> None:
+        first, _ = table.settled()
+        table.room.receive(first, encode_sync_step1(b"\x00"))
+        table.run(answers={0: [b"all"]})
+        for _ in range(TAIL_MESSAGES):
+            table.room.receive(first, update())
+            table.run(b"m")
+        assert len(self.ask(table)) == TAIL_MESSAGES + 2
+        table.room.receive(first, update())
+        table.run(b"m")
+        assert self.ask(table) == []
+
+    def test_what_is_kept_is_bounded(self, table: Table) -> None:
+        first, _ = table.settled()
+        table.room.receive(first, encode_sync_step1(b"\x00"))
+        table.run(answers={0: [b"x" * (LIMITS.newcomer_cache_bytes - 100)]})
+        assert self.ask(table)
+        table.room.receive(first, update())
+        table.run(b"m" * 101)
+        assert self.ask(table) == []
+        table.room.receive(first, encode_sync_step1(b"\x00"))
+        table.run(answers={0: [b"x" * (LIMITS.newcomer_cache_bytes + 1)]})
+        assert self.ask(table) == []
+
+    def test_who_knows_nobody_here_is_a_newcomer(self, table: Table) -> None:
+        (first, a), (second, b) = table.settled(), table.settled()
+        table.room.receive(first, encode_sync_step1(SOMEBODY))
+        table.run(answers={0: STRANGER})
+        assert not a.outbox
+        requests = table.take()
+        assert [request.payload for request in requests] == [b"\x00"]
+        table.room.release(table.judge(requests, answers={0: [b"all"]}))
+        assert a.flush() == [encode_sync_step2(b"all")]
+        table.room.receive(second, encode_sync_step1(SOMEBODY))
+        table.run(answers={0: STRANGER})
+        assert b.flush() == [encode_update(b"all"), encode_sync_step2(b"\0\0")]
+
+    def test_a_stranger_who_has_left_is_not_answered(self, table: Table) -> None:
+        first, _ = table.settled()
+        table.room.receive(first, encode_sync_step1(SOMEBODY))
+        requests = table.take()
+        table.room.leave(first)
+        table.room.release(table.judge(requests, answers={0: STRANGER}))
+        assert not table.room.dirty
 
 
 def test_known_updates_are_receipted_to_their_sender_alone(table: Table) -> None:
@@ -530,6 +617,41 @@ class TestLongQuestions:
         table.room.put_back(question)
         assert table.take() == []
         assert not table.room.dirty
+
+
+class TestRehearsals:
+    """An update that a host tries first may come back: nothing of its session overtakes it, and it is never lost."""
+
+    LARGE = b"x" * (REHEARSED_BYTES + 1)
+
+    def test_what_follows_waits_for_it(self, table: Table) -> None:
+        (session, _), (other, _) = table.settled(), table.settled()
+        large = Request(session, Op.UPDATE, self.LARGE, b"its summary", echo=True)
+        for request in (Request(session, Op.UPDATE, b"before"), large, Request(session, Op.UPDATE, b"after")):
+            table.room._queue(request)
+        table.room.receive(other, update(b"somebody else's"))
+        table.room.limits = replace(LIMITS, session_quantum_bytes=1 << 20)
+        assert [r.payload for r in table.take()] == [b"before", self.LARGE, b"somebody else's"]
+        table.room.put_back(large)
+        assert table.room.queued_updates == 2
+        assert [r.payload for r in table.take()] == [self.LARGE]
+        assert [r.payload for r in table.take()] == [b"after"]
+        assert table.room.queued_updates == 0
+
+    def test_it_is_not_lost_with_its_session(self, table: Table) -> None:
+        session, _ = table.settled()
+        table.room.receive(session, update())
+        (request,) = table.take()
+        table.room.leave(session)
+        table.room.put_back(request)
+        assert table.take() == [request]
+
+    def test_until_it_is_judged_nobody_hears_of_it(self, table: Table) -> None:
+        session, socket = table.settled()
+        table.room.receive(session, update())
+        table.run(faults={0: Status.LATER})
+        assert not socket.outbox
+        assert table.room.counters.updates == 0
 
 
 class TestLargeUpdates:

@@ -19,7 +19,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 
 from crdt_server.access.identity import Identity
 from crdt_server.hosts.document import ClockRanges
-from crdt_server.hosts.frames import Job, ProgressMark, Status
+from crdt_server.hosts.frames import Job, ProgressMark, Status, answers_in
 from crdt_server.hosts.host import Host
 from crdt_server.protocol.messages import (
     AwarenessUpdate,
@@ -273,7 +273,7 @@ class RoomMachine(RuleBasedStateMachine):
             if status is Status.LATER:
                 self.room.put_back(requests[i])
         said = [Verdict(self.room, (), update, {}, {}) for update in earlier]
-        said.append(Verdict(self.room, requests, newest, found, dict(answers)))
+        said.append(Verdict(self.room, requests, newest, found, answers_in(answers)))
         for verdict in said:
             self.room.judge(verdict)
             if verdict.merged is None and not self.verdicts:

@@ -17,6 +17,7 @@ from pycrdt import Doc
 from crdt_server.errors import ProtocolError
 from crdt_server.hosts.document import Document, encode_clocks
 from crdt_server.hosts.frames import Status
+from crdt_server.hosts.rehearsal import Copies
 from crdt_server.hosts.wedding.facts import Actor, Facts
 from crdt_server.hosts.wedding.items import Items, Write
 from crdt_server.hosts.wedding.rules import Reverted, examine
@@ -42,8 +43,10 @@ Signed = tuple[Actor, bytes | None]
 class CheckedDocument(Document):
     """See the head of the file. ``owners``: client id -> user, as the store has them."""
 
-    def __init__(self, kind: Kind, name: str, state: WeddingState, owners: Mapping[int, str]) -> None:
-        super().__init__(MAX_DOCUMENT_BYTES)
+    def __init__(
+        self, kind: Kind, name: str, state: WeddingState, owners: Mapping[int, str], copies: Copies | None = None
+    ) -> None:
+        super().__init__(MAX_DOCUMENT_BYTES, copies=copies)
         self.kind = kind
         self.name = name
         self.state = state
@@ -95,7 +98,7 @@ class CheckedDocument(Document):
         self.items, self._indexed = self._new_items(), 0
 
     def close(self) -> None:
-        """The document is not open any more."""
+        super().close()
         if self._rows is not None:
             self._rows.close()
             self._rows = None
