@@ -11,7 +11,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from crdt_server.hosts.wedding.items import NESTED, Write
-from documents.fields import Reason, normalised
+from crdt_server.hosts.wedding.rules import may_stand
+from documents.fields import normalised
 from documents.invariants import NOBODY, Field, Finding, Writer, Written, edit_of_deleted, lost_write
 from documents.kind import Shape
 from documents.rows import Changes
@@ -60,16 +61,11 @@ def _lost_writes(
     else:
         merged, other = Written(state.wedding.value(field), state.writers.get(field)), mine
         mine_or_theirs = {field: other.writer}, {field: writer}
-    if _says_the_same(document, write, merged.value, other.value) or not _acceptable(document, write, mine.value):
-        return
+    if _says_the_same(document, write, merged.value, other.value) or not may_stand(root, write):
+        return  # what could not stand there is not a lost write, and never comes back as an option
     finding = lost_write(state.wedding.strategy("X1"), field, merged, other)
     if finding is not None:
         yield finding, mine_or_theirs[bool(finding.automatic)]
-
-
-def _acceptable(document: CheckedDocument, write: Write, value: Any) -> bool:
-    """Whether the value could stand there: what was undone is not a lost write, and never comes back as an option."""
-    return type(document.kind.roots[write.root].check(write.record, write.key, value)) is not Reason
 
 
 def _says_the_same(document: CheckedDocument, write: Write, one: Any, other: Any) -> bool:

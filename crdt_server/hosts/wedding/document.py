@@ -19,12 +19,13 @@ from crdt_server.hosts.document import Document, encode_clocks
 from crdt_server.hosts.frames import Status
 from crdt_server.hosts.rehearsal import Copies
 from crdt_server.hosts.wedding.facts import Actor, Facts
-from crdt_server.hosts.wedding.items import Items, Write
-from crdt_server.hosts.wedding.rules import Reverted, examine
+from crdt_server.hosts.wedding.items import NESTED, Items, Write
+from crdt_server.hosts.wedding.rules import Reverted, examine, may_stand
 from crdt_server.hosts.wedding.state import WeddingState
 from crdt_server.hosts.wedding.writing import carry_out
 from crdt_server.protocol.structs import Id, Struct, read_structs
 from crdt_server.protocol.update import Update, decode_state_vector, decode_update, is_empty, with_deletes
+from documents.fields import normalised
 from documents.invariants import Op
 from documents.invariants.model import SERVER
 from documents.kind import MAX_DOCUMENT_BYTES, Kind
@@ -59,7 +60,8 @@ class CheckedDocument(Document):
         self._signed: Sequence[Signed] = ()
         self._knows: Mapping[int, int] | None = None
         self._structs: list[Struct] = []
-        self._restored: dict[Id, Id] = {}  # an item that put a value back -> the item it undid
+        # what was put back -> what was undone -> what had been there: the same to those who have seen one of them
+        self._restored: dict[Id, Id | None] = {}
 
     @property
     def rows(self) -> Rows:
@@ -153,11 +155,12 @@ class CheckedDocument(Document):
         actor, _ = self._signed[index]
         writes = self._integrate(self._structs, update, actor.user)
         outcome = examine(self.kind, self.name, self.rows.roots, self.rows.take())
-        if outcome.ops:
+        if outcome.ops or any(self._is_hidden(write) for write in writes):
             writes = self._undo(update, outcome.ops, outcome.reverted, writes)
-            self.notices.append((index, _notice(outcome.reverted, self.name)))
         else:
             super()._take(index, update)
+        if outcome.reverted:
+            self.notices.append((index, _notice(outcome.reverted, self.name)))
         self.state.receive(self, actor, outcome.legal, writes, self._knows)
 
     def _integrate(self, structs: Sequence[Struct], update: Update, user: str) -> list[Write]:
@@ -178,10 +181,25 @@ class CheckedDocument(Document):
         origin = origins.get(write.id)
         while origin is not None and origin in origins:
             origin = origins[origin]
-        newest = write.over
-        while newest in self._restored:
-            newest = self._restored[newest]
-        return newest == origin
+        return self._before_undoing(write.over) == self._before_undoing(origin)
+
+    def _before_undoing(self, id: Id | None) -> Id | None:
+        while id is not None and id in self._restored:
+            id = self._restored[id]
+        return id
+
+    def _is_hidden(self, write: Write) -> bool:
+        """Whether it did not come to stand, and could not: of such a value nobody is to receive a byte."""
+        return not (write.wins and not write.orphan) and not may_stand(self.kind.roots[write.root], write)
+
+    def outdone(self, writes: Sequence[Write]) -> list[Op]:
+        """What lost against nothing but what the server had put back, as operations that write it once more."""
+        lost = [w for w in writes if w.seen and not (w.wins or w.orphan) and w.value is not NESTED]
+        return [
+            Op("set", self.name, w.root, w.record, w.key, normalised(w.value))
+            for w in lost
+            if self.items.newest(w.root, w.record, w.key) in self._restored and may_stand(self.kind.roots[w.root], w)
+        ]
 
     def _undo(
         self, update: Update, ops: Sequence[Op], reverted: Sequence[Reverted], writes: Sequence[Write]
@@ -195,23 +213,25 @@ class CheckedDocument(Document):
         self._account(update)
         both = decode_update(data, max_bytes=len(data))
         structs = read_structs(data)
-        for write in self.items.integrate(structs, both.deletes, SERVER, self.clocks):
-            if write.over is not None:
-                self._restored[write.id] = write.over
+        self._restored.update((w.id, w.over) for w in self.items.integrate(structs, both.deletes, SERVER, self.clocks))
         self._account(both)
         self._accept(data)
         rows = {each[:2] for each in reverted if each.key is None}
         fields = {each[:3] for each in reverted}
-        return [w for w in writes if (w.root, w.record) not in rows and (w.root, w.record, w.key) not in fields]
+        standing = []
+        for write in writes:
+            if (write.root, write.record) in rows or (write.root, write.record, write.key) in fields:
+                self._restored[write.id] = write.over
+            else:
+                standing.append(write)
+        return standing
 
     # -- what the server writes
 
     def write(self, ops: Sequence[Op]) -> Changes:
         """One transaction of the server's own. Returns what it changed."""
         assert self.doc is not None
-        before = encode_clocks(self.clocks)
-        carry_out(self.kind, self.doc, ops)
-        data = self._since(before)
+        data = carry_out(self.kind, self.doc, ops)
         update = decode_update(data, max_bytes=len(data))
         if not is_empty(update):
             self.items.integrate(read_structs(data), update.deletes, SERVER, self.clocks)

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
+from crdt_server.hosts.wedding.items import NESTED, Write
 from documents.fields import Reason, Unreadable
 from documents.invariants import Op
 from documents.kind import MAX_RECORD_KEYS, Kind, Root, Shape
@@ -67,6 +68,15 @@ def examine(kind: Kind, document: str, rows: Mapping[str, Mapping[str, Any]], ch
         [where for where in changes.removed if where not in bad_rows],
     )
     return Outcome(legal, reverted, ops)
+
+
+def may_stand(root: Root, write: Write) -> bool:
+    """Whether a client's write could stand where it was made, if it were the newest."""
+    if not root.clients_may_write(write.key):
+        return False
+    if write.value is NESTED:
+        return write.key in root.text_keys if write.key is not None else root.shape is Shape.RECORDS
+    return type(root.check(write.record, write.key, write.value)) is not Reason
 
 
 def _whole(

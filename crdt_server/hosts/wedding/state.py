@@ -135,6 +135,7 @@ class WeddingState:
         """Legal changes of a client. ``knows``: the state vector it had before, where it was away until now."""
         found = concurrent(self, document, self.writer_of(actor), changes, writes, knows)
         self.note(document, changes, actor, rewritten=_rewritten(changes, writes), settled=knows is not None)
+        self.write(document.outdone(writes), actor)
         for finding, writers in found:
             self.resolver.enforce(finding, writers)
         for change in changes.fields:

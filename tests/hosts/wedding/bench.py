@@ -78,7 +78,10 @@ class Replica:
 
 
 class Bench:
-    """``rows`` are in the store before anybody comes; ``writers`` wrote them, else the server did."""
+    """``rows`` are in the store before anybody comes; ``writers`` wrote them, else the server did.
+
+    ``like``: begin with what is stored in another.
+    """
 
     def __init__(
         self,
@@ -87,6 +90,7 @@ class Bench:
         *,
         names: Iterable[str] = NAMES,
         now: float = START,
+        like: Bench | None = None,
     ) -> None:
         self.names = tuple(names)
         self.now = now
@@ -98,6 +102,9 @@ class Bench:
         self.replicas: list[Replica] = []
         for name, roots in (rows or {}).items():
             self._plant(name, roots, writers)
+        if like is not None:
+            self.updates = {name: list(like.updates[name]) for name in self.names}
+            self.mirror = dict(like.mirror)
         self.open()
 
     # -- time, opening and closing
