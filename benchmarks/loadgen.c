@@ -1,7 +1,8 @@
 /* Load generator: many simulated Yjs clients in one thread on one epoll.
  *
  * Speaks raw WebSocket and either the y-websocket or the Hocuspocus protocol. Every update is a Yjs v1 update
- * built here: one ContentString appended by one client at its own clock to the root text 'text'. Receivers decode
+ * built here: one ContentString appended by one client at its own clock to the root text 'text', or, with --guests 1,
+ * one entry of the record that each client makes for itself in the document 'guests'. Receivers decode
  * what arrives (single or merged updates, sync step 2) down to (client, clock) ranges, so each delivery to another
  * client is counted exactly once, and losses and duplicates are known rather than guessed.
  *
@@ -68,7 +69,7 @@ typedef struct {
 static struct {
     const char *host, *prefix;
     int port, rooms, members, per_wedding, sources, chars, generation, track;
-    bool hocuspocus;
+    bool hocuspocus, guests;
 } opt = {.host = "127.0.0.1", .prefix = "r", .port = 0, .rooms = 1, .members = 2, .per_wedding = 5,
          .sources = 1, .chars = 10, .generation = 1, .track = 0, .hocuspocus = false};
 
@@ -238,6 +239,51 @@ static uint8_t *write_insert(uint8_t *p, uint64_t id, uint64_t clock, uint64_t l
     return p;
 }
 
+static uint8_t *write_text(uint8_t *p, const char *text) { return write_bytes(p, text, strlen(text)); }
+
+/* Update n of a client's own guest, one clock each, as Yjs encodes what `guests.set(id, new Y.Map())` and then
+ * `guest.set(key, value)` do: the map, its names, and from then on meal and phone by turns, each entry on the one it
+ * overwrites, which is deleted. */
+static uint8_t *write_guest(uint8_t *p, uint64_t id, uint32_t n, int member) {
+    static const char *const keys[] = {"firstName", "lastName", "meal", "phone"}, *const meals[] = {"fish", "beef", "vegan"};
+    char value[64];
+    bool overwrites = n > 4;
+    *p++ = 1;
+    *p++ = 1;
+    p = write_varuint(p, id);
+    p = write_varuint(p, n);
+    if (n == 0) {
+        *p++ = 7 | 0x20;
+        *p++ = 1;
+        p = write_text(p, "guests");
+        snprintf(value, sizeof value, "g-%llu", (unsigned long long)id);
+        p = write_text(p, value);
+        *p++ = 1; /* a map */
+        *p++ = 0;
+        return p;
+    }
+    int key = n <= 4 ? (int)n - 1 : 2 + (int)(n - 1) % 2;
+    if (key == 2) snprintf(value, sizeof value, "%s", meals[n / 2 % 3]);
+    else if (key == 3) snprintf(value, sizeof value, "+44 7700 %d %u", member, 100000 + n);
+    else snprintf(value, sizeof value, "%s %d", key ? "Guest" : "Robin", member);
+    *p++ = (uint8_t)(8 | (overwrites ? 0x80 : 0x20));
+    if (!overwrites) *p++ = 0;
+    p = write_varuint(p, id);
+    p = write_varuint(p, overwrites ? n - 2 : 0);
+    if (!overwrites) p = write_text(p, keys[key]);
+    *p++ = 1;
+    *p++ = 119;
+    p = write_text(p, value);
+    *p++ = overwrites;
+    if (overwrites) {
+        p = write_varuint(p, id);
+        *p++ = 1;
+        p = write_varuint(p, n - 2);
+        *p++ = 1;
+    }
+    return p;
+}
+
 static void delivered(Client *receiver, int member, uint32_t n, uint64_t now);
 
 static void cover(Client *c, int member, uint32_t from, uint32_t to, uint64_t now) {
@@ -283,6 +329,23 @@ static void cover_clocks(Client *c, uint64_t id, uint64_t first, uint64_t end, u
     cover(c, member, (uint32_t)((first + chars - 1) / chars), (uint32_t)(end / chars), now);
 }
 
+static void skip_any(Reader *r, int depth) {
+    int kind = r->at < r->end ? *r->at++ : 0;
+    uint64_t count;
+    if (depth > 64) { r->bad = true; return; }
+    switch (kind) {
+    case 127: case 126: case 121: case 120: return;
+    case 125: read_varuint(r); return;
+    case 124: r->at += 4; break;
+    case 123: case 122: r->at += 8; break;
+    case 119: case 116: read_bytes(r); return;
+    case 118: for (count = read_varuint(r); count-- && !r->bad;) { read_bytes(r); skip_any(r, depth + 1); } return;
+    case 117: for (count = read_varuint(r); count-- && !r->bad;) skip_any(r, depth + 1); return;
+    default: r->bad = true;
+    }
+    if (r->at > r->end) r->bad = true;
+}
+
 /* Length of a struct's content in clock units; the kinds this generator can meet. */
 static uint64_t content_length(Reader *r, int kind) {
     switch (kind) {
@@ -295,6 +358,12 @@ static uint64_t content_length(Reader *r, int kind) {
     }
     case 3: case 5: read_bytes(r); return 1;
     case 6: read_bytes(r); read_bytes(r); return 1;
+    case 7: read_varuint(r); return 1; /* a map or a text */
+    case 8: {
+        uint64_t values = read_varuint(r);
+        for (uint64_t i = 0; i < values && !r->bad; i++) skip_any(r, 0);
+        return values;
+    }
     default: r->bad = true; return 0;
     }
 }
@@ -380,6 +449,7 @@ static void send_frame(Client *c, int opcode, const uint8_t *payload, size_t n) 
 }
 
 static int document_name(const Client *c, char *name) {
+    if (opt.guests) return snprintf(name, NAME_BYTES, "bench-%s%d/guests", opt.prefix, c->room);
     return snprintf(name, NAME_BYTES, "w_%s%d/notes.%s%d", opt.prefix, c->room / opt.per_wedding, opt.prefix, c->room);
 }
 
@@ -449,8 +519,9 @@ static void send_hello(Client *c) {
 
 static void send_update(Client *c, bool scatter, uint64_t due) {
     uint8_t body[4096 + 64];
-    uint8_t *end = write_insert(body, client_id(opt.generation, c->room, c->member),
-                                (uint64_t)c->sent * (uint64_t)opt.chars, (uint64_t)opt.chars, scatter);
+    uint64_t id = client_id(opt.generation, c->room, c->member), chars = (uint64_t)opt.chars;
+    uint8_t *end = opt.guests ? write_guest(body, id, c->sent, c->member)
+                              : write_insert(body, id, (uint64_t)c->sent * chars, chars, scatter);
     times_push(&c->sent_at, due);
     c->sent++;
     count.sent++;
@@ -924,8 +995,10 @@ static void parse_options(int argc, char **argv) {
         else if (!strcmp(name, "--generation")) opt.generation = atoi(value);
         else if (!strcmp(name, "--track")) opt.track = atoi(value);
         else if (!strcmp(name, "--prefix")) opt.prefix = value;
+        else if (!strcmp(name, "--guests")) opt.guests = atoi(value);
         else die("unknown option %s", name);
     }
+    if (opt.guests) opt.chars = 1; /* one clock per update */
     if (!opt.track) opt.track = opt.generation;
     if (opt.rooms < 1 || opt.rooms > ID_ROOMS || opt.members < 1 || opt.members > ID_MEMBERS) die("too many clients");
     if (opt.chars < 1 || opt.chars > 4096 || opt.per_wedding < 1 || opt.sources < 1) die("option out of range");

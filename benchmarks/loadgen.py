@@ -24,7 +24,8 @@ class Clients:
     """``rooms`` x ``members`` simulated clients of one server in one generator process.
 
     ``generation`` separates the client ids of successive processes on the same documents; ``track`` is the
-    generation whose updates are accounted for (default: their own).
+    generation whose updates are accounted for (default: their own). ``guests``: each writes into a guest of its own in
+    a document with a schema, instead of text into a document without.
     """
 
     def __init__(
@@ -38,6 +39,7 @@ class Clients:
         track: int = 0,
         sources: int = 1,
         prefix: str = "r",
+        guests: bool = False,
     ) -> None:
         self.server = server
         self.count = rooms * members
@@ -51,6 +53,7 @@ class Clients:
             "--track": track,
             "--sources": sources,
             "--prefix": prefix,
+            "--guests": int(guests),
         }
         command = [str(BINARY)]
         for name, value in options.items():
