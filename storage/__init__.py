@@ -12,7 +12,7 @@ from storage.errors import (
     StorageError,
     StorageUnavailable,
 )
-from storage.facts import Answer, EventImage, Facts, RowImage, StoredEvent
+from storage.facts import Answer, BookingImage, EventImage, Facts, RowImage, StoredBooking, StoredEvent
 from storage.quarantine import QuarantinedUpdate
 from storage.store import Storage, migrate, open_storage
 from storage.updates import Append, DocumentKey, StoredDocument, StoredUpdate
@@ -21,6 +21,7 @@ __all__ = [
     "Answer",
     "AnswerTaken",
     "Append",
+    "BookingImage",
     "Bus",
     "BusClosed",
     "BusOverflow",
@@ -36,6 +37,7 @@ __all__ = [
     "Storage",
     "StorageError",
     "StorageUnavailable",
+    "StoredBooking",
     "StoredDocument",
     "StoredEvent",
     "StoredUpdate",

@@ -1,4 +1,4 @@
-"""What follows from updates: rows, events, owners of client ids, and answers to commands.
+"""What follows from updates: rows, events, owners of client ids, answers to commands, and bookings.
 
 Stored in the transaction of the updates they follow from, so that none is there without the other. JSON is text to
 the store. As in `updates`: plain functions over a `Connection` that is already inside a transaction.
@@ -14,7 +14,7 @@ from sqlalchemy import Connection, delete, select
 
 from storage.errors import AnswerTaken, StorageError
 from storage.statements import chunks, with_rows
-from storage.tables import MOMENT_LENGTH, NAME_LENGTH, answers, client_ids, events, rows
+from storage.tables import MOMENT_LENGTH, NAME_LENGTH, answers, bookings, client_ids, events, rows
 from storage.updates import DocumentKey, check_name
 
 
@@ -59,6 +59,30 @@ class Answer(NamedTuple):
     at: datetime
 
 
+class BookingImage(NamedTuple):
+    """A vendor of a wedding who is not free for others, from minute `start` until minute `until` since 1970 in UTC.
+
+    The same business has the same `organization` in all weddings. `body` is JSON; none: the booking is no more.
+    """
+
+    vendor: str
+    organization: str
+    start: int
+    until: int
+    body: str | None
+
+
+class StoredBooking(NamedTuple):
+    """A booking of another wedding."""
+
+    organization: str
+    wedding: str
+    vendor: str
+    start: int
+    until: int
+    body: str
+
+
 @dataclass(frozen=True, slots=True)
 class Facts:
     """What follows from updates of one document. `owners` are client ids with the user who wrote under them first."""
@@ -68,6 +92,7 @@ class Facts:
     events: Sequence[EventImage] = ()
     owners: Sequence[tuple[int, str]] = ()
     answers: Sequence[Answer] = ()
+    bookings: Sequence[BookingImage] = ()
 
 
 # The guard is part of the write: of two answers under one key only the first goes in, and comes back.
@@ -82,6 +107,17 @@ ON CONFLICT (wedding, document, root, record) DO UPDATE SET fields = excluded.fi
 _ADD_OWNERS = """
 INSERT INTO client_ids (wedding, document, client, "user") VALUES {rows}
 ON CONFLICT (wedding, document, client) DO NOTHING
+"""
+_PUT_BOOKINGS = """
+INSERT INTO bookings (wedding, vendor, organization, start, until, body) VALUES {rows}
+ON CONFLICT (wedding, vendor) DO UPDATE
+SET organization = excluded.organization, start = excluded.start, until = excluded.until, body = excluded.body
+"""
+_REMOVE_BOOKINGS = "DELETE FROM bookings WHERE (wedding, vendor) IN (VALUES {rows})"
+_BOOKED = """
+WITH asked (organization, start, until) AS (VALUES {rows})
+SELECT DISTINCT wedding FROM asked JOIN bookings ON bookings.organization = asked.organization
+WHERE bookings.start < asked.until AND asked.start < bookings.until
 """
 _ADD_EVENTS = "INSERT INTO events (wedding, seq, type, at, document, record, body) VALUES {rows}"
 # One search of the key for each wedding: grouped by wedding, all its events would be read.
@@ -102,6 +138,7 @@ def add(connection: Connection, facts: Sequence[Facts]) -> dict[str, int]:
     try:
         _add_answers(connection, facts)
         _put_rows(connection, facts)
+        _put_bookings(connection, facts)
         _run(connection, _ADD_OWNERS, [(*item.key, *owner) for item in facts for owner in item.owners])
         return _add_events(connection, facts)
     except (UnicodeEncodeError, OverflowError) as error:
@@ -127,6 +164,13 @@ def _put_rows(connection: Connection, facts: Sequence[Facts]) -> None:
     # The last image of a row wins; PostgreSQL takes a row only once in a statement.
     newest = {(*item.key, row.root, row.record): (row.fields, row.writers) for item in facts for row in item.rows}
     _run(connection, _PUT_ROWS, [(*name, *image) for name, image in sorted(newest.items())])
+
+
+def _put_bookings(connection: Connection, facts: Sequence[Facts]) -> None:
+    newest = {(item.key.wedding, booking.vendor): booking for item in facts for booking in item.bookings}
+    _run(connection, _REMOVE_BOOKINGS, [name for name, booking in newest.items() if booking.body is None])
+    there = [(*name, *booking[1:]) for name, booking in sorted(newest.items()) if booking.body is not None]
+    _run(connection, _PUT_BOOKINGS, there)
 
 
 def _add_events(connection: Connection, facts: Sequence[Facts]) -> dict[str, int]:
@@ -164,6 +208,7 @@ def _check(facts: Sequence[Facts]) -> None:
     names |= {name for item in facts for event in item.events for name in (event.type, event.record)}
     names |= {user for item in facts for _, user in item.owners}
     names |= {name for item in facts for answer in item.answers for name in (answer.key, answer.digest)}
+    names |= {name for item in facts for booking in item.bookings for name in booking[:2]}
     _check_lengths("name", names, NAME_LENGTH)
     _check_lengths("moment", {event.at for item in facts for event in item.events}, MOMENT_LENGTH)
 
@@ -193,6 +238,29 @@ def owners(connection: Connection, key: DocumentKey) -> dict[int, str]:
     query = select(client_ids.c.client, client_ids.c.user)
     query = query.where(client_ids.c.wedding == key.wedding, client_ids.c.document == key.document)
     return dict(connection.execute(query).all())
+
+
+def wedding_bookings(connection: Connection, wedding: str) -> list[BookingImage]:
+    """The bookings of a wedding, in order of vendor."""
+    columns = (bookings.c.vendor, bookings.c.organization, bookings.c.start, bookings.c.until, bookings.c.body)
+    query = select(*columns).where(bookings.c.wedding == wedding).order_by(bookings.c.vendor)
+    return [BookingImage(*row) for row in connection.execute(query)]
+
+
+def overlapping(connection: Connection, wedding: str, limit: int) -> list[StoredBooking]:
+    """Bookings of other weddings that overlap one of this wedding's with the same organization; ordered."""
+    mine, theirs = bookings.alias("mine"), bookings.alias("theirs")
+    columns = (theirs.c.organization, theirs.c.wedding, theirs.c.vendor, theirs.c.start, theirs.c.until, theirs.c.body)
+    query = select(*columns).distinct().select_from(mine).join(theirs, mine.c.organization == theirs.c.organization)
+    query = query.where(mine.c.wedding == wedding, theirs.c.wedding != wedding)
+    query = query.where(mine.c.start < theirs.c.until, theirs.c.start < mine.c.until)
+    return [StoredBooking(*row) for row in connection.execute(query.order_by(*columns[:3]).limit(limit))]
+
+
+def booked(connection: Connection, organization: str, spans: Sequence[tuple[int, int]]) -> list[str]:
+    """The weddings with a booking of an organization that overlaps one of the spans, in order."""
+    found = _run(connection, _BOOKED, [(organization, *span) for span in spans])
+    return sorted({wedding for (wedding,) in found})
 
 
 def list_events(connection: Connection, wedding: str, after: int, limit: int) -> list[StoredEvent]:

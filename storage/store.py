@@ -10,7 +10,7 @@ from sqlalchemy.exc import ArgumentError
 from storage import facts as fact_rows
 from storage import quarantine, schema, updates
 from storage.errors import SchemaOutdated, SequenceConflict, StorageError
-from storage.facts import Answer, Facts, RowImage, StoredEvent
+from storage.facts import Answer, BookingImage, Facts, RowImage, StoredBooking, StoredEvent
 from storage.lanes import AsyncLane, Lane, ThreadLane
 from storage.quarantine import QuarantinedUpdate
 from storage.tables import probe
@@ -19,6 +19,8 @@ from storage.updates import Append, DocumentKey, IdCache, StoredDocument
 SYNCHRONOUS = frozenset({"OFF", "NORMAL", "FULL", "EXTRA"})
 ID_CACHE_LIMIT = 20_000
 KEYS_PER_PAGE = 1_000
+MOST_OVERLAPPING = 1_000
+"""Bookings of others that one wedding is told of."""
 
 _LANES: dict[str, Callable[[URL, str], Lane]] = {
     "sqlite": ThreadLane,
@@ -43,7 +45,8 @@ class Storage:
         """Store updates of any number of documents, and what follows from them, in one transaction: all or nothing.
 
         Durable on return. Returns for each wedding with events the number of its first one; they count up from there
-        in the order of `facts`. The newest image of a row replaces the older one; a client id keeps its first user.
+        in the order of `facts`. The newest image of a row or booking replaces the older one; a client id keeps its
+        first user.
 
         Raises SequenceConflict where an update is not the next one of its document, AnswerTaken where a command was
         answered before. A cancelled append ends its transaction first, and may have stored all: load to know.
@@ -106,6 +109,21 @@ class Storage:
     async def owners(self, key: DocumentKey) -> dict[int, str]:
         """Who wrote under each client id of a document."""
         return await self._lane.read(lambda connection: fact_rows.owners(connection, key))
+
+    async def bookings(self, wedding: str) -> list[BookingImage]:
+        """The bookings of a wedding; ordered by vendor."""
+        return await self._lane.read(lambda connection: fact_rows.wedding_bookings(connection, wedding))
+
+    async def overlapping(self, wedding: str) -> list[StoredBooking]:
+        """Bookings of other weddings that overlap a booking of this one with the same organization; at most 1,000.
+
+        Two that meet, one beginning in the minute until which the other lasts, do not overlap.
+        """
+        return await self._lane.read(lambda connection: fact_rows.overlapping(connection, wedding, MOST_OVERLAPPING))
+
+    async def booked(self, organization: str, spans: Sequence[tuple[int, int]]) -> list[str]:
+        """The weddings with a booking of an organization that overlaps one of the spans (`start`, `until`); ordered."""
+        return await self._lane.read(lambda connection: fact_rows.booked(connection, organization, spans))
 
     async def events(self, wedding: str, *, after: int = 0, limit: int = 500) -> list[StoredEvent]:
         """The next `limit` events of a wedding behind the number `after`."""

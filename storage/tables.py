@@ -2,7 +2,7 @@
 
 `updates` holds edits and snapshots alike: a row covers the sequence numbers first_seq..last_seq of its document.
 An appended update covers one number; compaction replaces neighbouring rows by one that covers them all.
-`rows`, `events`, `client_ids` and `answers` follow from updates and are written with them: see `facts`.
+`rows`, `events`, `client_ids`, `answers` and `bookings` follow from updates and are written with them: see `facts`.
 """
 
 from datetime import UTC, datetime
@@ -26,7 +26,7 @@ from sqlalchemy import (
     func,
 )
 
-SCHEMA_REVISION = "0002"
+SCHEMA_REVISION = "0003"
 """The Alembic revision whose schema equals this file."""
 
 NAME_LENGTH = 255
@@ -154,4 +154,17 @@ answers = Table(
     Column("body", Text, nullable=False),
     Column("at", UtcDateTime, nullable=False),
     Index(None, "at"),
+)
+
+# Times are whole minutes since 1970 in UTC.
+bookings = Table(
+    "bookings",
+    metadata,
+    Column("wedding", String(NAME_LENGTH), primary_key=True),
+    Column("vendor", String(NAME_LENGTH), primary_key=True),
+    Column("organization", String(NAME_LENGTH), nullable=False),
+    Column("start", BigInteger, nullable=False),
+    Column("until", BigInteger, nullable=False),
+    Column("body", Text, nullable=False),
+    Index(None, "organization", "start"),
 )

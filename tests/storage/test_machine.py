@@ -14,11 +14,13 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from storage import (
     Append,
+    BookingImage,
     DocumentKey,
     EventImage,
     Facts,
     RowImage,
     SequenceConflict,
+    StoredBooking,
     StoredEvent,
     StoredUpdate,
     open_storage,
@@ -31,6 +33,14 @@ some_bytes = st.binary(max_size=40)
 some_name = st.sampled_from(["", "g_1", "g_é", "g_💍"])
 some_rows = st.builds(RowImage, some_name, some_name, st.none() | st.text(max_size=5), st.text(max_size=5))
 some_events = st.builds(EventImage, some_name, st.just("2026-06-20T13:30:00Z"), some_name, st.text(max_size=5))
+some_span = st.builds(lambda start, length: (start, start + length), st.integers(0, 6), st.integers(1, 3))
+some_bookings = st.builds(
+    lambda name, organization, span, body: BookingImage(name, organization, *span, body),
+    some_name,
+    st.sampled_from(["o_1", "o_2"]),
+    some_span,
+    st.none() | st.text(max_size=5),
+)
 some_facts = st.lists(
     st.builds(
         Facts,
@@ -38,9 +48,14 @@ some_facts = st.lists(
         st.lists(some_rows, max_size=3),
         st.lists(some_events, max_size=3),
         st.lists(st.tuples(st.integers(0, 4), some_name), max_size=3),
+        bookings=st.lists(some_bookings, max_size=2),
     ),
     max_size=4,
 )
+
+
+def overlap(one: BookingImage, other: BookingImage) -> bool:
+    return one.organization == other.organization and one.start < other.until and other.start < one.until
 
 
 class StorageMachine(RuleBasedStateMachine):
@@ -56,6 +71,7 @@ class StorageMachine(RuleBasedStateMachine):
         self.rows: dict[DocumentKey, dict[tuple[str, str], RowImage]] = {key: {} for key in KEYS}
         self.events: dict[str, list[StoredEvent]] = {key.wedding: [] for key in KEYS}
         self.owners: dict[DocumentKey, dict[int, str]] = {key: {} for key in KEYS}
+        self.bookings: dict[str, dict[str, BookingImage]] = {key.wedding: {} for key in KEYS}
 
     def run(self, work: Coroutine[Any, Any, T]) -> T:
         return self.runner.run(work)
@@ -79,6 +95,8 @@ class StorageMachine(RuleBasedStateMachine):
         for fact in facts:
             self.rows[fact.key].update({(row.root, row.record): row for row in fact.rows})
             self.owners[fact.key] = dict([*reversed(fact.owners), *self.owners[fact.key].items()])
+            for image in fact.bookings:
+                self.bookings[fact.key.wedding][image.vendor] = image
             events = self.events[fact.key.wedding]
             for event in fact.events:
                 seq = len(events) + 1
@@ -170,6 +188,30 @@ class StorageMachine(RuleBasedStateMachine):
                 assert await self.store.owners(key) == self.owners[key]
             for wedding, events in self.events.items():
                 assert await self.store.events(wedding, limit=10_000) == events
+
+        self.run(look())
+
+    @rule(asked=st.lists(some_span, max_size=2))
+    def bookings_equal_the_model(self, asked: list[tuple[int, int]]) -> None:
+        there = {
+            wedding: [image for _, image in sorted(images.items()) if image.body is not None]
+            for wedding, images in self.bookings.items()
+        }
+
+        async def look() -> None:
+            for wedding, images in there.items():
+                assert await self.store.bookings(wedding) == images
+                found = [
+                    StoredBooking(one.organization, other, one.vendor, one.start, one.until, one.body or "")
+                    for other, theirs in there.items()
+                    for one in theirs
+                    if other != wedding and any(overlap(one, mine) for mine in images)
+                ]
+                assert await self.store.overlapping(wedding) == sorted(found)
+            for organization in ("o_1", "o_2"):
+                spans = [BookingImage("", organization, *span, "") for span in asked]
+                found_in = [w for w, images in there.items() if any(overlap(i, s) for i in images for s in spans)]
+                assert await self.store.booked(organization, asked) == found_in
 
         self.run(look())
 
