@@ -38,7 +38,8 @@ from storage import DocumentKey, QuarantinedUpdate, Storage, StorageError
 
 log = structlog.get_logger(__name__)
 
-WORKSHOP_NICENESS = 5  # long work: those who edit go first
+# Where cores are few, who carries all messages goes first, then who edits, then large documents, then long work.
+HOST_NICENESS, HEAVY_NICENESS, WORKSHOP_NICENESS = 2, 4, 10
 SWEEP_SECONDS = 5.0
 LAG_SECONDS = 0.02
 LAG_SAMPLES = 12
@@ -78,8 +79,8 @@ class Hub:
         self._factory = HostFactory(
             memory_bytes=settings.host_memory_bytes, max_document_bytes=settings.max_document_bytes
         )
-        self._heavy = self._make_lane("host-heavy", batch_bytes=HEAVY_BATCH_BYTES)
-        self._lanes = [self._make_lane(f"host-{n}", self._heavy) for n in range(settings.document_hosts)]
+        self._heavy = self._make_lane("host-heavy", HEAVY_NICENESS, batch_bytes=HEAVY_BATCH_BYTES)
+        self._lanes = [self._make_lane(f"host-{n}", HOST_NICENESS, self._heavy) for n in range(settings.document_hosts)]
         self.workshop = Workshop(self._supervisor("workshop", WORKSHOP_NICENESS))
         self.compactor = Compactor(storage, self.workshop, metrics)
         self._room_ids = itertools.count(1)
@@ -96,12 +97,12 @@ class Hub:
         metrics.gauge("commit_backlog", "Verdicts that wait for a commit", lambda: self._commits.backlog)
         metrics.gauge("loop_lag_seconds", "How late the event loop is", lambda: self.loop_lag_seconds)
 
-    def _supervisor(self, name: str, niceness: int = 0) -> Supervisor:
+    def _supervisor(self, name: str, niceness: int) -> Supervisor:
         return Supervisor(name, self._factory, timeout_seconds=self.settings.host_timeout_seconds, niceness=niceness)
 
-    def _make_lane(self, name: str, heavy: Lane | None = None, batch_bytes: int = BATCH_BYTES) -> Lane:
+    def _make_lane(self, name: str, niceness: int, heavy: Lane | None = None, batch_bytes: int = BATCH_BYTES) -> Lane:
         return Lane(
-            self._supervisor(name),
+            self._supervisor(name, niceness),
             self.metrics,
             fetch=self._fetch,
             deliver=self._deliver,

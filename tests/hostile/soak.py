@@ -4,12 +4,18 @@
 
 Prints a report as JSON, and exits 1 when one of `Report.broken` holds. With `--strict` the limits on latency and
 stalls count too: those need a machine with nothing else to do.
+
+What latency is: from the edit of a stock Yjs client to the moment its process reads the echo from the socket, before
+the replica takes it in. The clients of the attacked room are in one process and those of the other rooms in another:
+ten replicas of several megabytes in one process keep one another waiting, and nobody else. Everything, attackers
+included, shares the cores of one machine.
 """
 
 from __future__ import annotations
 
 import argparse
 import asyncio
+import itertools
 import json
 import os
 import signal
@@ -28,6 +34,7 @@ import httpx
 
 from crdt_server.protocol.lib0 import write_var_bytes
 from tests.hostile.attacks import ATTACKS, Typist, source
+from tests.hostile.honest import Honest
 from tests.hostile.watch import Log, Watch, children, cpu_seconds, percentile, rss_bytes, run_queue_seconds
 
 ROOT = Path(__file__).parents[2]
@@ -66,12 +73,12 @@ class Plan:
     settle_seconds: float = 30.0
     attacks: tuple[str, ...] = tuple(ATTACKS)
 
-    def honest(self) -> list[dict[str, Any]]:
+    def honest(self) -> list[list[dict[str, Any]]]:
         """Ten clients in the attacked room, ten in five others."""
-        rooms = [ATTACKED] * 10 + QUIET_ROOMS * 2
+        ids = itertools.count(FIRST_HONEST_ID)
         return [
-            {"wedding": room.split("/")[0], "document": room.split("/")[1], "id": FIRST_HONEST_ID + index}
-            for index, room in enumerate(rooms)
+            [{"wedding": room.split("/")[0], "document": room.split("/")[1], "id": next(ids)} for room in rooms]
+            for rooms in ([ATTACKED] * 10, QUIET_ROOMS * 2)
         ]
 
 
@@ -137,51 +144,6 @@ class Server:
             check=False,
         )
         return done.returncode, (done.stdout + done.stderr).splitlines()
-
-
-class Honest:
-    """The Node process with the honest clients."""
-
-    process: asyncio.subprocess.Process
-
-    def __init__(self, directory: Path, plan: Plan) -> None:
-        self.samples_file = directory / "samples.json"
-        self._plan = plan
-        self._log = directory / "honest.log"
-
-    async def start(self, url: str) -> None:
-        """Start typing."""
-        settings = {
-            "url": url.replace("http", "ws"),
-            "clients": self._plan.honest(),
-            "seed": self._plan.seed,
-            "samplesFile": str(self.samples_file),
-            "settleSeconds": self._plan.settle_seconds,
-        }
-        with self._log.open("wb") as stderr:
-            self.process = await asyncio.create_subprocess_exec(
-                *("node", str(ROOT / "tests/hostile/honest.mjs"), json.dumps(settings)),
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=stderr,
-                limit=MIB,
-                cwd=ROOT,
-            )
-        await self._answer(30)
-
-    async def ask(self, command: str, argument: Any = None) -> dict[str, Any]:
-        """One command, its answer."""
-        assert self.process.stdin is not None
-        self.process.stdin.write(json.dumps([command, argument]).encode() + b"\n")
-        return await self._answer(self._plan.settle_seconds + 60)
-
-    async def _answer(self, seconds: float) -> dict[str, Any]:
-        assert self.process.stdout is not None
-        line = await asyncio.wait_for(self.process.stdout.readline(), seconds)
-        assert line, f"the honest clients ended: {self._log.read_text()[-2000:]}"
-        assert line.startswith(b"{"), f"not an answer of the honest clients: {line[:300]!r}"
-        answer: dict[str, Any] = json.loads(line)
-        return answer
 
 
 @dataclass
@@ -252,15 +214,15 @@ class Report:
 async def soak(plan: Plan, directory: Path) -> Report:
     """Everything, in order. `directory` keeps the database and the logs."""
     report = Report(asdict(plan))
-    server, honest = Server(directory, plan), Honest(directory, plan)
+    server, honest = Server(directory, plan), Honest(directory, plan.honest(), plan.seed, plan.settle_seconds)
     attackers: list[asyncio.subprocess.Process] = []
     await server.start()
     try:
         await _under_attack(plan, server, honest, attackers, report)
         await _restart(server, honest, report)
     finally:
-        for process in (server.process, getattr(honest, "process", None), *attackers):
-            if process is not None and process.returncode is None:
+        for process in (server.process, *honest.processes, *attackers):
+            if process.returncode is None:
                 process.kill()
                 await process.wait()
     return report
@@ -291,7 +253,7 @@ async def _under_attack(
     report.before_restart = await _check_when_still(server, honest)
     report.same_process = server.process.returncode is None and server.process.pid == pid
     _tell_server(report, server, watch, hosts_alive)
-    _tell_latency(report, json.loads(honest.samples_file.read_text()), server)
+    _tell_latency(report, honest.samples(), server)
 
 
 async def _start_attackers(plan: Plan, server: Server, group: tuple[str, ...]) -> asyncio.subprocess.Process:
@@ -302,7 +264,7 @@ async def _start_attackers(plan: Plan, server: Server, group: tuple[str, ...]) -
         "url": server.url,
         "where": {
             "room": ATTACKED,
-            "honest_ids": [client["id"] for client in plan.honest()],
+            "honest_ids": [client["id"] for clients in plan.honest() for client in clients],
             "killer_seconds": plan.killer_seconds,
             "large_bytes_in_room": plan.large_bytes_in_room,
         },
