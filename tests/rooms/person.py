@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from crdt_server.access.identity import Identity
+from crdt_server.protocol.lib0 import read_var_bytes
 from crdt_server.protocol.messages import (
     SyncStep1,
     SyncStep2,
@@ -17,6 +18,8 @@ from crdt_server.rooms.hub import Hub
 from tests.support.sockets import HandSocket
 from tests.support.wire import Replica
 
+DENIED = b"\2\0"
+
 
 class Person:
     """Types, reads what arrives, answers questions. `heard` is every update that came, in order."""
@@ -26,6 +29,7 @@ class Person:
         self.identity = Identity(f"user-{client_id}", "couple")
         self.replica = Replica(client_id)
         self.heard: list[bytes] = []
+        self.denied: list[str] = []  # what the server said of writes that it has undone or refused
         self.synced = 0
         self.receipted = 0
         self._place = (wedding, document)
@@ -51,6 +55,9 @@ class Person:
     def read(self) -> None:
         """Take in everything that has arrived."""
         for payload in self.socket.flush():
+            if payload.startswith(DENIED):
+                self.denied.append(read_var_bytes(payload, len(DENIED))[0].decode())
+                continue
             for message in decode_messages(payload):
                 if isinstance(message, SyncStep1):
                     known = decode_state_vector(message.state_vector)
