@@ -62,14 +62,16 @@ class Answer(NamedTuple):
 class BookingImage(NamedTuple):
     """A vendor of a wedding who is not free for others, from minute `start` until minute `until` since 1970 in UTC.
 
-    The same business has the same `organization` in all weddings. `body` is JSON; none: the booking is no more.
+    The same business has the same `organization` in all weddings. `stage` says how firm the booking is, none that it is
+    no more; `seq` orders the bookings of all weddings.
     """
 
     vendor: str
     organization: str
     start: int
     until: int
-    body: str | None
+    stage: str | None
+    seq: int
 
 
 class StoredBooking(NamedTuple):
@@ -80,7 +82,8 @@ class StoredBooking(NamedTuple):
     vendor: str
     start: int
     until: int
-    body: str
+    stage: str
+    seq: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,9 +112,10 @@ INSERT INTO client_ids (wedding, document, client, "user") VALUES {rows}
 ON CONFLICT (wedding, document, client) DO NOTHING
 """
 _PUT_BOOKINGS = """
-INSERT INTO bookings (wedding, vendor, organization, start, until, body) VALUES {rows}
+INSERT INTO bookings (wedding, vendor, organization, start, until, stage, seq) VALUES {rows}
 ON CONFLICT (wedding, vendor) DO UPDATE
-SET organization = excluded.organization, start = excluded.start, until = excluded.until, body = excluded.body
+SET organization = excluded.organization, start = excluded.start, until = excluded.until, stage = excluded.stage,
+    seq = excluded.seq
 """
 _REMOVE_BOOKINGS = "DELETE FROM bookings WHERE (wedding, vendor) IN (VALUES {rows})"
 _BOOKED = """
@@ -168,8 +172,8 @@ def _put_rows(connection: Connection, facts: Sequence[Facts]) -> None:
 
 def _put_bookings(connection: Connection, facts: Sequence[Facts]) -> None:
     newest = {(item.key.wedding, booking.vendor): booking for item in facts for booking in item.bookings}
-    _run(connection, _REMOVE_BOOKINGS, [name for name, booking in newest.items() if booking.body is None])
-    there = [(*name, *booking[1:]) for name, booking in sorted(newest.items()) if booking.body is not None]
+    _run(connection, _REMOVE_BOOKINGS, [name for name, booking in newest.items() if booking.stage is None])
+    there = [(*name, *booking[1:]) for name, booking in sorted(newest.items()) if booking.stage is not None]
     _run(connection, _PUT_BOOKINGS, there)
 
 
@@ -208,7 +212,7 @@ def _check(facts: Sequence[Facts]) -> None:
     names |= {name for item in facts for event in item.events for name in (event.type, event.record)}
     names |= {user for item in facts for _, user in item.owners}
     names |= {name for item in facts for answer in item.answers for name in (answer.key, answer.digest)}
-    names |= {name for item in facts for booking in item.bookings for name in booking[:2]}
+    names |= {name for item in facts for booking in item.bookings for name in (*booking[:2], booking.stage or "")}
     _check_lengths("name", names, NAME_LENGTH)
     _check_lengths("moment", {event.at for item in facts for event in item.events}, MOMENT_LENGTH)
 
@@ -242,7 +246,7 @@ def owners(connection: Connection, key: DocumentKey) -> dict[int, str]:
 
 def wedding_bookings(connection: Connection, wedding: str) -> list[BookingImage]:
     """The bookings of a wedding, in order of vendor."""
-    columns = (bookings.c.vendor, bookings.c.organization, bookings.c.start, bookings.c.until, bookings.c.body)
+    columns = [bookings.c[name] for name in BookingImage._fields]
     query = select(*columns).where(bookings.c.wedding == wedding).order_by(bookings.c.vendor)
     return [BookingImage(*row) for row in connection.execute(query)]
 
@@ -250,7 +254,7 @@ def wedding_bookings(connection: Connection, wedding: str) -> list[BookingImage]
 def overlapping(connection: Connection, wedding: str, limit: int) -> list[StoredBooking]:
     """Bookings of other weddings that overlap one of this wedding's with the same organization; ordered."""
     mine, theirs = bookings.alias("mine"), bookings.alias("theirs")
-    columns = (theirs.c.organization, theirs.c.wedding, theirs.c.vendor, theirs.c.start, theirs.c.until, theirs.c.body)
+    columns = [theirs.c[name] for name in StoredBooking._fields]
     query = select(*columns).distinct().select_from(mine).join(theirs, mine.c.organization == theirs.c.organization)
     query = query.where(mine.c.wedding == wedding, theirs.c.wedding != wedding)
     query = query.where(mine.c.start < theirs.c.until, theirs.c.start < mine.c.until)

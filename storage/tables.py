@@ -165,6 +165,7 @@ bookings = Table(
     Column("organization", String(NAME_LENGTH), nullable=False),
     Column("start", BigInteger, nullable=False),
     Column("until", BigInteger, nullable=False),
-    Column("body", Text, nullable=False),
+    Column("stage", String(NAME_LENGTH), nullable=False),
+    Column("seq", BigInteger, nullable=False),
     Index(None, "organization", "start"),
 )

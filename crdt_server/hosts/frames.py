@@ -7,8 +7,9 @@ Request: ``[now, entries, jobs]``; ``now`` in seconds since 1970.
     entry: ``[room, load, last, bytes_only, ops, setting]``: ``load`` is a list of stored updates (or None), ``last``
         says whether the document is complete with them, ``bytes_only`` whether it is held without a pycrdt Doc, ``ops``
         a list of ``[kind, payload, extra, actor, knows]``; ``setting`` comes with the first load of a document that has
-        a schema: ``[wedding, document, owners, rows]``, where ``rows`` are those of the whole wedding as the store has
-        them, or None where the host should have them.
+        a schema: ``[wedding, document, owners, rows, bookings, others]``, where ``rows`` and ``bookings`` are those of
+        the whole wedding as the store has them (``rows`` None: the host should have them), and ``others`` the bookings
+        of other weddings that overlap them.
     job: ``[kind, payload]``: work without a room (check an update, merge updates, forget rooms).
 Answer: ``[results, job_results, others, weddings]``.
     result: ``[room, merged, faults, answers, size, warm, facts, notices]``: ``merged`` lists the updates to store and
@@ -49,6 +50,7 @@ class Op(enum.IntEnum):
     DIGEST = 5  # answer: [state vector, SHA-256 of the rows]
     COMMAND = 6  # operations on documents of the wedding; answer: [True, ...] or [False, problems]
     TEND = 7  # do what was to wait until now; answer: True
+    BOOKINGS = 8  # [organization, bookings of other weddings]: all that overlap the wedding's; answer: True
 
 
 UNREADABLE, NO_SETTING = -1, -2

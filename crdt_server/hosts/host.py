@@ -186,7 +186,10 @@ class Host:
             return [encode_clocks(document.clocks), digest(document.rows.roots)]
         if kind is Op.COMMAND:
             return command(document.state, Actor(*op[3]), unpack(op[1]), len(op[1]))
-        document.state.tend()
+        if kind is Op.BOOKINGS:
+            document.state.hear_bookings(*unpack(op[1]))
+        else:
+            document.state.tend()
         return True
 
     # -- documents with a schema
@@ -196,14 +199,14 @@ class Host:
         if setting is None:
             self.documents[room] = Document(self.max_document_bytes, bytes_only=bytes_only, copies=self._copies)
             return True
-        wedding, name, owners, rows = setting
+        wedding, name, owners, rows, *bookings = setting
         if bytes_only:
             raise ProtocolError("bytes_only", "a document with a schema cannot be held without its Doc")
         state = self._weddings.get(wedding)
         if state is None:
             if rows is None:
                 return False
-            state = self._weddings[wedding] = WeddingState(wedding, rows)
+            state = self._weddings[wedding] = WeddingState(wedding, rows, *bookings)
         kind = kind_of(name)
         assert kind is not None
         self.documents[room] = CheckedDocument(kind, name, state, dict(owners), self._copies)

@@ -18,7 +18,15 @@ from documents.registry import is_document_name
 
 SLICE_BYTES = 64 * 1024  # of stored updates in one load step
 SLICE_UPDATES = 2000
-_FACTS = ((str, str, (str, NoneType), str), (str,) * 4, (int, str), (str,) * 4)  # as `storage.Facts` has them
+# As `storage.Facts` has them.
+_FACTS = (
+    (str, str, (str, NoneType), str),
+    (str,) * 4,
+    (int, str),
+    (str,) * 4,
+    (str, str, int, int, (str, NoneType), int),
+)
+_YEAR_9500 = 3_960_000_000  # in minutes since 1970: hosts of other weddings make dates of the times of bookings
 
 
 @dataclass(slots=True)
@@ -148,7 +156,12 @@ def _is_outcome(merged: Any, size: Any, facts: Any) -> bool:
 def _are_facts(facts: Any) -> bool:
     parts = zip(facts, _FACTS, strict=True)
     fit = all(_is_row(row, types) for rows, types in parts for row in rows)
-    return fit and all(datetime.fromisoformat(at).tzinfo is not None for *_, at in facts[-1])
+    *_, answers, bookings = facts
+    return (
+        fit
+        and all(datetime.fromisoformat(at).tzinfo is not None for *_, at in answers)
+        and all(0 <= minute < _YEAR_9500 for _, _, *span, _, _ in bookings for minute in span)
+    )
 
 
 def _is_row(row: Any, types: Sequence[Any]) -> bool:
@@ -170,7 +183,7 @@ def _answers(kind: Op, answer: Any) -> bool:
         return _is_row(answer, (bytes, str))
     if kind is Op.COMMAND:
         return _is_row(answer, (bool, str)) or _is_row(answer, ((bool, NoneType), list))
-    if kind is Op.TEND:
+    if kind in (Op.TEND, Op.BOOKINGS):
         return answer is True
     return answer is None
 

@@ -14,7 +14,7 @@ import structlog
 
 from crdt_server.metrics import Metrics
 from crdt_server.rooms.room import Phase, Room, Verdict
-from storage import Answer, Append, DocumentKey, EventImage, Facts, RowImage, Storage
+from storage import Answer, Append, BookingImage, DocumentKey, EventImage, Facts, RowImage, Storage
 
 log = structlog.get_logger(__name__)
 
@@ -22,8 +22,8 @@ log = structlog.get_logger(__name__)
 class CommitPump:
     """`put` verdicts in, `Room.release` follows after their commit, in order. One `run` task.
 
-    ``recorded`` hears that a wedding has events up to a number. ``released`` hears of rooms after a release that `put`
-    did not do at once: it may have left them something to do.
+    ``recorded`` hears that a wedding has events up to a number, ``booked`` how its bookings have changed. ``released``
+    hears of rooms after a release that `put` did not do at once: it may have left them something to do.
     """
 
     def __init__(
@@ -34,12 +34,14 @@ class CommitPump:
         on_failure: Callable[[Room], None],
         released: Callable[[Room], None],
         recorded: Callable[[str, int], None],
+        booked: Callable[[str, Sequence[BookingImage]], None],
     ) -> None:
         self._storage = storage
         self._metrics = metrics
         self._on_failure = on_failure
         self._released = released
         self._recorded = recorded
+        self._booked = booked
         self._waiting: list[Verdict] = []
         self._wake = asyncio.Event()
         self._put = 0  # verdicts that entered the queue, ever
@@ -114,6 +116,8 @@ class CommitPump:
         for each in facts:
             if each.events:
                 heads[each.key.wedding] += len(each.events)
+            if each.bookings:
+                self._booked(each.key.wedding, each.bookings)
         for wedding, head in heads.items():
             self._recorded(wedding, head)
 
@@ -130,11 +134,12 @@ class CommitPump:
 
 def _facts(verdict: Verdict) -> Facts:
     """What came with a verdict, as the store takes it."""
-    rows, events, owners, answers = verdict.facts
+    rows, events, owners, answers, bookings = verdict.facts
     return Facts(
         DocumentKey(verdict.room.wedding, verdict.room.document),
         rows=[RowImage(*row) for row in rows],
         events=[EventImage(*event) for event in events],
         owners=[(client, user) for client, user in owners],
         answers=[Answer(key, digest, body, datetime.fromisoformat(at)) for key, digest, body, at in answers],
+        bookings=[BookingImage(*booking) for booking in bookings],
     )

@@ -26,6 +26,7 @@ from crdt_server.hosts.workshop import JobFailed, Workshop
 from crdt_server.memory import trim_heap
 from crdt_server.metrics import Metrics
 from crdt_server.rooms.batch import Stored
+from crdt_server.rooms.bookings import Bookings
 from crdt_server.rooms.commit import CommitPump
 from crdt_server.rooms.compaction import Compactor
 from crdt_server.rooms.exchange import Exchange, Silence, settled
@@ -71,7 +72,12 @@ class Hub:
         )
         self.feed = Feed()
         self._commits = CommitPump(
-            storage, metrics, on_failure=self._fail, released=self.look, recorded=self.feed.announce
+            storage,
+            metrics,
+            on_failure=self._fail,
+            released=self.look,
+            recorded=self.feed.announce,
+            booked=Bookings(storage, self.ask, self._spawn).changed,
         )
         self._reverted = Strikes(MOST_REVERTED)
         self._tending: dict[str, asyncio.TimerHandle] = {}  # by wedding
@@ -247,8 +253,12 @@ class Hub:
 
     async def _fetch_setting(self, room: Room, with_rows: bool) -> list[Any]:
         owners = await self.storage.owners(_key(room))
-        rows = await self.storage.wedding_rows(room.wedding) if with_rows else None
-        return [room.wedding, room.document, list(owners.items()), rows and [(name, *row) for name, row in rows]]
+        setting = [room.wedding, room.document, list(owners.items())]
+        if not with_rows:
+            return [*setting, None, [], []]
+        rows = [(name, *row) for name, row in await self.storage.wedding_rows(room.wedding)]
+        bookings = await self.storage.bookings(room.wedding)
+        return [*setting, rows, bookings, await self.storage.overlapping(room.wedding) if bookings else []]
 
     def _deliver(self, verdict: Verdict) -> None:
         self._commits.put(verdict)

@@ -1,10 +1,10 @@
 """The invariants of a wedding's documents: what merged edits may break, and how that is resolved.
 
 Pure functions over plain rows. `Index` hears of changes and finds; `lost_write` and `edit_of_deleted` judge concurrent
-writes; `clashes` compares the bookings of several weddings; `cascade` pushes later items of a timeline.
+writes; `clash` and `clashes` compare the bookings of several weddings; `cascade` pushes later items of a timeline.
 """
 
-from documents.invariants.bookings import Booking, bookings, clashes
+from documents.invariants.bookings import TRAVEL_MINUTES, Booking, bookings, clash, clashes
 from documents.invariants.cascade import Cascade, Slot, cascade
 from documents.invariants.catalogue import INVARIANTS, RANKS, STRATEGIES, Invariant, rank_of
 from documents.invariants.index import Index
@@ -32,6 +32,7 @@ __all__ = [
     "NOBODY",
     "RANKS",
     "STRATEGIES",
+    "TRAVEL_MINUTES",
     "UNKNOWN",
     "Booking",
     "Cascade",
@@ -53,6 +54,7 @@ __all__ = [
     "assignments_at",
     "bookings",
     "cascade",
+    "clash",
     "clashes",
     "edit_of_deleted",
     "lost_write",

@@ -18,6 +18,7 @@ TRAVEL_MINUTES: Final = 60
 """Between two weddings, where nothing else is known."""
 
 _STAGES: Final = {"confirmed": 0, "booked": 1, "quoted": 2, "shortlisted": 3}
+_MOST_WINDOWS: Final = 20  # more do not fit into a summary
 _MOST_MINUTES: Final = 100 * 24 * 60
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -42,16 +43,18 @@ class Booking(NamedTuple):
     """What the wedding has chosen for W2."""
 
 
-def bookings(name: str, wedding: Wedding, seqs: Mapping[str, int]) -> Iterator[Booking]:
+def bookings(
+    name: str, wedding: Wedding, seqs: Mapping[str, int], vendors: Iterable[str] | None = None
+) -> Iterator[Booking]:
     """The bookings of a wedding, of vendors with an organization and a window that are booked or confirmed.
 
-    `seqs`: vendor -> order in which the stage was set, over all weddings.
+    `seqs`: vendor -> order in which the stage was set, over all weddings. `vendors`: only of these.
     """
     meta = wedding.meta("wedding")
     midnight = _midnight(string(meta, "date"), string(meta, "timeZone"))
     if midnight is None:
         return
-    for vendor in sorted(wedding.rows("wedding", "vendors")):
+    for vendor in sorted(wedding.rows("wedding", "vendors") if vendors is None else vendors):
         row = wedding.record("wedding", "vendors", vendor)
         window = row.get("bookedWindow") if row is not None else None
         if row is None or type(window) is not dict or row.get("stage") not in ("booked", "confirmed"):
@@ -80,13 +83,19 @@ def clashes(bookings: Iterable[Booking], travel: int = TRAVEL_MINUTES) -> dict[s
     found: dict[str, list[Finding]] = {}
     for _, group in sorted(by_organization.items()):
         for booking in sorted(group, key=lambda each: (each.wedding, each.vendor)):
-            others = [other for other in group if _clash(booking, other, travel)]
-            if others:
-                found.setdefault(booking.wedding, []).append(_finding(booking, others))
+            finding = clash(booking, group, travel)
+            if finding is not None:
+                found.setdefault(booking.wedding, []).append(finding)
     return found
 
 
-def _clash(one: Booking, other: Booking, travel: int) -> bool:
+def clash(booking: Booking, others: Iterable[Booking], travel: int = TRAVEL_MINUTES) -> Finding | None:
+    """The finding of `clashes` about one booking. `others`: of the same organization, booked or confirmed."""
+    met = [other for other in others if _meet(booking, other, travel)]
+    return _finding(booking, met) if met else None
+
+
+def _meet(one: Booking, other: Booking, travel: int) -> bool:
     return one.wedding != other.wedding and one.start < other.end + travel and other.start < one.end + travel
 
 
@@ -98,7 +107,8 @@ def _finding(booking: Booking, others: list[Booking]) -> Finding:
     ops = (Op("set", "wedding", "vendors", booking.vendor, "stage", "quoted"),)
     keeps = _precedence(booking) < min(map(_precedence, others))
     name = booking.name or booking.vendor
-    busy = ", ".join(sorted({_window(other, booking.time_zone) for other in others}))
+    spans = sorted({(other.start, other.end) for other in others})[:_MOST_WINDOWS]
+    busy = [_window(*span, booking.time_zone) for span in spans]
     automatic: tuple[Op, ...] | None = () if keeps else ops
     if booking.strategy == MANUAL:
         automatic = None
@@ -108,18 +118,17 @@ def _finding(booking: Booking, others: list[Booking]) -> Finding:
     return Finding(
         Subject("W2", (booking.vendor,)),
         INVARIANTS["W2"].severity,
-        cut(f"{name} is not available {busy}."),
+        cut(f"{name} is not available {', '.join(busy)}."),
         booking.strategy,
         (Party(Field("wedding", "vendors", booking.vendor, "stage"), booking.stage),),
         tuple(Option(i, text, each) for i, (text, each) in enumerate(texts)),
         automatic,
+        facts=tuple(busy),
     )
 
 
-def _window(booking: Booking, time_zone: str) -> str:
-    start, end = (
-        (_EPOCH + timedelta(minutes=minutes)).astimezone(zone(time_zone)) for minutes in (booking.start, booking.end)
-    )
+def _window(first: int, last: int, time_zone: str) -> str:
+    start, end = ((_EPOCH + timedelta(minutes=minutes)).astimezone(zone(time_zone)) for minutes in (first, last))
     until = f"{end:%H:%M}" if start.date() == end.date() else f"{end:%Y-%m-%d %H:%M}"
     return f"{start:%Y-%m-%d %H:%M} to {until}"
 

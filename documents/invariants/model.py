@@ -135,6 +135,8 @@ class Finding:
     out: like the options it follows from all the rows, and its subject is not told of each of them."""
     stays: bool = False
     """Whether a person has to decide although there are automatic operations."""
+    facts: tuple[str, ...] = ()
+    """What it follows from besides its parties."""
 
     @property
     def invariant(self) -> str:
@@ -153,7 +155,7 @@ class Finding:
     @property
     def fingerprint(self) -> str:
         """Equal while the facts are: a finding that somebody chose to leave as it is opens again with other facts."""
-        facts = [self.subject, [(party.field, party.value) for party in self.parties]]
+        facts = [self.subject, [(party.field, party.value) for party in self.parties], *self.facts]
         return hashlib.sha256(json.dumps(facts, sort_keys=True, default=repr).encode()).hexdigest()[:32]
 
 

@@ -16,8 +16,8 @@ from storage import (
     open_storage,
 )
 
-LENS = BookingImage("v_lens", "o_lens", 100, 200, '["booked",1]')
-CAKE = BookingImage("v_cake", "o_kärry", -50, 50, "[]")
+LENS = BookingImage("v_lens", "o_lens", 100, 200, "booked", 1)
+CAKE = BookingImage("v_cake", "o_kärry", -50, 50, "bestätigt", 0)
 
 
 def of(wedding: str) -> DocumentKey:
@@ -29,7 +29,7 @@ async def put(store: Storage, wedding: str, *images: BookingImage) -> None:
 
 
 def gone(image: BookingImage) -> BookingImage:
-    return image._replace(body=None)
+    return image._replace(stage=None)
 
 
 class TestBookings:
@@ -44,7 +44,7 @@ class TestBookings:
 
     async def test_the_newest_image_counts(self, store: Storage) -> None:
         await put(store, "w", LENS, CAKE)
-        moved = LENS._replace(organization="o_other", start=7, until=9, body="[2]")
+        moved = LENS._replace(organization="o_other", start=7, until=9, seq=2**60)
         await put(store, "w", gone(LENS), moved)
         assert await store.bookings("w") == [CAKE, moved]
         await store.append([], [Facts(of("w"), bookings=[gone(CAKE)]), Facts(of("w"), bookings=[LENS, gone(LENS)])])
@@ -71,7 +71,9 @@ class TestBookings:
             LENS._replace(organization="o" * 256),
             LENS._replace(start=2**63),
             LENS._replace(until=-(2**63) - 1),
-            LENS._replace(body='"\ud800"'),
+            LENS._replace(stage="s" * 256),
+            LENS._replace(seq=2**63),
+            LENS._replace(stage="\ud800"),
         ],
     )
     async def test_what_cannot_be_stored_is_refused_whole(self, store: Storage, bad: BookingImage) -> None:
@@ -81,7 +83,7 @@ class TestBookings:
         assert await store.bookings("w") == []
 
     async def test_more_than_one_statement_takes(self, store: Storage) -> None:
-        many = [BookingImage(f"v_{n:03}", "o", n, n + 2, "{}") for n in range(421)]
+        many = [BookingImage(f"v_{n:03}", "o", n, n + 2, "booked", n) for n in range(421)]
         await put(store, "w", *many[::-1])
         assert await store.bookings("w") == many
         await put(store, "w", *map(gone, many[:300]))
@@ -97,8 +99,8 @@ class TestOverlapping:
         await put(store, "apart", LENS._replace(start=500, until=600))
         await put(store, "stranger", LENS._replace(organization="o_another"))
         assert await store.overlapping("w") == [
-            StoredBooking("o_lens", "around", "v_1", 0, 1000, '["booked",1]'),
-            StoredBooking("o_lens", "same", "v_lens", 100, 200, '["booked",1]'),
+            StoredBooking("o_lens", "around", "v_1", 0, 1000, "booked", 1),
+            StoredBooking("o_lens", "same", "v_lens", 100, 200, "booked", 1),
         ]
         assert [each.wedding for each in await store.overlapping("same")] == ["around", "w"]
         assert [each.wedding for each in await store.overlapping("apart")] == ["around"]

@@ -105,12 +105,12 @@ def test_what_an_update_means_comes_with_it(place: Place, guests: Room) -> None:
     update = guest(7, "g_1")
     ((_, merged, faults, _, size, warm, facts, notices),), _, others, weddings = place.ask(guests, Op.UPDATE, update)
     assert (merged, faults, size, warm, notices, others, weddings) == ([update], [], len(update), True, [], [], [])
-    ((root, record, fields, writers),), ((type_, at, about, body),), owners, answers = facts
+    ((root, record, fields, writers),), ((type_, at, about, body),), owners, answers, bookings = facts
     assert (root, record, json.loads(fields)) == ("guests", "g_1", {"firstName": "Ann", "note": ""})
     assert json.loads(writers)["firstName"][:2] == ["ada", "couple"]
     assert (type_, at, about) == ("guest.added", "2026-05-28T20:26:40.000Z", "g_1")
     assert json.loads(body)["actor"]["user"] == "ada"
-    assert (owners, answers) == ([[7, "ada"]], [])
+    assert (owners, answers, bookings) == ([[7, "ada"]], [], [])
     ((_, _, faults, _, _, _, facts, _),), *_ = place.ask(guests, Op.UPDATE, update)
     assert (faults, facts) == ([[0, Status.KNOWN]], None)
 
@@ -225,6 +225,27 @@ class TestWedding:
         place.answer(again, Op.TEND)
         assert place.host._weddings["w"] is not state
         assert place.host._weddings["w"].wedding.rows("seating", "tables") == {"t_1": {"name": "Head"}}
+
+    def test_what_others_have_booked_comes_with_the_rows_and_later(self, place: Place) -> None:
+        """The photographer, who is booked elsewhere, is here set back to quoted, and then not any more."""
+        lens = {"name": "Lens", "organization": "o", "stage": "booked", "bookedWindow": {"start": 0, "end": 60}}
+        other = ["o", "elsewhere", "v_2", 29_698_560, 29_698_680, "booked", 1]
+        doc: Doc[Any] = Doc(client_id=7)
+        doc.get("meta", type=Map)["date"] = "2026-06-20"
+        room = place.room("wedding")
+        place.run([Entry(room, (), [], setting=[*setting(room), [], []])])
+        place.ask(room, Op.UPDATE, doc.get_update())
+        doc.get("vendors", type=Map)["v_1"] = Map(lens | {"note": Text()})
+        ((*_, facts, _),), *_ = place.ask(room, Op.UPDATE, doc.get_update())
+        ((vendor, organization, start, until, *_),) = facts[4]
+        assert (vendor, organization, start, until) == ("v_1", "o", 29_698_560, 29_698_680)
+        ((*_, facts, _),), *_ = place.ask(room, Op.BOOKINGS, encode(["o", [other]]))
+        assert facts[4] == [["v_1", "o", start, until, None, 0]]
+        assert place.rows(room)["vendors"]["v_1"]["stage"] == "quoted"
+        again = place.room("wedding")
+        updates = [doc.get_update()]
+        place.run([Entry(again, (), updates, setting=[*setting(again), [], [other]])], [[Job.FORGET, [room.id]]])
+        assert place.rows(again)["vendors"]["v_1"]["stage"] == "quoted"
 
     def test_with_its_last_document_it_is_forgotten(self, place: Place, guests: Room, board: Room) -> None:
         place.run([], [[Job.FORGET, [guests.id]]])

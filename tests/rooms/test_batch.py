@@ -40,6 +40,7 @@ FACTS: list[Any] = [
     [["guest.added", "2026-01-01T00:00:00Z", "g", "{}"]],
     [[7, "ada"]],
     [["key", "digest", "{}", "2026-01-01T00:00:00.000Z"]],
+    [["v", "o", 0, 60, "booked", 1], ["v", "o", 0, 60, None, 0]],
 ]
 WRITTEN = [7, [b"m"], [], [], 10, True, FACTS, []]  # nobody asked: the server has written into the budget
 ALL = [[GOOD], [], [WRITTEN], [[6, 1.5, ["timeline", "seating.plan"]], [7, None, []]]]
@@ -103,7 +104,7 @@ def test_or_of_what_a_wedding_waits_for(wedding: Any) -> None:
 @pytest.mark.parametrize(
     "facts",
     [
-        *(1, [], {}, FACTS[:3], [*FACTS, []], [None] * 4, "four"),
+        *(1, [], {}, FACTS[:4], [*FACTS, []], [None] * 5, "fives"),
         *(
             changed(FACTS, 0, [row])
             for row in (None, [], ["r", "g", "{}"], ["r", "g", "{}", None], ["r", 1, "{}", "{}"])
@@ -112,6 +113,8 @@ def test_or_of_what_a_wedding_waits_for(wedding: Any) -> None:
         *(changed(FACTS, 2, [owner]) for owner in (7, [7], ["7", "ada"], [7, None], [7, "ada", 1])),
         *(changed(FACTS, 3, [answer]) for answer in (None, ["k", "d", "{}"], ["k", "d", "{}", "yesterday"])),
         changed(FACTS, 3, [["k", "d", "{}", "2026-01-01T00:00:00"]]),
+        *(changed(FACTS, 4, [booking]) for booking in (None, ["v", "o", 0, 60, "booked"], ["v", "o", 0, 60, 1, 1])),
+        *(changed(FACTS, 4, [["v", "o", *span, "booked", 1]]) for span in ((-1, 60), (0, 2**62), (0, None), (0.0, 1))),
     ],
 )
 def test_or_of_what_follows_from_updates(facts: Any) -> None:
@@ -131,6 +134,7 @@ def test_or_of_what_follows_from_updates(facts: Any) -> None:
         (Op.COMMAND, [False, []], [True]),
         (Op.COMMAND, [None, []], [b"x"]),
         (Op.TEND, True, [None]),
+        (Op.BOOKINGS, True, [None]),
         (Op.UPDATE, None, [b"x", True]),
     ],
 )

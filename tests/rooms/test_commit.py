@@ -2,7 +2,7 @@
 
 import asyncio
 import sqlite3
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, closing, suppress
 from datetime import UTC, datetime
 from pathlib import Path
@@ -17,7 +17,7 @@ from crdt_server.protocol.messages import encode_update
 from crdt_server.rooms.commit import CommitPump
 from crdt_server.rooms.room import Counters, Phase, Room, RoomLimits, Verdict
 from crdt_server.rooms.session import Request, Session, SessionId
-from storage import DocumentKey, RowImage, Storage, open_storage
+from storage import BookingImage, DocumentKey, RowImage, Storage, open_storage
 from tests.support.sockets import HandSocket
 
 MOMENT = "2026-06-20T12:00:00.000"
@@ -31,8 +31,14 @@ class Bench:
         self.failed: list[Room] = []
         self.looked: list[Room] = []
         self.recorded: list[tuple[str, int]] = []
+        self.booked: list[tuple[str, Sequence[BookingImage]]] = []
         self.pump = CommitPump(
-            storage, Metrics(), on_failure=self._fail, released=self.looked.append, recorded=self._hear
+            storage,
+            Metrics(),
+            on_failure=self._fail,
+            released=self.looked.append,
+            recorded=self._hear,
+            booked=lambda wedding, images: self.booked.append((wedding, images)),
         )
 
     def _fail(self, room: Room) -> None:
@@ -222,7 +228,7 @@ def facts(record: str, *, events: int = 1, root: str = "guests", key: str | None
     """What a host says of one guest, as it comes over the pipe."""
     told = [["guest.changed", f"{MOMENT}Z", record, f'{{"n":{n}}}'] for n in range(events)]
     answers = [] if key is None else [[key, "digest", '{"operations":1}', f"{MOMENT}Z"]]
-    return [[[root, record, '{"firstName":"Ann"}', "{}"]], told, [[len(record), "ada"]], answers]
+    return [[[root, record, '{"firstName":"Ann"}', "{}"]], told, [[len(record), "ada"]], answers, []]
 
 
 class TestFacts:
@@ -285,6 +291,25 @@ class TestFacts:
             await bench.pump.flush()
         assert bench.recorded == []
         assert await self.records(bench) == ["g_1"]
+
+    async def test_bookings_are_stored_before_others_are_told(self, bench: Bench) -> None:
+        room, session, _ = bench.room("wedding")
+        image = BookingImage("v_1", "o_1", 0, 60, "booked", 7)
+        heard = asyncio.Event()
+        bench.pump._booked = lambda *_: heard.set()
+        self.put(bench, room, b"one", [[], [], [], [], [list(image)]], session)
+        assert not heard.is_set()
+        async with running(bench), asyncio.timeout(10):
+            await heard.wait()
+            assert await bench.storage.bookings("w") == [image]
+
+    async def test_nobody_is_told_of_bookings_that_are_not_stored(self, bench: Bench) -> None:
+        room, session, _ = bench.room("wedding")
+        self.put(bench, room, b"one", [[], [], [], [], [["v" * 300, "o_1", 0, 60, "booked", 7]]], session)
+        self.put(bench, room, b"two", facts("v_1"), session)
+        async with running(bench):
+            await bench.pump.flush()
+        assert (bench.booked, bench.failed) == ([], [room])
 
     async def test_facts_alone_wait_for_their_commit_too(self, bench: Bench) -> None:
         """Edits of a text are told later; no update comes with them, and no row of updates is written."""

@@ -35,11 +35,12 @@ some_rows = st.builds(RowImage, some_name, some_name, st.none() | st.text(max_si
 some_events = st.builds(EventImage, some_name, st.just("2026-06-20T13:30:00Z"), some_name, st.text(max_size=5))
 some_span = st.builds(lambda start, length: (start, start + length), st.integers(0, 6), st.integers(1, 3))
 some_bookings = st.builds(
-    lambda name, organization, span, body: BookingImage(name, organization, *span, body),
+    lambda name, organization, span, stage, seq: BookingImage(name, organization, *span, stage, seq),
     some_name,
     st.sampled_from(["o_1", "o_2"]),
     some_span,
-    st.none() | st.text(max_size=5),
+    st.none() | st.just("booked"),
+    st.integers(0, 9),
 )
 some_facts = st.lists(
     st.builds(
@@ -194,7 +195,7 @@ class StorageMachine(RuleBasedStateMachine):
     @rule(asked=st.lists(some_span, max_size=2))
     def bookings_equal_the_model(self, asked: list[tuple[int, int]]) -> None:
         there = {
-            wedding: [image for _, image in sorted(images.items()) if image.body is not None]
+            wedding: [image for _, image in sorted(images.items()) if image.stage is not None]
             for wedding, images in self.bookings.items()
         }
 
@@ -202,14 +203,14 @@ class StorageMachine(RuleBasedStateMachine):
             for wedding, images in there.items():
                 assert await self.store.bookings(wedding) == images
                 found = [
-                    StoredBooking(one.organization, other, one.vendor, one.start, one.until, one.body or "")
+                    StoredBooking(one.organization, other, one.vendor, one.start, one.until, one.stage or "", one.seq)
                     for other, theirs in there.items()
                     for one in theirs
                     if other != wedding and any(overlap(one, mine) for mine in images)
                 ]
                 assert await self.store.overlapping(wedding) == sorted(found)
             for organization in ("o_1", "o_2"):
-                spans = [BookingImage("", organization, *span, "") for span in asked]
+                spans = [BookingImage("", organization, *span, "", 0) for span in asked]
                 found_in = [w for w, images in there.items() if any(overlap(i, s) for i in images for s in spans)]
                 assert await self.store.booked(organization, asked) == found_in
 

@@ -1,4 +1,4 @@
-"""What a host knows beside the bytes of a document, on its way to the store: rows, events, owners of client ids.
+"""What a host knows beside the bytes of a document, on its way to the store: rows, events, client ids, bookings.
 
 Everything here is committed together with the updates it follows from.
 """
@@ -97,17 +97,18 @@ class Facts:
         self.events: list[Event] = []
         self.owners: list[tuple[int, str]] = []
         self.answers: list[tuple[str, str, str]] = []  # key and digest of a command, and the answer to it
+        self.bookings: list[list[Any]] = []
 
     def __bool__(self) -> bool:
-        return bool(self.rows or self.events or self.owners or self.answers)
+        return bool(self.rows or self.events or self.owners or self.answers or self.bookings)
 
     def take(self, document: str, roots: RowsByRoot, writers: Writers, at: str) -> list[Any] | None:
-        """As it goes over the pipe: rows, events, owners, answers as `storage.Facts` has them; None: nothing."""
+        """As it goes over the pipe: the members of `storage.Facts` but its key; None: nothing."""
         if not self:
             return None
         rows = [_image(document, *row, roots, writers) for row in sorted(self.rows)]
         events = [[event.type, event.at, event.record, _json(event.as_json())] for event in self.events]
-        taken = [rows, events, self.owners, [[*answer, at] for answer in self.answers]]
+        taken = [rows, events, self.owners, [[*answer, at] for answer in self.answers], self.bookings]
         self.__init__()  # type: ignore[misc]
         return taken
 

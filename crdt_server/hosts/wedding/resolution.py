@@ -59,7 +59,7 @@ class Resolver:
 
     def begin(self) -> None:
         """Documents have been opened: look at everything, and close what holds again."""
-        subjects = self._state.index.subjects()
+        subjects = self._state.subjects()
         self.queue(subjects, settled=True)
         known = {review_id(subject): subject for subject in subjects}
         for document, roots in self._state.wedding.documents.items():
@@ -98,7 +98,7 @@ class Resolver:
                 self._close(document, record, "moot")
 
     def _look(self, subject: Subject, settled: bool) -> None:
-        finding = self._state.index.find(subject)
+        finding = self._state.find(subject)
         if finding is None:
             self.due.pop(subject, None)
             self._close_moot(subject)

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from crdt_server.hosts.wedding.bookings import Bookings
 from crdt_server.hosts.wedding.concurrency import concurrent
 from crdt_server.hosts.wedding.facts import Actor, Writers, instant
 from crdt_server.hosts.wedding.items import NESTED, Write
@@ -18,7 +19,19 @@ from crdt_server.hosts.wedding.resolution import Resolver
 from documents.events import Actor as EventActor
 from documents.events import events_of
 from documents.fields import same
-from documents.invariants import UNKNOWN, Context, Field, Index, Op, Wedding, Writer, assignments_at, rank_of
+from documents.invariants import (
+    UNKNOWN,
+    Context,
+    Field,
+    Finding,
+    Index,
+    Op,
+    Subject,
+    Wedding,
+    Writer,
+    assignments_at,
+    rank_of,
+)
 from documents.invariants.model import SERVER
 from documents.invariants.model import Change as WeddingChange
 from documents.kind import Kind, Shape
@@ -32,9 +45,18 @@ SERVER_ACTOR = Actor(SERVER, SERVER)
 
 
 class WeddingState:
-    """``mirror``: rows of the store, each ``[document, root, record, fields, writers]`` with the last two as JSON."""
+    """``mirror``: rows of the store, each ``[document, root, record, fields, writers]`` with the last two as JSON.
 
-    def __init__(self, name: str, mirror: Sequence[Sequence[Any]]) -> None:
+    ``bookings`` and ``others``: see `Bookings`.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        mirror: Sequence[Sequence[Any]],
+        bookings: Sequence[Sequence[Any]] = (),
+        others: Sequence[Sequence[Any]] = (),
+    ) -> None:
         self.name = name
         self.now = 0.0
         self.at = ""
@@ -51,6 +73,7 @@ class WeddingState:
         self.resolver = Resolver(self)
         self.untold: dict[Field, tuple[float, Actor, Any]] = {}  # text -> since when, whose edits, what it was
         self._read_context()
+        self.bookings = Bookings(name, self.wedding, bookings, others)
 
     # -- time
 
@@ -81,6 +104,8 @@ class WeddingState:
         missed = _difference(document.kind, known, document.rows.roots)
         self.wedding.documents[name] = document.rows.roots
         self._resume_texts(document)
+        if name == "wedding":
+            document.facts.bookings += self.bookings.take_news()
         if missed.fields:
             self._read_context()
             self.note(document, missed, SERVER_ACTOR, cause="import")
@@ -93,6 +118,19 @@ class WeddingState:
         """A document is closed; what it held stays known."""
         if self.open.get(document.name) is document:
             del self.open[document.name]
+
+    def hear_bookings(self, organization: str, others: Sequence[Sequence[Any]]) -> None:
+        """These bookings of other weddings with an organization overlap those of this one, and no others."""
+        self.resolver.queue(self.bookings.learn(organization, others), settled=True)
+        self.resolver.run()
+
+    def find(self, subject: Subject) -> Finding | None:
+        """What is wrong with a subject, None where the invariant holds."""
+        return self.bookings.find(subject) if subject.invariant == "W2" else self.index.find(subject)
+
+    def subjects(self) -> set[Subject]:
+        """Every subject that may have a finding."""
+        return self.index.subjects() | self.bookings.subjects()
 
     def _read_context(self) -> None:
         """A new index over what is at hand, with the context that follows from it."""
@@ -201,7 +239,8 @@ class WeddingState:
         self._hear_context(name, changes)
         seen = [WeddingChange(name, *change) for change in (*changes.fields, *rewritten)]
         seen += [WeddingChange(name, *row, None, None, None) for row in (*changes.added, *changes.removed)]
-        self.resolver.queue(self.index.update(seen), settled=settled)
+        self.resolver.queue(self.index.update(seen) | self.bookings.update(seen), settled=settled)
+        document.facts.bookings += self.bookings.take_news()
         self.resolver.hear(name, changes)
 
     def writer_of(self, actor: Actor) -> Writer:

@@ -17,7 +17,8 @@ def upgrade() -> None:
         sa.Column("organization", sa.String(255), nullable=False),
         sa.Column("start", sa.BigInteger, nullable=False),
         sa.Column("until", sa.BigInteger, nullable=False),
-        sa.Column("body", sa.Text, nullable=False),
+        sa.Column("stage", sa.String(255), nullable=False),
+        sa.Column("seq", sa.BigInteger, nullable=False),
         sa.PrimaryKeyConstraint("wedding", "vendor", name="pk_bookings"),
     )
     op.create_index("ix_bookings_organization_start", "bookings", ["organization", "start"])
