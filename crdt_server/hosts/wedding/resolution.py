@@ -11,14 +11,16 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from datetime import datetime
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from crdt_server.hosts.wedding.facts import Actor
 from documents.fields import same
-from documents.invariants import Field, Finding, Op, Subject, Writer, operations, review_row
+from documents.invariants import Field, Finding, Op, Option, Subject, Writer, operations, review_row
 from documents.invariants.model import short_id
+from documents.invariants.part import LEAVE
 from documents.rows import Changes
 
 if TYPE_CHECKING:
@@ -69,6 +71,8 @@ class Resolver:
                 self._open.add(record)
                 if "choice" in row:
                     self._undecided.add((document, record))
+                if row.get("_kind") == "X1":
+                    self._open_x[Field(**{"key": None, **row["_subject"][0]})] = record
                 if record not in known and not str(row.get("_kind")).startswith("X"):
                     self._close(document, record, "moot")
         self.resume()
@@ -117,13 +121,12 @@ class Resolver:
         row = self._row(document, record)
         if row is not None and _is_known(row, finding):
             return
-        automatic = finding.automatic
-        if automatic and self._exhausted(subject):
-            automatic = None
-        if self._missing({document, *(op.document for op in automatic or ())}):
+        if self._missing({document, *(op.document for op in finding.automatic or ())}):
             self._waiting.add(subject)
             return
-        manual = automatic is None or finding.stays
+        if finding.automatic and self._exhausted(subject):
+            finding = _asked(finding)
+        automatic, manual = finding.automatic, finding.manual
         self._write_down(document, record, finding, "open" if manual else "auto")
         if subject.invariant == "X1" and manual:
             self._open_x[finding.parties[0].field] = record
@@ -206,6 +209,14 @@ class Resolver:
         missing = {document for document in documents if document not in self._state.open}
         self.wanted |= missing
         return bool(missing)
+
+
+def _asked(finding: Finding) -> Finding:
+    """The same for a person to decide: what would have been done by itself is an option, leaving it is another."""
+    options = finding.options or (Option(0, "Repair it once more.", finding.automatic or ()),)
+    if all(option.ops for option in options):
+        options = (*options, Option(len(options), LEAVE, ()))
+    return replace(finding, options=options, automatic=None)
 
 
 def _is_known(row: Mapping[str, Any], finding: Finding) -> bool:

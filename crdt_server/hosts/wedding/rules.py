@@ -57,6 +57,8 @@ def examine(kind: Kind, document: str, rows: Mapping[str, Mapping[str, Any]], ch
             ops.append(_row_restored(document, root, where, group, where in added))
             continue
         for change, reason in _too_many(root, rows, where, group) or _bad(root, group, where in coming_or_going):
+            if change.key is None:
+                bad_rows.add(where)
             bad_fields.add((*where, change.key))
             reverted.append(Reverted(*where, change.key, reason))
             ops.append(_restored(document, change))

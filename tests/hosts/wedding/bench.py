@@ -10,6 +10,7 @@ from pycrdt import Doc, Map, Text
 
 from crdt_server.hosts.document import encode_clocks
 from crdt_server.hosts.frames import Status
+from crdt_server.hosts.rehearsal import Copies
 from crdt_server.hosts.wedding.document import CheckedDocument
 from crdt_server.hosts.wedding.facts import Actor
 from crdt_server.hosts.wedding.state import WeddingState
@@ -22,7 +23,7 @@ from documents.sample.build import build
 NAMES = ("wedding", "timeline", "budget", "guests", "care", "seating")
 START = 1_777_636_800.0  # 2026-05-01 12:00 UTC
 NOTHING = b"\0\0"
-EMPTY = b"\0"
+REHEARSAL_SECONDS = 60
 
 
 class Replica:
@@ -99,6 +100,7 @@ class Bench:
         self.events: list[dict[str, Any]] = []
         self.owners: dict[str, dict[int, str]] = {name: {} for name in self.names}
         self.answers: list[Any] = []
+        self._copies = Copies()
         self.replicas: list[Replica] = []
         for name, roots in (rows or {}).items():
             self._plant(name, roots, writers)
@@ -177,22 +179,35 @@ class Bench:
     def try_to_receive(
         self, actor: Actor, name: str, updates: Iterable[bytes], knows: bytes | None = None
     ) -> tuple[list[Any], list[Any]]:
-        document = self.documents[name]
-        self.state.tick(self.now)
-        run = [(update, None) for update in updates]
-        faults = document.receive(run, [(actor, knows)] * len(run), lambda _: None)
-        notices = [json.loads(notice) for _, notice in document.notices]
-        self.commit()
+        faults, notices = [], []
+        for update in updates:
+            found, told = self._receive(actor, name, update, knows)
+            faults += found
+            notices += told
         return faults, notices
+
+    def _receive(self, actor: Actor, name: str, update: bytes, knows: bytes | None) -> tuple[list[Any], list[Any]]:
+        document = self.documents[name]
+        while True:
+            self.state.tick(self.now)
+            faults = document.receive([(update, None)], [(actor, knows)], lambda _: None)
+            notices = [json.loads(notice) for _, notice in document.notices]
+            self.commit()
+            if (0, Status.LATER) not in faults:
+                return faults, notices
+            self._copies.wait(REHEARSAL_SECONDS)
 
     def commit(self) -> None:
         """Store what is new, and send it to all who are online."""
         for name, document in self.documents.items():
             outgoing = document.take_outgoing()
             self.updates[name] += outgoing
+            if not document.warm:
+                assert not outgoing
+                continue
             facts = document.facts.take(name, document.rows.roots, self.state.writers, self.state.at)
             if facts is not None:
-                self._record(name, *facts)
+                self._record(name, *facts[:4])
             for replica in self.replicas:
                 if replica.online:
                     for update in outgoing:
@@ -201,7 +216,7 @@ class Bench:
     # -- what there is
 
     def rows(self, name: str) -> RowsByRoot:
-        return self.documents[name].rows.roots
+        return self.state.wedding.documents[name]
 
     def value(self, name: str, root: str, record: str, key: str | None = None) -> Any:
         row = self.rows(name)[root].get(record)
@@ -252,7 +267,7 @@ class Bench:
     def _load(self, name: str) -> CheckedDocument:
         kind = kind_of(name)
         assert kind is not None
-        document = CheckedDocument(kind, name, self.state, self.owners[name])
+        document = CheckedDocument(kind, name, self.state, self.owners[name], self._copies)
         document.load(self.updates[name])
         return document
 
