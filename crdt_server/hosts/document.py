@@ -24,7 +24,7 @@ from pycrdt import Doc, get_update, merge_updates
 from crdt_server.errors import ProtocolError
 from crdt_server.hosts.frames import DIFF_STEP_BYTES, PIECE_BYTES, REHEARSED_BYTES, ProgressMark, Status
 from crdt_server.hosts.rehearsal import Copies, Rehearsal
-from crdt_server.protocol.lib0 import write_var_uint
+from crdt_server.protocol.lib0 import read_var_uint, write_var_uint
 from crdt_server.protocol.update import (
     EMPTY_STATE_VECTOR,
     EMPTY_UPDATE,
@@ -40,6 +40,8 @@ LOOSE_PIECES = 16
 DIFFS_KEPT = 4
 QUESTIONS = 4  # that one document works on at a time
 STALE_BATCHES = 100
+FEW_STRUCTS = 32  # need no rehearsal
+FEW_DELETIONS = 256
 # CPU time for one update. Yjs' order of concurrent insertions is quadratic in the worst case: 27 KB can take more than
 # a second, in every browser of the room too.
 UPDATE_CPU_SECONDS = 0.05
@@ -104,6 +106,16 @@ def encode_clocks(clocks: dict[int, int]) -> bytes:
     for client in sorted(clocks, reverse=True):
         out += (write_var_uint(client), write_var_uint(clocks[client]))
     return b"".join(out)
+
+
+def has_few_structs(data: bytes) -> bool:
+    """Whether an update holds so little that applying it is soon done, however many bytes that is: pasted text is one
+    struct."""
+    try:
+        sections, pos = read_var_uint(data, 0)
+        return sections == 0 or (sections == 1 and read_var_uint(data, pos)[0] <= FEW_STRUCTS)
+    except (IndexError, ProtocolError):
+        return False
 
 
 class ClockRanges:
@@ -229,8 +241,9 @@ class Document:
         return merge(outgoing)
 
     def _judge(self, index: int, data: bytes, checked: Update | None, mark: Callable[[int], None]) -> Status:
-        large = len(data) > REHEARSED_BYTES and not self.bytes_only
-        if large and self._rehearsal.busy:
+        long = len(data) > REHEARSED_BYTES and not self.bytes_only
+        few = long and has_few_structs(data)
+        if long and not few and self._rehearsal.busy:
             return Status.LATER
         if checked is None:
             try:
@@ -258,7 +271,9 @@ class Document:
             return Status.VIOLATION
         if not self.bytes_only:
             assert self.doc is not None
-            if large:
+            if long and not (few and len(update.deletes) <= FEW_DELETIONS):
+                if self._rehearsal.busy:
+                    return Status.LATER
                 survived = self._rehearsal.ask(update.data, self.doc.apply_update, cpu_limit_seconds(len(data)))
                 if not survived:
                     return Status.LATER if survived is None else Status.DEADLY

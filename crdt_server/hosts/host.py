@@ -49,7 +49,7 @@ from documents.rows import read
 EXIT_PANIC = 70  # pycrdt raised a PanicException: what it left behind must not be read
 EXIT_MEMORY = 71
 WARM_BUDGET_BYTES = 64 * 1024
-CHECKED_PIECE_BYTES = 32 * 1024
+CHECKED_PIECE_BYTES = 16 * 1024  # one takes 20 ms at most
 TRIM_BYTES = 1 << 20
 NAP_SECONDS = 0.005  # in a batch that can only wait for copies
 # CPU time for stored bytes, which may have been merged into something that takes for ever.

@@ -25,9 +25,11 @@ class Copies:
     def __init__(self, most: int = COPIES) -> None:
         self._most = most
         self._ends: dict[int, int] = {}  # process id -> descriptor that is readable when the process has ended
+        self._stopped: set[int] = set()
 
     @property
     def full(self) -> bool:
+        self._stopped -= {pid for pid in self._stopped if self.result(pid) is not None}
         return len(self._ends) >= self._most
 
     def start(self, work: Callable[[], object], cpu_seconds: float) -> int:
@@ -47,10 +49,9 @@ class Copies:
         return os.waitstatus_to_exitcode(status)
 
     def stop(self, pid: int) -> None:
-        """End a copy nobody waits for any more."""
+        """End a copy nobody waits for any more. It may take its time to die: it has little of the CPU."""
         os.kill(pid, signal.SIGKILL)
-        os.waitpid(pid, 0)
-        os.close(self._ends.pop(pid))
+        self._stopped.add(pid)
 
     def wait(self, seconds: float) -> None:
         """Sleep until some copy has ended, so long at most; not at all where there is none."""

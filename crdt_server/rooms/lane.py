@@ -28,7 +28,7 @@ from crdt_server.rooms.session import Request
 log = structlog.get_logger(__name__)
 
 BATCH_BYTES = 96 * 1024
-HEAVY_BATCH_BYTES = 16 * 1024  # what is heavy comes in pieces of 32 KB: one of them in a batch
+HEAVY_BATCH_BYTES = 16 * 1024  # what is heavy comes in pieces of that size: one of them in a batch
 LARGE_IN_BATCH = 1
 HEAVY_DOCUMENT_BYTES = 1 << 20
 OUTSIDE_KILLS = 5  # somebody keeps killing the host: end the room rather than judge an innocent

@@ -51,7 +51,7 @@ class RoomLimits:
     max_sessions: int = 2000  # 0: no limit
     session_queue_bytes: int = 16 * 1024  # then the socket is not read until the queue is half empty
     session_quantum_bytes: int = 8 * 1024  # one session's share of a batch
-    big_update_bytes: int = 32 * 1024  # checked away from the rooms' host
+    big_update_bytes: int = 16 * 1024  # checked away from the rooms' host
     heavy_update_bytes: int = 128 * 1024  # the room goes where heavy ones are
     answer_cache_bytes: int = 1 << 20
     newcomer_cache_bytes: int = 8 << 20

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from crdt_server.hosts.document import Document
+from crdt_server.hosts.document import Document, has_few_structs
 from crdt_server.hosts.frames import STRANGER, Job, Op, ProgressMark, Status, answers_in
 from crdt_server.hosts.host import Host
 from crdt_server.hosts.rehearsal import TRIES, Copies, Rehearsal
@@ -26,11 +26,19 @@ def copies() -> Iterator[Copies]:
     yield copies
     for pid in list(copies._ends):
         copies.stop(pid)
+    gone(copies)
 
 
 def children() -> list[int]:
     with open(f"/proc/self/task/{os.getpid()}/children") as file:
         return [int(pid) for pid in file.read().split()]
+
+
+def gone(copies: Copies) -> bool:
+    """Whether no copy is left, once those that were stopped have died."""
+    while copies._stopped and (copies.full or copies._stopped):
+        copies.wait(SECONDS)
+    return not copies._ends
 
 
 def burn() -> None:
@@ -77,6 +85,7 @@ def test_nobody_waits_for_a_copy(copies: Copies) -> None:
     assert rehearsal.busy
     assert time.monotonic() - before < 1
     rehearsal.stop()
+    assert gone(copies)
     assert not children()
 
 
@@ -88,8 +97,9 @@ def test_there_are_few_copies_at_a_time(copies: Copies) -> None:
     assert len(children()) == 2
     assert all(rehearsal.busy for rehearsal in rehearsals)
     rehearsals[0].stop()
-    assert not rehearsals[2].busy
     rehearsals[1].stop()
+    assert gone(copies)
+    assert not rehearsals[2].busy
 
 
 def test_a_copy_has_nothing_of_the_host_open(copies: Copies) -> None:
@@ -131,6 +141,15 @@ def test_small_edits_go_on_while_a_large_one_is_tried(copies: Copies) -> None:
     assert document.clocks == {1: 1, 5: 500}
 
 
+def test_pasted_text_needs_no_rehearsal(copies: Copies) -> None:
+    document = Document(MOST_BYTES, copies=copies)
+    assert document.apply([(Typist(5).text(b"x" * 100_000), None)], lambda _: None) == []
+    assert document.apply([(Typist(6).many_deletions(1000), None)], lambda _: None) == [(0, Status.LATER)]
+    assert not has_few_structs(b"\x01")
+    assert not has_few_structs(b"\xff" * 2000)
+    document.close()
+
+
 def test_what_takes_too_long_is_deadly_for_the_copy_alone(copies: Copies) -> None:
     """Two clients that each put letters before their own: every letter of the second passes all of the first's."""
     document = Document(MOST_BYTES, copies=copies)
@@ -150,8 +169,8 @@ def test_a_host_forgets_a_document_and_its_copy() -> None:
     assert (merged, faults) == ([], [(0, Status.LATER)])
     assert children()
     host.handle([0.0, [], [[Job.FORGET, [1]]]])
+    assert gone(host._copies)
     assert not children()
-    assert not host._copies._ends
 
 
 def test_the_same_answer_crosses_the_pipe_once(copies: Copies) -> None:
