@@ -125,6 +125,22 @@ class SizeScale:
 
 
 @dataclass(frozen=True, slots=True)
+class DocumentsScale:
+    """A wedding with every check on."""
+
+    guests: int = 250
+    edits: int = 300
+    """Of each kind."""
+    offline_edits: int = 200
+    repeats: int = 5
+    rooms: int = 100
+    members: int = 4
+    rate: float = 500.0
+    seconds: float = 4.0
+    drain_seconds: float = 5.0
+
+
+@dataclass(frozen=True, slots=True)
 class Scale:
     """One complete set of parameters."""
 
@@ -138,6 +154,7 @@ class Scale:
     cold: ColdScale = field(default_factory=ColdScale)
     durability: DurabilityScale = field(default_factory=DurabilityScale)
     size: SizeScale = field(default_factory=SizeScale)
+    documents: DocumentsScale = field(default_factory=DocumentsScale)
 
 
 FULL = Scale(name="full", rounds=3)
@@ -165,6 +182,7 @@ QUICK = Scale(
         settle_seconds=5.0,
         deadline_seconds=5.0,
     ),
+    documents=DocumentsScale(edits=50, repeats=2, rooms=20, rate=200.0, seconds=1.0, drain_seconds=2.0),
 )
 
 OUR_ENVIRONMENT = {

@@ -32,6 +32,11 @@ def cpu_seconds(root: int) -> float:
     return sum(sum(map(int, fields[11:15])) for pid in tree(root) if (fields := _stat(pid))) * TICK_SECONDS
 
 
+def own_cpu_seconds(pid: int) -> float:
+    """CPU time of one process alone, all its threads included."""
+    return sum(map(int, _stat(pid)[11:13])) * TICK_SECONDS
+
+
 def rss_bytes(root: int) -> int:
     """Resident memory of the tree; pages shared by several processes count for each."""
     return sum(int(fields[21]) for pid in tree(root) if (fields := _stat(pid))) * PAGE_BYTES

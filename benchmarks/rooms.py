@@ -6,37 +6,47 @@ then the gap is halved a few times. Latency counts from the moment an update was
 
 from collections.abc import Iterator
 
-from benchmarks.config import COMPARED, RoomsScale, Scale
+from benchmarks.config import COMPARED, OURS, RoomsScale, Scale
 from benchmarks.loadgen import Answer, Clients
 from benchmarks.question import Case, Column, Question
 from benchmarks.servers import Server
 
 
 def measure(server: Server, scale: Scale) -> Iterator[Case]:
-    """Search the highest rate that holds."""
-    s = scale.rooms
-    with server, Clients(server, s.rooms, s.members) as clients:
-        clients.connect_all(60)
-        best: Answer | None = None
-        good, bad = 0.0, float(s.first_rate)
-        while bad <= s.highest_rate:
-            answer = _step(clients, bad, s)
-            if answer is None:
-                break
-            good, best, bad = bad, answer, bad * s.growth
-        if best is None:
-            raise RuntimeError(f"already {s.first_rate} updates/s did not hold; the search found no rate")
-        for _ in range(s.bisections):
-            rate = (good * bad) ** 0.5
-            answer = _step(clients, rate, s)
-            if answer is None:
-                bad = rate
-            else:
-                good, best = rate, answer
-        yield (
-            f"{s.rooms} rooms x {s.members}",
-            {"updates_per_s": round(good), **best, "limit_reached": bad > s.highest_rate},
-        )
+    """Everyone appends text."""
+    with server, Clients(server, scale.rooms.rooms, scale.rooms.members) as clients:
+        yield from _search(clients, scale.rooms, "")
+
+
+def measure_with_schema(server: Server, scale: Scale) -> Iterator[Case]:
+    """Everyone sets keys of a guest of their own."""
+    with server, Clients(server, scale.rooms.rooms, scale.rooms.members, guests=True) as clients:
+        yield from _search(clients, scale.rooms, ", guests with a schema")
+
+
+def _search(clients: Clients, s: RoomsScale, what: str) -> Iterator[Case]:
+    """The highest rate that holds."""
+    clients.connect_all(60)
+    best: Answer | None = None
+    good, bad = 0.0, float(s.first_rate)
+    while bad <= s.highest_rate:
+        answer = _step(clients, bad, s)
+        if answer is None:
+            break
+        good, best, bad = bad, answer, bad * s.growth
+    if best is None:
+        raise RuntimeError(f"already {s.first_rate} updates/s did not hold; the search found no rate")
+    for _ in range(s.bisections):
+        rate = (good * bad) ** 0.5
+        answer = _step(clients, rate, s)
+        if answer is None:
+            bad = rate
+        else:
+            good, best = rate, answer
+    yield (
+        f"{s.rooms} rooms x {s.members}{what}",
+        {"updates_per_s": round(good), **best, "limit_reached": bad > s.highest_rate},
+    )
 
 
 def _step(clients: Clients, rate: float, s: RoomsScale) -> Answer | None:
@@ -56,17 +66,27 @@ def _step(clients: Clients, rate: float, s: RoomsScale) -> Answer | None:
     return None
 
 
+COLUMNS = (
+    Column("updates_per_s", "updates/s", "more"),
+    Column("p50_ms", "p50 ms", digits=1),
+    Column("p99_ms", "p99 ms", digits=1),
+    Column("cpu_ms_per_1000", "server CPU ms per 1,000 deliveries", "less", 2),
+    Column("lost", "lost"),
+    Column("duplicates", "duplicates"),
+)
+
 QUESTION = Question(
     name="rooms",
     title="All writing: most updates per second with p99 < 100 ms",
     servers=COMPARED,
     measure=measure,
-    columns=(
-        Column("updates_per_s", "updates/s", "more"),
-        Column("p50_ms", "p50 ms", digits=1),
-        Column("p99_ms", "p99 ms", digits=1),
-        Column("cpu_ms_per_1000", "server CPU ms per 1,000 deliveries", "less", 2),
-        Column("lost", "lost"),
-        Column("duplicates", "duplicates"),
-    ),
+    columns=COLUMNS,
+)
+
+WITH_SCHEMA = Question(
+    name="rooms-schema",
+    title="The same with a schema, every update judged (this server; goal: 5,000 updates/s)",
+    servers=(OURS,),
+    measure=measure_with_schema,
+    columns=COLUMNS,
 )

@@ -17,15 +17,39 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TextIO
 
-from benchmarks import cold, durability, fanout, idle, presence, processes, reconnect, report, rooms, servers, size
+from benchmarks import (
+    cold,
+    documents,
+    durability,
+    fanout,
+    idle,
+    presence,
+    processes,
+    reconnect,
+    report,
+    rooms,
+    servers,
+    size,
+)
 from benchmarks.config import BUILD, FULL, HERE, QUICK, SERVERS, Scale
 from benchmarks.loadgen import compile_generator
 from benchmarks.question import Question
 from benchmarks.servers import Server, ServerError
 
 QUESTIONS = {
-    module.QUESTION.name: module.QUESTION
-    for module in (rooms, fanout, presence, idle, reconnect, cold, durability, size)
+    question.name: question
+    for question in (
+        rooms.QUESTION,
+        rooms.WITH_SCHEMA,
+        fanout.QUESTION,
+        presence.QUESTION,
+        idle.QUESTION,
+        reconnect.QUESTION,
+        cold.QUESTION,
+        durability.QUESTION,
+        documents.QUESTION,
+        size.QUESTION,
+    )
 }
 
 

@@ -1,0 +1,135 @@
+"""What do the checks of documents with a schema cost, on a wedding of 250 guests?
+
+CPU of a document host is measured on a host inside this process (see wedding_host.py), all else on a running server.
+"""
+
+import asyncio
+import random
+import statistics
+import time
+import urllib.request
+from collections.abc import Callable, Iterator
+
+from benchmarks import processes
+from benchmarks.config import OURS, DocumentsScale, Scale
+from benchmarks.loadgen import Clients
+from benchmarks.question import Case, Column, Question, Values
+from benchmarks.replica import Replica
+from benchmarks.servers import Server
+from benchmarks.wedding_host import EDITS, WeddingHost, calibration, change_many
+from crdt_server.sample import DEMO
+from documents.sample import sample_wedding
+
+MERGED = "guests"
+
+
+def measure(server: Server, scale: Scale) -> Iterator[Case]:
+    """The host alone, then a server that has the sample as `demo`."""
+    s = scale.documents
+    yield from _host(s)
+    with server:
+        documents = list(sample_wedding(guests=s.guests).documents)
+        for name in documents:  # the rows of what was planted are stored when a document is first read
+            urllib.request.urlopen(f"http://127.0.0.1:{server.port}/api/weddings/{DEMO}/documents/{name}").read()
+        yield (
+            f"{s.offline_edits} offline edits, seen by another client",
+            {"wall_ms": _median_ms(s.repeats, lambda: asyncio.run(_come_back(server, s)))},
+        )
+        cold = [_restart(server, documents) for _ in range(s.repeats)]
+        for number, what in enumerate(("all documents synced", "first edit accepted")):
+            values = {"wall_ms": round(statistics.median(times[number] for times in cold) * 1000, 1)}
+            yield f"after a restart: {what}", values
+        for guests in (False, True):
+            yield f"serving: {'guests with a schema' if guests else 'text without'}", _serving(server, s, guests)
+
+
+def _host(s: DocumentsScale) -> Iterator[Case]:
+    host = WeddingHost(s.guests)
+    yield "calibration: one small update decoded", _microseconds([calibration() for _ in range(s.edits)])
+    for kind in EDITS:
+        yield f"edit: {kind}", _microseconds([host.edit(kind) for _ in range(s.edits)])
+    yield f"{s.offline_edits} offline edits", {"host_ms": _median_ms(s.repeats, lambda: host.merge(s.offline_edits))}
+    yield "every document loaded", {"host_ms": _median_ms(s.repeats, host.load)}
+
+
+def _microseconds(seconds: list[float]) -> Values:
+    ordered = sorted(1_000_000 * each for each in seconds)
+    return {
+        "host_us": round(statistics.median(ordered), 1),
+        "host_best_us": round(ordered[len(ordered) // 20], 1),
+        "host_p95_us": round(ordered[len(ordered) * 95 // 100], 1),
+    }
+
+
+def _median_ms(repeats: int, take: Callable[[], float]) -> float:
+    return round(1000 * statistics.median(take() for _ in range(repeats)), 1)
+
+
+async def _come_back(server: Server, s: DocumentsScale) -> float:
+    """Seconds from the reconnection of one who was away until another has all that was written meanwhile."""
+    witness, away = Replica(server, DEMO, MERGED), Replica(server, DEMO, MERGED)
+    await asyncio.gather(witness.join(), away.join())
+    await away.leave()
+    change_many(away.doc, s.offline_edits, random.Random(1))
+    begun = time.perf_counter()
+    arrival = asyncio.create_task(witness.hold(away.doc.client_id, away.clock))
+    await away.join()
+    answering = asyncio.create_task(away.listen())
+    await arrival
+    seconds = time.perf_counter() - begun
+    answering.cancel()
+    await asyncio.wait([answering])
+    await asyncio.gather(witness.leave(), away.leave())
+    return seconds
+
+
+def _restart(server: Server, documents: list[str]) -> tuple[float, float]:
+    """Seconds until a client without anything has all documents, and until its first edit is accepted."""
+    server.terminate()
+    server.start()
+    return asyncio.run(_begin(server, documents))
+
+
+async def _begin(server: Server, documents: list[str]) -> tuple[float, float]:
+    replicas = {name: Replica(server, DEMO, name) for name in documents}
+    begun = time.perf_counter()
+    await asyncio.gather(*(replica.join() for replica in replicas.values()))
+    synced = time.perf_counter() - begun
+    await replicas[MERGED].edit(lambda doc: EDITS["phone"][1](doc, random.Random(1)))
+    accepted = time.perf_counter() - begun
+    await asyncio.gather(*(replica.leave() for replica in replicas.values()))
+    return synced, accepted
+
+
+def _serving(server: Server, s: DocumentsScale, guests: bool) -> Values:
+    """CPU per update of the serving process and of its hosts, at a rate that both sustain."""
+    with Clients(server, s.rooms, s.members, guests=guests) as clients:
+        clients.connect_all()
+        clients.ask("rate", s.rate, 1, s.drain_seconds)  # documents are loaded at their first edit
+        serving, whole = processes.own_cpu_seconds(server.pid), server.cpu_seconds()
+        answer = clients.ask("rate", s.rate, s.seconds, s.drain_seconds)
+        serving, whole = processes.own_cpu_seconds(server.pid) - serving, server.cpu_seconds() - whole
+    return {
+        "serving_us": round(1_000_000 * serving / answer["sent"]),
+        "hosts_us": round(1_000_000 * (whole - serving) / answer["sent"]),
+        "lost": answer["lost"],
+    }
+
+
+QUESTION = Question(
+    name="documents",
+    title="A wedding of 250 guests with every check on (this server; goals: an edit 150 µs of a host, 200 offline edits"
+    " 50 ms, all documents 150 ms after a restart, the serving process as without a schema)",
+    servers=(OURS,),
+    measure=measure,
+    columns=(
+        Column("host_us", "host µs, median", digits=1),
+        Column("host_best_us", "host µs, p5", digits=1),
+        Column("host_p95_us", "host µs, p95", digits=1),
+        Column("host_ms", "host ms", digits=1),
+        Column("wall_ms", "wall ms", digits=1),
+        Column("serving_us", "serving process µs per update"),
+        Column("hosts_us", "hosts µs per update"),
+        Column("lost", "lost"),
+    ),
+)

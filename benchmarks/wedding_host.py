@@ -1,0 +1,215 @@
+"""The sample wedding in a document host inside this process, and what a stock client of each document would send.
+
+A request goes through `Host.handle` as it does in the host's own process: unpacked before, packed after. Times are of
+the wall clock, since the kernel may count CPU time in ticks of milliseconds; a median does not see the interruptions.
+"""
+
+import gc
+import os
+import random
+import tempfile
+import time
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from pycrdt import Doc, Map, TransactionEvent, merge_updates
+
+from crdt_server.hosts.frames import LENGTH, Op, ProgressMark, Status, pack, unpack
+from crdt_server.hosts.host import Host
+from crdt_server.protocol.update import decode_update
+from documents.registry import kind_of
+from documents.sample import sample_wedding
+from documents.sample.build import build
+
+ACTOR = ("user", "couple", "", "")
+WRITER = 5_000  # Yjs client id of what is stored
+CLIENT = 7_000_000_000
+START = 1_790_000_000.0
+EDIT_SECONDS = 0.01  # between two edits
+LIMIT_BYTES = 64 << 20
+REHEARSAL_SECONDS = 0.005  # between two looks at the copy of the host in which a large update is tried first
+
+Change = Callable[[Doc[Any], random.Random], None]
+
+
+def _guest(doc: Doc[Any], chance: random.Random) -> Map[Any]:
+    guests = doc.get("guests", type=Map)
+    found: Map[Any] = guests[chance.choice(sorted(guests.keys()))]
+    return found
+
+
+def _record(doc: Doc[Any], root: str, chance: random.Random) -> Map[Any]:
+    records = doc.get(root, type=Map)
+    found: Map[Any] = records[chance.choice(sorted(records.keys()))]
+    return found
+
+
+def _rsvp(doc: Doc[Any], chance: random.Random) -> None:
+    _guest(doc, chance)["rsvp:e_reception"] = chance.choice(["yes", "no", "maybe"])
+
+
+def _phone(doc: Doc[Any], chance: random.Random) -> None:
+    _guest(doc, chance)["phone"] = f"+44 7700 {chance.randrange(10**6, 10**7)}"
+
+
+def _start(doc: Doc[Any], chance: random.Random) -> None:
+    item = _record(doc, "items", chance)
+    item["start"] = item["start"] + chance.choice([-1, 1])
+
+
+def _quoted(doc: Doc[Any], chance: random.Random) -> None:
+    item = _record(doc, "items", chance)
+    item["quoted"] = item.get("quoted", 10_000) + chance.choice([-100, 100])
+
+
+def _note(doc: Doc[Any], chance: random.Random) -> None:
+    note = _guest(doc, chance)["note"]
+    note.insert(len(str(note).encode()), "a")
+
+
+def _seat(doc: Doc[Any], chance: random.Random) -> None:
+    assignments = doc.get("assignments", type=Map)
+    tables = sorted(doc.get("tables", type=Map).keys())
+    assignments[chance.choice(sorted(assignments.keys()))] = {"table": chance.choice(tables), "seat": None}
+
+
+EDITS: Mapping[str, tuple[str, Change]] = {
+    "rsvp": ("guests", _rsvp),
+    "phone": ("guests", _phone),
+    "character of a note": ("guests", _note),
+    "start of an item": ("timeline", _start),
+    "quoted amount": ("budget", _quoted),
+    "seat": ("seating", _seat),
+}
+"""Kind of edit -> document and what changes."""
+
+
+def change_many(doc: Doc[Any], count: int, chance: random.Random) -> None:
+    """That many edits of the document `guests`, each a transaction of its own."""
+    for _ in range(count):
+        chance.choice([_rsvp, _phone, _note])(doc, chance)
+
+
+class WeddingHost:
+    """See the head of the file. ``seconds`` is what the last request took."""
+
+    def __init__(self, guests: int) -> None:
+        self.seconds = 0.0
+        self._chance = random.Random(1)
+        sample = sample_wedding(guests=guests, violations=0)
+        self._stored = {
+            name: [build(rows, kind=_kind(name), client_id=WRITER + index)]
+            for index, (name, rows) in enumerate(sample.documents.items())
+        }
+        self._rooms = {name: index for index, name in enumerate(self._stored, 1)}
+        self._names = {room: name for name, room in self._rooms.items()}
+        self._owners: dict[str, dict[int, str]] = {name: {} for name in self._stored}
+        self._mirror: dict[tuple[str, str, str], list[Any]] = {}
+        self._requests = 0
+        self._host = _new_host()
+        self._replicas: dict[str, Doc[Any]] = {}
+        self.load()  # as it was planted; from now on the store has the rows as well
+        gc.freeze()
+        gc.set_threshold(50_000, 20, 100)  # as a host does
+
+    def load(self) -> float:
+        """Every document, compacted, into a new host and made ready for an edit; the seconds it took."""
+        self._host = _new_host()
+        seconds = 0.0
+        for name, room in self._rooms.items():
+            updates = self._stored[name] = [merge_updates(*self._stored[name])]
+            rows = [[*where, *image] for where, image in self._mirror.items()] if not seconds else None
+            setting = ["bench", name, list(self._owners[name].items()), rows]
+            self._ask([room, updates, True, False, [[Op.TEND, b"", None, ACTOR, None]], setting])
+            seconds += self.seconds
+        return seconds
+
+    def edit(self, kind: str) -> float:
+        """One edit by a stock client; the seconds it took. Raises RuntimeError when it was not simply accepted."""
+        name, change = EDITS[kind]
+        doc = self._replica(name)
+        sent: list[bytes] = []
+
+        def keep(event: TransactionEvent) -> None:
+            sent.append(event.update)
+
+        subscription = doc.observe(keep)
+        with doc.transaction():
+            change(doc, self._chance)
+        doc.unobserve(subscription)
+        return self._send(name, sent[0], None)
+
+    def merge(self, count: int) -> float:
+        """What a client did in `count` edits of the guests while it was away; the seconds it took."""
+        name = "guests"
+        away: Doc[Any] = Doc(client_id=CLIENT + 1_000 + self._requests)
+        away.apply_update(self._replica(name).get_update())
+        knows = away.get_state()
+        change_many(away, count, self._chance)
+        update = away.get_update(knows)
+        self._replica(name).apply_update(update)
+        return self._send(name, update, knows)
+
+    def _send(self, name: str, update: bytes, knows: bytes | None) -> float:
+        entry = [self._rooms[name], None, True, False, [[Op.UPDATE, update, None, ACTOR, knows]], None]
+        seconds = 0.0
+        while True:
+            _, merged, faults, _, _, _, _, notices = self._ask(entry)
+            seconds += self.seconds
+            if faults != [[0, Status.LATER]]:
+                break
+            time.sleep(REHEARSAL_SECONDS)
+        if faults or notices or not merged:
+            raise RuntimeError(f"an edit of {name} was not simply accepted: {faults or notices}")
+        return seconds
+
+    def _replica(self, name: str) -> Doc[Any]:
+        doc = self._replicas.get(name)
+        if doc is None:
+            doc = self._replicas[name] = Doc(client_id=CLIENT + self._rooms[name])
+            for update in self._stored[name]:
+                doc.apply_update(update)
+        return doc
+
+    def _ask(self, entry: list[Any]) -> list[Any]:
+        """One request; its result. What came of it is stored, and reaches the replicas."""
+        self._requests += 1
+        body = pack([START + self._requests * EDIT_SECONDS, [entry], []])[LENGTH.size :]
+        begun = time.perf_counter()
+        answer = pack(self._host.handle(unpack(body)))
+        self.seconds = time.perf_counter() - begun
+        results, _, others, _ = unpack(answer[LENGTH.size :])
+        for result in (*results, *others):
+            self._keep(self._names[result[0]], result[1], result[6])
+        return list(results[0])
+
+    def _keep(self, name: str, updates: list[bytes], facts: Any) -> None:
+        self._stored[name] += updates
+        for update in updates if name in self._replicas else ():
+            self._replicas[name].apply_update(update)
+        rows, _, owners, _ = facts or ([], [], [], [])
+        self._owners[name].update(owners)
+        for root, record, *image in rows:
+            self._mirror[name, root, record] = image
+
+
+def calibration() -> float:
+    """Seconds for a piece of work that is always the same: tells how fast this machine is just now."""
+    update = build({"guests": {"g": {"phone": "+44 7700 900123"}}}, kind=_kind("guests"), client_id=WRITER)
+    begun = time.perf_counter()
+    for _ in range(100):
+        decode_update(update, max_bytes=len(update))
+    return (time.perf_counter() - begun) / 100
+
+
+def _kind(name: str) -> Any:
+    kind = kind_of(name)
+    assert kind is not None
+    return kind
+
+
+def _new_host() -> Host:
+    fd, path = tempfile.mkstemp()
+    os.unlink(path)
+    os.ftruncate(fd, ProgressMark.SIZE)
+    return Host(ProgressMark(fd), LIMIT_BYTES)
