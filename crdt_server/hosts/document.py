@@ -143,6 +143,11 @@ class ClockRanges:
         starts[low:high] = [first]
         ends[low:high] = [next_]
 
+    def spans(self) -> list[Span]:
+        """All of them, by client."""
+        ranges = self._ranges.items()
+        return [(client, *span) for client, (starts, ends) in ranges for span in zip(starts, ends, strict=True)]
+
 
 class Document:
     """The document of one room. Not thread-safe; any method may kill the process (that is what hosts are for)."""

@@ -128,13 +128,11 @@ def encode_delete_set(deletes: Sequence[tuple[int, int, int]]) -> bytes:
 
 
 def with_deletes(data: bytes, deletes: Sequence[tuple[int, int, int]]) -> bytes:
-    """The structs of an update with another delete set. Raises `ProtocolError`."""
-    found = _Found()
+    """The structs of an update with another delete set, whatever the one it has. Raises `ProtocolError`."""
     try:
-        _read_update(data, len(data), found)
+        return data[: _read_sections(data, len(data), _Found())] + encode_delete_set(deletes)
     except IndexError:
         raise truncated() from None
-    return (data[: found.runs[-1].end] if found.runs else b"\0") + encode_delete_set(deletes)
 
 
 def decode_state_vector(data: bytes) -> dict[int, int]:
@@ -199,17 +197,7 @@ class _Found:
 
 
 def _read_update(data: bytes, end: int, found: _Found) -> Update:
-    sections, pos = read_var_uint(data, 0)
-    _check_count(sections, 5, end - pos)
-    if sections == 1:
-        _, pos = _read_section(data, pos, end, found)
-    else:
-        clients: set[int] = set()
-        for _ in range(sections):
-            client, pos = _read_section(data, pos, end, found)
-            clients.add(client)
-        if len(clients) < sections:
-            raise ProtocolError("structure", "two sections of one client")
+    pos = _read_sections(data, end, found)
     deletes: list[tuple[int, int, int]] = []
     pos = _read_delete_set(data, pos, end, deletes)
     if pos != end:
@@ -224,6 +212,22 @@ def _read_update(data: bytes, end: int, found: _Found) -> Update:
         tuple(found.collected),
         tuple(found.parents),
     )
+
+
+def _read_sections(data: bytes, end: int, found: _Found) -> int:
+    """All structs, added to what was found; returns where the delete set begins."""
+    sections, pos = read_var_uint(data, 0)
+    _check_count(sections, 5, end - pos)
+    if sections == 1:
+        _, pos = _read_section(data, pos, end, found)
+    else:
+        clients: set[int] = set()
+        for _ in range(sections):
+            client, pos = _read_section(data, pos, end, found)
+            clients.add(client)
+        if len(clients) < sections:
+            raise ProtocolError("structure", "two sections of one client")
+    return pos
 
 
 def _read_section(data: bytes, pos: int, end: int, found: _Found) -> tuple[int, int]:

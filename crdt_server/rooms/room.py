@@ -41,6 +41,7 @@ from documents.registry import kind_of
 
 STORED_MESSAGES = 1000  # an answer of more rows than that is put together in a host first
 PRESENCE_KEPT = 8  # awareness messages of one session in one tick
+JUDGED_BYTES = 512  # an update of a document with a schema, however small, takes a host as long as so much text
 NO_STATES = Outgoing(encode_awareness(b"\x00"))
 
 
@@ -333,7 +334,7 @@ class Room:
             while inbox and quantum > 0:
                 request = inbox[0]
                 cost = request.cost
-                reads = 0
+                reads = JUDGED_BYTES if self.checked and request.kind is Op.UPDATE else 0
                 if request.kind is Op.DIFF and request.payload not in compared:
                     # The host reads the document for it, but only once for all who have the same.
                     reads = 0 if request.payload == EMPTY_STATE_VECTOR else min(self.size, DIFF_STEP_BYTES)

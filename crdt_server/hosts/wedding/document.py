@@ -15,7 +15,7 @@ from typing import Any
 from pycrdt import Doc
 
 from crdt_server.errors import ProtocolError
-from crdt_server.hosts.document import Document, encode_clocks
+from crdt_server.hosts.document import ClockRanges, Document, Span, encode_clocks
 from crdt_server.hosts.frames import Status
 from crdt_server.hosts.rehearsal import Copies
 from crdt_server.hosts.wedding.facts import Actor, Facts
@@ -23,7 +23,7 @@ from crdt_server.hosts.wedding.items import NESTED, Items, Write
 from crdt_server.hosts.wedding.rules import Reverted, examine, may_stand
 from crdt_server.hosts.wedding.state import WeddingState
 from crdt_server.hosts.wedding.writing import carry_out
-from crdt_server.protocol.structs import Id, Struct, read_structs
+from crdt_server.protocol.structs import DELETED, GC, Id, Struct, read_structs
 from crdt_server.protocol.update import Update, decode_state_vector, decode_update, is_empty, with_deletes
 from documents.fields import normalised
 from documents.invariants import Op
@@ -207,9 +207,10 @@ class CheckedDocument(Document):
         """Accept an update together with what undoes a part of it. Returns the writes that stand."""
         assert self.doc is not None
         before = encode_clocks(self.clocks)
-        carry_out(self.kind, self.doc, ops)
+        written = carry_out(self.kind, self.doc, ops)
         self.rows.take()
-        data = self._since(before)
+        undone = decode_update(written, max_bytes=len(written)).deletes
+        data = self._since(before, [*update.deletes, *undone])
         self._account(update)
         both = decode_update(data, max_bytes=len(data))
         structs = read_structs(data)
@@ -239,12 +240,13 @@ class CheckedDocument(Document):
             self._accept(data)
         return self.rows.take()
 
-    def _since(self, state_vector: bytes) -> bytes:
-        """What the Doc has more than the pieces: pycrdt gives all deletions there ever were."""
+    def _since(self, state_vector: bytes, deletes: Sequence[Span]) -> bytes:
+        """What the Doc has more than the pieces, with these deletions and those of what is new and gone already:
+        pycrdt gives all deletions there ever were."""
         assert self.doc is not None
-        data = self.doc.get_update(state_vector)
-        update = decode_update(data, max_bytes=len(data))
-        return with_deletes(data, [span for span in update.deletes if not self.deleted.covers(*span)])
+        data = with_deletes(self.doc.get_update(state_vector), ())
+        gone = [(s.client, s.clock, s.clock + s.length) for s in read_structs(data) if s.content in (GC, DELETED)]
+        return with_deletes(data, ClockRanges([*deletes, *gone]).spans())
 
     def open(self) -> None:
         """Make it warm, at once."""
