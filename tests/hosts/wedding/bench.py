@@ -252,6 +252,21 @@ class Bench:
             assert self._mirrored(name) == expected
         assert not self.state.resolver.wanted
 
+    def everything(self, but: str = "") -> str:
+        """All rows but those of one root, to compare."""
+        rows = {name: {root: rows for root, rows in self.rows(name).items() if root != but} for name in self.names}
+        return json.dumps(rows, sort_keys=True)
+
+    def check_restart(self) -> None:
+        """Nothing is done once more a day later, by a server that knows only its store."""
+        before = self.everything()
+        self.wait(100_000)
+        assert self.everything() == before
+        self.reopen()
+        self.settle()
+        self.check()
+        assert self.everything() == before
+
     def check_history(self) -> None:
         """The events that began with an empty store tell of all the rows."""
         for field in list(self.state.untold):

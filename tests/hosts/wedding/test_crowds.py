@@ -17,6 +17,7 @@ from tests.hosts.wedding.bench import NAMES, Bench
 from tests.hosts.wedding.crowd import Hand, Written, lost_in_silence
 
 ROUNDS, EDITS = 3, 25
+RESTARTED = 3
 PEOPLE = (("chloe", "couple"), ("maria", "planner"), ("aunt", "family"))
 
 
@@ -60,6 +61,8 @@ def run(seed: int) -> None:
     silent = [finding for finding in bench.findings() if not named(finding, list(open_ones.values()))]
     assert silent == []
     assert lost_in_silence(bench, hands) == []
+    if seed % RESTARTED == 0:
+        bench.check_restart()
 
 
 def named(finding: Finding, records: list[dict[str, object]]) -> bool:

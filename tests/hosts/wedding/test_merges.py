@@ -5,7 +5,6 @@ What has to hold is in `cases`. W2 is about several weddings and so not a matter
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable
 from typing import Any
 
@@ -48,48 +47,29 @@ def seen(bench: Bench, field: tuple[str, ...]) -> Any:
     return GONE if value is None else value
 
 
-def everything(bench: Bench, but: str = "") -> str:
-    """All rows but those of one root, to compare."""
-    rows = {
-        name: {root: rows for root, rows in document.rows.roots.items() if root != but}
-        for name, document in bench.documents.items()
-    }
-    return json.dumps(rows, sort_keys=True)
-
-
-def check_restart(bench: Bench) -> None:
-    """Nothing is done once more a day later, by a server that knows only its store."""
-    before = everything(bench)
-    bench.wait(100_000)
-    bench.reopen()
-    bench.settle()
-    bench.check()
-    assert everything(bench) == before
-
-
 def test_there_is_a_case_for_every_invariant() -> None:
-    covered = {invariant for case in CASES for invariant in case.invariants | case.sometimes}
+    covered = {invariant for case in CASES for invariant in {**case.invariants, **case.sometimes}}
     assert covered == INVARIANTS.keys() - {"W2"}
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
 def test_case(case: Case) -> None:
-    results, occurred = set(), set()
+    results: set[str] = set()
+    occurred: set[str] = set()
     for first, ids in ORDERS:
         bench = merge(case, first, ids)
         bench.check()
-        for field, value in (
-            case.expected | (case.if_one_is_first if first == "one" else case.if_other_is_first)
-        ).items():
+        in_this_order = case.if_one_is_first if first == "one" else case.if_other_is_first
+        for field, value in {**case.expected, **in_this_order}.items():
             assert seen(bench, field) == value, (field, first, ids)
         records = {record["_kind"]: record["_state"] for record in bench.reviews()}
-        assert case.invariants.items() <= records.items() <= (case.invariants | case.sometimes).items(), (first, ids)
+        assert case.invariants.items() <= records.items() <= {**case.invariants, **case.sometimes}.items(), (first, ids)
         occurred |= records.keys()
         for finding in bench.findings():
             assert finding.invariant in records or not finding.manual
-        results.add(everything(bench, but="review"))
+        results.add(bench.everything(but="review"))
         if ids == ORDERS[0][1]:
-            check_restart(bench)
+            bench.check_restart()
     assert case.sometimes.keys() <= occurred
     if not case.if_one_is_first and not case.sometimes and case.invariants.get("X1") != "open":
         assert len(results) == 1

@@ -13,7 +13,7 @@ from tests.hosts.wedding.bench import Bench, Replica
 
 GUESTS = ("guests", "guests")
 SEATS = ("seating", "assignments")
-ROWS = {
+ROWS: dict[str, Any] = {
     "guests": {"guests": {f"g_{each}": {"firstName": each, "meal": "soup"} for each in "abcd"}},
     "seating": {"tables": {"t_1": {"label": "1", "capacity": 4, "order": "a0"}, "t_2": {"label": "2", "capacity": 2}}},
 }

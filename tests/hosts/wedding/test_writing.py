@@ -27,7 +27,11 @@ def text_of(content: str) -> tuple[Doc[Any], Text]:
 def changed(doc: Doc[Any], text: Text, new: str) -> tuple[int, int]:
     """How many bytes of UTF-8 were deleted and inserted."""
     deltas: list[Any] = []
-    subscription = text.observe(lambda event: deltas.extend(event.delta))
+
+    def note(event: Any) -> None:
+        deltas.extend(event.delta)
+
+    subscription = text.observe(note)
     replace_text(text, new)
     text.unobserve(subscription)
     gone = sum(each.get("delete", 0) for each in deltas)
