@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Iterator
 from typing import Final
 
+from crdt_server.hosts.wedding.facts import Writers
 from documents import kind_of
-from documents.sample import sample_wedding
+from documents.sample import Sample, sample_wedding
 from documents.sample.build import build_pieces
-from storage import Append, DocumentKey, Storage, open_storage
+from storage import Append, DocumentKey, Facts, RowImage, Storage, open_storage
 
 DEMO: Final = "demo"
 """The wedding that `serve --dev` makes where there is none."""
@@ -28,15 +31,29 @@ async def plant(storage: Storage, wedding: str, *, guests: int = 250, seed: int 
     """
     async for key in storage.keys(wedding):
         raise WeddingExists(f"{key} is there already: a sample needs a wedding without documents")
-    documents = sample_wedding(guests=guests, seed=seed, only=WRONG).documents
+    sample = sample_wedding(guests=guests, seed=seed, only=WRONG)
     batch = []
-    for name, rows in documents.items():
+    for name, rows in sample.documents.items():
         kind = kind_of(name)
         assert kind is not None
         pieces = build_pieces(rows, kind, _WRITER)
         batch += [Append(DocumentKey(wedding, name), seq, piece) for seq, piece in enumerate(pieces, 1)]
-    await storage.append(batch)
-    return len(documents)
+    await storage.append(batch, list(_facts(wedding, sample)))
+    return len(sample.documents)
+
+
+def _facts(wedding: str, sample: Sample) -> Iterator[Facts]:
+    """All rows, and who wrote them: what a finding says may be about documents that nobody has changed yet."""
+    writers = Writers()
+    for (document, root, record, key), writer in sample.writers.items():
+        writers.put((document, root, record), key, writer)
+    for document, roots in sample.documents.items():
+        rows = [
+            RowImage(root, record, json.dumps(row, ensure_ascii=False), writers.pack((document, root, record)))
+            for root, records in roots.items()
+            for record, row in records.items()
+        ]
+        yield Facts(DocumentKey(wedding, document), rows)
 
 
 async def plant_demo(url: str) -> None:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import httpx
 import pytest
 from pycrdt import Doc, Map
 
+from crdt_server.hosts.wedding.facts import Writers
 from crdt_server.sample import DEMO, WRONG, WeddingExists, plant, plant_demo
 from documents.sample import sample_wedding
 from storage import Append, DocumentKey, Storage, open_storage
@@ -32,6 +34,24 @@ async def test_what_is_planted_is_the_sample(url: str) -> None:
     for row in (await storage.load(DocumentKey("w", "guests"))).updates:
         doc.apply_update(row.update)
     assert doc.get("guests", type=Map).to_py() == sample.documents["guests"]["guests"]
+    await storage.close()
+
+
+async def test_its_rows_and_their_writers_are_known_before_anybody_opens_it(url: str) -> None:
+    storage = await open_storage(url, migrate=True)
+    await plant(storage, "w")
+    sample = sample_wedding(only=WRONG)
+    rows: dict[str, dict[str, dict[str, object]]] = {document: {} for document in sample.documents}
+    writers = Writers()
+    for document, row in await storage.wedding_rows("w"):
+        assert row.fields is not None
+        rows[document].setdefault(row.root, {})[row.record] = json.loads(row.fields)
+        writers.unpack((document, row.root, row.record), row.writers)
+    assert rows == {
+        document: {root: records for root, records in roots.items() if records}
+        for document, roots in sample.documents.items()
+    }
+    assert {field: writers.get(field) for field in sample.writers} == sample.writers
     await storage.close()
 
 

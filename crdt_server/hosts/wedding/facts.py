@@ -9,11 +9,13 @@ import json
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from functools import lru_cache
-from typing import Any, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from documents.events import Event
 from documents.invariants import NOBODY, UNKNOWN, Field, Writer
-from documents.rows import Row, RowsByRoot
+
+if TYPE_CHECKING:  # who takes only `Writers` from here may be a process that must not load pycrdt
+    from documents.rows import Row, RowsByRoot
 
 T = TypeVar("T")
 
