@@ -1,7 +1,6 @@
-// The note in a headless Chromium: node page.mjs SCENARIO SERVER_URL CHROMIUM SCREENSHOT_DIRECTORY
-// Every scenario works on a note of its own.
+// The note. Every scenario works on a note of its own.
 import assert from 'node:assert/strict'
-import { fits, lists, play, saved, scenario, screenshots, visit } from './support.mjs'
+import { fits, lists, saved, scenario, screenshots, visit } from './support.mjs'
 
 const open = (name, options) => visit({ wedding: 'browser', note: scenario, name }, options)
 const type = (page, text) => page.locator('#text').pressSequentially(text)
@@ -37,7 +36,7 @@ const cuttable = async (page) => {
   return link
 }
 
-const scenarios = {
+export const scenarios = {
   // Text and presence are live between two tabs; presence goes with its tab; a reload keeps the text.
   async 'two-tabs' () {
     const ann = await open('Ann Lee')
@@ -161,5 +160,3 @@ const scenarios = {
     assert.equal(await ann.locator('#note-title').textContent(), 'places')
   }
 }
-
-await play(scenarios)

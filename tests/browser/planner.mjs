@@ -1,45 +1,15 @@
-// The planner in a headless Chromium: node planner.mjs SCENARIO SERVER_URL CHROMIUM SCREENSHOT_DIRECTORY
-// All scenarios work on the wedding `demo`, each on records of its own.
+// The parts of the planner. All scenarios work on the wedding `demo`, each on records of its own.
 import assert from 'node:assert/strict'
-import * as decoding from 'lib0/decoding'
-import * as encoding from 'lib0/encoding'
-import * as Y from 'yjs'
 import {
-  chair, choose, conflict, enter, fits, holds, item, lists, play, saved, screenshots, seat, sits, tab, visit
+  chair, conflict, enter, fits, holds, item, lists, offline, online, saved, screenshots, seat, sits, tab, visit
 } from './support.mjs'
 
-const [SYNC, AUTH, UPDATE] = [0, 2, 2]
 const PARTS = ['timeline', 'budget', 'guests', 'seating']
 
 const open = (name, options) => visit({ wedding: 'demo', name }, options)
 const text = (page, selector) => page.locator(selector).textContent()
 
-/** Stands between a page and one document of the server: what the page sends can be kept, and it can be told more. */
-const between = (document) => {
-  const line = { socket: null, kept: null }
-  line.prepare = (page) => page.routeWebSocket(new RegExp(`/ws/[^/]+/${document}\\b`), (socket) => {
-    const server = socket.connectToServer()
-    line.socket = socket
-    socket.onMessage((message) => { line.kept ? line.kept.push(message) : server.send(message) })
-  })
-  line.tell = (...parts) => {
-    const encoder = encoding.createEncoder()
-    for (const part of parts) {
-      if (typeof part === 'number') encoding.writeVarUint(encoder, part)
-      else if (typeof part === 'string') encoding.writeVarString(encoder, part)
-      else encoding.writeVarUint8Array(encoder, part)
-    }
-    line.socket.send(Buffer.from(encoding.toUint8Array(encoder)))
-  }
-  return line
-}
-
-/** The updates among the messages of a page. */
-const updates = (messages) => messages.map((message) => decoding.createDecoder(new Uint8Array(message)))
-  .filter((decoder) => decoding.readVarUint(decoder) === SYNC && decoding.readVarUint(decoder) === UPDATE)
-  .map((decoder) => decoding.readVarUint8Array(decoder))
-
-const scenarios = {
+export const scenarios = {
   // The demo is there, every part of it is filled, and it fits a phone in the dark.
   async filled () {
     const rows = { timeline: '.item', budget: '.money tbody tr', guests: '.guests tbody tr', seating: '.table' }
@@ -87,18 +57,28 @@ const scenarios = {
     await Promise.all([saved(ann), saved(bao)])
   },
 
-  // Money is entered as people write it, and the sums follow for everybody.
+  // Money is entered as people write it, and the sums follow for everybody. Too much of it is a conflict, until it is
+  // less again.
   async money () {
     const [ann, bao] = await Promise.all([open('Ann'), open('Bao')])
     await Promise.all([tab(ann, 'budget'), tab(bao, 'budget')])
     const rowOf = (page) => page.locator('.money tbody tr').first()
+    const name = 'Hall <b>ליל</b> & 🎂'
+    await enter(rowOf(ann).locator('input').first(), name)
     const before = await text(bao, '#panel-budget .summary')
     await enter(rowOf(ann).locator('[data-field=actual]'), '1.234.567,80')
     await holds(rowOf(bao).locator('[data-field=actual]'), '1234567.80')
     await bao.waitForFunction((old) => document.querySelector('#panel-budget .summary').textContent !== old, before)
     assert.equal(await bao.locator('#panel-budget .summary').getAttribute('data-over'), 'true')
-    await enter(rowOf(bao).locator('[data-field=actual]'), '')
-    await holds(rowOf(ann).locator('[data-field=actual]'), '')
+    await tab(bao, 'conflicts')
+    for (const summary of ['Everything together costs', 'is set aside']) {
+      const card = conflict(bao, summary).filter({ hasText: `Take ${name} off the budget.` })
+      await card.getByRole('button', { name: 'Leave it as it is.' }).waitFor()
+    }
+    await bao.screenshot({ path: `${screenshots}/planner-conflicts.png` })
+    await enter(rowOf(ann).locator('[data-field=actual]'), '')
+    await conflict(bao, 'Everything together costs').waitFor({ state: 'detached' })
+    await conflict(bao, name).waitFor({ state: 'detached' })
     await Promise.all([saved(ann), saved(bao)])
   },
 
@@ -121,13 +101,13 @@ const scenarios = {
   async seating () {
     const [ann, bao] = await Promise.all([open('Ann'), open('Bao')])
     await Promise.all([tab(ann, 'seating'), tab(bao, 'seating')])
-    await sits(bao, 'Long 1', 3, [])
-    await seat(ann, 'Madhuri', 'Long 1', 3)
-    await sits(bao, 'Long 1', 3, ['Madhuri'])
+    await sits(bao, 'Long 2', 3, [])
+    await seat(ann, 'Madhuri', 'Long 2', 3)
+    await sits(bao, 'Long 2', 3, ['Madhuri'])
     assert.equal(await bao.locator('.waiting').getByText('Madhuri', { exact: true }).count(), 0)
-    await chair(bao, 'Long 1', 3).click()
+    await chair(bao, 'Long 2', 3).click()
     await bao.getByRole('button', { name: 'Take the chair away' }).click()
-    await sits(ann, 'Long 1', 3, [])
+    await sits(ann, 'Long 2', 3, [])
     await ann.locator('.waiting').getByText('Madhuri', { exact: true }).waitFor()
     await Promise.all([saved(ann), saved(bao)])
   },
@@ -135,8 +115,7 @@ const scenarios = {
   // Work goes on offline and comes together afterwards.
   async offline () {
     const [ann, bao] = await Promise.all([open('Ann'), open('Bao')])
-    await ann.locator('#offline').click()
-    await ann.waitForSelector('#connection[data-state=disconnected]')
+    await offline(ann)
     await lists(bao, ['Bao'])
     const [hers, his] = [await item(ann, 'Toasts'), await item(bao, 'Toasts')]
     await enter(hers.locator('.duration'), '17')
@@ -144,10 +123,9 @@ const scenarios = {
     await ann.screenshot({ path: `${screenshots}/planner-offline.png` })
     await his.locator('.status').selectOption('ready')
     await saved(bao)
-    await ann.locator('#offline').click()
+    await online(ann)
     await holds(his.locator('.duration'), '17')
     await holds(hers.locator('.status'), 'ready')
-    await saved(ann)
     await lists(bao, ['Ann', 'Bao'])
   },
 
@@ -166,41 +144,5 @@ const scenarios = {
     await page.locator('#person').selectOption('')
     await saved(page)
     assert.ok(urls.length > 0 && urls.every((url) => !url.includes(id) && !url.includes('vendor=')), String(urls))
-  },
-
-  // An open conflict is shown with what can be done about it; choosing is one write of `choice`.
-  async conflicts () {
-    const line = between('timeline')
-    const page = await open('Ann', { prepare: line.prepare })
-    line.kept = [] // the server is not told what it has not written itself
-    const server = new Y.Doc()
-    server.getMap('review').set('c_1', new Y.Map(Object.entries({
-      _state: 'open', _severity: 'error', _summary: 'Two start at once: <b>ليلى</b> & 🎂', _at: new Date().toISOString(),
-      _parties: [{ user: 'u_x', role: 'planner', value: 930 }],
-      _options: [{ id: 0, text: 'Keep both' }, { id: 3, text: 'Move the cake' }]
-    })))
-    line.tell(SYNC, UPDATE, Y.encodeStateAsUpdate(server))
-    await page.waitForFunction(() => document.getElementById('open-conflicts').textContent === '1')
-    await tab(page, 'conflicts')
-    await conflict(page, '<b>ليلى</b> & 🎂').waitFor()
-    await page.screenshot({ path: `${screenshots}/planner-conflicts.png` })
-    await choose(page, 'Two start at once', 'Move the cake')
-    await conflict(page, 'Chosen: Move the cake').waitFor()
-    for (const update of updates(line.kept)) Y.applyUpdate(server, update)
-    assert.equal(server.getMap('review').get('c_1').get('choice'), 3)
-  },
-
-  // What the server takes back is said.
-  async denied () {
-    const line = between('budget')
-    const page = await open('Ann', { prepare: line.prepare })
-    line.tell(AUTH, 0, JSON.stringify({ reverted: [{ root: 'items' }], why: 'Only the couple <i>may</i>.' }))
-    const toast = page.locator('.toast')
-    await toast.waitFor()
-    assert.equal(await toast.locator('p').textContent(), 'budget: Only the couple <i>may</i>. Taken back: one edit.')
-    await toast.getByRole('button').click()
-    await toast.waitFor({ state: 'detached' })
   }
 }
-
-await play(scenarios)

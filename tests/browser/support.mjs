@@ -1,8 +1,16 @@
 // What the scenarios share: one browser, pages in it, and waiting for what they show. Nothing waits for a time.
+// Chairs have the number that they have in the document.
 import assert from 'node:assert/strict'
 import { chromium } from 'playwright-core'
 
-export const [scenario, server, executablePath, screenshots] = process.argv.slice(2)
+export const [server, executablePath, screenshots] = process.argv.slice(2)
+
+/** The name of the scenario that is being played. */
+export let scenario = ''
+
+const WAIT_MS = 40_000
+// Less than the 15 s after which clients repeat their presence: a lost one must not be made up for by that.
+const PRESENCE_MS = 12_000
 
 const browser = await chromium.launch({
   executablePath,
@@ -12,22 +20,27 @@ const browser = await chromium.launch({
   ]
 })
 const complaints = []
+const contexts = []
 
-/** Plays the scenario that was asked for; every error in a page fails it. */
-export const play = async (scenarios) => {
+/** Plays a scenario; every error in a page fails it. Its pages are closed behind it. */
+export const play = async (name, run) => {
+  scenario = name
+  complaints.length = 0
   try {
-    await scenarios[scenario]()
+    await run()
     assert.deepEqual(complaints, [], 'the browser console is quiet')
   } finally {
-    await browser.close()
+    await Promise.all(contexts.splice(0).map((context) => context.close()))
   }
 }
 
-/** A page of its own person at a place; `prepare(page)` runs before it is loaded. */
-export const visit = async (place, { colour = 'rose', prepare = () => {}, ...options } = {}) => {
+export const quit = () => browser.close()
+
+/** A page with this URL, of its own browser; `prepare(page)` runs before it is loaded. */
+export const browse = async (url, { prepare = () => {}, ...options } = {}) => {
   const context = await browser.newContext({ viewport: { width: 1200, height: 800 }, ...options })
-  // Less than the 15 s after which clients repeat their presence: a lost one must not be made up for by that.
-  context.setDefaultTimeout(10_000)
+  contexts.push(context)
+  context.setDefaultTimeout(WAIT_MS)
   const page = await context.newPage()
   page.on('pageerror', (error) => complaints.push(String(error)))
   page.on('console', (message) => {
@@ -37,7 +50,13 @@ export const visit = async (place, { colour = 'rose', prepare = () => {}, ...opt
     }
   })
   await prepare(page)
-  await page.goto(`${server}/#${new URLSearchParams({ colour, ...place })}`)
+  await page.goto(url)
+  return page
+}
+
+/** The page of the server at a place, loaded. */
+export const visit = async (place, { colour = 'rose', ...options } = {}) => {
+  const page = await browse(`${server}/#${new URLSearchParams({ colour, ...place })}`, options)
   await saved(page)
   return page
 }
@@ -49,7 +68,7 @@ export const saved = (page) => page.waitForSelector('#saved[data-state=saved]')
 export const lists = (page, names) => page.waitForFunction((wanted) => {
   const shown = [...document.querySelectorAll('#people .who')].map((who) => who.firstChild.textContent)
   return JSON.stringify(shown.sort()) === wanted
-}, JSON.stringify([...names].sort()))
+}, JSON.stringify([...names].sort()), { timeout: PRESENCE_MS })
 
 /** Opens a tab of the planner. */
 export const tab = async (page, name) => {
@@ -77,8 +96,8 @@ export const enter = async (locator, value) => {
   await locator.press('Enter')
 }
 
-/** The `nth` chair (from 1) of a table. */
-export const chair = (page, table, nth) => page.locator(`[aria-label^="Table ${table}, chair ${nth}:"]`)
+/** A chair of a table. */
+export const chair = (page, table, nth) => page.locator(`[aria-label^="Table ${table}, seat ${nth}:"]`)
 
 /** Seats a guest who has no table by two clicks. */
 export const seat = async (page, guest, table, nth) => {
@@ -88,7 +107,19 @@ export const seat = async (page, guest, table, nth) => {
 
 /** Waits until exactly these guests sit on a chair. */
 export const sits = (page, table, nth, names) =>
-  page.waitForSelector(`[aria-label="Table ${table}, chair ${nth}: ${names.join(' and ') || 'empty'}"]`)
+  page.waitForSelector(`[aria-label="Table ${table}, seat ${nth}: ${names.join(' and ') || 'empty'}"]`)
+
+/** Works without a connection, until `online`. */
+export const offline = async (page) => {
+  await page.locator('#offline').click()
+  await page.waitForSelector('#connection[data-state=disconnected]')
+}
+
+/** Has a connection again, and has told the server everything. */
+export const online = async (page) => {
+  await page.locator('#offline').click()
+  await saved(page)
+}
 
 /** The card of a conflict with this summary. */
 export const conflict = (page, summary) => page.locator('.review', { hasText: summary })

@@ -1,11 +1,13 @@
 // What edits of several people have made of each other: the records that the server writes into `review` of every
 // document. A choice is one write; what follows from it the server does.
-import { ago } from './clock.js'
+import { ago, formatClock } from './clock.js'
 import { h, keyed, say } from './dom.js'
+import { formatMoney } from './money.js'
 import { byUnit, list, text, whole } from './records.js'
 import { DOCUMENTS } from './planner.js'
 
 const UNDO_MS = 24 * 60 * 60 * 1000
+const MONEY = ['estimated', 'quoted', 'actual', 'limit', 'allocated', 'mustApproveOver']
 const SEVERITIES = ['critical', 'error', 'warning', 'info']
 
 const rank = (record) => (SEVERITIES.indexOf(text(record, '_severity')) + SEVERITIES.length + 1) % (SEVERITIES.length + 1)
@@ -13,6 +15,12 @@ const rank = (record) => (SEVERITIES.indexOf(text(record, '_severity')) + SEVERI
 const readable = (value) => {
   const said = typeof value === 'string' ? value : JSON.stringify(value)
   return said.length > 80 ? said.slice(0, 80) + '…' : said
+}
+
+/** The key that all parties wrote; null where they wrote several: a value alone would say nothing. */
+const fieldOf = (record) => {
+  const subjects = list(record, '_subject')
+  return subjects.length === 1 ? subjects[0]?.key ?? null : null
 }
 
 /** [key, { document, record }] of the records of all documents in one state, the worst first. */
@@ -63,7 +71,7 @@ export class ConflictsView {
     row.dataset.at = `${document}/review/${id}`
     say(severity, [row.dataset.severity, document, ago(text(record, '_at'), now)].filter(Boolean).join(' · '))
     say(summary, text(record, '_summary', 'Two edits do not fit together.'))
-    parties.replaceChildren(...list(record, '_parties').map((party) => this.#party(party)))
+    parties.replaceChildren(...this.#people(record).map((each) => h('li', { dir: 'auto' }, each)))
     const offered = list(record, '_options').filter((option) => Number.isInteger(option?.id))
     const chosen = offered.find((option) => option.id === whole(record, 'choice'))
     keyed(options, offered.map((option) => [option.id, option]), (option) => this.#option(document, id, option),
@@ -74,11 +82,33 @@ export class ConflictsView {
     say(choice, chosen === undefined ? '' : `Chosen: ${chosen.text}. The server carries it out.`)
   }
 
-  #party (party) {
-    const member = this.planner.map('wedding', 'members').get(party?.user)
-    const name = text(member, 'name', String(party?.user ?? 'Somebody'))
-    const value = party?.value === undefined ? '' : `: ${readable(party.value)}`
-    return h('li', { dir: 'auto' }, h('b', {}, name), ` (${String(party?.role ?? '').replaceAll('_', ' ')})${value}`)
+  /** Who takes part, each once, and what they wrote where that can be said in short. */
+  #people (record) {
+    const people = new Map()
+    for (const party of list(record, '_parties')) {
+      const who = `${this.#name(party?.user)} (${String(party?.role ?? '').replaceAll('_', ' ')})`
+      if (!people.has(who)) people.set(who, new Set())
+      people.get(who).add(this.#value(party?.value, fieldOf(record)))
+    }
+    return [...people].map(([who, values]) => [who, [...values].filter(Boolean).join('; ')].filter(Boolean).join(': '))
+  }
+
+  #name (user) {
+    if (user === this.planner.place.user) return 'You'
+    return text(this.planner.map('wedding', 'members').get(user), 'name', String(user ?? 'Somebody'))
+  }
+
+  #value (value, field) {
+    if (typeof value?.table === 'string') {
+      const table = text(this.planner.map('seating', 'tables').get(value.table), 'label', 'that is gone')
+      return `table ${table}` + (Number.isInteger(value.seat) ? `, seat ${value.seat}` : '')
+    }
+    if (field === null || value === undefined) return ''
+    if (Number.isSafeInteger(value) && field === 'start') return formatClock(value)
+    if (Number.isSafeInteger(value) && MONEY.includes(field)) {
+      return formatMoney(value, text(this.planner.map('wedding', 'meta'), 'currency'))
+    }
+    return readable(value)
   }
 
   #option (document, id, option) {

@@ -90,6 +90,15 @@ const showState = () => {
   $('saved').title = waiting === 0 ? '' : `${waiting} edits wait for the server's receipt`
 }
 
+const sentence = (words) => (/[.!?]$/.test(words) ? words : words + '.')
+
+/** What the server has taken back: the field of the record, or how many there are. */
+const takenBack = (document, reverted) => {
+  if (reverted.length > 1) return `${reverted.length} edits`
+  const { root, record, key } = reverted[0] ?? {}
+  return [key, labelOf({ document, root, record })].filter(Boolean).join(' of ') || 'one edit'
+}
+
 const on = {
   changed: refresh,
   presence: refresh,
@@ -100,8 +109,10 @@ const on = {
     $('notice').append(h('span', {}, `${name}: ${why} `))
     if (name.startsWith('notes.')) $('text').readOnly = true
   },
-  denied: (name, { reverted, why }) => toast(`${name}: ${why || 'You may not change this.'}` +
-    (reverted.length > 0 ? ` Taken back: ${reverted.length === 1 ? 'one edit' : `${reverted.length} edits`}.` : ''))
+  denied: (name, { reverted, why }) => toast([
+    sentence(`${name}: ${why || 'You may not change this'}`),
+    ...(reverted.length > 0 ? [`Taken back: ${takenBack(name, reverted)}.`] : [])
+  ].join(' '))
 }
 
 const showNote = () => {

@@ -1,4 +1,5 @@
-// Tables with their chairs. Click a guest, then a chair: that is one write. Chairs count from 0 in the document.
+// Tables with their chairs. Click a guest, then a chair: that is one write. Seats count from 0, here as in the document
+// and in what the server says about them.
 import { h, keyed, say } from './dom.js'
 import { receptionOf } from './guests.js'
 import { folded, fullName, initials, live, text, whole } from './records.js'
@@ -99,7 +100,7 @@ export class SeatingView {
     keyed(chairs, taken.map((guests, nth) => [nth, guests]), (nth) => this.#chair(id, nth), (chair, guests, nth) => {
       const { x, y } = spot(shape, nth, count)
       Object.assign(chair.style, { left: `${x}%`, top: `${y}%` })
-      this.#fillChair(chair, guests, `Table ${label}, chair ${nth + 1}`)
+      this.#fillChair(chair, guests, `Table ${label}, seat ${nth}`)
     })
     keyed(loose, rest.map((guest) => [guest, null]), (guest) => h('li', {}, this.#guest(guest)),
       (row, _, guest) => this.#fillGuest(row.firstChild, guest))
