@@ -1,0 +1,169 @@
+"""Two weddings book the same photographer for the same day: one keeps them, and neither learns who the other is."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+
+import httpx
+import pytest
+
+from tests.scenarios.people import SECONDS, Client, Who
+from tests.scenarios.weddings import Stage
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+MANUAL = "manual_review"
+
+_numbers = itertools.count(1)
+
+MEET = """
+doc.getMap('meta').set('date', '2026-06-20')
+doc.getMap('meta').set('timeZone', 'Europe/London')
+doc.getMap('meta').set('title', args.word)
+if (args.strategy) doc.getMap('meta').set('strategy:W2', args.strategy)
+"""
+LISTEN = """
+client.frames = []
+const listen = socket => socket.addEventListener('message', ({ data }) => client.frames.push(Buffer.from(data)))
+listen(provider.ws)
+provider.on('status', ({ status }) => { if (status === 'connected') listen(provider.ws) })
+"""
+BOOK = """
+add('vendors', args.vendor, {
+  name: `Lens & Light of ${args.word}`, category: 'photographer', organization: args.organization, stage: args.stage,
+  bookedWindow: { start: 840, end: 1320 }, contact: { email: `${args.word}@example.org` }, order: 'a0', note: args.word
+})
+"""
+STANDS = """
+get('vendors', args.vendor)?.get('stage') === args.stage && (args.record === null || Object.values(
+  doc.getMap('review').toJSON()).some(each => each._kind === 'W2' && (each._outcome ?? each._state) === args.record))
+"""
+
+
+class Couple:
+    """A wedding; the word is part of every name, id and text in it, and of no other wedding's."""
+
+    def __init__(self, stage: Stage, word: str, organization: str) -> None:
+        self.stage = stage
+        self.word = word
+        self.organization = organization
+        self.vendor = f"v_{word}"
+        self.heard = ""
+        self.client: Client
+
+    async def come(self, strategy: str = "") -> None:
+        """Connect, and take down every frame from now on."""
+        name = f"{self.word}{next(_numbers)}"
+        url = f"{self.stage.server.ws_url}/{self.word}"
+        self.client = await Client.join(
+            self.stage.node, name, Who(f"u_{self.word}", "couple"), url, "wedding", client_id=None
+        )
+        await self.client.run(LISTEN)
+        await self.client.run(MEET, word=self.word, strategy=strategy)
+
+    async def go(self) -> None:
+        self.heard += await self._frames()
+        await self.client.leave()
+
+    async def _frames(self) -> str:
+        text: str = await self.client.run("return Buffer.concat(client.frames).toString('latin1')")
+        return text
+
+    async def book(self, stage: str = "booked") -> None:
+        """Book; return when the server has stored it."""
+        await self.book_unheard(stage)
+        await self.client.wait("client.received.getMap('vendors').has(args.vendor)", vendor=self.vendor)
+
+    async def book_unheard(self, stage: str = "booked") -> None:
+        await self.client.run(BOOK, vendor=self.vendor, word=self.word, organization=self.organization, stage=stage)
+
+    async def stands(self, stage: str, record: str | None) -> None:
+        """Wait until the vendor is at a stage, and the record of the conflict in a state."""
+        await self.client.wait(STANDS.strip(), vendor=self.vendor, stage=stage, record=record)
+
+    async def everything(self) -> str:
+        """Whatever anybody in this wedding can get to see, as text."""
+        async with httpx.AsyncClient(base_url=f"{self.stage.server.url}/api/weddings", timeout=SECONDS) as http:
+            for path in ("documents/wedding", "events?limit=500", "conflicts"):
+                answer = await http.get(f"/{self.word}/{path}")
+                answer.raise_for_status()
+                self.heard += answer.text
+        return self.heard + await self._frames()
+
+
+async def strangers(stage: Stage, *strategies: str) -> tuple[Couple, Couple]:
+    number = next(_numbers)
+    one, two = (Couple(stage, f"{word}{number}", f"o_lens{number}") for word in ("zebra", "koala"))
+    for couple, strategy in itertools.zip_longest((one, two), strategies, fillvalue=""):
+        await couple.come(strategy)  # type: ignore[union-attr]
+    return one, two
+
+
+async def know_nothing_of_each_other(one: Couple, two: Couple) -> None:
+    for couple, other in ((one, two), (two, one)):
+        seen = await couple.everything()
+        assert f"Lens & Light of {couple.word} is not available 2026-06-20 14:00 to 22:00." in seen
+        assert other.word not in seen
+
+
+@pytest.mark.parametrize("order", [(0, 1), (1, 0)], ids=["one first", "two first"])
+async def test_the_earlier_booking_stays(stage: Stage, order: tuple[int, int]) -> None:
+    couples = await strangers(stage)
+    first, second = (couples[each] for each in order)
+    await first.book()
+    await second.book()
+    await second.stands("quoted", "auto")
+    await first.stands("booked", "auto")
+    await know_nothing_of_each_other(*couples)
+    await first.go()
+    await second.go()
+
+
+async def test_a_confirmed_booking_stays_also_where_nobody_is_there(stage: Stage) -> None:
+    one, two = await strangers(stage)
+    await one.book()
+    await one.go()
+    await two.book("confirmed")
+    await two.stands("confirmed", "auto")
+    await one.come()
+    await one.stands("quoted", "auto")
+    await know_nothing_of_each_other(one, two)
+
+
+async def test_where_people_decide_they_are_asked_until_there_is_nothing_to_decide(stage: Stage) -> None:
+    one, two = await strangers(stage, "", MANUAL)
+    await one.book()
+    await two.book()
+    await two.stands("booked", "open")
+    await one.stands("booked", "auto")
+    await know_nothing_of_each_other(one, two)
+    await one.client.run("get('vendors', args.vendor).set('stage', 'cancelled')", vendor=one.vendor)
+    await two.stands("booked", "moot")
+    assert one.word not in await two.everything()
+
+
+async def test_after_a_restart_bookings_are_still_known(stage: Stage) -> None:
+    pairs = [await strangers(stage), (await strangers(stage))[::-1]]
+    for first, _ in pairs:
+        await first.book()
+    await asyncio.to_thread(stage.server.restart)
+    for first, second in pairs:
+        await second.book()
+        await second.stands("quoted", "auto")
+        await first.stands("booked", "auto")
+        await know_nothing_of_each_other(first, second)
+
+
+async def test_a_crash_before_anybody_is_told_leaves_no_vendor_booked_twice(stage: Stage) -> None:
+    one, two = await strangers(stage)
+    await one.book()
+    await two.book_unheard()
+    await asyncio.to_thread(_crash, stage)
+    await two.stands("quoted", "auto")
+    await one.stands("booked", None)
+
+
+def _crash(stage: Stage) -> None:
+    stage.server.kill9()
+    stage.server.start()
