@@ -98,7 +98,10 @@ const commands = {
       if (decoding.readVarUint(copy) !== 0) Y.applyUpdate(client.received, decoding.readVarUint8Array(copy))
       sync(encoder, decoder, ...others)
     }
-    provider.messageHandlers[2] = (_, decoder) => client.notices.push(JSON.parse(decoding.readVarString(decoder)))
+    provider.messageHandlers[2] = (_, decoder) => {
+      decoding.readVarUint(decoder) // permission denied: there is no other
+      client.notices.push(decoding.readVarString(decoder))
+    }
     clients.set(name, client)
     await commands.wait({ client: name, expression: 'provider.synced', seconds })
   },
@@ -132,7 +135,11 @@ const commands = {
   rows: ({ client }) => rows(clients.get(client)),
 
   /** Everything that came to a client from the server, as one update in base64. */
-  received: ({ client }) => Buffer.from(Y.encodeStateAsUpdate(clients.get(client).received)).toString('base64')
+  received ({ client: name }) {
+    const { received } = clients.get(name)
+    if (received.store.pendingStructs !== null) throw new Error(`${name} has received something before its causes`)
+    return Buffer.from(Y.encodeStateAsUpdate(received)).toString('base64')
+  }
 }
 
 for await (const line of createInterface({ input: process.stdin })) {

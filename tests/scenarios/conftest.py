@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterator
 
+import httpx
 import pytest
 import pytest_asyncio
 
-from tests.scenarios.people import node
+from tests.scenarios.people import SECONDS, node
 from tests.scenarios.weddings import Stage
 from tests.support.server import ServerProcess
 
@@ -25,5 +26,5 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def stage(server: ServerProcess) -> AsyncIterator[Stage]:
-    async with node() as process:
-        yield Stage(server, process)
+    async with node() as process, httpx.AsyncClient(base_url=server.url, timeout=SECONDS) as http:
+        yield Stage(server, process, http)

@@ -8,8 +8,11 @@ import json
 from collections.abc import Callable, Coroutine
 from typing import Any, NamedTuple
 
+import httpx
+
+from documents.readers import digest
 from storage import open_storage
-from tests.scenarios.people import Client, Node, Rows, Who, equal
+from tests.scenarios.people import SECONDS, Client, Node, Rows, Who, equal
 from tests.support.server import ServerProcess
 
 LOW, HIGH, THIRD = 1_000, 2_000_000_000, 500_000  # Yjs client ids; the higher wins in Yjs itself
@@ -42,23 +45,20 @@ class Pair(NamedTuple):
 class Wedding:
     """One wedding of the server under test, with two people, ``a`` and ``b``, and a witness."""
 
-    def __init__(self, server: ServerProcess, node: Node, order: Order, a: Who, b: Who) -> None:
+    def __init__(self, stage: Stage, order: Order, a: Who, b: Who) -> None:
         self.name = f"w{next(_numbers)}"
-        self.server = server
-        self.node = node
+        self.stage = stage
         self.order = order
         self.a, self.b = a, b
         self.pairs: dict[str, Pair] = {}
         self.held: dict[str, Rows] = {}
 
-    @property
-    def api(self) -> str:
-        return f"{self.server.url}/api/weddings/{self.name}"
-
     async def join(self, who: Who, document: str, *, client_id: int | None = None) -> Client:
         """A new client of somebody."""
         name = f"{self.name}/{document}/{who.user}{next(_numbers)}"
-        return await Client.join(self.node, name, who, f"{self.server.ws_url}/{self.name}", document, client_id)
+        return await Client.join(
+            self.stage.node, name, who, f"{self.stage.server.ws_url}/{self.name}", document, client_id
+        )
 
     async def open(self, document: str, code: str = "", **args: Any) -> Pair:
         """Let all three into a document, after the witness has run ``code`` there."""
@@ -94,12 +94,21 @@ class Wedding:
         return await self.equal(document)
 
     async def equal(self, document: str) -> Rows:
-        """Wait until all clients and a new one hold the same; what they hold."""
+        """Wait until all clients, a new one and the server hold the same; what they hold."""
         newcomer = await self.join(WITNESS, document)
-        rows = await equal([*self.pairs[document], newcomer])
+        async with asyncio.timeout(SECONDS):
+            rows = await equal([*self.pairs[document], newcomer])
+            while await self._digest(document) != digest(rows):  # a commit came between: they hear of it next
+                rows = await equal([*self.pairs[document], newcomer])
         await newcomer.leave()
         self.held[document] = rows
         return rows
+
+    async def _digest(self, document: str) -> str:
+        answer = await self.stage.http.get(f"/api/weddings/{self.name}/documents/{document}/digest")
+        answer.raise_for_status()
+        sha256: str = answer.json()["sha256"]
+        return sha256
 
     async def reviews(self, document: str) -> dict[str, Any]:
         """The records of conflicts in a document, when everybody has the same."""
@@ -120,7 +129,7 @@ class Wedding:
 
     async def events(self) -> list[dict[str, Any]]:
         """Everything that happened so far, in order."""
-        storage = await open_storage(f"sqlite:///{self.server.database}")
+        storage = await open_storage(self.stage.database_url)
         try:
             return [json.loads(event.body) for event in await storage.events(self.name, limit=5_000)]
         finally:
@@ -145,13 +154,18 @@ Story = Callable[[Wedding], Coroutine[Any, Any, None]]
 class Stage:
     """Tells stories, each in a wedding for every order, all at once."""
 
-    def __init__(self, server: ServerProcess, node: Node) -> None:
+    def __init__(self, server: ServerProcess, node: Node, http: httpx.AsyncClient) -> None:
         self.server = server
         self.node = node
+        self.http = http
         self._told: list[Wedding] = []
 
+    @property
+    def database_url(self) -> str:
+        return f"sqlite:///{self.server.database}"
+
     async def tell(self, story: Story, a: Who, b: Who) -> None:
-        weddings = [Wedding(self.server, self.node, order, a, b) for order in ORDERS]
+        weddings = [Wedding(self, order, a, b) for order in ORDERS]
         async with asyncio.TaskGroup() as group:
             for wedding in weddings:
                 group.create_task(_noting(wedding, story(wedding)))
