@@ -120,7 +120,8 @@ class CheckedDocument(Document):
 
     def flush(self) -> None:
         super().flush()
-        self._indexed = len(self.pieces)
+        if self.warm:  # the items have seen what was accepted, but of a cold document nothing yet
+            self._indexed = len(self.pieces)
 
     def diff(self, state_vector: bytes, batch: int | None = None) -> list[bytes] | None:
         self.flush()
