@@ -48,7 +48,7 @@ class HandSocket:
     def resume(self) -> None:
         self.paused = False
 
-    async def until(self, condition: Callable[[], bool], seconds: float = 15) -> None:
+    async def until(self, condition: Callable[[], bool], seconds: float = 60) -> None:
         """Wait for messages (or the close) until the condition holds. Raises TimeoutError."""
         async with asyncio.timeout(seconds):
             while not condition():
