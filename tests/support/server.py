@@ -13,8 +13,8 @@ from typing import Literal
 
 ROOT = Path(__file__).parents[2]
 LISTENING = "listening on "
-START_SECONDS = 30.0
-STOP_SECONDS = 15.0
+START_SECONDS = 120.0
+STOP_SECONDS = 60.0
 
 Lane = Literal["fast", "asgi"]
 
