@@ -87,10 +87,11 @@ class CheckedDocument(Document):
     def warm_up(self, budget: int) -> None:
         super().warm_up(budget)
         while self._indexed < self._warmed:
-            self._index(self.pieces[self._indexed])
+            self.items.integrate(read_structs(self.pieces[self._indexed]), (), None, {})
             self._indexed += 1
         if self._rows is None and self._warmed == len(self.pieces):
             assert self.doc is not None
+            self.items.integrate((), self.deleted.spans(), None, {})
             self._rows = Rows(self.kind, self.doc)
             self.state.attach(self)
 
@@ -113,10 +114,6 @@ class CheckedDocument(Document):
         items = Items(self.kind, server_client=SERVER_CLIENT)
         items.owners.update(self._owners)
         return items
-
-    def _index(self, piece: bytes) -> None:
-        update = decode_update(piece, max_bytes=len(piece))
-        self.items.integrate(read_structs(piece), update.deletes, None, {})
 
     def flush(self) -> None:
         super().flush()

@@ -199,8 +199,8 @@ class Items:
         user: str | None,
         known: Mapping[int, int],
     ) -> list[Write]:
-        """Take in an update that `violation` has nothing against, or one from the store (None as user). Returns its
-        map entries, each after those it follows."""
+        """Take in an update that `violation` has nothing against. Returns its map entries, each after those it
+        follows; none of one that comes from the store (None as user)."""
         coming = _Coming()
         for struct in in_order(new_structs(structs, known)):
             if user is not None:
@@ -208,6 +208,8 @@ class Items:
             self._take(struct, coming)
         for deleted in deletes:
             self._deleted.add(*deleted)
+        if user is None:
+            return []
         covers = self._deleted.covers
         return [self._write(new) for new in coming.written if not covers(*new.id, new.id[1] + 1)]
 
