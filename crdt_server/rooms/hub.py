@@ -41,6 +41,7 @@ log = structlog.get_logger(__name__)
 
 # Where cores are few, who carries all messages goes first, then who edits, then large documents, then long work.
 HOST_NICENESS, HEAVY_NICENESS, WORKSHOP_NICENESS = 2, 4, 10
+WORKSHOP_PATIENCE = 4  # it goes last, and whose update it has no time to check is refused
 SWEEP_SECONDS = 5.0
 LAG_SECONDS = 0.02
 LAG_SAMPLES = 12
@@ -87,7 +88,7 @@ class Hub:
         )
         self._heavy = self._make_lane("host-heavy", HEAVY_NICENESS, batch_bytes=HEAVY_BATCH_BYTES)
         self._lanes = [self._make_lane(f"host-{n}", HOST_NICENESS, self._heavy) for n in range(settings.document_hosts)]
-        self.workshop = Workshop(self._supervisor("workshop", WORKSHOP_NICENESS))
+        self.workshop = Workshop(self._supervisor("workshop", WORKSHOP_NICENESS, WORKSHOP_PATIENCE))
         self.compactor = Compactor(storage, self.workshop, metrics)
         self._room_ids = itertools.count(1)
         self._session_ids = itertools.count(1)
@@ -103,8 +104,9 @@ class Hub:
         metrics.gauge("commit_backlog", "Verdicts that wait for a commit", lambda: self._commits.backlog)
         metrics.gauge("loop_lag_seconds", "How late the event loop is", lambda: self.loop_lag_seconds)
 
-    def _supervisor(self, name: str, niceness: int) -> Supervisor:
-        return Supervisor(name, self._factory, timeout_seconds=self.settings.host_timeout_seconds, niceness=niceness)
+    def _supervisor(self, name: str, niceness: int, patience: float = 1) -> Supervisor:
+        seconds = patience * self.settings.host_timeout_seconds
+        return Supervisor(name, self._factory, timeout_seconds=seconds, niceness=niceness)
 
     def _make_lane(self, name: str, niceness: int, heavy: Lane | None = None, batch_bytes: int = BATCH_BYTES) -> Lane:
         return Lane(

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import os
 import signal
+import weakref
 from collections.abc import AsyncIterator
 from contextlib import suppress
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from crdt_server.hosts.frames import LENGTH, MAX_FRAME_BYTES, Job, Op, ProgressMark, Status, pack, unpack
+from crdt_server.hosts.frames import LENGTH, MAX_FRAME_BYTES, Job, Op, ProgressMark, Status, pack, pack_request, unpack
 from crdt_server.hosts.supervisor import HostDied, HostFactory, HostProcess, Supervisor
 from crdt_server.hosts.workshop import JobFailed, Workshop
 from crdt_server.protocol.lib0 import write_var_string, write_var_uint
@@ -164,6 +168,22 @@ class TestWorkshop:
         with suppress(asyncio.CancelledError):
             await task
 
+    async def test_work_that_failed_is_not_kept(self, workshop: Workshop) -> None:
+        """A failure, its traceback and the megabytes that failed would hold one another until a full collection."""
+        gc.collect()
+        gc.disable()
+        try:
+            kept: weakref.ref[JobFailed] | None = None
+            try:
+                await workshop.check(b"\xff" * 100_000)
+            except JobFailed as failure:
+                kept = weakref.ref(failure)
+            await asyncio.sleep(0)  # the worker has turned to the next
+            assert kept is not None
+            assert kept() is None
+        finally:
+            gc.enable()
+
     async def test_work_is_done_in_order(self, workshop: Workshop) -> None:
         writer = Replica(1)
         updates = [writer.type("x") for _ in range(20)]
@@ -205,6 +225,13 @@ def test_frames_carry_values(value: object) -> None:
     frame = pack(value)
     assert LENGTH.unpack_from(frame)[0] == len(frame) - LENGTH.size
     assert unpack(frame[LENGTH.size :]) == value
+
+
+@given(st.binary(max_size=300), st.floats(allow_nan=False))
+def test_a_check_in_parts_is_the_frame_it_would_be_in_one(update: bytes, now: float) -> None:
+    frame = b"".join(pack_request(now, [], [[Job.CHECK, update]]))
+    assert LENGTH.unpack_from(frame)[0] == len(frame) - LENGTH.size
+    assert unpack(frame[LENGTH.size :]) == [now, [], [[Job.CHECK, update]]]
 
 
 def test_marks_are_shared() -> None:
