@@ -89,6 +89,8 @@ class Resolver:
 
     def run(self) -> None:
         """Until nothing is left to look at."""
+        if self._queue:
+            self._state.tell_time()
         while self._queue:
             self._look(*self._queue.popleft())
 

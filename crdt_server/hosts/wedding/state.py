@@ -80,6 +80,9 @@ class WeddingState:
     def tick(self, now: float) -> None:
         """It is ``now``, in seconds since 1970."""
         self.now, self.at = now, instant(now)
+
+    def tell_time(self) -> None:
+        """The invariants are to know what time it is."""
         self.wedding.context = replace(self.wedding.context, now=self.at)
 
     def tend(self) -> None:
@@ -227,7 +230,7 @@ class WeddingState:
                 self.writers.put(row, change.key, by)
             document.facts.rows.add((change.root, change.record))
         document.facts.rows.update((*changes.added, *changes.removed))
-        for change in changes.fields:
+        for change in changes.fields if changes.removed and self.untold else ():
             field = Field(name, *change[:3])
             if change[:2] in changes.removed and field in self.untold:
                 self._tell_text(field, change.before)  # ahead of the removal, or folding would bring it back
