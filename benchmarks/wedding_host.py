@@ -187,7 +187,7 @@ class WeddingHost:
         self._stored[name] += updates
         for update in updates if name in self._replicas else ():
             self._replicas[name].apply_update(update)
-        rows, _, owners, _ = facts or ([], [], [], [])
+        rows, _, owners, *_ = facts or ([], [], [])
         self._owners[name].update(owners)
         for root, record, *image in rows:
             self._mirror[name, root, record] = image
