@@ -35,6 +35,13 @@ add('vendors', args.vendor, {
   bookedWindow: { start: 840, end: 1320 }, contact: { email: `${args.word}@example.org` }, order: 'a0', note: args.word
 })
 """
+HEAR_OF_IT = """
+await new Promise(resolve => {
+  const look = () => { if (client.received.getMap('vendors').has(args.vendor)) resolve() }
+  client.received.on('update', look)
+  look()
+})
+"""
 STANDS = """
 get('vendors', args.vendor)?.get('stage') === args.stage && (args.record === null || Object.values(
   doc.getMap('review').toJSON()).some(each => each._kind === 'W2' && (each._outcome ?? each._state) === args.record))
@@ -63,17 +70,17 @@ class Couple:
         await self.client.run(MEET, word=self.word, strategy=strategy)
 
     async def go(self) -> None:
-        self.heard += await self._frames()
+        self.heard += await self.frames()
         await self.client.leave()
 
-    async def _frames(self) -> str:
+    async def frames(self) -> str:
         text: str = await self.client.run("return Buffer.concat(client.frames).toString('latin1')")
         return text
 
     async def book(self, stage: str = "booked") -> None:
         """Book; return when the server has stored it."""
         await self.book_unheard(stage)
-        await self.client.wait("client.received.getMap('vendors').has(args.vendor)", vendor=self.vendor)
+        await self.client.run(HEAR_OF_IT, vendor=self.vendor)
 
     async def book_unheard(self, stage: str = "booked") -> None:
         await self.client.run(BOOK, vendor=self.vendor, word=self.word, organization=self.organization, stage=stage)
@@ -89,7 +96,7 @@ class Couple:
                 answer = await http.get(f"/{self.word}/{path}")
                 answer.raise_for_status()
                 self.heard += answer.text
-        return self.heard + await self._frames()
+        return self.heard + await self.frames()
 
 
 async def strangers(stage: Stage, *strategies: str) -> tuple[Couple, Couple]:
@@ -102,6 +109,7 @@ async def strangers(stage: Stage, *strategies: str) -> tuple[Couple, Couple]:
 
 async def know_nothing_of_each_other(one: Couple, two: Couple) -> None:
     for couple, other in ((one, two), (two, one)):
+        assert couple.word in await couple.frames()
         seen = await couple.everything()
         assert f"Lens & Light of {couple.word} is not available 2026-06-20 14:00 to 22:00." in seen
         assert other.word not in seen

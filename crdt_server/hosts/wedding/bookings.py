@@ -22,9 +22,8 @@ _VENDOR_KEYS: Final = frozenset({"name", "organization", "stage", "bookedWindow"
 class Bookings:
     """See the head of the file. The rows of ``wedding`` change under it: `update` has to hear of it.
 
-    ``stored``: the wedding's bookings as the store has them, each ``[vendor, organization, start, until, stage, seq]``;
-    ``others``: those that overlap them, each ``[organization, wedding, vendor, start, until, stage,
-    seq]``.
+    ``stored``: the wedding's bookings as the store has them, each ``[vendor, organization, start, until, stage, seq]``.
+    ``others``: those that overlap them, each ``[organization, wedding, vendor, start, until, stage, seq]``.
     """
 
     def __init__(
