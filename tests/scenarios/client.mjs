@@ -83,21 +83,45 @@ function fingerprint ({ doc: { store } }, doc) {
   return Buffer.from(Y.encodeSnapshot(Y.snapshot(doc))).toString('base64') + (pending ? ' pending' : '')
 }
 
+/**
+ * `received` holds what the server has told the client, echoes of its own edits included. After a reconnection the
+ * server's state vector is what tells of own edits that were stored although their echo never came.
+ */
+function keepReceipts ({ doc, provider, received, sent }) {
+  let clock = 0
+  doc.on('update', (update, origin) => {
+    if (origin === provider) return
+    const start = clock
+    clock = Y.getState(doc.store, doc.clientID)
+    sent.push({ update, needs: clock > start ? clock : clock + 1 }) // what only deletes is sure when what follows is
+  })
+  const [sync] = provider.messageHandlers
+  provider.messageHandlers[0] = (encoder, decoder, ...others) => {
+    const copy = decoding.clone(decoder)
+    const type = decoding.readVarUint(copy)
+    const bytes = decoding.readVarUint8Array(copy)
+    if (type !== 0) Y.applyUpdate(received, bytes)
+    const known = type === 0
+      ? Y.decodeStateVector(bytes).get(doc.clientID) ?? 0
+      : Y.getState(received.store, doc.clientID)
+    while (sent.length > 0 && sent[0].needs <= known) {
+      const { update } = sent.shift()
+      if (type === 0) Y.applyUpdate(received, update)
+    }
+    sync(encoder, decoder, ...others)
+  }
+}
+
 const commands = {
-  /** A client, synced. Its `received` holds what came from the server, echoes of its own edits included. */
+  /** A client, synced. */
   async join ({ client: name, url, room, params, clientID, roots, seconds }) {
     const doc = new Y.Doc()
     if (clientID !== null) doc.clientID = clientID
     const options = { params, WebSocketPolyfill: WebSocket, disableBc: true, maxBackoffTime: 200 }
     const provider = new WebsocketProvider(url, room, doc, options)
-    const client = { doc, provider, roots, received: new Y.Doc(), closes: [], notices: [] }
+    const client = { doc, provider, roots, received: new Y.Doc(), sent: [], closes: [], notices: [] }
     provider.on('connection-close', event => { if (event !== null) client.closes.push(event.code) })
-    const [sync] = provider.messageHandlers
-    provider.messageHandlers[0] = (encoder, decoder, ...others) => {
-      const copy = decoding.clone(decoder)
-      if (decoding.readVarUint(copy) !== 0) Y.applyUpdate(client.received, decoding.readVarUint8Array(copy))
-      sync(encoder, decoder, ...others)
-    }
+    keepReceipts(client)
     provider.messageHandlers[2] = (_, decoder) => {
       decoding.readVarUint(decoder) // permission denied: there is no other
       client.notices.push(decoding.readVarString(decoder))
