@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
-from typing import Final
+from collections.abc import Iterator, Mapping
+from typing import Any, Final
 
 from crdt_server.hosts.wedding.facts import Writers
 from documents import kind_of
+from documents.changes import Changes, compare
+from documents.events import Actor, events_of
+from documents.invariants.model import SERVER
 from documents.sample import Sample, sample_wedding
 from documents.sample.build import build_pieces
-from storage import Append, DocumentKey, Facts, RowImage, Storage, open_storage
+from storage import Append, DocumentKey, EventImage, Facts, RowImage, Storage, open_storage
 
 DEMO: Final = "demo"
 """The wedding that `serve --dev` makes where there is none."""
@@ -43,7 +46,7 @@ async def plant(storage: Storage, wedding: str, *, guests: int = 250, seed: int 
 
 
 def _facts(wedding: str, sample: Sample) -> Iterator[Facts]:
-    """All rows, and who wrote them: what a finding says may be about documents that nobody has changed yet."""
+    """All rows, who wrote them, and events that say so: the history of a wedding begins with what it was made of."""
     writers = Writers()
     for (document, root, record, key), writer in sample.writers.items():
         writers.put((document, root, record), key, writer)
@@ -53,7 +56,20 @@ def _facts(wedding: str, sample: Sample) -> Iterator[Facts]:
             for root, records in roots.items()
             for record, row in records.items()
         ]
-        yield Facts(DocumentKey(wedding, document), rows)
+        yield Facts(DocumentKey(wedding, document), rows, _events(document, roots, sample.now))
+
+
+def _events(document: str, roots: Mapping[str, Mapping[str, Any]], at: str) -> list[EventImage]:
+    kind = kind_of(document)
+    assert kind is not None
+    changes = Changes([], [], [])
+    for root, records in roots.items():
+        for record, row in records.items():
+            compare(kind.roots[root], record, None, row, changes)
+    events = events_of(kind, document, changes, Actor(SERVER, SERVER), at, cause="import")
+    return [
+        EventImage(each.type, each.at, each.record, json.dumps(each.as_json(), ensure_ascii=False)) for each in events
+    ]
 
 
 async def plant_demo(url: str) -> None:

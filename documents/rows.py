@@ -11,47 +11,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from functools import partial
-from typing import Any, NamedTuple, TypeAlias
+from typing import Any, TypeAlias
 
 from pycrdt import Doc, Map, MapEvent, Text
 
+from documents.changes import Change, Changes, Row, RowsByRoot, compare
 from documents.fields import MAX_NOTE, Unreadable, normalised, same
 from documents.kind import WHOLE, Kind, Root, Shape
-
-Row: TypeAlias = Any
-"""`dict[str, Any]` of keys and values, or one value."""
-
-RowsByRoot: TypeAlias = dict[str, dict[str, Row]]
 
 _SHOWN = MAX_NOTE + 1  # enough to see that it is too long
 
 # Where to look again: record id -> keys, or None for the whole record.
 _Dirty: TypeAlias = dict[str, set[str] | None]
-
-
-class Change(NamedTuple):
-    """One key of one record that changed."""
-
-    root: str
-    record: str
-    key: str | None
-    """None: the row as a whole, where it is no record of keys."""
-    before: Any
-    """None: there was none."""
-    after: Any
-    """None: there is none."""
-
-
-class Changes(NamedTuple):
-    """What changed between two calls of `Rows.take`: by root as declared, then by record and key."""
-
-    fields: list[Change]
-    added: list[tuple[str, str]]
-    """Root and id of rows that were not there before. What is in them is among `fields`."""
-    removed: list[tuple[str, str]]
-    """Root and id of rows that are no longer there. What was in them is among `fields`."""
 
 
 class Rows:
@@ -169,28 +142,6 @@ def _refresh_keys(
             row[name] = after
         if not same(before, after):
             changes.fields.append(Change(root.name, record_id, name, before, after))
-
-
-def compare(root: Root, record_id: str, before: Row | None, after: Row | None, changes: Changes) -> None:
-    """Add to `changes` what turns one row (None: there is none) into another."""
-    if before is None and after is not None:
-        changes.added.append((root.name, record_id))
-    if before is not None and after is None:
-        changes.removed.append((root.name, record_id))
-    old: Mapping[str | None, Any] = _keys_of_row(root, before)
-    new: Mapping[str | None, Any] = _keys_of_row(root, after)
-    # One who follows the changes in this order empties a record before it becomes a value, and the reverse.
-    whole = (None,) if None in old or None in new else ()
-    names = sorted(name for name in old.keys() | new.keys() if name is not None)
-    for name in (*names, *whole) if None in new else (*whole, *names):
-        if not same(old.get(name), new.get(name)):
-            changes.fields.append(Change(root.name, record_id, name, old.get(name), new.get(name)))
-
-
-def _keys_of_row(root: Root, row: Row | None) -> Mapping[Any, Any]:
-    if root.record is not None and type(row) is dict:
-        return row
-    return {} if row is None else {None: row}
 
 
 def _read_root(root: Root, shared: Any) -> Iterator[tuple[str, Row]]:

@@ -18,7 +18,7 @@ from documents.events.rules import BY_SEVERITY, OVER_LIMIT, RULES, TYPES, Change
 from documents.kind import Kind
 
 if TYPE_CHECKING:  # those who only read events need no pycrdt
-    from documents.rows import Changes, RowsByRoot
+    from documents.changes import Changes, RowsByRoot
 
 
 @dataclass(frozen=True, slots=True)

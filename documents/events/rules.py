@@ -15,7 +15,7 @@ from documents.kind import Kind, Root, Shape
 from documents.registry import KINDS
 
 if TYPE_CHECKING:  # those who only read events need no pycrdt
-    from documents.rows import Change
+    from documents.changes import Change
 
 
 class On(enum.Enum):

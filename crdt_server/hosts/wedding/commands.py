@@ -16,11 +16,11 @@ from typing import Any
 from crdt_server.hosts.wedding.facts import Actor
 from crdt_server.hosts.wedding.rules import examine
 from crdt_server.hosts.wedding.state import WeddingState
+from documents.changes import Changes, RowsByRoot, compare
 from documents.fields import Reason
 from documents.invariants import Op, apply
 from documents.kind import WHOLE, Root, Shape
 from documents.ordering import NoPlaceError, order_behind
-from documents.rows import Changes, RowsByRoot, compare
 
 Problem = dict[str, Any]
 

@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Any
 
 from crdt_server.hosts.wedding.items import NESTED, Write
 from crdt_server.hosts.wedding.rules import may_stand
+from documents.changes import Changes
 from documents.fields import normalised
 from documents.invariants import NOBODY, Field, Finding, Writer, Written, edit_of_deleted, lost_write
 from documents.kind import Shape
-from documents.rows import Changes
 from documents.shared import STAMP
 
 if TYPE_CHECKING:

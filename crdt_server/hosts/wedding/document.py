@@ -25,11 +25,12 @@ from crdt_server.hosts.wedding.state import WeddingState
 from crdt_server.hosts.wedding.writing import carry_out
 from crdt_server.protocol.structs import DELETED, GC, Id, Struct, read_structs
 from crdt_server.protocol.update import Update, decode_state_vector, decode_update, is_empty, with_deletes
+from documents.changes import Changes
 from documents.fields import normalised
 from documents.invariants import Op
 from documents.invariants.model import SERVER
 from documents.kind import MAX_DOCUMENT_BYTES, Kind
-from documents.rows import Changes, Rows
+from documents.rows import Rows
 
 SERVER_CLIENT = 1
 """Client id of what the server writes. The lowest loses against every concurrent write, which is then looked at."""

@@ -15,7 +15,7 @@ from documents.events import Event
 from documents.invariants import NOBODY, UNKNOWN, Field, Writer
 
 if TYPE_CHECKING:  # who takes only `Writers` from here may be a process that must not load pycrdt
-    from documents.rows import Row, RowsByRoot
+    from documents.changes import Row, RowsByRoot
 
 T = TypeVar("T")
 

@@ -17,11 +17,11 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from crdt_server.hosts.wedding.facts import Actor
+from documents.changes import Changes
 from documents.fields import same
 from documents.invariants import Field, Finding, Op, Option, Subject, Writer, operations, review_row
 from documents.invariants.model import short_id
 from documents.invariants.part import LEAVE
-from documents.rows import Changes
 
 if TYPE_CHECKING:
     from crdt_server.hosts.wedding.state import WeddingState

@@ -9,10 +9,10 @@ from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from crdt_server.hosts.wedding.items import NESTED, Write
+from documents.changes import Change, Changes
 from documents.fields import Reason, Unreadable
 from documents.invariants import Op
 from documents.kind import MAX_RECORD_KEYS, Kind, Root, Shape
-from documents.rows import Change, Changes
 
 _SERVER_ONLY = Reason("server_only", "only the server writes this")
 _FINAL = Reason("final", "what is written here stays as it is")

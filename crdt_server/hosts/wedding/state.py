@@ -16,6 +16,7 @@ from crdt_server.hosts.wedding.concurrency import concurrent
 from crdt_server.hosts.wedding.facts import Actor, Writers, instant
 from crdt_server.hosts.wedding.items import NESTED, Write
 from crdt_server.hosts.wedding.resolution import Resolver
+from documents.changes import Change, Changes, RowsByRoot, compare
 from documents.events import Actor as EventActor
 from documents.events import events_of
 from documents.fields import same
@@ -35,7 +36,6 @@ from documents.invariants import (
 from documents.invariants.model import SERVER
 from documents.invariants.model import Change as WeddingChange
 from documents.kind import Kind, Shape
-from documents.rows import Change, Changes, RowsByRoot, compare
 
 if TYPE_CHECKING:
     from crdt_server.hosts.wedding.document import CheckedDocument

@@ -93,9 +93,12 @@ export class ConflictsView {
     return [...people].map(([who, values]) => [who, [...values].filter(Boolean).join('; ')].filter(Boolean).join(': '))
   }
 
+  /** Members have the name that the wedding has for them; only others the one that they give themselves. */
   #name (user) {
-    if (user === this.planner.place.user) return 'You'
-    return text(this.planner.map('wedding', 'members').get(user), 'name', String(user ?? 'Somebody'))
+    const { place, people } = this.planner
+    if (user === place.user) return 'You'
+    const member = text(this.planner.map('wedding', 'members').get(user), 'name')
+    return member || people.find((person) => person.user === user)?.name || String(user ?? 'Somebody')
   }
 
   #value (value, field) {

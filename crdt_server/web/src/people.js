@@ -11,8 +11,9 @@ const PALETTE = Object.values(COLOURS)
 const nameOf = (user) => (typeof user?.name === 'string' && user.name.trim().slice(0, 40)) || 'Somebody'
 const colourOf = (user, id) => (HEX.test(user?.color) ? user.color : PALETTE[id % PALETTE.length])
 
-/** How a state of awareness is shown: { name, colour, role }. */
+/** How a state of awareness is shown: { user, name, colour, role }. */
 export const personOf = (state, id) => ({
+  user: typeof state.user?.id === 'string' ? state.user.id : '',
   name: nameOf(state.user),
   colour: colourOf(state.user, id),
   role: typeof state.user?.role === 'string' ? state.user.role.slice(0, 32).replaceAll('_', ' ') : ''
