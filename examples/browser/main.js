@@ -19,7 +19,8 @@ const row = ([id, guest]) => {
   box.type = 'checkbox'
   box.checked = guest.get(answer) === 'yes'
   box.onchange = () => guests.get(id).set(answer, box.checked ? 'yes' : 'no') // the one write there is
-  label.append(box, ' ', guest.get('firstName') ?? '', ' ', guest.get('lastName') ?? '')
+  const names = ['firstName', 'lastName'].map((key) => guest.get(key)).filter(Boolean)
+  label.append(box, ' ', names.join(' ') || 'No name')
   item.append(label)
   return item
 }

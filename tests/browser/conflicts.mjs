@@ -35,7 +35,7 @@ const seatTwice = async (table, guestOf, comesFirst) => {
   const summary = `${guestOf.ada}, ${guestOf.bob} have the same seat 4 at table ${table}.`
   await both((page) => conflict(page, summary).waitFor())
   assert.deepEqual(await conflict(bob, summary).locator('.parties li').allTextContents(),
-    [`u_ada (couple): table ${table}, seat 4`, `You (planner): table ${table}, seat 4`])
+    [`Ada (couple): table ${table}, seat 4`, `You (planner): table ${table}, seat 4`])
   await picture(bob, 'conflict', conflict(bob, summary))
 
   await choose(bob, summary, `${guestOf.bob} keeps seat 4.`)
