@@ -73,7 +73,7 @@ async def test_the_demo_is_only_for_an_empty_database(url: str) -> None:
 
 
 def test_a_server_with_an_empty_database_has_the_demo(server_url: str) -> None:
-    answer = httpx.get(f"{server_url}/api/weddings/{DEMO}/documents/timeline/state")
+    answer = httpx.get(f"{server_url}/api/weddings/{DEMO}/documents/timeline/state", timeout=60)
     doc: Doc[Map[object]] = Doc()
     doc.apply_update(answer.content)
     assert len(doc.get("items", type=Map)) == 70
