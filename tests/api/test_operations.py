@@ -216,15 +216,15 @@ class TestTogether:
     ) -> None:
         guest = {"document": "guests", "operations": [insert("g_1", firstName="Ann")]}
         seat = {"document": "seating", "operations": [set_("g_1", None, {"table": "t_1", "seat": -1}, "assignments")]}
-        answer = await client.post("/both/ops", json={"parts": [guest, seat]})
+        answer = await client.post("/together/ops", json={"parts": [guest, seat]})
         is_problem(answer, 422, "operations_refused")
         assert [(each["document"], each["index"]) for each in answer.json()["problems"]] == [("seating", 0)]
-        assert (await rows(client, "both"), await rows(client, "both", "seating")) == ({}, {})
+        assert (await rows(client, "together"), await rows(client, "together", "seating")) == ({}, {})
         seat["operations"][0]["value"]["seat"] = 1  # type: ignore[index]
-        answer = await client.post("/both/ops", json={"parts": [guest, seat]})
+        answer = await client.post("/together/ops", json={"parts": [guest, seat]})
         assert (answer.status_code, answer.json()) == (200, {"operations": 2})
-        assert "g_1" in (await rows(client, "both"))["guests"]
-        assert "g_1" in (await rows(client, "both", "seating"))["assignments"]
+        assert "g_1" in (await rows(client, "together"))["guests"]
+        assert "g_1" in (await rows(client, "together", "seating"))["assignments"]
 
     async def test_documents_that_nobody_has_open(self, client: httpx.AsyncClient) -> None:
         answer = await client.post("/closed/ops", json={"parts": everywhere(1)})
