@@ -72,8 +72,9 @@ class Bookings:
                 return self._read()
             if root == "vendors" and key in _VENDOR_KEYS:
                 vendors.add(record)
-        room = MOST - len(self._own.keys() - vendors)
-        return self._replace(vendors, self._booked(vendors, room)) if vendors else set()
+        if not vendors:
+            return set()
+        return self._replace(vendors, self._booked(vendors, MOST - len(self._own.keys() - vendors)))
 
     def _read(self) -> set[Subject]:
         vendors = self._wedding.rows("wedding", "vendors").keys()
