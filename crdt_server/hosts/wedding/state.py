@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from crdt_server.hosts.wedding.bookings import Bookings
 from crdt_server.hosts.wedding.concurrency import concurrent
+from crdt_server.hosts.wedding.context import context_of
 from crdt_server.hosts.wedding.facts import Actor, Writers, instant
 from crdt_server.hosts.wedding.items import NESTED, Write
 from crdt_server.hosts.wedding.resolution import Resolver
@@ -22,7 +23,6 @@ from documents.events import events_of
 from documents.fields import same
 from documents.invariants import (
     UNKNOWN,
-    Context,
     Field,
     Finding,
     Index,
@@ -30,7 +30,6 @@ from documents.invariants import (
     Subject,
     Wedding,
     Writer,
-    assignments_at,
     rank_of,
 )
 from documents.invariants.model import SERVER
@@ -137,31 +136,8 @@ class WeddingState:
 
     def _read_context(self) -> None:
         """A new index over what is at hand, with the context that follows from it."""
-        self.wedding.context = self._context()
+        self.wedding.context = context_of(self.wedding, self.at)
         self.index = Index(self.wedding)
-
-    def _context(self) -> Context:
-        meta, before = self.wedding.meta("wedding"), self.wedding.context
-        strategies = {key.partition(":")[2]: value for key, value in meta.items() if key.startswith("strategy:")}
-        tables = [
-            (document, table)
-            for document in self.wedding.documents
-            if document.partition(".")[0] == "seating"
-            for table, row in self.wedding.rows(document, "tables").items()
-            if type(row) is dict and "locked" in row
-        ]
-        # As it was when the table was locked, not as it is when something else is locked.
-        locked = {
-            table: before.locked[table] if table in before.locked else assignments_at(self.wedding, *table)
-            for table in tables
-        }
-        starts = {
-            item: row["start"]
-            for item, row in self.wedding.rows("timeline", "items").items()
-            if type(row) is dict and type(row.get("start")) is int
-        }
-        planned = (before.planned or starts) if self.wedding.live else {}
-        return replace(before, now=self.at, strategies=strategies, locked=locked, planned=planned)
 
     # -- what happens
 
@@ -260,7 +236,7 @@ class WeddingState:
             else:
                 relevant = change.root == "tables" and kind == "seating" and change.key == "locked"
             if relevant:
-                self.resolver.queue(self.index.set_context(self._context()), settled=False)
+                self.resolver.queue(self.index.set_context(context_of(self.wedding, self.at)), settled=False)
                 return
 
     # -- texts: many small edits are one event

@@ -235,6 +235,9 @@ def test_what_a_table_was_when_it_was_locked_is_not_forgotten_when_another_is() 
     bench.sync(boss)
     bench.settle()
     assert [record["_state"] for record in bench.reviews("S7")] == ["open"]
+    bench.reopen()
+    bench.settle()
+    assert [record["_state"] for record in bench.reviews("S7")] == ["open"], "not after a restart either"
     boss.delete("seating", "tables", "t_1", "locked")
     boss.delete("seating", "tables", "t_2", "locked")
     bench.sync(boss)
@@ -251,6 +254,8 @@ def test_fixed_items_stay_where_they_were_when_the_wedding_went_live() -> None:
     assert [record["_state"] for record in bench.reviews("T5")] == ["open"]
     boss.set("wedding", "meta", "", "strategy:S1", "manual_review")
     bench.sync(boss)
+    assert [record["_state"] for record in bench.reviews("T5")] == ["open"]
+    bench.reopen()
     assert [record["_state"] for record in bench.reviews("T5")] == ["open"]
     boss.set("timeline", "items", "i_1", "start", 900)
     bench.sync(boss)
