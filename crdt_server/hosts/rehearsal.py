@@ -7,6 +7,7 @@ between is small, and the limit of CPU time still holds for the update itself.
 
 from __future__ import annotations
 
+import gc
 import os
 import select
 import signal
@@ -56,12 +57,16 @@ class Copies:
     def wait(self, seconds: float) -> None:
         """Sleep until some copy has ended, so long at most; not at all where there is none."""
         if self._ends:
-            select.select(self._ends.values(), (), (), seconds)
+            poll = select.poll()
+            for descriptor in self._ends.values():
+                poll.register(descriptor, select.POLLIN)
+            poll.poll(seconds * 1000)
 
 
 def _perform(work: Callable[[], object], cpu_seconds: float) -> NoReturn:
     os.closerange(3, DESCRIPTORS)  # the pipe must end with the host, not with the last of its copies
     os.nice(NICENESS)
+    gc.disable()  # a collection would copy every page of the host, on the time of the update
     signal.setitimer(signal.ITIMER_PROF, cpu_seconds)
     try:
         work()
