@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 from crdt_server.hosts.wedding.facts import Actor
 from documents.changes import Changes
 from documents.fields import same
-from documents.invariants import Field, Finding, Op, Option, Subject, Writer, operations, review_row
+from documents.invariants import UNKNOWN, Field, Finding, Op, Option, Subject, Writer, operations, review_row
 from documents.invariants.model import short_id
 from documents.invariants.part import LEAVE
 
@@ -143,7 +143,7 @@ class Resolver:
         ops = operations(row, row["choice"])
         if ops is None or not self._may_be_decided(row):
             if not self._missing({document}):
-                self._state.write([Op("delete", document, "review", record, "choice")], cause=record)
+                self._take_back(document, record)
             return
         if self._missing({document, *(op.document for op in ops)}):
             self._undecided.add((document, record))
@@ -154,6 +154,13 @@ class Resolver:
         self._open_x = {field: each for field, each in self._open_x.items() if each != record}
         self._close(document, record, outcome, actor)
         self._state.write(ops, actor, cause=record)
+
+    def _take_back(self, document: str, record: str) -> None:
+        """What was chosen before, if anything, stands again."""
+        before = self._state.writers.get(Field(document, "review", record, "choice")).before
+        kind = "delete" if before is None or before is UNKNOWN else "set"
+        op = Op(kind, document, "review", record, "choice", None if kind == "delete" else before)
+        self._state.write([op], cause=record)
 
     def _may_be_decided(self, row: Mapping[str, Any]) -> bool:
         if row.get("_state") == "open":

@@ -136,9 +136,12 @@ def test_what_is_decided_is_not_decided_again(pair: Pair) -> None:
     pair.clash()
     pair.choose("X1", "fish", pair.hand)
     record = pair.record("X1")
-    pair.do(pair.boss, "guests", "review", record["id"], "choice", 0)
-    assert pair.value(*GUESTS, "g_a", "meal") == "fish"
-    assert pair.record("X1")["_state"] == "resolved"
+    others = [each["id"] for each in record["_options"] if each["id"] != record["choice"]]
+    for choice in (*others, 99):
+        pair.do(pair.boss, "guests", "review", record["id"], "choice", choice)
+        assert pair.value(*GUESTS, "g_a", "meal") == "fish"
+        assert pair.record("X1") == record
+    pair.bench.check()
 
 
 def test_the_same_conflict_happens_once_more_after_a_decision(pair: Pair) -> None:
