@@ -66,9 +66,7 @@ def run_node() -> Callable[..., str]:
 
     def run(*arguments: str | Path, timeout_seconds: float = 60) -> str:
         command = ["node", *map(str, arguments)]
-        done = subprocess.run(
-            command, cwd=ROOT, capture_output=True, text=True, timeout=timeout_seconds, check=False
-        )
+        done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=timeout_seconds, check=False)
         assert done.returncode == 0, f"{command} ended with {done.returncode}\n{done.stdout}\n{done.stderr}"
         return done.stdout
 
