@@ -29,9 +29,23 @@ def copies() -> Iterator[Copies]:
     gone(copies)
 
 
-def children() -> list[int]:
+def all_children() -> list[int]:
     with open(f"/proc/self/task/{os.getpid()}/children") as file:
         return [int(pid) for pid in file.read().split()]
+
+
+OTHERS: set[int] = set()
+
+
+@pytest.fixture(autouse=True)
+def others() -> None:
+    """Children of other tests, such as a server they share, are none of ours."""
+    OTHERS.clear()
+    OTHERS.update(all_children())
+
+
+def children() -> list[int]:
+    return [pid for pid in all_children() if pid not in OTHERS]
 
 
 def gone(copies: Copies) -> bool:
