@@ -212,16 +212,22 @@ class Document:
         self._rehearsal.stop()
 
     def apply(
-        self, updates: Sequence[tuple[bytes, Update | None]], mark: Callable[[int], None]
+        self, updates: Sequence[tuple[bytes, Update | None]], mark: Callable[[int], None], *, waiting: bool = False
     ) -> list[tuple[int, Status]]:
         """Judge and apply updates in order; return those that were not simply accepted.
+
+        Behind an update that has to come again (``waiting``: one before these has) nothing long is begun, and what
+        seems to leave a hole may only have overtaken it: both come again with it.
 
         ``mark(index)`` is called before each risky step, ``mark(LOADING)`` before stored bytes are read again,
         ``mark(MERGING)`` after the last update.
         """
         faults: list[tuple[int, Status]] = []
         for index, (data, checked) in enumerate(updates):
-            status = self._judge(index, data, checked, mark)
+            status = self._judge(index, data, checked, mark, waiting)
+            if status is Status.GAP and waiting:
+                status = Status.LATER
+            waiting = waiting or status is Status.LATER
             if status is not Status.OK:
                 faults.append((index, status))
         mark(ProgressMark.MERGING)
@@ -245,10 +251,12 @@ class Document:
         outgoing, self._outgoing = self._outgoing, []
         return merge(outgoing)
 
-    def _judge(self, index: int, data: bytes, checked: Update | None, mark: Callable[[int], None]) -> Status:
+    def _judge(
+        self, index: int, data: bytes, checked: Update | None, mark: Callable[[int], None], waiting: bool
+    ) -> Status:
         long = len(data) > REHEARSED_BYTES and not self.bytes_only
         few = long and has_few_structs(data)
-        if long and not few and self._rehearsal.busy:
+        if long and not few and (waiting or self._rehearsal.busy):
             return Status.LATER
         if checked is None:
             try:
@@ -277,7 +285,7 @@ class Document:
         if not self.bytes_only:
             assert self.doc is not None
             if long and not (few and len(update.deletes) <= FEW_DELETIONS):
-                if self._rehearsal.busy:
+                if waiting or self._rehearsal.busy:
                     return Status.LATER
                 survived = self._rehearsal.ask(update.data, self.doc.apply_update, cpu_limit_seconds(len(data)))
                 if not survived:

@@ -129,12 +129,13 @@ class Host:
                     i += 1
                 run = [(op[1], None if op[2] is None else _summary_in(op[1], op[2])) for op in ops[start:i]]
                 before_step = partial(self._before_step, index, start, run, document)
+                waiting = any(status is Status.LATER for _, status in faults)
                 if isinstance(document, CheckedDocument):
                     signed = [(Actor(*op[3]), op[4]) for op in ops[start:i]]
-                    found = document.receive(run, signed, before_step)
+                    found = document.receive(run, signed, before_step, waiting=waiting)
                     notices += [(start + n, notice) for n, notice in document.notices]
                 else:
-                    found = document.apply(run, before_step)
+                    found = document.apply(run, before_step, waiting=waiting)
                 _limit_cpu(0)
                 faults += [(start + n, status) for n, status in found]
                 continue

@@ -155,6 +155,20 @@ def test_small_edits_go_on_while_a_large_one_is_tried(copies: Copies) -> None:
     assert document.clocks == {1: 1, 5: 500}
 
 
+def test_what_builds_on_an_update_that_is_being_tried_comes_again_with_it(copies: Copies) -> None:
+    """The copy may end between the two: then the second may neither leave a hole nor take the first one's verdict."""
+    document = Document(MOST_BYTES, copies=copies)
+    typist = Typist(5)
+    large, small, other = typist.many_items(500), typist.text(b"x"), Typist(6).many_items(500)
+    later = [(0, Status.LATER), (1, Status.LATER), (2, Status.LATER)]
+    assert document.apply([(large, None), (small, None), (other, None)], lambda _: None) == later
+    copies.wait(SECONDS)
+    assert document.apply([(small, None), (other, None)], lambda _: None, waiting=True) == later[:2]
+    assert judged(document, copies, large) is Status.OK
+    assert document.apply([(small, None)], lambda _: None) == []
+    document.close()
+
+
 def test_pasted_text_needs_no_rehearsal(copies: Copies) -> None:
     document = Document(MOST_BYTES, copies=copies)
     assert document.apply([(Typist(5).text(b"x" * 100_000), None)], lambda _: None) == []

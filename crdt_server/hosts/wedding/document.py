@@ -128,12 +128,17 @@ class CheckedDocument(Document):
     # -- updates of clients
 
     def receive(
-        self, updates: Sequence[tuple[bytes, Update | None]], signed: Sequence[Signed], mark: Callable[[int], None]
+        self,
+        updates: Sequence[tuple[bytes, Update | None]],
+        signed: Sequence[Signed],
+        mark: Callable[[int], None],
+        *,
+        waiting: bool = False,
     ) -> list[tuple[int, Status]]:
         """`apply`, with who sent each update."""
         self._signed = signed
         self.notices = []
-        return self.apply(updates, mark)
+        return self.apply(updates, mark, waiting=waiting)
 
     def cpu_limit_seconds(self, size_bytes: int) -> float:
         return super().cpu_limit_seconds(size_bytes) + size_bytes / JUDGED_BYTES_PER_CPU_SECOND
