@@ -3,7 +3,7 @@
 Knows no Yjs, no HTTP and no kinds of documents.
 """
 
-from storage.bus import Bus, BusClosed, BusOverflow, LocalBus, Subscription
+from storage.bus import Bus, Listener, LocalBus, LocalWire, Subscription
 from storage.errors import (
     AnswerTaken,
     CorruptDocument,
@@ -23,13 +23,13 @@ __all__ = [
     "Append",
     "BookingImage",
     "Bus",
-    "BusClosed",
-    "BusOverflow",
     "CorruptDocument",
     "DocumentKey",
     "EventImage",
     "Facts",
+    "Listener",
     "LocalBus",
+    "LocalWire",
     "QuarantinedUpdate",
     "RowImage",
     "SchemaOutdated",
