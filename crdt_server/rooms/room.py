@@ -132,6 +132,8 @@ class Room:
         self.awareness = Awareness(limits.max_awareness_bytes)
         self.awareness_waiting: dict[Session, None] = {}
         self.head_seq = 0
+        self.released_seq = 0  # of the newest verdict that was told
+        self.relay: Callable[[int, bytes], None] | None = None  # hears what is told to everybody, for other nodes
         self.size = 0
         self.warm = False
         self.unsettled = 0  # verdicts on their way to the store
@@ -273,12 +275,13 @@ class Room:
             self.heavy = self.heavy or size > self.limits.heavy_update_bytes
             self._vet(self, request)
         else:
-            self._queue(request)
+            self.queue(request)
         if session.queued_bytes > self.limits.session_queue_bytes and not session.paused:
             session.paused = True
             session.connection.pause()
 
-    def _queue(self, request: Request) -> None:
+    def queue(self, request: Request) -> None:
+        """Let a request wait for a batch that has been counted, and checked where it is large."""
         session = request.session
         if session.inbox is None:
             session.inbox = deque()
@@ -303,9 +306,9 @@ class Room:
             part = Request(session, Op.UPDATE, piece, summary, echo=request.echo)
             part.whole, part.knows = request, request.knows
             session.queued_bytes += part.cost
-            self._queue(part)
+            self.queue(part)
         session.queued_bytes += request.cost
-        self._queue(request)
+        self.queue(request)
         for later in stash:
             session.queued_bytes -= later.cost  # `ask` counts it again
             self.ask(later)
@@ -344,7 +347,7 @@ class Room:
                 del inbox[0]
                 session.queued_bytes -= cost
                 if request.kind is Op.DIFF:
-                    if session not in self.sessions:
+                    if not self._waits(session):
                         continue  # nobody waits for the answer
                     compared.add(request.payload)
                 taken_large += is_large
@@ -385,10 +388,10 @@ class Room:
     def put_back(self, request: Request) -> None:
         """What is not finished goes first again. A question nobody waits for is dropped, an edit never."""
         session = request.session
-        if self.phase is Phase.DEAD or (request.kind is not Op.UPDATE and session not in self.sessions):
+        if self.phase is Phase.DEAD or (request.kind is not Op.UPDATE and not self._waits(session)):
             return
         if not session.inbox:
-            self._queue(request)
+            self.queue(request)
         else:
             session.inbox.appendleft(request)
             self.queued_updates += request.kind is Op.UPDATE
@@ -415,17 +418,32 @@ class Room:
         if self.phase is Phase.DEAD:
             return
         if verdict.merged is not None:
-            message = Outgoing(encode_update(verdict.merged))
-            self._broadcast(message)
-            self._answers.sent(message)
-            self._sent.append(message)
+            self._sent.append(self._tell_all(verdict.merged))
+            if self.relay is not None:
+                self.relay(verdict.seq, verdict.merged)
+        self.released_seq = verdict.seq
         for index, notice in verdict.notices:
-            self._tell(verdict.requests[index].session, notice)
+            session = verdict.requests[index].session
+            if not session.tell(notice):
+                self.tell(session, notice)
         if verdict.faults or verdict.answers or verdict.wants_settling:
             self._settle(verdict)
         if verdict.last:
             self._sent.clear()
         self.counters.updates += len(verdict.requests) - len(verdict.answers) - len(verdict.faults)
+
+    def follow(self, seq: int, update: bytes) -> None:
+        """Tell everybody what another node has stored under this number."""
+        self.head_seq = seq
+        self._state_vector = None
+        self._answers.edited()
+        self._tell_all(update)
+
+    def _tell_all(self, update: bytes) -> Outgoing:
+        message = Outgoing(encode_update(update))
+        self._broadcast(message)
+        self._answers.sent(message)
+        return message
 
     def _broadcast(self, message: Outgoing) -> None:
         frame_bytes = len(message.frame)
@@ -438,7 +456,7 @@ class Room:
                 session.connection.allow(frame_bytes)
             session.connection.send(message)
 
-    def _tell(self, session: Session, notice: bytes) -> None:
+    def tell(self, session: Session, notice: bytes) -> None:
         """Something that a session wrote has been undone, or refused."""
         if session not in self.sessions:
             return
@@ -509,7 +527,7 @@ class Room:
     def _answer_stranger(self, request: Request) -> None:
         """Who has something, but nothing of this document, gets what a newcomer gets."""
         session = request.session
-        if session not in self.sessions:
+        if not self._waits(session):
             return
         request.payload = EMPTY_STATE_VECTOR
         if session.exchange or not self._answer_again(session, EMPTY_STATE_VECTOR):
@@ -529,6 +547,10 @@ class Room:
         session.connection.allow(sum(len(message.payload) for message in messages))
         for message in messages:
             session.connection.send(message)
+
+    def _waits(self, session: Session) -> bool:
+        """Whether somebody is there for an answer."""
+        return session.remote or session in self.sessions
 
     # -- presence
 

@@ -88,6 +88,7 @@ class Session:
     )
 
     exchange = False  # whether it waits for verdicts rather than messages
+    remote = False  # whether its socket is at another node: then it is in no room here, and asks all the same
 
     def __init__(self, id_: SessionId, connection: Connection, identity: Identity) -> None:
         self.id = id_
@@ -110,4 +111,8 @@ class Session:
 
     def settle(self, request: Request, status: Status, answer: Any) -> bool:
         """Take the verdict on a request instead of the room's usual reaction. True when it was taken."""
+        return False
+
+    def tell(self, notice: bytes) -> bool:
+        """Take a notice of something undone instead of the room's telling it. True when it was taken."""
         return False

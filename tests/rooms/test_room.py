@@ -628,7 +628,7 @@ class TestRehearsals:
         (session, _), (other, _) = table.settled(), table.settled()
         large = Request(session, Op.UPDATE, self.LARGE, b"its summary", echo=True)
         for request in (Request(session, Op.UPDATE, b"before"), large, Request(session, Op.UPDATE, b"after")):
-            table.room._queue(request)
+            table.room.queue(request)
         table.room.receive(other, update(b"somebody else's"))
         table.room.limits = replace(LIMITS, session_quantum_bytes=1 << 20)
         assert [r.payload for r in table.take()] == [b"before", self.LARGE, b"somebody else's"]
