@@ -138,7 +138,7 @@ def _values(on: On, changed: Changed, keys: list[str | None]) -> tuple[tuple[str
 
 def _priority(type: str, after: Any, live: bool) -> int:
     if type == "conflict.opened":
-        return BY_SEVERITY.get(after.get("_severity"), priority_of(type))
+        return BY_SEVERITY.get(str(after.get("_severity")), priority_of(type))
     return priority_of(type, live=live)
 
 
