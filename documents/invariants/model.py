@@ -101,6 +101,11 @@ class Subject(NamedTuple):
     invariant: str
     ids: tuple[str, ...] = ()
 
+    @property
+    def settle_seconds(self) -> int:
+        """How long to wait, and look again, before the automatic operations."""
+        return INVARIANTS[self.invariant].settle_seconds
+
 
 @dataclass(frozen=True, slots=True)
 class Party:
@@ -146,11 +151,6 @@ class Finding:
     def manual(self) -> bool:
         """Whether a person has to decide."""
         return self.automatic is None or self.stays
-
-    @property
-    def settle_seconds(self) -> int:
-        """How long to wait, and look again, before the automatic operations."""
-        return INVARIANTS[self.invariant].settle_seconds
 
     @property
     def fingerprint(self) -> str:

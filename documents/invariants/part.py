@@ -54,6 +54,10 @@ class Part:
         """What is wrong with a subject, None where the invariant holds."""
         raise NotImplementedError
 
+    def broken(self, subject: Subject) -> bool:
+        """Whether `find` would find something."""
+        return self.find(subject) is not None
+
     def candidates(self) -> Iterator[Subject]:
         """Every subject that may have a finding."""
         raise NotImplementedError

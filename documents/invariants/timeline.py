@@ -81,6 +81,10 @@ class Timeline(Part):
     def find(self, subject: Subject) -> Finding | None:
         return _FIND[subject.invariant](self, subject)
 
+    def broken(self, subject: Subject) -> bool:
+        check = _BROKEN.get(subject.invariant)
+        return super().broken(subject) if check is None else check(self, subject)
+
     def candidates(self) -> Iterator[Subject]:
         for (invariant, key), one, other in self._busy.pairs():
             yield _pair(invariant, key, one, other)
@@ -183,38 +187,47 @@ class Timeline(Part):
 
     # T1-T3
 
-    def _one_place(self, subject: Subject) -> Finding | None:
-        vendor, one, other = subject.ids
-        if not self._overlap("T1", vendor, one, other):
-            return None
+    def _in_two_places(self, subject: Subject) -> bool:
+        _, one, other = subject.ids
+        if not self._overlap(subject):
+            return False
         here, there = self._items[one].place, self._items[other].place
-        if here is None or there is None or here == there:
+        return here is not None and there is not None and here != there
+
+    def _one_place(self, subject: Subject) -> Finding | None:
+        if not self._in_two_places(subject):
             return None
+        vendor = subject.ids[0]
         return self._clash(subject, named(self.wedding, "wedding", "vendors", vendor), "place", f"vendor:{vendor}")
 
     def _one_item(self, subject: Subject) -> Finding | None:
-        person, one, other = subject.ids
-        if not self._overlap("T2", person, one, other):
+        if not self._overlap(subject):
             return None
+        person = subject.ids[0]
         row = self.wedding.rows("guests", "guests").get(person)
         name = f"{row.get('firstName', '')} {row.get('lastName', '')}".strip() if type(row) is dict else ""
         return self._clash(subject, name or person, "start", f"person:{person}")
 
+    def _used_twice(self, subject: Subject) -> bool:
+        if len(subject.ids) == 2:
+            return self._large_enough(subject) is not None
+        row = self.wedding.record("wedding", "places", subject.ids[0])
+        return row is not None and row.get("exclusive") is True and self._overlap(subject)
+
     def _one_use(self, subject: Subject) -> Finding | None:
         if len(subject.ids) == 2:
             return self._large_enough(subject)
-        place, one, other = subject.ids
-        row = self.wedding.record("wedding", "places", place)
-        if row is None or row.get("exclusive") is not True or not self._overlap("T3", place, one, other):
+        if not self._used_twice(subject):
             return None
-        return self._clash(subject, named(self.wedding, "wedding", "places", place), "place", None)
+        return self._clash(subject, named(self.wedding, "wedding", "places", subject.ids[0]), "place", None)
 
-    def _overlap(self, invariant: str, key: str, one: str, other: str) -> bool:
+    def _overlap(self, subject: Subject) -> bool:
+        key, one, other = subject.ids
         first, second = self._items.get(one), self._items.get(other)
-        if first is None or second is None:
+        if first is None or second is None or first.start >= second.end or second.start >= first.end:
             return False
-        both = (invariant, key) in first.claims() and (invariant, key) in second.claims()
-        return both and first.start < second.end and second.start < first.end
+        claim = (subject.invariant, key)
+        return claim in first.claims() and claim in second.claims()
 
     def _clash(self, subject: Subject, who: str, key: str, flag: str | None) -> Finding:
         winner, loser = sorted(subject.ids[1:], key=self._precedence)
@@ -297,17 +310,21 @@ class Timeline(Part):
 
     # T4
 
-    def _in_order(self, subject: Subject) -> Finding | None:
+    def _too_early(self, subject: Subject) -> bool:
         item, before = subject.ids
         first, second = self._items.get(before), self._items.get(item)
-        if first is None or second is None:
-            return None
         row = self.wedding.record(*ITEMS, item)
-        if row is None or row.get("status") in ("live", "done"):
-            return None
+        if first is None or second is None or row is None or row.get("status") in ("live", "done"):
+            return False
         gap = whole(row, f"after:{before}")
-        if gap is None or not first.timed or not second.timed or second.start >= first.end + gap:
+        return gap is not None and first.timed and second.timed and second.start < first.end + gap
+
+    def _in_order(self, subject: Subject) -> Finding | None:
+        if not self._too_early(subject):
             return None
+        item, before = subject.ids
+        first, second = self._items[before], self._items[item]
+        gap = self.wedding.rows(*ITEMS)[item][f"after:{before}"]
         later = self._cascade({before: Slot(first.start, first.end - first.start)})
         options: list[tuple[str, Iterable[Op]]] = []
         if later.moves:
@@ -442,6 +459,14 @@ _FIND: Final = {
     "T5": Timeline._in_time,
     "T6": Timeline._staffed,
 }
+
+_BROKEN: Final = {
+    "T1": Timeline._in_two_places,
+    "T2": Timeline._overlap,
+    "T3": Timeline._used_twice,
+    "T4": Timeline._too_early,
+}
+"""Of those whose findings say what would have to move: the question alone, since moving many items takes a while."""
 
 
 class _Busy:

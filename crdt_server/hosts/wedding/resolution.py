@@ -104,14 +104,15 @@ class Resolver:
                 self._close(document, record, "moot")
 
     def _look(self, subject: Subject, settled: bool) -> None:
-        finding = self._state.find(subject)
+        settle_seconds = 0 if settled else subject.settle_seconds
+        if settle_seconds and self._state.broken(subject):
+            self.due.setdefault(subject, self._state.now + settle_seconds)
+            return
+        self.due.pop(subject, None)
+        finding = None if settle_seconds else self._state.find(subject)
         if finding is None:
-            self.due.pop(subject, None)
             self._close_moot(subject)
-        elif finding.settle_seconds and not settled:
-            self.due.setdefault(subject, self._state.now + finding.settle_seconds)
         else:
-            self.due.pop(subject, None)
             self.enforce(finding)
 
     # -- what is done about it

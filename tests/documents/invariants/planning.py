@@ -151,6 +151,7 @@ class Planning:
 
     def _look(self, subject: Subject) -> None:
         finding = self.index.find(subject)
+        assert self.index.broken(subject) == (finding is not None)
         if finding is None:
             self.open.pop(subject, None)
         else:

@@ -59,7 +59,7 @@ def test_s1_one_of_two_keeps_the_seat(strategy: str, first: str, second: str, ke
     finding = planning.finding("S1")
     assert "Ann" in finding.summary
     assert "Bob" in finding.summary
-    assert finding.settle_seconds == 3
+    assert finding.subject.settle_seconds == 3
     planning.resolve()
     assert planning.broken() == []
     moves = {"ann": "bob", "bob": "ann"}[keeps]
