@@ -5,17 +5,19 @@
 - Texts are strings, cut after one character more than a field may have. Integral numbers are integers. What no field
   accepts (a nested map or array, a text where a plain value belongs or the reverse, null, NaN, bytes) is `Unreadable`:
   nothing is followed into depth, nothing raises. So a row never holds None for a key: None means absent.
-- Events only say where to look; the value is read from the document afterwards. Whatever the events of a transaction
-  were and in whatever order they came, the rows are those that reading the whole document would give.
+- Events only say where to look; the value is read from the document afterwards, or was known to the caller. Whatever
+  the events of a transaction were and in whatever order they came, the rows are those that reading the whole document
+  would give.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from functools import partial
-from typing import Any, TypeAlias
+from types import MappingProxyType
+from typing import Any, Final, TypeAlias
 
-from pycrdt import Doc, Map, MapEvent, Text
+from pycrdt import Doc, Map, Text
 
 from documents.changes import Change, Changes, Row, RowsByRoot, compare
 from documents.fields import MAX_NOTE, Unreadable, normalised, same
@@ -25,6 +27,12 @@ _SHOWN = MAX_NOTE + 1  # enough to see that it is too long
 
 # Where to look again: record id -> keys, or None for the whole record.
 _Dirty: TypeAlias = dict[str, set[str] | None]
+
+Known: TypeAlias = Mapping[tuple[str, str, str | None], Any]
+"""(root, record, key) -> the plain value that the document holds there, as pycrdt would show it. Reading it in a
+document costs fifteen times as much as knowing it."""
+
+_NOTHING: Final[Known] = MappingProxyType({})
 
 
 class Rows:
@@ -39,48 +47,50 @@ class Rows:
         self._dirty: dict[str, _Dirty] = {name: {} for name in kind.roots}
         self._types = {root.name: _shared_type(doc, root) for root in kind.roots.values()}
         # The observers know only what is dirty, not these rows: a cycle through pycrdt would never be collected.
+        # They get the events as they are: pycrdt's own wrapping of them costs as much as all the rest of an update.
         self._subscriptions = [
-            (shared, shared.observe_deep(partial(_collect, kind.roots[name].shape, self._dirty[name])))
+            shared.integrated.observe_deep(partial(_collect, kind.roots[name].shape, self._dirty[name]))
             for name, shared in self._types.items()
         ]
         self.roots: RowsByRoot = self._read_all()
         """The rows. Not to be changed, except by `take`."""
 
-    def take(self) -> Changes:
+    def take(self, known: Known = _NOTHING) -> Changes:
         """What the transactions since the last call changed. Brings `roots` up to date."""
         changes = Changes([], [], [])
         if any(self._dirty.values()):
             with self._doc.transaction():
                 for name, dirty in self._dirty.items():
                     if dirty:
-                        self._refresh(self.kind.roots[name], dirty, changes)
+                        self._refresh(self.kind.roots[name], dirty, known, changes)
                         dirty.clear()
         return changes
 
     def close(self) -> None:
         """Stop listening to the document."""
-        for shared, subscription in self._subscriptions:
-            shared.unobserve(subscription)
+        for subscription in self._subscriptions:
+            subscription.drop()
         self._subscriptions = []
 
     def _read_all(self) -> RowsByRoot:
         with self._doc.transaction():
             return {name: dict(_read_root(self.kind.roots[name], shared)) for name, shared in self._types.items()}
 
-    def _refresh(self, root: Root, dirty: _Dirty, changes: Changes) -> None:
+    def _refresh(self, root: Root, dirty: _Dirty, known: Known, changes: Changes) -> None:
         rows, shared = self.roots[root.name], self._types[root.name]
         for record_id in sorted(dirty):
-            before = rows.get(record_id)
-            keys = dirty[record_id]
+            before, keys = rows.get(record_id), dirty[record_id]
+            values = None
             if keys is not None and type(before) is dict:
-                record = shared if root.shape is Shape.RECORD else _get(shared, record_id)
-                if type(record) is Map:
-                    _refresh_keys(root, record_id, before, record, keys, changes)
-                    if root.shape is Shape.RECORD and not before:
-                        del rows[record_id]
-                        changes.removed.append((root.name, record_id))
-                    continue
-            after = _read_row(root, shared, record_id)
+                values = _read_keys(root, shared, record_id, keys, known)
+            if values is not None:
+                _refresh_keys(root, record_id, before, values, changes)
+                if root.shape is Shape.RECORD and not before:
+                    del rows[record_id]
+                    changes.removed.append((root.name, record_id))
+                continue
+            value = known.get((root.name, record_id, None), _ABSENT)
+            after = _read_row(root, shared, record_id) if value is _ABSENT else normalised(value)
             if after is None:
                 rows.pop(record_id, None)
             else:
@@ -107,7 +117,7 @@ def _collect(shape: Shape, dirty: _Dirty, events: list[Any]) -> None:
         if shape is Shape.RECORDS:
             if len(path) >= 2:
                 _add(dirty, path[0], (path[1],))
-            elif path and isinstance(event, MapEvent):
+            elif path and hasattr(event, "keys"):
                 _add(dirty, path[0], _keys(event))
             else:
                 dirty.update(dict.fromkeys(path or _keys(event)))
@@ -131,11 +141,24 @@ def _add(dirty: _Dirty, record_id: str, keys: Iterable[str]) -> None:
         known.update(keys)
 
 
-def _refresh_keys(
-    root: Root, record_id: str, row: dict[str, Any], record: Map[Any], keys: set[str], changes: Changes
-) -> None:
+def _read_keys(root: Root, shared: Any, record_id: str, keys: set[str], known: Known) -> dict[str, Any] | None:
+    """What these keys of a record hold; None where it is no record any more."""
+    record = shared if root.shape is Shape.RECORD else None
+    values = {}
     for name in sorted(keys):
-        before, after = row.get(name), _read_key(root, name, _get(record, name, _ABSENT))
+        value = known.get((root.name, record_id, name), _ABSENT)
+        if value is _ABSENT:
+            record = _get(shared, record_id) if record is None else record
+            if type(record) is not Map:
+                return None
+            value = _get(record, name, _ABSENT)
+        values[name] = _read_key(root, name, value)
+    return values
+
+
+def _refresh_keys(root: Root, record_id: str, row: dict[str, Any], values: dict[str, Any], changes: Changes) -> None:
+    for name, after in values.items():
+        before = row.get(name)
         if after is None:
             row.pop(name, None)
         else:

@@ -19,7 +19,7 @@ from crdt_server.hosts.document import ClockRanges, Document, Span, encode_clock
 from crdt_server.hosts.frames import Status
 from crdt_server.hosts.rehearsal import Copies
 from crdt_server.hosts.wedding.facts import Actor, Facts
-from crdt_server.hosts.wedding.items import NESTED, Items, Write
+from crdt_server.hosts.wedding.items import NESTED, Items, Write, standing
 from crdt_server.hosts.wedding.rules import Reverted, examine, may_stand
 from crdt_server.hosts.wedding.state import WeddingState
 from crdt_server.hosts.wedding.writing import carry_out
@@ -158,7 +158,7 @@ class CheckedDocument(Document):
     def _take(self, index: int, update: Update) -> None:
         actor, _ = self._signed[index]
         writes = self._integrate(self._structs, update, actor.user)
-        outcome = examine(self.kind, self.name, self.rows.roots, self.rows.take())
+        outcome = examine(self.kind, self.name, self.rows.roots, self.rows.take(standing(writes)))
         if outcome.ops or any(self._is_hidden(write) for write in writes):
             writes = self._undo(update, outcome.ops, outcome.reverted, writes)
         else:
@@ -238,11 +238,12 @@ class CheckedDocument(Document):
         assert self.doc is not None
         data = carry_out(self.kind, self.doc, ops)
         update = decode_update(data, max_bytes=len(data))
-        if not is_empty(update):
-            self.items.integrate(read_structs(data), update.deletes, SERVER, self.clocks)
-            self._account(update)
-            self._accept(data)
-        return self.rows.take()
+        if is_empty(update):
+            return self.rows.take()
+        writes = self.items.integrate(read_structs(data), update.deletes, SERVER, self.clocks)
+        self._account(update)
+        self._accept(data)
+        return self.rows.take(standing(writes))
 
     def _since(self, state_vector: bytes, deletes: Sequence[Span]) -> bytes:
         """What the Doc has more than the pieces, with these deletions and those of what is new and gone already:

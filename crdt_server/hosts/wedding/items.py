@@ -73,6 +73,11 @@ class Write(NamedTuple):
     """What was newest here before the update; None: nothing."""
 
 
+def standing(writes: Iterable[Write]) -> dict[tuple[str, str, str | None], Any]:
+    """The plain values among the writes of one update that hold now, by root, record and key."""
+    return {(w.root, w.record, w.key): w.value for w in writes if w.wins and not w.orphan and w.value is not NESTED}
+
+
 class _Use(enum.Enum):
     """What a shared type is for."""
 

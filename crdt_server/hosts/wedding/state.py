@@ -15,7 +15,7 @@ from crdt_server.hosts.wedding.bookings import Bookings
 from crdt_server.hosts.wedding.concurrency import concurrent
 from crdt_server.hosts.wedding.context import context_of
 from crdt_server.hosts.wedding.facts import Actor, Writers, instant
-from crdt_server.hosts.wedding.items import NESTED, Write
+from crdt_server.hosts.wedding.items import Write, standing
 from crdt_server.hosts.wedding.resolution import Resolver
 from documents.changes import Change, Changes, RowsByRoot, compare
 from documents.events import Actor as EventActor
@@ -297,8 +297,7 @@ def _texts(kind: Kind, changes: Changes) -> tuple[list[Change], Changes]:
 def _rewritten(changes: Changes, writes: Sequence[Write]) -> list[Change]:
     """Writes of the value that was there already: their writer is another."""
     changed = {change[:3] for change in changes.fields}
-    fields = {(w.root, w.record, w.key): w.value for w in writes if w.wins and not w.orphan and w.value is not NESTED}
-    return [Change(*field, value, value) for field, value in fields.items() if field not in changed]
+    return [Change(*field, value, value) for field, value in standing(writes).items() if field not in changed]
 
 
 def _difference(kind: Kind, old: Mapping[str, Mapping[str, Any]], new: RowsByRoot) -> Changes:
