@@ -147,10 +147,15 @@ class Outgoing:
             self._told.add(channel)
             self._append(Letter(channel, None))
 
-    def take(self, limit: int) -> list[Letter]:
-        """The next letters, at most `limit`. They count as waiting until `arrived` or `lose_all`."""
-        self._sent = [self._waiting.popleft() for _ in range(min(limit, len(self._waiting)))]
-        self._told.difference_update(letter.channel for letter in self._sent if letter.message is None)
+    def take(self, limit_bytes: int) -> list[Letter]:
+        """The next letters, one or as many as fit. They count as waiting until `arrived` or `lose_all`."""
+        room = limit_bytes
+        while self._waiting and (not self._sent or self._waiting[0].bytes <= room):
+            letter = self._waiting.popleft()
+            room -= letter.bytes
+            self._sent.append(letter)
+            if letter.message is None:
+                self._told.discard(letter.channel)
         return self._sent
 
     def arrived(self) -> None:
@@ -259,7 +264,7 @@ class LocalBus:
         self._flushing = False
         if not self.connected:
             return
-        while letters := self._outgoing.take(1_000):
+        while letters := self._outgoing.take(QUEUE_BYTES):
             for letter in letters:
                 for end in self._wire.ends:
                     end.deliver(letter)
