@@ -67,7 +67,7 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
     "crdt_server.hosts.frames": ("msgpack",),
     "crdt_server.hosts.document": HOST_CORE,
     "crdt_server.hosts.host": HOST_CORE,
-    "crdt_server.hosts.wedding": HOST_CORE,
+    "crdt_server.hosts.wedding": (*HOST_CORE, "orjson"),
     "crdt_server.hosts": (
         "crdt_server.errors",
         "crdt_server.hosts.frames",

@@ -5,11 +5,12 @@ Everything here is committed together with the updates it follows from.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
+
+import orjson
 
 from documents.events import Event
 from documents.invariants import NOBODY, UNKNOWN, Field, Writer
@@ -71,7 +72,9 @@ class Writers:
     def pack(self, row: RowKey) -> str:
         """JSON: key (empty for the row as a whole) -> user, role, rank, arrival, instant and, where known, before."""
         packed = self._packed.get(row)
-        return _json({key or "": _packed(each) for key, each in self._row(row).items()}) if packed is None else packed
+        if packed is not None:
+            return packed
+        return _json({key or "": _packed(writer) for key, writer in self._row(row).items()})
 
     def unpack(self, row: RowKey, packed: str) -> None:
         """Take over what `pack` gave."""
@@ -80,15 +83,17 @@ class Writers:
     def _row(self, row: RowKey) -> dict[str | None, Writer]:
         packed = self._packed.pop(row, None) if self._packed else None
         if packed is not None:
-            self._of_row[row] = {key or None: Writer(*values) for key, values in json.loads(packed).items()}
+            self._of_row[row] = {key or None: Writer(*values) for key, values in orjson.loads(packed).items()}
         return self._of_row.get(row, {})
 
 
-def _packed(writer: Writer) -> list[Any]:
-    return list(writer[:5] if writer.before is UNKNOWN else writer)
+def _packed(writer: Writer) -> tuple[Any, ...]:
+    return writer[:5] if writer.before is UNKNOWN else tuple(writer)
 
 
-_json = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
+def _json(value: object) -> str:
+    # What is unreadable is a dataclass, and never gets into the store.
+    return orjson.dumps(value, option=orjson.OPT_PASSTHROUGH_DATACLASS).decode()
 
 
 class Facts:

@@ -6,10 +6,11 @@ one that is opened, and stay true because nobody else changes them: all document
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
+
+import orjson
 
 from crdt_server.hosts.wedding.bookings import Bookings
 from crdt_server.hosts.wedding.concurrency import concurrent
@@ -65,7 +66,7 @@ class WeddingState:
         for document, root, record, fields, writers in mirror:
             if fields is not None:
                 rows = self.wedding.documents.setdefault(document, {}).setdefault(root, {})
-                rows[record] = json.loads(fields)
+                rows[record] = orjson.loads(fields)
             self.writers.unpack((document, root, record), writers)
         self.arrivals = 0
         self.index: Index
