@@ -83,7 +83,7 @@ class Rows:
             values = None
             if keys is not None and type(before) is dict:
                 values = _read_keys(root, shared, record_id, keys, known)
-            if values is not None:
+            if values is not None and type(before) is dict:
                 _refresh_keys(root, record_id, before, values, changes)
                 if root.shape is Shape.RECORD and not before:
                     del rows[record_id]

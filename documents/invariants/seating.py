@@ -7,7 +7,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, Final, NamedTuple
 
 from documents.invariants.catalogue import HIERARCHY, LAST, MANUAL, PRIORITY
@@ -73,6 +73,10 @@ class Seating(Part):
 
     def find(self, subject: Subject) -> Finding | None:
         return _FIND[subject.invariant](self, subject)
+
+    def broken(self, subject: Subject) -> bool:
+        look = _LOOK.get(subject.invariant)
+        return super().broken(subject) if look is None else bool(look(self, subject))
 
     def candidates(self) -> Iterator[Subject]:
         for (document, table, number), guests in self._numbered.items():
@@ -248,19 +252,23 @@ class Seating(Part):
 
     # S2
 
-    def _within_capacity(self, subject: Subject) -> Finding | None:
+    def _crowd(self, subject: Subject) -> list[str]:
+        """Who sits at a table, where they are more than it has seats; else nobody."""
         document, table_id = subject.ids
-        at_table = self._tables.get((document, table_id))
+        at_table = self._tables.get((document, table_id), ())
         table = self.wedding.record(document, "tables", table_id)
-        if at_table is None or table is None:
+        if table is None or len(at_table) <= _capacity(table):
+            return []
+        guests = [guest for guest in sorted(at_table) if self._comes(document, guest)]
+        return guests if len(guests) > _capacity(table) else []
+
+    def _within_capacity(self, subject: Subject) -> Finding | None:
+        guests = self._crowd(subject)
+        if not guests:
             return None
-        capacity = _capacity(table)
-        if len(at_table) <= capacity:
-            return None
-        guests = self._coming(document, at_table)
+        document, table_id = subject.ids
+        capacity = _capacity(self.wedding.rows(document, "tables")[table_id])
         surplus = len(guests) - capacity
-        if surplus <= 0:
-            return None
         latest = sorted(guests, key=lambda guest: by_arrival(self._writer(document, guest), guest))
         label = named(self.wedding, document, "tables", table_id, "label")
         automatic = None
@@ -360,15 +368,21 @@ class Seating(Part):
 
     # S5, S6
 
-    def _apart(self, subject: Subject) -> Finding | None:
+    def _too_close(self, subject: Subject) -> bool:
         document, rule = subject.ids
         row = self.wedding.record(document, "rules", rule)
         if row is None or row.get("kind") != "apart" or row.get("hard") is not True:
+            return False
+        return any(
+            len(guests) > 1 for guests in self._by_table(document, self._rules.get((document, rule), ())).values()
+        )
+
+    def _apart(self, subject: Subject) -> Finding | None:
+        if not self._too_close(subject):
             return None
-        tables = self._by_table(document, self._rules.get((document, rule), frozenset()))
+        document, rule = subject.ids
+        tables = self._by_table(document, self._rules[document, rule])
         together = {table: guests for table, guests in sorted(tables.items()) if len(guests) > 1}
-        if not together:
-            return None
         guests = sorted(guest for each in together.values() for guest in each)
         automatic = None
         if self.wedding.strategy("S5") == PRIORITY:
@@ -413,18 +427,24 @@ class Seating(Part):
             if target not in used and self._room(document, target) > 0
         )
 
-    def _together(self, subject: Subject) -> Finding | None:
+    def _scattered(self, subject: Subject) -> dict[str, list[str]]:
+        """Table -> who sits there, of people who belong together and do not sit so; else nothing."""
         document, root, id = subject.ids
         if root == "rules":
             row = self.wedding.record(document, "rules", id)
             if row is None or row.get("kind") != "together":
-                return None
-            people: Iterable[str] = self._rules.get((document, id), frozenset())
+                return {}
+            people: Iterable[str] = self._rules.get((document, id), ())
         else:
             people = self._households.get(id, ())
         tables = self._by_table(document, people)
-        if len(tables) < 2:
+        return tables if len(tables) > 1 else {}
+
+    def _together(self, subject: Subject) -> Finding | None:
+        tables = self._scattered(subject)
+        if not tables:
             return None
+        document = subject.ids[0]
         guests = [guest for table in sorted(tables) for guest in tables[table]]
         names = ", ".join(guest_name(self.wedding, guest) for guest in guests)
         return self.found(
@@ -501,9 +521,6 @@ class Seating(Part):
 
     # Tables and people
 
-    def _coming(self, document: str, guests: Iterable[str]) -> list[str]:
-        return [guest for guest in sorted(guests) if self._comes(document, guest)]
-
     def _room(self, document: str, table: str) -> int:
         row = self.wedding.record(document, "tables", table)
         if row is None or "locked" in row:
@@ -541,6 +558,13 @@ _FIND: Final = {
     "S6": Seating._together,
     "S7": Seating._as_locked,
 }
+
+_LOOK: Final[Mapping[str, Callable[[Seating, Subject], object]]] = {
+    "S2": Seating._crowd,
+    "S5": Seating._too_close,
+    "S6": Seating._scattered,
+}
+"""Of those whose findings look for other tables: whether there is anything at all."""
 
 
 def assignments_at(wedding: Wedding, document: str, table: str) -> dict[str, Any]:
