@@ -56,7 +56,7 @@ class RedisServer:
         command = [str(self._binary), "--port", str(self.port)]
         for name, value in self._settings.items():
             command += [f"--{name}", *(value.split() or [""])]
-        self._process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+        self._process = subprocess.Popen(command, bufsize=0, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
         assert self._process.stdout is not None
         printed = b""
         while READY not in printed:

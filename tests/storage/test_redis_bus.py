@@ -1,0 +1,202 @@
+"""What only a bus over Redis can suffer: a server that dies, stops, refuses or drops who is slow, and a frozen wire."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import AsyncIterator, Iterator
+from contextlib import AsyncExitStack
+
+import pytest
+import redis
+import redis.asyncio
+
+from storage.redis_bus import HEADER, RedisBus
+from tests.support.ear import GAINED, Ear, Watch
+from tests.support.proxy import CuttingProxy
+from tests.support.redis import BRANDS, Brand, RedisServer
+
+NOTICED_SECONDS = 3.0  # two are promised, one is for a busy machine
+BACK_SECONDS = 2.0  # one is promised
+PATIENCE_SECONDS = 20.0
+
+
+class Node:
+    """A bus with an ear on the channel `rooms`."""
+
+    def __init__(self, url: str, **options: str) -> None:
+        self.bus = RedisBus(url, **options)
+        self.watch = Watch()
+        self.ear = Ear()
+        self.bus.watch(self.watch)
+
+    async def start(self) -> None:
+        self.bus.subscribe("rooms", self.ear)
+        await self.bus.start()
+        await self.ear.until_heard(GAINED)
+
+
+@pytest.fixture(params=BRANDS)
+def brand(request: pytest.FixtureRequest) -> Brand:
+    return request.param  # type: ignore[no-any-return]
+
+
+@pytest.fixture
+def server(brand: Brand) -> Iterator[RedisServer]:
+    with RedisServer(brand) as server:
+        yield server
+
+
+@pytest.fixture
+async def stack() -> AsyncIterator[AsyncExitStack]:
+    async with AsyncExitStack() as stack:
+        yield stack
+
+
+async def join(stack: AsyncExitStack, url: str, **options: str) -> Node:
+    node = Node(url, **options)
+    stack.push_async_callback(node.bus.close)
+    await node.start()
+    return node
+
+
+async def test_a_killed_server_is_noticed_and_used_again(server: RedisServer, stack: AsyncExitStack) -> None:
+    nodes = [await join(stack, server.url) for _ in range(2)]
+    for _ in range(3):
+        server.kill()
+        for node in nodes:
+            await node.watch.until(False, within_seconds=NOTICED_SECONDS)
+            assert not node.bus.publish("rooms", b"refused")
+        server.start()
+        for node in nodes:
+            await node.watch.until(True, within_seconds=BACK_SECONDS)
+    for node in nodes:  # a channel of its own: in force again after all that was asked for before
+        node.bus.subscribe("fence", fence := Ear())
+        await fence.until(bool)
+    assert nodes[0].bus.publish("rooms", b"news")
+    for node in nodes:
+        await node.ear.until_last(b"news")
+        assert node.ear.heard.count(GAINED) >= 4
+        assert b"refused" not in node.ear.heard
+
+
+async def test_a_stopped_server_is_noticed_and_used_again(server: RedisServer, stack: AsyncExitStack) -> None:
+    here, there = [await join(stack, server.url) for _ in range(2)]
+    server.pause()
+    assert here.bus.publish("rooms", b"1")
+    for node in (here, there):
+        await node.watch.until(False, within_seconds=NOTICED_SECONDS)
+        assert "Silence" in node.bus.reason
+    server.resume()
+    await there.watch.until(True, within_seconds=BACK_SECONDS)
+    await there.ear.until_last(GAINED)
+    await here.watch.until(True, within_seconds=BACK_SECONDS)
+    assert here.bus.publish("rooms", b"2")
+    await here.ear.until_last(b"2")
+    assert here.bus.reason == ""
+
+
+async def test_a_stopped_server_is_noticed_before_anything_is_said(server: RedisServer, stack: AsyncExitStack) -> None:
+    server.pause()
+    node = Node(server.url)
+    stack.push_async_callback(node.bus.close)
+    node.bus.subscribe("rooms", node.ear)
+    await node.bus.start()
+    server.resume()
+    await node.ear.until_heard(GAINED)
+    assert node.watch.changes == [True]
+
+
+async def test_a_frozen_wire_is_noticed_and_what_it_held_is_told(server: RedisServer, stack: AsyncExitStack) -> None:
+    proxy = await stack.enter_async_context(CuttingProxy(server.port))
+    here, there = await join(stack, f"redis://127.0.0.1:{proxy.port}"), await join(stack, server.url)
+    proxy.freeze()
+    held = [b"%d" % number for number in range(100)]
+    assert all(here.bus.publish("rooms", message) for message in held)
+    await here.watch.until(False, within_seconds=NOTICED_SECONDS)
+    await proxy.heal()
+    await here.watch.until(True)
+    assert here.bus.publish("rooms", b"last")
+    await there.ear.until(lambda heard: heard[-1] == b"last")
+    arrived = there.ear.heard[1:-2]
+    assert arrived == held[: len(arrived)]  # the wire may have held them until it was healed
+    assert there.ear.heard == [GAINED, *arrived, GAINED, b"last"]
+    assert there.watch.changes == [True]
+
+
+async def test_what_an_earlier_connection_delivers_late_is_dropped(server: RedisServer, stack: AsyncExitStack) -> None:
+    proxy = await stack.enter_async_context(CuttingProxy(server.port))
+    here, there = await join(stack, f"redis://127.0.0.1:{proxy.port}"), await join(stack, server.url)
+    client = await stack.enter_async_context(redis.asyncio.Redis.from_url(server.url))
+    taps = await stack.enter_async_context(client.pubsub())
+    await taps.subscribe("crdt:rooms")
+    assert await taps.get_message(timeout=PATIENCE_SECONDS)
+    here.bus.publish("rooms", b"early")
+    tapped = await taps.get_message(timeout=PATIENCE_SECONDS)
+    assert tapped is not None
+    proxy.cut()
+    await here.watch.until(False)
+    await proxy.heal()
+    await here.watch.until(True)
+    here.bus.publish("rooms", b"later")
+    await there.ear.until_last(b"later")
+    await client.publish("crdt:rooms", tapped["data"])
+    here.bus.publish("rooms", b"last")
+    await there.ear.until_last(b"last")
+    assert there.ear.heard.count(b"early") == 1
+
+
+async def test_who_is_too_slow_for_redis_is_told(brand: Brand, stack: AsyncExitStack) -> None:
+    server = stack.enter_context(RedisServer(brand, {"client-output-buffer-limit": "pubsub 1mb 1mb 1"}))
+    node = await join(stack, server.url)
+    frame = HEADER.pack(b"somebody", 1, False) + bytes(1 << 20)
+    with redis.Redis.from_url(server.url) as client:
+        heard_by = [client.publish("crdt:rooms", frame) for _ in range(64)]  # this loop stands still meanwhile
+    assert (heard_by[0], heard_by[-1]) == (1, 0)
+    await node.ear.until(lambda heard: heard.count(GAINED) >= 2)
+    assert len(node.ear.heard) < len(heard_by)
+    assert node.bus.publish("rooms", b"news")
+    await node.ear.until_last(b"news")
+
+
+async def test_a_loop_that_stands_still_does_not_blame_redis(server: RedisServer, stack: AsyncExitStack) -> None:
+    node = await join(stack, server.url)
+    time.sleep(2.5)  # noqa: ASYNC251 - that is the fault: a process that is stopped for longer than Redis may be silent
+    for turn in range(20):
+        node.bus.publish("rooms", b"%d" % turn)
+        await node.ear.until_last(b"%d" % turn)
+    assert node.watch.changes == [True]
+
+
+async def test_many_channels_come_back_after_an_interruption(server: RedisServer, stack: AsyncExitStack) -> None:
+    node = await join(stack, server.url)
+    ears = [Ear() for _ in range(2_000)]
+    for number, ear in enumerate(ears):
+        node.bus.subscribe(f"room {number}", ear)
+    await ears[-1].until_heard(GAINED)
+    server.kill()
+    await node.watch.until(False)
+    server.start()
+    for ear in ears:
+        await ear.until_heard(GAINED, GAINED)
+
+
+async def test_a_refusal_is_said_and_a_password_opens(brand: Brand, stack: AsyncExitStack) -> None:
+    server = stack.enter_context(RedisServer(brand, {"requirepass": "sesame"}))
+    refused = RedisBus(server.url)
+    stack.push_async_callback(refused.close)
+    await refused.start()
+    await join(stack, server.url.replace("redis://", "redis://:sesame@"))
+    assert not refused.connected
+    assert "Authentication" in refused.reason
+
+
+async def test_prefixes_keep_clusters_apart_and_foreign_messages_are_not_heard(
+    server: RedisServer, stack: AsyncExitStack
+) -> None:
+    one, other = await join(stack, server.url, prefix="one:"), await join(stack, server.url, prefix="other:")
+    async with redis.asyncio.Redis.from_url(server.url) as client:
+        await client.publish("one:rooms", b"short")
+    one.bus.publish("rooms", b"1")
+    other.bus.publish("rooms", b"2")
+    await one.ear.until_heard(GAINED, b"1")
+    await other.ear.until_heard(GAINED, b"2")
