@@ -34,6 +34,9 @@ document costs fifteen times as much as knowing it."""
 
 _NOTHING: Final[Known] = MappingProxyType({})
 
+_ByRow: TypeAlias = Mapping[tuple[str, str], Mapping[str | None, Any]]
+_NO_KEYS: Final[Mapping[str | None, Any]] = MappingProxyType({})
+
 
 class Rows:
     """The rows of one document, and what of them changed.
@@ -41,7 +44,7 @@ class Rows:
     The document must not be read after a doubt about it, nor must this. Call `close` before the document is let go.
     """
 
-    def __init__(self, kind: Kind, doc: Doc[Any]) -> None:
+    def __init__(self, kind: Kind, doc: Doc[Any], known: Known = _NOTHING) -> None:
         self.kind = kind
         self._doc = doc
         self._dirty: dict[str, _Dirty] = {name: {} for name in kind.roots}
@@ -52,7 +55,7 @@ class Rows:
             shared.integrated.observe_deep(partial(_collect, kind.roots[name].shape, self._dirty[name]))
             for name, shared in self._types.items()
         ]
-        self.roots: RowsByRoot = self._read_all()
+        self.roots: RowsByRoot = self._read_all(_by_row(known))
         """The rows. Not to be changed, except by `take`."""
 
     def take(self, known: Known = _NOTHING) -> Changes:
@@ -72,9 +75,11 @@ class Rows:
             subscription.drop()
         self._subscriptions = []
 
-    def _read_all(self) -> RowsByRoot:
+    def _read_all(self, known: _ByRow) -> RowsByRoot:
         with self._doc.transaction():
-            return {name: dict(_read_root(self.kind.roots[name], shared)) for name, shared in self._types.items()}
+            return {
+                name: dict(_read_root(self.kind.roots[name], shared, known)) for name, shared in self._types.items()
+            }
 
     def _refresh(self, root: Root, dirty: _Dirty, known: Known, changes: Changes) -> None:
         rows, shared = self.roots[root.name], self._types[root.name]
@@ -89,8 +94,10 @@ class Rows:
                     del rows[record_id]
                     changes.removed.append((root.name, record_id))
                 continue
-            value = known.get((root.name, record_id, None), _ABSENT)
-            after = _read_row(root, shared, record_id) if value is _ABSENT else normalised(value)
+            if (root.name, record_id, None) in known:
+                after = _read_row(root, shared, record_id, {None: known[root.name, record_id, None]})
+            else:
+                after = _read_row(root, shared, record_id)
             if after is None:
                 rows.pop(record_id, None)
             else:
@@ -101,7 +108,14 @@ class Rows:
 def read(kind: Kind, doc: Doc[Any]) -> RowsByRoot:
     """The rows of a document, read as a whole."""
     with doc.transaction():
-        return {name: dict(_read_root(root, _shared_type(doc, root))) for name, root in kind.roots.items()}
+        return {name: dict(_read_root(root, _shared_type(doc, root), {})) for name, root in kind.roots.items()}
+
+
+def _by_row(known: Known) -> _ByRow:
+    rows: dict[tuple[str, str], dict[str | None, Any]] = {}
+    for (root, record, name), value in known.items():
+        rows.setdefault((root, record), {})[name] = value
+    return rows
 
 
 def _shared_type(doc: Doc[Any], root: Root) -> Any:
@@ -167,30 +181,35 @@ def _refresh_keys(root: Root, record_id: str, row: dict[str, Any], values: dict[
             changes.fields.append(Change(root.name, record_id, name, before, after))
 
 
-def _read_root(root: Root, shared: Any) -> Iterator[tuple[str, Row]]:
+def _read_root(root: Root, shared: Any, known: _ByRow) -> Iterator[tuple[str, Row]]:
     ids = list(shared.keys()) if root.shape in (Shape.RECORDS, Shape.VALUES) else [WHOLE]
     for record_id in ids:
-        row = _read_row(root, shared, record_id)
+        row = _read_row(root, shared, record_id, known.get((root.name, record_id), _NO_KEYS))
         if row is not None:
             yield record_id, row
 
 
-def _read_row(root: Root, shared: Any, record_id: str) -> Row | None:
+def _read_row(root: Root, shared: Any, record_id: str, known: Mapping[str | None, Any] = _NO_KEYS) -> Row | None:
     """One row, or None where there is none. One record or one text is there as soon as something is in it."""
     if root.shape is Shape.TEXT:
         return str(shared)[:_SHOWN] or None
     if root.shape is Shape.RECORD:
-        return _read_record(root, shared) or None
+        return _read_record(root, shared, known) or None
+    if root.shape is Shape.VALUES and None in known:
+        return normalised(known[None])
     value = _get(shared, record_id, _ABSENT)
     if value is _ABSENT:
         return None
     if root.shape is Shape.VALUES:
         return normalised(value)
-    return _read_record(root, value) if type(value) is Map else Unreadable(_shape(value))
+    return _read_record(root, value, known) if type(value) is Map else Unreadable(_shape(value))
 
 
-def _read_record(root: Root, record: Map[Any]) -> dict[str, Any]:
-    return {name: _read_key(root, name, value) for name, value in record.items()}
+def _read_record(root: Root, record: Map[Any], known: Mapping[str | None, Any]) -> dict[str, Any]:
+    return {
+        name: _read_key(root, name, known[name] if name in known else record[name])
+        for name in record.keys()  # noqa: SIM118 - a Map iterates otherwise
+    }
 
 
 def _read_key(root: Root, name: str, value: Any) -> Any:

@@ -19,7 +19,7 @@ from crdt_server.hosts.document import ClockRanges, Document, Span, encode_clock
 from crdt_server.hosts.frames import Status
 from crdt_server.hosts.rehearsal import Copies
 from crdt_server.hosts.wedding.facts import Actor, Facts
-from crdt_server.hosts.wedding.items import NESTED, Items, Write, standing
+from crdt_server.hosts.wedding.items import NESTED, Held, Items, Write, standing
 from crdt_server.hosts.wedding.rules import Reverted, examine, may_stand
 from crdt_server.hosts.wedding.state import WeddingState
 from crdt_server.hosts.wedding.writing import carry_out
@@ -58,6 +58,7 @@ class CheckedDocument(Document):
         self._rows: Rows | None = None
         self.items = self._new_items()
         self._indexed = 0  # how many pieces the items have seen
+        self._held: Held = {}  # by those
         self._signed: Sequence[Signed] = ()
         self._knows: Mapping[int, int] | None = None
         self._structs: list[Struct] = []
@@ -88,18 +89,20 @@ class CheckedDocument(Document):
     def warm_up(self, budget: int) -> None:
         super().warm_up(budget)
         while self._indexed < self._warmed:
-            self.items.integrate(read_structs(self.pieces[self._indexed]), (), None, {})
+            self.items.load(read_structs(self.pieces[self._indexed]), self._held)
             self._indexed += 1
         if self._rows is None and self._warmed == len(self.pieces):
             assert self.doc is not None
-            self.items.integrate((), self.deleted.spans(), None, {})
-            self._rows = Rows(self.kind, self.doc)
+            known = self.items.values(self.deleted.spans(), self._held)
+            self._held.clear()
+            self._rows = Rows(self.kind, self.doc, {field: each for field, each in known.items() if each is not NESTED})
             self.state.attach(self)
 
     def cool_down(self) -> None:
         self.close()
         super().cool_down()
         self.items, self._indexed = self._new_items(), 0
+        self._held.clear()
 
     def close(self) -> None:
         super().close()

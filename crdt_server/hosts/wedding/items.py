@@ -53,13 +53,16 @@ NESTED: Final = Marker.NESTED
 """The value of an entry that is a shared type."""
 
 
+Field: TypeAlias = tuple[str, str, str | None]
+"""Root, record and key; the latter as in `documents.changes.Change`: None for single values and records as a whole."""
+
+
 class Write(NamedTuple):
     """One map entry that an update brought and did not itself delete or overwrite."""
 
     root: str
     record: str
     key: str | None
-    """As in `documents.rows.Change`: None for single values and records as a whole."""
     value: Any
     """The plain value as pycrdt shows it, or `NESTED`."""
     id: Id
@@ -73,7 +76,7 @@ class Write(NamedTuple):
     """What was newest here before the update; None: nothing."""
 
 
-def standing(writes: Iterable[Write]) -> dict[tuple[str, str, str | None], Any]:
+def standing(writes: Iterable[Write]) -> dict[Field, Any]:
     """The plain values among the writes of one update that hold now, by root, record and key."""
     return {(w.root, w.record, w.key): w.value for w in writes if w.wins and not w.orphan and w.value is not NESTED}
 
@@ -125,6 +128,9 @@ class _Place:
 
 
 _Entries: TypeAlias = Entries[_Place]
+
+Held: TypeAlias = dict[_Entries, Struct]
+"""The newest entry of each key while a document is loaded."""
 
 _NO_KEYS: dict[str, _Entries] = {}  # of texts, which are many
 
@@ -201,22 +207,37 @@ class Items:
         self,
         structs: Sequence[Struct],
         deletes: Iterable[tuple[int, int, int]],
-        user: str | None,
+        user: str,
         known: Mapping[int, int],
     ) -> list[Write]:
         """Take in an update that `violation` has nothing against. Returns its map entries, each after those it
-        follows; none of one that comes from the store (None as user)."""
+        follows."""
         coming = _Coming()
         for struct in in_order(new_structs(structs, known)):
-            if user is not None:
-                self.owners.setdefault(struct.client, user)
+            self.owners.setdefault(struct.client, user)
             self._take(struct, coming)
         for deleted in deletes:
             self._deleted.add(*deleted)
-        if user is None:
-            return []
         covers = self._deleted.covers
         return [self._write(new) for new in coming.written if not covers(*new.id, new.id[1] + 1)]
+
+    def load(self, structs: Sequence[Struct], held: Held) -> None:
+        """Take in what is stored; its deletions come when there are no more structs. Keeps `held` up to date."""
+        for struct in in_order(structs):
+            entries = self._take(struct, None)
+            if entries is not None and entries.newest == (struct.client, struct.clock + struct.length - 1):
+                held[entries] = struct
+
+    def values(self, deletes: Iterable[tuple[int, int, int]], held: Held) -> dict[Field, Any]:
+        """End of loading: the deletions. Returns what every key holds: a plain value, or `NESTED`."""
+        for deleted in deletes:
+            self._deleted.add(*deleted)
+        covers, values = self._deleted.covers, {}
+        for entries, struct in held.items():
+            gone = covers(entries.client, entries.clock, entries.clock + 1) or not self._is_current(entries.place)
+            if struct.content in _WITH_VALUE and not gone:
+                values[_field(entries)] = _value(struct)
+        return values
 
     def alive(self, id: Id) -> bool:
         """Whether what an item holds is still there: neither it nor the record it lies in is deleted or replaced."""
@@ -268,33 +289,32 @@ class Items:
             runs.add(struct.clock, struct.clock + struct.length, where and (*where, _opened(*where, struct)))
         return None
 
-    def _take(self, struct: Struct, coming: _Coming) -> None:
+    def _take(self, struct: Struct, coming: _Coming | None) -> _Entries | None:
+        """Take a struct to its place. Returns the entries of its key, if it has one."""
         where = self._where(struct, self._look)
         home: _Place | _Entries | None = None
+        entries: _Entries | None = None
         if where is not None:
             place, key = where
             if place.use is _Use.TEXT:
                 home = place
             elif key is not None and place.use is not _Use.STRAY:
                 entries = place.entries_of(key)
-                coming.enter(entries, struct)
+                if coming is None:
+                    entries.add(struct.client, struct.clock, struct.length, struct.origin)
+                else:
+                    coming.enter(entries, struct)
                 home = _opened(place, key, struct) or entries
         runs = self._clients.get(struct.client)
         if runs is None:
             runs = self._clients[struct.client] = Runs()
         runs.add(struct.clock, struct.clock + struct.length, home)
+        return entries
 
     def _write(self, new: _New) -> Write:
         entries, id, struct, seen, over = new
-        place = entries.place
-        record, key = (place.record, entries.key) if place.use is _Use.RECORD else (entries.key, None)
-        value = struct.value
-        if struct.content == ANY:
-            value = value[-1]
-        elif struct.content == TYPE:
-            value = NESTED
-        orphan = not self._is_current(place)
-        return Write(place.root.name, record, key, value, id, seen, entries.newest == id, orphan, over)
+        orphan = not self._is_current(entries.place)
+        return Write(*_field(entries), _value(struct), id, seen, entries.newest == id, orphan, over)
 
     def _is_current(self, place: _Place) -> bool:
         entries = place.entries
@@ -333,6 +353,20 @@ class Items:
         if home.clock == clock and home.client == client and home.entries is not None:
             return home.entries.place, home.entries.key, home
         return home, None, None
+
+
+def _field(entries: _Entries) -> Field:
+    place = entries.place
+    if place.use is _Use.RECORD:
+        return place.root.name, place.record, entries.key
+    return place.root.name, entries.key, None
+
+
+def _value(struct: Struct) -> Any:
+    """The plain value of an entry, or `NESTED`."""
+    if struct.content == ANY:
+        return struct.value[-1]
+    return NESTED if struct.content == TYPE else struct.value
 
 
 def _opened(place: _Place, key: str | None, struct: Struct) -> _Place | None:

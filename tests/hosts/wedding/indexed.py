@@ -7,7 +7,7 @@ from typing import Any
 
 from pycrdt import Doc, Map
 
-from crdt_server.hosts.wedding.items import Items, Write
+from crdt_server.hosts.wedding.items import Held, Items, Write
 from crdt_server.protocol.lib0 import write_var_string, write_var_uint
 from crdt_server.protocol.structs import read_structs
 from crdt_server.protocol.update import decode_update
@@ -51,7 +51,13 @@ class Server:
         structs = read_structs(data)
         if user is not None:
             assert self.items.violation(update, structs, user, self.known) is None
-        writes = self.items.integrate(structs, update.deletes, user, self.known)
+        if user is None:
+            held: Held = {}
+            self.items.load(structs, held)
+            self.items.values(update.deletes, held)
+            writes = []
+        else:
+            writes = self.items.integrate(structs, update.deletes, user, self.known)
         for client, _, following in update.ranges:
             self.known[client] = max(following, self.known.get(client, 0))
         return writes
