@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import random
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack
 from typing import Any, Protocol, cast
 
@@ -222,6 +223,18 @@ async def test_a_full_queue_refuses_and_tells(net: Net) -> None:
     await other.until_heard(GAINED, b"not touched")
 
 
+async def test_every_loss_is_told_in_its_place(net: Net) -> None:
+    here, there = await net.join(), await net.join()
+    ear, _ = await listen(there, "rooms")
+    too_large = bytes(QUEUE_BYTES)
+    for message in (too_large, too_large, b"1", too_large, b"2"):
+        assert here.publish("rooms", message) is (message != too_large)
+    await ear.until_heard(GAINED, GAINED, b"1", GAINED, b"2")
+    for told in range(4, 7):
+        assert not here.publish("rooms", too_large)
+        await ear.until(lambda heard, told=told: heard.count(GAINED) == told)  # type: ignore[misc]
+
+
 async def test_a_listener_that_fails_hurts_only_itself(net: Net) -> None:
     bus = await net.join()
     errors: list[dict[str, Any]] = []
@@ -278,31 +291,32 @@ def gapless(heard: list[bytes]) -> bool:
     return True
 
 
+async def settle(buses: list[Bus], ears: list[Ear], message: bytes) -> None:
+    """Publish on the first bus and wait until all that are connected have heard it."""
+    there = [(bus, ear) for bus, ear in zip(buses, ears, strict=True) if bus.connected]
+    for bus, _ in there:
+        await listen(bus, "fence")  # asked for after the channel of the ears, so that one is in force again
+    assert buses[0].publish("rooms", message)
+    for _, ear in there:
+        await ear.until_last(message)
+
+
 @pytest.mark.parametrize("seed", range(4))
 async def test_whatever_is_cut_nothing_is_missing_in_secret(net: Net, seed: int) -> None:
     chance = random.Random(seed)
     buses = [await net.join(), await net.join()]
     ears = [(await listen(bus, "rooms"))[0] for bus in buses]
-    number = 0
-
-    def publish(most: int) -> None:
-        nonlocal number
-        for _ in range(chance.randrange(most)):
-            buses[0].publish("rooms", b"%d" % number)
-            number += 1
-
-    steps: list[Callable[[Bus], Any]] = [net.cut, net.heal]
+    numbers = (b"%d" % number for number in itertools.count())
     for _ in range(8):
         bus = chance.choice(buses)
-        for step in steps:
-            publish(300)
+        for step in (net.cut, net.heal):
+            if buses[0].connected and chance.random() < 0.6:
+                await settle(buses, ears, next(numbers))
+            for _ in range(chance.randrange(300)):
+                buses[0].publish("rooms", next(numbers))
             if chance.random() < 0.5:
                 await asyncio.sleep(0)
             await step(bus)
-    publish(300)
-    for bus in buses:
-        await listen(bus, "fence")  # asked for after the channel of the ears, so that one is in force again
-    buses[0].publish("rooms", last := b"%d" % number)
+    await settle(buses, ears, next(numbers))
     for ear in ears:
-        await ear.until_last(last)
         assert gapless(ear.heard), f"seed {seed}: {ear.heard}"
