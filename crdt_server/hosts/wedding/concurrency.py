@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from crdt_server.hosts.wedding.items import NESTED, Write
+from crdt_server.hosts.wedding.items import GONE, NESTED, Write
 from crdt_server.hosts.wedding.rules import may_stand
 from documents.changes import Changes
 from documents.fields import normalised
@@ -52,7 +52,7 @@ def _lost_writes(
     root, field = document.kind.roots[write.root], Field(document.name, write.root, write.record, write.key)
     if root.server or write.value is NESTED or (write.key is None and root.shape is Shape.RECORDS):
         return
-    mine = Written(normalised(write.value), writer)
+    mine = Written(None if write.value is GONE else normalised(write.value), writer)
     if write.wins and not write.orphan:
         merged, other = mine, Written(before, state.writers.get(field))
         if before is None and other.writer is NOBODY:

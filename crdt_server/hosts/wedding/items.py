@@ -47,10 +47,14 @@ class Marker(enum.Enum):
     """What stands for a value that is none."""
 
     NESTED = "nested"
+    GONE = "gone"
 
 
 NESTED: Final = Marker.NESTED
 """The value of an entry that is a shared type."""
+
+GONE: Final = Marker.GONE
+"""The value of an entry that the update which brought it deleted again."""
 
 
 Field: TypeAlias = tuple[str, str, str | None]
@@ -58,13 +62,17 @@ Field: TypeAlias = tuple[str, str, str | None]
 
 
 class Write(NamedTuple):
-    """One map entry that an update brought and did not itself delete or overwrite."""
+    """One map entry that an update brought and did not itself delete or overwrite.
+
+    Or one that it did delete, if it is the newest of its key and was not written on what was newest here before:
+    what somebody else wrote went with it.
+    """
 
     root: str
     record: str
     key: str | None
     value: Any
-    """The plain value as pycrdt shows it, or `NESTED`."""
+    """The plain value as pycrdt shows it, `NESTED` or `GONE`."""
     id: Id
     seen: bool
     """Whether it follows, directly or over entries of the same update, on what was newest here before the update."""
@@ -78,7 +86,9 @@ class Write(NamedTuple):
 
 def standing(writes: Iterable[Write]) -> dict[Field, Any]:
     """The plain values among the writes of one update that hold now, by root, record and key."""
-    return {(w.root, w.record, w.key): w.value for w in writes if w.wins and not w.orphan and w.value is not NESTED}
+    return {
+        (w.root, w.record, w.key): w.value for w in writes if w.wins and not w.orphan and type(w.value) is not Marker
+    }
 
 
 class _Use(enum.Enum):
@@ -219,7 +229,8 @@ class Items:
         for deleted in deletes:
             self._deleted.add(*deleted)
         covers = self._deleted.covers
-        return [self._write(new) for new in coming.written if not covers(*new.id, new.id[1] + 1)]
+        writes = [self._write(new) for new in coming.written if not covers(*new.id, new.id[1] + 1)]
+        return writes if len(writes) == len(coming.seen) else writes + self._emptied(coming, writes)
 
     def load(self, structs: Sequence[Struct], held: Held) -> None:
         """Take in what is stored; its deletions come when there are no more structs. Keeps `held` up to date."""
@@ -310,6 +321,15 @@ class Items:
             runs = self._clients[struct.client] = Runs()
         runs.add(struct.clock, struct.clock + struct.length, home)
         return entries
+
+    def _emptied(self, coming: _Coming, writes: Iterable[Write]) -> list[Write]:
+        """Keys of records that are there, without a value because of what the update brought and deleted unseen."""
+        unseen = {id for id, seen in coming.seen.items() if not seen} - {write.id for write in writes}
+        return [
+            Write(*_field(entries), GONE, newest, False, True, False, over)
+            for entries, over in coming.before.items()
+            if (newest := entries.newest) in unseen and self._is_current(entries.place)
+        ]
 
     def _write(self, new: _New) -> Write:
         entries, id, struct, seen, over = new

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
-from crdt_server.hosts.wedding.items import NESTED, Write
+from crdt_server.hosts.wedding.items import GONE, NESTED, Write
 from documents.changes import Change, Changes
 from documents.fields import Reason, Unreadable
 from documents.invariants import Op
@@ -78,6 +78,8 @@ def may_stand(root: Root, write: Write) -> bool:
         return False
     if write.value is NESTED:
         return write.key in root.text_keys if write.key is not None else root.shape is Shape.RECORDS
+    if write.value is GONE:
+        return True  # `examine` has put back what must not go
     return type(root.check(write.record, write.key, write.value)) is not Reason
 
 

@@ -63,8 +63,8 @@ class Server:
         return writes
 
 
-def alone(client: int, known: Doc[Any] | None = None) -> Doc[Any]:
-    doc: Doc[Any] = Doc(client_id=client)
+def alone(client: int, known: Doc[Any] | None = None, *, collects: bool = True) -> Doc[Any]:
+    doc: Doc[Any] = Doc(client_id=client, skip_gc=not collects)
     if known is not None:
         doc.apply_update(known.get_update())
     return doc

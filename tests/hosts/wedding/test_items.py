@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pycrdt import Doc, Map, Text
 
-from crdt_server.hosts.wedding.items import NESTED, Items, Write
+from crdt_server.hosts.wedding.items import GONE, NESTED, Items, Write, standing
 from crdt_server.protocol.structs import Id, read_structs
 from crdt_server.protocol.update import decode_update
 from documents.kind import WHOLE
@@ -104,8 +104,11 @@ def check_writes(writes: list[Write], before: dict[Field, Row], now: dict[Field,
             assert write.over == (before[field].id if field in before else None)
         if write.wins:
             winners[field] = value_of(write)
-    arrived = {f: row for f, row in now.items() if row.alive and (f not in before or before[f].id != row.id)}
-    assert winners == {field: row.value for field, row in arrived.items()}
+    arrived = {f: row for f, row in now.items() if f not in before or before[f].id != row.id}
+    emptied = {field for field, value in winners.items() if value is GONE}
+    assert emptied <= {field for field, row in arrived.items() if not row.alive}
+    held = {field: value for field, value in winners.items() if field not in emptied}
+    assert held == {field: row.value for field, row in arrived.items() if row.alive}
 
 
 # Against pycrdt
@@ -218,6 +221,23 @@ def test_what_is_written_and_deleted_in_one_update_is_no_write(server: Server, o
 
     assert server.hear(last(doc, on_and_off)) == []
     assert server.items.newest("guests", "g1", "name") == (10, 0)
+
+
+@pytest.mark.parametrize("collects", [True, False])
+@pytest.mark.parametrize(("mine", "theirs"), [(10, 20), (20, 10)])
+def test_what_is_written_and_deleted_unseen_empties_the_key_where_it_is_the_newest(
+    server: Server, origin: Doc[Any], mine: int, theirs: int, collects: bool
+) -> None:
+    one, other = alone(theirs, origin), alone(mine, origin, collects=collects)
+    server.hear(last(one, lambda: guests_of(one)["g1"].update({"name": "Bea"})), "bob")
+    state = other.get_state()
+    for name in ("Cleo", "Dora"):
+        guests_of(other)["g1"]["name"] = name
+    del guests_of(other)["g1"]["name"]
+    writes = server.hear(other.get_update(state))
+    emptied = Write("guests", "g1", "name", GONE, (mine, 1), False, True, False, (theirs, 0))
+    assert writes == ([emptied] if mine > theirs else [])
+    assert standing(writes) == {}
 
 
 @pytest.mark.parametrize("again", [False, True])

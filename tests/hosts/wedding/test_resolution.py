@@ -304,6 +304,51 @@ def test_three_writes_of_a_field(pair: Pair) -> None:
     pair.bench.check()
 
 
+TAKEN_BACK: list[tuple[tuple[Any, ...], Any]] = [
+    ((*GUESTS, "g_a", "meal"), "fish"),
+    ((*GUESTS, "g_a", "tag:choir"), True),
+    ((*GUESTS, "g_a", "deleted"), {"at": "2026-05-01T10:00:00Z", "by": "boss"}),
+    ((*SEATS, "g_a", None), seat("t_1", 1)),
+    (("wedding", "meta", "", "title"), "Ours"),
+]
+
+
+@pytest.mark.parametrize(("field", "value"), TAKEN_BACK)
+@pytest.mark.parametrize("first", ["boss", "hand"])
+def test_what_somebody_wrote_and_took_back_takes_nothing_along(
+    pair: Pair, field: tuple[Any, ...], value: Any, first: str
+) -> None:
+    pair.bench.part(pair.boss, pair.hand)
+    pair.boss.set(*field, value)
+    pair.hand.set(*field, value)
+    pair.hand.delete(*field)
+    for replica in (pair.boss, pair.hand) if first == "boss" else (pair.hand, pair.boss):
+        pair.bench.sync(replica)
+    assert pair.value(*field) == value, "the couple ranks higher than the planner"
+    assert pair.record("X1")["_state"] == "auto"
+    pair.bench.check()
+    pair.choose("X1", "nothing", pair.hand)
+    assert pair.value(*field) is None
+
+
+@pytest.mark.parametrize(("field", "value"), TAKEN_BACK)
+def test_what_a_higher_rank_took_back_stays_away_and_the_other_value_is_told(
+    pair: Pair, field: tuple[Any, ...], value: Any
+) -> None:
+    aunt = pair.bench.join("aunt", "family", 50)
+    pair.bench.part(pair.boss, aunt)
+    aunt.set(*field, value)
+    pair.boss.set(*field, value)
+    pair.boss.delete(*field)
+    pair.bench.sync(aunt)
+    pair.bench.sync(pair.boss)
+    assert pair.value(*field) is None
+    told = {party["user"]: party.get("value") for party in pair.record("X1")["_parties"]}
+    assert told == {"boss": None, "aunt": value}
+    pair.choose("X1", "as aunt wrote it", pair.boss)
+    assert pair.value(*field) == value
+
+
 def test_two_who_delete_one_guest_agree(pair: Pair) -> None:
     pair.bench.part(pair.boss)
     pair.hand.set(*GUESTS, "g_a", "deleted", {"at": "2026-05-01T10:00:00Z", "by": "hand"})
