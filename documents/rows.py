@@ -28,14 +28,14 @@ _SHOWN = MAX_NOTE + 1  # enough to see that it is too long
 # Where to look again: record id -> keys, or None for the whole record.
 _Dirty: TypeAlias = dict[str, set[str] | None]
 
-Known: TypeAlias = Mapping[tuple[str, str, str | None], Any]
-"""(root, record, key) -> the plain value that the document holds there, as pycrdt would show it. Reading it in a
+_Values: TypeAlias = Mapping[str | None, Any]
+
+Known: TypeAlias = Mapping[tuple[str, str], _Values]
+"""(root, record) -> key -> the plain value that the document holds there, as pycrdt would show it. Reading it in a
 document costs fifteen times as much as knowing it."""
 
 _NOTHING: Final[Known] = MappingProxyType({})
-
-_ByRow: TypeAlias = Mapping[tuple[str, str], Mapping[str | None, Any]]
-_NO_KEYS: Final[Mapping[str | None, Any]] = MappingProxyType({})
+_NO_VALUES: Final[_Values] = MappingProxyType({})
 
 
 class Rows:
@@ -55,7 +55,7 @@ class Rows:
             shared.integrated.observe_deep(partial(_collect, kind.roots[name].shape, self._dirty[name]))
             for name, shared in self._types.items()
         ]
-        self.roots: RowsByRoot = self._read_all(_by_row(known))
+        self.roots: RowsByRoot = self._read_all(known)
         """The rows. Not to be changed, except by `take`."""
 
     def take(self, known: Known = _NOTHING) -> Changes:
@@ -75,7 +75,7 @@ class Rows:
             subscription.drop()
         self._subscriptions = []
 
-    def _read_all(self, known: _ByRow) -> RowsByRoot:
+    def _read_all(self, known: Known) -> RowsByRoot:
         with self._doc.transaction():
             return {
                 name: dict(_read_root(self.kind.roots[name], shared, known)) for name, shared in self._types.items()
@@ -87,17 +87,14 @@ class Rows:
             before, keys = rows.get(record_id), dirty[record_id]
             values = None
             if keys is not None and type(before) is dict:
-                values = _read_keys(root, shared, record_id, keys, known)
+                values = _read_keys(root, shared, record_id, keys, known.get((root.name, record_id), _NO_VALUES))
             if values is not None and type(before) is dict:
                 _refresh_keys(root, record_id, before, values, changes)
                 if root.shape is Shape.RECORD and not before:
                     del rows[record_id]
                     changes.removed.append((root.name, record_id))
                 continue
-            if (root.name, record_id, None) in known:
-                after = _read_row(root, shared, record_id, {None: known[root.name, record_id, None]})
-            else:
-                after = _read_row(root, shared, record_id)
+            after = _read_row(root, shared, record_id, known.get((root.name, record_id), _NO_VALUES))
             if after is None:
                 rows.pop(record_id, None)
             else:
@@ -109,13 +106,6 @@ def read(kind: Kind, doc: Doc[Any]) -> RowsByRoot:
     """The rows of a document, read as a whole."""
     with doc.transaction():
         return {name: dict(_read_root(root, _shared_type(doc, root), {})) for name, root in kind.roots.items()}
-
-
-def _by_row(known: Known) -> _ByRow:
-    rows: dict[tuple[str, str], dict[str | None, Any]] = {}
-    for (root, record, name), value in known.items():
-        rows.setdefault((root, record), {})[name] = value
-    return rows
 
 
 def _shared_type(doc: Doc[Any], root: Root) -> Any:
@@ -155,12 +145,12 @@ def _add(dirty: _Dirty, record_id: str, keys: Iterable[str]) -> None:
         known.update(keys)
 
 
-def _read_keys(root: Root, shared: Any, record_id: str, keys: set[str], known: Known) -> dict[str, Any] | None:
+def _read_keys(root: Root, shared: Any, record_id: str, keys: set[str], known: _Values) -> dict[str, Any] | None:
     """What these keys of a record hold; None where it is no record any more."""
     record = shared if root.shape is Shape.RECORD else None
     values = {}
     for name in sorted(keys):
-        value = known.get((root.name, record_id, name), _ABSENT)
+        value = known.get(name, _ABSENT)
         if value is _ABSENT:
             record = _get(shared, record_id) if record is None else record
             if type(record) is not Map:
@@ -181,15 +171,15 @@ def _refresh_keys(root: Root, record_id: str, row: dict[str, Any], values: dict[
             changes.fields.append(Change(root.name, record_id, name, before, after))
 
 
-def _read_root(root: Root, shared: Any, known: _ByRow) -> Iterator[tuple[str, Row]]:
+def _read_root(root: Root, shared: Any, known: Known) -> Iterator[tuple[str, Row]]:
     ids = list(shared.keys()) if root.shape in (Shape.RECORDS, Shape.VALUES) else [WHOLE]
     for record_id in ids:
-        row = _read_row(root, shared, record_id, known.get((root.name, record_id), _NO_KEYS))
+        row = _read_row(root, shared, record_id, known.get((root.name, record_id), _NO_VALUES))
         if row is not None:
             yield record_id, row
 
 
-def _read_row(root: Root, shared: Any, record_id: str, known: Mapping[str | None, Any] = _NO_KEYS) -> Row | None:
+def _read_row(root: Root, shared: Any, record_id: str, known: _Values) -> Row | None:
     """One row, or None where there is none. One record or one text is there as soon as something is in it."""
     if root.shape is Shape.TEXT:
         return str(shared)[:_SHOWN] or None
@@ -205,7 +195,7 @@ def _read_row(root: Root, shared: Any, record_id: str, known: Mapping[str | None
     return _read_record(root, value, known) if type(value) is Map else Unreadable(_shape(value))
 
 
-def _read_record(root: Root, record: Map[Any], known: Mapping[str | None, Any]) -> dict[str, Any]:
+def _read_record(root: Root, record: Map[Any], known: _Values) -> dict[str, Any]:
     return {
         name: _read_key(root, name, known[name] if name in known else record[name])
         for name in record.keys()  # noqa: SIM118 - a Map iterates otherwise

@@ -161,7 +161,10 @@ def _read_id(data: bytes, pos: int, client: int, client_bytes: bytes) -> tuple[I
 
 
 def _read_string(data: bytes, pos: int) -> tuple[str, int]:
-    length, pos = read_var_uint(data, pos)
+    length = data[pos]
+    pos += 1
+    if length >= 128:
+        length, pos = read_var_uint(data, pos - 1)
     stop = pos + length
     return data[pos:stop].decode(), stop
 
@@ -203,6 +206,9 @@ def _type(data: bytes, pos: int) -> tuple[int, Any, int]:
 
 
 def _any(data: bytes, pos: int) -> tuple[int, Any, int]:
+    if data[pos] == 1:  # nearly always
+        value, pos = _read_any(data, pos + 1)
+        return 1, [value], pos
     values, pos = _any_array(data, pos)
     return len(values), values, pos
 

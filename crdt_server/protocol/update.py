@@ -449,6 +449,8 @@ def _read_type(data: bytes, pos: int, end: int) -> tuple[int, int]:
 
 
 def _read_any(data: bytes, pos: int, end: int) -> tuple[int, int]:
+    if data[pos] == 1:  # nearly always
+        return 1, _skip_any(data, pos + 1, end, MAX_NESTING)
     count, pos = read_var_uint(data, pos)
     _check_count(count, 1, end - pos)
     for _ in range(count):
@@ -496,7 +498,10 @@ _CONTENT: tuple[Callable[[bytes, int, int], tuple[int, int]], ...] = (
 
 
 def _skip_string(data: bytes, pos: int, end: int) -> int:
-    length, pos = read_var_uint(data, pos)
+    length = data[pos]
+    pos += 1
+    if length >= 128:
+        length, pos = read_var_uint(data, pos - 1)
     stop = pos + length
     if stop > end:
         raise truncated()

@@ -93,9 +93,8 @@ class CheckedDocument(Document):
             self._indexed += 1
         if self._rows is None and self._warmed == len(self.pieces):
             assert self.doc is not None
-            known = self.items.values(self.deleted.spans(), self._held)
+            self._rows = Rows(self.kind, self.doc, self.items.values(self.deleted.spans(), self._held))
             self._held.clear()
-            self._rows = Rows(self.kind, self.doc, {field: each for field, each in known.items() if each is not NESTED})
             self.state.attach(self)
 
     def cool_down(self) -> None:

@@ -36,6 +36,7 @@ from crdt_server.protocol.structs import (
 from crdt_server.protocol.update import Update
 from documents.invariants.model import SERVER
 from documents.kind import WHOLE, Kind, Root, Shape
+from documents.rows import Known
 
 _IN_MAP = frozenset((DELETED, BINARY, TYPE, ANY))
 _WITH_VALUE = frozenset((BINARY, TYPE, ANY))
@@ -57,10 +58,6 @@ GONE: Final = Marker.GONE
 """The value of an entry that the update which brought it deleted again."""
 
 
-Field: TypeAlias = tuple[str, str, str | None]
-"""Root, record and key; the latter as in `documents.changes.Change`: None for single values and records as a whole."""
-
-
 class Write(NamedTuple):
     """One map entry that an update brought and did not itself delete or overwrite.
 
@@ -71,6 +68,7 @@ class Write(NamedTuple):
     root: str
     record: str
     key: str | None
+    """As in `documents.changes.Change`: None for single values and records as a whole."""
     value: Any
     """The plain value as pycrdt shows it, `NESTED` or `GONE`."""
     id: Id
@@ -84,11 +82,13 @@ class Write(NamedTuple):
     """What was newest here before the update; None: nothing."""
 
 
-def standing(writes: Iterable[Write]) -> dict[Field, Any]:
-    """The plain values among the writes of one update that hold now, by root, record and key."""
-    return {
-        (w.root, w.record, w.key): w.value for w in writes if w.wins and not w.orphan and type(w.value) is not Marker
-    }
+def standing(writes: Iterable[Write]) -> dict[tuple[str, str], dict[str | None, Any]]:
+    """The plain values among the writes of one update that hold now, by row and key."""
+    rows: dict[tuple[str, str], dict[str | None, Any]] = {}
+    for write in writes:
+        if write.wins and not write.orphan and type(write.value) is not Marker:
+            rows.setdefault(write[:2], {})[write.key] = write.value
+    return rows
 
 
 class _Use(enum.Enum):
@@ -196,6 +196,8 @@ class Items:
         }
         self._clients: dict[int, Runs[_Place | _Entries | None]] = {}
         self._deleted = ClockRanges()
+        # What was looked up last. The keys of a record follow one another; where an item lies never changes.
+        self._last: tuple[Id | None, _Spot | None] = (None, None)
 
     def violation(self, update: Update, structs: Sequence[Struct], user: str, known: Mapping[int, int]) -> str | None:
         """Why nobody, or not this user, may write such an update; None: it may be integrated. Changes nothing.
@@ -239,16 +241,21 @@ class Items:
             if entries is not None and entries.newest == (struct.client, struct.clock + struct.length - 1):
                 held[entries] = struct
 
-    def values(self, deletes: Iterable[tuple[int, int, int]], held: Held) -> dict[Field, Any]:
-        """End of loading: the deletions. Returns what every key holds: a plain value, or `NESTED`."""
+    def values(self, deletes: Iterable[tuple[int, int, int]], held: Held) -> Known:
+        """End of loading: the deletions. Returns the plain values."""
         for deleted in deletes:
             self._deleted.add(*deleted)
-        covers, values = self._deleted.covers, {}
+        covers, rows = self._deleted.covers, dict[tuple[str, str], dict[str | None, Any]]()
+        place, current = None, False
         for entries, struct in held.items():
-            gone = covers(entries.client, entries.clock, entries.clock + 1) or not self._is_current(entries.place)
-            if struct.content in _WITH_VALUE and not gone:
-                values[_field(entries)] = _value(struct)
-        return values
+            if entries.place is not place:
+                place = entries.place
+                current = self._is_current(place)
+            plain = struct.content == ANY or struct.content == BINARY
+            if plain and current and not covers(entries.client, entries.clock, entries.clock + 1):
+                root, record, key = _field(entries)
+                rows.setdefault((root, record), {})[key] = _value(struct)
+        return rows
 
     def alive(self, id: Id) -> bool:
         """Whether what an item holds is still there: neither it nor the record it lies in is deleted or replaced."""
@@ -363,19 +370,26 @@ class Items:
         return spot and spot[:2]
 
     def _look(self, id: Id) -> _Spot | None:
+        if id == self._last[0]:
+            return self._last[1]
         client, clock = id
         runs = self._clients.get(client)
         home = None if runs is None else runs.at(clock)
         if home is None:
             return None
+        spot: _Spot
         if isinstance(home, Entries):
-            return home.place, home.key, None
-        if home.clock == clock and home.client == client and home.entries is not None:
-            return home.entries.place, home.entries.key, home
-        return home, None, None
+            spot = home.place, home.key, None
+        elif home.clock == clock and home.client == client and home.entries is not None:
+            spot = home.entries.place, home.entries.key, home
+        else:
+            spot = home, None, None
+        self._last = id, spot
+        return spot
 
 
-def _field(entries: _Entries) -> Field:
+def _field(entries: _Entries) -> tuple[str, str, str | None]:
+    """Root, record and key."""
     place = entries.place
     if place.use is _Use.RECORD:
         return place.root.name, place.record, entries.key

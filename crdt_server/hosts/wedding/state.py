@@ -298,7 +298,12 @@ def _texts(kind: Kind, changes: Changes) -> tuple[list[Change], Changes]:
 def _rewritten(changes: Changes, writes: Sequence[Write]) -> list[Change]:
     """Writes of the value that was there already: their writer is another."""
     changed = {change[:3] for change in changes.fields}
-    return [Change(*field, value, value) for field, value in standing(writes).items() if field not in changed]
+    return [
+        Change(*row, key, value, value)
+        for row, values in standing(writes).items()
+        for key, value in values.items()
+        if (*row, key) not in changed
+    ]
 
 
 def _difference(kind: Kind, old: Mapping[str, Mapping[str, Any]], new: RowsByRoot) -> Changes:
