@@ -7,12 +7,15 @@ from storage.bus import Bus, Listener, LocalBus, LocalWire, Subscription
 from storage.errors import (
     AnswerTaken,
     CorruptDocument,
+    NotOwner,
     SchemaOutdated,
     SequenceConflict,
     StorageError,
     StorageUnavailable,
 )
 from storage.facts import Answer, BookingImage, EventImage, Facts, RowImage, StoredBooking, StoredEvent
+from storage.owners import Owner
+from storage.postgres_lane import Timeouts
 from storage.quarantine import QuarantinedUpdate
 from storage.store import Storage, migrate, open_storage
 from storage.updates import Append, DocumentKey, StoredDocument, StoredUpdate
@@ -30,6 +33,8 @@ __all__ = [
     "Listener",
     "LocalBus",
     "LocalWire",
+    "NotOwner",
+    "Owner",
     "QuarantinedUpdate",
     "RowImage",
     "SchemaOutdated",
@@ -42,6 +47,7 @@ __all__ = [
     "StoredEvent",
     "StoredUpdate",
     "Subscription",
+    "Timeouts",
     "migrate",
     "open_storage",
 ]

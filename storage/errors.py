@@ -1,14 +1,17 @@
 """What can go wrong at rest. Every public call of `storage` raises one of these and nothing of the driver's."""
 
+from collections.abc import Iterable
+
 
 class StorageError(Exception):
     """Any failure of the store; raised itself only for wrong use (bad address, closed store, bad value)."""
 
 
 class StorageUnavailable(StorageError):
-    """The database cannot be read or written now: disk full, read-only, locked, input/output error, damaged file.
+    """The database cannot be read or written now: disk full, read-only, locked, damaged, not reached, not answering.
 
-    Nothing of the failed call is stored; the same call may succeed once the cause is gone.
+    The same call may succeed once the cause is gone. Nothing of the failed call is stored; but of a server that was
+    lost or did not answer in time, what it did last is not known: load to know.
     """
 
 
@@ -30,6 +33,14 @@ class AnswerTaken(StorageError):
         super().__init__(f"wedding {wedding!r} has an answer to the command {key!r} already")
         self.wedding = wedding
         self.key = key
+
+
+class NotOwner(StorageError):
+    """Another node owns these weddings, or nobody. Nothing of the call is stored."""
+
+    def __init__(self, weddings: Iterable[str]) -> None:
+        self.weddings = tuple(weddings)
+        super().__init__(f"not the owner of {', '.join(map(repr, self.weddings))}")
 
 
 class CorruptDocument(StorageError):

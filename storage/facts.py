@@ -10,7 +10,7 @@ from datetime import datetime
 from itertools import chain
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, delete, select
+from sqlalchemy import Connection, and_, delete, func, or_, select
 
 from storage.errors import AnswerTaken, StorageError
 from storage.statements import chunks, with_rows
@@ -118,11 +118,6 @@ SET organization = excluded.organization, start = excluded.start, until = exclud
     seq = excluded.seq
 """
 _REMOVE_BOOKINGS = "DELETE FROM bookings WHERE (wedding, vendor) IN (VALUES {rows})"
-_BOOKED = """
-WITH asked (organization, start, until) AS (VALUES {rows})
-SELECT DISTINCT wedding FROM asked JOIN bookings ON bookings.organization = asked.organization
-WHERE bookings.start < asked.until AND asked.start < bookings.until
-"""
 _ADD_EVENTS = "INSERT INTO events (wedding, seq, type, at, document, record, body) VALUES {rows}"
 # One search of the key for each wedding: grouped by wedding, all its events would be read.
 _HEADS = """
@@ -138,10 +133,10 @@ def add(connection: Connection, facts: Sequence[Facts]) -> dict[str, int]:
 
     Raises AnswerTaken, or StorageError for values that cannot be stored.
     """
-    _check(facts)
+    check(facts)
     try:
         _add_answers(connection, facts)
-        _put_rows(connection, facts)
+        _run(connection, _PUT_ROWS, newest_rows(facts))
         _put_bookings(connection, facts)
         _run(connection, _ADD_OWNERS, [(*item.key, *owner) for item in facts for owner in item.owners])
         return _add_events(connection, facts)
@@ -164,16 +159,22 @@ def _add_answers(connection: Connection, facts: Sequence[Facts]) -> None:
         stored.remove((wedding, key))
 
 
-def _put_rows(connection: Connection, facts: Sequence[Facts]) -> None:
-    # The last image of a row wins; PostgreSQL takes a row only once in a statement.
+def newest_rows(facts: Sequence[Facts]) -> list[tuple[Any, ...]]:
+    """Values for the table `rows`, sorted. The last image of a row wins; a statement takes a row only once."""
     newest = {(*item.key, row.root, row.record): (row.fields, row.writers) for item in facts for row in item.rows}
-    _run(connection, _PUT_ROWS, [(*name, *image) for name, image in sorted(newest.items())])
+    return [(*name, *image) for name, image in sorted(newest.items())]
+
+
+def newest_bookings(facts: Sequence[Facts]) -> tuple[list[tuple[Any, ...]], list[tuple[Any, ...]]]:
+    """Names of bookings that are no more, and values for the table `bookings`, sorted. The last image wins."""
+    newest = {(item.key.wedding, booking.vendor): booking for item in facts for booking in item.bookings}
+    gone = [name for name, booking in newest.items() if booking.stage is None]
+    return gone, [(*name, *booking[1:]) for name, booking in sorted(newest.items()) if booking.stage is not None]
 
 
 def _put_bookings(connection: Connection, facts: Sequence[Facts]) -> None:
-    newest = {(item.key.wedding, booking.vendor): booking for item in facts for booking in item.bookings}
-    _run(connection, _REMOVE_BOOKINGS, [name for name, booking in newest.items() if booking.stage is None])
-    there = [(*name, *booking[1:]) for name, booking in sorted(newest.items()) if booking.stage is not None]
+    gone, there = newest_bookings(facts)
+    _run(connection, _REMOVE_BOOKINGS, gone)
     _run(connection, _PUT_BOOKINGS, there)
 
 
@@ -205,7 +206,8 @@ def _run(connection: Connection, template: str, values: Sequence[tuple[Any, ...]
     return found
 
 
-def _check(facts: Sequence[Facts]) -> None:
+def check(facts: Sequence[Facts]) -> None:
+    """Raise StorageError for a name or a moment that is too long."""
     for key in {item.key for item in facts}:
         check_name(key)
     names = {name for item in facts for row in item.rows for name in (row.root, row.record)}
@@ -263,8 +265,12 @@ def overlapping(connection: Connection, wedding: str, limit: int) -> list[Stored
 
 def booked(connection: Connection, organization: str, spans: Sequence[tuple[int, int]]) -> list[str]:
     """The weddings with a booking of an organization that overlaps one of the spans, in order."""
-    found = _run(connection, _BOOKED, [(organization, *span) for span in spans])
-    return sorted({wedding for (wedding,) in found})
+    found: set[str] = set()
+    for part in chunks(spans):
+        meets = or_(*(and_(bookings.c.start < until, bookings.c.until > start) for start, until in part))
+        query = select(bookings.c.wedding).distinct().where(bookings.c.organization == organization, meets)
+        found.update(connection.scalars(query))
+    return sorted(found)
 
 
 def list_events(connection: Connection, wedding: str, after: int, limit: int) -> list[StoredEvent]:
@@ -276,7 +282,8 @@ def list_events(connection: Connection, wedding: str, after: int, limit: int) ->
 
 def event_head(connection: Connection, wedding: str) -> int:
     """The number of the newest event of a wedding, 0 when there is none."""
-    return _heads(connection, [wedding])[wedding]
+    newest = select(func.coalesce(func.max(events.c.seq), 0)).where(events.c.wedding == wedding)
+    return int(connection.scalars(newest).one())
 
 
 def find_answer(connection: Connection, wedding: str, key: str) -> Answer | None:

@@ -2,11 +2,13 @@
 
 - `ThreadLane` (sqlite://): one writer thread and a few reader threads with connections of their own. A call costs one
   thread hop, and checksums and row building happen off the event loop.
-- `AsyncLane` (sqlite+aiosqlite://, and any asynchronous driver): `AsyncConnection.run_sync`; every statement is
+- `AsyncLane` (sqlite+aiosqlite://): `AsyncConnection.run_sync`; every statement is
   several round trips to the driver, and each waits for its turn of the loop. Measured, one row per append: 1.6 ms
   against 0.5 ms at rest, 7.6 ms against 1.2 ms beside a busy loop. That is why it is not what sqlite:// uses.
 
-Both keep two promises: reads never wait for the writer nor it for them, and when `write` has returned or raised,
+- `PostgresLane` (postgresql://), in `postgres_lane`.
+
+All keep two promises: reads never wait for the writer nor it for them, and when a write has returned or raised,
 cancellation included, its transaction is over.
 """
 
@@ -51,8 +53,20 @@ class Lane(Protocol):
     async def read(self, work: Work[T]) -> T:
         """Run in a read transaction."""
 
+    async def append(self, work: Work[T]) -> T:
+        """Run in a write transaction, one at a time, in the order of the calls; commit, or roll back if it raises.
+
+        On PostgreSQL `work` is one statement.
+        """
+
     async def write(self, work: Work[T]) -> T:
-        """Run in a write transaction, one at a time, in the order of the calls; commit, or roll back if it raises."""
+        """Run in a write transaction; on PostgreSQL beside others."""
+
+    async def write_at_once(self, statement: Work[T]) -> T:
+        """Like `write`, for a single statement: on PostgreSQL it goes to the server and back once."""
+
+    async def maintain(self, work: Work[T]) -> T:
+        """Like `write`, however long it takes."""
 
     async def close(self) -> None:
         """Finish what is running, then let go of the database."""
@@ -74,7 +88,9 @@ class ThreadLane:
         return await self._submit(self._reader_threads, lambda: _in_transaction(self._reader, work))
 
     async def write(self, work: Work[T]) -> T:
-        return await _settled(self._submit(self._writer_thread, lambda: self._write(work)))
+        return await settled(self._submit(self._writer_thread, lambda: self._write(work)))
+
+    append = write_at_once = maintain = write
 
     def _write(self, work: Work[T]) -> T:
         # The connection stays out of its pool while nothing goes wrong: checking it out costs 80 of 220 microseconds.
@@ -112,7 +128,7 @@ class ThreadLane:
 
 
 class AsyncLane:
-    """Any database with an asynchronous driver; two pools, so that a long read never holds the writer's connection."""
+    """SQLite through an asynchronous driver; two pools, so that a long read never holds the writer's connection."""
 
     def __init__(self, url: URL, synchronous: str) -> None:
         self._writer = create_async_engine(url, pool_size=1, max_overflow=0)
@@ -126,7 +142,9 @@ class AsyncLane:
         return await self._start(self._reader, work)
 
     async def write(self, work: Work[T]) -> T:
-        return await _settled(self._start(self._writer, work))
+        return await settled(self._start(self._writer, work))
+
+    append = write_at_once = maintain = write
 
     def _start(self, engine: AsyncEngine, work: Work[T]) -> asyncio.Task[T]:
         if self._closed:
@@ -144,7 +162,7 @@ class AsyncLane:
         await self._writer.dispose()
 
 
-async def _settled(running: asyncio.Future[T]) -> T:
+async def settled(running: asyncio.Future[T]) -> T:
     """The result of `running`; when the caller is cancelled, waits for its end before letting the cancellation out."""
     try:
         return await asyncio.shield(running)

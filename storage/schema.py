@@ -7,6 +7,9 @@ from sqlalchemy import Connection, inspect, text
 from storage.errors import SchemaOutdated
 from storage.tables import SCHEMA_REVISION
 
+MIGRATION_LOCK = 0x63726474
+"""Key of PostgreSQL's advisory lock under which migrations run."""
+
 SCRIPTS = Path(__file__).parent / "migrations"
 
 
@@ -31,6 +34,9 @@ def upgrade(connection: Connection) -> None:
     config = Config()
     config.set_main_option("script_location", str(SCRIPTS).replace("%", "%%"))
     config.attributes["connection"] = connection
+    if connection.dialect.name == "postgresql":
+        # One node migrates, the others wait for it and then find nothing to do.
+        connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": MIGRATION_LOCK})
     try:
         command.upgrade(config, "head")
     except CommandError as error:

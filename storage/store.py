@@ -1,20 +1,22 @@
 """The store: one object, opened once per process, through which everything durable goes."""
 
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 
-from sqlalchemy import URL, Connection, make_url, update
+from sqlalchemy import URL, Connection, make_url
 from sqlalchemy.exc import ArgumentError
 
 from storage import facts as fact_rows
-from storage import quarantine, schema, updates
+from storage import housekeeping, owners, postgres_append, quarantine, schema, updates
 from storage.errors import SchemaOutdated, SequenceConflict, StorageError
 from storage.facts import Answer, BookingImage, Facts, RowImage, StoredBooking, StoredEvent
 from storage.lanes import AsyncLane, Lane, ThreadLane
+from storage.owners import Owner
+from storage.postgres_lane import PostgresLane, Timeouts
 from storage.quarantine import QuarantinedUpdate
-from storage.tables import probe
-from storage.updates import Append, DocumentKey, IdCache, StoredDocument
+from storage.updates import Append, DocumentKey, IdCache, StoredDocument, StoredUpdate
 
 SYNCHRONOUS = frozenset({"OFF", "NORMAL", "FULL", "EXTRA"})
 ID_CACHE_LIMIT = 20_000
@@ -22,10 +24,12 @@ KEYS_PER_PAGE = 1_000
 MOST_OVERLAPPING = 1_000
 """Bookings of others that one wedding is told of."""
 
-_LANES: dict[str, Callable[[URL, str], Lane]] = {
-    "sqlite": ThreadLane,
-    "sqlite+pysqlite": ThreadLane,
-    "sqlite+aiosqlite": AsyncLane,
+_LANES: dict[str, Callable[[URL, str, Timeouts], Lane]] = {
+    "sqlite": lambda url, synchronous, _: ThreadLane(url, synchronous),
+    "sqlite+pysqlite": lambda url, synchronous, _: ThreadLane(url, synchronous),
+    "sqlite+aiosqlite": lambda url, synchronous, _: AsyncLane(url, synchronous),
+    "postgresql": PostgresLane,
+    "postgresql+asyncpg": PostgresLane,
 }
 
 
@@ -36,12 +40,17 @@ class Storage:
     failed call is stored, and the next call starts afresh.
     """
 
-    def __init__(self, lane: Lane, path: Path) -> None:
+    def __init__(self, lane: Lane) -> None:
         self._lane = lane
-        self._path = path
         self._ids = IdCache(ID_CACHE_LIMIT)
 
-    async def append(self, batch: Sequence[Append], facts: Sequence[Facts] = ()) -> dict[str, int]:
+    async def append(
+        self,
+        batch: Sequence[Append],
+        facts: Sequence[Facts] = (),
+        fences: Mapping[str, int] | None = None,
+        node: str = "",
+    ) -> dict[str, int]:
         """Store updates of any number of documents, and what follows from them, in one transaction: all or nothing.
 
         Durable on return. Returns for each wedding with events the number of its first one; they count up from there
@@ -49,14 +58,15 @@ class Storage:
         first user.
 
         Raises SequenceConflict where an update is not the next one of its document, AnswerTaken where a command was
-        answered before. A cancelled append ends its transaction first, and may have stored all: load to know.
+        answered before, and, with `fences` by wedding, NotOwner where the `node` does not own a wedding under its
+        fence. A cancelled append ends its transaction first, and may have stored all: load to know.
         """
         if not batch and not facts:
             return {}
         known = self._ids.known(item.key for item in batch)
         try:
-            ids, first_events = await self._lane.write(
-                lambda connection: (updates.append(connection, batch, known), fact_rows.add(connection, facts))
+            ids, first_events = await self._lane.append(
+                lambda connection: _append(connection, batch, facts, known, fences, node)
             )
         except SequenceConflict:
             self._ids.forget(known)
@@ -68,10 +78,17 @@ class Storage:
         """Read a document whole and verify it; raises CorruptDocument. Of an unknown one: no updates."""
         return await self._lane.read(lambda connection: updates.load(connection, key))
 
+    async def updates_after(self, key: DocumentKey, seq: int) -> list[StoredUpdate]:
+        """Read and verify the rows that cover the numbers behind `seq`; raises CorruptDocument.
+
+        The first begins at `seq` + 1, or before where compaction has made one of several. There is no gap.
+        """
+        return await self._lane.read(lambda connection: updates.load_after(connection, key, seq))
+
     async def replace(self, key: DocumentKey, first_seq: int, last_seq: int, update: bytes) -> None:
         """Compaction: put one row in the place of those that cover exactly first_seq..last_seq, else SequenceConflict.
 
-        The caller vouches that `update` holds what the replaced rows held. Appends wait meanwhile: 0.3 s for
+        The caller vouches that `update` holds what the replaced rows held. On SQLite appends wait meanwhile: 0.3 s for
         100,000 rows, so compact early.
         """
         await self._lane.write(lambda connection: updates.replace(connection, key, first_seq, last_seq, update))
@@ -139,7 +156,7 @@ class Storage:
 
     async def forget_answers(self, before: datetime) -> int:
         """Remove the answers given before that moment, which carries its time zone; how many there were."""
-        return await self._lane.write(lambda connection: fact_rows.forget_answers(connection, before))
+        return await self._lane.write_at_once(lambda connection: fact_rows.forget_answers(connection, before))
 
     async def quarantine(self, item: QuarantinedUpdate) -> None:
         """Keep a refused update for study; of each wedding the newest 100 are kept."""
@@ -149,51 +166,100 @@ class Storage:
         """Kept updates, oldest first."""
         return await self._lane.read(lambda connection: quarantine.list_all(connection, wedding))
 
+    async def heartbeat(self, node: str, seconds: float) -> None:
+        """The node lives until `seconds` from now by the clock of the database."""
+        await self._lane.write_at_once(lambda connection: owners.heartbeat(connection, node, seconds))
+
+    async def nodes(self) -> list[str]:
+        """The nodes that live, in order."""
+        return await self._lane.read(owners.alive)
+
+    async def claim(self, weddings: Sequence[str], node: str) -> list[Owner]:
+        """Take those of the weddings that no living node owns, under a new fence; who owns each of them now; ordered.
+
+        What the node owns already it keeps under the same fence. Waits for appends to these weddings.
+        """
+        owners.check_names(node, weddings)
+        wanted, found = sorted(set(weddings)), []
+        for begin in range(0, len(wanted), owners.CLAIMS):
+            part = wanted[begin : begin + owners.CLAIMS]
+            found += await self._lane.write_at_once(partial(owners.claim, weddings=part, node=node))
+        return sorted(found)
+
+    async def owner(self, wedding: str) -> Owner | None:
+        """Who owns the wedding; None where nobody does, or a node that no longer lives."""
+        return await self._lane.read(lambda connection: owners.owner(connection, wedding))
+
+    async def owned(self, node: str) -> dict[str, int]:
+        """The weddings that a node owns, whether it lives or not, with their fences."""
+        return await self._lane.read(lambda connection: owners.owned(connection, node))
+
+    async def release(self, node: str, weddings: Sequence[str] | None = None) -> None:
+        """Give up these weddings, as far as they are the node's; or all, and have the node live no longer."""
+        if weddings is None:
+            await self._lane.write(lambda connection: owners.leave(connection, node))
+            return
+        for begin in range(0, len(weddings), owners.CLAIMS):
+            part = weddings[begin : begin + owners.CLAIMS]
+            await self._lane.write(partial(owners.release, node=node, weddings=part))
+
     async def probe_write(self) -> None:
         """Write something, durably, and change nobody's document: answers whether the database takes writes."""
-        await self._lane.write(lambda connection: connection.execute(update(probe).values(writes=probe.c.writes + 1)))
+        await self._lane.write_at_once(housekeeping.probe_write)
 
     async def size_bytes(self) -> int:
-        """Bytes the database takes on disk, its write-ahead log included."""
-        files = (self._path, self._path.with_name(self._path.name + "-wal"))
-        return sum(file.stat().st_size for file in files if file.exists())
+        """Bytes the database takes on disk; of SQLite with its write-ahead log."""
+        return await self._lane.read(housekeeping.size_bytes)
 
     async def vacuum(self) -> None:
-        """Give free pages back to the file system. Rewrites the whole file, and appends wait: not for busy hours."""
-        await self._lane.write(_vacuum)
+        """Give free room back to the file system. Rewrites everything, and all wait meanwhile: not for busy hours."""
+        await self._lane.maintain(housekeeping.vacuum)
 
     async def close(self) -> None:
         """Finish what is running and close; later calls raise StorageError."""
         await self._lane.close()
 
 
-def _vacuum(connection: Connection) -> None:
-    # VACUUM refuses to run inside a transaction.
-    for statement in ("COMMIT", "VACUUM", "PRAGMA wal_checkpoint(TRUNCATE)"):
-        connection.exec_driver_sql(statement)
+def _append(
+    connection: Connection,
+    batch: Sequence[Append],
+    facts: Sequence[Facts],
+    known: dict[DocumentKey, int],
+    fences: Mapping[str, int] | None,
+    node: str,
+) -> tuple[dict[DocumentKey, int], dict[str, int]]:
+    """The row ids to remember, and the numbers of the first events."""
+    if connection.dialect.name == "postgresql":
+        return {}, postgres_append.append(connection, batch, facts, fences, node)
+    if fences is not None:
+        weddings = sorted({item.key.wedding for part in (batch, facts) for item in part})
+        owners.require(connection, weddings, fences, node)
+    return updates.append(connection, batch, known), fact_rows.add(connection, facts)
 
 
-async def open_storage(url: str, *, synchronous: str = "FULL", migrate: bool = False) -> Storage:
-    """Open the database at `url`: `sqlite:///wedding.db`, or `sqlite+aiosqlite:///wedding.db`.
+async def open_storage(
+    url: str, *, synchronous: str = "FULL", migrate: bool = False, timeouts: Timeouts | None = None
+) -> Storage:
+    """Open the database at `url`: `sqlite:///wedding.db`, `postgresql://user:password@host/wedding`.
 
-    `synchronous` is SQLite's setting: with less than FULL a power cut may take back what was acknowledged.
-    Raises SchemaOutdated where the schema is not this program's, unless `migrate` is given.
+    With `synchronous` less than FULL a power cut may take back what was acknowledged; on PostgreSQL, the crash of the
+    server too. `timeouts` are for PostgreSQL. Raises SchemaOutdated where the schema is not this program's, unless
+    `migrate` is given.
     """
     if synchronous.upper() not in SYNCHRONOUS:
         raise StorageError(f"synchronous is one of {', '.join(sorted(SYNCHRONOUS))}, not {synchronous!r}")
     parsed = _parse(url)
-    path = _path(parsed)
     if not migrate:
-        _require(path)
-    lane = _LANES[parsed.drivername](parsed, synchronous.upper())
+        _require(parsed)
+    lane = _LANES[parsed.drivername](parsed, synchronous.upper(), timeouts or Timeouts())
     try:
         if migrate:
-            await lane.write(schema.upgrade)
+            await lane.maintain(schema.upgrade)
         await lane.read(schema.check)
     except BaseException:
         await lane.close()
         raise
-    return Storage(lane, path)
+    return Storage(lane)
 
 
 def _parse(url: str) -> URL:
@@ -204,18 +270,14 @@ def _parse(url: str) -> URL:
     if parsed.drivername not in _LANES:
         raise StorageError(f"no storage for {parsed.drivername!r}, only for {', '.join(_LANES)}")
     if parsed.database in (None, "", ":memory:"):
-        raise StorageError("the database needs a file: sqlite:///wedding.db")
+        raise StorageError("the address names no database: sqlite:///wedding.db, postgresql://user@host/wedding")
     return parsed
 
 
-def _path(url: URL) -> Path:
-    # SQLite's own address form, file:PATH?mode=ro, comes with uri=true.
-    return Path((url.database or "").removeprefix("file:").partition("?")[0])
-
-
-def _require(path: Path) -> None:
-    # Opening would create an empty file.
-    if not path.exists():
+def _require(url: URL) -> None:
+    # Opening would create an empty file. SQLite's own address form, file:PATH?mode=ro, comes with uri=true.
+    path = Path((url.database or "").removeprefix("file:").partition("?")[0])
+    if url.drivername.startswith("sqlite") and not path.exists():
         raise SchemaOutdated(f"there is no database at {path}: run crdt-server migrate")
 
 

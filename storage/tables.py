@@ -3,6 +3,7 @@
 `updates` holds edits and snapshots alike: a row covers the sequence numbers first_seq..last_seq of its document.
 An appended update covers one number; compaction replaces neighbouring rows by one that covers them all.
 `rows`, `events`, `client_ids`, `answers` and `bookings` follow from updates and are written with them: see `facts`.
+`nodes` and `owners` say which process may write which wedding: see `owners`.
 """
 
 from datetime import UTC, datetime
@@ -26,7 +27,7 @@ from sqlalchemy import (
     func,
 )
 
-SCHEMA_REVISION = "0003"
+SCHEMA_REVISION = "0004"
 """The Alembic revision whose schema equals this file."""
 
 NAME_LENGTH = 255
@@ -52,6 +53,9 @@ class UtcDateTime(TypeDecorator[datetime]):
         return None if value is None else value.replace(tzinfo=UTC)
 
 
+# By code points, as SQLite and Python compare: no locale decides about an order.
+name = String(NAME_LENGTH).with_variant(String(NAME_LENGTH, collation="C"), "postgresql")
+
 # SQLite numbers rows by itself only where the key is declared exactly INTEGER.
 row_id = BigInteger().with_variant(Integer, "sqlite")
 
@@ -69,8 +73,8 @@ documents = Table(
     "documents",
     metadata,
     Column("id", row_id, primary_key=True),
-    Column("wedding", String(NAME_LENGTH), nullable=False),
-    Column("name", String(NAME_LENGTH), nullable=False),
+    Column("wedding", name, nullable=False),
+    Column("name", name, nullable=False),
     UniqueConstraint("wedding", "name"),
 )
 
@@ -91,8 +95,8 @@ quarantine = Table(
     "quarantine",
     metadata,
     Column("id", row_id, primary_key=True),
-    Column("wedding", String(NAME_LENGTH), nullable=False),
-    Column("document", String(NAME_LENGTH), nullable=False),
+    Column("wedding", name, nullable=False),
+    Column("document", name, nullable=False),
     Column("update", LargeBinary, nullable=False),
     Column("reason", String(REASON_LENGTH), nullable=False),
     Column("sender", String(REASON_LENGTH), nullable=False),
@@ -112,10 +116,10 @@ probe = Table(
 rows = Table(
     "rows",
     metadata,
-    Column("wedding", String(NAME_LENGTH), primary_key=True),
-    Column("document", String(NAME_LENGTH), primary_key=True),
-    Column("root", String(NAME_LENGTH), primary_key=True),
-    Column("record", String(NAME_LENGTH), primary_key=True),
+    Column("wedding", name, primary_key=True),
+    Column("document", name, primary_key=True),
+    Column("root", name, primary_key=True),
+    Column("record", name, primary_key=True),
     Column("fields", Text),
     Column("writers", Text, nullable=False),
 )
@@ -124,12 +128,12 @@ events = Table(
     "events",
     metadata,
     # The key is the guard: of two writers that take the same number, one fails.
-    Column("wedding", String(NAME_LENGTH), primary_key=True),
+    Column("wedding", name, primary_key=True),
     Column("seq", BigInteger, primary_key=True, autoincrement=False),
-    Column("type", String(NAME_LENGTH), nullable=False),
+    Column("type", name, nullable=False),
     Column("at", String(MOMENT_LENGTH), nullable=False),
-    Column("document", String(NAME_LENGTH), nullable=False),
-    Column("record", String(NAME_LENGTH), nullable=False),
+    Column("document", name, nullable=False),
+    Column("record", name, nullable=False),
     Column("body", Text, nullable=False),
     CheckConstraint("seq >= 1", name="seq"),
     Index(None, "wedding", "document", "record"),
@@ -138,19 +142,19 @@ events = Table(
 client_ids = Table(
     "client_ids",
     metadata,
-    Column("wedding", String(NAME_LENGTH), primary_key=True),
-    Column("document", String(NAME_LENGTH), primary_key=True),
+    Column("wedding", name, primary_key=True),
+    Column("document", name, primary_key=True),
     Column("client", BigInteger, primary_key=True, autoincrement=False),
-    Column("user", String(NAME_LENGTH), nullable=False),
+    Column("user", name, nullable=False),
     Column("at", UtcDateTime, nullable=False, server_default=func.current_timestamp()),
 )
 
 answers = Table(
     "answers",
     metadata,
-    Column("wedding", String(NAME_LENGTH), primary_key=True),
-    Column("key", String(NAME_LENGTH), primary_key=True),
-    Column("digest", String(NAME_LENGTH), nullable=False),
+    Column("wedding", name, primary_key=True),
+    Column("key", name, primary_key=True),
+    Column("digest", name, nullable=False),
     Column("body", Text, nullable=False),
     Column("at", UtcDateTime, nullable=False),
     Index(None, "at"),
@@ -160,12 +164,31 @@ answers = Table(
 bookings = Table(
     "bookings",
     metadata,
-    Column("wedding", String(NAME_LENGTH), primary_key=True),
-    Column("vendor", String(NAME_LENGTH), primary_key=True),
-    Column("organization", String(NAME_LENGTH), nullable=False),
+    Column("wedding", name, primary_key=True),
+    Column("vendor", name, primary_key=True),
+    Column("organization", name, nullable=False),
     Column("start", BigInteger, nullable=False),
     Column("until", BigInteger, nullable=False),
-    Column("stage", String(NAME_LENGTH), nullable=False),
+    Column("stage", name, nullable=False),
     Column("seq", BigInteger, nullable=False),
     Index(None, "organization", "start"),
+)
+
+# The processes that live. `until` is in milliseconds since 1970 by the clock of the database.
+nodes = Table(
+    "nodes",
+    metadata,
+    Column("node", name, primary_key=True),
+    Column("until", BigInteger, nullable=False),
+)
+
+# Every change of the owner counts `fence` up. A wedding nobody owns has an empty node, or no row.
+# On PostgreSQL each append locks the rows of its weddings: what it reads and writes belongs to them.
+owners = Table(
+    "owners",
+    metadata,
+    Column("wedding", name, primary_key=True),
+    Column("node", name, nullable=False),
+    Column("fence", BigInteger, nullable=False),
+    Index(None, "node"),
 )

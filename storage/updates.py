@@ -16,6 +16,7 @@ from zlib import crc32
 from sqlalchemy import (
     BigInteger,
     Connection,
+    Select,
     bindparam,
     delete,
     func,
@@ -146,6 +147,21 @@ _load = (
     .where(documents.c.wedding == bindparam("wedding"), documents.c.name == bindparam("name"))
     .order_by(updates.c.first_seq)
 )
+# Found by the key: nothing says where a last_seq lies but the rows around it.
+_load_after = _load.where(
+    updates.c.last_seq > bindparam("after", type_=BigInteger),
+    updates.c.first_seq
+    >= func.coalesce(
+        select(func.max(_newest.c.first_seq))
+        .where(
+            _newest.c.document_id == documents.c.id,
+            _newest.c.first_seq <= bindparam("after", type_=BigInteger) + 1,
+        )
+        .correlate(documents)
+        .scalar_subquery(),
+        0,
+    ),
+)
 
 
 def append(
@@ -176,12 +192,30 @@ def _append_values(part: Sequence[Append], ids: Mapping[DocumentKey, int]) -> tu
     for item in part:
         expected, newest = heads.get(item.key, (item.seq - 1, item.seq - 1))
         if item.seq != newest + 1:
-            raise SequenceConflict(
-                f"document {str(item.key)!r}: {item.seq} does not follow {newest}", document=str(item.key)
-            )
+            raise _out_of_order(item, newest)
         heads[item.key] = (expected, item.seq)
         found += (ids[item.key], item.seq, item.update, crc32(item.update), expected)
     return tuple(found)
+
+
+def expected_heads(batch: Iterable[Append]) -> dict[DocumentKey, int]:
+    """The sequence number that each document of the batch has to be at.
+
+    Raises SequenceConflict where updates of one document do not follow one another.
+    """
+    expected: dict[DocumentKey, int] = {}
+    newest: dict[DocumentKey, int] = {}
+    for item in batch:
+        expected.setdefault(item.key, item.seq - 1)
+        before = newest.setdefault(item.key, item.seq - 1)
+        if item.seq != before + 1:
+            raise _out_of_order(item, before)
+        newest[item.key] = item.seq
+    return expected
+
+
+def _out_of_order(item: Append, newest: int) -> SequenceConflict:
+    return SequenceConflict(f"document {str(item.key)!r}: {item.seq} does not follow {newest}", document=str(item.key))
 
 
 def _conflict(connection: Connection, batch: Sequence[Append], ids: dict[DocumentKey, int]) -> SequenceConflict:
@@ -225,9 +259,19 @@ def check_name(key: DocumentKey) -> None:
 
 def load(connection: Connection, key: DocumentKey) -> StoredDocument:
     """Read and verify one document; raises CorruptDocument naming the first sequence number that is wrong."""
+    return StoredDocument(key, _verified(key, _driver_rows(connection, _load, key), 1))
+
+
+def load_after(connection: Connection, key: DocumentKey, seq: int) -> list[StoredUpdate]:
+    """Read and verify the rows that cover the sequence numbers behind `seq`; the first may begin before."""
+    found = _driver_rows(connection, _load_after, key, after=seq)
+    begins_before = found and found[0][0] <= seq
+    return _verified(key, found, found[0][0] if begins_before else seq + 1)
+
+
+def _verified(key: DocumentKey, found: Sequence[tuple[int, int, bytes, int]], expected: int) -> list[StoredUpdate]:
     stored = []
-    expected = 1
-    for first_seq, last_seq, update, checksum in _driver_rows(connection, key):
+    for first_seq, last_seq, update, checksum in found:
         if first_seq != expected:
             reason = f"rows overlap, the next starts at {first_seq}" if first_seq < expected else "rows are missing"
             raise CorruptDocument(str(key), expected, reason)
@@ -235,11 +279,13 @@ def load(connection: Connection, key: DocumentKey) -> StoredDocument:
             raise CorruptDocument(str(key), first_seq, "bytes do not match their checksum")
         stored.append(StoredUpdate(first_seq, last_seq, update))
         expected = last_seq + 1
-    return StoredDocument(key, stored)
+    return stored
 
 
-def _driver_rows(connection: Connection, key: DocumentKey) -> Sequence[tuple[int, int, bytes, int]]:
-    result = connection.execute(_load, {"wedding": key.wedding, "name": key.document})
+def _driver_rows(
+    connection: Connection, query: Select[Any], key: DocumentKey, **values: int
+) -> Sequence[tuple[int, int, bytes, int]]:
+    result = connection.execute(query, {"wedding": key.wedding, "name": key.document, **values})
     # The driver's own tuples: wrapping 100,000 of them in SQLAlchemy's rows doubles the time.
     try:
         rows: Sequence[tuple[int, int, bytes, int]] = result.cursor.fetchall()
@@ -258,8 +304,9 @@ def replace(connection: Connection, key: DocumentKey, first_seq: int, last_seq: 
         updates.c.last_seq >= first_seq,
         updates.c.first_seq <= last_seq,
     )
+    # Locked: of two at once the second finds the rows gone. SQLite has one writer anyway.
     covered = connection.execute(
-        select(updates.c.first_seq, updates.c.last_seq).where(*inside).order_by(updates.c.first_seq)
+        select(updates.c.first_seq, updates.c.last_seq).where(*inside).order_by(updates.c.first_seq).with_for_update()
     ).all()
     if not _covers(covered, first_seq, last_seq):
         raise SequenceConflict(

@@ -1,10 +1,10 @@
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
 
 from storage import Storage, open_storage
-from tests.contract.backends import BACKENDS, Backend
+from tests.contract.backends import BACKENDS, Backend, Database
 
 
 @pytest.fixture(params=BACKENDS, ids=lambda backend: backend.name)
@@ -14,8 +14,14 @@ def backend(request: pytest.FixtureRequest) -> Backend:
 
 
 @pytest.fixture
-def url(backend: Backend, tmp_path: Path) -> str:
-    return backend.url(tmp_path)
+def database(backend: Backend, tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Database]:
+    with backend.database(tmp_path, "store" in request.fixturenames) as fresh:
+        yield fresh
+
+
+@pytest.fixture
+def url(database: Database) -> str:
+    return database.url
 
 
 @pytest.fixture

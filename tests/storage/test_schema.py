@@ -81,7 +81,16 @@ async def test_a_database_of_the_first_revision_is_upgraded(tmp_path: Path, sche
 
 
 @pytest.mark.parametrize(
-    "url", ["", "wedding.db", "mysql://host/x", "postgresql://host/x", "sqlite://", "sqlite:///:memory:"]
+    "url",
+    [
+        "",
+        "wedding.db",
+        "mysql://host/x",
+        "postgresql://host",
+        "postgresql://host/x?flavour=mild",
+        "sqlite://",
+        "sqlite:///:memory:",
+    ],
 )
 async def test_an_address_we_cannot_use(url: str) -> None:
     with pytest.raises(StorageError):

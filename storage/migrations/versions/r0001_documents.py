@@ -8,6 +8,7 @@ down_revision = None
 branch_labels = None
 depends_on = None
 
+name = sa.String(255).with_variant(sa.String(255, collation="C"), "postgresql")
 row_id = sa.BigInteger().with_variant(sa.Integer, "sqlite")
 
 
@@ -15,8 +16,8 @@ def upgrade() -> None:
     op.create_table(
         "documents",
         sa.Column("id", row_id, nullable=False),
-        sa.Column("wedding", sa.String(255), nullable=False),
-        sa.Column("name", sa.String(255), nullable=False),
+        sa.Column("wedding", name, nullable=False),
+        sa.Column("name", name, nullable=False),
         sa.PrimaryKeyConstraint("id", name="pk_documents"),
         sa.UniqueConstraint("wedding", "name", name="uq_documents_wedding_name"),
     )
@@ -34,8 +35,8 @@ def upgrade() -> None:
     op.create_table(
         "quarantine",
         sa.Column("id", row_id, nullable=False),
-        sa.Column("wedding", sa.String(255), nullable=False),
-        sa.Column("document", sa.String(255), nullable=False),
+        sa.Column("wedding", name, nullable=False),
+        sa.Column("document", name, nullable=False),
         sa.Column("update", sa.LargeBinary, nullable=False),
         sa.Column("reason", sa.String(500), nullable=False),
         sa.Column("sender", sa.String(500), nullable=False),

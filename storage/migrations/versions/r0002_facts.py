@@ -8,9 +8,11 @@ down_revision = "0001"
 branch_labels = None
 depends_on = None
 
+name = sa.String(255).with_variant(sa.String(255, collation="C"), "postgresql")
+
 
 def _name(column: str) -> sa.Column[str]:
-    return sa.Column(column, sa.String(255), nullable=False)
+    return sa.Column(column, name, nullable=False)
 
 
 def upgrade() -> None:
