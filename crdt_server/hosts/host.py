@@ -136,7 +136,6 @@ class Host:
                     notices += [(start + n, notice) for n, notice in document.notices]
                 else:
                     found = document.apply(run, before_step, waiting=waiting)
-                _limit_cpu(0)
                 faults += [(start + n, status) for n, status in found]
                 continue
             self.mark.set(index, i)
@@ -239,7 +238,7 @@ class Host:
         for state in self._touched:
             rooms = self._rooms.get(state, {})
             for name, document in state.open.items():
-                if document.has_news and rooms[name] not in named:
+                if rooms[name] not in named and document.has_news:
                     others.append([rooms[name], [], [], [], 0, True, None, []])
                     self._add_outcome(others[-1])
             wanted, state.resolver.wanted = sorted(state.resolver.wanted), set()

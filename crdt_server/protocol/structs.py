@@ -76,11 +76,11 @@ def _rest(struct: Struct, clock: int) -> Struct:
 
 def in_order(structs: Sequence[Struct]) -> Sequence[Struct]:
     """Each after those it refers to. Those that wait for one another are left out."""
+    if not structs or structs[0].client == structs[-1].client:
+        return structs  # an update has the structs of a client in one run
     queues: dict[int, list[Struct]] = {}
     for struct in structs:
         queues.setdefault(struct.client, []).append(struct)
-    if len(queues) < 2:
-        return structs
     ordered: list[Struct] = []
     reached = {client: queue[0].clock for client, queue in queues.items()}
     for queue in queues.values():

@@ -85,7 +85,7 @@ def events_of(
     `live`: whether the wedding takes place right now. `cause`: the conflict or command from which the changes follow.
     Of a kind without schema there are no changes and so no events.
     """
-    added, removed = set(changes.added), set(changes.removed)
+    added, removed = changes.added and set(changes.added), changes.removed and set(changes.removed)
     rows: dict[tuple[str, str], Changed] = {}
     for change in changes.fields:
         rows.setdefault((change.root, change.record), {})[change.key] = change
@@ -116,6 +116,8 @@ def _types(rules: Rules, on: On, changed: Changed) -> dict[str, list[str | None]
             if rule.fits_row(on, changed):
                 return {rule.type: list(changed)}
     types: dict[str, list[str | None]] = {}
+    if len(changed) == 1:
+        return {next(rule.type for rule in rules if rule.takes(changed)): list(changed)}
     rest = dict(changed)
     for rule in rules:
         taken = rule.takes(rest)

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import unicodedata
 from bisect import bisect_left, insort
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from typing import Any, Final
@@ -91,18 +91,19 @@ class Guests(Part):
         before = self._marks.pop(guest, frozenset())
         after = frozenset(_marks(self.wedding.record(*GUESTS, guest)))
         for mark in before | after:
-            touched.update(_pairs(self._alike.get(mark, [])))
-        for mark in before:
+            touched.update(_pairs(self._alike.get(mark, ())))
+        for mark in before - after:
             people = self._alike[mark]
             del people[bisect_left(people, guest)]
+            touched.update(_pairs(people))
             if not people:
                 del self._alike[mark]
-        for mark in after:
-            insort(self._alike.setdefault(mark, []), guest)
+        for mark in after - before:
+            people = self._alike.setdefault(mark, [])
+            insort(people, guest)
+            touched.update(_pairs(people))
         if after:
             self._marks[guest] = after
-        for mark in before | after:
-            touched.update(_pairs(self._alike.get(mark, [])))
 
     def _company(self, _: str, guest: str, touched: Touched) -> None:
         row = self.wedding.record(*GUESTS, guest)
@@ -350,8 +351,10 @@ def _digits(phone: str) -> str:
     return digits.removeprefix("00")
 
 
-def _pairs(people: list[str]) -> list[Subject]:
+def _pairs(people: Sequence[str]) -> Sequence[Subject]:
     """The first of those alike beside each of the next."""
+    if len(people) < 2:  # nearly always
+        return ()
     return [Subject("G1", (people[0], other)) for other in people[1:MAX_ALIKE]]
 
 

@@ -178,6 +178,10 @@ class Context:
     locked: Mapping[tuple[str, str], Mapping[str, Any]] = field(default_factory=dict)
     """(document, table) -> guest -> assignment, as it was when the table was locked (S7)."""
 
+    def at(self, now: str) -> Context:
+        """The same at another time."""
+        return Context(now, self.live, self.strategies, self.reception, self.single_trades, self.planned, self.locked)
+
 
 class Wedding:
     """The documents of one wedding and what is known about them. The rows are the caller's, and change under it."""

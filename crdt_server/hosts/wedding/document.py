@@ -177,7 +177,7 @@ class CheckedDocument(Document):
             new = [(client, owners[client]) for client in list(owners)[known:]]
             self._owners.update(new)
             self.facts.owners += new
-        if any(not write.seen for write in writes):
+        if not all(write.seen for write in writes):
             origins = {(struct.client, struct.clock): struct.origin for struct in structs}
             writes = [w._replace(seen=w.seen or self._saw(w, origins)) for w in writes]
         return writes

@@ -5,7 +5,7 @@ Everything here is committed together with the updates it follows from.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
@@ -46,49 +46,46 @@ def _second(second: int) -> str:
 class Writers:
     """(document, root, record, key) -> who wrote it last; also of keys and rows that are no more.
 
-    What comes packed from the store is unpacked row by row, when it is first asked for.
+    Kept as it goes to the store and comes from there, since most is never asked for: of each row the JSON, or key
+    (empty for the row as a whole) -> user, role, rank, arrival, instant and, where known, before.
     """
 
     def __init__(self) -> None:
-        self._of_row: dict[RowKey, dict[str | None, Writer]] = {}
+        self._of_row: dict[RowKey, dict[str, Sequence[Any]]] = {}
         self._packed: dict[RowKey, str] = {}
 
     def get(self, field: Any, default: Writer = NOBODY) -> Writer:
         """As of a mapping; ``field`` may be a `documents.invariants.Field`."""
-        return self._row(field[:3]).get(field[3], default)
+        row = self._row(field[:3])
+        found = None if row is None else row.get(field[3] or "")
+        return default if found is None else Writer(*found)
 
     def __iter__(self) -> Iterator[Field]:
         """Every row that somebody wrote, at least once; which keys, is not always said."""
         yield from (Field(*row, None) for row in self._packed)
-        yield from (Field(*row, key) for row, writers in self._of_row.items() for key in writers)
+        yield from (Field(*row, key or None) for row, writers in self._of_row.items() for key in writers)
 
     def put(self, row: RowKey, key: str | None, writer: Writer) -> None:
         """Somebody has written a key of a row."""
         writers = self._row(row)
-        if not writers:
+        if writers is None:
             self._of_row[row] = writers = {}
-        writers[key] = writer
+        writers[key or ""] = writer[:5] if writer.before is UNKNOWN else tuple(writer)
 
     def pack(self, row: RowKey) -> str:
-        """JSON: key (empty for the row as a whole) -> user, role, rank, arrival, instant and, where known, before."""
+        """JSON of one row."""
         packed = self._packed.get(row)
-        if packed is not None:
-            return packed
-        return _json({key or "": _packed(writer) for key, writer in self._row(row).items()})
+        return _json(self._of_row.get(row, {})) if packed is None else packed
 
     def unpack(self, row: RowKey, packed: str) -> None:
         """Take over what `pack` gave."""
         self._packed[row] = packed
 
-    def _row(self, row: RowKey) -> dict[str | None, Writer]:
+    def _row(self, row: RowKey) -> dict[str, Sequence[Any]] | None:
         packed = self._packed.pop(row, None) if self._packed else None
         if packed is not None:
-            self._of_row[row] = {key or None: Writer(*values) for key, values in orjson.loads(packed).items()}
-        return self._of_row.get(row, {})
-
-
-def _packed(writer: Writer) -> tuple[Any, ...]:
-    return writer[:5] if writer.before is UNKNOWN else tuple(writer)
+            self._of_row[row] = orjson.loads(packed)
+        return self._of_row.get(row)
 
 
 def _json(value: object) -> str:

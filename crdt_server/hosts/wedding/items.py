@@ -288,6 +288,8 @@ class Items:
         return None
 
     def _misplaced(self, structs: Sequence[Struct]) -> str | None:
+        if len(structs) == 1:
+            return self._fault(structs[0], self._look)[0]
         coming: dict[int, Runs[_Spot | None]] = {}
 
         def look(id: Id) -> _Spot | None:
@@ -297,15 +299,19 @@ class Items:
             return runs.at(id[1])
 
         for struct in structs:
-            if isinstance(struct.parent, str) and struct.parent not in self._roots:
-                return f"unknown root {struct.parent[:_NAME_SHOWN]!r}"
-            where = self._where(struct, look)
-            reason = _fault(struct, where)
-            if reason is not None or len(structs) == 1:
+            reason, where = self._fault(struct, look)
+            if reason is not None:
                 return reason
             runs = coming.setdefault(struct.client, Runs())
             runs.add(struct.clock, struct.clock + struct.length, where and (*where, _opened(*where, struct)))
         return None
+
+    def _fault(self, struct: Struct, look: _Look) -> tuple[str | None, tuple[_Place, str | None] | None]:
+        """What is wrong with a struct, and the place where it lies."""
+        if isinstance(struct.parent, str) and struct.parent not in self._roots:
+            return f"unknown root {struct.parent[:_NAME_SHOWN]!r}", None
+        where = self._where(struct, look)
+        return _fault(struct, where), where
 
     def _take(self, struct: Struct, coming: _Coming | None) -> _Entries | None:
         """Take a struct to its place. Returns the entries of its key, if it has one."""

@@ -48,8 +48,10 @@ def examine(kind: Kind, document: str, rows: Mapping[str, Mapping[str, Any]], ch
     ops: list[Op] = []
     bad_rows: set[tuple[str, str]] = set()
     bad_fields: set[tuple[str, str, str | None]] = set()
-    for where in {**by_row, **dict.fromkeys(changes.added), **dict.fromkeys(changes.removed)}:
-        root, group = kind.roots[where[0]], by_row.get(where, [])
+    for where in (*changes.added, *changes.removed):
+        by_row.setdefault(where, [])
+    for where, group in by_row.items():
+        root = kind.roots[where[0]]
         reason = _whole(root, where, rows, group, where in added, where in removed)
         if reason is not None:
             bad_rows.add(where)

@@ -7,7 +7,6 @@ one that is opened, and stay true because nobody else changes them: all document
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import orjson
@@ -83,7 +82,7 @@ class WeddingState:
 
     def tell_time(self) -> None:
         """The invariants are to know what time it is."""
-        self.wedding.context = replace(self.wedding.context, now=self.at)
+        self.wedding.context = self.wedding.context.at(self.at)
 
     def tend(self) -> None:
         """Do what was to wait until now."""
@@ -179,7 +178,7 @@ class WeddingState:
             by_document.setdefault(op.document, []).append(op)
         for name, those in by_document.items():
             document = self.open[name]
-            self.note(document, document.write(those), actor, cause=cause, writers=writers or {})
+            self.note(document, document.write(those), actor, cause=cause, writers=writers)
 
     def note(
         self,
@@ -204,12 +203,14 @@ class WeddingState:
         name, kind = document.name, document.kind
         texts, others = _texts(kind, changes)
         for change in (*changes.fields, *rewritten):
-            row = (name, change.root, change.record)
-            before = UNKNOWN if _is_text(kind, change) else change.before  # of a text: what was told of it last
-            by = (writers or {}).get(Field(*row, change.key)) or writer._replace(before=before)
-            if not kind.roots[change.root].server or change.key in kind.roots[change.root].client_keys:
-                self.writers.put(row, change.key, by)
-            document.facts.rows.add((change.root, change.record))
+            root, record, key, before, _ = change
+            document.facts.rows.add((root, record))
+            if kind.roots[root].server and key not in kind.roots[root].client_keys:
+                continue
+            by = writers.get(Field(name, root, record, key)) if writers else None
+            if by is None:  # of a text: what was told of it last
+                by = Writer(*writer[:5], UNKNOWN if _is_text(kind, change) else before)
+            self.writers.put((name, root, record), key, by)
         document.facts.rows.update((*changes.added, *changes.removed))
         for change in changes.fields if changes.removed and self.untold else ():
             field = Field(name, *change[:3])
