@@ -46,10 +46,13 @@ rm -rf "$0"
 class PostgresServer:
     """A server on a free port of the loopback interface; the port and the data stay the same over restarts.
 
-    Without `fsync` it is fast, and safe from everything but a power cut.
+    Without `fsync` it is fast, and safe from everything but a power cut. With `file_limit_bytes` it finds the disk full
+    when a file would become larger.
     """
 
-    def __init__(self, *, fsync: bool = False, settings: dict[str, str] | None = None) -> None:
+    def __init__(
+        self, *, fsync: bool = False, settings: dict[str, str] | None = None, file_limit_bytes: int | None = None
+    ) -> None:
         self._directory = Path(tempfile.mkdtemp(prefix="postgres-"))
         self._directory.chmod(0o755)
         self._data = self._directory / "data"
@@ -58,6 +61,8 @@ class PostgresServer:
         self._keeper = subprocess.Popen(
             ["sh", "-c", KEEPER, str(self._directory)], stdin=subprocess.PIPE, start_new_session=True
         )
+        # In the shell's blocks of 512 bytes.
+        self._file_limit = "unlimited" if file_limit_bytes is None else str(file_limit_bytes // 512)
         self._server: subprocess.Popen[bytes] | None = None
         self._names = count(1)
         self.port = _free_port()
@@ -86,9 +91,10 @@ class PostgresServer:
     def start(self) -> None:
         """Start, and wait until connections are taken. After `kill` that includes recovery."""
         settings = [word for name, value in self._settings.items() for word in ("-c", f"{name}={value}")]
+        limited = ["sh", "-c", 'ulimit -f "$0"; exec "$@"', self._file_limit]
         with (self._directory / "log").open("ab") as log:
             self._server = subprocess.Popen(
-                [self._programs / "postgres", "-D", self._data, "-p", str(self.port), *settings],
+                [*limited, self._programs / "postgres", "-D", self._data, "-p", str(self.port), *settings],
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
