@@ -11,8 +11,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from documents.events.rules import BY_SEVERITY, OVER_LIMIT, RULES, TYPES, Changed, On, Rules, priority_of, rules_about
 from documents.kind import Kind
@@ -21,16 +20,14 @@ if TYPE_CHECKING:  # those who only read events need no pycrdt
     from documents.changes import Changes, RowsByRoot
 
 
-@dataclass(frozen=True, slots=True)
-class Actor:
+class Actor(NamedTuple):
     """Who did it."""
 
     user: str
     role: str
 
 
-@dataclass(frozen=True, slots=True)
-class Event:
+class Event(NamedTuple):
     """What happened to one record. Values are shared with the rows: not to be changed."""
 
     type: str
@@ -116,8 +113,6 @@ def _types(rules: Rules, on: On, changed: Changed) -> dict[str, list[str | None]
             if rule.fits_row(on, changed):
                 return {rule.type: list(changed)}
     types: dict[str, list[str | None]] = {}
-    if len(changed) == 1:
-        return {next(rule.type for rule in rules if rule.takes(changed)): list(changed)}
     rest = dict(changed)
     for rule in rules:
         taken = rule.takes(rest)
@@ -125,6 +120,8 @@ def _types(rules: Rules, on: On, changed: Changed) -> dict[str, list[str | None]
             types.setdefault(rule.type, []).extend(taken)
             for key in taken:
                 del rest[key]
+            if not rest:
+                break
     return types
 
 
@@ -132,10 +129,15 @@ def _values(on: On, changed: Changed, keys: list[str | None]) -> tuple[tuple[str
     """The names of the keys, and what they were and are."""
     if None in changed:
         return (), changed[None].before, changed[None].after
-    names = sorted(key for key in keys if key is not None)
-    before = {name: changed[name].before for name in names if changed[name].before is not None}
-    after = {name: changed[name].after for name in names if changed[name].after is not None}
-    return tuple(names), None if on is On.ADDED else before, None if on is On.REMOVED else after
+    names = tuple(sorted(key for key in keys if key is not None))
+    before, after = {}, {}
+    for name in names:
+        _, _, _, was, becomes = changed[name]
+        if was is not None:
+            before[name] = was
+        if becomes is not None:
+            after[name] = becomes
+    return names, None if on is On.ADDED else before, None if on is On.REMOVED else after
 
 
 def _priority(type: str, after: Any, live: bool) -> int:
@@ -147,7 +149,7 @@ def _priority(type: str, after: Any, live: bool) -> int:
 def _also(event: Event) -> Iterator[Event]:
     """What else the change means. Its values are told once."""
     if event.type == "conflict.opened" and event.after.get("_kind") == "B1":
-        yield replace(event, type=OVER_LIMIT, priority=priority_of(OVER_LIMIT), fields=(), before=None, after=None)
+        yield event._replace(type=OVER_LIMIT, priority=priority_of(OVER_LIMIT), fields=(), before=None, after=None)
 
 
 def fold(events: Iterable[Event | Mapping[str, Any]]) -> dict[str, RowsByRoot]:

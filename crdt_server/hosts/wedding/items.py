@@ -91,22 +91,14 @@ def standing(writes: Iterable[Write]) -> dict[tuple[str, str], dict[str | None, 
     return rows
 
 
-class _Use(enum.Enum):
-    """What a shared type is for."""
+# What a shared type is for; the last: a map where a plain value belongs.
+_RECORDS, _VALUES, _RECORD, _A_TEXT, _STRAY = range(5)
 
-    RECORDS = enum.auto()
-    VALUES = enum.auto()
-    RECORD = enum.auto()
-    TEXT = enum.auto()
-    STRAY = enum.auto()
-    """A map where a plain value belongs."""
-
-
-_USE_OF_ROOT: Mapping[Shape, _Use] = {
-    Shape.RECORDS: _Use.RECORDS,
-    Shape.VALUES: _Use.VALUES,
-    Shape.RECORD: _Use.RECORD,
-    Shape.TEXT: _Use.TEXT,
+_USE_OF_ROOT: Mapping[Shape, int] = {
+    Shape.RECORDS: _RECORDS,
+    Shape.VALUES: _VALUES,
+    Shape.RECORD: _RECORD,
+    Shape.TEXT: _A_TEXT,
 }
 
 
@@ -115,26 +107,26 @@ class _Place:
 
     __slots__ = ("client", "clock", "entries", "keys", "record", "root", "use")
 
-    def __init__(self, use: _Use, root: Root, record: str, entries: _Entries | None, client: int, clock: int) -> None:
+    def __init__(self, use: int, root: Root, record: str, entries: _Entries | None, client: int, clock: int) -> None:
         self.use, self.root, self.record = use, root, record
         self.entries = entries  # those it is one of; None: a root
         self.client, self.clock = client, clock  # its own id
-        self.keys: dict[str, _Entries] = _NO_KEYS if use is _Use.TEXT else {}
+        self.keys: dict[str, _Entries] = _NO_KEYS if use == _A_TEXT else {}
 
     def entries_of(self, key: str) -> _Entries:
         found = self.keys.get(key)
         if found is None:
-            if self.use is _Use.RECORD:
+            if self.use == _RECORD:
                 key = sys.intern(key)  # the same in every record
             found = self.keys[key] = Entries(self, key)
         return found
 
-    def use_of(self, key: str, type_number: int) -> _Use | None:
+    def use_of(self, key: str, type_number: int) -> int | None:
         """What a shared type under this key is for; None: nothing."""
         if type_number == TYPE_MAP:
-            return _Use.RECORD if self.use is _Use.RECORDS else _Use.STRAY
-        is_text = type_number == TYPE_TEXT and self.use is _Use.RECORD and key in self.root.text_keys
-        return _Use.TEXT if is_text else None
+            return _RECORD if self.use == _RECORDS else _STRAY
+        is_text = type_number == TYPE_TEXT and self.use == _RECORD and key in self.root.text_keys
+        return _A_TEXT if is_text else None
 
 
 _Entries: TypeAlias = Entries[_Place]
@@ -271,7 +263,7 @@ class Items:
         """The newest item of a key, deleted or not; of single values and of records as a whole with None as key."""
         place: _Place | None = self._roots.get(root)
         name = key
-        if place is not None and place.use in (_Use.RECORDS, _Use.VALUES):
+        if place is not None and place.use in (_RECORDS, _VALUES):
             name = record
             if key is not None:
                 id = self.newest(root, record, None)
@@ -320,9 +312,9 @@ class Items:
         entries: _Entries | None = None
         if where is not None:
             place, key = where
-            if place.use is _Use.TEXT:
+            if place.use == _A_TEXT:
                 home = place
-            elif key is not None and place.use is not _Use.STRAY:
+            elif key is not None and place.use != _STRAY:
                 entries = place.entries_of(key)
                 if coming is None:
                     entries.add(struct.client, struct.clock, struct.length, struct.origin)
@@ -397,7 +389,7 @@ class Items:
 def _field(entries: _Entries) -> tuple[str, str, str | None]:
     """Root, record and key."""
     place = entries.place
-    if place.use is _Use.RECORD:
+    if place.use == _RECORD:
         return place.root.name, place.record, entries.key
     return place.root.name, entries.key, None
 
@@ -411,13 +403,13 @@ def _value(struct: Struct) -> Any:
 
 def _opened(place: _Place, key: str | None, struct: Struct) -> _Place | None:
     """The place that an entry opens; None: nothing that is followed."""
-    if key is None or struct.content != TYPE or place.use in (_Use.TEXT, _Use.STRAY):
+    if key is None or struct.content != TYPE or place.use in (_A_TEXT, _STRAY):
         return None
     use = place.use_of(key, struct.value)
     if use is None:
         return None
     entries = place.keys.get(key)  # None as long as it is not integrated
-    record = key if place.use in (_Use.RECORDS, _Use.VALUES) else place.record
+    record = key if place.use in (_RECORDS, _VALUES) else place.record
     return _Place(use, place.root, record, entries, struct.client, struct.clock)
 
 
@@ -430,7 +422,7 @@ def _fault(struct: Struct, where: tuple[_Place, str | None] | None) -> str | Non
         return None
     place, key = where
     name = place.root.name
-    if place.use is _Use.TEXT:
+    if place.use == _A_TEXT:
         if key is not None:
             return f"an item with a key in the text {name}"
         if content in (EMBED, TYPE):
