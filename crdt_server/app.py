@@ -17,6 +17,7 @@ from crdt_server import web
 from crdt_server.access.limits import Admission
 from crdt_server.api import commands, conflicts, documents, events, probes
 from crdt_server.api.problems import on_http_error, on_invalid_request, on_server_error
+from crdt_server.cluster.cluster import Cluster
 from crdt_server.editing import Editor
 from crdt_server.errors import CrdtServerError
 from crdt_server.hosts.workshop import JobFailed
@@ -27,7 +28,7 @@ from crdt_server.settings import Settings
 from crdt_server.transport.asgi_lane import serve_websocket
 from crdt_server.transport.entrance import Entrance
 from crdt_server.transport.fast_lane import FastLane
-from storage import StorageError, open_storage
+from storage import Storage, StorageError, open_storage
 
 
 class DevModeRequired(Exception):
@@ -40,16 +41,18 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     Mounted, its lifespan must run: pass ``app.router.lifespan_context`` on (``examples/embed.py`` shows it).
     Its WebSockets then take the plain ASGI lane; the fast lane needs ``crdt-server serve``. While it runs,
     ``app.state.server`` is an `Editor`: programs read and write rows with it.
-    Raises DevModeRequired where the settings do not say ``dev``.
+    Raises DevModeRequired where the settings do not say ``dev``, StorageError where they name stores that do not go
+    together.
     """
     settings = settings or Settings.load()
+    _require_cluster(settings)
     if not settings.dev:
         raise DevModeRequired("there is no access control yet: start with --dev (then anybody may read and write)")
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         storage = await open_storage(settings.database_url, synchronous=settings.database_synchronous, migrate=True)
-        hub = Hub(settings, storage, Metrics())
+        hub = Hub(settings, storage, Metrics(), _cluster(settings, storage))
         app.state.hub = hub
         app.state.entrance = Entrance(hub, time.monotonic)
         app.state.fast_lane = FastLane(app.state.entrance)
@@ -88,3 +91,21 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     app.router.routes.append(WebSocketRoute("/ws/{address:path}", websocket))
     app.router.routes.extend(web.routes())
     return app
+
+
+def _cluster(settings: Settings, storage: Storage) -> Cluster | None:
+    if not settings.redis_url:
+        return None
+    from storage.redis_bus import RedisBus  # an extra
+
+    return Cluster(storage, RedisBus(settings.redis_url))
+
+
+def _require_cluster(settings: Settings) -> None:
+    several = settings.workers > 1 or bool(settings.redis_url)
+    if several and not settings.database_url.startswith("postgresql"):
+        raise StorageError(
+            "several nodes need one PostgreSQL database: --database-url postgresql://USER:PASSWORD@HOST/NAME"
+        )
+    if settings.workers > 1 and not settings.redis_url:
+        raise StorageError("several workers need Redis between them: --redis-url redis://HOST")

@@ -21,6 +21,7 @@ from crdt_server.sample import WeddingExists, plant
 from crdt_server.serve import serve as run_server
 from crdt_server.settings import Settings
 from crdt_server.transport.entrance import WEDDING
+from crdt_server.workers import WorkersFailed
 from documents.sample import FEWEST_GUESTS, MOST_GUESTS
 from storage import StorageError, migrate, open_storage
 
@@ -145,6 +146,6 @@ def main() -> None:
         sys.exit(WRONG_USE)
     except click.Abort:
         sys.exit(130)
-    except StorageError as error:
+    except (StorageError, WorkersFailed) as error:
         click.echo(f"crdt-server: {error}", err=True)
         sys.exit(WRONG_USE)

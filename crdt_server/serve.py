@@ -18,10 +18,10 @@ from crdt_server.app import create_app
 from crdt_server.memory import give_back_large_blocks
 from crdt_server.sample import plant_demo
 from crdt_server.settings import Settings
+from crdt_server.workers import BACKLOG, run_workers
 from storage import migrate
 
 DRAIN_SECONDS = 3
-BACKLOG = 8192
 GC_THRESHOLDS = (50_000, 20, 100)
 # A commit's thread asks for the interpreter about ten times; beside a busy loop each time takes this long.
 SWITCH_SECONDS = 0.001
@@ -76,10 +76,14 @@ class _Server(uvicorn.Server):
 
 
 def serve(settings: Settings) -> None:
-    """Serve until SIGTERM or SIGINT. Raises StorageError, and SystemExit where the address is taken."""
+    """Serve until SIGTERM or SIGINT. Raises StorageError, WorkersFailed, and SystemExit where the address is taken."""
     app = create_app(settings)
     # An unusable database is one line here, a traceback inside uvicorn.
     asyncio.run(plant_demo(settings.database_url) if settings.dev else migrate(settings.database_url))
+
+    if settings.workers > 1:
+        run_workers(settings)
+        return
 
     class FastLaneProtocol(asyncio.Protocol):
         def __new__(cls, *_: Any, **__: Any) -> Any:
@@ -109,14 +113,14 @@ def serve(settings: Settings) -> None:
     # 12 % of the time under load.
     gc.set_threshold(*GC_THRESHOLDS)
     sys.setswitchinterval(SWITCH_SECONDS)
-    _run(_Server(config, app))
+    _run(_Server(config, app), [socket.socket(fileno=settings.listen_fd)] if settings.listen_fd >= 0 else None)
 
 
-def _run(server: _Server) -> None:
+def _run(server: _Server, sockets: list[socket.socket] | None) -> None:
     """uvicorn raises the signal that ended it once more when all is done; for us the drain is the answer to it."""
     handlers = {number: signal.signal(number, lambda *_: None) for number in (signal.SIGTERM, signal.SIGINT)}
     try:
-        server.run()
+        server.run(sockets)
     finally:
         for number, handler in handlers.items():
             signal.signal(number, handler)

@@ -26,10 +26,18 @@ class Settings(BaseSettings):
 
     host: str = Field("127.0.0.1", description="Address to listen on")
     port: Annotated[int, Field(ge=0, le=65535)] = Field(8000, description="Port to listen on; 0 takes a free one")
-    database_url: str = Field("sqlite:///wedding.db", description="Where documents rest")
+    listen_fd: Annotated[int, Field(ge=-1)] = Field(
+        -1, description="Descriptor of an inherited listening socket, instead of host and port; -1: none"
+    )
+    workers: Positive = Field(1, description="Nodes on this machine; more than one need PostgreSQL and Redis")
+    database_url: str = Field(
+        "sqlite:///wedding.db",
+        description="Where documents rest: sqlite:///FILE or postgresql://USER:PASSWORD@HOST/NAME",
+    )
     database_synchronous: Literal["FULL", "NORMAL", "EXTRA"] = Field(
         "FULL", description="SQLite's synchronous pragma; below FULL a power cut may lose commits"
     )
+    redis_url: str = Field("", description="Redis between several nodes on one PostgreSQL database; none: one node")
     dev: bool = Field(False, description="No token needed; a socket without one acts as couple")
     websocket_lane: Literal["fast", "asgi"] = Field(
         "fast", description="What carries WebSockets: picows, or plain ASGI as under any other server"

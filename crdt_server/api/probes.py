@@ -24,7 +24,10 @@ async def healthz() -> dict[str, str]:
 
 @router.get("/readyz")
 async def readyz(request: Request) -> Response:
-    """The database takes writes and the event loop is not late; else 503 with the reason."""
+    """The database takes writes and the event loop is not late; else 503 with the reason.
+
+    ``degraded`` while the bus between the nodes is away: what this node owns goes on, so it stays in service.
+    """
     hub: Hub = request.app.state.hub
     if hub.draining:
         return problem(503, "draining", "the server is going away")
@@ -36,7 +39,9 @@ async def readyz(request: Request) -> Response:
         return problem(503, "database_slow", f"a write took longer than {PROBE_SECONDS:g} s")
     except StorageError as error:
         return problem(503, "database_unavailable", str(error))
-    return Response('{"status":"ready"}', media_type="application/json")
+    degraded = hub.cluster is not None and not hub.cluster.bus.connected
+    status = '{"status":"degraded","reason":"bus_away"}' if degraded else '{"status":"ready"}'
+    return Response(status, media_type="application/json")
 
 
 async def _probe(state: State, hub: Hub) -> None:

@@ -6,13 +6,14 @@ Rules of this file:
 - Clocks are passed on as they came. A removal repeats the last clock with the state ``null``, as y-protocols does.
 - States are relayed as the JSON text the client sent, after it was read once: what a browser's JSON.parse would throw
   at must not reach one.
+- Of several nodes each says what its own sockets say; a newer clock wins, wherever the socket is.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
-from typing import NoReturn
+from collections.abc import Collection, Iterable
+from typing import NamedTuple, NoReturn
 
 from crdt_server.errors import ProtocolError
 from crdt_server.protocol.lib0 import (
@@ -71,15 +72,28 @@ def write_states(states: Iterable[tuple[int, int, str]]) -> bytes:
     return b"".join(out)
 
 
-class _Presence:
-    """One client's newest state."""
+class Presence(NamedTuple):
+    """One client's newest state as nodes tell it one another. ``text`` is JSON, "null" where it is gone."""
 
-    __slots__ = ("clock", "seen", "session", "text")
+    client: int
+    clock: int
+    text: str
+    user: str
+    address: str
 
-    def __init__(self, session: Session, clock: int, text: str, seen: float) -> None:
+
+class _Held:
+    """One client's newest state: of a session here, or of a node."""
+
+    __slots__ = ("address", "clock", "node", "seen", "session", "text", "user")
+
+    def __init__(self, state: Presence, seen: float, session: Session | None = None, node: str = "") -> None:
         self.session = session
-        self.clock = clock
-        self.text = text
+        self.node = node
+        self.user = state.user
+        self.address = state.address
+        self.clock = state.clock
+        self.text = state.text
         self.seen = seen
 
 
@@ -88,9 +102,11 @@ class Awareness:
 
     def __init__(self, max_state_bytes: int) -> None:
         self._max_state_bytes = max_state_bytes
-        self._states: dict[int, _Presence] = {}
+        self._states: dict[int, _Held] = {}
         self._removed: dict[int, int] = {}  # id -> last clock, the newest REMOVED_KEPT: older echoes must not revive
         self._changed: dict[int, None] = {}
+        self.shared = False  # other nodes want to hear what sessions here say
+        self._said: dict[int, tuple[str, str]] = {}  # by them, since it was last taken: who they are
         self._all: bytes | None = None  # `all_states`, until something changes
 
     def __len__(self) -> int:
@@ -119,9 +135,7 @@ class Awareness:
             return clock >= self._removed.get(client, 0)
         # The same person on a new socket, while the old one is not yet known to be gone. A name alone proves nothing
         # where everybody is anonymous; who comes from another address waits until the old state is silent for long.
-        same_person = (
-            held.session.user == session.user and held.session.connection.address == session.connection.address
-        )
+        same_person = held.user == session.user and held.address == session.connection.address
         return held.session is session or (clock > held.clock and same_person)
 
     def _set(self, session: Session, client: int, clock: int, text: str, now: float) -> None:
@@ -140,10 +154,19 @@ class Awareness:
             held.seen = now  # no news: were it told again, a client that repeats what it hears would never end
             return
         if held is not None and held.session is not session:
-            held.session.awareness_id = None
-        self._removed.pop(client, None)
-        self._states[client] = _Presence(session, clock, text, now)
-        self._touch(client)
+            _let_go(held)
+        state = Presence(client, clock, text, session.user, session.connection.address)
+        self._put(state, _Held(state, now, session))
+        self._say(client, self._states[client])
+
+    def _say(self, client: int, held: _Held) -> None:
+        if self.shared and not held.node:
+            self._said[client] = (held.user, held.address)
+
+    def _put(self, state: Presence, held: _Held) -> None:
+        self._removed.pop(state.client, None)
+        self._states[state.client] = held
+        self._touch(state.client)
 
     def _check(self, text: str) -> None:
         try:
@@ -163,11 +186,33 @@ class Awareness:
     def expire(self, now: float, silence_seconds: float) -> None:
         """Remove what has not been renewed (clients renew every 15 s)."""
         for client in [c for c, held in self._states.items() if now - held.seen > silence_seconds]:
-            self._states[client].session.awareness_id = None
+            _let_go(self._states[client])
+            self._remove(client)
+
+    def hear(self, node: str, states: Iterable[Presence], now: float) -> None:
+        """What the sessions of another node say of themselves."""
+        for state in states:
+            held = self._states.get(state.client)
+            if state.text == "null":
+                if held is not None and held.node == node and held.clock <= state.clock:
+                    held.clock = state.clock
+                    self._remove(state.client)
+            elif held is None or state.clock > held.clock:
+                if held is not None:
+                    _let_go(held)
+                self._put(state, _Held(state, now, node=node))
+            elif held.node == node:
+                held.seen = now
+
+    def forget(self, nodes: Collection[str]) -> None:
+        """These nodes are no more, and neither is anybody there."""
+        for client in [client for client, held in self._states.items() if held.node in nodes]:
             self._remove(client)
 
     def _remove(self, client: int) -> None:
-        self._removed[client] = self._states.pop(client).clock
+        held = self._states.pop(client)
+        self._say(client, held)
+        self._removed[client] = held.clock
         if len(self._removed) > REMOVED_KEPT:
             del self._removed[next(iter(self._removed))]
         self._touch(client)
@@ -197,3 +242,29 @@ class Awareness:
             elif client in self._removed:
                 states.append((client, self._removed[client], "null"))
         return write_states(states)
+
+    def said_here(self) -> list[Presence]:
+        """Everything that sessions here say, for another node."""
+        return [
+            Presence(client, held.clock, held.text, held.user, held.address)
+            for client, held in self._states.items()
+            if held.session is not None
+        ]
+
+    def take_said(self) -> list[Presence]:
+        """What sessions here said since the last call."""
+        said, self._said = self._said, {}
+        states = []
+        for client, who in said.items():
+            held = self._states.get(client)
+            if held is None:
+                states.append(Presence(client, self._removed.get(client, 0), "null", *who))
+            elif held.session is not None:
+                states.append(Presence(client, held.clock, held.text, held.user, held.address))
+        return states
+
+
+def _let_go(held: _Held) -> None:
+    """The session does not speak for this client any more."""
+    if held.session is not None:
+        held.session.awareness_id = None

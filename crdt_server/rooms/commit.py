@@ -9,14 +9,22 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
+from typing import Protocol
 
 import structlog
 
 from crdt_server.metrics import Metrics
 from crdt_server.rooms.room import Phase, Room, Verdict
-from storage import Answer, Append, BookingImage, DocumentKey, EventImage, Facts, RowImage, Storage
+from storage import Answer, AnswerTaken, Append, BookingImage, DocumentKey, EventImage, Facts, NotOwner, RowImage
 
 log = structlog.get_logger(__name__)
+
+
+class Store(Protocol):
+    """Where batches go: the storage, or the storage by way of who knows what this node may write."""
+
+    async def append(self, batch: Sequence[Append], facts: Sequence[Facts] = ()) -> dict[str, int]:
+        """As `Storage.append`."""
 
 
 class CommitPump:
@@ -28,7 +36,7 @@ class CommitPump:
 
     def __init__(
         self,
-        storage: Storage,
+        store: Store,
         metrics: Metrics,
         *,
         on_failure: Callable[[Room], None],
@@ -36,7 +44,7 @@ class CommitPump:
         recorded: Callable[[str, int], None],
         booked: Callable[[str, Sequence[BookingImage]], None],
     ) -> None:
-        self._storage = storage
+        self._store = store
         self._metrics = metrics
         self._on_failure = on_failure
         self._released = released
@@ -100,8 +108,11 @@ class CommitPump:
         if rows or facts:
             try:
                 with self._metrics.commit_seconds.time():
-                    first_events = await self._storage.append(rows, facts)
+                    first_events = await self._store.append(rows, facts)
                 self._metrics.commit_rows.observe(len(rows))
+            except (NotOwner, AnswerTaken) as error:
+                await self._commit_without(error, batch)
+                return
             except Exception as error:  # noqa: BLE001 - whatever it was, nothing is known to be stored
                 self._fail(batch, error)
                 return
@@ -110,6 +121,15 @@ class CommitPump:
             verdict.room.unsettled -= 1
             verdict.room.release(verdict)
             self._released(verdict.room)
+
+    async def _commit_without(self, error: NotOwner | AnswerTaken, batch: Sequence[Verdict]) -> None:
+        """What concerns some weddings must not end the others: nothing is stored yet, so the rest is tried again."""
+        weddings = error.weddings if isinstance(error, NotOwner) else (error.wedding,)
+        lost = [verdict for verdict in batch if verdict.room.wedding in weddings]
+        rest = [verdict for verdict in batch if verdict.room.wedding not in weddings]
+        self._fail(lost or batch, error)
+        if lost and rest:
+            await self._commit(rest)
 
     def _tell_recorded(self, facts: Sequence[Facts], first_events: Mapping[str, int]) -> None:
         heads = {wedding: first - 1 for wedding, first in first_events.items()}

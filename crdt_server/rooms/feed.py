@@ -38,6 +38,10 @@ class Feed:
     def close(self) -> None:
         """Wake all who listen, for the last time: the server is going away."""
         self.closed = True
+        self.look()
+
+    def look(self) -> None:
+        """There may be news of every wedding."""
         for listeners in self._listeners.values():
             for listener in listeners:
                 listener.hear(listener.head)

@@ -12,6 +12,7 @@ import itertools
 import time
 from collections.abc import Callable, Coroutine, Sequence
 from datetime import UTC, datetime, timedelta
+from random import shuffle
 from typing import Any
 from zlib import crc32
 
@@ -19,6 +20,8 @@ import structlog
 
 from crdt_server.access.identity import SERVER, Identity
 from crdt_server.access.limits import Strikes
+from crdt_server.cluster.away import AwayLane
+from crdt_server.cluster.cluster import Cluster
 from crdt_server.errors import CLOSE_CODES, AdmissionError, CrdtServerError
 from crdt_server.hosts.frames import Op
 from crdt_server.hosts.supervisor import HostFactory, Supervisor
@@ -50,6 +53,7 @@ SHED_TICK_SECONDS = 0.5
 MOST_REVERTED = 20  # of one session in a minute
 ANSWERS_KEPT = timedelta(days=7)
 FORGET_ANSWERS_SECONDS = 3600.0
+GOODBYE_SECONDS, GOODBYES_PER_SECOND, GOODBYES_AT_ONCE = 2.0, 1000, 20
 KEEP_ALIVE_SECONDS = 20.0  # stock clients drop a link on which they heard nothing for 30 s
 
 
@@ -57,13 +61,19 @@ def _key(room: Room) -> DocumentKey:
     return DocumentKey(room.wedding, room.document)
 
 
-class Hub:
-    """See the head of the file. `start` before the first `enter`, `stop` at the end."""
+def _judged_with(room: Room, other: Room) -> bool:
+    """Whether one host has both, and looks from one into the other."""
+    return room.checked and not room.away and room.wedding == other.wedding
 
-    def __init__(self, settings: Settings, storage: Storage, metrics: Metrics) -> None:
+
+class Hub:
+    """See the head of the file. `start` before the first `enter`, `stop` at the end. ``cluster``: the other nodes."""
+
+    def __init__(self, settings: Settings, storage: Storage, metrics: Metrics, cluster: Cluster | None = None) -> None:
         self.settings = settings
         self.storage = storage
         self.metrics = metrics
+        self.cluster = cluster
         self.rooms: dict[tuple[str, str], Room] = {}
         self.strikes = Strikes(settings.max_strikes)
         self.loop_lag_seconds = 0.0  # the worst of the latest quarter of a second or two
@@ -73,12 +83,12 @@ class Hub:
         )
         self.feed = Feed()
         self._commits = CommitPump(
-            storage,
+            storage if cluster is None else cluster,
             metrics,
-            on_failure=self._fail,
+            on_failure=self.fail,
             released=self.look,
-            recorded=self.feed.announce,
-            booked=Bookings(storage, self.ask, self._spawn).changed,
+            recorded=self.feed.announce if cluster is None else cluster.recorded,
+            booked=Bookings(storage, self.ask, self.spawn).changed,
         )
         self._reverted = Strikes(MOST_REVERTED)
         self._tending: dict[str, asyncio.TimerHandle] = {}  # by wedding
@@ -99,6 +109,8 @@ class Hub:
         self._last_keep_alive = 0.0
         self._tasks: set[asyncio.Task[None]] = set()
         self._loop: asyncio.AbstractEventLoop
+        if cluster is not None:
+            cluster.join(self)
         metrics.gauge("rooms", "Rooms that are open", lambda: len(self.rooms))
         metrics.gauge("loaded_bytes", "Stored bytes of the documents in memory", lambda: self.loaded_bytes)
         metrics.gauge("commit_backlog", "Verdicts that wait for a commit", lambda: self._commits.backlog)
@@ -115,7 +127,7 @@ class Hub:
             fetch=self._fetch,
             deliver=self._deliver,
             unreadable=self._unreadable,
-            failed=self._fail,
+            failed=self.fail,
             convicted=self._convicted,
             tend=self._tend,
             heavy=heavy,
@@ -128,26 +140,31 @@ class Hub:
         """Start the hosts and the pumps."""
         self._loop = asyncio.get_running_loop()
         await asyncio.gather(*(lane.supervisor.start() for lane in self._lanes))
-        self._spawn(self._commits.run())
-        self._spawn(self.workshop.run())
-        self._spawn(self.compactor.run())
+        self.spawn(self._commits.run())
+        self.spawn(self.workshop.run())
+        self.spawn(self.compactor.run())
         for lane in (*self._lanes, self._heavy):
-            self._spawn(lane.run())
-        self._spawn(self._sweep())
-        self._spawn(self._measure_lag())
-        self._spawn(self._forget_answers())
+            self.spawn(lane.run())
+        if self.cluster is not None:
+            await self.cluster.start()
+        self.spawn(self._sweep())
+        self.spawn(self._measure_lag())
+        self.spawn(self._forget_answers())
 
     async def stop(self) -> None:
         """Let nobody in, store what has come in, close every socket with 1012, end the hosts."""
         self.draining = True
         for timer in self._tending.values():
             timer.cancel()
+        await self._say_goodbye()
         deadline = self._loop.time() + 5
         while self._loop.time() < deadline and any(room.dirty or self._in_use(room) for room in self.rooms.values()):
             await self._commits.flush()
             await asyncio.sleep(0.01)
         for room in list(self.rooms.values()):
             room.fail(CLOSE_CODES["restarting"], "restarting")
+        if self.cluster is not None:
+            await self.cluster.leave()
         for task in self._tasks:
             task.cancel()
         for result in await asyncio.gather(*self._tasks, return_exceptions=True):
@@ -156,7 +173,19 @@ class Hub:
         places = [self.workshop.supervisor, *(lane.supervisor for lane in (*self._lanes, self._heavy))]
         await asyncio.gather(*(place.stop() for place in places), self._factory.stop())
 
-    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
+    async def _say_goodbye(self) -> None:
+        """Close the sockets in random order over a moment: stock clients come back at once, and to the other nodes."""
+        sessions = [(room, session) for room in self.rooms.values() for session in room.sessions]
+        shuffle(sessions)
+        pause = min(GOODBYE_SECONDS, len(sessions) / GOODBYES_PER_SECOND) / (len(sessions) or 1)
+        for count, (room, session) in enumerate(sessions, 1):
+            if not session.exchange:
+                room.close(session, CLOSE_CODES["restarting"], "restarting")
+            if count % GOODBYES_AT_ONCE == 0:
+                await asyncio.sleep(GOODBYES_AT_ONCE * pause)
+
+    def spawn(self, work: Coroutine[Any, Any, None]) -> None:
+        """Run it until the end of the hub."""
         task: asyncio.Task[None] = self._loop.create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._finished)
@@ -177,9 +206,7 @@ class Hub:
         session_type: Callable[[SessionId, Connection, Identity], Session] = Session,
     ) -> tuple[Room, Session]:
         """Join the room of a document, opening it where needed. Raises AdmissionError."""
-        if self.draining:
-            raise AdmissionError("draining", "the server is going away")
-        room = self.rooms.get((wedding, document)) or self._open(wedding, document)
+        room = self.open(wedding, document)
         if room.full:
             raise AdmissionError("room_full", "too many sockets in this room")
         session = session_type(SessionId(next(self._session_ids)), connection, identity)
@@ -196,22 +223,28 @@ class Hub:
     def leave(self, room: Room, session: Session) -> None:
         """The session's connection is gone."""
         room.leave(session)
+        self.rest(room)
+        if room.awareness.dirty:
+            self.presence_changed(room)
+
+    def rest(self, room: Room) -> None:
+        """Somebody has left the room: it may stand empty now."""
         if not room.sessions and room.phase is not Phase.DEAD:
             self._empty_since[room] = self._loop.time()
-        if room.awareness.dirty:
-            self._presence[room] = None
-            self._schedule_presence()
 
     def look(self, room: Room) -> None:
         """After anything that may have given the room something to do."""
         if room.dirty and not room.marked:
             self.lane(room).mark(room)
         if room.awareness_waiting and room not in self._presence:
-            self._presence[room] = None
-            self._schedule_presence()
+            self.presence_changed(room)
 
-    def lane(self, room: Room) -> Lane:
-        """The lane of a room: that of its wedding, whose documents are in one host, or the heavy one."""
+    def lane(self, room: Room) -> Lane | AwayLane:
+        """The lane of a room: that of its wedding, whose documents are in one host, or the heavy one; or the way to
+        the node that owns it."""
+        if room.away:
+            assert self.cluster is not None
+            return self.cluster.lane
         if room.moved:
             return self._heavy
         return self._lanes[crc32(room.wedding.encode()) % len(self._lanes)]
@@ -222,6 +255,16 @@ class Hub:
     def loaded_bytes(self) -> int:
         """Stored bytes of all open documents."""
         return sum(room.size for room in self.rooms.values())
+
+    def open(self, wedding: str, document: str) -> Room:
+        """The open room of a document, opened where needed. Raises AdmissionError."""
+        if self.draining:
+            raise AdmissionError("draining", "the server is going away")
+        return self.rooms.get((wedding, document)) or self._open(wedding, document)
+
+    def time(self) -> float:
+        """Seconds of the loop's clock."""
+        return self._loop.time()
 
     def _open(self, wedding: str, document: str) -> Room:
         if self.loaded_bytes > self.settings.loaded_bytes:
@@ -239,6 +282,8 @@ class Hub:
             oversteps=self._oversteps,
         )
         self.rooms[wedding, document] = room
+        if self.cluster is not None:
+            self.cluster.opened(room)
         return room
 
     async def _fetch(self, room: Room, with_rows: bool) -> Stored:
@@ -282,15 +327,15 @@ class Hub:
         self._close_room(room)
         room.fail(CLOSE_CODES["try_again"], "try again")
 
-    def _fail(self, room: Room) -> None:
+    def fail(self, room: Room) -> None:
         """What a room's host holds is not what is stored: it ends, and comes back from the store."""
         if room.phase is Phase.DEAD:
             return
         self._end(room)
-        if room.checked:
+        if room.checked and not room.away:
             # What their host knows of the wedding is ahead of the store: all of it comes back from there.
-            for other in [each for each in self.rooms.values() if each.checked and each.wedding == room.wedding]:
-                self._fail(other)
+            for other in [each for each in self.rooms.values() if _judged_with(each, room)]:
+                self.fail(other)
 
     def _close_room(self, room: Room) -> None:
         if self.rooms.get((room.wedding, room.document)) is room:
@@ -299,6 +344,8 @@ class Hub:
         self._tails.pop(room, None)
         self._presence.pop(room, None)
         self.lane(room).drop(room)
+        if self.cluster is not None:
+            self.cluster.closed(room)
 
     def _in_use(self, room: Room) -> bool:
         return room.dirty or room.unsettled > 0 or self.lane(room).busy(room)
@@ -307,7 +354,8 @@ class Hub:
         """Evict rooms that have been empty for long enough, the longest empty first."""
         now = self._loop.time()
         for room, since in list(self._empty_since.items()):
-            if now - since < grace_seconds or room.sessions or self._in_use(room):
+            followed = room.relay is not None
+            if now - since < grace_seconds or room.sessions or followed or self._in_use(room):
                 continue
             tail = self._tails.get(room, 0)
             self._close_room(room)
@@ -340,7 +388,7 @@ class Hub:
         key = DocumentKey(wedding, document)
         if key not in self._wanted and not self.draining:
             self._wanted.add(key)
-            self._spawn(self._tend_document(key))
+            self.spawn(self._tend_document(key))
 
     async def _tend_document(self, key: DocumentKey) -> None:
         try:
@@ -377,7 +425,7 @@ class Hub:
 
     def _vet(self, room: Room, request: Request) -> None:
         room.unsettled += 1
-        self._spawn(self._check(room, request))
+        self.spawn(self._check(room, request))
 
     async def _check(self, room: Room, request: Request) -> None:
         try:
@@ -394,7 +442,7 @@ class Hub:
         sender = f"{request.session.user} {request.session.connection.address}"
         log.error("update_quarantined", room=room.name, session=request.session.id, cause=cause)
         self.metrics.quarantined.inc()
-        self._spawn(self._keep_aside(QuarantinedUpdate(_key(room), request.payload, cause, sender, datetime.now(UTC))))
+        self.spawn(self._keep_aside(QuarantinedUpdate(_key(room), request.payload, cause, sender, datetime.now(UTC))))
 
     async def _keep_aside(self, item: QuarantinedUpdate) -> None:
         try:
@@ -404,7 +452,9 @@ class Hub:
 
     # -- ticks
 
-    def _schedule_presence(self) -> None:
+    def presence_changed(self, room: Room) -> None:
+        """There is something to tell of who is in the room."""
+        self._presence[room] = None
         if self._presence_timer is None:
             slow = self.loop_lag_seconds > SLOW_LOOP_SECONDS
             delay = SHED_TICK_SECONDS if slow else self.settings.awareness_tick_seconds

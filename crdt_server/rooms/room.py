@@ -34,7 +34,7 @@ from crdt_server.protocol.messages import (
 )
 from crdt_server.protocol.update import EMPTY_STATE_VECTOR, EMPTY_UPDATE
 from crdt_server.rooms.answers import Answers, answer_messages
-from crdt_server.rooms.awareness import MAX_MESSAGE_BYTES, Awareness
+from crdt_server.rooms.awareness import MAX_MESSAGE_BYTES, Awareness, Presence
 from crdt_server.rooms.session import Request, Session
 from documents.kind import MAX_UPDATE_BYTES
 from documents.registry import kind_of
@@ -134,6 +134,7 @@ class Room:
         self.head_seq = 0
         self.released_seq = 0  # of the newest verdict that was told
         self.relay: Callable[[int, bytes], None] | None = None  # hears what is told to everybody, for other nodes
+        self.share: Callable[[Sequence[Presence]], None] | None = None  # hears who is here, for other nodes
         self.size = 0
         self.warm = False
         self.unsettled = 0  # verdicts on their way to the store
@@ -141,6 +142,7 @@ class Room:
         self.load_deaths = 0  # hosts that died of reading what is stored
         self.heavy = False  # keeps others waiting: to be moved to the heavy lane
         self.moved = False  # is there
+        self.away = False  # another node judges it, or may do so
         self.bytes_only = False  # no Doc of it survives: its host keeps bytes
         self.marked = False  # waits in its lane
         self._ready: deque[Session] = deque()
@@ -400,10 +402,14 @@ class Room:
     def give_up(self, session: Session) -> None:
         """What this session sent after something that is refused for good is not looked at any more."""
         self.queued_updates -= sum(request.kind is Op.UPDATE for request in session.inbox or ())
+        given_up = [*(session.inbox or ()), *(session.stash or ())]
+        session.queued_bytes -= sum(request.cost for request in given_up)
         for waiting in (session.inbox, session.stash):
-            session.queued_bytes -= sum(request.cost for request in waiting or ())
             if waiting:
                 waiting.clear()
+        if session.remote:  # its node keeps them until it is answered
+            for request in given_up:
+                session.settle(request, Status.VIOLATION, None)
 
     def judge(self, verdict: Verdict) -> None:
         """Take a host's verdict: number what is to be stored. Nothing is sent yet."""
@@ -564,6 +570,8 @@ class Room:
                     self.awareness.receive(session, payload, now)
             except ProtocolError as error:
                 self.reject(session, error)
+        if self.share is not None and (said := self.awareness.take_said()):
+            self.share(said)
         changes = self.awareness.take_changes()
         if changes is not None:
             self._send_presence(Outgoing(encode_awareness(changes)))

@@ -358,12 +358,12 @@ class TestRecovery:
         assert await hub.workshop.merge([KILLER, KILLER]) == KILLER
 
 
-async def test_a_store_that_is_gone_ends_rooms_and_they_come_back(open_hub: Opener) -> None:
+async def test_a_store_that_is_gone_ends_rooms_and_they_come_back(open_hub: Opener, tmp_path: Path) -> None:
     hub = await open_hub()
     one, two = await couple(hub)
     one.type("safe")
     await two.sees("safe")
-    lost, hub.storage._lane = hub.storage._lane, await _closed_lane(hub.storage)
+    lost, hub.storage._lane = hub.storage._lane, await _closed_lane(tmp_path)
     one.type(" and kept")
     await one.socket.until(lambda: one.socket.closed is not None)
     assert one.socket.close_code == two.socket.close_code == 1013
@@ -377,7 +377,7 @@ async def test_a_store_that_is_gone_ends_rooms_and_they_come_back(open_hub: Open
     assert await stored_text(hub.storage, "notes.a") == "safe and kept"
 
 
-async def _closed_lane(storage: Storage) -> Any:
-    twin = await open_storage(f"sqlite:///{storage._path}")
+async def _closed_lane(directory: Path) -> Any:
+    twin = await open_storage(f"sqlite:///{directory}/wedding.db")
     await twin.close()
     return twin._lane

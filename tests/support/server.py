@@ -23,7 +23,8 @@ class ServerProcess:
     """`start`, then `kill9` or `terminate`, and `start` again; `restart` is a graceful stop and a start.
 
     Everything the server prints, over all its lives, is in `log_file`. ``flags`` are added to the command line,
-    ``env`` to the environment. The first start takes a free port, later ones the same.
+    ``env`` to the environment. The first start takes a free port, later ones the same. Without ``database_url`` it
+    has a SQLite database of its own.
     """
 
     def __init__(
@@ -33,13 +34,32 @@ class ServerProcess:
         lane: Lane = "fast",
         flags: Sequence[str] = (),
         env: Mapping[str, str] | None = None,
+        database_url: str | None = None,
+        log_name: str = "server.log",
     ) -> None:
-        self.log_file = directory / "server.log"
+        self.log_file = directory / log_name
         self.database = directory / "wedding.db"
+        self.database_url = database_url or f"sqlite:///{self.database}"
         self._flags = flags
         self._env = {"PYTHONUNBUFFERED": "1", "CRDT_SERVER_WEBSOCKET_LANE": lane, **(env or {})}
         self._port = 0
         self._process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def port(self) -> int:
+        """Where it listens; 0 before the first start."""
+        return self._port
+
+    @property
+    def pid(self) -> int:
+        """The serving process."""
+        assert self._process is not None
+        return self._process.pid
+
+    @property
+    def running(self) -> bool:
+        """Whether it was started, and nobody has ended it."""
+        return self._process is not None
 
     @property
     def url(self) -> str:
@@ -58,7 +78,7 @@ class ServerProcess:
     def start(self) -> None:
         """Return when the server listens."""
         command = [sys.executable, "-m", "crdt_server", "serve", "--dev", "--host", "127.0.0.1"]
-        command += ["--port", str(self._port), "--database-url", f"sqlite:///{self.database}", *self._flags]
+        command += ["--port", str(self._port), "--database-url", self.database_url, *self._flags]
         with self.log_file.open("ab") as log:
             self._process = subprocess.Popen(
                 command, cwd=ROOT, env=os.environ | self._env, stdout=subprocess.PIPE, stderr=log

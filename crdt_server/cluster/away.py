@@ -1,0 +1,384 @@
+"""The way to documents that another node owns: in the place of the lane to a host.
+
+What sessions here ask is sent to the owner and kept until it is answered; what the owner has stored is told here. The
+rules:
+
+- An update that was not answered is sent again, to whoever owns the wedding then: documents take it once. A command is
+  not: who sent it hears that it may not have been carried out.
+- What the owner stored comes under sequence numbers. A number that is missing is read from the store.
+- Bounded: so many bytes of a room are on their way, then its sockets are not read. What has waited for too long ends
+  the room with 1013; clients keep their edits and come again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
+
+import structlog
+
+from crdt_server.access.identity import SERVER
+from crdt_server.cluster.messages import Kind, Post
+from crdt_server.cluster.owners import Owners
+from crdt_server.cluster.rooms import Rooms
+from crdt_server.errors import CLOSE_CODES
+from crdt_server.hosts.frames import Op, Status
+from crdt_server.rooms.room import Phase, Room, Verdict
+from crdt_server.rooms.session import Request
+from storage import DocumentKey, Storage, StorageError
+
+log = structlog.get_logger(__name__)
+
+WINDOW_BYTES = 256 * 1024
+"""Of one room, on their way to its owner."""
+
+TICK_SECONDS = 0.25
+SILENCE_SECONDS = 1.0
+"""Without an answer: then it is asked again who owns the wedding."""
+
+PATIENCE_SECONDS = 10.0
+"""Without an answer: then the room ends."""
+
+AGAIN_SECONDS = 0.05
+GREETING = 0
+"""The number of the question that only says: this node follows the room."""
+
+
+class Away:
+    """One room whose owner is another node."""
+
+    def __init__(self, room: Room, now: float) -> None:
+        self.room = room
+        self.key = _key(room)
+        self.asked: str | None = None  # the node that was told that we follow
+        self.greeted = False  # and has answered
+        self.known = False  # `room.head_seq` is a number of this document
+        self.seen = 0  # the newest number heard of
+        self.pending: dict[int, Request] = {}
+        self.pending_bytes = 0
+        self.same: dict[bytes, list[Request]] = {}  # of a question that is pending: who asked the same since
+        self.heard = now
+        self.waits_since: float | None = None
+        self.reading = False
+
+    def expect(self, number: int, request: Request) -> None:
+        self.pending[number] = request
+        self.pending_bytes += request.cost
+        if _may_be_shared(request):
+            self.same[request.payload] = []
+
+    def joins(self, request: Request) -> bool:
+        """Whether a pending question is the same, so that its answer will do: a thousand who come back at once."""
+        if not _may_be_shared(request) or request.payload not in self.same:
+            return False
+        self.same[request.payload].append(request)
+        return True
+
+    def pop(self, number: int) -> list[Request]:
+        """Who waits for this answer."""
+        request = self.pending.pop(number, None)
+        if request is None:
+            return []
+        self.pending_bytes -= request.cost
+        return [request, *(self.same.pop(request.payload, ()) if _may_be_shared(request) else ())]
+
+
+class AwayLane:
+    """See the head of the file."""
+
+    def __init__(self, storage: Storage, owners: Owners, post: Post, rooms: Rooms) -> None:
+        self._storage = storage
+        self._owners = owners
+        self._post = post
+        self._rooms = rooms
+        self._aways: dict[DocumentKey, Away] = {}
+        self._dirty: dict[Room, None] = {}
+        self._unowned: set[str] = set()
+        self._claiming = False
+        self._numbers = itertools.count(GREETING + 1)
+        self._loop: asyncio.AbstractEventLoop  # once it runs
+
+    # -- called by the hub, like a lane to a host
+
+    def mark(self, room: Room) -> None:
+        """The room has something for its owner."""
+        if not room.marked:
+            room.marked = True
+            self._want(room)
+
+    def busy(self, room: Room) -> bool:
+        """Whether something of the room is under way."""
+        away = self._aways.get(_key(room))
+        return away is not None and (bool(away.pending) or away.reading)
+
+    def drop(self, room: Room) -> None:
+        """The room has ended here."""
+        away = self._aways.pop(_key(room), None)
+        self._dirty.pop(room, None)
+        if away is not None and away.asked is not None:
+            self._post.send(away.asked, Kind.LEFT, self._owners.node, away.key)
+
+    # -- out
+
+    def _want(self, room: Room) -> None:
+        if not self._dirty:
+            self._loop = asyncio.get_running_loop()
+            self._loop.call_soon(self._flush)
+        self._dirty[room] = None
+
+    def _flush(self) -> None:
+        rooms, self._dirty = self._dirty, {}
+        for room in rooms:
+            room.marked = False
+            if room.phase is not Phase.DEAD and room.away:
+                self._forward(self._away(room))
+
+    def _away(self, room: Room) -> Away:
+        away = self._aways.get(_key(room))
+        if away is None:
+            away = self._aways[_key(room)] = Away(room, self._loop.time())
+        return away
+
+    def _forward(self, away: Away) -> None:
+        """Send what the room has to whoever owns it; or find out first who that is."""
+        room = away.room
+        if away.waits_since is None:
+            away.waits_since = self._loop.time()
+        owner = self._owners.other(room.wedding)
+        if owner is None:
+            self._claim(room.wedding)
+            return
+        if away.asked != owner:
+            self._greet(away, owner)
+        questions = []
+        while away.pending_bytes < WINDOW_BYTES and room.dirty:
+            for request in room.take(WINDOW_BYTES - away.pending_bytes)[0]:
+                if not away.joins(request):
+                    number = next(self._numbers)
+                    away.expect(number, request)
+                    questions.append(question(number, request))
+        if questions:
+            self._post.send(owner, Kind.ASK, self._owners.node, away.key, questions)
+
+    def _greet(self, away: Away, owner: str) -> None:
+        """Follow the room there, and ask again what nobody has answered. What was not asked yet comes behind it."""
+        self._give_up_commands(away)
+        greeting = [GREETING, 0, [*SERVER], "", Op.HELLO, b"", None, None, False]
+        questions = [greeting, *(question(number, request) for number, request in away.pending.items())]
+        away.asked, away.greeted, away.heard = owner, False, self._loop.time()
+        self._post.send(owner, Kind.ASK, self._owners.node, away.key, questions)
+
+    def _give_up_commands(self, away: Away) -> None:
+        """They may have been carried out, or not."""
+        for number, request in list(away.pending.items()):
+            if request.kind is Op.COMMAND:
+                away.pop(number)
+                request.session.connection.close(CLOSE_CODES["try_again"], "the owner of the wedding has changed")
+
+    # -- in
+
+    def hear_answer(self, key: Sequence[str], seq: int, number: int, status: int, answer: Any) -> None:
+        """The owner's answer, and up to which number it had stored everything then."""
+        away = self._aways.get(DocumentKey(*key))
+        if away is None:
+            return
+        room = away.room
+        self._note(away, seq)
+        if number == GREETING:
+            away.greeted = True
+            room.phase = Phase.LIVE
+        requests = away.pop(number)
+        if requests and requests[0].kind in (Op.HELLO, Op.DIFF) and seq < room.head_seq:
+            for request in requests:
+                room.put_back(request)  # what was told since would be missing for these sessions alone
+        elif requests:
+            self._settle(away, requests, Status(status), answer)
+        if away.greeted and not away.pending:
+            away.waits_since = None
+        if room.dirty:
+            self.mark(room)
+
+    def _settle(self, away: Away, requests: Sequence[Request], status: Status, answer: Any) -> None:
+        which = range(len(requests))
+        faults: dict[int, Status] = {} if status is Status.OK else dict.fromkeys(which, status)
+        answers = {} if faults or requests[0].kind is Op.UPDATE else dict.fromkeys(which, answer)
+        room = away.room
+        room.release(Verdict(room, requests, None, faults, answers, seq=room.head_seq))
+
+    def hear_update(self, key: Sequence[str], seq: int, update: bytes) -> None:
+        """Something was stored."""
+        away = self._aways.get(DocumentKey(*key))
+        if away is None:
+            return
+        if not away.reading and (not away.known or seq == away.room.head_seq + 1):
+            away.known, away.heard = True, self._loop.time()
+            away.room.follow(seq, update)
+        else:
+            self._note(away, seq)
+
+    def _note(self, away: Away, seq: int) -> None:
+        """The document is at this number at least."""
+        away.heard = self._loop.time()
+        if not away.known:
+            away.known, away.room.head_seq = True, seq
+        away.seen = max(away.seen, seq)
+        self._read_up(away)
+
+    def hear_notice(self, key: Sequence[str], session_id: int, notice: bytes) -> None:
+        """Something of a session was undone."""
+        away = self._aways.get(DocumentKey(*key))
+        if away is not None:
+            for session in [each for each in away.room.sessions if each.id == session_id]:
+                away.room.tell(session, notice)
+
+    def hear_lost(self, key: Sequence[str]) -> None:
+        """Whom we asked does not hold it."""
+        away = self._aways.get(DocumentKey(*key))
+        if away is not None:
+            self._owners.forget(away.key.wedding)
+            away.asked = None
+            self._loop.call_later(AGAIN_SECONDS, self._again, away)
+
+    def again(self, weddings: Iterable[str] | None = None) -> None:
+        """Messages may have been missed, or these weddings have no owner any more: follow and ask anew."""
+        some = None if weddings is None else set(weddings)
+        for wedding in some or ():
+            self._owners.forget(wedding)
+        for away in list(self._aways.values()):
+            if some is None or away.room.wedding in some:
+                away.asked = None
+                self._again(away)
+
+    def _again(self, away: Away) -> None:
+        if self._aways.get(away.key) is away:
+            self._want(away.room)
+
+    # -- what is missing
+
+    def _read_up(self, away: Away) -> None:
+        if away.seen > away.room.head_seq and not away.reading:
+            away.reading = True
+            self._rooms.spawn(self._read_missing(away))
+
+    async def _read_missing(self, away: Away) -> None:
+        room = away.room
+        try:
+            while away.seen > room.head_seq and room.phase is not Phase.DEAD:
+                await self._tell_stored(away)
+        except StorageError as error:
+            log.warning("missing_updates_not_read", room=room.name, error=str(error))
+            self._rooms.fail(room)
+        finally:
+            away.reading = False
+        if room.dirty:
+            self.mark(room)
+
+    async def _tell_stored(self, away: Away) -> None:
+        """Tell the room what is stored behind the number it is at."""
+        room = away.room
+        rows = await self._storage.updates_after(away.key, room.head_seq)
+        if room.phase is Phase.DEAD:
+            return
+        for row in rows:
+            room.follow(row.last_seq, row.update)
+        away.seen = max(away.seen, room.head_seq) if rows else room.head_seq
+
+    # -- who owns it
+
+    def _claim(self, wedding: str) -> None:
+        self._unowned.add(wedding)
+        if not self._claiming:
+            self._claiming = True
+            self._rooms.spawn(self._claim_unowned())
+
+    async def _claim_unowned(self) -> None:
+        """Find out who owns the weddings that were asked for: all that gather meanwhile in one question."""
+        try:
+            while self._unowned:
+                weddings, self._unowned = list(self._unowned), set()
+                await self._owners.claim(weddings)
+                for wedding in weddings:
+                    if self._owners.owns(wedding):
+                        self._rooms.spawn(self._come_home(wedding))
+                    else:
+                        for away in self._of(wedding):
+                            self._want(away.room)
+        except StorageError as error:
+            log.warning("weddings_not_claimed", error=str(error))  # asked again after some silence
+        finally:
+            self._claiming = False
+
+    def _of(self, wedding: str) -> list[Away]:
+        return [away for away in self._aways.values() if away.room.wedding == wedding]
+
+    async def _come_home(self, wedding: str) -> None:
+        """The wedding is ours: tell what its last owner stored and could not say, then judge it here."""
+        aways = self._of(wedding)
+        try:
+            await asyncio.gather(*(self._tell_stored(away) for away in aways if away.known))
+        except StorageError as error:
+            log.warning("wedding_not_taken_over", wedding=wedding, error=str(error))
+            return  # asked again after some silence
+        for away in aways:
+            if self._aways.pop(away.key, None) is away and away.room.phase is not Phase.DEAD:
+                self._rooms.look(self._take_home(away))
+
+    def _take_home(self, away: Away) -> Room:
+        room = away.room
+        self._dirty.pop(room, None)
+        room.away, room.marked, room.phase = False, False, Phase.LOADING
+        self._give_up_commands(away)
+        for number in reversed(list(away.pending)):
+            for request in reversed(away.pop(number)):
+                room.put_back(request)
+        return room
+
+    # -- time
+
+    async def run(self) -> None:
+        """Ask again where there is silence, until cancelled."""
+        self._loop = asyncio.get_running_loop()
+        while True:
+            await asyncio.sleep(TICK_SECONDS)
+            now = self._loop.time()
+            for away in self._silent(now):
+                if away.waits_since is not None and now - away.waits_since > PATIENCE_SECONDS:
+                    log.warning("owner_not_reached", room=away.room.name, owner=away.asked)
+                    self._rooms.fail(away.room)
+                else:
+                    away.asked, away.heard = None, now
+                    self._owners.forget(away.room.wedding)
+                    self._want(away.room)
+
+    def _silent(self, now: float) -> Iterator[Away]:
+        """Rooms that wait for an answer, and heard nothing for some time."""
+        for away in list(self._aways.values()):
+            waits = bool(away.pending) or not away.greeted or away.room.dirty
+            if waits and now - away.heard > SILENCE_SECONDS:
+                yield away
+
+
+def _may_be_shared(request: Request) -> bool:
+    return request.kind is Op.DIFF and not request.session.exchange
+
+
+def _key(room: Room) -> DocumentKey:
+    return DocumentKey(room.wedding, room.document)
+
+
+def question(number: int, request: Request) -> list[Any]:
+    """A request as its room's owner is asked it."""
+    session = request.session
+    return [
+        number,
+        session.id,
+        [*session.identity],
+        session.connection.address,
+        request.kind,
+        request.payload,
+        request.extra,
+        request.knows,
+        request.echo,
+    ]

@@ -1,0 +1,99 @@
+"""What nodes say to one another, and the post that carries it.
+
+A message is a list: its kind, then what `Kind` says. Nodes trust one another: whoever may publish on the bus may do
+what a node may.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import enum
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import structlog
+
+from crdt_server.hosts.frames import encode, unpack
+from storage import Bus
+
+log = structlog.get_logger(__name__)
+
+EVERYBODY = "nodes"
+"""The channel that all nodes hear."""
+
+
+class Kind(enum.IntEnum):
+    """The kinds of messages. A room is its wedding and its document."""
+
+    ASK = 0  # sender, room, questions: to the owner, for its host
+    ANSWER = 1  # room, sequence number as of the answer, number of the question, status, answer
+    UPDATE = 2  # room, sequence number, update: it is stored
+    TOLD = 3  # room, session, notice: something of its was undone
+    LOST = 4  # room: who sends this does not hold it (any more)
+    LEFT = 5  # sender, room: nobody there is interested any more
+    EVENTS = 6  # wedding, number of its newest event
+    RELEASED = 7  # sender, weddings: they are nobody's now
+
+
+class Ear:
+    """A listener made of two functions."""
+
+    def __init__(self, hear: Callable[[bytes], None], gained: Callable[[], None]) -> None:
+        self.hear = hear
+        self.gained = gained
+
+
+class Post:
+    """Messages to and from other nodes. Those of one moment to one place travel together.
+
+    ``receive(sent, message)`` takes each that arrives; ``gained`` is called when messages may have been missed.
+    """
+
+    def __init__(self, bus: Bus, node: str, receive: Callable[[list[Any]], None], gained: Callable[[], None]) -> None:
+        self._bus = bus
+        self._receive = receive
+        self._waiting: dict[str, list[Sequence[Any]]] = {}
+        self._ear = Ear(self._hear, gained)
+        self._channels = (_channel(node), EVERYBODY)
+        self._subscriptions: list[Any] = []
+
+    def open(self) -> None:
+        """Begin to listen."""
+        self._loop = asyncio.get_running_loop()
+        self._subscriptions = [self._bus.subscribe(channel, self._ear) for channel in self._channels]
+
+    def close(self) -> None:
+        """Send what waits, and listen no more."""
+        self._flush()
+        for subscription in self._subscriptions:
+            subscription.close()
+
+    def send(self, node: str, *message: Any) -> None:
+        """Send to one node. What is lost on the way, the other side notices."""
+        self._put(_channel(node), message)
+
+    def send_all(self, *message: Any) -> None:
+        """Send to every node, this one included."""
+        self._put(EVERYBODY, message)
+
+    def _put(self, channel: str, message: Sequence[Any]) -> None:
+        if not self._waiting:
+            self._loop.call_soon(self._flush)
+        self._waiting.setdefault(channel, []).append(message)
+
+    def _flush(self) -> None:
+        waiting, self._waiting = self._waiting, {}
+        for channel, messages in waiting.items():
+            self._bus.publish(channel, encode(messages))
+
+    def _hear(self, data: bytes) -> None:
+        for message in unpack(data):
+            try:
+                self._receive(message)
+            except Exception:
+                # A defect, or a node of another version: it must not take with it what else has come.
+                log.exception("node_message_failed", kind=message[:1])
+
+
+def _channel(node: str) -> str:
+    return f"node.{node}"

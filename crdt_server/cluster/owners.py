@@ -1,0 +1,110 @@
+"""Which node owns which wedding: what the database says, remembered.
+
+A node is alive as long as its heartbeat in the database is young enough, by the database's clock. A wedding belongs to
+the node that claimed it, under a number (the fence) that grows with every change of owner and is checked inside every
+append. So a wrong memory here costs time and never an update: an owner that was stopped and wakes up cannot write.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterable
+
+import structlog
+
+from storage import Storage, StorageError
+
+log = structlog.get_logger(__name__)
+
+BEAT_SECONDS = 0.8
+LIFE_SECONDS = 3.0  # without a beat: then others may take over
+
+
+class Owners:
+    """See the head of the file. ``lost`` hears of weddings that are not this node's any more, ``gone`` of nodes that
+    have died or left."""
+
+    def __init__(
+        self,
+        storage: Storage,
+        node: str,
+        *,
+        lost: Callable[[Iterable[str]], None],
+        gone: Callable[[Iterable[str]], None],
+    ) -> None:
+        self.node = node
+        self.fences: dict[str, int] = {}  # of the weddings that are ours
+        self.alive: set[str] = set()
+        self._storage = storage
+        self._lost = lost
+        self._gone = gone
+        self._others: dict[str, str] = {}
+        self._turn = asyncio.Lock()  # what is given up must not be claimed before it is
+
+    def owns(self, wedding: str) -> bool:
+        """Whether it is ours, as far as is known here."""
+        return wedding in self.fences
+
+    def other(self, wedding: str) -> str | None:
+        """The node that owns it, as far as is known here."""
+        return self._others.get(wedding)
+
+    def forget(self, wedding: str) -> None:
+        """Ask the database again who owns it."""
+        self._others.pop(wedding, None)
+
+    async def claim(self, weddings: list[str]) -> None:
+        """Take those that have no living owner, and learn who owns the others. Raises StorageError."""
+        async with self._turn:
+            for owner in await self._storage.claim(weddings, self.node):
+                if owner.node == self.node:
+                    self._others.pop(owner.wedding, None)
+                    if self.fences.get(owner.wedding) != owner.fence:
+                        self.fences[owner.wedding] = owner.fence
+                        log.info("wedding_owned", node=self.node, wedding=owner.wedding, fence=owner.fence)
+                else:
+                    self._others[owner.wedding] = owner.node
+
+    async def release(self, weddings: Callable[[], list[str]]) -> None:
+        """Give up what nobody needs here when it comes to it: the next who asks gets it. Raises StorageError."""
+        async with self._turn:
+            unneeded = weddings()
+            for wedding in unneeded:
+                self.fences.pop(wedding, None)
+            await self._storage.release(self.node, unneeded)
+
+    async def leave(self) -> list[str]:
+        """Give everything up, for good; which weddings these were. Raises StorageError."""
+        async with self._turn:
+            weddings, self.fences = list(self.fences), {}
+            await self._storage.release(self.node)
+        return weddings
+
+    def disown(self, weddings: Iterable[str]) -> None:
+        """Somebody else has taken these."""
+        taken = [wedding for wedding in weddings if self.fences.pop(wedding, None) is not None]
+        if taken:
+            log.warning("weddings_lost", weddings=taken[:10], count=len(taken))
+            self._lost(taken)
+
+    async def beat(self) -> None:
+        """Say that this node is alive, and hear what has become of its weddings and of the others. Raises
+        StorageError."""
+        await self._storage.heartbeat(self.node, LIFE_SECONDS)
+        before = dict(self.fences)
+        now = await self._storage.owned(self.node)
+        self.disown([one for one, fence in before.items() if self.fences.get(one) == fence != now.get(one)])
+        alive = set(await self._storage.nodes())
+        gone, self.alive = self.alive - alive, alive
+        if gone:
+            self._others = {wedding: node for wedding, node in self._others.items() if node not in gone}
+            self._gone(gone)
+
+    async def run(self) -> None:
+        """Beat until cancelled. Where the database cannot be reached others may take over, and that is right."""
+        while True:
+            try:
+                await self.beat()
+            except StorageError as error:
+                log.warning("heartbeat_failed", error=str(error))
+            await asyncio.sleep(BEAT_SECONDS)

@@ -1,0 +1,166 @@
+"""``serve --workers N``: several nodes on one machine, one listening socket.
+
+Each worker is the same command again with one worker and the socket inherited, so it is a node like any other. One that
+dies is started again; SIGHUP replaces them one by one, each only when its successor listens.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections import deque
+
+import click
+import structlog
+
+from crdt_server.settings import Settings
+
+log = structlog.get_logger(__name__)
+
+START_SECONDS = 60.0
+STOP_SECONDS = 15.0
+BACKLOG = 8192
+EARLY_SECONDS = 5.0  # a worker that dies sooner has not served
+EARLY_DEATHS = 5  # in a row: then something is wrong that a new start does not mend
+LISTENING = b"listening on "
+
+
+class WorkersFailed(Exception):
+    """Workers do not start, or die again and again."""
+
+
+class Worker:
+    """One process. Its standard output ends here; what it logs goes where ours goes."""
+
+    def __init__(self, settings: Settings, listener: socket.socket) -> None:
+        self.started = time.monotonic()
+        self._listens = threading.Event()
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", "crdt_server", "serve"],
+            env=os.environ | _as_environment(settings, listener.fileno()),
+            pass_fds=(listener.fileno(),),
+            stdout=subprocess.PIPE,
+        )
+        threading.Thread(target=self._read, daemon=True).start()
+
+    def _read(self) -> None:
+        assert self._process.stdout is not None
+        for line in self._process.stdout:
+            if line.startswith(LISTENING):
+                self._listens.set()
+        self._listens.set()  # it has ended: nobody needs to wait any more
+
+    @property
+    def alive(self) -> bool:
+        return self._process.poll() is None
+
+    @property
+    def died_early(self) -> bool:
+        return time.monotonic() - self.started < EARLY_SECONDS
+
+    def wait_until_it_listens(self) -> bool:
+        return self._listens.wait(START_SECONDS) and self.alive
+
+    def terminate(self) -> None:
+        if self.alive:
+            self._process.terminate()
+
+    def end(self) -> None:
+        """Wait for a graceful end, and make one where that takes too long."""
+        try:
+            self._process.wait(STOP_SECONDS)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+
+
+class Workers:
+    """`run` until SIGTERM or SIGINT. Raises WorkersFailed."""
+
+    def __init__(self, settings: Settings, listener: socket.socket) -> None:
+        self._settings = settings
+        self._listener = listener
+        self._workers: list[Worker] = []
+        self._signals: deque[int] = deque()
+        self._news = threading.Event()
+
+    def run(self) -> None:
+        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGCHLD):
+            signal.signal(number, self._on_signal)
+        try:
+            self._workers = [self._start() for _ in range(self._settings.workers)]
+            if not all(worker.wait_until_it_listens() for worker in self._workers):
+                raise WorkersFailed("a worker does not start: see what it said above")
+            host, port = self._listener.getsockname()[:2]
+            click.echo(f"listening on http://{f'[{host}]' if ':' in host else host}:{port}")
+            self._watch()
+        finally:
+            for worker in self._workers:
+                worker.terminate()
+            for worker in self._workers:
+                worker.end()
+
+    def _start(self) -> Worker:
+        return Worker(self._settings, self._listener)
+
+    def _on_signal(self, number: int, _frame: object) -> None:
+        self._signals.append(number)
+        self._news.set()
+
+    def _watch(self) -> None:
+        early = 0
+        while True:
+            self._news.wait(1.0)
+            self._news.clear()
+            while self._signals:
+                number = self._signals.popleft()
+                if number in (signal.SIGTERM, signal.SIGINT):
+                    return
+                if number == signal.SIGHUP:
+                    self._replace_all()
+            for index, worker in enumerate(self._workers):
+                if worker.alive:
+                    continue
+                early = early + 1 if worker.died_early else 0
+                if early == EARLY_DEATHS:
+                    raise WorkersFailed(f"workers die as soon as they have started: {early} in a row")
+                log.error("worker_died", early=early)
+                self._workers[index] = self._start()
+
+    def _replace_all(self) -> None:
+        """A rolling restart. The first successor that does not come up ends it, and who serves goes on."""
+        for index, old in enumerate(self._workers):
+            new = self._start()
+            if not new.wait_until_it_listens():
+                log.error("successor_failed", worker=index)
+                new.terminate()
+                new.end()
+                return
+            self._workers[index] = new
+            old.terminate()
+            old.end()
+            log.info("worker_replaced", worker=index)
+
+
+def _as_environment(settings: Settings, listener: int) -> dict[str, str]:
+    values = settings.model_dump(mode="json") | {"workers": 1, "listen_fd": listener}
+    if "document_hosts" not in settings.model_fields_set:
+        values["document_hosts"] = max(1, settings.document_hosts // settings.workers)
+    return {f"CRDT_SERVER_{name.upper()}": str(value) for name, value in values.items() if value is not None}
+
+
+def run_workers(settings: Settings) -> None:
+    """Serve with several nodes until SIGTERM or SIGINT. Raises WorkersFailed."""
+    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
+    try:
+        listener = socket.create_server((settings.host, settings.port), family=family, backlog=BACKLOG)
+    except OSError as error:
+        raise WorkersFailed(f"cannot listen on {settings.host}:{settings.port}: {error.strerror}") from error
+    with listener:
+        listener.set_inheritable(True)
+        Workers(settings, listener).run()

@@ -1,0 +1,83 @@
+"""Several nodes in one process: hubs with hosts of their own, on one database and one wire."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack
+from pathlib import Path
+
+import pytest
+
+from crdt_server.cluster.cluster import Cluster
+from crdt_server.metrics import Metrics
+from crdt_server.rooms.hub import Hub
+from crdt_server.settings import Settings
+from storage import DocumentKey, LocalBus, LocalWire, Storage, open_storage
+from tests.rooms.person import Person
+from tests.support.wire import Replica
+
+
+class Node:
+    """One node, which can be cut off from the bus, or die without a word."""
+
+    def __init__(self, name: str, storage: Storage, wire: LocalWire) -> None:
+        self.name = name
+        self.bus = LocalBus(wire)
+        self.cluster = Cluster(storage, self.bus, name)
+        settings = Settings(dev=True, document_hosts=1, max_strikes=0, host_timeout_seconds=60)
+        self.hub = Hub(settings, storage, Metrics(), self.cluster)
+
+    def owns(self, wedding: str = "w") -> bool:
+        return self.cluster.owners.owns(wedding)
+
+    def person(self, client_id: int, document: str = "notes.a", *, wedding: str = "w") -> Person:
+        return Person(self.hub, document, client_id, wedding=wedding)
+
+
+class Nodes:
+    """`start` one after the other; all stop at the end. ``storage`` is for looking."""
+
+    def __init__(self, url: str, stack: AsyncExitStack) -> None:
+        self._url = url
+        self._stack = stack
+        self.wire = LocalWire()
+        self.all: list[Node] = []
+        self.storage: Storage
+
+    async def open(self) -> Storage:
+        storage = await open_storage(self._url, migrate=True)
+        self._stack.push_async_callback(storage.close)
+        return storage
+
+    async def start(self) -> Node:
+        node = Node(f"node-{len(self.all)}", await self.open(), self.wire)
+        self.all.append(node)
+        await node.hub.start()
+        self._stack.push_async_callback(node.hub.stop)
+        return node
+
+    async def pair(self) -> tuple[Node, Node]:
+        return await self.start(), await self.start()
+
+    async def stored_text(self, document: str = "notes.a", wedding: str = "w") -> str:
+        reader = Replica(99)
+        for row in (await self.storage.load(DocumentKey(wedding, document))).updates:
+            reader.receive(row.update)
+        assert not reader.pending
+        return str(reader)
+
+
+@pytest.fixture
+async def nodes(tmp_path: Path) -> AsyncIterator[Nodes]:
+    async with AsyncExitStack() as stack:
+        nodes = Nodes(f"sqlite:///{tmp_path}/wedding.db", stack)
+        nodes.storage = await nodes.open()
+        yield nodes
+
+
+async def until(condition: Callable[[], bool], seconds: float = 30) -> None:
+    """Wait for something that no event tells of. Raises TimeoutError."""
+    async with asyncio.timeout(seconds):
+        while not condition():  # noqa: ASYNC110 - nothing tells of it
+            await asyncio.sleep(0.005)

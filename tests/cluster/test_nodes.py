@@ -1,0 +1,297 @@
+"""Two nodes, one judge: what people at one node write reaches those at the other, whatever happens between them."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+
+import pytest
+
+from crdt_server.access.identity import Identity
+from crdt_server.hosts.frames import Op
+from crdt_server.protocol.messages import encode_awareness
+from crdt_server.rooms.awareness import write_states
+from crdt_server.rooms.offline import sync
+from crdt_server.rooms.room import Phase
+from crdt_server.rooms.session import Request
+from storage import DocumentKey
+from tests.cluster.conftest import Node, Nodes, until
+from tests.rooms.person import Person
+from tests.rooms.test_weddings import Guide
+
+ADA = Identity("ada", "couple")
+
+
+async def couple(one: Node, two: Node, document: str = "notes.a") -> tuple[Person, Person]:
+    """A person at each; the first node owns the wedding."""
+    here = one.person(1, document)
+    await here.is_synced()
+    there = two.person(2, document)
+    await there.is_synced()
+    assert one.owns()
+    assert not two.owns()
+    return here, there
+
+
+async def test_two_people_at_two_nodes_write_one_note(nodes: Nodes) -> None:
+    here, there = await couple(*await nodes.pair())
+    here.type("hello")
+    await there.sees("hello")
+    there.type(" world")
+    await asyncio.gather(here.sees("hello world"), there.sees("hello world"))
+    assert await nodes.stored_text() == "hello world"
+
+
+async def test_many_edits_at_once(nodes: Nodes) -> None:
+    one, two = await nodes.pair()
+    here, there = await couple(one, two)
+    for _ in range(200):
+        here.type("a", 0)
+        there.type("b", 0)
+    await asyncio.gather(here.has_length(400), there.has_length(400))
+    assert str(here.replica) == str(there.replica) == await nodes.stored_text()
+
+
+async def test_who_comes_later_gets_everything(nodes: Nodes) -> None:
+    one, two = await nodes.pair()
+    here, there = await couple(one, two)
+    there.type("hello")
+    await here.sees("hello")
+    late = [node.person(9 + n) for n, node in enumerate((one, two))]
+    for person in late:
+        await person.sees("hello")
+
+
+async def test_a_gap_is_healed_across_nodes(nodes: Nodes) -> None:
+    here, there = await couple(*await nodes.pair())
+    there.replica.type("lost ")
+    there.type("seen")
+    await asyncio.gather(here.sees("lost seen"), there.sees("lost seen"))
+
+
+async def test_a_large_update_and_a_hostile_one(nodes: Nodes) -> None:
+    one, two = await nodes.pair()
+    here, there = await couple(one, two)
+    there.type("x" * 100_000)
+    await here.has_length(100_000)
+    bad = two.person(3)
+    await bad.is_synced()
+    bad.send(b"\0\2\5hello")
+    await until(lambda: bad.socket.closed is not None)
+    assert bad.socket.close_code == 4400
+    there.type("y")
+    await here.has_length(100_001)
+
+
+async def test_a_schema_is_kept_across_nodes(nodes: Nodes) -> None:
+    one, two = await nodes.pair()
+    here = Guide(one.hub, 11)
+    await here.is_synced()
+    there = Guide(two.hub, 12)
+    await there.is_synced()
+    there.put("g_1", side="of no side")
+    await asyncio.gather(here.knows("g_1"), there.knows("g_1"))
+    await until(lambda: bool(_read(there).denied))
+    assert here.guests == there.guests == {"g_1": {"firstName": "g_1"}}
+    assert json.loads(there.denied[0])["reverted"][0]["key"] == "side"
+    assert await nodes.storage.owners(DocumentKey("w", "guests")) == {12: "user-12"}
+    answer = await two.hub.ask(DocumentKey("w", "guests"), ADA, "test", Request(None, Op.READ, b""))
+    assert json.loads(answer)["guests"].keys() == {"g_1"}
+
+
+def _read(person: Person) -> Person:
+    person.read()
+    return person
+
+
+async def test_events_are_heard_at_every_node(nodes: Nodes) -> None:
+    one, two = await nodes.pair()
+    here = Guide(one.hub, 11)
+    await here.is_synced()
+    with two.hub.feed.listen("w") as listener:
+        here.put("g_1")
+        await here.knows("g_1")
+        while not listener.head:
+            assert await listener.wait(10)
+        assert (await nodes.storage.events("w"))[0].type == "guest.added"
+
+
+async def test_a_phone_syncs_at_any_node(nodes: Nodes) -> None:
+    one, two = await nodes.pair()
+    here, _ = await couple(one, two)
+    here.type("hello")
+    await here.sees("hello")
+    phone = Person(two.hub, "notes.a", 5)
+    await phone.sees("hello")
+    update = phone.replica.type("!")
+    await sync(two.hub, "w", "notes.a", "192.0.2.7", ADA, phone.replica.state_vector, update)
+    await here.sees("hello!")
+
+
+def state(name: str, clock: int, client: int) -> bytes:
+    return encode_awareness(write_states([(client, clock, json.dumps({"name": name}))]))
+
+
+def names(person: Person) -> set[str]:
+    states = person.room.awareness._states
+    return {json.loads(held.text)["name"] for held in states.values()}
+
+
+async def test_presence_at_both_nodes(nodes: Nodes) -> None:
+    here, there = await couple(*await nodes.pair())
+    here.send(state("ann", 1, 1))
+    await until(lambda: names(there) == {"ann"})
+    there.send(state("zoë 💍", 1, 2))
+    await until(lambda: names(here) == {"ann", "zoë 💍"})
+    await until(lambda: any(b"zo" in frame for frame in here.socket.outbox))
+    here.leave()
+    await until(lambda: names(there) == {"zoë 💍"})
+
+
+async def test_who_opens_a_room_later_hears_who_is_there(nodes: Nodes) -> None:
+    one, two = await nodes.pair()
+    here = one.person(1)
+    here.send(state("ann", 1, 1))
+    await until(lambda: names(here) == {"ann"})
+    there = two.person(2)
+    await until(lambda: names(there) == {"ann"})
+
+
+async def test_the_same_person_at_another_node(nodes: Nodes) -> None:
+    """The old socket is not yet known to be gone."""
+    one, two = await nodes.pair()
+    here, there = one.person(1), two.person(2)
+    here.send(state("ann", 1, 1))
+    await until(lambda: names(there) == {"ann"})
+    again = two.person(1)
+    again.send(state("ann moved", 2, 1))
+    await until(lambda: names(here) == names(there) == {"ann moved"})
+    here.leave()
+    here_again = one.person(3)
+    here_again.send(state("bob", 1, 3))
+    await until(lambda: names(there) == {"ann moved", "bob"})
+
+
+async def test_a_graceful_end_hands_over(nodes: Nodes) -> None:
+    one, two = await nodes.pair()
+    here, there = await couple(one, two)
+    there.type("before ")
+    await here.sees("before ")
+    await one.hub.stop()
+    assert here.socket.close_code == 1012
+    there.type("after")
+    await there.sees("before after")
+    assert two.owns()
+    assert there.socket.closed is None
+    assert await nodes.stored_text() == "before after"
+
+
+async def test_edits_on_their_way_when_the_owner_ends(nodes: Nodes) -> None:
+    one, two = await nodes.pair()
+    _, there = await couple(one, two)
+    for _ in range(20):
+        there.type("x")
+    stopping = asyncio.create_task(one.hub.stop())
+    for _ in range(20):
+        there.type("y")
+        await asyncio.sleep(0)
+    await stopping
+    await there.sees("x" * 20 + "y" * 20)
+    assert await nodes.stored_text() == "x" * 20 + "y" * 20
+
+
+async def test_the_bus_is_away_for_a_while(nodes: Nodes) -> None:
+    one, two = await nodes.pair()
+    here, there = await couple(one, two)
+    two.bus.cut()
+    here.type("here ")
+    await here.sees("here ")
+    there.type("there ")
+    two.bus.rejoin()
+    await until(lambda: len(str(_read(there).replica)) == len(str(_read(here).replica)) == 11)
+    assert str(here.replica) == str(there.replica) == await nodes.stored_text()
+
+
+async def test_what_was_missed_comes_from_the_store(nodes: Nodes) -> None:
+    """Nobody writes any more when the bus is back."""
+    one, two = await nodes.pair()
+    here, there = await couple(one, two)
+    two.bus.cut()
+    here.type("missed")
+    await here.sees("missed")
+    two.bus.rejoin()
+    await there.sees("missed")
+
+
+async def test_one_who_lost_a_wedding_writes_nothing_more(nodes: Nodes) -> None:
+    """As after a long stop: another node has taken the wedding, and this one does not know it yet."""
+    one, two = await nodes.pair()
+    here, there = await couple(one, two)
+    await nodes.storage.release("node-0", ["w"])
+    two.cluster.owners.forget("w")
+    await two.cluster.owners.claim(["w"])
+    assert one.owns()
+    assert two.owns()
+    here.type("lost?")
+    await until(lambda: here.socket.closed is not None)
+    assert here.socket.close_code == 1013
+    assert not one.owns()
+    here.enter()
+    await here.sees("lost?")
+    assert await nodes.stored_text() == "lost?"
+    await there.sees("lost?")
+
+
+async def test_a_dead_owner_is_followed_by_another_node(nodes: Nodes) -> None:
+    """Its heartbeat ends; nobody says so."""
+    one, two = await nodes.pair()
+    _, there = await couple(one, two)
+    one.bus.cut()
+    for task in list(one.hub._tasks):
+        task.cancel()
+    there.type("still here")
+    await there.sees("still here")
+    assert two.owns()
+    assert there.socket.closed is None
+
+
+async def test_a_wedding_without_open_documents_is_given_up(nodes: Nodes) -> None:
+    one, two = await nodes.pair()
+    here = one.person(1)
+    await here.is_synced()
+    here.leave()
+    one.hub._give_up_idle(0)
+    assert here.room.phase is Phase.DEAD
+    await until(lambda: not one.owns())
+    there = two.person(2)
+    await there.is_synced()
+    assert two.owns()
+
+
+async def test_a_followed_room_stays(nodes: Nodes) -> None:
+    one, two = await nodes.pair()
+    here, there = await couple(one, two)
+    here.leave()
+    one.hub._give_up_idle(0)
+    assert one.owns()
+    there.type("x")
+    await there.sees("x")
+    there.leave()
+    await until(lambda: not two.hub.lane(there.room).busy(there.room))
+    two.hub._give_up_idle(0)
+    await until(lambda: here.room.relay is None)
+    one.hub._give_up_idle(0)
+    await until(lambda: not one.owns())
+
+
+@pytest.mark.parametrize("count", [3])
+async def test_three_nodes(nodes: Nodes, count: int) -> None:
+    people = []
+    for n in range(count):
+        node = await nodes.start()
+        people.append(node.person(n + 1))
+        await people[-1].is_synced()
+    for person in people:
+        person.type("abc")
+    await asyncio.gather(*(person.has_length(9) for person in people))
+    assert len({str(person.replica) for person in people}) == 1
