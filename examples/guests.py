@@ -24,7 +24,9 @@ async def main() -> None:
     async with aconnect_ws(address) as socket, Provider(doc, HttpxWebsocket(socket, ROOM)) as provider:
         await provider.synced.wait()
         print(dict(Counter(str(guest.get(EVENT, "pending")) for guest in guests.values())))
-        waiting = next(guest for guest in guests.values() if "firstName" in guest and guest.get(EVENT, "pending") == "pending")
+        waiting = next(
+            guest for guest in guests.values() if "firstName" in guest and guest.get(EVENT, "pending") == "pending"
+        )
         waiting[EVENT] = "yes"
         await asyncio.sleep(0.5)  # the provider sends in the background
         print(f"{waiting['firstName']} comes.")

@@ -61,8 +61,10 @@ class Timeline(Part):
         self._attendance = Attendance(wedding)
         self._exclusive: set[str] = set()
         self._nodes: dict[str, Node] = {}
+        self._changed: set[str] = set()
+        """Items whose nodes have to be read again before a cascade."""
         self._plan: Plan | None = None
-        """What a cascade needs; None after a change."""
+        """What a cascade needs; None before the first."""
 
     def routes(self) -> Iterable[Route]:
         item = frozenset(
@@ -98,7 +100,7 @@ class Timeline(Part):
 
     def _item(self, _: str, item: str, touched: Touched) -> None:
         before, after = self._items.get(item), self._read_item(item)
-        self._read_node(item)
+        self._changed.add(item)
         if before is not None:
             self._touch_item(item, before, touched)
             self._forget(item, before)
@@ -161,8 +163,7 @@ class Timeline(Part):
         exclusive = row is not None and row.get("exclusive") is True
         if exclusive != (place in self._exclusive):
             self._exclusive ^= {place}
-            for item in self._used.get(("places", place), ()):
-                self._read_node(item)
+            self._changed.update(self._used.get(("places", place), ()))
         for item in self._used.get(("places", place), ()):
             touched.add(Subject("T6", (item,)))
             for other in self._busy.overlapping(("T3", place), item, self._items[item]):
@@ -347,8 +348,11 @@ class Timeline(Part):
         )
 
     def _cascade(self, moved: dict[str, Slot]) -> Cascade:
-        if self._plan is None:
+        for item in self._changed:
+            self._read_node(item)
+        if self._plan is None or self._changed:
             self._plan = Plan(self._nodes)
+            self._changed.clear()
         return self._plan.push(moved, hard_end=whole(self.wedding.meta("wedding"), "hardEnd"))
 
     def _read_node(self, item: str) -> None:
@@ -357,7 +361,6 @@ class Timeline(Part):
             self._nodes.pop(item, None)
         else:
             self._nodes[item] = node
-        self._plan = None
 
     # T5
 

@@ -1,9 +1,9 @@
 """The store against dicts: any order of appends with facts, compactions, failures, cancellations and reopenings."""
 
 import asyncio
-import shutil
 import tempfile
 from collections.abc import Coroutine
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -25,14 +25,18 @@ from storage import (
     StoredUpdate,
     open_storage,
 )
+from tests.contract.backends import migrated_database
+from tests.support.postgres import shared_server
 
 T = TypeVar("T")
 KEYS = [DocumentKey(wedding, name) for wedding in ("w_1", "w_2") for name in ("guests", "notes.a", "notes.b")]
 some_key = st.sampled_from(KEYS)
 some_bytes = st.binary(max_size=40)
 some_name = st.sampled_from(["", "g_1", "g_é", "g_💍"])
-some_rows = st.builds(RowImage, some_name, some_name, st.none() | st.text(max_size=5), st.text(max_size=5))
-some_events = st.builds(EventImage, some_name, st.just("2026-06-20T13:30:00Z"), some_name, st.text(max_size=5))
+# JSON has no NUL but an escaped one, and PostgreSQL refuses it: see test_postgres_failures.
+some_text = st.text(st.characters(codec="utf-8", exclude_characters="\x00"), max_size=5)
+some_rows = st.builds(RowImage, some_name, some_name, st.none() | some_text, some_text)
+some_events = st.builds(EventImage, some_name, st.just("2026-06-20T13:30:00Z"), some_name, some_text)
 some_span = st.builds(lambda start, length: (start, start + length), st.integers(0, 6), st.integers(1, 3))
 some_bookings = st.builds(
     lambda name, organization, span, stage, seq: BookingImage(name, organization, *span, stage, seq),
@@ -65,14 +69,18 @@ class StorageMachine(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
         self.runner = asyncio.Runner()
-        self.directory = tempfile.mkdtemp()
-        self.url = f"{self.scheme}:///{Path(self.directory) / 'wedding.db'}"
+        self.rest = ExitStack()
+        self.url = self.make_database()
         self.store = self.run(open_storage(self.url, synchronous="OFF", migrate=True))
         self.model: dict[DocumentKey, list[StoredUpdate]] = {}
         self.rows: dict[DocumentKey, dict[tuple[str, str], RowImage]] = {key: {} for key in KEYS}
         self.events: dict[str, list[StoredEvent]] = {key.wedding: [] for key in KEYS}
         self.owners: dict[DocumentKey, dict[int, str]] = {key: {} for key in KEYS}
         self.bookings: dict[str, dict[str, BookingImage]] = {key.wedding: {} for key in KEYS}
+
+    def make_database(self) -> str:
+        directory = self.rest.enter_context(tempfile.TemporaryDirectory())
+        return f"{self.scheme}:///{Path(directory) / 'wedding.db'}"
 
     def run(self, work: Coroutine[Any, Any, T]) -> T:
         return self.runner.run(work)
@@ -220,11 +228,16 @@ class StorageMachine(RuleBasedStateMachine):
         self.facts_equal_the_model()
         self.run(self.store.close())
         self.runner.close()
-        shutil.rmtree(self.directory)
+        self.rest.close()
 
 
 class AsyncStorageMachine(StorageMachine):
     scheme = "sqlite+aiosqlite"
+
+
+class PostgresStorageMachine(StorageMachine):
+    def make_database(self) -> str:
+        return self.rest.enter_context(shared_server().database(migrated_database()))
 
 
 ordinary = settings(max_examples=30, stateful_step_count=20, deadline=None)
@@ -232,3 +245,5 @@ TestStorage = StorageMachine.TestCase
 TestStorage.settings = ordinary
 TestAsyncStorage = AsyncStorageMachine.TestCase
 TestAsyncStorage.settings = settings(ordinary, max_examples=10)
+TestPostgresStorage = PostgresStorageMachine.TestCase
+TestPostgresStorage.settings = settings(ordinary, max_examples=10)

@@ -110,7 +110,7 @@ class WeddingState:
             document.facts.bookings += self.bookings.take_news()
         if missed.fields:
             self._read_context()
-            self.note(document, missed, SERVER_ACTOR, cause="import")
+            self.note(document, missed, self.writer_of(SERVER_ACTOR), cause="import")
         if missed.fields or len(self.open) == 1:
             self.resolver.begin()
         else:
@@ -154,8 +154,9 @@ class WeddingState:
         knows: Mapping[int, int] | None,
     ) -> None:
         """Legal changes of a client. ``knows``: the state vector it had before, where it was away until now."""
-        found = concurrent(self, document, self.writer_of(actor), changes, writes, knows)
-        self.note(document, changes, actor, rewritten=_rewritten(changes, writes), settled=knows is not None)
+        writer = self.writer_of(actor)
+        found = concurrent(self, document, writer, changes, writes, knows)
+        self.note(document, changes, writer, rewritten=_rewritten(changes, writes), settled=knows is not None)
         self.write(document.outdone(writes), actor)
         for finding, writers in found:
             self.resolver.enforce(finding, writers)
@@ -178,13 +179,14 @@ class WeddingState:
             by_document.setdefault(op.document, []).append(op)
         for name, those in by_document.items():
             document = self.open[name]
-            self.note(document, document.write(those), actor, cause=cause, writers=writers)
+            changes = document.write(those)
+            self.note(document, changes, self.writer_of(actor), cause=cause, writers=writers)
 
     def note(
         self,
         document: CheckedDocument,
         changes: Changes,
-        actor: Actor,
+        writer: Writer,
         *,
         cause: str | None = None,
         writers: Mapping[Field, Writer] | None = None,
@@ -193,12 +195,11 @@ class WeddingState:
     ) -> None:
         """Take down accepted changes: writers, rows for the mirror, events, and what they may have broken.
 
-        ``writers``: who counts as the writer of a field; ``rewritten``: fields that were written with the value they
+        ``writer``: of what arrives now (`writer_of`); ``writers``: who counts as the writer of a field; ``rewritten``: fields that were written with the value they
         had; ``settled``: whether what they have broken need not wait.
         """
         if not (changes.fields or changes.added or changes.removed or rewritten):
             return
-        writer = self.writer_of(actor)
         self.arrivals = writer.seq
         name, kind = document.name, document.kind
         texts, others = _texts(kind, changes)
@@ -217,9 +218,9 @@ class WeddingState:
             if change[:2] in changes.removed and field in self.untold:
                 self._tell_text(field, change.before)  # ahead of the removal, or folding would bring it back
         for change in texts:
-            self._edit_text(document, change, actor)
+            self._edit_text(document, change, Actor(writer.user, writer.role))
         document.facts.events += events_of(
-            kind, name, others, EventActor(actor.user, actor.role), self.at, live=self.wedding.live, cause=cause
+            kind, name, others, EventActor(writer.user, writer.role), self.at, live=self.wedding.live, cause=cause
         )
         self._hear_context(name, changes)
         seen = [WeddingChange(name, *change) for change in (*changes.fields, *rewritten)]
