@@ -195,8 +195,8 @@ class WeddingState:
     ) -> None:
         """Take down accepted changes: writers, rows for the mirror, events, and what they may have broken.
 
-        ``writer``: of what arrives now (`writer_of`); ``writers``: who counts as the writer of a field; ``rewritten``: fields that were written with the value they
-        had; ``settled``: whether what they have broken need not wait.
+        ``writer``: as `writer_of` gives it now; ``writers``: who else counts as the writer of a field; ``rewritten``:
+        fields that were written with the value they had; ``settled``: whether what they have broken need not wait.
         """
         if not (changes.fields or changes.added or changes.removed or rewritten):
             return
