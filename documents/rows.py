@@ -13,6 +13,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import nullcontext
 from functools import partial
 from types import MappingProxyType
 from typing import Any, Final, TypeAlias
@@ -62,12 +63,21 @@ class Rows:
         """What the transactions since the last call changed. Brings `roots` up to date."""
         changes = Changes([], [], [])
         if any(self._dirty.values()):
-            with self._doc.transaction():
+            with nullcontext() if self._is_covered(known) else self._doc.transaction():
                 for name, dirty in self._dirty.items():
                     if dirty:
                         self._refresh(self.kind.roots[name], dirty, known, changes)
                         dirty.clear()
         return changes
+
+    def _is_covered(self, known: Known) -> bool:
+        """Whether nothing has to be read in the document, as with most edits."""
+        for name, dirty in self._dirty.items():
+            for record_id, keys in dirty.items():
+                values = known.get((name, record_id), _NO_VALUES).keys()
+                if not (values >= keys if keys is not None else None in values):
+                    return False
+        return True
 
     def close(self) -> None:
         """Stop listening to the document."""

@@ -8,6 +8,7 @@
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from bisect import bisect_left, insort
 from collections.abc import Iterable, Iterator, Sequence
@@ -322,6 +323,8 @@ _FIND: Final = {
     "G5": Guests._exists,
 }
 
+_NO_DIGITS: Final = re.compile(r"\D+").sub
+
 _WHY: Final = {"e": "e-mail address", "p": "telephone number", "n": "name and household"}
 
 
@@ -347,8 +350,7 @@ def _marks(row: dict[str, Any] | None) -> Iterator[str]:
 
 
 def _digits(phone: str) -> str:
-    digits = "".join(each for each in phone if each.isdecimal())
-    return digits.removeprefix("00")
+    return _NO_DIGITS("", phone).removeprefix("00")
 
 
 def _pairs(people: Sequence[str]) -> Sequence[Subject]:

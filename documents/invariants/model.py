@@ -256,7 +256,7 @@ def string(row: Mapping[str, Any], key: str) -> str:
 
 def suffixes(row: Mapping[str, Any], prefix: str) -> list[str]:
     """What follows `prefix` in the keys of a row, sorted."""
-    return sorted(key[len(prefix) :] for key in row if key.startswith(prefix))
+    return sorted([key[len(prefix) :] for key in row if key.startswith(prefix)])
 
 
 def document_kind(document: str) -> str:
