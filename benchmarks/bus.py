@@ -1,13 +1,13 @@
 """``python -m benchmarks.bus``: what carries messages between nodes over Redis best?
 
-Two processes and a Redis of their own. One publishes 300-byte messages, one listens; each time is taken from publishing
-to hearing. Steady: so many a second. Flat out: as fast as the listener reports that it has heard, so its times are those
-of a queue that is always full. Ways take turns, and figures are medians of the rounds. ``--url`` measures against a
-Redis that runs already (its CPU is then not known).
+Two processes and a Redis of their own. One publishes 300-byte messages, one listens; each time is taken from
+publishing to hearing. Steady: so many a second. Flat out: as fast as the listener reports that it has heard, so its
+times are those of a queue that is always full. Ways take turns, and figures are medians of the rounds. ``--url``
+measures against a Redis that runs already (its CPU is then not known).
 
-Prediction, which held: streams cost Redis two to three times as much (each entry is kept, then cut off) and the listener
-more (it asks anew after each answer), and one XREAD over many rooms names them all every time. What they would keep for
-a node that was away rests in the database.
+Prediction, which held: streams cost Redis two to three times as much (each entry is kept, then cut off) and the
+listener more (it asks anew after each answer), and one XREAD over many rooms names them all every time. What they
+would keep for a node that was away rests in the database.
 """
 
 from __future__ import annotations
@@ -153,7 +153,8 @@ class Streams(Pipelined):
     async def _listen(self, channel: str, hear: Hear) -> None:
         last: Any = "0"
         while True:
-            for _, entries in await self._redis.xread({channel: last}, count=BATCH, block=1_000) or ():
+            answer: Any = await self._redis.xread({channel: last}, count=BATCH, block=1_000)
+            for _, entries in answer or ():
                 for last, fields in entries:  # noqa: B007 - where to go on
                     hear(fields[b"m"])
 

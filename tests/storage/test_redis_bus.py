@@ -23,8 +23,8 @@ PATIENCE_SECONDS = 20.0
 class Node:
     """A bus with an ear on the channel `rooms`."""
 
-    def __init__(self, url: str, **options: str) -> None:
-        self.bus = RedisBus(url, **options)
+    def __init__(self, url: str, prefix: str = "crdt:") -> None:
+        self.bus = RedisBus(url, prefix=prefix)
         self.watch = Watch()
         self.ear = Ear()
         self.bus.watch(self.watch)
@@ -52,8 +52,8 @@ async def stack() -> AsyncIterator[AsyncExitStack]:
         yield stack
 
 
-async def join(stack: AsyncExitStack, url: str, **options: str) -> Node:
-    node = Node(url, **options)
+async def join(stack: AsyncExitStack, url: str, prefix: str = "crdt:") -> Node:
+    node = Node(url, prefix)
     stack.push_async_callback(node.bus.close)
     await node.start()
     return node
