@@ -7,13 +7,13 @@ from collections.abc import AsyncIterator, Callable, Iterator
 import httpx
 import pytest
 
-from tests.support.server import ServerProcess
+from tests.support.backend import Server, make_server
 
 
 @pytest.fixture(scope="package")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     env = {"CRDT_SERVER_DOCUMENT_HOSTS": "1", "CRDT_SERVER_MAX_STREAMS_PER_ADDRESS": "4"}
-    running = ServerProcess(tmp_path_factory.mktemp("server"), env=env)
+    running = make_server(tmp_path_factory.mktemp("server"), env=env)
     running.start()
     try:
         yield running
@@ -22,7 +22,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
 
 
 @pytest.fixture
-async def client(server: ServerProcess) -> AsyncIterator[httpx.AsyncClient]:
+async def client(server: Server) -> AsyncIterator[httpx.AsyncClient]:
     async with httpx.AsyncClient(base_url=f"{server.url}/api/weddings", trust_env=False, timeout=20) as open_client:
         yield open_client
 

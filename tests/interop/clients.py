@@ -8,7 +8,7 @@ import threading
 from pathlib import Path
 from typing import Any
 
-from tests.support.server import ServerProcess
+from tests.support.backend import Server
 
 RUNNER = Path(__file__).with_name("runner.mjs")
 SECONDS = 20.0
@@ -50,7 +50,7 @@ class NodeRunner:
 class Room:
     """One document of the server under test, and the stock clients in it."""
 
-    def __init__(self, node: NodeRunner, server: ServerProcess, document: str) -> None:
+    def __init__(self, node: NodeRunner, server: Server, document: str) -> None:
         self.node = node
         self.server = server
         self.document = document

@@ -6,16 +6,17 @@ from collections.abc import Iterator
 import pytest
 
 from tests.interop.clients import NodeRunner, Room
-from tests.support.server import Lane, ServerProcess
+from tests.support.backend import Server, make_server
+from tests.support.server import Lane
 
 
 @pytest.fixture(scope="session", params=["fast", "asgi"])
-def server(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
+def server(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """A running server on the lane the test is run for."""
     lane: Lane = request.param
     # All clients have one address: neither their number nor the malformed frames of all tests together may shut it out.
     limits = {"CRDT_SERVER_HANDSHAKES_PER_SECOND": "0", "CRDT_SERVER_MAX_STRIKES": "1000"}
-    server = ServerProcess(tmp_path_factory.mktemp(lane), lane=lane, env=limits)
+    server = make_server(tmp_path_factory.mktemp(lane), lane=lane, env=limits)
     server.start()
     try:
         yield server
@@ -42,7 +43,7 @@ def node(node_process: NodeRunner) -> Iterator[NodeRunner]:
 
 
 @pytest.fixture
-def room(request: pytest.FixtureRequest, node: NodeRunner, server: ServerProcess) -> Room:
+def room(request: pytest.FixtureRequest, node: NodeRunner, server: Server) -> Room:
     """A document nobody else uses."""
     slug = re.sub(r"[^a-z0-9]+", "-", request.node.name.lower()).strip("-")
     return Room(node, server, f"notes.{slug[:60]}")

@@ -10,13 +10,13 @@ import pytest_asyncio
 
 from tests.scenarios.people import SECONDS, node
 from tests.scenarios.weddings import Stage
-from tests.support.server import ServerProcess
+from tests.support.backend import Server, make_server
 
 
 @pytest.fixture(scope="session")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """A running server, on which all clients have one address."""
-    server = ServerProcess(tmp_path_factory.mktemp("server"), env={"CRDT_SERVER_HANDSHAKES_PER_SECOND": "0"})
+    server = make_server(tmp_path_factory.mktemp("server"), env={"CRDT_SERVER_HANDSHAKES_PER_SECOND": "0"})
     server.start()
     try:
         yield server
@@ -25,6 +25,6 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def stage(server: ServerProcess) -> AsyncIterator[Stage]:
+async def stage(server: Server) -> AsyncIterator[Stage]:
     async with node() as process, httpx.AsyncClient(base_url=server.url, timeout=SECONDS) as http:
         yield Stage(server, process, http)

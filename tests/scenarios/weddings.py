@@ -13,7 +13,7 @@ import httpx
 from documents.readers import digest
 from storage import open_storage
 from tests.scenarios.people import SECONDS, Client, Node, Rows, Who, equal
-from tests.support.server import ServerProcess
+from tests.support.backend import Server
 
 LOW, HIGH, THIRD = 1_000, 2_000_000_000, 500_000  # Yjs client ids; the higher wins in Yjs itself
 WITNESS = Who("wil", "couple")
@@ -154,7 +154,7 @@ Story = Callable[[Wedding], Coroutine[Any, Any, None]]
 class Stage:
     """Tells stories, each in a wedding for every order, all at once."""
 
-    def __init__(self, server: ServerProcess, node: Node, http: httpx.AsyncClient) -> None:
+    def __init__(self, server: Server, node: Node, http: httpx.AsyncClient) -> None:
         self.server = server
         self.node = node
         self.http = http
@@ -162,7 +162,7 @@ class Stage:
 
     @property
     def database_url(self) -> str:
-        return f"sqlite:///{self.server.database}"
+        return self.server.database_url
 
     async def tell(self, story: Story, a: Who, b: Who) -> None:
         weddings = [Wedding(self, order, a, b) for order in ORDERS]

@@ -37,7 +37,11 @@ class RoundRobin:
                 there, back = await asyncio.open_connection("127.0.0.1", port)
             except OSError:
                 continue
-            await asyncio.gather(_pass(reader, back), _pass(there, writer))
+            try:
+                await asyncio.gather(_pass(reader, back), _pass(there, writer))
+            finally:
+                back.transport.abort()
+                writer.transport.abort()
             return
         writer.transport.abort()
 
@@ -64,6 +68,3 @@ async def _pass(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> N
         writer.write_eof()
     except (OSError, RuntimeError):
         writer.transport.abort()
-    except asyncio.CancelledError:
-        writer.transport.abort()
-        raise
