@@ -2,10 +2,9 @@
 
 - `ThreadLane` (sqlite://): one writer thread and a few reader threads with connections of their own. A call costs one
   thread hop, and checksums and row building happen off the event loop.
-- `AsyncLane` (sqlite+aiosqlite://): `AsyncConnection.run_sync`; every statement is
-  several round trips to the driver, and each waits for its turn of the loop. Measured, one row per append: 1.6 ms
-  against 0.5 ms at rest, 7.6 ms against 1.2 ms beside a busy loop. That is why it is not what sqlite:// uses.
-
+- `AsyncLane` (sqlite+aiosqlite://): `AsyncConnection.run_sync`; every statement is several round trips to the driver,
+  and each waits for its turn of the loop. Measured, one row per append: 1.6 ms against 0.5 ms at rest, 7.6 ms against
+  1.2 ms beside a busy loop. That is why it is not what sqlite:// uses.
 - `PostgresLane` (postgresql://), in `postgres_lane`.
 
 All keep two promises: reads never wait for the writer nor it for them, and when a write has returned or raised,

@@ -3,6 +3,7 @@
 - Reads and appends begin no transaction: one statement is one by itself, and goes to the server and back once.
 - Appends run one at a time in the order of the calls; what else is written runs beside them, so that a heartbeat does
   not wait for an append that waits for a lock.
+- A node has at most 14 connections.
 - Every call ends. The server cancels a statement that takes too long; a server that does not answer is left, and what
   it did with the call is not known then.
 - A connection that was lost while nobody used it is replaced before anything is sent. Nothing is ever sent twice.
@@ -11,9 +12,10 @@
 import asyncio
 import select
 from collections.abc import Coroutine
+from importlib.util import find_spec
 from typing import Any, NamedTuple, TypeVar
 
-from sqlalchemy import URL, event
+from sqlalchemy import URL, PoolProxiedConnection, event
 from sqlalchemy.exc import DBAPIError, DisconnectionError, IntegrityError, SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
@@ -45,6 +47,8 @@ class PostgresLane:
     """Runs work on PostgreSQL. Raises only StorageError and its kinds, besides what the work itself raises."""
 
     def __init__(self, url: URL, synchronous: str, timeouts: Timeouts) -> None:
+        if find_spec("asyncpg") is None:
+            raise StorageError("PostgreSQL needs a driver: pip install 'crdt-server[postgres]'")
         self._timeouts = timeouts
         self._url = url
         self._settings = _settings(url, synchronous)
@@ -69,6 +73,8 @@ class PostgresLane:
             connect_args={
                 **options,
                 "timeout": self._timeouts.connect_seconds,
+                # For what SQLAlchemy asks a new server; all else is cut before.
+                "command_timeout": self._timeouts.call_seconds + 2 * GRACE_SECONDS if settings else None,
                 "server_settings": server | settings,
             },
         )
@@ -112,25 +118,26 @@ class PostgresLane:
 
     async def _run(self, engine: AsyncEngine, work: Work[T], *, limited: bool = True) -> T:
         try:
-            async with engine.begin() as connection:
-                driver = (await connection.get_raw_connection()).driver_connection
-                assert driver is not None
-                # Cut, so that whoever waits for an answer hears of it at once and no one waits for a goodbye.
-                cut = asyncio.get_running_loop().call_later(
-                    self._timeouts.call_seconds + GRACE_SECONDS, driver.terminate
-                )
+            async with engine.connect() as connection:
+                cut = self._cut_later(await connection.get_raw_connection()) if limited else None
                 try:
-                    if not limited:
-                        cut.cancel()
-                    return await connection.run_sync(work)
+                    async with connection.begin():
+                        return await connection.run_sync(work)
                 finally:
-                    cut.cancel()
+                    if cut is not None:
+                        cut.cancel()
         except SQLAlchemyError as error:
             raise translated(error) from error
         except (OSError, TimeoutError) as error:
             raise StorageUnavailable(
                 f"the database cannot be reached: {error!s:.300} ({type(error).__name__})"
             ) from error
+
+    def _cut_later(self, connection: PoolProxiedConnection) -> asyncio.TimerHandle:
+        # Cut, not closed: who waits for an answer hears of it at once, and nobody waits for a goodbye.
+        driver = connection.driver_connection
+        assert driver is not None
+        return asyncio.get_running_loop().call_later(self._timeouts.call_seconds + GRACE_SECONDS, driver.terminate)
 
     async def close(self) -> None:
         self._closed = True

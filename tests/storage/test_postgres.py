@@ -24,6 +24,7 @@ from storage import (
     StorageError,
     StorageUnavailable,
     open_storage,
+    postgres_lane,
 )
 from storage.tables import metadata
 from tests.contract.backends import migrated_database
@@ -279,6 +280,11 @@ class TestWire:
         store = await open_storage(url.replace("postgresql:", "postgresql+asyncpg:") + "?sslmode=disable")
         await store.append(batch(NOTE, 1, b"a"))
         await store.close()
+
+    async def test_without_the_driver_it_says_what_to_install(self, url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(postgres_lane, "find_spec", lambda _: None)
+        with pytest.raises(StorageError, match=r"crdt-server\[postgres\]"):
+            await open_storage(url)
 
     @pytest.mark.parametrize("query", ["sslmode=perhaps", "options=-c%20fsync=off"])
     async def test_addresses_that_make_no_sense(self, url: str, query: str) -> None:
