@@ -199,7 +199,7 @@ class _Found:
 def _read_update(data: bytes, end: int, found: _Found) -> Update:
     pos = _read_sections(data, end, found)
     deletes: list[tuple[int, int, int]] = []
-    pos = _read_delete_set(data, pos, end, deletes)
+    pos = _read_delete_set(data, pos, end, found.known, deletes)
     if pos != end:
         raise ProtocolError("trailing", f"{end - pos} bytes after the end")
     return Update(
@@ -242,6 +242,8 @@ def _read_section(data: bytes, pos: int, end: int, found: _Found) -> tuple[int, 
         raise ProtocolError("structure", "a section without structs")
 
     width = len(client_bytes)
+    if width == 5:
+        found.known[client_bytes] = client
     refers_to_client = data.startswith
     ranges = found.ranges
     first = clock
@@ -362,14 +364,20 @@ def _read_foreign_reference(data: bytes, pos: int, found: _Found) -> tuple[tuple
     return (client, clock), pos
 
 
-def _read_delete_set(data: bytes, pos: int, end: int, deletes: list[tuple[int, int, int]]) -> int:
+def _read_delete_set(
+    data: bytes, pos: int, end: int, known: Mapping[bytes, int], deletes: list[tuple[int, int, int]]
+) -> int:
     clients, pos = read_var_uint(data, pos)
     if not clients:
         return pos
     _check_count(clients, 2, end - pos)
     seen: set[int] = set()
     for _ in range(clients):
-        client, pos = read_var_uint(data, pos)
+        client = known.get(data[pos : pos + 5], -1)
+        if client < 0:
+            client, pos = read_var_uint(data, pos)
+        else:
+            pos += 5
         count, pos = read_var_uint(data, pos)
         _check_count(count, 2, end - pos)
         seen.add(client)

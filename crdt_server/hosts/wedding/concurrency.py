@@ -10,8 +10,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from crdt_server.hosts.wedding.items import GONE, NESTED, Write
 from crdt_server.hosts.wedding.rules import may_stand
+from crdt_server.hosts.wedding.writes import GONE, NESTED, Write
 from documents.changes import Changes
 from documents.fields import normalised
 from documents.invariants import NOBODY, Field, Finding, Writer, Written, edit_of_deleted, lost_write
@@ -81,15 +81,15 @@ def _edits_of_deleted(
     changes: Changes,
     knows: Mapping[int, int] | None,
 ) -> Iterator[Found]:
+    rows = state.wedding.documents[document.name]
     keys_of: dict[tuple[str, str], dict[str | None, Any]] = {}
     for change in changes.fields:
-        keys_of.setdefault(change[:2], {})[change.key] = change.after
+        row = rows[change.root].get(change.record)
+        if type(row) is dict and "deleted" in row:
+            keys_of.setdefault(change[:2], {})[change.key] = change.after
     for (root_name, record), keys in keys_of.items():
-        root = document.kind.roots[root_name]
+        root, row = document.kind.roots[root_name], rows[root_name][record]
         if root.server or root.shape is not Shape.RECORDS or (root_name, record) in changes.added:
-            continue
-        row = state.wedding.documents[document.name][root_name].get(record)
-        if type(row) is not dict or "deleted" not in row:
             continue
         deletion = row["deleted"]
         where = (document.name, root_name, record)

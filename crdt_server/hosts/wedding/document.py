@@ -19,9 +19,10 @@ from crdt_server.hosts.document import ClockRanges, Document, Span, encode_clock
 from crdt_server.hosts.frames import Status
 from crdt_server.hosts.rehearsal import Copies
 from crdt_server.hosts.wedding.facts import Actor, Facts
-from crdt_server.hosts.wedding.items import NESTED, Held, Items, Write, standing
+from crdt_server.hosts.wedding.items import Held, Items
 from crdt_server.hosts.wedding.rules import Reverted, examine, may_stand
 from crdt_server.hosts.wedding.state import WeddingState
+from crdt_server.hosts.wedding.writes import NESTED, Write, standing
 from crdt_server.hosts.wedding.writing import carry_out
 from crdt_server.protocol.structs import DELETED, GC, Id, Struct, read_structs
 from crdt_server.protocol.update import Update, decode_state_vector, decode_update, is_empty, with_deletes

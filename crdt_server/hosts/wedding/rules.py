@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
-from crdt_server.hosts.wedding.items import GONE, NESTED, Write
+from crdt_server.hosts.wedding.writes import GONE, NESTED, Write
 from documents.changes import Change, Changes
 from documents.fields import Reason, Unreadable
 from documents.invariants import Op

@@ -15,8 +15,8 @@ from crdt_server.hosts.wedding.bookings import Bookings
 from crdt_server.hosts.wedding.concurrency import concurrent
 from crdt_server.hosts.wedding.context import context_of
 from crdt_server.hosts.wedding.facts import Actor, Writers, instant
-from crdt_server.hosts.wedding.items import Write, standing
 from crdt_server.hosts.wedding.resolution import Resolver
+from crdt_server.hosts.wedding.writes import Write, standing
 from documents.changes import Change, Changes, RowsByRoot, compare
 from documents.events import Actor as EventActor
 from documents.events import events_of

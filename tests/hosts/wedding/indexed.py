@@ -7,7 +7,8 @@ from typing import Any
 
 from pycrdt import Doc, Map
 
-from crdt_server.hosts.wedding.items import Held, Items, Write
+from crdt_server.hosts.wedding.items import Held, Items
+from crdt_server.hosts.wedding.writes import Write
 from crdt_server.protocol.lib0 import write_var_string, write_var_uint
 from crdt_server.protocol.structs import read_structs
 from crdt_server.protocol.update import decode_update

@@ -13,7 +13,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pycrdt import Doc, Map, Text
 
-from crdt_server.hosts.wedding.items import GONE, NESTED, Items, Write, standing
+from crdt_server.hosts.wedding.items import Items
+from crdt_server.hosts.wedding.writes import GONE, NESTED, Write, standing
 from crdt_server.protocol.structs import Id, read_structs
 from crdt_server.protocol.update import decode_update
 from documents.kind import WHOLE
