@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Any
 from crdt_server.hosts.wedding.rules import may_stand
 from crdt_server.hosts.wedding.writes import GONE, NESTED, Write
 from documents.changes import Changes
-from documents.fields import normalised
+from documents.fields import normalised, same
 from documents.invariants import NOBODY, Field, Finding, Writer, Written, edit_of_deleted, lost_write
-from documents.kind import Shape
+from documents.kind import Root, Shape
 from documents.shared import STAMP
 
 if TYPE_CHECKING:
@@ -50,7 +50,7 @@ def _lost_writes(
     state: WeddingState, document: CheckedDocument, writer: Writer, write: Write, before: Any
 ) -> Iterator[Found]:
     root, field = document.kind.roots[write.root], Field(document.name, write.root, write.record, write.key)
-    if root.server or write.value is NESTED or (write.key is None and root.shape is Shape.RECORDS):
+    if not _is_plain(root, write):
         return
     mine = Written(None if write.value is GONE else normalised(write.value), writer)
     if write.wins and not write.orphan:
@@ -66,6 +66,26 @@ def _lost_writes(
     finding = lost_write(state.wedding.strategy("X1"), field, merged, other)
     if finding is not None:
         yield finding, mine_or_theirs[bool(finding.automatic)]
+
+
+def confirmed(state: WeddingState, document: CheckedDocument, writes: Sequence[Write]) -> dict[Field, Any]:
+    """Writes that do not stand beside one that says the same: field -> what it holds.
+
+    To be written once more: else it would go with the other, whose author does not know that two wanted it.
+    """
+    found = {}
+    for write in [each for each in writes if each.orphan or not (each.seen or each.wins)]:
+        root, field = document.kind.roots[write.root], Field(document.name, write.root, write.record, write.key)
+        if _is_plain(root, write) and may_stand(root, write):
+            value = state.wedding.value(field)
+            if same(value, normalised(write.value)) or _says_the_same(document, write, value, write.value):
+                found[field] = value
+    return found
+
+
+def _is_plain(root: Root, write: Write) -> bool:
+    """Whether it is a value that people may lose."""
+    return not root.server and write.value is not NESTED and (write.key is not None or root.shape is not Shape.RECORDS)
 
 
 def _says_the_same(document: CheckedDocument, write: Write, one: Any, other: Any) -> bool:

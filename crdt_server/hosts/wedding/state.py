@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import orjson
 
 from crdt_server.hosts.wedding.bookings import Bookings
-from crdt_server.hosts.wedding.concurrency import concurrent
+from crdt_server.hosts.wedding.concurrency import concurrent, confirmed
 from crdt_server.hosts.wedding.context import context_of
 from crdt_server.hosts.wedding.facts import Actor, Writers, instant
 from crdt_server.hosts.wedding.resolution import Resolver
@@ -156,14 +156,24 @@ class WeddingState:
         """Legal changes of a client. ``knows``: the state vector it had before, where it was away until now."""
         writer = self.writer_of(actor)
         found = concurrent(self, document, writer, changes, writes, knows)
-        self.note(document, changes, writer, rewritten=_rewritten(changes, writes), settled=knows is not None)
-        self.write(document.outdone(writes), actor)
+        again = confirmed(self, document, writes)
+        rewritten = _rewritten(changes, writes) + self._confirmations(again, writer)
+        self.note(document, changes, writer, rewritten=rewritten, settled=knows is not None)
+        self.write(document.outdone(writes) + [Op("set", *field, value) for field, value in again.items()], actor)
         for finding, writers in found:
             self.resolver.enforce(finding, writers)
         for change in changes.fields:
             if change.root == "review" and change.key == "choice" and change.after is not None:
                 self.resolver.decide(document.name, change.record)
         self.resolver.run()
+
+    def _confirmations(self, again: Mapping[Field, Any], writer: Writer) -> list[Change]:
+        """Who says the same as a higher rank does not take its place."""
+        return [
+            Change(*field[1:], value, value)
+            for field, value in again.items()
+            if writer.rank >= self.writers.get(field).rank
+        ]
 
     def write(
         self,

@@ -349,6 +349,41 @@ def test_what_a_higher_rank_took_back_stays_away_and_the_other_value_is_told(
     assert pair.value(*field) == value
 
 
+@pytest.mark.parametrize(("field", "value"), TAKEN_BACK)
+@pytest.mark.parametrize("first", ["boss", "hand"])
+def test_what_two_wrote_alike_does_not_go_with_one_of_them(
+    pair: Pair, field: tuple[Any, ...], value: Any, first: str
+) -> None:
+    pair.bench.part(pair.boss, pair.hand)
+    one, other = (pair.boss, pair.hand) if first == "boss" else (pair.hand, pair.boss)
+    one.set(*field, value)
+    other.set(*field, value)
+    pair.bench.sync(one)
+    pair.bench.part(one)
+    pair.bench.sync(other)
+    one.delete(*field)
+    pair.bench.sync(one)
+    assert pair.value(*field) == value
+    assert pair.bench.reviews() == []
+    pair.bench.check()
+
+
+@pytest.mark.parametrize("first", ["boss", "hand"])
+def test_who_changes_their_mind_about_what_two_wrote_alike_is_told_of_the_other(pair: Pair, first: str) -> None:
+    pair.bench.part(pair.boss, pair.hand)
+    one, other = (pair.boss, pair.hand) if first == "boss" else (pair.hand, pair.boss)
+    for replica in (one, other):
+        replica.set(*GUESTS, "g_a", "meal", "fish")
+    pair.bench.sync(one)
+    pair.bench.part(one)
+    pair.bench.sync(other)
+    one.set(*GUESTS, "g_a", "meal", "beef")
+    pair.bench.sync(one)
+    assert pair.value(*GUESTS, "g_a", "meal") == ("beef" if one is pair.boss else "fish")
+    assert {party["value"] for party in pair.record("X1")["_parties"]} == {"fish", "beef"}
+    pair.bench.check()
+
+
 def test_two_who_delete_one_guest_agree(pair: Pair) -> None:
     pair.bench.part(pair.boss)
     pair.hand.set(*GUESTS, "g_a", "deleted", {"at": "2026-05-01T10:00:00Z", "by": "hand"})
