@@ -200,7 +200,8 @@ class Seating(Part):
         table = self.wedding.record(document, "tables", table_id)
         if table is None or int(number) >= _capacity(table):
             return None
-        sitting = [guest for guest in sorted(guests) if self._comes(document, guest)]
+        event = self._event(document)
+        sitting = [guest for guest in sorted(guests) if self._comes(event, guest)]
         if len(sitting) < 2:
             return None
         strategy = self.wedding.strategy("S1")
@@ -259,7 +260,8 @@ class Seating(Part):
         table = self.wedding.record(document, "tables", table_id)
         if table is None or len(at_table) <= _capacity(table):
             return []
-        guests = [guest for guest in sorted(at_table) if self._comes(document, guest)]
+        event = self._event(document)
+        guests = [guest for guest in sorted(at_table) if self._comes(event, guest)]
         return guests if len(guests) > _capacity(table) else []
 
     def _within_capacity(self, subject: Subject) -> Finding | None:
@@ -332,7 +334,7 @@ class Seating(Part):
 
     def _guest_comes(self, subject: Subject) -> Finding | None:
         document, guest = subject.ids
-        if (document, guest) not in self._seats or self._comes(document, guest):
+        if (document, guest) not in self._seats or self._comes(self._event(document), guest):
             return None
         ops = [_rise(document, guest)]
         gone = self.wedding.record("guests", "guests", guest) is None
@@ -344,14 +346,13 @@ class Seating(Part):
             automatic=None if self.wedding.strategy("S4") == MANUAL else ops,
         )
 
-    def _comes(self, document: str, guest: str) -> bool:
-        """Whether a guest exists and has not said no; yes where the guests are not at hand."""
+    def _comes(self, event: str, guest: str) -> bool:
+        """Whether a guest exists and has not said no (`_event`); yes where the guests are not at hand."""
         if "guests" not in self.wedding.documents:
             return True
         row = self.wedding.record("guests", "guests", guest)
         if row is None:
             return False
-        event = self._event(document)
         if event:
             return row.get("rsvp:" + event) != "no"
         answers = [value for key, value in row.items() if key.startswith("rsvp:")]
@@ -464,9 +465,10 @@ class Seating(Part):
     def _by_table(self, document: str, guests: Iterable[str]) -> dict[str, list[str]]:
         """Table -> those of the guests who come and sit there."""
         tables: dict[str, list[str]] = {}
+        event = self._event(document)
         for guest in sorted(guests):
             seat = self._seats.get((document, guest))
-            if seat is not None and self._comes(document, guest):
+            if seat is not None and self._comes(event, guest):
                 tables.setdefault(seat.table, []).append(guest)
         return tables
 
