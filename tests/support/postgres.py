@@ -215,14 +215,16 @@ def _programs(directory: Path) -> Path:
     spec = find_spec(PACKAGE)
     assert spec is not None, f"the package {PACKAGE} is missing: install the extra 'dev'"
     assert spec.submodule_search_locations is not None
-    installed = Path(spec.submodule_search_locations[0]) / "pginstall"
+    package = Path(spec.submodule_search_locations[0])
     try:
-        command = [installed / "bin" / "postgres", "--version"]
+        command = [package / "pginstall" / "bin" / "postgres", "--version"]
         subprocess.run(command, capture_output=True, check=True, cwd="/", **_as_somebody())
     except PermissionError:
-        shutil.copytree(installed, directory / "pginstall")
-        return directory / "pginstall" / "bin"
-    return installed / "bin"
+        # The programs find their libraries by the way from one to the other.
+        for each in (package, package.with_name(f"{package.name}.libs")):
+            shutil.copytree(each, directory / "programs" / each.name)
+        package = directory / "programs" / package.name
+    return package / "pginstall" / "bin"
 
 
 def _free_port() -> int:
