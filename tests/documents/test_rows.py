@@ -17,7 +17,7 @@ from pycrdt import Array, Doc, Map, Text, XmlFragment
 from documents import WHOLE, Kind, kind_of
 from documents.fields import MAX_NOTE, Unreadable
 from documents.readers import canonical_json
-from documents.rows import Change, Changes, Rows, RowsByRoot, read
+from documents.rows import Change, Changes, Known, Rows, RowsByRoot, read
 
 
 def of(name: str) -> Kind:
@@ -304,4 +304,25 @@ def test_rows_from_events_are_the_rows_of_the_document(steps: list[tuple[Any, ..
         docs[0].apply_update(doc.get_update(docs[0].get_state()))
     mirror.take()
     mirror.rows.close()
-    assert canonical_json(Rows(GUESTS, docs[0]).roots) == canonical_json(mirror.rows.roots)
+    for known in ({}, plain_values(docs[0])):
+        assert canonical_json(Rows(GUESTS, docs[0], known).roots) == canonical_json(mirror.rows.roots)
+
+
+def plain_values(doc: Doc[Any]) -> Known:
+    records = {id: record for id, record in guests(doc).items() if isinstance(record, Map)}
+    return {
+        ("guests", id): {key: value for key, value in record.items() if not isinstance(value, Map | Text | Array)}
+        for id, record in records.items()
+    }
+
+
+def test_what_is_known_is_not_read_in_the_document(doc: Doc[Any]) -> None:
+    guests(doc)["g_1"] = Map({"firstName": "Ann", "lastName": "Lee"})
+    seating: Map[Any] = doc.get("assignments", type=Map)
+    rows, seats = Rows(GUESTS, doc), Rows(of("seating"), doc)
+    with doc.transaction():
+        guests(doc)["g_1"].update({"firstName": "Bea", "lastName": "Kay"})
+        seating["g_1"] = {"table": "t_1", "seat": 1}
+    known = {("guests", "g_1"): {"firstName": "known"}, ("assignments", "g_1"): {None: "known too"}}
+    assert [change.after for change in rows.take(known).fields] == ["known", "Kay"]
+    assert [change.after for change in seats.take(known).fields] == ["known too"]

@@ -11,9 +11,10 @@ from crdt_server.hosts.wedding.items import Held, Items
 from crdt_server.hosts.wedding.writes import Write
 from crdt_server.protocol.lib0 import write_var_string, write_var_uint
 from crdt_server.protocol.structs import read_structs
-from crdt_server.protocol.update import decode_update
+from crdt_server.protocol.update import Update, decode_update
 from documents.fields import AnyJson, Note, String
 from documents.kind import Kind, key, record, records, single, text, values
+from documents.rows import Known
 
 SERVER_CLIENT = 99
 
@@ -47,21 +48,24 @@ class Server:
         update = decode_update(data, max_bytes=len(data))
         return self.items.violation(update, read_structs(data), user, self.known)
 
-    def hear(self, data: bytes, user: str | None = "ann") -> list[Write]:
+    def hear(self, data: bytes, user: str = "ann") -> list[Write]:
         update = decode_update(data, max_bytes=len(data))
         structs = read_structs(data)
-        if user is not None:
-            assert self.items.violation(update, structs, user, self.known) is None
-        if user is None:
-            held: Held = {}
-            self.items.load(structs, held)
-            self.items.values(update.deletes, held)
-            writes = []
-        else:
-            writes = self.items.integrate(structs, update.deletes, user, self.known)
+        assert self.items.violation(update, structs, user, self.known) is None
+        writes = self.items.integrate(structs, update.deletes, user, self.known)
+        self._account(update)
+        return writes
+
+    def load(self, data: bytes) -> Known:
+        update = decode_update(data, max_bytes=len(data))
+        held: Held = {}
+        self.items.load(read_structs(data), held)
+        self._account(update)
+        return self.items.values(update.deletes, held)
+
+    def _account(self, update: Update) -> None:
         for client, _, following in update.ranges:
             self.known[client] = max(following, self.known.get(client, 0))
-        return writes
 
 
 def alone(client: int, known: Doc[Any] | None = None, *, collects: bool = True) -> Doc[Any]:

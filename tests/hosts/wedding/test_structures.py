@@ -90,7 +90,7 @@ def test_structures(server: Server, structure: bytes, reason: str | None) -> Non
     if reason is None:
         server.hear(update(structure))
     else:  # even then what comes from the store is taken
-        server.hear(update(structure), None)
+        server.load(update(structure))
 
 
 NEW_RECORD = struct(root("guests"), TYPE | KEYED, b"\1", key="g2")
