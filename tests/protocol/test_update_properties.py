@@ -73,8 +73,8 @@ def test_pieces_hold_what_the_whole_holds(data: bytes, piece_bytes: int) -> None
     pieces = [decode_update(piece, max_bytes=LIMIT) for piece in split_update(data, piece_bytes)]
     if len(pieces) == 1:
         return
-    assert sorted(clocks(piece.ranges for piece in pieces)) == sorted(clocks([whole.ranges]))
-    assert clocks(piece.deletes for piece in pieces) == clocks([whole.deletes])
+    assert joined(piece.ranges for piece in pieces) == joined([whole.ranges])
+    assert joined(piece.deletes for piece in pieces) == joined([whole.deletes])
     assert sorted(parent for piece in pieces for parent in piece.parents) == sorted(whole.parents)
     known = {client: first for client, first, _ in reversed(whole.ranges + whole.skips)}
     known |= {client: max(known.get(client, 0), clock) for client, clock in whole.requires.items()}
@@ -86,14 +86,14 @@ def test_pieces_hold_what_the_whole_holds(data: bytes, piece_bytes: int) -> None
             known[client] = max(known[client], following)
 
 
-def clocks(found: Iterable[Sequence[tuple[int, int, int]]]) -> list[tuple[int, int]]:
-    """Every single id, up to the ends of long ranges."""
-    return [
-        (client, clock)
-        for ranges in found
-        for client, first, following in ranges
-        for clock in {*range(first, min(first + 100, following)), following - 1}
-    ]
+def joined(found: Iterable[Sequence[tuple[int, int, int]]]) -> list[tuple[int, int, int]]:
+    """All ranges, sorted; what follows on another is one with it, what overlaps is not."""
+    whole: list[tuple[int, int, int]] = []
+    for client, first, following in sorted(each for ranges in found for each in ranges):
+        if whole and (whole[-1][0], whole[-1][2]) == (client, first):
+            first = whole.pop()[1]
+        whole.append((client, first, following))
+    return whole
 
 
 def test_a_large_update_comes_in_pieces_of_bounded_size() -> None:
