@@ -237,9 +237,10 @@ class Host:
         weddings: list[Any] = []
         for state in self._touched:
             rooms = self._rooms.get(state, {})
-            for name, document in state.open.items():
-                if rooms[name] not in named and document.has_news:
-                    others.append([rooms[name], [], [], [], 0, True, None, []])
+            for document in state.take_changed():
+                room = rooms[document.name]
+                if room not in named and document.has_news:
+                    others.append([room, [], [], [], 0, True, None, []])
                     self._add_outcome(others[-1])
             wanted, state.resolver.wanted = sorted(state.resolver.wanted), set()
             due = state.next_due()

@@ -51,7 +51,8 @@ def command(state: WeddingState, actor: Actor, request: Mapping[str, Any], size_
     state.resolver.run()
     answer = json.dumps({"operations": len(draft.ops)})
     if request.get("key"):
-        state.open[parts[0][0]].facts.answers.append((request["key"], request["digest"], answer))
+        facts = state.facts_of(state.open[parts[0][0]])
+        facts.answers.append((request["key"], request["digest"], answer))
     return [True, answer]
 
 

@@ -14,7 +14,7 @@ import orjson
 from crdt_server.hosts.wedding.bookings import Bookings
 from crdt_server.hosts.wedding.concurrency import concurrent, confirmed
 from crdt_server.hosts.wedding.context import context_of
-from crdt_server.hosts.wedding.facts import Actor, Writers, instant
+from crdt_server.hosts.wedding.facts import Actor, Facts, Writers, instant
 from crdt_server.hosts.wedding.resolution import Resolver
 from crdt_server.hosts.wedding.writes import Write, standing
 from documents.changes import Change, Changes, RowsByRoot, compare
@@ -60,6 +60,7 @@ class WeddingState:
         self.now = 0.0
         self.at = ""
         self.open: dict[str, CheckedDocument] = {}
+        self._changed: set[str] = set()  # names of documents with facts or writes of the server, not asked for yet
         self.writers = Writers()
         self.wedding = Wedding({}, self.writers)  # type: ignore[arg-type]
         for document, root, record, fields, writers in mirror:
@@ -107,7 +108,7 @@ class WeddingState:
         self.wedding.documents[name] = document.rows.roots
         self._resume_texts(document)
         if name == "wedding":
-            document.facts.bookings += self.bookings.take_news()
+            self.facts_of(document).bookings += self.bookings.take_news()
         if missed.fields:
             self._read_context()
             self.note(document, missed, self.writer_of(SERVER_ACTOR), cause="import")
@@ -120,6 +121,16 @@ class WeddingState:
         """A document is closed; what it held stays known."""
         if self.open.get(document.name) is document:
             del self.open[document.name]
+
+    def facts_of(self, document: CheckedDocument) -> Facts:
+        """For who adds to them."""
+        self._changed.add(document.name)
+        return document.facts
+
+    def take_changed(self) -> list[CheckedDocument]:
+        """The documents that may have something to be taken, in the order in which they were opened."""
+        changed, self._changed = self._changed, set()
+        return [document for name, document in self.open.items() if name in changed]
 
     def hear_bookings(self, organization: str, others: Sequence[Sequence[Any]]) -> None:
         """These bookings of other weddings with an organization overlap those of this one, and no others."""
@@ -189,6 +200,7 @@ class WeddingState:
             by_document.setdefault(op.document, []).append(op)
         for name, those in by_document.items():
             document = self.open[name]
+            self._changed.add(name)
             changes = document.write(those)
             self.note(document, changes, self.writer_of(actor), cause=cause, writers=writers)
 
@@ -211,32 +223,32 @@ class WeddingState:
         if not (changes.fields or changes.added or changes.removed or rewritten):
             return
         self.arrivals = writer.seq
-        name, kind = document.name, document.kind
+        name, kind, facts = document.name, document.kind, self.facts_of(document)
         texts, others = _texts(kind, changes)
         for change in (*changes.fields, *rewritten):
             root, record, key, before, _ = change
-            document.facts.rows.add((root, record))
+            facts.rows.add((root, record))
             if kind.roots[root].server and key not in kind.roots[root].client_keys:
                 continue
             by = writers.get(Field(name, root, record, key)) if writers else None
             if by is None:  # of a text: what was told of it last
                 by = Writer(*writer[:5], UNKNOWN if _is_text(kind, change) else before)
             self.writers.put((name, root, record), key, by)
-        document.facts.rows.update((*changes.added, *changes.removed))
+        facts.rows.update((*changes.added, *changes.removed))
         for change in changes.fields if changes.removed and self.untold else ():
             field = Field(name, *change[:3])
             if change[:2] in changes.removed and field in self.untold:
                 self._tell_text(field, change.before)  # ahead of the removal, or folding would bring it back
         for change in texts:
             self._edit_text(document, change, Actor(writer.user, writer.role))
-        document.facts.events += events_of(
+        facts.events += events_of(
             kind, name, others, EventActor(writer.user, writer.role), self.at, live=self.wedding.live, cause=cause
         )
         self._hear_context(name, changes)
         seen = [WeddingChange(name, *change) for change in (*changes.fields, *rewritten)]
         seen += [WeddingChange(name, *row, None, None, None) for row in (*changes.added, *changes.removed)]
         self.resolver.queue(self.index.update(seen) | self.bookings.update(seen), settled=settled)
-        document.facts.bookings += self.bookings.take_news()
+        facts.bookings += self.bookings.take_news()
         self.resolver.hear(name, changes)
 
     def writer_of(self, actor: Actor) -> Writer:
@@ -274,11 +286,12 @@ class WeddingState:
         document = self.open[field.document]
         after = self.wedding.value(field) if after is UNKNOWN else after
         change = Change(*field[1:], before, after)
-        document.facts.events += events_of(
+        facts = self.facts_of(document)
+        facts.events += events_of(
             document.kind, field.document, Changes([change], [], []), EventActor(actor.user, actor.role), self.at
         )
         self.writers.put(field[:3], field.key, self.writers.get(field)._replace(before=UNKNOWN))
-        document.facts.rows.add((field.root, field.record))
+        facts.rows.add((field.root, field.record))
 
     def _resume_texts(self, document: CheckedDocument) -> None:
         """Edits that were not told when the document was closed are to be told at once."""
