@@ -11,13 +11,14 @@
 
 import asyncio
 import select
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Iterator
+from contextlib import contextmanager
 from importlib.util import find_spec
 from typing import Any, NamedTuple, TypeVar
 
-from sqlalchemy import URL, PoolProxiedConnection, event
+from sqlalchemy import URL, event
 from sqlalchemy.exc import DBAPIError, DisconnectionError, IntegrityError, SQLAlchemyError
-from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
 from storage.errors import SequenceConflict, StorageError, StorageUnavailable
 from storage.lanes import READERS, Work, settled
@@ -58,6 +59,7 @@ class PostgresLane:
         self._single = self._engine(WRITERS, "AUTOCOMMIT", limited)
         self._reader = self._engine(READERS, "AUTOCOMMIT", limited | {"default_transaction_read_only": "on"})
         self._maintainer = self._engine(1, "READ COMMITTED", {})
+        self._held: tuple[AsyncConnection, Any] | None = None  # and the driver's own
         self._turn = asyncio.Lock()
         self._running: set[asyncio.Task[Any]] = set()
         self._closed = False
@@ -112,37 +114,55 @@ class PostgresLane:
         except TimeoutError as error:
             raise StorageUnavailable("the appends before this one take too long") from error
         try:
-            return await self._run(self._appender, work)
+            with _translating():
+                return await self._run_held(work)
         finally:
             self._turn.release()
 
-    async def _run(self, engine: AsyncEngine, work: Work[T], *, limited: bool = True) -> T:
+    async def _run_held(self, work: Work[T]) -> T:
+        # Out of its pool while nothing goes wrong: taking it out costs 0.25 of 0.75 ms of our time.
+        connection, driver = held = await self._take_held()
+        cut = self._cut_later(driver)
         try:
+            result = await connection.run_sync(work)
+        except BaseException:
+            await connection.close()
+            raise
+        finally:
+            cut.cancel()
+        self._held = held
+        return result
+
+    async def _take_held(self) -> tuple[AsyncConnection, Any]:
+        held, self._held = self._held, None
+        if held is not None:
+            if _is_alive(held[1]):
+                return held
+            await held[0].close()
+        connection = await self._appender.connect()
+        return connection, await _driver(connection)
+
+    async def _run(self, engine: AsyncEngine, work: Work[T], *, limited: bool = True) -> T:
+        with _translating():
             async with engine.connect() as connection:
-                cut = self._cut_later(await connection.get_raw_connection()) if limited else None
+                cut = self._cut_later(await _driver(connection)) if limited else None
                 try:
                     async with connection.begin():
                         return await connection.run_sync(work)
                 finally:
                     if cut is not None:
                         cut.cancel()
-        except SQLAlchemyError as error:
-            raise translated(error) from error
-        except (OSError, TimeoutError) as error:
-            raise StorageUnavailable(
-                f"the database cannot be reached: {error!s:.300} ({type(error).__name__})"
-            ) from error
 
-    def _cut_later(self, connection: PoolProxiedConnection) -> asyncio.TimerHandle:
+    def _cut_later(self, driver: Any) -> asyncio.TimerHandle:
         # Cut, not closed: who waits for an answer hears of it at once, and nobody waits for a goodbye.
-        driver = connection.driver_connection
-        assert driver is not None
         return asyncio.get_running_loop().call_later(self._timeouts.call_seconds + GRACE_SECONDS, driver.terminate)
 
     async def close(self) -> None:
         self._closed = True
         if self._running:
             await asyncio.wait(set(self._running))
+        if self._held is not None:
+            await self._held[0].close()
         engines = (self._appender, self._writer, self._single, self._reader, self._maintainer)
         await asyncio.gather(*(self._dispose(engine) for engine in engines))
 
@@ -175,18 +195,34 @@ def _settings(url: URL, synchronous: str) -> tuple[dict[str, Any], dict[str, str
     return options, server
 
 
+async def _driver(connection: AsyncConnection) -> Any:
+    return (await connection.get_raw_connection()).driver_connection
+
+
 def _require_alive(connection: Any, _record: object, _proxy: object) -> None:
-    """Have the pool replace a connection that has ended. Looks at the socket: an ended one may not be noticed yet."""
-    driver = connection.driver_connection
-    if driver.is_closed() or _has_something_to_say(driver):
+    """Have the pool replace a connection that has ended."""
+    if not _is_alive(connection.driver_connection):
         raise DisconnectionError("the server has ended the connection")
 
 
-def _has_something_to_say(driver: Any) -> bool:
+def _is_alive(driver: Any) -> bool:
+    """Whether a connection that nobody uses has not ended. Looks at the socket: the loop may not know it yet."""
+    if driver.is_closed():
+        return False
     # Between two calls a server says nothing but that the connection ends.
     poll = select.poll()
     poll.register(driver._transport.get_extra_info("socket").fileno(), select.POLLIN)
-    return bool(poll.poll(0))
+    return not poll.poll(0)
+
+
+@contextmanager
+def _translating() -> Iterator[None]:
+    try:
+        yield
+    except SQLAlchemyError as error:
+        raise translated(error) from error
+    except (OSError, TimeoutError) as error:
+        raise StorageUnavailable(f"the database cannot be reached: {error!s:.300} ({type(error).__name__})") from error
 
 
 def translated(error: SQLAlchemyError) -> StorageError:
