@@ -19,6 +19,7 @@ from storage import (
     Facts,
     NotOwner,
     Owner,
+    RowImage,
     SequenceConflict,
     Storage,
     StorageError,
@@ -127,6 +128,17 @@ class TestAppendsAtOnce:
             assert await contents(second) == []
         await append
 
+    async def test_what_one_stores_is_seen_together(self, store: Storage, second: Storage) -> None:
+        pair = [NOTE, NOTE._replace(document="other")]
+        writing = asyncio.create_task(_count_up(store, pair))
+        seen = set()
+        while not writing.done():
+            now = {row.fields for _, row in await second.wedding_rows("w_1")}
+            assert len(now) <= 1
+            seen |= now
+        await writing
+        assert len(seen) > 1
+
     async def test_to_one_document_one_wins(self, store: Storage, second: Storage, url: str) -> None:
         async with holding(url, HOLD_ROW):
             first = asyncio.create_task(store.append(batch(NOTE, 1, b"first"), [HELD]))
@@ -164,6 +176,12 @@ class TestAppendsAtOnce:
             events = await stores[0].events(f"w_{wedding}", limit=10_000)
             assert [event.seq for event in events] == list(range(1, sum(heads[2 * wedding : 2 * wedding + 2]) + 1))
         await asyncio.gather(*(each.close() for each in stores))
+
+
+async def _count_up(store: Storage, keys: list[DocumentKey]) -> None:
+    for number in range(1, 61):
+        rows = [RowImage("r", "count", f"{number}", "{}")]
+        await store.append([Append(key, number, b"x") for key in keys], [Facts(key, rows) for key in keys])
 
 
 async def _write_a_lot(store: Storage, keys: list[DocumentKey], seed: int) -> int:
