@@ -2,7 +2,6 @@
 
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from datetime import datetime
-from functools import partial
 from pathlib import Path
 
 from sqlalchemy import URL, Connection, make_url
@@ -179,12 +178,8 @@ class Storage:
 
         What the node owns already it keeps under the same fence. Waits for appends to these weddings.
         """
-        owners.check_names(node, weddings)
-        wanted, found = sorted(set(weddings)), []
-        for begin in range(0, len(wanted), owners.CLAIMS):
-            part = wanted[begin : begin + owners.CLAIMS]
-            found += await self._lane.write_at_once(partial(owners.claim, weddings=part, node=node))
-        return sorted(found)
+        wanted = sorted(set(weddings))
+        return await self._lane.write_at_once(lambda connection: owners.claim(connection, wanted, node))
 
     async def owner(self, wedding: str) -> Owner | None:
         """Who owns the wedding; None where nobody does, or a node that no longer lives."""
@@ -198,10 +193,8 @@ class Storage:
         """Give up these weddings, as far as they are the node's; or all, and have the node live no longer."""
         if weddings is None:
             await self._lane.write(lambda connection: owners.leave(connection, node))
-            return
-        for begin in range(0, len(weddings), owners.CLAIMS):
-            part = weddings[begin : begin + owners.CLAIMS]
-            await self._lane.write(partial(owners.release, node=node, weddings=part))
+        else:
+            await self._lane.write(lambda connection: owners.release(connection, node, weddings))
 
     async def probe_write(self) -> None:
         """Write something, durably, and change nobody's document: answers whether the database takes writes."""
