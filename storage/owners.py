@@ -82,7 +82,7 @@ def alive(connection: Connection) -> list[str]:
 def claim(connection: Connection, weddings: Sequence[str], node: str) -> list[Owner]:
     """Take those of the weddings, each named once, that no living node owns; who owns each of them now; ordered."""
     check_names([node, *weddings])
-    return sorted(Owner(*row) for row in _run(connection, _CLAIM, node=node, weddings=json.dumps(weddings)))
+    return sorted(Owner(*row) for row in _run(connection, _CLAIM, node=node, weddings=json.dumps(list(weddings))))
 
 
 def owner(connection: Connection, wedding: str) -> Owner | None:
@@ -98,7 +98,7 @@ def owned(connection: Connection, node: str) -> dict[str, int]:
 def release(connection: Connection, node: str, weddings: Sequence[str]) -> None:
     """Give these up as far as they are the node's."""
     for statement in (_LOCK_SOME, _RELEASE_SOME):
-        _run(connection, statement, node=node, weddings=json.dumps(weddings))
+        _run(connection, statement, node=node, weddings=json.dumps(list(weddings)))
 
 
 def leave(connection: Connection, node: str) -> None:
@@ -110,7 +110,7 @@ def leave(connection: Connection, node: str) -> None:
 
 def require(connection: Connection, weddings: Sequence[str], fences: Mapping[str, int], node: str) -> None:
     """Raise NotOwner unless the node owns these weddings under these fences. For SQLite, which has one writer."""
-    rows = _run(connection, _HELD, weddings=json.dumps(weddings))
+    rows = _run(connection, _HELD, weddings=json.dumps(list(weddings)))
     held = {wedding: (by, fence) for wedding, by, fence in rows}
     lost = [wedding for wedding in weddings if held.get(wedding) != (node, fences.get(wedding))]
     if lost:
