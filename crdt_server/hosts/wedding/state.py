@@ -7,6 +7,7 @@ one that is opened, and stay true because nobody else changes them: all document
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from math import inf
 from typing import TYPE_CHECKING, Any
 
 import orjson
@@ -71,7 +72,9 @@ class WeddingState:
         self.arrivals = 0
         self.index: Index
         self.resolver = Resolver(self)
-        self.untold: dict[Field, tuple[float, Actor, Any]] = {}  # text -> since when, whose edits, what it was
+        self.answered: dict[str, None] = {}  # keys of the newest commands
+        # Text -> since when, whose edits, what it was; the oldest first.
+        self.untold: dict[Field, tuple[float, Actor, Any]] = {}
         self._read_context()
         self.bookings = Bookings(name, self.wedding, bookings, others)
 
@@ -94,8 +97,9 @@ class WeddingState:
 
     def next_due(self) -> float | None:
         """In how many seconds `tend` has something to do; None: nothing waits."""
-        texts = [since + TEXT_SECONDS for field, (since, _, _) in self.untold.items() if field.document in self.open]
-        return max(0.0, min(due) - self.now) if (due := [*texts, *self.resolver.due.values()]) else None
+        texts = (since + TEXT_SECONDS for field, (since, _, _) in self.untold.items() if field.document in self.open)
+        due = min(next(texts, inf), min(self.resolver.due.values(), default=inf))
+        return None if due == inf else max(0.0, due - self.now)
 
     # -- documents
 
@@ -295,6 +299,7 @@ class WeddingState:
 
     def _resume_texts(self, document: CheckedDocument) -> None:
         """Edits that were not told when the document was closed are to be told at once."""
+        resumed: dict[Field, tuple[float, Actor, Any]] = {}
         for name, rows in document.rows.roots.items():
             root = document.kind.roots[name]
             for key in (None,) if root.shape is Shape.TEXT else root.text_keys:
@@ -302,7 +307,8 @@ class WeddingState:
                     field = Field(document.name, name, record, key)
                     writer = self.writers.get(field)
                     if writer.before is not UNKNOWN and field not in self.untold:
-                        self.untold[field] = (self.now - TEXT_SECONDS, Actor(writer.user, writer.role), writer.before)
+                        resumed[field] = (self.now - TEXT_SECONDS, Actor(writer.user, writer.role), writer.before)
+        self.untold = resumed | self.untold
 
 
 def _is_text(kind: Kind, change: Change) -> bool:
