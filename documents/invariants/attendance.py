@@ -36,4 +36,6 @@ class Attendance:
 def _yes(row: dict[str, Any] | None) -> frozenset[str]:
     if row is None:
         return frozenset()
-    return frozenset(key[len(_PREFIX) :] for key, answer in row.items() if answer == "yes" and key.startswith(_PREFIX))
+    return frozenset(
+        [key[len(_PREFIX) :] for key, answer in row.items() if answer == "yes" and key.startswith(_PREFIX)]
+    )
