@@ -54,6 +54,7 @@ class Op(enum.IntEnum):
 
 
 UNREADABLE, NO_SETTING = -1, -2
+ANSWERED = "answered"  # the code of a command that was carried out before
 STRANGER = -1  # in place of an answer: it is that to the empty state vector, for who asks knows nobody of the document
 
 

@@ -14,7 +14,7 @@ from weakref import WeakValueDictionary
 
 from crdt_server.access.identity import SERVER, Identity
 from crdt_server.errors import CrdtServerError, NotFoundError, ProtocolError
-from crdt_server.hosts.frames import Op, encode
+from crdt_server.hosts.frames import ANSWERED, Op, encode
 from crdt_server.rooms.hub import Hub
 from crdt_server.rooms.session import Request
 from documents.registry import kind_of
@@ -40,6 +40,10 @@ class OperationsRefusedError(CrdtServerError):
     def __init__(self, problems: list[dict[str, Any]]) -> None:
         super().__init__("operations_refused", "; ".join(str(each["message"]) for each in problems[:5]))
         self.problems = problems
+
+
+class AnsweredError(CrdtServerError):
+    """A command of this key was carried out before; the store has what it was answered."""
 
 
 class KeyReusedError(CrdtServerError):
@@ -70,8 +74,8 @@ async def carry_out(
 ) -> str:
     """Carry out a command; the answer is JSON. ``names``: `key` and `digest` under which the answer is kept.
 
-    Raises OperationsRefusedError, NotFoundError, NoSchemaError, ProtocolError for values no message can carry, and
-    what `Hub.ask` raises.
+    Raises OperationsRefusedError, AnsweredError, NotFoundError, NoSchemaError, ProtocolError for values no message can
+    carry, and what `Hub.ask` raises.
     """
     documents = sorted({document for document, _ in parts})
     for document in documents:
@@ -86,6 +90,8 @@ async def carry_out(
         if done:
             return str(said)
         if done is not None:
+            if said[0]["code"] == ANSWERED:
+                raise AnsweredError("try_again", said[0]["message"])
             raise OperationsRefusedError(said)
         await open_documents(hub, wedding, documents, address)
     raise CrdtServerError("try_again", "the documents could not be opened together")
@@ -115,13 +121,19 @@ class Answers:
     async def once(self, wedding: str, key: str, digest: str, work: Callable[[], Awaitable[str]]) -> tuple[str, bool]:
         """What ``work`` answers, or has answered before, and whether it was before. ``work`` stores its answer.
 
-        Of two at the same time the second waits. Raises KeyReusedError where the digest is another.
+        Of two at the same time the second waits; at another node, the wedding's host refuses it. Raises KeyReusedError
+        where the digest is another.
         """
         lock = self._locks.setdefault((wedding, key), asyncio.Lock())
         async with lock:
             known = await self._storage.answer(wedding, key)
             if known is None:
-                return await work(), False
+                try:
+                    return await work(), False
+                except AnsweredError:
+                    known = await self._storage.answer(wedding, key)
+                    if known is None:
+                        raise
             if known.digest != digest:
                 raise KeyReusedError("idempotency_key_reused", "the key was used for another command")
             return known.body, True

@@ -28,6 +28,13 @@ async def client(server: Server) -> AsyncIterator[httpx.AsyncClient]:
 
 
 @pytest.fixture
+async def node_client(server: Server) -> AsyncIterator[httpx.AsyncClient]:
+    """All its requests go to one node, which counts them."""
+    async with httpx.AsyncClient(base_url=f"{server.node_url}/api/weddings", trust_env=False, timeout=20) as client:
+        yield client
+
+
+@pytest.fixture
 def is_problem() -> Callable[..., None]:
     """A function that fails unless an answer is a problem document of a status and code."""
 

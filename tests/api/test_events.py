@@ -150,7 +150,8 @@ class TestStreams:
         answer = await client.get("/w/events/stream", headers={"Last-Event-ID": header})
         is_problem(answer, 400, "invalid_request")
 
-    async def test_streams_of_one_address_are_bounded(self, client: httpx.AsyncClient, is_problem: Check) -> None:
+    async def test_streams_of_one_address_are_bounded(self, node_client: httpx.AsyncClient, is_problem: Check) -> None:
+        client = node_client
         async with AsyncExitStack() as stack:
             for _ in range(4):
                 await stack.enter_async_context(streaming(client, "many"))

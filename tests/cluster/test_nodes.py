@@ -11,6 +11,7 @@ from crdt_server.access.identity import Identity
 from crdt_server.hosts.frames import Op
 from crdt_server.protocol.messages import encode_awareness
 from crdt_server.rooms.awareness import write_states
+from crdt_server.rooms.commands import Answers, carry_out, digest_of
 from crdt_server.rooms.offline import sync
 from crdt_server.rooms.room import Phase
 from crdt_server.rooms.session import Request
@@ -295,3 +296,23 @@ async def test_three_nodes(nodes: Nodes, count: int) -> None:
         person.type("abc")
     await asyncio.gather(*(person.has_length(9) for person in people))
     assert len({str(person.replica) for person in people}) == 1
+
+
+async def test_one_command_at_two_nodes_at_once_is_carried_out_once(nodes: Nodes) -> None:
+    one, two = await nodes.pair()
+    guide = Guide(one.hub, 11)
+    await guide.is_synced()
+    parts = [("guests", [{"op": "insert", "root": "guests", "record": "g_1", "value": {"firstName": "Ada"}}])]
+    names = {"key": "once", "digest": digest_of(ADA, parts)}
+
+    async def ask(node: Node) -> tuple[str, bool]:
+        answers = Answers(node.hub.storage)
+        return await answers.once(
+            "w", "once", names["digest"], lambda: carry_out(node.hub, "w", ADA, "192.0.2.9", parts, names)
+        )
+
+    told = await asyncio.gather(*(ask(node) for node in (one, two, one, two)))
+    assert {body for body, _ in told} == {'{"operations": 1}'}
+    assert sorted(replayed for _, replayed in told) == [False, True, True, True]
+    assert await nodes.storage.event_head("w") == 1
+    assert guide.socket.closed is None

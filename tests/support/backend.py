@@ -28,6 +28,9 @@ class Server(Protocol):
     def url(self) -> str: ...
 
     @property
+    def node_url(self) -> str: ...
+
+    @property
     def ws_url(self) -> str: ...
 
     @property

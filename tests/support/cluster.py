@@ -60,6 +60,10 @@ class ClusterProcess:
         return f"http://127.0.0.1:{self._balancer.port}"
 
     @property
+    def node_url(self) -> str:
+        return self.nodes[0].url
+
+    @property
     def ws_url(self) -> str:
         return f"ws://127.0.0.1:{self._balancer.port}/ws"
 

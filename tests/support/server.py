@@ -67,6 +67,11 @@ class ServerProcess:
         return f"http://127.0.0.1:{self._port}"
 
     @property
+    def node_url(self) -> str:
+        """The same, of one node where there are several."""
+        return self.url
+
+    @property
     def ws_url(self) -> str:
         """What comes before ``/{wedding}/{document}`` in the address of a room."""
         return f"ws://127.0.0.1:{self._port}/ws"

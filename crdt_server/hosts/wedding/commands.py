@@ -13,6 +13,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
+from crdt_server.hosts.frames import ANSWERED
 from crdt_server.hosts.wedding.facts import Actor
 from crdt_server.hosts.wedding.rules import examine
 from crdt_server.hosts.wedding.state import WeddingState
@@ -29,6 +30,10 @@ class _Refused(Exception):
     """An operation that cannot be carried out: code and message."""
 
 
+ANSWERED_KEPT = 500
+"""Commands that may come twice at the same time, by different nodes. What was answered earlier, the store tells."""
+
+
 def command(state: WeddingState, actor: Actor, request: Mapping[str, Any], size_bytes: int) -> list[Any]:
     """``[True, answer]`` with the answer as JSON, or ``[False, problems]``, or ``[None, documents]`` not open here.
 
@@ -40,6 +45,9 @@ def command(state: WeddingState, actor: Actor, request: Mapping[str, Any], size_
     if missing:
         state.resolver.wanted.update(missing)
         return [None, missing]
+    name = request.get("key")
+    if name in state.answered:
+        return [False, [{"document": parts[0][0], "code": ANSWERED, "message": "the command was carried out before"}]]
     draft = _Draft(state)
     problems = draft.take(parts) or draft.examine() or _too_large(state, parts, size_bytes)
     if problems:
@@ -50,9 +58,12 @@ def command(state: WeddingState, actor: Actor, request: Mapping[str, Any], size_
             state.resolver.decide(op.document, op.record)
     state.resolver.run()
     answer = json.dumps({"operations": len(draft.ops)})
-    if request.get("key"):
+    if name:
         facts = state.facts_of(state.open[parts[0][0]])
-        facts.answers.append((request["key"], request["digest"], answer))
+        facts.answers.append((name, request["digest"], answer))
+        state.answered[name] = None
+        if len(state.answered) > ANSWERED_KEPT:
+            del state.answered[next(iter(state.answered))]
     return [True, answer]
 
 
