@@ -14,13 +14,13 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from typing import Any
 
 import structlog
 
 from crdt_server.access.identity import SERVER
-from crdt_server.cluster.messages import Kind, Post
+from crdt_server.cluster.messages import Kind, Post, question
 from crdt_server.cluster.owners import Owners
 from crdt_server.cluster.rooms import Rooms
 from crdt_server.errors import CLOSE_CODES
@@ -60,8 +60,12 @@ class Away:
         self.pending_bytes = 0
         self.same: dict[bytes, list[Request]] = {}  # of a question that is pending: who asked the same since
         self.heard = now
-        self.waits_since: float | None = None
+        self.waits_since: float | None = None  # for the answer to the oldest question
         self.reading = False
+
+    def unfollow(self) -> None:
+        """Whom we asked may not tell us anything any more."""
+        self.asked, self.greeted = None, False
 
     def expect(self, number: int, request: Request) -> None:
         self.pending[number] = request
@@ -117,6 +121,7 @@ class AwayLane:
         """The room has ended here."""
         away = self._aways.pop(_key(room), None)
         self._dirty.pop(room, None)
+        self._owners.forget(room.wedding)  # there are many weddings
         if away is not None and away.asked is not None:
             self._post.send(away.asked, Kind.LEFT, self._owners.node, away.key)
 
@@ -155,7 +160,8 @@ class AwayLane:
         questions = []
         while away.pending_bytes < WINDOW_BYTES and room.dirty:
             for request in room.take(WINDOW_BYTES - away.pending_bytes)[0]:
-                if not away.joins(request):
+                # What another node asked us when the wedding seemed to be ours, it asks its owner itself.
+                if not request.session.remote and not away.joins(request):
                     number = next(self._numbers)
                     away.expect(number, request)
                     questions.append(question(number, request))
@@ -189,6 +195,7 @@ class AwayLane:
         if number == GREETING:
             away.greeted = True
             room.phase = Phase.LIVE
+        is_oldest = number == next(iter(away.pending), None)
         requests = away.pop(number)
         if requests and requests[0].kind in (Op.HELLO, Op.DIFF) and seq < room.head_seq:
             for request in requests:
@@ -197,6 +204,8 @@ class AwayLane:
             self._settle(away, requests, Status(status), answer)
         if away.greeted and not away.pending:
             away.waits_since = None
+        elif is_oldest:
+            away.waits_since = away.heard
         if room.dirty:
             self.mark(room)
 
@@ -238,7 +247,7 @@ class AwayLane:
         away = self._aways.get(DocumentKey(*key))
         if away is not None:
             self._owners.forget(away.key.wedding)
-            away.asked = None
+            away.unfollow()
             self._loop.call_later(AGAIN_SECONDS, self._again, away)
 
     def again(self, weddings: Iterable[str] | None = None) -> None:
@@ -246,10 +255,16 @@ class AwayLane:
         some = None if weddings is None else set(weddings)
         for wedding in some or ():
             self._owners.forget(wedding)
-        for away in list(self._aways.values()):
-            if some is None or away.room.wedding in some:
-                away.asked = None
-                self._again(away)
+        self._follow_anew(away for away in self._aways.values() if some is None or away.room.wedding in some)
+
+    def gone(self, nodes: Collection[str]) -> None:
+        """These nodes are no more; what they stored last they may not have told."""
+        self._follow_anew(away for away in self._aways.values() if away.asked in nodes)
+
+    def _follow_anew(self, aways: Iterable[Away]) -> None:
+        for away in list(aways):
+            away.unfollow()
+            self._again(away)
 
     def _again(self, away: Away) -> None:
         if self._aways.get(away.key) is away:
@@ -265,24 +280,24 @@ class AwayLane:
     async def _read_missing(self, away: Away) -> None:
         room = away.room
         try:
-            while away.seen > room.head_seq and room.phase is not Phase.DEAD:
+            while away.seen > room.head_seq and room.away and room.phase is not Phase.DEAD:
                 await self._tell_stored(away)
         except StorageError as error:
             log.warning("missing_updates_not_read", room=room.name, error=str(error))
-            self._rooms.fail(room)
+            if room.away:
+                self._rooms.fail(room)
         finally:
             away.reading = False
-        if room.dirty:
-            self.mark(room)
 
     async def _tell_stored(self, away: Away) -> None:
         """Tell the room what is stored behind the number it is at."""
         room = away.room
         rows = await self._storage.updates_after(away.key, room.head_seq)
-        if room.phase is Phase.DEAD:
+        if room.phase is Phase.DEAD or not room.away:
             return
         for row in rows:
-            room.follow(row.last_seq, row.update)
+            if row.last_seq > room.head_seq:  # else it was heard meanwhile
+                room.follow(row.last_seq, row.update)
         away.seen = max(away.seen, room.head_seq) if rows else room.head_seq
 
     # -- who owns it
@@ -321,6 +336,9 @@ class AwayLane:
         except StorageError as error:
             log.warning("wedding_not_taken_over", wedding=wedding, error=str(error))
             return  # asked again after some silence
+        if not self._owners.owns(wedding):
+            self.again([wedding])
+            return
         for away in aways:
             if self._aways.pop(away.key, None) is away and away.room.phase is not Phase.DEAD:
                 self._rooms.look(self._take_home(away))
@@ -348,14 +366,15 @@ class AwayLane:
                     log.warning("owner_not_reached", room=away.room.name, owner=away.asked)
                     self._rooms.fail(away.room)
                 else:
-                    away.asked, away.heard = None, now
+                    away.unfollow()
+                    away.heard = now
                     self._owners.forget(away.room.wedding)
                     self._want(away.room)
 
     def _silent(self, now: float) -> Iterator[Away]:
         """Rooms that wait for an answer, and heard nothing for some time."""
         for away in list(self._aways.values()):
-            waits = bool(away.pending) or not away.greeted or away.room.dirty
+            waits = bool(away.pending) or away.asked is None or not away.greeted or away.room.dirty
             if waits and now - away.heard > SILENCE_SECONDS:
                 yield away
 
@@ -366,19 +385,3 @@ def _may_be_shared(request: Request) -> bool:
 
 def _key(room: Room) -> DocumentKey:
     return DocumentKey(room.wedding, room.document)
-
-
-def question(number: int, request: Request) -> list[Any]:
-    """A request as its room's owner is asked it."""
-    session = request.session
-    return [
-        number,
-        session.id,
-        [*session.identity],
-        session.connection.address,
-        request.kind,
-        request.payload,
-        request.extra,
-        request.knows,
-        request.echo,
-    ]

@@ -7,7 +7,7 @@ and what was stored.
 from __future__ import annotations
 
 import uuid
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from typing import Any
 
 import structlog
@@ -70,6 +70,7 @@ class Cluster:
         except StorageError as error:
             log.warning("weddings_not_released", error=str(error))  # they are taken over after the last heartbeat
         self._post.close()
+        await self.bus.close()
 
     # -- called by the hub
 
@@ -100,7 +101,7 @@ class Cluster:
         try:
             return await self._storage.append(batch, facts, fences, self.node)
         except NotOwner as error:
-            self.owners.disown(error.weddings)
+            self.owners.disown({wedding: fences[wedding] for wedding in error.weddings})
             raise
 
     # -- from other nodes
@@ -123,13 +124,17 @@ class Cluster:
     def _lost(self, weddings: Iterable[str]) -> None:
         """What our hosts hold of them is not what is stored, or will not be."""
         lost = set(weddings)
-        for room in [room for room in self._hub.rooms.values() if room.wedding in lost and not room.away]:
-            self._hub.fail(room)
+        for room in [room for room in self._hub.rooms.values() if room.wedding in lost]:
+            if room.away:
+                self._relays.ended(room)
+            else:
+                self._hub.fail(room)
 
-    def _gone(self, nodes: Iterable[str]) -> None:
+    def _gone(self, nodes: Collection[str]) -> None:
+        self.lane.gone(nodes)
         self._relays.gone(nodes)
         for presence in self._presence.values():
-            presence.forget(set(nodes))
+            presence.forget(nodes)
 
     async def _release(self) -> None:
         """Give up the weddings of which no document is open."""

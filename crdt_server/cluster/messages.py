@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import asyncio
 import enum
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 import structlog
 
 from crdt_server.hosts.frames import encode, unpack
+from crdt_server.rooms.session import Request
 from storage import Bus
 
 log = structlog.get_logger(__name__)
@@ -33,6 +34,10 @@ class Kind(enum.IntEnum):
     LEFT = 5  # sender, room: nobody there is interested any more
     EVENTS = 6  # wedding, number of its newest event
     RELEASED = 7  # sender, weddings: they are nobody's now
+
+
+LETTER_BYTES = 1 << 20
+"""Messages that travel together: many rooms that ask at once must not make one that no bus takes."""
 
 
 class Ear:
@@ -84,7 +89,8 @@ class Post:
     def _flush(self) -> None:
         waiting, self._waiting = self._waiting, {}
         for channel, messages in waiting.items():
-            self._bus.publish(channel, encode(messages))
+            for letter in letters(messages):
+                self._bus.publish(channel, letter)
 
     def _hear(self, data: bytes) -> None:
         for message in unpack(data):
@@ -95,5 +101,40 @@ class Post:
                 log.exception("node_message_failed", kind=message[:1])
 
 
+def letters(messages: Iterable[Sequence[Any]]) -> Iterator[bytes]:
+    """Messages as they travel: lists of them, each no longer than LETTER_BYTES or of one message."""
+    packed: list[bytes] = []
+    size = 0
+    for message in map(encode, messages):
+        if packed and size + len(message) > LETTER_BYTES:
+            yield _letter(packed)
+            packed, size = [], 0
+        packed.append(message)
+        size += len(message)
+    if packed:
+        yield _letter(packed)
+
+
+def _letter(packed: Sequence[bytes]) -> bytes:
+    # as msgpack writes a list of what is packed already
+    return b"\xdd" + len(packed).to_bytes(4, "big") + b"".join(packed)
+
+
 def _channel(node: str) -> str:
     return f"node.{node}"
+
+
+def question(number: int, request: Request) -> list[Any]:
+    """A request as its room's owner is asked it."""
+    session = request.session
+    return [
+        number,
+        session.id,
+        [*session.identity],
+        session.connection.address,
+        request.kind,
+        request.payload,
+        request.extra,
+        request.knows,
+        request.echo,
+    ]

@@ -8,11 +8,11 @@ append. So a wrong memory here costs time and never an update: an owner that was
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable, Mapping
 
 import structlog
 
-from storage import Storage, StorageError
+from storage import Owner, Storage, StorageError
 
 log = structlog.get_logger(__name__)
 
@@ -30,7 +30,7 @@ class Owners:
         node: str,
         *,
         lost: Callable[[Iterable[str]], None],
-        gone: Callable[[Iterable[str]], None],
+        gone: Callable[[Collection[str]], None],
     ) -> None:
         self.node = node
         self.fences: dict[str, int] = {}  # of the weddings that are ours
@@ -57,13 +57,19 @@ class Owners:
         """Take those that have no living owner, and learn who owns the others. Raises StorageError."""
         async with self._turn:
             for owner in await self._storage.claim(weddings, self.node):
-                if owner.node == self.node:
-                    self._others.pop(owner.wedding, None)
-                    if self.fences.get(owner.wedding) != owner.fence:
-                        self.fences[owner.wedding] = owner.fence
-                        log.info("wedding_owned", node=self.node, wedding=owner.wedding, fence=owner.fence)
-                else:
-                    self._others[owner.wedding] = owner.node
+                self._note(owner)
+
+    def _note(self, owner: Owner) -> None:
+        wedding, node, fence = owner
+        if node != self.node or self.fences.get(wedding) != fence:
+            self.disown({wedding: self.fences.get(wedding, 0)})  # whoever had it since may have written
+        if node != self.node:
+            self._others[wedding] = node
+            return
+        self._others.pop(wedding, None)
+        if wedding not in self.fences:
+            self.fences[wedding] = fence
+            log.info("wedding_owned", node=node, wedding=wedding, fence=fence)
 
     async def release(self, weddings: Callable[[], list[str]]) -> None:
         """Give up what nobody needs here when it comes to it: the next who asks gets it. Raises StorageError."""
@@ -80,9 +86,11 @@ class Owners:
             await self._storage.release(self.node)
         return weddings
 
-    def disown(self, weddings: Iterable[str]) -> None:
-        """Somebody else has taken these."""
-        taken = [wedding for wedding in weddings if self.fences.pop(wedding, None) is not None]
+    def disown(self, fences: Mapping[str, int]) -> None:
+        """Somebody else has taken these, which we held under these numbers."""
+        taken = [wedding for wedding, fence in fences.items() if self.fences.get(wedding) == fence]
+        for wedding in taken:
+            del self.fences[wedding]
         if taken:
             log.warning("weddings_lost", weddings=taken[:10], count=len(taken))
             self._lost(taken)
@@ -93,12 +101,19 @@ class Owners:
         await self._storage.heartbeat(self.node, LIFE_SECONDS)
         before = dict(self.fences)
         now = await self._storage.owned(self.node)
-        self.disown([one for one, fence in before.items() if self.fences.get(one) == fence != now.get(one)])
+        self.disown({wedding: fence for wedding, fence in before.items() if fence != now.get(wedding)})
+        await self._give_back([wedding for wedding in now if wedding not in self.fences])
         alive = set(await self._storage.nodes())
         gone, self.alive = self.alive - alive, alive
         if gone:
             self._others = {wedding: node for wedding, node in self._others.items() if node not in gone}
             self._gone(gone)
+
+    async def _give_back(self, weddings: list[str]) -> None:
+        """What the database says is ours and we do not know of: an answer was lost. Nobody else gets it otherwise."""
+        if weddings and not self._turn.locked():  # else the answer may be on its way; and a beat does not wait
+            async with self._turn:
+                await self._storage.release(self.node, weddings)
 
     async def run(self) -> None:
         """Beat until cancelled. Where the database cannot be reached others may take over, and that is right."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from typing import Any
 
 import structlog
@@ -137,21 +137,22 @@ class Relays:
         if room is not None:
             self._leave(node, room)
 
-    def _leave(self, node: str, room: Room) -> None:
-        followers = self._followers.get(room)
-        if followers is None:
-            return
-        followers.pop(node, None)
-        if not followers:
+    def _leave(self, node: str, room: Room) -> Follower | None:
+        followers = self._followers.get(room, {})
+        follower = followers.pop(node, None)
+        if follower is not None and not followers:
             del self._followers[room]
             room.relay = None
             self._rooms.rest(room)
+        return follower
 
-    def gone(self, nodes: Iterable[str]) -> None:
-        """These nodes are no more."""
+    def gone(self, nodes: Collection[str]) -> None:
+        """These nodes are no more; one that was only stopped hears that it is told nothing any more."""
         for room in list(self._followers):
             for node in nodes:
-                self._leave(node, room)
+                follower = self._leave(node, room)
+                if follower is not None:
+                    follower.lost()
 
     def ended(self, room: Room) -> None:
         """The room has ended here; whoever follows it asks again."""

@@ -23,6 +23,7 @@ class Node:
 
     def __init__(self, name: str, storage: Storage, wire: LocalWire) -> None:
         self.name = name
+        self.storage = storage
         self.bus = LocalBus(wire)
         self.cluster = Cluster(storage, self.bus, name)
         settings = Settings(dev=True, document_hosts=1, max_strikes=0, host_timeout_seconds=60)
@@ -30,6 +31,12 @@ class Node:
 
     def owns(self, wedding: str = "w") -> bool:
         return self.cluster.owners.owns(wedding)
+
+    def die(self) -> None:
+        """Without a word, as after kill -9."""
+        self.bus.cut()
+        for task in list(self.hub._tasks):
+            task.cancel()
 
     def person(self, client_id: int, document: str = "notes.a", *, wedding: str = "w") -> Person:
         return Person(self.hub, document, client_id, wedding=wedding)
