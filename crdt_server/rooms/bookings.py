@@ -58,16 +58,25 @@ class Bookings:
 
     async def _tell_all(self, organization: str, changes: dict[str, set[tuple[int, int]]]) -> None:
         found = await self._storage.booked(organization, sorted(set().union(*changes.values())))
-        others = [wedding for wedding in found if wedding not in changes]
-        if len(others) > MOST_WEDDINGS:
-            log.warning("bookings_not_all_told", organization=organization, weddings=len(others))
-        weddings = [*changes, *others[:MOST_WEDDINGS]]
-        overlapping = await asyncio.gather(*map(self._storage.overlapping, weddings))
-        tell = [
-            self._tell(wedding, organization, [each for each in those if each.organization == organization])
-            for wedding, those in zip(weddings, overlapping, strict=True)
-        ]
-        await asyncio.gather(*tell)
+        told: dict[str, list[StoredBooking]] = {}
+        left = [wedding for wedding in found if wedding not in changes]
+        ask, most = [*changes, *left[:MOST_WEDDINGS]], len(changes) + MOST_WEDDINGS
+        # Whoever is spoken of has to be told as well: a booking may have been stored since.
+        while ask and len(told) < most:
+            told.update(await self._clashes(organization, ask))
+            left = sorted({each.wedding for others in told.values() for each in others} - told.keys())
+            ask = left[: most - len(told)]
+        if left:
+            log.warning("bookings_not_all_told", organization=organization, weddings=len(left))
+        await asyncio.gather(*(self._tell(wedding, organization, others) for wedding, others in told.items()))
+
+    async def _clashes(self, organization: str, weddings: Sequence[str]) -> dict[str, list[StoredBooking]]:
+        """For each wedding, the bookings of others with the organization that overlap its own."""
+        found = await asyncio.gather(*map(self._storage.overlapping, weddings))
+        return {
+            wedding: [each for each in others if each.organization == organization]
+            for wedding, others in zip(weddings, found, strict=True)
+        }
 
     async def _tell(self, wedding: str, organization: str, others: Sequence[StoredBooking]) -> None:
         request = Request(None, Op.BOOKINGS, encode([organization, others]))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Coroutine
+from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -137,6 +137,20 @@ async def test_what_changes_meanwhile_is_told_after_all_have_heard_what_was_befo
         ("three", LENS, ["one", "two"]),
         ("two", LENS, ["one", "three"]),
     ]
+
+
+async def test_who_is_spoken_of_is_told_too(town: Town, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Somebody books while it is looked who has: they may not learn of it only when the other has given way."""
+    booked = town.storage.booked
+
+    async def booked_then(organization: str, spans: Sequence[tuple[int, int]]) -> list[str]:
+        found = await booked(organization, spans)
+        await town.store("two", 10, 20)
+        return found
+
+    monkeypatch.setattr(town.storage, "booked", booked_then)
+    await town.change("one", 10, 20)
+    assert await town.settle() == [("one", LENS, ["two"]), ("two", LENS, ["one"])]
 
 
 async def test_who_cannot_be_told_keeps_nobody_else_from_it(town: Town) -> None:
