@@ -141,6 +141,73 @@ class DocumentsScale:
 
 
 @dataclass(frozen=True, slots=True)
+class ClusterLatencyScale:
+    """Few writers at modest rates, at two nodes."""
+
+    rooms: int = 50
+    members: int = 2
+    rates: tuple[int, ...] = (100, 400)
+    warm_up_seconds: float = 2.0
+    seconds: float = 6.0
+    drain_seconds: float = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class ClusterThroughputScale:
+    """Everyone writing at one to three nodes."""
+
+    rate: int = 1_000
+    warm_up_seconds: float = 2.0
+    seconds: float = 5.0
+    search: RoomsScale = field(
+        default_factory=lambda: RoomsScale(rooms=200, first_rate=750, step_seconds=3.0, bisections=2, drain_seconds=5.0)
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class ClusterMemoryScale:
+    """Rooms that are only open."""
+
+    shapes: tuple[tuple[int, int], ...] = ((2_000, 1), (50, 100))
+    """Rooms, sockets in each."""
+
+
+@dataclass(frozen=True, slots=True)
+class ClusterStormScale:
+    """All clients return at once to a cluster restarted as a whole."""
+
+    nodes: int = 3
+    rooms: int = 100
+    members: int = 20
+    warm: int = 15
+    """Members whose replica survived; the others come back empty and need the whole document."""
+    updates: int = 20
+    chars: int = 512
+    fill_seconds: float = 30.0
+    deadline_seconds: float = 30.0
+
+
+@dataclass(frozen=True, slots=True)
+class TakeoverScale:
+    """The owner of many weddings dies."""
+
+    weddings: int = 50
+    repeats: int = 3
+
+
+@dataclass(frozen=True, slots=True)
+class RedisAwayScale:
+    """Writers at the owner, listeners at another node, no Redis for a while."""
+
+    rooms: int = 50
+    readers: int = 2
+    seconds: float = 60.0
+    rate: float = 2.0
+    """Updates per second of each room."""
+    deadline_seconds: float = 30.0
+
+
+@dataclass(frozen=True, slots=True)
 class Scale:
     """One complete set of parameters."""
 
@@ -155,6 +222,12 @@ class Scale:
     durability: DurabilityScale = field(default_factory=DurabilityScale)
     size: SizeScale = field(default_factory=SizeScale)
     documents: DocumentsScale = field(default_factory=DocumentsScale)
+    cluster_latency: ClusterLatencyScale = field(default_factory=ClusterLatencyScale)
+    cluster_throughput: ClusterThroughputScale = field(default_factory=ClusterThroughputScale)
+    cluster_memory: ClusterMemoryScale = field(default_factory=ClusterMemoryScale)
+    cluster_storm: ClusterStormScale = field(default_factory=ClusterStormScale)
+    takeover: TakeoverScale = field(default_factory=TakeoverScale)
+    redis_away: RedisAwayScale = field(default_factory=RedisAwayScale)
 
 
 FULL = Scale(name="full", rounds=3)
@@ -183,6 +256,19 @@ QUICK = Scale(
         deadline_seconds=5.0,
     ),
     documents=DocumentsScale(edits=50, repeats=2, rooms=20, rate=200.0, seconds=1.0, drain_seconds=2.0),
+    cluster_latency=ClusterLatencyScale(rooms=10, rates=(100,), warm_up_seconds=0.5, seconds=1.0, drain_seconds=2.0),
+    cluster_throughput=ClusterThroughputScale(
+        rate=500,
+        warm_up_seconds=0.5,
+        seconds=1.0,
+        search=RoomsScale(
+            rooms=50, first_rate=500, growth=3.0, step_seconds=1.0, attempts=1, bisections=0, drain_seconds=2.0
+        ),
+    ),
+    cluster_memory=ClusterMemoryScale(shapes=((100, 1),)),
+    cluster_storm=ClusterStormScale(rooms=20, members=5, warm=4, updates=5, fill_seconds=5.0, deadline_seconds=10.0),
+    takeover=TakeoverScale(weddings=10, repeats=1),
+    redis_away=RedisAwayScale(rooms=10, seconds=10.0, deadline_seconds=10.0),
 )
 
 OUR_ENVIRONMENT = {

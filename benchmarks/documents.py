@@ -67,7 +67,7 @@ def _median_ms(repeats: int, take: Callable[[], float]) -> float:
 
 async def _come_back(server: Server, s: DocumentsScale) -> float:
     """Seconds from the reconnection of one who was away until another has all that was written meanwhile."""
-    witness, away = Replica(server, DEMO, MERGED), Replica(server, DEMO, MERGED)
+    witness, away = Replica(server.port, DEMO, MERGED), Replica(server.port, DEMO, MERGED)
     await asyncio.gather(witness.join(), away.join())
     await away.leave()
     change_many(away.doc, s.offline_edits, random.Random(1))
@@ -91,7 +91,7 @@ def _restart(server: Server, documents: list[str]) -> tuple[float, float]:
 
 
 async def _begin(server: Server, documents: list[str]) -> tuple[float, float]:
-    replicas = {name: Replica(server, DEMO, name) for name in documents}
+    replicas = {name: Replica(server.port, DEMO, name) for name in documents}
     begun = time.perf_counter()
     await asyncio.gather(*(replica.join() for replica in replicas.values()))
     synced = time.perf_counter() - begun

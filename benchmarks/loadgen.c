@@ -16,6 +16,9 @@
  *                                               with a sync barrier per window
  *   durable UPDATES RATE DEADLINE_S PID...      kill -9 the pids the moment member 1 has seen the last update
  *   coverage                                    what client 0 holds of member 0's updates
+ *   await UPDATES DEADLINE_S                    until every client holds so many of member 0's updates;
+ *                                               who was closed comes back
+ * Of several ports (--port 1,2,3) each wedding has one of its own, or with --by-client 1 each client the next one.
  *   quit
  */
 #define _GNU_SOURCE
@@ -62,15 +65,16 @@ typedef struct {
     uint64_t opened_at, retry_at;
     uint32_t sent, presence_sent;
     Times sent_at, presence_at;
+    uint32_t echoed;
     Coverage *seen;
     uint32_t *presence_seen;
 } Client;
 
 static struct {
     const char *host, *prefix;
-    int port, rooms, members, per_wedding, sources, chars, generation, track;
-    bool hocuspocus, guests;
-} opt = {.host = "127.0.0.1", .prefix = "r", .port = 0, .rooms = 1, .members = 2, .per_wedding = 5,
+    int ports[16], port_count, rooms, members, per_wedding, sources, chars, generation, track;
+    bool hocuspocus, guests, by_client;
+} opt = {.host = "127.0.0.1", .prefix = "r", .rooms = 1, .members = 2, .per_wedding = 5,
          .sources = 1, .chars = 10, .generation = 1, .track = 0, .hocuspocus = false};
 
 static Client *clients;
@@ -135,37 +139,37 @@ static void times_push(Times *t, uint64_t value) {
 
 /* ---- latency histogram: 64 linear steps per power of two, 1.6 % resolution, fixed memory ---- */
 enum { STEPS = 64, HISTOGRAM = STEPS * 40 };
-static uint64_t histogram[HISTOGRAM], histogram_total, latency_max;
+typedef struct { uint64_t slots[HISTOGRAM], total, max; } Latency;
+static Latency latency, echo_latency; /* until others have it, until its writer has it back */
 
-static void latency_add(uint64_t ns) {
+static void latency_add(Latency *l, uint64_t ns) {
     uint64_t us = ns / 1000, slot = us;
     if (us >= STEPS) {
         int shift = 63 - __builtin_clzll(us) - 6;
         slot = (uint64_t)(shift + 1) * STEPS + ((us >> shift) - STEPS);
     }
     if (slot >= HISTOGRAM) slot = HISTOGRAM - 1;
-    histogram[slot]++;
-    histogram_total++;
-    if (ns > latency_max) latency_max = ns;
+    l->slots[slot]++;
+    l->total++;
+    if (ns > l->max) l->max = ns;
 }
 
-static double latency_ms(double quantile) {
-    uint64_t wanted = (uint64_t)(quantile * (double)histogram_total), passed = 0;
+static double latency_ms(const Latency *l, double quantile) {
+    uint64_t wanted = (uint64_t)(quantile * (double)l->total), passed = 0;
     for (uint64_t slot = 0; slot < HISTOGRAM; slot++) {
-        passed += histogram[slot];
+        passed += l->slots[slot];
         if (passed > wanted) {
             if (slot < STEPS) return (double)slot / 1000.0;
             uint64_t shift = slot / STEPS - 1;
             return (double)((STEPS + slot % STEPS) << shift) / 1000.0;
         }
     }
-    return (double)latency_max / 1e6;
+    return (double)l->max / 1e6;
 }
 
 static void begin(void) {
     memset(&count, 0, sizeof count);
-    memset(histogram, 0, sizeof histogram);
-    histogram_total = latency_max = 0;
+    latency = echo_latency = (Latency){0};
 }
 
 /* ---- lib0 ---- */
@@ -320,11 +324,20 @@ static void cover(Client *c, int member, uint32_t from, uint32_t to, uint64_t no
     }
 }
 
+static void echoed(Client *c, uint32_t end, uint64_t now) {
+    for (; c->echoed < end && c->echoed < c->sent_at.length; c->echoed++)
+        latency_add(&echo_latency, now - c->sent_at.items[c->echoed]);
+}
+
 static void cover_clocks(Client *c, uint64_t id, uint64_t first, uint64_t end, uint64_t now) {
     int member = member_of(id, c->room);
     if (member < 0 || first == end) return;
-    if (member == c->member && opt.track == opt.generation) { count.echoes += (end - first) / (uint64_t)opt.chars; return; }
     uint64_t chars = (uint64_t)opt.chars;
+    if (member == c->member && opt.track == opt.generation) {
+        count.echoes += (end - first) / chars;
+        echoed(c, (uint32_t)(end / chars), now);
+        return;
+    }
     if (first % chars || end % chars) count.misaligned++;
     cover(c, member, (uint32_t)((first + chars - 1) / chars), (uint32_t)(end / chars), now);
 }
@@ -552,7 +565,7 @@ static void check_complete(Client *c) {
     if (expect_updates && !c->warm && (!c->seen || c->seen[0].next < expect_updates)) return;
     c->complete = true;
     complete_count++;
-    latency_add(now_ns() - c->opened_at);
+    latency_add(&latency, now_ns() - c->opened_at);
 }
 
 static void delivered(Client *receiver, int member, uint32_t n, uint64_t now) {
@@ -560,7 +573,7 @@ static void delivered(Client *receiver, int member, uint32_t n, uint64_t now) {
     count.delivered++;
     if (opt.track == opt.generation && n < sender->sent_at.length) {
         uint64_t at = sender->sent_at.items[n];
-        latency_add(now > at ? now - at : 0);
+        latency_add(&latency, now > at ? now - at : 0);
     }
     if (loop_state.on && sender == clients && n >= loop_state.first && n - loop_state.first < loop_state.left.length
         && --loop_state.left.items[n - loop_state.first] == 0) {
@@ -589,7 +602,7 @@ static void receive_presence(Client *c, Reader r, uint64_t now) {
         if (clock <= c->presence_seen[member] || clock > sender->presence_at.length) { count.duplicates++; continue; }
         c->presence_seen[member] = (uint32_t)clock;
         count.delivered++;
-        latency_add(now - sender->presence_at.items[clock - 1]);
+        latency_add(&latency, now - sender->presence_at.items[clock - 1]);
     }
     if (r.bad) count.undecodable++;
 }
@@ -699,19 +712,24 @@ static void readable(Client *c) {
 }
 
 /* ---- opening and closing ---- */
+static int port_of(const Client *c) {
+    int wedding = opt.guests ? c->room : c->room / opt.per_wedding;
+    return opt.ports[(opt.by_client ? (int)(c - clients) : wedding) % opt.port_count];
+}
+
 static void send_upgrade(Client *c) {
     char request[512], name[NAME_BYTES];
     document_name(c, name);
     int n = snprintf(request, sizeof request,
                      "GET %s%s HTTP/1.1\r\nHost: %s:%d\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
                      "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n",
-                     opt.hocuspocus ? "/" : "/ws/", opt.hocuspocus ? "" : name, opt.host, opt.port);
+                     opt.hocuspocus ? "/" : "/ws/", opt.hocuspocus ? "" : name, opt.host, port_of(c));
     c->phase = UPGRADING;
     client_write(c, (uint8_t *)request, (size_t)n);
 }
 
 static void client_open(Client *c) {
-    struct sockaddr_in to = {.sin_family = AF_INET, .sin_port = htons((uint16_t)opt.port)}, from = {.sin_family = AF_INET};
+    struct sockaddr_in to = {.sin_family = AF_INET, .sin_port = htons((uint16_t)port_of(c))}, from = {.sin_family = AF_INET};
     int one = 1;
     inet_pton(AF_INET, opt.host, &to.sin_addr);
     c->fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
@@ -791,13 +809,14 @@ static void answer_deliveries(uint64_t start, uint64_t stop) {
     answer("\"sent\": %llu, \"expected\": %llu, \"delivered\": %llu, \"lost\": %llu, \"duplicates\": %llu, "
            "\"echoes\": %llu, \"misaligned\": %llu, \"out_of_window\": %llu, \"frames\": %llu, \"bytes\": %llu, "
            "\"seconds\": %.4f, \"drain_seconds\": %.4f, \"completed\": %llu, \"send_lag_max_ms\": %.2f, "
-           "\"p50_ms\": %.3f, \"p99_ms\": %.3f, \"max_ms\": %.3f",
+           "\"p50_ms\": %.3f, \"p99_ms\": %.3f, \"max_ms\": %.3f, \"echo_p50_ms\": %.3f, \"echo_p99_ms\": %.3f",
            (unsigned long long)count.sent, (unsigned long long)count.expected, (unsigned long long)count.delivered,
            (unsigned long long)lost, (unsigned long long)count.duplicates, (unsigned long long)count.echoes,
            (unsigned long long)count.misaligned, (unsigned long long)count.out_of_window,
            (unsigned long long)count.frames, (unsigned long long)count.bytes,
            (double)(stop - start) / 1e9, (double)(end - stop) / 1e9, (unsigned long long)loop_state.completed,
-           (double)count.send_lag_max / 1e6, latency_ms(0.5), latency_ms(0.99), (double)latency_max / 1e6);
+           (double)count.send_lag_max / 1e6, latency_ms(&latency, 0.5), latency_ms(&latency, 0.99), (double)latency.max / 1e6,
+           latency_ms(&echo_latency, 0.5), latency_ms(&echo_latency, 0.99));
 }
 
 /* ---- commands ---- */
@@ -835,7 +854,7 @@ static void cmd_connect(const char *args) {
     answer("\"clients\": %d, \"open\": %d, \"complete\": %d, \"seconds\": %.4f, \"per_second\": %.1f, "
            "\"retries\": %llu, \"socket_errors\": %llu, \"p50_ms\": %.3f, \"p99_ms\": %.3f, \"max_ms\": %.3f, \"bytes\": %llu",
            client_count, open_count, complete_count, took, complete_count / took, (unsigned long long)count.retries,
-           (unsigned long long)count.connections_failed, latency_ms(0.5), latency_ms(0.99), (double)latency_max / 1e6,
+           (unsigned long long)count.connections_failed, latency_ms(&latency, 0.5), latency_ms(&latency, 0.99), (double)latency.max / 1e6,
            (unsigned long long)count.bytes);
 }
 
@@ -967,6 +986,26 @@ static void cmd_coverage(void) {
     answer("\"updates\": %u, \"contiguous\": %u, \"complete\": %d", s->total, s->next, complete_count);
 }
 
+static int holding(uint32_t updates) {
+    int found = 0;
+    for (int i = 0; i < client_count; i++) found += clients[i].seen && clients[i].seen[0].next >= updates;
+    return found;
+}
+
+static void cmd_await(const char *args) {
+    uint32_t updates = 1;
+    double seconds = 30;
+    sscanf(args, "%u %lf", &updates, &seconds);
+    uint64_t start = now_ns(), deadline = start + (uint64_t)(seconds * 1e9);
+    int found;
+    while ((found = holding(updates)) < client_count && now_ns() < deadline) {
+        retry_some(now_ns());
+        turn(now_ns() + NS / 100);
+    }
+    answer("\"clients\": %d, \"complete\": %d, \"seconds\": %.4f", client_count, found,
+           (double)(now_ns() - start) / 1e9);
+}
+
 static void run_command(char *line) {
     char *args = strchr(line, ' ');
     args = args ? args + 1 : line + strlen(line);
@@ -977,15 +1016,23 @@ static void run_command(char *line) {
     else if (!strncmp(line, "fill", 4)) cmd_fill(args);
     else if (!strncmp(line, "durable", 7)) cmd_durable(args);
     else if (!strncmp(line, "coverage", 8)) cmd_coverage();
+    else if (!strncmp(line, "await", 5)) cmd_await(args);
     else if (!strncmp(line, "quit", 4)) exit(0);
     else die("unknown command: %s", line);
+}
+
+static void parse_ports(const char *value) {
+    for (char *end = NULL; opt.port_count < 16; value = end + 1) {
+        opt.ports[opt.port_count++] = (int)strtol(value, &end, 10);
+        if (*end != ',') break;
+    }
 }
 
 static void parse_options(int argc, char **argv) {
     for (int i = 1; i + 1 < argc; i += 2) {
         const char *name = argv[i], *value = argv[i + 1];
         if (!strcmp(name, "--host")) opt.host = value;
-        else if (!strcmp(name, "--port")) opt.port = atoi(value);
+        else if (!strcmp(name, "--port")) parse_ports(value);
         else if (!strcmp(name, "--protocol")) opt.hocuspocus = !strcmp(value, "hocuspocus");
         else if (!strcmp(name, "--rooms")) opt.rooms = atoi(value);
         else if (!strcmp(name, "--members")) opt.members = atoi(value);
@@ -995,13 +1042,14 @@ static void parse_options(int argc, char **argv) {
         else if (!strcmp(name, "--generation")) opt.generation = atoi(value);
         else if (!strcmp(name, "--track")) opt.track = atoi(value);
         else if (!strcmp(name, "--prefix")) opt.prefix = value;
+        else if (!strcmp(name, "--by-client")) opt.by_client = atoi(value);
         else if (!strcmp(name, "--guests")) opt.guests = atoi(value);
         else die("unknown option %s", name);
     }
     if (opt.guests) opt.chars = 1; /* one clock per update */
     if (!opt.track) opt.track = opt.generation;
     if (opt.rooms < 1 || opt.rooms > ID_ROOMS || opt.members < 1 || opt.members > ID_MEMBERS) die("too many clients");
-    if (opt.chars < 1 || opt.chars > 4096 || opt.per_wedding < 1 || opt.sources < 1) die("option out of range");
+    if (opt.chars < 1 || opt.chars > 4096 || opt.per_wedding < 1 || opt.sources < 1 || !opt.port_count) die("option out of range");
 }
 
 int main(int argc, char **argv) {

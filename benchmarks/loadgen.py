@@ -2,15 +2,36 @@
 
 import json
 import subprocess
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, Protocol
 
 from benchmarks import processes
 from benchmarks.config import BUILD, HERE
-from benchmarks.servers import Server
 
 SOURCE = HERE / "loadgen.c"
 BINARY = BUILD / "loadgen"
 Answer = dict[str, Any]
+
+
+class Listening(Protocol):
+    """What clients connect to: a server, or several nodes that are one."""
+
+    spent_seconds: float
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def ports(self) -> Sequence[int]: ...
+    @property
+    def protocol(self) -> str: ...
+
+    def cpu_seconds(self) -> float:
+        """Of all its processes; what it stores in is not among them."""
+        ...
+
+    def cpu_parts(self) -> dict[str, float]:
+        """Seconds of what it is made of, and of what it stores in."""
+        ...
 
 
 def compile_generator() -> None:
@@ -25,12 +46,13 @@ class Clients:
 
     ``generation`` separates the client ids of successive processes on the same documents; ``track`` is the
     generation whose updates are accounted for (default: their own). ``guests``: each writes into a guest of its own in
-    a document with a schema, instead of text into a document without.
+    a document with a schema, instead of text into a document without. Of several ``ports`` (default: all of the
+    server's) each wedding has one of its own, or ``by_client`` each client the next.
     """
 
     def __init__(
         self,
-        server: Server,
+        server: Listening,
         rooms: int,
         members: int,
         *,
@@ -40,12 +62,14 @@ class Clients:
         sources: int = 1,
         prefix: str = "r",
         guests: bool = False,
+        ports: Sequence[int] = (),
+        by_client: bool = False,
     ) -> None:
         self.server = server
         self.count = rooms * members
         options = {
-            "--port": server.port,
-            "--protocol": server.kind.protocol,
+            "--port": ",".join(map(str, ports or server.ports)),
+            "--protocol": server.protocol,
             "--rooms": rooms,
             "--members": members,
             "--chars": chars,
@@ -54,6 +78,7 @@ class Clients:
             "--sources": sources,
             "--prefix": prefix,
             "--guests": int(guests),
+            "--by-client": int(by_client),
         }
         command = [str(BINARY)]
         for name, value in options.items():
@@ -94,9 +119,12 @@ class Clients:
             raise RuntimeError(f"{self.server.name}: {answer['complete']} of {self.count} clients connected: {answer}")
 
     def ask_with_cpu(self, command: str, *arguments: float) -> Answer:
-        """Run one command and add the server's CPU time over it, in all and per 1,000 deliveries."""
-        before = self.server.cpu_seconds()
+        """Run one command and add the server's CPU time over it, in all, per 1,000 deliveries, and of each part per
+        update (``<part>_us``)."""
+        before, parts = self.server.cpu_seconds(), self.server.cpu_parts()
         answer = self.ask(command, *arguments)
+        for part, seconds in self.server.cpu_parts().items():
+            answer[f"{part}_us"] = round(1_000_000 * (seconds - parts[part]) / max(answer["sent"], 1), 1)
         cpu_ms = (self.server.cpu_seconds() - before) * 1_000
         answer["cpu_ms"] = round(cpu_ms, 1)
         if answer.get("delivered"):

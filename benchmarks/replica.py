@@ -6,7 +6,6 @@ from typing import Any
 from pycrdt import Doc, TransactionEvent
 from websockets.asyncio.client import ClientConnection, connect
 
-from benchmarks.servers import Server
 from crdt_server.protocol.messages import (
     SyncStep1,
     SyncStep2,
@@ -22,9 +21,9 @@ from crdt_server.protocol.update import decode_state_vector
 class Replica:
     """``doc`` may be edited while there is no connection: `join` brings it to the server."""
 
-    def __init__(self, server: Server, wedding: str, document: str) -> None:
+    def __init__(self, port: int, wedding: str, document: str) -> None:
         self.doc: Doc[Any] = Doc()
-        self._url = f"ws://127.0.0.1:{server.port}/ws/{wedding}/{document}"
+        self._url = f"ws://127.0.0.1:{port}/ws/{wedding}/{document}"
         self._echoed = False
         self._socket: ClientConnection
 

@@ -15,18 +15,20 @@ from benchmarks.servers import Server
 def measure(server: Server, scale: Scale) -> Iterator[Case]:
     """Everyone appends text."""
     with server, Clients(server, scale.rooms.rooms, scale.rooms.members) as clients:
-        yield from _search(clients, scale.rooms, "")
+        clients.connect_all(60)
+        yield from search(clients, scale.rooms, f"{scale.rooms.rooms} rooms x {scale.rooms.members}")
 
 
 def measure_with_schema(server: Server, scale: Scale) -> Iterator[Case]:
     """Everyone sets keys of a guest of their own."""
     with server, Clients(server, scale.rooms.rooms, scale.rooms.members, guests=True) as clients:
-        yield from _search(clients, scale.rooms, ", guests with a schema")
+        clients.connect_all(60)
+        what = f"{scale.rooms.rooms} rooms x {scale.rooms.members}, guests with a schema"
+        yield from search(clients, scale.rooms, what)
 
 
-def _search(clients: Clients, s: RoomsScale, what: str) -> Iterator[Case]:
+def search(clients: Clients, s: RoomsScale, what: str) -> Iterator[Case]:
     """The highest rate that holds."""
-    clients.connect_all(60)
     best: Answer | None = None
     good, bad = 0.0, float(s.first_rate)
     while bad <= s.highest_rate:
@@ -43,10 +45,7 @@ def _search(clients: Clients, s: RoomsScale, what: str) -> Iterator[Case]:
             bad = rate
         else:
             good, best = rate, answer
-    yield (
-        f"{s.rooms} rooms x {s.members}{what}",
-        {"updates_per_s": round(good), **best, "limit_reached": bad > s.highest_rate},
-    )
+    yield what, {"updates_per_s": round(good), **best, "limit_reached": bad > s.highest_rate}
 
 
 def _step(clients: Clients, rate: float, s: RoomsScale) -> Answer | None:

@@ -18,6 +18,8 @@ from pathlib import Path
 from typing import TextIO
 
 from benchmarks import (
+    cluster,
+    cluster_faults,
     cold,
     documents,
     durability,
@@ -49,6 +51,12 @@ QUESTIONS = {
         durability.QUESTION,
         documents.QUESTION,
         size.QUESTION,
+        cluster.LATENCY,
+        cluster.THROUGHPUT,
+        cluster.MEMORY,
+        cluster_faults.STORM,
+        cluster_faults.TAKEOVER,
+        cluster_faults.REDIS_AWAY,
     )
 }
 

@@ -126,6 +126,14 @@ class Server:
         return KINDS[self.name]
 
     @property
+    def ports(self) -> list[int]:
+        return [self.port]
+
+    @property
+    def protocol(self) -> str:
+        return self.kind.protocol
+
+    @property
     def pid(self) -> int:
         assert self._process is not None
         return self._process.pid
@@ -189,6 +197,10 @@ class Server:
 
     def cpu_seconds(self) -> float:
         return processes.cpu_seconds(self.pid)
+
+    def cpu_parts(self) -> dict[str, float]:
+        serving = processes.own_cpu_seconds(self.pid)
+        return {"serving": serving, "hosts": self.cpu_seconds() - serving}
 
     def rss_bytes(self) -> int:
         return processes.rss_bytes(self.pid)
