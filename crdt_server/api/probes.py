@@ -31,8 +31,8 @@ async def readyz(request: Request) -> Response:
     hub: Hub = request.app.state.hub
     if hub.draining:
         return problem(503, "draining", "the server is going away")
-    if hub.loop_lag_seconds > hub.settings.max_loop_lag_seconds:
-        return problem(503, "overloaded", f"the event loop is {hub.loop_lag_seconds:.2f} s late")
+    if hub.lag.seconds > hub.settings.max_loop_lag_seconds:
+        return problem(503, "overloaded", f"the event loop is {hub.lag.seconds:.2f} s late")
     try:
         await _probe(request.app.state, hub)
     except TimeoutError:

@@ -9,21 +9,19 @@ from __future__ import annotations
 import asyncio
 import gc
 import itertools
-import time
-from collections.abc import Callable, Coroutine, Sequence
-from datetime import UTC, datetime, timedelta
+from collections.abc import Callable, Coroutine
+from datetime import UTC, datetime
 from random import shuffle
 from typing import Any
 from zlib import crc32
 
 import structlog
 
-from crdt_server.access.identity import SERVER, Identity
+from crdt_server.access.identity import Identity
 from crdt_server.access.limits import Strikes
 from crdt_server.cluster.away import AwayLane
 from crdt_server.cluster.cluster import Cluster
-from crdt_server.errors import CLOSE_CODES, AdmissionError, CrdtServerError
-from crdt_server.hosts.frames import Op
+from crdt_server.errors import CLOSE_CODES, AdmissionError
 from crdt_server.hosts.supervisor import HostFactory, Supervisor
 from crdt_server.hosts.workshop import JobFailed, Workshop
 from crdt_server.memory import trim_heap
@@ -37,6 +35,8 @@ from crdt_server.rooms.feed import Feed
 from crdt_server.rooms.lane import BATCH_BYTES, HEAVY_BATCH_BYTES, Lane, Unreadable
 from crdt_server.rooms.room import Phase, Room, RoomLimits, Verdict
 from crdt_server.rooms.session import Connection, Request, Session, SessionId
+from crdt_server.rooms.tending import Tending
+from crdt_server.rooms.upkeep import LoopLag, forget_answers
 from crdt_server.settings import Settings
 from storage import DocumentKey, QuarantinedUpdate, Storage, StorageError
 
@@ -46,13 +46,8 @@ log = structlog.get_logger(__name__)
 HOST_NICENESS, HEAVY_NICENESS, WORKSHOP_NICENESS = 2, 4, 10
 WORKSHOP_PATIENCE = 4  # it goes last, and whose update it has no time to check is refused
 SWEEP_SECONDS = 5.0
-LAG_SECONDS = 0.02
-LAG_SAMPLES = 12
-SLOW_LOOP_SECONDS = 0.05
 SHED_TICK_SECONDS = 0.5
 MOST_REVERTED = 20  # of one session in a minute
-ANSWERS_KEPT = timedelta(days=7)
-FORGET_ANSWERS_SECONDS = 3600.0
 GOODBYE_SECONDS, GOODBYES_PER_SECOND, GOODBYES_AT_ONCE = 2.0, 1000, 20
 KEEP_ALIVE_SECONDS = 20.0  # stock clients drop a link on which they heard nothing for 30 s
 
@@ -76,7 +71,7 @@ class Hub:
         self.cluster = cluster
         self.rooms: dict[tuple[str, str], Room] = {}
         self.strikes = Strikes(settings.max_strikes)
-        self.loop_lag_seconds = 0.0  # the worst of the latest quarter of a second or two
+        self.lag = LoopLag(metrics)
         self.draining = False
         self._limits = RoomLimits(
             max_sessions=settings.max_connections_per_room, max_awareness_bytes=settings.max_awareness_bytes
@@ -91,8 +86,7 @@ class Hub:
             booked=Bookings(storage, self.ask, self.spawn).changed,
         )
         self._reverted = Strikes(MOST_REVERTED)
-        self._tending: dict[str, asyncio.TimerHandle] = {}  # by wedding
-        self._wanted: set[DocumentKey] = set()  # being opened because the rules of their wedding ask for it
+        self._tending = Tending(self.ask, self.spawn)
         self._factory = HostFactory(
             memory_bytes=settings.host_memory_bytes, max_document_bytes=settings.max_document_bytes
         )
@@ -114,7 +108,7 @@ class Hub:
         metrics.gauge("rooms", "Rooms that are open", lambda: len(self.rooms))
         metrics.gauge("loaded_bytes", "Stored bytes of the documents in memory", lambda: self.loaded_bytes)
         metrics.gauge("commit_backlog", "Verdicts that wait for a commit", lambda: self._commits.backlog)
-        metrics.gauge("loop_lag_seconds", "How late the event loop is", lambda: self.loop_lag_seconds)
+        metrics.gauge("loop_lag_seconds", "How late the event loop is", lambda: self.lag.seconds)
 
     def _supervisor(self, name: str, niceness: int, patience: float = 1) -> Supervisor:
         seconds = patience * self.settings.host_timeout_seconds
@@ -129,7 +123,7 @@ class Hub:
             unreadable=self._unreadable,
             failed=self.fail,
             convicted=self._convicted,
-            tend=self._tend,
+            tend=self._tending.hear,
             heavy=heavy,
             batch_bytes=batch_bytes,
         )
@@ -148,14 +142,13 @@ class Hub:
         if self.cluster is not None:
             await self.cluster.start()
         self.spawn(self._sweep())
-        self.spawn(self._measure_lag())
-        self.spawn(self._forget_answers())
+        self.spawn(self.lag.run())
+        self.spawn(forget_answers(self.storage))
 
     async def stop(self) -> None:
         """Let nobody in, store what has come in, close every socket with 1012, end the hosts."""
         self.draining = True
-        for timer in self._tending.values():
-            timer.cancel()
+        self._tending.end()
         await self._say_goodbye()
         deadline = self._loop.time() + 5
         while self._loop.time() < deadline and any(room.dirty or self._in_use(room) for room in self.rooms.values()):
@@ -364,40 +357,6 @@ class Hub:
             if tail > 1:
                 self.compactor.ask(_key(room))
 
-    # -- what a wedding has to do by itself
-
-    def _tend(self, room: Room, seconds: float | None, wanted: Sequence[str]) -> None:
-        """A wedding has something to do in some seconds, and wants these documents open for it."""
-        for document in wanted:
-            self._want(room.wedding, document)
-        if seconds is None:
-            return
-        at = self._loop.time() + seconds
-        timer = self._tending.get(room.wedding)
-        if timer is not None:
-            if timer.when() <= at:
-                return
-            timer.cancel()
-        self._tending[room.wedding] = self._loop.call_at(at, self._tend_now, room.wedding, room.document)
-
-    def _tend_now(self, wedding: str, document: str) -> None:
-        del self._tending[wedding]
-        self._want(wedding, document)
-
-    def _want(self, wedding: str, document: str) -> None:
-        key = DocumentKey(wedding, document)
-        if key not in self._wanted and not self.draining:
-            self._wanted.add(key)
-            self.spawn(self._tend_document(key))
-
-    async def _tend_document(self, key: DocumentKey) -> None:
-        try:
-            await self.ask(key, SERVER, "server", Request(None, Op.TEND, b""))
-        except CrdtServerError as error:
-            log.warning("wedding_not_tended", room=str(key), why=error.code)
-        finally:
-            self._wanted.discard(key)
-
     async def ask(self, key: DocumentKey, identity: Identity, address: str, request: Request) -> Any:
         """Ask the document something outside any socket, and wait for the answer; what it changed is stored then.
 
@@ -456,8 +415,7 @@ class Hub:
         """There is something to tell of who is in the room."""
         self._presence[room] = None
         if self._presence_timer is None:
-            slow = self.loop_lag_seconds > SLOW_LOOP_SECONDS
-            delay = SHED_TICK_SECONDS if slow else self.settings.awareness_tick_seconds
+            delay = SHED_TICK_SECONDS if self.lag.slow else self.settings.awareness_tick_seconds
             self._presence_timer = self._loop.call_later(delay, self._tell_presence)
 
     def _tell_presence(self) -> None:
@@ -491,28 +449,3 @@ class Hub:
                 await asyncio.to_thread(trim_heap)
             self.strikes.forget(now)
             self._reverted.forget(now)
-
-    async def _forget_answers(self) -> None:
-        while True:
-            try:
-                await self.storage.forget_answers(datetime.now(UTC) - ANSWERS_KEPT)
-            except StorageError as error:
-                log.warning("answers_not_forgotten", error=str(error))
-            await asyncio.sleep(FORGET_ANSWERS_SECONDS)
-
-    async def _measure_lag(self) -> None:
-        """How late the loop comes back from naps; naps are short, or a stall in the middle of one would not be seen."""
-        while True:
-            worst = 0.0
-            for _ in range(LAG_SAMPLES):
-                before, worked = self._loop.time(), time.thread_time()
-                await asyncio.sleep(LAG_SECONDS)
-                late = max(0.0, self._loop.time() - before - LAG_SECONDS)
-                worst = max(worst, late)
-                self.loop_lag_seconds = max(self.loop_lag_seconds, late)
-                self.metrics.loop_late_seconds.observe(late)
-                if late > SLOW_LOOP_SECONDS:
-                    # Little CPU time in a long stall: the machine was busy with others, not we with ourselves.
-                    cpu = time.thread_time() - worked
-                    log.warning("loop_late", late_ms=round(late * 1000), cpu_ms=round(cpu * 1000))
-            self.loop_lag_seconds = worst

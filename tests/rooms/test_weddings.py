@@ -265,7 +265,7 @@ class TestTogether:
         await give_up(hub, planner)
         editor.type("b")  # its event waits
         await editor.sees("ab")
-        assert hub._tending.keys() == {"w"}
+        assert hub._tending._timers.keys() == {"w"}
         assert hub._lanes[0].supervisor.restarts == 0
 
 
