@@ -11,6 +11,8 @@ PORT ?= 8000
 DATABASE_URL ?= sqlite:///wedding.db
 PYTEST_ARGS ?=
 BENCH_ARGS ?=
+# What runs once more against three nodes behind a balancer; tests/support/backend.py
+ON_A_CLUSTER ?= tests/scenarios tests/api
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -28,6 +30,7 @@ run: $(VENV)/.run web ## serve on http://$HOST:$PORT without tokens, store in $D
 test: $(VENV)/.dev web ## every test but the soak tests (make test PYTEST_ARGS='-m soak'), with coverage
 	@mkdir -p build/coverage
 	$(BIN)/pytest --cov --cov-report=term --cov-report=html $(PYTEST_ARGS)
+	$(if $(PYTEST_ARGS),,CRDT_TEST_BACKEND=cluster $(BIN)/pytest $(ON_A_CLUSTER))
 
 lint: $(VENV)/.dev ## ruff, and mypy --strict over the packages
 	$(BIN)/ruff check .
