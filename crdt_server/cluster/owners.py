@@ -39,6 +39,7 @@ class Owners:
         self._lost = lost
         self._gone = gone
         self._others: dict[str, str] = {}
+        self._beaten = 0.0  # when the heartbeat began that is known to have arrived, by the loop's clock
         self._turn = asyncio.Lock()  # what is given up must not be claimed before it is
 
     def owns(self, wedding: str) -> bool:
@@ -56,6 +57,8 @@ class Owners:
     async def claim(self, weddings: list[str]) -> None:
         """Take those that have no living owner, and learn who owns the others. Raises StorageError."""
         async with self._turn:
+            if asyncio.get_running_loop().time() - self._beaten > LIFE_SECONDS / 2:
+                await self._say_alive()  # what the dead claim is anybody's
             for owner in await self._storage.claim(weddings, self.node):
                 self._note(owner)
 
@@ -98,7 +101,7 @@ class Owners:
     async def beat(self) -> None:
         """Say that this node is alive, and hear what has become of its weddings and of the others. Raises
         StorageError."""
-        await self._storage.heartbeat(self.node, LIFE_SECONDS)
+        await self._say_alive()
         before = dict(self.fences)
         now = await self._storage.owned(self.node)
         self.disown({wedding: fence for wedding, fence in before.items() if fence != now.get(wedding)})
@@ -108,6 +111,11 @@ class Owners:
         if gone:
             self._others = {wedding: node for wedding, node in self._others.items() if node not in gone}
             self._gone(gone)
+
+    async def _say_alive(self) -> None:
+        now = asyncio.get_running_loop().time()
+        await self._storage.heartbeat(self.node, LIFE_SECONDS)
+        self._beaten = now
 
     async def _give_back(self, weddings: list[str]) -> None:
         """What the database says is ours and we do not know of: an answer was lost. Nobody else gets it otherwise."""

@@ -122,6 +122,20 @@ async def test_a_claim_that_failed_is_made_again(nodes: Nodes, monkeypatch: pyte
     assert three.owns() or two.owns()
 
 
+async def test_a_node_whose_heartbeat_is_late_claims_as_one_that_lives(nodes: Nodes) -> None:
+    """As after a cut: what a dead node claims, the next who asks takes away from it."""
+    one, two = await nodes.pair()
+    (beating,) = [task for task in one.hub._tasks if "Owners.run" in str(task)]
+    beating.cancel()
+    async with asyncio.timeout(30):
+        while one.name in await nodes.storage.nodes():  # noqa: ASYNC110 - nothing tells of it
+            await asyncio.sleep(0.05)
+    here, there = await couple(one, two)
+    there.type("hello")
+    await here.sees("hello")
+    assert one.cluster.owners.fences == {"w": 1}
+
+
 async def test_a_wedding_that_was_away_in_between_is_judged_anew(nodes: Nodes) -> None:
     """Another node has owned it, and may have written, before this one heard that it had lost it."""
     one, _ = await nodes.pair()

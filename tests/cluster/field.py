@@ -1,0 +1,151 @@
+"""Where chaos takes place: real nodes, a PostgreSQL that syncs its files, a Redis, and between each node and each of
+the two a wire of its own that can be cut and frozen."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import signal
+from collections import defaultdict
+from collections.abc import Mapping
+from contextlib import AsyncExitStack
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+from tests.support.postgres import PostgresServer
+from tests.support.proxy import CuttingProxy
+from tests.support.redis import RedisServer
+from tests.support.server import ServerProcess
+
+START_TRIES = 60
+TRY_AGAIN_SECONDS = 0.5
+ENVIRONMENT = {
+    "CRDT_SERVER_DOCUMENT_HOSTS": "1",
+    "CRDT_SERVER_HANDSHAKES_PER_SECOND": "0",
+    "CRDT_SERVER_HOST_TIMEOUT_SECONDS": "60",  # the machine is busy, and a slow host is not what is tested
+}
+DEFECTS = ("task_failed", "batch_failed", "node_message_failed", "Traceback")
+
+AWAY = "StorageUnavailable"  # why a document cannot be read while there is no database
+
+
+class Node(ServerProcess):
+    """One node and its two wires."""
+
+    def __init__(self, directory: Path, number: int, urls: tuple[str, str], env: Mapping[str, str]) -> None:
+        database_url, redis_url = urls
+        super().__init__(
+            directory,
+            flags=["--redis-url", redis_url],
+            env={**ENVIRONMENT, **env},
+            database_url=database_url,
+            log_name=f"node-{number}.log",
+        )
+        self.number = number
+        self.postgres_wire: CuttingProxy
+        self.redis_wire: CuttingProxy
+
+    def stop(self) -> None:
+        """SIGSTOP: its connections stay open, and it does nothing."""
+        os.kill(self.pid, signal.SIGSTOP)
+
+    def wake(self) -> None:
+        """SIGCONT after `stop`."""
+        os.kill(self.pid, signal.SIGCONT)
+
+    async def begin(self) -> None:
+        """Start, again and again where the database is away, as whatever keeps a server running does."""
+        for _ in range(START_TRIES):
+            try:
+                await asyncio.to_thread(self.start)
+            except AssertionError:
+                await asyncio.sleep(TRY_AGAIN_SECONDS)  # the pace of restarts
+            else:
+                return
+        raise AssertionError(f"node {self.number} does not start:\n{self.log[-3000:]}")
+
+    def lines(self, event: str) -> list[dict[str, Any]]:
+        """What it logged of this event, over all its lives."""
+        found = [json.loads(line) for line in self.log.splitlines() if f'"{event}"' in line and line.startswith("{")]
+        return [line for line in found if line["event"] == event]
+
+
+class Field:
+    """``async with Field(directory)``: everything runs; at the end all is gone but the logs."""
+
+    def __init__(self, directory: Path, *, nodes: int = 3, env: Mapping[str, str] | None = None) -> None:
+        self._directory = directory
+        self._count = nodes
+        self._env = env or {}
+        self._stack = AsyncExitStack()
+        self.nodes: list[Node] = []
+
+    async def __aenter__(self) -> Field:
+        self.postgres = await asyncio.to_thread(PostgresServer, fsync=True)
+        self._stack.callback(self.postgres.close)
+        await asyncio.to_thread(self.postgres.start)
+        self.redis = self._stack.enter_context(RedisServer())
+        self.nodes = [await self._make_node(number) for number in range(self._count)]
+        await self.nodes[0].begin()  # migrates
+        await asyncio.gather(*(node.begin() for node in self.nodes[1:]))
+        return self
+
+    async def _make_node(self, number: int) -> Node:
+        postgres_wire = await self._stack.enter_async_context(CuttingProxy(self.postgres.port))
+        redis_wire = await self._stack.enter_async_context(CuttingProxy(self.redis.port))
+        urls = (
+            self.postgres.url.replace(f":{self.postgres.port}/", f":{postgres_wire.port}/"),
+            f"redis://127.0.0.1:{redis_wire.port}/0",
+        )
+        node = Node(self._directory, number, urls, self._env)
+        node.postgres_wire, node.redis_wire = postgres_wire, redis_wire
+        self._stack.push_async_callback(asyncio.to_thread, _end, node)
+        return node
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None
+    ) -> None:
+        await self._stack.aclose()
+
+    @property
+    def database_url(self) -> str:
+        """Past the wires."""
+        return self.postgres.url
+
+    def owner(self, wedding: str) -> Node | None:
+        """The node that took the wedding last, as far as the logs say."""
+        taken = [(line["fence"], node.number) for node in self.nodes for line in _taken(node, wedding)]
+        return self.nodes[max(taken)[1]] if taken else None
+
+    def broken(self) -> list[str]:
+        """What must not be in the logs: two owners under one number, numbers that do not grow, defects."""
+        found = [f"node {node.number} logged {word}" for node in self.nodes for word in DEFECTS if word in node.log]
+        holders: dict[tuple[str, int], set[str]] = defaultdict(set)
+        for node in self.nodes:
+            unreadable = [line for line in node.lines("document_unreadable") if AWAY not in line["why"]]
+            found += [f"node {node.number} could not read a document: {line}" for line in unreadable]
+            newest: dict[str, int] = {}
+            for line in node.lines("wedding_owned"):
+                wedding, fence = line["wedding"], line["fence"]
+                holders[wedding, fence].add(line["node"])
+                if fence < newest.get(wedding, 0):  # under the same: it gave it up, and the database did not hear of it
+                    found.append(f"node {node.number} took {wedding} under {fence} after {newest[wedding]}")
+                newest[wedding] = fence
+        found += [f"{wedding} had two owners under {fence}" for (wedding, fence), of in holders.items() if len(of) > 1]
+        return found
+
+    @property
+    def takeovers(self) -> int:
+        """How often a wedding changed its owner."""
+        return sum(len(node.lines("wedding_owned")) for node in self.nodes)
+
+
+def _taken(node: Node, wedding: str) -> list[dict[str, Any]]:
+    return [line for line in node.lines("wedding_owned") if line["wedding"] == wedding]
+
+
+def _end(node: Node) -> None:
+    if node.running:
+        node.kill9()
