@@ -58,7 +58,7 @@ class Away:
         self.seen = 0  # the newest number heard of
         self.pending: dict[int, Request] = {}
         self.pending_bytes = 0
-        self.same: dict[bytes, list[Request]] = {}  # of a question that is pending: who asked the same since
+        self.same: dict[tuple[Op, bytes], list[Request]] = {}  # of a question that is pending: who asked the same since
         self.heard = now
         self.waits_since: float | None = None  # for the answer to the oldest question
         self.reading = False
@@ -71,13 +71,13 @@ class Away:
         self.pending[number] = request
         self.pending_bytes += request.cost
         if _may_be_shared(request):
-            self.same[request.payload] = []
+            self.same[request.kind, request.payload] = []
 
     def joins(self, request: Request) -> bool:
         """Whether a pending question is the same, so that its answer will do: a thousand who come back at once."""
-        if not _may_be_shared(request) or request.payload not in self.same:
+        if not _may_be_shared(request) or (request.kind, request.payload) not in self.same:
             return False
-        self.same[request.payload].append(request)
+        self.same[request.kind, request.payload].append(request)
         return True
 
     def pop(self, number: int) -> list[Request]:
@@ -86,7 +86,7 @@ class Away:
         if request is None:
             return []
         self.pending_bytes -= request.cost
-        return [request, *(self.same.pop(request.payload, ()) if _may_be_shared(request) else ())]
+        return [request, *(self.same.pop((request.kind, request.payload), ()) if _may_be_shared(request) else ())]
 
 
 class AwayLane:
@@ -380,7 +380,7 @@ class AwayLane:
 
 
 def _may_be_shared(request: Request) -> bool:
-    return request.kind is Op.DIFF and not request.session.exchange
+    return request.kind in (Op.HELLO, Op.DIFF) and not request.session.exchange
 
 
 def _key(room: Room) -> DocumentKey:
