@@ -4,6 +4,7 @@ Ownership is arranged: a client that opens a wedding first, at one node, makes t
 others have come.
 """
 
+import time
 from collections.abc import Iterator
 from statistics import median
 
@@ -94,12 +95,12 @@ def measure_memory(server: Server, scale: Scale) -> Iterator[Case]:
     for rooms, members in scale.cluster_memory.shapes:
         for what, node in (("the owner", OWNER), ("another node", OTHER)):
             with Cluster(server, 2) as cluster:
-                grown = _grown(cluster, rooms, members, node)
+                grown = _grown(cluster, rooms, members, node, scale.cluster_memory.settle_seconds)
             owner, other = (round(each / 1024 / rooms, 1) for each in grown)
             yield f"{rooms:,} rooms x {members} at {what}", {"owner_kb": owner, "other_kb": other}
 
 
-def _grown(cluster: Cluster, rooms: int, members: int, node: int) -> list[int]:
+def _grown(cluster: Cluster, rooms: int, members: int, node: int, settle_seconds: float) -> list[int]:
     """By how many bytes each node grows when all rooms are open."""
     with Clients(cluster, 1, 50, prefix="warmup", by_client=True) as clients:
         clients.connect_all()
@@ -108,6 +109,7 @@ def _grown(cluster: Cluster, rooms: int, members: int, node: int) -> list[int]:
     with anchors, Clients(cluster, rooms, members, ports=cluster.ports[node : node + 1]) as clients:
         anchors.connect_all(60)
         clients.connect_all(60)
+        time.sleep(settle_seconds)
         return [now - then for now, then in zip(cluster.rss_bytes(), before, strict=True)]
 
 

@@ -170,6 +170,7 @@ class ClusterMemoryScale:
 
     shapes: tuple[tuple[int, int], ...] = ((2_000, 1), (50, 100))
     """Rooms, sockets in each."""
+    settle_seconds: float = 2.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -265,7 +266,7 @@ QUICK = Scale(
             rooms=50, first_rate=500, growth=3.0, step_seconds=1.0, attempts=1, bisections=0, drain_seconds=2.0
         ),
     ),
-    cluster_memory=ClusterMemoryScale(shapes=((100, 1),)),
+    cluster_memory=ClusterMemoryScale(shapes=((100, 1),), settle_seconds=0.5),
     cluster_storm=ClusterStormScale(rooms=20, members=5, warm=4, updates=5, fill_seconds=5.0, deadline_seconds=10.0),
     takeover=TakeoverScale(weddings=10, repeats=1),
     redis_away=RedisAwayScale(rooms=10, seconds=10.0, deadline_seconds=10.0),
