@@ -1,0 +1,302 @@
+"""Any order of what can happen to several nodes (started, ended, dead, cut off) and to those who write there.
+
+Real hubs with real hosts in one process, on one SQLite database and one wire; time is real but short. After every step:
+nothing has reached anybody that is not stored. At the end all nodes hear each other, everybody reconnects, all replicas
+are equal, and equal to what the store alone gives.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import tempfile
+from collections.abc import Coroutine
+from contextlib import AsyncExitStack, suppress
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
+
+from crdt_server.cluster import away, owners
+from crdt_server.errors import AdmissionError
+from crdt_server.hosts.document import ClockRanges
+from crdt_server.protocol.messages import SyncStep2, SyncUpdate, decode_messages
+from crdt_server.protocol.update import decode_update
+from storage import DocumentKey
+from tests.cluster.conftest import Node, Nodes
+from tests.rooms.person import Person
+
+KEYS = [DocumentKey("w", "notes.a"), DocumentKey("w", "notes.b"), DocumentKey("v", "notes.a")]
+PEOPLE = 6
+MOST_NODES = 4
+END_SECONDS = 60
+SHORT: list[tuple[Any, str, float]] = [
+    (owners, "BEAT_SECONDS", 0.1),
+    (owners, "LIFE_SECONDS", 0.6),
+    (away, "TICK_SECONDS", 0.05),
+    (away, "SILENCE_SECONDS", 0.3),
+    (away, "PATIENCE_SECONDS", 2.0),
+]
+
+people = st.integers(0, PEOPLE - 1)
+places = st.integers(0, MOST_NODES - 1)
+
+
+class Stored:
+    """What the store has of a document, as far as it was read."""
+
+    def __init__(self) -> None:
+        self.seq = 0
+        self.clocks: dict[int, int] = {}
+        self.deletions = ClockRanges()
+
+    def add(self, seq: int, data: bytes) -> None:
+        update = decode_update(data, max_bytes=len(data))
+        for client, _, following in update.ranges:
+            self.clocks[client] = max(following, self.clocks.get(client, 0))
+        for span in update.deletes:
+            self.deletions.add(*span)
+        self.seq = seq
+
+    def require(self, data: bytes) -> None:
+        update = decode_update(data, max_bytes=len(data))
+        assert all(following <= self.clocks.get(client, 0) for client, _, following in update.ranges)
+        assert all(self.deletions.covers(*span) for span in update.deletes)
+
+
+class Visitor:
+    """A replica that outlives its connections."""
+
+    def __init__(self, number: int) -> None:
+        self.number = number
+        self.key = KEYS[number % len(KEYS)]
+        self.person: Person | None = None
+        self.node: Node | None = None
+        self.read = 0  # of what arrived, how much was compared with the store
+
+    @property
+    def here(self) -> bool:
+        return self.node is not None
+
+    def enter(self, node: Node) -> None:
+        self.leave()
+        with suppress(AdmissionError):
+            if self.person is None:
+                self.person = node.person(self.number + 1, self.key.document, wedding=self.key.wedding)
+            else:
+                self.person.hub = node.hub
+                self.person.enter()
+            self.node, self.read = node, 0
+
+    def leave(self) -> None:
+        if self.person is not None and self.node is not None:
+            self.person.leave()
+        self.node = None
+
+    def look(self) -> None:
+        """Read what has arrived; a connection that was closed is over."""
+        if self.person is not None and self.node is not None:
+            self.person.read()
+            if self.person.socket.closed is not None:
+                assert self.person.socket.close_code in (1012, 1013)
+                self.leave()
+
+
+class ClusterMachine(RuleBasedStateMachine):
+    def __init__(self) -> None:
+        super().__init__()
+        self.runner = asyncio.Runner()
+        self.usual = [(module, name, getattr(module, name)) for module, name, _ in SHORT]
+        for module, name, value in SHORT:
+            setattr(module, name, value)
+
+    @initialize()
+    def begin(self) -> None:
+        self.directory = tempfile.TemporaryDirectory()
+        self.stack = AsyncExitStack()
+        self.stored = {key: Stored() for key in KEYS}
+        self.visitors = [Visitor(number) for number in range(PEOPLE)]
+        self.living: list[Node] = []
+        self.cut_off: set[Node] = set()
+        self.do(self._begin())
+
+    async def _begin(self) -> None:
+        self.nodes = Nodes(f"sqlite:///{self.directory.name}/wedding.db", self.stack)
+        self.nodes.storage = await self.nodes.open()
+        self.living = [await self.nodes.start(), await self.nodes.start()]
+
+    def do(self, work: Coroutine[Any, Any, None]) -> None:
+        self.runner.run(self._then_look(work))
+
+    async def _then_look(self, work: Coroutine[Any, Any, None]) -> None:
+        await work
+        for visitor in self.visitors:
+            visitor.look()
+        await self._nobody_has_what_is_not_stored()
+
+    async def _nobody_has_what_is_not_stored(self) -> None:
+        told = [(visitor, list(self._told(visitor))) for visitor in self.visitors]
+        for key, stored in self.stored.items():
+            for row in await self.nodes.storage.updates_after(key, stored.seq):
+                stored.add(row.last_seq, row.update)
+        for visitor, updates in told:
+            for update in updates:
+                self.stored[visitor.key].require(update)
+
+    def _told(self, visitor: Visitor) -> list[bytes]:
+        if visitor.person is None:
+            return []
+        arrived = visitor.person.socket.arrived
+        fresh, visitor.read = arrived[visitor.read :], len(arrived)
+        messages = [each for payload in fresh if payload[0] == 0 for each in decode_messages(payload)]
+        return [each.update for each in messages if isinstance(each, SyncStep2 | SyncUpdate)]
+
+    # -- people
+
+    @rule(who=people, where=places)
+    def connect(self, who: int, where: int) -> None:
+        async def enter() -> None:
+            self.visitors[who].enter(self.living[where % len(self.living)])
+
+        self.do(enter())
+
+    @rule(who=people)
+    def disconnect(self, who: int) -> None:
+        async def leave() -> None:
+            self.visitors[who].leave()
+
+        self.do(leave())
+
+    @rule(who=people, letters=st.integers(1, 5), at=st.integers(0, 1 << 20))
+    def type(self, who: int, letters: int, at: int) -> None:
+        async def write() -> None:
+            person = self.visitors[who].person
+            if person is not None:  # without a connection it stays in the replica
+                for letter in "abcde"[:letters]:
+                    person.type(letter, at % (len(str(person.replica)) + 1))
+
+        self.do(write())
+
+    @rule(who=people, at=st.integers(0, 1 << 20))
+    def erase(self, who: int, at: int) -> None:
+        async def write() -> None:
+            person = self.visitors[who].person
+            if person is not None and (length := len(str(person.replica))):
+                person.replica.erase(at % length, at % length + 1)
+
+        self.do(write())
+
+    # -- nodes
+
+    @precondition(lambda self: len(self.living) < MOST_NODES)
+    @rule()
+    def start(self) -> None:
+        async def start() -> None:
+            self.living.append(await self.nodes.start())
+
+        self.do(start())
+
+    @precondition(lambda self: len(self.living) > 1)
+    @rule(which=places, gracefully=st.booleans())
+    def end(self, which: int, gracefully: bool) -> None:
+        async def end() -> None:
+            node = self.living.pop(which % len(self.living))
+            self.cut_off.discard(node)
+            if gracefully:
+                await node.hub.stop()
+            else:
+                node.die()
+            for visitor in self.visitors:
+                if visitor.node is node:
+                    visitor.look()
+                    visitor.node = None
+
+        self.do(end())
+
+    @rule(which=places)
+    def cut(self, which: int) -> None:
+        async def cut() -> None:
+            node = self.living[which % len(self.living)]
+            node.bus.cut()
+            self.cut_off.add(node)
+
+        self.do(cut())
+
+    @precondition(lambda self: self.cut_off)
+    @rule()
+    def rejoin(self) -> None:
+        self.do(self._rejoin())
+
+    async def _rejoin(self) -> None:
+        for node in self.cut_off:
+            node.bus.rejoin()
+        self.cut_off.clear()
+
+    @rule(which=places)
+    def take_for_dead(self, which: int) -> None:
+        """Its heartbeat is late: others may take over before it beats again."""
+
+        async def expire() -> None:
+            await self.nodes.storage.heartbeat(self.living[which % len(self.living)].name, -1.0)
+
+        self.do(expire())
+
+    @rule(seconds=st.sampled_from([0.0, 0.02, 0.1, 0.4]))
+    def wait(self, seconds: float) -> None:
+        self.do(asyncio.sleep(seconds))
+
+    @rule(grace=st.just(0))
+    def give_up_idle(self, grace: int) -> None:
+        async def give_up() -> None:
+            for node in self.living:
+                node.hub._give_up_idle(grace)
+
+        self.do(give_up())
+
+    # -- the end
+
+    def teardown(self) -> None:
+        try:
+            if hasattr(self, "nodes"):
+                self.do(self._end_well())
+        finally:
+            with suppress(AttributeError):
+                self.runner.run(self.stack.aclose())
+                self.directory.cleanup()
+            self.runner.close()
+            for module, name, value in self.usual:
+                setattr(module, name, value)
+
+    async def _end_well(self) -> None:
+        await self._rejoin()
+        async with asyncio.timeout(END_SECONDS):
+            while not self._all_equal():
+                for number, visitor in enumerate(self.visitors):
+                    visitor.look()
+                    if not visitor.here:
+                        visitor.enter(self.living[number % len(self.living)])
+                await asyncio.sleep(0.02)  # nothing tells of it
+        await self._nobody_has_what_is_not_stored()
+        for key in KEYS:
+            texts = {str(visitor.person.replica) for visitor in self.visitors if visitor.person and visitor.key == key}
+            assert texts == {await self.nodes.stored_text(key.document, key.wedding)}
+
+    def _all_equal(self) -> bool:
+        for key in KEYS:
+            present = [visitor.person for visitor in self.visitors if visitor.key == key and visitor.here]
+            met = [person for person in present if person is not None and person.synced and person.saved]
+            if len(met) * len(KEYS) < PEOPLE or len({str(person.replica) for person in met}) > 1:
+                return False
+        return True
+
+
+ClusterMachine.TestCase.settings = settings(
+    max_examples=int(os.environ.get("CLUSTER_EXAMPLES", "5")),
+    stateful_step_count=int(os.environ.get("CLUSTER_STEPS", "30")),
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow],
+    print_blob=True,
+)
+TestCluster = pytest.mark.slow(ClusterMachine.TestCase)
