@@ -4,6 +4,7 @@ the two a wire of its own that can be cut and frozen."""
 from __future__ import annotations
 
 import asyncio
+import itertools
 import json
 import os
 import signal
@@ -29,6 +30,7 @@ ENVIRONMENT = {
 DEFECTS = ("task_failed", "batch_failed", "node_message_failed", "Traceback")
 
 AWAY = "StorageUnavailable"  # why a document cannot be read while there is no database
+NOT_STARTED = "Application startup failed"
 
 
 class Node(ServerProcess):
@@ -121,7 +123,7 @@ class Field:
 
     def broken(self) -> list[str]:
         """What must not be in the logs: two owners under one number, numbers that do not grow, defects."""
-        found = [f"node {node.number} logged {word}" for node in self.nodes for word in DEFECTS if word in node.log]
+        found = [f"node {node.number} logged {line[:2000]}" for node in self.nodes for line in _defects(node)]
         holders: dict[tuple[str, int], set[str]] = defaultdict(set)
         for node in self.nodes:
             unreadable = [line for line in node.lines("document_unreadable") if AWAY not in line["why"]]
@@ -144,6 +146,16 @@ class Field:
 
 def _taken(node: Node, wedding: str) -> list[dict[str, Any]]:
     return [line for line in node.lines("wedding_owned") if line["wedding"] == wedding]
+
+
+def _defects(node: Node) -> list[str]:
+    """Lines that no failure around a node explains. A start may fail for want of a database: see `Node.begin`."""
+    lines = [*node.log.splitlines(), ""]
+    return [
+        line
+        for line, following in itertools.pairwise(lines)
+        if any(word in line for word in DEFECTS) and not (AWAY in line and NOT_STARTED in following)
+    ]
 
 
 def _end(node: Node) -> None:
