@@ -15,7 +15,7 @@ SECONDS = float(os.environ.get("CHAOS_SECONDS", "60"))
 SEED = int(os.environ.get("CHAOS_SEED", "1"))
 
 
-@pytest.mark.slow
+@pytest.mark.soak
 async def test_a_minute_of_chaos(tmp_path: Path) -> None:
     report = await chaos(Plan(seconds=SECONDS, seed=SEED), tmp_path)
     print(json.dumps(asdict(report), indent=1))
