@@ -32,7 +32,10 @@ def measure_storm(server: Server, scale: Scale) -> Iterator[Case]:
             cluster.restart(end)
             down = time.monotonic() - begun
             with Clients(cluster, s.rooms, s.members, chars=s.chars, generation=2, track=1, by_client=True) as clients:
+                before = cluster.cpu_parts()["serving"]
                 answer = clients.connect(s.deadline_seconds, at_once=clients.count, expect=s.updates, warm=s.warm)
+                spent = cluster.cpu_parts()["serving"] - before
+            answer["serving_ms"] = round(1000 * spent / clients.count, 2)
             answer["incomplete"] = answer["clients"] - answer["complete"]
             answer["restart_seconds"] = round(down, 2)
             yield (
@@ -119,6 +122,7 @@ STORM = Question(
     columns=(
         Column("seconds", "s until all are complete", digits=2),
         Column("p50_ms", "p50 ms of a client"),
+        Column("serving_ms", "serving CPU ms per client", digits=2),
         Column("incomplete", "incomplete at the deadline"),
         Column("retries", "retries"),
         Column("restart_seconds", "s from the end of the nodes until all listen", digits=1),
