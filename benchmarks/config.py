@@ -1,4 +1,4 @@
-"""Every parameter of the benchmarks. FULL is what RESULTS.md is made of; QUICK ends within six minutes."""
+"""Every parameter of the benchmarks. FULL is what RESULTS.md is made of; QUICK ends within some minutes."""
 
 from dataclasses import dataclass, field
 from pathlib import Path

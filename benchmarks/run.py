@@ -97,7 +97,7 @@ def _run(options: argparse.Namespace, scale: Scale, results: Path) -> None:
 
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.run", description=__doc__)
-    parser.add_argument("--quick", action="store_true", help="small figures in under six minutes")
+    parser.add_argument("--quick", action="store_true", help="small figures in some minutes")
     parser.add_argument("--only", type=_names(list(QUESTIONS)), default=list(QUESTIONS), help="questions, by comma")
     parser.add_argument("--servers", type=_names(list(SERVERS)), default=list(SERVERS), help="servers, by comma")
     parser.add_argument("--rounds", type=int, default=0, help="rounds instead of the scale's own number")
