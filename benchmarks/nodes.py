@@ -12,7 +12,7 @@ from typing import Literal
 
 from benchmarks import processes
 from benchmarks.config import OUR_ENVIRONMENT, OURS
-from benchmarks.servers import Server
+from benchmarks.servers import Server, ServerError
 from tests.support.postgres import PostgresServer
 from tests.support.redis import RedisServer
 from tests.support.server import ServerProcess
@@ -64,7 +64,7 @@ class Cluster:
                 self._redis_pid = self.redis.pid
             for node in self.nodes:  # not at once: the first makes the tables
                 stack.callback(node.close)
-                node.start()
+                _start(node)
             self._stack = stack.pop_all()
         return self
 
@@ -76,7 +76,7 @@ class Cluster:
         """End all nodes at once and start all at once."""
         self.spent_seconds += self.cpu_seconds()
         _at_once(end, self.nodes)
-        _at_once(ServerProcess.start, self.nodes)
+        _at_once(_start, self.nodes)
 
     def kill(self, number: int) -> None:
         """SIGKILL to a node."""
@@ -106,6 +106,13 @@ class Cluster:
 
     def _pids(self) -> Iterable[int]:
         return [node.pid for node in self.nodes if node.running]
+
+
+def _start(node: ServerProcess) -> None:
+    try:
+        node.start()
+    except AssertionError as error:
+        raise ServerError(str(error)) from error
 
 
 def _at_once(act: Callable[[ServerProcess], object], nodes: list[ServerProcess]) -> None:
