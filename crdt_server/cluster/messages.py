@@ -51,7 +51,7 @@ class Ear:
 class Post:
     """Messages to and from other nodes. Those of one moment to one place travel together.
 
-    ``receive(sent, message)`` takes each that arrives; ``gained`` is called when messages may have been missed.
+    ``receive(message)`` takes each that arrives; ``gained`` is called when messages may have been missed.
     """
 
     def __init__(self, bus: Bus, node: str, receive: Callable[[list[Any]], None], gained: Callable[[], None]) -> None:

@@ -7,7 +7,6 @@ latest, when clients renew it; what a dead node said is removed when its heartbe
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
-from typing import Any
 
 from crdt_server.hosts.frames import encode, unpack
 from crdt_server.rooms.awareness import Presence
@@ -37,13 +36,10 @@ class RoomPresence:
         node, asks, states = unpack(message)
         if node == self._node:
             return
-        self.take(node, [Presence(*state) for state in states])
+        self._room.awareness.hear(node, [Presence(*state) for state in states], self._clock())
+        self._tell()
         if asks and (here := self._room.awareness.said_here()):
             self.say(here)
-
-    def take(self, node: str, states: Sequence[Any]) -> None:
-        self._room.awareness.hear(node, states, self._clock())
-        self._tell()
 
     def gained(self) -> None:
         """From here on everything is heard: say who is here, and ask who is there."""

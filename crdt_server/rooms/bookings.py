@@ -9,22 +9,21 @@ is out of date. A wedding that cannot be told now reads the same from the store 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from typing import Any
 
 import structlog
 
-from crdt_server.access.identity import SERVER, Identity
+from crdt_server.access.identity import SERVER
 from crdt_server.errors import CrdtServerError
 from crdt_server.hosts.frames import Op, encode
+from crdt_server.rooms.exchange import Ask
 from crdt_server.rooms.session import Request
 from storage import BookingImage, DocumentKey, Storage, StorageError, StoredBooking
 
 log = structlog.get_logger(__name__)
 
 MOST_WEDDINGS = 100  # others that hear of the changes of one organization at a time
-
-Ask = Callable[[DocumentKey, Identity, str, Request], Awaitable[Any]]
 
 
 class Bookings:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 from crdt_server.access.identity import Identity
@@ -10,6 +11,10 @@ from crdt_server.errors import CLOSE_CODES, CrdtServerError, ProtocolError, Viol
 from crdt_server.hosts.frames import Status
 from crdt_server.protocol.frames import Outgoing
 from crdt_server.rooms.session import Request, Session, SessionId
+from storage import DocumentKey
+
+Ask = Callable[[DocumentKey, Identity, str, Request], Awaitable[Any]]
+"""What `Hub.ask` is."""
 
 
 class GapError(CrdtServerError):

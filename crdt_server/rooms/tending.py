@@ -3,21 +3,20 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from typing import Any
 
 import structlog
 
-from crdt_server.access.identity import SERVER, Identity
+from crdt_server.access.identity import SERVER
 from crdt_server.errors import CrdtServerError
 from crdt_server.hosts.frames import Op
+from crdt_server.rooms.exchange import Ask
 from crdt_server.rooms.room import Room
 from crdt_server.rooms.session import Request
 from storage import DocumentKey
 
 log = structlog.get_logger(__name__)
-
-Ask = Callable[[DocumentKey, Identity, str, Request], Awaitable[Any]]
 
 
 class Tending:

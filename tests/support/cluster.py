@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 
-from storage import migrate
 from tests.support.balancer import RoundRobin
 from tests.support.postgres import PostgresServer, shared_server
 from tests.support.redis import RedisServer
@@ -91,10 +89,6 @@ class ClusterProcess:
         """A rolling restart: one node after the other."""
         for node in self.nodes:
             node.restart()
-
-    def migrate(self) -> None:
-        """Bring the database to the newest schema."""
-        asyncio.run(migrate(self.database_url))
 
     def close(self) -> None:
         """Everything ends, and the database is removed."""
