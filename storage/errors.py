@@ -25,13 +25,18 @@ class SequenceConflict(StorageError):
         super().__init__(message)
         self.document = document
 
+    @property
+    def weddings(self) -> tuple[str, ...]:
+        """The wedding it is about, where that is known."""
+        return () if self.document is None else (self.document.partition("/")[0],)
+
 
 class AnswerTaken(StorageError):
     """A command of this key was answered before. Nothing of the call is stored; the first answer can be read."""
 
     def __init__(self, wedding: str, key: str) -> None:
         super().__init__(f"wedding {wedding!r} has an answer to the command {key!r} already")
-        self.wedding = wedding
+        self.weddings = (wedding,)
         self.key = key
 
 

@@ -6,6 +6,7 @@ rules:
 - An update that was not answered is sent again, to whoever owns the wedding then: documents take it once. A command is
   not: who sent it hears that it may not have been carried out.
 - What the owner stored comes under sequence numbers. A number that is missing is read from the store.
+- Who wants to read gets what is stored from here where the owner is silent, or its answer too long for the bus.
 - Bounded: so many bytes of a room are on their way, then its sockets are not read. What has waited for too long ends
   the room with 1013; clients keep their edits and come again.
 """
@@ -25,6 +26,7 @@ from crdt_server.cluster.owners import Owners
 from crdt_server.cluster.rooms import Rooms
 from crdt_server.errors import CLOSE_CODES
 from crdt_server.hosts.frames import Op, Status
+from crdt_server.protocol.update import EMPTY_UPDATE
 from crdt_server.rooms.room import Phase, Room, Verdict
 from crdt_server.rooms.session import Request
 from storage import DocumentKey, Storage, StorageError
@@ -62,6 +64,7 @@ class Away:
         self.heard = now
         self.waits_since: float | None = None  # for the answer to the oldest question
         self.reading = False
+        self.looked_up: set[int] = set()  # questions that are being answered from the store
 
     def unfollow(self) -> None:
         """Whom we asked may not tell us anything any more."""
@@ -202,12 +205,24 @@ class AwayLane:
                 room.put_back(request)  # what was told since would be missing for these sessions alone
         elif requests:
             self._settle(away, requests, Status(status), answer)
+        if is_oldest:
+            away.waits_since = away.heard
+        self._go_on(away)
+
+    def _go_on(self, away: Away) -> None:
+        """Something was answered."""
         if away.greeted and not away.pending:
             away.waits_since = None
-        elif is_oldest:
+        if away.room.dirty:
+            self.mark(away.room)
+
+    def hear_stored(self, key: Sequence[str], seq: int, number: int) -> None:
+        """The answer is what is stored up to a number."""
+        away = self._aways.get(DocumentKey(*key))
+        if away is not None:
+            self._note(away, seq)
             away.waits_since = away.heard
-        if room.dirty:
-            self.mark(room)
+            self._look_up(away, number)
 
     def _settle(self, away: Away, requests: Sequence[Request], status: Status, answer: Any) -> None:
         which = range(len(requests))
@@ -228,8 +243,11 @@ class AwayLane:
             self._note(away, seq)
 
     def _note(self, away: Away, seq: int) -> None:
-        """The document is at this number at least."""
+        """The owner says that the document is at this number at least."""
         away.heard = self._loop.time()
+        self._is_at(away, seq)
+
+    def _is_at(self, away: Away, seq: int) -> None:
         if not away.known:
             away.known, away.room.head_seq = True, seq
         away.seen = max(away.seen, seq)
@@ -300,6 +318,32 @@ class AwayLane:
                 room.follow(row.last_seq, row.update)
         away.seen = max(away.seen, room.head_seq) if rows else room.head_seq
 
+    def _look_up(self, away: Away, number: int) -> None:
+        if number not in away.looked_up:
+            away.looked_up.add(number)
+            self._rooms.spawn(self._answer_from_store(away, number))
+
+    async def _answer_from_store(self, away: Away, number: int) -> None:
+        """Give who asked what they lack all there is: it may be more than that."""
+        try:
+            rows = await self._storage.updates_after(away.key, 0)
+            while rows and rows[-1].last_seq < away.room.head_seq:  # it is edited meanwhile
+                rows += await self._storage.updates_after(away.key, rows[-1].last_seq)
+        except StorageError as error:
+            log.warning(
+                "question_not_answered", room=away.room.name, error=str(error)
+            )  # asked again after some silence
+            return
+        finally:
+            away.looked_up.discard(number)
+        if self._aways.get(away.key) is not away or away.room.phase is Phase.DEAD:
+            return
+        self._is_at(away, rows[-1].last_seq if rows else 0)
+        requests = away.pop(number)
+        if requests:
+            self._settle(away, requests, Status.OK, [row.update for row in rows] or [EMPTY_UPDATE])
+        self._go_on(away)
+
     # -- who owns it
 
     def _claim(self, wedding: str) -> None:
@@ -366,6 +410,9 @@ class AwayLane:
                     log.warning("owner_not_reached", room=away.room.name, owner=away.asked)
                     self._rooms.fail(away.room)
                 else:
+                    for number, request in away.pending.items():
+                        if request.kind is Op.DIFF:
+                            self._look_up(away, number)
                     away.unfollow()
                     away.heard = now
                     self._owners.forget(away.room.wedding)

@@ -46,6 +46,7 @@ class Cluster:
             Kind.ASK: self._relays.hear_question,
             Kind.LEFT: self._relays.hear_left,
             Kind.ANSWER: self.lane.hear_answer,
+            Kind.STORED: self.lane.hear_stored,
             Kind.UPDATE: self.lane.hear_update,
             Kind.TOLD: self.lane.hear_notice,
             Kind.LOST: self.lane.hear_lost,

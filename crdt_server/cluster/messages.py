@@ -34,10 +34,14 @@ class Kind(enum.IntEnum):
     LEFT = 5  # sender, room: nobody there is interested any more
     EVENTS = 6  # wedding, number of its newest event
     RELEASED = 7  # sender, weddings: they are nobody's now
+    STORED = 8  # room, sequence number, number of the question: the answer is too long to send, but in the store
 
 
 LETTER_BYTES = 1 << 20
 """Messages that travel together: many rooms that ask at once must not make one that no bus takes."""
+
+ANSWER_BYTES = 4 << 20
+"""What a client lacks is read from the store by its own node when it is longer: a bus has other things to carry."""
 
 
 class Ear:

@@ -1,11 +1,13 @@
 """Presence between nodes: of each room, every node that has it open says what its own sockets say.
 
 It does not go by way of the owner, so it goes on while a wedding has none. What is lost is said again after 15 s at the
-latest, when clients renew it; what a dead node said is removed when its heartbeat ends.
+latest, when clients renew it; what a dead node said is removed when its heartbeat ends. As long as no other node has
+been heard in a room, nothing is said: a node that opens it asks who is there.
 """
 
 from __future__ import annotations
 
+import enum
 from collections.abc import Callable, Collection, Sequence
 
 from crdt_server.hosts.frames import encode, unpack
@@ -14,8 +16,16 @@ from crdt_server.rooms.room import Room
 from storage import Bus
 
 
+class Says(enum.IntEnum):
+    """What a message is for."""
+
+    THIS = 0
+    WHO = 1  # and who is there?
+    BYE = 2  # the sender has closed the room
+
+
 class RoomPresence:
-    """The presence of one open room. A message is: sender, whether it wants to hear who is here, states."""
+    """The presence of one open room. A message is: sender, `Says`, states."""
 
     def __init__(self, bus: Bus, node: str, room: Room, changed: Callable[[Room], None], clock: Callable[[], float]):
         self._bus = bus
@@ -24,29 +34,39 @@ class RoomPresence:
         self._changed = changed
         self._clock = clock
         self._channel = f"presence.{room.name}"
-        room.share, room.awareness.shared = self.say, True
+        self._others: set[str] = set()  # nodes that have the room open
+        room.share, room.awareness.shared = self.share, True
         self._subscription = bus.subscribe(self._channel, self)
 
-    def say(self, states: Sequence[Presence], *, asks: bool = False) -> None:
-        """Tell the other nodes."""
-        self._bus.publish(self._channel, encode([self._node, asks, states]))
+    def share(self, states: Sequence[Presence]) -> None:
+        """Tell the other nodes, if there are any."""
+        if self._others:
+            self._say(Says.THIS, states)
+
+    def _say(self, what: Says, states: Sequence[Presence]) -> None:
+        self._bus.publish(self._channel, encode([self._node, what, states]))
 
     def hear(self, message: bytes) -> None:
         """Another node tells us, or we ourselves."""
-        node, asks, states = unpack(message)
+        node, what, states = unpack(message)
         if node == self._node:
             return
+        if what == Says.BYE:
+            self._others.discard(node)
+            return
+        self._others.add(node)
         self._room.awareness.hear(node, [Presence(*state) for state in states], self._clock())
         self._tell()
-        if asks and (here := self._room.awareness.said_here()):
-            self.say(here)
+        if what == Says.WHO:
+            self._say(Says.THIS, self._room.awareness.said_here())
 
     def gained(self) -> None:
         """From here on everything is heard: say who is here, and ask who is there."""
-        self.say(self._room.awareness.said_here(), asks=True)
+        self._say(Says.WHO, self._room.awareness.said_here())
 
     def forget(self, nodes: Collection[str]) -> None:
         """These nodes are no more."""
+        self._others.difference_update(nodes)
         self._room.awareness.forget(nodes)
         self._tell()
 
@@ -56,5 +76,7 @@ class RoomPresence:
 
     def close(self) -> None:
         """The room is closed here."""
+        if self._others:
+            self._say(Says.BYE, ())
         self._room.share, self._room.awareness.shared = None, False
         self._subscription.close()

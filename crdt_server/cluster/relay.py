@@ -8,11 +8,12 @@ from typing import Any
 import structlog
 
 from crdt_server.access.identity import Identity
+from crdt_server.cluster import messages
 from crdt_server.cluster.messages import Kind, Post
 from crdt_server.cluster.owners import Owners
 from crdt_server.cluster.rooms import Rooms
 from crdt_server.errors import AdmissionError
-from crdt_server.hosts.frames import Op, Status
+from crdt_server.hosts.frames import STRANGER, Op, Status
 from crdt_server.rooms.exchange import Silence
 from crdt_server.rooms.room import Room
 from crdt_server.rooms.session import Request, Session, SessionId
@@ -76,7 +77,10 @@ class Follower:
         """The room has settled a request."""
         number = self._numbers.pop(request)
         self._asked.discard(number)
-        self._post.send(self.node, Kind.ANSWER, self._key, self._room.released_seq, number, status, answer)
+        if _is_long(request, status, answer):
+            self._post.send(self.node, Kind.STORED, self._key, self._room.released_seq, number)
+        else:
+            self._post.send(self.node, Kind.ANSWER, self._key, self._room.released_seq, number, status, answer)
         session = self._sessions[request.session.id]
         session.asking -= 1
         if not session.asking:
@@ -90,6 +94,13 @@ class Follower:
 
     def lost(self) -> None:
         self._post.send(self.node, Kind.LOST, self._key)
+
+
+def _is_long(request: Request, status: Status, answer: Any) -> bool:
+    """Whether an answer should not go over the bus."""
+    if request.kind is not Op.DIFF or status is not Status.OK or answer == STRANGER:
+        return False
+    return sum(map(len, answer)) > messages.ANSWER_BYTES
 
 
 class Relays:

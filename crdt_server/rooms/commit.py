@@ -15,7 +15,18 @@ import structlog
 
 from crdt_server.metrics import Metrics
 from crdt_server.rooms.room import Phase, Room, Verdict
-from storage import Answer, AnswerTaken, Append, BookingImage, DocumentKey, EventImage, Facts, NotOwner, RowImage
+from storage import (
+    Answer,
+    AnswerTaken,
+    Append,
+    BookingImage,
+    DocumentKey,
+    EventImage,
+    Facts,
+    NotOwner,
+    RowImage,
+    SequenceConflict,
+)
 
 log = structlog.get_logger(__name__)
 
@@ -110,7 +121,7 @@ class CommitPump:
                 with self._metrics.commit_seconds.time():
                     first_events = await self._store.append(rows, facts)
                 self._metrics.commit_rows.observe(len(rows))
-            except (NotOwner, AnswerTaken) as error:
+            except (NotOwner, AnswerTaken, SequenceConflict) as error:
                 await self._commit_without(error, batch)
                 return
             except Exception as error:  # noqa: BLE001 - whatever it was, nothing is known to be stored
@@ -122,11 +133,10 @@ class CommitPump:
             verdict.room.release(verdict)
             self._released(verdict.room)
 
-    async def _commit_without(self, error: NotOwner | AnswerTaken, batch: Sequence[Verdict]) -> None:
+    async def _commit_without(self, error: NotOwner | AnswerTaken | SequenceConflict, batch: Sequence[Verdict]) -> None:
         """What concerns some weddings must not end the others: nothing is stored yet, so the rest is tried again."""
-        weddings = error.weddings if isinstance(error, NotOwner) else (error.wedding,)
-        lost = [verdict for verdict in batch if verdict.room.wedding in weddings]
-        rest = [verdict for verdict in batch if verdict.room.wedding not in weddings]
+        lost = [verdict for verdict in batch if verdict.room.wedding in error.weddings]
+        rest = [verdict for verdict in batch if verdict.room.wedding not in error.weddings]
         self._fail(lost or batch, error)
         if lost and rest:
             await self._commit(rest)

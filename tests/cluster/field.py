@@ -9,7 +9,7 @@ import json
 import os
 import signal
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import AsyncExitStack
 from pathlib import Path
 from types import TracebackType
@@ -20,6 +20,7 @@ from tests.support.proxy import CuttingProxy
 from tests.support.redis import RedisServer
 from tests.support.server import ServerProcess
 
+SKEWED = Path(__file__).parents[1] / "support" / "skewed"
 START_TRIES = 60
 TRY_AGAIN_SECONDS = 0.5
 ENVIRONMENT = {
@@ -75,12 +76,18 @@ class Node(ServerProcess):
 
 
 class Field:
-    """``async with Field(directory)``: everything runs; at the end all is gone but the logs."""
+    """``async with Field(directory)``: everything runs; at the end all is gone but the logs.
 
-    def __init__(self, directory: Path, *, nodes: int = 3, env: Mapping[str, str] | None = None) -> None:
+    ``skews``: by how many seconds the clock of each node is wrong.
+    """
+
+    def __init__(
+        self, directory: Path, *, nodes: int = 3, env: Mapping[str, str] | None = None, skews: Sequence[float] = ()
+    ) -> None:
         self._directory = directory
         self._count = nodes
         self._env = env or {}
+        self._skews = skews
         self._stack = AsyncExitStack()
         self.nodes: list[Node] = []
 
@@ -101,7 +108,8 @@ class Field:
             self.postgres.url.replace(f":{self.postgres.port}/", f":{postgres_wire.port}/"),
             f"redis://127.0.0.1:{redis_wire.port}/0",
         )
-        node = Node(self._directory, number, urls, self._env)
+        skew = {"PYTHONPATH": str(SKEWED), "SKEW_SECONDS": str(self._skews[number])} if self._skews else {}
+        node = Node(self._directory, number, urls, {**self._env, **skew})
         node.postgres_wire, node.redis_wire = postgres_wire, redis_wire
         self._stack.push_async_callback(asyncio.to_thread, _end, node)
         return node

@@ -8,6 +8,7 @@ import json
 import pytest
 
 from crdt_server.access.identity import Identity
+from crdt_server.cluster import messages
 from crdt_server.hosts.frames import Op
 from crdt_server.protocol.messages import encode_awareness
 from crdt_server.rooms.awareness import write_states
@@ -129,6 +130,38 @@ async def test_a_phone_syncs_at_any_node(nodes: Nodes) -> None:
     await here.sees("hello!")
 
 
+async def test_an_answer_that_is_too_long_for_the_bus_comes_from_the_store(
+    nodes: Nodes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(messages, "ANSWER_BYTES", 1_000)
+    one, two = await nodes.pair()
+    here, there = await couple(one, two)
+    here.type("x" * 5_000)
+    await there.has_length(5_000)
+    for client in range(5, 8):  # while it is edited
+        late = two.person(client)
+        here.type("y" * 10, 0)
+        await late.has_length(5_010 + 11 * (client - 5))
+        late.type("z")
+    await here.has_length(5_033)
+
+
+async def test_who_comes_while_the_owner_is_silent_reads_what_is_stored(nodes: Nodes) -> None:
+    one, two = await nodes.pair()
+    here, there = await couple(one, two)
+    here.type("stored")
+    await there.sees("stored")
+    one.bus.cut()
+    late, phone = two.person(5), Person(two.hub, "notes.a", 6)
+    await late.sees("stored")
+    await phone.sees("stored")
+    late.type(" and more")
+    assert here.socket.closed is there.socket.closed is None
+    one.bus.rejoin()
+    await asyncio.gather(*(person.sees("stored and more") for person in (here, there, late)))
+    assert await nodes.stored_text() == "stored and more"
+
+
 def state(name: str, clock: int, client: int) -> bytes:
     return encode_awareness(write_states([(client, clock, json.dumps({"name": name}))]))
 
@@ -156,6 +189,33 @@ async def test_who_opens_a_room_later_hears_who_is_there(nodes: Nodes) -> None:
     await until(lambda: names(here) == {"ann"})
     there = two.person(2)
     await until(lambda: names(there) == {"ann"})
+
+
+async def test_nothing_is_said_where_no_other_node_has_the_room(nodes: Nodes) -> None:
+    one, two = await nodes.pair()
+    said: list[str] = []
+    publish = one.bus.publish
+    one.bus.publish = lambda channel, message: said.append(channel) or publish(channel, message)  # type: ignore[method-assign,func-returns-value]
+    here = one.person(1)
+    await here.is_synced()
+    begin = said.count("presence.w/notes.a")
+    here.send(state("ann", 1, 1))
+    await until(lambda: names(here) == {"ann"})
+    assert said.count("presence.w/notes.a") == begin
+    there = two.person(2)
+    await until(lambda: names(there) == {"ann"})
+    here.send(state("anna", 2, 1))
+    await until(lambda: names(there) == {"anna"})
+    there.leave()
+    two.hub._give_up_idle(0)
+    await until(lambda: ("w", "notes.a") not in two.hub.rooms)
+    await asyncio.sleep(0)
+    before = said.count("presence.w/notes.a")
+    here.send(state("ann", 3, 1))
+    await until(lambda: names(here) == {"ann"})
+    assert said.count("presence.w/notes.a") == before
+    again = two.person(3)
+    await until(lambda: names(again) == {"ann"})
 
 
 async def test_the_same_person_at_another_node(nodes: Nodes) -> None:

@@ -17,7 +17,7 @@ from crdt_server.protocol.messages import encode_update
 from crdt_server.rooms.commit import CommitPump
 from crdt_server.rooms.room import Counters, Phase, Room, RoomLimits, Verdict
 from crdt_server.rooms.session import Request, Session, SessionId
-from storage import BookingImage, DocumentKey, RowImage, Storage, open_storage
+from storage import Append, BookingImage, DocumentKey, RowImage, Storage, open_storage
 from tests.support.sockets import HandSocket
 
 MOMENT = "2026-06-20T12:00:00.000"
@@ -101,6 +101,20 @@ async def test_nothing_is_released_before_its_commit(bench: Bench) -> None:
     assert socket.flush() == [encode_update(b"one"), encode_update(b"u")]
     assert await bench.stored("notes.a") == [b"one"]
     assert room.unsettled == bench.pump.backlog == 0
+
+
+async def test_another_writer_of_one_document_ends_nothing_of_the_other_weddings(bench: Bench) -> None:
+    room, session, socket = bench.room("notes.a")
+    bench.put(room, session, b"one")
+    other = Room(2, "v", "notes.a", RoomLimits(), Counters(), vet=lambda *_: None, blame=lambda _: None)
+    other.phase = Phase.LIVE
+    await bench.storage.append([Append(DocumentKey("v", "notes.a"), seq, b"somebody else's") for seq in (1, 2)])
+    bench.put(other, session, b"two")
+    async with running(bench):
+        await bench.pump.flush()
+    assert bench.failed == [other]
+    assert socket.flush() == [encode_update(b"one")]
+    assert await bench.stored("notes.a") == [b"one"]
 
 
 async def test_what_needs_no_commit_and_waits_behind_none_is_released_at_once(bench: Bench) -> None:

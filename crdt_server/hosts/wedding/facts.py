@@ -65,6 +65,11 @@ class Writers:
         yield from (Field(*row, None) for row in self._packed)
         yield from (Field(*row, key or None) for row, writers in self._of_row.items() for key in writers)
 
+    def newest(self) -> int:
+        """The highest arrival of those that were taken over and not asked for yet."""
+        rows = map(orjson.loads, self._packed.values())
+        return max((writer[3] for row in rows for writer in row.values()), default=0)
+
     def put(self, row: RowKey, key: str | None, writer: Writer) -> None:
         """Somebody has written a key of a row."""
         writers = self._row(row)

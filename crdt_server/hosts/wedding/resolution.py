@@ -53,6 +53,11 @@ class Resolver:
         self._open: set[str] = set()  # records that wait for a person
         self._open_x: dict[Field, str] = {}  # X1 that waits for a person -> its record
 
+    def set_back(self, seconds: float) -> None:
+        """The clock was set back by that much."""
+        self.due = {subject: at - seconds for subject, at in self.due.items()}
+        self._fixes = {subject: [at - seconds for at in those] for subject, those in self._fixes.items()}
+
     # -- what is to be looked at
 
     def queue(self, subjects: Iterable[Subject], *, settled: bool) -> None:

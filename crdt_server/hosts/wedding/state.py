@@ -69,7 +69,7 @@ class WeddingState:
                 rows = self.wedding.documents.setdefault(document, {}).setdefault(root, {})
                 rows[record] = orjson.loads(fields)
             self.writers.unpack((document, root, record), writers)
-        self.arrivals = 0
+        self.arrivals = self.writers.newest()  # whatever clock they were told by
         self.index: Index
         self.resolver = Resolver(self)
         self.answered: dict[str, None] = {}  # keys of the newest commands
@@ -81,7 +81,12 @@ class WeddingState:
     # -- time
 
     def tick(self, now: float) -> None:
-        """It is ``now``, in seconds since 1970."""
+        """It is ``now``, in seconds since 1970. A clock that was set back makes nothing wait longer."""
+        back = self.now - now
+        if back > 0:
+            self.resolver.set_back(back)
+            texts = self.untold.items()
+            self.untold = {field: (since - back, actor, before) for field, (since, actor, before) in texts}
         self.now, self.at = now, instant(now)
 
     def tell_time(self) -> None:
@@ -258,7 +263,7 @@ class WeddingState:
     def writer_of(self, actor: Actor) -> Writer:
         """The actor as the writer of what arrives now."""
         rank = 0 if actor.user == SERVER else rank_of(actor.role, live=self.wedding.live)
-        arrival = max(self.arrivals + 1, int(self.now * 1_000_000))  # goes on after a restart
+        arrival = max(self.arrivals + 1, int(self.now * 1_000_000))
         return Writer(actor.user, actor.role, rank, arrival, self.at)
 
     def _hear_context(self, document: str, changes: Changes) -> None:

@@ -153,6 +153,37 @@ def test_a_document_that_is_closed_tells_when_it_is_open_again(bench: Bench) -> 
     assert edits(bench) == [("ada", "", "Sings")]
 
 
+# -- clocks
+
+
+def test_a_clock_that_is_set_back_makes_nothing_wait_longer(bench: Bench) -> None:
+    ada = bench.replicas[0]
+    type_in(bench, ada, "Sings")
+    ada.set("seating", "assignments", "g_a", None, {"table": "t_gone", "seat": 1})
+    bench.sync(ada)
+    due = bench.state.next_due()
+    bench.wait(-3600)
+    assert due == pytest.approx(bench.state.next_due())
+    bench.settle()
+    assert edits(bench) == [("ada", "", "Sings")]
+    assert {record["_kind"] for record in bench.reviews()} >= {"S3"}
+    bench.check()
+
+
+def test_a_later_write_is_the_later_one_whatever_the_clock_of_its_host_says(bench: Bench) -> None:
+    ada, ben = bench.replicas
+    field = Field(*GUESTS, "g_1", "phone")
+    ada.set(*field, "+44 7700 900001")
+    bench.sync(ada)
+    before = bench.state.writers.get(field)
+    bench.now -= 3600
+    bench.reopen()
+    ben.set(*field, "+44 7700 900002")
+    bench.sync(ben)
+    after = bench.state.writers.get(field)
+    assert (after.user, after.seq > before.seq, after.at < before.at) == ("ben", True, True)
+
+
 # -- rows, events, imports
 
 
