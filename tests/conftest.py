@@ -1,17 +1,15 @@
 """What every test may use: the root of the tree, a place for what tests leave behind, and a server process."""
 
-import os
-import signal
 import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
+from tests.support.backend import make_server
+from tests.support.databases import new_database
+
 ROOT = Path(__file__).parents[1]
-LISTENING = "listening on "
-STOP_SECONDS = 15
 
 
 @pytest.fixture(scope="session")
@@ -28,36 +26,20 @@ def artefacts() -> Path:
     return path
 
 
+@pytest.fixture
+def database_url(tmp_path: Path) -> Iterator[str]:
+    """The address of an empty database."""
+    with new_database(tmp_path) as url:
+        yield url
+
+
 @pytest.fixture(scope="module")
 def server_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The URL of a server process with an empty store, one for the tests of a module."""
-    directory = tmp_path_factory.mktemp("server")
-    flags = ["--dev", "--host", "127.0.0.1", "--port", "0", "--database-url", f"sqlite:///{directory}/wedding.db"]
-    log = directory / "log"
-    with log.open("wb") as stderr:
-        server = subprocess.Popen(
-            [sys.executable, "-m", "crdt_server", "serve", *flags],
-            cwd=ROOT,
-            env=os.environ | {"PYTHONUNBUFFERED": "1"},
-            stdout=subprocess.PIPE,
-            stderr=stderr,
-            text=True,
-        )
-    assert server.stdout is not None
-    try:
-        lines = (line for line in server.stdout if LISTENING in line)
-        line = next(lines, None)
-        assert line is not None, f"the server ended before it listened:\n{log.read_text()[-3000:]}"
-        yield line.split(LISTENING)[1].split()[0].strip('",}')
-    finally:
-        server.send_signal(signal.SIGTERM)
-        server.stdout.close()
-        try:
-            server.wait(STOP_SECONDS)
-        except subprocess.TimeoutExpired:
-            server.kill()
-            server.wait()
-            raise
+    server = make_server(tmp_path_factory.mktemp("server"))
+    server.start()
+    yield server.url
+    server.close()
 
 
 @pytest.fixture(scope="session")

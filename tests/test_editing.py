@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -21,8 +20,8 @@ ANN = Identity("u_ann", "couple")
 
 
 @pytest.fixture
-async def app(tmp_path: Path) -> AsyncIterator[FastAPI]:
-    settings = Settings(dev=True, document_hosts=1, database_url=f"sqlite:///{tmp_path}/wedding.db")
+async def app(database_url: str) -> AsyncIterator[FastAPI]:
+    settings = Settings(dev=True, document_hosts=1, database_url=database_url)
     app = create_app(settings)
     async with app.router.lifespan_context(app):
         yield app

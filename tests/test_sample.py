@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 
 import httpx
 import pytest
@@ -15,17 +14,12 @@ from documents.sample import sample_wedding
 from storage import Append, DocumentKey, Storage, open_storage
 
 
-@pytest.fixture
-def url(tmp_path: Path) -> str:
-    return f"sqlite:///{tmp_path}/wedding.db"
-
-
 async def documents(storage: Storage) -> list[str]:
     return [str(key) async for key in storage.keys()]  # noqa: SIM118 - no dict
 
 
-async def test_what_is_planted_is_the_sample(url: str) -> None:
-    storage = await open_storage(url, migrate=True)
+async def test_what_is_planted_is_the_sample(database_url: str) -> None:
+    storage = await open_storage(database_url, migrate=True)
     count = await plant(storage, "w", guests=300, seed=3)
     sample = sample_wedding(guests=300, seed=3, only=WRONG)
     assert len(await documents(storage)) == count == len(sample.documents)
@@ -37,8 +31,8 @@ async def test_what_is_planted_is_the_sample(url: str) -> None:
     await storage.close()
 
 
-async def test_its_rows_and_their_writers_are_known_before_anybody_opens_it(url: str) -> None:
-    storage = await open_storage(url, migrate=True)
+async def test_its_rows_and_their_writers_are_known_before_anybody_opens_it(database_url: str) -> None:
+    storage = await open_storage(database_url, migrate=True)
     await plant(storage, "w")
     sample = sample_wedding(only=WRONG)
     rows: dict[str, dict[str, dict[str, object]]] = {document: {} for document in sample.documents}
@@ -55,8 +49,8 @@ async def test_its_rows_and_their_writers_are_known_before_anybody_opens_it(url:
     await storage.close()
 
 
-async def test_a_wedding_with_a_document_is_left_alone(url: str) -> None:
-    storage = await open_storage(url, migrate=True)
+async def test_a_wedding_with_a_document_is_left_alone(database_url: str) -> None:
+    storage = await open_storage(database_url, migrate=True)
     await storage.append([Append(DocumentKey("w", "notes.a"), 1, b"\x00\x00")])
     with pytest.raises(WeddingExists, match="notes"):
         await plant(storage, "w")
@@ -64,10 +58,10 @@ async def test_a_wedding_with_a_document_is_left_alone(url: str) -> None:
     await storage.close()
 
 
-async def test_the_demo_is_only_for_an_empty_database(url: str) -> None:
-    storage = await open_storage(url, migrate=True)
+async def test_the_demo_is_only_for_an_empty_database(database_url: str) -> None:
+    storage = await open_storage(database_url, migrate=True)
     await storage.append([Append(DocumentKey("w", "notes.a"), 1, b"\x00\x00")])
-    await plant_demo(url)
+    await plant_demo(database_url)
     assert await documents(storage) == ["w/notes.a"]
     await storage.close()
 

@@ -163,9 +163,11 @@ class TestStreams:
         assert response.status_code == 200
 
 
-async def test_a_silent_stream_says_now_and_then_that_it_lives(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_silent_stream_says_now_and_then_that_it_lives(
+    database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(events, "COMMENT_SECONDS", 0.01)
-    storage = await open_storage(f"sqlite:///{tmp_path}/wedding.db", migrate=True)
+    storage = await open_storage(database_url, migrate=True)
     feed = Feed()
     stream = events._stream(storage, feed, "w", 7)
     assert [await anext(stream) for _ in range(3)] == ["retry: 1000\nid: 7\n\n", *[": nothing new\n\n"] * 2]

@@ -13,6 +13,7 @@ from typing import Any
 import httpx
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
+from sqlalchemy import make_url
 from websockets.asyncio.client import connect
 
 from crdt_server.app import create_app
@@ -21,6 +22,7 @@ from crdt_server.protocol.messages import SyncUpdate, decode_messages, encode_up
 from crdt_server.protocol.update import EMPTY_STATE_VECTOR, EMPTY_UPDATE
 from crdt_server.settings import Settings
 from storage import Append, DocumentKey, open_storage
+from tests.support.databases import about_sqlite, run_sql
 from tests.support.server import ServerProcess
 from tests.support.wire import KILLER, KILLER_GROUND, Replica
 
@@ -47,7 +49,9 @@ async def client(server: ServerProcess) -> AsyncIterator[httpx.AsyncClient]:
 
 
 # Of our own wedding: the server has made another.
-DAMAGE = """UPDATE updates SET "update" = ? WHERE document_id IN (SELECT id FROM documents WHERE wedding = 'w')"""
+DAMAGE = (
+    """UPDATE updates SET "update" = :damaged WHERE document_id IN (SELECT id FROM documents WHERE wedding = 'w')"""
+)
 STORED = """SELECT "update" FROM updates JOIN documents ON documents.id = document_id WHERE wedding = 'w'"""
 
 
@@ -159,7 +163,7 @@ class TestSync:
 
     async def test_an_update_that_kills_its_host(self, server: ServerProcess, client: httpx.AsyncClient) -> None:
         key = DocumentKey("w", "notes.killer")
-        storage = await open_storage(f"sqlite:///{server.database}")
+        storage = await open_storage(server.database_url)
         await storage.append([Append(key, seq, update) for seq, update in enumerate(KILLER_GROUND, 1)])
         await storage.close()
         is_problem(await client.post(path("notes.killer"), content=body(EMPTY_STATE_VECTOR, KILLER)), 409, "violation")
@@ -185,9 +189,7 @@ class TestState:
         self, client: httpx.AsyncClient, server: ServerProcess
     ) -> None:
         assert (await client.get(path("notes.unknown", "state"))).content == EMPTY_UPDATE
-        with closing(sqlite3.connect(server.database)) as database:
-            rows = database.execute("SELECT count(*) FROM documents WHERE name = 'notes.unknown'").fetchone()
-        assert rows == (0,)
+        assert not await run_sql(server.database_url, "SELECT * FROM documents WHERE name = 'notes.unknown'")
 
     @pytest.mark.parametrize("state_vector", ["!", "AAA=A", "é", "_____", "AQ", "gICAgAI"])
     async def test_malformed_state_vectors(self, client: httpx.AsyncClient, state_vector: str) -> None:
@@ -231,11 +233,14 @@ class TestProbes:
         assert (await client.get("/healthz")).json() == {"status": "ok"}
         assert (await client.get("/readyz")).json() == {"status": "ready"}
 
+    @about_sqlite
     @pytest.mark.slow
     async def test_not_ready_while_the_database_is_locked(
         self, client: httpx.AsyncClient, server: ServerProcess
     ) -> None:
-        with closing(sqlite3.connect(server.database, isolation_level=None)) as other:
+        path = make_url(server.database_url).database
+        assert path is not None
+        with closing(sqlite3.connect(path, isolation_level=None)) as other:
             other.execute("BEGIN EXCLUSIVE")
             answer = await client.get("/readyz")
             assert answer.elapsed.total_seconds() < 4
@@ -282,13 +287,11 @@ async def test_a_document_that_cannot_be_read(tmp_path: Path) -> None:
             edit = Replica(1).type("x")
             parts(await client.post(path("notes.a"), content=body(EMPTY_STATE_VECTOR, edit)))
             assert server.terminate() == 0
-            with closing(sqlite3.connect(server.database)) as database, database:
-                database.execute(DAMAGE, (b"damaged",))
+            await run_sql(server.database_url, DAMAGE, damaged=b"damaged")
             server.start()
             is_problem(await client.get(path("notes.a", "state")), 503, "try_again")
             is_problem(await client.post(path("notes.a"), content=body(EMPTY_STATE_VECTOR, edit)), 503, "try_again")
             assert (await client.get(path("notes.b", "state"))).status_code == 200
-        with closing(sqlite3.connect(server.database)) as database:
-            assert database.execute(STORED).fetchall() == [(b"damaged",)]
+        assert await run_sql(server.database_url, STORED) == [(b"damaged",)]
     finally:
         server.close()

@@ -7,22 +7,24 @@ import base64
 import hashlib
 import json
 import re
-import sqlite3
 import subprocess
 from collections.abc import Callable
-from contextlib import closing
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 from pycrdt import Doc, Map
+from sqlalchemy import update
 from websockets.asyncio.client import connect
 
 from crdt_server.protocol.messages import SyncUpdate, decode_messages
 from documents.readers import digest
 from documents.registry import kind_of
 from documents.rows import read
+from storage.tables import answers
+from tests.support.databases import run_sql
 from tests.support.server import ServerProcess
 from tests.support.yclient import YClient
 
@@ -338,8 +340,9 @@ class TestIdempotency:
                 old = {"Idempotency-Key": "old"}
                 assert (await operate(client, "old", insert("g_1"), headers=old)).status_code == 200
             server.kill9()
-            with closing(sqlite3.connect(server.database)) as database, database:
-                database.execute("UPDATE answers SET at = datetime(at, '-7 days', '-1 minute') WHERE wedding = 'old'")
+            long_ago = datetime.now(UTC) - timedelta(days=7, minutes=1)
+            aged = update(answers).where(answers.c.wedding == "old").values(at=long_ago)
+            await run_sql(server.database_url, aged)
             server.start()
             async with httpx.AsyncClient(base_url=url, trust_env=False, timeout=20) as client:
                 again = await operate(client, "w", insert("g_1"), headers=headers)

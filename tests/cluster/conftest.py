@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack
-from pathlib import Path
 
 import pytest
 
@@ -76,9 +75,9 @@ class Nodes:
 
 
 @pytest.fixture
-async def nodes(tmp_path: Path) -> AsyncIterator[Nodes]:
+async def nodes(database_url: str) -> AsyncIterator[Nodes]:
     async with AsyncExitStack() as stack:
-        nodes = Nodes(f"sqlite:///{tmp_path}/wedding.db", stack)
+        nodes = Nodes(database_url, stack)
         nodes.storage = await nodes.open()
         yield nodes
 

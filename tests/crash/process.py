@@ -9,13 +9,16 @@ import shutil
 import signal
 import socket
 import sys
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import httpx
+from sqlalchemy import make_url
 
 from storage import DocumentKey, open_storage
+from tests.support.databases import ON_SQLITE, new_database
 
 ROOT = Path(__file__).parents[2]
 START_SECONDS = 20.0
@@ -36,8 +39,8 @@ class CrashServer:
     """``start``, then any of ``kill``, ``terminate``, ``start`` again. ``settings`` are CRDT_SERVER_ variables."""
 
     def __init__(self, directory: Path, **settings: object) -> None:
-        self.database = directory / "wedding.db"
-        self.database_url = f"sqlite:///{self.database}"
+        self._stack = ExitStack()
+        self.database_url = self._stack.enter_context(new_database(directory))
         self.log_file = directory / "server.log"
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
@@ -103,20 +106,37 @@ class CrashServer:
         """End it somehow, at the end of a test."""
         if self._process.returncode is None:
             await self.kill()
+        self._stack.close()
 
     # -- looking at it
 
+    @property
+    def database(self) -> Path:
+        """The file of a SQLite database."""
+        path = make_url(self.database_url).database
+        assert path is not None
+        return Path(path)
+
     async def stored(self, document: str, wedding: str = "w") -> list[bytes]:
-        """The rows of a document as they lie on the disk, read from a copy: the server finds what the crash left."""
-        with TemporaryDirectory() as directory:
-            for file in self.database.parent.glob(f"{self.database.name}*"):
-                if not file.name.endswith("-shm"):
-                    shutil.copy(file, directory)
-            store = await open_storage(f"sqlite:///{directory}/{self.database.name}")
+        """The rows of a document as they lie on the disk."""
+        with self._copy() as url:
+            store = await open_storage(url)
             try:
                 return [row.update for row in (await store.load(DocumentKey(wedding, document))).updates]
             finally:
                 await store.close()
+
+    @contextmanager
+    def _copy(self) -> Iterator[str]:
+        """A copy of the file, so that the server finds what the crash left; another database is read as it is."""
+        if not ON_SQLITE:
+            yield self.database_url
+            return
+        with TemporaryDirectory() as directory:
+            for file in self.database.parent.glob(f"{self.database.name}*"):
+                if not file.name.endswith("-shm"):
+                    shutil.copy(file, directory)
+            yield f"sqlite:///{directory}/{self.database.name}"
 
     async def state(self, document: str, wedding: str = "w") -> bytes:
         """The whole document over HTTP."""

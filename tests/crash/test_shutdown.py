@@ -5,11 +5,10 @@ from __future__ import annotations
 import asyncio
 import os
 import random
-import sqlite3
-from contextlib import closing
 
 from tests.crash.fleet import fleet
 from tests.crash.process import CrashServer, StartServer
+from tests.support.databases import run_sql
 from tests.support.yclient import YClient
 
 ROUNDS = int(os.environ.get("CRASH_COMPACTION_ROUNDS", "1"))
@@ -57,10 +56,10 @@ async def test_kill_9_in_the_middle_of_compaction(start: StartServer) -> None:
             await server.start()
             await people.stop_writing()
             await people.converged()
-        rows = _rows(server)
+        rows = await _rows(server)
         code, output = await server.command("compact")
         assert code == 0, output
-        assert _rows(server) == len(people.rooms) < rows
+        assert await _rows(server) == len(people.rooms) < rows
         await people.nothing_missing(people.receipts())
         people.start_writing()
         await people.heard(each=2)
@@ -97,9 +96,8 @@ async def test_a_room_is_given_up_and_loaded_again(start: StartServer) -> None:
             await carl.until(lambda: carl.saved)
 
 
-def _rows(server: CrashServer) -> int:
+async def _rows(server: CrashServer) -> int:
     """Stored updates of the rooms that are written to; the wedding `demo` has its own."""
     query = "SELECT count(*) FROM updates JOIN documents ON documents.id = document_id WHERE wedding = 'w'"
-    with closing(sqlite3.connect(server.database)) as database:
-        count: int = database.execute(query).fetchone()[0]
-        return count
+    ((count,),) = await run_sql(server.database_url, query)
+    return int(count)

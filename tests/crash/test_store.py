@@ -8,6 +8,7 @@ from contextlib import AsyncExitStack, closing
 
 from tests.crash.fleet import Fleet, fleet
 from tests.crash.process import CrashServer, StartServer
+from tests.support.databases import about_sqlite, run_sql
 from tests.support.yclient import YClient
 
 TRY_AGAIN = 1013
@@ -19,6 +20,7 @@ async def sent_away(people: Fleet) -> None:
     await asyncio.gather(*(c.until(lambda c=c: TRY_AGAIN in c.closes, 15) for c in people.clients))  # type: ignore[misc]
 
 
+@about_sqlite
 async def test_disk_full(start: StartServer) -> None:
     server = await start()
     async with fleet(server, clients=12, rooms=3) as people:
@@ -44,6 +46,7 @@ async def test_disk_full(start: StartServer) -> None:
         await people.converged()
 
 
+@about_sqlite
 async def test_database_locked_by_somebody_else(start: StartServer) -> None:
     server = await start()
     async with fleet(server, clients=4, rooms=1) as people:
@@ -62,6 +65,7 @@ async def test_database_locked_by_somebody_else(start: StartServer) -> None:
         assert await server.status("/readyz") == 200
 
 
+@about_sqlite
 async def test_read_only_database(start: StartServer) -> None:
     server = await start()
     writable = server.database_url
@@ -88,9 +92,9 @@ async def test_read_only_database(start: StartServer) -> None:
 
 
 DAMAGE = {
-    "notes.flipped": "UPDATE updates SET \"update\" = x'0000' WHERE document_id = ? AND first_seq = 2",
-    "notes.hole": "DELETE FROM updates WHERE document_id = ? AND first_seq = 2",
-    "notes.headless": "DELETE FROM updates WHERE document_id = ? AND first_seq < 4",
+    "notes.flipped": "UPDATE updates SET checksum = checksum + 1 WHERE document_id = :document AND first_seq = 2",
+    "notes.hole": "DELETE FROM updates WHERE document_id = :document AND first_seq = 2",
+    "notes.headless": "DELETE FROM updates WHERE document_id = :document AND first_seq < 4",
 }
 
 
@@ -105,11 +109,11 @@ async def test_damaged_documents_are_refused_and_left_alone(start: StartServer) 
                 await client.write()
                 await client.until(lambda c=client: c.saved)  # type: ignore[misc]
         await server.kill()
-        with closing(sqlite3.connect(server.database, isolation_level=None)) as database:
-            for name, statement in DAMAGE.items():
-                (document,) = database.execute("SELECT id FROM documents WHERE name = ?", (name,)).fetchone()
-                assert database.execute(statement, (document,)).rowcount
-        before = _rows(server)
+        for name, statement in DAMAGE.items():
+            find = "SELECT id FROM documents WHERE name = :name"
+            ((document,),) = await run_sql(server.database_url, find, name=name)
+            assert await run_sql(server.database_url, f"{statement} RETURNING 1", document=document)
+        before = await _rows(server)
         await server.start()
         for name in DAMAGE:
             client = people[name]
@@ -119,11 +123,11 @@ async def test_damaged_documents_are_refused_and_left_alone(start: StartServer) 
             await client.until(lambda c=client, n=ends: len(c.closes) > n)  # type: ignore[misc]
             assert not client.synced
             assert any("document_unreadable" in line and f"w/{name}" in line for line in server.log.splitlines())
-        assert _rows(server) == before
+        assert await _rows(server) == before
         good = people["notes.good"]
         await good.write()
         await good.until(lambda: good.saved)
-        before = _rows(server)
+        before = await _rows(server)
         code, output = await server.command("verify")
         assert code == 1
         assert all(f"w/{name}: " in output for name in DAMAGE)
@@ -132,12 +136,12 @@ async def test_damaged_documents_are_refused_and_left_alone(start: StartServer) 
         assert code == 1
         assert all(f"w/{name}: left as it is" in output for name in DAMAGE)
         good_document = max(row[0] for row in before)
-        assert [r for r in _rows(server) if r[0] != good_document] == [r for r in before if r[0] != good_document]
+        after = await _rows(server)
+        assert [r for r in after if r[0] != good_document] == [r for r in before if r[0] != good_document]
         await good.write()
         await good.until(lambda: good.saved)
     assert "Traceback" not in server.log
 
 
-def _rows(server: CrashServer) -> list[tuple[int, ...]]:
-    with closing(sqlite3.connect(server.database)) as database:
-        return database.execute("SELECT * FROM updates ORDER BY document_id, first_seq").fetchall()
+async def _rows(server: CrashServer) -> list[tuple[int, ...]]:
+    return await run_sql(server.database_url, "SELECT * FROM updates ORDER BY document_id, first_seq")

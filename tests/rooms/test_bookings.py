@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -59,8 +58,8 @@ class Town:
 
 
 @pytest.fixture
-async def town(tmp_path: Path) -> AsyncIterator[Town]:
-    storage = await open_storage(f"sqlite:///{tmp_path}/wedding.db", migrate=True)
+async def town(database_url: str) -> AsyncIterator[Town]:
+    storage = await open_storage(database_url, migrate=True)
     yield Town(storage)
     await storage.close()
 

@@ -5,7 +5,6 @@ import os
 import signal
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, suppress
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -29,12 +28,12 @@ STORED_DEATH = [
 
 
 @pytest.fixture
-async def open_hub(tmp_path: Path) -> AsyncIterator[Opener]:
+async def open_hub(database_url: str) -> AsyncIterator[Opener]:
     """Start hubs on one store; each is stopped at the end."""
     async with AsyncExitStack() as stack:
 
         async def start(**settings: Any) -> Hub:
-            storage = await open_storage(f"sqlite:///{tmp_path}/wedding.db", migrate=True)
+            storage = await open_storage(database_url, migrate=True)
             stack.push_async_callback(storage.close)
             values = {"dev": True, "document_hosts": 1, "max_strikes": 0, **settings}
             hub = Hub(Settings(**values), storage, Metrics())
@@ -358,12 +357,12 @@ class TestRecovery:
         assert await hub.workshop.merge([KILLER, KILLER]) == KILLER
 
 
-async def test_a_store_that_is_gone_ends_rooms_and_they_come_back(open_hub: Opener, tmp_path: Path) -> None:
+async def test_a_store_that_is_gone_ends_rooms_and_they_come_back(open_hub: Opener, database_url: str) -> None:
     hub = await open_hub()
     one, two = await couple(hub)
     one.type("safe")
     await two.sees("safe")
-    lost, hub.storage._lane = hub.storage._lane, await _closed_lane(tmp_path)
+    lost, hub.storage._lane = hub.storage._lane, await _closed_lane(database_url)
     one.type(" and kept")
     await one.socket.until(lambda: one.socket.closed is not None)
     assert one.socket.close_code == two.socket.close_code == 1013
@@ -377,7 +376,7 @@ async def test_a_store_that_is_gone_ends_rooms_and_they_come_back(open_hub: Open
     assert await stored_text(hub.storage, "notes.a") == "safe and kept"
 
 
-async def _closed_lane(directory: Path) -> Any:
-    twin = await open_storage(f"sqlite:///{directory}/wedding.db")
+async def _closed_lane(url: str) -> Any:
+    twin = await open_storage(url)
     await twin.close()
     return twin._lane

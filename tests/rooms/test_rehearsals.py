@@ -6,7 +6,6 @@ import asyncio
 import os
 import signal
 from collections.abc import AsyncIterator
-from pathlib import Path
 
 import pytest
 
@@ -23,8 +22,8 @@ ITEMS = 3000
 
 
 @pytest.fixture
-async def hub(tmp_path: Path) -> AsyncIterator[Hub]:
-    storage = await open_storage(f"sqlite:///{tmp_path}/wedding.db", migrate=True)
+async def hub(database_url: str) -> AsyncIterator[Hub]:
+    storage = await open_storage(database_url, migrate=True)
     hub = Hub(Settings(dev=True, document_hosts=1, max_strikes=0), storage, Metrics())
     await hub.start()
     yield hub

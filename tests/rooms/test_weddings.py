@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import AsyncIterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -61,8 +60,8 @@ class Guide(Person):
 
 
 @pytest.fixture
-async def storage(tmp_path: Path) -> AsyncIterator[Storage]:
-    storage = await open_storage(f"sqlite:///{tmp_path}/wedding.db", migrate=True)
+async def storage(database_url: str) -> AsyncIterator[Storage]:
+    storage = await open_storage(database_url, migrate=True)
     yield storage
     await storage.close()
 
@@ -219,14 +218,14 @@ class TestTogether:
         assert hub.lane(writer.room) is hub._heavy
         assert guide.room in hub._lanes[0]._resident
 
-    async def test_where_one_cannot_be_stored_all_end_and_come_back(self, hub: Hub, tmp_path: Path) -> None:
+    async def test_where_one_cannot_be_stored_all_end_and_come_back(self, hub: Hub, database_url: str) -> None:
         guide, planner, writer = Guide(hub, 11), Person(hub, "budget", 12), Person(hub, "notes.a", 13)
         elsewhere = Guide(hub, 14, wedding="v")
         for person in (guide, planner, writer, elsewhere):
             await person.is_synced()
         guide.put("g_1")
         await guide.knows("g_1")
-        closed = await open_storage(f"sqlite:///{tmp_path}/wedding.db")
+        closed = await open_storage(database_url)
         await closed.close()
         lane, hub.storage._lane = hub.storage._lane, closed._lane
         guide.put("g_2")

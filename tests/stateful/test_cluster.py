@@ -11,7 +11,8 @@ import asyncio
 import os
 import tempfile
 from collections.abc import Callable, Coroutine
-from contextlib import AsyncExitStack, suppress
+from contextlib import AsyncExitStack, ExitStack, suppress
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -27,6 +28,7 @@ from crdt_server.protocol.update import decode_update
 from storage import DocumentKey
 from tests.cluster.conftest import Node, Nodes
 from tests.rooms.person import Person
+from tests.support.databases import new_database
 
 KEYS = [DocumentKey("w", "notes.a"), DocumentKey("v", "notes.a")]
 PEOPLE = 6
@@ -116,6 +118,7 @@ class ClusterMachine(RuleBasedStateMachine):
     def begin(self) -> None:
         self.directory = tempfile.TemporaryDirectory()
         self.stack = AsyncExitStack()
+        self.databases = ExitStack()
         self.stored = {key: Stored() for key in KEYS}
         self.visitors = [Visitor(number) for number in range(PEOPLE)]
         self.living: list[Node] = []
@@ -123,7 +126,7 @@ class ClusterMachine(RuleBasedStateMachine):
         self.do(self._begin())
 
     async def _begin(self) -> None:
-        self.nodes = Nodes(f"sqlite:///{self.directory.name}/wedding.db", self.stack)
+        self.nodes = Nodes(self.databases.enter_context(new_database(Path(self.directory.name))), self.stack)
         self.nodes.storage = await self.nodes.open()
         self.living = [await self.nodes.start() for _ in range(3)]
 
@@ -294,6 +297,7 @@ class ClusterMachine(RuleBasedStateMachine):
         finally:
             with suppress(AttributeError):
                 self.runner.run(self.stack.aclose())
+                self.databases.close()
                 self.directory.cleanup()
             self.runner.close()
             for module, name, value in self.usual:

@@ -6,17 +6,13 @@ where each connection goes to another one.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping, Sequence
-from contextlib import ExitStack
 from pathlib import Path
 from typing import Protocol
 
 from tests.support.cluster import ClusterProcess
-from tests.support.postgres import shared_server
+from tests.support.databases import BACKEND
 from tests.support.server import Lane, ServerProcess
-
-BACKEND = os.environ.get("CRDT_TEST_BACKEND", "sqlite")
 
 
 class Server(Protocol):
@@ -47,24 +43,11 @@ class Server(Protocol):
     def close(self) -> None: ...
 
 
-class PostgresProcess(ServerProcess):
-    """One node on a database of its own in the shared PostgreSQL."""
-
-    def __init__(self, directory: Path, *, lane: Lane, flags: Sequence[str], env: Mapping[str, str] | None) -> None:
-        self._stack = ExitStack()
-        url = self._stack.enter_context(shared_server().database())
-        super().__init__(directory, lane=lane, flags=flags, env=env, database_url=url)
-
-    def close(self) -> None:
-        super().close()
-        self._stack.close()
-
-
 def make_server(
     directory: Path, *, lane: Lane = "fast", flags: Sequence[str] = (), env: Mapping[str, str] | None = None
 ) -> Server:
     """A server that is not started yet."""
-    kinds = {"sqlite": ServerProcess, "postgres": PostgresProcess, "cluster": ClusterProcess}
+    kinds = {"sqlite": ServerProcess, "postgres": ServerProcess, "cluster": ClusterProcess}
     if BACKEND not in kinds:
         raise ValueError(f"CRDT_TEST_BACKEND is one of {', '.join(kinds)}, not {BACKEND!r}")
     server: Server = kinds[BACKEND](directory, lane=lane, flags=flags, env=env)

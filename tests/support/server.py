@@ -8,8 +8,11 @@ import signal
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Literal
+
+from tests.support.databases import new_database
 
 ROOT = Path(__file__).parents[2]
 LISTENING = "listening on "
@@ -24,7 +27,7 @@ class ServerProcess:
 
     Everything the server prints, over all its lives, is in `log_file`. ``flags`` are added to the command line,
     ``env`` to the environment. The first start takes a free port, later ones the same. Without ``database_url`` it
-    has a SQLite database of its own.
+    has a new database, which is removed by `close`.
     """
 
     def __init__(
@@ -38,8 +41,8 @@ class ServerProcess:
         log_name: str = "server.log",
     ) -> None:
         self.log_file = directory / log_name
-        self.database = directory / "wedding.db"
-        self.database_url = database_url or f"sqlite:///{self.database}"
+        self._stack = ExitStack()
+        self.database_url = database_url or self._stack.enter_context(new_database(directory))
         self._flags = flags
         self._env = {"PYTHONUNBUFFERED": "1", "CRDT_SERVER_WEBSOCKET_LANE": lane, **(env or {})}
         self._port = 0
@@ -130,3 +133,4 @@ class ServerProcess:
         """Gracefully, if it runs at all."""
         if self._process is not None:
             self.terminate()
+        self._stack.close()
