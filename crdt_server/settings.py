@@ -73,7 +73,7 @@ class Settings(BaseSettings):
         30.0, description="Presence that is not renewed for this long is removed"
     )
     max_awareness_bytes: Positive = Field(4096, description="Largest presence state of one client")
-    max_loop_lag_seconds: Seconds = Field(1.0, description="Above this /readyz answers 503")
+    max_loop_lag_seconds: Seconds = Field(1.0, description="Above this new sockets get 4503, /readyz 503")
 
     @classmethod
     def load(cls, config: str | None = None, **flags: Any) -> Settings:

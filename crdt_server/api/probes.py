@@ -31,7 +31,7 @@ async def readyz(request: Request) -> Response:
     hub: Hub = request.app.state.hub
     if hub.draining:
         return problem(503, "draining", "the server is going away")
-    if hub.lag.seconds > hub.settings.max_loop_lag_seconds:
+    if hub.overloaded:
         return problem(503, "overloaded", f"the event loop is {hub.lag.seconds:.2f} s late")
     try:
         await _probe(request.app.state, hub)

@@ -245,6 +245,11 @@ class Hub:
     # -- rooms
 
     @property
+    def overloaded(self) -> bool:
+        """Whether the event loop is so late that it had better not take on more."""
+        return self.lag.seconds > self.settings.max_loop_lag_seconds
+
+    @property
     def loaded_bytes(self) -> int:
         """Stored bytes of all open documents."""
         return sum(room.size for room in self.rooms.values())

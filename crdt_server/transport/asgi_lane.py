@@ -108,12 +108,13 @@ async def serve_websocket(websocket: WebSocket, entrance: Entrance) -> None:
     await websocket.accept()
     writer = asyncio.create_task(connection.write())
     entered = entrance.enter(connection, websocket.url.path, websocket.url.query)
+    if entered is None:
+        await writer
+        return
     try:
-        if entered is not None:
-            await _pass_on(connection, entrance, *entered)
+        await _pass_on(connection, entrance, *entered)
     finally:
-        if entered is not None:
-            entrance.leave(connection, *entered)
+        entrance.leave(connection, *entered)
         connection.close(1000, "")
         await writer
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 from collections.abc import Callable
+from random import uniform
 from urllib.parse import parse_qsl, unquote
 
 import structlog
@@ -18,6 +20,8 @@ from documents import is_document_name
 
 log = structlog.get_logger(__name__)
 
+WAIT_SECONDS = 2.0
+MOST_WAITING = 1_000
 CONGESTED_BYTES = 64 * 1024  # unsent on a connection: from here on presence is left out
 
 WEDDING = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.~-]{0,63}", re.ASCII)
@@ -40,6 +44,7 @@ class Entrance:
         self.admission = Admission(settings.max_connections, settings.max_connections_per_address)
         self._handshakes = TokenBucket(settings.handshakes_per_second)
         self._access = DevAccess()
+        self._waiting = 0  # to be refused
         self._now = now
         hub.metrics.gauge("sockets", "WebSockets that are open", lambda: self.admission.open)
 
@@ -60,15 +65,18 @@ class Entrance:
         if self.hub.strikes.out(connection.address, self._now()):
             self._refuse(connection, "rate_limited", "too many hostile messages")
             return None
+        if self.hub.overloaded:
+            self._put_off(connection, "overloaded", "the server is overloaded")
+            return None
         if not self.admission.enter(connection.address):
-            self._refuse(connection, "admission", "too many connections")
+            self._put_off(connection, "admission", "too many connections")
             return None
         identity = self._access.identify(dict(parse_qsl(query)))
         try:
             room, session = self.hub.enter(*address, connection, identity)
         except AdmissionError as error:
             self.admission.leave(connection.address)
-            self._refuse(connection, "admission", str(error))
+            self._put_off(connection, "admission", str(error))
             return None
         log.debug("session_opened", room="/".join(address), session=session.id)
         return room, session
@@ -76,6 +84,20 @@ class Entrance:
     def _refuse(self, connection: Connection, why: str, reason: str) -> None:
         self.hub.metrics.refused.labels(why).inc()
         connection.close(CLOSE_CODES[why], reason)
+
+    def _put_off(self, connection: Connection, why: str, reason: str) -> None:
+        """Refuse after a while, each after another one: stock clients knock again as soon as they are closed."""
+        self.hub.metrics.refused.labels(why).inc()
+        if self._waiting == MOST_WAITING:
+            connection.close(CLOSE_CODES["admission"], reason)
+            return
+        self._waiting += 1
+        # a lottery, no secret
+        asyncio.get_running_loop().call_later(uniform(0, WAIT_SECONDS), self._send_away, connection, reason)  # noqa: S311
+
+    def _send_away(self, connection: Connection, reason: str) -> None:
+        self._waiting -= 1
+        connection.close(CLOSE_CODES["admission"], reason)
 
     def leave(self, connection: Connection, room: Room, session: Session) -> None:
         """The connection is gone."""

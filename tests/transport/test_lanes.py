@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import signal
 import socket as sockets
 from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
@@ -28,6 +30,7 @@ from tests.support.server import Lane, ServerProcess
 from tests.support.wire import Replica, presence, state_vector
 
 SECONDS = 15.0
+LAG_SECONDS = 0.5
 FRAME_BYTES = 4 << 20
 WRITE_BUFFER_BYTES = 512 << 10
 
@@ -265,6 +268,30 @@ class TestRefusals:
             edit = Replica(1).type("x")
             await good.send(encode_update(edit))
             assert await update_from(good) == edit
+
+
+@pytest.mark.slow
+async def test_a_server_that_lags_takes_no_more_sockets(lane: Lane, tmp_path: Path) -> None:
+    for server in _server(tmp_path, lane, max_loop_lag_seconds=LAG_SECONDS, document_hosts=1):
+        async with visit(server, "w/notes.a") as calm:
+            await calm.recv()
+            os.kill(server.pid, signal.SIGSTOP)
+            try:
+                with pytest.raises(TimeoutError):
+                    await asyncio.wait_for(connect(f"{server.ws_url}/w/notes.a", proxy=None), 2 * LAG_SECONDS)
+            finally:
+                os.kill(server.pid, signal.SIGCONT)
+            async with visit(server, "w/notes.b") as late:
+                assert await close_code(late) == 4503
+            async with asyncio.timeout(SECONDS):
+                while True:
+                    async with visit(server, "w/notes.b") as again:
+                        with suppress(ConnectionClosed):
+                            await again.recv()
+                            break
+            edit = Replica(1).type("x")
+            await calm.send(encode_update(edit))
+            assert await update_from(calm) == edit
 
 
 class TestLimits:
