@@ -6,7 +6,8 @@ rules:
 - An update that was not answered is sent again, to whoever owns the wedding then: documents take it once. A command is
   not: who sent it hears that it may not have been carried out.
 - What the owner stored comes under sequence numbers. A number that is missing is read from the store.
-- Who wants to read gets what is stored from here where the owner is silent, or its answer too long for the bus.
+- Who has nothing yet gets what is stored from here while the owner is silent; so does anybody where its answer is too
+  long for the bus.
 - Bounded: so many bytes of a room are on their way, then its sockets are not read. What has waited for too long ends
   the room with 1013; clients keep their edits and come again.
 """
@@ -26,7 +27,7 @@ from crdt_server.cluster.owners import Owners
 from crdt_server.cluster.rooms import Rooms
 from crdt_server.errors import CLOSE_CODES
 from crdt_server.hosts.frames import Op, Status
-from crdt_server.protocol.update import EMPTY_UPDATE
+from crdt_server.protocol.update import EMPTY_STATE_VECTOR, EMPTY_UPDATE
 from crdt_server.rooms.room import Phase, Room, Verdict
 from crdt_server.rooms.session import Request
 from storage import DocumentKey, Storage, StorageError
@@ -411,7 +412,7 @@ class AwayLane:
                     self._rooms.fail(away.room)
                 else:
                     for number, request in away.pending.items():
-                        if request.kind is Op.DIFF:
+                        if request.kind is Op.DIFF and request.payload == EMPTY_STATE_VECTOR:
                             self._look_up(away, number)
                     away.unfollow()
                     away.heard = now
