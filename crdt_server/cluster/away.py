@@ -106,7 +106,6 @@ class AwayLane:
         self._unowned: set[str] = set()
         self._claiming = False
         self._numbers = itertools.count(GREETING + 1)
-        self._loop: asyncio.AbstractEventLoop  # once it runs
 
     # -- called by the hub, like a lane to a host
 
@@ -133,8 +132,7 @@ class AwayLane:
 
     def _want(self, room: Room) -> None:
         if not self._dirty:
-            self._loop = asyncio.get_running_loop()
-            self._loop.call_soon(self._flush)
+            asyncio.get_running_loop().call_soon(self._flush)
         self._dirty[room] = None
 
     def _flush(self) -> None:
@@ -147,14 +145,14 @@ class AwayLane:
     def _away(self, room: Room) -> Away:
         away = self._aways.get(_key(room))
         if away is None:
-            away = self._aways[_key(room)] = Away(room, self._loop.time())
+            away = self._aways[_key(room)] = Away(room, self._rooms.time())
         return away
 
     def _forward(self, away: Away) -> None:
         """Send what the room has to whoever owns it; or find out first who that is."""
         room = away.room
         if away.waits_since is None:
-            away.waits_since = self._loop.time()
+            away.waits_since = self._rooms.time()
         owner = self._owners.other(room.wedding)
         if owner is None:
             self._claim(room.wedding)
@@ -177,7 +175,7 @@ class AwayLane:
         self._give_up_commands(away)
         greeting = [GREETING, 0, [*SERVER], "", Op.HELLO, b"", None, None, False]
         questions = [greeting, *(question(number, request) for number, request in away.pending.items())]
-        away.asked, away.greeted, away.heard = owner, False, self._loop.time()
+        away.asked, away.greeted, away.heard = owner, False, self._rooms.time()
         self._post.send(owner, Kind.ASK, self._owners.node, away.key, questions)
 
     def _give_up_commands(self, away: Away) -> None:
@@ -238,14 +236,14 @@ class AwayLane:
         if away is None:
             return
         if not away.reading and (not away.known or seq == away.room.head_seq + 1):
-            away.known, away.heard = True, self._loop.time()
+            away.known, away.heard = True, self._rooms.time()
             away.room.follow(seq, update)
         else:
             self._note(away, seq)
 
     def _note(self, away: Away, seq: int) -> None:
         """The owner says that the document is at this number at least."""
-        away.heard = self._loop.time()
+        away.heard = self._rooms.time()
         self._is_at(away, seq)
 
     def _is_at(self, away: Away, seq: int) -> None:
@@ -267,7 +265,7 @@ class AwayLane:
         if away is not None:
             self._owners.forget(away.key.wedding)
             away.unfollow()
-            self._loop.call_later(AGAIN_SECONDS, self._again, away)
+            asyncio.get_running_loop().call_later(AGAIN_SECONDS, self._again, away)
 
     def again(self, weddings: Iterable[str] | None = None) -> None:
         """Messages may have been missed, or these weddings have no owner any more: follow and ask anew."""
@@ -402,10 +400,9 @@ class AwayLane:
 
     async def run(self) -> None:
         """Ask again where there is silence, until cancelled."""
-        self._loop = asyncio.get_running_loop()
         while True:
             await asyncio.sleep(TICK_SECONDS)
-            now = self._loop.time()
+            now = self._rooms.time()
             for away in self._silent(now):
                 if away.waits_since is not None and now - away.waits_since > PATIENCE_SECONDS:
                     log.warning("owner_not_reached", room=away.room.name, owner=away.asked)

@@ -44,6 +44,14 @@ class RemoteSession(Session):
         return True
 
 
+class Question(Request):
+    """A request of another node, under the number it has there."""
+
+    __slots__ = ("number",)
+
+    number: int
+
+
 class Follower:
     """One node in one room of ours."""
 
@@ -52,8 +60,7 @@ class Follower:
         self._room = room
         self._key = DocumentKey(room.wedding, room.document)
         self._post = post
-        self._numbers: dict[Request, int] = {}
-        self._asked: set[int] = set()
+        self._asked: set[int] = set()  # numbers of questions that are not answered yet
         self._sessions: dict[int, RemoteSession] = {}
 
     def ask(self, number: int, session: int, identity: list[str], address: str, *request: Any) -> None:
@@ -65,17 +72,17 @@ class Follower:
             asking = RemoteSession(self, SessionId(session), Identity(*identity), address)
             self._sessions[session] = asking
         kind, payload, extra, knows, echo = request
-        made = Request(asking, Op(kind), payload, extra, echo=echo)
-        made.knows = knows
+        made = Question(asking, Op(kind), payload, extra, echo=echo)
+        made.number, made.knows = number, knows
         self._asked.add(number)
-        self._numbers[made] = number
         asking.asking += 1
         asking.queued_bytes += made.cost
         self._room.queue(made)
 
     def answer(self, request: Request, status: Status, answer: Any) -> None:
         """The room has settled a request."""
-        number = self._numbers.pop(request)
+        assert isinstance(request, Question)
+        number = request.number
         self._asked.discard(number)
         if _is_long(request, status, answer):
             self._post.send(self.node, Kind.STORED, self._key, self._room.released_seq, number)
