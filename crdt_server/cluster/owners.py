@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Collection, Iterable, Mapping
-from math import inf
 
 import structlog
 
@@ -19,8 +18,6 @@ log = structlog.get_logger(__name__)
 
 BEAT_SECONDS = 0.8
 LIFE_SECONDS = 3.0  # without a beat: then others may take over
-CALM_SECONDS = 2 * BEAT_SECONDS
-"""Where a node itself could not beat for a life, the others may not have either, and are given time to."""
 
 
 class Owners:
@@ -42,8 +39,7 @@ class Owners:
         self._lost = lost
         self._gone = gone
         self._others: dict[str, str] = {}
-        self._beaten = -inf  # when the heartbeat began that is known to have arrived, by the loop's clock
-        self._calm = -inf  # until then nobody's weddings are taken
+        self._beaten = 0.0  # when the heartbeat began that is known to have arrived, by the loop's clock
         self._turn = asyncio.Lock()  # what is given up must not be claimed before it is
 
     def owns(self, wedding: str) -> bool:
@@ -61,10 +57,8 @@ class Owners:
     async def claim(self, weddings: list[str]) -> None:
         """Take those that have no living owner, and learn who owns the others. Raises StorageError."""
         async with self._turn:
-            loop = asyncio.get_running_loop()
-            if loop.time() - self._beaten > LIFE_SECONDS / 2:
+            if asyncio.get_running_loop().time() - self._beaten > LIFE_SECONDS / 2:
                 await self._say_alive()  # what the dead claim is anybody's
-            await asyncio.sleep(self._calm - loop.time())
             for owner in await self._storage.claim(weddings, self.node):
                 self._note(owner)
 
@@ -121,8 +115,6 @@ class Owners:
     async def _say_alive(self) -> None:
         now = asyncio.get_running_loop().time()
         await self._storage.heartbeat(self.node, LIFE_SECONDS)
-        if self._beaten > -inf and now - self._beaten > LIFE_SECONDS:
-            self._calm = now + CALM_SECONDS
         self._beaten = now
 
     async def _give_back(self, weddings: list[str]) -> None:

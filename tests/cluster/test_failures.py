@@ -214,6 +214,7 @@ async def test_postgresql_is_stopped_for_longer_than_a_node_lives(field: Field) 
         await until_ready(field, 0, "database_slow")
         field.postgres.resume()
         await here.write()
+        assert await here.owner() == 0, "all missed their heartbeats, and nobody has died"
 
 
 @pytest.mark.parametrize("way", ["cut", "freeze"])
