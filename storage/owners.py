@@ -109,7 +109,8 @@ def leave(connection: Connection, node: str) -> None:
 
 
 def require(connection: Connection, weddings: Sequence[str], fences: Mapping[str, int], node: str) -> None:
-    """Raise NotOwner unless the node owns these weddings under these fences. For SQLite, which has one writer."""
+    """Raise NotOwner unless the node owns these weddings under these fences. It holds until somebody claims one: on
+    SQLite, which has one writer, not before the end of a transaction that writes."""
     rows = _run(connection, _HELD, weddings=json.dumps(list(weddings)))
     held = {wedding: (by, fence) for wedding, by, fence in rows}
     lost = [wedding for wedding in weddings if held.get(wedding) != (node, fences.get(wedding))]

@@ -1,6 +1,6 @@
 """The store: one object, opened once per process, through which everything durable goes."""
 
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 
@@ -72,6 +72,11 @@ class Storage:
             raise
         self._ids.remember(ids)
         return first_events
+
+    async def confirm(self, weddings: Collection[str], fences: Mapping[str, int] | None = None, node: str = "") -> None:
+        """Raise NotOwner where, with `fences` by wedding, the `node` does not own one of these under its fence."""
+        if fences is not None:
+            await self._lane.read(lambda connection: owners.require(connection, sorted(weddings), fences, node))
 
     async def load(self, key: DocumentKey) -> StoredDocument:
         """Read a document whole and verify it; raises CorruptDocument. Of an unknown one: no updates."""

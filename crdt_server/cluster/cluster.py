@@ -7,7 +7,8 @@ and what was stored.
 from __future__ import annotations
 
 import uuid
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import structlog
@@ -96,11 +97,21 @@ class Cluster:
 
     async def append(self, batch: Sequence[Append], facts: Sequence[Facts] = ()) -> dict[str, int]:
         """`Storage.append`, under the fences of this node: NotOwner where another has taken a wedding."""
-        weddings = {each.key.wedding for part in (batch, facts) for each in part}
+        with self._fences({each.key.wedding for part in (batch, facts) for each in part}) as fences:
+            return await self._storage.append(batch, facts, fences, self.node)
+
+    async def confirm(self, weddings: Collection[str]) -> None:
+        """`Storage.confirm`, under the fences of this node."""
+        with self._fences(weddings) as fences:
+            await self._storage.confirm(weddings, fences, self.node)
+
+    @contextmanager
+    def _fences(self, weddings: Collection[str]) -> Iterator[dict[str, int]]:
+        """Our numbers of these weddings, for one question. Where it turns out that another has one, we give it up."""
         # Of one that was just taken from us: a number that nobody has.
         fences = {wedding: self.owners.fences.get(wedding, 0) for wedding in weddings}
         try:
-            return await self._storage.append(batch, facts, fences, self.node)
+            yield fences
         except NotOwner as error:
             self.owners.disown({wedding: fences[wedding] for wedding in error.weddings})
             raise

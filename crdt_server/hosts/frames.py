@@ -80,6 +80,10 @@ class Status(enum.IntEnum):
     LATER = 7  # a question that takes more than one batch, or an update that is being rehearsed: ask again
 
 
+REFUSALS = frozenset((Status.VIOLATION, Status.TOO_LARGE, Status.DEADLY))
+"""For good, and by what the document holds. Another host may see it otherwise if it knows more."""
+
+
 def encode(value: Any) -> bytes:
     """A frame's body, or a value that travels inside one unread."""
     body: bytes = msgpack.packb(value, use_bin_type=True)

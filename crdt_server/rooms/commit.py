@@ -7,7 +7,7 @@ While one transaction is under way the next verdicts gather; under load batches 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Protocol
 
@@ -37,9 +37,14 @@ class Store(Protocol):
     async def append(self, batch: Sequence[Append], facts: Sequence[Facts] = ()) -> dict[str, int]:
         """As `Storage.append`."""
 
+    async def confirm(self, weddings: Collection[str]) -> None:
+        """As `Storage.confirm`."""
+
 
 class CommitPump:
     """`put` verdicts in, `Room.release` follows after their commit, in order. One `run` task.
+
+    Who is refused for good is refused by who owns the wedding: what another has stored since may look forged here.
 
     ``recorded`` hears that a wedding has events up to a number, ``booked`` how its bookings have changed. ``released``
     hears of rooms after a release that `put` did not do at once: it may have left them something to do.
@@ -74,7 +79,7 @@ class CommitPump:
 
     def put(self, verdict: Verdict) -> None:
         """Store and then release. What needs no commit and waits behind none is released at once."""
-        if verdict.merged is None and verdict.facts is None and not self.backlog:
+        if verdict.merged is None and verdict.facts is None and not verdict.refuses and not self.backlog:
             verdict.room.release(verdict)
             return
         verdict.room.unsettled += 1
@@ -116,11 +121,12 @@ class CommitPump:
         facts = [
             _facts(verdict) for verdict in batch if verdict.facts is not None and verdict.room.phase is not Phase.DEAD
         ]
-        if rows or facts:
+        refused = {
+            verdict.room.wedding for verdict in batch if verdict.refuses and verdict.room.phase is not Phase.DEAD
+        }
+        if rows or facts or refused:
             try:
-                with self._metrics.commit_seconds.time():
-                    first_events = await self._store.append(rows, facts)
-                self._metrics.commit_rows.observe(len(rows))
+                first_events = await self._store_all(rows, facts, refused)
             except (NotOwner, AnswerTaken, SequenceConflict) as error:
                 await self._commit_without(error, batch)
                 return
@@ -132,6 +138,18 @@ class CommitPump:
             verdict.room.unsettled -= 1
             verdict.room.release(verdict)
             self._released(verdict.room)
+
+    async def _store_all(
+        self, rows: Sequence[Append], facts: Sequence[Facts], refused: Collection[str]
+    ) -> Mapping[str, int]:
+        if refused:
+            await self._store.confirm(refused)
+        if not (rows or facts):
+            return {}
+        with self._metrics.commit_seconds.time():
+            first_events = await self._store.append(rows, facts)
+        self._metrics.commit_rows.observe(len(rows))
+        return first_events
 
     async def _commit_without(self, error: NotOwner | AnswerTaken | SequenceConflict, batch: Sequence[Verdict]) -> None:
         """What concerns some weddings must not end the others: nothing is stored yet, so the rest is tried again."""

@@ -11,6 +11,7 @@ import gc
 import itertools
 from collections.abc import Callable, Coroutine
 from datetime import UTC, datetime
+from functools import partial
 from random import shuffle
 from typing import Any
 from zlib import crc32
@@ -276,7 +277,7 @@ class Hub:
             self._limits,
             self.metrics.counters,
             vet=self._vet,
-            blame=lambda session: self.strikes.add(session.connection.address, self._loop.time()),
+            blame=partial(self._blame, f"{wedding}/{document}"),
             oversteps=self._oversteps,
         )
         self.rooms[wedding, document] = room
@@ -386,6 +387,11 @@ class Hub:
         return self._reverted.out(str(session.id), now)
 
     # -- what is hostile
+
+    def _blame(self, room: str, session: Session) -> None:
+        """What a session sent is refused for good."""
+        log.info("session_refused", room=room, session=session.id, user=session.user)
+        self.strikes.add(session.connection.address, self._loop.time())
 
     def _vet(self, room: Room, request: Request) -> None:
         room.unsettled += 1

@@ -19,7 +19,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from crdt_server.errors import CLOSE_CODES, CrdtServerError, ProtocolError
-from crdt_server.hosts.frames import DIFF_STEP_BYTES, REHEARSED_BYTES, STRANGER, Op, Status
+from crdt_server.hosts.frames import DIFF_STEP_BYTES, REFUSALS, REHEARSED_BYTES, STRANGER, Op, Status
 from crdt_server.protocol.frames import Outgoing
 from crdt_server.protocol.messages import (
     AwarenessUpdate,
@@ -81,6 +81,13 @@ class Verdict:
     notices: Sequence[tuple[int, bytes]] = ()  # index of a request, and JSON to tell its sender
     last: bool = True  # of its batch in this room
     seq: int = 0  # the document's newest row as of this verdict: `merged` itself where there is one
+
+    @property
+    def refuses(self) -> bool:
+        """Whether somebody is refused by what the document holds: for good, or perhaps a command."""
+        if any(status in REFUSALS for status in self.faults.values()):
+            return True
+        return self.facts is None and any(request.kind is Op.COMMAND for request in self.requests)
 
     @property
     def wants_settling(self) -> bool:

@@ -252,7 +252,7 @@ async def chaos(plan: Plan, directory: Path) -> Report:
             await storage.close()
         report.written, report.closes, report.audits = crowd.written, dict(crowd.closes), crowd.audits
         report.takeovers = where.takeovers
-        report.broken += where.broken()
+        report.broken += crowd.refused + where.broken()
     return report
 
 
@@ -288,6 +288,8 @@ def main() -> int:
     with tempfile.TemporaryDirectory() as temporary:
         directory = keep or Path(temporary)
         directory.mkdir(parents=True, exist_ok=True)
+        if any(directory.iterdir()):
+            parser.error(f"{directory} is not empty: the logs of two runs would be read as one")
         report = asyncio.run(chaos(Plan(**arguments), directory))
     print(json.dumps(asdict(report), indent=1))
     return 1 if report.broken else 0

@@ -128,6 +128,16 @@ class Crowd:
         return Counter(code for client in self.clients for code in client.closes)
 
     @property
+    def refused(self) -> list[str]:
+        """Who was sent away for good, though all are honest."""
+        return [
+            f"{client.name} of {client.key} was refused with {code}"
+            for client in self.clients
+            for code in client.closes
+            if 4400 <= code < 4500
+        ]
+
+    @property
     def conflicts(self) -> int:
         """About people who are on a list twice."""
         return sum(len(twins(room)) for room in self.rooms if room.key.document == GUESTS)

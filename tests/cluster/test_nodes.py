@@ -303,6 +303,32 @@ async def test_one_who_lost_a_wedding_writes_nothing_more(nodes: Nodes) -> None:
     await there.sees("lost?")
 
 
+async def test_one_who_lost_a_wedding_refuses_nobody_for_good(nodes: Nodes) -> None:
+    """What its hosts hold is old: edits that others have accepted look forged to them."""
+    one, two = await nodes.pair()
+    here = Guide(one.hub, 11)
+    await here.is_synced()
+    there, third = Guide(two.hub, 12), Guide(two.hub, 13)
+    there.put("g_1")
+    await asyncio.gather(here.knows("g_1"), there.knows("g_1"), third.knows("g_1"))
+    await nodes.storage.release("node-0", ["w"])
+    two.cluster.owners.forget("w")
+    two.cluster.lane.again(["w"])
+    there.put("g_2")
+    await asyncio.gather(there.knows("g_1", "g_2"), third.knows("g_1", "g_2"))
+    assert one.owns()
+    assert two.owns()
+    third.leave()
+    third.hub = one.hub
+    third.enter()
+    await third.socket.until(lambda: _read(third).socket.closed is not None)
+    assert third.socket.close_code == 1013
+    assert not one.owns()
+    third.enter()
+    third.put("g_3")
+    await asyncio.gather(third.knows("g_1", "g_2", "g_3"), there.knows("g_1", "g_2", "g_3"))
+
+
 async def test_a_dead_owner_is_followed_by_another_node(nodes: Nodes) -> None:
     """Its heartbeat ends; nobody says so."""
     one, two = await nodes.pair()
