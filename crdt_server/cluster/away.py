@@ -373,13 +373,13 @@ class AwayLane:
 
     async def _come_home(self, wedding: str) -> None:
         """The wedding is ours: tell what its last owner stored and could not say, then judge it here."""
-        aways = self._of(wedding)
+        aways, fence = self._of(wedding), self._owners.fences.get(wedding)
         try:
             await asyncio.gather(*(self._tell_stored(away) for away in aways if away.known))
         except StorageError as error:
             log.warning("wedding_not_taken_over", wedding=wedding, error=str(error))
             return  # asked again after some silence
-        if not self._owners.owns(wedding):
+        if fence is None or self._owners.fences.get(wedding) != fence:  # another has owned it, and may have stored more
             self.again([wedding])
             return
         for away in aways:

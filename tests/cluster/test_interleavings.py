@@ -189,7 +189,11 @@ async def test_a_read_that_arrives_when_the_wedding_is_at_home(nodes: Nodes, mon
     assert await nodes.stored_text() == "missed abc"
 
 
-async def test_a_wedding_that_is_lost_on_its_way_home(nodes: Nodes, monkeypatch: pytest.MonkeyPatch) -> None:
+async def lost_on_its_way_home(nodes: Nodes, monkeypatch: pytest.MonkeyPatch) -> tuple[Node, Node, Person, Gate]:
+    """The second node has claimed the wedding and still reads what it missed of it, and the third has taken it since.
+
+    Both, the person at the second one, and the gate of what it reads.
+    """
     (one, two, three), (_, there, third) = await trio(nodes)
     third.leave()
     late = Gate(two.storage.updates_after)
@@ -201,15 +205,38 @@ async def test_a_wedding_that_is_lost_on_its_way_home(nodes: Nodes, monkeypatch:
     assert two.owns()
     await nodes.storage.release(two.name, ["w"])
     monkeypatch.setattr(three.cluster.lane, "_claim", claim)
-    third = three.person(4)
     await three.cluster.owners.claim(["w"])
     await two.cluster.owners.beat()
     assert not two.owns()
+    return two, three, there, late
+
+
+async def test_a_wedding_that_is_lost_on_its_way_home(nodes: Nodes, monkeypatch: pytest.MonkeyPatch) -> None:
+    _, three, there, late = await lost_on_its_way_home(nodes, monkeypatch)
+    third = three.person(4)
     late.open()
     third.type("hello")
     await there.sees("hello")
     there.type(" world")
     await third.sees("hello world")
+
+
+async def test_a_wedding_that_is_lost_and_won_again_on_its_way_home(
+    nodes: Nodes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What was read is older than what the owner in between has stored."""
+    two, three, there, late = await lost_on_its_way_home(nodes, monkeypatch)
+    two.bus.cut()
+    third = three.person(4)
+    third.type("hello")
+    await third.sees("hello")
+    await nodes.storage.release(three.name, ["w"])
+    await two.cluster.owners.claim(["w"])
+    assert two.owns()
+    late.open()
+    await there.sees("hello")
+    there.type(" world")
+    await there.sees("hello world")
 
 
 def test_messages_travel_together_but_not_too_many() -> None:
