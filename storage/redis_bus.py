@@ -59,7 +59,11 @@ class Link:
         await self._connection.connect()
 
     async def write(self, commands: Iterable[Command]) -> None:
-        await self._connection.send_packed_command(self._connection.pack_commands(commands), check_health=False)
+        packed = self._connection.pack_commands(commands)
+        try:
+            await self._connection.send_packed_command(packed, check_health=False)
+        except RuntimeError as error:  # what uvloop says of a socket that is closed already
+            raise ConnectionError(f"closed: {error}") from error
 
     async def read(self) -> Any:
         """The next answer. Raises RedisError when it is a refusal or the connection breaks."""

@@ -304,7 +304,10 @@ class Hub:
             return [*setting, None, [], []]
         rows = [(name, *row) for name, row in await self.storage.wedding_rows(room.wedding)]
         bookings = await self.storage.bookings(room.wedding)
-        return [*setting, rows, bookings, await self.storage.overlapping(room.wedding) if bookings else []]
+        others = await self.storage.overlapping(room.wedding) if bookings else []
+        if others:  # stored by a process that has ended since, perhaps before anybody was told
+            self._tending.hear(room, None, ["wedding"])
+        return [*setting, rows, bookings, others]
 
     def _deliver(self, verdict: Verdict) -> None:
         self._commits.put(verdict)

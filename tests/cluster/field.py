@@ -30,6 +30,7 @@ ENVIRONMENT = {
 }
 DEFECTS = ("task_failed", "batch_failed", "node_message_failed", "Traceback")
 
+CLOSING = "Exception closing connection"  # the pool, of one that is broken anyway
 AWAY = "StorageUnavailable"  # why a document cannot be read while there is no database
 NOT_STARTED = "Application startup failed"
 
@@ -162,7 +163,9 @@ def _defects(node: Node) -> list[str]:
     return [
         line
         for line, following in itertools.pairwise(lines)
-        if any(word in line for word in DEFECTS) and not (AWAY in line and NOT_STARTED in following)
+        if any(word in line for word in DEFECTS)
+        and CLOSING not in line
+        and not (AWAY in line and NOT_STARTED in following)
     ]
 
 

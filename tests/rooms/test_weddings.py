@@ -302,3 +302,37 @@ class TestLargeUpdates:
         self.too_large(guide)
         await guide.socket.until(lambda: guide.socket.closed is not None or (guide.read() or guide.saved))
         assert guide.socket.closed is None
+
+
+def book(person: Person) -> None:
+    """The vendor everybody wants, for the same day."""
+    before, doc = person.replica.state_vector, person.replica.doc
+    with doc.transaction():
+        doc.get("meta", type=Map).update({"date": "2026-06-20", "timeZone": "Europe/London"})
+        doc.get("vendors", type=Map)["v_1"] = Map(
+            {"name": "Lens", "organization": "o_1", "stage": "booked", "bookedWindow": {"start": 840, "end": 1320}}
+        )
+    person.send(encode_update(doc.get_update(before)))
+
+
+def stage(person: Person) -> str | None:
+    person.read()
+    return (person.replica.doc.get("vendors", type=Map).to_py() or {}).get("v_1", {}).get("stage")
+
+
+async def test_who_opens_a_wedding_sees_what_a_crash_has_left_to_be_told(storage: Storage, hub: Hub) -> None:
+    """The bookings are stored, and the process has ended before it told the other wedding. Nobody edits anything."""
+    hub._commits._booked = lambda *_: None
+    for wedding in ("early", "late"):
+        person = Person(hub, "wedding", 11, wedding=wedding)
+        book(person)
+        await person.socket.until(lambda person=person: person.read() or person.saved)  # type: ignore[misc]
+        assert stage(person) == "booked"
+    await hub.stop()
+    again = Hub(Settings(dev=True, document_hosts=1, max_strikes=0), storage, Metrics())
+    await again.start()
+    try:
+        reader = Person(again, "wedding", 12, wedding="late")
+        await reader.socket.until(lambda: stage(reader) == "quoted")
+    finally:
+        await again.stop()
