@@ -180,7 +180,7 @@ class TestAnswers:
             await store.append(
                 [Append(GUESTS, 1, b"x")], [facts, Facts(ELSEWHERE, answers=[answer("new"), answer("first", "again")])]
             )
-        assert (caught.value.wedding, caught.value.key) == ("w_7", "first")
+        assert (caught.value.weddings, caught.value.key) == (("w_7",), "first")
         assert await is_empty(store)
         assert await store.answer("w_7", "first") == answer("first")
         assert await store.append([Append(GUESTS, 1, b"x")], [facts]) == {"w_42": 1}

@@ -41,6 +41,7 @@ class CrashServer:
     def __init__(self, directory: Path, **settings: object) -> None:
         self._stack = ExitStack()
         self.database_url = self._stack.enter_context(new_database(directory))
+        self.database = Path(make_url(self.database_url).database or "")  # the file, where it is one
         self.log_file = directory / "server.log"
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
@@ -109,13 +110,6 @@ class CrashServer:
         self._stack.close()
 
     # -- looking at it
-
-    @property
-    def database(self) -> Path:
-        """The file of a SQLite database."""
-        path = make_url(self.database_url).database
-        assert path is not None
-        return Path(path)
 
     async def stored(self, document: str, wedding: str = "w") -> list[bytes]:
         """The rows of a document as they lie on the disk."""
