@@ -329,9 +329,8 @@ class AwayLane:
             while rows and rows[-1].last_seq < away.room.head_seq:  # it is edited meanwhile
                 rows += await self._storage.updates_after(away.key, rows[-1].last_seq)
         except StorageError as error:
-            log.warning(
-                "question_not_answered", room=away.room.name, error=str(error)
-            )  # asked again after some silence
+            # It is asked again after some silence.
+            log.warning("question_not_answered", room=away.room.name, error=str(error))
             return
         finally:
             away.looked_up.discard(number)

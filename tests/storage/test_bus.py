@@ -260,7 +260,7 @@ async def test_closing_sends_what_waits_and_ends_all(net: Net) -> None:
     here, there = await net.join(), await net.join()
     own, _ = await listen(here, "rooms")
     ear, _ = await listen(there, "rooms")
-    messages = [b"%d" % number for number in range(1_000)]
+    messages = [b"%0200d" % number for number in range(1_000)]  # more than travels in one batch
     assert all(here.publish("rooms", message) for message in messages)
     await here.close()
     assert not here.connected
