@@ -8,7 +8,9 @@ const server = process.argv[2] ?? 'ws://127.0.0.1:8000'
 const connect = async () => {
   const doc = new Y.Doc()
   // The server's URL ends with the wedding; the document is the provider's room.
-  const provider = new WebsocketProvider(`${server}/ws/demo`, 'notes.quickstart', doc, { WebSocketPolyfill: WebSocket })
+  // In one process two clients would otherwise hear each other past the server, before anything is stored.
+  const options = { WebSocketPolyfill: WebSocket, disableBc: true }
+  const provider = new WebsocketProvider(`${server}/ws/demo`, 'notes.quickstart', doc, options)
   await new Promise((resolve) => provider.once('sync', resolve))
   return { provider, text: doc.getText('text') }
 }
