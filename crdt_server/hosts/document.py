@@ -25,6 +25,7 @@ from crdt_server.errors import ProtocolError
 from crdt_server.hosts.frames import DIFF_STEP_BYTES, PIECE_BYTES, REHEARSED_BYTES, ProgressMark, Status
 from crdt_server.hosts.rehearsal import Copies, Rehearsal
 from crdt_server.protocol.lib0 import read_var_uint, write_var_uint
+from crdt_server.protocol.structs import in_order, new_structs, read_structs
 from crdt_server.protocol.update import (
     EMPTY_STATE_VECTOR,
     EMPTY_UPDATE,
@@ -280,7 +281,7 @@ class Document:
             if trimmed is None:
                 return Status.VIOLATION
             update = trimmed
-        if self._lacks_a_home(update) or self._forbids(index, update):
+        if self._lacks_a_home(update) or self._is_circular(update) or self._forbids(index, update):
             return Status.VIOLATION
         if not self.bytes_only:
             assert self.doc is not None
@@ -290,8 +291,7 @@ class Document:
                 survived = self._rehearsal.ask(update.data, self.doc.apply_update, cpu_limit_seconds(len(data)))
                 if not survived:
                     return Status.LATER if survived is None else Status.DEADLY
-            if not self._survives(update):
-                return Status.VIOLATION
+            self.doc.apply_update(update.data)
         self._take(index, update)
         return Status.OK
 
@@ -311,14 +311,6 @@ class Document:
     def _accept(self, data: bytes) -> None:
         self._accepted.append(data)
         self._accepted_bytes += len(data)
-
-    def _survives(self, update: Update) -> bool:
-        assert self.doc is not None
-        self.doc.apply_update(update.data)
-        if self._may_be_cyclic(update) and not self._integrated(update):
-            self._rebuild()
-            return False
-        return True
 
     def _without_taken_ids(self, update: Update) -> Update | None:
         """The part whose ids are new. Of ids that are taken the first content stands: two contents under one id,
@@ -356,20 +348,13 @@ class Document:
         new = frozenset(update.types)
         return any(p not in new and not coming.covers(p[0], p[1], p[1] + 1) for p in orphans)
 
-    def _may_be_cyclic(self, update: Update) -> bool:
-        """References between new structs of several clients may form a cycle, which stays pending for ever."""
+    def _is_circular(self, update: Update) -> bool:
+        """Whether new structs of several clients wait for one another: a Doc would keep them pending for ever."""
         known = self.clocks.get
-        return any(clock > known(client, 0) for client, clock in update.requires.items())
-
-    def _integrated(self, update: Update) -> bool:
-        assert self.doc is not None
-        state = decode_state_vector(self.doc.get_state())
-        return all(state.get(client, 0) >= next_ for client, _, next_ in update.ranges)
-
-    def _rebuild(self) -> None:
-        self.flush()
-        self.cool_down()
-        self.warm_up(sys.maxsize)
+        if not any(clock > known(client, 0) for client, clock in update.requires.items()):
+            return False  # it builds on nothing that is new
+        fresh = new_structs(read_structs(update.data), self.clocks)
+        return len(in_order(fresh)) < len(fresh)
 
     def _account(self, update: Update) -> None:
         clocks = self.clocks

@@ -9,9 +9,9 @@ import { readFileSync, writeFileSync } from 'node:fs'
 import { createInterface } from 'node:readline'
 import { monitorEventLoopDelay } from 'node:perf_hooks'
 import * as decoding from 'lib0/decoding'
-import WebSocket from 'ws'
 import { WebsocketProvider } from 'y-websocket'
 import * as Y from 'yjs'
+import { ThreadedSocket } from './socket.mjs'
 
 const { url, clients, seed, samplesFile, settleSeconds } = JSON.parse(process.argv[2])
 
@@ -63,7 +63,7 @@ class Client {
       if (origin === 'me') this.edits.push({ end: Y.getState(this.doc.store, id), at: Date.now() })
     })
     this.provider = new WebsocketProvider(`${url}/ws/${wedding}`, document, this.doc, {
-      WebSocketPolyfill: WebSocket, disableBc: true
+      WebSocketPolyfill: ThreadedSocket, disableBc: true
     })
     this.tap()
     this.provider.on('connection-close', (event) => {
@@ -83,7 +83,7 @@ class Client {
       const peek = decoding.clone(decoder)
       const step = decoding.readVarUint(peek)
       const payload = decoding.readVarUint8Array(peek)
-      const now = Date.now() // what the replica needs for it is not the server's
+      const now = ThreadedSocket.arrivedAt // what the replicas need for it is not the server's
       sync(encoder, decoder, ...rest)
       this.arrived(step === 0 ? Y.decodeStateVector(payload) : Y.parseUpdateMeta(payload).to, step, now)
     }

@@ -5,10 +5,9 @@
 Prints a report as JSON, and exits 1 when one of `Report.broken` holds. With `--strict` the limits on latency and
 stalls count too: those need a machine with nothing else to do.
 
-What latency is: from the edit of a stock Yjs client to the moment its process reads the echo from the socket, before
-the replica takes it in. The clients of the attacked room are in one process and those of the other rooms in another:
-ten replicas of several megabytes in one process keep one another waiting, and nobody else. Everything, attackers
-included, shares the cores of one machine.
+What latency is: from the edit of a stock Yjs client to the moment its process reads the echo from the socket, in a
+thread that does nothing else: ten replicas of several megabytes in one process keep one another waiting, which clients
+on machines of their own do not. Everything, attackers included, shares the cores of one machine.
 """
 
 from __future__ import annotations

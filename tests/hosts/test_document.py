@@ -1,11 +1,12 @@
 """A document inside a host. Everything here is honest or merely unlucky; what may kill runs in `test_lane`."""
 
 from random import Random
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from pycrdt import Text
+from pycrdt import Doc, Text
 
 from crdt_server.errors import ProtocolError
 from crdt_server.hosts import document as module
@@ -79,11 +80,39 @@ def test_what_was_accepted_over_several_calls_goes_out_as_one(document: Document
     assert held(document) == "abc"
 
 
-def test_what_stood_before_a_circle_goes_out_though_the_doc_was_built_again(document: Document) -> None:
+def test_a_circle_is_refused_before_the_doc_sees_it(document: Document) -> None:
     edit = Replica(7).type("good")
-    assert apply(document, edit, CIRCLE) == [Status.OK, Status.VIOLATION]
+    apply(document, edit)
+    doc = document.doc
+    assert apply(document, CIRCLE) == [Status.VIOLATION]
+    assert document.doc is doc  # building it again would keep everybody waiting for as long as the document is large
     assert document.take_outgoing() == [edit]
-    assert document.warm
+
+
+@given(st.integers(min_value=0))
+def test_what_waits_for_one_another_is_what_a_doc_never_integrates(seed: int) -> None:
+    update, clocks = intertwined(Random(seed))
+    document, doc = Document(MOST_BYTES), Doc[Any]()
+    (status,) = apply(document, update)
+    doc.apply_update(update)
+    assert (status is Status.OK) == (decode_state_vector(doc.get_state()) == clocks)
+    assert document.clocks == (clocks if status is Status.OK else {})
+
+
+def intertwined(random: Random) -> tuple[bytes, dict[int, int]]:
+    """Letters of several clients in one text, each behind any other of them, and the next clocks of all."""
+    clocks = {client: random.randint(1, 4) for client in random.sample(range(1, 9), random.randint(2, 4))}
+    everything = [(client, clock) for client, next_ in clocks.items() for clock in range(next_)]
+    body = [bytes((len(clocks),))]
+    for client, next_ in clocks.items():
+        body.append(bytes((next_, client, 0)))
+        for clock in range(next_):
+            if random.random() < 0.5:
+                body.append(b"\x04\x01\x01t\x01a")  # first in the text "t"
+            else:
+                others = [id for id in everything if id < (client, clock) or id[0] != client]
+                body.append(b"\x84" + bytes(random.choice(others)) + b"\x01a")
+    return b"".join(body) + b"\x00", clocks
 
 
 def test_a_gap_is_never_integrated(document: Document) -> None:
