@@ -12,6 +12,7 @@ cancellation included, its transaction is over.
 """
 
 import asyncio
+import sqlite3
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Protocol, TypeVar
@@ -30,6 +31,9 @@ READERS = 4
 
 BUSY_TIMEOUT_MS = 5_000
 """How long a statement waits for a lock held by another process."""
+
+WAL_TRIES = 20
+"""How often a new file is asked to keep a write-ahead log while others begin it too."""
 
 WRITER_CACHE_KIB = 8_192
 READER_CACHE_KIB = 2_048  # of each: what is loaded once is in a host then
@@ -206,8 +210,6 @@ def configure(engine: Engine, synchronous: str, *, begin: str, query_only: bool 
     A writer begins IMMEDIATE: a lock taken later, after reading, can fail without waiting for `busy_timeout`.
     """
     pragmas = [
-        f"busy_timeout = {BUSY_TIMEOUT_MS}",
-        "journal_mode = WAL",
         f"synchronous = {synchronous}",
         "foreign_keys = ON",
         f"cache_size = -{READER_CACHE_KIB if query_only else WRITER_CACHE_KIB}",
@@ -221,6 +223,8 @@ def configure(engine: Engine, synchronous: str, *, begin: str, query_only: bool 
         # The driver would begin transactions by itself, later and weaker than ours.
         connection.isolation_level = None
         cursor = connection.cursor()
+        cursor.execute(f"PRAGMA busy_timeout = {BUSY_TIMEOUT_MS}")
+        _write_ahead(cursor)
         for pragma in pragmas:
             cursor.execute(f"PRAGMA {pragma}")
         cursor.close()
@@ -228,3 +232,17 @@ def configure(engine: Engine, synchronous: str, *, begin: str, query_only: bool 
     @event.listens_for(engine, "begin")
     def _begin(connection: Connection) -> None:
         connection.exec_driver_sql(begin)
+
+
+def _write_ahead(cursor: Any) -> None:
+    """Keep a write-ahead log from now on. Where others begin the same new file this fails without waiting for
+    `busy_timeout`, which a transaction does: behind one of those it is tried again."""
+    for left in reversed(range(WAL_TRIES)):
+        try:
+            cursor.execute("PRAGMA journal_mode = WAL")
+            return
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode != sqlite3.SQLITE_BUSY or not left:
+                raise
+        cursor.execute("BEGIN IMMEDIATE")
+        cursor.execute("ROLLBACK")

@@ -371,7 +371,7 @@ class TestOpening:
         await second.close()
 
     async def test_migrating_at_once(self, url: str) -> None:
-        await asyncio.gather(migrate(url), migrate(url), migrate(url))
+        await asyncio.gather(*(migrate(url) for _ in range(8)))
         await (await open_storage(url)).close()
 
     @pytest.mark.parametrize("found", ["0000", "9999"])
