@@ -36,7 +36,7 @@ from crdt_server.protocol.update import (
 )
 
 FAN = 32  # merge_updates is quadratic in the number of updates: merge as a tree
-JOINED_BYTES = 16 * 1024  # parts of an answer are merged up to this size: messages are cheaper than merging again
+JOINED_BYTES = 2 * 1024  # parts of an answer are merged up to this size: a message costs less than merging again
 LOOSE_PIECES = 16
 DIFFS_KEPT = 4
 QUESTIONS = 4  # that one document works on at a time
