@@ -29,7 +29,7 @@ log = structlog.get_logger(__name__)
 
 BATCH_BYTES = 96 * 1024
 HEAVY_BATCH_BYTES = 16 * 1024  # what is heavy comes in pieces of that size: one of them in a batch
-LARGE_IN_BATCH = 1
+LARGE_IN_BATCH = 1  # and none in the next, so that a small edit waits for one at most
 HEAVY_DOCUMENT_BYTES = 1 << 20
 OUTSIDE_KILLS = 5  # somebody keeps killing the host: end the room rather than judge an innocent
 
@@ -82,6 +82,7 @@ class Lane:
         self._resident: set[Room] = set()
         self._forget: list[int] = []
         self._busy: set[Room] = set()
+        self._took_large = False
         self._weddings: dict[str, set[Room]] = {}  # of documents with a schema: which of them the host has heard of
         self._known: dict[int, Room] = {}  # the same by id, until the host has forgotten them
         self._wake = asyncio.Event()
@@ -144,7 +145,8 @@ class Lane:
             entries.append(self._take_slice(room))
             budget -= sum(map(len, entries[-1].load or ()))
         arriving = {entry.room for entry in entries}
-        budget, large = self._batch_bytes, LARGE_IN_BATCH
+        budget, large = self._batch_bytes, 0 if self._took_large else LARGE_IN_BATCH
+        skipped_large, self._took_large = self._took_large, False
         for _ in range(len(self._dirty)):
             if budget <= 0:
                 break
@@ -169,8 +171,11 @@ class Lane:
                 # What is large comes on top: those with small edits are not to wait behind it in turn.
                 budget -= used if not taken_large else min(used, budget // 2)
                 large -= taken_large
+                self._took_large = self._took_large or taken_large > 0
             if room.dirty:
                 self.mark(room)
+        if not entries and self._dirty and skipped_large:
+            return self._take()
         return entries
 
     def _hand_over(self, room: Room, heavy: Lane) -> None:

@@ -332,7 +332,8 @@ class Room:
     def take(self, budget: int, *, large: int = 1 << 30) -> tuple[list[Request], int, int]:
         """Requests for the next batch, a fair share of every session; what they cost of ``budget``; how many are large.
 
-        No more than ``large`` of them are: each keeps everybody who has a document in the same host waiting.
+        No more than ``large`` of them are (pieces of what was large, too): each keeps everybody who has a document in
+        the same host waiting.
         """
         taken: list[Request] = []
         used = taken_large = 0
@@ -350,7 +351,7 @@ class Room:
                 if request.kind is Op.DIFF and request.payload not in compared:
                     # The host reads the document for it, but only once for all who have the same.
                     reads = 0 if request.payload == EMPTY_STATE_VECTOR else min(self.size, DIFF_STEP_BYTES)
-                is_large = cost + reads > self.limits.session_quantum_bytes
+                is_large = request.extra is not None or cost + reads > self.limits.session_quantum_bytes
                 if is_large and taken_large == large:
                     break
                 del inbox[0]

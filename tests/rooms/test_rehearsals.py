@@ -5,13 +5,16 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
+from itertools import pairwise
+from typing import Any
 
 import pytest
 
 from crdt_server.errors import CLOSE_CODES
 from crdt_server.metrics import Metrics
 from crdt_server.protocol.messages import encode_update
+from crdt_server.rooms.batch import Entry
 from crdt_server.rooms.hub import Hub
 from crdt_server.settings import Settings
 from storage import open_storage
@@ -96,3 +99,27 @@ async def test_a_stranger_gets_what_a_newcomer_gets(hub: Hub) -> None:
         await late.is_synced()
         await late.has_length(len("hereelsewhere"))
         late.leave()
+
+
+async def test_small_edits_wait_for_one_large_piece_at_most(hub: Hub, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two send what comes in pieces, each of which keeps the host busy; a third types meanwhile."""
+    first, second, third = Person(hub, "notes.a", 1), Person(hub, "notes.b", 2), Person(hub, "notes.c", 3)
+    for person in (first, second, third):
+        await person.is_synced()
+    lane = hub._lanes[0]
+    batches: list[tuple[bool, bool]] = []  # whether there is something large in it, and something small
+    ask = lane._ask
+
+    async def keep(entries: Sequence[Entry], jobs: Sequence[Any] = ()) -> list[Any]:
+        extras = [request.extra for entry in entries for request in entry.requests]
+        batches.append((any(extras), not all(extras)))
+        third.type("x", 0)  # one edit waits for every next batch
+        return await ask(entries, jobs)
+
+    monkeypatch.setattr(lane, "_ask", keep)
+    first.send(encode_update(Typist(7, "text").many_items(ITEMS * 2)))
+    second.send(encode_update(Typist(8, "text").many_items(ITEMS * 2)))
+    await first.has_length(ITEMS * 2)
+    await second.has_length(ITEMS * 2)
+    assert sum(large for large, _ in batches) > 2
+    assert not any(large and large_next and small for (large, _), (large_next, small) in pairwise(batches))
