@@ -41,7 +41,9 @@ from documents.registry import kind_of
 
 STORED_MESSAGES = 1000  # an answer of more rows than that is put together in a host first
 PRESENCE_KEPT = 8  # awareness messages of one session in one tick
-JUDGED_BYTES = 512  # an update of a document with a schema, however small, takes a host as long as so much text
+# An update of a document with a schema, however small, takes a host as long as so much text; of its sender's share of
+# a batch it takes more, so that who floods a room waits rather than everybody else.
+JUDGED_BYTES, JUDGED_SHARE_BYTES = 512, 2048
 NO_STATES = Outgoing(encode_awareness(b"\x00"))
 
 
@@ -347,7 +349,8 @@ class Room:
             while inbox and quantum > 0:
                 request = inbox[0]
                 cost = request.cost
-                reads = JUDGED_BYTES if self.checked and request.kind is Op.UPDATE else 0
+                judged = self.checked and request.kind is Op.UPDATE
+                reads = JUDGED_BYTES if judged else 0
                 if request.kind is Op.DIFF and request.payload not in compared:
                     # The host reads the document for it, but only once for all who have the same.
                     reads = 0 if request.payload == EMPTY_STATE_VECTOR else min(self.size, DIFF_STEP_BYTES)
@@ -363,7 +366,7 @@ class Room:
                 taken_large += is_large
                 taken.append(request)
                 used += cost + reads
-                quantum -= cost + reads
+                quantum -= cost + (JUDGED_SHARE_BYTES if judged else reads)
                 if request.kind is Op.UPDATE:
                     self.queued_updates -= 1
                     if len(request.payload) > REHEARSED_BYTES:
