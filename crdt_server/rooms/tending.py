@@ -27,6 +27,7 @@ class Tending:
         self._spawn = spawn
         self._timers: dict[str, asyncio.TimerHandle] = {}
         self._wanted: set[DocumentKey] = set()  # being opened because the rules of their wedding ask for it
+        self._overtaken: set[DocumentKey] = set()  # those whose time came before the answer to the last time was stored
         self._ended = False
 
     def hear(self, room: Room, seconds: float | None, wanted: Sequence[str]) -> None:
@@ -52,7 +53,11 @@ class Tending:
 
     def _tend_now(self, wedding: str, document: str) -> None:
         del self._timers[wedding]
-        self._want(wedding, document)
+        key = DocumentKey(wedding, document)
+        if key in self._wanted:
+            self._overtaken.add(key)
+        else:
+            self._want(wedding, document)
 
     def _want(self, wedding: str, document: str) -> None:
         key = DocumentKey(wedding, document)
@@ -67,3 +72,6 @@ class Tending:
             log.warning("wedding_not_tended", room=str(key), why=error.code)
         finally:
             self._wanted.discard(key)
+            if key in self._overtaken:
+                self._overtaken.discard(key)
+                self._want(*key)
