@@ -98,7 +98,7 @@ def split_update(data: bytes, piece_bytes: int) -> list[bytes]:
         group.append(run)
     if group:
         pieces.append(_join_runs(data, group))
-    ranges = max(1, piece_bytes // 64)  # each takes as long as so many bytes of structs
+    ranges = max(1, piece_bytes // 8)
     pieces += [
         b"\0" + encode_delete_set(update.deletes[begin : begin + ranges])
         for begin in range(0, len(update.deletes), ranges)
