@@ -281,7 +281,7 @@ class Document:
             if trimmed is None:
                 return Status.VIOLATION
             update = trimmed
-        if self._lacks_a_home(update) or self._is_circular(update) or self._forbids(index, update):
+        if self._lacks_a_home(update) or self._forbids(index, update):
             return Status.VIOLATION
         if not self.bytes_only:
             assert self.doc is not None
@@ -300,8 +300,13 @@ class Document:
         return 2 * cpu_limit_seconds(size_bytes)
 
     def _forbids(self, index: int, update: Update) -> bool:
-        """Whether the kind of the document forbids it as a whole."""
-        return False
+        """Whether it is refused for its structs: new ones of several clients that wait for one another, which a Doc
+        would keep pending for ever; where there is a schema, also what that forbids as a whole."""
+        known = self.clocks.get
+        if not any(clock > known(client, 0) for client, clock in update.requires.items()):
+            return False  # it builds on nothing that is new
+        fresh = new_structs(read_structs(update.data), self.clocks)
+        return len(in_order(fresh)) < len(fresh)
 
     def _take(self, index: int, update: Update) -> None:
         """It is accepted, and the Doc has it."""
@@ -347,14 +352,6 @@ class Document:
         coming = ClockRanges(update.collected)
         new = frozenset(update.types)
         return any(p not in new and not coming.covers(p[0], p[1], p[1] + 1) for p in orphans)
-
-    def _is_circular(self, update: Update) -> bool:
-        """Whether new structs of several clients wait for one another: a Doc would keep them pending for ever."""
-        known = self.clocks.get
-        if not any(clock > known(client, 0) for client, clock in update.requires.items()):
-            return False  # it builds on nothing that is new
-        fresh = new_structs(read_structs(update.data), self.clocks)
-        return len(in_order(fresh)) < len(fresh)
 
     def _account(self, update: Update) -> None:
         clocks = self.clocks
