@@ -18,7 +18,7 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, Protocol, cast
 
 import structlog
 
@@ -48,6 +48,39 @@ class HostDied(Exception):
         return self.cause == CPU_LIMIT
 
 
+class Child(Protocol):
+    """What is needed of a `subprocess.Popen`."""
+
+    @property
+    def pid(self) -> int: ...
+
+    def wait(self, timeout: float | None = None) -> int: ...
+
+    def kill(self) -> None: ...
+
+
+Spawn = Callable[[Sequence[int], Sequence[int]], Child]
+"""Starts the program of a host, given its arguments and the file descriptors it inherits."""
+
+
+def spawn_interpreter(arguments: Sequence[int], descriptors: Sequence[int]) -> Child:
+    """A new interpreter with nothing of ours but these descriptors: empty environment, no other file descriptor."""
+    return subprocess.Popen(
+        [sys.executable, "-m", "crdt_server.hosts.host", *map(str, arguments)],
+        pass_fds=descriptors,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        env={
+            "PYTHONPATH": os.pathsep.join([PACKAGE_PARENT, *filter(None, sys.path)]),
+            "MALLOC_ARENA_MAX": "2",
+            "MALLOC_MMAP_THRESHOLD_": "1048576",
+        },
+        # A Ctrl-C meant for the server must not take the hosts first. Not a session of its own: Linux gives
+        # each session the same share of the CPU, and niceness counts only inside one.
+        process_group=0,
+    )
+
+
 class HostProcess(asyncio.Protocol):
     """One child process and its pipe. One request at a time."""
 
@@ -59,29 +92,17 @@ class HostProcess(asyncio.Protocol):
         self.lost = False
 
     @classmethod
-    async def start(cls, memory_bytes: int, max_document_bytes: int) -> HostProcess:
-        """Spawn a child with nothing of ours but the pipe: empty environment, no other file descriptor."""
+    async def start(cls, memory_bytes: int, max_document_bytes: int, spawn: Spawn = spawn_interpreter) -> HostProcess:
+        """Spawn a child and connect to it."""
         ours, theirs = socket.socketpair()
         mark_fd = os.memfd_create("host-progress")
         try:
             os.ftruncate(mark_fd, ProgressMark.SIZE)
             for end in (ours, theirs):
                 end.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, PIPE_BUFFER_BYTES)
-            arguments = [theirs.fileno(), mark_fd, memory_bytes, max_document_bytes]
-            process = subprocess.Popen(  # noqa: ASYNC220 - returns in about a millisecond; there is a spare one anyway
-                [sys.executable, "-m", "crdt_server.hosts.host", *map(str, arguments)],
-                pass_fds=(theirs.fileno(), mark_fd),
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.DEVNULL,
-                env={
-                    "PYTHONPATH": os.pathsep.join([PACKAGE_PARENT, *filter(None, sys.path)]),
-                    "MALLOC_ARENA_MAX": "2",
-                    "MALLOC_MMAP_THRESHOLD_": "1048576",
-                },
-                # A Ctrl-C meant for the server must not take the hosts first. Not a session of its own: Linux gives
-                # each session the same share of the CPU, and niceness counts only inside one.
-                process_group=0,
-            )
+            descriptors = (theirs.fileno(), mark_fd)
+            # Returns in about a millisecond; there is a spare one anyway.
+            process = spawn((*descriptors, memory_bytes, max_document_bytes), descriptors)
             mark = ProgressMark(mark_fd)
         finally:
             theirs.close()
@@ -92,7 +113,7 @@ class HostProcess(asyncio.Protocol):
         host._mark = mark
         return host
 
-    _process: subprocess.Popen[bytes]
+    _process: Child
     _mark: ProgressMark
 
     @property
@@ -172,7 +193,8 @@ class HostProcess(asyncio.Protocol):
 class HostFactory:
     """Starts host processes, and keeps some ahead: a host that died is replaced without waiting for an interpreter."""
 
-    def __init__(self, *, memory_bytes: int, max_document_bytes: int) -> None:
+    def __init__(self, *, memory_bytes: int, max_document_bytes: int, spawn: Spawn = spawn_interpreter) -> None:
+        self._spawn_child = spawn
         self._memory_bytes = memory_bytes
         self._max_document_bytes = max_document_bytes
         self._spares: deque[asyncio.Task[HostProcess]] = deque()
@@ -187,7 +209,7 @@ class HostFactory:
         return process
 
     async def _spawn(self) -> HostProcess:
-        return await HostProcess.start(self._memory_bytes, self._max_document_bytes)
+        return await HostProcess.start(self._memory_bytes, self._max_document_bytes, self._spawn_child)
 
     async def stop(self) -> None:
         """End the spare processes."""

@@ -63,9 +63,17 @@ def _judged_with(room: Room, other: Room) -> bool:
 
 
 class Hub:
-    """See the head of the file. `start` before the first `enter`, `stop` at the end. ``cluster``: the other nodes."""
+    """See the head of the file. `start` before the first `enter`, `stop` at the end. ``cluster``: the other nodes;
+    ``factory``: starts the hosts otherwise than the settings say."""
 
-    def __init__(self, settings: Settings, storage: Storage, metrics: Metrics, cluster: Cluster | None = None) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        storage: Storage,
+        metrics: Metrics,
+        cluster: Cluster | None = None,
+        factory: HostFactory | None = None,
+    ) -> None:
         self.settings = settings
         self.storage = storage
         self.metrics = metrics
@@ -88,7 +96,7 @@ class Hub:
         )
         self._reverted = Strikes(MOST_REVERTED)
         self._tending = Tending(self.ask, self.spawn)
-        self._factory = HostFactory(
+        self._factory = factory or HostFactory(
             memory_bytes=settings.host_memory_bytes, max_document_bytes=settings.max_document_bytes
         )
         self._heavy = self._make_lane("host-heavy", HEAVY_NICENESS, batch_bytes=HEAVY_BATCH_BYTES)

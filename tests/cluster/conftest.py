@@ -9,11 +9,10 @@ from contextlib import AsyncExitStack
 import pytest
 
 from crdt_server.cluster.cluster import Cluster
-from crdt_server.metrics import Metrics
-from crdt_server.rooms.hub import Hub
 from crdt_server.settings import Settings
 from storage import DocumentKey, LocalBus, LocalWire, Storage, open_storage
 from tests.rooms.person import Person
+from tests.support.hosts import make_hub
 from tests.support.wire import Replica
 
 
@@ -26,7 +25,7 @@ class Node:
         self.bus = LocalBus(wire)
         self.cluster = Cluster(storage, self.bus, name)
         settings = Settings(dev=True, document_hosts=1, max_strikes=0, host_timeout_seconds=60)
-        self.hub = Hub(settings, storage, Metrics(), self.cluster)
+        self.hub = make_hub(settings, storage, self.cluster)
 
     def owns(self, wedding: str = "w") -> bool:
         return self.cluster.owners.owns(wedding)

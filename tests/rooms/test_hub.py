@@ -12,13 +12,13 @@ import pytest
 from crdt_server.access.identity import Identity
 from crdt_server.errors import AdmissionError
 from crdt_server.hosts.supervisor import Supervisor
-from crdt_server.metrics import Metrics
 from crdt_server.protocol.messages import encode_sync_step1, encode_update
 from crdt_server.rooms.hub import Hub
 from crdt_server.rooms.room import Phase
 from crdt_server.settings import Settings
 from storage import Append, DocumentKey, QuarantinedUpdate, Storage, open_storage
 from tests.rooms.person import Person
+from tests.support.hosts import make_hub
 from tests.support.wire import KILLER, KILLER_GROUND, Replica
 
 Opener = Callable[..., Awaitable[Hub]]
@@ -36,7 +36,7 @@ async def open_hub(database_url: str) -> AsyncIterator[Opener]:
             storage = await open_storage(database_url, migrate=True)
             stack.push_async_callback(storage.close)
             values = {"dev": True, "document_hosts": 1, "max_strikes": 0, **settings}
-            hub = Hub(Settings(**values), storage, Metrics())
+            hub = make_hub(Settings(**values), storage)
             await hub.start()
             stack.push_async_callback(hub.stop)
             return hub

@@ -12,13 +12,13 @@ from typing import Any
 import pytest
 
 from crdt_server.errors import CLOSE_CODES
-from crdt_server.metrics import Metrics
 from crdt_server.protocol.messages import encode_update
 from crdt_server.rooms.batch import Entry
 from crdt_server.rooms.hub import Hub
 from crdt_server.settings import Settings
 from storage import open_storage
 from tests.rooms.person import Person
+from tests.support.hosts import make_hub
 from tests.support.wire import Typist
 
 ITEMS = 3000
@@ -27,7 +27,7 @@ ITEMS = 3000
 @pytest.fixture
 async def hub(database_url: str) -> AsyncIterator[Hub]:
     storage = await open_storage(database_url, migrate=True)
-    hub = Hub(Settings(dev=True, document_hosts=1, max_strikes=0), storage, Metrics())
+    hub = make_hub(Settings(dev=True, document_hosts=1, max_strikes=0), storage)
     await hub.start()
     yield hub
     await hub.stop()

@@ -13,7 +13,6 @@ from pycrdt import Map, Text
 from crdt_server.access.identity import Identity
 from crdt_server.errors import ProtocolError
 from crdt_server.hosts.frames import Op
-from crdt_server.metrics import Metrics
 from crdt_server.protocol.messages import encode_sync_step2, encode_update
 from crdt_server.protocol.update import EMPTY_STATE_VECTOR
 from crdt_server.rooms.batch import Stored
@@ -25,6 +24,7 @@ from crdt_server.settings import Settings
 from documents.kind import MAX_UPDATE_BYTES
 from storage import Append, DocumentKey, Storage, open_storage
 from tests.rooms.person import Person
+from tests.support.hosts import make_hub
 
 ADA = Identity("ada", "couple")
 NOTE = "x" * 20_000
@@ -69,7 +69,7 @@ async def storage(database_url: str) -> AsyncIterator[Storage]:
 @pytest.fixture
 async def hub(storage: Storage) -> AsyncIterator[Hub]:
     settings = Settings(dev=True, document_hosts=1, max_strikes=0, host_timeout_seconds=60)
-    hub = Hub(settings, storage, Metrics())
+    hub = make_hub(settings, storage)
     await hub.start()
     yield hub
     await hub.stop()
@@ -329,7 +329,7 @@ async def test_who_opens_a_wedding_sees_what_a_crash_has_left_to_be_told(storage
         await person.socket.until(lambda person=person: person.read() or person.saved)  # type: ignore[misc]
         assert stage(person) == "booked"
     await hub.stop()
-    again = Hub(Settings(dev=True, document_hosts=1, max_strikes=0), storage, Metrics())
+    again = make_hub(Settings(dev=True, document_hosts=1, max_strikes=0), storage)
     await again.start()
     try:
         reader = Person(again, "wedding", 12, wedding="late")
