@@ -1,7 +1,8 @@
 """The sample wedding in a document host inside this process, and what a stock client of each document would send.
 
-A request goes through `Host.handle` as it does in the host's own process: unpacked before, packed after. Times are of
-the wall clock, since the kernel may count CPU time in ticks of milliseconds; a median does not see the interruptions.
+A request goes through `DocumentHost.handle` as it does in the host's own process: unpacked before, packed after. Times
+are of the wall clock, since the kernel may count CPU time in ticks of milliseconds; a median does not see the
+interruptions.
 """
 
 import gc
@@ -14,8 +15,8 @@ from typing import Any
 
 from pycrdt import Doc, Map, TransactionEvent, merge_updates
 
-from crdt_server.hosts.frames import LENGTH, Op, ProgressMark, Status, pack, unpack
-from crdt_server.hosts.host import Host
+from crdt_server.judge.process import DocumentHost
+from crdt_server.pipe import LENGTH, ProgressMark, RequestKind, Status, pack, unpack
 from crdt_server.protocol.update import decode_update
 from documents.registry import kind_of
 from documents.sample import sample_wedding
@@ -120,7 +121,7 @@ class WeddingHost:
             updates = self._stored[name] = [merge_updates(*self._stored[name])]
             rows = [[*where, *image] for where, image in self._mirror.items()] if not seconds else None
             setting = ["bench", name, list(self._owners[name].items()), rows]
-            self._ask([room, updates, True, False, [[Op.TEND, b"", None, ACTOR, None]], setting])
+            self._ask([room, updates, True, False, [[RequestKind.TEND, b"", None, ACTOR, None]], setting])
             seconds += self.seconds
         return seconds
 
@@ -151,7 +152,7 @@ class WeddingHost:
         return self._send(name, update, knows)
 
     def _send(self, name: str, update: bytes, knows: bytes | None) -> float:
-        entry = [self._rooms[name], None, True, False, [[Op.UPDATE, update, None, ACTOR, knows]], None]
+        entry = [self._rooms[name], None, True, False, [[RequestKind.UPDATE, update, None, ACTOR, knows]], None]
         seconds = 0.0
         while True:
             _, merged, faults, _, _, _, _, notices = self._ask(entry)
@@ -208,8 +209,8 @@ def _kind(name: str) -> Any:
     return kind
 
 
-def _new_host() -> Host:
+def _new_host() -> DocumentHost:
     fd, path = tempfile.mkstemp()
     os.unlink(path)
     os.ftruncate(fd, ProgressMark.SIZE)
-    return Host(ProgressMark(fd), LIMIT_BYTES)
+    return DocumentHost(ProgressMark(fd), LIMIT_BYTES)

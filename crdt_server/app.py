@@ -20,14 +20,14 @@ from crdt_server.api.problems import on_http_error, on_invalid_request, on_serve
 from crdt_server.cluster.cluster import Cluster
 from crdt_server.editing import Editor
 from crdt_server.errors import CrdtServerError
-from crdt_server.hosts.workshop import JobFailed
+from crdt_server.hosts.jobs import JobFailed
+from crdt_server.hub.commands import IdempotentCommands
+from crdt_server.hub.hub import Hub
 from crdt_server.metrics import Metrics
-from crdt_server.rooms.commands import Answers
-from crdt_server.rooms.hub import Hub
 from crdt_server.settings import Settings
-from crdt_server.transport.asgi_lane import serve_websocket
-from crdt_server.transport.entrance import Entrance
-from crdt_server.transport.fast_lane import FastLane
+from crdt_server.transport.asgi import serve_websocket
+from crdt_server.transport.gate import Gate
+from crdt_server.transport.picows import PicowsTransport
 from storage import Storage, StorageError, open_storage
 
 
@@ -54,9 +54,9 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         storage = await open_storage(settings.database_url, synchronous=settings.database_synchronous, migrate=True)
         hub = Hub(settings, storage, Metrics(), _cluster(settings, storage))
         app.state.hub = hub
-        app.state.entrance = Entrance(hub, time.monotonic)
-        app.state.fast_lane = FastLane(app.state.entrance)
-        app.state.answers = Answers(storage)
+        app.state.entrance = Gate(hub, time.monotonic)
+        app.state.fast_lane = PicowsTransport(app.state.entrance)
+        app.state.answers = IdempotentCommands(storage)
         app.state.streams = Admission(settings.max_connections, settings.max_streams_per_address)
         app.state.server = Editor(hub)
         await hub.start()

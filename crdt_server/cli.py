@@ -20,7 +20,7 @@ from crdt_server.maintenance import compact_store, verify_store
 from crdt_server.sample import WeddingExists, plant
 from crdt_server.serve import serve as run_server
 from crdt_server.settings import Settings
-from crdt_server.transport.entrance import WEDDING
+from crdt_server.transport.gate import WEDDING
 from crdt_server.workers import WorkersFailed
 from documents.sample import FEWEST_GUESTS, MOST_GUESTS
 from storage import StorageError, migrate, open_storage

@@ -17,9 +17,9 @@ from typing import Any
 
 from crdt_server.access.identity import Identity
 from crdt_server.errors import NotFoundError
-from crdt_server.rooms.commands import carry_out, read_rows
-from crdt_server.rooms.hub import Hub
-from crdt_server.transport.entrance import document_address
+from crdt_server.hub.commands import carry_out, read_rows
+from crdt_server.hub.hub import Hub
+from crdt_server.transport.gate import document_address
 from documents.kind import WHOLE, Kind, Root, Shape
 from documents.ordering import order_behind
 from documents.registry import kind_of
@@ -39,7 +39,7 @@ class Editor:
         """The rows of a document, to be changed.
 
         Raises OperationsRefusedError where the kind of the document does not allow the changes, and what
-        `crdt_server.rooms.commands.carry_out` raises besides.
+        `crdt_server.hub.commands.carry_out` raises besides.
         """
         rows = await self._read(wedding, document, actor)
         yield rows

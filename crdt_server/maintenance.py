@@ -8,11 +8,11 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Any
 
-from crdt_server.hosts.frames import Job, Op
+from crdt_server.hosts.batch import slices
+from crdt_server.hosts.jobs import JobFailed, JobWorker
 from crdt_server.hosts.supervisor import HostDied, HostFactory, Supervisor
-from crdt_server.hosts.workshop import JobFailed, Workshop
-from crdt_server.rooms.batch import slices
-from crdt_server.rooms.compaction import compact
+from crdt_server.hub.compaction import compact
+from crdt_server.pipe import Job, RequestKind
 from crdt_server.settings import Settings
 from documents.readers import canonical_json
 from documents.registry import kind_of
@@ -75,7 +75,7 @@ async def _verify(storage: Storage, host: Supervisor, key: DocumentKey) -> str |
             return str(results[0][5])
     warm = False
     while not warm:
-        results, *_ = await host.run([[ROOM, None, True, False, [[Op.WARM, b"", None, None, None]], None]])
+        results, *_ = await host.run([[ROOM, None, True, False, [[RequestKind.WARM, b"", None, None, None]], None]])
         warm = results[0][5]
     await host.run((), [[Job.FORGET, [ROOM]]])
     return await _verify_rows(storage, host, key)
@@ -110,7 +110,7 @@ async def compact_store(settings: Settings, wedding: str | None, say: Callable[[
     before = await storage.size_bytes()
     try:
         async with _host(settings) as host:
-            workshop = Workshop(host)
+            workshop = JobWorker(host)
             worker = asyncio.create_task(workshop.run())
             async for key in storage.keys(wedding):
                 try:

@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
-from crdt_server.hosts.wedding.facts import Writers
+from crdt_server.judge.ledger import Writers
 from documents import kind_of
 from documents.changes import Changes, compare
 from documents.events import Actor, events_of

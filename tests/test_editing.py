@@ -12,7 +12,7 @@ from crdt_server import Settings, create_app
 from crdt_server.access.identity import Identity
 from crdt_server.editing import EditedDocument, Editor
 from crdt_server.errors import NotFoundError, ProtocolError
-from crdt_server.rooms.commands import NoSchemaError, OperationsRefusedError
+from crdt_server.hub.commands import NoSchemaError, OperationsRefusedError
 from documents.ordering import NoPlaceError
 from documents.registry import kind_of
 

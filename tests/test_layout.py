@@ -15,28 +15,14 @@ PACKAGES = ("crdt_server", "documents", "storage")
 
 # Module or package -> what it may import besides the standard library. The longest name that fits a module counts.
 # Nobody but the wiring imports app, cli or serve.
-PURE_ROOMS = (
-    "crdt_server.rooms.room",
-    "crdt_server.rooms.session",
-    "crdt_server.rooms.awareness",
-    "crdt_server.rooms.answers",
-)
 ROOM_CORE = (
     "crdt_server.access.identity",
     "crdt_server.errors",
-    "crdt_server.hosts.frames",
+    "crdt_server.pipe",
     "crdt_server.protocol",
+    "crdt_server.rooms",
     "documents.kind",
     "documents.registry",
-    *PURE_ROOMS,
-)
-HOST_CORE = (
-    "crdt_server.errors",
-    "crdt_server.memory",
-    "crdt_server.protocol",
-    "crdt_server.hosts",
-    "documents",
-    "pycrdt",
 )
 MAY_IMPORT: dict[str, tuple[str, ...]] = {
     "documents": ("documents", "fractional_indexing", "pycrdt"),
@@ -48,19 +34,27 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
     "crdt_server.metrics": ("prometheus_client", "crdt_server.rooms.room"),
     "crdt_server.protocol": ("crdt_server.protocol", "crdt_server.errors"),
     "crdt_server.access": ("crdt_server.access", "crdt_server.errors"),
-    "crdt_server.rooms.room": ROOM_CORE,
-    "crdt_server.rooms.session": ROOM_CORE,
-    "crdt_server.rooms.answers": ROOM_CORE,
-    "crdt_server.rooms.awareness": ROOM_CORE,
-    "crdt_server.rooms": (
+    "crdt_server.pipe": ("msgpack",),
+    "crdt_server.judge": (
+        "crdt_server.errors",
+        "crdt_server.judge",
+        "crdt_server.memory",
+        "crdt_server.pipe",
+        "crdt_server.protocol",
+        "documents",
+        "orjson",
+        "pycrdt",
+    ),
+    "crdt_server.hosts": (*ROOM_CORE, "crdt_server.hosts", "crdt_server.metrics", "structlog"),
+    "crdt_server.rooms": ROOM_CORE,
+    "crdt_server.hub": (
         *ROOM_CORE,
         "crdt_server.access",
         "crdt_server.cluster",
-        "crdt_server.hosts.supervisor",
-        "crdt_server.hosts.workshop",
+        "crdt_server.hosts",
+        "crdt_server.hub",
         "crdt_server.memory",
         "crdt_server.metrics",
-        "crdt_server.rooms",
         "crdt_server.settings",
         "storage",
         "structlog",
@@ -68,26 +62,15 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
     "crdt_server.cluster": (
         *ROOM_CORE,
         "crdt_server.cluster",
-        "crdt_server.rooms.exchange",
-        "crdt_server.rooms.feed",
+        "crdt_server.hub.event_notifier",
+        "crdt_server.hub.request_session",
         "storage",
         "structlog",
     ),
-    "crdt_server.hosts.frames": ("msgpack",),
-    "crdt_server.hosts.document": HOST_CORE,
-    "crdt_server.hosts.host": HOST_CORE,
-    "crdt_server.hosts.wedding": (*HOST_CORE, "orjson"),
-    "crdt_server.hosts": (
-        "crdt_server.errors",
-        "crdt_server.hosts.frames",
-        "crdt_server.hosts.supervisor",
-        "structlog",
-    ),
     "crdt_server.transport": (
+        *ROOM_CORE,
         "crdt_server.access",
-        "crdt_server.errors",
-        "crdt_server.protocol",
-        "crdt_server.rooms",
+        "crdt_server.hub",
         "crdt_server.transport",
         "documents",
         "picows",
@@ -95,13 +78,12 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
         "structlog",
     ),
     "crdt_server.api": (
+        *ROOM_CORE,
         "crdt_server.access",
         "crdt_server.api",
-        "crdt_server.errors",
-        "crdt_server.hosts.workshop",
-        "crdt_server.protocol",
-        "crdt_server.rooms",
-        "crdt_server.transport.entrance",  # one way in for sockets and requests
+        "crdt_server.hosts.jobs",
+        "crdt_server.hub",
+        "crdt_server.transport.gate",  # one way in for sockets and requests
         "fastapi",
         "pydantic",
         "pydantic_core",
@@ -112,7 +94,8 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
     "crdt_server.web": ("starlette",),
     "crdt_server.maintenance": (
         "crdt_server.hosts",
-        "crdt_server.rooms",
+        "crdt_server.hub",
+        "crdt_server.pipe",
         "crdt_server.settings",
         "documents",
         "storage",
@@ -120,15 +103,30 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
     # app, cli, serve: the wiring
     "crdt_server": (*PACKAGES, "click", "fastapi", "pydantic", "starlette", "structlog", "uvicorn", "uvloop"),
 }
-ONLY_HOSTS_AND_DOCUMENTS = (
-    "crdt_server.hosts.document",
-    "crdt_server.hosts.host",
-    "crdt_server.hosts.wedding",
-    "documents",
-)
+ONLY_HOSTS_AND_DOCUMENTS = ("crdt_server.judge", "documents")
 
+# Of the judge: what runs no process and reads no clock of its own.
+PURE_JUDGE = tuple(
+    f"crdt_server.judge.{name}"
+    for name in (
+        "bookings",
+        "commands",
+        "concurrency",
+        "context",
+        "doc_writer",
+        "document",
+        "ledger",
+        "map_entries",
+        "resolver",
+        "rules",
+        "schema_document",
+        "struct_index",
+        "wedding",
+        "writes",
+    )
+)
 # Values come in, values go out.
-PURE = ("documents", "crdt_server.protocol", "crdt_server.access", "crdt_server.hosts.wedding", *PURE_ROOMS)
+PURE = ("documents", "crdt_server.protocol", "crdt_server.access", "crdt_server.rooms", *PURE_JUDGE)
 FORBIDDEN_IMPORTS = {
     "asyncio", "logging", "os", "pathlib", "random", "secrets", "socket", "subprocess", "tempfile", "threading", "time",
     "uuid",
@@ -208,6 +206,15 @@ def test_the_serving_process_never_loads_pycrdt(module: str) -> None:
 
 
 def test_a_document_host_loads_neither_store_nor_server() -> None:
-    loaded = loaded_after("import crdt_server.hosts.host")
-    banned = ("storage", "sqlalchemy", "starlette", "fastapi", "uvicorn", "picows", "crdt_server.rooms")
+    loaded = loaded_after("import crdt_server.judge.process")
+    banned = (
+        "storage",
+        "sqlalchemy",
+        "starlette",
+        "fastapi",
+        "uvicorn",
+        "picows",
+        "crdt_server.rooms",
+        "crdt_server.hub",
+    )
     assert {name for name in loaded if within(name, banned)} == set()

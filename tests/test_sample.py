@@ -8,7 +8,7 @@ import httpx
 import pytest
 from pycrdt import Doc, Map
 
-from crdt_server.hosts.wedding.facts import Writers
+from crdt_server.judge.ledger import Writers
 from crdt_server.sample import DEMO, WRONG, WeddingExists, plant, plant_demo
 from documents.sample import sample_wedding
 from storage import Append, DocumentKey, Storage, open_storage

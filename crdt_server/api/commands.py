@@ -9,8 +9,8 @@ from fastapi import APIRouter, Header, Request, Response
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, model_validator
 
 from crdt_server.api.requests import describe_body, document_key, identity_of, peer, read_json, wedding_name
-from crdt_server.rooms.commands import Answers, Part, carry_out, digest_of
-from crdt_server.rooms.hub import Hub
+from crdt_server.hub.commands import IdempotentCommands, Part, carry_out, digest_of
+from crdt_server.hub.hub import Hub
 
 MAX_BODY_BYTES = 256 * 1024
 MAX_OPERATIONS = 1000
@@ -147,7 +147,7 @@ def _plain(command: DocumentCommand) -> list[dict[str, Any]]:
 
 async def _command(request: Request, wedding: str, parts: Sequence[Part], key: str | None) -> Response:
     hub: Hub = request.app.state.hub
-    answers: Answers = request.app.state.answers
+    answers: IdempotentCommands = request.app.state.answers
     identity, address = identity_of(request), peer(request)
     if key is None:
         body = await carry_out(hub, wedding, identity, address, parts)

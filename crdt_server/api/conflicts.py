@@ -11,8 +11,8 @@ from pydantic import BaseModel, ConfigDict, Field
 from crdt_server.api.problems import StateError
 from crdt_server.api.requests import describe_body, identity_of, peer, read_json, wedding_name
 from crdt_server.errors import NotFoundError
-from crdt_server.rooms.commands import OperationsRefusedError, carry_out, open_documents
-from crdt_server.rooms.hub import Hub
+from crdt_server.hub.commands import OperationsRefusedError, carry_out, open_documents
+from crdt_server.hub.hub import Hub
 from storage import Storage
 
 MAX_BODY_BYTES = 8 * 1024

@@ -11,11 +11,11 @@ from pydantic import BaseModel, Field
 
 from crdt_server.api.requests import document_key, identity_of, peer, read_body
 from crdt_server.errors import ProtocolError
+from crdt_server.hub.commands import read_digest, read_rows
+from crdt_server.hub.http_sync import sync
+from crdt_server.hub.hub import Hub
 from crdt_server.protocol.lib0 import read_var_bytes, write_var_bytes
 from crdt_server.protocol.update import EMPTY_STATE_VECTOR
-from crdt_server.rooms.commands import read_digest, read_rows
-from crdt_server.rooms.hub import Hub
-from crdt_server.rooms.offline import sync
 
 BINARY: dict[int | str, dict[str, Any]] = {
     200: {"content": {"application/octet-stream": {}}, "description": "lib0 / Yjs bytes"}

@@ -14,8 +14,8 @@ from starlette.types import Receive, Scope, Send
 from crdt_server.access.limits import Admission
 from crdt_server.api.requests import peer, wedding_name
 from crdt_server.errors import AdmissionError
-from crdt_server.rooms.feed import Feed
-from crdt_server.rooms.hub import Hub
+from crdt_server.hub.event_notifier import EventNotifier
+from crdt_server.hub.hub import Hub
 from storage import Storage, StorageError, StoredEvent
 
 log = structlog.get_logger(__name__)
@@ -90,7 +90,7 @@ class _EventStream(StreamingResponse):
             await self._events.aclose()
 
 
-async def _stream(storage: Storage, feed: Feed, wedding: str, after: int) -> AsyncGenerator[str, None]:
+async def _stream(storage: Storage, feed: EventNotifier, wedding: str, after: int) -> AsyncGenerator[str, None]:
     """The feed only says that there is news: what it is comes from the store, in pages, as fast as it is read."""
     with feed.listen(wedding) as listener:
         # An id of its own, so that one who is cut off before the first event does not miss it.

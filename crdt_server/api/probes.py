@@ -8,7 +8,7 @@ from fastapi import APIRouter, Request, Response
 from starlette.datastructures import State
 
 from crdt_server.api.problems import problem
-from crdt_server.rooms.hub import Hub
+from crdt_server.hub.hub import Hub
 from storage import StorageError
 
 PROBE_SECONDS = 2.0

@@ -18,9 +18,9 @@ from crdt_server.errors import (
     RateLimitError,
     ViolationError,
 )
-from crdt_server.hosts.workshop import JobFailed
-from crdt_server.rooms.commands import KeyReusedError, NoSchemaError, OperationsRefusedError
-from crdt_server.rooms.exchange import GapError
+from crdt_server.hosts.jobs import JobFailed
+from crdt_server.hub.commands import KeyReusedError, NoSchemaError, OperationsRefusedError
+from crdt_server.hub.request_session import GapError
 from storage import StorageError
 
 STATUS: dict[type[CrdtServerError], int] = {

@@ -12,7 +12,7 @@ from pydantic_core import from_json
 from crdt_server.access.identity import DevAccess, Identity
 from crdt_server.api.problems import PayloadTooLargeError
 from crdt_server.errors import NotFoundError, ProtocolError
-from crdt_server.transport.entrance import WEDDING, document_address
+from crdt_server.transport.gate import WEDDING, document_address
 from storage import DocumentKey
 
 Model = TypeVar("Model", bound=BaseModel)

@@ -13,12 +13,12 @@ from typing import Any
 
 import structlog
 
-from crdt_server.cluster.away import AwayLane
-from crdt_server.cluster.messages import Kind, Post
+from crdt_server.cluster.messenger import MessageKind, Messenger
 from crdt_server.cluster.owners import Owners
+from crdt_server.cluster.port import Rooms
 from crdt_server.cluster.presence import RoomPresence
-from crdt_server.cluster.relay import Relays
-from crdt_server.cluster.rooms import Rooms
+from crdt_server.cluster.remote_rooms import RemoteDispatcher
+from crdt_server.cluster.subscribers import Subscribers
 from crdt_server.rooms.room import Room
 from storage import Append, Bus, Facts, NotOwner, Storage, StorageError
 
@@ -36,23 +36,23 @@ class Cluster:
         self._presence: dict[Room, RoomPresence] = {}
         self._releasing = False
         self.owners = Owners(storage, self.node, lost=self._lost, gone=self._gone)
-        self._post = Post(bus, self.node, self._receive, self._gained)
+        self._post = Messenger(bus, self.node, self._receive, self._gained)
 
     def join(self, hub: Rooms) -> None:
         """Whose rooms these are."""
         self._hub = hub
-        self.lane = AwayLane(self._storage, self.owners, self._post, hub)
-        self._relays = Relays(self.owners, self._post, hub)
-        self._receivers: dict[Kind, Callable[..., None]] = {
-            Kind.ASK: self._relays.hear_question,
-            Kind.LEFT: self._relays.hear_left,
-            Kind.ANSWER: self.lane.hear_answer,
-            Kind.STORED: self.lane.hear_stored,
-            Kind.UPDATE: self.lane.hear_update,
-            Kind.TOLD: self.lane.hear_notice,
-            Kind.LOST: self.lane.hear_lost,
-            Kind.EVENTS: hub.feed.announce,
-            Kind.RELEASED: self._hear_released,
+        self.lane = RemoteDispatcher(self._storage, self.owners, self._post, hub)
+        self._relays = Subscribers(self.owners, self._post, hub)
+        self._receivers: dict[MessageKind, Callable[..., None]] = {
+            MessageKind.ASK: self._relays.hear_question,
+            MessageKind.LEFT: self._relays.hear_left,
+            MessageKind.ANSWER: self.lane.hear_answer,
+            MessageKind.STORED: self.lane.hear_stored,
+            MessageKind.UPDATE: self.lane.hear_update,
+            MessageKind.TOLD: self.lane.hear_notice,
+            MessageKind.LOST: self.lane.hear_lost,
+            MessageKind.EVENTS: hub.feed.announce,
+            MessageKind.RELEASED: self._hear_released,
         }
 
     async def start(self) -> None:
@@ -68,7 +68,7 @@ class Cluster:
         """Hand everything over: nothing is unsettled any more, and nothing is begun."""
         try:
             weddings = await self.owners.leave()
-            self._post.send_all(Kind.RELEASED, self.node, weddings)
+            self._post.send_all(MessageKind.RELEASED, self.node, weddings)
         except StorageError as error:
             log.warning("weddings_not_released", error=str(error))  # they are taken over after the last heartbeat
         self._post.close()
@@ -93,7 +93,7 @@ class Cluster:
 
     def recorded(self, wedding: str, head: int) -> None:
         """The wedding has events up to this number."""
-        self._post.send_all(Kind.EVENTS, wedding, head)
+        self._post.send_all(MessageKind.EVENTS, wedding, head)
 
     async def append(self, batch: Sequence[Append], facts: Sequence[Facts] = ()) -> dict[str, int]:
         """`Storage.append`, under the fences of this node: NotOwner where another has taken a wedding."""
@@ -120,7 +120,7 @@ class Cluster:
 
     def _receive(self, message: list[Any]) -> None:
         kind, *rest = message
-        self._receivers[Kind(kind)](*rest)
+        self._receivers[MessageKind(kind)](*rest)
 
     def _gained(self) -> None:
         self.lane.again()

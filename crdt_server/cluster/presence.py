@@ -10,13 +10,13 @@ from __future__ import annotations
 import enum
 from collections.abc import Callable, Collection, Sequence
 
-from crdt_server.hosts.frames import encode, unpack
+from crdt_server.pipe import encode, unpack
 from crdt_server.rooms.awareness import Presence
 from crdt_server.rooms.room import Room
 from storage import Bus
 
 
-class Says(enum.IntEnum):
+class PresenceKind(enum.IntEnum):
     """What a message is for."""
 
     THIS = 0
@@ -25,7 +25,7 @@ class Says(enum.IntEnum):
 
 
 class RoomPresence:
-    """The presence of one open room. A message is: sender, `Says`, states."""
+    """The presence of one open room. A message is: sender, `PresenceKind`, states."""
 
     def __init__(self, bus: Bus, node: str, room: Room, changed: Callable[[Room], None], clock: Callable[[], float]):
         self._bus = bus
@@ -41,9 +41,9 @@ class RoomPresence:
     def share(self, states: Sequence[Presence]) -> None:
         """Tell the other nodes, if there are any."""
         if self._others:
-            self._say(Says.THIS, states)
+            self._say(PresenceKind.THIS, states)
 
-    def _say(self, what: Says, states: Sequence[Presence]) -> None:
+    def _say(self, what: PresenceKind, states: Sequence[Presence]) -> None:
         self._bus.publish(self._channel, encode([self._node, what, states]))
 
     def hear(self, message: bytes) -> None:
@@ -51,18 +51,18 @@ class RoomPresence:
         node, what, states = unpack(message)
         if node == self._node:
             return
-        if what == Says.BYE:
+        if what == PresenceKind.BYE:
             self._others.discard(node)
             return
         self._others.add(node)
         self._room.awareness.hear(node, [Presence(*state) for state in states], self._clock())
         self._tell()
-        if what == Says.WHO:
-            self._say(Says.THIS, self._room.awareness.said_here())
+        if what == PresenceKind.WHO:
+            self._say(PresenceKind.THIS, self._room.awareness.said_here())
 
     def gained(self) -> None:
         """From here on everything is heard: say who is here, and ask who is there."""
-        self._say(Says.WHO, self._room.awareness.said_here())
+        self._say(PresenceKind.WHO, self._room.awareness.said_here())
 
     def forget(self, nodes: Collection[str]) -> None:
         """These nodes are no more."""
@@ -77,6 +77,6 @@ class RoomPresence:
     def close(self) -> None:
         """The room is closed here."""
         if self._others:
-            self._say(Says.BYE, ())
+            self._say(PresenceKind.BYE, ())
         self._room.share, self._room.awareness.shared = None, False
         self._subscription.close()

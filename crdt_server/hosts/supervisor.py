@@ -22,7 +22,7 @@ from typing import Any, Protocol, cast
 
 import structlog
 
-from crdt_server.hosts.frames import LENGTH, MAX_FRAME_BYTES, ProgressMark, pack_request, unpack
+from crdt_server.pipe import LENGTH, MAX_FRAME_BYTES, ProgressMark, pack_request, unpack
 
 log = structlog.get_logger(__name__)
 
@@ -66,7 +66,7 @@ Spawn = Callable[[Sequence[int], Sequence[int]], Child]
 def spawn_interpreter(arguments: Sequence[int], descriptors: Sequence[int]) -> Child:
     """A new interpreter with nothing of ours but these descriptors: empty environment, no other file descriptor."""
     return subprocess.Popen(
-        [sys.executable, "-m", "crdt_server.hosts.host", *map(str, arguments)],
+        [sys.executable, "-m", "crdt_server.judge.process", *map(str, arguments)],
         pass_fds=descriptors,
         stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,

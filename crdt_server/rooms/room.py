@@ -19,7 +19,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from crdt_server.errors import CLOSE_CODES, CrdtServerError, ProtocolError
-from crdt_server.hosts.frames import DIFF_STEP_BYTES, REFUSALS, REHEARSED_BYTES, STRANGER, Op, Status
+from crdt_server.pipe import DIFF_STEP_BYTES, DRY_RUN_BYTES, NO_OVERLAP, REFUSALS, RequestKind, Status
 from crdt_server.protocol.frames import Outgoing
 from crdt_server.protocol.messages import (
     AwarenessUpdate,
@@ -33,9 +33,9 @@ from crdt_server.protocol.messages import (
     encode_update,
 )
 from crdt_server.protocol.update import EMPTY_STATE_VECTOR, EMPTY_UPDATE
-from crdt_server.rooms.answers import Answers, answer_messages
 from crdt_server.rooms.awareness import MAX_MESSAGE_BYTES, Awareness, Presence
 from crdt_server.rooms.session import Request, Session
+from crdt_server.rooms.sync_replies import SyncReplyCache, answer_messages
 from documents.kind import MAX_UPDATE_BYTES
 from documents.registry import kind_of
 
@@ -89,7 +89,7 @@ class Verdict:
         """Whether somebody is refused by what the document holds: for good, or perhaps a command."""
         if any(status in REFUSALS for status in self.faults.values()):
             return True
-        return self.facts is None and any(request.kind is Op.COMMAND for request in self.requests)
+        return self.facts is None and any(request.kind is RequestKind.COMMAND for request in self.requests)
 
     @property
     def wants_settling(self) -> bool:
@@ -156,7 +156,7 @@ class Room:
         self.marked = False  # waits in its lane
         self._ready: deque[Session] = deque()
         self._state_vector: bytes | None = None
-        self._answers = Answers(limits.answer_cache_bytes, limits.newcomer_cache_bytes)
+        self._answers = SyncReplyCache(limits.answer_cache_bytes, limits.newcomer_cache_bytes)
         self._sent: list[Outgoing] = []  # of the batch that is being released
         self._vet = vet
         self._blame = blame
@@ -172,7 +172,7 @@ class Room:
         if self._state_vector is not None and self.phase is Phase.LIVE:
             session.connection.send(Outgoing(encode_sync_step1(self._state_vector)))
         else:
-            self.ask(Request(session, Op.HELLO, b""))
+            self.ask(Request(session, RequestKind.HELLO, b""))
         states = self.awareness.all_states()
         if states is not None:
             session.connection.send(Outgoing(encode_awareness(states)))
@@ -240,7 +240,7 @@ class Room:
             session.asked = False
         if update == EMPTY_UPDATE:
             return
-        request = Request(session, Op.UPDATE, update, echo=echo)
+        request = Request(session, RequestKind.UPDATE, update, echo=echo)
         if self.checked and not echo:
             request.knows = session.knows
         self.ask(request)
@@ -260,7 +260,7 @@ class Room:
         if self.checked:
             session.knows = state_vector
         if not self._answer_again(session, state_vector):
-            self.ask(Request(session, Op.DIFF, state_vector))
+            self.ask(Request(session, RequestKind.DIFF, state_vector))
 
     def _answer_again(self, session: Session, state_vector: bytes) -> bool:
         """Answer with what is remembered, where there is such and no edit of the session's own is on its way."""
@@ -275,13 +275,13 @@ class Room:
         """Queue a request of a session behind its earlier ones. Raises ProtocolError where it is too large."""
         session = request.session
         size = len(request.payload)
-        if self.checked and request.kind is Op.UPDATE and size > MAX_UPDATE_BYTES:
+        if self.checked and request.kind is RequestKind.UPDATE and size > MAX_UPDATE_BYTES:
             raise ProtocolError("update_too_large", f"an update of {size} bytes, of at most {MAX_UPDATE_BYTES}")
         session.queued_bytes += request.cost
         if session.held:
             assert session.stash is not None
             session.stash.append(request)
-        elif request.kind is Op.UPDATE and size > self.limits.big_update_bytes:
+        elif request.kind is RequestKind.UPDATE and size > self.limits.big_update_bytes:
             session.held, session.stash = True, []
             self.heavy = self.heavy or size > self.limits.heavy_update_bytes
             self._vet(self, request)
@@ -299,7 +299,7 @@ class Room:
         if not session.inbox:
             self._ready.append(session)
         session.inbox.append(request)
-        self.queued_updates += request.kind is Op.UPDATE
+        self.queued_updates += request.kind is RequestKind.UPDATE
 
     def vetted(self, request: Request, pieces: Sequence[tuple[bytes, Any]] | None) -> None:
         """A large update came back from its check: in pieces with their summaries, or None when it is malformed."""
@@ -314,7 +314,7 @@ class Room:
         session.queued_bytes -= request.cost
         *earlier, (request.payload, request.extra) = pieces
         for piece, summary in earlier:
-            part = Request(session, Op.UPDATE, piece, summary, echo=request.echo)
+            part = Request(session, RequestKind.UPDATE, piece, summary, echo=request.echo)
             part.whole, part.knows = request, request.knows
             session.queued_bytes += part.cost
             self.queue(part)
@@ -349,9 +349,9 @@ class Room:
             while inbox and quantum > 0:
                 request = inbox[0]
                 cost = request.cost
-                judged = self.checked and request.kind is Op.UPDATE
+                judged = self.checked and request.kind is RequestKind.UPDATE
                 reads = JUDGED_BYTES if judged else 0
-                if request.kind is Op.DIFF and request.payload not in compared:
+                if request.kind is RequestKind.DIFF and request.payload not in compared:
                     # The host reads the document for it, but only once for all who have the same.
                     reads = 0 if request.payload == EMPTY_STATE_VECTOR else min(self.size, DIFF_STEP_BYTES)
                 is_large = request.extra is not None or cost + reads > self.limits.session_quantum_bytes
@@ -359,7 +359,7 @@ class Room:
                     break
                 del inbox[0]
                 session.queued_bytes -= cost
-                if request.kind is Op.DIFF:
+                if request.kind is RequestKind.DIFF:
                     if not self._waits(session):
                         continue  # nobody waits for the answer
                     compared.add(request.payload)
@@ -367,9 +367,9 @@ class Room:
                 taken.append(request)
                 used += cost + reads
                 quantum -= cost + (JUDGED_SHARE_BYTES if judged else reads)
-                if request.kind is Op.UPDATE:
+                if request.kind is RequestKind.UPDATE:
                     self.queued_updates -= 1
-                    if len(request.payload) > REHEARSED_BYTES:
+                    if len(request.payload) > DRY_RUN_BYTES:
                         break  # it may have to be asked again, and what follows must not overtake it
             if inbox:
                 ready.append(session)
@@ -401,18 +401,18 @@ class Room:
     def put_back(self, request: Request) -> None:
         """What is not finished goes first again. A question nobody waits for is dropped, an edit never."""
         session = request.session
-        if self.phase is Phase.DEAD or (request.kind is not Op.UPDATE and not self._waits(session)):
+        if self.phase is Phase.DEAD or (request.kind is not RequestKind.UPDATE and not self._waits(session)):
             return
         if not session.inbox:
             self.queue(request)
         else:
             session.inbox.appendleft(request)
-            self.queued_updates += request.kind is Op.UPDATE
+            self.queued_updates += request.kind is RequestKind.UPDATE
         session.queued_bytes += request.cost
 
     def give_up(self, session: Session) -> None:
         """What this session sent after something that is refused for good is not looked at any more."""
-        self.queued_updates -= sum(request.kind is Op.UPDATE for request in session.inbox or ())
+        self.queued_updates -= sum(request.kind is RequestKind.UPDATE for request in session.inbox or ())
         given_up = [*(session.inbox or ()), *(session.stash or ())]
         session.queued_bytes -= sum(request.cost for request in given_up)
         for waiting in (session.inbox, session.stash):
@@ -493,18 +493,18 @@ class Room:
             if status is Status.LATER:
                 continue
             answer: Any = verdict.answers.get(index)
-            if request.kind is Op.DIFF and answer == STRANGER:
+            if request.kind is RequestKind.DIFF and answer == NO_OVERLAP:
                 self._answer_stranger(request)
                 continue
             if session.settle(request, status, answer) or session not in self.sessions:
                 continue
             if status is not Status.OK:
                 self._fault(request, status)
-            elif request.kind is Op.HELLO:
+            elif request.kind is RequestKind.HELLO:
                 if current:
                     self._state_vector = answer
                 session.connection.send(Outgoing(encode_sync_step1(answer)))
-            elif request.kind is Op.DIFF:
+            elif request.kind is RequestKind.DIFF:
                 messages = made.get(id(answer))
                 if messages is None:
                     messages = made[id(answer)] = answer_messages(answer)
@@ -539,7 +539,7 @@ class Room:
             self.close(session, CLOSE_CODES["try_again"], "gap")
         else:
             session.asked = True
-            self.ask(Request(session, Op.HELLO, b""))
+            self.ask(Request(session, RequestKind.HELLO, b""))
 
     def _answer_stranger(self, request: Request) -> None:
         """Who has something, but nothing of this document, gets what a newcomer gets."""
@@ -605,6 +605,6 @@ class Room:
 def _first_question(session: Session) -> Request | None:
     """A session's waiting sync step 1, where no edit of its own waits before it."""
     for request in session.inbox or ():
-        if request.kind is not Op.HELLO:
-            return request if request.kind is Op.DIFF else None
+        if request.kind is not RequestKind.HELLO:
+            return request if request.kind is RequestKind.DIFF else None
     return None

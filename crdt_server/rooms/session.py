@@ -9,7 +9,7 @@ from collections import deque
 from typing import Any, NewType, Protocol, cast
 
 from crdt_server.access.identity import Identity
-from crdt_server.hosts.frames import Op, Status
+from crdt_server.pipe import RequestKind, Status
 from crdt_server.protocol.frames import Outgoing
 
 SessionId = NewType("SessionId", int)
@@ -46,7 +46,7 @@ class Request:
     __slots__ = ("echo", "extra", "kind", "knows", "payload", "session", "whole")
 
     def __init__(
-        self, session: Session | None, kind: Op, payload: bytes, extra: Any = None, *, echo: bool = False
+        self, session: Session | None, kind: RequestKind, payload: bytes, extra: Any = None, *, echo: bool = False
     ) -> None:
         # Only a request of the lane's own (WARM) belongs to nobody, and no room ever sees that one.
         self.session = cast("Session", session)

@@ -12,7 +12,7 @@ import httpx
 import pytest
 
 from crdt_server.api import events
-from crdt_server.rooms.feed import Feed
+from crdt_server.hub.event_notifier import EventNotifier
 from documents.events import fold
 from storage import open_storage
 from tests.support.server import ServerProcess
@@ -168,7 +168,7 @@ async def test_a_silent_stream_says_now_and_then_that_it_lives(
 ) -> None:
     monkeypatch.setattr(events, "COMMENT_SECONDS", 0.01)
     storage = await open_storage(database_url, migrate=True)
-    feed = Feed()
+    feed = EventNotifier()
     stream = events._stream(storage, feed, "w", 7)
     assert [await anext(stream) for _ in range(3)] == ["retry: 1000\nid: 7\n\n", *[": nothing new\n\n"] * 2]
     feed.close()

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from crdt_server.cluster.messages import LETTER_BYTES, letters
-from crdt_server.hosts.frames import unpack
+from crdt_server.cluster.messenger import LETTER_BYTES, letters
+from crdt_server.pipe import unpack
 from storage import DocumentKey, StorageUnavailable
 from tests.cluster.conftest import Node, Nodes, until
 from tests.rooms.person import Person

@@ -8,18 +8,18 @@ import json
 import pytest
 
 from crdt_server.access.identity import Identity
-from crdt_server.cluster import messages
-from crdt_server.hosts.frames import Op
+from crdt_server.cluster import messenger
+from crdt_server.hub.commands import IdempotentCommands, carry_out, digest_of
+from crdt_server.hub.http_sync import sync
+from crdt_server.pipe import RequestKind
 from crdt_server.protocol.messages import encode_awareness
 from crdt_server.rooms.awareness import write_states
-from crdt_server.rooms.commands import Answers, carry_out, digest_of
-from crdt_server.rooms.offline import sync
 from crdt_server.rooms.room import Phase
 from crdt_server.rooms.session import Request
 from storage import DocumentKey
 from tests.cluster.conftest import Node, Nodes, until
+from tests.hub.test_weddings import Guide
 from tests.rooms.person import Person
-from tests.rooms.test_weddings import Guide
 
 ADA = Identity("ada", "couple")
 
@@ -97,7 +97,7 @@ async def test_a_schema_is_kept_across_nodes(nodes: Nodes) -> None:
     assert here.guests == there.guests == {"g_1": {"firstName": "g_1"}}
     assert json.loads(there.denied[0])["reverted"][0]["key"] == "side"
     assert await nodes.storage.owners(DocumentKey("w", "guests")) == {12: "user-12"}
-    answer = await two.hub.ask(DocumentKey("w", "guests"), ADA, "test", Request(None, Op.READ, b""))
+    answer = await two.hub.ask(DocumentKey("w", "guests"), ADA, "test", Request(None, RequestKind.READ, b""))
     assert json.loads(answer)["guests"].keys() == {"g_1"}
 
 
@@ -133,7 +133,7 @@ async def test_a_phone_syncs_at_any_node(nodes: Nodes) -> None:
 async def test_an_answer_that_is_too_long_for_the_bus_comes_from_the_store(
     nodes: Nodes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(messages, "ANSWER_BYTES", 1_000)
+    monkeypatch.setattr(messenger, "ANSWER_BYTES", 1_000)
     one, two = await nodes.pair()
     here, there = await couple(one, two)
     here.type("x" * 5_000)
@@ -392,7 +392,7 @@ async def test_one_command_at_two_nodes_at_once_is_carried_out_once(nodes: Nodes
     names = {"key": "once", "digest": digest_of(ADA, parts)}
 
     async def ask(node: Node) -> tuple[str, bool]:
-        answers = Answers(node.hub.storage)
+        answers = IdempotentCommands(node.hub.storage)
         return await answers.once(
             "w", "once", names["digest"], lambda: carry_out(node.hub, "w", ADA, "192.0.2.9", parts, names)
         )

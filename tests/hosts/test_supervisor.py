@@ -15,9 +15,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from crdt_server.hosts.frames import LENGTH, MAX_FRAME_BYTES, Job, Op, ProgressMark, Status, pack, pack_request, unpack
+from crdt_server.hosts.jobs import JobFailed, JobWorker
 from crdt_server.hosts.supervisor import HostDied, HostFactory, HostProcess, Supervisor
-from crdt_server.hosts.workshop import JobFailed, Workshop
+from crdt_server.pipe import LENGTH, MAX_FRAME_BYTES, Job, ProgressMark, RequestKind, Status, pack, pack_request, unpack
 from crdt_server.protocol.lib0 import write_var_string, write_var_uint
 from tests.support.wire import KILLER, KILLER_GROUND, Replica
 
@@ -44,7 +44,7 @@ async def process() -> AsyncIterator[HostProcess]:
 
 
 def entry(room: int, *updates: bytes, load: list[bytes] | None = None) -> list[object]:
-    return [room, load, True, False, [[Op.UPDATE, update, None, None, None] for update in updates], None]
+    return [room, load, True, False, [[RequestKind.UPDATE, update, None, None, None] for update in updates], None]
 
 
 async def test_documents_live_from_batch_to_batch(supervisor: Supervisor) -> None:
@@ -84,7 +84,7 @@ async def test_the_time_of_an_update_does_not_pay_for_merging_it(supervisor: Sup
     """A long honest history beside somebody's small edit: comparing what was merged takes longer than applying it."""
     history = long_history(150_000)
     _, ((pieces,),), *_ = await supervisor.run((), [[Job.CHECK, history]])
-    ops = [[Op.UPDATE, *piece, None, None] for piece in ((Replica(5).type("hi"), None), *pieces)]
+    ops = [[RequestKind.UPDATE, *piece, None, None] for piece in ((Replica(5).type("hi"), None), *pieces)]
     load: list[bytes] | None = []
     while ops:  # each large one is rehearsed first
         ((_, merged, faults, *_),), *_ = await supervisor.run([[1, load, True, False, ops, None]])
@@ -160,15 +160,15 @@ async def test_a_host_that_does_not_end_is_killed(process: HostProcess) -> None:
 
 class TestWorkshop:
     @pytest.fixture
-    async def workshop(self, supervisor: Supervisor) -> AsyncIterator[Workshop]:
-        shop = Workshop(supervisor)
+    async def workshop(self, supervisor: Supervisor) -> AsyncIterator[JobWorker]:
+        shop = JobWorker(supervisor)
         task = asyncio.create_task(shop.run())
         yield shop
         task.cancel()
         with suppress(asyncio.CancelledError):
             await task
 
-    async def test_work_that_failed_is_not_kept(self, workshop: Workshop) -> None:
+    async def test_work_that_failed_is_not_kept(self, workshop: JobWorker) -> None:
         """A failure, its traceback and the megabytes that failed would hold one another until a full collection."""
         gc.collect()
         gc.disable()
@@ -184,7 +184,7 @@ class TestWorkshop:
         finally:
             gc.enable()
 
-    async def test_work_is_done_in_order(self, workshop: Workshop) -> None:
+    async def test_work_is_done_in_order(self, workshop: JobWorker) -> None:
         writer = Replica(1)
         updates = [writer.type("x") for _ in range(20)]
         merged, ((piece, summary),) = await asyncio.gather(workshop.merge(updates), workshop.check(updates[0]))
@@ -194,19 +194,19 @@ class TestWorkshop:
         reader.receive(merged)
         assert str(reader) == "x" * 20
 
-    async def test_what_is_malformed_is_said(self, workshop: Workshop) -> None:
+    async def test_what_is_malformed_is_said(self, workshop: JobWorker) -> None:
         with pytest.raises(JobFailed):
             await workshop.check(b"\x01")
         assert await workshop.check(KILLER)
 
-    async def test_a_dead_host_is_replaced_and_the_work_done(self, workshop: Workshop, supervisor: Supervisor) -> None:
+    async def test_a_dead_host_is_replaced_and_the_work_done(self, workshop: JobWorker, supervisor: Supervisor) -> None:
         await supervisor.start()
         for _ in range(3):
             assert supervisor.pid is not None
             os.kill(supervisor.pid, signal.SIGKILL)
             assert await workshop.merge([KILLER]) == KILLER
 
-    async def test_nobody_waiting_any_more_stops_nothing(self, workshop: Workshop, supervisor: Supervisor) -> None:
+    async def test_nobody_waiting_any_more_stops_nothing(self, workshop: JobWorker, supervisor: Supervisor) -> None:
         await supervisor.start()
         assert supervisor.pid is not None
         os.kill(supervisor.pid, signal.SIGSTOP)

@@ -13,8 +13,8 @@ from typing import Any
 
 import pytest
 
-from crdt_server.hosts.document import Document
-from tests.hosts.impossible import impossible_update
+from crdt_server.judge.document import Document
+from tests.judge.impossible import impossible_update
 from tests.protocol.corpus import real_updates
 from tests.protocol.grammar import damaged, random_update
 

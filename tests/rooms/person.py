@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from crdt_server.access.identity import Identity
+from crdt_server.hub.hub import Hub
 from crdt_server.protocol.lib0 import read_var_bytes
 from crdt_server.protocol.messages import (
     SyncStep1,
@@ -14,7 +15,6 @@ from crdt_server.protocol.messages import (
     encode_update,
 )
 from crdt_server.protocol.update import decode_state_vector, decode_update
-from crdt_server.rooms.hub import Hub
 from tests.support.sockets import HandSocket
 from tests.support.wire import Replica
 

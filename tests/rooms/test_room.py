@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from crdt_server.access.identity import Identity
-from crdt_server.hosts.frames import REHEARSED_BYTES, STRANGER, Op, Status
+from crdt_server.pipe import DRY_RUN_BYTES, NO_OVERLAP, RequestKind, Status
 from crdt_server.protocol.messages import (
     SyncStep2,
     SyncUpdate,
@@ -16,10 +16,10 @@ from crdt_server.protocol.messages import (
     encode_sync_step2,
     encode_update,
 )
-from crdt_server.rooms.answers import TAIL_MESSAGES
 from crdt_server.rooms.awareness import read_states
 from crdt_server.rooms.room import NO_STATES, Counters, Phase, Room, RoomLimits, Verdict
 from crdt_server.rooms.session import Request, Session, SessionId
+from crdt_server.rooms.sync_replies import TAIL_MESSAGES
 from tests.support.sockets import HandSocket
 from tests.support.wire import presence
 
@@ -81,7 +81,7 @@ class Table:
         *,
         last: bool = True,
     ) -> Verdict:
-        said = {i: b"\x00" if r.kind is Op.HELLO else [b"\x00\x00"] for i, r in enumerate(requests) if r.kind}
+        said = {i: b"\x00" if r.kind is RequestKind.HELLO else [b"\x00\x00"] for i, r in enumerate(requests) if r.kind}
         verdict = Verdict(self.room, requests, merged, faults or {}, {**said, **(answers or {})}, last=last)
         self.room.judge(verdict)
         return verdict
@@ -288,14 +288,14 @@ class TestNewcomers:
     def test_who_knows_nobody_here_is_a_newcomer(self, table: Table) -> None:
         (first, a), (second, b) = table.settled(), table.settled()
         table.room.receive(first, encode_sync_step1(SOMEBODY))
-        table.run(answers={0: STRANGER})
+        table.run(answers={0: NO_OVERLAP})
         assert not a.outbox
         requests = table.take()
         assert [request.payload for request in requests] == [b"\x00"]
         table.room.release(table.judge(requests, answers={0: [b"all"]}))
         assert a.flush() == [encode_sync_step2(b"all")]
         table.room.receive(second, encode_sync_step1(SOMEBODY))
-        table.run(answers={0: STRANGER})
+        table.run(answers={0: NO_OVERLAP})
         assert b.flush() == [encode_update(b"all"), encode_sync_step2(b"\0\0")]
 
     def test_a_stranger_who_has_left_is_not_answered(self, table: Table) -> None:
@@ -303,7 +303,7 @@ class TestNewcomers:
         table.room.receive(first, encode_sync_step1(SOMEBODY))
         requests = table.take()
         table.room.leave(first)
-        table.room.release(table.judge(requests, answers={0: STRANGER}))
+        table.room.release(table.judge(requests, answers={0: NO_OVERLAP}))
         assert not table.room.dirty
 
 
@@ -352,7 +352,7 @@ def test_many_updates_behind_one_hole_close_nobody(table: Table) -> None:
     for _ in range(3 * LIMITS.max_gaps):
         table.room.receive(session, update())
         requests = table.take()
-        faults = {i: Status.GAP for i, request in enumerate(requests) if request.kind is Op.UPDATE}
+        faults = {i: Status.GAP for i, request in enumerate(requests) if request.kind is RequestKind.UPDATE}
         table.room.release(table.judge(requests, faults=faults))
     assert socket.close_code is None
 
@@ -362,7 +362,7 @@ def test_answers_with_gaps_without_end_close(table: Table) -> None:
     for _ in range(LIMITS.max_gaps + 1):
         table.room.receive(session, encode_sync_step2(UPDATE))
         requests = table.take()
-        faults = {i: Status.GAP for i, request in enumerate(requests) if request.kind is Op.UPDATE}
+        faults = {i: Status.GAP for i, request in enumerate(requests) if request.kind is RequestKind.UPDATE}
         table.room.release(table.judge(requests, faults=faults))
     assert socket.close_code == 1013
 
@@ -401,10 +401,10 @@ def test_several_messages_in_one_frame_keep_their_order(table: Table) -> None:
     session, _ = table.settled()
     table.room.receive(session, update(b"1") + encode_sync_step1(b"\x00") + encode_sync_step2(b"2") + update(b"3"))
     assert [(r.kind, r.payload) for r in table.take()] == [
-        (Op.UPDATE, b"1"),
-        (Op.DIFF, b"\x00"),
-        (Op.UPDATE, b"2"),
-        (Op.UPDATE, b"3"),
+        (RequestKind.UPDATE, b"1"),
+        (RequestKind.DIFF, b"\x00"),
+        (RequestKind.UPDATE, b"2"),
+        (RequestKind.UPDATE, b"3"),
     ]
 
 
@@ -571,7 +571,7 @@ class TestFromTheStore:
         table.room.receive(session, encode_sync_step1(b"\x00"))
         table.room.serve_from_store(self.ROWS)
         assert socket.messages() == [SyncUpdate(b"first row"), SyncStep2(b"second row")]
-        assert [request.kind for request in table.take()] == [Op.HELLO]
+        assert [request.kind for request in table.take()] == [RequestKind.HELLO]
         assert session.queued_bytes == 0
 
     @pytest.mark.parametrize("rows", [(), (b"x",) * 1001])
@@ -622,12 +622,16 @@ class TestLongQuestions:
 class TestRehearsals:
     """An update that a host tries first may come back: nothing of its session overtakes it, and it is never lost."""
 
-    LARGE = b"x" * (REHEARSED_BYTES + 1)
+    LARGE = b"x" * (DRY_RUN_BYTES + 1)
 
     def test_what_follows_waits_for_it(self, table: Table) -> None:
         (session, _), (other, _) = table.settled(), table.settled()
-        large = Request(session, Op.UPDATE, self.LARGE, b"its summary", echo=True)
-        for request in (Request(session, Op.UPDATE, b"before"), large, Request(session, Op.UPDATE, b"after")):
+        large = Request(session, RequestKind.UPDATE, self.LARGE, b"its summary", echo=True)
+        for request in (
+            Request(session, RequestKind.UPDATE, b"before"),
+            large,
+            Request(session, RequestKind.UPDATE, b"after"),
+        ):
             table.room.queue(request)
         table.room.receive(other, update(b"somebody else's"))
         table.room.limits = replace(LIMITS, session_quantum_bytes=1 << 20)

@@ -20,9 +20,9 @@ from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
 
-from crdt_server.cluster import away, owners
+from crdt_server.cluster import owners, remote_rooms
 from crdt_server.errors import AdmissionError
-from crdt_server.hosts.document import ClockRanges
+from crdt_server.judge.document import ClockRanges
 from crdt_server.protocol.messages import SyncStep2, SyncUpdate, decode_messages, encode_update
 from crdt_server.protocol.update import decode_update
 from storage import DocumentKey
@@ -37,16 +37,16 @@ END_SECONDS = 60
 SHORT: list[tuple[Any, str, float]] = [
     (owners, "BEAT_SECONDS", 0.1),
     (owners, "LIFE_SECONDS", 0.6),
-    (away, "TICK_SECONDS", 0.05),
-    (away, "SILENCE_SECONDS", 0.3),
-    (away, "PATIENCE_SECONDS", 2.0),
+    (remote_rooms, "TICK_SECONDS", 0.05),
+    (remote_rooms, "SILENCE_SECONDS", 0.3),
+    (remote_rooms, "PATIENCE_SECONDS", 2.0),
 ]
 
 people = st.integers(0, PEOPLE - 1)
 places = st.integers(0, MOST_NODES - 1)
 
 
-class Stored:
+class LoadPlan:
     """What the store has of a document, as far as it was read."""
 
     def __init__(self) -> None:
@@ -119,7 +119,7 @@ class ClusterMachine(RuleBasedStateMachine):
         self.directory = tempfile.TemporaryDirectory()
         self.stack = AsyncExitStack()
         self.databases = ExitStack()
-        self.stored = {key: Stored() for key in KEYS}
+        self.stored = {key: LoadPlan() for key in KEYS}
         self.visitors = [Visitor(number) for number in range(PEOPLE)]
         self.living: list[Node] = []
         self.cut_off: set[Node] = set()

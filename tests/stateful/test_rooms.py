@@ -18,9 +18,10 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from crdt_server.access.identity import Identity
-from crdt_server.hosts.document import ClockRanges
-from crdt_server.hosts.frames import Job, ProgressMark, Status, answers_in
-from crdt_server.hosts.host import Host
+from crdt_server.hosts.batch import BatchEntry, slices
+from crdt_server.judge.document import ClockRanges
+from crdt_server.judge.process import DocumentHost
+from crdt_server.pipe import Job, ProgressMark, Status, answers_in
 from crdt_server.protocol.messages import (
     AwarenessUpdate,
     SyncStep1,
@@ -34,7 +35,6 @@ from crdt_server.protocol.messages import (
 )
 from crdt_server.protocol.update import decode_update
 from crdt_server.rooms.awareness import read_states
-from crdt_server.rooms.batch import Entry, slices
 from crdt_server.rooms.room import Counters, Phase, Room, RoomLimits, Verdict
 from crdt_server.rooms.session import Request, Session, SessionId
 from tests.support.sockets import HandSocket
@@ -228,7 +228,7 @@ class RoomMachine(RuleBasedStateMachine):
     # -- what the server does
 
     def new_host(self) -> None:
-        self.host = Host(self.mark, 1 << 24)
+        self.host = DocumentHost(self.mark, 1 << 24)
         self.resident = False
 
     def load(self) -> None:
@@ -239,7 +239,7 @@ class RoomMachine(RuleBasedStateMachine):
         parts = slices(self.rows)
         while parts:
             part = parts.popleft()
-            answer = self.handle([Entry(self.room, (), part, not parts).wire()])
+            answer = self.handle([BatchEntry(self.room, (), part, not parts).wire()])
             assert answer[0][0][4] >= 0
         self.room.head_seq = len(self.rows)
         self.room.phase = Phase.LIVE
@@ -247,7 +247,7 @@ class RoomMachine(RuleBasedStateMachine):
 
     def ask(self, requests: list[Request]) -> list[Any]:
         assert self.room is not None
-        (answer,), *_ = self.handle([Entry(self.room, requests).wire()])
+        (answer,), *_ = self.handle([BatchEntry(self.room, requests).wire()])
         return list(answer)
 
     def handle(self, entries: list[Any], jobs: Sequence[Any] = ()) -> list[Any]:

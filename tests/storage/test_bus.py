@@ -13,7 +13,7 @@ import pytest
 
 from storage import Bus, LocalBus, LocalWire, Subscription
 from storage.redis_bus import RedisBus
-from tests.support.ear import GAINED, Ear, Watch
+from tests.support.ear import GAINED, BusListener, Watch
 from tests.support.proxy import CuttingProxy
 from tests.support.redis import BRANDS, Brand, RedisServer
 
@@ -91,9 +91,9 @@ async def net(server: RedisServer | None) -> AsyncIterator[Net]:
         yield LocalNet() if server is None else RedisNet(server, stack)
 
 
-async def listen(bus: Bus, channel: str) -> tuple[Ear, Subscription]:
+async def listen(bus: Bus, channel: str) -> tuple[BusListener, Subscription]:
     """An ear on a channel, in force."""
-    ear = Ear()
+    ear = BusListener()
     subscription = bus.subscribe(channel, ear)
     await ear.until_heard(GAINED)
     return ear, subscription
@@ -128,7 +128,7 @@ async def test_a_closed_subscription_hears_nothing_and_leaves_the_others(net: Ne
 async def test_a_listener_may_close_while_it_hears(net: Net) -> None:
     bus = await net.join()
 
-    class Once(Ear):
+    class Once(BusListener):
         def hear(self, message: bytes) -> None:
             super().hear(message)
             if message != GAINED:
@@ -147,7 +147,7 @@ async def test_a_channel_may_be_left_and_joined_at_any_moment(net: Net) -> None:
     here, there = await net.join(), await net.join()
     chance = random.Random(1)
     for turn in range(50):
-        subscription = there.subscribe("rooms", Ear())
+        subscription = there.subscribe("rooms", BusListener())
         if chance.random() < 0.5:
             await asyncio.sleep(0)
         subscription.close()
@@ -167,7 +167,7 @@ async def test_an_interruption_is_told_to_all_who_listen(net: Net) -> None:
     assert not there.connected
     here.publish("rooms", b"missed")
     await own.until_heard(GAINED, b"missed")
-    late = Ear()
+    late = BusListener()
     there.subscribe("rooms", late)
     await net.heal(there)
     assert there.connected
@@ -240,7 +240,7 @@ async def test_a_listener_that_fails_hurts_only_itself(net: Net) -> None:
     errors: list[dict[str, Any]] = []
     asyncio.get_running_loop().set_exception_handler(lambda _, context: errors.append(context))
 
-    class Failing(Ear):
+    class Failing(BusListener):
         def hear(self, message: bytes) -> None:
             super().hear(message)
             raise RuntimeError("of the test")
@@ -291,7 +291,7 @@ def gapless(heard: list[bytes]) -> bool:
     return True
 
 
-async def settle(buses: list[Bus], ears: list[Ear], message: bytes) -> None:
+async def settle(buses: list[Bus], ears: list[BusListener], message: bytes) -> None:
     """Publish on the first bus and wait until all that are connected have heard it."""
     there = [(bus, ear) for bus, ear in zip(buses, ears, strict=True) if bus.connected]
     for bus, _ in there:

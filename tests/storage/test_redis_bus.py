@@ -11,7 +11,7 @@ import redis
 import redis.asyncio
 
 from storage.redis_bus import HEADER, RedisBus
-from tests.support.ear import GAINED, Ear, Watch
+from tests.support.ear import GAINED, BusListener, Watch
 from tests.support.proxy import CuttingProxy
 from tests.support.redis import BRANDS, Brand, RedisServer
 
@@ -26,7 +26,7 @@ class Node:
     def __init__(self, url: str, prefix: str = "crdt:") -> None:
         self.bus = RedisBus(url, prefix=prefix)
         self.watch = Watch()
-        self.ear = Ear()
+        self.ear = BusListener()
         self.bus.watch(self.watch)
 
     async def start(self) -> None:
@@ -70,7 +70,7 @@ async def test_a_killed_server_is_noticed_and_used_again(server: RedisServer, st
         for node in nodes:
             await node.watch.until(True, within_seconds=BACK_SECONDS)
     for node in nodes:  # a channel of its own: in force again after all that was asked for before
-        node.bus.subscribe("fence", fence := Ear())
+        node.bus.subscribe("fence", fence := BusListener())
         await fence.until(bool)
     assert nodes[0].bus.publish("rooms", b"news")
     for node in nodes:
@@ -169,7 +169,7 @@ async def test_a_loop_that_stands_still_does_not_blame_redis(server: RedisServer
 
 async def test_many_channels_come_back_after_an_interruption(server: RedisServer, stack: AsyncExitStack) -> None:
     node = await join(stack, server.url)
-    ears = [Ear() for _ in range(2_000)]
+    ears = [BusListener() for _ in range(2_000)]
     for number, ear in enumerate(ears):
         node.bus.subscribe(f"room {number}", ear)
     await ears[-1].until_heard(GAINED)

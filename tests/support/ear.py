@@ -9,7 +9,7 @@ GAINED = b"<gained>"
 DEADLINE_SECONDS = 20.0
 
 
-class Ear:
+class BusListener:
     """Keeps what it heard, `GAINED` in between, and wakes who waits for it."""
 
     def __init__(self) -> None:

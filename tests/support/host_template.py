@@ -14,7 +14,7 @@ import socket
 import sys
 from contextlib import suppress
 
-from crdt_server.hosts.host import main as run_host
+from crdt_server.judge.process import main as run_host
 
 MESSAGE_BYTES = 4096
 

@@ -21,8 +21,8 @@ from pathlib import Path
 
 from crdt_server.cluster.cluster import Cluster
 from crdt_server.hosts.supervisor import HostFactory
+from crdt_server.hub.hub import Hub
 from crdt_server.metrics import Metrics
-from crdt_server.rooms.hub import Hub
 from crdt_server.settings import Settings
 from storage import Storage
 from tests.support.host_template import MESSAGE_BYTES

@@ -1,0 +1,1 @@
+"""Every room of the process: opening, committing, scheduled work, commands and HTTP sync, on one event loop."""

@@ -1,0 +1,85 @@
+"""Tells weddings that others have booked the same organization for the same time, once that is stored (W2).
+
+A change of bookings is told to all weddings whose bookings overlap the times it is about, and to the one that made it:
+each gets all bookings of others that overlap its own. What is told was read before any of them could react, so that all
+who clash hear of it, and the next change of an organization is told when all have answered, so that nobody hears what
+is out of date. A wedding that cannot be told now reads the same from the store when it is next opened.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Coroutine, Sequence
+from typing import Any
+
+import structlog
+
+from crdt_server.access.identity import SERVER
+from crdt_server.errors import CrdtServerError
+from crdt_server.hub.request_session import Ask
+from crdt_server.pipe import RequestKind, encode
+from crdt_server.rooms.session import Request
+from storage import BookingImage, DocumentKey, Storage, StorageError, StoredBooking
+
+log = structlog.get_logger(__name__)
+
+MOST_WEDDINGS = 100  # others that hear of the changes of one organization at a time
+
+
+class BookingNotifier:
+    """See the head of the file. ``ask`` is `Hub.ask`; ``spawn`` starts a task."""
+
+    def __init__(self, storage: Storage, ask: Ask, spawn: Callable[[Coroutine[Any, Any, None]], None]) -> None:
+        self._storage = storage
+        self._ask = ask
+        self._spawn = spawn
+        self._changes: dict[str, dict[str, set[tuple[int, int]]]] = {}  # organization -> wedding -> times
+
+    def changed(self, wedding: str, images: Sequence[BookingImage]) -> None:
+        """These changes of a wedding's bookings are stored."""
+        for image in images:
+            if image.organization not in self._changes:
+                self._changes[image.organization] = {}
+                self._spawn(self._tell_changes(image.organization))
+            times = self._changes[image.organization].setdefault(wedding, set())
+            times.add((image.start, image.until))
+
+    async def _tell_changes(self, organization: str) -> None:
+        try:
+            while changes := self._changes[organization]:
+                self._changes[organization] = {}
+                try:
+                    await self._tell_all(organization, changes)
+                except StorageError as error:
+                    log.error("bookings_not_told", organization=organization, error=str(error))
+        finally:
+            del self._changes[organization]
+
+    async def _tell_all(self, organization: str, changes: dict[str, set[tuple[int, int]]]) -> None:
+        found = await self._storage.booked(organization, sorted(set().union(*changes.values())))
+        told: dict[str, list[StoredBooking]] = {}
+        left = [wedding for wedding in found if wedding not in changes]
+        ask, most = [*changes, *left[:MOST_WEDDINGS]], len(changes) + MOST_WEDDINGS
+        # Whoever is spoken of has to be told as well: a booking may have been stored since.
+        while ask and len(told) < most:
+            told.update(await self._clashes(organization, ask))
+            left = sorted({each.wedding for others in told.values() for each in others} - told.keys())
+            ask = left[: most - len(told)]
+        if left:
+            log.warning("bookings_not_all_told", organization=organization, weddings=len(left))
+        await asyncio.gather(*(self._tell(wedding, organization, others) for wedding, others in told.items()))
+
+    async def _clashes(self, organization: str, weddings: Sequence[str]) -> dict[str, list[StoredBooking]]:
+        """For each wedding, the bookings of others with the organization that overlap its own."""
+        found = await asyncio.gather(*map(self._storage.overlapping, weddings))
+        return {
+            wedding: [each for each in others if each.organization == organization]
+            for wedding, others in zip(weddings, found, strict=True)
+        }
+
+    async def _tell(self, wedding: str, organization: str, others: Sequence[StoredBooking]) -> None:
+        request = Request(None, RequestKind.BOOKINGS, encode([organization, others]))
+        try:
+            await self._ask(DocumentKey(wedding, "wedding"), SERVER, "server", request)
+        except CrdtServerError as error:
+            log.warning("bookings_not_told", wedding=wedding, why=error.code)

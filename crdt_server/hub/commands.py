@@ -1,0 +1,144 @@
+"""Commands and questions of programs: rows in and out of the documents that have a schema, through their rooms.
+
+A command is carried out by the host of its wedding, in all its documents or in none, and is stored when it is answered.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import json
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import Any, Final
+from weakref import WeakValueDictionary
+
+from crdt_server.access.identity import SERVER, Identity
+from crdt_server.errors import CrdtServerError, NotFoundError, ProtocolError
+from crdt_server.hub.hub import Hub
+from crdt_server.pipe import ANSWERED, RequestKind, encode
+from crdt_server.rooms.session import Request
+from documents.registry import kind_of
+from storage import DocumentKey, Storage
+
+TRIES: Final = 5
+
+Part = tuple[str, Sequence[Mapping[str, Any]]]
+"""A document and the operations on it; what they are, `crdt_server.judge.commands` says."""
+
+
+class NoSchemaError(CrdtServerError):
+    """A free-form document has no rows."""
+
+
+class OperationsRefusedError(CrdtServerError):
+    """What the kinds of the documents do not allow; nothing was done.
+
+    Each of the ``problems`` names a document, a `code` and a `message`, and where it is known the `index` of the
+    operation or the root, record and key.
+    """
+
+    def __init__(self, problems: list[dict[str, Any]]) -> None:
+        super().__init__("operations_refused", "; ".join(str(each["message"]) for each in problems[:5]))
+        self.problems = problems
+
+
+class AnsweredError(CrdtServerError):
+    """A command of this key was carried out before; the store has what it was answered."""
+
+
+class KeyReusedError(CrdtServerError):
+    """The idempotency key belongs to another command."""
+
+
+async def read_rows(hub: Hub, key: DocumentKey, identity: Identity, address: str) -> bytes:
+    """The rows of a document as canonical JSON. Raises NoSchemaError, and what `Hub.ask` raises."""
+    _require_schema(key.document)
+    rows: bytes = await hub.ask(key, identity, address, Request(None, RequestKind.READ, b""))
+    return rows
+
+
+async def read_digest(hub: Hub, key: DocumentKey, identity: Identity, address: str) -> tuple[bytes, str]:
+    """The state vector of a document and the SHA-256 of its canonical JSON. Raises as `read_rows`."""
+    _require_schema(key.document)
+    state_vector, digest = await hub.ask(key, identity, address, Request(None, RequestKind.DIGEST, b""))
+    return state_vector, digest
+
+
+async def carry_out(
+    hub: Hub,
+    wedding: str,
+    identity: Identity,
+    address: str,
+    parts: Sequence[Part],
+    names: Mapping[str, str] | None = None,
+) -> str:
+    """Carry out a command; the answer is JSON. ``names``: `key` and `digest` under which the answer is kept.
+
+    Raises OperationsRefusedError, AnsweredError, NotFoundError, NoSchemaError, ProtocolError for values no message can
+    carry, and what `Hub.ask` raises.
+    """
+    documents = sorted({document for document, _ in parts})
+    for document in documents:
+        _require_schema(document)
+    try:
+        payload = encode({"parts": parts, **(names or {})})
+    except (OverflowError, UnicodeEncodeError, ValueError) as error:
+        raise ProtocolError("invalid_request", "a number is too large, or a text is no Unicode") from error
+    for _ in range(TRIES):
+        key = DocumentKey(wedding, parts[0][0])
+        done, said = await hub.ask(key, identity, address, Request(None, RequestKind.COMMAND, payload))
+        if done:
+            return str(said)
+        if done is not None:
+            if said[0]["code"] == ANSWERED:
+                raise AnsweredError("try_again", said[0]["message"])
+            raise OperationsRefusedError(said)
+        await open_documents(hub, wedding, documents, address)
+    raise CrdtServerError("try_again", "the documents could not be opened together")
+
+
+async def open_documents(hub: Hub, wedding: str, documents: Sequence[str], address: str) -> None:
+    """Have the host of a wedding hold these documents. Raises what `Hub.ask` raises."""
+    keys = [DocumentKey(wedding, document) for document in documents]
+    await asyncio.gather(*(hub.ask(key, SERVER, address, Request(None, RequestKind.TEND, b"")) for key in keys))
+
+
+def _require_schema(document: str) -> None:
+    kind = kind_of(document)
+    if kind is None:
+        raise NotFoundError("not_found", f"there can be no document {document[:80]!r}")
+    if kind.free:
+        raise NoSchemaError("no_schema", f"{document} is a free-form document: it has no rows")
+
+
+class IdempotentCommands:
+    """Commands that come twice: the second time they get the answer of the first, also after a restart."""
+
+    def __init__(self, storage: Storage) -> None:
+        self._storage = storage
+        self._locks: WeakValueDictionary[tuple[str, str], asyncio.Lock] = WeakValueDictionary()
+
+    async def once(self, wedding: str, key: str, digest: str, work: Callable[[], Awaitable[str]]) -> tuple[str, bool]:
+        """What ``work`` answers, or has answered before, and whether it was before. ``work`` stores its answer.
+
+        Of two at the same time the second waits; at another node, the wedding's host refuses it. Raises KeyReusedError
+        where the digest is another.
+        """
+        lock = self._locks.setdefault((wedding, key), asyncio.Lock())
+        async with lock:
+            known = await self._storage.answer(wedding, key)
+            if known is None:
+                try:
+                    return await work(), False
+                except AnsweredError:
+                    known = await self._storage.answer(wedding, key)
+                    if known is None:
+                        raise
+            if known.digest != digest:
+                raise KeyReusedError("idempotency_key_reused", "the key was used for another command")
+            return known.body, True
+
+
+def digest_of(identity: Identity, parts: Sequence[Part]) -> str:
+    """Equal for equal commands of one user."""
+    return hashlib.sha256(json.dumps([identity.user, parts], sort_keys=True).encode()).hexdigest()

@@ -1,0 +1,99 @@
+"""Compaction: runs of small stored rows become one row with the same content. Online, crash-safe, bounded steps.
+
+A row never grows beyond `PIECE_BYTES`, so that no later step (loading, merging, checking) is long.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Iterator, Sequence
+
+import structlog
+
+from crdt_server.hosts.jobs import JobFailed, JobWorker
+from crdt_server.metrics import Metrics
+from crdt_server.pipe import PIECE_BYTES
+from storage import DocumentKey, SequenceConflict, Storage, StorageError, StoredUpdate
+
+log = structlog.get_logger(__name__)
+
+WAITING = 10_000  # documents; what does not fit is compacted when its next rows come
+REST = 3  # parts of rest after each part of work: rooms that fill alike are due at one moment, and editing goes on
+
+
+def plan(rows: Sequence[StoredUpdate], *, whole: bool) -> Iterator[Sequence[StoredUpdate]]:
+    """Runs of neighbouring rows to merge, newest first.
+
+    With ``whole`` every row may take part. Without, only the newest run, and a row joins it only while it is no larger
+    than all that follow: rewriting a large row for every few small ones would be quadratic.
+    """
+    end = len(rows)
+    while end > 0:
+        start, size = end, 0
+        while start > 0 and (start == end or size + len(rows[start - 1].update) <= PIECE_BYTES):
+            newcomer = len(rows[start - 1].update)
+            if not whole and end - start >= 2 and newcomer > size:
+                break
+            start -= 1
+            size += newcomer
+        if end - start > 1:
+            yield rows[start:end]
+        end = start
+        if not whole and end and len(rows[end - 1].update) > PIECE_BYTES // 4:
+            return
+
+
+async def compact(storage: Storage, workshop: JobWorker, key: DocumentKey, *, whole: bool) -> int:
+    """Merge stored rows of one document; how many rows there are fewer.
+
+    Raises storage errors, JobFailed, and SequenceConflict when somebody else compacts it at the same time.
+    """
+    stored = await storage.load(key)
+    fewer = 0
+    for run in plan(stored.updates, whole=whole):
+        merged = await workshop.merge([row.update for row in run])
+        await storage.replace(key, run[0].first_seq, run[-1].last_seq, merged)
+        fewer += len(run) - 1
+    return fewer
+
+
+class Compactor:
+    """Compacts documents one after the other, in the background of a serving process."""
+
+    def __init__(self, storage: Storage, workshop: JobWorker, metrics: Metrics) -> None:
+        self._storage = storage
+        self._workshop = workshop
+        self._metrics = metrics
+        self._due: dict[DocumentKey, None] = {}
+        self._wake = asyncio.Event()
+        self.idle = asyncio.Event()
+        self.idle.set()
+
+    def ask(self, key: DocumentKey) -> None:
+        """Let a document be compacted when its turn comes."""
+        if len(self._due) < WAITING:
+            self._due[key] = None
+            self._wake.set()
+            self.idle.clear()
+
+    async def run(self) -> None:
+        """The worker, until cancelled."""
+        while True:
+            await self._wake.wait()
+            if not self._due:
+                self._wake.clear()
+                self.idle.set()
+                continue
+            key = next(iter(self._due))
+            del self._due[key]
+            began = time.monotonic()
+            await self._compact(key)
+            await asyncio.sleep(REST * (time.monotonic() - began) if self._due else 0)
+
+    async def _compact(self, key: DocumentKey) -> None:
+        try:
+            if await compact(self._storage, self._workshop, key, whole=False):
+                self._metrics.compactions.inc()
+        except (StorageError, SequenceConflict, JobFailed) as error:
+            log.error("compaction_failed", room=str(key), error=str(error))

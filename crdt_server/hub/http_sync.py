@@ -1,0 +1,37 @@
+"""Offline sync: what a WebSocket does in many messages, in one exchange, through the same rooms."""
+
+from __future__ import annotations
+
+from crdt_server.access.identity import Identity
+from crdt_server.hub.hub import Hub
+from crdt_server.hub.request_session import RequestConnection, RequestSession, settled
+from crdt_server.pipe import RequestKind
+from crdt_server.protocol.update import EMPTY_UPDATE
+from crdt_server.rooms.session import Request
+
+
+async def sync(
+    hub: Hub, wedding: str, document: str, address: str, identity: Identity, state_vector: bytes, update: bytes | None
+) -> tuple[bytes, bytes]:
+    """Apply ``update`` (if any), and return the server's state vector and what ``state_vector`` lacks, once stored.
+
+    Raises ProtocolError, ViolationError, GapError, AdmissionError, and CrdtServerError("try_again") where the store
+    failed; JobFailed where the answer could not be put together.
+    """
+    silence = RequestConnection(address)
+    room, session = hub.enter(wedding, document, silence, identity, RequestSession)
+    assert isinstance(session, RequestSession)
+    try:
+        requests = []
+        if update is not None and update != EMPTY_UPDATE:
+            requests.append(Request(session, RequestKind.UPDATE, update))
+            requests[0].knows = state_vector
+        requests += [Request(session, RequestKind.HELLO, b""), Request(session, RequestKind.DIFF, state_vector)]
+        futures = [session.expect(request) for request in requests]
+        for request in requests:
+            room.ask(request)
+        hub.look(room)
+        *_, known, parts = await settled(futures, silence)
+    finally:
+        hub.leave(room, session)
+    return known, parts[0] if len(parts) == 1 else await hub.workshop.merge(parts)

@@ -1,0 +1,64 @@
+"""What a process does for itself while it runs: it watches its own loop, and forgets what is old."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from datetime import UTC, datetime, timedelta
+
+import structlog
+
+from crdt_server.metrics import Metrics
+from storage import Storage, StorageError
+
+log = structlog.get_logger(__name__)
+
+LAG_SECONDS = 0.02
+LAG_SAMPLES = 12
+SLOW_LOOP_SECONDS = 0.05
+ANSWERS_KEPT = timedelta(days=7)
+FORGET_ANSWERS_SECONDS = 3600.0
+
+
+class LoopMonitor:
+    """How late the event loop is: ``seconds`` is the worst of the latest quarter of a second or two."""
+
+    def __init__(self, metrics: Metrics) -> None:
+        self.seconds = 0.0
+        self._metrics = metrics
+
+    @property
+    def slow(self) -> bool:
+        """Whether what can wait had better wait."""
+        return self.seconds > SLOW_LOOP_SECONDS
+
+    async def run(self) -> None:
+        """Take naps, and see how late each ends; short ones, or a stall in the middle of one would not be seen."""
+        while True:
+            worst = 0.0
+            for _ in range(LAG_SAMPLES):
+                worst = max(worst, await self._nap())
+            self.seconds = worst
+
+    async def _nap(self) -> float:
+        loop = asyncio.get_running_loop()
+        before, worked = loop.time(), time.thread_time()
+        await asyncio.sleep(LAG_SECONDS)
+        late = max(0.0, loop.time() - before - LAG_SECONDS)
+        self.seconds = max(self.seconds, late)
+        self._metrics.loop_late_seconds.observe(late)
+        if late > SLOW_LOOP_SECONDS:
+            # Little CPU time in a long stall: the machine was busy with others, not we with ourselves.
+            cpu = time.thread_time() - worked
+            log.warning("loop_late", late_ms=round(late * 1000), cpu_ms=round(cpu * 1000))
+        return late
+
+
+async def forget_answers(storage: Storage) -> None:
+    """Every hour, what commands were answered so long ago that they do not come again."""
+    while True:
+        try:
+            await storage.forget_answers(datetime.now(UTC) - ANSWERS_KEPT)
+        except StorageError as error:
+            log.warning("answers_not_forgotten", error=str(error))
+        await asyncio.sleep(FORGET_ANSWERS_SECONDS)

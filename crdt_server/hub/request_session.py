@@ -1,0 +1,104 @@
+"""A session without a socket: one HTTP request that asks a room something and waits for the stored answer."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from crdt_server.access.identity import Identity
+from crdt_server.errors import CLOSE_CODES, CrdtServerError, ProtocolError, ViolationError
+from crdt_server.pipe import Status
+from crdt_server.protocol.frames import Outgoing
+from crdt_server.rooms.session import Request, Session, SessionId
+from storage import DocumentKey
+
+Ask = Callable[[DocumentKey, Identity, str, Request], Awaitable[Any]]
+"""What `Hub.ask` is."""
+
+
+class GapError(CrdtServerError):
+    """The update builds on edits that the server has never seen; its state vector says what it has."""
+
+
+class RequestConnection:
+    """The `Connection` of an exchange: nobody listens to what the room says to all."""
+
+    def __init__(self, address: str) -> None:
+        self.address = address
+        self.failed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+    def send(self, message: Outgoing) -> None:
+        """Not for us."""
+
+    def allow(self, size_bytes: int) -> None:
+        """No buffer, no bound."""
+
+    def close(self, code: int, reason: str) -> None:
+        """The room has ended, or refuses us."""
+        if not self.failed.done():
+            self.failed.set_exception(_error(code, reason))
+
+    def pause(self) -> None:
+        """An exchange sends a bounded number of requests."""
+
+    def resume(self) -> None:
+        """See `pause`."""
+
+    @property
+    def congested(self) -> bool:
+        """Presence is not for us."""
+        return True
+
+
+def _error(code: int, reason: str) -> CrdtServerError:
+    if code == CLOSE_CODES["malformed"]:
+        return ProtocolError("malformed_update", reason)
+    if code == CLOSE_CODES["violation"]:
+        return ViolationError("violation", reason)
+    return CrdtServerError("try_again", reason)
+
+
+class RequestSession(Session):
+    """Collects the verdicts on its own requests."""
+
+    __slots__ = ("_waiting",)
+
+    exchange = True
+
+    def __init__(self, id_: SessionId, connection: Any, identity: Identity) -> None:
+        super().__init__(id_, connection, identity)
+        self._waiting: dict[Request, asyncio.Future[Any]] = {}
+
+    def expect(self, request: Request) -> asyncio.Future[Any]:
+        """The future verdict on a request that is about to be asked."""
+        future: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
+        self._waiting[request] = future
+        return future
+
+    def settle(self, request: Request, status: Status, answer: Any) -> bool:
+        refused = request.whole is not None and status not in (Status.OK, Status.KNOWN)
+        future = self._waiting.pop(request.whole if refused and request.whole else request, None)
+        if future is None or future.done():
+            return True  # the room's own greeting
+        if status in (Status.OK, Status.KNOWN):
+            future.set_result(answer)
+        elif status is Status.GAP:
+            future.set_exception(GapError("gap", "the update builds on edits the server has never seen"))
+        elif status is Status.MALFORMED:
+            future.set_exception(ProtocolError("malformed_update", "the update or state vector did not decode"))
+        else:
+            future.set_exception(ViolationError(status.name.lower(), "the document cannot take this update"))
+        return True
+
+
+async def settled(futures: list[asyncio.Future[Any]], silence: RequestConnection) -> list[Any]:
+    """All verdicts, or the error that ended the exchange."""
+    together = asyncio.gather(*futures)
+    await asyncio.wait((together, silence.failed), return_when=asyncio.FIRST_COMPLETED)
+    if not together.done():
+        together.cancel()
+        await asyncio.wait((together,))
+        together.exception()  # looked at, so that the loop does not report it as forgotten
+        silence.failed.result()
+    return list(await together)

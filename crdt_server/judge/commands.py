@@ -1,0 +1,190 @@
+"""Commands: operations of a program on rows of one wedding, all of them or none.
+
+An operation names a document, a root and a record: ``set`` a key (or, without a key, the whole value), ``insert`` a
+record, ``delete`` a key or row, ``move`` a record behind another (null: to the front), ``text`` replaces a text or a
+part of it (``index`` and ``delete`` count code points). They are tried on a copy first; what the kind of a document
+does not allow is answered with a list of problems, and nothing is done.
+"""
+
+from __future__ import annotations
+
+import copy
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from crdt_server.judge.ledger import Actor
+from crdt_server.judge.rules import examine
+from crdt_server.judge.wedding import WeddingJudge
+from crdt_server.pipe import ANSWERED
+from documents.changes import Changes, RowsByRoot, compare
+from documents.fields import Reason
+from documents.invariants import Op, apply
+from documents.kind import WHOLE, Root, Shape
+from documents.ordering import NoPlaceError, order_behind
+
+Problem = dict[str, Any]
+
+
+class _Refused(Exception):
+    """An operation that cannot be carried out: code and message."""
+
+
+ANSWERED_KEPT = 500
+"""Commands that may come twice at the same time, by different nodes. What was answered earlier, the store tells."""
+
+
+def command(state: WeddingJudge, actor: Actor, request: Mapping[str, Any], size_bytes: int) -> list[Any]:
+    """``[True, answer]`` with the answer as JSON, or ``[False, problems]``, or ``[None, documents]`` not open here.
+
+    ``request``: ``parts`` is a list of ``[document, operations]``; ``key`` and ``digest`` name the command where it
+    must not be carried out twice. ``size_bytes``: by how much no document may outgrow its limit.
+    """
+    parts = request["parts"]
+    missing = sorted({document for document, _ in parts} - state.open.keys())
+    if missing:
+        state.resolver.wanted.update(missing)
+        return [None, missing]
+    name = request.get("key")
+    if name in state.answered:
+        return [False, [{"document": parts[0][0], "code": ANSWERED, "message": "the command was carried out before"}]]
+    draft = _Draft(state)
+    problems = draft.take(parts) or draft.examine() or _too_large(state, parts, size_bytes)
+    if problems:
+        return [False, problems]
+    state.write(draft.ops, actor)
+    for op in draft.ops:
+        if op.root == "review" and op.key == "choice":
+            state.resolver.decide(op.document, op.record)
+    state.resolver.run()
+    answer = json.dumps({"operations": len(draft.ops)})
+    if name:
+        facts = state.facts_of(state.open[parts[0][0]])
+        facts.answers.append((name, request["digest"], answer))
+        state.answered[name] = None
+        if len(state.answered) > ANSWERED_KEPT:
+            del state.answered[next(iter(state.answered))]
+    return [True, answer]
+
+
+def _too_large(state: WeddingJudge, parts: list[Any], size_bytes: int) -> list[Problem]:
+    full = [document for document, _ in parts if not state.open[document].takes(size_bytes)]
+    return [{"document": name, "code": "too_large", "message": "the document is full"} for name in full]
+
+
+class _Draft:
+    """The operations tried on copies of the rows they touch."""
+
+    def __init__(self, state: WeddingJudge) -> None:
+        self._state = state
+        self.ops: list[Op] = []
+        self._rows: dict[str, RowsByRoot] = {}
+        self._touched: dict[tuple[str, str, str], None] = {}
+
+    def take(self, parts: list[Any]) -> list[Problem]:
+        problems = []
+        for document, operations in parts:
+            for index, operation in enumerate(operations):
+                try:
+                    self._add(document, operation)
+                except _Refused as refusal:
+                    code, message = refusal.args
+                    problems.append({"document": document, "index": index, "code": code, "message": message})
+        return problems
+
+    def examine(self) -> list[Problem]:
+        """What the kinds of the documents do not allow."""
+        problems = []
+        for document, rows in self._rows.items():
+            kind, before = self._state.open[document].kind, self._state.wedding.documents[document]
+            changes = Changes([], [], [])
+            for name, root, record in self._touched:
+                if name == document:
+                    old, new = before[root].get(record), rows[root].get(record)
+                    compare(kind.roots[root], record, old, new, changes)
+            for each in examine(kind, document, rows, changes).reverted:
+                where = {"document": document, "root": each.root, "record": each.record, "key": each.key}
+                problems.append({**where, "code": each.reason.code, "message": each.reason.message})
+        return problems
+
+    def _add(self, document: str, operation: Mapping[str, Any]) -> None:
+        root = self._state.open[document].kind.root(operation["root"])
+        if root is None:
+            raise _Refused("unknown_root", f"{document} has no root {operation['root']!r}")
+        record = operation.get("record") or WHOLE
+        rows = self._copy(document, root, record)
+        op = self._translate(document, root, record, rows.get(record), operation)
+        apply({document: self._rows[document]}, [op])
+        self.ops.append(op)
+
+    def _copy(self, document: str, root: Root, record: str) -> dict[str, Any]:
+        roots = self._rows.setdefault(document, dict(self._state.wedding.documents[document]))
+        where = (document, root.name, record)
+        if where not in self._touched:
+            if roots[root.name] is self._state.wedding.documents[document][root.name]:
+                roots[root.name] = dict(roots[root.name])
+            self._touched[where] = None
+            if record in roots[root.name]:
+                roots[root.name][record] = copy.deepcopy(roots[root.name][record])
+        return roots[root.name]
+
+    def _translate(self, document: str, root: Root, record: str, row: Any, operation: Mapping[str, Any]) -> Op:
+        kind, key, value = operation["op"], operation.get("key"), operation.get("value")
+        reason = root.check_id(record)
+        if reason is not None:
+            raise _Refused(reason.code, reason.message)
+        if kind == "insert":
+            return self._insert(document, root, record, row, operation["value"])
+        if root.shape is Shape.RECORDS and type(row) is not dict:
+            raise _Refused("missing", f"there is no record {record!r} in {root.name}")
+        if kind == "move":
+            return Op("set", document, root.name, record, "order", self._order(document, root, operation.get("after")))
+        if kind == "text":
+            return Op(
+                "set", document, root.name, record, key, _checked(root, record, key, _edited(root, row, operation))
+            )
+        if root.record is None and key is not None:
+            raise _Refused("key", f"rows of {root.name} have no keys")
+        if root.record is not None and key is None and (kind == "set" or root.shape is Shape.RECORD):
+            raise _Refused("key", "a record is written key by key")
+        if kind == "delete":
+            return Op("delete", document, root.name, record, key)
+        if value is None:
+            raise _Refused("null", "to clear a key, delete it")
+        return Op("set", document, root.name, record, key, _checked(root, record, key, value))
+
+    def _insert(self, document: str, root: Root, record: str, row: Any, fields: Mapping[str, Any]) -> Op:
+        if row is not None:
+            raise _Refused("exists", f"there is a record {record!r} in {root.name}")
+        if root.shape is not Shape.RECORDS:
+            raise _Refused("insert", f"{root.name} has no records to insert: use set")
+        texts = dict.fromkeys(sorted(root.text_keys), "")  # of two texts made later at once one would be lost
+        values = {key: _checked(root, record, key, value) for key, value in fields.items()}
+        return Op("insert", document, root.name, record, None, texts | values)
+
+    def _order(self, document: str, root: Root, after: str | None) -> str:
+        try:
+            return order_behind(self._rows[document][root.name], after)
+        except NoPlaceError as error:
+            raise _Refused("order", str(error)) from error
+
+
+def _checked(root: Root, record: str, key: str | None, value: Any) -> Any:
+    """The normalised value. Each is looked at, also one that a later operation replaces: all of them are written."""
+    checked = root.check(record, key, value)
+    if type(checked) is Reason:
+        raise _Refused(checked.code, checked.message)
+    return checked
+
+
+def _edited(root: Root, row: Any, operation: Mapping[str, Any]) -> str:
+    key = operation.get("key")
+    old = row if root.shape is Shape.TEXT else row.get(key) if type(row) is dict else None
+    if root.shape is not Shape.TEXT and key not in root.text_keys:
+        raise _Refused("text", f"{key!r} is no text")
+    if operation.get("value") is not None:
+        return str(operation["value"])
+    text, index, gone = old or "", operation.get("index") or 0, operation.get("delete") or 0
+    if not 0 <= index <= index + gone <= len(text):
+        raise _Refused("range", f"{index} to {index + gone} is outside the text of {len(text)} characters")
+    return text[:index] + (operation.get("insert") or "") + text[index + gone :]

@@ -1,0 +1,148 @@
+"""X1 and X2: writes whose authors had not seen each other, recognised from what an update says of its items.
+
+- A map entry names the entry it was written on. Where that is not the newest one here, whoever wrote it had not seen
+  the newest.
+- Whoever was away says with the state vector of the reconnection what they had seen.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from crdt_server.judge.rules import may_stand
+from crdt_server.judge.writes import GONE, NESTED, Write
+from documents.changes import Changes
+from documents.fields import normalised, same
+from documents.invariants import NOBODY, Field, Finding, Writer, Written, edit_of_deleted, lost_write
+from documents.kind import Root, Shape
+from documents.shared import STAMP
+
+if TYPE_CHECKING:
+    from crdt_server.judge.schema_document import SchemaDocument
+    from crdt_server.judge.wedding import WeddingJudge
+
+Found = tuple[Finding, Mapping[Field, Writer]]
+"""A finding, and who wrote what its automatic operations would set."""
+
+
+def concurrent(
+    state: WeddingJudge,
+    document: SchemaDocument,
+    writer: Writer,
+    changes: Changes,
+    writes: Sequence[Write],
+    knows: Mapping[int, int] | None,
+) -> list[Found]:
+    """What to make of the writes of one update. To be asked before its writers are taken down."""
+    unseen = {(w.root, w.record, w.key): w for w in writes if not w.seen or w.orphan}
+    found: list[Found] = []
+    if unseen:
+        before = {change[:3]: change.before for change in changes.fields}
+        for field, write in unseen.items():
+            old = before[field] if field in before else state.wedding.value(Field(document.name, *field))
+            found += _lost_writes(state, document, writer, write, old)
+    found += _edits_of_deleted(state, document, writer, changes, knows)
+    return found
+
+
+def _lost_writes(
+    state: WeddingJudge, document: SchemaDocument, writer: Writer, write: Write, before: Any
+) -> Iterator[Found]:
+    root, field = document.kind.roots[write.root], Field(document.name, write.root, write.record, write.key)
+    if not _is_plain(root, write):
+        return
+    mine = Written(None if write.value is GONE else normalised(write.value), writer)
+    if write.wins and not write.orphan:
+        merged, other = mine, Written(before, state.writers.get(field))
+        if before is None and other.writer is NOBODY:
+            return
+        mine_or_theirs = {field: writer}, {field: other.writer}
+    else:
+        merged, other = Written(state.wedding.value(field), state.writers.get(field)), mine
+        mine_or_theirs = {field: other.writer}, {field: writer}
+    if _says_the_same(document, write, merged.value, other.value) or not may_stand(root, write):
+        return  # what could not stand there is not a lost write, and never comes back as an option
+    finding = lost_write(state.wedding.strategy("X1"), field, merged, other)
+    if finding is not None:
+        yield finding, mine_or_theirs[bool(finding.automatic)]
+
+
+def confirmed(state: WeddingJudge, document: SchemaDocument, writes: Sequence[Write]) -> dict[Field, Any]:
+    """Writes that do not stand beside one that says the same: field -> what it holds.
+
+    To be written once more: else it would go with the other, whose author does not know that two wanted it.
+    """
+    found = {}
+    for write in [each for each in writes if each.orphan or not (each.seen or each.wins)]:
+        root, field = document.kind.roots[write.root], Field(document.name, write.root, write.record, write.key)
+        if _is_plain(root, write) and may_stand(root, write):
+            value = state.wedding.value(field)
+            if same(value, normalised(write.value)) or _says_the_same(document, write, value, write.value):
+                found[field] = value
+    return found
+
+
+def _is_plain(root: Root, write: Write) -> bool:
+    """Whether it is a value that people may lose."""
+    return not root.server and write.value is not NESTED and (write.key is not None or root.shape is not Shape.RECORDS)
+
+
+def _says_the_same(document: SchemaDocument, write: Write, one: Any, other: Any) -> bool:
+    """Two people did the same thing: deleted it, ticked it off."""
+    declared = document.kind.roots[write.root].key(write.key) if write.key is not None else None
+    return declared is not None and declared.type is STAMP and one is not None and other is not None
+
+
+def _edits_of_deleted(
+    state: WeddingJudge,
+    document: SchemaDocument,
+    writer: Writer,
+    changes: Changes,
+    knows: Mapping[int, int] | None,
+) -> Iterator[Found]:
+    rows = state.wedding.documents[document.name]
+    keys_of: dict[tuple[str, str], dict[str | None, Any]] = {}
+    for change in changes.fields:
+        row = rows[change.root].get(change.record)
+        if type(row) is dict and "deleted" in row:
+            keys_of.setdefault(change[:2], {})[change.key] = change.after
+    for (root_name, record), keys in keys_of.items():
+        root, row = document.kind.roots[root_name], rows[root_name][record]
+        if root.server or root.shape is not Shape.RECORDS or (root_name, record) in changes.added:
+            continue
+        deletion = row["deleted"]
+        where = (document.name, root_name, record)
+        deleter = writer if "deleted" in keys else state.writers.get(Field(*where, "deleted"))
+        edit = _unseen_edit(state, document, where, row, writer, knows) if "deleted" in keys else _edit(keys, writer)
+        if edit is None or edit[1].writer.user == deleter.user:
+            continue
+        key, written = edit
+        strategy = state.wedding.strategy("X2")
+        yield edit_of_deleted(strategy, *where, Written(deletion, deleter), written, key), {}
+
+
+def _edit(keys: Mapping[str | None, Any], writer: Writer) -> tuple[str | None, Written] | None:
+    key = next(iter(sorted(keys, key=str)), None)
+    return (key, Written(keys[key], writer)) if keys else None
+
+
+def _unseen_edit(
+    state: WeddingJudge,
+    document: SchemaDocument,
+    where: tuple[str, str, str],
+    row: Mapping[str, Any],
+    deleter: Writer,
+    knows: Mapping[int, int] | None,
+) -> tuple[str, Written] | None:
+    """The newest edit of a record that the one who now deletes it had not seen."""
+    if knows is None:
+        return None
+    unseen = []
+    for key in row:
+        item = document.items.newest(where[1], where[2], key)
+        if item is not None and item[1] >= knows.get(item[0], 0):
+            writer = state.writers.get(Field(*where, key))
+            if writer.user not in ("", deleter.user, "server"):
+                unseen.append((writer.seq, key, Written(row[key], writer)))
+    return max(unseen)[1:] if unseen else None

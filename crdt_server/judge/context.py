@@ -1,0 +1,65 @@
+"""What the invariants need besides rows and writers, from the rows themselves.
+
+How it was when a table was locked, or when the wedding went live, is remembered from then on. After a restart it is as
+it is now, but for what people have been asked about: the question says how it was.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any
+
+from crdt_server.judge.resolver import review_id
+from documents.invariants import Context, Op, Subject, Wedding, assignments_at, operations
+
+_ITEMS = ("timeline", "items")
+
+
+def context_of(wedding: Wedding, at: str) -> Context:
+    """The context of a wedding from now on; what it had before counts. ``at``: the instant."""
+    strategies = {
+        key.partition(":")[2]: value for key, value in wedding.meta("wedding").items() if key.startswith("strategy:")
+    }
+    before = wedding.context
+    locked = {
+        place: before.locked[place] if place in before.locked else _seats(wedding, *place)
+        for place in _locked_tables(wedding)
+    }
+    planned = (before.planned or _planned(wedding)) if wedding.live else {}
+    return replace(before, now=at, strategies=strategies, locked=locked, planned=planned)
+
+
+def _locked_tables(wedding: Wedding) -> Iterator[tuple[str, str]]:
+    for document in wedding.documents:
+        if document.partition(".")[0] == "seating":
+            for table, row in wedding.rows(document, "tables").items():
+                if type(row) is dict and "locked" in row:
+                    yield document, table
+
+
+def _seats(wedding: Wedding, document: str, table: str) -> dict[str, Any]:
+    seats = assignments_at(wedding, document, table)
+    for row in wedding.rows(document, "review").values():
+        op = _put_back(row) if row.get("_kind") == "S7" else None
+        if op is not None:
+            seats.pop(op.record, None)
+            if op.kind == "set" and op.value["table"] == table:
+                seats[op.record] = op.value
+    return seats
+
+
+def _planned(wedding: Wedding) -> dict[str, int]:
+    questions = wedding.rows("timeline", "review")
+    planned = {}
+    for item, row in wedding.rows(*_ITEMS).items():
+        if type(row) is dict and type(row.get("start")) is int:
+            op = _put_back(questions.get(review_id(Subject("T5", (item, "moved"))), {}))
+            planned[item] = row["start"] if op is None else op.value
+    return planned
+
+
+def _put_back(question: dict[str, Any]) -> Op | None:
+    """What the first option of an open question does, which is to put things back as they were."""
+    ops = operations(question, 0) if question.get("_state") == "open" else None
+    return ops[0] if ops else None

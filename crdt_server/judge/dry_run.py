@@ -1,0 +1,120 @@
+"""Rehearsals: an update that could take long is tried in a forked copy of the host before the host itself takes it.
+
+The host does not wait for a copy. Who asks is told to come again (`Status.LATER`), and everything else goes on. A copy
+that has ended well speaks for a document that others may have edited since; it has one copy at a time, so what came in
+between is small, and the limit of CPU time still holds for the update itself.
+"""
+
+from __future__ import annotations
+
+import gc
+import os
+import select
+import signal
+from collections.abc import Callable
+from typing import Any, NoReturn
+
+COPIES = 4  # at a time, in one host
+TRIES = 3  # of one update, when something outside ends the copy
+NICENESS = 10  # those who edit go first
+DESCRIPTORS = 256  # a host has a few
+
+
+class ForkPool:
+    """The copies of one host that are under way."""
+
+    def __init__(self, most: int = COPIES) -> None:
+        self._most = most
+        self._ends: dict[int, int] = {}  # process id -> descriptor that is readable when the process has ended
+        self._stopped: set[int] = set()
+
+    @property
+    def full(self) -> bool:
+        self._stopped -= {pid for pid in self._stopped if self.result(pid) is not None}
+        return len(self._ends) >= self._most
+
+    def start(self, work: Callable[[], object], cpu_seconds: float) -> int:
+        """Fork; the copy does the work, or dies of it. Returns its process id."""
+        pid = os.fork()
+        if not pid:
+            _perform(work, cpu_seconds)
+        self._ends[pid] = os.pidfd_open(pid)
+        return pid
+
+    def result(self, pid: int) -> int | None:
+        """Exit code of a copy that has ended (negative: the signal); None while it runs."""
+        ended, status = os.waitpid(pid, os.WNOHANG)
+        if not ended:
+            return None
+        os.close(self._ends.pop(pid))
+        return os.waitstatus_to_exitcode(status)
+
+    def stop(self, pid: int) -> None:
+        """End a copy nobody waits for any more. It may take its time to die: it has little of the CPU."""
+        os.kill(pid, signal.SIGKILL)
+        self._stopped.add(pid)
+
+    def wait(self, seconds: float) -> None:
+        """Sleep until some copy has ended, so long at most; not at all where there is none."""
+        if self._ends:
+            poll = select.poll()
+            for descriptor in self._ends.values():
+                poll.register(descriptor, select.POLLIN)
+            poll.poll(seconds * 1000)
+
+
+def _perform(work: Callable[[], object], cpu_seconds: float) -> NoReturn:
+    os.closerange(3, DESCRIPTORS)  # the pipe must end with the host, not with the last of its copies
+    os.nice(NICENESS)
+    gc.disable()  # a collection would copy every page of the host, on the time of the update
+    signal.setitimer(signal.ITIMER_PROF, cpu_seconds)
+    try:
+        work()
+    except BaseException:  # noqa: BLE001 - a PanicException is not an Exception; whatever it is, the copy is for that
+        os._exit(1)
+    os._exit(0)
+
+
+class DryRun:
+    """What is known of the update that one document tries."""
+
+    def __init__(self, copies: ForkPool) -> None:
+        self._copies = copies
+        self._pid: int | None = None
+        self._data = b""
+        self._tries = 0
+        self._verdict: bool | None = None
+
+    @property
+    def busy(self) -> bool:
+        """Whether nothing can be said yet: a copy of this document is still at it, or the host has too many."""
+        if self._pid is not None:
+            code = self._copies.result(self._pid)
+            if code is None:
+                return True
+            self._pid = None
+            if code != -signal.SIGKILL:
+                self._verdict = code == 0
+            elif self._tries == TRIES:  # somebody keeps killing the copies: that says nothing about the update
+                self._verdict = True
+        return self._verdict is None and self._copies.full
+
+    def ask(self, data: bytes, work: Callable[[bytes], Any], cpu_seconds: float) -> bool | None:
+        """Whether a copy has survived the update; None (and a copy is started) where that is not known yet.
+
+        Not to be called while `busy`.
+        """
+        if data != self._data:
+            self._data, self._tries, self._verdict = data, 0, None
+        if self._verdict is None:
+            self._tries += 1
+            self._pid = self._copies.start(lambda: work(data), cpu_seconds)
+            return None
+        verdict, self._data, self._verdict = self._verdict, b"", None
+        return verdict
+
+    def stop(self) -> None:
+        """The document is forgotten."""
+        if self._pid is not None:
+            self._copies.stop(self._pid)
+            self._pid = None

@@ -1,0 +1,157 @@
+"""Which changes of a client the kind of the document allows, and how the others are undone.
+
+Pure: rows and changes in, operations out. Who may write what is not asked here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+from crdt_server.judge.writes import GONE, NESTED, Write
+from documents.changes import Change, Changes
+from documents.fields import Reason, Unreadable
+from documents.invariants import Op
+from documents.kind import MAX_RECORD_KEYS, Kind, Root, Shape
+
+_SERVER_ONLY = Reason("server_only", "only the server writes this")
+_FINAL = Reason("final", "what is written here stays as it is")
+_NOT_REMOVABLE = Reason("not_removable", "set `deleted` instead of removing the record")
+_TEXT_STAYS = Reason("not_removable", "a text is emptied, not removed")
+
+
+class Reverted(NamedTuple):
+    """One change that was undone."""
+
+    root: str
+    record: str
+    key: str | None
+    reason: Reason
+
+
+class Outcome(NamedTuple):
+    """The changes that stand, those that do not, and what undoes them."""
+
+    legal: Changes
+    reverted: list[Reverted]
+    ops: list[Op]
+
+
+def examine(kind: Kind, document: str, rows: Mapping[str, Mapping[str, Any]], changes: Changes) -> Outcome:
+    """Look at every changed field once. ``rows`` already hold the changes."""
+    by_row: dict[tuple[str, str], list[Change]] = {}
+    for change in changes.fields:
+        by_row.setdefault((change.root, change.record), []).append(change)
+    added, removed = set(changes.added), set(changes.removed)
+    coming_or_going = added | removed
+    reverted: list[Reverted] = []
+    ops: list[Op] = []
+    bad_rows: set[tuple[str, str]] = set()
+    bad_fields: set[tuple[str, str, str | None]] = set()
+    for where in (*changes.added, *changes.removed):
+        by_row.setdefault(where, [])
+    for where, group in by_row.items():
+        root = kind.roots[where[0]]
+        reason = _whole(root, where, rows, group, where in added, where in removed)
+        if reason is not None:
+            bad_rows.add(where)
+            reverted.append(Reverted(*where, None, reason))
+            ops.append(_row_restored(document, root, where, group, where in added))
+            continue
+        for change, reason in _too_many(root, rows, where, group) or _bad(root, group, where in coming_or_going):
+            if change.key is None:
+                bad_rows.add(where)
+            bad_fields.add((*where, change.key))
+            reverted.append(Reverted(*where, change.key, reason))
+            ops.append(_restored(document, change))
+    if not reverted:
+        return Outcome(changes, [], [])
+    legal = Changes(
+        [c for c in changes.fields if c[:2] not in bad_rows and c[:3] not in bad_fields],
+        [where for where in changes.added if where not in bad_rows],
+        [where for where in changes.removed if where not in bad_rows],
+    )
+    return Outcome(legal, reverted, ops)
+
+
+def may_stand(root: Root, write: Write) -> bool:
+    """Whether a client's write could stand where it was made, if it were the newest."""
+    if not root.clients_may_write(write.key):
+        return False
+    if write.value is NESTED:
+        return write.key in root.text_keys if write.key is not None else root.shape is Shape.RECORDS
+    if write.value is GONE:
+        return True  # `examine` has put back what must not go
+    return type(root.check(write.record, write.key, write.value)) is not Reason
+
+
+def _whole(
+    root: Root,
+    where: tuple[str, str],
+    rows: Mapping[str, Mapping[str, Any]],
+    group: Sequence[Change],
+    added: bool,
+    removed: bool,
+) -> Reason | None:
+    """Why the row as a whole is not to be as it now is."""
+    if root.shape in (Shape.RECORD, Shape.TEXT):
+        return None
+    if root.server and (added or removed or root.record is None):
+        return _SERVER_ONLY
+    if removed:
+        return None if root.removable else _FINAL if root.final else _NOT_REMOVABLE
+    if added:
+        reason = root.check_id(where[1])
+        if reason is not None:
+            return reason
+    if root.record is not None:
+        row = rows[root.name].get(where[1])
+        if type(row) is not dict:
+            return root.check(where[1], None, row)  # type: ignore[no-any-return]
+        return None
+    return _FINAL if root.final and not added else None
+
+
+def _bad(root: Root, group: Sequence[Change], whole: bool) -> list[tuple[Change, Reason]]:
+    found = []
+    for change in group:
+        reason = _reason(root, change, whole)
+        if reason is not None:
+            found.append((change, reason))
+    return found
+
+
+def _reason(root: Root, change: Change, whole: bool) -> Reason | None:
+    if not root.clients_may_write(change.key):
+        return _SERVER_ONLY
+    if change.after is None:
+        return _TEXT_STAYS if change.key in root.text_keys and not whole else None
+    checked = root.check(change.record, change.key, change.after)
+    return checked if type(checked) is Reason else None
+
+
+def _too_many(
+    root: Root, rows: Mapping[str, Mapping[str, Any]], where: tuple[str, str], group: Sequence[Change]
+) -> list[tuple[Change, Reason]]:
+    row = rows[root.name].get(where[1])
+    if type(row) is not dict or len(row) <= MAX_RECORD_KEYS:
+        return []
+    reason = Reason("too_many_keys", f"{len(row)} keys, at most {MAX_RECORD_KEYS} are allowed")
+    new = [(change, reason) for change in group if change.before is None]
+    return new + _bad(root, [change for change in group if change.before is not None], False)
+
+
+def _restored(document: str, change: Change) -> Op:
+    if change.before is None or type(change.before) is Unreadable:
+        return Op("delete", document, change.root, change.record, change.key)
+    return Op("set", document, change.root, change.record, change.key, change.before)
+
+
+def _row_restored(document: str, root: Root, where: tuple[str, str], group: Sequence[Change], added: bool) -> Op:
+    if added:
+        return Op("delete", document, *where)
+    if root.record is None:
+        return _restored(document, group[0])
+    before = {c.key: c.before for c in group if c.key is not None and c.before is not None}
+    readable = {key: value for key, value in before.items() if type(value) is not Unreadable}
+    return Op("set", document, *where, None, readable)

@@ -1,0 +1,185 @@
+"""Who is told of bookings that overlap, what, and when: a real store, and weddings that only listen."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
+from typing import Any
+
+import pytest
+
+from crdt_server.access.identity import SERVER, Identity
+from crdt_server.errors import AdmissionError
+from crdt_server.hub.bookings import MOST_WEDDINGS, BookingNotifier
+from crdt_server.pipe import RequestKind, unpack
+from crdt_server.rooms.session import Request
+from storage import BookingImage, DocumentKey, Facts, Storage, open_storage
+
+LENS, CAKE = "o_lens", "o_cake"
+
+
+class Town:
+    """``told``: (wedding, organization) and the weddings of the others it was told of, in order."""
+
+    def __init__(self, storage: Storage) -> None:
+        self.storage = storage
+        self.bookings = BookingNotifier(storage, self.ask, self.spawn)
+        self.told: list[tuple[str, str, list[str]]] = []
+        self.tasks: list[asyncio.Task[None]] = []
+        self.react: Callable[[str], Coroutine[Any, Any, None]] | None = None
+
+    def spawn(self, work: Coroutine[Any, Any, None]) -> None:
+        self.tasks.append(asyncio.create_task(work))
+
+    async def ask(self, key: DocumentKey, identity: Identity, address: str, request: Request) -> Any:
+        organization, others = unpack(request.payload)
+        assert (key.document, identity, request.kind) == ("wedding", SERVER, RequestKind.BOOKINGS)
+        assert all(each[0] == organization for each in others)
+        self.told.append((key.wedding, organization, [each[1] for each in others]))
+        if self.react is not None:
+            await self.react(key.wedding)
+
+    async def store(
+        self, wedding: str, start: int, until: int, stage: str | None = "booked", organization: str = LENS
+    ) -> BookingImage:
+        image = BookingImage(f"v_{organization}", organization, start, until, stage, 1)
+        await self.storage.append([], [Facts(DocumentKey(wedding, "wedding"), bookings=[image])])
+        return image
+
+    async def change(self, wedding: str, *args: Any) -> None:
+        self.bookings.changed(wedding, [await self.store(wedding, *args)])
+
+    async def settle(self) -> list[tuple[str, str, list[str]]]:
+        await asyncio.gather(*self.tasks)
+        self.tasks.clear()
+        assert not self.bookings._changes
+        told, self.told = self.told, []
+        return sorted(told)
+
+
+@pytest.fixture
+async def town(database_url: str) -> AsyncIterator[Town]:
+    storage = await open_storage(database_url, migrate=True)
+    yield Town(storage)
+    await storage.close()
+
+
+async def test_all_who_overlap_are_told_of_all_that_overlaps_theirs(town: Town) -> None:
+    await town.store("early", 0, 100)
+    await town.store("late", 150, 250)
+    await town.store("next day", 1000, 1100)
+    await town.store("else", 0, 1000, "booked", CAKE)
+    await town.change("middle", 90, 160)
+    assert await town.settle() == [
+        ("early", LENS, ["middle"]),
+        ("late", LENS, ["middle"]),
+        ("middle", LENS, ["early", "late"]),
+    ]
+
+
+async def test_a_time_that_is_free_again_is_news_too(town: Town) -> None:
+    await town.store("early", 0, 100)
+    await town.store("late", 150, 250)
+    gone, there = await town.store("middle", 0, 10, None), await town.store("middle", 200, 210)
+    town.bookings.changed("middle", [gone, there])
+    assert await town.settle() == [("early", LENS, []), ("late", LENS, ["middle"]), ("middle", LENS, ["late"])]
+
+
+async def test_of_each_organization_on_its_own(town: Town) -> None:
+    await town.store("one", 0, 100)
+    await town.store("one", 0, 100, "booked", CAKE)
+    await town.change("two", 0, 100)
+    await town.change("two", 0, 100, "booked", CAKE)
+    told = await town.settle()
+    assert told == [(name, each, [other]) for name, other in (("one", "two"), ("two", "one")) for each in (CAKE, LENS)]
+
+
+async def test_who_gives_way_does_not_hide_the_clash_from_the_other(town: Town) -> None:
+    """The first who hears of it is set back, and stored so, before the other is told."""
+    await town.store("one", 0, 100)
+    given_way = False
+
+    async def give_way(wedding: str) -> None:
+        nonlocal given_way
+        if not given_way:
+            given_way = True
+            await town.change(wedding, 0, 100, None)
+
+    town.react = give_way
+    await town.change("two", 0, 100)
+    told = await town.settle()
+    assert [each for each in told if each[2]] == [("one", LENS, ["two"]), ("two", LENS, ["one"])]
+    assert len(told) == 4
+
+
+async def test_what_changes_meanwhile_is_told_after_all_have_heard_what_was_before(town: Town) -> None:
+    hears, goes_on = asyncio.Event(), asyncio.Event()
+
+    async def wait(_: str) -> None:
+        hears.set()
+        await goes_on.wait()
+
+    town.react = wait
+    await town.change("one", 0, 100)
+    async with asyncio.timeout(10):
+        await hears.wait()
+    for wedding in ("two", "three"):
+        await town.change(wedding, 0, 100)
+    await town.change("else", 0, 100, "booked", CAKE)  # which waits for nobody
+    assert ("one", LENS, []) in town.told
+    assert not any("two" in others for _, _, others in town.told)
+    goes_on.set()
+    assert await town.settle() == [
+        ("else", CAKE, []),
+        ("one", LENS, []),
+        ("one", LENS, ["three", "two"]),
+        ("three", LENS, ["one", "two"]),
+        ("two", LENS, ["one", "three"]),
+    ]
+
+
+async def test_who_is_spoken_of_is_told_too(town: Town, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Somebody books while it is looked who has: they may not learn of it only when the other has given way."""
+    booked = town.storage.booked
+
+    async def booked_then(organization: str, spans: Sequence[tuple[int, int]]) -> list[str]:
+        found = await booked(organization, spans)
+        await town.store("two", 10, 20)
+        return found
+
+    monkeypatch.setattr(town.storage, "booked", booked_then)
+    await town.change("one", 10, 20)
+    assert await town.settle() == [("one", LENS, ["two"]), ("two", LENS, ["one"])]
+
+
+async def test_who_cannot_be_told_keeps_nobody_else_from_it(town: Town) -> None:
+    async def refuse(wedding: str) -> None:
+        if wedding != "three":
+            raise AdmissionError("memory", "too many documents are open")
+
+    town.react = refuse
+    for wedding in ("one", "three"):
+        await town.store(wedding, 0, 100)
+    await town.change("two", 0, 100)
+    assert [wedding for wedding, *_ in await town.settle()] == ["one", "three", "two"]
+    await town.change("two", 0, 100, None)
+    assert ("three", LENS, []) not in await town.settle()  # it has the first one's still
+    assert await town.storage.booked(LENS, [(0, 100)]) == ["one", "three"]
+
+
+async def test_no_more_than_a_hundred_are_told(town: Town) -> None:
+    image = BookingImage("v", LENS, 0, 100, "booked", 1)
+    names = [f"w_{n:03}" for n in range(MOST_WEDDINGS + 20)]
+    await town.storage.append([], [Facts(DocumentKey(name, "wedding"), bookings=[image]) for name in names])
+    await town.change("z", 0, 100)
+    told = await town.settle()
+    assert [wedding for wedding, *_ in told] == [*names[:MOST_WEDDINGS], "z"]
+    assert len(told[-1][2]) == len(names)
+
+
+async def test_a_store_that_cannot_be_read_is_no_end(town: Town) -> None:
+    image = await town.store("one", 0, 100)
+    await town.storage.close()
+    for _ in range(2):
+        town.bookings.changed("one", [image])
+        assert await town.settle() == []

@@ -1,0 +1,367 @@
+"""The commit pump on a real store: order, barriers, and what happens when a commit fails."""
+
+import asyncio
+import sqlite3
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager, closing, suppress
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from crdt_server.access.identity import Identity
+from crdt_server.hub.commit import CommitPump
+from crdt_server.metrics import Metrics
+from crdt_server.pipe import RequestKind, Status
+from crdt_server.protocol.messages import encode_update
+from crdt_server.rooms.room import Counters, Phase, Room, RoomLimits, Verdict
+from crdt_server.rooms.session import Request, Session, SessionId
+from storage import Append, BookingImage, DocumentKey, RowImage, Storage, open_storage
+from tests.support.sockets import HandSocket
+
+MOMENT = "2026-06-20T12:00:00.000"
+
+
+class Bench:
+    """A pump, a store, and rooms with one session each."""
+
+    def __init__(self, storage: Storage) -> None:
+        self.storage = storage
+        self.failed: list[Room] = []
+        self.looked: list[Room] = []
+        self.recorded: list[tuple[str, int]] = []
+        self.booked: list[tuple[str, Sequence[BookingImage]]] = []
+        self.pump = CommitPump(
+            storage,
+            Metrics(),
+            on_failure=self._fail,
+            released=self.looked.append,
+            recorded=self._hear,
+            booked=lambda wedding, images: self.booked.append((wedding, images)),
+        )
+
+    def _fail(self, room: Room) -> None:
+        self.failed.append(room)
+        room.fail(1013, "try again")
+
+    def _hear(self, wedding: str, head: int) -> None:
+        self.recorded.append((wedding, head))
+
+    def room(self, name: str) -> tuple[Room, Session, HandSocket]:
+        room = Room(1, "w", name, RoomLimits(), Counters(), vet=lambda *_: None, blame=lambda _: None)
+        room.phase = Phase.LIVE
+        socket = HandSocket()
+        session = Session(SessionId(1), socket, Identity("ada", "couple"))
+        room.join(session)
+        room.take(1 << 20)
+        return room, session, socket
+
+    def put(self, room: Room, session: Session, merged: bytes | None, fault: Status | None = None) -> Verdict:
+        verdict = Verdict(
+            room, [Request(session, RequestKind.UPDATE, b"u", echo=True)], merged, {0: fault} if fault else {}, {}
+        )
+        room.judge(verdict)
+        self.pump.put(verdict)
+        return verdict
+
+    async def stored(self, name: str) -> list[bytes]:
+        return [row.update for row in (await self.storage.load(DocumentKey("w", name))).updates]
+
+
+@asynccontextmanager
+async def running(bench: Bench) -> AsyncIterator[None]:
+    task = asyncio.create_task(bench.pump.run())
+    try:
+        yield
+    finally:
+        task.cancel()
+        with suppress(asyncio.CancelledError):
+            await task
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "wedding.db"
+
+
+@pytest.fixture
+async def bench(path: Path) -> AsyncIterator[Bench]:
+    storage = await open_storage(f"sqlite:///{path}", migrate=True)
+    yield Bench(storage)
+    await storage.close()
+
+
+async def test_nothing_is_released_before_its_commit(bench: Bench) -> None:
+    room, session, socket = bench.room("notes.a")
+    bench.put(room, session, b"one")
+    bench.put(room, session, None, Status.KNOWN)
+    assert not socket.outbox
+    assert room.unsettled == bench.pump.backlog == 2
+    async with running(bench):
+        await bench.pump.flush()
+    assert socket.flush() == [encode_update(b"one"), encode_update(b"u")]
+    assert await bench.stored("notes.a") == [b"one"]
+    assert room.unsettled == bench.pump.backlog == 0
+
+
+async def test_another_writer_of_one_document_ends_nothing_of_the_other_weddings(bench: Bench) -> None:
+    room, session, socket = bench.room("notes.a")
+    bench.put(room, session, b"one")
+    other = Room(2, "v", "notes.a", RoomLimits(), Counters(), vet=lambda *_: None, blame=lambda _: None)
+    other.phase = Phase.LIVE
+    await bench.storage.append([Append(DocumentKey("v", "notes.a"), seq, b"somebody else's") for seq in (1, 2)])
+    bench.put(other, session, b"two")
+    async with running(bench):
+        await bench.pump.flush()
+    assert bench.failed == [other]
+    assert socket.flush() == [encode_update(b"one")]
+    assert await bench.stored("notes.a") == [b"one"]
+
+
+async def test_what_needs_no_commit_and_waits_behind_none_is_released_at_once(bench: Bench) -> None:
+    room, session, socket = bench.room("notes.a")
+    bench.put(room, session, None, Status.KNOWN)
+    assert socket.updates() == [b"u"]
+
+
+async def test_what_a_late_release_gives_a_room_to_do_is_looked_at(bench: Bench) -> None:
+    """A gap whose verdict waited behind a commit is answered with a question, which must get into a batch."""
+    room, session, _ = bench.room("notes.a")
+    bench.put(room, session, b"one")
+    bench.put(room, session, None, Status.GAP)
+    async with running(bench):
+        await bench.pump.flush()
+    assert room.dirty
+    assert room in bench.looked
+
+
+async def test_many_rooms_share_a_transaction_in_order(bench: Bench) -> None:
+    rooms = [bench.room(f"notes.{n}") for n in range(5)]
+    for n in range(20):
+        for room, session, _ in rooms:
+            bench.put(room, session, b"%d" % n)
+    async with running(bench):
+        await bench.pump.flush()
+    for room, _, socket in rooms:
+        assert socket.updates() == await bench.stored(room.document) == [b"%d" % n for n in range(20)]
+
+
+async def test_a_barrier_is_passed_under_constant_load(bench: Bench) -> None:
+    room, session, socket = bench.room("notes.a")
+    stop = asyncio.Event()
+
+    async def load() -> None:
+        while not stop.is_set():
+            bench.put(room, session, b"x")
+            await asyncio.sleep(0)
+
+    async with running(bench):
+        loading = asyncio.create_task(load())
+        try:
+            for _ in range(3):
+                before = room.head_seq
+                async with asyncio.timeout(5):
+                    await bench.pump.flush()
+                assert len(socket.outbox) >= before
+        finally:
+            stop.set()
+            await loading
+        await bench.pump.flush()
+
+
+async def test_a_barrier_nobody_waits_for_any_more_is_harmless(bench: Bench) -> None:
+    room, session, socket = bench.room("notes.a")
+    bench.put(room, session, b"one")
+    waiting = asyncio.create_task(bench.pump.flush())
+    await asyncio.sleep(0)
+    waiting.cancel()
+    async with running(bench):
+        await bench.pump.flush()
+    assert socket.updates() == [b"one"]
+
+
+async def test_a_closed_store_fails_the_rooms_of_the_batch(bench: Bench) -> None:
+    room, session, socket = bench.room("notes.a")
+    await bench.storage.close()
+    bench.put(room, session, b"one")
+    bench.put(room, session, b"two")
+    async with running(bench):
+        await bench.pump.flush()
+    assert bench.failed == [room]
+    assert socket.close_code == 1013
+    assert not socket.outbox
+    assert room.unsettled == 0
+
+
+@pytest.mark.slow
+async def test_a_locked_store_fails_the_batch_and_a_new_room_goes_on(bench: Bench, path: Path) -> None:
+    room, session, socket = bench.room("notes.a")
+    late, late_session, late_socket = bench.room("notes.b")
+    async with running(bench):
+        with closing(sqlite3.connect(path, isolation_level=None)) as other:
+            other.execute("BEGIN EXCLUSIVE")
+            bench.put(room, session, b"one")
+            await bench.pump.flush()
+            other.execute("ROLLBACK")
+        assert (socket.close_code, list(socket.outbox)) == (1013, [])
+        assert await bench.stored("notes.a") == []
+        bench.put(late, late_session, b"later")
+        bench.put(room, session, b"of the dead")
+        await bench.pump.flush()
+    assert late_socket.updates() == [b"later"]
+    assert await bench.stored("notes.a") == []
+    assert bench.failed == [room]
+
+
+async def test_a_second_writer_is_noticed(bench: Bench, path: Path) -> None:
+    room, session, socket = bench.room("notes.a")
+    async with running(bench):
+        bench.put(room, session, b"one")
+        await bench.pump.flush()
+        room.head_seq = 0
+        bench.put(room, session, b"a second first")
+        await bench.pump.flush()
+    assert bench.failed == [room]
+    assert await bench.stored("notes.a") == [b"one"]
+    assert socket.updates() == [b"one"]
+
+
+async def test_a_transaction_under_way_ends_before_the_pump_does(bench: Bench) -> None:
+    room, session, _ = bench.room("notes.a")
+    task = asyncio.create_task(bench.pump.run())
+    bench.put(room, session, b"one")
+    await asyncio.sleep(0)  # the pump wakes
+    await asyncio.sleep(0)  # and has begun
+    assert not bench.pump._waiting
+    task.cancel()
+    with suppress(asyncio.CancelledError):
+        await task
+    assert await bench.stored("notes.a") == [b"one"]
+
+
+def facts(record: str, *, events: int = 1, root: str = "guests", key: str | None = None) -> list[Any]:
+    """What a host says of one guest, as it comes over the pipe."""
+    told = [["guest.changed", f"{MOMENT}Z", record, f'{{"n":{n}}}'] for n in range(events)]
+    answers = [] if key is None else [[key, "digest", '{"operations":1}', f"{MOMENT}Z"]]
+    return [[[root, record, '{"firstName":"Ann"}', "{}"]], told, [[len(record), "ada"]], answers, []]
+
+
+class TestFacts:
+    """Rows, events, owners and answers go the way of the updates they follow from."""
+
+    def put(self, bench: Bench, room: Room, merged: bytes | None, said: list[Any], session: Session) -> None:
+        verdict = Verdict(room, [Request(session, RequestKind.UPDATE, b"u", echo=True)], merged, {}, {}, said)
+        room.judge(verdict)
+        bench.pump.put(verdict)
+
+    async def records(self, bench: Bench) -> list[str]:
+        return [row.record for _, row in await bench.storage.wedding_rows("w")]
+
+    async def test_they_are_stored_with_the_update_and_announced_after_it(self, bench: Bench) -> None:
+        room, session, socket = bench.room("guests")
+        self.put(bench, room, b"one", facts("g_1", events=2, key="k"), session)
+        assert (bench.recorded, list(socket.outbox)) == ([], [])
+        async with running(bench):
+            await bench.pump.flush()
+        assert socket.updates() == await bench.stored("guests") == [b"one"]
+        assert await bench.storage.wedding_rows("w") == [
+            ("guests", RowImage("guests", "g_1", '{"firstName":"Ann"}', "{}"))
+        ]
+        assert [(each.seq, each.document, each.body) for each in await bench.storage.events("w")] == [
+            (1, "guests", '{"n":0}'),
+            (2, "guests", '{"n":1}'),
+        ]
+        assert await bench.storage.owners(DocumentKey("w", "guests")) == {3: "ada"}
+        answer = await bench.storage.answer("w", "k")
+        assert answer is not None
+        assert answer.at == datetime.fromisoformat(MOMENT).replace(tzinfo=UTC)
+        assert bench.recorded == [("w", 2)]
+
+    async def test_when_events_are_announced_they_can_be_read(self, bench: Bench) -> None:
+        room, session, _ = bench.room("guests")
+        heard = asyncio.Event()
+        bench.pump._recorded = lambda *_: heard.set()
+        self.put(bench, room, b"one", facts("g_1"), session)
+        async with running(bench), asyncio.timeout(10):
+            await heard.wait()
+            assert [each.seq for each in await bench.storage.events("w")] == [1]
+
+    async def test_a_wedding_is_announced_once_for_all_its_documents(self, bench: Bench) -> None:
+        guests, budget, notes = bench.room("guests"), bench.room("budget"), bench.room("notes.a")
+        for n in range(3):
+            self.put(bench, guests[0], b"g", facts(f"g_{n}", events=2), guests[1])
+            self.put(bench, budget[0], b"b", facts(f"b_{n}", events=1), budget[1])
+            bench.put(notes[0], notes[1], b"n")
+        async with running(bench):
+            await bench.pump.flush()
+            assert bench.recorded == [("w", 9)]
+            self.put(bench, guests[0], b"g", facts("g_9", events=1), guests[1])
+            await bench.pump.flush()
+        assert bench.recorded == [("w", 9), ("w", 10)]
+
+    async def test_rows_without_events_announce_nothing(self, bench: Bench) -> None:
+        room, session, _ = bench.room("guests")
+        self.put(bench, room, b"one", facts("g_1", events=0), session)
+        async with running(bench):
+            await bench.pump.flush()
+        assert bench.recorded == []
+        assert await self.records(bench) == ["g_1"]
+
+    async def test_bookings_are_stored_before_others_are_told(self, bench: Bench) -> None:
+        room, session, _ = bench.room("wedding")
+        image = BookingImage("v_1", "o_1", 0, 60, "booked", 7)
+        heard = asyncio.Event()
+        bench.pump._booked = lambda *_: heard.set()
+        self.put(bench, room, b"one", [[], [], [], [], [list(image)]], session)
+        assert not heard.is_set()
+        async with running(bench), asyncio.timeout(10):
+            await heard.wait()
+            assert await bench.storage.bookings("w") == [image]
+
+    async def test_nobody_is_told_of_bookings_that_are_not_stored(self, bench: Bench) -> None:
+        room, session, _ = bench.room("wedding")
+        self.put(bench, room, b"one", [[], [], [], [], [["v" * 300, "o_1", 0, 60, "booked", 7]]], session)
+        self.put(bench, room, b"two", facts("v_1"), session)
+        async with running(bench):
+            await bench.pump.flush()
+        assert (bench.booked, bench.failed) == ([], [room])
+
+    async def test_facts_alone_wait_for_their_commit_too(self, bench: Bench) -> None:
+        """Edits of a text are told later; no update comes with them, and no row of updates is written."""
+        room, session, _ = bench.room("guests")
+        self.put(bench, room, None, facts("g_1"), session)
+        assert room.unsettled == bench.pump.backlog == 1
+        async with running(bench):
+            await bench.pump.flush()
+        assert await bench.stored("guests") == []
+        assert await self.records(bench) == ["g_1"]
+        assert room.head_seq == 0
+
+    async def test_of_a_dead_room_nothing_is_stored(self, bench: Bench) -> None:
+        dead, session, _ = bench.room("guests")
+        alive, other_session, _ = bench.room("budget")
+        self.put(bench, dead, b"one", facts("g_1"), session)
+        self.put(bench, alive, b"two", facts("b_1"), other_session)
+        dead.fail(1013, "try again")
+        async with running(bench):
+            await bench.pump.flush()
+        assert await bench.stored("guests") == []
+        assert await self.records(bench) == ["b_1"]
+        assert [each.document for each in await bench.storage.events("w")] == ["budget"]
+        assert bench.recorded == [("w", 1)]
+        assert bench.failed == []
+
+    @pytest.mark.parametrize("broken", ["update", "facts"])
+    async def test_updates_and_facts_fail_together(self, bench: Bench, broken: str) -> None:
+        room, session, socket = bench.room("guests")
+        if broken == "update":
+            room.head_seq = 7  # the next one leaves a hole in the store
+        self.put(bench, room, b"one", facts("g_1", root="r" * (1 if broken == "update" else 300)), session)
+        async with running(bench):
+            await bench.pump.flush()
+        assert bench.failed == [room]
+        assert (socket.close_code, list(socket.outbox), bench.recorded) == (1013, [], [])
+        assert await bench.stored("guests") == []
+        assert await self.records(bench) == []
+        assert await bench.storage.events("w") == []

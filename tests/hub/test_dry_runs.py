@@ -1,0 +1,125 @@
+"""Updates that a host tries in a copy of itself first, through the whole server but the transport."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+from collections.abc import AsyncIterator, Sequence
+from itertools import pairwise
+from typing import Any
+
+import pytest
+
+from crdt_server.errors import CLOSE_CODES
+from crdt_server.hosts.batch import BatchEntry
+from crdt_server.hub.hub import Hub
+from crdt_server.protocol.messages import encode_update
+from crdt_server.settings import Settings
+from storage import open_storage
+from tests.rooms.person import Person
+from tests.support.hosts import make_hub
+from tests.support.wire import Typist
+
+ITEMS = 3000
+
+
+@pytest.fixture
+async def hub(database_url: str) -> AsyncIterator[Hub]:
+    storage = await open_storage(database_url, migrate=True)
+    hub = make_hub(Settings(dev=True, document_hosts=1, max_strikes=0), storage)
+    await hub.start()
+    yield hub
+    await hub.stop()
+    await storage.close()
+
+
+def restarts(hub: Hub) -> int:
+    return sum(lane.supervisor.restarts for lane in (*hub._lanes, hub._heavy))
+
+
+async def test_what_is_sent_behind_a_large_update_arrives_behind_it(hub: Hub) -> None:
+    person = Person(hub, "notes.a", 1)
+    await person.is_synced()
+    typist = Typist(7, "text")
+    updates = [typist.text(b"first "), typist.many_items(ITEMS // 4), typist.text(b"x")]
+    for update in updates:
+        person.send(encode_update(update))
+    await person.has_length(ITEMS // 4 + 7)
+    assert hub.metrics.counters.gaps == 0
+    assert restarts(hub) == 0
+
+
+async def test_a_deadly_update_costs_its_sender_the_connection_and_nobody_else_anything(hub: Hub) -> None:
+    """Two clients that each put letters before their own: every letter of the second passes all of the first's."""
+    honest, first, second = (Person(hub, "notes.a", n) for n in (1, 2, 3))
+    for person in (honest, first, second):
+        await person.is_synced()
+    first.send(encode_update(Typist(20, "text").many_items(ITEMS)))
+    await honest.has_length(ITEMS)
+    second.send(encode_update(Typist(30, "text").many_items(ITEMS)))
+    honest.type("still here ", 0)
+    await second.socket.until(lambda: second.socket.closed is not None)
+    assert second.socket.close_code == CLOSE_CODES["violation"]
+    await honest.sees(str(honest.replica))
+    assert honest.socket.closed is None
+    assert restarts(hub) == 0
+    await asyncio.gather(*(task for task in hub._tasks if "_keep_aside" in str(task.get_coro())))
+    assert len(await hub.storage.quarantined()) == 1
+
+
+async def test_a_host_that_dies_in_the_middle_of_a_rehearsal_loses_nothing(hub: Hub) -> None:
+    person = Person(hub, "notes.a", 1)
+    await person.is_synced()
+    person.send(encode_update(Typist(7, "text").many_items(ITEMS // 2)))
+    await asyncio.sleep(0)  # the lane has sent it off
+    assert hub._lanes[0].busy(person.room)
+    pid = hub._lanes[0].supervisor.pid
+    assert pid is not None
+    os.kill(pid, signal.SIGKILL)
+    await person.has_length(ITEMS // 2)
+    assert restarts(hub) == 1
+    assert await hub.storage.quarantined() == []
+
+
+async def test_a_stranger_gets_what_a_newcomer_gets(hub: Hub) -> None:
+    writer, stranger = Person(hub, "notes.a", 1), Person(hub, "notes.b", 2)
+    await writer.is_synced()
+    await stranger.is_synced()
+    writer.type("here")
+    await writer.sees("here")
+    stranger.type("elsewhere")
+    await stranger.sees("elsewhere")
+    stranger.leave()
+    stranger._place = ("w", "notes.a")
+    stranger.enter()
+    await stranger.has_length(len("hereelsewhere"))
+    for _ in range(3):
+        late = Person(hub, "notes.a", 5)
+        await late.is_synced()
+        await late.has_length(len("hereelsewhere"))
+        late.leave()
+
+
+async def test_small_edits_wait_for_one_large_piece_at_most(hub: Hub, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two send what comes in pieces, each of which keeps the host busy; a third types meanwhile."""
+    first, second, third = Person(hub, "notes.a", 1), Person(hub, "notes.b", 2), Person(hub, "notes.c", 3)
+    for person in (first, second, third):
+        await person.is_synced()
+    lane = hub._lanes[0]
+    batches: list[tuple[bool, bool]] = []  # whether there is something large in it, and something small
+    ask = lane._ask
+
+    async def keep(entries: Sequence[BatchEntry], jobs: Sequence[Any] = ()) -> list[Any]:
+        extras = [request.extra for entry in entries for request in entry.requests]
+        batches.append((any(extras), not all(extras)))
+        third.type("x", 0)  # one edit waits for every next batch
+        return await ask(entries, jobs)
+
+    monkeypatch.setattr(lane, "_ask", keep)
+    first.send(encode_update(Typist(7, "text").many_items(ITEMS * 2)))
+    second.send(encode_update(Typist(8, "text").many_items(ITEMS * 2)))
+    await first.has_length(ITEMS * 2)
+    await second.has_length(ITEMS * 2)
+    assert sum(large for large, _ in batches) > 2
+    assert not any(large and large_next and small for (large, _), (large_next, small) in pairwise(batches))

@@ -1,0 +1,338 @@
+"""Documents with a schema in the running parts of the server: real hosts, a real store, hand-flushed sockets."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+from pycrdt import Map, Text
+
+from crdt_server.access.identity import Identity
+from crdt_server.errors import ProtocolError
+from crdt_server.hosts.batch import LoadPlan
+from crdt_server.hub.http_sync import sync
+from crdt_server.hub.hub import Hub
+from crdt_server.pipe import RequestKind
+from crdt_server.protocol.messages import encode_sync_step2, encode_update
+from crdt_server.protocol.update import EMPTY_STATE_VECTOR
+from crdt_server.rooms.room import Phase, Room
+from crdt_server.rooms.session import Request
+from crdt_server.settings import Settings
+from documents.kind import MAX_UPDATE_BYTES
+from storage import Append, DocumentKey, Storage, open_storage
+from tests.rooms.person import Person
+from tests.support.hosts import make_hub
+
+ADA = Identity("ada", "couple")
+NOTE = "x" * 20_000
+
+
+class Guide(Person):
+    """Writes guests."""
+
+    def __init__(self, hub: Hub, client_id: int, *, wedding: str = "w", document: str = "guests") -> None:
+        super().__init__(hub, document, client_id, wedding=wedding)
+
+    def put(self, *records: str, note: str = "", **fields: Any) -> bytes:
+        before = self.replica.state_vector
+        guests = self.replica.doc.get("guests", type=Map)
+        with self.replica.doc.transaction():
+            for record in records:
+                guests[record] = Map({"firstName": record, "note": Text(note), **fields})
+        update = self.replica.doc.get_update(before)
+        self.send(encode_update(update))
+        return update
+
+    @property
+    def guests(self) -> dict[str, dict[str, Any]]:
+        self.read()
+        rows = self.replica.doc.get("guests", type=Map).to_py() or {}
+        return {record: {key: value for key, value in row.items() if key != "note"} for record, row in rows.items()}
+
+    async def knows(self, *records: str) -> None:
+        """Wait until exactly these guests are here, and all own edits are confirmed."""
+        wanted = set(records)
+        await self.socket.until(lambda: self.socket.closed is not None or (self.guests.keys() == wanted and self.saved))
+        assert self.socket.closed is None, self.socket.closed
+
+
+@pytest.fixture
+async def storage(database_url: str) -> AsyncIterator[Storage]:
+    storage = await open_storage(database_url, migrate=True)
+    yield storage
+    await storage.close()
+
+
+@pytest.fixture
+async def hub(storage: Storage) -> AsyncIterator[Hub]:
+    settings = Settings(dev=True, document_hosts=1, max_strikes=0, host_timeout_seconds=60)
+    hub = make_hub(settings, storage)
+    await hub.start()
+    yield hub
+    await hub.stop()
+
+
+async def ended(person: Person) -> int | None:
+    """The close code, once there is one."""
+    await person.socket.until(lambda: person.socket.closed is not None)
+    return person.socket.close_code
+
+
+async def give_up(hub: Hub, guide: Guide) -> None:
+    """Leave, and let the room go as soon as it has nothing to do."""
+    guide.leave()
+    async with asyncio.timeout(15):
+        while guide.room.phase is not Phase.DEAD:
+            hub._give_up_idle(0)
+            await asyncio.sleep(0)
+
+
+async def read_rows(hub: Hub, document: str = "guests") -> dict[str, Any]:
+    answer = await hub.ask(DocumentKey("w", document), ADA, "test", Request(None, RequestKind.READ, b""))
+    rows: dict[str, Any] = json.loads(answer)
+    return rows
+
+
+def fetches(hub: Hub) -> list[tuple[str, bool]]:
+    """What the lane fetches from now on, and whether with the rows of the wedding."""
+    (lane,) = hub._lanes
+    fetch, seen = lane._fetch, []
+
+    async def noted(room: Room, with_rows: bool) -> LoadPlan:
+        seen.append((room.document, with_rows))
+        return await fetch(room, with_rows)
+
+    lane._fetch = noted
+    return seen
+
+
+async def test_an_edit_reaches_the_others_the_store_and_who_waits_for_events(hub: Hub) -> None:
+    one, two = Guide(hub, 11), Guide(hub, 12)
+    with hub.feed.listen("w") as listener, hub.feed.listen("elsewhere") as other:
+        one.put("g_1")
+        await two.knows("g_1")
+        assert await listener.wait(10)
+        (event,) = await hub.storage.events("w", after=listener.head - 1)
+        assert (event.seq, event.type, event.record) == (1, "guest.added", "g_1")
+        assert json.loads(event.body)["actor"]["user"] == "user-11"
+        assert not await other.wait(0)
+    ((document, row),) = await hub.storage.wedding_rows("w")
+    assert (document, row.record) == ("guests", "g_1")
+    assert await hub.storage.owners(DocumentKey("w", "guests")) == {11: "user-11"}
+    assert (await read_rows(hub))["guests"].keys() == {"g_1"}
+
+
+async def test_what_does_not_fit_reaches_nobody_and_its_writer_is_told(hub: Hub) -> None:
+    one, two = Guide(hub, 11), Guide(hub, 12)
+    await asyncio.gather(one.is_synced(), two.is_synced())
+    one.put("g_1", side="of no side")
+    await two.knows("g_1")
+    await one.knows("g_1")
+    assert one.guests == two.guests == {"g_1": {"firstName": "g_1"}}
+    assert all(b"of no side" not in frame for frame in two.socket.arrived)
+    (notice,) = one.denied
+    assert json.loads(notice)["reverted"][0]["key"] == "side"
+    assert two.denied == []
+    assert hub.metrics.counters.reverted == 1
+    assert one.socket.closed is None
+
+
+async def test_who_has_too_much_undone_is_closed(hub: Hub) -> None:
+    one, two = Guide(hub, 11), Guide(hub, 12)
+    for n in range(100):
+        one.put(f"g_{n}", plusOnesAllowed=-1)
+    assert await ended(one) == 4403
+    two.put("h_1")
+    await two.socket.until(lambda: "h_1" in two.guests and two.saved)
+    assert two.socket.closed is None
+
+
+async def test_it_comes_back_from_the_store_with_all_that_is_known_of_it(hub: Hub) -> None:
+    one = Guide(hub, 11)
+    one.put("g_1")
+    await one.knows("g_1")
+    await give_up(hub, one)
+    stranger = Guide(hub, 11)
+    stranger.identity = Identity("eve", "couple")
+    stranger.leave()
+    stranger.enter()
+    await stranger.knows("g_1")
+    stranger.put("g_2")
+    assert await ended(stranger) == 4409  # client id 11 is another's
+    assert (await read_rows(hub))["guests"].keys() == {"g_1"}
+
+
+class TestRowsOfTheWedding:
+    """The first document that opens brings the rows of all; the host says so where it lacks them."""
+
+    async def test_they_come_once(self, hub: Hub) -> None:
+        seen = fetches(hub)
+        first = Guide(hub, 11)
+        await first.is_synced()
+        first.put("g_1")
+        await first.knows("g_1")
+        await read_rows(hub, "seating")
+        await read_rows(hub, "budget")
+        assert seen == [("guests", True), ("seating", False), ("budget", False)]
+
+    @pytest.mark.parametrize("notes", [0, 8])
+    async def test_where_they_are_lacking_the_document_is_fetched_again(self, hub: Hub, notes: int) -> None:
+        """As when a host dies between the fetch and the load; also of a document that is loaded in steps."""
+        one = Guide(hub, 11)
+        records = [f"g_{n}" for n in range(max(1, notes))]
+        one.put(*records, note=NOTE if notes else "")
+        await one.knows(*records)
+        await give_up(hub, one)
+        seen = fetches(hub)
+        hub._lanes[0]._weddings["w"] = {one.room}
+        two = Guide(hub, 12)
+        two.put("h_1")
+        await two.knows(*records, "h_1")
+        assert seen == [("guests", False), ("guests", True)]
+        two.put("h_2", plusOnesAllowed=-1)
+        await two.knows(*records, "h_1", "h_2")
+        assert two.guests["h_2"] == {"firstName": "h_2"}  # it is held as what it is
+        assert hub._lanes[0].supervisor.restarts == 0
+
+
+class TestTogether:
+    """The documents of a wedding stay in one host, and end together where it is ahead of the store."""
+
+    async def test_a_large_one_stays(self, hub: Hub) -> None:
+        guide, writer = Guide(hub, 11), Person(hub, "notes.a", 12)
+        records = [f"g_{n}" for n in range(8)]
+        guide.put(*records, note=NOTE)
+        writer.type("x" * 160_000)
+        await guide.knows(*records)
+        await writer.sees("x" * 160_000)
+        guide.put("h")
+        writer.type("y")
+        await guide.knows(*records, "h")
+        await writer.sees("x" * 160_000 + "y")
+        assert guide.room.heavy
+        assert writer.room.heavy
+        assert hub.lane(guide.room) is hub._lanes[0]
+        assert hub.lane(writer.room) is hub._heavy
+        assert guide.room in hub._lanes[0]._resident
+
+    async def test_where_one_cannot_be_stored_all_end_and_come_back(self, hub: Hub, database_url: str) -> None:
+        guide, planner, writer = Guide(hub, 11), Person(hub, "budget", 12), Person(hub, "notes.a", 13)
+        elsewhere = Guide(hub, 14, wedding="v")
+        for person in (guide, planner, writer, elsewhere):
+            await person.is_synced()
+        guide.put("g_1")
+        await guide.knows("g_1")
+        closed = await open_storage(database_url)
+        await closed.close()
+        lane, hub.storage._lane = hub.storage._lane, closed._lane
+        guide.put("g_2")
+        assert await ended(guide) == 1013
+        assert planner.socket.close_code == 1013
+        assert writer.socket.closed is None
+        assert elsewhere.socket.closed is None
+        hub.storage._lane = lane
+        assert [row.record for _, row in await hub.storage.wedding_rows("w")] == ["g_1"]
+        guide.leave()
+        guide.enter()
+        await guide.knows("g_1", "g_2")
+        assert [row.record for _, row in await hub.storage.wedding_rows("w")] == ["g_1", "g_2"]
+        assert [event.record for event in await hub.storage.events("w")] == ["g_1", "g_2"]
+
+    async def test_one_that_cannot_be_read_ends_alone(self, hub: Hub) -> None:
+        guide = Guide(hub, 11)
+        guide.put("g_1")
+        await guide.knows("g_1")
+        await hub.storage.append([Append(DocumentKey("w", "budget"), 1, b"damaged")])
+        planner = Person(hub, "budget", 12)
+        assert await ended(planner) == 1013
+        guide.put("g_2")
+        await guide.knows("g_1", "g_2")
+
+    async def test_one_can_be_given_up_while_another_is_edited(self, hub: Hub) -> None:
+        """The host forgets it in the batch that has the edit, and says something of the wedding as a whole."""
+        planner, editor = Guide(hub, 11), Person(hub, "wedding", 12)
+        board = editor.replica.doc.get("board", type=Text)
+        editor.replica.text = board
+        await planner.is_synced()
+        planner.put("g_1")
+        await planner.knows("g_1")
+        editor.type("a")
+        await editor.sees("a")
+        await give_up(hub, planner)
+        editor.type("b")  # its event waits
+        await editor.sees("ab")
+        assert hub._tending._timers.keys() == {"w"}
+        assert hub._lanes[0].supervisor.restarts == 0
+
+
+class TestLargeUpdates:
+    """More than 256 KB in one update of a document with a schema."""
+
+    def too_large(self, guide: Guide) -> bytes:
+        update = guide.put(*(f"g_{n}" for n in range(14)), note=NOTE)
+        assert len(update) > MAX_UPDATE_BYTES
+        return update
+
+    async def test_it_is_refused(self, hub: Hub) -> None:
+        guide, other = Guide(hub, 11), Guide(hub, 12)
+        await asyncio.gather(guide.is_synced(), other.is_synced())
+        self.too_large(guide)
+        assert guide.socket.closed == (4400, "update_too_large")
+        other.put("h")
+        await other.knows("h")
+
+    async def test_also_as_an_answer_to_the_servers_question(self, hub: Hub) -> None:
+        guide, other = Guide(hub, 11), Guide(hub, 12)
+        update = self.too_large(guide)
+        other.send(encode_sync_step2(update))
+        assert other.socket.close_code == 4400
+
+    async def test_also_without_a_socket(self, hub: Hub) -> None:
+        update = self.too_large(Guide(hub, 11))
+        with pytest.raises(ProtocolError) as refused:
+            await sync(hub, "w", "guests", "test", ADA, EMPTY_STATE_VECTOR, update)
+        assert refused.value.code == "update_too_large"
+        assert await read_rows(hub) == {}
+
+    async def test_a_document_without_schema_takes_it(self, hub: Hub) -> None:
+        guide = Guide(hub, 11, document="notes.a")
+        self.too_large(guide)
+        await guide.socket.until(lambda: guide.socket.closed is not None or (guide.read() or guide.saved))
+        assert guide.socket.closed is None
+
+
+def book(person: Person) -> None:
+    """The vendor everybody wants, for the same day."""
+    before, doc = person.replica.state_vector, person.replica.doc
+    with doc.transaction():
+        doc.get("meta", type=Map).update({"date": "2026-06-20", "timeZone": "Europe/London"})
+        doc.get("vendors", type=Map)["v_1"] = Map(
+            {"name": "Lens", "organization": "o_1", "stage": "booked", "bookedWindow": {"start": 840, "end": 1320}}
+        )
+    person.send(encode_update(doc.get_update(before)))
+
+
+def stage(person: Person) -> str | None:
+    person.read()
+    return (person.replica.doc.get("vendors", type=Map).to_py() or {}).get("v_1", {}).get("stage")
+
+
+async def test_who_opens_a_wedding_sees_what_a_crash_has_left_to_be_told(storage: Storage, hub: Hub) -> None:
+    """The bookings are stored, and the process has ended before it told the other wedding. Nobody edits anything."""
+    hub._commits._booked = lambda *_: None
+    for wedding in ("early", "late"):
+        person = Person(hub, "wedding", 11, wedding=wedding)
+        book(person)
+        await person.socket.until(lambda person=person: person.read() or person.saved)  # type: ignore[misc]
+        assert stage(person) == "booked"
+    await hub.stop()
+    again = make_hub(Settings(dev=True, document_hosts=1, max_strikes=0), storage)
+    await again.start()
+    try:
+        reader = Person(again, "wedding", 12, wedding="late")
+        await reader.socket.until(lambda: stage(reader) == "quoted")
+    finally:
+        await again.stop()

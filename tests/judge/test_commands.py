@@ -1,0 +1,159 @@
+"""Commands on documents in a host: what is written is what the kinds allow, all of it or none."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from crdt_server.judge.commands import command
+from crdt_server.judge.ledger import Actor
+from crdt_server.judge.schema_document import SchemaDocument
+from crdt_server.judge.wedding import WeddingJudge
+from documents.events import fold
+from documents.kind import MAX_DOCUMENT_BYTES
+from documents.readers import canonical_json
+from documents.registry import kind_of
+from documents.rows import read
+
+NAMES = ("guests", "seating", "wedding")
+ANN = Actor("u_ann", "couple")
+NOW = 1_766_000_000.0
+
+
+def wedding_with(*names: str) -> WeddingJudge:
+    """A wedding whose documents of these names are open and empty."""
+    state = WeddingJudge("w", [])
+    state.tick(NOW)
+    for name in names:
+        kind = kind_of(name)
+        assert kind is not None
+        SchemaDocument(kind, name, state, {}).open()
+    return state
+
+
+def documents(state: WeddingJudge) -> dict[str, Any]:
+    """The rows of each document, read anew."""
+    found = {}
+    for name, document in state.open.items():
+        assert document.doc is not None
+        found[name] = read(document.kind, document.doc)
+    return found
+
+
+STAMP = {"at": "2026-06-20T12:00:00Z", "by": "u_ann"}
+# Document, root and record, and what may be written there.
+PLACES: list[tuple[str, str, str, dict[str | None, Any]]] = [
+    ("guests", "meta", "", {"x:a.b": 1}),
+    ("seating", "assignments", "a", {None: {"table": "a", "seat": 1}}),
+    ("wedding", "board", "", {None: "Ideas"}),
+    ("wedding", "meta", "", {"title": "Ann & Bo", "currency": "EUR"}),
+    *(
+        ("guests", "guests", record, {"side": "a", "order": "a0", "rsvp:e_1": "yes", "deleted": STAMP, "note": "é"})
+        for record in ("a", "b", "c")
+    ),
+    *(
+        ("seating", "tables", record, {"label": "5", "capacity": 8, "order": "a1", "position": {"x": 1, "y": 2}})
+        for record in ("a", "b")
+    ),
+]
+ODD_KEYS = st.sampled_from((None, "note", "_version", "x:a.b", "unheard of", "choice"))
+ODD_VALUES = st.sampled_from((None, True, 4.0, 4, -1, 1 << 63, "", "x" * 501, [1], {"seat": 1}))
+ODD_RECORDS = st.sampled_from(("", "a", "_bad", "nobody"))
+KINDS = ("set", "set", "insert", "insert", "delete", "move", "text")
+
+
+@st.composite
+def parts_of_a_command(draw: st.DrawFn) -> list[tuple[str, list[dict[str, Any]]]]:
+    """Some that make sense, with something odd here and there."""
+    parts: list[tuple[str, list[dict[str, Any]]]] = []
+    for _ in range(draw(st.integers(1, 3))):
+        document, root, record, good = draw(st.sampled_from(PLACES))
+        odd = draw(st.integers(0, 9))
+        key = draw(ODD_KEYS if odd == 9 else st.sampled_from(list(good)))
+        operation = {"op": draw(st.sampled_from(KINDS)), "root": root, "key": key}
+        operation["record"] = draw(ODD_RECORDS) if odd == 8 else record
+        operation["value"] = draw(ODD_VALUES) if odd in (7, 9) else good.get(key)
+        if operation["op"] == "insert":
+            operation["value"] = {each: value for each, value in good.items() if each and (odd < 6 or each != key)}
+        elif operation["op"] == "move":
+            operation["after"] = draw(st.sampled_from((None, "a", "b")))
+        elif operation["op"] == "text" and type(operation["value"]) is str:
+            operation |= {"value": None, "insert": operation["value"], "delete": draw(st.integers(0, 1))}
+        parts.append((document, [operation]))
+    return parts
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(parts_of_a_command(), min_size=5, max_size=20))
+def test_what_is_written_is_what_the_kinds_allow(commands: list[list[tuple[str, list[dict[str, Any]]]]]) -> None:
+    state = wedding_with(*NAMES)
+    for parts in commands:
+        before = documents(state), {name: document.clocks.copy() for name, document in state.open.items()}
+        done, said = command(state, ANN, {"parts": parts}, 0)
+        after = documents(state)
+        assert after == {name: document.rows.roots for name, document in state.open.items()}
+        if not done:
+            assert said
+            assert (after, {name: document.clocks for name, document in state.open.items()}) == before
+        for name, document in state.open.items():
+            assert list(document.kind.violations(after[name])) == []
+            assert "_version" not in after[name]["meta"].get("", {})
+            for root in {"guests", "tables"} & after[name].keys():
+                assert before[0][name][root].keys() <= after[name][root].keys()
+    folded = fold(event for document in state.open.values() for event in document.facts.events)
+    for name in folded:
+        notes = [event for event in state.untold if event.document == name]  # edits of texts are told later
+        if not notes:
+            assert canonical_json(folded[name]) == canonical_json(documents(state)[name])
+
+
+@settings(max_examples=50, deadline=None)
+@given(st.lists(st.tuples(st.sampled_from("abc"), st.sampled_from(("fish", "beef"))), min_size=1, max_size=8))
+def test_operations_of_a_command_see_those_before_them(meals: list[tuple[str, str]]) -> None:
+    state = wedding_with("guests")
+    operations: list[dict[str, Any]] = []
+    for record, meal in meals:
+        if all(each["record"] != record for each in operations):
+            operations.append({"op": "insert", "root": "guests", "record": record, "value": {}})
+        operations.append({"op": "set", "root": "guests", "record": record, "key": "meal", "value": meal})
+        operations.append({"op": "text", "root": "guests", "record": record, "key": "note", "insert": meal[0]})
+    assert command(state, ANN, {"parts": [["guests", operations]]}, 0)[0]
+    notes = {record: "".join(m[0] for r, m in reversed(meals) if r == record) for record, _ in meals}
+    expected = {record: {"meal": meal, "note": notes[record]} for record, meal in meals}
+    assert documents(state)["guests"]["guests"] == expected
+
+
+def test_all_documents_have_to_be_open() -> None:
+    state = wedding_with("guests")
+    operation = {"op": "set", "root": "meta", "record": "", "key": "x:a.b", "value": 1}
+    parts = [[name, [operation]] for name in ("guests", "seating", "care")]
+    assert command(state, ANN, {"parts": parts}, 0) == [None, ["care", "seating"]]
+    assert state.resolver.wanted == {"care", "seating"}
+    assert documents(state)["guests"]["meta"] == {}
+
+
+def test_no_document_outgrows_its_limit() -> None:
+    state = wedding_with("guests", "care")
+    operation = {"op": "set", "root": "meta", "record": "", "key": "x:a.b", "value": 1}
+    parts = [[name, [operation]] for name in ("guests", "care")]
+    state.open["care"].size = MAX_DOCUMENT_BYTES - 100
+    done, problems = command(state, ANN, {"parts": parts}, 101)
+    assert (done, [(each["document"], each["code"]) for each in problems]) == (False, [("care", "too_large")])
+    assert documents(state)["guests"]["meta"] == {}
+    assert command(state, ANN, {"parts": parts}, 100)[0]
+
+
+def test_the_answer_is_kept_with_what_was_changed() -> None:
+    state = wedding_with("guests")
+    operation = {"op": "set", "root": "meta", "record": "", "key": "x:a.b", "value": 1}
+    request = {"parts": [["guests", [operation]]], "key": "k", "digest": "d"}
+    done, answer = command(state, ANN, request, 0)
+    assert (done, json.loads(answer)) == (True, {"operations": 1})
+    facts = state.open["guests"].facts.take("guests", documents(state)["guests"], state.writers, state.at)
+    assert facts is not None
+    assert facts[3] == [["k", "d", answer, state.at]]
+    assert command(state, ANN, {**request, "parts": [["guests", [{**operation, "value": None}]]]}, 0)[0] is False
+    assert not state.open["guests"].facts

@@ -1,0 +1,105 @@
+"""What the server writes into a Doc: texts by the smallest change, records only where they are."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from pycrdt import Doc, Map, Text
+
+from crdt_server.judge.doc_writer import carry_out, replace_text
+from documents.invariants import Op
+from documents.registry import kind_of
+from documents.rows import read
+
+LETTERS = st.text("ab é\u0301\u200f حداد 🎻👩\u200d👩\u200d👧🇬🇧田", max_size=12)
+GUESTS = kind_of("guests")
+assert GUESTS is not None
+
+
+def text_of(content: str) -> tuple[Doc[Any], Text]:
+    doc: Doc[Any] = Doc()
+    doc["t"] = text = Text(content)
+    return doc, text
+
+
+def changed(doc: Doc[Any], text: Text, new: str) -> tuple[int, int]:
+    """How many bytes of UTF-8 were deleted and inserted."""
+    deltas: list[Any] = []
+
+    def note(event: Any) -> None:
+        deltas.extend(event.delta)
+
+    subscription = text.observe(note)
+    replace_text(text, new)
+    text.unobserve(subscription)
+    gone = sum(each.get("delete", 0) for each in deltas)
+    return gone, sum(len(each.get("insert", "").encode()) for each in deltas)
+
+
+@given(LETTERS, LETTERS, LETTERS, LETTERS)
+@settings(max_examples=300, deadline=None)
+def test_a_text_becomes_another_by_what_differs_alone(head: str, old: str, new: str, tail: str) -> None:
+    doc, text = text_of(head + old + tail)
+    gone, come = changed(doc, text, head + new + tail)
+    assert str(text) == head + new + tail
+    assert gone <= len(old.encode())
+    assert come <= len(new.encode())
+
+
+@given(LETTERS, LETTERS)
+@settings(max_examples=100, deadline=None)
+def test_what_somebody_types_meanwhile_stays(old: str, new: str) -> None:
+    doc, text = text_of(old)
+    other: Doc[Any] = Doc()
+    other.apply_update(doc.get_update())
+    typed = other.get("t", type=Text)
+    typed.insert(len(str(typed).encode()), "<typed>")
+    replace_text(text, new)
+    doc.apply_update(other.get_update(doc.get_state()))
+    other.apply_update(doc.get_update(other.get_state()))
+    assert str(text) == str(typed)
+    assert sorted(str(text)) == sorted(new + "<typed>")
+
+
+def test_the_same_again_is_no_change() -> None:
+    doc, text = text_of("Chloé 🎻")
+    state = doc.get_state()
+    replace_text(text, "Chloé 🎻")
+    assert doc.get_state() == state
+
+
+def operations(*ops: Op) -> dict[str, Any]:
+    doc: Doc[Any] = Doc()
+    doc.get("guests", type=Map)["g_1"] = Map({"meal": "soup", "note": Text("Sings.")})
+    assert GUESTS is not None
+    carry_out(GUESTS, doc, ops)
+    return read(GUESTS, doc)
+
+
+def test_operations() -> None:
+    rows = operations(
+        Op("set", "guests", "guests", "g_1", "meal", "fish"),
+        Op("set", "guests", "guests", "g_1", "note", "Sings well."),
+        Op("insert", "guests", "guests", "g_2", None, {"firstName": "Bob", "note": "New."}),
+        Op("insert", "guests", "guests", "g_1", None, {"firstName": "is there"}),
+        Op("set", "guests", "guests", "g_3", "meal", "lost"),
+        Op("delete", "guests", "guests", "g_3", "meal"),
+        Op("delete", "guests", "guests", "g_3"),
+        Op("set", "guests", "meta", "", "_version", 3),
+    )
+    assert rows["guests"] == {
+        "g_1": {"meal": "fish", "note": "Sings well."},
+        "g_2": {"firstName": "Bob", "note": "New."},
+    }
+    assert rows["meta"] == {"": {"_version": 3}}
+
+
+def test_a_text_that_is_missing_or_something_else_is_made() -> None:
+    rows = operations(
+        Op("set", "guests", "guests", "g_1", None, {"meal": "beef", "note": "Again."}),
+        Op("delete", "guests", "guests", "g_1", "note"),
+        Op("set", "guests", "guests", "g_1", "note", "Made."),
+    )
+    assert rows["guests"] == {"g_1": {"meal": "beef", "note": "Made."}}
