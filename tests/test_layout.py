@@ -105,6 +105,9 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
 }
 ONLY_HOSTS_AND_DOCUMENTS = ("crdt_server.judge", "documents")
 
+# Packages that still import one another.
+CIRCLES = {"crdt_server.cluster", "crdt_server.hub"}
+
 # Of the judge: what runs no process and reads no clock of its own.
 PURE_JUDGE = tuple(
     f"crdt_server.judge.{name}"
@@ -140,6 +143,11 @@ def module_name(path: Path) -> str:
 
 
 MODULES = {module_name(path): path for package in PACKAGES for path in sorted((ROOT / package).rglob("*.py"))}
+
+
+def package_of(module: str) -> str:
+    """The unit in which circles are counted: documents, storage, and each package or module of crdt_server."""
+    return ".".join(module.split(".")[:2]) if module.startswith("crdt_server.") else module.partition(".")[0]
 
 
 def within(name: str, prefixes: tuple[str, ...]) -> bool:
@@ -192,6 +200,49 @@ def test_only_document_hosts_and_kinds_know_pycrdt() -> None:
 def test_pure_modules_know_no_clock_chance_or_waiting(module: str) -> None:
     assert {name for name in imports(module) if name.partition(".")[0] in FORBIDDEN_IMPORTS} == set()
     assert list(impurities(ast.parse(MODULES[module].read_text()))) == []
+
+
+def package_graph() -> dict[str, set[str]]:
+    """Package -> the packages it imports."""
+    graph: dict[str, set[str]] = {package_of(module): set() for module in MODULES}
+    for module in MODULES:
+        graph[package_of(module)] |= {package_of(name) for name in imports(module) if name in MODULES}
+    return graph
+
+
+def reachable(graph: dict[str, set[str]], start: str) -> set[str]:
+    """Packages that `start` imports, directly or not; itself only where a circle leads back to it."""
+    found: set[str] = set()
+    waiting = list(graph[start] - {start})
+    while waiting:
+        package = waiting.pop()
+        if package not in found:
+            found.add(package)
+            waiting += graph[package] - {package}
+    return found
+
+
+def circles(graph: dict[str, set[str]]) -> list[set[str]]:
+    """The largest sets of packages that all import one another, directly or not."""
+    below = {package: reachable(graph, package) for package in graph}
+    found: list[set[str]] = []
+    for package in sorted(graph):
+        circle = {other for other in below[package] if package in below[other]}
+        if circle and circle not in found:
+            found.append(circle)
+    return found
+
+
+def test_packages_form_no_circle() -> None:
+    """CIRCLES lists the packages that are in one. It may only shrink."""
+    inside = set().union(*circles(package_graph()))
+    assert inside - CIRCLES == set()
+    assert CIRCLES - inside == set(), "no longer in a circle: remove the entries"
+
+
+def test_circles_are_found() -> None:
+    graph = {"a": {"b"}, "b": {"b", "c"}, "c": {"a"}, "d": {"a", "e"}, "e": {"e"}, "f": {"g"}, "g": {"f"}}
+    assert circles(graph) == [{"a", "b", "c"}, {"f", "g"}]
 
 
 def test_every_rule_is_about_something() -> None:

@@ -1,0 +1,179 @@
+"""Sizes that code may not outgrow, and names that may not be given twice.
+
+Offenders are listed with their size. A list may only shrink: an entry that is no longer needed has to be removed, and
+nothing may grow beyond its entry.
+"""
+
+from __future__ import annotations
+
+import ast
+from collections import defaultdict
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+PATHS = [path for package in ("crdt_server", "documents", "storage") for path in sorted((ROOT / package).rglob("*.py"))]
+
+FILE_LINES, FUNCTION_LINES, COMPLEXITY, POSITIONAL_PARAMETERS, METHODS = 400, 50, 15, 6, 15
+
+Function = ast.FunctionDef | ast.AsyncFunctionDef
+Node = Function | ast.ClassDef
+
+
+def name_of(path: Path) -> str:
+    return str(path.relative_to(ROOT))
+
+
+def definitions(node: ast.AST, prefix: str) -> Iterator[tuple[str, Node]]:
+    """Every class and function in `node`, each with its qualified name."""
+    for child in ast.iter_child_nodes(node):
+        if isinstance(child, Node):
+            yield f"{prefix}{child.name}", child
+            yield from definitions(child, f"{prefix}{child.name}.")
+        else:
+            yield from definitions(child, prefix)
+
+
+DEFINITIONS = [each for path in PATHS for each in definitions(ast.parse(path.read_text()), f"{name_of(path)}:")]
+FUNCTIONS = [(name, node) for name, node in DEFINITIONS if isinstance(node, Function)]
+CLASSES = [(name, node) for name, node in DEFINITIONS if isinstance(node, ast.ClassDef)]
+
+
+def complexity(node: ast.AST) -> int:
+    """Branches below `node`, counted as McCabe does (and ruff's C901): a function without any has 0 here."""
+    branches = 0
+    for child in ast.walk(node):
+        if isinstance(child, ast.If | ast.For | ast.AsyncFor | ast.While | ast.ExceptHandler | ast.match_case):
+            branches += 1
+        if isinstance(child, ast.For | ast.AsyncFor | ast.While | ast.Try):
+            branches += bool(child.orelse)
+    return branches
+
+
+def positional_parameters(node: Function) -> int:
+    parameters = [each.arg for each in (*node.args.posonlyargs, *node.args.args)]
+    return len(parameters) - (parameters[:1] in (["self"], ["cls"]))
+
+
+def file_lines() -> dict[str, int]:
+    return {name_of(path): len(path.read_text().splitlines()) for path in PATHS}
+
+
+def function_lines() -> dict[str, int]:
+    return {name: (node.end_lineno or 0) - node.lineno + 1 for name, node in FUNCTIONS}
+
+
+def function_complexity() -> dict[str, int]:
+    return {name: 1 + complexity(node) for name, node in FUNCTIONS}
+
+
+def function_parameters() -> dict[str, int]:
+    return {name: positional_parameters(node) for name, node in FUNCTIONS}
+
+
+def class_methods() -> dict[str, int]:
+    return {name: sum(isinstance(each, Function) for each in node.body) for name, node in CLASSES}
+
+
+def classes_of_one_name() -> dict[str, set[str]]:
+    places: dict[str, set[str]] = defaultdict(set)
+    for name, node in CLASSES:
+        places[node.name].add(name.partition(":")[0])
+    return {name: files for name, files in places.items() if len(files) > 1}
+
+
+LONG_FILES = {
+    "crdt_server/cluster/remote_rooms.py": 433,
+    "crdt_server/hosts/dispatcher.py": 428,
+    "crdt_server/hub/hub.py": 475,
+    "crdt_server/judge/document.py": 472,
+    "crdt_server/protocol/update.py": 639,
+    "crdt_server/rooms/room.py": 610,
+    "documents/fields.py": 480,
+    "documents/invariants/budget.py": 495,
+    "documents/invariants/seating.py": 603,
+    "documents/invariants/timeline.py": 539,
+    "documents/sample/planted.py": 513,
+}
+LONG_FUNCTIONS = {
+    "crdt_server/app.py:create_app": 56,
+    "crdt_server/hub/hub.py:Hub.__init__": 52,
+    "crdt_server/judge/process.py:DocumentHost._entry": 53,
+    "crdt_server/protocol/update.py:_read_section": 108,
+}
+COMPLEX_FUNCTIONS = {
+    "crdt_server/hosts/dispatcher.py:HostDispatcher._settle": 16,
+    "crdt_server/protocol/update.py:_read_section": 32,
+}
+MANY_PARAMETERS = {
+    "crdt_server/hosts/batch.py:_fits": 9,
+    "crdt_server/hosts/batch.py:_fits_other": 9,
+    "crdt_server/hub/http_sync.py:sync": 7,
+    "crdt_server/judge/process.py:DocumentHost._entry": 7,
+    "documents/invariants/writes.py:edit_of_deleted": 7,
+}
+LARGE_CLASSES = {
+    "crdt_server/cluster/cluster.py:Cluster": 17,
+    "crdt_server/cluster/remote_rooms.py:RemoteDispatcher": 35,
+    "crdt_server/hosts/dispatcher.py:HostDispatcher": 26,
+    "crdt_server/hub/hub.py:Hub": 38,
+    "crdt_server/judge/document.py:Document": 24,
+    "crdt_server/judge/resolver.py:Resolver": 19,
+    "crdt_server/judge/schema_document.py:SchemaDocument": 25,
+    "crdt_server/judge/struct_index.py:StructIndex": 16,
+    "crdt_server/judge/wedding.py:WeddingJudge": 23,
+    "crdt_server/rooms/awareness.py:Awareness": 19,
+    "crdt_server/rooms/room.py:Room": 37,
+    "crdt_server/transport/picows.py:PicowsConnection": 16,
+    "documents/invariants/budget.py:Budget": 34,
+    "documents/invariants/guests.py:Guests": 20,
+    "documents/invariants/seating.py:Seating": 44,
+    "documents/invariants/timeline.py:Timeline": 40,
+    "storage/redis_bus.py:RedisBus": 23,
+    "storage/store.py:Storage": 32,
+}
+BUDGETS: dict[str, tuple[Callable[[], dict[str, int]], int, dict[str, int]]] = {
+    "lines of a file": (file_lines, FILE_LINES, LONG_FILES),
+    "lines of a function": (function_lines, FUNCTION_LINES, LONG_FUNCTIONS),
+    "complexity of a function": (function_complexity, COMPLEXITY, COMPLEX_FUNCTIONS),
+    "positional parameters": (function_parameters, POSITIONAL_PARAMETERS, MANY_PARAMETERS),
+    "methods of a class": (class_methods, METHODS, LARGE_CLASSES),
+}
+
+SHARED_CLASS_NAMES = {
+    "Actor": {"crdt_server/judge/ledger.py", "documents/events/__init__.py"},
+    "Care": {"documents/care.py", "documents/invariants/care.py"},
+    "Change": {"documents/changes.py", "documents/invariants/model.py"},
+    "Context": {"documents/invariants/model.py", "documents/threads.py"},
+    "Event": {"documents/events/__init__.py", "documents/wedding.py"},
+    "Item": {"documents/invariants/budget.py", "documents/invariants/timeline.py"},
+    "Option": {"documents/invariants/model.py", "documents/shared.py"},
+    "Outgoing": {"crdt_server/protocol/frames.py", "storage/bus.py"},
+    "Party": {"documents/invariants/model.py", "documents/shared.py"},
+    "Payment": {"documents/budget.py", "documents/invariants/budget.py"},
+    "Phase": {"crdt_server/rooms/room.py", "storage/redis_bus.py"},
+    "Seat": {"documents/invariants/seating.py", "documents/seating.py"},
+    "Subject": {"documents/invariants/model.py", "documents/shared.py"},
+    "Written": {"documents/invariants/writes.py", "documents/sample/draft.py"},
+}
+
+
+@pytest.mark.parametrize("budget", BUDGETS)
+def test_sizes_stay_within_their_budget(budget: str) -> None:
+    measure, limit, listed = BUDGETS[budget]
+    offenders = {name: size for name, size in measure().items() if size > limit}
+    assert {name: size for name, size in offenders.items() if size > listed.get(name, limit)} == {}, "too large"
+    assert {name for name in listed if name not in offenders} == set(), "no longer needed: remove the entries"
+
+
+def test_no_two_classes_have_one_name() -> None:
+    shared = classes_of_one_name()
+    assert {name: files for name, files in shared.items() if files - SHARED_CLASS_NAMES.get(name, set())} == {}
+    assert {name for name in SHARED_CLASS_NAMES if name not in shared} == set(), "no longer needed: remove the entries"
+
+
+def test_complexity_counts_branches() -> None:
+    text = "if a:\n  pass\nelif b:\n  pass\nfor c in a:\n  pass\nelse:\n  pass\nd = [c for c in a if c]"
+    assert complexity(ast.parse(text)) == 4
