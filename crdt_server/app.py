@@ -52,7 +52,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         storage = await open_storage(settings.database_url, synchronous=settings.database_synchronous, migrate=True)
-        hub = Hub(settings, storage, Metrics(), _cluster(settings, storage))
+        hub = _make_hub(settings, storage)
         app.state.hub = hub
         app.state.entrance = Gate(hub, time.monotonic)
         app.state.fast_lane = PicowsTransport(app.state.entrance)
@@ -91,6 +91,14 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     app.router.routes.append(WebSocketRoute("/ws/{address:path}", websocket))
     app.router.routes.extend(web.routes())
     return app
+
+
+def _make_hub(settings: Settings, storage: Storage) -> Hub:
+    cluster = _cluster(settings, storage)
+    hub = Hub(settings, storage, Metrics(), cluster)
+    if cluster is not None:
+        cluster.join(hub)
+    return hub
 
 
 def _cluster(settings: Settings, storage: Storage) -> Cluster | None:

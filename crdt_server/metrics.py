@@ -1,4 +1,4 @@
-"""Every metric of the server, in one place. Hot paths count in plain integers (`rooms.room.Counters`); the collector
+"""Every metric of the server, in one place. Hot paths count in plain integers (`Counters`); the collector
 here reads those when somebody asks."""
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from prometheus_client import CollectorRegistry, Counter, Histogram, generate_la
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-from crdt_server.rooms.room import Counters
+from crdt_server.counters import Counters
 
 COUNTERS = {
     "updates": "Updates accepted from clients",

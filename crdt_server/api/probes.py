@@ -39,7 +39,7 @@ async def readyz(request: Request) -> Response:
         return problem(503, "database_slow", f"a write took longer than {PROBE_SECONDS:g} s")
     except StorageError as error:
         return problem(503, "database_unavailable", str(error))
-    degraded = hub.cluster is not None and not hub.cluster.bus.connected
+    degraded = hub.cluster is not None and not hub.cluster.connected
     status = '{"status":"degraded","reason":"bus_away"}' if degraded else '{"status":"ready"}'
     return Response(status, media_type="application/json")
 

@@ -20,14 +20,13 @@ import structlog
 
 from crdt_server.access.identity import Identity
 from crdt_server.access.limits import Strikes
-from crdt_server.cluster.cluster import Cluster
-from crdt_server.cluster.remote_rooms import RemoteDispatcher
 from crdt_server.errors import CLOSE_CODES, AdmissionError
 from crdt_server.hosts.batch import LoadPlan
 from crdt_server.hosts.dispatcher import BATCH_BYTES, HEAVY_BATCH_BYTES, HostDispatcher, LoadFailed
 from crdt_server.hosts.jobs import JobFailed, JobWorker
 from crdt_server.hosts.supervisor import HostFactory, Supervisor
 from crdt_server.hub.bookings import BookingNotifier
+from crdt_server.hub.cluster_port import ClusterPort, RoomDispatcher
 from crdt_server.hub.commit import CommitPump
 from crdt_server.hub.compaction import Compactor
 from crdt_server.hub.event_notifier import EventNotifier
@@ -71,7 +70,7 @@ class Hub:
         settings: Settings,
         storage: Storage,
         metrics: Metrics,
-        cluster: Cluster | None = None,
+        cluster: ClusterPort | None = None,
         factory: HostFactory | None = None,
     ) -> None:
         self.settings = settings
@@ -87,7 +86,7 @@ class Hub:
         )
         self.feed = EventNotifier()
         self._commits = CommitPump(
-            storage if cluster is None else cluster,
+            storage if cluster is None else cluster.store,
             metrics,
             on_failure=self.fail,
             released=self.look,
@@ -112,8 +111,6 @@ class Hub:
         self._last_keep_alive = 0.0
         self._tasks: set[asyncio.Task[None]] = set()
         self._loop: asyncio.AbstractEventLoop
-        if cluster is not None:
-            cluster.join(self)
         metrics.gauge("rooms", "Rooms that are open", lambda: len(self.rooms))
         metrics.gauge("loaded_bytes", "Stored bytes of the documents in memory", lambda: self.loaded_bytes)
         metrics.gauge("commit_backlog", "Verdicts that wait for a commit", lambda: self._commits.backlog)
@@ -168,7 +165,7 @@ class Hub:
         for room in list(self.rooms.values()):
             room.fail(CLOSE_CODES["restarting"], "restarting")
         if self.cluster is not None:
-            await self.cluster.leave()
+            await self.cluster.stop()
         for task in self._tasks:
             task.cancel()
         for result in await asyncio.gather(*self._tasks, return_exceptions=True):
@@ -243,12 +240,12 @@ class Hub:
         if room.awareness_waiting and room not in self._presence:
             self.presence_changed(room)
 
-    def lane(self, room: Room) -> HostDispatcher | RemoteDispatcher:
+    def lane(self, room: Room) -> RoomDispatcher:
         """The lane of a room: that of its wedding, whose documents are in one host, or the heavy one; or the way to
         the node that owns it."""
         if room.away:
             assert self.cluster is not None
-            return self.cluster.lane
+            return self.cluster.dispatcher
         if room.moved:
             return self._heavy
         return self._lanes[crc32(room.wedding.encode()) % len(self._lanes)]

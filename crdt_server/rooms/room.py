@@ -15,9 +15,10 @@ from __future__ import annotations
 import enum
 from collections import deque
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
+from crdt_server.counters import Counters
 from crdt_server.errors import CLOSE_CODES, CrdtServerError, ProtocolError
 from crdt_server.pipe import DIFF_STEP_BYTES, DRY_RUN_BYTES, NO_OVERLAP, REFUSALS, RequestKind, Status
 from crdt_server.protocol.frames import Outgoing
@@ -95,23 +96,6 @@ class Verdict:
     def wants_settling(self) -> bool:
         """Whether somebody waits for more than the echo."""
         return any(request.session.gaps or request.session.exchange for request in self.requests)
-
-
-@dataclass(slots=True)
-class Counters:
-    """Numbers of all rooms, read by the metrics page."""
-
-    updates: int = 0
-    known_updates: int = 0
-    gaps: int = 0
-    protocol_errors: int = 0
-    violations: int = 0
-    reverted: int = 0
-    fan_out_messages: int = 0
-    fan_out_bytes: int = 0
-    awareness_messages: int = 0
-    awareness_shed: int = 0
-    closed: dict[int, int] = field(default_factory=dict)
 
 
 class Room:

@@ -198,13 +198,13 @@ async def lost_on_its_way_home(nodes: Nodes, monkeypatch: pytest.MonkeyPatch) ->
     third.leave()
     late = Gate(two.storage.updates_after)
     monkeypatch.setattr(two.storage, "updates_after", late)
-    claim = three.cluster.lane._claim
-    monkeypatch.setattr(three.cluster.lane, "_claim", lambda _: None)  # the second is first, however slow it is
+    claim = three.cluster.dispatcher._claim
+    monkeypatch.setattr(three.cluster.dispatcher, "_claim", lambda _: None)  # the second is first, however slow it is
     await one.hub.stop()
     await asyncio.wait_for(late.reached.wait(), 30)
     assert two.owns()
     await nodes.storage.release(two.name, ["w"])
-    monkeypatch.setattr(three.cluster.lane, "_claim", claim)
+    monkeypatch.setattr(three.cluster.dispatcher, "_claim", claim)
     await three.cluster.owners.claim(["w"])
     await two.cluster.owners.beat()
     assert not two.owns()

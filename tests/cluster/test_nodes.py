@@ -313,7 +313,7 @@ async def test_one_who_lost_a_wedding_refuses_nobody_for_good(nodes: Nodes) -> N
     await asyncio.gather(here.knows("g_1"), there.knows("g_1"), third.knows("g_1"))
     await nodes.storage.release("node-0", ["w"])
     two.cluster.owners.forget("w")
-    two.cluster.lane.again(["w"])
+    two.cluster.dispatcher.again(["w"])
     there.put("g_2")
     await asyncio.gather(there.knows("g_1", "g_2"), third.knows("g_1", "g_2"))
     assert one.owns()

@@ -7,9 +7,10 @@ from typing import Any
 import pytest
 
 from crdt_server.access.identity import Identity
+from crdt_server.counters import Counters
 from crdt_server.hosts.batch import SLICE_BYTES, SLICE_UPDATES, BatchEntry, LoadPlan, well_formed
 from crdt_server.pipe import NO_SETTING, UNREADABLE, RequestKind, Status
-from crdt_server.rooms.room import Counters, Room, RoomLimits
+from crdt_server.rooms.room import Room, RoomLimits
 from crdt_server.rooms.session import Request, Session, SessionId
 from tests.support.sockets import HandSocket
 

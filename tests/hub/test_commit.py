@@ -11,11 +11,12 @@ from typing import Any
 import pytest
 
 from crdt_server.access.identity import Identity
+from crdt_server.counters import Counters
 from crdt_server.hub.commit import CommitPump
 from crdt_server.metrics import Metrics
 from crdt_server.pipe import RequestKind, Status
 from crdt_server.protocol.messages import encode_update
-from crdt_server.rooms.room import Counters, Phase, Room, RoomLimits, Verdict
+from crdt_server.rooms.room import Phase, Room, RoomLimits, Verdict
 from crdt_server.rooms.session import Request, Session, SessionId
 from storage import Append, BookingImage, DocumentKey, RowImage, Storage, open_storage
 from tests.support.sockets import HandSocket

@@ -6,8 +6,9 @@ import asyncio
 from collections.abc import Coroutine
 from typing import Any
 
+from crdt_server.counters import Counters
 from crdt_server.hub.scheduler import Scheduler
-from crdt_server.rooms.room import Counters, Room, RoomLimits
+from crdt_server.rooms.room import Room, RoomLimits
 from crdt_server.rooms.session import Request
 from storage import DocumentKey
 

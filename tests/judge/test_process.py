@@ -11,10 +11,11 @@ import pytest
 from pycrdt import Doc, Map, Text
 
 from crdt_server.access.identity import Identity
+from crdt_server.counters import Counters
 from crdt_server.hosts.batch import BatchEntry, well_formed
 from crdt_server.judge.process import DocumentHost
 from crdt_server.pipe import NO_SETTING, UNREADABLE, Job, ProgressMark, RequestKind, Status, encode, unpack
-from crdt_server.rooms.room import Counters, Room, RoomLimits
+from crdt_server.rooms.room import Room, RoomLimits
 from crdt_server.rooms.session import Request, Session, SessionId
 from tests.support.sockets import HandSocket
 from tests.support.wire import Typist

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from crdt_server.access.identity import Identity
+from crdt_server.counters import Counters
 from crdt_server.pipe import DRY_RUN_BYTES, NO_OVERLAP, RequestKind, Status
 from crdt_server.protocol.messages import (
     SyncStep2,
@@ -17,7 +18,7 @@ from crdt_server.protocol.messages import (
     encode_update,
 )
 from crdt_server.rooms.awareness import read_states
-from crdt_server.rooms.room import NO_STATES, Counters, Phase, Room, RoomLimits, Verdict
+from crdt_server.rooms.room import NO_STATES, Phase, Room, RoomLimits, Verdict
 from crdt_server.rooms.session import Request, Session, SessionId
 from crdt_server.rooms.sync_replies import TAIL_MESSAGES
 from tests.support.sockets import HandSocket

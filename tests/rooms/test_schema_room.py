@@ -6,6 +6,7 @@ from collections.abc import Callable
 import pytest
 
 from crdt_server.access.identity import Identity
+from crdt_server.counters import Counters
 from crdt_server.errors import ProtocolError
 from crdt_server.pipe import RequestKind, Status
 from crdt_server.protocol.messages import (
@@ -14,7 +15,7 @@ from crdt_server.protocol.messages import (
     encode_sync_step2,
     encode_update,
 )
-from crdt_server.rooms.room import Counters, Phase, Room, RoomLimits, Verdict
+from crdt_server.rooms.room import Phase, Room, RoomLimits, Verdict
 from crdt_server.rooms.session import Request, Session, SessionId
 from documents.kind import MAX_UPDATE_BYTES
 from tests.support.sockets import HandSocket

@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from crdt_server.access.identity import Identity
+from crdt_server.counters import Counters
 from crdt_server.hosts.batch import BatchEntry, slices
 from crdt_server.judge.document import ClockRanges
 from crdt_server.judge.process import DocumentHost
@@ -35,7 +36,7 @@ from crdt_server.protocol.messages import (
 )
 from crdt_server.protocol.update import decode_update
 from crdt_server.rooms.awareness import read_states
-from crdt_server.rooms.room import Counters, Phase, Room, RoomLimits, Verdict
+from crdt_server.rooms.room import Phase, Room, RoomLimits, Verdict
 from crdt_server.rooms.session import Request, Session, SessionId
 from tests.support.sockets import HandSocket
 from tests.support.wire import Replica, presence

@@ -37,7 +37,10 @@ def make_hub(settings: Settings, storage: Storage, cluster: Cluster | None = Non
         max_document_bytes=settings.max_document_bytes,
         spawn=_template().spawn,
     )
-    return Hub(settings, storage, Metrics(), cluster, factory)
+    hub = Hub(settings, storage, Metrics(), cluster, factory)
+    if cluster is not None:
+        cluster.join(hub)
+    return hub
 
 
 class Template:

@@ -1,0 +1,22 @@
+"""Counts of all rooms of a server in plain integers, cheap enough for hot paths; `metrics` reports them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+
+@dataclass(slots=True)
+class Counters:
+    """Every count since the start. `closed`: sockets closed by the server, by close code."""
+
+    updates: int = 0
+    known_updates: int = 0
+    gaps: int = 0
+    protocol_errors: int = 0
+    violations: int = 0
+    reverted: int = 0
+    fan_out_messages: int = 0
+    fan_out_bytes: int = 0
+    awareness_messages: int = 0
+    awareness_shed: int = 0
+    closed: dict[int, int] = field(default_factory=dict)
