@@ -67,10 +67,10 @@ class OurBus:
         in_force = asyncio.Event()
 
         class Listener:
-            def hear(self, message: bytes) -> None:
+            def on_message(self, message: bytes) -> None:
                 hear(message)
 
-            def gained(self) -> None:
+            def on_resync(self) -> None:
                 if in_force.is_set():
                     raise RuntimeError("the bus lost something: figures mean nothing")
                 in_force.set()

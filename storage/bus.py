@@ -1,16 +1,16 @@
-"""The bus between nodes: bytes published on a channel, heard by all who subscribed to it. Here: the port, what every
-bus is made of, and a bus within one process.
+"""The bus between nodes: bytes published on a channel are delivered to every subscription of the channel. Here: the
+port, the parts that every bus consists of, and a bus within one process.
 
-What may be relied on:
+Guarantees:
 
-- messages of one publisher on one channel are heard in the order published, each at most once, by the publisher's own
-  subscriptions as well;
-- between two `gained` of a subscription nothing is missing;
-- what a publisher lost (refused, or not known to have arrived when its connection broke) is told: every subscription
-  to that channel has a `gained` as soon as that publisher is connected again, before anything later from it.
+- Messages of one publisher on one channel are delivered in the order of their publication, each at most once, to the
+  publisher's own subscriptions as well.
+- Between two `on_resync` of a subscription no message is missing.
+- A message that a publisher lost (refused, or not acknowledged when its connection broke) is reported: every
+  subscription of its channel gets `on_resync` as soon as the publisher is connected again, before any later message.
 
-A publisher that dies takes with it what it had not sent, and nobody is told. The bus is quick, never the only place of
-anything: who hears `gained` looks where things rest.
+Messages that a publisher had not sent when it died are lost without a report. The bus is fast, and never the only place
+of anything: a listener reads from the store after `on_resync`.
 """
 
 from __future__ import annotations
@@ -21,17 +21,17 @@ from collections.abc import Callable
 from typing import NamedTuple, Protocol
 
 QUEUE_BYTES = 16 << 20
-LETTER_BYTES = 100  # what a waiting message costs besides its own bytes
+MESSAGE_OVERHEAD_BYTES = 100  # memory of a queued message besides its own bytes
 
 
 class Listener(Protocol):
-    """Called on the event loop of the bus, one call after the other. What it raises goes to the loop's handler."""
+    """Called on the event loop of the bus, one call after the other. Its exceptions go to the loop's handler."""
 
-    def hear(self, message: bytes) -> None:
+    def on_message(self, message: bytes) -> None:
         """The next message."""
 
-    def gained(self) -> None:
-        """From here on nothing is missed until the next `gained`; what was published before may be."""
+    def on_resync(self) -> None:
+        """Messages published before this call may be missing; after it none is, until the next `on_resync`."""
 
 
 class Bus(Protocol):
@@ -39,158 +39,158 @@ class Bus(Protocol):
 
     @property
     def connected(self) -> bool:
-        """Whether messages are taken and heard."""
+        """Whether messages are accepted and delivered."""
 
     def publish(self, channel: str, message: bytes) -> bool:
-        """Queue `message` for all who are subscribed to `channel`; never waits.
+        """Queue `message` for all subscriptions of `channel`. Never waits.
 
-        False, and nothing is queued, while the bus is away or too many bytes wait: subscribers will be told.
+        False, and the message is lost, while the bus is disconnected or its queue is full; the loss will be reported.
         """
 
     def subscribe(self, channel: str, listener: Listener) -> Subscription:
-        """Listen until the subscription is closed.
+        """Call `listener` until the subscription is closed.
 
-        `gained` comes first, when the subscription is in force, and again after every interruption or loss.
+        The first call is `on_resync`, when the subscription becomes active; another follows every interruption or loss.
         """
 
     def watch(self, changed: Callable[[bool], None]) -> None:
         """Call `changed` with the new value of `connected` whenever it changes."""
 
     async def start(self) -> None:
-        """Begin to connect. Does not wait until it is done: a bus may be away from the start."""
+        """Begin to connect. Returns at once: the bus may be unreachable from the start."""
 
     async def close(self) -> None:
-        """Send what waits, if that takes no longer than a second, and end for good. No listener is called any more."""
+        """Send the queue within a second, drop the rest, and close for good. No listener is called after this."""
 
 
 class Subscription:
-    """One listener on one channel, made by `subscribe`. All but `close` is for the bus."""
+    """One listener on one channel, made by `Bus.subscribe`. All methods but `close` are for the bus."""
 
     def __init__(self, channel: str, listener: Listener, closed: Callable[[Subscription], None]) -> None:
         self.channel = channel
-        self.in_force = False
+        self.active = False
         self._listener = listener
         self._closed = closed
         self._open = True
         self._loop = asyncio.get_running_loop()
 
     def close(self) -> None:
-        """Call the listener no more. Closing twice does nothing."""
+        """Do not call the listener again. Idempotent."""
         if self._open:
             self._open = False
             self._closed(self)
 
-    def gain(self) -> None:
-        """Nothing is missed from here on."""
-        self.in_force = True
-        self._loop.call_soon(self._call_gained)
+    def activate(self) -> None:
+        """Deliver every message from here on."""
+        self.active = True
+        self._loop.call_soon(self._call_on_resync)
 
-    def lapse(self) -> None:
-        """What comes now may be incomplete: nothing is heard until `gain`."""
-        self.in_force = False
+    def suspend(self) -> None:
+        """Deliver nothing until `activate`: messages may be missing."""
+        self.active = False
 
-    def hand(self, message: bytes | None) -> None:
-        """Pass on a message, or tell that some are missing (None)."""
-        if self.in_force:
-            self._loop.call_soon(*(self._call_gained,) if message is None else (self._call_hear, message))
+    def deliver(self, message: bytes | None) -> None:
+        """Deliver a message, or the notice that some were lost (None)."""
+        if self.active:
+            self._loop.call_soon(*(self._call_on_resync,) if message is None else (self._call_on_message, message))
 
-    def _call_gained(self) -> None:
+    def _call_on_resync(self) -> None:
         if self._open:
-            self._listener.gained()
+            self._listener.on_resync()
 
-    def _call_hear(self, message: bytes) -> None:
+    def _call_on_message(self, message: bytes) -> None:
         if self._open:
-            self._listener.hear(message)
+            self._listener.on_message(message)
 
 
-class Letter(NamedTuple):
-    """Something to send: a message, or the news that some of this channel were lost (None)."""
+class QueuedMessage(NamedTuple):
+    """A message to send, or the notice that messages of the channel were lost (None)."""
 
     channel: str
     message: bytes | None
 
     @property
     def bytes(self) -> int:
-        return LETTER_BYTES + len(self.channel) + len(self.message or b"")
+        return MESSAGE_OVERHEAD_BYTES + len(self.channel) + len(self.message or b"")
 
 
-class Outgoing:
-    """What a publisher has to send, in order, at most ``limit_bytes`` of messages.
+class SendQueue:
+    """Messages of one publisher that are to be sent, in order, at most ``limit_bytes``.
 
-    What is lost leaves one letter with the news behind the last message of its channel. News has no limit: there is at
-    most one piece for each channel, or each message, that waits.
+    A loss leaves one notice behind the last message of its channel. Notices have no limit: at most one is queued for
+    each channel or each queued message.
     """
 
     def __init__(self, limit_bytes: int) -> None:
         self._limit_bytes = limit_bytes
-        self._waiting: deque[Letter] = deque()
-        self._sent: list[Letter] = []
-        self._told: set[str] = set()  # channels whose last letter that waits is news
+        self._queued: deque[QueuedMessage] = deque()
+        self._in_flight: list[QueuedMessage] = []
+        self._notified: set[str] = set()  # channels whose last queued message is a notice
         self._bytes = 0
 
     def __bool__(self) -> bool:
-        return bool(self._waiting or self._sent)
+        return bool(self._queued or self._in_flight)
 
     def put(self, channel: str, message: bytes) -> bool:
-        """Queue a message; False when there is no room for it, which is a loss."""
-        letter = Letter(channel, message)
-        if self._bytes + letter.bytes > self._limit_bytes:
-            self.lose(channel)
+        """Queue a message. False when the queue is full, which is a loss."""
+        queued = QueuedMessage(channel, message)
+        if self._bytes + queued.bytes > self._limit_bytes:
+            self.mark_lost(channel)
             return False
-        self._told.discard(channel)
-        self._append(letter)
+        self._notified.discard(channel)
+        self._append(queued)
         return True
 
-    def lose(self, channel: str) -> None:
-        """A message for `channel` will not be sent."""
-        if channel not in self._told:
-            self._told.add(channel)
-            self._append(Letter(channel, None))
+    def mark_lost(self, channel: str) -> None:
+        """A message for `channel` will not be sent: queue a notice."""
+        if channel not in self._notified:
+            self._notified.add(channel)
+            self._append(QueuedMessage(channel, None))
 
-    def take(self, limit_bytes: int) -> list[Letter]:
-        """The next letters, one or as many as fit. They count as waiting until `arrived` or `lose_all`."""
-        room = limit_bytes
-        while self._waiting and (not self._sent or self._waiting[0].bytes <= room):
-            letter = self._waiting.popleft()
-            room -= letter.bytes
-            self._sent.append(letter)
-            if letter.message is None:
-                self._told.discard(letter.channel)
-        return self._sent
+    def take(self, limit_bytes: int) -> list[QueuedMessage]:
+        """The next messages, one or as many as fit. They are in flight until `acknowledge` or `mark_all_lost`."""
+        budget = limit_bytes
+        while self._queued and (not self._in_flight or self._queued[0].bytes <= budget):
+            queued = self._queued.popleft()
+            budget -= queued.bytes
+            self._in_flight.append(queued)
+            if queued.message is None:
+                self._notified.discard(queued.channel)
+        return self._in_flight
 
-    def arrived(self) -> None:
-        """What was taken has reached the bus."""
-        self._bytes -= sum(letter.bytes for letter in self._sent)
-        self._sent = []
+    def acknowledge(self) -> None:
+        """Everything in flight has reached the bus."""
+        self._bytes -= sum(queued.bytes for queued in self._in_flight)
+        self._in_flight = []
 
-    def lose_all(self) -> None:
-        """The way is interrupted: nothing of what waits or was taken is known to arrive."""
-        channels = dict.fromkeys(letter.channel for letter in [*self._sent, *self._waiting])
-        self._waiting.clear()
-        self._told.clear()
-        self._sent = []
+    def mark_all_lost(self) -> None:
+        """The connection broke: no message in the queue or in flight is known to arrive."""
+        channels = dict.fromkeys(queued.channel for queued in [*self._in_flight, *self._queued])
+        self._queued.clear()
+        self._notified.clear()
+        self._in_flight = []
         self._bytes = 0
         for channel in channels:
-            self.lose(channel)
+            self.mark_lost(channel)
 
-    def _append(self, letter: Letter) -> None:
-        self._waiting.append(letter)
-        self._bytes += letter.bytes
+    def _append(self, queued: QueuedMessage) -> None:
+        self._queued.append(queued)
+        self._bytes += queued.bytes
 
 
 class LocalWire:
-    """What connects the buses of one process."""
+    """Connects the buses of one process."""
 
     def __init__(self) -> None:
-        self.ends: list[LocalBus] = []
+        self.connected: list[LocalBus] = []
 
 
 class LocalBus:
-    """Publish and subscribe within one event loop. Buses on the same wire hear each other."""
+    """Publish and subscribe within one event loop. Buses on the same wire are one bus."""
 
     def __init__(self, wire: LocalWire | None = None, *, queue_bytes: int = QUEUE_BYTES) -> None:
         self._wire = wire or LocalWire()
-        self._outgoing = Outgoing(queue_bytes)
+        self._send_queue = SendQueue(queue_bytes)
         self._subscriptions: dict[str, list[Subscription]] = {}
         self._watchers: list[Callable[[bool], None]] = []
         self._flushing = False
@@ -198,17 +198,17 @@ class LocalBus:
 
     def publish(self, channel: str, message: bytes) -> bool:
         if not self.connected:
-            self._outgoing.lose(channel)
+            self._send_queue.mark_lost(channel)
             return False
-        taken = self._outgoing.put(channel, message)
+        accepted = self._send_queue.put(channel, message)
         self._flush_soon()
-        return taken
+        return accepted
 
     def subscribe(self, channel: str, listener: Listener) -> Subscription:
-        subscription = Subscription(channel, listener, self._forget)
+        subscription = Subscription(channel, listener, self._remove)
         self._subscriptions.setdefault(channel, []).append(subscription)
         if self.connected:
-            subscription.gain()
+            subscription.activate()
         return subscription
 
     def watch(self, changed: Callable[[bool], None]) -> None:
@@ -221,42 +221,42 @@ class LocalBus:
         if self.connected:
             self._flush()
         self.cut()
-        for subscription in [one for several in self._subscriptions.values() for one in several]:
+        for subscription in [each for subscriptions in self._subscriptions.values() for each in subscriptions]:
             subscription.close()
 
     def cut(self) -> None:
-        """Lose what waits and take no part until `rejoin`."""
+        """Disconnect, and lose the queue, until `rejoin`."""
         if self.connected:
-            self._wire.ends.remove(self)
-            self._outgoing.lose_all()
-            for several in self._subscriptions.values():
-                for subscription in several:
-                    subscription.lapse()
-            self._change(connected=False)
+            self._wire.connected.remove(self)
+            self._send_queue.mark_all_lost()
+            for subscriptions in self._subscriptions.values():
+                for subscription in subscriptions:
+                    subscription.suspend()
+            self._set_connected(connected=False)
 
     def rejoin(self) -> None:
         """Undo `cut`."""
         if not self.connected:
-            self._wire.ends.append(self)
-            for several in self._subscriptions.values():
-                for subscription in several:
-                    subscription.gain()
-            self._change(connected=True)
+            self._wire.connected.append(self)
+            for subscriptions in self._subscriptions.values():
+                for subscription in subscriptions:
+                    subscription.activate()
+            self._set_connected(connected=True)
             self._flush_soon()
 
-    def _change(self, *, connected: bool) -> None:
+    def _set_connected(self, *, connected: bool) -> None:
         self.connected = connected
         for changed in self._watchers:
             asyncio.get_running_loop().call_soon(changed, connected)
 
-    def _forget(self, subscription: Subscription) -> None:
-        several = self._subscriptions[subscription.channel]
-        several.remove(subscription)
-        if not several:
+    def _remove(self, subscription: Subscription) -> None:
+        subscriptions = self._subscriptions[subscription.channel]
+        subscriptions.remove(subscription)
+        if not subscriptions:
             del self._subscriptions[subscription.channel]
 
     def _flush_soon(self) -> None:
-        if self._outgoing and not self._flushing:
+        if self._send_queue and not self._flushing:
             self._flushing = True
             asyncio.get_running_loop().call_soon(self._flush)
 
@@ -264,13 +264,13 @@ class LocalBus:
         self._flushing = False
         if not self.connected:
             return
-        while letters := self._outgoing.take(QUEUE_BYTES):
-            for letter in letters:
-                for end in self._wire.ends:
-                    end.deliver(letter)
-            self._outgoing.arrived()
+        while batch := self._send_queue.take(QUEUE_BYTES):
+            for channel, message in batch:
+                for bus in self._wire.connected:
+                    bus.deliver(channel, message)
+            self._send_queue.acknowledge()
 
-    def deliver(self, letter: Letter) -> None:
+    def deliver(self, channel: str, message: bytes | None) -> None:
         """Called by the buses on the same wire."""
-        for subscription in self._subscriptions.get(letter.channel, ()):
-            subscription.hand(letter.message)
+        for subscription in self._subscriptions.get(channel, ()):
+            subscription.deliver(message)

@@ -1,13 +1,13 @@
-"""The bus over Redis: publish and subscribe, two connections, one for what goes out and one for what comes in.
+"""The bus over Redis: PUBLISH and SUBSCRIBE over two connections, one for each direction.
 
-Redis hands on what it was given and keeps nothing, so a message is missing only when a connection broke or when it
-never left. The first is an interruption: both connections are made anew and every subscription has a `gained`. Of the
-second the publisher knows, since Redis answers each message: it sends the news behind, on the channel it is about.
+Redis forwards a message and keeps nothing, so a message is missing only when a connection broke or when the message was
+never sent. The first is an interruption: both connections are made anew and every subscription gets `on_resync`. The
+publisher knows of the second, since Redis acknowledges each message: it then sends a loss notice on the channel.
 
-An old connection may still deliver after the new one (a frozen network thaws). So each message says who published it
-and over which of its connections, and what comes from an earlier one than was heard last is dropped: it is among what
-the news declared lost. Streams were measured as well (benchmarks/bus.py): they cost more, and what they would keep
-rests in the database anyway.
+An old connection may still deliver after the new one (a frozen network thaws). So each message carries its publisher
+and the number of the publisher's connection, and a message of an earlier connection than the last is dropped: the loss
+notice covers it. Streams were measured as well (benchmarks/bus.py): they cost more, and everything they would keep is
+in the database anyway.
 """
 
 from __future__ import annotations
@@ -16,85 +16,64 @@ import asyncio
 import math
 import secrets
 import struct
-from collections import deque
 from collections.abc import Callable, Iterable
 from contextlib import suppress
-from dataclasses import dataclass, field
-from enum import Enum, auto
 from typing import Any
 
 from redis.asyncio import ConnectionPool
 from redis.exceptions import RedisError
 
-from storage.bus import QUEUE_BYTES, Letter, Listener, Outgoing, Subscription
+from storage.bus import QUEUE_BYTES, Listener, QueuedMessage, SendQueue, Subscription
+from storage.redis_channels import Command, RedisChannels
 
 BATCH_BYTES = 128 * 1024
 TICK_SECONDS = 0.25
-QUIET_TICKS = 6  # counted, not measured: a process that was stopped itself must not blame Redis
+SILENT_TICKS = 6  # counted, not measured: a process that was stopped itself must not blame Redis
 CONNECT_SECONDS = 1.0
 CLOSE_SECONDS = 1.0
 FIRST_PAUSE_SECONDS = 0.05
 LONGEST_PAUSE_SECONDS = 0.5  # so that a Redis that is back is in use within a second
 STEADY_SECONDS = 2.0
-PUBLISHERS_KNOWN = 4_096
+MAX_PUBLISHERS = 4_096
 
-HEADER = struct.Struct(">8sI?")  # publisher, which of its connections, whether this is only the news of a loss
+HEADER = struct.Struct(">8sI?")  # publisher, number of its connection, whether this is a loss notice
 PING = ("PING",)
-Command = tuple[str | bytes, ...]
 
 
-class Silence(ConnectionError):
-    """Redis is connected and answers nothing."""
+class RedisTimeout(ConnectionError):
+    """Redis is connected and does not answer."""
 
 
 class Link:
-    """One connection, and for how many ticks nothing has come over it."""
+    """One connection, and for how many ticks nothing has arrived over it."""
 
     def __init__(self, connection: Any) -> None:
         self._connection = connection
-        self.quiet_ticks = 0
+        self.silent_ticks = 0
 
     async def open(self) -> None:
-        """Connect and say who this is, which Redis answers."""
+        """Connect, and set the client's name, which Redis answers."""
         await self._connection.connect()
 
     async def write(self, commands: Iterable[Command]) -> None:
         packed = self._connection.pack_commands(commands)
         try:
             await self._connection.send_packed_command(packed, check_health=False)
-        except RuntimeError as error:  # what uvloop says of a socket that is closed already
+        except RuntimeError as error:  # raised by uvloop for a socket that is closed already
             raise ConnectionError(f"closed: {error}") from error
 
     async def read(self) -> Any:
-        """The next answer. Raises RedisError when it is a refusal or the connection breaks."""
-        answer = await self._connection.read_response(
-            disable_decoding=True, timeout=math.inf, disconnect_on_error=False
-        )
-        self.quiet_ticks = 0
-        return answer
+        """The next reply. Raises RedisError when it is an error or the connection breaks."""
+        reply = await self._connection.read_response(disable_decoding=True, timeout=math.inf, disconnect_on_error=False)
+        self.silent_ticks = 0
+        return reply
 
     async def close(self) -> None:
         await self._connection.disconnect(nowait=True)
 
 
-class Phase(Enum):
-    """Where a channel stands with Redis. One command about it is on the way at most."""
-
-    ASKED = auto()
-    IN_FORCE = auto()
-    LEAVING = auto()
-
-
-@dataclass(slots=True)
-class Channel:
-    """Who listens here to one channel."""
-
-    phase: Phase = Phase.ASKED
-    subscriptions: list[Subscription] = field(default_factory=list)
-
-
 class RedisBus:
-    """A bus for all processes that give the same Redis and the same `prefix`.
+    """A bus for all processes with the same Redis and the same `prefix`.
 
     ``url`` is redis://, rediss:// or unix://. Databases do not separate channels in Redis, `prefix` does.
     """
@@ -110,34 +89,26 @@ class RedisBus:
             socket_connect_timeout=CONNECT_SECONDS,
         )
         self._prefix = prefix.encode()
-        self._outgoing = Outgoing(queue_bytes)
-        self._channels: dict[str, Channel] = {}
-        self._asks: deque[Command] = deque()
+        self._send_queue = SendQueue(queue_bytes)
+        self._send_wakeup, self._command_wakeup, self._all_sent = asyncio.Event(), asyncio.Event(), asyncio.Event()
+        self._channels = RedisChannels(self._prefix, self._command_wakeup.set)
         self._watchers: list[Callable[[bool], None]] = []
-        self._to_send, self._to_ask, self._all_sent = asyncio.Event(), asyncio.Event(), asyncio.Event()
         self._publisher = secrets.token_bytes(8)
-        self._connections = 0
-        self._heard_last: dict[bytes, int] = {}
+        self._connection_number = 0
+        self._newest_connections: dict[bytes, int] = {}  # of each publisher
         self._task: asyncio.Task[None] | None = None
 
     def publish(self, channel: str, message: bytes) -> bool:
         if not self.connected:
-            self._outgoing.lose(channel)
+            self._send_queue.mark_lost(channel)
             return False
         self._all_sent.clear()
-        taken = self._outgoing.put(channel, message)
-        self._to_send.set()
-        return taken
+        accepted = self._send_queue.put(channel, message)
+        self._send_wakeup.set()
+        return accepted
 
     def subscribe(self, channel: str, listener: Listener) -> Subscription:
-        subscription = Subscription(channel, listener, self._forget)
-        if channel not in self._channels:
-            self._channels[channel] = Channel()
-            self._ask("SUBSCRIBE", channel)
-        self._channels[channel].subscriptions.append(subscription)
-        if self._channels[channel].phase is Phase.IN_FORCE:
-            subscription.gain()
-        return subscription
+        return self._channels.subscribe(channel, listener)
 
     def watch(self, changed: Callable[[bool], None]) -> None:
         self._watchers.append(changed)
@@ -146,7 +117,7 @@ class RedisBus:
         self._task = asyncio.create_task(self._keep_connected())
 
     async def close(self) -> None:
-        if self.connected and self._outgoing:
+        if self.connected and self._send_queue:
             with suppress(TimeoutError):
                 async with asyncio.timeout(CLOSE_SECONDS):
                     await self._all_sent.wait()
@@ -154,18 +125,17 @@ class RedisBus:
             self._task.cancel()
             with suppress(asyncio.CancelledError):
                 await self._task
-        for subscription in [one for channel in self._channels.values() for one in channel.subscriptions]:
-            subscription.close()
+        self._channels.close()
 
-    # Being connected
+    # Connection
 
     async def _keep_connected(self) -> None:
         loop = asyncio.get_running_loop()
         pause = FIRST_PAUSE_SECONDS
         while True:
-            began = loop.time()
+            start = loop.time()
             await self._connect_once()
-            if loop.time() - began > STEADY_SECONDS:
+            if loop.time() - start > STEADY_SECONDS:
                 pause = FIRST_PAUSE_SECONDS
             await asyncio.sleep(pause * (0.5 + secrets.randbelow(500) / 1_000))
             pause = min(2 * pause, LONGEST_PAUSE_SECONDS)
@@ -177,147 +147,98 @@ class RedisBus:
             async with asyncio.timeout(CONNECT_SECONDS):
                 await outward.open()
                 await inward.open()
-            self._begin()
+            self._on_connected()
             async with asyncio.TaskGroup() as tasks:
-                for work in (self._send(outward), self._ask_all(inward), self._listen(inward)):
+                for work in (self._send(outward), self._send_commands(inward), self._receive(inward)):
                     tasks.create_task(work)
-                tasks.create_task(self._mind((outward, inward)))
+                tasks.create_task(self._check_links((outward, inward)))
         except* (RedisError, OSError) as broken:
             self.reason = repr(broken.exceptions[0])
         except* Exception as unforeseen:  # noqa: BLE001 - the outer edge: nobody else would notice
             self.reason = repr(unforeseen.exceptions[0])
             asyncio.get_running_loop().call_exception_handler({"message": "bus", "exception": unforeseen})
         finally:
-            self._end()
+            self._send_queue.mark_all_lost()
+            self._channels.disconnected()
+            if self.connected:
+                self._set_connected(False)
             await outward.close()
             await inward.close()
 
-    def _begin(self) -> None:
-        self._connections += 1
-        self._asks.clear()
-        for channel in self._channels:
-            self._ask("SUBSCRIBE", channel)
-        self._to_send.set()
+    def _on_connected(self) -> None:
+        self._connection_number += 1
+        self._channels.connected()
+        self._send_wakeup.set()
         self.reason = ""
-        self._change(connected=True)
+        self._set_connected(True)
 
-    def _end(self) -> None:
-        """Nothing goes out or comes in; everybody who listens still wants to."""
-        self._outgoing.lose_all()
-        self._channels = {
-            name: Channel(subscriptions=channel.subscriptions)
-            for name, channel in self._channels.items()
-            if channel.subscriptions
-        }
-        for channel in self._channels.values():
-            for subscription in channel.subscriptions:
-                subscription.lapse()
-        if self.connected:
-            self._change(connected=False)
-
-    def _change(self, *, connected: bool) -> None:
+    def _set_connected(self, connected: bool) -> None:
         self.connected = connected
         for changed in self._watchers:
             asyncio.get_running_loop().call_soon(changed, connected)
 
-    async def _mind(self, links: tuple[Link, ...]) -> None:
-        """Make Redis say something on both connections all the time, and notice when it does not."""
+    async def _check_links(self, links: tuple[Link, ...]) -> None:
+        """Send a PING over each connection every tick, and raise RedisTimeout when no reply comes."""
         while True:
             await asyncio.sleep(TICK_SECONDS)
             for link in links:
-                link.quiet_ticks += 1
-                if link.quiet_ticks > QUIET_TICKS:
-                    raise Silence(f"nothing heard for {QUIET_TICKS * TICK_SECONDS} s")
-            self._to_send.set()
-            self._asks.append(PING)
-            self._to_ask.set()
+                link.silent_ticks += 1
+                if link.silent_ticks > SILENT_TICKS:
+                    raise RedisTimeout(f"no reply for {SILENT_TICKS * TICK_SECONDS} s")
+            self._send_wakeup.set()
+            self._channels.commands.append(PING)
+            self._command_wakeup.set()
 
-    # What goes out
+    # Outward
 
     async def _send(self, link: Link) -> None:
-        """All that waits in one piece, then all the answers: while they come, the next piece grows."""
+        """Send a batch, then read all its replies; the next batch grows meanwhile."""
         while True:
-            await self._to_send.wait()
-            self._to_send.clear()
-            letters = self._outgoing.take(BATCH_BYTES)
-            commands = [self._command(letter) for letter in letters] or [PING]
+            await self._send_wakeup.wait()
+            self._send_wakeup.clear()
+            batch = self._send_queue.take(BATCH_BYTES)
+            commands = [self._publish_command(queued) for queued in batch] or [PING]
             await link.write(commands)
             for _ in commands:
                 await link.read()
-            self._outgoing.arrived()
-            if self._outgoing:
-                self._to_send.set()
+            self._send_queue.acknowledge()
+            if self._send_queue:
+                self._send_wakeup.set()
             else:
                 self._all_sent.set()
 
-    def _command(self, letter: Letter) -> Command:
-        header = HEADER.pack(self._publisher, self._connections, letter.message is None)
-        return "PUBLISH", self._prefix + letter.channel.encode(), header + (letter.message or b"")
+    def _publish_command(self, queued: QueuedMessage) -> Command:
+        header = HEADER.pack(self._publisher, self._connection_number, queued.message is None)
+        return "PUBLISH", self._prefix + queued.channel.encode(), header + (queued.message or b"")
 
-    # What comes in
+    # Inward
 
-    def _ask(self, verb: str, channel: str) -> None:
-        self._asks.append((verb, self._prefix + channel.encode()))
-        self._to_ask.set()
-
-    async def _ask_all(self, link: Link) -> None:
+    async def _send_commands(self, link: Link) -> None:
         while True:
-            await self._to_ask.wait()
-            self._to_ask.clear()
-            commands = list(self._asks)
-            self._asks.clear()
+            await self._command_wakeup.wait()
+            self._command_wakeup.clear()
+            commands = list(self._channels.commands)
+            self._channels.commands.clear()
             await link.write(commands)
 
-    async def _listen(self, link: Link) -> None:
+    async def _receive(self, link: Link) -> None:
         while True:
             kind, *rest = await link.read()
             if kind == b"message":
-                self._hand(*rest)
+                self._deliver(*rest)
             elif kind == b"subscribe":
-                self._in_force(rest[0])
+                self._channels.subscribed(rest[0])
             elif kind == b"unsubscribe":
-                self._left(rest[0])
+                self._channels.unsubscribed(rest[0])
 
-    def _name(self, channel: bytes) -> str:
-        return channel[len(self._prefix) :].decode()
-
-    def _in_force(self, asked: bytes) -> None:
-        name = self._name(asked)
-        channel = self._channels[name]
-        channel.phase = Phase.IN_FORCE
-        for subscription in channel.subscriptions:
-            subscription.gain()
-        self._leave_if_deserted(name, channel)
-
-    def _left(self, asked: bytes) -> None:
-        name = self._name(asked)
-        channel = self._channels[name]
-        if channel.subscriptions:
-            channel.phase = Phase.ASKED
-            self._ask("SUBSCRIBE", name)
-        else:
-            del self._channels[name]
-
-    def _forget(self, subscription: Subscription) -> None:
-        channel = self._channels[subscription.channel]
-        channel.subscriptions.remove(subscription)
-        self._leave_if_deserted(subscription.channel, channel)
-
-    def _leave_if_deserted(self, name: str, channel: Channel) -> None:
-        if channel.phase is Phase.IN_FORCE and not channel.subscriptions:
-            channel.phase = Phase.LEAVING
-            self._ask("UNSUBSCRIBE", name)
-
-    def _hand(self, published: bytes, frame: bytes) -> None:
-        """Pass on a message to who listens. What has no header was not published by a bus."""
+    def _deliver(self, redis_name: bytes, frame: bytes) -> None:
+        """Deliver a message. One without a header was not published by a bus."""
         if len(frame) < HEADER.size:
             return
-        publisher, connection, is_news = HEADER.unpack_from(frame)
-        if connection < self._heard_last.get(publisher, 0):
+        publisher, connection, is_notice = HEADER.unpack_from(frame)
+        if connection < self._newest_connections.get(publisher, 0):
             return
-        self._heard_last[publisher] = connection
-        if len(self._heard_last) > PUBLISHERS_KNOWN:
-            del self._heard_last[next(iter(self._heard_last))]
-        message = None if is_news else frame[HEADER.size :]
-        for subscription in self._channels[self._name(published)].subscriptions:
-            subscription.hand(message)
+        self._newest_connections[publisher] = connection
+        if len(self._newest_connections) > MAX_PUBLISHERS:
+            del self._newest_connections[next(iter(self._newest_connections))]
+        self._channels.deliver(redis_name, None if is_notice else frame[HEADER.size :])

@@ -48,8 +48,8 @@ class BusListener:
     """A listener made of two functions."""
 
     def __init__(self, hear: Callable[[bytes], None], gained: Callable[[], None]) -> None:
-        self.hear = hear
-        self.gained = gained
+        self.on_message = hear
+        self.on_resync = gained
 
 
 class Messenger:

@@ -46,7 +46,7 @@ class RoomPresence:
     def _say(self, what: PresenceKind, states: Sequence[Presence]) -> None:
         self._bus.publish(self._channel, encode([self._node, what, states]))
 
-    def hear(self, message: bytes) -> None:
+    def on_message(self, message: bytes) -> None:
         """Another node tells us, or we ourselves."""
         node, what, states = unpack(message)
         if node == self._node:
@@ -60,7 +60,7 @@ class RoomPresence:
         if what == PresenceKind.WHO:
             self._say(PresenceKind.THIS, self._room.awareness.said_here())
 
-    def gained(self) -> None:
+    def on_resync(self) -> None:
         """From here on everything is heard: say who is here, and ask who is there."""
         self._say(PresenceKind.WHO, self._room.awareness.said_here())
 

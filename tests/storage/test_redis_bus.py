@@ -1,4 +1,5 @@
-"""What only a bus over Redis can suffer: a server that dies, stops, refuses or drops who is slow, and a frozen wire."""
+"""Failures that only a bus over Redis can have: a server that dies, stops, refuses or drops slow subscribers, and a
+frozen wire."""
 
 from __future__ import annotations
 
@@ -11,28 +12,28 @@ import redis
 import redis.asyncio
 
 from storage.redis_bus import HEADER, RedisBus
-from tests.support.ear import GAINED, BusListener, Watch
 from tests.support.proxy import CuttingProxy
+from tests.support.recorder import RESYNC, ConnectionRecorder, RecordingListener
 from tests.support.redis import BRANDS, Brand, RedisServer
 
-NOTICED_SECONDS = 3.0  # two are promised, one is for a busy machine
+DETECTION_SECONDS = 3.0  # two are promised, one is for a busy machine
 BACK_SECONDS = 2.0  # one is promised
 PATIENCE_SECONDS = 20.0
 
 
 class Node:
-    """A bus with an ear on the channel `rooms`."""
+    """A bus with an recorder on the channel `rooms`."""
 
     def __init__(self, url: str, prefix: str = "crdt:") -> None:
         self.bus = RedisBus(url, prefix=prefix)
-        self.watch = Watch()
-        self.ear = BusListener()
+        self.watch = ConnectionRecorder()
+        self.recorder = RecordingListener()
         self.bus.watch(self.watch)
 
     async def start(self) -> None:
-        self.bus.subscribe("rooms", self.ear)
+        self.bus.subscribe("rooms", self.recorder)
         await self.bus.start()
-        await self.ear.until_heard(GAINED)
+        await self.recorder.until_received(RESYNC)
 
 
 @pytest.fixture(params=BRANDS)
@@ -59,71 +60,73 @@ async def join(stack: AsyncExitStack, url: str, prefix: str = "crdt:") -> Node:
     return node
 
 
-async def test_a_killed_server_is_noticed_and_used_again(server: RedisServer, stack: AsyncExitStack) -> None:
+async def test_a_killed_server_is_detected_and_used_again(server: RedisServer, stack: AsyncExitStack) -> None:
     nodes = [await join(stack, server.url) for _ in range(2)]
     for _ in range(3):
         server.kill()
         for node in nodes:
-            await node.watch.until(False, within_seconds=NOTICED_SECONDS)
+            await node.watch.until(False, within_seconds=DETECTION_SECONDS)
             assert not node.bus.publish("rooms", b"refused")
         server.start()
         for node in nodes:
             await node.watch.until(True, within_seconds=BACK_SECONDS)
-    for node in nodes:  # a channel of its own: in force again after all that was asked for before
-        node.bus.subscribe("fence", fence := BusListener())
+    for node in nodes:  # a channel of its own: active after all that were subscribed before
+        node.bus.subscribe("fence", fence := RecordingListener())
         await fence.until(bool)
     assert nodes[0].bus.publish("rooms", b"news")
     for node in nodes:
-        await node.ear.until_last(b"news")
-        assert node.ear.heard.count(GAINED) >= 4
-        assert b"refused" not in node.ear.heard
+        await node.recorder.until_last(b"news")
+        assert node.recorder.received.count(RESYNC) >= 4
+        assert b"refused" not in node.recorder.received
 
 
-async def test_a_stopped_server_is_noticed_and_used_again(server: RedisServer, stack: AsyncExitStack) -> None:
+async def test_a_stopped_server_is_detected_and_used_again(server: RedisServer, stack: AsyncExitStack) -> None:
     here, there = [await join(stack, server.url) for _ in range(2)]
     server.pause()
     assert here.bus.publish("rooms", b"1")
     for node in (here, there):
-        await node.watch.until(False, within_seconds=NOTICED_SECONDS)
-        assert "Silence" in node.bus.reason
+        await node.watch.until(False, within_seconds=DETECTION_SECONDS)
+        assert "RedisTimeout" in node.bus.reason
     server.resume()
     await there.watch.until(True, within_seconds=BACK_SECONDS)
-    await there.ear.until_last(GAINED)
+    await there.recorder.until_last(RESYNC)
     await here.watch.until(True, within_seconds=BACK_SECONDS)
     assert here.bus.publish("rooms", b"2")
-    await here.ear.until_last(b"2")
+    await here.recorder.until_last(b"2")
     assert here.bus.reason == ""
 
 
-async def test_a_stopped_server_is_noticed_before_anything_is_said(server: RedisServer, stack: AsyncExitStack) -> None:
+async def test_a_server_that_is_stopped_at_the_start_is_used_later(server: RedisServer, stack: AsyncExitStack) -> None:
     server.pause()
     node = Node(server.url)
     stack.push_async_callback(node.bus.close)
-    node.bus.subscribe("rooms", node.ear)
+    node.bus.subscribe("rooms", node.recorder)
     await node.bus.start()
     server.resume()
-    await node.ear.until_heard(GAINED)
+    await node.recorder.until_received(RESYNC)
     assert node.watch.changes == [True]
 
 
-async def test_a_frozen_wire_is_noticed_and_what_it_held_is_told(server: RedisServer, stack: AsyncExitStack) -> None:
+async def test_a_frozen_wire_is_detected_and_its_losses_are_reported(
+    server: RedisServer, stack: AsyncExitStack
+) -> None:
     proxy = await stack.enter_async_context(CuttingProxy(server.port))
     here, there = await join(stack, f"redis://127.0.0.1:{proxy.port}"), await join(stack, server.url)
     proxy.freeze()
     held = [b"%d" % number for number in range(100)]
     assert all(here.bus.publish("rooms", message) for message in held)
-    await here.watch.until(False, within_seconds=NOTICED_SECONDS)
+    await here.watch.until(False, within_seconds=DETECTION_SECONDS)
     await proxy.heal()
     await here.watch.until(True)
     assert here.bus.publish("rooms", b"last")
-    await there.ear.until(lambda heard: heard[-1] == b"last")
-    arrived = there.ear.heard[1:-2]
+    await there.recorder.until(lambda received: received[-1] == b"last")
+    arrived = there.recorder.received[1:-2]
     assert arrived == held[: len(arrived)]  # the wire may have held them until it was healed
-    assert there.ear.heard == [GAINED, *arrived, GAINED, b"last"]
+    assert there.recorder.received == [RESYNC, *arrived, RESYNC, b"last"]
     assert there.watch.changes == [True]
 
 
-async def test_what_an_earlier_connection_delivers_late_is_dropped(server: RedisServer, stack: AsyncExitStack) -> None:
+async def test_a_late_message_of_an_earlier_connection_is_dropped(server: RedisServer, stack: AsyncExitStack) -> None:
     proxy = await stack.enter_async_context(CuttingProxy(server.port))
     here, there = await join(stack, f"redis://127.0.0.1:{proxy.port}"), await join(stack, server.url)
     client = await stack.enter_async_context(redis.asyncio.Redis.from_url(server.url))
@@ -138,24 +141,24 @@ async def test_what_an_earlier_connection_delivers_late_is_dropped(server: Redis
     await proxy.heal()
     await here.watch.until(True)
     here.bus.publish("rooms", b"later")
-    await there.ear.until_last(b"later")
+    await there.recorder.until_last(b"later")
     await client.publish("crdt:rooms", tapped["data"])
     here.bus.publish("rooms", b"last")
-    await there.ear.until_last(b"last")
-    assert there.ear.heard.count(b"early") == 1
+    await there.recorder.until_last(b"last")
+    assert there.recorder.received.count(b"early") == 1
 
 
-async def test_who_is_too_slow_for_redis_is_told(brand: Brand, stack: AsyncExitStack) -> None:
+async def test_a_subscriber_too_slow_for_redis_gets_a_report(brand: Brand, stack: AsyncExitStack) -> None:
     server = stack.enter_context(RedisServer(brand, {"client-output-buffer-limit": "pubsub 1mb 1mb 1"}))
     node = await join(stack, server.url)
     frame = HEADER.pack(b"somebody", 1, False) + bytes(1 << 20)
     with redis.Redis.from_url(server.url) as client:
-        heard_by = [client.publish("crdt:rooms", frame) for _ in range(64)]  # this loop stands still meanwhile
-    assert (heard_by[0], heard_by[-1]) == (1, 0)
-    await node.ear.until(lambda heard: heard.count(GAINED) >= 2)
-    assert len(node.ear.heard) < len(heard_by)
+        receivers = [client.publish("crdt:rooms", frame) for _ in range(64)]  # this loop stands still meanwhile
+    assert (receivers[0], receivers[-1]) == (1, 0)
+    await node.recorder.until(lambda received: received.count(RESYNC) >= 2)
+    assert len(node.recorder.received) < len(receivers)
     assert node.bus.publish("rooms", b"news")
-    await node.ear.until_last(b"news")
+    await node.recorder.until_last(b"news")
 
 
 async def test_a_loop_that_stands_still_does_not_blame_redis(server: RedisServer, stack: AsyncExitStack) -> None:
@@ -163,24 +166,24 @@ async def test_a_loop_that_stands_still_does_not_blame_redis(server: RedisServer
     time.sleep(2.5)  # noqa: ASYNC251 - that is the fault: a process that is stopped for longer than Redis may be silent
     for turn in range(20):
         node.bus.publish("rooms", b"%d" % turn)
-        await node.ear.until_last(b"%d" % turn)
+        await node.recorder.until_last(b"%d" % turn)
     assert node.watch.changes == [True]
 
 
 async def test_many_channels_come_back_after_an_interruption(server: RedisServer, stack: AsyncExitStack) -> None:
     node = await join(stack, server.url)
-    ears = [BusListener() for _ in range(2_000)]
-    for number, ear in enumerate(ears):
-        node.bus.subscribe(f"room {number}", ear)
-    await ears[-1].until_heard(GAINED)
+    recorders = [RecordingListener() for _ in range(2_000)]
+    for number, recorder in enumerate(recorders):
+        node.bus.subscribe(f"room {number}", recorder)
+    await recorders[-1].until_received(RESYNC)
     server.kill()
     await node.watch.until(False)
     server.start()
-    for ear in ears:
-        await ear.until_heard(GAINED, GAINED)
+    for recorder in recorders:
+        await recorder.until_received(RESYNC, RESYNC)
 
 
-async def test_a_refusal_is_said_and_a_password_opens(brand: Brand, stack: AsyncExitStack) -> None:
+async def test_a_refused_password_is_the_reason_and_the_right_one_connects(brand: Brand, stack: AsyncExitStack) -> None:
     server = stack.enter_context(RedisServer(brand, {"requirepass": "sesame"}))
     refused = RedisBus(server.url)
     stack.push_async_callback(refused.close)
@@ -190,7 +193,7 @@ async def test_a_refusal_is_said_and_a_password_opens(brand: Brand, stack: Async
     assert "Authentication" in refused.reason
 
 
-async def test_prefixes_keep_clusters_apart_and_foreign_messages_are_not_heard(
+async def test_prefixes_separate_clusters_and_foreign_messages_are_ignored(
     server: RedisServer, stack: AsyncExitStack
 ) -> None:
     one, other = await join(stack, server.url, prefix="one:"), await join(stack, server.url, prefix="other:")
@@ -198,5 +201,5 @@ async def test_prefixes_keep_clusters_apart_and_foreign_messages_are_not_heard(
         await client.publish("one:rooms", b"short")
     one.bus.publish("rooms", b"1")
     other.bus.publish("rooms", b"2")
-    await one.ear.until_heard(GAINED, b"1")
-    await other.ear.until_heard(GAINED, b"2")
+    await one.recorder.until_received(RESYNC, b"1")
+    await other.recorder.until_received(RESYNC, b"2")
