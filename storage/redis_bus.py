@@ -147,7 +147,11 @@ class RedisBus:
             async with asyncio.timeout(CONNECT_SECONDS):
                 await outward.open()
                 await inward.open()
-            self._on_connected()
+            self._connection_number += 1
+            self._channels.connected()
+            self._send_wakeup.set()
+            self.reason = ""
+            self._set_connected(True)
             async with asyncio.TaskGroup() as tasks:
                 for work in (self._send(outward), self._send_commands(inward), self._receive(inward)):
                     tasks.create_task(work)
@@ -164,13 +168,6 @@ class RedisBus:
                 self._set_connected(False)
             await outward.close()
             await inward.close()
-
-    def _on_connected(self) -> None:
-        self._connection_number += 1
-        self._channels.connected()
-        self._send_wakeup.set()
-        self.reason = ""
-        self._set_connected(True)
 
     def _set_connected(self, connected: bool) -> None:
         self.connected = connected
