@@ -6,16 +6,9 @@ from typing import Any
 from pycrdt import Doc, TransactionEvent
 from websockets.asyncio.client import ClientConnection, connect
 
-from crdt_server.protocol.messages import (
-    SyncStep1,
-    SyncStep2,
-    SyncUpdate,
-    decode_messages,
-    encode_sync_step1,
-    encode_sync_step2,
-    encode_update,
-)
+from crdt_server.protocol.messages import SyncStep1, SyncStep2, SyncUpdate
 from crdt_server.protocol.update import decode_state_vector
+from crdt_server.protocol.ywebsocket import YWEBSOCKET
 
 
 class Replica:
@@ -30,7 +23,7 @@ class Replica:
     async def join(self) -> None:
         """Connect; return when all that the server has is here."""
         self._socket = await connect(self._url, compression=None, max_size=None)
-        await self._socket.send(encode_sync_step1(self.doc.get_state()))
+        await self._socket.send(YWEBSOCKET.encode(SyncStep1(self.doc.get_state())))
         while not await self._receive():
             pass
 
@@ -51,7 +44,7 @@ class Replica:
         self.doc.unobserve(subscription)
         self._echoed = not updates
         for update in updates:
-            await self._socket.send(encode_update(update))
+            await self._socket.send(YWEBSOCKET.encode(SyncUpdate(update)))
         while not self._echoed:
             await self._receive()
 
@@ -75,9 +68,9 @@ class Replica:
         frame = await self._socket.recv()
         assert isinstance(frame, bytes)
         synced = False
-        for message in decode_messages(frame) if frame[0] == 0 else ():
+        for message in YWEBSOCKET.decode(frame) if frame[0] == 0 else ():
             if isinstance(message, SyncStep1):
-                await self._socket.send(encode_sync_step2(self.doc.get_update(message.state_vector)))
+                await self._socket.send(YWEBSOCKET.encode(SyncStep2(self.doc.get_update(message.state_vector))))
             elif isinstance(message, SyncStep2 | SyncUpdate):
                 self.doc.apply_update(message.update)
                 synced = synced or isinstance(message, SyncStep2)

@@ -90,7 +90,7 @@ LONG_FILES = {
     "crdt_server/hub/hub.py": 475,
     "crdt_server/judge/document.py": 472,
     "crdt_server/protocol/update.py": 639,
-    "crdt_server/rooms/room.py": 610,
+    "crdt_server/rooms/room.py": 600,
     "documents/fields.py": 480,
     "documents/invariants/budget.py": 495,
     "documents/invariants/seating.py": 603,

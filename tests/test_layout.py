@@ -34,7 +34,7 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
     "crdt_server.settings": ("pydantic", "pydantic_settings"),
     "crdt_server.logs": ("structlog",),
     "crdt_server.metrics": ("crdt_server.counters", "prometheus_client"),
-    "crdt_server.protocol": ("crdt_server.protocol", "crdt_server.errors"),
+    "crdt_server.protocol": ("crdt_server.protocol", "crdt_server.errors", "msgspec"),
     "crdt_server.access": ("crdt_server.access", "crdt_server.errors"),
     "crdt_server.pipe": ("msgpack",),
     "crdt_server.judge": (

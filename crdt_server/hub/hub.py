@@ -1,7 +1,6 @@
 """All rooms of the process: who opens them, which host has them, when they are given up.
 
-The hub wires the parts that do the work: rooms (`room`), the lanes to the document hosts (`lane`), the commit pump
-(`commit`), compaction, and the ticks. It runs on one event loop; its methods that are not coroutines return at once.
+The hub wires rooms, dispatchers, the commit pump, compaction and timers. Methods that are no coroutines return at once.
 """
 
 from __future__ import annotations
@@ -9,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import itertools
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterable
 from datetime import UTC, datetime
 from functools import partial
 from random import shuffle
@@ -35,6 +34,7 @@ from crdt_server.hub.request_session import RequestConnection, RequestSession, s
 from crdt_server.hub.scheduler import Scheduler
 from crdt_server.memory import trim_heap
 from crdt_server.metrics import Metrics
+from crdt_server.protocol.messages import Received
 from crdt_server.rooms.room import Phase, Room, RoomLimits, Verdict
 from crdt_server.rooms.session import Connection, Request, Session, SessionId
 from crdt_server.settings import Settings
@@ -216,9 +216,9 @@ class Hub:
         self.look(room)
         return room, session
 
-    def receive(self, room: Room, session: Session, frame: bytes | memoryview) -> None:
-        """One frame of a session."""
-        room.receive(session, frame)
+    def receive(self, room: Room, session: Session, messages: Iterable[Received]) -> None:
+        """The messages of one frame of a session."""
+        room.receive(session, messages)
         self.look(room)
 
     def leave(self, room: Room, session: Session) -> None:

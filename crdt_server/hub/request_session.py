@@ -9,7 +9,7 @@ from typing import Any
 from crdt_server.access.identity import Identity
 from crdt_server.errors import CLOSE_CODES, CrdtServerError, ProtocolError, ViolationError
 from crdt_server.pipe import Status
-from crdt_server.protocol.frames import Outgoing
+from crdt_server.protocol.outgoing import Outgoing
 from crdt_server.rooms.session import Request, Session, SessionId
 from storage import DocumentKey
 

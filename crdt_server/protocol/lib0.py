@@ -11,6 +11,7 @@ from __future__ import annotations
 from crdt_server.errors import ProtocolError
 
 MAX_SAFE_INTEGER = 2**53 - 1
+_SHORT = [bytes((value,)) for value in range(128)]
 
 
 def read_var_uint(data: bytes | memoryview, pos: int) -> tuple[int, int]:
@@ -59,7 +60,7 @@ def read_var_string(data: bytes, pos: int) -> tuple[str, int]:
 def write_var_uint(value: int) -> bytes:
     """`value` (0 to 2**53 - 1) as a varint."""
     if 0 <= value < 128:
-        return bytes((value,))
+        return _SHORT[value]
     if not 0 <= value <= MAX_SAFE_INTEGER:
         raise ValueError(f"not an unsigned 53-bit integer: {value}")
     out = bytearray()
@@ -72,7 +73,8 @@ def write_var_uint(value: int) -> bytes:
 
 def write_var_bytes(value: bytes) -> bytes:
     """`value` behind its length in bytes."""
-    return write_var_uint(len(value)) + value
+    size = len(value)
+    return (_SHORT[size] if size < 128 else write_var_uint(size)) + value
 
 
 def write_var_string(value: str) -> bytes:

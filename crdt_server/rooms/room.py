@@ -1,6 +1,6 @@
 """A room: one document while it is in use, without I/O.
 
-Bytes come in through `receive`, requests for the document's host go out through `take`, the host's answer comes back
+Messages come in through `receive`, requests for the document's host go out through `take`, the host's answer comes back
 through `judge`, and what is owed to the sessions leaves through `release`, once it is stored. Who calls these, and
 when, is the hub's business; a test calls them by hand in any order it likes.
 
@@ -14,25 +14,15 @@ from __future__ import annotations
 
 import enum
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from crdt_server.counters import Counters
 from crdt_server.errors import CLOSE_CODES, CrdtServerError, ProtocolError
 from crdt_server.pipe import DIFF_STEP_BYTES, DRY_RUN_BYTES, NO_OVERLAP, REFUSALS, RequestKind, Status
-from crdt_server.protocol.frames import Outgoing
-from crdt_server.protocol.messages import (
-    AwarenessUpdate,
-    SyncStep1,
-    SyncStep2,
-    SyncUpdate,
-    decode_messages,
-    encode_awareness,
-    encode_permission_denied,
-    encode_sync_step1,
-    encode_update,
-)
+from crdt_server.protocol.messages import AwarenessUpdate, PermissionDenied, Received, SyncStep1, SyncStep2, SyncUpdate
+from crdt_server.protocol.outgoing import Outgoing
 from crdt_server.protocol.update import EMPTY_STATE_VECTOR, EMPTY_UPDATE
 from crdt_server.rooms.awareness import MAX_MESSAGE_BYTES, Awareness, Presence
 from crdt_server.rooms.session import Request, Session
@@ -45,7 +35,7 @@ PRESENCE_KEPT = 8  # awareness messages of one session in one tick
 # An update of a document with a schema, however small, takes a host as long as so much text; of its sender's share of
 # a batch it takes more, so that who floods a room waits rather than everybody else.
 JUDGED_BYTES, JUDGED_SHARE_BYTES = 512, 2048
-NO_STATES = Outgoing(encode_awareness(b"\x00"))
+NO_STATES = Outgoing(AwarenessUpdate(b"\x00"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,12 +144,12 @@ class Room:
         """Let a session in: it is greeted with the server's step 1 and everybody's presence."""
         self.sessions[session] = None
         if self._state_vector is not None and self.phase is Phase.LIVE:
-            session.connection.send(Outgoing(encode_sync_step1(self._state_vector)))
+            session.connection.send(Outgoing(SyncStep1(self._state_vector)))
         else:
             self.ask(Request(session, RequestKind.HELLO, b""))
         states = self.awareness.all_states()
         if states is not None:
-            session.connection.send(Outgoing(encode_awareness(states)))
+            session.connection.send(Outgoing(AwarenessUpdate(states)))
 
     @property
     def belongs_elsewhere(self) -> bool:
@@ -190,13 +180,13 @@ class Room:
 
     # -- what comes in
 
-    def receive(self, session: Session, frame: bytes | memoryview) -> None:
-        """Take one frame of a session. A malformed one closes it with 4400."""
+    def receive(self, session: Session, messages: Iterable[Received]) -> None:
+        """Take the messages of one frame of a session. What no client may send closes it with 4400."""
         if self.phase is Phase.DEAD or session not in self.sessions:
             return
         queried = False
         try:
-            for message in decode_messages(frame):
+            for message in messages:
                 kind = type(message)
                 if kind is SyncUpdate or kind is SyncStep2:
                     self._receive_update(session, message.update, echo=kind is SyncUpdate)  # type: ignore[union-attr]
@@ -208,7 +198,7 @@ class Room:
                     queried = True
             if queried:  # once, however often a frame asks
                 states = self.awareness.all_states()
-                session.connection.send(NO_STATES if states is None else Outgoing(encode_awareness(states)))
+                session.connection.send(NO_STATES if states is None else Outgoing(AwarenessUpdate(states)))
         except ProtocolError as error:
             self.reject(session, error)
 
@@ -441,20 +431,20 @@ class Room:
         self._tell_all(update)
 
     def _tell_all(self, update: bytes) -> Outgoing:
-        message = Outgoing(encode_update(update))
+        message = Outgoing(SyncUpdate(update))
         self._broadcast(message)
         self._answers.sent(message)
         return message
 
     def _broadcast(self, message: Outgoing) -> None:
-        frame_bytes = len(message.frame)
+        size_bytes = message.size_bytes
         sessions = self.sessions
         self.counters.fan_out_messages += len(sessions)
-        self.counters.fan_out_bytes += len(sessions) * frame_bytes
-        large = frame_bytes > self.limits.big_update_bytes  # then nobody is slow who has not read it at once
+        self.counters.fan_out_bytes += len(sessions) * size_bytes
+        large = size_bytes > self.limits.big_update_bytes  # then nobody is slow who has not read it at once
         for session in sessions:
             if large:
-                session.connection.allow(frame_bytes)
+                session.connection.allow(size_bytes)
             session.connection.send(message)
 
     def tell(self, session: Session, notice: bytes) -> None:
@@ -462,7 +452,7 @@ class Room:
         if session not in self.sessions:
             return
         self.counters.reverted += 1
-        session.connection.send(Outgoing(encode_permission_denied(notice.decode())))
+        session.connection.send(Outgoing(PermissionDenied(notice.decode())))
         if self._oversteps(session):
             self.give_up(session)
             self.close(session, CLOSE_CODES["forbidden"], "too much had to be undone")
@@ -487,7 +477,7 @@ class Room:
             elif request.kind is RequestKind.HELLO:
                 if current:
                     self._state_vector = answer
-                session.connection.send(Outgoing(encode_sync_step1(answer)))
+                session.connection.send(Outgoing(SyncStep1(answer)))
             elif request.kind is RequestKind.DIFF:
                 messages = made.get(id(answer))
                 if messages is None:
@@ -502,7 +492,7 @@ class Room:
         if status is Status.KNOWN:
             self.counters.known_updates += 1
             if request.echo:
-                session.connection.send(Outgoing(encode_update(request.payload)))
+                session.connection.send(Outgoing(SyncUpdate(request.payload)))
         elif status is Status.GAP:
             self._ask_again(session)
         elif status is Status.MALFORMED:
@@ -545,7 +535,7 @@ class Room:
             self._answers.remember(state_vector, messages)
 
     def _send_answer(self, session: Session, messages: Sequence[Outgoing]) -> None:
-        session.connection.allow(sum(len(message.payload) for message in messages))
+        session.connection.allow(sum(message.size_bytes for message in messages))
         for message in messages:
             session.connection.send(message)
 
@@ -569,20 +559,20 @@ class Room:
             self.share(said)
         changes = self.awareness.take_changes()
         if changes is not None:
-            self._send_presence(Outgoing(encode_awareness(changes)))
+            self._send_presence(Outgoing(AwarenessUpdate(changes)))
 
     def keep_alive(self) -> None:
         """Say nothing, audibly: stock clients drop a link on which they heard nothing for 30 s."""
         self._send_presence(NO_STATES)
 
     def _send_presence(self, message: Outgoing) -> None:
-        frame_bytes = len(message.frame)
+        size_bytes = message.size_bytes
         for session in self.sessions:
             if session.connection.congested:
                 self.counters.awareness_shed += 1
                 continue
             self.counters.awareness_messages += 1
-            self.counters.fan_out_bytes += frame_bytes
+            self.counters.fan_out_bytes += size_bytes
             session.connection.send(message)
 
 

@@ -1,6 +1,6 @@
 """One socket (or one HTTP exchange) in one room, and the port through which the room reaches it.
 
-No await, no clock, no I/O: bytes come in through `Room.receive`, messages go out through `Connection.send`.
+No await, no clock, no I/O: messages come in through `Room.receive`, messages go out through `Connection.send`.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from typing import Any, NewType, Protocol, cast
 
 from crdt_server.access.identity import Identity
 from crdt_server.pipe import RequestKind, Status
-from crdt_server.protocol.frames import Outgoing
+from crdt_server.protocol.outgoing import Outgoing
 
 SessionId = NewType("SessionId", int)
 

@@ -9,18 +9,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from crdt_server.protocol.frames import Outgoing
-from crdt_server.protocol.messages import encode_sync_step2, encode_update
+from crdt_server.protocol.messages import SyncStep2, SyncUpdate
+from crdt_server.protocol.outgoing import Outgoing
 from crdt_server.protocol.update import EMPTY_STATE_VECTOR, EMPTY_UPDATE
 
 TAIL_MESSAGES = 200  # then a host is asked again: it has merged them by now
-NOTHING_MORE = Outgoing(encode_sync_step2(EMPTY_UPDATE))
+NOTHING_MORE = Outgoing(SyncStep2(EMPTY_UPDATE))
 
 
 def answer_messages(parts: Sequence[bytes]) -> tuple[Outgoing, ...]:
     """A difference in several parts: all but the last as updates, so that the client is synced when it has all."""
     *first, last = parts
-    return (*(Outgoing(encode_update(part)) for part in first), Outgoing(encode_sync_step2(last)))
+    return (*(Outgoing(SyncUpdate(part)) for part in first), Outgoing(SyncStep2(last)))
 
 
 class SyncReplyCache:
@@ -43,7 +43,7 @@ class SyncReplyCache:
 
     def remember(self, state_vector: bytes, messages: tuple[Outgoing, ...]) -> None:
         """Keep what was answered while nothing was accepted in or after its batch."""
-        size = len(state_vector) + sum(len(message.payload) for message in messages)
+        size = len(state_vector) + sum(message.size_bytes for message in messages)
         if self._exact_bytes + size <= self._most_bytes:
             self._exact[state_vector] = messages
             self._exact_bytes += size
@@ -57,7 +57,7 @@ class SyncReplyCache:
         """Keep all there is, and the messages that say it. What is sent from now on comes in by `sent`."""
         size = sum(map(len, parts))
         if size <= self._most_newcomer_bytes:
-            self._newcomer = [*messages[:-1], Outgoing(encode_update(parts[-1]))]
+            self._newcomer = [*messages[:-1], Outgoing(SyncUpdate(parts[-1]))]
             self._newcomer_bytes, self._tail = size, 0
 
     def sent(self, message: Outgoing) -> None:
@@ -65,7 +65,7 @@ class SyncReplyCache:
         if not self._newcomer:
             return
         self._newcomer.append(message)
-        self._newcomer_bytes += len(message.payload)
+        self._newcomer_bytes += message.size_bytes
         self._tail += 1
         if self._tail > TAIL_MESSAGES or self._newcomer_bytes > self._most_newcomer_bytes:
             self._newcomer = []

@@ -12,7 +12,7 @@ from starlette.responses import PlainTextResponse
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from crdt_server.errors import CLOSE_CODES
-from crdt_server.protocol.frames import Outgoing
+from crdt_server.protocol.outgoing import Outgoing
 from crdt_server.rooms.room import Room
 from crdt_server.rooms.session import Session
 from crdt_server.transport.gate import CONGESTED_BYTES, Gate
@@ -135,6 +135,6 @@ async def _pass_on(connection: AsgiConnection, entrance: Gate, room: Room, sessi
             if len(frame) > entrance.hub.settings.max_frame_bytes:
                 room.close(session, CLOSE_CODES["frame_too_large"], "message too large")
                 return
-            entrance.hub.receive(room, session, frame)
+            entrance.receive(room, session, frame)
     finally:
         ended.cancel()

@@ -12,8 +12,9 @@ import structlog
 
 from crdt_server.access.identity import DevAccess
 from crdt_server.access.limits import Admission, TokenBucket
-from crdt_server.errors import CLOSE_CODES, AdmissionError
+from crdt_server.errors import CLOSE_CODES, AdmissionError, ProtocolError
 from crdt_server.hub.hub import Hub
+from crdt_server.protocol.ywebsocket import YWEBSOCKET
 from crdt_server.rooms.room import Room
 from crdt_server.rooms.session import Connection, Session
 from documents import is_document_name
@@ -80,6 +81,15 @@ class Gate:
             return None
         log.debug("session_opened", room="/".join(address), session=session.id)
         return room, session
+
+    def receive(self, room: Room, session: Session, frame: bytes | memoryview) -> None:
+        """One frame of a session. A malformed one closes it with 4400."""
+        try:
+            messages = YWEBSOCKET.decode(frame)
+        except ProtocolError as error:
+            room.reject(session, error)
+        else:
+            self.hub.receive(room, session, messages)
 
     def _refuse(self, connection: Connection, why: str, reason: str) -> None:
         self.hub.metrics.refused.labels(why).inc()

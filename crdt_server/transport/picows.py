@@ -27,7 +27,7 @@ from picows.picows import (  # type: ignore[attr-defined]  # the stub leaves out
 )
 
 from crdt_server.errors import CLOSE_CODES
-from crdt_server.protocol.frames import Outgoing
+from crdt_server.protocol.outgoing import Outgoing
 from crdt_server.transport.gate import CONGESTED_BYTES, Gate
 
 if TYPE_CHECKING:
@@ -216,7 +216,7 @@ class PicowsTransport:
     def __init__(self, entrance: Gate) -> None:
         settings = entrance.hub.settings
         self.entrance = entrance
-        self.receive = entrance.hub.receive
+        self.receive = entrance.receive
         self.connections: set[PicowsConnection] = set()
         self.max_frame_bytes = settings.max_frame_bytes
         self.write_buffer_bytes = settings.write_buffer_bytes

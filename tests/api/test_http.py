@@ -18,10 +18,11 @@ from websockets.asyncio.client import connect
 
 from crdt_server.app import create_app
 from crdt_server.protocol.lib0 import read_var_bytes, write_var_bytes
-from crdt_server.protocol.messages import SyncUpdate, decode_messages, encode_update
+from crdt_server.protocol.messages import SyncUpdate
 from crdt_server.protocol.update import EMPTY_STATE_VECTOR, EMPTY_UPDATE
 from crdt_server.settings import Settings
 from storage import Append, DocumentKey, open_storage
+from tests.support.codec import decode_messages, encode_update
 from tests.support.databases import about_sqlite, run_sql
 from tests.support.server import ServerProcess
 from tests.support.wire import KILLER, KILLER_GROUND, Replica

@@ -19,11 +19,12 @@ from pycrdt import Doc, Map
 from sqlalchemy import update
 from websockets.asyncio.client import connect
 
-from crdt_server.protocol.messages import SyncUpdate, decode_messages
+from crdt_server.protocol.messages import SyncUpdate
 from documents.readers import digest
 from documents.registry import kind_of
 from documents.rows import read
 from storage.tables import answers
+from tests.support.codec import decode_messages
 from tests.support.databases import run_sql
 from tests.support.server import ServerProcess
 from tests.support.yclient import YClient

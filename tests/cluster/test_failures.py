@@ -13,12 +13,13 @@ import pytest
 import pytest_asyncio
 from websockets.asyncio.client import connect
 
-from crdt_server.protocol.messages import AwarenessUpdate, decode_messages, encode_awareness
+from crdt_server.protocol.messages import AwarenessUpdate
 from crdt_server.rooms.awareness import read_states, write_states
 from storage import DocumentKey, Storage, open_storage
 from tests.cluster.conftest import until
 from tests.cluster.crowd import NOTES, Roamer
 from tests.cluster.field import Field
+from tests.support.codec import decode_messages, encode_awareness
 
 pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.slow]
 

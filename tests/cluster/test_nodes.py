@@ -12,7 +12,6 @@ from crdt_server.cluster import messenger
 from crdt_server.hub.commands import IdempotentCommands, carry_out, digest_of
 from crdt_server.hub.http_sync import sync
 from crdt_server.pipe import RequestKind
-from crdt_server.protocol.messages import encode_awareness
 from crdt_server.rooms.awareness import write_states
 from crdt_server.rooms.room import Phase
 from crdt_server.rooms.session import Request
@@ -20,6 +19,7 @@ from storage import DocumentKey
 from tests.cluster.conftest import Node, Nodes, until
 from tests.hub.test_weddings import Guide
 from tests.rooms.person import Person
+from tests.support.codec import encode_awareness
 
 ADA = Identity("ada", "couple")
 

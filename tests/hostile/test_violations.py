@@ -20,10 +20,11 @@ import pytest
 from pycrdt import Doc, Map, Text, TransactionEvent
 from websockets.asyncio.client import ClientConnection, connect
 
-from crdt_server.protocol.messages import SyncStep1, SyncUpdate, decode_messages, encode_sync_step2, encode_update
+from crdt_server.protocol.messages import SyncStep1, SyncUpdate
 from crdt_server.protocol.update import EMPTY_UPDATE, decode_update
 from tests.hostile.violator import FORBIDDEN
 from tests.hostile.watch import percentile
+from tests.support.codec import decode_messages, encode_sync_step2, encode_update
 from tests.support.server import ROOT, ServerProcess
 
 ATTACKED, ELSEWHERE = "attacked/guests", "elsewhere/guests"

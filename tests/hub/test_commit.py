@@ -15,10 +15,10 @@ from crdt_server.counters import Counters
 from crdt_server.hub.commit import CommitPump
 from crdt_server.metrics import Metrics
 from crdt_server.pipe import RequestKind, Status
-from crdt_server.protocol.messages import encode_update
 from crdt_server.rooms.room import Phase, Room, RoomLimits, Verdict
 from crdt_server.rooms.session import Request, Session, SessionId
 from storage import Append, BookingImage, DocumentKey, RowImage, Storage, open_storage
+from tests.support.codec import encode_update
 from tests.support.sockets import HandSocket
 
 MOMENT = "2026-06-20T12:00:00.000"

@@ -14,10 +14,10 @@ import pytest
 from crdt_server.errors import CLOSE_CODES
 from crdt_server.hosts.batch import BatchEntry
 from crdt_server.hub.hub import Hub
-from crdt_server.protocol.messages import encode_update
 from crdt_server.settings import Settings
 from storage import open_storage
 from tests.rooms.person import Person
+from tests.support.codec import encode_update
 from tests.support.hosts import make_hub
 from tests.support.wire import Typist
 

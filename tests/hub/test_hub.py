@@ -13,11 +13,11 @@ from crdt_server.access.identity import Identity
 from crdt_server.errors import AdmissionError
 from crdt_server.hosts.supervisor import Supervisor
 from crdt_server.hub.hub import Hub
-from crdt_server.protocol.messages import encode_sync_step1, encode_update
 from crdt_server.rooms.room import Phase
 from crdt_server.settings import Settings
 from storage import Append, DocumentKey, QuarantinedUpdate, Storage, open_storage
 from tests.rooms.person import Person
+from tests.support.codec import encode_sync_step1, encode_update
 from tests.support.hosts import make_hub
 from tests.support.wire import KILLER, KILLER_GROUND, Replica
 

@@ -16,7 +16,6 @@ from crdt_server.hosts.batch import LoadPlan
 from crdt_server.hub.http_sync import sync
 from crdt_server.hub.hub import Hub
 from crdt_server.pipe import RequestKind
-from crdt_server.protocol.messages import encode_sync_step2, encode_update
 from crdt_server.protocol.update import EMPTY_STATE_VECTOR
 from crdt_server.rooms.room import Phase, Room
 from crdt_server.rooms.session import Request
@@ -24,6 +23,7 @@ from crdt_server.settings import Settings
 from documents.kind import MAX_UPDATE_BYTES
 from storage import Append, DocumentKey, Storage, open_storage
 from tests.rooms.person import Person
+from tests.support.codec import encode_sync_step2, encode_update
 from tests.support.hosts import make_hub
 
 ADA = Identity("ada", "couple")

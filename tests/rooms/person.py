@@ -5,16 +5,9 @@ from __future__ import annotations
 from crdt_server.access.identity import Identity
 from crdt_server.hub.hub import Hub
 from crdt_server.protocol.lib0 import read_var_bytes
-from crdt_server.protocol.messages import (
-    SyncStep1,
-    SyncStep2,
-    SyncUpdate,
-    decode_messages,
-    encode_sync_step1,
-    encode_sync_step2,
-    encode_update,
-)
+from crdt_server.protocol.messages import SyncStep1, SyncStep2, SyncUpdate
 from crdt_server.protocol.update import decode_state_vector, decode_update
+from tests.support.codec import decode_messages, encode_sync_step1, encode_sync_step2, encode_update, receive
 from tests.support.sockets import HandSocket
 from tests.support.wire import Replica
 
@@ -42,7 +35,7 @@ class Person:
         self.send(encode_sync_step1(self.replica.state_vector))
 
     def send(self, frame: bytes) -> None:
-        self.hub.receive(self.room, self.session, frame)
+        receive(self.room, self.session, frame, self.hub)
 
     def type(self, text: str, at: int | None = None) -> bytes:
         update = self.replica.type(text, at)

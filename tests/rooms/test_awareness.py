@@ -6,7 +6,6 @@ import pytest
 
 from crdt_server.access.identity import Identity
 from crdt_server.errors import ProtocolError
-from crdt_server.protocol.messages import decode_messages
 from crdt_server.rooms.awareness import (
     MAX_MESSAGE_BYTES,
     MAX_STATES,
@@ -16,6 +15,7 @@ from crdt_server.rooms.awareness import (
     write_states,
 )
 from crdt_server.rooms.session import Session, SessionId
+from tests.support.codec import decode_messages
 from tests.support.sockets import HandSocket
 
 MOST_BYTES = 200

@@ -9,18 +9,12 @@ import pytest
 from crdt_server.access.identity import Identity
 from crdt_server.counters import Counters
 from crdt_server.pipe import DRY_RUN_BYTES, NO_OVERLAP, RequestKind, Status
-from crdt_server.protocol.messages import (
-    SyncStep2,
-    SyncUpdate,
-    encode_awareness,
-    encode_sync_step1,
-    encode_sync_step2,
-    encode_update,
-)
+from crdt_server.protocol.messages import SyncStep2, SyncUpdate
 from crdt_server.rooms.awareness import read_states
 from crdt_server.rooms.room import NO_STATES, Phase, Room, RoomLimits, Verdict
 from crdt_server.rooms.session import Request, Session, SessionId
 from crdt_server.rooms.sync_replies import TAIL_MESSAGES
+from tests.support.codec import encode_awareness, encode_sync_step1, encode_sync_step2, encode_update, receive
 from tests.support.sockets import HandSocket
 from tests.support.wire import presence
 
@@ -103,7 +97,7 @@ def update(payload: bytes = UPDATE) -> bytes:
 
 def test_a_newcomer_is_asked_and_told_who_is_there(table: Table) -> None:
     first, _ = table.settled()
-    table.room.receive(first, presence(7, 1, {"name": "Chloé"}))
+    receive(table.room, first, presence(7, 1, {"name": "Chloé"}))
     table.room.tell_presence(0)
     _, socket = table.join()
     assert [read_states(p, None) for p in socket.presence()] == [[(7, 1, '{"name": "Chloé"}')]]
@@ -123,7 +117,7 @@ def test_the_greeting_waits_for_the_document_and_is_remembered(table: Table) -> 
 
 def test_a_greeting_is_asked_anew_after_an_edit(table: Table) -> None:
     session, _ = table.settled()
-    table.room.receive(session, update())
+    receive(table.room, session, update())
     table.run(UPDATE)
     _, second = table.join()
     assert not second.outbox
@@ -132,7 +126,7 @@ def test_a_greeting_is_asked_anew_after_an_edit(table: Table) -> None:
 
 def test_everybody_hears_of_an_update_only_when_it_is_released(table: Table) -> None:
     (writer, a), (_, b) = table.settled(), table.settled()
-    table.room.receive(writer, update())
+    receive(table.room, writer, update())
     requests = table.take()
     verdict = table.judge(requests, b"merged")
     assert not a.outbox
@@ -157,13 +151,13 @@ def test_numbers_follow_what_is_to_be_stored(table: Table) -> None:
     session, _ = table.settled()
     table.room.head_seq = 41
     for merged, expected in ((b"x", 42), (None, 42), (b"y", 43)):
-        table.room.receive(session, update())
+        receive(table.room, session, update())
         assert table.judge(table.take(), merged).seq == expected
 
 
 def test_an_answer_goes_to_who_asked(table: Table) -> None:
     (asker, a), (_, b) = table.settled(), table.settled()
-    table.room.receive(asker, encode_sync_step1(b"\x00"))
+    receive(table.room, asker, encode_sync_step1(b"\x00"))
     table.run(answers={0: [b"part one", b"part two"]})
     assert a.flush() == [encode_update(b"part one"), encode_sync_step2(b"part two")]
     assert not b.outbox
@@ -171,24 +165,24 @@ def test_an_answer_goes_to_who_asked(table: Table) -> None:
 
 def test_the_same_question_gets_the_same_answer_until_an_edit(table: Table) -> None:
     (first, _), (second, socket) = table.settled(), table.settled()
-    table.room.receive(first, encode_sync_step1(SOMEBODY))
+    receive(table.room, first, encode_sync_step1(SOMEBODY))
     table.run(answers={0: [b"all"]})
-    table.room.receive(second, encode_sync_step1(SOMEBODY))
+    receive(table.room, second, encode_sync_step1(SOMEBODY))
     assert socket.answers() == [b"all"]
     assert not table.room.dirty
-    table.room.receive(first, update())
+    receive(table.room, first, update())
     table.run(b"m")
-    table.room.receive(second, encode_sync_step1(SOMEBODY))
+    receive(table.room, second, encode_sync_step1(SOMEBODY))
     assert socket.answers() == []
     assert table.room.dirty
 
 
 def test_a_remembered_answer_does_not_overtake_the_own_edit(table: Table) -> None:
     session, socket = table.settled()
-    table.room.receive(session, encode_sync_step1(b"\x00"))
+    receive(table.room, session, encode_sync_step1(b"\x00"))
     table.run(answers={0: [b"old"]})
     socket.flush()
-    table.room.receive(session, update() + encode_sync_step1(b"\x00"))
+    receive(table.room, session, update() + encode_sync_step1(b"\x00"))
     assert not socket.outbox
     requests = table.take()
     table.room.release(table.judge(requests, b"m", answers={1: [b"new"]}))
@@ -197,32 +191,32 @@ def test_a_remembered_answer_does_not_overtake_the_own_edit(table: Table) -> Non
 
 def test_an_answer_from_a_batch_with_edits_is_not_remembered(table: Table) -> None:
     (a, _), (b, socket) = table.settled(), table.settled()
-    table.room.receive(a, encode_sync_step1(SOMEBODY))
-    table.room.receive(b, update())
+    receive(table.room, a, encode_sync_step1(SOMEBODY))
+    receive(table.room, b, update())
     table.run(b"m", answers={0: [b"before the edit"]})
     socket.flush()
-    table.room.receive(b, encode_sync_step1(SOMEBODY))
+    receive(table.room, b, encode_sync_step1(SOMEBODY))
     assert not socket.outbox
 
 
 def test_an_answer_overtaken_by_a_later_verdict_is_not_remembered(table: Table) -> None:
     (a, _), (b, socket) = table.settled(), table.settled()
-    table.room.receive(a, encode_sync_step1(SOMEBODY))
+    receive(table.room, a, encode_sync_step1(SOMEBODY))
     answered = table.judge(table.take(), answers={0: [b"old"]})
-    table.room.receive(a, update())
+    receive(table.room, a, update())
     edited = table.judge(table.take(), b"m")
     table.room.release(answered)
     table.room.release(edited)
     socket.flush()
-    table.room.receive(b, encode_sync_step1(SOMEBODY))
+    receive(table.room, b, encode_sync_step1(SOMEBODY))
     assert not socket.outbox
 
 
 def test_the_memory_of_answers_is_bounded(table: Table) -> None:
     (a, _), (b, socket) = table.settled(), table.settled()
-    table.room.receive(a, encode_sync_step1(SOMEBODY))
+    receive(table.room, a, encode_sync_step1(SOMEBODY))
     table.run(answers={0: [b"x" * 500]})
-    table.room.receive(b, encode_sync_step1(SOMEBODY))
+    receive(table.room, b, encode_sync_step1(SOMEBODY))
     assert not socket.outbox
     assert table.room.dirty
 
@@ -233,7 +227,7 @@ class TestNewcomers:
     def ask(self, table: Table) -> list[bytes]:
         """What somebody new is answered without anything being asked; empty where the host must be asked."""
         session, socket = table.settled()
-        table.room.receive(session, encode_sync_step1(b"\x00"))
+        receive(table.room, session, encode_sync_step1(b"\x00"))
         answer = socket.flush()
         table.room.leave(session)
         table.run()
@@ -241,18 +235,18 @@ class TestNewcomers:
 
     def test_they_get_what_the_first_got_and_what_was_sent_since(self, table: Table) -> None:
         first, _ = table.settled()
-        table.room.receive(first, encode_sync_step1(b"\x00"))
+        receive(table.room, first, encode_sync_step1(b"\x00"))
         table.run(answers={0: [b"one", b"two"]})
         for edit in (b"three", b"four"):
-            table.room.receive(first, update())
+            receive(table.room, first, update())
             table.run(edit)
         parts = [encode_update(part) for part in (b"one", b"two", b"three", b"four")]
         assert self.ask(table) == [*parts, encode_sync_step2(b"\0\0")]
 
     def test_an_answer_from_the_middle_of_a_batch_is_followed_by_all_of_the_batch(self, table: Table) -> None:
         (a, _), (b, _) = table.settled(), table.settled()
-        table.room.receive(a, encode_sync_step1(b"\x00"))
-        table.room.receive(b, update())
+        receive(table.room, a, encode_sync_step1(b"\x00"))
+        receive(table.room, b, update())
         requests = table.take()
         part = table.judge([], b"a part that would not merge", last=False)
         verdict = table.judge(requests, b"the rest", answers={0: [b"before the edits"]})
@@ -264,44 +258,44 @@ class TestNewcomers:
 
     def test_after_many_edits_a_host_is_asked_again(self, table: Table) -> None:
         first, _ = table.settled()
-        table.room.receive(first, encode_sync_step1(b"\x00"))
+        receive(table.room, first, encode_sync_step1(b"\x00"))
         table.run(answers={0: [b"all"]})
         for _ in range(TAIL_MESSAGES):
-            table.room.receive(first, update())
+            receive(table.room, first, update())
             table.run(b"m")
         assert len(self.ask(table)) == TAIL_MESSAGES + 2
-        table.room.receive(first, update())
+        receive(table.room, first, update())
         table.run(b"m")
         assert self.ask(table) == []
 
     def test_what_is_kept_is_bounded(self, table: Table) -> None:
         first, _ = table.settled()
-        table.room.receive(first, encode_sync_step1(b"\x00"))
+        receive(table.room, first, encode_sync_step1(b"\x00"))
         table.run(answers={0: [b"x" * (LIMITS.newcomer_cache_bytes - 100)]})
         assert self.ask(table)
-        table.room.receive(first, update())
+        receive(table.room, first, update())
         table.run(b"m" * 101)
         assert self.ask(table) == []
-        table.room.receive(first, encode_sync_step1(b"\x00"))
+        receive(table.room, first, encode_sync_step1(b"\x00"))
         table.run(answers={0: [b"x" * (LIMITS.newcomer_cache_bytes + 1)]})
         assert self.ask(table) == []
 
     def test_who_knows_nobody_here_is_a_newcomer(self, table: Table) -> None:
         (first, a), (second, b) = table.settled(), table.settled()
-        table.room.receive(first, encode_sync_step1(SOMEBODY))
+        receive(table.room, first, encode_sync_step1(SOMEBODY))
         table.run(answers={0: NO_OVERLAP})
         assert not a.outbox
         requests = table.take()
         assert [request.payload for request in requests] == [b"\x00"]
         table.room.release(table.judge(requests, answers={0: [b"all"]}))
         assert a.flush() == [encode_sync_step2(b"all")]
-        table.room.receive(second, encode_sync_step1(SOMEBODY))
+        receive(table.room, second, encode_sync_step1(SOMEBODY))
         table.run(answers={0: NO_OVERLAP})
         assert b.flush() == [encode_update(b"all"), encode_sync_step2(b"\0\0")]
 
     def test_a_stranger_who_has_left_is_not_answered(self, table: Table) -> None:
         first, _ = table.settled()
-        table.room.receive(first, encode_sync_step1(SOMEBODY))
+        receive(table.room, first, encode_sync_step1(SOMEBODY))
         requests = table.take()
         table.room.leave(first)
         table.room.release(table.judge(requests, answers={0: NO_OVERLAP}))
@@ -310,7 +304,7 @@ class TestNewcomers:
 
 def test_known_updates_are_receipted_to_their_sender_alone(table: Table) -> None:
     (writer, a), (_, b) = table.settled(), table.settled()
-    table.room.receive(writer, update())
+    receive(table.room, writer, update())
     table.run(faults={0: Status.KNOWN})
     assert a.updates() == [UPDATE]
     assert not b.outbox
@@ -319,31 +313,31 @@ def test_known_updates_are_receipted_to_their_sender_alone(table: Table) -> None
 
 def test_a_known_step_2_needs_no_receipt(table: Table) -> None:
     session, socket = table.settled()
-    table.room.receive(session, encode_sync_step2(UPDATE))
+    receive(table.room, session, encode_sync_step2(UPDATE))
     table.run(faults={0: Status.KNOWN})
     assert not socket.outbox
 
 
 def test_an_empty_step_2_is_no_work(table: Table) -> None:
     session, _ = table.settled()
-    table.room.receive(session, encode_sync_step2(b"\x00\x00"))
+    receive(table.room, session, encode_sync_step2(b"\x00\x00"))
     assert not table.room.dirty
 
 
 def test_after_a_gap_everything_is_asked_for_once_at_a_time(table: Table) -> None:
     session, socket = table.settled()
-    table.room.receive(session, update() + update())
+    receive(table.room, session, update() + update())
     table.run(faults={0: Status.GAP, 1: Status.GAP})
     assert len(table.room.sessions) == 1
     table.run(answers={0: b"\x01\x05\x02"})
     assert socket.questions() == [b"\x01\x05\x02"]
-    table.room.receive(session, update())
+    receive(table.room, session, update())
     table.run(faults={0: Status.GAP})
     assert not table.room.dirty
-    table.room.receive(session, encode_sync_step2(UPDATE))
+    receive(table.room, session, encode_sync_step2(UPDATE))
     table.run(b"m")
     assert session.gaps == 0
-    table.room.receive(session, update())
+    receive(table.room, session, update())
     table.run(faults={0: Status.GAP})
     assert table.room.dirty
 
@@ -351,7 +345,7 @@ def test_after_a_gap_everything_is_asked_for_once_at_a_time(table: Table) -> Non
 def test_many_updates_behind_one_hole_close_nobody(table: Table) -> None:
     session, socket = table.settled()
     for _ in range(3 * LIMITS.max_gaps):
-        table.room.receive(session, update())
+        receive(table.room, session, update())
         requests = table.take()
         faults = {i: Status.GAP for i, request in enumerate(requests) if request.kind is RequestKind.UPDATE}
         table.room.release(table.judge(requests, faults=faults))
@@ -361,7 +355,7 @@ def test_many_updates_behind_one_hole_close_nobody(table: Table) -> None:
 def test_answers_with_gaps_without_end_close(table: Table) -> None:
     session, socket = table.settled()
     for _ in range(LIMITS.max_gaps + 1):
-        table.room.receive(session, encode_sync_step2(UPDATE))
+        receive(table.room, session, encode_sync_step2(UPDATE))
         requests = table.take()
         faults = {i: Status.GAP for i, request in enumerate(requests) if request.kind is RequestKind.UPDATE}
         table.room.release(table.judge(requests, faults=faults))
@@ -373,7 +367,7 @@ def test_answers_with_gaps_without_end_close(table: Table) -> None:
 )
 def test_what_a_document_cannot_take_closes_and_counts(table: Table, status: Status, code: int) -> None:
     (session, socket), (_, other) = table.settled(), table.settled()
-    table.room.receive(session, update())
+    receive(table.room, session, update())
     table.run(faults={0: status})
     assert socket.close_code == code
     assert table.blamed == [session]
@@ -386,21 +380,21 @@ def test_what_a_document_cannot_take_closes_and_counts(table: Table, status: Sta
 )
 def test_malformed_frames_close_and_count(table: Table, frame: bytes) -> None:
     session, socket = table.settled()
-    table.room.receive(session, frame)
+    receive(table.room, session, frame)
     assert socket.close_code == 4400
     assert table.blamed == [session]
 
 
 def test_malformed_presence_closes_at_the_next_tick(table: Table) -> None:
     session, socket = table.settled()
-    table.room.receive(session, encode_awareness(b"\x05"))
+    receive(table.room, session, encode_awareness(b"\x05"))
     table.room.tell_presence(0)
     assert socket.close_code == 4400
 
 
 def test_several_messages_in_one_frame_keep_their_order(table: Table) -> None:
     session, _ = table.settled()
-    table.room.receive(session, update(b"1") + encode_sync_step1(b"\x00") + encode_sync_step2(b"2") + update(b"3"))
+    receive(table.room, session, update(b"1") + encode_sync_step1(b"\x00") + encode_sync_step2(b"2") + update(b"3"))
     assert [(r.kind, r.payload) for r in table.take()] == [
         (RequestKind.UPDATE, b"1"),
         (RequestKind.DIFF, b"\x00"),
@@ -411,20 +405,20 @@ def test_several_messages_in_one_frame_keep_their_order(table: Table) -> None:
 
 def test_the_presence_of_all_is_told_on_request(table: Table) -> None:
     session, socket = table.settled()
-    table.room.receive(session, b"\x03")
+    receive(table.room, session, b"\x03")
     assert socket.flush() == [NO_STATES.payload]
-    table.room.receive(session, presence(7, 1, {}))
+    receive(table.room, session, presence(7, 1, {}))
     table.room.tell_presence(0)
     socket.flush()
-    table.room.receive(session, b"\x03")
+    receive(table.room, session, b"\x03")
     assert [read_states(p, None) for p in socket.presence()] == [[(7, 1, "{}")]]
 
 
 def test_presence_is_told_to_all_once_a_tick(table: Table) -> None:
     (a, first), (b, second) = table.settled(), table.settled()
     for clock in range(1, 4):
-        table.room.receive(a, presence(7, clock, {}))
-    table.room.receive(b, presence(8, 1, {}))
+        receive(table.room, a, presence(7, clock, {}))
+    receive(table.room, b, presence(8, 1, {}))
     assert not first.outbox
     table.room.tell_presence(0)
     told = [(7, 3, "{}"), (8, 1, "{}")]
@@ -435,11 +429,11 @@ def test_presence_is_told_to_all_once_a_tick(table: Table) -> None:
 def test_an_echo_in_the_same_tick_does_not_swallow_the_own_state(table: Table) -> None:
     """A stock client answers the room's presence with an echo right after it has sent its own."""
     (a, _), (b, socket) = table.settled(), table.settled()
-    table.room.receive(a, presence(7, 1, {}))
+    receive(table.room, a, presence(7, 1, {}))
     table.room.tell_presence(0)
     socket.flush()
-    table.room.receive(b, presence(8, 1, {"me": 1}))
-    table.room.receive(b, presence(7, 1, {}))
+    receive(table.room, b, presence(8, 1, {"me": 1}))
+    receive(table.room, b, presence(7, 1, {}))
     table.room.tell_presence(0)
     assert [read_states(p, None) for p in socket.presence()] == [[(8, 1, '{"me": 1}')]]
 
@@ -447,7 +441,7 @@ def test_an_echo_in_the_same_tick_does_not_swallow_the_own_state(table: Table) -
 def test_a_flood_of_presence_within_a_tick_is_bounded_and_the_newest_counts(table: Table) -> None:
     session, socket = table.settled()
     for clock in range(10_000):
-        table.room.receive(session, presence(7, clock, {}))
+        receive(table.room, session, presence(7, clock, {}))
     assert len(session.awareness_raw or ()) <= 16
     table.room.tell_presence(0)
     assert [read_states(p, None) for p in socket.presence()] == [[(7, 9_999, "{}")]]
@@ -456,10 +450,10 @@ def test_a_flood_of_presence_within_a_tick_is_bounded_and_the_newest_counts(tabl
 def test_slow_sockets_are_spared_presence_but_no_edit(table: Table) -> None:
     (a, first), (_, slow) = table.settled(), table.settled()
     slow.congested = True
-    table.room.receive(a, presence(7, 1, {}))
+    receive(table.room, a, presence(7, 1, {}))
     table.room.tell_presence(0)
     table.room.keep_alive()
-    table.room.receive(a, update())
+    receive(table.room, a, update())
     table.run(b"m")
     assert slow.flush() == [encode_update(b"m")]
     assert len(first.flush()) == 3
@@ -468,10 +462,10 @@ def test_slow_sockets_are_spared_presence_but_no_edit(table: Table) -> None:
 
 def test_leaving_is_told_and_what_was_sent_before_still_counts(table: Table) -> None:
     (a, _), (_, other) = table.settled(), table.settled()
-    table.room.receive(a, presence(7, 4, {}))
+    receive(table.room, a, presence(7, 4, {}))
     table.room.tell_presence(0)
     other.flush()
-    table.room.receive(a, update())
+    receive(table.room, a, update())
     table.room.leave(a)
     table.room.tell_presence(0)
     assert [read_states(p, None) for p in other.presence()] == [[(7, 4, "null")]]
@@ -481,7 +475,7 @@ def test_leaving_is_told_and_what_was_sent_before_still_counts(table: Table) -> 
 
 def test_presence_of_the_gone_is_not_read_any_more(table: Table) -> None:
     (a, _), (_, other) = table.settled(), table.settled()
-    table.room.receive(a, presence(7, 4, {}))
+    receive(table.room, a, presence(7, 4, {}))
     table.room.leave(a)
     table.room.tell_presence(0)
     assert not other.outbox
@@ -489,7 +483,7 @@ def test_presence_of_the_gone_is_not_read_any_more(table: Table) -> None:
 
 def test_verdicts_on_requests_of_the_gone_are_not_sent(table: Table) -> None:
     session, socket = table.settled()
-    table.room.receive(session, encode_sync_step1(b"\x00"))
+    receive(table.room, session, encode_sync_step1(b"\x00"))
     requests = table.take()
     table.room.leave(session)
     table.room.release(table.judge(requests))
@@ -499,20 +493,20 @@ def test_verdicts_on_requests_of_the_gone_are_not_sent(table: Table) -> None:
 def test_frames_of_strangers_and_of_the_dead_are_ignored(table: Table) -> None:
     session, _ = table.settled()
     table.room.leave(session)
-    table.room.receive(session, update())
+    receive(table.room, session, update())
     assert not table.room.dirty
     again, socket = table.settled()
     table.room.fail(1013, "try again")
-    table.room.receive(again, update())
+    receive(table.room, again, update())
     assert not table.room.dirty
     assert socket.close_code == 1013
 
 
 def test_a_failed_room_says_nothing_more(table: Table) -> None:
     (session, socket), (_, other) = table.settled(), table.settled()
-    table.room.receive(session, update())
+    receive(table.room, session, update())
     verdict = table.judge(table.take(), b"m")
-    table.room.receive(session, update())
+    receive(table.room, session, update())
     table.room.fail(1013, "try again")
     table.room.release(verdict)
     assert (socket.close_code, other.close_code) == (1013, 1013)
@@ -530,7 +524,7 @@ def test_a_room_is_full_at_its_limit(table: Table) -> None:
 def test_who_sends_faster_than_it_is_applied_is_not_read(table: Table) -> None:
     session, socket = table.settled()
     for _ in range(5):
-        table.room.receive(session, update(b"x" * 200))
+        receive(table.room, session, update(b"x" * 200))
     assert socket.pauses == 1
     taken = []
     while socket.paused:
@@ -542,8 +536,8 @@ def test_who_sends_faster_than_it_is_applied_is_not_read(table: Table) -> None:
 def test_a_batch_is_shared_fairly(table: Table) -> None:
     (greedy, _), (modest, _) = table.settled(), table.settled()
     for _ in range(50):
-        table.room.receive(greedy, update(b"g" * 100))
-    table.room.receive(modest, update(b"m"))
+        receive(table.room, greedy, update(b"g" * 100))
+    receive(table.room, modest, update(b"m"))
     taken, used, _ = table.room.take(BUDGET)
     assert [r.session for r in taken] == [greedy, greedy, modest]
     assert used == sum(r.cost for r in taken)
@@ -554,7 +548,7 @@ def test_a_batch_is_shared_fairly(table: Table) -> None:
 def test_a_batch_ends_with_its_budget(table: Table) -> None:
     sessions = [table.settled()[0] for _ in range(3)]
     for session in sessions:
-        table.room.receive(session, update(b"x" * 100))
+        receive(table.room, session, update(b"x" * 100))
     taken, *_ = table.room.take(1)
     assert [r.session for r in taken] == sessions[:1]
     taken, *_ = table.room.take(BUDGET)
@@ -569,7 +563,7 @@ class TestFromTheStore:
     def test_newcomers_get_the_rows_as_they_are(self, table: Table) -> None:
         table.room.phase = Phase.LOADING
         session, socket = table.join()
-        table.room.receive(session, encode_sync_step1(b"\x00"))
+        receive(table.room, session, encode_sync_step1(b"\x00"))
         table.room.serve_from_store(self.ROWS)
         assert socket.messages() == [SyncUpdate(b"first row"), SyncStep2(b"second row")]
         assert [request.kind for request in table.take()] == [RequestKind.HELLO]
@@ -579,7 +573,7 @@ class TestFromTheStore:
     def test_nothing_and_very_many_rows_go_through_a_host(self, table: Table, rows: Sequence[bytes]) -> None:
         table.room.phase = Phase.LOADING
         session, socket = table.join()
-        table.room.receive(session, encode_sync_step1(b"\x00"))
+        receive(table.room, session, encode_sync_step1(b"\x00"))
         table.room.serve_from_store(rows)
         assert not socket.outbox
         assert len(table.take()) == 2
@@ -587,8 +581,8 @@ class TestFromTheStore:
     def test_not_those_who_know_something_or_have_just_written(self, table: Table) -> None:
         table.room.phase = Phase.LOADING
         (knows, first), (wrote, second) = table.join(), table.join()
-        table.room.receive(knows, encode_sync_step1(b"\x01\x05\x02"))
-        table.room.receive(wrote, update() + encode_sync_step1(b"\x00"))
+        receive(table.room, knows, encode_sync_step1(b"\x01\x05\x02"))
+        receive(table.room, wrote, update() + encode_sync_step1(b"\x00"))
         table.room.serve_from_store(self.ROWS)
         assert not first.outbox
         assert not second.outbox
@@ -600,9 +594,9 @@ class TestLongQuestions:
 
     def test_it_is_put_back_before_what_came_after(self, table: Table) -> None:
         session, _ = table.settled()
-        table.room.receive(session, encode_sync_step1(b"\x00"))
+        receive(table.room, session, encode_sync_step1(b"\x00"))
         (question,) = table.take()
-        table.room.receive(session, update(b"1"))
+        receive(table.room, session, update(b"1"))
         table.room.put_back(question)
         assert [request.payload for request in table.take()] == [b"\x00", b"1"]
         assert session.queued_bytes == 0
@@ -611,9 +605,9 @@ class TestLongQuestions:
 
     def test_nobody_waits_for_the_answer_any_more(self, table: Table) -> None:
         session, _ = table.settled()
-        table.room.receive(session, encode_sync_step1(b"\x00"))
+        receive(table.room, session, encode_sync_step1(b"\x00"))
         (question,) = table.take()
-        table.room.receive(session, encode_sync_step1(b"\x00"))
+        receive(table.room, session, encode_sync_step1(b"\x00"))
         table.room.leave(session)
         table.room.put_back(question)
         assert table.take() == []
@@ -634,7 +628,7 @@ class TestRehearsals:
             Request(session, RequestKind.UPDATE, b"after"),
         ):
             table.room.queue(request)
-        table.room.receive(other, update(b"somebody else's"))
+        receive(table.room, other, update(b"somebody else's"))
         table.room.limits = replace(LIMITS, session_quantum_bytes=1 << 20)
         assert [r.payload for r in table.take()] == [b"before", self.LARGE, b"somebody else's"]
         table.room.put_back(large)
@@ -645,7 +639,7 @@ class TestRehearsals:
 
     def test_it_is_not_lost_with_its_session(self, table: Table) -> None:
         session, _ = table.settled()
-        table.room.receive(session, update())
+        receive(table.room, session, update())
         (request,) = table.take()
         table.room.leave(session)
         table.room.put_back(request)
@@ -653,7 +647,7 @@ class TestRehearsals:
 
     def test_until_it_is_judged_nobody_hears_of_it(self, table: Table) -> None:
         session, socket = table.settled()
-        table.room.receive(session, update())
+        receive(table.room, session, update())
         table.run(faults={0: Status.LATER})
         assert not socket.outbox
         assert table.room.counters.updates == 0
@@ -665,9 +659,9 @@ class TestLargeUpdates:
     def test_the_order_of_a_session_is_kept(self, table: Table) -> None:
         session, _ = table.settled()
         big = b"B" * (LIMITS.big_update_bytes + 1)
-        table.room.receive(session, update(b"1"))
-        table.room.receive(session, update(big))
-        table.room.receive(session, update(b"2") + update(big) + update(b"3"))
+        receive(table.room, session, update(b"1"))
+        receive(table.room, session, update(big))
+        receive(table.room, session, update(b"2") + update(big) + update(b"3"))
         assert [r.payload for r in table.take()] == [b"1"]
         for summary in ("first", "second"):
             table.room.vetted(table.vetted.pop(), [(big, summary)])
@@ -687,7 +681,7 @@ class TestLargeUpdates:
 
     def test_it_comes_back_in_pieces(self, table: Table) -> None:
         session, _ = table.settled()
-        table.room.receive(session, update(b"B" * 600) + update(b"behind"))
+        receive(table.room, session, update(b"B" * 600) + update(b"behind"))
         table.room.vetted(table.vetted.pop(), [(b"one", "first"), (b"two", "second"), (b"three", "third")])
         taken = self._drain(table)
         assert [(r.payload, r.extra) for r in taken[:3]] == [(b"one", "first"), (b"two", "second"), (b"three", "third")]
@@ -697,14 +691,14 @@ class TestLargeUpdates:
 
     def test_others_do_not_wait(self, table: Table) -> None:
         (slow, _), (quick, _) = table.settled(), table.settled()
-        table.room.receive(slow, update(b"B" * 600))
-        table.room.receive(quick, update(b"q"))
+        receive(table.room, slow, update(b"B" * 600))
+        receive(table.room, quick, update(b"q"))
         assert [r.payload for r in table.take()] == [b"q"]
 
     def test_a_malformed_one_closes(self, table: Table) -> None:
         session, socket = table.settled()
-        table.room.receive(session, update(b"B" * 600))
-        table.room.receive(session, update(b"behind"))
+        receive(table.room, session, update(b"B" * 600))
+        receive(table.room, session, update(b"behind"))
         table.room.vetted(table.vetted.pop(), None)
         assert socket.close_code == 4400
         assert table.blamed == [session]
@@ -712,7 +706,7 @@ class TestLargeUpdates:
 
     def test_a_pause_ends_when_it_is_applied(self, table: Table) -> None:
         session, socket = table.settled()
-        table.room.receive(session, update(b"B" * 2000))
+        receive(table.room, session, update(b"B" * 2000))
         assert socket.paused
         table.room.vetted(table.vetted.pop(), [(b"B" * 600, "fine")])
         self._drain(table)
@@ -720,14 +714,14 @@ class TestLargeUpdates:
 
     def test_it_is_applied_though_its_sender_has_left(self, table: Table) -> None:
         session, _ = table.settled()
-        table.room.receive(session, update(b"B" * 600))
+        receive(table.room, session, update(b"B" * 600))
         table.room.leave(session)
         table.room.vetted(table.vetted.pop(), [(b"B" * 600, "fine")])
         assert len(table.take()) == 1
 
     def test_in_a_dead_room_it_is_forgotten(self, table: Table) -> None:
         session, _ = table.settled()
-        table.room.receive(session, update(b"B" * 600))
+        receive(table.room, session, update(b"B" * 600))
         table.room.fail(1013, "try again")
         table.room.vetted(table.vetted.pop(), [(b"B" * 600, "fine")])
         assert not table.room.dirty

@@ -9,15 +9,10 @@ from crdt_server.access.identity import Identity
 from crdt_server.counters import Counters
 from crdt_server.errors import ProtocolError
 from crdt_server.pipe import RequestKind, Status
-from crdt_server.protocol.messages import (
-    encode_permission_denied,
-    encode_sync_step1,
-    encode_sync_step2,
-    encode_update,
-)
 from crdt_server.rooms.room import Phase, Room, RoomLimits, Verdict
 from crdt_server.rooms.session import Request, Session, SessionId
 from documents.kind import MAX_UPDATE_BYTES
+from tests.support.codec import encode_permission_denied, encode_sync_step1, encode_sync_step2, encode_update, receive
 from tests.support.sockets import HandSocket
 
 AWAY = b"\x01\x05\x02"
@@ -60,7 +55,7 @@ class Table:
 
     def undo(self, session: Session) -> None:
         """An edit of which something is undone; the batch is released."""
-        self.room.receive(session, encode_update(b"u"))
+        receive(self.room, session, encode_update(b"u"))
         verdict = Verdict(self.room, self.take(), b"m", {}, {}, notices=[(0, NOTICE.encode())])
         self.room.judge(verdict)
         self.room.release(verdict)
@@ -75,9 +70,9 @@ def test_what_somebody_brings_back_goes_over_with_what_they_knew() -> None:
     """Edits made while away are concurrent with all that the others did meanwhile."""
     table = Table()
     session, _ = table.join()
-    table.room.receive(session, encode_sync_step1(AWAY))
-    table.room.receive(session, encode_sync_step2(b"made while away"))
-    table.room.receive(session, encode_update(b"made since"))
+    receive(table.room, session, encode_sync_step1(AWAY))
+    receive(table.room, session, encode_sync_step2(b"made while away"))
+    receive(table.room, session, encode_update(b"made since"))
     requests = [request for request in table.take() if request.kind is RequestKind.UPDATE]
     assert [(request.payload, request.knows) for request in requests] == [
         (b"made while away", AWAY),
@@ -88,19 +83,19 @@ def test_what_somebody_brings_back_goes_over_with_what_they_knew() -> None:
 def test_without_a_schema_nobody_asks_what_they_knew() -> None:
     table = Table("notes.a")
     session, _ = table.join()
-    table.room.receive(session, encode_sync_step1(AWAY))
-    table.room.receive(session, encode_sync_step2(b"made while away"))
+    receive(table.room, session, encode_sync_step1(AWAY))
+    receive(table.room, session, encode_sync_step2(b"made while away"))
     assert [request.knows for request in table.take()] == [None, None]
 
 
 def test_a_large_one_keeps_what_its_sender_knew_in_all_its_pieces() -> None:
     table = Table()
     session, _ = table.join()
-    table.room.receive(session, encode_sync_step1(AWAY))
+    receive(table.room, session, encode_sync_step1(AWAY))
     table.take()
     asked: list[Request] = []
     table.room._vet = lambda _, request: asked.append(request)
-    table.room.receive(session, encode_sync_step2(b"x" * 100_000))
+    receive(table.room, session, encode_sync_step2(b"x" * 100_000))
     table.room.vetted(asked[0], [(b"one", None), (b"two", None)])
     assert [(request.payload, request.knows) for request in table.take()] == [(b"one", AWAY), (b"two", AWAY)]
 
@@ -127,9 +122,9 @@ def test_who_has_too_much_undone_is_closed_and_what_they_sent_after_it_is_left()
     (session, socket), (_, other) = table.join(), table.join()
     table.undo(session)
     assert socket.closed is None
-    table.room.receive(session, encode_update(b"u"))
+    receive(table.room, session, encode_update(b"u"))
     verdict = Verdict(table.room, table.take(), b"m", {}, {}, notices=[(0, NOTICE.encode())])
-    table.room.receive(session, encode_update(b"later"))
+    receive(table.room, session, encode_update(b"later"))
     table.room.judge(verdict)
     table.room.release(verdict)
     assert socket.close_code == 4403
@@ -140,7 +135,7 @@ def test_who_has_too_much_undone_is_closed_and_what_they_sent_after_it_is_left()
 def test_who_has_gone_is_not_told() -> None:
     table = Table()
     session, socket = table.join()
-    table.room.receive(session, encode_update(b"u"))
+    receive(table.room, session, encode_update(b"u"))
     requests = table.take()
     table.room.leave(session)
     verdict = Verdict(table.room, requests, None, {0: Status.VIOLATION}, {}, notices=[(0, NOTICE.encode())])
@@ -154,9 +149,9 @@ def test_who_has_gone_is_not_told() -> None:
 def test_an_update_has_a_largest_size(encode: Callable[[bytes], bytes]) -> None:
     table = Table()
     session, socket = table.join()
-    table.room.receive(session, encode(b"x" * MAX_UPDATE_BYTES))
+    receive(table.room, session, encode(b"x" * MAX_UPDATE_BYTES))
     assert socket.closed is None
-    table.room.receive(session, encode(b"x" * (MAX_UPDATE_BYTES + 1)))
+    receive(table.room, session, encode(b"x" * (MAX_UPDATE_BYTES + 1)))
     assert socket.closed == (4400, "update_too_large")
 
 
@@ -172,5 +167,5 @@ def test_also_one_that_comes_without_a_socket() -> None:
 def test_without_a_schema_it_may_be_larger() -> None:
     table = Table("notes.a")
     session, socket = table.join()
-    table.room.receive(session, encode_update(b"x" * (MAX_UPDATE_BYTES + 1)))
+    receive(table.room, session, encode_update(b"x" * (MAX_UPDATE_BYTES + 1)))
     assert socket.closed is None

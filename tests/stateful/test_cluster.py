@@ -23,11 +23,12 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition,
 from crdt_server.cluster import owners, remote_rooms
 from crdt_server.errors import AdmissionError
 from crdt_server.judge.document import ClockRanges
-from crdt_server.protocol.messages import SyncStep2, SyncUpdate, decode_messages, encode_update
+from crdt_server.protocol.messages import SyncStep2, SyncUpdate
 from crdt_server.protocol.update import decode_update
 from storage import DocumentKey
 from tests.cluster.conftest import Node, Nodes
 from tests.rooms.person import Person
+from tests.support.codec import decode_messages, encode_update
 from tests.support.databases import new_database
 
 KEYS = [DocumentKey("w", "notes.a"), DocumentKey("v", "notes.a")]

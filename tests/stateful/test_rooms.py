@@ -23,21 +23,19 @@ from crdt_server.hosts.batch import BatchEntry, slices
 from crdt_server.judge.document import ClockRanges
 from crdt_server.judge.process import DocumentHost
 from crdt_server.pipe import Job, ProgressMark, Status, answers_in
-from crdt_server.protocol.messages import (
-    AwarenessUpdate,
-    SyncStep1,
-    SyncStep2,
-    SyncUpdate,
+from crdt_server.protocol.messages import AwarenessUpdate, SyncStep1, SyncStep2, SyncUpdate
+from crdt_server.protocol.update import decode_update
+from crdt_server.rooms.awareness import read_states
+from crdt_server.rooms.room import Phase, Room, RoomLimits, Verdict
+from crdt_server.rooms.session import Request, Session, SessionId
+from tests.support.codec import (
     decode_messages,
     encode_awareness,
     encode_sync_step1,
     encode_sync_step2,
     encode_update,
+    receive,
 )
-from crdt_server.protocol.update import decode_update
-from crdt_server.rooms.awareness import read_states
-from crdt_server.rooms.room import Phase, Room, RoomLimits, Verdict
-from crdt_server.rooms.session import Request, Session, SessionId
 from tests.support.sockets import HandSocket
 from tests.support.wire import Replica, presence
 
@@ -193,7 +191,7 @@ class RoomMachine(RuleBasedStateMachine):
                 return
             assert client.room is not None
             assert client.session is not None
-            client.room.receive(client.session, client.uplink.popleft())
+            receive(client.room, client.session, client.uplink.popleft())
 
     @rule(number=st.integers(0, CLIENTS - 1), count=st.integers(1, 5))
     def carry_down(self, number: int, count: int) -> None:

@@ -6,8 +6,9 @@ import asyncio
 from collections import deque
 from collections.abc import Callable
 
-from crdt_server.protocol.frames import Outgoing
-from crdt_server.protocol.messages import AwarenessUpdate, Message, SyncStep1, SyncStep2, SyncUpdate, decode_messages
+from crdt_server.protocol.messages import AwarenessUpdate, Message, SyncStep1, SyncStep2, SyncUpdate
+from crdt_server.protocol.outgoing import Outgoing
+from tests.support.codec import decode_messages
 
 
 class HandSocket:

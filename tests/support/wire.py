@@ -9,9 +9,9 @@ from typing import Any
 from pycrdt import Doc, Text
 
 from crdt_server.protocol.lib0 import write_var_bytes, write_var_string, write_var_uint
-from crdt_server.protocol.messages import encode_awareness
 from crdt_server.protocol.update import Update, decode_state_vector, decode_update, missing
 from crdt_server.rooms.awareness import write_states
+from tests.support.codec import encode_awareness
 
 KILLER_GROUND = (bytes.fromhex("0101030004010474657874016100"), bytes.fromhex("01010300070104746578740100"))
 """Two stored rows that no room would have taken together, two contents under one id of client 3: the letter "a" in the

@@ -16,16 +16,9 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.frames import Frame, Opcode
 
-from crdt_server.protocol.messages import (
-    SyncStep1,
-    SyncStep2,
-    SyncUpdate,
-    decode_messages,
-    encode_sync_step1,
-    encode_sync_step2,
-    encode_update,
-)
+from crdt_server.protocol.messages import SyncStep1, SyncStep2, SyncUpdate
 from crdt_server.protocol.update import EMPTY_STATE_VECTOR
+from tests.support.codec import decode_messages, encode_sync_step1, encode_sync_step2, encode_update
 from tests.support.server import Lane, ServerProcess
 from tests.support.wire import Replica, presence, state_vector
 
