@@ -13,11 +13,11 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from crdt_server.judge.ledger import Actor
 from crdt_server.judge.rules import examine
 from crdt_server.judge.wedding import WeddingJudge
 from crdt_server.pipe import ANSWERED
 from documents.changes import Changes, RowsByRoot, compare
+from documents.events import Actor
 from documents.fields import Reason
 from documents.invariants import Op, apply
 from documents.kind import WHOLE, Root, Shape
@@ -59,7 +59,7 @@ def command(state: WeddingJudge, actor: Actor, request: Mapping[str, Any], size_
     state.resolver.run()
     answer = json.dumps({"operations": len(draft.ops)})
     if name:
-        facts = state.facts_of(state.open[parts[0][0]])
+        facts = state.facts_of(parts[0][0])
         facts.answers.append((name, request["digest"], answer))
         state.answered[name] = None
         if len(state.answered) > ANSWERED_KEPT:

@@ -16,7 +16,7 @@ from __future__ import annotations
 import re
 import sys
 from bisect import bisect_right
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 from pycrdt import Doc, get_update, merge_updates
@@ -223,17 +223,25 @@ class Document:
         ``mark(index)`` is called before each risky step, ``mark(LOADING)`` before stored bytes are read again,
         ``mark(MERGING)`` after the last update.
         """
-        faults: list[tuple[int, Status]] = []
+        judged = self.judge_each(updates, mark, waiting=waiting)
+        return [(index, status) for index, status in judged if status is not Status.OK]
+
+    def judge_each(
+        self, updates: Sequence[tuple[bytes, Update | None]], mark: Callable[[int], None], *, waiting: bool = False
+    ) -> Iterator[tuple[int, Status]]:
+        """`apply`, update by update: the index and status of each, before the next one is judged."""
         for index, (data, checked) in enumerate(updates):
             status = self._judge(index, data, checked, mark, waiting)
             if status is Status.GAP and waiting:
                 status = Status.LATER
             waiting = waiting or status is Status.LATER
-            if status is not Status.OK:
-                faults.append((index, status))
+            yield index, status
         mark(ProgressMark.MERGING)
         self.flush()
-        return faults
+
+    def needs_doc(self, updates: Sequence[tuple[bytes, Update | None]]) -> bool:
+        """Whether `apply` would build the Doc: it is not built yet, and there is news for it."""
+        return not self.warm and any(isinstance(self._precheck(*each), Update) for each in updates)
 
     def flush(self) -> None:
         """Let what was accepted stand among the pieces."""
@@ -259,19 +267,9 @@ class Document:
         few = long and has_few_structs(data)
         if long and not few and (waiting or self._rehearsal.busy):
             return Status.LATER
-        if checked is None:
-            try:
-                update = decode_update(data, max_bytes=len(data))
-            except ProtocolError:
-                return Status.MALFORMED
-        else:
-            update = checked
-        if missing(update, self.clocks):
-            return Status.GAP
-        if not self._is_news(update):
-            return Status.KNOWN
-        if self.size + self._accepted_bytes + len(data) > self.max_bytes:
-            return Status.TOO_LARGE
+        update = self._precheck(data, checked)
+        if not isinstance(update, Update):
+            return update
         if not self.warm:
             mark(ProgressMark.LOADING)
             self.warm_up(sys.maxsize)
@@ -294,6 +292,20 @@ class Document:
             self.doc.apply_update(update.data)
         self._take(index, update)
         return Status.OK
+
+    def _precheck(self, data: bytes, checked: Update | None) -> Update | Status:
+        """The update, or why it needs no Doc to be refused."""
+        try:
+            update = decode_update(data, max_bytes=len(data)) if checked is None else checked
+        except ProtocolError:
+            return Status.MALFORMED
+        if missing(update, self.clocks):
+            return Status.GAP
+        if not self._is_news(update):
+            return Status.KNOWN
+        if self.size + self._accepted_bytes + len(data) > self.max_bytes:
+            return Status.TOO_LARGE
+        return update
 
     def cpu_limit_seconds(self, size_bytes: int) -> float:
         """What `apply` may take for an update of this size: a rehearsed one may take a little more than before."""

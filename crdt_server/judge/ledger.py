@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import orjson
 
@@ -21,15 +21,6 @@ if TYPE_CHECKING:  # who takes only `Writers` from here may be a process that mu
 T = TypeVar("T")
 
 RowKey = tuple[str, str, str]  # document, root, record
-
-
-class Actor(NamedTuple):
-    """Who asks, as the serving process knows them."""
-
-    user: str
-    role: str
-    vendor: str = ""
-    guest: str = ""
 
 
 def instant(now: float) -> str:

@@ -20,10 +20,10 @@ from typing import Any
 from pycrdt import Doc
 
 from crdt_server.errors import ProtocolError
+from crdt_server.judge.applied import Judgement
 from crdt_server.judge.commands import command
 from crdt_server.judge.document import Document, encode_clocks, holds_all, merge
 from crdt_server.judge.dry_run import ForkPool
-from crdt_server.judge.ledger import Actor
 from crdt_server.judge.schema_document import SchemaDocument
 from crdt_server.judge.wedding import WeddingJudge
 from crdt_server.memory import trim_heap
@@ -42,6 +42,7 @@ from crdt_server.pipe import (
     unpack,
 )
 from crdt_server.protocol.update import Update, decode_update, split_update
+from documents.events import Actor
 from documents.readers import canonical_json, digest
 from documents.registry import kind_of
 from documents.rows import read
@@ -65,6 +66,7 @@ class DocumentHost:
         self.max_document_bytes = max_document_bytes
         self.documents: dict[int, Document] = {}
         self._weddings: dict[str, WeddingJudge] = {}
+        self._judges: dict[int, WeddingJudge] = {}  # by room
         self._rooms: dict[WeddingJudge, dict[str, int]] = {}  # by name of the document
         self._touched: dict[WeddingJudge, None] = {}  # by this batch
         self._batch = 0
@@ -115,7 +117,7 @@ class DocumentHost:
                 return [room, [], [], [], document.size, False]
         document = self.documents[room]
         if isinstance(document, SchemaDocument):
-            self._touch(document.state)
+            self._touch(self._judges[room])
         faults: list[tuple[int, Status]] = []
         answers: list[tuple[int, Any]] = []
         notices: list[tuple[int, bytes]] = []
@@ -127,31 +129,35 @@ class DocumentHost:
                 start = i
                 while i < count and ops[i][0] == RequestKind.UPDATE:
                     i += 1
-                run = [(op[1], None if op[2] is None else _summary_in(op[1], op[2])) for op in ops[start:i]]
-                before_step = partial(self._before_step, index, start, run, document)
                 waiting = any(status is Status.LATER for _, status in faults)
-                if isinstance(document, SchemaDocument):
-                    signed = [(Actor(*op[3]), op[4]) for op in ops[start:i]]
-                    found = document.receive(run, signed, before_step, waiting=waiting)
-                    notices += [(start + n, notice) for n, notice in document.notices]
-                else:
-                    found = document.apply(run, before_step, waiting=waiting)
-                faults += [(start + n, status) for n, status in found]
+                verdicts = self._apply(index, start, room, ops[start:i], waiting)
+                faults += [(start + each.number, each.status) for each in verdicts if each.status is not Status.OK]
+                notices += [(start + each.number, each.notice) for each in verdicts if each.notice is not None]
                 continue
             self.mark.set(index, i)
-            self._answer(index, i, document, ops[i], faults, answers)
+            self._answer(index, i, room, ops[i], (faults, answers))
             i += 1
         return [room, [], faults, answers, document.size, document.warm, None, notices]
+
+    def _apply(self, entry: int, start: int, room: int, ops: Sequence[Any], waiting: bool) -> list[Judgement]:
+        """Judge and apply updates that stand one after another in an entry, from the op ``start`` on."""
+        document = self.documents[room]
+        updates = [(op[1], None if op[2] is None else _summary_in(op[1], op[2])) for op in ops]
+        before_step = partial(self._before_step, entry, start, updates, document)
+        if isinstance(document, SchemaDocument):
+            signed = [(Actor(*op[3]), op[4]) for op in ops]
+            return self._judges[room].receive(document, updates, signed, before_step, waiting=waiting)
+        return [Judgement(n, status) for n, status in document.apply(updates, before_step, waiting=waiting)]
 
     def _answer(
         self,
         index: int,
         i: int,
-        document: Document,
+        room: int,
         op: list[Any],
-        faults: list[tuple[int, Status]],
-        answers: list[tuple[int, Any]],
+        found: tuple[list[tuple[int, Status]], list[tuple[int, Any]]],
     ) -> None:
+        document, (faults, answers) = self.documents[room], found
         kind = op[0]
         if kind == RequestKind.DIFF:
             try:
@@ -168,28 +174,32 @@ class DocumentHost:
             answers.append((i, encode_clocks(document.clocks)))
         elif kind == RequestKind.WARM:
             self._before_reading(index, PIECE_BYTES + WARM_BUDGET_BYTES)
-            document.warm_up(WARM_BUDGET_BYTES)
+            if isinstance(document, SchemaDocument):
+                self._judges[room].warm_up(document, WARM_BUDGET_BYTES)
+            else:
+                document.warm_up(WARM_BUDGET_BYTES)
             _limit_cpu(0)
         elif isinstance(document, SchemaDocument):
             self._before_reading(index, document.size)
-            document.open()
+            self._judges[room].warm_up(document)
             _limit_cpu(0)
             self.mark.set(index, i)
-            answers.append((i, self._ask_rows(RequestKind(kind), document, op)))
+            answers.append((i, self._ask_rows(RequestKind(kind), room, document, op)))
         else:
             faults.append((i, Status.VIOLATION))
 
-    def _ask_rows(self, kind: RequestKind, document: SchemaDocument, op: list[Any]) -> Any:
+    def _ask_rows(self, kind: RequestKind, room: int, document: SchemaDocument, op: list[Any]) -> Any:
+        judge = self._judges[room]
         if kind is RequestKind.READ:
             return canonical_json(document.rows.roots).encode()
         if kind is RequestKind.DIGEST:
             return [encode_clocks(document.clocks), digest(document.rows.roots)]
         if kind is RequestKind.COMMAND:
-            return command(document.state, Actor(*op[3]), unpack(op[1]), len(op[1]))
+            return command(judge, Actor(*op[3]), unpack(op[1]), len(op[1]))
         if kind is RequestKind.BOOKINGS:
-            document.state.hear_bookings(*unpack(op[1]))
+            judge.hear_bookings(*unpack(op[1]))
         else:
-            document.state.tend()
+            judge.tend()
         return True
 
     # -- documents with a schema
@@ -209,7 +219,8 @@ class DocumentHost:
             state = self._weddings[wedding] = WeddingJudge(wedding, rows, *bookings)
         kind = kind_of(name)
         assert kind is not None
-        self.documents[room] = SchemaDocument(kind, name, state, dict(owners), self._copies)
+        self.documents[room] = SchemaDocument(kind, name, dict(owners), self._copies)
+        self._judges[room] = state
         self._rooms.setdefault(state, {})[name] = room
         return True
 
@@ -228,8 +239,7 @@ class DocumentHost:
         if len(result) < 8:
             result += [None, []]
         if isinstance(document, SchemaDocument) and document.warm:
-            state = document.state
-            result[6] = document.facts.take(document.name, document.rows.roots, state.writers, state.at)
+            result[6] = self._judges[result[0]].take_facts(document)
 
     def _of_weddings(self, named: set[int]) -> tuple[list[Any], list[Any]]:
         """Results of documents that the server has written to besides, and what the weddings wait for."""
@@ -239,7 +249,7 @@ class DocumentHost:
             rooms = self._rooms.get(state, {})
             for document in state.take_changed():
                 room = rooms[document.name]
-                if room not in named and document.has_news:
+                if room not in named and state.has_news(document):
                     others.append([room, [], [], [], 0, True, None, []])
                     self._add_outcome(others[-1])
             wanted, state.resolver.wanted = sorted(state.resolver.wanted), set()
@@ -256,11 +266,13 @@ class DocumentHost:
             return 0
         document.close()
         if isinstance(document, SchemaDocument):
-            rooms = self._rooms[document.state]
+            judge = self._judges.pop(room)
+            judge.detach(document)
+            rooms = self._rooms[judge]
             if rooms.get(document.name) == room:
                 del rooms[document.name]
             if not rooms:
-                del self._rooms[document.state], self._weddings[document.state.name]
+                del self._rooms[judge], self._weddings[judge.name]
         return document.size
 
     def _before_step(self, entry: int, base: int, run: Sequence[tuple[bytes, Any]], document: Document, n: int) -> None:

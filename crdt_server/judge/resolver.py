@@ -16,8 +16,8 @@ from datetime import datetime
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
-from crdt_server.judge.ledger import Actor
 from documents.changes import Changes
+from documents.events import Actor
 from documents.fields import same
 from documents.invariants import UNKNOWN, Field, Finding, Op, Option, Subject, Writer, operations, review_row
 from documents.invariants.model import short_id

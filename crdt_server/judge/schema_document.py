@@ -8,25 +8,23 @@ nobody ever receives what was undone, and whoever sent it converges with everybo
 from __future__ import annotations
 
 import json
-import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from pycrdt import Doc
 
 from crdt_server.errors import ProtocolError
+from crdt_server.judge.applied import Applied, Judgement
 from crdt_server.judge.doc_writer import carry_out
 from crdt_server.judge.document import ClockRanges, Document, Span, encode_clocks
 from crdt_server.judge.dry_run import ForkPool
-from crdt_server.judge.ledger import Actor, RecordBuffer
 from crdt_server.judge.rules import Reverted, examine, may_stand
 from crdt_server.judge.struct_index import Held, StructIndex
-from crdt_server.judge.wedding import WeddingJudge
 from crdt_server.judge.writes import NESTED, Write, standing
-from crdt_server.pipe import Status
 from crdt_server.protocol.structs import DELETED, GC, Id, Struct, read_structs
 from crdt_server.protocol.update import Update, decode_state_vector, decode_update, is_empty, with_deletes
 from documents.changes import Changes
+from documents.events import Actor
 from documents.fields import normalised
 from documents.invariants import Op
 from documents.invariants.model import SERVER
@@ -46,15 +44,10 @@ Signed = tuple[Actor, bytes | None]
 class SchemaDocument(Document):
     """See the head of the file. ``owners``: client id -> user, as the store has them."""
 
-    def __init__(
-        self, kind: Kind, name: str, state: WeddingJudge, owners: Mapping[int, str], copies: ForkPool | None = None
-    ) -> None:
+    def __init__(self, kind: Kind, name: str, owners: Mapping[int, str], copies: ForkPool | None = None) -> None:
         super().__init__(MAX_DOCUMENT_BYTES, copies=copies)
         self.kind = kind
         self.name = name
-        self.state = state
-        self.facts = RecordBuffer()
-        self.notices: list[tuple[int, bytes]] = []  # index of an update in `apply`, and what its sender is to be told
         self._owners = dict(owners)
         self._rows: Rows | None = None
         self.items = self._new_items()
@@ -63,6 +56,8 @@ class SchemaDocument(Document):
         self._signed: Sequence[Signed] = ()
         self._knows: Mapping[int, int] | None = None
         self._structs: list[Struct] = []
+        self._notice: bytes | None = None
+        self._applied: Applied | None = None
         # what was put back -> what was undone -> what had been there: the same to those who have seen one of them
         self._restored: dict[Id, Id | None] = {}
 
@@ -79,7 +74,7 @@ class SchemaDocument(Document):
     @property
     def has_news(self) -> bool:
         """Whether anything waits to be taken."""
-        return bool(self._accepted or self._outgoing or self.facts)
+        return bool(self._accepted or self._outgoing)
 
     def takes(self, size_bytes: int) -> bool:
         """Whether it may grow by that much."""
@@ -96,7 +91,6 @@ class SchemaDocument(Document):
             assert self.doc is not None
             self._rows = Rows(self.kind, self.doc, self.items.values(self.deleted.spans(), self._held))
             self._held.clear()
-            self.state.attach(self)
 
     def cool_down(self) -> None:
         self.close()
@@ -109,7 +103,6 @@ class SchemaDocument(Document):
         if self._rows is not None:
             self._rows.close()
             self._rows = None
-            self.state.detach(self)
 
     def _new_doc(self) -> Doc[Any]:
         return Doc(client_id=SERVER_CLIENT)
@@ -130,18 +123,19 @@ class SchemaDocument(Document):
 
     # -- updates of clients
 
-    def receive(
+    def judge(
         self,
         updates: Sequence[tuple[bytes, Update | None]],
         signed: Sequence[Signed],
         mark: Callable[[int], None],
         *,
         waiting: bool = False,
-    ) -> list[tuple[int, Status]]:
-        """`apply`, with who sent each update."""
+    ) -> Iterator[Judgement]:
+        """`apply`, with the sender of each update: the verdict on each, before the next one is judged."""
         self._signed = signed
-        self.notices = []
-        return self.apply(updates, mark, waiting=waiting)
+        for index, status in self.judge_each(updates, mark, waiting=waiting):
+            yield Judgement(index, status, self._notice, self._applied)
+            self._notice = self._applied = None
 
     def cpu_limit_seconds(self, size_bytes: int) -> float:
         return super().cpu_limit_seconds(size_bytes) + size_bytes / JUDGED_BYTES_PER_CPU_SECOND
@@ -155,29 +149,26 @@ class SchemaDocument(Document):
         self._structs = read_structs(update.data)
         reason = self.items.violation(update, self._structs, actor.user, self.clocks)
         if reason is not None:
-            self.notices.append((index, _notice([], reason)))
+            self._notice = _notice([], reason)
         return reason is not None
 
     def _take(self, index: int, update: Update) -> None:
         actor, _ = self._signed[index]
+        known = len(self.items.owners)
         writes = self._integrate(self._structs, update, actor.user)
+        owners = list(self.items.owners.items())[known:] if len(self.items.owners) > known else ()
+        self._owners.update(owners)
         outcome = examine(self.kind, self.name, self.rows.roots, self.rows.take(standing(writes)))
         if outcome.ops or any(self._is_hidden(write) for write in writes):
             writes = self._undo(update, outcome.ops, outcome.reverted, writes)
         else:
             super()._take(index, update)
         if outcome.reverted:
-            self.notices.append((index, _notice(outcome.reverted, self.name)))
-        self.state.receive(self, actor, outcome.legal, writes, self._knows)
+            self._notice = _notice(outcome.reverted, self.name)
+        self._applied = Applied(actor, outcome.legal, writes, self._knows, owners)
 
     def _integrate(self, structs: Sequence[Struct], update: Update, user: str) -> list[Write]:
-        owners = self.items.owners
-        known = len(owners)
         writes = self.items.integrate(structs, update.deletes, user, self.clocks)
-        if len(owners) > known:
-            new = [(client, owners[client]) for client in list(owners)[known:]]
-            self._owners.update(new)
-            self.facts.owners += new
         if not all(write.seen for write in writes):
             origins = {(struct.client, struct.clock): struct.origin for struct in structs}
             writes = [w._replace(seen=w.seen or self._saw(w, origins)) for w in writes]
@@ -255,11 +246,6 @@ class SchemaDocument(Document):
         data = with_deletes(self.doc.get_update(state_vector), ())
         gone = [(s.client, s.clock, s.clock + s.length) for s in read_structs(data) if s.content in (GC, DELETED)]
         return with_deletes(data, ClockRanges([*deletes, *gone]).spans())
-
-    def open(self) -> None:
-        """Make it warm, at once."""
-        if not self.warm:
-            self.warm_up(sys.maxsize)
 
 
 def _notice(reverted: Sequence[Reverted], why: str) -> bytes:

@@ -6,21 +6,25 @@ one that is opened, and stay true because nobody else changes them: all document
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+import sys
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from math import inf
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import orjson
 
+from crdt_server.judge.applied import Applied, Judgement
 from crdt_server.judge.bookings import BookingIndex
 from crdt_server.judge.concurrency import concurrent, confirmed
 from crdt_server.judge.context import context_of
-from crdt_server.judge.ledger import Actor, RecordBuffer, Writers, instant
+from crdt_server.judge.ledger import RecordBuffer, Writers, instant
 from crdt_server.judge.resolver import Resolver
+from crdt_server.judge.schema_document import SchemaDocument, Signed
 from crdt_server.judge.writes import Write, standing
+from crdt_server.pipe import ProgressMark
+from crdt_server.protocol.update import Update
 from documents.changes import Change, Changes, RowsByRoot, compare
-from documents.events import Actor as EventActor
-from documents.events import events_of
+from documents.events import Actor, events_of
 from documents.fields import same
 from documents.invariants import (
     UNKNOWN,
@@ -36,9 +40,6 @@ from documents.invariants import (
 from documents.invariants.model import SERVER
 from documents.invariants.model import Change as WeddingChange
 from documents.kind import Kind, Shape
-
-if TYPE_CHECKING:
-    from crdt_server.judge.schema_document import SchemaDocument
 
 TEXT_SECONDS = 30.0  # edits of one text by one person within this are one event
 SERVER_ACTOR = Actor(SERVER, SERVER)
@@ -61,6 +62,7 @@ class WeddingJudge:
         self.now = 0.0
         self.at = ""
         self.open: dict[str, SchemaDocument] = {}
+        self._facts: dict[str, RecordBuffer] = {}
         self._changed: set[str] = set()  # names of documents with facts or writes of the server, not asked for yet
         self.writers = Writers()
         self.wedding = Wedding({}, self.writers)  # type: ignore[arg-type]
@@ -108,6 +110,13 @@ class WeddingJudge:
 
     # -- documents
 
+    def warm_up(self, document: SchemaDocument, budget: int = sys.maxsize) -> None:
+        """Build a document from its stored bytes; see `Document.warm_up`."""
+        if not document.warm:
+            document.warm_up(budget)
+        if document.warm and self.open.get(document.name) is not document:
+            self.attach(document)
+
     def attach(self, document: SchemaDocument) -> None:
         """A document is open now: its rows are those of the document, whatever the store has."""
         name = document.name
@@ -117,7 +126,7 @@ class WeddingJudge:
         self.wedding.documents[name] = document.rows.roots
         self._resume_texts(document)
         if name == "wedding":
-            self.facts_of(document).bookings += self.bookings.take_news()
+            self.facts_of(name).bookings += self.bookings.take_news()
         if missed.fields:
             self._read_context()
             self.note(document, missed, self.writer_of(SERVER_ACTOR), cause="import")
@@ -131,10 +140,19 @@ class WeddingJudge:
         if self.open.get(document.name) is document:
             del self.open[document.name]
 
-    def facts_of(self, document: SchemaDocument) -> RecordBuffer:
+    def facts_of(self, name: str) -> RecordBuffer:
         """For who adds to them."""
-        self._changed.add(document.name)
-        return document.facts
+        self._changed.add(name)
+        return self._facts.setdefault(name, RecordBuffer())
+
+    def has_news(self, document: SchemaDocument) -> bool:
+        """Whether anything of a document waits to be taken."""
+        return document.has_news or bool(self._facts.get(document.name))
+
+    def take_facts(self, document: SchemaDocument) -> list[Any] | None:
+        """What is stored with the updates of a document that is open; None: nothing."""
+        facts = self._facts.get(document.name)
+        return None if facts is None else facts.take(document.name, document.rows.roots, self.writers, self.at)
 
     def take_changed(self) -> list[SchemaDocument]:
         """The documents that may have something to be taken, in the order in which they were opened."""
@@ -168,16 +186,32 @@ class WeddingJudge:
     def receive(
         self,
         document: SchemaDocument,
-        actor: Actor,
-        changes: Changes,
-        writes: Sequence[Write],
-        knows: Mapping[int, int] | None,
-    ) -> None:
-        """Legal changes of a client. ``knows``: the state vector it had before, where it was away until now."""
+        updates: Sequence[tuple[bytes, Update | None]],
+        signed: Sequence[Signed],
+        mark: Callable[[int], None],
+        *,
+        waiting: bool = False,
+    ) -> list[Judgement]:
+        """Judge and apply updates of clients in order; see `SchemaDocument.judge`."""
+        if document.needs_doc(updates):
+            mark(ProgressMark.LOADING)
+            self.warm_up(document)
+        verdicts = []
+        for verdict in document.judge(updates, signed, mark, waiting=waiting):
+            if verdict.applied is not None:
+                self._record(document, verdict.applied)
+            verdicts.append(verdict)
+        self.resolver.run()
+        return verdicts
+
+    def _record(self, document: SchemaDocument, applied: Applied) -> None:
+        actor, changes, writes, knows, owners = applied
         writer = self.writer_of(actor)
         found = concurrent(self, document, writer, changes, writes, knows)
         again = confirmed(self, document, writes)
         rewritten = _rewritten(changes, writes) + self._confirmations(again, writer)
+        if owners:
+            self.facts_of(document.name).owners += owners
         self.note(document, changes, writer, rewritten=rewritten, settled=knows is not None)
         self.write(document.outdone(writes) + [Op("set", *field, value) for field, value in again.items()], actor)
         for finding, writers in found:
@@ -232,7 +266,7 @@ class WeddingJudge:
         if not (changes.fields or changes.added or changes.removed or rewritten):
             return
         self.arrivals = writer.seq
-        name, kind, facts = document.name, document.kind, self.facts_of(document)
+        name, kind, facts = document.name, document.kind, self.facts_of(document.name)
         texts, others = _texts(kind, changes)
         for change in (*changes.fields, *rewritten):
             root, record, key, before, _ = change
@@ -251,7 +285,7 @@ class WeddingJudge:
         for change in texts:
             self._edit_text(document, change, Actor(writer.user, writer.role))
         facts.events += events_of(
-            kind, name, others, EventActor(writer.user, writer.role), self.at, live=self.wedding.live, cause=cause
+            kind, name, others, Actor(writer.user, writer.role), self.at, live=self.wedding.live, cause=cause
         )
         self._hear_context(name, changes)
         seen = [WeddingChange(name, *change) for change in (*changes.fields, *rewritten)]
@@ -295,9 +329,9 @@ class WeddingJudge:
         document = self.open[field.document]
         after = self.wedding.value(field) if after is UNKNOWN else after
         change = Change(*field[1:], before, after)
-        facts = self.facts_of(document)
+        facts = self.facts_of(field.document)
         facts.events += events_of(
-            document.kind, field.document, Changes([change], [], []), EventActor(actor.user, actor.role), self.at
+            document.kind, field.document, Changes([change], [], []), Actor(actor.user, actor.role), self.at
         )
         self.writers.put(field[:3], field.key, self.writers.get(field)._replace(before=UNKNOWN))
         facts.rows.add((field.root, field.record))

@@ -21,10 +21,14 @@ if TYPE_CHECKING:  # those who only read events need no pycrdt
 
 
 class Actor(NamedTuple):
-    """Who did it."""
+    """The user who makes a change."""
 
     user: str
     role: str
+    vendor: str = ""
+    """The vendor of the wedding for which the user acts, if any."""
+    guest: str = ""
+    """The guest of the wedding who the user is, if any."""
 
 
 class Event(NamedTuple):

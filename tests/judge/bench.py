@@ -10,11 +10,10 @@ from pycrdt import Doc, Map, Text
 
 from crdt_server.judge.document import encode_clocks
 from crdt_server.judge.dry_run import ForkPool
-from crdt_server.judge.ledger import Actor
 from crdt_server.judge.schema_document import SchemaDocument
 from crdt_server.judge.wedding import WeddingJudge
 from crdt_server.pipe import Status
-from documents.events import fold
+from documents.events import Actor, fold
 from documents.invariants import Field, Finding, Index, Writer
 from documents.registry import kind_of
 from documents.rows import RowsByRoot, read
@@ -116,15 +115,19 @@ class Bench:
         self.state.tick(self.now)
         self.documents = {name: self._load(name) for name in self.names}
         for document in self.documents.values():
-            document.open()
+            self.state.warm_up(document)
         self.state.resolver.wanted.clear()  # what the first ones waited for is open by now
         self.commit()
 
     def reopen(self) -> None:
         """As after a restart: only what was committed is known."""
-        for document in self.documents.values():
-            document.close()
+        for name in self.documents:
+            self.close(name)
         self.open()
+
+    def close(self, name: str) -> None:
+        self.documents[name].close()
+        self.state.detach(self.documents[name])
 
     def wait(self, seconds: float) -> None:
         """The time passes, and what was due is done."""
@@ -190,8 +193,9 @@ class Bench:
         document = self.documents[name]
         while True:
             self.state.tick(self.now)
-            faults = document.receive([(update, None)], [(actor, knows)], lambda _: None)
-            notices = [json.loads(notice) for _, notice in document.notices]
+            verdicts = self.state.receive(document, [(update, None)], [(actor, knows)], lambda _: None)
+            faults = [(each.number, each.status) for each in verdicts if each.status is not Status.OK]
+            notices = [json.loads(each.notice) for each in verdicts if each.notice is not None]
             self.commit()
             if (0, Status.LATER) not in faults:
                 return faults, notices
@@ -205,7 +209,7 @@ class Bench:
             if not document.warm:
                 assert not outgoing
                 continue
-            facts = document.facts.take(name, document.rows.roots, self.state.writers, self.state.at)
+            facts = self.state.take_facts(document)
             if facts is not None:
                 self._record(name, *facts[:4])
             for replica in self.replicas:
@@ -282,7 +286,7 @@ class Bench:
     def _load(self, name: str) -> SchemaDocument:
         kind = kind_of(name)
         assert kind is not None
-        document = SchemaDocument(kind, name, self.state, self.owners[name], self._copies)
+        document = SchemaDocument(kind, name, self.owners[name], self._copies)
         document.load(self.updates[name])
         return document
 

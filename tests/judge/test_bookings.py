@@ -11,9 +11,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from crdt_server.judge.bookings import MOST, BookingIndex
-from crdt_server.judge.ledger import Actor, Writers
+from crdt_server.judge.ledger import Writers
 from crdt_server.judge.schema_document import SchemaDocument
 from crdt_server.judge.wedding import WeddingJudge
+from documents.events import Actor
 from documents.invariants import Change, Op, Subject, Wedding
 from documents.registry import kind_of
 
@@ -45,9 +46,9 @@ class Party:
         self.state.tick(self.town.now)
         kind = kind_of("wedding")
         assert kind is not None
-        self.document = SchemaDocument(kind, "wedding", self.state, {})
+        self.document = SchemaDocument(kind, "wedding", {})
         self.document.load(self.updates)
-        self.document.open()
+        self.state.warm_up(self.document)
 
     def set(self, **fields: Any) -> list[Any]:
         """Set fields of the vendor, None to delete; what the store is told of bookings."""
@@ -71,7 +72,7 @@ class Party:
     def commit(self) -> list[Any]:
         """Put what has come of it into the store; the news of bookings."""
         outgoing = self.document.take_outgoing()
-        facts = self.document.facts.take("wedding", self.document.rows.roots, self.state.writers, self.state.at)
+        facts = self.state.take_facts(self.document)
         self.updates += outgoing
         self.said += [outgoing]
         if facts is None:
@@ -373,6 +374,7 @@ def test_while_the_document_is_closed_it_is_wanted(town: Town) -> None:
     one.book()
     two.book()
     two.document.close()
+    two.state.detach(two.document)
     two.state.hear_bookings(LENS, town.overlapping(two))
     assert two.state.resolver.wanted == {"wedding"}
     two.open()

@@ -9,10 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from crdt_server.judge.commands import command
-from crdt_server.judge.ledger import Actor
 from crdt_server.judge.schema_document import SchemaDocument
 from crdt_server.judge.wedding import WeddingJudge
-from documents.events import fold
+from documents.events import Actor, fold
 from documents.kind import MAX_DOCUMENT_BYTES
 from documents.readers import canonical_json
 from documents.registry import kind_of
@@ -30,7 +29,7 @@ def wedding_with(*names: str) -> WeddingJudge:
     for name in names:
         kind = kind_of(name)
         assert kind is not None
-        SchemaDocument(kind, name, state, {}).open()
+        state.warm_up(SchemaDocument(kind, name, {}))
     return state
 
 
@@ -103,7 +102,7 @@ def test_what_is_written_is_what_the_kinds_allow(commands: list[list[tuple[str, 
             assert "_version" not in after[name]["meta"].get("", {})
             for root in {"guests", "tables"} & after[name].keys():
                 assert before[0][name][root].keys() <= after[name][root].keys()
-    folded = fold(event for document in state.open.values() for event in document.facts.events)
+    folded = fold(event for name in state.open for event in state.facts_of(name).events)
     for name in folded:
         notes = [event for event in state.untold if event.document == name]  # edits of texts are told later
         if not notes:
@@ -152,8 +151,8 @@ def test_the_answer_is_kept_with_what_was_changed() -> None:
     request = {"parts": [["guests", [operation]]], "key": "k", "digest": "d"}
     done, answer = command(state, ANN, request, 0)
     assert (done, json.loads(answer)) == (True, {"operations": 1})
-    facts = state.open["guests"].facts.take("guests", documents(state)["guests"], state.writers, state.at)
+    facts = state.take_facts(state.open["guests"])
     assert facts is not None
     assert facts[3] == [["k", "d", answer, state.at]]
     assert command(state, ANN, {**request, "parts": [["guests", [{**operation, "value": None}]]]}, 0)[0] is False
-    assert not state.open["guests"].facts
+    assert state.take_facts(state.open["guests"]) is None

@@ -248,7 +248,7 @@ def test_after_a_minute_it_is_repaired_again(pair: Pair) -> None:
 
 def test_what_needs_a_closed_document_waits_for_it(pair: Pair) -> None:
     pair.do(pair.hand, *SEATS, "g_a", None, seat("t_1", 1))
-    pair.bench.documents["seating"].close()
+    pair.bench.close("seating")
     pair.hand.set(*GUESTS, "g_a", "deleted", {"at": "2026-05-01T10:00:00Z", "by": "hand"})
     pair.bench.sync(pair.hand, ["guests"])
     pair.bench.now += SETTLE_SECONDS
@@ -256,7 +256,7 @@ def test_what_needs_a_closed_document_waits_for_it(pair: Pair) -> None:
     pair.bench.state.tend()
     assert pair.bench.state.resolver.wanted == {"seating"}
     pair.bench.state.resolver.wanted.clear()
-    pair.bench.documents["seating"].open()
+    pair.bench.state.warm_up(pair.bench.documents["seating"])
     pair.bench.commit()
     assert pair.value(*SEATS, "g_a") is None
     assert pair.record("S4")["_state"] == "auto"
@@ -268,13 +268,13 @@ def test_a_choice_that_needs_a_closed_document_waits_for_it(pair: Pair) -> None:
     pair.bench.state.write([Op("set", *SEATS, "g_b", None, seat("t_1", 1))])
     pair.do(pair.hand, *GUESTS, "g_a", "email", "a@example.org")
     option = next(each for each in pair.record("G1")["_options"] if "unite them as a" in each["text"])
-    pair.bench.documents["seating"].close()
+    pair.bench.close("seating")
     pair.hand.set("guests", "review", pair.record("G1")["id"], "choice", option["id"])
     pair.bench.sync(pair.hand, ["guests"])
     assert pair.record("G1")["_state"] == "open"
     assert pair.bench.state.resolver.wanted == {"seating"}
     pair.bench.state.resolver.wanted.clear()
-    pair.bench.documents["seating"].open()
+    pair.bench.state.warm_up(pair.bench.documents["seating"])
     pair.bench.commit()
     assert pair.record("G1")["_state"] == "resolved"
     assert pair.value(*SEATS, "g_a") == seat("t_1", 1)

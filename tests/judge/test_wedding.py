@@ -143,12 +143,12 @@ def test_what_was_not_told_is_told_after_a_restart(bench: Bench) -> None:
 
 def test_a_document_that_is_closed_tells_when_it_is_open_again(bench: Bench) -> None:
     type_in(bench, bench.replicas[0], "Sings")
-    bench.documents["guests"].close()
+    bench.close("guests")
     assert bench.state.next_due() is None
     bench.now += 1000
     bench.state.tick(bench.now)
     bench.state.tend()
-    bench.documents["guests"].open()
+    bench.state.warm_up(bench.documents["guests"])
     bench.wait(0)
     assert edits(bench) == [("ada", "", "Sings")]
 

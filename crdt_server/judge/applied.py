@@ -1,0 +1,38 @@
+"""What comes of one update of a client, as a document returns it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+from crdt_server.judge.writes import Write
+from crdt_server.pipe import Status
+from documents.changes import Changes
+from documents.events import Actor
+
+
+class Applied(NamedTuple):
+    """One accepted update."""
+
+    actor: Actor
+    """The user who sent it."""
+    changes: Changes
+    """What it changed in the rows, without what was put back."""
+    writes: Sequence[Write]
+    """The map entries that it brought, without those that were put back."""
+    client_state_vector: Mapping[int, int] | None
+    """Client id -> clock: what the client had before it came back; None: it was online."""
+    owners: Sequence[tuple[int, str]] = ()
+    """Client ids that are seen for the first time, each with its user."""
+
+
+class Judgement(NamedTuple):
+    """The answer to one update."""
+
+    number: int
+    """Of the update in its batch."""
+    status: Status
+    notice: bytes | None = None
+    """JSON for the client that sent it: what was put back, or why the update is refused."""
+    applied: Applied | None = None
+    """Where the update is accepted."""
