@@ -10,6 +10,9 @@ HOST ?= 127.0.0.1
 PORT ?= 8000
 DATABASE_URL ?= sqlite:///wedding.db
 PYTEST_ARGS ?=
+# Tests wait as much as they compute: more workers than the two cores they are meant for.
+WORKERS ?= 3
+COVERAGE_FLOOR ?= 90
 BENCH_ARGS ?=
 # What runs once more against three nodes behind a balancer (tests/support/backend.py). Those that kill the server are
 # about one node; tests/cluster kills several.
@@ -20,18 +23,21 @@ BIN := $(VENV)/bin
 WEB := crdt_server/web
 WEB_SOURCES := $(WEB)/build.mjs $(wildcard $(WEB)/src/*)
 
-.PHONY: help run test lint bench web clean
+.PHONY: help run test test-all lint bench web clean
 
 help: ## say what there is
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-6s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 run: $(VENV)/.run web ## serve on http://$HOST:$PORT without tokens, store in $DATABASE_URL
 	$(BIN)/crdt-server serve --dev --host $(HOST) --port $(PORT) --database-url $(DATABASE_URL)
 
-test: $(VENV)/.dev web ## every test but the soak tests (make test PYTEST_ARGS='-m soak'), with coverage
+test: $(VENV)/.dev web ## every check once, some of them on a sample (PYTEST_ARGS='-m soak': the soak tests)
+	$(BIN)/pytest -n $(WORKERS) $(PYTEST_ARGS)
+
+test-all: $(VENV)/.dev web ## everything but soak tests, on all lanes and brands, on a cluster too; a floor for coverage
 	@mkdir -p build/coverage
-	$(BIN)/pytest --cov --cov-report=term --cov-report=html $(PYTEST_ARGS)
-	$(if $(PYTEST_ARGS),,CRDT_TEST_BACKEND=cluster $(BIN)/pytest $(ON_A_CLUSTER))
+	CRDT_TEST_PROFILE=all $(BIN)/pytest -n $(WORKERS) -m 'not soak' --cov --cov-report= $(PYTEST_ARGS)
+	CRDT_TEST_BACKEND=cluster $(BIN)/pytest -n $(WORKERS) $(ON_A_CLUSTER) --cov --cov-append --cov-report=term --cov-report=html --cov-fail-under=$(COVERAGE_FLOOR)
 
 lint: $(VENV)/.dev ## ruff, and mypy --strict over the packages
 	$(BIN)/ruff check .

@@ -1,15 +1,46 @@
-"""What every test may use: the root of the tree, a place for what tests leave behind, and a server process."""
+"""What every test may use: the root of the tree, a place for what tests leave behind, and a server process; the order
+of the tests; and which files took longest."""
 
 import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
+from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
 
+import tests.support.effort  # noqa: F401 - loads a profile of Hypothesis
 from tests.support.backend import make_server
 from tests.support.databases import new_database
+from tests.support.schedule import SLOWEST, Turns, in_order, slowest_files
 
 ROOT = Path(__file__).parents[1]
+TURNS = pytest.StashKey[Turns]()
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    items[:] = in_order(items, ROOT)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    if hasattr(config, "workerinput"):
+        config.stash[TURNS] = Turns(ROOT / "build" / "turns")
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object]:
+    turns = item.config.stash.get(TURNS, None)
+    with turns.turn(item) if turns else nullcontext():
+        return (yield)
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    reports = [
+        each for found in terminalreporter.stats.values() for each in found if isinstance(each, pytest.TestReport)
+    ]
+    lines = slowest_files(reports)
+    if len(lines) == SLOWEST:
+        terminalreporter.section(f"slowest {SLOWEST} files")
+        terminalreporter.write_line("\n".join(lines))
 
 
 @pytest.fixture(scope="session")

@@ -96,8 +96,8 @@ def test_the_commands_of_the_readme_are_all_there_are() -> None:
 
 
 def test_the_targets_of_the_readme_exist() -> None:
-    targets = set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
-    named = {word for line in re.findall(r"^    make ([a-z ]+?) {2,}", README, re.MULTILINE) for word in line.split()}
+    targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
+    named = {word for line in re.findall(r"^    make ([a-z -]+?) {2,}", README, re.MULTILINE) for word in line.split()}
     assert named
     assert named <= targets
 

@@ -15,7 +15,8 @@ SECONDS = float(os.environ.get("CHAOS_SECONDS", "60"))
 SEED = int(os.environ.get("CHAOS_SEED", "1"))
 
 
-@pytest.mark.soak
+@pytest.mark.repeat
+@pytest.mark.slow
 async def test_a_minute_of_chaos(tmp_path: Path) -> None:
     report = await chaos(Plan(seconds=SECONDS, seed=SEED), tmp_path)
     print(json.dumps(asdict(report), indent=1))

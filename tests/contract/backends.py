@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
+import pytest
+
 from storage import migrate
 from tests.support.postgres import shared_server
 
@@ -71,7 +73,7 @@ def _postgres(_: Path, migrated: bool) -> Iterator[Database]:
 
 
 BACKENDS = [
-    _sqlite("sqlite"),
-    _sqlite("sqlite+aiosqlite"),
-    Backend("postgresql", _postgres, remembers_ids=False),
+    pytest.param(_sqlite("sqlite"), id="sqlite"),
+    pytest.param(_sqlite("sqlite+aiosqlite"), id="aiosqlite", marks=pytest.mark.repeat),
+    pytest.param(Backend("postgresql", _postgres, remembers_ids=False), id="postgresql"),
 ]

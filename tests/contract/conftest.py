@@ -7,7 +7,7 @@ from storage import Storage, open_storage
 from tests.contract.backends import BACKENDS, Backend, Database
 
 
-@pytest.fixture(params=BACKENDS, ids=lambda backend: backend.name)
+@pytest.fixture(params=BACKENDS)
 def backend(request: pytest.FixtureRequest) -> Backend:
     assert isinstance(request.param, Backend)
     return request.param

@@ -22,6 +22,7 @@ from documents.events.rules import RULES, On, Rule
 from documents.fields import Enum
 from documents.readers import canonical_json
 from documents.rows import Rows, RowsByRoot
+from tests.support.effort import examples
 
 MARIA = Actor("u_maria", "coordinator")
 AT = "2026-06-20T02:14:05.120Z"
@@ -338,7 +339,7 @@ def inverse(events: list[Event]) -> list[Event]:
 
 
 @pytest.mark.parametrize("name", ["wedding", "timeline", "budget", "guests", "care", "seating", "thread.1"])
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=examples(20))
 @given(steps=transactions)
 def test_events_tell_all_that_changed_and_what_was_before(name: str, steps: list[list[tuple[Any, ...]]]) -> None:
     document = Document(name)

@@ -18,6 +18,7 @@ from documents import WHOLE, Kind, kind_of
 from documents.fields import MAX_NOTE, Unreadable
 from documents.readers import canonical_json
 from documents.rows import Change, Changes, Known, Rows, RowsByRoot, read
+from tests.support.effort import examples
 
 
 def of(name: str) -> Kind:
@@ -290,7 +291,7 @@ def perform(docs: list[Doc[Any]], name: str, *arguments: Any) -> None:
             docs[other].apply_update(doc.get_update(docs[other].get_state()))
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=examples(150))
 @given(st.lists(step, min_size=20, max_size=80))
 def test_rows_from_events_are_the_rows_of_the_document(steps: list[tuple[Any, ...]]) -> None:
     docs: list[Doc[Any]] = [Doc(client_id=client) for client in (50, 10, 90, 30)]

@@ -7,10 +7,11 @@ import pytest
 
 from tests.interop.clients import NodeRunner, Room
 from tests.support.backend import Server, make_server
+from tests.support.effort import and_repeated
 from tests.support.server import Lane
 
 
-@pytest.fixture(scope="session", params=["fast", "asgi"])
+@pytest.fixture(scope="session", params=and_repeated("fast", "asgi"))
 def server(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """A running server on the lane the test is run for."""
     lane: Lane = request.param

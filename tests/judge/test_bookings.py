@@ -17,6 +17,7 @@ from crdt_server.judge.wedding import WeddingJudge
 from documents.events import Actor
 from documents.invariants import Change, Op, Subject, Wedding
 from documents.registry import kind_of
+from tests.support.effort import examples
 
 START = 1_777_636_800.0  # 2026-05-01 12:00 UTC
 MIDNIGHT = 29_698_500  # of 2026-06-20 in London, which is 23:00 UTC, in minutes since 1970
@@ -410,7 +411,7 @@ some_edit = st.one_of(
 )
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=examples(30))
 @given(edits=st.lists(st.tuples(st.sampled_from(range(3)), some_edit), max_size=12), backwards=st.booleans())
 def test_in_the_end_nobody_is_booked_twice(edits: list[tuple[int, tuple[str, Any]]], backwards: bool) -> None:
     town = Town(*NAMES)

@@ -16,6 +16,7 @@ from documents.kind import MAX_DOCUMENT_BYTES
 from documents.readers import canonical_json
 from documents.registry import kind_of
 from documents.rows import read
+from tests.support.effort import examples
 
 NAMES = ("guests", "seating", "wedding")
 ANN = Actor("u_ann", "couple")
@@ -85,7 +86,7 @@ def parts_of_a_command(draw: st.DrawFn) -> list[tuple[str, list[dict[str, Any]]]
     return parts
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60))
 @given(st.lists(parts_of_a_command(), min_size=5, max_size=20))
 def test_what_is_written_is_what_the_kinds_allow(commands: list[list[tuple[str, list[dict[str, Any]]]]]) -> None:
     state = wedding_with(*NAMES)
@@ -109,7 +110,7 @@ def test_what_is_written_is_what_the_kinds_allow(commands: list[list[tuple[str, 
             assert canonical_json(folded[name]) == canonical_json(documents(state)[name])
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=examples(50))
 @given(st.lists(st.tuples(st.sampled_from("abc"), st.sampled_from(("fish", "beef"))), min_size=1, max_size=8))
 def test_operations_of_a_command_see_those_before_them(meals: list[tuple[str, str]]) -> None:
     state = wedding_with("guests")

@@ -12,6 +12,7 @@ from crdt_server.judge.doc_writer import carry_out, replace_text
 from documents.invariants import Op
 from documents.registry import kind_of
 from documents.rows import read
+from tests.support.effort import examples
 
 LETTERS = st.text("ab é\u0301\u200f حداد 🎻👩\u200d👩\u200d👧🇬🇧田", max_size=12)
 GUESTS = kind_of("guests")
@@ -39,7 +40,7 @@ def changed(doc: Doc[Any], text: Text, new: str) -> tuple[int, int]:
 
 
 @given(LETTERS, LETTERS, LETTERS, LETTERS)
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=examples(300))
 def test_a_text_becomes_another_by_what_differs_alone(head: str, old: str, new: str, tail: str) -> None:
     doc, text = text_of(head + old + tail)
     gone, come = changed(doc, text, head + new + tail)
@@ -49,7 +50,7 @@ def test_a_text_becomes_another_by_what_differs_alone(head: str, old: str, new: 
 
 
 @given(LETTERS, LETTERS)
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=examples(100))
 def test_what_somebody_types_meanwhile_stays(old: str, new: str) -> None:
     doc, text = text_of(old)
     other: Doc[Any] = Doc()

@@ -13,6 +13,7 @@ from crdt_server.judge import document as module
 from crdt_server.judge.document import ClockRanges, Document, merge
 from crdt_server.pipe import ProgressMark, Status
 from crdt_server.protocol.update import EMPTY_STATE_VECTOR, EMPTY_UPDATE, decode_state_vector
+from tests.support.effort import examples
 from tests.support.wire import Replica, state_vector
 
 MOST_BYTES = 1 << 20
@@ -355,7 +356,7 @@ def test_clients_that_went_separate_ways_meet(document: Document) -> None:
 EDIT = st.tuples(st.integers(0, 2), st.sampled_from(["type", "type", "erase", "sync"]), st.integers(0, 1 << 30))
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=examples(40))
 @given(edits=st.lists(EDIT, max_size=60), batch=st.integers(1, 7), seed=st.integers(0, 1 << 30))
 def test_any_history_is_held_exactly(edits: list[tuple[int, str, int]], batch: int, seed: int) -> None:
     """Real updates in causal order, in batches, duplicated at times: every client with any state vector is served."""
@@ -428,7 +429,7 @@ def test_clock_ranges_are_a_set(ranges: list[tuple[int, int, int]], asked: tuple
     assert covered.covers(client, first, first + length) == expected
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=examples(15))
 @given(count=st.integers(0, 200))
 def test_a_tree_of_merges_loses_nothing(count: int) -> None:
     writer = Replica(1)

@@ -36,6 +36,7 @@ from tests.judge.indexed import (
     struct,
     update,
 )
+from tests.support.effort import examples
 
 ITEMS_MJS = Path(__file__).with_name("struct_index.mjs")
 
@@ -140,7 +141,7 @@ OPERATIONS = st.lists(
 )
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=examples(60))
 @given(st.permutations((7, 8, 4123456789)), OPERATIONS)
 def test_the_newest_writes_are_the_values_that_pycrdt_shows(
     clients: list[int], operations: list[tuple[int, str, str, str]]

@@ -13,6 +13,7 @@ from crdt_server.judge.ledger import RecordBuffer, Writers, instant
 from crdt_server.judge.wedding import TEXT_SECONDS
 from documents.invariants import NOBODY, UNKNOWN, Field, Writer
 from tests.judge.bench import Bench, Replica
+from tests.support.effort import examples
 
 GUESTS = ("guests", "guests")
 ROW = ("guests", "guests", "g_1")
@@ -30,7 +31,7 @@ WRITERS = st.builds(
 
 
 @given(st.dictionaries(st.none() | st.text(min_size=1, max_size=4), WRITERS, min_size=1))
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=examples(100))
 def test_writers_are_packed_and_unpacked(of_row: dict[str | None, Writer]) -> None:
     writers = Writers()
     for key, writer in of_row.items():

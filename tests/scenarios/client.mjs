@@ -77,6 +77,19 @@ function rows ({ doc, roots }) {
   return held
 }
 
+/** What may be the reason that a client waits in vain. */
+const connection = ({ doc, provider, received, sent, closes, notices }) => ({
+  connected: provider.wsconnected,
+  synced: provider.synced,
+  wanted: provider.shouldConnect,
+  written: Y.getState(doc.store, doc.clientID),
+  received: Y.getState(received.store, doc.clientID),
+  pending: [doc, received].map(({ store }) => store.pendingStructs !== null),
+  unconfirmed: sent.map(({ needs }) => needs),
+  closes,
+  notices
+})
+
 /** The snapshot (state vector and deletions) and whether anything is pending: what equal documents have in common. */
 function fingerprint ({ doc: { store } }, doc) {
   const pending = store.pendingStructs !== null || store.pendingDs !== null
@@ -143,7 +156,8 @@ const commands = {
     const client = clients.get(name)
     const test = body(`return ${expression}`)
     return eventually([client], async () => await test(client, args) || undefined, seconds,
-      () => `${expression}; ${name} holds ${JSON.stringify(rows(client)).slice(0, 3000)}`)
+      () => `${expression}; ${name}: ${JSON.stringify(connection(client))}, ` +
+        `holds ${JSON.stringify(rows(client)).slice(0, 3000)}`)
   },
 
   /** Waits until all hold the same and nothing pending; the rows. */

@@ -30,6 +30,7 @@ from tests.cluster.conftest import Node, Nodes
 from tests.rooms.person import Person
 from tests.support.codec import decode_messages, encode_update
 from tests.support.databases import new_database
+from tests.support.effort import examples
 
 KEYS = [DocumentKey("w", "notes.a"), DocumentKey("v", "notes.a")]
 PEOPLE = 6
@@ -318,11 +319,9 @@ class ClusterMachine(RuleBasedStateMachine):
 
 
 ClusterMachine.TestCase.settings = settings(
-    max_examples=int(os.environ.get("CLUSTER_EXAMPLES", "5")),
+    max_examples=int(os.environ.get("CLUSTER_EXAMPLES", examples(5, 2))),
     stateful_step_count=int(os.environ.get("CLUSTER_STEPS", "30")),
-    deadline=None,
     phases=(Phase.explicit, Phase.reuse, Phase.generate),  # time is real: to make an example smaller takes hours
     suppress_health_check=[HealthCheck.too_slow],
-    print_blob=True,
 )
 TestCluster = pytest.mark.slow(ClusterMachine.TestCase)

@@ -36,6 +36,7 @@ from tests.support.codec import (
     encode_update,
     receive,
 )
+from tests.support.effort import examples
 from tests.support.sockets import HandSocket
 from tests.support.wire import Replica, presence
 
@@ -398,10 +399,8 @@ class RoomMachine(RuleBasedStateMachine):
 
 
 RoomMachine.TestCase.settings = settings(
-    max_examples=int(os.environ.get("ROOM_EXAMPLES", "60")),
+    max_examples=int(os.environ.get("ROOM_EXAMPLES", examples(60))),
     stateful_step_count=int(os.environ.get("ROOM_STEPS", "60")),
-    deadline=None,
     suppress_health_check=[HealthCheck.too_slow],
-    print_blob=True,
 )
 TestRooms = RoomMachine.TestCase

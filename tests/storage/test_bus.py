@@ -13,9 +13,10 @@ import pytest
 
 from storage import Bus, LocalBus, LocalWire, Subscription
 from storage.redis_bus import RedisBus
+from tests.support.effort import and_repeated
 from tests.support.proxy import CuttingProxy
 from tests.support.recorder import RESYNC, ConnectionRecorder, RecordingListener
-from tests.support.redis import BRANDS, Brand, RedisServer
+from tests.support.redis import DRIVEN, Brand, RedisServer
 
 QUEUE_BYTES = 1 << 20
 
@@ -76,7 +77,7 @@ class RedisNet:
         await watch.until(True)
 
 
-@pytest.fixture(scope="module", params=["local", *BRANDS])
+@pytest.fixture(scope="module", params=["local", *and_repeated(*DRIVEN)])
 def server(request: pytest.FixtureRequest) -> Iterator[RedisServer | None]:
     if request.param == "local":
         yield None

@@ -26,6 +26,7 @@ from storage import (
     open_storage,
 )
 from tests.contract.backends import migrated_database
+from tests.support.effort import examples
 from tests.support.postgres import shared_server
 
 T = TypeVar("T")
@@ -240,10 +241,10 @@ class PostgresStorageMachine(StorageMachine):
         return self.rest.enter_context(shared_server().database(migrated_database()))
 
 
-ordinary = settings(max_examples=30, stateful_step_count=20, deadline=None)
+ordinary = settings(max_examples=examples(30, 10), stateful_step_count=20)
 TestStorage = StorageMachine.TestCase
 TestStorage.settings = ordinary
-TestAsyncStorage = AsyncStorageMachine.TestCase
-TestAsyncStorage.settings = settings(ordinary, max_examples=10)
+TestAsyncStorage = pytest.mark.repeat(AsyncStorageMachine.TestCase)
+TestAsyncStorage.settings = settings(ordinary, max_examples=examples(10, 4))
 TestPostgresStorage = PostgresStorageMachine.TestCase
-TestPostgresStorage.settings = settings(ordinary, max_examples=10)
+TestPostgresStorage.settings = settings(ordinary, max_examples=examples(10, 4))

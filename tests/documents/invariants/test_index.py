@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from documents.fields import Unreadable
 from documents.invariants import INVARIANTS, RANKS, STRATEGIES, Index, Op, Subject, Wedding, apply, rank_of
 from tests.documents.invariants.planning import ROLES, Planning, empty
+from tests.support.effort import examples
 
 GUESTS = ("g_1", "g_2", "g_3", "g_4")
 TABLES = ("t_1", "t_2", "t_3")
@@ -117,9 +118,7 @@ def carried_out(planning: Planning, user: str, op: Op) -> None:
 chosen = st.fixed_dictionaries({}, optional={each.id: st.sampled_from(each.strategies) for each in INVARIANTS.values()})
 """Any strategy for any invariant."""
 
-PATIENT = settings(
-    max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large]
-)
+PATIENT = settings(max_examples=examples(150), suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
 
 
 @PATIENT

@@ -10,13 +10,14 @@ from documents.invariants import NOBODY, Field, Finding, Op, Option, Party, Subj
 from documents.shared import review
 from tests.documents.invariants.planning import NOW, Planning
 from tests.documents.invariants.test_index import carried_out, edits
+from tests.support.effort import examples
 
 
 def violations(row: object) -> list[object]:
     return list(review().check_row("c_0123456789", row))
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=examples(100))
 @given(st.lists(edits(), max_size=30))
 def test_any_finding_makes_a_valid_record(history: list[tuple[str, Op]]) -> None:
     planning = Planning()
