@@ -13,7 +13,7 @@ from documents.events import Actor, events_of
 from documents.invariants.model import SERVER
 from documents.sample import Sample, sample_wedding
 from documents.sample.build import build_pieces
-from storage import Append, DocumentKey, EventImage, Facts, RowImage, Storage, open_storage
+from storage import Append, DerivedRecords, DocumentKey, NewEvent, Storage, StoredRow, open_storage
 
 DEMO: Final = "demo"
 """The wedding that `serve --dev` makes where there is none."""
@@ -45,21 +45,21 @@ async def plant(storage: Storage, wedding: str, *, guests: int = 250, seed: int 
     return len(sample.documents)
 
 
-def _facts(wedding: str, sample: Sample) -> Iterator[Facts]:
+def _facts(wedding: str, sample: Sample) -> Iterator[DerivedRecords]:
     """All rows, who wrote them, and events that say so: the history of a wedding begins with what it was made of."""
     writers = Writers()
     for (document, root, record, key), writer in sample.writers.items():
         writers.put((document, root, record), key, writer)
     for document, roots in sample.documents.items():
         rows = [
-            RowImage(root, record, json.dumps(row, ensure_ascii=False), writers.pack((document, root, record)))
+            StoredRow(root, record, json.dumps(row, ensure_ascii=False), writers.pack((document, root, record)))
             for root, records in roots.items()
             for record, row in records.items()
         ]
-        yield Facts(DocumentKey(wedding, document), rows, _events(document, roots, sample.now))
+        yield DerivedRecords(DocumentKey(wedding, document), rows, _events(document, roots, sample.now))
 
 
-def _events(document: str, roots: Mapping[str, Mapping[str, Any]], at: str) -> list[EventImage]:
+def _events(document: str, roots: Mapping[str, Mapping[str, Any]], at: str) -> list[NewEvent]:
     kind = kind_of(document)
     assert kind is not None
     changes = Changes([], [], [])
@@ -68,7 +68,7 @@ def _events(document: str, roots: Mapping[str, Mapping[str, Any]], at: str) -> l
             compare(kind.roots[root], record, None, row, changes)
     events = events_of(kind, document, changes, Actor(SERVER, SERVER), at, cause="import")
     return [
-        EventImage(each.type, each.at, each.record, json.dumps(each.as_json(), ensure_ascii=False)) for each in events
+        NewEvent(each.type, each.at, each.record, json.dumps(each.as_json(), ensure_ascii=False)) for each in events
     ]
 
 

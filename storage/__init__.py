@@ -1,9 +1,25 @@
-"""Where documents rest: bytes under sequence numbers, written in batches, durable before the call returns.
+"""Where documents are stored: bytes under sequence numbers, written in batches, durable before the call returns.
 
 Knows no Yjs, no HTTP and no kinds of documents.
 """
 
+from storage.appends import Append
 from storage.bus import Bus, Listener, LocalBus, LocalWire, Subscription
+from storage.derived import (
+    AnswerValues,
+    BookingValues,
+    ClientUser,
+    ClientValues,
+    DerivedRecords,
+    EventValues,
+    NewEvent,
+    RowValues,
+    StoredAnswer,
+    StoredBooking,
+    StoredEvent,
+    StoredRow,
+    VendorBooking,
+)
 from storage.errors import (
     AnswerTaken,
     CorruptDocument,
@@ -13,41 +29,46 @@ from storage.errors import (
     StorageError,
     StorageUnavailable,
 )
-from storage.facts import Answer, BookingImage, EventImage, Facts, RowImage, StoredBooking, StoredEvent
 from storage.owners import Owner
-from storage.postgres_lane import Timeouts
+from storage.postgres_executor import Timeouts
 from storage.quarantine import QuarantinedUpdate
 from storage.store import Storage, migrate, open_storage
-from storage.updates import Append, DocumentKey, StoredDocument, StoredUpdate
+from storage.updates import DocumentKey, StoredDocument, StoredUpdate
 
 __all__ = [
-    "Answer",
     "AnswerTaken",
+    "AnswerValues",
     "Append",
-    "BookingImage",
+    "BookingValues",
     "Bus",
+    "ClientUser",
+    "ClientValues",
     "CorruptDocument",
+    "DerivedRecords",
     "DocumentKey",
-    "EventImage",
-    "Facts",
+    "EventValues",
     "Listener",
     "LocalBus",
     "LocalWire",
+    "NewEvent",
     "NotOwner",
     "Owner",
     "QuarantinedUpdate",
-    "RowImage",
+    "RowValues",
     "SchemaOutdated",
     "SequenceConflict",
     "Storage",
     "StorageError",
     "StorageUnavailable",
+    "StoredAnswer",
     "StoredBooking",
     "StoredDocument",
     "StoredEvent",
+    "StoredRow",
     "StoredUpdate",
     "Subscription",
     "Timeouts",
+    "VendorBooking",
     "migrate",
     "open_storage",
 ]

@@ -1,120 +1,96 @@
-"""A batch and what follows from it, stored on PostgreSQL by one call of the database's function `append_batch`.
+"""Appends on PostgreSQL: one call of the function in `postgres_function`, on the driver's own connection.
 
-What the function does is in the migration `r0004_owners`. The values go in as one array for each column.
+A statement by itself is a transaction, and goes to the server and back once.
 """
 
 import json
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Protocol
 from zlib import crc32
 
-from sqlalchemy import Connection
-from sqlalchemy.exc import DBAPIError
-
+from storage.appends import Append, AppendRequest, expected_heads
+from storage.derived_tables import ANSWERS, BOOKINGS, CLIENT_IDS, EVENTS, ROWS, Arranged, Row, arrange
 from storage.errors import AnswerTaken, NotOwner, SequenceConflict
-from storage.facts import Facts, check, newest_bookings, newest_rows
-from storage.updates import Append, DocumentKey, check_name, expected_heads
-
-Columns = list[list[Any]]
+from storage.postgres_function import CALL
+from storage.updates import DocumentKey, check_name
 
 NOBODYS_FENCE = -1
-ARGUMENTS = 42
-_CALL = f"SELECT append_batch({', '.join(f'${number}' for number in range(1, ARGUMENTS + 1))})"
 
 
-def append(
-    connection: Connection,
-    batch: Sequence[Append],
-    facts: Sequence[Facts],
-    fences: Mapping[str, int] | None,
-    node: str,
-) -> dict[str, int]:
-    """Store all or nothing; return for each wedding with events the number of its first one here.
+class Driver(Protocol):
+    """What is needed of a connection of asyncpg."""
 
-    Raises SequenceConflict, AnswerTaken, NotOwner, or StorageError for values that cannot be stored.
-    """
-    heads = expected_heads(batch)
-    for key in heads:
-        check_name(key)
-    check(facts)
-    answers = _answers(facts)
-    events, numbered = _events(facts)
-    weddings = sorted({key.wedding for key in heads} | {item.key.wedding for item in facts})
-    held = None if fences is None else [fences.get(wedding, NOBODYS_FENCE) for wedding in weddings]
-    gone, there = newest_bookings(facts)
-    owners = [(*item.key, *owner) for item in facts for owner in item.owners]
-    arguments: list[Columns | list[Any]] = [
-        [weddings, node, held],
-        _columns([(*key, head) for key, head in heads.items()], 3),
-        _updates(batch, heads),
-        _columns(newest_rows(facts), 6),
-        [numbered],
-        _columns(events, 7),
-        _columns(owners, 4),
-        _columns(answers, 5),
-        _columns(gone, 2),
-        _columns(there, 7),
-    ]
-    try:
-        first = connection.exec_driver_sql(_CALL, tuple(value for part in arguments for value in part)).scalar_one()
-    except DBAPIError as error:
-        raise _meant(error, heads, answers) from error
-    return {wedding: head + 1 for wedding, head in zip(numbered, first, strict=True)}
+    async def fetchval(self, statement: str, /, *values: Any) -> Any: ...
 
 
-def _columns(rows: Sequence[Sequence[Any]], width: int) -> Columns:
-    return [list(column) for column in zip(*rows, strict=True)] if rows else [[] for _ in range(width)]
+class PostgresAppend:
+    """One append. Raises SequenceConflict, AnswerTaken, or StorageError for values that cannot be stored."""
+
+    def __init__(self, request: AppendRequest) -> None:
+        self._request = request
+        self._heads = expected_heads(request.updates)
+        for key in self._heads:
+            check_name(key)
+        self._arranged = arrange(request.derived)
+
+    async def run(self, driver: Driver) -> dict[str, int]:
+        """Store all or nothing; returns for each wedding with events the number of its first one here."""
+        weddings = self._arranged.event_weddings
+        heads = await driver.fetchval(CALL, *self._arguments())
+        return {wedding: head + 1 for wedding, head in zip(weddings, heads, strict=True)}
+
+    def refusal(self, state: str | None, detail: str | None) -> Exception | None:
+        """The error that the function has raised, by its state; None for any other state."""
+        if state == "WD001" and detail:
+            place, head = json.loads(detail)
+            return self._conflict(list(self._heads)[place - 1], head)
+        if state == "WD002" and detail:
+            return NotOwner(json.loads(detail))
+        if state == "WD003" and detail:
+            return AnswerTaken(*self._arranged.answers[int(detail) - 1][:2])
+        return None
+
+    def _conflict(self, key: DocumentKey, head: int) -> SequenceConflict:
+        return SequenceConflict(
+            f"document {str(key)!r} is at sequence number {head}, cannot append {self._heads[key] + 1}",
+            document=str(key),
+        )
+
+    def _arguments(self) -> list[Any]:
+        """In the order of `PARAMETERS`."""
+        request, arranged = self._request, self._arranged
+        weddings, fences = request.weddings, request.fences
+        return [
+            weddings,
+            request.node,
+            None if fences is None else [fences.get(wedding, NOBODYS_FENCE) for wedding in weddings],
+            *_columns([(*key, head) for key, head in self._heads.items()], 3),
+            *_updates(request.updates, self._heads),
+            *_columns(arranged.removed_bookings, len(BOOKINGS.key)),
+            *_columns(arranged.rows, len(ROWS.columns)),
+            *_columns(arranged.bookings, len(BOOKINGS.columns)),
+            *_columns(arranged.client_ids, len(CLIENT_IDS.columns)),
+            *_columns(arranged.answers, len(ANSWERS.columns)),
+            arranged.event_weddings,
+            *_event_columns(arranged),
+        ]
 
 
-def _updates(batch: Sequence[Append], heads: Mapping[DocumentKey, int]) -> Columns:
+def _columns(rows: Sequence[Row], width: int) -> list[tuple[Any, ...]]:
+    return list(zip(*rows, strict=True)) if rows else [()] * width
+
+
+def _updates(updates: Sequence[Append], heads: Mapping[DocumentKey, int]) -> list[list[Any]]:
     places = {key: place for place, key in enumerate(heads, 1)}
     return [
-        [places[item.key] for item in batch],
-        [item.seq for item in batch],
-        [item.update for item in batch],
-        [crc32(item.update) for item in batch],
+        [places[each.key] for each in updates],
+        [each.seq for each in updates],
+        [each.update for each in updates],
+        [crc32(each.update) for each in updates],
     ]
 
 
-def _answers(facts: Sequence[Facts]) -> list[tuple[Any, ...]]:
-    found: dict[tuple[str, str], tuple[Any, ...]] = {}
-    for item in facts:
-        for answer in item.answers:
-            name = (item.key.wedding, answer.key)
-            if name in found:
-                raise AnswerTaken(*name)
-            found[name] = (item.key.wedding, *answer)
-    return list(found.values())
-
-
-def _events(facts: Sequence[Facts]) -> tuple[list[tuple[Any, ...]], list[str]]:
-    """The events with the place of their wedding and their number behind its head; and the weddings."""
-    places: dict[str, int] = {}
-    numbers: dict[str, int] = {}
-    found = []
-    for item in facts:
-        wedding, document = item.key
-        for event in item.events:
-            place = places.setdefault(wedding, len(places) + 1)
-            numbers[wedding] = numbers.get(wedding, 0) + 1
-            found.append((place, numbers[wedding], event.type, event.at, document, event.record, event.body))
-    return found, list(places)
-
-
-def _meant(error: DBAPIError, heads: Mapping[DocumentKey, int], answers: Sequence[tuple[Any, ...]]) -> Exception:
-    """What the function's own errors say; any other error as it is."""
-    state, detail = getattr(error.orig, "sqlstate", None), getattr(error.orig, "detail", None)
-    if state == "WD001" and detail:
-        place, head = json.loads(detail)
-        return _conflict(list(heads)[place - 1], head, heads)
-    if state == "WD002" and detail:
-        return NotOwner(json.loads(detail))
-    if state == "WD003" and detail:
-        return AnswerTaken(*answers[int(detail) - 1][:2])
-    return error
-
-
-def _conflict(key: DocumentKey, head: int, heads: Mapping[DocumentKey, int]) -> SequenceConflict:
-    return SequenceConflict(
-        f"document {str(key)!r} is at sequence number {head}, cannot append {heads[key] + 1}", document=str(key)
-    )
+def _event_columns(arranged: Arranged) -> list[tuple[Any, ...]]:
+    # Arrays of PostgreSQL count from 1.
+    places, *others = _columns(arranged.events, len(EVENTS.columns))
+    return [tuple(place + 1 for place in places), *others]

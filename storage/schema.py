@@ -1,9 +1,13 @@
-"""Bring a database to the schema of `tables`, and tell whether it is there already."""
+"""Bring a database to the schema of `tables`, and check whether it has it already.
+
+On PostgreSQL the function of `postgres_function` is part of the schema.
+"""
 
 from pathlib import Path
 
 from sqlalchemy import Connection, inspect, text
 
+from storage import postgres_function
 from storage.errors import SchemaOutdated
 from storage.tables import SCHEMA_REVISION
 
@@ -22,6 +26,8 @@ def check(connection: Connection) -> None:
         raise SchemaOutdated(
             f"the database has schema {found or 'none'}, this program needs {SCHEMA_REVISION}: run crdt-server migrate"
         )
+    if connection.dialect.name == "postgresql" and not postgres_function.exists(connection):
+        raise SchemaOutdated(f"the database has no function {postgres_function.NAME}: run crdt-server migrate")
 
 
 def upgrade(connection: Connection) -> None:
@@ -41,3 +47,5 @@ def upgrade(connection: Connection) -> None:
         command.upgrade(config, "head")
     except CommandError as error:
         raise SchemaOutdated(f"the database was made by a newer crdt-server: {error}") from error
+    if connection.dialect.name == "postgresql":
+        postgres_function.create(connection)

@@ -4,90 +4,81 @@ from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequen
 from datetime import datetime
 from pathlib import Path
 
-from sqlalchemy import URL, Connection, make_url
+from sqlalchemy import URL, make_url
 from sqlalchemy.exc import ArgumentError
 
-from storage import facts as fact_rows
-from storage import housekeeping, owners, postgres_append, quarantine, schema, updates
-from storage.errors import SchemaOutdated, SequenceConflict, StorageError
-from storage.facts import Answer, BookingImage, Facts, RowImage, StoredBooking, StoredEvent
-from storage.lanes import AsyncLane, Lane, ThreadLane
+from storage import derived_queries, housekeeping, owners, quarantine, schema, updates
+from storage.appends import Append, AppendRequest
+from storage.derived import DerivedRecords, StoredAnswer, StoredBooking, StoredEvent, StoredRow, VendorBooking
+from storage.errors import SchemaOutdated, StorageError
+from storage.executors import SqlExecutor
 from storage.owners import Owner
-from storage.postgres_lane import PostgresLane, Timeouts
+from storage.postgres_executor import PostgresExecutor, Timeouts
 from storage.quarantine import QuarantinedUpdate
-from storage.updates import Append, DocumentKey, IdCache, StoredDocument, StoredUpdate
+from storage.sqlite_executors import AsyncExecutor, ThreadExecutor
+from storage.updates import DocumentKey, StoredDocument, StoredUpdate
 
 SYNCHRONOUS = frozenset({"OFF", "NORMAL", "FULL", "EXTRA"})
-ID_CACHE_LIMIT = 20_000
 KEYS_PER_PAGE = 1_000
 MOST_OVERLAPPING = 1_000
-"""Bookings of others that one wedding is told of."""
+"""Bookings of other weddings that a query returns."""
 
-_LANES: dict[str, Callable[[URL, str, Timeouts], Lane]] = {
-    "sqlite": lambda url, synchronous, _: ThreadLane(url, synchronous),
-    "sqlite+pysqlite": lambda url, synchronous, _: ThreadLane(url, synchronous),
-    "sqlite+aiosqlite": lambda url, synchronous, _: AsyncLane(url, synchronous),
-    "postgresql": PostgresLane,
-    "postgresql+asyncpg": PostgresLane,
+_EXECUTORS: dict[str, Callable[[URL, str, Timeouts], SqlExecutor]] = {
+    "sqlite": lambda url, synchronous, _: ThreadExecutor(url, synchronous),
+    "sqlite+pysqlite": lambda url, synchronous, _: ThreadExecutor(url, synchronous),
+    "sqlite+aiosqlite": lambda url, synchronous, _: AsyncExecutor(url, synchronous),
+    "postgresql": PostgresExecutor,
+    "postgresql+asyncpg": PostgresExecutor,
 }
 
 
 class Storage:
-    """Documents as bytes under sequence numbers, and what follows from them. Made by `open_storage`.
+    """Documents as bytes under sequence numbers, and records derived from them. Made by `open_storage`.
 
     Use from one event loop. Every method raises StorageUnavailable when the database cannot be used; nothing of a
     failed call is stored, and the next call starts afresh.
     """
 
-    def __init__(self, lane: Lane) -> None:
-        self._lane = lane
-        self._ids = IdCache(ID_CACHE_LIMIT)
+    def __init__(self, executor: SqlExecutor) -> None:
+        self._executor = executor
 
     async def append(
         self,
         batch: Sequence[Append],
-        facts: Sequence[Facts] = (),
+        derived: Sequence[DerivedRecords] = (),
         fences: Mapping[str, int] | None = None,
         node: str = "",
     ) -> dict[str, int]:
-        """Store updates of any number of documents, and what follows from them, in one transaction: all or nothing.
+        """Store updates of any number of documents, and the records derived from them, in one transaction: all or
+        nothing.
 
         Durable on return. Returns for each wedding with events the number of its first one; they count up from there
-        in the order of `facts`. The newest image of a row or booking replaces the older one; a client id keeps its
+        in the order of `derived`. The newest values of a row or booking replace the older ones; a client id keeps its
         first user.
 
         Raises SequenceConflict where an update is not the next one of its document, AnswerTaken where a command was
         answered before, and, with `fences` by wedding, NotOwner where the `node` does not own a wedding under its
         fence. A cancelled append ends its transaction first, and may have stored all: load to know.
         """
-        if not batch and not facts:
+        if not batch and not derived:
             return {}
-        known = self._ids.known(item.key for item in batch)
-        try:
-            ids, first_events = await self._lane.append(
-                lambda connection: _append(connection, batch, facts, known, fences, node)
-            )
-        except SequenceConflict:
-            self._ids.forget(known)
-            raise
-        self._ids.remember(ids)
-        return first_events
+        return await self._executor.append(AppendRequest(batch, derived, fences, node))
 
     async def confirm(self, weddings: Collection[str], fences: Mapping[str, int] | None = None, node: str = "") -> None:
         """Raise NotOwner where, with `fences` by wedding, the `node` does not own one of these under its fence."""
         if fences is not None:
-            await self._lane.read(lambda connection: owners.require(connection, sorted(weddings), fences, node))
+            await self._executor.read(lambda connection: owners.require(connection, sorted(weddings), fences, node))
 
     async def load(self, key: DocumentKey) -> StoredDocument:
         """Read a document whole and verify it; raises CorruptDocument. Of an unknown one: no updates."""
-        return await self._lane.read(lambda connection: updates.load(connection, key))
+        return await self._executor.read(lambda connection: updates.load(connection, key))
 
     async def updates_after(self, key: DocumentKey, seq: int) -> list[StoredUpdate]:
         """Read and verify the rows that cover the numbers behind `seq`; raises CorruptDocument.
 
         The first begins at `seq` + 1, or before where compaction has made one of several. There is no gap.
         """
-        return await self._lane.read(lambda connection: updates.load_after(connection, key, seq))
+        return await self._executor.read(lambda connection: updates.load_after(connection, key, seq))
 
     async def replace(self, key: DocumentKey, first_seq: int, last_seq: int, update: bytes) -> None:
         """Compaction: put one row in the place of those that cover exactly first_seq..last_seq, else SequenceConflict.
@@ -95,7 +86,7 @@ class Storage:
         The caller vouches that `update` holds what the replaced rows held. On SQLite appends wait meanwhile: 0.3 s for
         100,000 rows, so compact early.
         """
-        await self._lane.write(lambda connection: updates.replace(connection, key, first_seq, last_seq, update))
+        await self._executor.write(lambda connection: updates.replace(connection, key, first_seq, last_seq, update))
 
     async def keys(self, wedding: str | None = None) -> AsyncIterator[DocumentKey]:
         """All documents, or those of one wedding, in order; read in pages, no transaction is held in between."""
@@ -106,7 +97,9 @@ class Storage:
             after = page[-1]
 
     async def _keys_behind(self, wedding: str | None, after: DocumentKey | None) -> list[DocumentKey]:
-        return await self._lane.read(lambda connection: updates.list_keys(connection, wedding, after, KEYS_PER_PAGE))
+        return await self._executor.read(
+            lambda connection: updates.list_keys(connection, wedding, after, KEYS_PER_PAGE)
+        )
 
     async def weddings(self) -> AsyncIterator[str]:
         """All weddings that have documents, in order; read in pages, no transaction is held in between."""
@@ -117,66 +110,70 @@ class Storage:
             after = page[-1]
 
     async def _weddings_behind(self, after: str) -> list[str]:
-        return await self._lane.read(lambda connection: updates.list_weddings(connection, after, KEYS_PER_PAGE))
+        return await self._executor.read(lambda connection: updates.list_weddings(connection, after, KEYS_PER_PAGE))
 
-    async def wedding_rows(self, wedding: str) -> list[tuple[str, RowImage]]:
+    async def wedding_rows(self, wedding: str) -> list[tuple[str, StoredRow]]:
         """The rows of all documents of a wedding with the document's name, removed ones included; ordered."""
-        return await self._lane.read(lambda connection: fact_rows.wedding_rows(connection, wedding))
+        return await self._executor.read(lambda connection: derived_queries.wedding_rows(connection, wedding))
 
-    async def document_rows(self, key: DocumentKey) -> list[RowImage]:
+    async def document_rows(self, key: DocumentKey) -> list[StoredRow]:
         """The rows of a document, removed ones included; ordered by root and record."""
-        return await self._lane.read(lambda connection: fact_rows.document_rows(connection, key))
+        return await self._executor.read(lambda connection: derived_queries.document_rows(connection, key))
 
     async def owners(self, key: DocumentKey) -> dict[int, str]:
         """Who wrote under each client id of a document."""
-        return await self._lane.read(lambda connection: fact_rows.owners(connection, key))
+        return await self._executor.read(lambda connection: derived_queries.client_users(connection, key))
 
-    async def bookings(self, wedding: str) -> list[BookingImage]:
+    async def bookings(self, wedding: str) -> list[VendorBooking]:
         """The bookings of a wedding; ordered by vendor."""
-        return await self._lane.read(lambda connection: fact_rows.wedding_bookings(connection, wedding))
+        return await self._executor.read(lambda connection: derived_queries.wedding_bookings(connection, wedding))
 
     async def overlapping(self, wedding: str) -> list[StoredBooking]:
         """Bookings of other weddings that overlap a booking of this one with the same organization; at most 1,000.
 
         Two that meet, one beginning in the minute until which the other lasts, do not overlap.
         """
-        return await self._lane.read(lambda connection: fact_rows.overlapping(connection, wedding, MOST_OVERLAPPING))
+        return await self._executor.read(
+            lambda connection: derived_queries.overlapping(connection, wedding, MOST_OVERLAPPING)
+        )
 
     async def booked(self, organization: str, spans: Sequence[tuple[int, int]]) -> list[str]:
         """The weddings with a booking of an organization that overlaps one of the spans (`start`, `until`); ordered."""
-        return await self._lane.read(lambda connection: fact_rows.booked(connection, organization, spans))
+        return await self._executor.read(lambda connection: derived_queries.booked(connection, organization, spans))
 
     async def events(self, wedding: str, *, after: int = 0, limit: int = 500) -> list[StoredEvent]:
         """The next `limit` events of a wedding behind the number `after`."""
-        return await self._lane.read(lambda connection: fact_rows.list_events(connection, wedding, after, limit))
+        return await self._executor.read(
+            lambda connection: derived_queries.list_events(connection, wedding, after, limit)
+        )
 
     async def event_head(self, wedding: str) -> int:
         """The number of the newest event of a wedding, 0 when there is none."""
-        return await self._lane.read(lambda connection: fact_rows.event_head(connection, wedding))
+        return await self._executor.read(lambda connection: derived_queries.event_head(connection, wedding))
 
-    async def answer(self, wedding: str, key: str) -> Answer | None:
+    async def answer(self, wedding: str, key: str) -> StoredAnswer | None:
         """What the command of this key was answered, None where it was not."""
-        return await self._lane.read(lambda connection: fact_rows.find_answer(connection, wedding, key))
+        return await self._executor.read(lambda connection: derived_queries.find_answer(connection, wedding, key))
 
     async def forget_answers(self, before: datetime) -> int:
         """Remove the answers given before that moment, which carries its time zone; how many there were."""
-        return await self._lane.write_at_once(lambda connection: fact_rows.forget_answers(connection, before))
+        return await self._executor.write_at_once(lambda connection: derived_queries.delete_answers(connection, before))
 
     async def quarantine(self, item: QuarantinedUpdate) -> None:
         """Keep a refused update for study; of each wedding the newest 100 are kept."""
-        await self._lane.write(lambda connection: quarantine.add(connection, item))
+        await self._executor.write(lambda connection: quarantine.add(connection, item))
 
     async def quarantined(self, wedding: str | None = None) -> list[QuarantinedUpdate]:
         """Kept updates, oldest first."""
-        return await self._lane.read(lambda connection: quarantine.list_all(connection, wedding))
+        return await self._executor.read(lambda connection: quarantine.list_all(connection, wedding))
 
     async def heartbeat(self, node: str, seconds: float) -> None:
         """The node lives until `seconds` from now by the clock of the database."""
-        await self._lane.write_at_once(lambda connection: owners.heartbeat(connection, node, seconds))
+        await self._executor.write_at_once(lambda connection: owners.heartbeat(connection, node, seconds))
 
     async def nodes(self) -> list[str]:
         """The nodes that live, in order."""
-        return await self._lane.read(owners.alive)
+        return await self._executor.read(owners.alive)
 
     async def claim(self, weddings: Sequence[str], node: str) -> list[Owner]:
         """Take those of the weddings that no living node owns, under a new fence; who owns each of them now; ordered.
@@ -184,55 +181,38 @@ class Storage:
         What the node owns already it keeps under the same fence. Waits for appends to these weddings.
         """
         wanted = sorted(set(weddings))
-        return await self._lane.write_at_once(lambda connection: owners.claim(connection, wanted, node))
+        return await self._executor.write_at_once(lambda connection: owners.claim(connection, wanted, node))
 
     async def owner(self, wedding: str) -> Owner | None:
         """Who owns the wedding; None where nobody does, or a node that no longer lives."""
-        return await self._lane.read(lambda connection: owners.owner(connection, wedding))
+        return await self._executor.read(lambda connection: owners.owner(connection, wedding))
 
     async def owned(self, node: str) -> dict[str, int]:
         """The weddings that a node owns, whether it lives or not, with their fences."""
-        return await self._lane.read(lambda connection: owners.owned(connection, node))
+        return await self._executor.read(lambda connection: owners.owned(connection, node))
 
     async def release(self, node: str, weddings: Sequence[str] | None = None) -> None:
         """Give up these weddings, as far as they are the node's; or all, and have the node live no longer."""
         if weddings is None:
-            await self._lane.write(lambda connection: owners.leave(connection, node))
+            await self._executor.write(lambda connection: owners.leave(connection, node))
         else:
-            await self._lane.write(lambda connection: owners.release(connection, node, weddings))
+            await self._executor.write(lambda connection: owners.release(connection, node, weddings))
 
     async def probe_write(self) -> None:
         """Write something, durably, and change nobody's document: answers whether the database takes writes."""
-        await self._lane.write_at_once(housekeeping.probe_write)
+        await self._executor.write_at_once(housekeeping.probe_write)
 
     async def size_bytes(self) -> int:
         """Bytes the database takes on disk; of SQLite with its write-ahead log."""
-        return await self._lane.read(housekeeping.size_bytes)
+        return await self._executor.read(housekeeping.size_bytes)
 
     async def vacuum(self) -> None:
         """Give free room back to the file system. Rewrites everything, and all wait meanwhile: not for busy hours."""
-        await self._lane.maintain(housekeeping.vacuum)
+        await self._executor.maintain(housekeeping.vacuum)
 
     async def close(self) -> None:
         """Finish what is running and close; later calls raise StorageError."""
-        await self._lane.close()
-
-
-def _append(
-    connection: Connection,
-    batch: Sequence[Append],
-    facts: Sequence[Facts],
-    known: dict[DocumentKey, int],
-    fences: Mapping[str, int] | None,
-    node: str,
-) -> tuple[dict[DocumentKey, int], dict[str, int]]:
-    """The row ids to remember, and the numbers of the first events."""
-    if connection.dialect.name == "postgresql":
-        return {}, postgres_append.append(connection, batch, facts, fences, node)
-    if fences is not None:
-        weddings = sorted({item.key.wedding for part in (batch, facts) for item in part})
-        owners.require(connection, weddings, fences, node)
-    return updates.append(connection, batch, known), fact_rows.add(connection, facts)
+        await self._executor.close()
 
 
 async def open_storage(
@@ -249,15 +229,15 @@ async def open_storage(
     parsed = _parse(url)
     if not migrate:
         _require(parsed)
-    lane = _LANES[parsed.drivername](parsed, synchronous.upper(), timeouts or Timeouts())
+    executor = _EXECUTORS[parsed.drivername](parsed, synchronous.upper(), timeouts or Timeouts())
     try:
         if migrate:
-            await lane.maintain(schema.upgrade)
-        await lane.read(schema.check)
+            await executor.maintain(schema.upgrade)
+        await executor.read(schema.check)
     except BaseException:
-        await lane.close()
+        await executor.close()
         raise
-    return Storage(lane)
+    return Storage(executor)
 
 
 def _parse(url: str) -> URL:
@@ -265,8 +245,8 @@ def _parse(url: str) -> URL:
         parsed = make_url(url)
     except ArgumentError as error:
         raise StorageError("the database address is not a URL like sqlite:///wedding.db") from error
-    if parsed.drivername not in _LANES:
-        raise StorageError(f"no storage for {parsed.drivername!r}, only for {', '.join(_LANES)}")
+    if parsed.drivername not in _EXECUTORS:
+        raise StorageError(f"no storage for {parsed.drivername!r}, only for {', '.join(_EXECUTORS)}")
     if parsed.database in (None, "", ":memory:"):
         raise StorageError("the address names no database: sqlite:///wedding.db, postgresql://user@host/wedding")
     return parsed

@@ -2,8 +2,13 @@
 
 `updates` holds edits and snapshots alike: a row covers the sequence numbers first_seq..last_seq of its document.
 An appended update covers one number; compaction replaces neighbouring rows by one that covers them all.
-`rows`, `events`, `client_ids`, `answers` and `bookings` follow from updates and are written with them: see `facts`.
-`nodes` and `owners` say which process may write which wedding: see `owners`.
+`rows`, `events`, `client_ids`, `answers` and `bookings` follow from updates and are written with them: what an append
+puts into them, and what becomes of a record that is there already, is declared in `derived_tables`.
+`nodes` and `owners` hold which process may write which wedding: see `owners`.
+
+All tables of SQLite have row ids on purpose: what a batch adds lies in the last pages of a table then. WITHOUT ROWID,
+`rows` and `events` cost 33 pages of write-ahead log instead of 16 for a batch of 16 weddings, and 196 instead of 67 for
+100 weddings; alone an update costs 5.0 instead of 5.4.
 """
 
 from datetime import UTC, datetime
@@ -27,7 +32,7 @@ from sqlalchemy import (
     func,
 )
 
-SCHEMA_REVISION = "0004"
+SCHEMA_REVISION = "0005"
 """The Alembic revision whose schema equals this file."""
 
 NAME_LENGTH = 255
@@ -136,7 +141,6 @@ events = Table(
     Column("record", name, nullable=False),
     Column("body", Text, nullable=False),
     CheckConstraint("seq >= 1", name="seq"),
-    Index(None, "wedding", "document", "record"),
 )
 
 client_ids = Table(

@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 
 from crdt_server.cluster.owners import Owners
-from storage import Append, Facts, NotOwner, Storage
+from storage import Append, DerivedRecords, NotOwner, Storage
 
 
 class FencedStorage:
@@ -16,7 +16,7 @@ class FencedStorage:
         self._storage = storage
         self._owners = owners
 
-    async def append(self, batch: Sequence[Append], facts: Sequence[Facts] = ()) -> dict[str, int]:
+    async def append(self, batch: Sequence[Append], facts: Sequence[DerivedRecords] = ()) -> dict[str, int]:
         """`Storage.append` with the fences of all its weddings."""
         with self._fences({each.key.wedding for part in (batch, facts) for each in part}) as fences:
             return await self._storage.append(batch, facts, fences, self._owners.node)

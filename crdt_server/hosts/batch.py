@@ -18,7 +18,7 @@ from documents.registry import is_document_name
 
 SLICE_BYTES = 64 * 1024  # of stored updates in one load step
 SLICE_UPDATES = 2000
-# As `storage.Facts` has them.
+# As `storage.DerivedRecords` has them.
 _FACTS = (
     (str, str, (str, NoneType), str),
     (str,) * 4,

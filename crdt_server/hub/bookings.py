@@ -19,7 +19,7 @@ from crdt_server.errors import CrdtServerError
 from crdt_server.hub.request_session import Ask
 from crdt_server.pipe import RequestKind, encode
 from crdt_server.rooms.session import Request
-from storage import BookingImage, DocumentKey, Storage, StorageError, StoredBooking
+from storage import BookingValues, DocumentKey, Storage, StorageError, StoredBooking
 
 log = structlog.get_logger(__name__)
 
@@ -35,7 +35,7 @@ class BookingNotifier:
         self._spawn = spawn
         self._changes: dict[str, dict[str, set[tuple[int, int]]]] = {}  # organization -> wedding -> times
 
-    def changed(self, wedding: str, images: Sequence[BookingImage]) -> None:
+    def changed(self, wedding: str, images: Sequence[BookingValues]) -> None:
         """These changes of a wedding's bookings are stored."""
         for image in images:
             if image.organization not in self._changes:

@@ -16,16 +16,18 @@ import structlog
 from crdt_server.metrics import Metrics
 from crdt_server.rooms.room import Phase, Room, Verdict
 from storage import (
-    Answer,
     AnswerTaken,
     Append,
-    BookingImage,
+    BookingValues,
+    ClientUser,
+    DerivedRecords,
     DocumentKey,
-    EventImage,
-    Facts,
+    NewEvent,
     NotOwner,
-    RowImage,
     SequenceConflict,
+    StoredAnswer,
+    StoredRow,
+    VendorBooking,
 )
 
 log = structlog.get_logger(__name__)
@@ -34,7 +36,7 @@ log = structlog.get_logger(__name__)
 class Store(Protocol):
     """Where batches go: the storage, or the storage by way of who knows what this node may write."""
 
-    async def append(self, batch: Sequence[Append], facts: Sequence[Facts] = ()) -> dict[str, int]:
+    async def append(self, batch: Sequence[Append], facts: Sequence[DerivedRecords] = ()) -> dict[str, int]:
         """As `Storage.append`."""
 
     async def confirm(self, weddings: Collection[str]) -> None:
@@ -58,7 +60,7 @@ class CommitPump:
         on_failure: Callable[[Room], None],
         released: Callable[[Room], None],
         recorded: Callable[[str, int], None],
-        booked: Callable[[str, Sequence[BookingImage]], None],
+        booked: Callable[[str, Sequence[BookingValues]], None],
     ) -> None:
         self._store = store
         self._metrics = metrics
@@ -140,7 +142,7 @@ class CommitPump:
             self._released(verdict.room)
 
     async def _store_all(
-        self, rows: Sequence[Append], facts: Sequence[Facts], refused: Collection[str]
+        self, rows: Sequence[Append], facts: Sequence[DerivedRecords], refused: Collection[str]
     ) -> Mapping[str, int]:
         if refused:
             await self._store.confirm(refused)
@@ -159,7 +161,7 @@ class CommitPump:
         if lost and rest:
             await self._commit(rest)
 
-    def _tell_recorded(self, facts: Sequence[Facts], first_events: Mapping[str, int]) -> None:
+    def _tell_recorded(self, facts: Sequence[DerivedRecords], first_events: Mapping[str, int]) -> None:
         heads = {wedding: first - 1 for wedding, first in first_events.items()}
         for each in facts:
             if each.events:
@@ -180,14 +182,14 @@ class CommitPump:
             self._on_failure(room)
 
 
-def _facts(verdict: Verdict) -> Facts:
+def _facts(verdict: Verdict) -> DerivedRecords:
     """What came with a verdict, as the store takes it."""
     rows, events, owners, answers, bookings = verdict.facts
-    return Facts(
+    return DerivedRecords(
         DocumentKey(verdict.room.wedding, verdict.room.document),
-        rows=[RowImage(*row) for row in rows],
-        events=[EventImage(*event) for event in events],
-        owners=[(client, user) for client, user in owners],
-        answers=[Answer(key, digest, body, datetime.fromisoformat(at)) for key, digest, body, at in answers],
-        bookings=[BookingImage(*booking) for booking in bookings],
+        rows=[StoredRow(*row) for row in rows],
+        events=[NewEvent(*event) for event in events],
+        owners=[ClientUser(*owner) for owner in owners],
+        answers=[StoredAnswer(key, digest, body, datetime.fromisoformat(at)) for key, digest, body, at in answers],
+        bookings=[VendorBooking(*booking) for booking in bookings],
     )

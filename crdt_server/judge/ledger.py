@@ -103,7 +103,7 @@ class RecordBuffer:
         return bool(self.rows or self.events or self.owners or self.answers or self.bookings)
 
     def take(self, document: str, roots: RowsByRoot, writers: Writers, at: str) -> list[Any] | None:
-        """As it goes over the pipe: the members of `storage.Facts` but its key; None: nothing."""
+        """As it goes over the pipe: the members of `storage.DerivedRecords` but its key; None: nothing."""
         if not self:
             return None
         rows = [_image(document, *row, roots, writers) for row in sorted(self.rows)]

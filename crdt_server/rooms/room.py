@@ -70,7 +70,7 @@ class Verdict:
     merged: bytes | None
     faults: dict[int, Status]
     answers: dict[int, Any]
-    facts: Any = None  # what is stored with `merged`: rows, events, owners, answers; see `storage.Facts`
+    facts: Any = None  # what is stored with `merged`: rows, events, owners, answers; see `storage.DerivedRecords`
     notices: Sequence[tuple[int, bytes]] = ()  # index of a request, and JSON to tell its sender
     last: bool = True  # of its batch in this room
     seq: int = 0  # the document's newest row as of this verdict: `merged` itself where there is one

@@ -6,35 +6,35 @@ import pytest
 
 from storage import (
     Append,
-    BookingImage,
+    DerivedRecords,
     DocumentKey,
-    Facts,
     SequenceConflict,
     Storage,
     StorageError,
     StoredBooking,
+    VendorBooking,
     open_storage,
 )
 
-LENS = BookingImage("v_lens", "o_lens", 100, 200, "booked", 1)
-CAKE = BookingImage("v_cake", "o_kärry", -50, 50, "bestätigt", 0)
+LENS = VendorBooking("v_lens", "o_lens", 100, 200, "booked", 1)
+CAKE = VendorBooking("v_cake", "o_kärry", -50, 50, "bestätigt", 0)
 
 
 def of(wedding: str) -> DocumentKey:
     return DocumentKey(wedding, "wedding")
 
 
-async def put(store: Storage, wedding: str, *images: BookingImage) -> None:
-    await store.append([], [Facts(of(wedding), bookings=images)])
+async def put(store: Storage, wedding: str, *images: VendorBooking) -> None:
+    await store.append([], [DerivedRecords(of(wedding), bookings=images)])
 
 
-def gone(image: BookingImage) -> BookingImage:
+def gone(image: VendorBooking) -> VendorBooking:
     return image._replace(stage=None)
 
 
 class TestBookings:
     async def test_are_there_after_reopening_in_order_of_vendors(self, store: Storage, url: str) -> None:
-        await store.append([Append(of("w"), 1, b"x")], [Facts(of("w"), bookings=[LENS, CAKE])])
+        await store.append([Append(of("w"), 1, b"x")], [DerivedRecords(of("w"), bookings=[LENS, CAKE])])
         assert await store.bookings("w") == [CAKE, LENS]
         assert await store.bookings("elsewhere") == []
         await store.close()
@@ -47,7 +47,9 @@ class TestBookings:
         moved = LENS._replace(organization="o_other", start=7, until=9, seq=2**60)
         await put(store, "w", gone(LENS), moved)
         assert await store.bookings("w") == [CAKE, moved]
-        await store.append([], [Facts(of("w"), bookings=[gone(CAKE)]), Facts(of("w"), bookings=[LENS, gone(LENS)])])
+        await store.append(
+            [], [DerivedRecords(of("w"), bookings=[gone(CAKE)]), DerivedRecords(of("w"), bookings=[LENS, gone(LENS)])]
+        )
         assert await store.bookings("w") == []
         await put(store, "w", gone(LENS))
         assert await store.bookings("w") == []
@@ -61,7 +63,7 @@ class TestBookings:
 
     async def test_a_conflict_stores_none(self, store: Storage) -> None:
         with pytest.raises(SequenceConflict):
-            await store.append([Append(of("w"), 2, b"gap")], [Facts(of("w"), bookings=[LENS])])
+            await store.append([Append(of("w"), 2, b"gap")], [DerivedRecords(of("w"), bookings=[LENS])])
         assert await store.bookings("w") == []
 
     @pytest.mark.parametrize(
@@ -76,14 +78,14 @@ class TestBookings:
             LENS._replace(stage="\ud800"),
         ],
     )
-    async def test_what_cannot_be_stored_is_refused_whole(self, store: Storage, bad: BookingImage) -> None:
+    async def test_what_cannot_be_stored_is_refused_whole(self, store: Storage, bad: VendorBooking) -> None:
         with pytest.raises(StorageError) as caught:
             await put(store, "w", CAKE, bad)
         assert type(caught.value) is StorageError
         assert await store.bookings("w") == []
 
     async def test_more_than_one_statement_takes(self, store: Storage) -> None:
-        many = [BookingImage(f"v_{n:03}", "o", n, n + 2, "booked", n) for n in range(421)]
+        many = [VendorBooking(f"v_{n:03}", "o", n, n + 2, "booked", n) for n in range(421)]
         await put(store, "w", *many[::-1])
         assert await store.bookings("w") == many
         await put(store, "w", *map(gone, many[:300]))

@@ -6,9 +6,9 @@ import pytest
 
 from storage import (
     Append,
+    DerivedRecords,
     DocumentKey,
-    EventImage,
-    Facts,
+    NewEvent,
     NotOwner,
     Owner,
     SequenceConflict,
@@ -23,7 +23,7 @@ OVER = -1.0
 
 NOTE = DocumentKey("w_1", "notes")
 OTHER = DocumentKey("w_2", "notes")
-FACTS = Facts(OTHER, events=[EventImage("t", "2026-06-20T13:30:00Z", "r", "{}")])
+FACTS = DerivedRecords(OTHER, events=[NewEvent("t", "2026-06-20T13:30:00Z", "r", "{}")])
 
 
 async def head(store: Storage, key: DocumentKey) -> int:

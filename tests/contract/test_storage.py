@@ -19,9 +19,11 @@ from storage import (
     StoredUpdate,
     migrate,
     open_storage,
+    sqlite_append,
 )
 from storage import quarantine as quarantine_rows
 from storage import store as store_module
+from storage.sqlite_executors import AsyncExecutor, ThreadExecutor
 from tests.contract.backends import Backend, Database
 
 NOTE = DocumentKey("w_42", "notes.hello")
@@ -199,13 +201,15 @@ class TestSequence:
     async def test_more_documents_than_the_id_cache_holds(
         self, url: str, backend: Backend, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr(store_module, "ID_CACHE_LIMIT", 3)
+        monkeypatch.setattr(sqlite_append, "ID_CACHE_LIMIT", 3)
         small = await open_storage(url, migrate=True)
         documents = [DocumentKey("w", f"notes.{number}") for number in range(10)]
         for seq in (1, 2, 3):
             await small.append([Append(key, seq, b"x") for key in documents])
         assert [await head(small, key) for key in documents] == [3] * 10
-        assert len(small._ids) == (3 if backend.remembers_ids else 0)
+        if backend.remembers_ids:
+            assert isinstance(small._executor, ThreadExecutor | AsyncExecutor)
+            assert small._executor.cached_ids == 3
         await small.close()
 
     async def test_a_document_removed_by_another_process(

@@ -13,7 +13,7 @@ from crdt_server.errors import AdmissionError
 from crdt_server.hub.bookings import MOST_WEDDINGS, BookingNotifier
 from crdt_server.pipe import RequestKind, unpack
 from crdt_server.rooms.session import Request
-from storage import BookingImage, DocumentKey, Facts, Storage, open_storage
+from storage import DerivedRecords, DocumentKey, Storage, VendorBooking, open_storage
 
 LENS, CAKE = "o_lens", "o_cake"
 
@@ -41,9 +41,9 @@ class Town:
 
     async def store(
         self, wedding: str, start: int, until: int, stage: str | None = "booked", organization: str = LENS
-    ) -> BookingImage:
-        image = BookingImage(f"v_{organization}", organization, start, until, stage, 1)
-        await self.storage.append([], [Facts(DocumentKey(wedding, "wedding"), bookings=[image])])
+    ) -> VendorBooking:
+        image = VendorBooking(f"v_{organization}", organization, start, until, stage, 1)
+        await self.storage.append([], [DerivedRecords(DocumentKey(wedding, "wedding"), bookings=[image])])
         return image
 
     async def change(self, wedding: str, *args: Any) -> None:
@@ -168,9 +168,9 @@ async def test_who_cannot_be_told_keeps_nobody_else_from_it(town: Town) -> None:
 
 
 async def test_no_more_than_a_hundred_are_told(town: Town) -> None:
-    image = BookingImage("v", LENS, 0, 100, "booked", 1)
+    image = VendorBooking("v", LENS, 0, 100, "booked", 1)
     names = [f"w_{n:03}" for n in range(MOST_WEDDINGS + 20)]
-    await town.storage.append([], [Facts(DocumentKey(name, "wedding"), bookings=[image]) for name in names])
+    await town.storage.append([], [DerivedRecords(DocumentKey(name, "wedding"), bookings=[image]) for name in names])
     await town.change("z", 0, 100)
     told = await town.settle()
     assert [wedding for wedding, *_ in told] == [*names[:MOST_WEDDINGS], "z"]

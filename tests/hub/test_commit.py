@@ -17,7 +17,7 @@ from crdt_server.metrics import Metrics
 from crdt_server.pipe import RequestKind, Status
 from crdt_server.rooms.room import Phase, Room, RoomLimits, Verdict
 from crdt_server.rooms.session import Request, Session, SessionId
-from storage import Append, BookingImage, DocumentKey, RowImage, Storage, open_storage
+from storage import Append, BookingValues, DocumentKey, Storage, StoredRow, VendorBooking, open_storage
 from tests.support.codec import encode_update
 from tests.support.sockets import HandSocket
 
@@ -32,7 +32,7 @@ class Bench:
         self.failed: list[Room] = []
         self.looked: list[Room] = []
         self.recorded: list[tuple[str, int]] = []
-        self.booked: list[tuple[str, Sequence[BookingImage]]] = []
+        self.booked: list[tuple[str, Sequence[BookingValues]]] = []
         self.pump = CommitPump(
             storage,
             Metrics(),
@@ -267,7 +267,7 @@ class TestFacts:
             await bench.pump.flush()
         assert socket.updates() == await bench.stored("guests") == [b"one"]
         assert await bench.storage.wedding_rows("w") == [
-            ("guests", RowImage("guests", "g_1", '{"firstName":"Ann"}', "{}"))
+            ("guests", StoredRow("guests", "g_1", '{"firstName":"Ann"}', "{}"))
         ]
         assert [(each.seq, each.document, each.body) for each in await bench.storage.events("w")] == [
             (1, "guests", '{"n":0}'),
@@ -311,7 +311,7 @@ class TestFacts:
 
     async def test_bookings_are_stored_before_others_are_told(self, bench: Bench) -> None:
         room, session, _ = bench.room("wedding")
-        image = BookingImage("v_1", "o_1", 0, 60, "booked", 7)
+        image = VendorBooking("v_1", "o_1", 0, 60, "booked", 7)
         heard = asyncio.Event()
         bench.pump._booked = lambda *_: heard.set()
         self.put(bench, room, b"one", [[], [], [], [], [list(image)]], session)

@@ -362,13 +362,13 @@ async def test_a_store_that_is_gone_ends_rooms_and_they_come_back(open_hub: Open
     one, two = await couple(hub)
     one.type("safe")
     await two.sees("safe")
-    lost, hub.storage._lane = hub.storage._lane, await _closed_lane(database_url)
+    lost, hub.storage._executor = hub.storage._executor, await _closed_executor(database_url)
     one.type(" and kept")
     await one.socket.until(lambda: one.socket.closed is not None)
     assert one.socket.close_code == two.socket.close_code == 1013
     one.read()
     assert len(one.heard) == 1
-    hub.storage._lane = lost
+    hub.storage._executor = lost
     for person in (one, two):
         person.leave()
         person.enter()
@@ -376,7 +376,7 @@ async def test_a_store_that_is_gone_ends_rooms_and_they_come_back(open_hub: Open
     assert await stored_text(hub.storage, "notes.a") == "safe and kept"
 
 
-async def _closed_lane(url: str) -> Any:
+async def _closed_executor(url: str) -> Any:
     twin = await open_storage(url)
     await twin.close()
-    return twin._lane
+    return twin._executor

@@ -227,13 +227,13 @@ class TestTogether:
         await guide.knows("g_1")
         closed = await open_storage(database_url)
         await closed.close()
-        lane, hub.storage._lane = hub.storage._lane, closed._lane
+        lane, hub.storage._executor = hub.storage._executor, closed._executor
         guide.put("g_2")
         assert await ended(guide) == 1013
         assert planner.socket.close_code == 1013
         assert writer.socket.closed is None
         assert elsewhere.socket.closed is None
-        hub.storage._lane = lane
+        hub.storage._executor = lane
         assert [row.record for _, row in await hub.storage.wedding_rows("w")] == ["g_1"]
         guide.leave()
         guide.enter()

@@ -9,7 +9,7 @@ from typing import Any
 
 import asyncpg
 
-from storage import Append, DocumentKey, EventImage, Facts, RowImage, Storage
+from storage import Append, ClientUser, DerivedRecords, DocumentKey, NewEvent, Storage, StoredRow
 
 NOTE = DocumentKey("w_1", "notes")
 OTHER = DocumentKey("w_2", "notes")
@@ -19,8 +19,11 @@ WAIT_SECONDS = 30
 HOLD_ROW = "INSERT INTO rows VALUES ('w_1', 'notes', 'r', 'held', '{}', '{}')"
 """Run in an open transaction, it stops an append with `HELD` in its middle."""
 
-HELD = Facts(
-    NOTE, [RowImage("r", "held", '{"mine":1}', "{}")], [EventImage("t", "2026-06-20T13:30:00Z", "r", "{}")], [(7, "u")]
+HELD = DerivedRecords(
+    NOTE,
+    [StoredRow("r", "held", '{"mine":1}', "{}")],
+    [NewEvent("t", "2026-06-20T13:30:00Z", "r", "{}")],
+    [ClientUser(7, "u")],
 )
 
 

@@ -17,21 +17,21 @@ import pytest
 from storage import (
     Append,
     CorruptDocument,
+    DerivedRecords,
     DocumentKey,
-    EventImage,
-    Facts,
-    RowImage,
+    NewEvent,
     SequenceConflict,
     Storage,
     StorageUnavailable,
+    StoredRow,
     StoredUpdate,
-    lanes,
     migrate,
     open_storage,
+    sqlite_executors,
 )
 
 NOTE = DocumentKey("w_42", "notes.hello")
-FACTS = Facts(NOTE, [RowImage("r", "r_1", "{}", "{}")], [EventImage("t", "2026-06-20T13:30:00Z", "r_1", "{}")])
+FACTS = DerivedRecords(NOTE, [StoredRow("r", "r_1", "{}", "{}")], [NewEvent("t", "2026-06-20T13:30:00Z", "r_1", "{}")])
 ROOT = Path(__file__).parents[2]
 
 
@@ -54,7 +54,7 @@ async def store(url: str) -> AsyncIterator[Storage]:
 
 async def test_locked_by_another_process(url: str, path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     await migrate(url)
-    monkeypatch.setattr(lanes, "BUSY_TIMEOUT_MS", 20)
+    monkeypatch.setattr(sqlite_executors, "BUSY_TIMEOUT_MS", 20)
     store = await open_storage(url)
     with closing(sqlite3.connect(path, isolation_level=None)) as other:
         other.execute("BEGIN IMMEDIATE")
@@ -176,7 +176,7 @@ async def test_an_append_cancelled_while_it_waits_for_a_lock(store: Storage, pat
 
 DISK_FULL = """
 import asyncio, os, resource, sys
-from storage import Append, DocumentKey, EventImage, Facts, StorageUnavailable, open_storage
+from storage import Append, DocumentKey, NewEvent, DerivedRecords, StorageUnavailable, open_storage
 
 async def main(url, path):
     store = await open_storage(url, migrate=True)
@@ -186,16 +186,16 @@ async def main(url, path):
     largest = max(os.stat(path).st_size, os.stat(path + "-wal").st_size)
     resource.setrlimit(resource.RLIMIT_FSIZE, (largest + 20_000, hard))
     batch = [Append(key, 2, b"b"), Append(DocumentKey("w", "notes.new"), 1, b"c")]
-    facts = [Facts(key, events=[EventImage("t", "2026-06-20T13:30:00Z", "r_1", "b" * 2_000_000)])]
+    derived = [DerivedRecords(key, events=[NewEvent("t", "2026-06-20T13:30:00Z", "r_1", "b" * 2_000_000)])]
     for attempt in range(3):
         try:
-            await store.append(batch, facts)
+            await store.append(batch, derived)
         except StorageUnavailable as error:
             print("refused", error)
     assert (await store.load(key)).head_seq == 1
     resource.setrlimit(resource.RLIMIT_FSIZE, (hard, hard))
     assert await store.event_head("w") == 0
-    assert await store.append(batch, facts) == {"w": 1}
+    assert await store.append(batch, derived) == {"w": 1}
     await store.probe_write()
     document = await store.load(key)
     print("stored", document.head_seq, document.size_bytes, len([key async for key in store.keys()]))
@@ -217,11 +217,11 @@ def test_a_full_disk_refuses_and_recovers(url: str, path: Path) -> None:
 
 WRITER = """
 import asyncio, sys
-from storage import Append, DocumentKey, EventImage, Facts, RowImage, open_storage
+from storage import Append, DocumentKey, NewEvent, DerivedRecords, StoredRow, open_storage
 
-def facts(item):
-    rows = [RowImage("root", "newest", f"{item.seq}", "{}")]
-    return Facts(item.key, rows, [EventImage("t", "2026-06-20T13:30:00Z", "newest", f"{item.seq}")])
+def derived(item):
+    rows = [StoredRow("root", "newest", f"{item.seq}", "{}")]
+    return DerivedRecords(item.key, rows, [NewEvent("t", "2026-06-20T13:30:00Z", "newest", f"{item.seq}")])
 
 async def main(url):
     store = await open_storage(url)
@@ -233,7 +233,7 @@ async def main(url):
             for key in keys[:turn]:
                 heads[key] += 1
                 batch.append(Append(key, heads[key], b"%d" % heads[key]))
-            await store.append(batch, [facts(item) for item in batch])
+            await store.append(batch, [derived(item) for item in batch])
             if turn == 7:
                 await store.replace(keys[0], 1, heads[keys[0]], b"merged")
             print(" ".join(f"{item.key.document}={item.seq}" for item in batch), flush=True)

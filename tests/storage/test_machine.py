@@ -1,4 +1,4 @@
-"""The store against dicts: any order of appends with facts, compactions, failures, cancellations and reopenings."""
+"""The store against dicts: any order of appends with derived, compactions, failures, cancellations and reopenings."""
 
 import asyncio
 import tempfile
@@ -14,15 +14,16 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from storage import (
     Append,
-    BookingImage,
+    ClientUser,
+    DerivedRecords,
     DocumentKey,
-    EventImage,
-    Facts,
-    RowImage,
+    NewEvent,
     SequenceConflict,
     StoredBooking,
     StoredEvent,
+    StoredRow,
     StoredUpdate,
+    VendorBooking,
     open_storage,
 )
 from tests.contract.backends import migrated_database
@@ -36,31 +37,31 @@ some_bytes = st.binary(max_size=40)
 some_name = st.sampled_from(["", "g_1", "g_é", "g_💍"])
 # JSON has no NUL but an escaped one, and PostgreSQL refuses it: see test_postgres_failures.
 some_text = st.text(st.characters(codec="utf-8", exclude_characters="\x00"), max_size=5)
-some_rows = st.builds(RowImage, some_name, some_name, st.none() | some_text, some_text)
-some_events = st.builds(EventImage, some_name, st.just("2026-06-20T13:30:00Z"), some_name, some_text)
+some_rows = st.builds(StoredRow, some_name, some_name, st.none() | some_text, some_text)
+some_events = st.builds(NewEvent, some_name, st.just("2026-06-20T13:30:00Z"), some_name, some_text)
 some_span = st.builds(lambda start, length: (start, start + length), st.integers(0, 6), st.integers(1, 3))
 some_bookings = st.builds(
-    lambda name, organization, span, stage, seq: BookingImage(name, organization, *span, stage, seq),
+    lambda name, organization, span, stage, seq: VendorBooking(name, organization, *span, stage, seq),
     some_name,
     st.sampled_from(["o_1", "o_2"]),
     some_span,
     st.none() | st.just("booked"),
     st.integers(0, 9),
 )
-some_facts = st.lists(
+some_derived = st.lists(
     st.builds(
-        Facts,
+        DerivedRecords,
         some_key,
         st.lists(some_rows, max_size=3),
         st.lists(some_events, max_size=3),
-        st.lists(st.tuples(st.integers(0, 4), some_name), max_size=3),
+        st.lists(st.builds(ClientUser, st.integers(0, 4), some_name), max_size=3),
         bookings=st.lists(some_bookings, max_size=2),
     ),
     max_size=4,
 )
 
 
-def overlap(one: BookingImage, other: BookingImage) -> bool:
+def overlap(one: VendorBooking, other: VendorBooking) -> bool:
     return one.organization == other.organization and one.start < other.until and other.start < one.until
 
 
@@ -74,10 +75,10 @@ class StorageMachine(RuleBasedStateMachine):
         self.url = self.make_database()
         self.store = self.run(open_storage(self.url, synchronous="OFF", migrate=True))
         self.model: dict[DocumentKey, list[StoredUpdate]] = {}
-        self.rows: dict[DocumentKey, dict[tuple[str, str], RowImage]] = {key: {} for key in KEYS}
+        self.rows: dict[DocumentKey, dict[tuple[str, str], StoredRow]] = {key: {} for key in KEYS}
         self.events: dict[str, list[StoredEvent]] = {key.wedding: [] for key in KEYS}
         self.owners: dict[DocumentKey, dict[int, str]] = {key: {} for key in KEYS}
-        self.bookings: dict[str, dict[str, BookingImage]] = {key.wedding: {} for key in KEYS}
+        self.bookings: dict[str, dict[str, VendorBooking]] = {key.wedding: {} for key in KEYS}
 
     def make_database(self) -> str:
         directory = self.rest.enter_context(tempfile.TemporaryDirectory())
@@ -97,12 +98,12 @@ class StorageMachine(RuleBasedStateMachine):
             batch.append(Append(key, heads[key], update))
         return batch
 
-    def stored(self, batch: list[Append], facts: list[Facts]) -> dict[str, int]:
+    def stored(self, batch: list[Append], derived: list[DerivedRecords]) -> dict[str, int]:
         """Take them into the model; what `append` returns."""
         first: dict[str, int] = {}
         for item in batch:
             self.model.setdefault(item.key, []).append(StoredUpdate(item.seq, item.seq, item.update))
-        for fact in facts:
+        for fact in derived:
             self.rows[fact.key].update({(row.root, row.record): row for row in fact.rows})
             self.owners[fact.key] = dict([*reversed(fact.owners), *self.owners[fact.key].items()])
             for image in fact.bookings:
@@ -114,35 +115,37 @@ class StorageMachine(RuleBasedStateMachine):
                 events.append(StoredEvent(seq, event.type, event.at, fact.key.document, event.record, event.body))
         return first
 
-    @rule(items=st.lists(st.tuples(some_key, some_bytes), max_size=8), facts=some_facts)
-    def append(self, items: list[tuple[DocumentKey, bytes]], facts: list[Facts]) -> None:
+    @rule(items=st.lists(st.tuples(some_key, some_bytes), max_size=8), derived=some_derived)
+    def append(self, items: list[tuple[DocumentKey, bytes]], derived: list[DerivedRecords]) -> None:
         batch = self.batch(items)
-        assert self.run(self.store.append(batch, facts)) == self.stored(batch, facts)
+        assert self.run(self.store.append(batch, derived)) == self.stored(batch, derived)
 
     @rule(
         items=st.lists(st.tuples(some_key, some_bytes), max_size=4),
         key=some_key,
         off=st.sampled_from([-3, -1, 1]),
-        facts=some_facts,
+        derived=some_derived,
     )
     def append_out_of_turn(
-        self, items: list[tuple[DocumentKey, bytes]], key: DocumentKey, off: int, facts: list[Facts]
+        self, items: list[tuple[DocumentKey, bytes]], key: DocumentKey, off: int, derived: list[DerivedRecords]
     ) -> None:
         batch = self.batch([*items, (key, b"wrong")])
         batch[-1] = Append(key, batch[-1].seq + off, b"wrong")
         with pytest.raises(SequenceConflict):
-            self.run(self.store.append(batch, facts))
+            self.run(self.store.append(batch, derived))
 
     @rule(
         items=st.lists(st.tuples(some_key, some_bytes), min_size=1, max_size=4),
         turns=st.integers(0, 10),
-        facts=some_facts,
+        derived=some_derived,
     )
-    def append_cancelled(self, items: list[tuple[DocumentKey, bytes]], turns: int, facts: list[Facts]) -> None:
+    def append_cancelled(
+        self, items: list[tuple[DocumentKey, bytes]], turns: int, derived: list[DerivedRecords]
+    ) -> None:
         batch = self.batch(items)
 
         async def cancel() -> bool:
-            task = asyncio.create_task(self.store.append(batch, facts))
+            task = asyncio.create_task(self.store.append(batch, derived))
             for _ in range(turns):
                 await asyncio.sleep(0)
             task.cancel()
@@ -150,19 +153,19 @@ class StorageMachine(RuleBasedStateMachine):
             return (await self.store.load(batch[-1].key)).head_seq == batch[-1].seq
 
         if self.run(cancel()):
-            self.stored(batch, facts)
+            self.stored(batch, derived)
 
-    @rule(items=st.lists(st.tuples(some_key, some_bytes), min_size=1, max_size=4), facts=some_facts)
-    def append_by_another_process(self, items: list[tuple[DocumentKey, bytes]], facts: list[Facts]) -> None:
+    @rule(items=st.lists(st.tuples(some_key, some_bytes), min_size=1, max_size=4), derived=some_derived)
+    def append_by_another_process(self, items: list[tuple[DocumentKey, bytes]], derived: list[DerivedRecords]) -> None:
         batch = self.batch(items)
 
         async def write() -> None:
             other = await open_storage(self.url, synchronous="OFF")
-            await other.append(batch, facts)
+            await other.append(batch, derived)
             await other.close()
 
         self.run(write())
-        self.stored(batch, facts)
+        self.stored(batch, derived)
 
     @rule(key=some_key, data=st.data(), update=some_bytes)
     def replace(self, key: DocumentKey, data: st.DataObject, update: bytes) -> None:
@@ -191,7 +194,7 @@ class StorageMachine(RuleBasedStateMachine):
         assert self.run(look()) == self.model
 
     @rule()
-    def facts_equal_the_model(self) -> None:
+    def derived_equal_the_model(self) -> None:
         async def look() -> None:
             for key in KEYS:
                 assert await self.store.document_rows(key) == [row for _, row in sorted(self.rows[key].items())]
@@ -219,14 +222,14 @@ class StorageMachine(RuleBasedStateMachine):
                 ]
                 assert await self.store.overlapping(wedding) == sorted(found)
             for organization in ("o_1", "o_2"):
-                spans = [BookingImage("", organization, *span, "", 0) for span in asked]
+                spans = [VendorBooking("", organization, *span, "", 0) for span in asked]
                 found_in = [w for w, images in there.items() if any(overlap(i, s) for i in images for s in spans)]
                 assert await self.store.booked(organization, asked) == found_in
 
         self.run(look())
 
     def teardown(self) -> None:
-        self.facts_equal_the_model()
+        self.derived_equal_the_model()
         self.run(self.store.close())
         self.runner.close()
         self.rest.close()

@@ -14,19 +14,20 @@ from sqlalchemy import Connection, text
 
 from storage import (
     Append,
+    DerivedRecords,
     DocumentKey,
-    EventImage,
-    Facts,
+    NewEvent,
     NotOwner,
     Owner,
-    RowImage,
     SequenceConflict,
     Storage,
     StorageError,
     StorageUnavailable,
+    StoredRow,
     open_storage,
-    postgres_lane,
+    postgres_executor,
 )
+from storage.postgres_executor import PostgresExecutor
 from storage.tables import metadata
 from tests.contract.backends import migrated_database
 from tests.storage.postgres_support import (
@@ -44,7 +45,7 @@ from tests.storage.postgres_support import (
 )
 from tests.support.postgres import shared_server
 
-EVENT = EventImage("t", "2026-06-20T13:30:00Z", "r", "{}")
+EVENT = NewEvent("t", "2026-06-20T13:30:00Z", "r", "{}")
 
 
 @pytest.fixture
@@ -123,7 +124,7 @@ class TestAppendsAtOnce:
         async with holding(url, HOLD_ROW):
             append = asyncio.create_task(store.append(batch(NOTE, 1, b"a"), [HELD]))
             await until_waiting(url)
-            await second.append(batch(OTHER, 1, b"b"), [Facts(OTHER, events=[EVENT])])
+            await second.append(batch(OTHER, 1, b"b"), [DerivedRecords(OTHER, events=[EVENT])])
             assert await contents(second, OTHER) == [b"b"]
             assert await contents(second) == []
         await append
@@ -180,8 +181,8 @@ class TestAppendsAtOnce:
 
 async def _count_up(store: Storage, keys: list[DocumentKey]) -> None:
     for number in range(1, 61):
-        rows = [RowImage("r", "count", f"{number}", "{}")]
-        await store.append([Append(key, number, b"x") for key in keys], [Facts(key, rows) for key in keys])
+        rows = [StoredRow("r", "count", f"{number}", "{}")]
+        await store.append([Append(key, number, b"x") for key in keys], [DerivedRecords(key, rows) for key in keys])
 
 
 async def _write_a_lot(store: Storage, keys: list[DocumentKey], seed: int) -> int:
@@ -193,7 +194,8 @@ async def _write_a_lot(store: Storage, keys: list[DocumentKey], seed: int) -> in
         chosen = chance.sample(keys, chance.randint(1, 4))
         try:
             await store.append(
-                [Append(key, heads[key] + 1, b"x") for key in chosen], [Facts(key, events=[EVENT]) for key in chosen]
+                [Append(key, heads[key] + 1, b"x") for key in chosen],
+                [DerivedRecords(key, events=[EVENT]) for key in chosen],
             )
         except SequenceConflict:
             heads.update({key: (await store.load(key)).head_seq for key in chosen})
@@ -270,13 +272,14 @@ async def write_then(write: Any, compact: Any) -> None:
 class TestWire:
     async def test_an_append_goes_to_the_server_and_back_once(self, store: Storage, url: str) -> None:
         documents = [DocumentKey(f"w_{number % 7}", f"notes.{number}") for number in range(40)]
-        facts = [Facts(key, HELD.rows, HELD.events, HELD.owners) for key in documents]
+        derived = [DerivedRecords(key, HELD.rows, HELD.events, HELD.owners) for key in documents]
         await store.heartbeat("n_1", LONG)
         owners = await store.claim([f"w_{number}" for number in range(7)], "n_1")
         fences = {owner.wedding: owner.fence for owner in owners}
-        await store.append([Append(key, 1, b"x") for key in documents], facts, fences, "n_1")
+        await store.append([Append(key, 1, b"x") for key in documents], derived, fences, "n_1")
         assert (
-            await _statements(url, store.append([Append(key, 2, b"x") for key in documents], facts, fences, "n_1")) == 1
+            await _statements(url, store.append([Append(key, 2, b"x") for key in documents], derived, fences, "n_1"))
+            == 1
         )
         assert await _statements(url, store.claim(["w_0", "w_1", "w_new"], "n_1")) == 1
         await store.load(NOTE)
@@ -285,14 +288,19 @@ class TestWire:
     async def test_what_is_promised_of_every_connection(self, url: str) -> None:
         for setting, commit in (("FULL", "on"), ("extra", "on"), ("NORMAL", "off"), ("OFF", "off")):
             store = await open_storage(url, synchronous=setting)
-            for run in (store._lane.read, store._lane.append, store._lane.write, store._lane.write_at_once):
-                shown = {name: await run(_show(name)) for name in ("synchronous_commit", "statement_timeout", "jit")}
-                assert shown == {"synchronous_commit": commit, "statement_timeout": "10s", "jit": "off"}
+            executor = store._executor
+            assert isinstance(executor, PostgresExecutor)
+            expected = {"synchronous_commit": commit, "statement_timeout": "10s", "jit": "off"}
+            for run in (executor.read, executor.write, executor.write_at_once):
+                assert {name: await run(_show(name)) for name in expected} == expected
+            await store.append(batch(NOTE, 1 + (await store.load(NOTE)).head_seq, b"a"))
+            held = executor._held = await executor._take_held()
+            assert {name: await held[1].fetchval(f"SHOW {name}") for name in expected} == expected
             await store.close()
 
     async def test_a_reader_cannot_write(self, store: Storage) -> None:
         with pytest.raises(StorageUnavailable, match="read-only"):
-            await store._lane.read(lambda connection: connection.exec_driver_sql("DELETE FROM documents"))
+            await store._executor.read(lambda connection: connection.exec_driver_sql("DELETE FROM documents"))
 
     async def test_the_driver_may_be_named(self, url: str) -> None:
         store = await open_storage(url.replace("postgresql:", "postgresql+asyncpg:") + "?sslmode=disable")
@@ -300,7 +308,7 @@ class TestWire:
         await store.close()
 
     async def test_without_the_driver_it_says_what_to_install(self, url: str, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(postgres_lane, "find_spec", lambda _: None)
+        monkeypatch.setattr(postgres_executor, "find_spec", lambda _: None)
         with pytest.raises(StorageError, match=r"crdt-server\[postgres\]"):
             await open_storage(url)
 
@@ -338,4 +346,4 @@ async def test_the_migrated_schema_is_the_declared_one(store: Storage) -> None:
         query = "SELECT DISTINCT collation_name FROM information_schema.columns WHERE character_maximum_length = 255"
         assert connection.scalars(text(query)).all() == ["C"]
 
-    await store._lane.read(look)
+    await store._executor.read(look)

@@ -10,15 +10,16 @@ import pytest
 
 from storage import (
     Append,
-    EventImage,
-    Facts,
+    ClientUser,
+    DerivedRecords,
+    NewEvent,
     SequenceConflict,
     Storage,
     StorageError,
     StorageUnavailable,
     Timeouts,
     open_storage,
-    postgres_lane,
+    postgres_executor,
 )
 from tests.storage.postgres_support import HELD, HOLD_ROW, NOTE, batch, connected, contents, holding, until_waiting
 from tests.support.postgres import PostgresServer
@@ -52,7 +53,7 @@ async def store(url: str) -> AsyncIterator[Storage]:
 @pytest.fixture
 async def hasty(store: Storage, url: str, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Storage]:
     """A store that waits only shortly."""
-    monkeypatch.setattr(postgres_lane, "GRACE_SECONDS", 0.2)
+    monkeypatch.setattr(postgres_executor, "GRACE_SECONDS", 0.2)
     opened = await open_storage(url, timeouts=SHORT)
     await opened.append(batch(NOTE, 1, b"a"))
     yield opened
@@ -137,7 +138,7 @@ async def test_a_server_that_is_stopped_holds_nobody_up(hasty: Storage, server: 
 async def test_a_stopped_server_does_not_hold_up_closing(
     url: str, server: PostgresServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(postgres_lane, "GRACE_SECONDS", 0.2)
+    monkeypatch.setattr(postgres_executor, "GRACE_SECONDS", 0.2)
     store = await open_storage(url, migrate=True)
     await warm(store)
     server.pause()
@@ -278,7 +279,7 @@ async def test_a_full_disk_refuses_and_recovers() -> None:
         store = await open_storage(server.url, migrate=True)
         await store.append(batch(NOTE, 1, b"a"))
         large = [Append(NOTE, seq, os.urandom(1 << 20)) for seq in range(2, 32)]
-        events = [Facts(NOTE, events=[EventImage("t", "2026-06-20T13:30:00Z", "r", "{}")])]
+        events = [DerivedRecords(NOTE, events=[NewEvent("t", "2026-06-20T13:30:00Z", "r", "{}")])]
         for _ in range(2):
             with pytest.raises(StorageUnavailable, match="File too large"):
                 await store.append(large, events)
@@ -296,7 +297,7 @@ async def test_texts_it_cannot_hold_are_refused_whole(store: Storage, bad: str) 
     key = NOTE._replace(document=bad)
     for attempt in (
         store.append([*batch(NOTE, 1, b"a"), Append(key, 1, b"a")]),
-        store.append(batch(NOTE, 1, b"a"), [Facts(NOTE, owners=[(1, bad)])]),
+        store.append(batch(NOTE, 1, b"a"), [DerivedRecords(NOTE, owners=[ClientUser(1, bad)])]),
         store.load(key),
         store.heartbeat(bad, 1),
     ):

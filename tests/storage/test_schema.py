@@ -12,9 +12,9 @@ from sqlalchemy import create_engine, inspect
 
 from storage import (
     Append,
+    DerivedRecords,
     DocumentKey,
-    EventImage,
-    Facts,
+    NewEvent,
     SchemaOutdated,
     StorageError,
     StorageUnavailable,
@@ -75,8 +75,8 @@ async def test_a_database_of_the_first_revision_is_upgraded(tmp_path: Path, sche
     store = await open_storage(url, migrate=True)
     guests = DocumentKey("w_42", "guests")
     assert (await store.load(guests)).updates == [StoredUpdate(1, 2, b"ab")]
-    event = EventImage("guest.added", "2026-06-20T13:30:00Z", "g_chloe", "{}")
-    assert await store.append([Append(guests, 3, b"c")], [Facts(guests, events=[event])]) == {"w_42": 1}
+    event = NewEvent("guest.added", "2026-06-20T13:30:00Z", "g_chloe", "{}")
+    assert await store.append([Append(guests, 3, b"c")], [DerivedRecords(guests, events=[event])]) == {"w_42": 1}
     await store.close()
 
 
@@ -107,7 +107,7 @@ async def test_synchronous_is_one_of_the_settings(tmp_path: Path) -> None:
 @pytest.mark.parametrize(("setting", "level"), [("full", 2), ("NORMAL", 1)])
 async def test_what_is_promised_of_every_connection(tmp_path: Path, scheme: str, setting: str, level: int) -> None:
     store = await open_storage(f"{scheme}:///{tmp_path}/w.db", synchronous=setting, migrate=True)
-    for run in (store._lane.read, store._lane.write):
+    for run in (store._executor.read, store._executor.write):
         for pragma, expected in (("journal_mode", "wal"), ("synchronous", level), ("foreign_keys", 1)):
             assert await run(lambda c, p=pragma: c.exec_driver_sql(f"PRAGMA {p}").scalar()) == expected
     await store.close()
@@ -117,5 +117,5 @@ async def test_what_is_promised_of_every_connection(tmp_path: Path, scheme: str,
 async def test_a_reader_cannot_write(tmp_path: Path, scheme: str) -> None:
     store = await open_storage(f"{scheme}:///{tmp_path}/w.db", migrate=True)
     with pytest.raises(StorageUnavailable, match="readonly"):
-        await store._lane.read(lambda connection: connection.exec_driver_sql("DELETE FROM documents"))
+        await store._executor.read(lambda connection: connection.exec_driver_sql("DELETE FROM documents"))
     await store.close()

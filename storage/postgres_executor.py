@@ -17,11 +17,13 @@ from importlib.util import find_spec
 from typing import Any, NamedTuple, TypeVar
 
 from sqlalchemy import URL, event
-from sqlalchemy.exc import DBAPIError, DisconnectionError, IntegrityError, SQLAlchemyError
+from sqlalchemy.exc import DBAPIError, DisconnectionError, SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
+from storage.appends import AppendRequest
 from storage.errors import SequenceConflict, StorageError, StorageUnavailable
-from storage.lanes import READERS, Work, settled
+from storage.executors import READERS, Work, settled
+from storage.postgres_append import PostgresAppend
 
 T = TypeVar("T")
 
@@ -31,25 +33,31 @@ WRITERS = 4
 GRACE_SECONDS = 2.0
 """How long after its time the server may still say that it has cancelled a statement."""
 
+INTEGRITY_CLASS, DATA_CLASS = "23", "22"
+"""How the states begin by which PostgreSQL tells errors apart."""
+
 SYNCHRONOUS_COMMIT = {"OFF": "off", "NORMAL": "off", "FULL": "on", "EXTRA": "on"}
 
 QUERY = {"sslmode": "ssl", "ssl": "ssl", "application_name": "application_name"}
-"""What may stand in an address behind the question mark."""
+"""What an address may have behind the question mark, and its name at the driver."""
 
 
 class Timeouts(NamedTuple):
-    """How long PostgreSQL may take to accept a connection, and to do what one call asks for."""
+    """How long PostgreSQL may take to accept a connection, and to carry out one call."""
 
     connect_seconds: float = 5.0
     call_seconds: float = 10.0
 
 
-class PostgresLane:
+class PostgresExecutor:
     """Runs work on PostgreSQL. Raises only StorageError and its kinds, besides what the work itself raises."""
 
     def __init__(self, url: URL, synchronous: str, timeouts: Timeouts) -> None:
         if find_spec("asyncpg") is None:
             raise StorageError("PostgreSQL needs a driver: pip install 'crdt-server[postgres]'")
+        from asyncpg import InterfaceError, PostgresError  # an extra
+
+        self._driver_errors = (PostgresError, InterfaceError)
         self._timeouts = timeouts
         self._url = url
         self._settings = _settings(url, synchronous)
@@ -75,7 +83,7 @@ class PostgresLane:
             connect_args={
                 **options,
                 "timeout": self._timeouts.connect_seconds,
-                # For what SQLAlchemy asks a new server; all else is cut before.
+                # For the queries of SQLAlchemy on a new connection; all else is cut before.
                 "command_timeout": self._timeouts.call_seconds + 2 * GRACE_SECONDS if settings else None,
                 "server_settings": server | settings,
             },
@@ -86,8 +94,8 @@ class PostgresLane:
     async def read(self, work: Work[T]) -> T:
         return await self._start(self._run(self._reader, work))
 
-    async def append(self, work: Work[T]) -> T:
-        return await settled(self._start(self._run_in_turn(work)))
+    async def append(self, request: AppendRequest) -> dict[str, int]:
+        return await settled(self._start(self._append_in_turn(PostgresAppend(request))))
 
     async def write(self, work: Work[T]) -> T:
         return await settled(self._start(self._run(self._writer, work)))
@@ -107,7 +115,7 @@ class PostgresLane:
         task.add_done_callback(self._running.discard)
         return task
 
-    async def _run_in_turn(self, work: Work[T]) -> T:
+    async def _append_in_turn(self, append: PostgresAppend) -> dict[str, int]:
         try:
             async with asyncio.timeout(self._timeouts.call_seconds):
                 await self._turn.acquire()
@@ -115,23 +123,25 @@ class PostgresLane:
             raise StorageUnavailable("the appends before this one take too long") from error
         try:
             with _translating():
-                return await self._run_held(work)
+                return await self._append(append)
         finally:
             self._turn.release()
 
-    async def _run_held(self, work: Work[T]) -> T:
+    async def _append(self, append: PostgresAppend) -> dict[str, int]:
         # Out of its pool while nothing goes wrong: taking it out costs 0.25 of 0.75 ms of our time.
         connection, driver = held = await self._take_held()
         cut = self._cut_later(driver)
         try:
-            result = await connection.run_sync(work)
-        except BaseException:
+            first_events = await append.run(driver)
+        except BaseException as error:
             await connection.close()
+            if isinstance(error, self._driver_errors):
+                raise append.refusal(*_state_of(error)) or _meaning(error) from error
             raise
         finally:
             cut.cancel()
         self._held = held
-        return result
+        return first_events
 
     async def _take_held(self) -> tuple[AsyncConnection, Any]:
         held, self._held = self._held, None
@@ -154,7 +164,7 @@ class PostgresLane:
                         cut.cancel()
 
     def _cut_later(self, driver: Any) -> asyncio.TimerHandle:
-        # Cut, not closed: who waits for an answer hears of it at once, and nobody waits for a goodbye.
+        # Cut, not closed: the call that waits for an answer fails at once, and nothing waits for a goodbye.
         return asyncio.get_running_loop().call_later(self._timeouts.call_seconds + GRACE_SECONDS, driver.terminate)
 
     async def close(self) -> None:
@@ -175,10 +185,10 @@ class PostgresLane:
 
 
 def _settings(url: URL, synchronous: str) -> tuple[dict[str, Any], dict[str, str]]:
-    """What the driver is told, and what the server is told, of every connection."""
+    """The options of the driver, and of the server, for every connection."""
     unknown = set(url.query) - set(QUERY)
     if unknown:
-        raise StorageError(f"a PostgreSQL address may say {', '.join(QUERY)}, not {', '.join(sorted(unknown))}")
+        raise StorageError(f"a PostgreSQL address may have {', '.join(QUERY)}, not {', '.join(sorted(unknown))}")
     options: dict[str, Any] = {QUERY[name]: value for name, value in url.query.items()}
     server = {
         "application_name": options.pop("application_name", "crdt-server"),
@@ -206,10 +216,10 @@ def _require_alive(connection: Any, _record: object, _proxy: object) -> None:
 
 
 def _is_alive(driver: Any) -> bool:
-    """Whether a connection that nobody uses has not ended. Looks at the socket: the loop may not know it yet."""
+    """Whether a connection that is not in use has not ended. Reads the state of its socket: the loop may be late."""
     if driver.is_closed():
         return False
-    # Between two calls a server says nothing but that the connection ends.
+    # Between two calls a server sends nothing but that the connection ends.
     poll = select.poll()
     poll.register(driver._transport.get_extra_info("socket").fileno(), select.POLLIN)
     return not poll.poll(0)
@@ -226,20 +236,23 @@ def _translating() -> Iterator[None]:
 
 
 def translated(error: SQLAlchemyError) -> StorageError:
-    """The error of ours that says what a driver's error means to a caller."""
-    if not isinstance(error, DBAPIError):
+    """The error of ours that tells a caller the meaning of an error of SQLAlchemy."""
+    if not isinstance(error, DBAPIError) or error.orig is None:
         return StorageUnavailable(f"the database cannot be used now: {error}")
-    if isinstance(error, IntegrityError):
-        return SequenceConflict(f"another writer was faster: {error.orig}")
-    if _is_about_values(error):
-        return StorageError(f"the database refused the values: {error.orig}")
-    return StorageUnavailable(f"the database cannot be used now: {error.orig}")
+    return _meaning(error.orig)
 
 
-def _is_about_values(error: DBAPIError) -> bool:
-    # The driver's own refusals have no state; those of the server are class 22.
-    return isinstance(_root(error), ValueError) or (getattr(error.orig, "sqlstate", None) or "").startswith("22")
+def _meaning(error: BaseException) -> StorageError:
+    """The same of an error of the driver, or of SQLAlchemy's copy of it."""
+    state, _ = _state_of(error)
+    if state is not None and state.startswith(INTEGRITY_CLASS):
+        return SequenceConflict(f"another writer was faster: {error}")
+    # The driver's own refusals have no state.
+    if isinstance(error, ValueError) or isinstance(error.__cause__, ValueError) or (state or "").startswith(DATA_CLASS):
+        return StorageError(f"the database refused the values: {error}")
+    return StorageUnavailable(f"the database cannot be used now: {error}")
 
 
-def _root(error: DBAPIError) -> BaseException | None:
-    return error.orig.__cause__ if error.orig is not None else None
+def _state_of(error: BaseException) -> tuple[str | None, str | None]:
+    """The state that the server gave the error, and its detail."""
+    return getattr(error, "sqlstate", None), getattr(error, "detail", None)

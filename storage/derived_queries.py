@@ -1,0 +1,84 @@
+"""Queries of the derived records. Plain functions over a `Connection` that is already inside a transaction."""
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from sqlalchemy import Connection, and_, delete, func, or_, select
+
+from storage.derived import StoredAnswer, StoredBooking, StoredEvent, StoredRow, VendorBooking
+from storage.statements import chunks
+from storage.tables import answers, bookings, client_ids, events, rows
+from storage.updates import DocumentKey
+
+
+def wedding_rows(connection: Connection, wedding: str) -> list[tuple[str, StoredRow]]:
+    """All rows of a wedding with the names of their documents, in order of document, root and record."""
+    query = select(rows.c.document, rows.c.root, rows.c.record, rows.c.fields, rows.c.writers)
+    query = query.where(rows.c.wedding == wedding).order_by(rows.c.document, rows.c.root, rows.c.record)
+    return [(document, StoredRow(*image)) for document, *image in connection.execute(query)]
+
+
+def document_rows(connection: Connection, key: DocumentKey) -> list[StoredRow]:
+    """All rows of a document, in order of root and record."""
+    query = select(rows.c.root, rows.c.record, rows.c.fields, rows.c.writers)
+    query = query.where(rows.c.wedding == key.wedding, rows.c.document == key.document)
+    return [StoredRow(*row) for row in connection.execute(query.order_by(rows.c.root, rows.c.record))]
+
+
+def client_users(connection: Connection, key: DocumentKey) -> dict[int, str]:
+    """The users of all client ids of a document."""
+    query = select(client_ids.c.client, client_ids.c.user)
+    query = query.where(client_ids.c.wedding == key.wedding, client_ids.c.document == key.document)
+    return dict(connection.execute(query).all())
+
+
+def wedding_bookings(connection: Connection, wedding: str) -> list[VendorBooking]:
+    """The bookings of a wedding, in order of vendor."""
+    columns = [bookings.c[name] for name in VendorBooking._fields]
+    query = select(*columns).where(bookings.c.wedding == wedding).order_by(bookings.c.vendor)
+    return [VendorBooking(*row) for row in connection.execute(query)]
+
+
+def overlapping(connection: Connection, wedding: str, limit: int) -> list[StoredBooking]:
+    """Bookings of other weddings that overlap one of this wedding's with the same organization; ordered."""
+    mine, theirs = bookings.alias("mine"), bookings.alias("theirs")
+    columns = [theirs.c[name] for name in StoredBooking._fields]
+    query = select(*columns).distinct().select_from(mine).join(theirs, mine.c.organization == theirs.c.organization)
+    query = query.where(mine.c.wedding == wedding, theirs.c.wedding != wedding)
+    query = query.where(mine.c.start < theirs.c.until, theirs.c.start < mine.c.until)
+    return [StoredBooking(*row) for row in connection.execute(query.order_by(*columns[:3]).limit(limit))]
+
+
+def booked(connection: Connection, organization: str, spans: Sequence[tuple[int, int]]) -> list[str]:
+    """The weddings with a booking of an organization that overlaps one of the spans, in order."""
+    found: set[str] = set()
+    for part in chunks(spans):
+        meets = or_(*(and_(bookings.c.start < until, bookings.c.until > start) for start, until in part))
+        query = select(bookings.c.wedding).distinct().where(bookings.c.organization == organization, meets)
+        found.update(connection.scalars(query))
+    return sorted(found)
+
+
+def list_events(connection: Connection, wedding: str, after: int, limit: int) -> list[StoredEvent]:
+    """The next `limit` events of a wedding behind number `after`."""
+    columns = (events.c.seq, events.c.type, events.c.at, events.c.document, events.c.record, events.c.body)
+    query = select(*columns).where(events.c.wedding == wedding, events.c.seq > after)
+    return [StoredEvent(*row) for row in connection.execute(query.order_by(events.c.seq).limit(limit))]
+
+
+def event_head(connection: Connection, wedding: str) -> int:
+    """The number of the newest event of a wedding, 0 when there is none."""
+    newest = select(func.coalesce(func.max(events.c.seq), 0)).where(events.c.wedding == wedding)
+    return int(connection.scalars(newest).one())
+
+
+def find_answer(connection: Connection, wedding: str, key: str) -> StoredAnswer | None:
+    """The answer to the command of this key, None where there is none."""
+    query = select(answers.c.key, answers.c.digest, answers.c.body, answers.c.at)
+    row = connection.execute(query.where(answers.c.wedding == wedding, answers.c.key == key)).first()
+    return None if row is None else StoredAnswer(*row)
+
+
+def delete_answers(connection: Connection, before: datetime) -> int:
+    """Delete the answers given before that moment; returns how many there were."""
+    return connection.execute(delete(answers).where(answers.c.at < before)).rowcount

@@ -1,0 +1,99 @@
+"""Threads that run jobs of an event loop in the order given, and hand each result back with one call to the loop.
+
+`concurrent.futures` would cost a second future and its locks for each job.
+"""
+
+import asyncio
+from collections.abc import Callable
+from contextlib import suppress
+from queue import SimpleQueue
+from threading import Thread
+from typing import Any, Generic, TypeVar
+
+from storage.errors import StorageError
+
+T = TypeVar("T")
+
+
+class _Job(Generic[T]):
+    """A function to be run, and the future of the event loop that gets its result."""
+
+    __slots__ = ("_ended", "_function", "_loop", "_result", "future", "waiter")
+
+    def __init__(self, function: Callable[[], T]) -> None:
+        self._function = function
+        self._loop = asyncio.get_running_loop()
+        self.future: asyncio.Future[T] = self._loop.create_future()
+        self.waiter: asyncio.Future[None] | None = None
+        self._ended = False
+
+    def run(self) -> None:
+        """Called on the thread."""
+        settle: Callable[[Any], None] = self.future.set_result
+        outcome: T | BaseException
+        try:
+            outcome = self._function()
+        except BaseException as error:  # noqa: BLE001 - the edge of the thread: the caller gets it
+            settle, outcome = self.future.set_exception, error
+        with suppress(RuntimeError):  # the loop is closed: nobody waits
+            self._loop.call_soon_threadsafe(self._end, settle, outcome)
+
+    def _end(self, settle: Callable[[Any], None], outcome: object) -> None:
+        self._ended = True
+        if not self.future.done():
+            settle(outcome)
+        if self.waiter is not None and not self.waiter.done():
+            self.waiter.set_result(None)
+
+    async def until_ended(self) -> None:
+        """Returns when the function has returned, cancelled or not."""
+        if not self._ended:
+            self.waiter = self._loop.create_future()
+            await self.waiter
+
+
+class WorkerThreads:
+    """`count` threads with one queue."""
+
+    def __init__(self, count: int, name: str) -> None:
+        self._jobs: SimpleQueue[_Job[Any] | None] = SimpleQueue()
+        self._closed = False
+        self._threads = [Thread(target=self._work, name=f"{name}-{n}", daemon=True) for n in range(count)]
+        for thread in self._threads:
+            thread.start()
+
+    async def run(self, function: Callable[[], T]) -> T:
+        """The result of the function. A cancelled caller does not wait for it."""
+        return await self._submit(function).future
+
+    async def run_to_end(self, function: Callable[[], T]) -> T:
+        """The result of the function. A cancelled caller waits until it has returned."""
+        job = self._submit(function)
+        try:
+            return await job.future
+        except asyncio.CancelledError:
+            await job.until_ended()
+            raise
+
+    def _submit(self, function: Callable[[], T]) -> _Job[T]:
+        if self._closed:
+            raise StorageError("the store is closed")
+        job = _Job(function)
+        self._jobs.put(job)
+        return job
+
+    def _work(self) -> None:
+        while (job := self._jobs.get()) is not None:
+            job.run()
+            del job  # and its result with it, which may be large
+
+    def refuse(self) -> None:
+        """Take no more jobs."""
+        self._closed = True
+
+    def join(self) -> None:
+        """Block until all jobs have run and the threads have ended. Call `refuse` before."""
+        for _ in self._threads:
+            self._jobs.put(None)
+        for thread in self._threads:
+            thread.join()
