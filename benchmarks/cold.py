@@ -7,7 +7,7 @@ do not take them all in time are not measured.
 
 from collections.abc import Iterator
 
-from benchmarks.config import SERVERS, Scale
+from benchmarks.config import RESTARTED, Scale
 from benchmarks.loadgen import Clients
 from benchmarks.question import Case, Column, Question
 from benchmarks.servers import KINDS, Server
@@ -39,7 +39,7 @@ def measure(server: Server, scale: Scale) -> Iterator[Case]:
 QUESTION = Question(
     name="cold",
     title="First client of a long history after a restart",
-    servers=tuple(name for name in SERVERS if KINDS[name].stores),
+    servers=tuple(name for name in RESTARTED if KINDS[name].stores),
     measure=measure,
     columns=(
         Column("seconds", "s until complete", "less", 3),

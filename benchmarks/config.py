@@ -1,5 +1,6 @@
 """Every parameter of the benchmarks. FULL is what RESULTS.md is made of; QUICK ends within some minutes."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -7,8 +8,15 @@ HERE = Path(__file__).parent
 BUILD = HERE / "build"
 
 OURS = "ours"
-SERVERS = (OURS, "hocuspocus", "y-websocket", "y-websocket-leveldb", "pycrdt-websocket")
-COMPARED = (OURS, "y-websocket", "hocuspocus", "pycrdt-websocket")
+BEFORE = "before"
+"""This server as of BEFORE_COMMIT, measured in the same minutes."""
+BEFORE_COMMIT = "035a493"
+SKETCH = "sketch"
+SERVERS = (OURS, BEFORE, SKETCH, "hocuspocus", "y-websocket", "y-websocket-leveldb", "pycrdt-websocket")
+RESTARTED = (OURS, "hocuspocus", "y-websocket", "y-websocket-leveldb", "pycrdt-websocket")
+"""Servers of the questions that stop and start them; the sketch does not read what it has stored."""
+GOAL_SERVERS = (OURS, BEFORE, SKETCH, "y-websocket", "hocuspocus")
+COMPARED = (OURS, BEFORE, SKETCH, "y-websocket", "hocuspocus", "pycrdt-websocket")
 """Servers of the questions that are not about the store; LevelDB joins where storing is the question."""
 
 PEER_START_SECONDS = 20
@@ -35,12 +43,37 @@ class RoomsScale:
 
 
 @dataclass(frozen=True, slots=True)
+class RatesScale:
+    """Every client of many rooms writing, at fixed rates."""
+
+    rooms: int = 500
+    members: int = 4
+    rates: tuple[int, ...] = (1_000, 6_000, 8_000, 12_000, 18_000)
+    warm_up_seconds: float = 2.0
+    seconds: float = 8.0
+    drain_seconds: float = 8.0
+    give_up_ms: float = 1_000.0
+    """A server whose p99 is longer is not asked at higher rates."""
+
+
+@dataclass(frozen=True, slots=True)
+class ServingPythonScale:
+    """The rooms of RoomsScale at one rate, sampled."""
+
+    rate: int = 12_000
+    seconds: float = 8.0
+
+
+@dataclass(frozen=True, slots=True)
 class FanoutScale:
-    """One writer and many readers, closed loop."""
+    """One writer and many readers, closed loop; then all of them writing at a modest rate."""
 
     readers: tuple[int, ...] = (100, 1_000)
     in_flight: tuple[int, ...] = (1, 64)
     seconds: float = 4.0
+    paced_readers: int = 100
+    paced_rate: float = 50.0
+    paced_seconds: float = 8.0
     drain_seconds: float = 8.0
 
 
@@ -59,9 +92,9 @@ class PresenceScale:
 class IdleScale:
     """Sockets that only stay open."""
 
-    sockets: tuple[int, ...] = (10_000, 19_000)
-    members: int = 100
-    """Few large rooms, so that the figure is a socket's and not a document's."""
+    shapes: tuple[tuple[int, int], ...] = ((10_000, 100), (19_000, 100), (10_000, 4))
+    """Sockets, and how many share a document: few large rooms, so that the figure is a socket's and not a document's,
+    and small ones, where every fourth socket opens a new document."""
     at_once: int = 128
     sources: int = 16
     deadline_seconds: float = 60.0
@@ -131,6 +164,7 @@ class DocumentsScale:
     guests: int = 250
     edits: int = 300
     """Of each kind."""
+    batch: int = 16
     offline_edits: int = 200
     repeats: int = 5
     rooms: int = 100
@@ -138,6 +172,14 @@ class DocumentsScale:
     rate: float = 500.0
     seconds: float = 4.0
     drain_seconds: float = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class AttackedScale:
+    """Honest clients beside attackers of every kind."""
+
+    seconds: float = 600.0
+    seed: int = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -214,7 +256,12 @@ class Scale:
 
     name: str
     rounds: int
+    rounds_of: Mapping[str, int] = field(default_factory=dict)
+    """Questions that have fewer."""
     rooms: RoomsScale = field(default_factory=RoomsScale)
+    rates: RatesScale = field(default_factory=RatesScale)
+    serving_python: ServingPythonScale = field(default_factory=ServingPythonScale)
+    attacked: AttackedScale = field(default_factory=AttackedScale)
     fanout: FanoutScale = field(default_factory=FanoutScale)
     presence: PresenceScale = field(default_factory=PresenceScale)
     idle: IdleScale = field(default_factory=IdleScale)
@@ -233,15 +280,32 @@ class Scale:
 
 FULL = Scale(name="full", rounds=3)
 
+GOALS = Scale(
+    name="goals",
+    rounds=3,
+    rounds_of={"rates": 2, "idle": 2, "presence": 2, "rooms-schema": 2, "documents": 1, "serving-python": 1},
+    rooms=RoomsScale(first_rate=2_000, growth=1.7, step_seconds=3.0, bisections=3, drain_seconds=4.0),
+    rates=RatesScale(warm_up_seconds=1.0, seconds=5.0, drain_seconds=3.0),
+    serving_python=ServingPythonScale(seconds=6.0),
+    fanout=FanoutScale(readers=(100,), in_flight=(1,), seconds=3.0, paced_seconds=6.0),
+    idle=IdleScale(shapes=((10_000, 4), (10_000, 100)), deadline_seconds=30.0, settle_seconds=1.0),
+    presence=PresenceScale(seconds=6.0, drain_seconds=1.0),
+    documents=DocumentsScale(repeats=3),
+)
+"""What the table of goals needs, in half an hour; the soak takes ten minutes more for each server."""
+
 QUICK = Scale(
     name="quick",
     rounds=1,
     rooms=RoomsScale(
         rooms=100, first_rate=500, growth=3.0, step_seconds=1.0, attempts=1, bisections=1, drain_seconds=2.0
     ),
-    fanout=FanoutScale(readers=(100,), seconds=1.0, drain_seconds=2.0),
+    rates=RatesScale(rooms=100, rates=(1_000, 3_000), warm_up_seconds=0.5, seconds=1.0, drain_seconds=2.0),
+    serving_python=ServingPythonScale(rate=3_000, seconds=2.0),
+    attacked=AttackedScale(seconds=20.0),
+    fanout=FanoutScale(readers=(100,), seconds=1.0, paced_seconds=2.0, drain_seconds=2.0),
     presence=PresenceScale(rooms=50, seconds=2.0, drain_seconds=1.0),
-    idle=IdleScale(sockets=(1_000,), deadline_seconds=10.0, settle_seconds=0.5),
+    idle=IdleScale(shapes=((1_000, 100), (1_000, 4)), deadline_seconds=10.0, settle_seconds=0.5),
     reconnect=ReconnectScale(rooms=50, updates=5, fill_seconds=5.0, settle_seconds=5.0, deadline_seconds=5.0),
     cold=ColdScale(updates=2_000, window=500, fill_seconds=6.0, settle_seconds=6.0, deadline_seconds=5.0),
     durability=DurabilityScale(updates=250, deadline_seconds=4.0, reload_seconds=0.5),

@@ -6,7 +6,7 @@ The generator itself sends SIGKILL to the whole process tree at the moment the s
 import time
 from collections.abc import Iterator
 
-from benchmarks.config import SERVERS, Scale
+from benchmarks.config import RESTARTED, Scale
 from benchmarks.loadgen import Clients
 from benchmarks.question import Case, Column, Question
 from benchmarks.servers import KINDS, Server
@@ -35,7 +35,7 @@ def measure(server: Server, scale: Scale) -> Iterator[Case]:
 QUESTION = Question(
     name="durability",
     title="kill -9 right after a peer saw the last update",
-    servers=tuple(name for name in SERVERS if KINDS[name].stores),
+    servers=tuple(name for name in RESTARTED if KINDS[name].stores),
     measure=measure,
     columns=(
         Column("gone", "seen but gone after the restart"),

@@ -16,9 +16,9 @@ WARM_UP_CLIENTS = 50
 
 
 def measure(server: Server, scale: Scale) -> Iterator[Case]:
-    """A fresh server per number of sockets; numbers the file limit does not allow are left out."""
+    """A fresh server per shape; numbers of sockets that the file limit does not allow are left out."""
     s = scale.idle
-    for sockets in s.sockets:
+    for sockets, members in s.shapes:
         if sockets + s.spare_files > processes.raise_file_limit():
             print(f"    {sockets:,} sockets need a higher limit of open files", flush=True)
             continue
@@ -27,13 +27,13 @@ def measure(server: Server, scale: Scale) -> Iterator[Case]:
                 clients.connect_all()
             time.sleep(s.settle_seconds)
             before = server.rss_bytes()
-            with Clients(server, sockets // s.members, s.members, sources=s.sources, prefix=f"i{sockets}x") as clients:
+            with Clients(server, sockets // members, members, sources=s.sources, prefix=f"i{members}x") as clients:
                 answer = clients.connect(s.deadline_seconds, at_once=s.at_once)
                 time.sleep(s.settle_seconds)
                 grown = server.rss_bytes() - before
                 answer["kb_per_socket"] = round(grown / 1024 / max(answer["open"], 1), 2)
                 answer["rss_mb"] = round((before + grown) / 1e6, 1)
-                yield f"{sockets:,} sockets", answer
+                yield f"{sockets:,} sockets, {members} to a document", answer
 
 
 QUESTION = Question(

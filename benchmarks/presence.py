@@ -25,7 +25,7 @@ QUESTION = Question(
     measure=measure,
     columns=(
         Column("cpu_ms_per_1000", "server CPU ms per 1,000 deliveries", "less", 2),
-        Column("p50_ms", "p50 ms", digits=1),
+        Column("p50_ms", "p50 ms", "less", 1),
         Column("p99_ms", "p99 ms", digits=1),
         Column("delivered", "delivered"),
         Column("lost", "lost or superseded"),

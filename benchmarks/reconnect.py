@@ -6,7 +6,7 @@ and the whole document. A server that stores nothing gets the document back from
 
 from collections.abc import Iterator
 
-from benchmarks.config import SERVERS, Scale
+from benchmarks.config import RESTARTED, Scale
 from benchmarks.loadgen import Clients
 from benchmarks.question import Case, Column, Question
 from benchmarks.servers import Server
@@ -33,7 +33,7 @@ def measure(server: Server, scale: Scale) -> Iterator[Case]:
 QUESTION = Question(
     name="reconnect",
     title="All clients return at once after a restart",
-    servers=SERVERS,
+    servers=RESTARTED,
     measure=measure,
     columns=(
         Column("seconds", "s until all are complete", "less", 2),

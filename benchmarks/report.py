@@ -5,11 +5,12 @@ import json
 import os
 import platform
 import statistics
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from benchmarks.config import HERE, OURS
+from benchmarks.config import BEFORE, BEFORE_COMMIT, GOAL_SERVERS, HERE, OURS
+from benchmarks.goals import GOALS, QUESTIONS, Goal
 from benchmarks.question import Column, Question
 
 Row = dict[str, Any]
@@ -38,11 +39,77 @@ def write(questions: Iterable[Question], place: Path) -> None:
         " brackets. Ratios compare medians: above 1 this server is better. Absolute figures move from"
         " machine to machine and with the load generator sharing the cores; see README.md for the method.",
     ]
+    parts += ["", *_goals(place)]
     for question in questions:
         rows = _stored(place / "results" / f"{question.name}.jsonl")
         if rows:
             parts += ["", *_section(question, rows)]
     (place / "RESULTS.md").write_text("\n".join(parts) + "\n")
+
+
+def _goals(place: Path) -> list[str]:
+    """One line per goal: limit, before, after, how many times better than each peer, and whether it is met."""
+    rows = {name: _stored(place / "results" / f"{name}.jsonl") for name in sorted(QUESTIONS)}
+    peers = [name for name in GOAL_SERVERS if name != OURS]
+    titles = ["goal", "limit", f"before ({BEFORE_COMMIT})", "after", *(f"x {name}" for name in peers), "verdict"]
+    out = ["## Goals", "", "Ratios say how many times better this server is.", ""]
+    out += [f"| {' | '.join(titles)} |", f"|{'---|' * len(titles)}"]
+    for goal in GOALS:
+        medians = {name: _medians(rows[goal.question], name, goal) for name in GOAL_SERVERS}
+        limit = f"{'≤' if goal.better == 'less' else '≥'} {goal.limit:g} x {goal.times}" if goal.times else _limit(goal)
+        figures = [_span(medians[name], goal) for name in (BEFORE, OURS)]
+        ratios = [_times_better(medians[OURS], medians[name], goal) for name in peers]
+        cells = [f"{goal.title}, {goal.unit}", limit, *figures, *(_factor(ratio) for ratio in ratios)]
+        out.append(f"| {' | '.join([*cells, _verdict(medians, goal)])} |")
+    notes = place / "NOTES.md"
+    return [*out, *(["", notes.read_text().strip()] if notes.exists() else [])]
+
+
+def _limit(goal: Goal) -> str:
+    return f"{'≤' if goal.better == 'less' else '≥'} {goal.limit:,g}"
+
+
+def _medians(rows: list[Row], server: str, goal: Goal) -> dict[str, float]:
+    """Of each case that the goal is about."""
+    figures: dict[str, list[float]] = {}
+    for row in rows:
+        if row["server"] == server and row["case"].startswith(goal.case) and not row.get("error"):
+            value = row["values"].get(goal.key)
+            if isinstance(value, int | float):
+                figures.setdefault(row["case"], []).append(float(value))
+    return {case: statistics.median(values) for case, values in figures.items()}
+
+
+def _span(medians: Mapping[str, float], goal: Goal) -> str:
+    if not medians:
+        return "-"
+    low, high = (f"{edge(medians.values()):,.{goal.digits}f}" for edge in (min, max))
+    return low if low == high else f"{low}-{high}"
+
+
+def _times_better(ours: Mapping[str, float], theirs: Mapping[str, float], goal: Goal) -> float | None:
+    """The median over the cases that both have."""
+    pairs = [(ours[case], theirs[case]) for case in ours if case in theirs]
+    quotients = [our / their for our, their in pairs if our > 0 and their > 0]
+    if not quotients:
+        return None
+    quotient = statistics.median(quotients)
+    return quotient if goal.better == "more" else 1 / quotient
+
+
+def _factor(ratio: float | None) -> str:
+    return "-" if ratio is None else f"{ratio:.2f}"
+
+
+def _verdict(medians: Mapping[str, Mapping[str, float]], goal: Goal) -> str:
+    ours = medians[OURS]
+    limits = [goal.limit * peer for peer in medians[goal.times].values()] if goal.times else [goal.limit]
+    if not ours or not limits:
+        return "not measured"
+    reached = [value <= limits[0] if goal.better == "less" else value >= limits[0] for value in ours.values()]
+    if all(reached):
+        return "met"
+    return f"**missed**, met by {sum(reached)} of {len(reached)}" if any(reached) else "**missed**"
 
 
 def _stored(path: Path) -> list[Row]:
@@ -52,7 +119,7 @@ def _stored(path: Path) -> list[Row]:
 def _section(question: Question, rows: list[Row]) -> list[str]:
     out = [f"## {question.title}", "", f"`{question.name}`: {_circumstances(rows)}"]
     measured = [row for row in rows if not row.get("error")]
-    if len(question.servers) == 1:
+    if set(question.servers) <= {OURS, BEFORE}:
         out += ["", *_curves(question, measured)]
     else:
         for case in dict.fromkeys(row["case"] for row in measured):
@@ -95,12 +162,15 @@ def _circumstances(rows: list[Row]) -> str:
 
 
 def _curves(question: Question, rows: list[Row]) -> list[str]:
-    """One line per case, for questions about one server."""
-    columns = question.columns
+    """One line per case, for questions about this server, or per case and commit."""
+    columns, servers = question.columns, _names(question, rows)
     out = [f"| {' | '.join(['', *(c.title for c in columns)])} |", f"|{'---|' * (len(columns) + 1)}"]
     for case in dict.fromkeys(row["case"] for row in rows):
-        values = [row["values"] for row in rows if row["case"] == case]
-        out.append(f"| {' | '.join([case, *(_cell(c, values) for c in columns)])} |")
+        for name in servers:
+            values = [row["values"] for row in rows if row["case"] == case and row["server"] == name]
+            title = case if len(servers) == 1 else f"{case}, {name}"
+            if values:
+                out.append(f"| {' | '.join([title, *(_cell(c, values) for c in columns)])} |")
     return out
 
 

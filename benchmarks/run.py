@@ -14,26 +14,33 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import TextIO
 
+from websockets.exceptions import WebSocketException
+
 from benchmarks import (
+    attacked,
     cluster,
     cluster_faults,
     cold,
     documents,
     durability,
     fanout,
+    goals,
     idle,
     presence,
     processes,
+    profile,
+    rates,
     reconnect,
     report,
     rooms,
     servers,
     size,
 )
-from benchmarks.config import BUILD, FULL, HERE, QUICK, SERVERS, Scale
+from benchmarks.config import BUILD, FULL, GOAL_SERVERS, GOALS, HERE, OURS, QUICK, SERVERS, Scale
 from benchmarks.loadgen import compile_generator
 from benchmarks.question import Question
 from benchmarks.servers import Server, ServerError
@@ -42,6 +49,8 @@ QUESTIONS = {
     question.name: question
     for question in (
         rooms.QUESTION,
+        rates.QUESTION,
+        profile.QUESTION,
         rooms.WITH_SCHEMA,
         fanout.QUESTION,
         presence.QUESTION,
@@ -50,6 +59,7 @@ QUESTIONS = {
         cold.QUESTION,
         durability.QUESTION,
         documents.QUESTION,
+        attacked.QUESTION,
         size.QUESTION,
         cluster.LATENCY,
         cluster.THROUGHPUT,
@@ -65,7 +75,10 @@ QUESTIONS = {
 def main() -> None:
     """Parse the command line, measure, report."""
     options = _options()
-    scale = QUICK if options.quick else FULL
+    scale = QUICK if options.quick else GOALS if options.goals else FULL
+    wanted = goals.QUESTIONS if options.goals else list(QUESTIONS)
+    options.only = options.only or [name for name in QUESTIONS if name in wanted]
+    options.servers = options.servers or list(GOAL_SERVERS if options.goals else SERVERS)
     complete = scale is FULL and set(options.servers) == set(SERVERS)
     place = HERE if options.publish or options.report or complete else BUILD
     if not options.report:
@@ -90,19 +103,26 @@ def _run(options: argparse.Namespace, scale: Scale, results: Path) -> None:
     servers.install(options.servers)
     results.mkdir(exist_ok=True)
     run = f"{datetime.datetime.now(datetime.UTC):%Y%m%dT%H%M%S}-{os.getpid()}"
+    if options.soak:
+        done = attacked.read_report(options.soak)
+        QUESTIONS["attacked"] = replace(attacked.QUESTION, servers=(OURS,), measure=lambda *_: iter([done]))
     for question in (QUESTIONS[name] for name in options.only):
-        rounds = options.rounds or min(question.rounds or scale.rounds, scale.rounds)
-        _ask(question, options, rounds, scale, results / f"{question.name}.jsonl", run)
+        rounds = min(question.rounds or scale.rounds, scale.rounds, scale.rounds_of.get(question.name, scale.rounds))
+        _ask(question, options, options.rounds or rounds, scale, results / f"{question.name}.jsonl", run)
 
 
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.run", description=__doc__)
     parser.add_argument("--quick", action="store_true", help="small figures in some minutes")
-    parser.add_argument("--only", type=_names(list(QUESTIONS)), default=list(QUESTIONS), help="questions, by comma")
-    parser.add_argument("--servers", type=_names(list(SERVERS)), default=list(SERVERS), help="servers, by comma")
+    parser.add_argument("--goals", action="store_true", help="what the table of goals needs, without other servers")
+    parser.add_argument("--only", type=_names(list(QUESTIONS)), help="questions, by comma")
+    parser.add_argument("--servers", type=_names(list(SERVERS)), help="servers, by comma")
     parser.add_argument("--rounds", type=int, default=0, help="rounds instead of the scale's own number")
     parser.add_argument("--append", action="store_true", help="add rounds to the stored ones instead of replacing them")
     parser.add_argument("--publish", action="store_true", help="write to results/ and RESULTS.md even if incomplete")
+    parser.add_argument(
+        "--soak", type=Path, help="for `attacked` of this server: a report printed by tests.hostile.soak"
+    )
     parser.add_argument("--report", action="store_true", help="only write RESULTS.md from what is stored")
     return parser.parse_args()
 
@@ -148,9 +168,9 @@ def _measure(question: Question, name: str, scale: Scale) -> list[dict[str, obje
         for case, values in question.measure(server, scale):
             print("    " + _line(question, case, values), flush=True)
             measured.append({"case": case, "values": values})
-    except (ServerError, RuntimeError) as error:
-        print(f"    {error}", flush=True)
-        measured.append({"case": "", "values": {}, "error": str(error)})
+    except (ServerError, RuntimeError, OSError, WebSocketException) as error:
+        print(f"    {error!r}", flush=True)
+        measured.append({"case": "", "values": {}, "error": str(error) or repr(error)})
     finally:
         server.kill()
         shutil.rmtree(directory, ignore_errors=True)

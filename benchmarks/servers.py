@@ -1,6 +1,8 @@
 """The servers under measurement: how each is installed, started, stopped and killed."""
 
 import os
+import platform
+import shutil
 import signal
 import socket
 import subprocess
@@ -12,27 +14,52 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from benchmarks import processes
-from benchmarks.config import BUILD, HERE, OUR_ENVIRONMENT, OURS, PEER_START_SECONDS, QUIET_SECONDS, STOP_SECONDS
+from benchmarks.config import (
+    BEFORE,
+    BEFORE_COMMIT,
+    BUILD,
+    HERE,
+    OUR_ENVIRONMENT,
+    OURS,
+    PEER_START_SECONDS,
+    QUIET_SECONDS,
+    SKETCH,
+    STOP_SECONDS,
+)
 
 PEERS = HERE / "peers"
+MACHINES = {"x86_64": "x64", "aarch64": "arm64"}
+NODE = PEERS / "node_modules" / f"node-linux-{MACHINES.get(platform.machine(), platform.machine())}"
+NODE_BINARY = NODE / "bin" / "node"
+"""The peers' own Node: `node` of PATH may be older."""
 PYCRDT_PYTHON = BUILD / "pycrdt-websocket" / "bin" / "python"
+BEFORE_TREE = BUILD / "before"
+BEFORE_PYTHON = BEFORE_TREE / ".venv" / "bin" / "python"
 
 
 class ServerError(Exception):
     """A server could not be installed or started."""
 
 
-def _our_command(port: int, directory: Path) -> list[str]:
-    serve = [sys.executable, "-m", "crdt_server", "serve", "--dev", "--host", "127.0.0.1", "--port", str(port)]
+def _our_command(port: int, directory: Path, python: str = sys.executable) -> list[str]:
+    serve = [python, "-m", "crdt_server", "serve", "--dev", "--host", "127.0.0.1", "--port", str(port)]
     return [*serve, "--database-url", f"sqlite:///{directory}/w.db"]
 
 
+def _before_command(port: int, directory: Path) -> list[str]:
+    return _our_command(port, directory, str(BEFORE_PYTHON))
+
+
+def _sketch_command(port: int, directory: Path) -> list[str]:
+    return [sys.executable, str(PEERS / "sketch_server.py"), str(port), f"{directory}/sketch.db"]
+
+
 def _hocuspocus_command(port: int, directory: Path) -> list[str]:
-    return ["node", str(PEERS / "hocuspocus.mjs"), str(port), f"{directory}/hocuspocus.sqlite"]
+    return [str(NODE_BINARY), str(PEERS / "hocuspocus.mjs"), str(port), f"{directory}/hocuspocus.sqlite"]
 
 
 def _y_websocket_command(_port: int, _directory: Path) -> list[str]:
-    return ["node", str(PEERS / "node_modules/@y/websocket-server/src/server.js")]
+    return [str(NODE_BINARY), str(PEERS / "node_modules/@y/websocket-server/src/server.js")]
 
 
 def _pycrdt_command(port: int, directory: Path) -> list[str]:
@@ -47,10 +74,21 @@ class Kind:
     protocol: str = "y-websocket"
     environment: Callable[[int, Path], dict[str, str]] = lambda _port, _directory: {}
     stores: bool = True
+    tree: Path = HERE.parent
+    """Where it is started."""
+    python: str = sys.executable
+    """Of the ones in Python, the interpreter that has its dependencies."""
 
 
 KINDS = {
     OURS: Kind(_our_command, environment=lambda _port, _directory: OUR_ENVIRONMENT),
+    BEFORE: Kind(
+        _before_command,
+        environment=lambda _port, _directory: OUR_ENVIRONMENT,
+        tree=BEFORE_TREE,
+        python=str(BEFORE_PYTHON),
+    ),
+    SKETCH: Kind(_sketch_command),
     "hocuspocus": Kind(_hocuspocus_command, protocol="hocuspocus"),
     "y-websocket": Kind(
         _y_websocket_command,
@@ -75,13 +113,15 @@ def install(names: list[str]) -> None:
         _install_node_peers()
     if "pycrdt-websocket" in names:
         _install_pycrdt_peer()
+    if BEFORE in names:
+        _install_before()
 
 
 def _install_node_peers() -> None:
     installed = PEERS / "node_modules" / ".package-lock.json"
     if not installed.exists() or installed.stat().st_mtime < (PEERS / "package-lock.json").stat().st_mtime:
         print("installing the Node peers", flush=True)
-        subprocess.run(["npm", "ci", "--no-progress"], cwd=PEERS, check=True)
+        subprocess.run(["npm", "ci", "--ignore-scripts", "--no-progress"], cwd=PEERS, check=True)
 
 
 def _install_pycrdt_peer() -> None:
@@ -95,6 +135,24 @@ def _install_pycrdt_peer() -> None:
         [str(PYCRDT_PYTHON), "-m", "pip", "install", "--quiet", "-r", str(PEERS / "requirements.txt")], check=True
     )
     stamp.write_text(wanted)
+
+
+def _install_before() -> None:
+    """The commit that figures are compared with, in a directory and a virtual environment of its own."""
+    stamp = BEFORE_TREE / "installed"
+    if stamp.exists() and stamp.read_text() == BEFORE_COMMIT:
+        return
+    print(f"installing this server as of {BEFORE_COMMIT}", flush=True)
+    shutil.rmtree(BEFORE_TREE, ignore_errors=True)
+    BEFORE_TREE.mkdir(parents=True)
+    archive = ["git", "archive", "--format=tar", f"--output={BEFORE_TREE}.tar", BEFORE_COMMIT]
+    subprocess.run(archive, cwd=HERE.parent, check=True)
+    shutil.unpack_archive(f"{BEFORE_TREE}.tar", BEFORE_TREE, filter="data")
+    venv.create(BEFORE_PYTHON.parents[1], with_pip=True)
+    # The programs of PostgreSQL and the test tools are for the hostile soak, which runs from that tree as well.
+    pip = [str(BEFORE_PYTHON), "-m", "pip", "install", "--quiet", "--editable"]
+    subprocess.run([*pip, f"{BEFORE_TREE}[dev,postgres,redis]"], check=True)
+    stamp.write_text(BEFORE_COMMIT)
 
 
 def _free_port() -> int:
@@ -145,7 +203,7 @@ class Server:
         with (self.directory / "server.log").open("ab") as log:
             self._process = subprocess.Popen(
                 self.kind.command(self.port, self.directory),
-                cwd=HERE.parent,
+                cwd=self.kind.tree,
                 env=environment,
                 stdout=log,
                 stderr=log,

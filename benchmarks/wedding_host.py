@@ -125,8 +125,9 @@ class WeddingHost:
             seconds += self.seconds
         return seconds
 
-    def edit(self, kind: str) -> float:
-        """One edit by a stock client; the seconds it took. Raises RuntimeError when it was not simply accepted."""
+    def edit(self, kind: str, count: int = 1) -> float:
+        """That many edits by a stock client in one batch, each a transaction and an update of its own; the seconds they
+        took. Raises RuntimeError when one was not simply accepted."""
         name, change = EDITS[kind]
         doc = self._replica(name)
         sent: list[bytes] = []
@@ -135,10 +136,11 @@ class WeddingHost:
             sent.append(event.update)
 
         subscription = doc.observe(keep)
-        with doc.transaction():
-            change(doc, self._chance)
+        for _ in range(count):
+            with doc.transaction():
+                change(doc, self._chance)
         doc.unobserve(subscription)
-        return self._send(name, sent[0], None)
+        return self._send(name, sent, None)
 
     def merge(self, count: int) -> float:
         """What a client did in `count` edits of the guests while it was away; the seconds it took."""
@@ -149,10 +151,11 @@ class WeddingHost:
         change_many(away, count, self._chance)
         update = away.get_update(knows)
         self._replica(name).apply_update(update)
-        return self._send(name, update, knows)
+        return self._send(name, [update], knows)
 
-    def _send(self, name: str, update: bytes, knows: bytes | None) -> float:
-        entry = [self._rooms[name], None, True, False, [[RequestKind.UPDATE, update, None, ACTOR, knows]], None]
+    def _send(self, name: str, updates: list[bytes], knows: bytes | None) -> float:
+        requests = [[RequestKind.UPDATE, update, None, ACTOR, knows] for update in updates]
+        entry = [self._rooms[name], None, True, False, requests, None]
         seconds = 0.0
         while True:
             _, merged, faults, _, _, _, _, notices = self._ask(entry)

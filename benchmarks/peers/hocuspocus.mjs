@@ -1,12 +1,30 @@
-// Hocuspocus with its SQLite extension and its own defaults: node hocuspocus.mjs PORT DATABASE
-import { SQLite } from '@hocuspocus/extension-sqlite'
+// Hocuspocus with its own defaults: node hocuspocus.mjs PORT DATABASE
+//
+// Its SQLite extension is better-sqlite3 behind the database extension, and better-sqlite3 has to be compiled for each
+// version of Node. The same schema and statements run here on the SQLite that is part of Node.
+import { DatabaseSync } from 'node:sqlite'
+import { Database } from '@hocuspocus/extension-database'
 import { Server } from '@hocuspocus/server'
 
-const [port, database] = process.argv.slice(2)
+const [port, path] = process.argv.slice(2)
+const database = new DatabaseSync(path)
+database.exec('CREATE TABLE IF NOT EXISTS "documents" ("name" varchar(255) NOT NULL, "data" blob NOT NULL, UNIQUE(name))')
+const select = database.prepare('SELECT data FROM "documents" WHERE name = ? ORDER BY rowid DESC')
+const upsert = database.prepare(
+  'INSERT INTO "documents" ("name", "data") VALUES (?, ?) ON CONFLICT(name) DO UPDATE SET data = excluded.data'
+)
+
 const server = new Server({
   address: '127.0.0.1',
   port: Number(port),
   quiet: true,
-  extensions: [new SQLite({ database })]
+  extensions: [
+    new Database({
+      fetch: async ({ documentName }) => select.get(documentName)?.data ?? null,
+      store: async ({ documentName, state }) => {
+        upsert.run(documentName, state)
+      }
+    })
+  ]
 })
 await server.listen()

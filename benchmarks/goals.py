@@ -1,0 +1,87 @@
+"""What the figures are to be, as data; the report makes one table of it.
+
+A goal is an absolute limit of one figure of one question, or a multiple of a peer's figure in the same run.
+"""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Goal:
+    """``better`` than ``limit``: "less" or "more". ``times``: the limit is a multiple of that peer's figure.
+
+    Of a question with several cases those count whose name begins with ``case``: each has to reach the limit.
+    """
+
+    title: str
+    question: str
+    case: str
+    key: str
+    unit: str
+    better: str
+    limit: float
+    times: str = ""
+    digits: int = 0
+
+
+GOALS = (
+    Goal(
+        "500 rooms x 4, all writing, p99 < 100 ms",
+        "rooms",
+        "",
+        "updates_per_s",
+        "updates/s",
+        "more",
+        1.8,
+        "y-websocket",
+    ),
+    Goal("the same", "rooms", "", "updates_per_s", "updates/s", "more", 3.0, "hocuspocus"),
+    Goal("1,000 updates/s, p50", "rates", "1,000 ", "p50_ms", "ms", "less", 1.5, digits=1),
+    Goal(
+        "12,000 updates/s: Python besides `write`", "serving-python", "12,000 ", "python_us", "µs an update", "less", 35
+    ),
+    Goal("500 rooms x 4 with a schema", "rooms-schema", "", "updates_per_s", "updates/s", "more", 5_000),
+    Goal("250-guest wedding, an edit alone", "documents", "edit alone", "host_us", "µs of a host", "less", 150),
+    Goal("the same in a batch of 16", "documents", "edit in a batch", "host_us", "µs of a host", "less", 100),
+    Goal("200 offline edits", "documents", "200 offline edits", "host_ms", "ms of a host", "less", 40, digits=1),
+    Goal("whole wedding loaded", "documents", "every document loaded", "host_ms", "ms of a host", "less", 150),
+    Goal("the same after a restart", "documents", "after a restart: all", "wall_ms", "ms", "less", 150),
+    Goal("first edit after a restart", "documents", "after a restart: first", "wall_ms", "ms", "less", 250),
+    Goal(
+        "1 → 100, one in flight",
+        "fanout",
+        "1 → 100, 1 ",
+        "cpu_ms_per_1000",
+        "ms per 1,000 deliveries",
+        "less",
+        1.0,
+        "y-websocket",
+        2,
+    ),
+    Goal("101 in a room, 50 updates/s, p99", "fanout", "101 in a room", "p99_ms", "ms", "less", 6, digits=1),
+    Goal(
+        "connects, every fourth opens a document",
+        "idle",
+        "10,000 sockets, 4 ",
+        "per_second",
+        "connects/s",
+        "more",
+        3_500,
+    ),
+    Goal("the same, memory", "idle", "10,000 sockets, 4 ", "kb_per_socket", "KB each", "less", 10, digits=1),
+    Goal(
+        "sockets of large rooms, memory",
+        "idle",
+        "10,000 sockets, 100 ",
+        "kb_per_socket",
+        "KB each",
+        "less",
+        10,
+        digits=1,
+    ),
+    Goal("presence", "presence", "", "cpu_ms_per_1000", "ms per 1,000 deliveries", "less", 25, digits=1),
+    Goal("attacked room over the soak, p99", "attacked", "600 s", "p99_ms", "ms", "less", 100, digits=1),
+    Goal("the same, stalls of our own over 50 ms", "attacked", "600 s", "own_stalls", "stalls", "less", 0),
+)
+
+QUESTIONS = {goal.question for goal in GOALS}
