@@ -140,10 +140,7 @@ BUDGETS: dict[str, tuple[Callable[[], dict[str, int]], int, dict[str, int]]] = {
 }
 
 SHARED_CLASS_NAMES = {
-    "Care": {"documents/care.py", "documents/invariants/care.py"},
-    "Change": {"documents/changes.py", "documents/invariants/model.py"},
     "Context": {"documents/invariants/model.py", "documents/threads.py"},
-    "Event": {"documents/events/__init__.py", "documents/wedding.py"},
     "Item": {"documents/invariants/budget.py", "documents/invariants/timeline.py"},
     "Option": {"documents/invariants/model.py", "documents/shared.py"},
     "Party": {"documents/invariants/model.py", "documents/shared.py"},

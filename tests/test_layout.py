@@ -113,6 +113,7 @@ CIRCLES: set[str] = set()
 PURE_JUDGE = tuple(
     f"crdt_server.judge.{name}"
     for name in (
+        "applied",
         "bookings",
         "commands",
         "concurrency",
@@ -122,9 +123,11 @@ PURE_JUDGE = tuple(
         "ledger",
         "map_entries",
         "resolver",
+        "reviews",
         "rules",
         "schema_document",
         "struct_index",
+        "text_edits",
         "wedding",
         "writes",
     )

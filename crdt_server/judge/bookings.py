@@ -1,4 +1,4 @@
-"""Whom a wedding has booked when, and which of them other weddings have booked too (W2).
+"""The vendors that a wedding has booked and when, and which of them other weddings have booked too (W2).
 
 The store compares the bookings of all weddings: what changes here goes there, what overlaps comes back. Of the other
 weddings nothing is known but ids and times, and of these only times get into a document.
@@ -6,116 +6,121 @@ weddings nothing is known but ids and times, and of these only times get into a 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from itertools import islice
 from typing import Any, Final
 
-from documents.invariants import TRAVEL_MINUTES, Booking, Change, Field, Finding, Subject, Wedding, bookings, clash
+from documents.invariants import TRAVEL_MINUTES, Booking, Field, Finding, Subject, Wedding, bookings, clash
+from documents.invariants.part import Part, Route, Touched
 
 MOST = 500  # bookings of one wedding; those beyond it are compared with no others
 
 _META_KEYS: Final = frozenset({"date", "timeZone", "strategy:W2"})
-_VENDOR_KEYS: Final = frozenset({"name", "organization", "stage", "bookedWindow", "deleted", None})
+_VENDOR_KEYS: Final = frozenset({"name", "organization", "stage", "bookedWindow", "deleted"})
 
 
-class BookingIndex:
-    """See the head of the file. The rows of ``wedding`` change under it: `update` has to hear of it.
+class Bookings(Part):
+    """See the head of the file.
 
     ``stored``: the wedding's bookings as the store has them, each ``[vendor, organization, start, until, stage, seq]``.
     ``others``: those that overlap them, each ``[organization, wedding, vendor, start, until, stage, seq]``.
     """
 
+    invariants = ("W2",)
+
     def __init__(
-        self, name: str, wedding: Wedding, stored: Sequence[Sequence[Any]], others: Sequence[Sequence[Any]]
+        self,
+        name: str,
+        wedding: Wedding,
+        stored: Sequence[Sequence[Any]] = (),
+        others: Sequence[Sequence[Any]] = (),
     ) -> None:
+        super().__init__(wedding)
         self._name = name
-        self._wedding = wedding
         self._stored = {vendor: image for vendor, *image in stored}
-        self._news: list[list[Any]] = []
+        self._changes: list[list[Any]] = []
         self._own: dict[str, Booking] = {}
         self._others: dict[str, list[Booking]] = {}
         for other in map(_booking, others):
             self._others.setdefault(other.organization, []).append(other)
         self._read()
 
-    def subjects(self) -> set[Subject]:
-        """Every booking."""
-        return _subjects(self._own)
+    def routes(self) -> Iterable[Route]:
+        return (
+            Route("wedding", "vendors", self._vendor, _VENDOR_KEYS),
+            Route("wedding", "meta", self._meta, _META_KEYS),
+        )
+
+    def candidates(self) -> Iterator[Subject]:
+        return map(_subject, self._own)
 
     def find(self, subject: Subject) -> Finding | None:
-        """Whether others have booked a vendor too."""
         (vendor,) = subject.ids
         own = self._own.get(vendor)
         finding = None if own is None else clash(own, self._others.get(own.organization, ()))
-        return finding and replace(finding, parties=(self._wedding.party("wedding", "vendors", vendor, "stage"),))
+        return finding and replace(finding, parties=(self.wedding.party("wedding", "vendors", vendor, "stage"),))
 
-    def take_news(self) -> list[list[Any]]:
-        """What the store is to be told, each as in ``stored``; without a stage: there is no such booking any more."""
-        news, self._news = self._news, []
-        return news
+    def take_changes(self) -> list[list[Any]]:
+        """The bookings that the store has to be sent, each as in ``stored``; without a stage: it is no booking any
+        more."""
+        changes, self._changes = self._changes, []
+        return changes
 
-    def learn(self, organization: str, others: Iterable[Sequence[Any]]) -> set[Subject]:
-        """Replace what is known of an organization's other bookings. Returns what may have another finding."""
+    def replace_others(self, organization: str, others: Iterable[Sequence[Any]]) -> set[Subject]:
+        """Replace the other bookings of an organization. Returns the subjects that may have another finding."""
         self._others[organization] = [_booking(each) for each in others]
         if not self._others[organization]:
             del self._others[organization]
-        return _subjects(vendor for vendor, own in self._own.items() if own.organization == organization)
+        return {_subject(vendor) for vendor, own in self._own.items() if own.organization == organization}
 
-    def update(self, changes: Iterable[Change]) -> set[Subject]:
-        """The rows have changed. Returns what may have another finding."""
-        vendors = set()
-        for document, root, record, key, *_ in changes:
-            if document != "wedding":
-                break  # they are all of one document
-            if root == "meta" and key in _META_KEYS:
-                return self._read()
-            if root == "vendors" and key in _VENDOR_KEYS:
-                vendors.add(record)
-        if not vendors:
-            return set()
-        return self._replace(vendors, self._booked(vendors, MOST - len(self._own.keys() - vendors)))
+    def _vendor(self, _: str, vendor: str, touched: Touched) -> None:
+        most = MOST - len(self._own) + (vendor in self._own)
+        touched |= self._replace((vendor,), self._booked((vendor,), most))
+
+    def _meta(self, _: str, __: str, touched: Touched) -> None:
+        touched |= self._read()
 
     def _read(self) -> set[Subject]:
-        vendors = self._wedding.rows("wedding", "vendors").keys()
+        vendors = self.wedding.rows("wedding", "vendors").keys()
         return self._replace({*self._own, *self._stored}, self._booked(vendors, MOST))
 
     def _booked(self, vendors: Iterable[str], most: int) -> dict[str, Booking]:
         seqs = {vendor: self._seq(vendor) for vendor in vendors}
-        return {each.vendor: each for each in islice(bookings(self._name, self._wedding, seqs, seqs), most)}
+        return {each.vendor: each for each in islice(bookings(self._name, self.wedding, seqs, seqs), most)}
 
     def _seq(self, vendor: str) -> int:
-        """When the stage was set. Who sets it to the same once more has not booked later."""
+        """When the stage was set. Setting it to the same once more is no later booking."""
         stage = Field("wedding", "vendors", vendor, "stage")
         stored = self._stored.get(vendor)
-        if stored is not None and stored[-2] == self._wedding.value(stage):
+        if stored is not None and stored[-2] == self.wedding.value(stage):
             return int(stored[-1])
-        return self._wedding.writer(*stage).seq
+        return self.wedding.writer(*stage).seq
 
     def _replace(self, old: Iterable[str], new: Mapping[str, Booking]) -> set[Subject]:
-        """Take in bookings in the place of those of some vendors."""
+        """Put bookings in the place of those of some vendors."""
         changed = set()
         for vendor in sorted({*old, *new}):
             before, after = self._own.pop(vendor, None), new.get(vendor)
             if after is not None:
                 self._own[vendor] = after
             if before != after:
-                changed.add(vendor)
+                changed.add(_subject(vendor))
             self._compare(vendor, after)
-        return _subjects(changed)
+        return changed
 
     def _compare(self, vendor: str, own: Booking | None) -> None:
-        """Note what the store does not know yet; also of times that were taken, for who looks at those."""
+        """Record what the store does not have yet; also times that are free again, for the weddings that wait."""
         stored, image = self._stored.pop(vendor, None), None if own is None else _image(own)
         if image is not None:
             self._stored[vendor] = image
         if image != stored:
-            self._news += [[vendor, *stored[:3], None, 0]] if stored is not None else []
-            self._news += [[vendor, *image]] if image is not None else []
+            self._changes += [[vendor, *stored[:3], None, 0]] if stored is not None else []
+            self._changes += [[vendor, *image]] if image is not None else []
 
 
-def _subjects(vendors: Iterable[str]) -> set[Subject]:
-    return {Subject("W2", (vendor,)) for vendor in vendors}
+def _subject(vendor: str) -> Subject:
+    return Subject("W2", (vendor,))
 
 
 def _image(booking: Booking) -> list[Any]:

@@ -56,11 +56,10 @@ def command(state: WeddingJudge, actor: Actor, request: Mapping[str, Any], size_
     for op in draft.ops:
         if op.root == "review" and op.key == "choice":
             state.resolver.decide(op.document, op.record)
-    state.resolver.run()
+    state.resolve()
     answer = json.dumps({"operations": len(draft.ops)})
     if name:
-        facts = state.facts_of(parts[0][0])
-        facts.answers.append((name, request["digest"], answer))
+        state.ledger.pending(parts[0][0]).answers.append((name, request["digest"], answer))
         state.answered[name] = None
         if len(state.answered) > ANSWERED_KEPT:
             del state.answered[next(iter(state.answered))]

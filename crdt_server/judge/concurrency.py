@@ -1,107 +1,98 @@
 """X1 and X2: writes whose authors had not seen each other, recognised from what an update says of its items.
 
-- A map entry names the entry it was written on. Where that is not the newest one here, whoever wrote it had not seen
-  the newest.
-- Whoever was away says with the state vector of the reconnection what they had seen.
+- A map entry names the entry it was written on. Where that is not the newest one here, its author had not seen the
+  newest.
+- The state vector of a reconnection says what a client had seen while it was away.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from crdt_server.judge.applied import Applied
 from crdt_server.judge.rules import may_stand
+from crdt_server.judge.schema_document import SchemaDocument
 from crdt_server.judge.writes import GONE, NESTED, Write
-from documents.changes import Changes
 from documents.fields import normalised, same
-from documents.invariants import NOBODY, Field, Finding, Writer, Written, edit_of_deleted, lost_write
+from documents.invariants import NOBODY, Field, Finding, Wedding, Writer, Written, edit_of_deleted, lost_write
 from documents.kind import Root, Shape
 from documents.shared import STAMP
 
-if TYPE_CHECKING:
-    from crdt_server.judge.schema_document import SchemaDocument
-    from crdt_server.judge.wedding import WeddingJudge
-
 Found = tuple[Finding, Mapping[Field, Writer]]
-"""A finding, and who wrote what its automatic operations would set."""
+"""A finding, and the writers of what its automatic operations would set."""
 
 
-def concurrent(
-    state: WeddingJudge,
-    document: SchemaDocument,
-    writer: Writer,
-    changes: Changes,
-    writes: Sequence[Write],
-    knows: Mapping[int, int] | None,
-) -> list[Found]:
-    """What to make of the writes of one update. To be asked before its writers are taken down."""
-    unseen = {(w.root, w.record, w.key): w for w in writes if not w.seen or w.orphan}
+def detect(wedding: Wedding, document: SchemaDocument, writer: Writer, applied: Applied) -> list[Found]:
+    """The findings about the writes of one update, which the rows have and `Wedding.writers` have not yet."""
+    _, changes, writes, *_ = applied
     found: list[Found] = []
+    unseen = {(w.root, w.record, w.key): w for w in writes if not w.seen or w.orphan}
     if unseen:
         before = {change[:3]: change.before for change in changes.fields}
         for field, write in unseen.items():
-            old = before[field] if field in before else state.wedding.value(Field(document.name, *field))
-            found += _lost_writes(state, document, writer, write, old)
-    found += _edits_of_deleted(state, document, writer, changes, knows)
+            old = before[field] if field in before else wedding.value(Field(document.name, *field))
+            found += _lost_writes(wedding, document, writer, write, old)
+    rows = wedding.documents[document.name]
+    for root, record, *_ in changes.fields:
+        row = rows[root].get(record)
+        if type(row) is dict and "deleted" in row:
+            found += _edits_of_deleted(wedding, document, writer, applied)
+            break
     return found
 
 
 def _lost_writes(
-    state: WeddingJudge, document: SchemaDocument, writer: Writer, write: Write, before: Any
+    wedding: Wedding, document: SchemaDocument, writer: Writer, write: Write, before: Any
 ) -> Iterator[Found]:
     root, field = document.kind.roots[write.root], Field(document.name, write.root, write.record, write.key)
     if not _is_plain(root, write):
         return
     mine = Written(None if write.value is GONE else normalised(write.value), writer)
     if write.wins and not write.orphan:
-        merged, other = mine, Written(before, state.writers.get(field))
+        merged, other = mine, Written(before, wedding.writers.get(field, NOBODY))
         if before is None and other.writer is NOBODY:
             return
         mine_or_theirs = {field: writer}, {field: other.writer}
     else:
-        merged, other = Written(state.wedding.value(field), state.writers.get(field)), mine
+        merged, other = Written(wedding.value(field), wedding.writers.get(field, NOBODY)), mine
         mine_or_theirs = {field: other.writer}, {field: writer}
-    if _says_the_same(document, write, merged.value, other.value) or not may_stand(root, write):
+    if _means_the_same(document, write, merged.value, other.value) or not may_stand(root, write):
         return  # what could not stand there is not a lost write, and never comes back as an option
-    finding = lost_write(state.wedding.strategy("X1"), field, merged, other)
+    finding = lost_write(wedding.strategy("X1"), field, merged, other)
     if finding is not None:
         yield finding, mine_or_theirs[bool(finding.automatic)]
 
 
-def confirmed(state: WeddingJudge, document: SchemaDocument, writes: Sequence[Write]) -> dict[Field, Any]:
+def confirmed(wedding: Wedding, document: SchemaDocument, writes: Sequence[Write]) -> dict[Field, Any]:
     """Writes that do not stand beside one that says the same: field -> what it holds.
 
-    To be written once more: else it would go with the other, whose author does not know that two wanted it.
+    To be written once more: else it would go with the other, whose author has not seen that two wrote it.
     """
     found = {}
     for write in [each for each in writes if each.orphan or not (each.seen or each.wins)]:
         root, field = document.kind.roots[write.root], Field(document.name, write.root, write.record, write.key)
         if _is_plain(root, write) and may_stand(root, write):
-            value = state.wedding.value(field)
-            if same(value, normalised(write.value)) or _says_the_same(document, write, value, write.value):
+            value = wedding.value(field)
+            if same(value, normalised(write.value)) or _means_the_same(document, write, value, write.value):
                 found[field] = value
     return found
 
 
 def _is_plain(root: Root, write: Write) -> bool:
-    """Whether it is a value that people may lose."""
+    """Whether it is a plain value of a client."""
     return not root.server and write.value is not NESTED and (write.key is not None or root.shape is not Shape.RECORDS)
 
 
-def _says_the_same(document: SchemaDocument, write: Write, one: Any, other: Any) -> bool:
+def _means_the_same(document: SchemaDocument, write: Write, one: Any, other: Any) -> bool:
     """Two people did the same thing: deleted it, ticked it off."""
     declared = document.kind.roots[write.root].key(write.key) if write.key is not None else None
     return declared is not None and declared.type is STAMP and one is not None and other is not None
 
 
-def _edits_of_deleted(
-    state: WeddingJudge,
-    document: SchemaDocument,
-    writer: Writer,
-    changes: Changes,
-    knows: Mapping[int, int] | None,
-) -> Iterator[Found]:
-    rows = state.wedding.documents[document.name]
+def _edits_of_deleted(wedding: Wedding, document: SchemaDocument, writer: Writer, applied: Applied) -> Iterator[Found]:
+    _, changes, _, client_state_vector, _ = applied
+    rows = wedding.documents[document.name]
     keys_of: dict[tuple[str, str], dict[str | None, Any]] = {}
     for change in changes.fields:
         row = rows[change.root].get(change.record)
@@ -113,12 +104,17 @@ def _edits_of_deleted(
             continue
         deletion = row["deleted"]
         where = (document.name, root_name, record)
-        deleter = writer if "deleted" in keys else state.writers.get(Field(*where, "deleted"))
-        edit = _unseen_edit(state, document, where, row, writer, knows) if "deleted" in keys else _edit(keys, writer)
+        deleter = writer if "deleted" in keys else wedding.writers.get(Field(*where, "deleted"), NOBODY)
+        if "deleted" not in keys:
+            edit = _edit(keys, writer)
+        elif client_state_vector is None:
+            continue
+        else:
+            edit = _unseen_edit(wedding, document, where, writer, client_state_vector)
         if edit is None or edit[1].writer.user == deleter.user:
             continue
         key, written = edit
-        strategy = state.wedding.strategy("X2")
+        strategy = wedding.strategy("X2")
         yield edit_of_deleted(strategy, *where, Written(deletion, deleter), written, key), {}
 
 
@@ -128,21 +124,19 @@ def _edit(keys: Mapping[str | None, Any], writer: Writer) -> tuple[str | None, W
 
 
 def _unseen_edit(
-    state: WeddingJudge,
+    wedding: Wedding,
     document: SchemaDocument,
     where: tuple[str, str, str],
-    row: Mapping[str, Any],
     deleter: Writer,
-    knows: Mapping[int, int] | None,
+    client_state_vector: Mapping[int, int],
 ) -> tuple[str, Written] | None:
-    """The newest edit of a record that the one who now deletes it had not seen."""
-    if knows is None:
-        return None
+    """The newest edit of a record that its deleter had not seen."""
+    row = wedding.documents[document.name][where[1]][where[2]]
     unseen = []
     for key in row:
         item = document.items.newest(where[1], where[2], key)
-        if item is not None and item[1] >= knows.get(item[0], 0):
-            writer = state.writers.get(Field(*where, key))
+        if item is not None and item[1] >= client_state_vector.get(item[0], 0):
+            writer = wedding.writers.get(Field(*where, key), NOBODY)
             if writer.user not in ("", deleter.user, "server"):
                 unseen.append((writer.seq, key, Written(row[key], writer)))
     return max(unseen)[1:] if unseen else None

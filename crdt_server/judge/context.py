@@ -1,7 +1,7 @@
 """What the invariants need besides rows and writers, from the rows themselves.
 
-How it was when a table was locked, or when the wedding went live, is remembered from then on. After a restart it is as
-it is now, but for what people have been asked about: the question says how it was.
+The seats at a table when it was locked, and the starts of items when the wedding went live, are kept from then on.
+After a restart they are those of now, except where an open conflict says what they were.
 """
 
 from __future__ import annotations
@@ -10,8 +10,8 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
-from crdt_server.judge.resolver import review_id
-from documents.invariants import Context, Op, Subject, Wedding, assignments_at, operations
+from documents.changes import Changes
+from documents.invariants import Context, Op, Subject, Wedding, assignments_at, operations, review_id
 
 _ITEMS = ("timeline", "items")
 
@@ -28,6 +28,19 @@ def context_of(wedding: Wedding, at: str) -> Context:
     }
     planned = (before.planned or _planned(wedding)) if wedding.live else {}
     return replace(before, now=at, strategies=strategies, locked=locked, planned=planned)
+
+
+def concerns_context(document: str, changes: Changes) -> bool:
+    """Whether another context may follow from changes of a document."""
+    kind = document.partition(".")[0]
+    for change in changes.fields:
+        if kind == "wedding" and change.root == "meta":
+            key = change.key or ""
+            if key == "phase" or key.startswith("strategy:"):
+                return True
+        elif kind == "seating" and change.root == "tables" and change.key == "locked":
+            return True
+    return False
 
 
 def _locked_tables(wedding: Wedding) -> Iterator[tuple[str, str]]:

@@ -1,26 +1,27 @@
-"""What a host knows beside the bytes of a document, on its way to the store: rows, events, client ids, bookings.
+"""What follows from the changes of a wedding's documents, on its way to the store: writers, rows, events, bookings.
 
 Everything here is committed together with the updates it follows from.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any
 
 import orjson
 
-from documents.events import Event
-from documents.invariants import NOBODY, UNKNOWN, Field, Writer
-
-if TYPE_CHECKING:  # who takes only `Writers` from here may be a process that must not load pycrdt
-    from documents.changes import Row, RowsByRoot
-
-T = TypeVar("T")
+from crdt_server.judge.text_edits import TextEdit, TextEdits
+from documents.changes import Change, Changes, RowsByRoot
+from documents.events import Actor, DocumentEvent, events_of
+from documents.invariants import NOBODY, UNKNOWN, Field, Wedding, Writer, rank_of
+from documents.invariants.model import SERVER
+from documents.kind import Kind, Shape
 
 RowKey = tuple[str, str, str]  # document, root, record
+
+SERVER_ACTOR = Actor(SERVER, SERVER)
 
 
 def instant(now: float) -> str:
@@ -35,10 +36,10 @@ def _second(second: int) -> str:
 
 
 class Writers:
-    """(document, root, record, key) -> who wrote it last; also of keys and rows that are no more.
+    """(document, root, record, key) -> the last writer; also of keys and rows that are no more.
 
-    Kept as it goes to the store and comes from there, since most is never asked for: of each row the JSON, or key
-    (empty for the row as a whole) -> user, role, rank, arrival, instant and, where known, before.
+    Kept in the form in which the store has it, since most entries are never read: of each row the JSON, or
+    key (empty for the row as a whole) -> user, role, rank, arrival, instant and, where known, before.
     """
 
     def __init__(self) -> None:
@@ -52,21 +53,21 @@ class Writers:
         return default if found is None else Writer(*found)
 
     def __iter__(self) -> Iterator[Field]:
-        """Every row that somebody wrote, at least once; which keys, is not always said."""
+        """Every row that has a writer, at least once; the keys are not complete."""
         yield from (Field(*row, None) for row in self._packed)
         yield from (Field(*row, key or None) for row, writers in self._of_row.items() for key in writers)
 
     def newest(self) -> int:
-        """The highest arrival of those that were taken over and not asked for yet."""
+        """The highest arrival of the rows that were unpacked from the store and not read yet."""
         rows = map(orjson.loads, self._packed.values())
         return max((writer[3] for row in rows for writer in row.values()), default=0)
 
-    def put(self, row: RowKey, key: str | None, writer: Writer) -> None:
-        """Somebody has written a key of a row."""
+    def put(self, row: RowKey, key: str | None, writer: Sequence[Any]) -> None:
+        """Set the writer of a key of a row: a `Writer`, or its members, without ``before`` where that is not known."""
         writers = self._row(row)
         if writers is None:
             self._of_row[row] = writers = {}
-        writers[key or ""] = writer[:5] if writer.before is UNKNOWN else tuple(writer)
+        writers[key or ""] = tuple(writer[:5] if len(writer) > 5 and writer[5] is UNKNOWN else writer)
 
     def pack(self, row: RowKey) -> str:
         """JSON of one row."""
@@ -74,7 +75,7 @@ class Writers:
         return _json(self._of_row.get(row, {})) if packed is None else packed
 
     def unpack(self, row: RowKey, packed: str) -> None:
-        """Take over what `pack` gave."""
+        """Take over what `pack` returned."""
         self._packed[row] = packed
 
     def _row(self, row: RowKey) -> dict[str, Sequence[Any]] | None:
@@ -85,34 +86,157 @@ class Writers:
 
 
 def _json(value: object) -> str:
-    # What is unreadable is a dataclass, and never gets into the store.
+    # An unreadable value is a dataclass, and is never stored.
     return orjson.dumps(value, option=orjson.OPT_PASSTHROUGH_DATACLASS).decode()
 
 
-class RecordBuffer:
-    """What came of one batch for one document, until it is taken."""
+class PendingRecords:
+    """The records of one document that are not taken yet."""
+
+    __slots__ = ("answers", "bookings", "events", "owners", "rows")
 
     def __init__(self) -> None:
         self.rows: set[tuple[str, str]] = set()
-        self.events: list[Event] = []
+        self.events: list[DocumentEvent] = []
         self.owners: list[tuple[int, str]] = []
         self.answers: list[tuple[str, str, str]] = []  # key and digest of a command, and the answer to it
         self.bookings: list[list[Any]] = []
 
-    def __bool__(self) -> bool:
-        return bool(self.rows or self.events or self.owners or self.answers or self.bookings)
 
-    def take(self, document: str, roots: RowsByRoot, writers: Writers, at: str) -> list[Any] | None:
-        """As it goes over the pipe: the members of `storage.DerivedRecords` but its key; None: nothing."""
-        if not self:
+class Ledger:
+    """The writers of all fields of one wedding, and the records that are not taken yet.
+
+    ``wedding`` has the rows, and reads the writers from here.
+    """
+
+    def __init__(self, wedding: Wedding, writers: Writers) -> None:
+        self.writers = writers
+        self.texts = TextEdits()
+        self._wedding = wedding
+        self._pending: dict[str, PendingRecords] = {}
+        # The newest arrival, whatever the clock of the host that recorded it.
+        self._arrivals = writers.newest()
+
+    def writer_of(self, actor: Actor, now: float, at: str) -> Writer:
+        """The actor as the writer of an update that arrives now. ``at``: ``now`` as `instant` gives it."""
+        user, role = actor[:2]
+        rank = 0 if user == SERVER else rank_of(role, live=self._wedding.live)
+        arrival = max(self._arrivals + 1, int(now * 1_000_000))
+        return Writer(user, role, rank, arrival, at)
+
+    def pending(self, document: str) -> PendingRecords:
+        """The records of a document, to add to them."""
+        found = self._pending.get(document)
+        if found is None:
+            found = self._pending[document] = PendingRecords()
+        return found
+
+    def documents(self) -> set[str]:
+        """The names of the documents that have pending records."""
+        return set(self._pending)
+
+    def take(self, document: str, roots: RowsByRoot, at: str) -> list[Any] | None:
+        """The pending records of a document as they cross the pipe; None where there are none."""
+        pending = self._pending.pop(document, None)
+        if pending is None:
             return None
-        rows = [_image(document, *row, roots, writers) for row in sorted(self.rows)]
-        events = [[event.type, event.at, event.record, _json(event.as_json())] for event in self.events]
-        taken = [rows, events, self.owners, [[*answer, at] for answer in self.answers], self.bookings]
-        self.__init__()  # type: ignore[misc]
-        return taken
+        pack = self.writers.pack
+        rows = []
+        for root, record in sorted(pending.rows):
+            row = roots[root].get(record)
+            rows.append([root, record, None if row is None else _json(row), pack((document, root, record))])
+        events = [[event.type, event.at, event.record, _json(event.as_json())] for event in pending.events]
+        return [rows, events, pending.owners, [[*answer, at] for answer in pending.answers], pending.bookings]
 
+    def record(
+        self,
+        document: str,
+        kind: Kind,
+        changes: Changes,
+        writer: Writer,
+        *,
+        now: float = 0.0,
+        cause: str | None = None,
+        writers: Mapping[Field, Writer] | None = None,
+        rewritten: Sequence[Change] = (),
+    ) -> None:
+        """Record changes that the rows have already.
 
-def _image(document: str, root: str, record: str, roots: RowsByRoot, writers: Writers) -> list[Any]:
-    row: Row = roots[root].get(record)
-    return [root, record, None if row is None else _json(row), writers.pack((document, root, record))]
+        ``writer``: as `writer_of` gives it; ``cause``: the conflict or command from which the changes follow;
+        ``writers``: fields that count as written by somebody else; ``rewritten``: fields that were written with the
+        value they had.
+        """
+        self._arrivals = writer.seq
+        pending = self.pending(document)
+        actor = Actor(writer.user, writer.role)
+        coming_or_going = {*changes.added, *changes.removed} if changes.added or changes.removed else ()
+        if coming_or_going:
+            pending.rows.update(coming_or_going)
+            if changes.removed and self.texts:
+                self._finish_removed(document, changes, writer.at)
+        head = writer[:5]
+        texts = []
+        for change in (*changes.fields, *rewritten) if rewritten else changes.fields:
+            root, record, key, before, _ = change
+            row = (root, record)
+            pending.rows.add(row)
+            declared = kind.roots[root]
+            is_text = key in declared.text_keys or declared.shape is Shape.TEXT
+            if not declared.server or key in declared.client_keys:
+                by: Sequence[Any] | None = writers.get(Field(document, root, record, key)) if writers else None
+                if by is None:  # the value before an edit of a text is that of the last event about it
+                    by = head if is_text else (*head, before)
+                self.writers.put((document, root, record), key, by)
+            if is_text and row not in coming_or_going:
+                texts.append(change)
+        others = changes
+        if texts:
+            self._edit_texts(document, kind, texts, actor, now)
+            others = Changes([each for each in changes.fields if each not in texts], changes.added, changes.removed)
+        pending.events += events_of(kind, document, others, actor, writer.at, live=self._wedding.live, cause=cause)
+
+    # -- texts: many small edits are one event
+
+    def finish_texts(self, now: float, at: str, open_documents: Mapping[str, Any]) -> None:
+        """Turn the edits of texts that have been pending for long enough into events."""
+        for field, edit in self.texts.due(now, open_documents):
+            self._finish(field, edit, self._wedding.value(field), at)
+
+    def resume_texts(self, document: str, kind: Kind, rows: RowsByRoot, now: float) -> None:
+        """Edits that were pending when the document was closed become events at once."""
+        found: dict[Field, TextEdit] = {}
+        for name, records in rows.items():
+            root = kind.roots[name]
+            for key in (None,) if root.shape is Shape.TEXT else root.text_keys:
+                for record in records:
+                    field = Field(document, name, record, key)
+                    writer = self.writers.get(field)
+                    if writer.before is not UNKNOWN:
+                        found[field] = TextEdit(now, Actor(writer.user, writer.role), writer.before, kind)
+        self.texts.resume(found)
+
+    def _edit_texts(self, document: str, kind: Kind, texts: list[Change], actor: Actor, now: float) -> None:
+        for change in texts:
+            field = Field(document, *change[:3])
+            finished = self.texts.add(field, TextEdit(now, actor, change.before, kind))
+            writer = self.writers.get(field)
+            if finished is not None:
+                self._finish(field, finished, change.before, writer.at)
+            self.writers.put(field[:3], field.key, writer._replace(before=self.texts[field].before))
+
+    def _finish_removed(self, document: str, changes: Changes, at: str) -> None:
+        """Before the event of a removal: when events are folded, a later one would bring the record back."""
+        removed = set(changes.removed)
+        for change in changes.fields:
+            if change[:2] in removed:
+                field = Field(document, *change[:3])
+                edit = self.texts.pop(field)
+                if edit is not None:
+                    self._finish(field, edit, change.before, at)
+
+    def _finish(self, field: Field, edit: TextEdit, after: Any, at: str) -> None:
+        change = Change(*field[1:], edit.before, after)
+        pending = self.pending(field.document)
+        pending.events += events_of(edit.kind, field.document, Changes([change], [], []), edit.actor, at)
+        pending.rows.add((field.root, field.record))
+        self.writers.put(field[:3], field.key, self.writers.get(field)._replace(before=UNKNOWN))

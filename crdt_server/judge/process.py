@@ -197,9 +197,9 @@ class DocumentHost:
         if kind is RequestKind.COMMAND:
             return command(judge, Actor(*op[3]), unpack(op[1]), len(op[1]))
         if kind is RequestKind.BOOKINGS:
-            judge.hear_bookings(*unpack(op[1]))
+            judge.replace_bookings(*unpack(op[1]))
         else:
-            judge.tend()
+            judge.run_scheduled()
         return True
 
     # -- documents with a schema
@@ -226,7 +226,7 @@ class DocumentHost:
 
     def _touch(self, state: WeddingJudge) -> None:
         self._touched[state] = None
-        state.tick(self._now)
+        state.set_time(self._now)
 
     def _add_outcome(self, result: list[Any]) -> None:
         """What came of the whole batch for the document of one result."""
@@ -239,7 +239,7 @@ class DocumentHost:
         if len(result) < 8:
             result += [None, []]
         if isinstance(document, SchemaDocument) and document.warm:
-            result[6] = self._judges[result[0]].take_facts(document)
+            result[6] = self._judges[result[0]].take_records(document)
 
     def _of_weddings(self, named: set[int]) -> tuple[list[Any], list[Any]]:
         """Results of documents that the server has written to besides, and what the weddings wait for."""
@@ -247,9 +247,9 @@ class DocumentHost:
         weddings: list[Any] = []
         for state in self._touched:
             rooms = self._rooms.get(state, {})
-            for document in state.take_changed():
+            for document in state.documents_with_news():
                 room = rooms[document.name]
-                if room not in named and state.has_news(document):
+                if room not in named:
                     others.append([room, [], [], [], 0, True, None, []])
                     self._add_outcome(others[-1])
             wanted, state.resolver.wanted = sorted(state.resolver.wanted), set()

@@ -1,243 +1,243 @@
-"""What becomes of findings: wait, resolve by rule, or put before a person; and the records of all that in `review`.
+"""The resolution of findings: wait, resolve by rule, or put before a person; recorded in the root `review`.
 
-- A finding that may wait is looked at again when its time has come (`due`).
-- What needs a document that is not open here waits until it is (`wanted`).
-- There is one record per subject; it says how the matter stands. What holds again closes its record as `moot`.
-- Whatever is written here may break something else: subjects go through a queue, and a subject that had to be repaired
-  more than `MOST_FIXES` times in a minute is left to people.
+- Nothing is written from here: `step` returns what is to be written, and has to be called until it returns None.
+- A finding that may wait is looked up again when its time has come (`due`).
+- A resolution in a document that is not open here waits until it is open (`wanted`).
+- There is one record per subject, with the state of the conflict. A subject that holds again closes its record as
+  `moot`.
+- A resolution may break something else: subjects go through a queue, and a subject that had to be repaired more than
+  `MOST_FIXES` times in a minute is left to people.
 """
 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable, Mapping
-from dataclasses import replace
-from datetime import datetime
-from functools import lru_cache
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from functools import partial
+from typing import NamedTuple
 
+from crdt_server.judge.ledger import SERVER_ACTOR, instant
+from crdt_server.judge.reviews import (
+    asked,
+    close_ops,
+    home_of,
+    is_recorded,
+    may_be_decided,
+    open_ops,
+    open_records,
+    record_of,
+)
 from documents.changes import Changes
 from documents.events import Actor
-from documents.fields import same
-from documents.invariants import UNKNOWN, Field, Finding, Op, Option, Subject, Writer, operations, review_row
-from documents.invariants.model import short_id
-from documents.invariants.part import LEAVE
-
-if TYPE_CHECKING:
-    from crdt_server.judge.wedding import WeddingJudge
+from documents.invariants import (
+    NOBODY,
+    UNKNOWN,
+    Field,
+    Finding,
+    Index,
+    Op,
+    Subject,
+    Wedding,
+    Writer,
+    operations,
+    review_id,
+)
 
 MOST_FIXES = 3
 FIXES_SECONDS = 60.0
-UNDO_SECONDS = 24 * 3600.0
-_KIND_OF = {"T": "timeline", "B": "budget", "G": "guests", "S": "seating", "C": "care", "W": "wedding", "M": "thread"}
-_SERVER_KEYS_OF_DECISION = ("choice", "say", "_outcome", "_by", "_closedAt")
 
 
-@lru_cache(maxsize=4096)
-def review_id(subject: Subject) -> str:
-    """The id of the record about a subject."""
-    return short_id("c", subject.invariant, *subject.ids)
+class Resolution(NamedTuple):
+    """Operations to carry out, as one transaction in each document."""
+
+    ops: Sequence[Op]
+    cause: str
+    """Id of the record in `review`."""
+    actor: Actor = SERVER_ACTOR
+    """The user who is recorded as the writer."""
+    writers: Mapping[Field, Writer] | None = None
+    """Fields that count as written by somebody else."""
 
 
 class Resolver:
-    """See the head of the file. Entry points end with `run`."""
+    """See the head of the file. ``index`` follows the rows of ``wedding``; ``documents``: names of those open."""
 
-    def __init__(self, state: WeddingJudge) -> None:
-        self._state = state
+    def __init__(self, wedding: Wedding, index: Index, documents: Collection[str]) -> None:
+        self._wedding = wedding
+        self._index = index
+        self._documents = documents
+        self._now = 0.0
         self.due: dict[Subject, float] = {}  # when to look again, seconds since 1970
-        self.wanted: set[str] = set()  # documents that something waits for
+        self.wanted: set[str] = set()  # documents that a resolution waits for
         self._waiting: set[Subject] = set()
         self._undecided: set[tuple[str, str]] = set()  # document and record of a choice that waits
-        self._queue: deque[tuple[Subject, bool]] = deque()
+        self._urgent: deque[Callable[[], list[Resolution]]] = deque()
+        self._queue: dict[Subject, bool] = {}  # whether it need not wait
         self._fixes: dict[Subject, list[float]] = {}
         self._open: set[str] = set()  # records that wait for a person
         self._open_x: dict[Field, str] = {}  # X1 that waits for a person -> its record
 
-    def set_back(self, seconds: float) -> None:
-        """The clock was set back by that much."""
-        self.due = {subject: at - seconds for subject, at in self.due.items()}
-        self._fixes = {subject: [at - seconds for at in those] for subject, those in self._fixes.items()}
+    def set_time(self, now: float) -> None:
+        """It is ``now``. A clock that was set back makes nothing wait longer."""
+        back = self._now - now
+        if back > 0:
+            self.due = {subject: at - back for subject, at in self.due.items()}
+            self._fixes = {subject: [at - back for at in those] for subject, those in self._fixes.items()}
+        self._now = now
 
-    # -- what is to be looked at
+    # -- work
 
-    def queue(self, subjects: Iterable[Subject], *, settled: bool) -> None:
-        """Look at these in `run`. ``settled``: they need not wait."""
-        self._queue.extend((subject, settled) for subject in sorted(subjects))
+    @property
+    def has_urgent(self) -> bool:
+        """Whether `step` has something to do that must not wait for the end of a batch."""
+        return bool(self._urgent)
+
+    @property
+    def has_work(self) -> bool:
+        """Whether `step` has anything to do."""
+        return bool(self._urgent or self._queue)
+
+    def enqueue(self, subjects: Iterable[Subject], *, settled: bool) -> None:
+        """Subjects whose finding may be another. ``settled``: they need not wait."""
+        queue = self._queue
+        for subject in sorted(subjects):
+            queue[subject] = settled or queue.get(subject, False)
 
     def begin(self) -> None:
-        """Documents have been opened: look at everything, and close what holds again."""
-        subjects = self._state.subjects()
-        self.queue(subjects, settled=True)
-        known = {review_id(subject): subject for subject in subjects}
-        for document, roots in self._state.wedding.documents.items():
-            for record, row in roots.get("review", {}).items():
-                if row.get("_state") != "open":
-                    continue
-                self._open.add(record)
-                if "choice" in row:
-                    self._undecided.add((document, record))
-                if row.get("_kind") == "X1":
-                    self._open_x[Field(**{"key": None, **row["_subject"][0]})] = record
-                if record not in known and not str(row.get("_kind")).startswith("X"):
-                    self._close(document, record, "moot")
+        """Documents have been opened: look up everything, and close what holds again."""
+        subjects = self._index.subjects()
+        known = {review_id(subject) for subject in subjects}
+        for document, record, row in open_records(self._wedding):
+            self._open.add(record)
+            if "choice" in row:
+                self._undecided.add((document, record))
+            if row.get("_kind") == "X1":
+                self._open_x[Field(**{"key": None, **row["_subject"][0]})] = record
+            if record not in known and not str(row.get("_kind")).startswith("X"):
+                self._urgent.append(partial(self._close, document, record, "moot"))
+        self.enqueue(subjects, settled=True)
         self.resume()
 
     def resume(self) -> None:
         """Take up what has waited for its time, or for documents that are open now."""
         waiting, self._waiting = self._waiting, set()
-        ready = {subject for subject, at in self.due.items() if at <= self._state.now}
-        self.queue(waiting | ready, settled=True)
+        ready = {subject for subject, at in self.due.items() if at <= self._now}
+        if waiting or ready:
+            self.enqueue(waiting | ready, settled=True)
         undecided, self._undecided = self._undecided, set()
         for document, record in sorted(undecided):
             self.decide(document, record)
-        self.run()
 
-    def run(self) -> None:
-        """Until nothing is left to look at."""
-        if self._queue:
-            self._state.tell_time()
-        while self._queue:
-            self._look(*self._queue.popleft())
-
-    def hear(self, document: str, changes: Changes) -> None:
-        """A field that somebody has written again is no open question any more."""
+    def observe(self, document: str, changes: Changes) -> None:
+        """Changes that were recorded: a field that is written again is no open question any more."""
         for change in changes.fields:
             if change.root == "review" and change.key == "_state":
                 (self._open.add if change.after == "open" else self._open.discard)(change.record)
             record = self._open_x.pop(Field(document, *change[:3]), None) if self._open_x else None
             if record is not None:
-                self._close(document, record, "moot")
+                self._urgent.append(partial(self._close, document, record, "moot"))
 
-    def _look(self, subject: Subject, settled: bool) -> None:
-        settle_seconds = 0 if settled else subject.settle_seconds
-        if settle_seconds and self._state.broken(subject):
-            self.due.setdefault(subject, self._state.now + settle_seconds)
-            return
-        self.due.pop(subject, None)
-        finding = None if settle_seconds else self._state.find(subject)
-        if finding is None:
-            self._close_moot(subject)
-        else:
-            self.enforce(finding)
-
-    # -- what is done about it
-
-    def enforce(self, finding: Finding, writers: Mapping[Field, Writer] | None = None) -> None:
-        """Carry out what the strategy says, and write it down. ``writers``: see `WeddingJudge.write`."""
-        subject, record = finding.subject, review_id(finding.subject)
-        document = self._home(finding)
-        row = self._row(document, record)
-        if row is not None and _is_known(row, finding):
-            return
-        if self._missing({document, *(op.document for op in finding.automatic or ())}):
-            self._waiting.add(subject)
-            return
-        if finding.automatic and self._exhausted(subject):
-            finding = _asked(finding)
-        automatic, manual = finding.automatic, finding.manual
-        self._write_down(document, record, finding, "open" if manual else "auto")
-        if subject.invariant == "X1" and manual:
-            self._open_x[finding.parties[0].field] = record
-        if automatic:
-            self._state.write(automatic, cause=record, writers=writers)
+    def add(self, finding: Finding, writers: Mapping[Field, Writer] | None = None) -> None:
+        """A finding to resolve. ``writers``: those of what its automatic operations set."""
+        self._urgent.append(partial(self._resolve, finding, writers))
 
     def decide(self, document: str, record: str) -> None:
-        """Somebody has set `choice`: do what the option says. What cannot be chosen is taken back."""
-        row = self._row(document, record)
+        """The key `choice` of a record was set: carry out that option, or take back a choice there is not."""
+        self._urgent.append(partial(self._decide, document, record))
+
+    def step(self, *, urgent: bool = False) -> list[Resolution] | None:
+        """The next resolutions, to be carried out in order before the next call; None: nothing is left.
+
+        ``urgent``: only what must not wait for the end of a batch.
+        """
+        while True:
+            if self._urgent:
+                found = self._urgent.popleft()()
+            elif self._queue and not urgent:
+                subject = next(iter(self._queue))
+                found = self._look_up(subject, self._queue.pop(subject))
+            else:
+                return None
+            if found:
+                return found
+
+    # -- what is done about a subject
+
+    def _look_up(self, subject: Subject, settled: bool) -> list[Resolution]:
+        settle_seconds = 0 if settled else subject.settle_seconds
+        if settle_seconds and self._index.broken(subject):
+            self.due.setdefault(subject, self._now + settle_seconds)
+            return []
+        self.due.pop(subject, None)
+        finding = None if settle_seconds else self._index.find(subject)
+        return self._close_moot(subject) if finding is None else self._resolve(finding, None)
+
+    def _resolve(self, finding: Finding, writers: Mapping[Field, Writer] | None) -> list[Resolution]:
+        """What the strategy says, and the record of it."""
+        subject, record = finding.subject, review_id(finding.subject)
+        document = home_of(finding)
+        row = record_of(self._wedding, document, record)
+        if row is not None and is_recorded(row, finding):
+            return []
+        if self._missing({document, *(op.document for op in finding.automatic or ())}):
+            self._waiting.add(subject)
+            return []
+        if finding.automatic and self._exhausted(subject):
+            finding = asked(finding)
+        if subject.invariant == "X1" and finding.manual:
+            self._open_x[finding.parties[0].field] = record
+        ops = open_ops(row, document, record, finding, instant(self._now))
+        resolutions = [Resolution(ops, record)]
+        if finding.automatic:
+            resolutions.append(Resolution(finding.automatic, record, writers=writers))
+        return resolutions
+
+    def _decide(self, document: str, record: str) -> list[Resolution]:
+        row = record_of(self._wedding, document, record)
         if row is None or "choice" not in row:
-            return
+            return []
         ops = operations(row, row["choice"])
-        if ops is None or not self._may_be_decided(row):
-            if not self._missing({document}):
-                self._take_back(document, record)
-            return
+        writer = self._wedding.writers.get(Field(document, "review", record, "choice"), NOBODY)
+        if ops is None or not may_be_decided(row, self._now):
+            if self._missing({document}):
+                return []
+            # the earlier choice, if any, stands again
+            kind = "delete" if writer.before is None or writer.before is UNKNOWN else "set"
+            value = None if kind == "delete" else writer.before
+            return [Resolution([Op(kind, document, "review", record, "choice", value)], record)]
         if self._missing({document, *(op.document for op in ops)}):
             self._undecided.add((document, record))
-            return
-        writer = self._state.writers.get(Field(document, "review", record, "choice"))
+            return []
         actor = Actor(writer.user, writer.role)
         outcome = "undone" if row.get("_state") == "auto" else "option"
         self._open_x = {field: each for field, each in self._open_x.items() if each != record}
-        self._close(document, record, outcome, actor)
-        self._state.write(ops, actor, cause=record)
+        return [*self._close(document, record, outcome, actor), Resolution(ops, record, actor)]
 
-    def _take_back(self, document: str, record: str) -> None:
-        """What was chosen before, if anything, stands again."""
-        before = self._state.writers.get(Field(document, "review", record, "choice")).before
-        kind = "delete" if before is None or before is UNKNOWN else "set"
-        op = Op(kind, document, "review", record, "choice", None if kind == "delete" else before)
-        self._state.write([op], cause=record)
+    def _close_moot(self, subject: Subject) -> list[Resolution]:
+        if not self._open or (record := review_id(subject)) not in self._open:
+            return []
+        closed = []
+        for document in self._wedding.documents:
+            row = record_of(self._wedding, document, record)
+            if row is not None and row.get("_state") == "open":
+                found = self._close(document, record, "moot")
+                closed += found
+                if not found:
+                    self._waiting.add(subject)
+        return closed
 
-    def _may_be_decided(self, row: Mapping[str, Any]) -> bool:
-        if row.get("_state") == "open":
-            return True
-        found_at = datetime.fromisoformat(row.get("_at", "1970-01-01T00:00:00Z")).timestamp()
-        return row.get("_state") == "auto" and self._state.now - found_at <= UNDO_SECONDS
+    def _close(self, document: str, record: str, outcome: str, actor: Actor | None = None) -> list[Resolution]:
+        if self._missing({document}):
+            return []
+        return [Resolution(close_ops(document, record, outcome, instant(self._now), actor), record)]
 
     def _exhausted(self, subject: Subject) -> bool:
-        now = self._state.now
+        now = self._now
         fixes = [at for at in self._fixes.get(subject, ()) if now - at < FIXES_SECONDS]
         self._fixes[subject] = [*fixes, now]
         return len(fixes) >= MOST_FIXES
 
-    # -- the records
-
-    def _home(self, finding: Finding) -> str:
-        """The document whose `review` has the record: that of the field, or of what the invariant is about."""
-        first = finding.parties[0].field.document if finding.parties else ""
-        kind = _KIND_OF.get(finding.invariant[0])
-        documents = (party.field.document for party in finding.parties)
-        return next((each for each in documents if each.partition(".")[0] == kind), kind or first)
-
-    def _row(self, document: str, record: str) -> dict[str, Any] | None:
-        row = self._state.wedding.rows(document, "review").get(record)
-        return row if type(row) is dict else None
-
-    def _write_down(self, document: str, record: str, finding: Finding, state: str) -> None:
-        new = review_row(finding, self._state.at, state=state) | {"_fingerprint": finding.fingerprint}
-        old = self._row(document, record)
-        if old is None:
-            self._state.write([Op("insert", document, "review", record, None, new)], cause=record)
-            return
-        ops = [Op("set", document, "review", record, k, v) for k, v in new.items() if not same(old.get(k), v)]
-        ops += [Op("delete", document, "review", record, key) for key in _SERVER_KEYS_OF_DECISION if key in old]
-        self._state.write(ops, cause=record)
-
-    def _close_moot(self, subject: Subject) -> None:
-        if not self._open or (record := review_id(subject)) not in self._open:
-            return
-        for document in self._state.wedding.documents:
-            row = self._row(document, record)
-            if row is not None and row.get("_state") == "open" and not self._close(document, record, "moot"):
-                self._waiting.add(subject)
-
-    def _close(self, document: str, record: str, outcome: str, actor: Actor | None = None) -> bool:
-        if self._missing({document}):
-            return False
-        values = {"_state": "resolved", "_outcome": outcome, "_closedAt": self._state.at}
-        if actor is not None and actor.user:
-            values["_by"] = actor.user
-        self._state.write([Op("set", document, "review", record, k, v) for k, v in values.items()], cause=record)
-        return True
-
     def _missing(self, documents: set[str]) -> bool:
-        missing = {document for document in documents if document not in self._state.open}
+        missing = {document for document in documents if document not in self._documents}
         self.wanted |= missing
         return bool(missing)
-
-
-def _asked(finding: Finding) -> Finding:
-    """The same for a person to decide: what would have been done by itself is an option, leaving it is another."""
-    options = finding.options or (Option(0, "Repair it once more.", finding.automatic or ()),)
-    if all(option.ops for option in options):
-        options = (*options, Option(len(options), LEAVE, ()))
-    return replace(finding, options=options, automatic=None)
-
-
-def _is_known(row: Mapping[str, Any], finding: Finding) -> bool:
-    """Whether the record says already all there is to say and do about a finding."""
-    if row.get("_fingerprint") != finding.fingerprint:
-        return False
-    if row.get("_state") == "resolved":
-        return not finding.invariant.startswith("X")  # it has happened once more
-    return row.get("_state") == "open" or not finding.automatic

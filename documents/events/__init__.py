@@ -31,7 +31,7 @@ class Actor(NamedTuple):
     """The guest of the wedding who the user is, if any."""
 
 
-class Event(NamedTuple):
+class DocumentEvent(NamedTuple):
     """What happened to one record. Values are shared with the rows: not to be changed."""
 
     type: str
@@ -80,7 +80,7 @@ def events_of(
     *,
     live: bool = False,
     cause: str | None = None,
-) -> list[Event]:
+) -> list[DocumentEvent]:
     """The events that the changes of one document are, in the order of the changes.
 
     `live`: whether the wedding takes place right now. `cause`: the conflict or command from which the changes follow.
@@ -98,7 +98,7 @@ def events_of(
         for type, keys in _types(_rules(kind.name, root, on, changed), on, changed).items():
             fields, before, after = _values(on, changed, keys)
             priority = _priority(type, after, live)
-            event = Event(type, priority, at, actor, document, root, record, fields, before, after, cause)
+            event = DocumentEvent(type, priority, at, actor, document, root, record, fields, before, after, cause)
             events += [event, *_also(event)]
     return events
 
@@ -150,13 +150,13 @@ def _priority(type: str, after: Any, live: bool) -> int:
     return priority_of(type, live=live)
 
 
-def _also(event: Event) -> Iterator[Event]:
+def _also(event: DocumentEvent) -> Iterator[DocumentEvent]:
     """What else the change means. Its values are told once."""
     if event.type == "conflict.opened" and event.after.get("_kind") == "B1":
         yield event._replace(type=OVER_LIMIT, priority=priority_of(OVER_LIMIT), fields=(), before=None, after=None)
 
 
-def fold(events: Iterable[Event | Mapping[str, Any]]) -> dict[str, RowsByRoot]:
+def fold(events: Iterable[DocumentEvent | Mapping[str, Any]]) -> dict[str, RowsByRoot]:
     """The rows of each document after these events, or of as much of them as the events tell.
 
     Events may come as they are or as JSON. Those of one document have to be in their order. Roots in which nothing has
@@ -184,4 +184,4 @@ def _fold(documents: dict[str, RowsByRoot], event: Mapping[str, Any]) -> None:
         rows[event["record"]] = dict(after) if isinstance(after, dict) else after
 
 
-__all__ = ["TYPES", "Actor", "Event", "events_of", "fold", "priority_of"]
+__all__ = ["TYPES", "Actor", "DocumentEvent", "events_of", "fold", "priority_of"]

@@ -7,13 +7,14 @@ writes; `clash` and `clashes` compare the bookings of several weddings; `cascade
 from documents.invariants.bookings import TRAVEL_MINUTES, Booking, bookings, clash, clashes
 from documents.invariants.cascade import Cascade, Slot, cascade
 from documents.invariants.catalogue import INVARIANTS, RANKS, STRATEGIES, Invariant, rank_of
+from documents.invariants.guards import is_judged_alone
 from documents.invariants.index import Index
 from documents.invariants.model import (
     NOBODY,
     UNKNOWN,
-    Change,
     Context,
     Field,
+    FieldChange,
     Finding,
     Op,
     Option,
@@ -23,7 +24,7 @@ from documents.invariants.model import (
     Writer,
     apply,
 )
-from documents.invariants.review import operations, review_row
+from documents.invariants.review import operations, review_id, review_row
 from documents.invariants.seating import assignments_at
 from documents.invariants.writes import Written, edit_of_deleted, lost_write
 
@@ -36,9 +37,9 @@ __all__ = [
     "UNKNOWN",
     "Booking",
     "Cascade",
-    "Change",
     "Context",
     "Field",
+    "FieldChange",
     "Finding",
     "Index",
     "Invariant",
@@ -57,8 +58,10 @@ __all__ = [
     "clash",
     "clashes",
     "edit_of_deleted",
+    "is_judged_alone",
     "lost_write",
     "operations",
     "rank_of",
+    "review_id",
     "review_row",
 ]

@@ -49,7 +49,7 @@ def fits(meal: str, diets: Iterable[str]) -> bool:
     return all(holds.isdisjoint(AVOIDS.get(diet.casefold(), set())) for diet in diets)
 
 
-class Care(Part):
+class CareNeeds(Part):
     """What guests need. No index: needs and guest have the same id."""
 
     invariants = ("C1",)

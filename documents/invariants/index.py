@@ -1,51 +1,67 @@
-"""The index over one wedding: hears of changes, says which findings may be others now, and finds.
+"""The index over one wedding: follows its changes, returns the subjects whose finding may be another, and finds.
 
-- `update` looks at the rows as they are after the changes. What a row was before, each family has noted; so the order
+- `update` reads the rows as they are after the changes. What a row was before, each family has recorded; so the order
   of the changes, and changes named twice, do not matter. A row that comes or goes without any key is a change with the
-  key None. A document that was not at hand before needs a new index.
+  key None. A document that was not at hand before needs `reload`.
 - `all` and `find` are the same code: an index kept up to date finds what a new one finds.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import Any, Final
+from collections.abc import Collection, Iterable
+from typing import Any, Final, NamedTuple
 
 from documents.invariants.budget import Budget
-from documents.invariants.care import Care
+from documents.invariants.care import CareNeeds
 from documents.invariants.guests import Guests
 from documents.invariants.messages import Messages
-from documents.invariants.model import Change, Context, Finding, Subject, Wedding, document_kind
+from documents.invariants.model import Context, Field, Finding, Subject, Wedding, document_kind
 from documents.invariants.part import Part, Refresh
 from documents.invariants.seating import Seating
 from documents.invariants.timeline import Timeline
 from documents.invariants.vendors import Vendors
 
-PARTS: Final[tuple[type[Part], ...]] = (Timeline, Budget, Guests, Seating, Care, Vendors, Messages)
-"""The families there are: the only list."""
+PARTS: Final[tuple[type[Part], ...]] = (Timeline, Budget, Guests, Seating, CareNeeds, Vendors, Messages)
+"""The families that follow from the documents of one wedding alone."""
 
-_NO_REFRESH: Final[tuple[Refresh, ...]] = ()
+
+class _Routes(NamedTuple):
+    """Where changes of one root of one document go."""
+
+    every: tuple[Refresh, ...]
+    by_key: dict[str, tuple[Refresh, ...]]
+    """Key or prefix -> refreshes."""
+    known: set[str]
+    """The records that were there at the last update."""
 
 
 class Index:
-    """Where the invariants of one wedding do not hold."""
+    """Where the invariants of one wedding do not hold. ``others``: families that are kept by the caller."""
 
-    def __init__(self, wedding: Wedding) -> None:
+    def __init__(self, wedding: Wedding, *others: Part) -> None:
         self.wedding = wedding
-        self._parts = tuple(part(wedding) for part in PARTS)
-        self._by_invariant = {name: part for part in self._parts for name in part.invariants}
-        # (kind, root) -> every refresh, and key or prefix -> refreshes
+        self._others = others
+        self._parts: tuple[Part, ...] = ()
+        self._by_invariant: dict[str, Part] = {}
+        # by kind of document and root
         self._every: dict[tuple[str, str], tuple[Refresh, ...]] = {}
         self._by_key: dict[tuple[str, str], dict[str, tuple[Refresh, ...]]] = {}
-        self._known: dict[tuple[str, str], set[str]] = {}
+        self._routes: dict[tuple[str, str], _Routes] = {}  # by document and root
+        self.reload()
+
+    def reload(self) -> None:
+        """Read all rows again."""
+        self._parts = (*(part(self.wedding) for part in PARTS), *self._others)
+        self._by_invariant = {name: part for part in self._parts for name in part.invariants}
+        self._every, self._by_key, self._routes = {}, {}, {}
         self._wire()
         self._read()
 
-    def update(self, changes: Iterable[Change]) -> set[Subject]:
-        """The subjects whose finding may be another after changes that the rows already have."""
+    def update(self, fields: Iterable[Field]) -> set[Subject]:
+        """The subjects whose finding may be another after changes of these fields, or of their writers."""
         touched: set[Subject] = set()
         done: set[tuple[Any, str, str]] = set()
-        for document, root, record, key, _, _ in changes:
+        for document, root, record, key in fields:
             for refresh in self._refreshes(document, root, record, key):
                 once = (refresh, document, record)
                 if once not in done:
@@ -80,34 +96,32 @@ class Index:
             for route in part.routes():
                 where = (route.kind, route.root)
                 self._every[where] = (*self._every.get(where, ()), route.refresh)
-        for part in self._parts:
-            for route in part.routes():
-                where = (route.kind, route.root)
                 by_key = self._by_key.setdefault(where, {})
                 for key in route.keys:
                     by_key[key] = (*by_key.get(key, ()), route.refresh)
 
-    def _refreshes(self, document: str, root: str, record: str, key: str | None) -> tuple[Refresh, ...]:
+    def _routes_of(self, document: str, root: str, known: Collection[str] = ()) -> _Routes:
         where = (document_kind(document), root)
-        by_key = self._by_key.get(where)
-        if by_key is None:
-            return _NO_REFRESH
-        known = self._known.setdefault((document, root), set())
+        found = _Routes(self._every.get(where, ()), self._by_key.get(where, {}), set(known))
+        self._routes[document, root] = found
+        return found
+
+    def _refreshes(self, document: str, root: str, record: str, key: str | None) -> tuple[Refresh, ...]:
+        every, by_key, known = self._routes.get((document, root)) or self._routes_of(document, root)
+        if not every:
+            return every
         if (record in self.wedding.rows(document, root)) != (record in known):
             known ^= {record}
-            return self._every[where]
+            return every
         if key is None:
-            return self._every[where]
-        return by_key.get(key) or by_key.get(key.partition(":")[0], _NO_REFRESH)
+            return every
+        return by_key.get(key) or by_key.get(key.partition(":")[0], ())
 
     def _read(self) -> None:
         touched: set[Subject] = set()
         for document, roots in self.wedding.documents.items():
             for root, rows in roots.items():
-                refreshes = self._every.get((document_kind(document), root), _NO_REFRESH)
-                if refreshes:
-                    self._known[document, root] = set(rows)
-                for refresh in refreshes:
+                for refresh in self._routes_of(document, root, rows).every:
                     for record in rows:
                         refresh(document, record, touched)
                     touched.clear()

@@ -47,11 +47,8 @@ class Field(NamedTuple):
     key: str | None = None
 
 
-class Change(NamedTuple):
-    """One key of one record that changed: `documents.rows.Change` with the name of the document.
-
-    A write of the same value again is a change too, with `before` equal to `after`: its writer is another.
-    """
+class FieldChange(NamedTuple):
+    """One key of one record that changed: `documents.changes.Change` with the name of the document."""
 
     document: str
     root: str
@@ -60,9 +57,13 @@ class Change(NamedTuple):
     before: Any
     after: Any
 
+    @property
+    def field(self) -> Field:
+        return Field(*self[:4])
+
 
 class Writer(NamedTuple):
-    """Who wrote a field last."""
+    """The last writer of a field."""
 
     user: str
     role: str
@@ -274,14 +275,14 @@ def stamp(wedding: Wedding) -> dict[str, str]:
     return {"at": wedding.context.now or "1970-01-01T00:00:00Z", "by": SERVER}
 
 
-def apply(documents: dict[str, Roots], ops: Iterable[Op]) -> list[Change]:
+def apply(documents: dict[str, Roots], ops: Iterable[Op]) -> list[FieldChange]:
     """Carry out operations on plain rows. Returns what changed; doing it again changes nothing."""
     changes = []
     for op in ops:
         rows = documents.setdefault(op.document, {}).setdefault(op.root, {})
         for key, before, after in _apply(rows, op):
             if not same(before, after):
-                changes.append(Change(op.document, op.root, op.record, key, before, after))
+                changes.append(FieldChange(op.document, op.root, op.record, key, before, after))
     return changes
 
 

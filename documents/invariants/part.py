@@ -1,4 +1,4 @@
-"""What the families of invariants have in common: how they hear of changes, and how they say what they found."""
+"""What the families of invariants have in common: the changes they follow, and the form of their findings."""
 
 from __future__ import annotations
 
@@ -29,13 +29,13 @@ LEAVE: Final = "Leave it as it is."
 
 
 class Route(NamedTuple):
-    """Which changes a refresh wants to hear of."""
+    """The changes that a refresh follows."""
 
     kind: str
     root: str
     refresh: Refresh
     keys: frozenset[str] = frozenset()
-    """Keys, and prefixes of families without the colon. That a row comes or goes is always told."""
+    """Keys, and prefixes of families without the colon. A row that comes or goes is always followed."""
 
 
 class Part:
@@ -47,7 +47,7 @@ class Part:
         self.wedding = wedding
 
     def routes(self) -> Iterable[Route]:
-        """What the family wants to hear of."""
+        """The changes that the family follows."""
         raise NotImplementedError
 
     def find(self, subject: Subject) -> Finding | None:

@@ -6,14 +6,21 @@ nobody is known to have written, options with more operations than a record hold
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Any
 
 from documents.fields import AnyJson, Reason
-from documents.invariants.model import Finding, Op, Option, Party
+from documents.invariants.model import Finding, Op, Option, Party, Subject, short_id
 from documents.shared import review
 
 _ROOT = review()
 _VALUE = AnyJson(4096)
+
+
+@lru_cache(maxsize=4096)
+def review_id(subject: Subject) -> str:
+    """The id of the record about a subject."""
+    return short_id("c", subject.invariant, *subject.ids)
 
 
 def review_row(finding: Finding, at: str, *, state: str = "open") -> dict[str, Any]:

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from pycrdt import Doc, Map, Text
 
 from documents import KINDS, WHOLE, Root, Shape, kind_of
-from documents.events import TYPES, Actor, Event, events_of, fold, priority_of
+from documents.events import TYPES, Actor, DocumentEvent, events_of, fold, priority_of
 from documents.events.rules import RULES, On, Rule
 from documents.fields import Enum
 from documents.readers import canonical_json
@@ -42,11 +42,11 @@ class Document:
     def root(self, name: str) -> Map[Any]:
         return self.doc.get(name, type=Map)
 
-    def add(self, root: str, record: str, keys: dict[str, Any], **more: Any) -> list[Event]:
+    def add(self, root: str, record: str, keys: dict[str, Any], **more: Any) -> list[DocumentEvent]:
         self.root(root)[record] = Map(keys)
         return self.take(**more)
 
-    def edit(self, root: str, record: str, keys: dict[str, Any], **more: Any) -> list[Event]:
+    def edit(self, root: str, record: str, keys: dict[str, Any], **more: Any) -> list[DocumentEvent]:
         """Set keys of a record in one transaction; None deletes a key."""
         with self.doc.transaction():
             for key, value in keys.items():
@@ -56,7 +56,7 @@ class Document:
                     self.root(root)[record][key] = value
         return self.take(**more)
 
-    def put(self, root: str, record: str, value: Any) -> list[Event]:
+    def put(self, root: str, record: str, value: Any) -> list[DocumentEvent]:
         """Set a row that is one value, or a key of a root that is one record; None deletes it."""
         if value is None:
             del self.root(root)[record]
@@ -64,11 +64,11 @@ class Document:
             self.root(root)[record] = value
         return self.take()
 
-    def take(self, **more: Any) -> list[Event]:
+    def take(self, **more: Any) -> list[DocumentEvent]:
         return events_of(self.kind, self.name, self.rows.take(), MARIA, AT, **more)
 
 
-def told(events: Iterable[Event]) -> list[tuple[str, tuple[str, ...], Any, Any]]:
+def told(events: Iterable[DocumentEvent]) -> list[tuple[str, tuple[str, ...], Any, Any]]:
     return [(event.type, event.fields, event.before, event.after) for event in events]
 
 
@@ -329,12 +329,12 @@ def edit_record(root: Root, record: Map[Any], action: str, key: int, value: Any)
         record[name] = Text("n")
 
 
-def folded(history: Iterable[Event], name: str) -> str:
+def folded(history: Iterable[DocumentEvent], name: str) -> str:
     """The rows as JSON, folded from events that have been JSON themselves."""
     return canonical_json(fold(json.loads(json.dumps([event.as_json() for event in history]))).get(name, {}))
 
 
-def inverse(events: list[Event]) -> list[Event]:
+def inverse(events: list[DocumentEvent]) -> list[DocumentEvent]:
     return [event._replace(before=event.after, after=event.before) for event in reversed(events)]
 
 
@@ -344,7 +344,7 @@ def inverse(events: list[Event]) -> list[Event]:
 def test_events_tell_all_that_changed_and_what_was_before(name: str, steps: list[list[tuple[Any, ...]]]) -> None:
     document = Document(name)
     roots = list(document.kind.roots.values())
-    history: list[Event] = []
+    history: list[DocumentEvent] = []
     before: RowsByRoot = {}
     for step in steps:
         with document.doc.transaction():

@@ -112,7 +112,7 @@ class Bench:
 
     def open(self) -> None:
         self.state = WeddingJudge("w", [[*row, *image] for row, image in self.mirror.items()])
-        self.state.tick(self.now)
+        self.state.set_time(self.now)
         self.documents = {name: self._load(name) for name in self.names}
         for document in self.documents.values():
             self.state.warm_up(document)
@@ -132,8 +132,8 @@ class Bench:
     def wait(self, seconds: float) -> None:
         """The time passes, and what was due is done."""
         self.now += seconds
-        self.state.tick(self.now)
-        self.state.tend()
+        self.state.set_time(self.now)
+        self.state.run_scheduled()
         self.commit()
 
     def settle(self) -> None:
@@ -192,7 +192,7 @@ class Bench:
     def _receive(self, actor: Actor, name: str, update: bytes, knows: bytes | None) -> tuple[list[Any], list[Any]]:
         document = self.documents[name]
         while True:
-            self.state.tick(self.now)
+            self.state.set_time(self.now)
             verdicts = self.state.receive(document, [(update, None)], [(actor, knows)], lambda _: None)
             faults = [(each.number, each.status) for each in verdicts if each.status is not Status.OK]
             notices = [json.loads(each.notice) for each in verdicts if each.notice is not None]
@@ -209,7 +209,7 @@ class Bench:
             if not document.warm:
                 assert not outgoing
                 continue
-            facts = self.state.take_facts(document)
+            facts = self.state.take_records(document)
             if facts is not None:
                 self._record(name, *facts[:4])
             for replica in self.replicas:
@@ -273,9 +273,9 @@ class Bench:
 
     def check_history(self) -> None:
         """The events that began with an empty store tell of all the rows."""
-        for field in list(self.state.untold):
+        for field in self.state.ledger.texts.fields():
             self.wait(self.state.next_due() or 0)
-            assert field not in self.state.untold
+            assert field not in self.state.ledger.texts
         folded = fold(self.events)
         for name in self.names:
             expected = {root: rows for root, rows in self.rows(name).items() if rows}

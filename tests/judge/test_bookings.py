@@ -10,12 +10,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from crdt_server.judge.bookings import MOST, BookingIndex
+from crdt_server.judge.bookings import MOST, Bookings
 from crdt_server.judge.ledger import Writers
 from crdt_server.judge.schema_document import SchemaDocument
 from crdt_server.judge.wedding import WeddingJudge
 from documents.events import Actor
-from documents.invariants import Change, Op, Subject, Wedding
+from documents.invariants import Field, Index, Op, Subject, Wedding
 from documents.registry import kind_of
 from tests.support.effort import examples
 
@@ -44,7 +44,7 @@ class Party:
         rows = [("wedding", *row, *image) for row, image in self.mirror.items()]
         stored = [[vendor, *image] for vendor, image in self.bookings.items()]
         self.state = WeddingJudge(self.name, rows, stored, self.town.overlapping(self))
-        self.state.tick(self.town.now)
+        self.state.set_time(self.town.now)
         kind = kind_of("wedding")
         assert kind is not None
         self.document = SchemaDocument(kind, "wedding", {})
@@ -60,9 +60,9 @@ class Party:
 
     def write(self, ops: Iterable[Op]) -> list[Any]:
         self.town.now += 100
-        self.state.tick(self.town.now)
+        self.state.set_time(self.town.now)
         self.state.write(ops, self.actor)
-        self.state.resolver.run()
+        self.state.resolve()
         return self.commit()
 
     def book(self, stage: str = "booked", start: int = 840, end: int = 1320, organization: str = LENS) -> list[Any]:
@@ -73,7 +73,7 @@ class Party:
     def commit(self) -> list[Any]:
         """Put what has come of it into the store; the news of bookings."""
         outgoing = self.document.take_outgoing()
-        facts = self.state.take_facts(self.document)
+        facts = self.state.take_records(self.document)
         self.updates += outgoing
         self.said += [outgoing]
         if facts is None:
@@ -89,8 +89,8 @@ class Party:
         return list(bookings)
 
     def hear(self, organization: str, others: Sequence[Any]) -> None:
-        self.state.tick(self.town.now)
-        self.state.hear_bookings(organization, others)
+        self.state.set_time(self.town.now)
+        self.state.replace_bookings(organization, others)
         self.commit()
 
     @property
@@ -295,13 +295,14 @@ class TestNews:
             for n in range(MOST + 5)
         }
         wedding = Wedding({"wedding": {"meta": {"": {"date": "2026-06-20"}}, "vendors": rows}}, Writers())  # type: ignore[arg-type]
-        held = BookingIndex("w", wedding, [], [])
-        assert len(held.take_news()) == len(held.subjects()) == MOST
-        last = Change("wedding", "vendors", f"v_{MOST:04}", "name", None, "x")
-        assert held.update([last]) == set()
+        held = Bookings("w", wedding, [], [])
+        assert len(held.take_changes()) == len(list(held.candidates())) == MOST
+        index = Index(wedding, held)
+        last = Field("wedding", "vendors", f"v_{MOST:04}", "name")
+        assert index.update([last]) == set()
         rows["v_0000"]["stage"] = "quoted"
-        held.update([last._replace(record="v_0000")])
-        assert held.update([last]) == {Subject("W2", (last.record,))}
+        index.update([last._replace(record="v_0000", key="stage")])
+        assert index.update([last]) == {Subject("W2", (last.record,))}
 
 
 class TestPeopleDecide:
@@ -335,6 +336,7 @@ class TestPeopleDecide:
         (record,) = two.state.wedding.rows("wedding", "review")
         two.write([Op("set", "wedding", "review", record, "choice", 1)])
         two.state.resolver.decide("wedding", record)
+        two.state.resolve()
         two.commit()
         assert (two.stage, two.reviews) == ("booked", [("W2", "option")])
         two.open()
@@ -376,7 +378,7 @@ def test_while_the_document_is_closed_it_is_wanted(town: Town) -> None:
     two.book()
     two.document.close()
     two.state.detach(two.document)
-    two.state.hear_bookings(LENS, town.overlapping(two))
+    two.state.replace_bookings(LENS, town.overlapping(two))
     assert two.state.resolver.wanted == {"wedding"}
     two.open()
     assert two.stage == "quoted"
@@ -431,8 +433,8 @@ def test_in_the_end_nobody_is_booked_twice(edits: list[tuple[int, tuple[str, Any
     town.settle(backwards=backwards)
     for party in town.parties:
         assert town.overlapping(party) == []
-        fresh = BookingIndex(party.name, party.state.wedding, [], [])
-        assert {vendor: told[:-1] for vendor, *told in fresh.take_news()} == {
+        fresh = Bookings(party.name, party.state.wedding, [], [])
+        assert {vendor: told[:-1] for vendor, *told in fresh.take_changes()} == {
             vendor: told[:-1] for vendor, told in party.bookings.items()
         }
         assert json.dumps(party.reviews).count("open") == 0

@@ -26,7 +26,7 @@ NOW = 1_766_000_000.0
 def wedding_with(*names: str) -> WeddingJudge:
     """A wedding whose documents of these names are open and empty."""
     state = WeddingJudge("w", [])
-    state.tick(NOW)
+    state.set_time(NOW)
     for name in names:
         kind = kind_of(name)
         assert kind is not None
@@ -103,9 +103,9 @@ def test_what_is_written_is_what_the_kinds_allow(commands: list[list[tuple[str, 
             assert "_version" not in after[name]["meta"].get("", {})
             for root in {"guests", "tables"} & after[name].keys():
                 assert before[0][name][root].keys() <= after[name][root].keys()
-    folded = fold(event for name in state.open for event in state.facts_of(name).events)
+    folded = fold(event for name in state.open for event in state.ledger.pending(name).events)
     for name in folded:
-        notes = [event for event in state.untold if event.document == name]  # edits of texts are told later
+        notes = [event for event in state.ledger.texts.fields() if event.document == name]  # no event yet
         if not notes:
             assert canonical_json(folded[name]) == canonical_json(documents(state)[name])
 
@@ -152,8 +152,8 @@ def test_the_answer_is_kept_with_what_was_changed() -> None:
     request = {"parts": [["guests", [operation]]], "key": "k", "digest": "d"}
     done, answer = command(state, ANN, request, 0)
     assert (done, json.loads(answer)) == (True, {"operations": 1})
-    facts = state.take_facts(state.open["guests"])
+    facts = state.take_records(state.open["guests"])
     assert facts is not None
     assert facts[3] == [["k", "d", answer, state.at]]
     assert command(state, ANN, {**request, "parts": [["guests", [{**operation, "value": None}]]]}, 0)[0] is False
-    assert state.take_facts(state.open["guests"]) is None
+    assert state.take_records(state.open["guests"]) is None

@@ -19,7 +19,7 @@ def test_what_was_stored_is_known_when_the_first_edit_comes() -> None:
     kind = kind_of("guests")
     assert kind is not None
     state = WeddingJudge("w", [[*row, *image] for row, image in bench.mirror.items()])
-    state.tick(bench.now)
+    state.set_time(bench.now)
     again = SchemaDocument(kind, "guests", bench.owners["guests"], ForkPool())
     again.load(bench.updates["guests"])
     assert again.diff(b"\0")

@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from crdt_server.judge.resolver import FIXES_SECONDS, MOST_FIXES, UNDO_SECONDS
+from crdt_server.judge.resolver import FIXES_SECONDS, MOST_FIXES
+from crdt_server.judge.reviews import UNDO_SECONDS
 from documents.invariants import Op
 from documents.invariants.catalogue import SETTLE_SECONDS
 from tests.judge.bench import Bench, Replica
@@ -252,8 +253,8 @@ def test_what_needs_a_closed_document_waits_for_it(pair: Pair) -> None:
     pair.hand.set(*GUESTS, "g_a", "deleted", {"at": "2026-05-01T10:00:00Z", "by": "hand"})
     pair.bench.sync(pair.hand, ["guests"])
     pair.bench.now += SETTLE_SECONDS
-    pair.bench.state.tick(pair.bench.now)
-    pair.bench.state.tend()
+    pair.bench.state.set_time(pair.bench.now)
+    pair.bench.state.run_scheduled()
     assert pair.bench.state.resolver.wanted == {"seating"}
     pair.bench.state.resolver.wanted.clear()
     pair.bench.state.warm_up(pair.bench.documents["seating"])

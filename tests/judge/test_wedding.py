@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from crdt_server.judge.ledger import RecordBuffer, Writers, instant
-from crdt_server.judge.wedding import TEXT_SECONDS
-from documents.invariants import NOBODY, UNKNOWN, Field, Writer
+from crdt_server.judge.ledger import Ledger, Writers, instant
+from crdt_server.judge.text_edits import TEXT_SECONDS
+from documents.invariants import NOBODY, UNKNOWN, Field, Wedding, Writer
 from tests.judge.bench import Bench, Replica
 from tests.support.effort import examples
 
@@ -53,14 +53,16 @@ def test_nobody_wrote_what_is_not_known() -> None:
     assert writers.get((*ROW, "meal")) == ADA
 
 
-def test_facts_are_taken_once() -> None:
-    facts, writers = RecordBuffer(), Writers()
-    assert facts.take("guests", {"guests": {}}, writers, "now") is None
-    facts.rows |= {("guests", "g_2"), ("guests", "g_1")}
-    facts.owners.append((7, "ada"))
-    facts.answers.append(("key", "digest", "{}"))
+def test_pending_records_are_taken_once() -> None:
+    writers = Writers()
+    ledger = Ledger(Wedding({}, writers), writers)  # type: ignore[arg-type]
+    assert ledger.take("guests", {"guests": {}}, "now") is None
+    pending = ledger.pending("guests")
+    pending.rows |= {("guests", "g_2"), ("guests", "g_1")}
+    pending.owners.append((7, "ada"))
+    pending.answers.append(("key", "digest", "{}"))
     writers.put(ROW, "meal", ADA)
-    taken = facts.take("guests", {"guests": {"g_1": {"meal": "fish"}}}, writers, "now")
+    taken = ledger.take("guests", {"guests": {"g_1": {"meal": "fish"}}}, "now")
     assert taken is not None
     rows, events, owners, answers = taken[:4]
     assert [(row[:2], row[2]) for row in rows] == [
@@ -68,7 +70,7 @@ def test_facts_are_taken_once() -> None:
     ]  # fmt: skip
     assert json.loads(rows[0][3]) == {"meal": ["ada", "couple", 100, 7, "2026-05-01T12:00:00.000Z"]}
     assert (events, owners, answers) == ([], [(7, "ada")], [["key", "digest", "{}", "now"]])
-    assert facts.take("guests", {"guests": {}}, writers, "now") is None
+    assert ledger.take("guests", {"guests": {}}, "now") is None
 
 
 def test_instants() -> None:
@@ -147,8 +149,8 @@ def test_a_document_that_is_closed_tells_when_it_is_open_again(bench: Bench) -> 
     bench.close("guests")
     assert bench.state.next_due() is None
     bench.now += 1000
-    bench.state.tick(bench.now)
-    bench.state.tend()
+    bench.state.set_time(bench.now)
+    bench.state.run_scheduled()
     bench.state.warm_up(bench.documents["guests"])
     bench.wait(0)
     assert edits(bench) == [("ada", "", "Sings")]
@@ -176,12 +178,12 @@ def test_a_later_write_is_the_later_one_whatever_the_clock_of_its_host_says(benc
     field = Field(*GUESTS, "g_1", "phone")
     ada.set(*field, "+44 7700 900001")
     bench.sync(ada)
-    before = bench.state.writers.get(field)
+    before = bench.state.wedding.writers.get(field)
     bench.now -= 3600
     bench.reopen()
     ben.set(*field, "+44 7700 900002")
     bench.sync(ben)
-    after = bench.state.writers.get(field)
+    after = bench.state.wedding.writers.get(field)
     assert (after.user, after.seq > before.seq, after.at < before.at) == ("ben", True, True)
 
 
@@ -239,15 +241,15 @@ def test_the_writer_of_a_field_survives_a_restart(bench: Bench) -> None:
     bench.sync(ada)
     ben.set(*GUESTS, "g_1", "meal", "fish")
     bench.sync(ben)
-    writer = bench.state.writers.get(Field(*ROW, "meal"))
+    writer = bench.state.wedding.writers.get(Field(*ROW, "meal"))
     assert (writer.user, writer.role, writer.rank, writer.before) == ("ben", "planner", 80, "fish")
     bench.reopen()
-    again = bench.state.writers.get(Field(*ROW, "meal"))
+    again = bench.state.wedding.writers.get(Field(*ROW, "meal"))
     assert again == writer
     bench.wait(1)
     ada.set(*GUESTS, "g_1", "meal", "beef")
     bench.sync(ada)
-    assert bench.state.writers.get(Field(*ROW, "meal")).seq > writer.seq
+    assert bench.state.wedding.writers.get(Field(*ROW, "meal")).seq > writer.seq
 
 
 def test_what_a_table_was_when_it_was_locked_is_not_forgotten_when_another_is() -> None:

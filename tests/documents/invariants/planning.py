@@ -8,8 +8,8 @@ from typing import Any
 
 from documents.fields import same
 from documents.invariants import (
-    Change,
     Context,
+    FieldChange,
     Finding,
     Index,
     Op,
@@ -77,14 +77,14 @@ class Planning:
         row = {key.replace("__", ":"): value for key, value in keys.items()}
         self.apply([Op("insert", document, root, record, None, row)], user)
 
-    def apply(self, ops: Iterable[Op], user: str) -> list[Change]:
+    def apply(self, ops: Iterable[Op], user: str) -> list[FieldChange]:
         """Operations of a person or of the server; the index follows."""
         changes = []
         for op in ops:
             whole = op.kind == "insert" and not op.value
             done = apply(self.documents, [op])
             if whole or (op.kind == "delete" and op.key is None and not done):
-                done = [Change(op.document, op.root, op.record, None, None, None)]
+                done = [FieldChange(op.document, op.root, op.record, None, None, None)]
             changes.extend(done)
         self._seq += 1
         role = ROLES.get(user, "server")
@@ -144,8 +144,8 @@ class Planning:
         for subject, finding in new.items():
             assert self.index.find(subject) == finding
 
-    def _follow(self, changes: list[Change]) -> None:
-        for subject in self.index.update(changes):
+    def _follow(self, changes: list[FieldChange]) -> None:
+        for subject in self.index.update(change.field for change in changes):
             self._look(subject)
         self.check()
 

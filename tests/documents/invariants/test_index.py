@@ -159,7 +159,7 @@ def test_many_changes_at_once_in_any_order(history: list[tuple[str, Op]]) -> Non
         if op.kind == "set" and op.key is not None:
             apply(documents, [Op("insert", *op[1:4], None, {})])
         changes += apply(documents, [op])
-    touched = index.update([*reversed(changes), *changes])
+    touched = index.update(change.field for change in (*reversed(changes), *changes))
     found = {finding.subject for finding in index.all()}
     assert found == {finding.subject for finding in Index(Wedding(documents)).all()}
     assert found ^ before <= touched
