@@ -1,6 +1,6 @@
 """How long do honest clients wait while others attack the server?
 
-The hostile soak of the tests, run from the tree that is measured; see tests/hostile/soak.py for what latency is there.
+The hostile soak of the tests, run from the tree that is measured; tests/hostile/soak.py defines its latency.
 """
 
 import json
@@ -29,7 +29,7 @@ def measure(server: Server, scale: Scale) -> Iterator[Case]:
 
 
 def read_report(path: Path) -> Case:
-    """What a soak that was run by hand has printed."""
+    """The printed report of a soak that was run by hand."""
     values = report_values(path.read_text())
     return f"{values['seconds']:g} s of every attack", values
 

@@ -1,13 +1,13 @@
-"""``python -m benchmarks.bus``: what carries messages between nodes over Redis best?
+"""``python -m benchmarks.bus``: publish and subscribe or streams, for messages between nodes over Redis?
 
-Two processes and a Redis of their own. One publishes 300-byte messages, one listens; each time is taken from
-publishing to hearing. Steady: so many a second. Flat out: as fast as the listener reports that it has heard, so its
-times are those of a queue that is always full. Ways take turns, and figures are medians of the rounds. ``--url``
-measures against a Redis that runs already (its CPU is then not known).
+Two processes and a Redis of their own. One publishes 300-byte messages, the other is subscribed; a time runs from
+publishing to receipt. Steady: a fixed rate. Flat out: as fast as the subscriber acknowledges, so times are those of a
+queue that is always full. The buses take turns, and figures are medians of the rounds. ``--url`` measures against a
+Redis that runs already (its CPU is then not measured).
 
 Prediction, which held: streams cost Redis two to three times as much (each entry is kept, then cut off) and the
-listener more (it asks anew after each answer), and one XREAD over many rooms names them all every time. What they
-would keep for a node that was away rests in the database.
+subscriber more (each answer is followed by a new request), and one XREAD over many rooms names all of them every time.
+A stream would keep messages for a node that was away; the database has those updates already.
 """
 
 from __future__ import annotations
@@ -44,14 +44,14 @@ STREAM_LENGTH = 10_000
 RUN_SECONDS = 60
 STAMP = struct.Struct("<q")
 
-Hear = Callable[[bytes], None]
+OnMessage = Callable[[bytes], None]
 Load = Callable[[Callable[[], None], int, Callable[[], Awaitable[int]]], Awaitable[None]]
 
 
-class Way(Protocol):
-    """A way to carry messages. `subscribe` returns when it is in force."""
+class MessageBus(Protocol):
+    """`subscribe` returns when the subscription is in force."""
 
-    async def subscribe(self, channel: str, hear: Hear) -> None: ...
+    async def subscribe(self, channel: str, on_message: OnMessage) -> None: ...
     def publish(self, channel: str, message: bytes) -> None: ...
     async def close(self) -> None: ...
 
@@ -63,19 +63,19 @@ class OurBus:
         self._bus = RedisBus(url)
         self._started: asyncio.Task[None] | None = None
 
-    async def subscribe(self, channel: str, hear: Hear) -> None:
+    async def subscribe(self, channel: str, on_message: OnMessage) -> None:
         in_force = asyncio.Event()
 
-        class Listener:
+        class Subscriber:
             def on_message(self, message: bytes) -> None:
-                hear(message)
+                on_message(message)
 
             def on_resync(self) -> None:
                 if in_force.is_set():
-                    raise RuntimeError("the bus lost something: figures mean nothing")
+                    raise RuntimeError("the bus lost messages: figures mean nothing")
                 in_force.set()
 
-        self._bus.subscribe(channel, Listener())
+        self._bus.subscribe(channel, Subscriber())
         await self._bus.start()
         await in_force.wait()
 
@@ -88,7 +88,7 @@ class OurBus:
 
 
 class Pipelined:
-    """What other ways share: all that waits is sent in one pipeline of redis-py, one task listens."""
+    """Common to the other buses: waiting messages are sent in one pipeline of redis-py, one task receives."""
 
     def __init__(self, url: str) -> None:
         self._redis = Redis.from_url(url, protocol=2)
@@ -128,17 +128,17 @@ class PlainPubSub(Pipelined):
     def add(self, pipeline: Any, channel: str, message: bytes) -> None:
         pipeline.publish(channel, message)
 
-    async def subscribe(self, channel: str, hear: Hear) -> None:
-        listening = self._redis.pubsub()
-        await listening.subscribe(channel)
-        await listening.get_message(timeout=10)
-        self._tasks.append(asyncio.create_task(self._listen(listening, hear)))
+    async def subscribe(self, channel: str, on_message: OnMessage) -> None:
+        pubsub = self._redis.pubsub()
+        await pubsub.subscribe(channel)
+        await pubsub.get_message(timeout=10)
+        self._tasks.append(asyncio.create_task(self._receive(pubsub, on_message)))
 
-    async def _listen(self, listening: Any, hear: Hear) -> None:
+    async def _receive(self, pubsub: Any, on_message: OnMessage) -> None:
         while True:
-            message = await listening.get_message(ignore_subscribe_messages=True, timeout=None)
+            message = await pubsub.get_message(ignore_subscribe_messages=True, timeout=None)
             if message is not None:
-                hear(message["data"])
+                on_message(message["data"])
 
 
 class Streams(Pipelined):
@@ -147,19 +147,19 @@ class Streams(Pipelined):
     def add(self, pipeline: Any, channel: str, message: bytes) -> None:
         pipeline.xadd(channel, {"m": message}, maxlen=STREAM_LENGTH, approximate=True)
 
-    async def subscribe(self, channel: str, hear: Hear) -> None:
-        self._tasks.append(asyncio.create_task(self._listen(channel, hear)))
+    async def subscribe(self, channel: str, on_message: OnMessage) -> None:
+        self._tasks.append(asyncio.create_task(self._receive(channel, on_message)))
 
-    async def _listen(self, channel: str, hear: Hear) -> None:
+    async def _receive(self, channel: str, on_message: OnMessage) -> None:
         last: Any = "0"
         while True:
             answer: Any = await self._redis.xread({channel: last}, count=BATCH, block=1_000)
             for _, entries in answer or ():
-                for last, fields in entries:  # noqa: B007 - where to go on
-                    hear(fields[b"m"])
+                for last, fields in entries:  # noqa: B007 - read from there on
+                    on_message(fields[b"m"])
 
 
-WAYS: dict[str, Callable[[str], Way]] = {
+BUSES: dict[str, Callable[[str], MessageBus]] = {
     "pub/sub, storage.redis_bus": OurBus,
     "pub/sub, redis-py's pipeline and PubSub": PlainPubSub,
     "streams, redis-py's pipeline and XREAD": Streams,
@@ -178,78 +178,82 @@ class Figures:
     redis_us: float
 
 
-def listen(way: str, url: str, messages: int, parent: Connection) -> None:
-    """The process that hears; sends its times (ns) and its CPU seconds to the parent."""
-    uvloop.run(_listen(WAYS[way], url, messages, parent))
+def run_subscriber(bus: str, url: str, messages: int, parent: Connection) -> None:
+    """The subscribed process; sends its times (ns) and its CPU seconds to the parent."""
+    uvloop.run(_count_messages(BUSES[bus], url, messages, parent))
 
 
-async def _listen(open_way: Callable[[str], Way], url: str, messages: int, parent: Connection) -> None:
-    way = open_way(url)
+async def _count_messages(open_bus: Callable[[str], MessageBus], url: str, messages: int, parent: Connection) -> None:
+    bus = open_bus(url)
     times: list[int] = []
     done = asyncio.Event()
     cpu = 0.0
 
-    def hear(message: bytes) -> None:
+    def on_message(message: bytes) -> None:
         nonlocal cpu
         times.append(time.monotonic_ns() - STAMP.unpack_from(message)[0])
         if len(times) == WARM_UP:
             cpu = time.process_time()
         if len(times) % REPORT_EVERY == 0:
-            way.publish("back", STAMP.pack(len(times)))
+            bus.publish("back", STAMP.pack(len(times)))
         if len(times) == messages:
             done.set()
 
-    await way.subscribe("there", hear)
+    await bus.subscribe("there", on_message)
     parent.send("ready")
     await done.wait()
     parent.send((times[WARM_UP:], time.process_time() - cpu))
     await asyncio.Event().wait()  # the parent ends this process
 
 
-async def publish_steadily(publish: Callable[[], None], messages: int, heard: Callable[[], Awaitable[int]]) -> None:
+async def publish_steadily(
+    publish: Callable[[], None], messages: int, acknowledged: Callable[[], Awaitable[int]]
+) -> None:
     began = time.monotonic()
     for number in range(messages):
         await asyncio.sleep(max(0.0, began + number / STEADY_RATE - time.monotonic()))
         publish()
 
 
-async def publish_flat_out(publish: Callable[[], None], messages: int, heard: Callable[[], Awaitable[int]]) -> None:
-    known = 0
+async def publish_flat_out(
+    publish: Callable[[], None], messages: int, acknowledged: Callable[[], Awaitable[int]]
+) -> None:
+    received = 0
     for number in range(messages):
-        while number - known >= IN_FLIGHT:
-            known = await heard()
+        while number - received >= IN_FLIGHT:
+            received = await acknowledged()
         publish()
         if number % 50 == 0:
             await asyncio.sleep(0)
-    while known < messages:
-        known = await heard()
+    while received < messages:
+        received = await acknowledged()
 
 
 async def run(name: str, url: str, pid: int | None, load: Load, messages: int) -> Figures:
-    """One way under one load."""
+    """One bus under one load."""
     here, there = multiprocessing.Pipe()
-    process = multiprocessing.get_context("spawn").Process(target=listen, args=(name, url, messages, there))
+    process = multiprocessing.get_context("spawn").Process(target=run_subscriber, args=(name, url, messages, there))
     process.start()
-    way = WAYS[name](url)
+    bus = BUSES[name](url)
     try:
         async with asyncio.timeout(RUN_SECONDS):
-            return await measure(way, here, pid, load, messages)
+            return await measure(bus, here, pid, load, messages)
     finally:
         process.kill()
         process.join()
-        await way.close()
+        await bus.close()
 
 
-async def measure(way: Way, listener: Connection, pid: int | None, load: Load, messages: int) -> Figures:
-    """Publish when the listener is ready, and ask it for what it saw."""
+async def measure(bus: MessageBus, subscriber: Connection, pid: int | None, load: Load, messages: int) -> Figures:
+    """Publish when the subscriber is ready, then read its times."""
     reports: asyncio.Queue[int] = asyncio.Queue()
-    await way.subscribe("back", lambda message: reports.put_nowait(STAMP.unpack(message)[0]))
-    await asyncio.to_thread(listener.recv)
+    await bus.subscribe("back", lambda message: reports.put_nowait(STAMP.unpack(message)[0]))
+    await asyncio.to_thread(subscriber.recv)
     filling = bytes(MESSAGE_BYTES - STAMP.size)
     cpu, redis_cpu, began = time.process_time(), own_cpu_seconds(pid) if pid else math.nan, time.monotonic()
-    await load(lambda: way.publish("there", STAMP.pack(time.monotonic_ns()) + filling), messages, reports.get)
+    await load(lambda: bus.publish("there", STAMP.pack(time.monotonic_ns()) + filling), messages, reports.get)
     spent = time.process_time() - cpu
-    times, subscriber_cpu = await asyncio.to_thread(listener.recv)
+    times, subscriber_cpu = await asyncio.to_thread(subscriber.recv)
     seconds = time.monotonic() - began
     redis_cpu = own_cpu_seconds(pid) - redis_cpu if pid else math.nan
     cuts = statistics.quantiles(times, n=100)
@@ -276,16 +280,16 @@ def main() -> None:
     found: dict[tuple[str, str], list[Figures]] = {}
     for _ in range(options.rounds):
         for title, load, messages in loads:
-            for way in WAYS:
+            for bus in BUSES:
                 with nullcontext() if options.url else RedisServer(options.brand) as server:
                     url, pid = (options.url, None) if server is None else (server.url, server.pid)
-                    found.setdefault((title, way), []).append(uvloop.run(run(way, url, pid, load, messages)))
-    print("| load | way | messages/s | p50 ms | p99 ms | publisher us | subscriber us | Redis us |")
+                    found.setdefault((title, bus), []).append(uvloop.run(run(bus, url, pid, load, messages)))
+    print("| load | bus | messages/s | p50 ms | p99 ms | publisher us | subscriber us | Redis us |")
     print("|---|---|---|---|---|---|---|---|")
-    for (title, way), rounds in found.items():
+    for (title, bus), rounds in found.items():
         f = median(rounds)
         print(
-            f"| {title} | {way} | {f.per_second:,.0f} | {f.p50_ms:.2f} | {f.p99_ms:.2f} "
+            f"| {title} | {bus} | {f.per_second:,.0f} | {f.p50_ms:.2f} | {f.p99_ms:.2f} "
             f"| {f.publisher_us:.1f} | {f.subscriber_us:.1f} | {f.redis_us:.1f} |"
         )
 

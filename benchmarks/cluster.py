@@ -25,7 +25,7 @@ PLACES = {
     "half at the owner, half at another": (OWNER, OTHER),
 }
 Constellation = tuple[str, int, Store, bool, bool]
-"""What it is called, nodes, store, whether there is a Redis, whether clients of a wedding go to different nodes."""
+"""Name, nodes, store, whether there is a Redis, whether clients of a wedding go to different nodes."""
 
 CONSTELLATIONS: tuple[Constellation, ...] = (
     ("1 node, SQLite", 1, "sqlite", False, False),
@@ -52,7 +52,7 @@ def measure_latency(server: Server, scale: Scale) -> Iterator[Case]:
     s = scale.cluster_latency
     yield calibrate(server)
     with Cluster(server, 2) as cluster:
-        for place, (what, nodes) in enumerate(PLACES.items()):
+        for place, (name, nodes) in enumerate(PLACES.items()):
             ports = [cluster.ports[node] for node in nodes]
             anchors = Clients(cluster, s.rooms, 1, generation=9, ports=cluster.ports[:1], prefix=f"l{place}x")
             here = Clients(cluster, s.rooms, s.members, ports=ports, by_client=True, prefix=f"l{place}x")
@@ -60,15 +60,15 @@ def measure_latency(server: Server, scale: Scale) -> Iterator[Case]:
                 with anchors:
                     anchors.connect_all()
                     clients.connect_all()
-                clients.ask("rate", s.rates[0], s.warm_up_seconds, s.drain_seconds)  # documents are loaded at first
+                clients.run("rate", s.rates[0], s.warm_up_seconds, s.drain_seconds)  # documents are loaded at first
                 for rate in s.rates:
                     answer = _at_rate(cluster, clients, rate, s)
-                    yield f"{s.rooms} rooms x {s.members}, {what}, {rate} updates/s", answer
+                    yield f"{s.rooms} rooms x {s.members}, {name}, {rate} updates/s", answer
 
 
 def _at_rate(cluster: Cluster, clients: Clients, rate: int, s: ClusterLatencyScale) -> Answer:
     before = cluster.node_seconds()
-    answer = clients.ask_with_cpu("rate", rate, s.seconds, s.drain_seconds)
+    answer = clients.run_with_cpu("rate", rate, s.seconds, s.drain_seconds)
     spent = (after - b for after, b in zip(cluster.node_seconds(), before, strict=True))
     answer["owner_us"], answer["other_us"] = (round(1_000_000 * each / answer["sent"]) for each in spent)
     return answer
@@ -78,25 +78,25 @@ def measure_throughput(server: Server, scale: Scale) -> Iterator[Case]:
     """At a rate that all sustain, then the highest that holds."""
     s = scale.cluster_throughput
     yield calibrate(server)
-    for what, nodes, store, redis, by_client in CONSTELLATIONS:
+    for name, nodes, store, redis, by_client in CONSTELLATIONS:
         with (
             Cluster(server, nodes, store=store, redis=redis) as cluster,
             Clients(cluster, s.search.rooms, s.search.members, by_client=by_client) as clients,
         ):
             clients.connect_all(60)
-            clients.ask("rate", s.rate, s.warm_up_seconds, s.search.drain_seconds)
-            answer = clients.ask_with_cpu("rate", s.rate, s.seconds, s.search.drain_seconds)
-            yield f"{what}: {s.rate:,} updates/s", answer
+            clients.run("rate", s.rate, s.warm_up_seconds, s.search.drain_seconds)
+            answer = clients.run_with_cpu("rate", s.rate, s.seconds, s.search.drain_seconds)
+            yield f"{name}: {s.rate:,} updates/s", answer
             try:
-                yield from search(clients, s.search, f"{what}: most")
+                yield from search(clients, s.search, f"{name}: most")
             except RuntimeError as error:  # on a busy machine; the others have their turn
                 print(f"    {error}", flush=True)
 
 
 def measure_presence(server: Server, scale: Scale) -> Iterator[Case]:
-    """Everybody says where they are, once a second."""
+    """Every client sends its presence once a second."""
     s = scale.presence
-    for what, nodes, store, redis, by_client in CONSTELLATIONS:
+    for name, nodes, store, redis, by_client in CONSTELLATIONS:
         if store == "sqlite":
             continue  # presence is not stored
         with (
@@ -104,24 +104,24 @@ def measure_presence(server: Server, scale: Scale) -> Iterator[Case]:
             Clients(cluster, s.rooms, s.members, by_client=by_client) as clients,
         ):
             clients.connect_all(60)
-            answer = clients.ask_with_cpu("presence", s.hz, s.seconds, s.drain_seconds)
-            yield f"{what}: {s.rooms} rooms x {s.members}, {s.hz:g} Hz", answer
+            answer = clients.run_with_cpu("presence", s.hz, s.seconds, s.drain_seconds)
+            yield f"{name}: {s.rooms} rooms x {s.members}, {s.hz:g} Hz", answer
 
 
 def measure_memory(server: Server, scale: Scale) -> Iterator[Case]:
     """The same sockets at the owner and at another node; a fresh cluster for each."""
     for rooms, members in scale.cluster_memory.shapes:
-        for what, node in (("the owner", OWNER), ("another node", OTHER)):
+        for place, node in (("the owner", OWNER), ("another node", OTHER)):
             with Cluster(server, 2) as cluster:
                 grown = _grown(cluster, rooms, members, node, scale.cluster_memory.settle_seconds)
             owner, other = (round(each / 1024 / rooms, 1) for each in grown)
-            yield f"{rooms:,} rooms x {members} at {what}", {"owner_kb": owner, "other_kb": other}
+            yield f"{rooms:,} rooms x {members} at {place}", {"owner_kb": owner, "other_kb": other}
 
 
 def _grown(cluster: Cluster, rooms: int, members: int, node: int, settle_seconds: float) -> list[int]:
     """By how many bytes each node grows when all rooms are open."""
     with Clients(cluster, 50, 10, prefix="warmup", by_client=True) as clients:
-        clients.connect_all()  # what a node takes once is not a room's
+        clients.connect_all()  # memory that a node takes once is not a room's
     before = cluster.rss_bytes()
     anchors = Clients(cluster, rooms, 1, generation=9, ports=cluster.ports[:1])
     with anchors, Clients(cluster, rooms, members, ports=cluster.ports[node : node + 1]) as clients:

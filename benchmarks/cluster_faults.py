@@ -26,7 +26,7 @@ def measure_storm(server: Server, scale: Scale) -> Iterator[Case]:
         with Cluster(server, s.nodes) as cluster:
             with Clients(cluster, s.rooms, 1, chars=s.chars) as writers:
                 writers.connect_all()
-                if not writers.ask("fill", s.updates, 0, s.updates, s.fill_seconds)["confirmed"]:
+                if not writers.run("fill", s.updates, 0, s.updates, s.fill_seconds)["confirmed"]:
                     raise RuntimeError(f"the documents were not taken in {s.fill_seconds:g} s")
             begun = time.monotonic()
             cluster.restart(end)
@@ -45,7 +45,7 @@ def measure_storm(server: Server, scale: Scale) -> Iterator[Case]:
 
 
 def measure_takeover(server: Server, scale: Scale) -> Iterator[Case]:
-    """Kill the owner; somebody at another node writes in each of its weddings at that moment."""
+    """Kill the owner; a client of another node writes in each of its weddings at that moment."""
     s = scale.takeover
     with Cluster(server, 3) as cluster:
         for turn in range(s.repeats):
@@ -78,7 +78,7 @@ def _write(doc: Doc[Any], text: str) -> None:
 
 
 def measure_redis_away(server: Server, scale: Scale) -> Iterator[Case]:
-    """Some write at the owner while Redis is away, others listen at another node."""
+    """Writers at the owner and readers at another node, without Redis for a while."""
     s = scale.redis_away
     with Cluster(server, 2) as cluster:
         writers = Clients(cluster, s.rooms, 1, ports=cluster.ports[:1])
@@ -88,20 +88,20 @@ def measure_redis_away(server: Server, scale: Scale) -> Iterator[Case]:
             readers.connect_all()
             yield (
                 f"{s.rooms} rooms, {s.readers} readers each, {s.seconds:g} s without Redis",
-                _away(cluster, writers, readers, s),
+                _measure_outage(cluster, writers, readers, s),
             )
 
 
-def _away(cluster: Cluster, writers: Clients, readers: Clients, s: RedisAwayScale) -> Values:
+def _measure_outage(cluster: Cluster, writers: Clients, readers: Clients, s: RedisAwayScale) -> Values:
     assert cluster.redis is not None
     updates = round(s.seconds * s.rate)
     cluster.redis.kill()
-    filled = writers.ask("fill", updates, 0, 1, 2 * s.seconds, s.rate)
+    filled = writers.run("fill", updates, 0, 1, 2 * s.seconds, s.rate)
     if not filled["confirmed"]:
         raise RuntimeError("the owner did not take everything")
-    behind = readers.ask("await", updates, 0)
+    behind = readers.run("await", updates, 0)
     cluster.redis.start()
-    answer = readers.ask("await", updates, s.deadline_seconds)
+    answer = readers.run("await", updates, s.deadline_seconds)
     incomplete = answer["clients"] - answer["complete"]
     caught_up = {} if incomplete else {"seconds": answer["seconds"]}
     return {
@@ -139,8 +139,7 @@ TAKEOVER = Question(
 
 REDIS_AWAY = Question(
     name="cluster-redis-away",
-    title="Cluster: Redis back, until the clients of another node have what the owner's clients wrote meanwhile"
-    " (goal: 1 s)",
+    title="Cluster: Redis back, until the clients of another node have the updates of the owner's clients (goal: 1 s)",
     servers=(OURS,),
     measure=measure_redis_away,
     columns=(

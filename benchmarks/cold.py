@@ -19,7 +19,7 @@ def measure(server: Server, scale: Scale) -> Iterator[Case]:
     with server:
         with Clients(server, 1, 1, chars=s.chars) as writer:
             writer.connect_all()
-            filled = writer.ask("fill", s.updates, 1, s.window, s.fill_seconds, s.fill_rate)
+            filled = writer.run("fill", s.updates, 1, s.window, s.fill_seconds, s.fill_rate)
             if not filled["confirmed"]:
                 raise RuntimeError(f"{filled['sent']} of {s.updates} updates taken in {s.fill_seconds:g} s")
             server.settle(s.settle_seconds)

@@ -1,4 +1,4 @@
-"""Every parameter of the benchmarks. FULL is what RESULTS.md is made of; QUICK ends within some minutes."""
+"""Every parameter of the benchmarks. RESULTS.md is made from FULL; QUICK ends within some minutes."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -14,7 +14,7 @@ BEFORE_COMMIT = "035a493"
 SKETCH = "sketch"
 SERVERS = (OURS, BEFORE, SKETCH, "hocuspocus", "y-websocket", "y-websocket-leveldb", "pycrdt-websocket")
 RESTARTED = (OURS, "hocuspocus", "y-websocket", "y-websocket-leveldb", "pycrdt-websocket")
-"""Servers of the questions that stop and start them; the sketch does not read what it has stored."""
+"""Servers of the questions that stop and start them; the sketch does not read its store."""
 GOAL_SERVERS = (OURS, BEFORE, SKETCH, "y-websocket", "hocuspocus")
 COMPARED = (OURS, BEFORE, SKETCH, "y-websocket", "hocuspocus", "pycrdt-websocket")
 """Servers of the questions that are not about the store; LevelDB joins where storing is the question."""
@@ -53,7 +53,7 @@ class RatesScale:
     seconds: float = 8.0
     drain_seconds: float = 8.0
     give_up_ms: float = 1_000.0
-    """A server whose p99 is longer is not asked at higher rates."""
+    """A server whose p99 is longer is not measured at higher rates."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,13 +127,13 @@ class ColdScale:
     fill_rate: float = 5_000.0
     fill_seconds: float = 180.0
     settle_seconds: float = 300.0
-    """One peer writes for minutes behind what it has sent; the others rest at once."""
+    """One peer stores for minutes after it has sent; the others are done at once."""
     deadline_seconds: float = 60.0
 
 
 @dataclass(frozen=True, slots=True)
 class DurabilityScale:
-    """What a crash takes back."""
+    """Updates that a crash loses."""
 
     updates: int = 1_500
     rate: float = 500.0
@@ -240,7 +240,7 @@ class TakeoverScale:
 
 @dataclass(frozen=True, slots=True)
 class RedisAwayScale:
-    """Writers at the owner, listeners at another node, no Redis for a while."""
+    """Writers at the owner, readers at another node, no Redis for a while."""
 
     rooms: int = 50
     readers: int = 2
@@ -292,7 +292,7 @@ GOALS = Scale(
     presence=PresenceScale(seconds=6.0, drain_seconds=1.0),
     documents=DocumentsScale(repeats=3),
 )
-"""What the table of goals needs, in half an hour; the soak takes ten minutes more for each server."""
+"""For the table of goals, in half an hour; the soak takes ten minutes more for each server."""
 
 QUICK = Scale(
     name="quick",

@@ -35,16 +35,16 @@ def measure(server: Server, scale: Scale) -> Iterator[Case]:
     yield from _host(server, s)
     with server:
         documents = list(sample_wedding(guests=s.guests).documents)
-        for name in documents:  # the rows of what was planted are stored when a document is first read
+        for name in documents:  # the rows of the sample are stored when a document is first read
             urllib.request.urlopen(f"http://127.0.0.1:{server.port}/api/weddings/{DEMO}/documents/{name}").read()
         yield (
             f"{s.offline_edits} offline edits, seen by another client",
-            {"wall_ms": _median_ms(s.repeats, lambda: asyncio.run(_in_time(_come_back(server, s))))},
+            {"wall_ms": _median_ms(s.repeats, lambda: asyncio.run(_in_time(_merge_offline(server, s))))},
         )
         cold = [_restart(server, documents) for _ in range(s.repeats)]
-        for number, what in enumerate(("all documents synced", "first edit accepted")):
+        for number, moment in enumerate(("all documents synced", "first edit accepted")):
             values = {"wall_ms": round(statistics.median(times[number] for times in cold) * 1000, 1)}
-            yield f"after a restart: {what}", values
+            yield f"after a restart: {moment}", values
         for guests in (False, True):
             yield f"serving: {'guests with a schema' if guests else 'text without'}", _serving(server, s, guests)
 
@@ -72,16 +72,16 @@ def _median_ms(repeats: int, take: Callable[[], float]) -> float:
     return round(1000 * statistics.median(take() for _ in range(repeats)), 1)
 
 
-async def _come_back(server: Server, s: DocumentsScale) -> float:
-    """Seconds from the reconnection of one who was away until another has all that was written meanwhile."""
+async def _merge_offline(server: Server, s: DocumentsScale) -> float:
+    """Seconds from the reconnection of an offline client until another client has its edits."""
     witness, away = Replica(server.port, DEMO, MERGED), Replica(server.port, DEMO, MERGED)
     await asyncio.gather(witness.join(), away.join())
     await away.leave()
     change_many(away.doc, s.offline_edits, random.Random(1))
     begun = time.perf_counter()
-    arrival = asyncio.create_task(witness.hold(away.doc.client_id, away.clock))
+    arrival = asyncio.create_task(witness.wait_for(away.doc.client_id, away.clock))
     await away.join()
-    answering = asyncio.create_task(away.listen())
+    answering = asyncio.create_task(away.serve())
     await arrival
     seconds = time.perf_counter() - begun
     answering.cancel()
@@ -94,7 +94,7 @@ def _restart(server: Server, documents: list[str]) -> tuple[float, float]:
     """Seconds until a client without anything has all documents, and until its first edit is accepted."""
     server.terminate()
     server.start()
-    return asyncio.run(_in_time(_begin(server, documents)))
+    return asyncio.run(_in_time(_join_and_edit(server, documents)))
 
 
 async def _in_time(measured: Awaitable[T]) -> T:
@@ -103,7 +103,7 @@ async def _in_time(measured: Awaitable[T]) -> T:
         return await measured
 
 
-async def _begin(server: Server, documents: list[str]) -> tuple[float, float]:
+async def _join_and_edit(server: Server, documents: list[str]) -> tuple[float, float]:
     replicas = {name: Replica(server.port, DEMO, name) for name in documents}
     begun = time.perf_counter()
     await asyncio.gather(*(replica.join() for replica in replicas.values()))
@@ -118,9 +118,9 @@ def _serving(server: Server, s: DocumentsScale, guests: bool) -> Values:
     """CPU per update of the serving process and of its hosts, at a rate that both sustain."""
     with Clients(server, s.rooms, s.members, guests=guests) as clients:
         clients.connect_all()
-        clients.ask("rate", s.rate, 1, s.drain_seconds)  # documents are loaded at their first edit
+        clients.run("rate", s.rate, 1, s.drain_seconds)  # documents are loaded at their first edit
         serving, whole = processes.own_cpu_seconds(server.pid), server.cpu_seconds()
-        answer = clients.ask("rate", s.rate, s.seconds, s.drain_seconds)
+        answer = clients.run("rate", s.rate, s.seconds, s.drain_seconds)
         serving, whole = processes.own_cpu_seconds(server.pid) - serving, server.cpu_seconds() - whole
     return {
         "serving_us": round(1_000_000 * serving / answer["sent"]),

@@ -13,12 +13,12 @@ from benchmarks.servers import KINDS, Server
 
 
 def measure(server: Server, scale: Scale) -> Iterator[Case]:
-    """Write, kill, restart, look."""
+    """Write, kill, restart, count."""
     s = scale.durability
     with server:
         with Clients(server, 1, 2) as clients:
             clients.connect_all()
-            answer = clients.ask("durable", s.updates, s.rate, s.deadline_seconds, *server.pids())
+            answer = clients.run("durable", s.updates, s.rate, s.deadline_seconds, *server.pids())
         if not answer["last_seen_in_time"]:  # nothing lost of nothing seen would read like a success
             raise RuntimeError(f"the peer saw {answer['seen']} of {answer['sent']} updates before the deadline")
         server.kill()
@@ -26,7 +26,7 @@ def measure(server: Server, scale: Scale) -> Iterator[Case]:
         with Clients(server, 1, 1, generation=2, track=1) as reader:
             reader.connect(s.deadline_seconds)
             time.sleep(s.reload_seconds)  # some servers answer first and load afterwards
-            kept = reader.ask("coverage")["updates"]
+            kept = reader.run("coverage")["updates"]
         answer["kept"] = kept
         answer["gone"] = max(answer["seen"] - kept, 0)
         yield f"{s.updates:,} updates at {s.rate:g}/s", answer

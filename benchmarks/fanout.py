@@ -19,12 +19,12 @@ def measure(server: Server, scale: Scale) -> Iterator[Case]:
         with server, Clients(server, 1, readers + 1, prefix=f"f{readers}x") as clients:
             clients.connect_all()
             for in_flight in s.in_flight:
-                answer = clients.ask_with_cpu("closed", in_flight, s.seconds, s.drain_seconds)
+                answer = clients.run_with_cpu("closed", in_flight, s.seconds, s.drain_seconds)
                 answer["updates_per_s"] = round(answer["completed"] / answer["seconds"], 1)
                 answer["deliveries_per_s"] = round(answer["delivered"] / answer["seconds"])
                 yield f"1 → {readers:,}, {in_flight} in flight", answer
             if readers == s.paced_readers:
-                answer = clients.ask_with_cpu("rate", s.paced_rate, s.paced_seconds, s.drain_seconds)
+                answer = clients.run_with_cpu("rate", s.paced_rate, s.paced_seconds, s.drain_seconds)
                 yield f"{readers + 1} in a room, {s.paced_rate:g} updates/s", answer
 
 

@@ -1,4 +1,4 @@
-"""What the figures are to be, as data; the report makes one table of it.
+"""The goals, as data; the report makes one table of them.
 
 A goal is an absolute limit of one figure of one question, or a multiple of a peer's figure in the same run.
 """

@@ -1,4 +1,4 @@
-"""What the checks of a wedding cost a document host: prints one JSON object per case.
+"""CPU of a document host for the checks of a wedding: prints one JSON array per case.
 
     python benchmarks/host_cost.py '{"guests": 250, "edits": 300, "batch": 16, "offline_edits": 200, "repeats": 5}'
 

@@ -13,8 +13,8 @@ BINARY = BUILD / "loadgen"
 Answer = dict[str, Any]
 
 
-class Listening(Protocol):
-    """What clients connect to: a server, or several nodes that are one."""
+class LoadTarget(Protocol):
+    """A server, or several nodes that clients use as one."""
 
     spent_seconds: float
 
@@ -26,11 +26,11 @@ class Listening(Protocol):
     def protocol(self) -> str: ...
 
     def cpu_seconds(self) -> float:
-        """Of all its processes; what it stores in is not among them."""
+        """Of all its processes; those of a database are not among them."""
         ...
 
     def cpu_parts(self) -> dict[str, float]:
-        """Seconds of what it is made of, and of what it stores in."""
+        """CPU seconds of each group of its processes, and of the database."""
         ...
 
 
@@ -52,7 +52,7 @@ class Clients:
 
     def __init__(
         self,
-        server: Listening,
+        server: LoadTarget,
         rooms: int,
         members: int,
         *,
@@ -93,7 +93,7 @@ class Clients:
         self._process.kill()
         self._process.communicate()
 
-    def ask(self, command: str, *arguments: float) -> Answer:
+    def run(self, command: str, *arguments: float) -> Answer:
         """Run one command (see loadgen.c) to its end."""
         assert self._process.stdin is not None
         assert self._process.stdout is not None
@@ -107,7 +107,7 @@ class Clients:
 
     def connect(self, deadline_seconds: float, *, at_once: int = 128, expect: int = 0, warm: int = 0) -> Answer:
         """Open every client and wait until each has its sync step 2 and, where asked, the expected updates."""
-        answer = self.ask("connect", at_once, deadline_seconds, expect, warm)
+        answer = self.run("connect", at_once, deadline_seconds, expect, warm)
         if answer["complete"] < answer["clients"]:
             del answer["seconds"]  # a deadline is not a duration, and nothing may be compared with it
         return answer
@@ -118,11 +118,11 @@ class Clients:
         if answer["complete"] != self.count:
             raise RuntimeError(f"{self.server.name}: {answer['complete']} of {self.count} clients connected: {answer}")
 
-    def ask_with_cpu(self, command: str, *arguments: float) -> Answer:
+    def run_with_cpu(self, command: str, *arguments: float) -> Answer:
         """Run one command and add the server's CPU time over it, in all, per 1,000 deliveries, and of each part per
         update (``<part>_us``)."""
         before, parts = self.server.cpu_seconds(), self.server.cpu_parts()
-        answer = self.ask(command, *arguments)
+        answer = self.run(command, *arguments)
         for part, seconds in self.server.cpu_parts().items():
             answer[f"{part}_us"] = round(1_000_000 * (seconds - parts[part]) / max(answer["sent"], 1), 1)
         cpu_ms = (self.server.cpu_seconds() - before) * 1_000

@@ -121,7 +121,7 @@ def _at_once(act: Callable[[ServerProcess], object], nodes: list[ServerProcess])
 
 
 def fsync_ms(directory: Path) -> float:
-    """Milliseconds to write a page to this disk and to know that it is there: what a commit waits for."""
+    """Milliseconds to write a page to this disk with fsync, as each commit does."""
     directory.mkdir(parents=True, exist_ok=True)
     with (directory / "page").open("wb") as file:
         begun = time.perf_counter()

@@ -13,8 +13,8 @@ def measure(server: Server, scale: Scale) -> Iterator[Case]:
     s = scale.presence
     with server, Clients(server, s.rooms, s.members) as clients:
         clients.connect_all()
-        clients.ask("presence", s.hz, 1 / s.hz, s.drain_seconds)
-        answer = clients.ask_with_cpu("presence", s.hz, s.seconds, s.drain_seconds)
+        clients.run("presence", s.hz, 1 / s.hz, s.drain_seconds)
+        answer = clients.run_with_cpu("presence", s.hz, s.seconds, s.drain_seconds)
         yield f"{s.rooms} rooms x {s.members}, {s.hz:g} Hz", answer
 
 

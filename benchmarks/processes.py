@@ -1,4 +1,4 @@
-"""What a server process and its children cost, read from /proc."""
+"""CPU and memory of a server process and its children, from /proc."""
 
 import os
 import resource

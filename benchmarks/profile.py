@@ -55,7 +55,7 @@ LOADS = {
 
 @dataclass(frozen=True, slots=True)
 class Profile:
-    """What was seen of one process during one load."""
+    """Samples of one process during one load."""
 
     answer: Answer
     threads: list[tuple[str, float]]
@@ -73,7 +73,7 @@ def take(server: Server, clients: Clients, load: Load, rate: float, seconds: flo
     pid = next(pid for pid in server.pids() if (pid != server.pid) == host)
     raw = BUILD / "profile.raw"
     values = {"rate": rate, "one": 1.0, "seconds": WARM_UP_SECONDS}
-    clients.ask(load.command, *(values[name] for name in load.arguments), 5)
+    clients.run(load.command, *(values[name] for name in load.arguments), 5)
     values["seconds"] = seconds + 1
     command = [str(Path(sys.executable).with_name("py-spy")), "record", "--pid", str(pid), "--output", str(raw)]
     command += ["--format", "raw", "--threads", "--gil", "--rate", str(SAMPLES_PER_SECOND)]
@@ -81,7 +81,7 @@ def take(server: Server, clients: Clients, load: Load, rate: float, seconds: flo
         [*command, "--duration", f"{seconds:.0f}"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
     ) as spy:
         before = processes.thread_seconds(server.pids())
-        answer = clients.ask_with_cpu(load.command, *(values[name] for name in load.arguments), 5)
+        answer = clients.run_with_cpu(load.command, *(values[name] for name in load.arguments), 5)
         after = processes.thread_seconds(server.pids())
         spy.wait()
     threads = sorted(((name, spent - before.get(name, 0.0)) for name, spent in after.items()), key=lambda t: -t[1])

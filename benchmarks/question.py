@@ -1,4 +1,4 @@
-"""What every question is made of."""
+"""The parts of a question."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ from benchmarks.servers import Server
 
 Values = dict[str, Any]
 Case = tuple[str, Values]
-"""A named part of a question and what was measured there."""
+"""A named part of a question and its figures."""
 
 Measure = Callable[[Server, Scale], Iterator[Case]]
 

@@ -1,7 +1,7 @@
 """What does an update cost, and how long does it take, when many rooms write at fixed rates?
 
 Open loop, everything delivered and counted, at rates that go beyond what most of the servers can take. A server that
-is a second behind at one rate is not asked at higher ones.
+is a second behind at one rate is not measured at higher ones.
 """
 
 from collections.abc import Iterator
@@ -17,9 +17,9 @@ def measure(server: Server, scale: Scale) -> Iterator[Case]:
     s = scale.rates
     with server, Clients(server, s.rooms, s.members) as clients:
         clients.connect_all(60)
-        clients.ask("rate", s.rates[0], s.warm_up_seconds, s.drain_seconds)  # documents are made at their first update
+        clients.run("rate", s.rates[0], s.warm_up_seconds, s.drain_seconds)  # documents are made at their first update
         for rate in s.rates:
-            answer = clients.ask_with_cpu("rate", rate, s.seconds, s.drain_seconds)
+            answer = clients.run_with_cpu("rate", rate, s.seconds, s.drain_seconds)
             answer["cpu_us"] = round(1_000 * answer["cpu_ms"] / answer["sent"], 1)
             yield f"{rate:,} updates/s", answer
             if answer["p99_ms"] > s.give_up_ms or answer["lost"]:

@@ -18,7 +18,7 @@ def measure(server: Server, scale: Scale) -> Iterator[Case]:
     with server:
         with Clients(server, s.rooms, 1, chars=s.chars) as writers:
             writers.connect_all()
-            filled = writers.ask("fill", s.updates, 0, s.updates, s.fill_seconds)
+            filled = writers.run("fill", s.updates, 0, s.updates, s.fill_seconds)
             if not filled["confirmed"]:
                 raise RuntimeError(f"the documents were not taken in {s.fill_seconds:g} s")
             server.settle(s.settle_seconds)

@@ -48,13 +48,13 @@ class Replica:
         while not self._echoed:
             await self._receive()
 
-    async def hold(self, client: int, clock: int) -> None:
-        """Return when what a client wrote is here up to a clock."""
+    async def wait_for(self, client: int, clock: int) -> None:
+        """Return when this replica has the updates of a client up to a clock."""
         while decode_state_vector(self.doc.get_state()).get(client, 0) < clock:
             await self._receive()
 
-    async def listen(self) -> None:
-        """Answer the server, until cancelled."""
+    async def serve(self) -> None:
+        """Receive and answer messages, until cancelled."""
         while True:
             await self._receive()
 

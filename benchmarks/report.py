@@ -17,7 +17,7 @@ Row = dict[str, Any]
 
 
 def machine() -> dict[str, Any]:
-    """What the figures depend on besides the code."""
+    """The machine that the figures depend on."""
     return {"cores": os.cpu_count(), "machine": platform.machine(), "python": platform.python_version()}
 
 
@@ -52,7 +52,7 @@ def _goals(place: Path) -> list[str]:
     rows = {name: _stored(place / "results" / f"{name}.jsonl") for name in sorted(QUESTIONS)}
     peers = [name for name in GOAL_SERVERS if name != OURS]
     titles = ["goal", "limit", f"before ({BEFORE_COMMIT})", "after", *(f"x {name}" for name in peers), "verdict"]
-    out = ["## Goals", "", "Ratios say how many times better this server is.", ""]
+    out = ["## Goals", "", "A ratio is how many times better this server is.", ""]
     out += [f"| {' | '.join(titles)} |", f"|{'---|' * len(titles)}"]
     for goal in GOALS:
         medians = {name: _medians(rows[goal.question], name, goal) for name in GOAL_SERVERS}
@@ -146,7 +146,7 @@ def _table(question: Question, case: str, rows: list[Row]) -> list[str]:
 
 
 def _circumstances(rows: list[Row]) -> str:
-    """What a reader has to know before believing the figures: what ran when, and what else ran."""
+    """When the rounds ran, of which source, and how much other processes took: the figures depend on it."""
     runs = dict.fromkeys(row["run"] for row in rows)
     scales = " and ".join(dict.fromkeys(row["scale"] for row in rows))
     codes = dict.fromkeys(row["code"] for row in rows if row["server"] == OURS)

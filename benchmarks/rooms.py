@@ -23,11 +23,11 @@ def measure_with_schema(server: Server, scale: Scale) -> Iterator[Case]:
     """Everyone sets keys of a guest of their own."""
     with server, Clients(server, scale.rooms.rooms, scale.rooms.members, guests=True) as clients:
         clients.connect_all(60)
-        what = f"{scale.rooms.rooms} rooms x {scale.rooms.members}, guests with a schema"
-        yield from search(clients, scale.rooms, what)
+        name = f"{scale.rooms.rooms} rooms x {scale.rooms.members}, guests with a schema"
+        yield from search(clients, scale.rooms, name)
 
 
-def search(clients: Clients, s: RoomsScale, what: str) -> Iterator[Case]:
+def search(clients: Clients, s: RoomsScale, name: str) -> Iterator[Case]:
     """The highest rate that holds."""
     best: Answer | None = None
     good, bad = 0.0, float(s.first_rate)
@@ -45,13 +45,13 @@ def search(clients: Clients, s: RoomsScale, what: str) -> Iterator[Case]:
             bad = rate
         else:
             good, best = rate, answer
-    yield what, {"updates_per_s": round(good), **best, "limit_reached": bad > s.highest_rate}
+    yield name, {"updates_per_s": round(good), **best, "limit_reached": bad > s.highest_rate}
 
 
 def _step(clients: Clients, rate: float, s: RoomsScale) -> Answer | None:
     """One rate; None when it does not hold."""
     for _ in range(s.attempts):
-        answer = clients.ask_with_cpu("rate", rate, s.step_seconds, s.drain_seconds)
+        answer = clients.run_with_cpu("rate", rate, s.step_seconds, s.drain_seconds)
         holds = answer["p99_ms"] < s.p99_limit_ms and not answer["lost"] and not answer["closed"]
         print(
             f"    {rate:8.0f}/s  p50 {answer['p50_ms']:7.1f} ms  p99 {answer['p99_ms']:8.1f} ms"

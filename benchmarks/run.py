@@ -1,7 +1,7 @@
-"""``python -m benchmarks.run``: ask the questions, server by server in turn, and write RESULTS.md.
+"""``python -m benchmarks.run``: measure every question, server by server in turn, and write RESULTS.md.
 
 Two runs at once would measure each other, so the second one refuses. Only a complete run (full scale, all servers)
-replaces what is published in results/ and RESULTS.md; every other one writes to build/, unless --publish says so.
+replaces what is published in results/ and RESULTS.md; every other one writes to build/, unless --publish is given.
 """
 
 import argparse
@@ -76,8 +76,8 @@ def main() -> None:
     """Parse the command line, measure, report."""
     options = _options()
     scale = QUICK if options.quick else GOALS if options.goals else FULL
-    wanted = goals.QUESTIONS if options.goals else list(QUESTIONS)
-    options.only = options.only or [name for name in QUESTIONS if name in wanted]
+    chosen = goals.QUESTIONS if options.goals else set(QUESTIONS)
+    options.only = options.only or [name for name in QUESTIONS if name in chosen]
     options.servers = options.servers or list(GOAL_SERVERS if options.goals else SERVERS)
     complete = scale is FULL and set(options.servers) == set(SERVERS)
     place = HERE if options.publish or options.report or complete else BUILD
@@ -108,13 +108,13 @@ def _run(options: argparse.Namespace, scale: Scale, results: Path) -> None:
         QUESTIONS["attacked"] = replace(attacked.QUESTION, servers=(OURS,), measure=lambda *_: iter([done]))
     for question in (QUESTIONS[name] for name in options.only):
         rounds = min(question.rounds or scale.rounds, scale.rounds, scale.rounds_of.get(question.name, scale.rounds))
-        _ask(question, options, options.rounds or rounds, scale, results / f"{question.name}.jsonl", run)
+        _run_question(question, options, options.rounds or rounds, scale, results / f"{question.name}.jsonl", run)
 
 
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.run", description=__doc__)
     parser.add_argument("--quick", action="store_true", help="small figures in some minutes")
-    parser.add_argument("--goals", action="store_true", help="what the table of goals needs, without other servers")
+    parser.add_argument("--goals", action="store_true", help="the measurements of the table of goals alone")
     parser.add_argument("--only", type=_names(list(QUESTIONS)), help="questions, by comma")
     parser.add_argument("--servers", type=_names(list(SERVERS)), help="servers, by comma")
     parser.add_argument("--rounds", type=int, default=0, help="rounds instead of the scale's own number")
@@ -123,7 +123,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument(
         "--soak", type=Path, help="for `attacked` of this server: a report printed by tests.hostile.soak"
     )
-    parser.add_argument("--report", action="store_true", help="only write RESULTS.md from what is stored")
+    parser.add_argument("--report", action="store_true", help="only write RESULTS.md from the stored measurements")
     return parser.parse_args()
 
 
@@ -137,8 +137,10 @@ def _names(known: list[str]) -> Callable[[str], list[str]]:
     return parse
 
 
-def _ask(question: Question, options: argparse.Namespace, rounds: int, scale: Scale, path: Path, run: str) -> None:
-    """All rounds of one question; within a round every server has its turn, so that a slow minute hits all.
+def _run_question(
+    question: Question, options: argparse.Namespace, rounds: int, scale: Scale, path: Path, run: str
+) -> None:
+    """Measure all rounds of one question; within a round every server has its turn, so that a slow minute hits all.
 
     The stored rows are replaced only when all rounds are done.
     """

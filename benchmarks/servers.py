@@ -126,15 +126,15 @@ def _install_node_peers() -> None:
 
 def _install_pycrdt_peer() -> None:
     stamp = PYCRDT_PYTHON.parents[1] / "installed"
-    wanted = (PEERS / "requirements.txt").read_text()
-    if stamp.exists() and stamp.read_text() == wanted:
+    requirements = (PEERS / "requirements.txt").read_text()
+    if stamp.exists() and stamp.read_text() == requirements:
         return
     print("installing pycrdt-websocket into its own environment", flush=True)
     venv.create(PYCRDT_PYTHON.parents[1], with_pip=True)
     subprocess.run(
         [str(PYCRDT_PYTHON), "-m", "pip", "install", "--quiet", "-r", str(PEERS / "requirements.txt")], check=True
     )
-    stamp.write_text(wanted)
+    stamp.write_text(requirements)
 
 
 def _install_before() -> None:
@@ -169,7 +169,7 @@ class Server:
     directory: Path
     port: int = field(default_factory=_free_port)
     spent_seconds: float = 0.0
-    """CPU time of all its processes and clients that have ended, to tell our load from that of others."""
+    """CPU time of all its processes and clients that have ended, to separate our load from that of others."""
     _process: subprocess.Popen[bytes] | None = None
 
     def __enter__(self) -> "Server":
@@ -224,7 +224,7 @@ class Server:
             return False
 
     def terminate(self) -> None:
-        """Ask for a graceful end; after STOP_SECONDS, kill."""
+        """Send SIGTERM; after STOP_SECONDS, kill."""
         assert self._process is not None
         self.spent_seconds += self.cpu_seconds()
         self._process.terminate()
@@ -270,7 +270,7 @@ class Server:
         )
 
     def settle(self, limit_seconds: float) -> None:
-        """Wait until the store's files rest, as peers write behind what they send."""
+        """Wait until the store's files rest, as peers store after they have sent."""
         deadline = time.monotonic() + limit_seconds
         seen, since = self._store_state(), time.monotonic()
         while time.monotonic() < deadline and time.monotonic() - since < QUIET_SECONDS:

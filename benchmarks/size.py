@@ -35,7 +35,7 @@ def _rooms(server: Server, s: SizeScale) -> Iterator[Case]:
         with server, Clients(server, rooms, 2, sources=16, prefix=f"n{rooms}x") as clients:
             before = server.rss_bytes()
             clients.connect_all(120)
-            answer = clients.ask_with_cpu("rate", s.rooms_rate, s.seconds, s.drain_seconds)
+            answer = clients.run_with_cpu("rate", s.rooms_rate, s.seconds, s.drain_seconds)
             answer["kb_each"] = round((server.rss_bytes() - before) / 1024 / rooms, 1)
             yield f"{rooms:,} rooms x 2, {s.rooms_rate:g} updates/s", answer
 
@@ -45,7 +45,7 @@ def _room_size(server: Server, s: SizeScale) -> Iterator[Case]:
         for readers in s.readers:
             with Clients(server, 1, readers + 1, prefix=f"s{readers}x") as clients:
                 clients.connect_all()
-                yield f"1 → {readers:,} closed loop", clients.ask_with_cpu("closed", 1, s.seconds, s.drain_seconds)
+                yield f"1 → {readers:,} closed loop", clients.run_with_cpu("closed", 1, s.seconds, s.drain_seconds)
 
 
 def _load(server: Server, s: SizeScale, updates: int, chars: int, number: int) -> Answer:
@@ -55,7 +55,7 @@ def _load(server: Server, s: SizeScale, updates: int, chars: int, number: int) -
     with server:
         with Clients(server, 1, 1, chars=chars, prefix=prefix) as writer:
             writer.connect_all()
-            filled = writer.ask("fill", updates, 1, FILL_WINDOW, s.fill_seconds)
+            filled = writer.run("fill", updates, 1, FILL_WINDOW, s.fill_seconds)
             if not filled["confirmed"]:
                 raise RuntimeError(f"{filled['sent']} of {updates} updates taken in {s.fill_seconds:g} s")
             server.settle(s.settle_seconds)
