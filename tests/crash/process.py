@@ -21,7 +21,7 @@ from storage import DocumentKey, open_storage
 from tests.support.databases import ON_SQLITE, new_database
 
 ROOT = Path(__file__).parents[2]
-START_SECONDS = 20.0
+START_SECONDS = 120.0
 
 
 def free_port() -> int:
