@@ -128,6 +128,7 @@ class ProgressMark:
     """
 
     SIZE = mmap.PAGESIZE
+    STARTING = (-2, -2)  # the host has not opened it yet
     IDLE = (-1, -1)
     MERGING = -1  # in place of an op index: what was accepted is put together, and no single update is to blame
     LOADING = -2  # in place of an op index: the stored bytes themselves were being read

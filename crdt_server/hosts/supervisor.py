@@ -28,6 +28,8 @@ log = structlog.get_logger(__name__)
 
 PIPE_BUFFER_BYTES = 4 << 20
 WATCHDOG_BYTES_PER_SECOND = 1 << 20
+WATCHDOG_TICKS = 10  # in the time of a batch; a stall of this process, however long, uses up one of them
+START_SECONDS = 60.0  # for the interpreter, on a machine that is busy with others
 CPU_LIMIT = "CPU time"
 SPARES = 2  # to convict one request takes two hosts: one that dies in the batch, one that dies of the request alone
 PACKAGE_PARENT = str(Path(__file__).resolve().parents[2])
@@ -88,6 +90,7 @@ class HostProcess(asyncio.Protocol):
         self._answer: asyncio.Future[Any] | None = None
         self._received = bytearray()
         self._killed_for: str | None = None
+        self._ticks_left = 0
         self._transport: asyncio.Transport
         self.lost = False
 
@@ -100,10 +103,11 @@ class HostProcess(asyncio.Protocol):
             os.ftruncate(mark_fd, ProgressMark.SIZE)
             for end in (ours, theirs):
                 end.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, PIPE_BUFFER_BYTES)
+            mark = ProgressMark(mark_fd)
+            mark.set(*ProgressMark.STARTING)
             descriptors = (theirs.fileno(), mark_fd)
             # Returns in about a millisecond; there is a spare one anyway.
             process = spawn((*descriptors, memory_bytes, max_document_bytes), descriptors)
-            mark = ProgressMark(mark_fd)
         finally:
             theirs.close()
             os.close(mark_fd)
@@ -111,10 +115,13 @@ class HostProcess(asyncio.Protocol):
         _, host = await loop.create_connection(cls, sock=ours)
         host._process = process
         host._mark = mark
+        host._start_deadline = loop.time() + START_SECONDS
         return host
 
     _process: Child
     _mark: ProgressMark
+    _start_deadline: float
+    _watchdog: asyncio.TimerHandle
 
     @property
     def pid(self) -> int:
@@ -128,7 +135,8 @@ class HostProcess(asyncio.Protocol):
         self._answer = loop.create_future()
         if self.lost:
             raise await self._death()
-        watchdog = loop.call_later(timeout_seconds + size / WATCHDOG_BYTES_PER_SECOND, self.kill, "watchdog")
+        self._ticks_left = WATCHDOG_TICKS
+        self._tick_later((timeout_seconds + size / WATCHDOG_BYTES_PER_SECOND) / WATCHDOG_TICKS)
         for part in parts:
             self._transport.write(part)
         try:
@@ -140,12 +148,29 @@ class HostProcess(asyncio.Protocol):
             self.kill("broken answer")
             raise await self._death() from error
         finally:
-            watchdog.cancel()
+            self._watchdog.cancel()
             self._answer = None
+
+    def _tick_later(self, seconds: float) -> None:
+        self._watchdog = asyncio.get_running_loop().call_later(seconds, self._tick, seconds)
+
+    def _tick(self, seconds: float) -> None:
+        """One tick of the watchdog. A host is charged neither for the start of its interpreter nor for a stall of this
+        process, after which its answer may lie unread in the pipe.
+        """
+        starting = self._mark.get() == ProgressMark.STARTING
+        if not starting or asyncio.get_running_loop().time() > self._start_deadline:
+            self._ticks_left -= 1
+        if self._ticks_left:
+            self._tick_later(seconds)
+        else:
+            self.kill("watchdog")
 
     async def _death(self) -> HostDied:
         code = await asyncio.to_thread(self._process.wait)
         mark = self._mark.get()
+        if mark == ProgressMark.STARTING:
+            mark = ProgressMark.IDLE
         self._mark.close()
         own_fault = self._killed_for is not None or code != -signal.SIGKILL
         cause = CPU_LIMIT if code == -signal.SIGPROF else f"exit {code}"

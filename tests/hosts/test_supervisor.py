@@ -16,7 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from crdt_server.hosts.jobs import JobFailed, JobWorker
-from crdt_server.hosts.supervisor import HostDied, HostFactory, HostProcess, Supervisor
+from crdt_server.hosts.supervisor import WATCHDOG_TICKS, HostDied, HostFactory, HostProcess, Supervisor
 from crdt_server.pipe import LENGTH, MAX_FRAME_BYTES, Job, ProgressMark, RequestKind, Status, pack, pack_request, unpack
 from crdt_server.protocol.lib0 import write_var_string, write_var_uint
 from tests.support.wire import KILLER, KILLER_GROUND, Replica
@@ -113,11 +113,42 @@ async def test_killed_from_outside_is_no_fault(supervisor: Supervisor) -> None:
 
 
 async def test_the_watchdog(process: HostProcess) -> None:
+    await process.run(NOTHING, SECONDS)
     os.kill(process.pid, signal.SIGSTOP)
     with pytest.raises(HostDied) as death:
         await process.run(NOTHING, 0.1)
     assert death.value.own_fault
     assert death.value.cause == "watchdog"
+
+
+async def test_time_in_which_this_process_stood_still_is_not_charged_to_a_host(
+    process: HostProcess, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await process.run(NOTHING, SECONDS)
+    os.kill(process.pid, signal.SIGSTOP)
+    asking = asyncio.create_task(process.run(NOTHING, SECONDS))
+    await asyncio.sleep(0)
+    loop = asyncio.get_running_loop()
+    time = loop.time
+    monkeypatch.setattr(loop, "time", lambda: time() + 1000 * SECONDS)
+    await asyncio.to_thread(os.kill, process.pid, signal.SIGCONT)
+    assert await asking
+
+
+async def test_the_start_of_the_interpreter_is_not_charged_to_a_host(process: HostProcess) -> None:
+    await process.run(NOTHING, SECONDS)
+    os.kill(process.pid, signal.SIGSTOP)
+    asking = asyncio.create_task(process.run(NOTHING, SECONDS))
+    await asyncio.sleep(0)
+    process._mark.set(*ProgressMark.STARTING)
+    for _ in range(2 * WATCHDOG_TICKS):
+        process._tick(SECONDS)
+    assert not asking.done()
+    process._mark.set(*ProgressMark.IDLE)
+    for _ in range(WATCHDOG_TICKS):
+        process._tick(SECONDS)
+    with pytest.raises(HostDied, match="watchdog"):
+        await asking
 
 
 @pytest.mark.parametrize(
