@@ -73,6 +73,7 @@ class Resolver:
         self._undecided: set[tuple[str, str]] = set()  # document and record of a choice that waits
         self._urgent: deque[Callable[[], list[Resolution]]] = deque()
         self._queue: dict[Subject, bool] = {}  # whether it need not wait
+        self._suspects: deque[Subject] = deque()  # those of the queue that something has to be done about
         self._fixes: dict[Subject, list[float]] = {}
         self._open: set[str] = set()  # records that wait for a person
         self._open_x: dict[Field, str] = {}  # X1 that waits for a person -> its record
@@ -95,12 +96,12 @@ class Resolver:
     @property
     def has_work(self) -> bool:
         """Whether `step` has anything to do."""
-        return bool(self._urgent or self._queue)
+        return bool(self._urgent or self._queue or self._suspects)
 
     def enqueue(self, subjects: Iterable[Subject], *, settled: bool) -> None:
         """Subjects whose finding may be another. ``settled``: they need not wait."""
         queue = self._queue
-        for subject in sorted(subjects):
+        for subject in subjects:
             queue[subject] = settled or queue.get(subject, False)
 
     def begin(self) -> None:
@@ -153,9 +154,13 @@ class Resolver:
         while True:
             if self._urgent:
                 found = self._urgent.popleft()()
-            elif self._queue and not urgent:
-                subject = next(iter(self._queue))
-                found = self._look_up(subject, self._queue.pop(subject))
+            elif urgent:
+                return None
+            elif self._suspects:
+                found = self._look_up(self._suspects.popleft())
+            elif self._queue:
+                self._sift()
+                continue
             else:
                 return None
             if found:
@@ -163,13 +168,25 @@ class Resolver:
 
     # -- what is done about a subject
 
-    def _look_up(self, subject: Subject, settled: bool) -> list[Resolution]:
-        settle_seconds = 0 if settled else subject.settle_seconds
-        if settle_seconds and self._index.broken(subject):
-            self.due.setdefault(subject, self._now + settle_seconds)
-            return []
+    def _sift(self) -> None:
+        """Move to the suspects, in their order, the subjects of the queue that something has to be done about now."""
+        queue, self._queue = self._queue, {}
+        broken, due, suspects = self._index.broken, self.due, []
+        for subject, settled in queue.items():
+            if not broken(subject):
+                if due:
+                    due.pop(subject, None)
+                if self._open and review_id(subject) in self._open:
+                    suspects.append(subject)
+            elif settled or not subject.settle_seconds:
+                suspects.append(subject)
+            else:
+                due.setdefault(subject, self._now + subject.settle_seconds)
+        self._suspects.extend(sorted(suspects))
+
+    def _look_up(self, subject: Subject) -> list[Resolution]:
         self.due.pop(subject, None)
-        finding = None if settle_seconds else self._index.find(subject)
+        finding = self._index.find(subject)
         return self._close_moot(subject) if finding is None else self._resolve(finding, None)
 
     def _resolve(self, finding: Finding, writers: Mapping[Field, Writer] | None) -> list[Resolution]:

@@ -183,7 +183,7 @@ class WeddingJudge:
         for change in changes.fields:
             if change.root == "review" and change.key == "choice" and change.after is not None:
                 self.resolver.decide(document.name, change.record)
-            alone = alone or is_judged_alone(self.wedding, document.name, change.root, change.key)
+            alone = alone or is_judged_alone(self.wedding, document.name, change)
         if alone:
             self.resolve()
         elif self.resolver.has_urgent:

@@ -28,6 +28,17 @@ class Attendance:
             self._heads[event] = self._heads.get(event, 0) + (1 if event in after else -1)
         return changed
 
+    def refresh_answer(self, guest: str, event: str) -> bool:
+        """The same for the answer about one event: whether its number changed."""
+        row = self._wedding.record("guests", "guests", guest)
+        comes = row is not None and row.get(_PREFIX + event) == "yes"
+        events = self._of.get(guest, frozenset())
+        if comes == (event in events):
+            return False
+        self._of[guest] = events ^ {event}
+        self._heads[event] = self._heads.get(event, 0) + (1 if comes else -1)
+        return True
+
     def heads(self, event: str) -> int:
         """How many said yes."""
         return self._heads.get(event, 0)

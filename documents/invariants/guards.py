@@ -9,25 +9,35 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Final, NamedTuple
 
+from documents.changes import Change
 from documents.invariants.catalogue import HIERARCHY
 from documents.invariants.model import Wedding, document_kind
 from documents.invariants.vendors import COUPLE_KEYS
 
 
-def _always(_: Wedding, __: str) -> bool:
+def _always(_: Wedding, __: str, ___: Change) -> bool:
     return True
 
 
-def _late_answers_are_put_back(wedding: Wedding, _: str) -> bool:
+def _late_answers_are_put_back(wedding: Wedding, _: str, __: Change) -> bool:
     return wedding.strategy("G4") == HIERARCHY and "rsvpBy" in wedding.meta("wedding")
 
 
-def _amounts_are_approved(wedding: Wedding, _: str) -> bool:
-    return "mustApproveOver" in wedding.meta("budget")
+def _has_to_be_approved(wedding: Wedding, document: str, change: Change) -> bool:
+    over, amount = wedding.meta("budget").get("mustApproveOver"), change.after
+    row = wedding.rows(document, change.root).get(change.record)
+    if type(over) is int and type(amount) is int and type(row) is dict and "currency" not in row:
+        return amount > over
+    return over is not None
 
 
-def _tables_are_locked(wedding: Wedding, document: str) -> bool:
-    return any(document == each for each, _ in wedding.context.locked)
+def _table_is_locked(wedding: Wedding, document: str, change: Change) -> bool:
+    """Whether a guest is put at a locked table, or sat at one when it was locked."""
+    table = change.after.get("table") if type(change.after) is dict else None
+    return any(
+        document == each and (table == locked or change.record in guests)
+        for (each, locked), guests in wedding.context.locked.items()
+    )
 
 
 class WriteGuard(NamedTuple):
@@ -36,14 +46,14 @@ class WriteGuard(NamedTuple):
     invariant: str
     keys: frozenset[str] | None = None
     """Keys, and prefixes of families without the colon; None: any."""
-    applies: Callable[[Wedding, str], bool] = _always
-    """(wedding, document): whether the invariant is concerned with it just now."""
+    applies: Callable[[Wedding, str, Change], bool] = _always
+    """(wedding, document, change): whether the invariant is concerned with it just now."""
 
 
 GUARDS: Final[Mapping[tuple[str, str], WriteGuard]] = {
-    ("budget", "items"): WriteGuard("B5", frozenset({"actual", "quoted", "estimated"}), _amounts_are_approved),
+    ("budget", "items"): WriteGuard("B5", frozenset({"actual", "quoted", "estimated"}), _has_to_be_approved),
     ("guests", "guests"): WriteGuard("G4", frozenset({"rsvp"}), _late_answers_are_put_back),
-    ("seating", "assignments"): WriteGuard("S7", None, _tables_are_locked),
+    ("seating", "assignments"): WriteGuard("S7", None, _table_is_locked),
     ("thread", "messages"): WriteGuard("M1"),
     ("wedding", "members"): WriteGuard("W1", frozenset({"role"})),
     ("wedding", "meta"): WriteGuard("W1", frozenset(COUPLE_KEYS)),
@@ -51,12 +61,12 @@ GUARDS: Final[Mapping[tuple[str, str], WriteGuard]] = {
 """Kind and root -> guard."""
 
 
-def is_judged_alone(wedding: Wedding, document: str, root: str, key: str | None) -> bool:
-    """Whether a write of this field has to be resolved before the next write of it."""
-    guard = GUARDS.get((document_kind(document), root))
+def is_judged_alone(wedding: Wedding, document: str, change: Change) -> bool:
+    """Whether a write has to be resolved before the next write of the same field."""
+    guard = GUARDS.get((document_kind(document), change.root))
     if guard is None:
         return False
-    keys = guard.keys
+    keys, key = guard.keys, change.key
     if keys is not None and key not in keys and (key or "").partition(":")[0] not in keys:
         return False
-    return guard.applies(wedding, document)
+    return guard.applies(wedding, document, change)

@@ -33,7 +33,7 @@ from documents.invariants.model import (
     suffixes,
     whole,
 )
-from documents.invariants.part import Part, Route, Touched, by_hierarchy, discard, guest_name, named
+from documents.invariants.part import KeyRoute, Part, Route, Touched, by_hierarchy, discard, guest_name, named
 
 GUESTS: Final = ("guests", "guests")
 MAX_ALIKE: Final = 32
@@ -63,11 +63,14 @@ class Guests(Part):
         return (
             Route(*GUESTS, self._person, alike),
             Route(*GUESTS, self._company, frozenset({"plusOneOf", "plusOnesAllowed", "household", "deleted"})),
-            Route(*GUESTS, self._answer, frozenset({"rsvp", "deleted"})),
+            Route(*GUESTS, self._answer, frozenset({"deleted"})),
             Route("guests", "households", self._household, frozenset({"deleted"})),
             Route("wedding", "events", self._event, frozenset({"capacity", "deleted"})),
             Route("wedding", "meta", self._meta, frozenset({"capacity", "rsvpBy", "timeZone"})),
         )
+
+    def key_routes(self) -> Iterable[KeyRoute]:
+        return (KeyRoute(*GUESTS, self._answer_to, frozenset({"rsvp"})),)
 
     def find(self, subject: Subject) -> Finding | None:
         return _FIND[subject.invariant](self, subject)
@@ -129,6 +132,19 @@ class Guests(Part):
         if after:
             self._answers[guest] = after
         touched.update(Subject("G4", (guest, event)) for event in {*before, *after})
+
+    def _answer_to(self, _: str, guest: str, key: str, touched: Touched) -> None:
+        event = key[5:]
+        if self._attendance.refresh_answer(guest, event):
+            touched.add(Subject("G2", (event,)))
+        before, row = self._answers.get(guest, ()), self.wedding.rows(*GUESTS).get(guest)
+        if (event in before) != (type(row) is dict and key in row):
+            after = tuple(sorted({*before} ^ {event}))
+            if after:
+                self._answers[guest] = after
+            else:
+                del self._answers[guest]
+        touched.add(Subject("G4", (guest, event)))
 
     def _household(self, _: str, household: str, touched: Touched) -> None:
         touched.update(Subject("G5", (guest, "household")) for guest in self._households.get(household, ()))
@@ -249,12 +265,13 @@ class Guests(Part):
     def _in_time(self, subject: Subject) -> Finding | None:
         guest, event = subject.ids
         key = f"rsvp:{event}"
-        row, writer = self.wedding.record(*GUESTS, guest), self._writer(guest, key)
-        if row is None or key not in row or writer.role != "guest" or not writer.at:
+        row, meta = self.wedding.record(*GUESTS, guest), self.wedding.meta("wedding")
+        closed = deadline(string(meta, "rsvpBy"), string(meta, "timeZone"))
+        if row is None or key not in row or closed is None:
             return None
-        meta = self.wedding.meta("wedding")
-        closed, arrived = deadline(string(meta, "rsvpBy"), string(meta, "timeZone")), instant(writer.at)
-        if closed is None or arrived is None or arrived < closed:
+        writer = self._writer(guest, key)
+        arrived = instant(writer.at) if writer.role == "guest" and writer.at else None
+        if arrived is None or arrived < closed:
             return None
         revert = []
         if writer.before is not UNKNOWN:

@@ -16,7 +16,7 @@ from documents.invariants.care import CareNeeds
 from documents.invariants.guests import Guests
 from documents.invariants.messages import Messages
 from documents.invariants.model import Context, Field, Finding, Subject, Wedding, document_kind
-from documents.invariants.part import Part, Refresh
+from documents.invariants.part import KeyRefresh, Part, Refresh
 from documents.invariants.seating import Seating
 from documents.invariants.timeline import Timeline
 from documents.invariants.vendors import Vendors
@@ -30,7 +30,9 @@ class _Routes(NamedTuple):
 
     every: tuple[Refresh, ...]
     by_key: dict[str, tuple[Refresh, ...]]
-    """Key or prefix -> refreshes."""
+    """Key or prefix -> refreshes of the record."""
+    of_key: dict[str, tuple[KeyRefresh, ...]]
+    """Key or prefix -> refreshes of that key."""
     known: set[str]
     """The records that were there at the last update."""
 
@@ -46,6 +48,7 @@ class Index:
         # by kind of document and root
         self._every: dict[tuple[str, str], tuple[Refresh, ...]] = {}
         self._by_key: dict[tuple[str, str], dict[str, tuple[Refresh, ...]]] = {}
+        self._of_key: dict[tuple[str, str], dict[str, tuple[KeyRefresh, ...]]] = {}
         self._routes: dict[tuple[str, str], _Routes] = {}  # by document and root
         self.reload()
 
@@ -53,7 +56,7 @@ class Index:
         """Read all rows again."""
         self._parts = (*(part(self.wedding) for part in PARTS), *self._others)
         self._by_invariant = {name: part for part in self._parts for name in part.invariants}
-        self._every, self._by_key, self._routes = {}, {}, {}
+        self._every, self._by_key, self._of_key, self._routes = {}, {}, {}, {}
         self._wire()
         self._read()
 
@@ -61,8 +64,20 @@ class Index:
         """The subjects whose finding may be another after changes of these fields, or of their writers."""
         touched: set[Subject] = set()
         done: set[tuple[Any, str, str]] = set()
+        routes, rows_of = self._routes, self.wedding.rows
         for document, root, record, key in fields:
-            for refresh in self._refreshes(document, root, record, key):
+            every, by_key, of_key, known = routes.get((document, root)) or self._routes_of(document, root)
+            if not every:
+                continue
+            refreshes = every
+            if (record in rows_of(document, root)) != (record in known):
+                known ^= {record}
+            elif key is not None:
+                family = key.partition(":")[0]
+                for refresh_key in of_key.get(key) or of_key.get(family, ()):
+                    refresh_key(document, record, key, touched)
+                refreshes = by_key.get(key) or by_key.get(family, ())
+            for refresh in refreshes:
                 once = (refresh, document, record)
                 if once not in done:
                     done.add(once)
@@ -99,23 +114,17 @@ class Index:
                 by_key = self._by_key.setdefault(where, {})
                 for key in route.keys:
                     by_key[key] = (*by_key.get(key, ()), route.refresh)
+            for each in part.key_routes():
+                of_key = self._of_key.setdefault((each.kind, each.root), {})
+                for key in each.keys:
+                    of_key[key] = (*of_key.get(key, ()), each.refresh)
 
     def _routes_of(self, document: str, root: str, known: Collection[str] = ()) -> _Routes:
         where = (document_kind(document), root)
-        found = _Routes(self._every.get(where, ()), self._by_key.get(where, {}), set(known))
+        by_key, of_key = self._by_key.get(where, {}), self._of_key.get(where, {})
+        found = _Routes(self._every.get(where, ()), by_key, of_key, set(known))
         self._routes[document, root] = found
         return found
-
-    def _refreshes(self, document: str, root: str, record: str, key: str | None) -> tuple[Refresh, ...]:
-        every, by_key, known = self._routes.get((document, root)) or self._routes_of(document, root)
-        if not every:
-            return every
-        if (record in self.wedding.rows(document, root)) != (record in known):
-            known ^= {record}
-            return every
-        if key is None:
-            return every
-        return by_key.get(key) or by_key.get(key.partition(":")[0], ())
 
     def _read(self) -> None:
         touched: set[Subject] = set()

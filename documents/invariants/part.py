@@ -25,6 +25,9 @@ Touched: TypeAlias = set[Subject]
 Refresh: TypeAlias = Callable[[str, str, Touched], None]
 """(document, record, touched): look at the record again, and add the subjects that may have changed."""
 
+KeyRefresh: TypeAlias = Callable[[str, str, str, Touched], None]
+"""(document, record, key, touched): the same for one key of a record that was there before."""
+
 LEAVE: Final = "Leave it as it is."
 
 
@@ -38,6 +41,16 @@ class Route(NamedTuple):
     """Keys, and prefixes of families without the colon. A row that comes or goes is always followed."""
 
 
+class KeyRoute(NamedTuple):
+    """The keys of a record that a refresh follows one by one, while the record is there."""
+
+    kind: str
+    root: str
+    refresh: KeyRefresh
+    keys: frozenset[str]
+    """Keys, and prefixes of families without the colon."""
+
+
 class Part:
     """One family of invariants with its indexes."""
 
@@ -49,6 +62,10 @@ class Part:
     def routes(self) -> Iterable[Route]:
         """The changes that the family follows."""
         raise NotImplementedError
+
+    def key_routes(self) -> Iterable[KeyRoute]:
+        """The changes that the family follows key by key: what comes or goes as a whole is left to `routes`."""
+        return ()
 
     def find(self, subject: Subject) -> Finding | None:
         """What is wrong with a subject, None where the invariant holds."""
@@ -132,6 +149,8 @@ def by_arrival(writer: Writer, id: str) -> tuple[int, str]:
 
 __all__ = [
     "LEAVE",
+    "KeyRefresh",
+    "KeyRoute",
     "Part",
     "Refresh",
     "Route",

@@ -25,6 +25,7 @@ from documents.invariants.model import (
     whole,
 )
 from documents.invariants.part import (
+    KeyRoute,
     Part,
     Route,
     Touched,
@@ -62,7 +63,7 @@ class Seating(Part):
         self._households: dict[str, set[str]] = {}
 
     def routes(self) -> Iterable[Route]:
-        seen = frozenset({"deleted", "rsvp", "household", "party"})
+        seen = frozenset({"deleted", "household", "party"})
         return (
             Route("seating", "assignments", self._assignment),
             Route("seating", "tables", self._table, frozenset({"capacity", "deleted", "locked"})),
@@ -70,6 +71,9 @@ class Seating(Part):
             Route("guests", "guests", self._guest, seen),
             Route("wedding", "events", self._events),
         )
+
+    def key_routes(self) -> Iterable[KeyRoute]:
+        return (KeyRoute("guests", "guests", self._answer_to, frozenset({"rsvp"})),)
 
     def find(self, subject: Subject) -> Finding | None:
         return _FIND[subject.invariant](self, subject)
@@ -172,6 +176,15 @@ class Seating(Part):
             touched.update(
                 Subject("S6", (document, "households", each)) for each in (before, after) if type(each) is str
             )
+
+    def _answer_to(self, _: str, guest: str, key: str, touched: Touched) -> None:
+        for document in self._documents.get(guest, ()):
+            if self._event(document) in ("", key[5:]):
+                self._touch_seat(document, self._seats[document, guest], touched)
+                touched.add(Subject("S4", (document, guest)))
+                household = self._household_of.get(guest)
+                if household is not None:
+                    touched.add(Subject("S6", (document, "households", household)))
 
     def _events(self, _: str, event: str, touched: Touched) -> None:
         """The event of `seating` is found by its id."""

@@ -16,7 +16,7 @@ from documents.invariants.attendance import Attendance
 from documents.invariants.cascade import Cascade, Node, Plan, Slot
 from documents.invariants.catalogue import MERGE, PRIORITY
 from documents.invariants.model import Finding, Op, Subject, Wedding, string, suffixes, whole
-from documents.invariants.part import Part, Route, Touched, discard, named
+from documents.invariants.part import KeyRoute, Part, Route, Touched, discard, named
 
 ITEMS: Final = ("timeline", "items")
 MAX_OVERLAPS: Final = 32
@@ -68,7 +68,7 @@ class Timeline(Part):
 
     def routes(self) -> Iterable[Route]:
         item = frozenset(
-            {"start", "duration", "minDuration", "rigidity", "kind", "place", "keyMoment", "vendor", "person", "after",
+            {"minDuration", "rigidity", "kind", "place", "keyMoment", "vendor", "person", "after",
              "status", "deleted", "_unstaffed"}
         )  # fmt: skip
         return (
@@ -77,7 +77,13 @@ class Timeline(Part):
             Route("wedding", "places", self._place, frozenset({"capacity", "exclusive", "deleted"})),
             Route("wedding", "events", self._event, frozenset({"place", "deleted"})),
             Route("wedding", "meta", self._meta, frozenset({"hardEnd", "phase", "cascade"})),
-            Route("guests", "guests", self._guest, frozenset({"rsvp", "deleted"})),
+            Route("guests", "guests", self._guest, frozenset({"deleted"})),
+        )
+
+    def key_routes(self) -> Iterable[KeyRoute]:
+        return (
+            KeyRoute(*ITEMS, self._time, frozenset({"start", "duration"})),
+            KeyRoute("guests", "guests", self._answer_to, frozenset({"rsvp"})),
         )
 
     def find(self, subject: Subject) -> Finding | None:
@@ -110,17 +116,29 @@ class Timeline(Part):
         touched.update(Subject("T4", (successor, item)) for successor in self._successors.get(item, ()))
         touched.update(_alone(item))
 
+    def _time(self, document: str, item: str, _: str, touched: Touched) -> None:
+        before, row = self._items.get(item), self.wedding.record(*ITEMS, item)
+        if before is None or row is None or row.get("status") == "skipped":
+            self._item(document, item, touched)
+            return
+        start, end, timed = _span(row)
+        after = Item(start, end, timed, before.vendors, before.persons, before.place, before.after)
+        self._changed.add(item)
+        self._touch_item(item, before, touched)
+        self._busy.remove(item, before)
+        self._items[item] = after
+        self._busy.add(item, after)
+        self._touch_item(item, after, touched)
+        touched.update(Subject("T4", (successor, item)) for successor in self._successors.get(item, ()))
+        touched.update((Subject("T5", (item, "end")), Subject("T5", (item, "moved"))))
+
     def _read_item(self, item: str) -> Item | None:
         row = self.wedding.record(*ITEMS, item)
         if row is None or row.get("status") == "skipped":
             return None
-        start = whole(row, "start")
-        end = None if start is None else start + (whole(row, "duration") or 0)
         place = row.get("place")
         return Item(
-            0 if start is None else start,
-            0 if end is None else end,
-            start is not None,
+            *_span(row),
             tuple(suffixes(row, "vendor:")),
             tuple(suffixes(row, "person:")),
             place if type(place) is str else None,
@@ -182,6 +200,13 @@ class Timeline(Part):
 
     def _guest(self, _: str, guest: str, touched: Touched) -> None:
         for event in self._attendance.refresh(guest):
+            row = self.wedding.record("wedding", "events", event)
+            if row is not None and type(row.get("place")) is str:
+                touched.add(Subject("T3", (row["place"], event)))
+
+    def _answer_to(self, _: str, guest: str, key: str, touched: Touched) -> None:
+        event = key[5:]
+        if self._attendance.refresh_answer(guest, event):
             row = self.wedding.record("wedding", "events", event)
             if row is not None and type(row.get("place")) is str:
                 touched.add(Subject("T3", (row["place"], event)))
@@ -369,9 +394,8 @@ class Timeline(Part):
         entry, row = self._items.get(item), self.wedding.record(*ITEMS, item)
         if entry is None or row is None or not entry.timed:
             return None
-        severity = "critical" if self.wedding.live else "warning"
         if what == "moved":
-            return self._stays(subject, item, row, severity)
+            return self._stays(subject, item, row)
         hard_end = whole(self.wedding.meta("wedding"), "hardEnd")
         if hard_end is None or entry.end <= hard_end or row.get("kind") == "breakdown":
             return None
@@ -380,7 +404,7 @@ class Timeline(Part):
             f"{self._title(item)} is over at {clock(entry.end)}, after the hard end at {clock(hard_end)}.",
             parties=[self.wedding.party(*ITEMS, item, key) for key in ("start", "duration")],
             options=list(self._end_options(item, entry, row, hard_end)),
-            severity=severity,
+            severity="critical" if self.wedding.live else "warning",
         )
 
     def _end_options(
@@ -397,16 +421,16 @@ class Timeline(Part):
         yield f"Skip {title}.", [Op("set", *ITEMS, item, "status", "skipped")]
         yield f"The hard end is {clock(entry.end)}.", [Op("set", "wedding", "meta", "", "hardEnd", entry.end)]
 
-    def _stays(self, subject: Subject, item: str, row: dict[str, Any], severity: str) -> Finding | None:
+    def _stays(self, subject: Subject, item: str, row: dict[str, Any]) -> Finding | None:
         planned, start = self.wedding.context.planned.get(item), whole(row, "start")
-        if not self.wedding.live or row.get("rigidity") != "fixed" or planned is None or start == planned:
+        if planned is None or start == planned or row.get("rigidity") != "fixed" or not self.wedding.live:
             return None
         return self.found(
             subject,
             f"{self._title(item)} is fixed and was moved from {clock(planned)} to {clock(start or 0)}.",
             parties=[self.wedding.party(*ITEMS, item, "start")],
             options=[(f"It begins at {clock(planned)}, as planned.", [Op("set", *ITEMS, item, "start", planned)])],
-            severity=severity,
+            severity="critical",
         )
 
     # T6
@@ -516,6 +540,12 @@ class _Busy:
             if slots[index][1] > entry.start and slots[index][2] != item:
                 yield slots[index][2]
             index += 1
+
+
+def _span(row: dict[str, Any]) -> tuple[int, int, bool]:
+    """Start and end of an item, and whether they are known."""
+    start = whole(row, "start")
+    return (0, 0, False) if start is None else (start, start + (whole(row, "duration") or 0), True)
 
 
 def clock(minutes: int) -> str:
