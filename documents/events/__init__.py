@@ -17,7 +17,7 @@ from documents.events.rules import BY_SEVERITY, OVER_LIMIT, RULES, TYPES, Change
 from documents.kind import Kind
 
 if TYPE_CHECKING:  # those who only read events need no pycrdt
-    from documents.changes import Changes, RowsByRoot
+    from documents.changes import Change, Changes, RowsByRoot
 
 
 class Actor(NamedTuple):
@@ -86,6 +86,8 @@ def events_of(
     `live`: whether the wedding takes place right now. `cause`: the conflict or command from which the changes follow.
     Of a kind without schema there are no changes and so no events.
     """
+    if len(changes.fields) == 1 and not changes.added and not changes.removed:  # nearly always
+        return [_event_of(kind.name, document, changes.fields[0], actor, at, live=live, cause=cause)]
     added, removed = changes.added and set(changes.added), changes.removed and set(changes.removed)
     rows: dict[tuple[str, str], Changed] = {}
     for change in changes.fields:
@@ -101,6 +103,20 @@ def events_of(
             event = DocumentEvent(type, priority, at, actor, document, root, record, fields, before, after, cause)
             events += [event, *_also(event)]
     return events
+
+
+def _event_of(
+    kind: str, document: str, change: Change, actor: Actor, at: str, *, live: bool, cause: str | None
+) -> DocumentEvent:
+    """The event of one key of a record that was there before and is there still."""
+    root, record, key, before, after = change
+    type = next(rule.type for rule in rules_about(kind, root, key) if rule.fits_key(change))
+    priority = priority_of(type, live=live)
+    if key is None:
+        return DocumentEvent(type, priority, at, actor, document, root, record, (), before, after, cause)
+    was = {} if before is None else {key: before}
+    becomes = {} if after is None else {key: after}
+    return DocumentEvent(type, priority, at, actor, document, root, record, (key,), was, becomes, cause)
 
 
 def _rules(kind: str, root: str, on: On, changed: Changed) -> Rules:

@@ -53,6 +53,10 @@ class Rule:
         taken = [key for key, change in changed.items() if self._fits(key, change)]
         return taken + [key for key in self.along if key in changed and key not in taken] if taken else []
 
+    def fits_key(self, change: Change) -> bool:
+        """Whether one key that changed in a record is of the type."""
+        return self.on is not On.ADDED and self.on is not On.REMOVED and self._fits(change.key, change)
+
     def names(self, key: str | None) -> bool:
         """Whether it is about this key."""
         return not self.keys or (key is not None and (key in self.keys or key[: key.find(":") + 1] in self.keys))
