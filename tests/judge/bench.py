@@ -201,6 +201,34 @@ class Bench:
                 return faults, notices
             self._copies.wait(REHEARSAL_SECONDS)
 
+    def receive_batch(self, name: str, updates: Iterable[tuple[Actor, bytes, bytes | None]]) -> None:
+        """Updates of several people, each with the state vector of a reconnection or None, in one batch."""
+        waiting = list(updates)
+        while waiting:
+            self.state.set_time(self.now)
+            signed = [(actor, state_vector) for actor, _, state_vector in waiting]
+            data = [(update, None) for _, update, _ in waiting]
+            judgements = self.state.receive(self.documents[name], data, signed, lambda _: None)
+            assert all(each.status in (Status.OK, Status.KNOWN, Status.LATER) for each in judgements), judgements
+            waiting = [waiting[each.number] for each in judgements if each.status is Status.LATER]
+            self.commit()
+            if waiting:
+                self._copies.wait(REHEARSAL_SECONDS)
+
+    def sync_together(self, replicas: Iterable[Replica]) -> None:
+        """`sync` of several replicas, whose updates of a document come in one batch."""
+        replicas = list(replicas)
+        for name in self.names:
+            updates = []
+            for replica in replicas:
+                away = None if replica.online else replica.doc(name).get_state()
+                update = replica.doc(name).get_update(encode_clocks(self.documents[name].clocks))
+                if update != NOTHING:
+                    updates.append((replica.actor, update, away))
+            self.receive_batch(name, updates)
+        for replica in replicas:
+            self.sync(replica)
+
     def commit(self) -> None:
         """Store what is new, and send it to all who are online."""
         for name, document in self.documents.items():
@@ -225,6 +253,9 @@ class Bench:
     def value(self, name: str, root: str, record: str, key: str | None = None) -> Any:
         row = self.rows(name)[root].get(record)
         return row if key is None or row is None else row.get(key)
+
+    def wedding_writer(self, field: Field) -> Writer:
+        return self.state.wedding.writer(*field)
 
     def reviews(self, invariant: str | None = None) -> list[dict[str, Any]]:
         """The records of conflicts with their document and id, by id."""

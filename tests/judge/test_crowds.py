@@ -31,7 +31,8 @@ def wedding() -> Bench:
     return bench
 
 
-def run(seed: int) -> None:
+def run(seed: int, *, together: bool = False) -> None:
+    """``together``: everybody comes back at once, and their updates of a document in one batch."""
     random, clock = Random(seed), count()
     bench = Bench(like=wedding(), now=wedding().now)
     ids = random.sample(range(10, 1000), len(PEOPLE))
@@ -42,6 +43,9 @@ def run(seed: int) -> None:
             bench.part(hand.replica)
             for _ in range(random.randrange(EDITS) + 1):
                 hand.edit()
+        if together:
+            bench.sync_together(hand.replica for hand in random.sample(hands, len(hands)))
+            arrived += [write for hand in hands for write in hand.written]
         for hand in random.sample(hands, len(hands)):
             bench.wait(random.choice((0.1, 1, 100)))
             bench.sync(hand.replica)
@@ -79,6 +83,11 @@ def test_everybody_ends_with_the_same_and_nothing_is_lost(seed: int) -> None:
     run(seed)
 
 
+@pytest.mark.parametrize("seed", range(6, 10))
+def test_so_they_do_where_they_come_in_one_batch(seed: int) -> None:
+    run(seed, together=True)
+
+
 def seeds() -> Iterator[int]:
     first = int(os.environ.get("FIRST_SEED", "1000"))
     return iter(range(first, first + int(os.environ.get("RUNS", "1000"))))
@@ -88,6 +97,6 @@ def seeds() -> Iterator[int]:
 def test_a_thousand_crowds() -> None:
     for seed in seeds():
         try:
-            run(seed)
+            run(seed, together=seed % 2 == 1)
         except Exception as error:
             raise AssertionError(f"seed {seed}") from error
