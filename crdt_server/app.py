@@ -6,17 +6,20 @@ import asyncio
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from functools import partial
 
-from fastapi import FastAPI
+from fastapi import Depends, FastAPI
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.routing import WebSocketRoute
 from starlette.websockets import WebSocket
 
 from crdt_server import web
+from crdt_server.access.access import Access, DevAccess
 from crdt_server.access.limits import Admission
 from crdt_server.api import commands, conflicts, documents, events, probes
 from crdt_server.api.problems import on_http_error, on_invalid_request, on_server_error
+from crdt_server.api.requests import authorize
 from crdt_server.cluster.cluster import Cluster
 from crdt_server.editing import Editor
 from crdt_server.errors import CrdtServerError
@@ -32,48 +35,26 @@ from storage import Storage, StorageError, open_storage
 
 
 class DevModeRequired(Exception):
-    """There is no access control yet, so nothing but ``dev`` may be served."""
+    """No access control is built in yet: without one of the caller's own, only ``dev`` may be served."""
 
 
-def create_app(settings: Settings | None = None) -> FastAPI:
+def create_app(settings: Settings | None = None, access: Access | None = None) -> FastAPI:
     """The server as an ASGI application, to serve alone or to mount in an application of your own.
 
+    ``access`` decides who may read and write; without it the settings must say ``dev``, and everybody may.
     Mounted, its lifespan must run: pass ``app.router.lifespan_context`` on (``examples/embed.py`` shows it).
-    Its WebSockets then take the plain ASGI lane; the fast lane needs ``crdt-server serve``. While it runs,
+    Its WebSockets then take the plain ASGI transport; the fast one needs ``crdt-server serve``. While it runs,
     ``app.state.server`` is an `Editor`: programs read and write rows with it.
-    Raises DevModeRequired where the settings do not say ``dev``, StorageError where they name stores that do not go
-    together.
+    Raises DevModeRequired, and StorageError where the settings name stores that do not go together.
     """
     settings = settings or Settings.load()
     _require_cluster(settings)
-    if not settings.dev:
+    if access is None and not settings.dev:
         raise DevModeRequired("there is no access control yet: start with --dev (then anybody may read and write)")
-
-    @asynccontextmanager
-    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        storage = await open_storage(settings.database_url, synchronous=settings.database_synchronous, migrate=True)
-        hub = _make_hub(settings, storage)
-        app.state.hub = hub
-        app.state.entrance = Gate(hub, time.monotonic)
-        app.state.fast_lane = PicowsTransport(app.state.entrance)
-        app.state.answers = IdempotentCommands(storage)
-        app.state.streams = Admission(settings.max_connections, settings.max_streams_per_address)
-        app.state.server = Editor(hub)
-        await hub.start()
-        pinging = asyncio.create_task(app.state.fast_lane.keep_pinging())
-        try:
-            yield
-        finally:
-            pinging.cancel()
-            await hub.stop()
-            await storage.close()
-
-    async def websocket(socket: WebSocket) -> None:
-        await serve_websocket(socket, app.state.entrance)
 
     app = FastAPI(
         title="crdt-server",
-        lifespan=lifespan,
+        lifespan=partial(_lifespan, settings),
         openapi_url="/api/openapi.json",
         docs_url=None,
         redoc_url=None,
@@ -85,20 +66,39 @@ def create_app(settings: Settings | None = None) -> FastAPI:
             RequestValidationError: on_invalid_request,
         },
     )
+    app.state.access = access or DevAccess()
     app.include_router(probes.router)
     for resource in (documents, commands, events, conflicts):
-        app.include_router(resource.router)
-    app.router.routes.append(WebSocketRoute("/ws/{address:path}", websocket))
+        app.include_router(resource.router, dependencies=[Depends(authorize)])
+    app.router.routes.append(WebSocketRoute("/ws/{address:path}", _websocket))
     app.router.routes.extend(web.routes())
     return app
 
 
-def _make_hub(settings: Settings, storage: Storage) -> Hub:
-    cluster = _cluster(settings, storage)
-    hub = Hub(settings, storage, Metrics(), cluster)
-    if cluster is not None:
-        cluster.join(hub)
-    return hub
+@asynccontextmanager
+async def _lifespan(settings: Settings, app: FastAPI) -> AsyncIterator[None]:
+    storage = await open_storage(settings.database_url, synchronous=settings.database_synchronous, migrate=True)
+    hub = Hub(settings, storage, Metrics(), _cluster(settings, storage))
+    state = app.state
+    state.hub = hub
+    state.gate = Gate(hub, state.access, time.monotonic)
+    state.fast_transport = PicowsTransport(state.gate)
+    state.answers = IdempotentCommands(storage)
+    state.streams = Admission(settings.max_connections, settings.max_streams_per_address)
+    state.server = Editor(hub, state.access)
+    await hub.start()
+    pinging = asyncio.create_task(state.fast_transport.keep_pinging())
+    try:
+        yield
+    finally:
+        pinging.cancel()
+        state.gate.stop()
+        await hub.stop()
+        await storage.close()
+
+
+async def _websocket(socket: WebSocket) -> None:
+    await serve_websocket(socket, socket.app.state.gate)
 
 
 def _cluster(settings: Settings, storage: Storage) -> Cluster | None:

@@ -17,10 +17,10 @@ from pydantic import ValidationError
 from crdt_server import logs
 from crdt_server.app import DevModeRequired
 from crdt_server.maintenance import compact_store, verify_store
+from crdt_server.names import WEDDING
 from crdt_server.sample import WeddingExists, plant
 from crdt_server.serve import serve as run_server
 from crdt_server.settings import Settings
-from crdt_server.transport.gate import WEDDING
 from crdt_server.workers import WorkersFailed
 from documents.sample import FEWEST_GUESTS, MOST_GUESTS
 from storage import StorageError, migrate, open_storage

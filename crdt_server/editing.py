@@ -15,11 +15,12 @@ from contextlib import asynccontextmanager
 from copy import deepcopy
 from typing import Any
 
+from crdt_server.access.access import Access, Action, require
 from crdt_server.access.identity import Identity
 from crdt_server.errors import NotFoundError
 from crdt_server.hub.commands import carry_out, read_rows
 from crdt_server.hub.hub import Hub
-from crdt_server.transport.gate import document_address
+from crdt_server.names import document_address
 from documents.kind import WHOLE, Kind, Root, Shape
 from documents.ordering import order_behind
 from documents.registry import kind_of
@@ -29,31 +30,34 @@ ADDRESS = "local"  # programs in this process have none
 
 
 class Editor:
-    """Edits documents through their rooms: whoever is connected hears of it."""
+    """Edits documents through their rooms: connected clients receive the edits."""
 
-    def __init__(self, hub: Hub) -> None:
+    def __init__(self, hub: Hub, access: Access) -> None:
         self._hub = hub
+        self._access = access
 
     @asynccontextmanager
     async def edit(self, wedding: str, document: str, actor: Identity) -> AsyncIterator[EditedDocument]:
         """The rows of a document, to be changed.
 
-        Raises OperationsRefusedError where the kind of the document does not allow the changes, and what
-        `crdt_server.hub.commands.carry_out` raises besides.
+        Raises ForbiddenError where the actor may not read or write it, OperationsRefusedError where the kind of the
+        document does not allow the changes, and the other errors of `crdt_server.hub.commands.carry_out`.
         """
         rows = await self._read(wedding, document, actor)
+        require(self._access, actor, Action.WRITE, wedding, document)
         yield rows
         if rows.operations:
             await carry_out(self._hub, wedding, actor, ADDRESS, [(document, rows.operations)])
 
     async def read(self, wedding: str, document: str, actor: Identity) -> Mapping[str, Any]:
-        """The rows of a document as plain data: root, id of the record, key."""
+        """The rows of a document as plain data: root, id of the record, key. Raises ForbiddenError."""
         return (await self._read(wedding, document, actor)).rows
 
     async def _read(self, wedding: str, document: str, actor: Identity) -> EditedDocument:
         address, kind = document_address(wedding, document), kind_of(document)
         if address is None or kind is None:
             raise NotFoundError("not_found", "no such wedding or document")
+        require(self._access, actor, Action.READ, wedding, document)
         return EditedDocument(kind, json.loads(await read_rows(self._hub, DocumentKey(*address), actor, ADDRESS)))
 
 
@@ -63,7 +67,7 @@ class EditedDocument(Mapping[str, Any]):
     def __init__(self, kind: Kind, rows: dict[str, dict[str, Any]]) -> None:
         self._kind = kind
         self.rows = {root.name: rows.get(root.name, _empty(root)) for root in kind.roots.values()}
-        """What is read: the rows with the changes so far. Not to be changed."""
+        """The rows with the changes so far, to be read only."""
         self.operations: list[dict[str, Any]] = []
         """The changes so far, as the calls of the API take them."""
 
@@ -100,7 +104,7 @@ class EditedRows(MutableMapping[str, Any]):
         self.rows = document.rows[root.name]
         self._operations = document.operations
 
-    def note(self, op: str, record: str, **more: Any) -> None:
+    def add_operation(self, op: str, record: str, **more: Any) -> None:
         """Keep an operation for the end of the block."""
         self._operations.append({"op": op, "root": self.root.name, "record": record, **more})
 
@@ -112,11 +116,11 @@ class EditedRows(MutableMapping[str, Any]):
         if self.root.record is not None:
             raise TypeError(f"{self.root.name} has records: insert them, and set their keys")
         self.rows[record] = value
-        self.note("set", record, value=value)
+        self.add_operation("set", record, value=value)
 
     def __delitem__(self, record: str) -> None:
         del self.rows[record]
-        self.note("delete", record)
+        self.add_operation("delete", record)
 
     def __iter__(self) -> Iterator[str]:
         return iter(self.rows)
@@ -129,17 +133,17 @@ class EditedRows(MutableMapping[str, Any]):
         if record in self.rows:
             raise KeyError(record)
         self.rows[record] = dict.fromkeys(sorted(self.root.text_keys), "") | dict(fields)
-        self.note("insert", record, value=dict(fields))
+        self.add_operation("insert", record, value=dict(fields))
         return EditedRecord(self, record)
 
     def move(self, record: str, *, after: str | None) -> None:
         """Put a record right behind another one; None: before all. Raises KeyError and NoPlaceError."""
         self.rows[record]["order"] = order_behind(self.rows, after)
-        self.note("move", record, after=after)
+        self.add_operation("move", record, after=after)
 
 
 class EditedRecord(MutableMapping[str, Any]):
-    """Key -> value. What is read is a copy: values are set whole. Texts are strings here."""
+    """Key -> value. Values that are read are copies, and are set whole. Texts are strings here."""
 
     def __init__(self, rows: EditedRows, record: str) -> None:
         self._rows = rows
@@ -155,11 +159,11 @@ class EditedRecord(MutableMapping[str, Any]):
 
     def __setitem__(self, key: str, value: Any) -> None:
         self._row[key] = value
-        self._rows.note("set", self._record, key=key, value=value)
+        self._rows.add_operation("set", self._record, key=key, value=value)
 
     def __delitem__(self, key: str) -> None:
         del self._row[key]
-        self._rows.note("delete", self._record, key=key)
+        self._rows.add_operation("delete", self._record, key=key)
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._row)
@@ -170,7 +174,7 @@ class EditedRecord(MutableMapping[str, Any]):
     def edit_text(self, key: str, index: int, *, delete: int = 0, insert: str = "") -> None:
         """Change a part of a text, as `EditedDocument.edit_text` does."""
         self._row[key] = _edited(self._row.get(key, ""), index, delete, insert)
-        self._rows.note("text", self._record, key=key, index=index, delete=delete, insert=insert)
+        self._rows.add_operation("text", self._record, key=key, index=index, delete=delete, insert=insert)
 
 
 def _empty(root: Root) -> dict[str, Any]:

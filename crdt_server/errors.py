@@ -52,6 +52,18 @@ class ViolationError(CrdtServerError):
     close_code = CLOSE_CODES["violation"]
 
 
+class UnauthenticatedError(CrdtServerError):
+    """No token, or none that is valid; the client has to get one."""
+
+    close_code = CLOSE_CODES["unauthenticated"]
+
+
+class ForbiddenError(CrdtServerError):
+    """The identity is known, and has no right to this."""
+
+    close_code = CLOSE_CODES["forbidden"]
+
+
 class NotFoundError(CrdtServerError):
     """No such wedding or document."""
 

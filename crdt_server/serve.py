@@ -1,4 +1,4 @@
-"""Running the application on uvicorn: the listening line, the fast lane, a drain that ends."""
+"""Running the application on uvicorn: the listening line, the fast transport, a drain that ends."""
 
 from __future__ import annotations
 
@@ -57,8 +57,8 @@ class TimedHttpProtocol(HttpToolsProtocol):
         super().connection_lost(exc)
 
 
-class _Server(uvicorn.Server):
-    """uvicorn, saying when it listens, in the one line others wait for, and ending streams before it waits for them."""
+class DrainingServer(uvicorn.Server):
+    """uvicorn that prints when it listens, and ends streams and pending sockets before it waits for connections."""
 
     def __init__(self, config: uvicorn.Config, app: FastAPI) -> None:
         super().__init__(config)
@@ -72,6 +72,7 @@ class _Server(uvicorn.Server):
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         self._app.state.hub.feed.close()
+        self._app.state.gate.stop()
         await super().shutdown(sockets)
 
 
@@ -85,17 +86,31 @@ def serve(settings: Settings) -> None:
         run_workers(settings)
         return
 
-    class FastLaneProtocol(asyncio.Protocol):
-        def __new__(cls, *_: Any, **__: Any) -> Any:
-            return app.state.fast_lane.protocol()
+    give_back_large_blocks()
+    gc.collect()
+    gc.freeze()
+    # Sessions and rooms are long-lived and hardly ever cyclic: looking for cycles after every 700 allocations took
+    # 12 % of the time under load.
+    gc.set_threshold(*GC_THRESHOLDS)
+    sys.setswitchinterval(SWITCH_SECONDS)
+    sockets = [socket.socket(fileno=settings.listen_fd)] if settings.listen_fd >= 0 else None
+    _run(DrainingServer(configure(app, settings), app), sockets)
 
-    config = uvicorn.Config(
+
+def configure(app: FastAPI, settings: Settings) -> uvicorn.Config:
+    """How uvicorn serves the application."""
+
+    class FastTransportProtocol(asyncio.Protocol):
+        def __new__(cls, *_: Any, **__: Any) -> Any:
+            return app.state.fast_transport.protocol()
+
+    return uvicorn.Config(
         app,
         host=settings.host,
         port=settings.port,
         loop="uvloop",
         http=type("HttpProtocol", (TimedHttpProtocol,), {"request_seconds": settings.request_seconds}),
-        ws=FastLaneProtocol if settings.websocket_lane == "fast" else "websockets-sansio",
+        ws=FastTransportProtocol if settings.websocket_lane == "fast" else "websockets-sansio",
         ws_max_size=settings.max_frame_bytes,
         ws_ping_interval=settings.ping_seconds,
         ws_ping_timeout=settings.ping_seconds,
@@ -106,17 +121,9 @@ def serve(settings: Settings) -> None:
         timeout_graceful_shutdown=DRAIN_SECONDS,
         server_header=False,
     )
-    give_back_large_blocks()
-    gc.collect()
-    gc.freeze()
-    # Sessions and rooms are long-lived and hardly ever cyclic: looking for cycles after every 700 allocations took
-    # 12 % of the time under load.
-    gc.set_threshold(*GC_THRESHOLDS)
-    sys.setswitchinterval(SWITCH_SECONDS)
-    _run(_Server(config, app), [socket.socket(fileno=settings.listen_fd)] if settings.listen_fd >= 0 else None)
 
 
-def _run(server: _Server, sockets: list[socket.socket] | None) -> None:
+def _run(server: DrainingServer, sockets: list[socket.socket] | None) -> None:
     """uvicorn raises the signal that ended it once more when all is done; for us the drain is the answer to it."""
     handlers = {number: signal.signal(number, lambda *_: None) for number in (signal.SIGTERM, signal.SIGINT)}
     try:

@@ -1,8 +1,7 @@
-"""Who a connection is. The seam for tokens and roles: until they come, only ``--dev`` lets anybody in."""
+"""The identity that travels with every request, also over the pipe to a document host and between nodes."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import NamedTuple
 
 
@@ -12,21 +11,10 @@ class Identity(NamedTuple):
     user: str
     role: str
     vendor: str = ""
-    """For roles of vendors: which of the wedding's vendors."""
+    """For roles of vendors: the vendor of the wedding."""
     guest: str = ""
-    """For guests: which of the wedding's guests."""
+    """For guests: the guest of the wedding."""
 
 
 SERVER = Identity("server", "server")
-"""As whom the server itself writes."""
-
-
-class DevAccess:
-    """Everybody is who they say they are, and acts as couple unless they say otherwise."""
-
-    def identify(self, query: Mapping[str, str]) -> Identity:
-        """The identity of a connection from its query parameters ``user``, ``role``, ``vendor`` and ``guest``."""
-        user, role, vendor, guest = (query.get(name, "")[:64] for name in ("user", "role", "vendor", "guest"))
-        if user == SERVER.user:
-            user = ""
-        return Identity(user or "anonymous", role or "couple", vendor, guest)
+"""The identity of the server's own writes."""

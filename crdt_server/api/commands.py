@@ -8,7 +8,8 @@ from typing import Annotated, Any, Literal
 from fastapi import APIRouter, Header, Request, Response
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, model_validator
 
-from crdt_server.api.requests import describe_body, document_key, identity_of, peer, read_json, wedding_name
+from crdt_server.access.access import Action
+from crdt_server.api.requests import Authorized, Caller, describe_body, document_key, read_json, wedding_name
 from crdt_server.hub.commands import IdempotentCommands, Part, carry_out, digest_of
 from crdt_server.hub.hub import Hub
 
@@ -125,30 +126,34 @@ ANSWERS: dict[int | str, dict[str, Any]] = {
     openapi_extra=describe_body(DocumentCommand),
 )
 async def post_document_ops(
-    request: Request, wedding: str, document: str, idempotency_key: IdempotencyKey = None
+    request: Request, caller: Authorized, wedding: str, document: str, idempotency_key: IdempotencyKey = None
 ) -> Response:
     """Carry out operations on one document, all or none."""
     key = document_key(wedding, document)
     body = await read_json(request, DocumentCommand, MAX_BODY_BYTES)
-    return await _command(request, key.wedding, [(document, _plain(body))], idempotency_key)
+    return await _command(request, caller, key.wedding, [(document, _plain(body))], idempotency_key)
 
 
 @router.post("/ops", responses=ANSWERS, response_class=Response, openapi_extra=describe_body(WeddingCommand))
-async def post_wedding_ops(request: Request, wedding: str, idempotency_key: IdempotencyKey = None) -> Response:
+async def post_wedding_ops(
+    request: Request, caller: Authorized, wedding: str, idempotency_key: IdempotencyKey = None
+) -> Response:
     """Carry out operations on several documents, all or none."""
     body = await read_json(request, WeddingCommand, MAX_BODY_BYTES)
     parts = [(part.document, _plain(part)) for part in body.parts]
-    return await _command(request, wedding_name(wedding), parts, idempotency_key)
+    return await _command(request, caller, wedding_name(wedding), parts, idempotency_key)
 
 
 def _plain(command: DocumentCommand) -> list[dict[str, Any]]:
     return [operation.model_dump(exclude_unset=True) for operation in command.operations]
 
 
-async def _command(request: Request, wedding: str, parts: Sequence[Part], key: str | None) -> Response:
+async def _command(request: Request, caller: Caller, wedding: str, parts: Sequence[Part], key: str | None) -> Response:
     hub: Hub = request.app.state.hub
     answers: IdempotentCommands = request.app.state.answers
-    identity, address = identity_of(request), peer(request)
+    identity, address = caller.identity, caller.address
+    for document, _ in parts:
+        caller.require(Action.WRITE, wedding, document)
     if key is None:
         body = await carry_out(hub, wedding, identity, address, parts)
         return Response(body, media_type="application/json")

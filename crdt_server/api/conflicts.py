@@ -1,4 +1,4 @@
-"""Conflicts over HTTP: the records in `review` of all documents of a wedding, and a person's choice."""
+"""Conflicts over HTTP: the records in `review` of all documents of a wedding, and the choice of an option."""
 
 from __future__ import annotations
 
@@ -8,8 +8,9 @@ from typing import Annotated, Any, Literal
 from fastapi import APIRouter, Query, Request
 from pydantic import BaseModel, ConfigDict, Field
 
+from crdt_server.access.access import Action
 from crdt_server.api.problems import StateError
-from crdt_server.api.requests import describe_body, identity_of, peer, read_json, wedding_name
+from crdt_server.api.requests import Authorized, describe_body, read_json, wedding_name
 from crdt_server.errors import NotFoundError
 from crdt_server.hub.commands import OperationsRefusedError, carry_out, open_documents
 from crdt_server.hub.hub import Hub
@@ -29,7 +30,7 @@ class Conflicts(BaseModel):
 
 
 class Choice(BaseModel):
-    """What a person decides."""
+    """The decision of a person."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -40,6 +41,7 @@ class Choice(BaseModel):
 @router.get("")
 async def get_conflicts(
     request: Request,
+    caller: Authorized,
     wedding: str,
     state: Annotated[
         Literal["open", "auto", "resolved"] | None,
@@ -49,22 +51,30 @@ async def get_conflicts(
     """Conflicts between edits, in the order of documents and ids."""
     storage: Storage = request.app.state.hub.storage
     found = [each for each in await _read(storage, wedding_name(wedding)) if state in (None, each.get("_state"))]
-    return Conflicts(conflicts=found)
+    readable = {
+        document
+        for document in {each["document"] for each in found}
+        if caller.access.may(caller.identity, Action.READ, wedding, document) is None
+    }
+    return Conflicts(conflicts=[each for each in found if each["document"] in readable])
 
 
 @router.post("/{conflict}/resolve", openapi_extra=describe_body(Choice))
-async def post_resolve(request: Request, wedding: str, conflict: str) -> Conflict:
+async def post_resolve(request: Request, caller: Authorized, wedding: str, conflict: str) -> Conflict:
     """Choose one of the options; what the server resolved by itself can be undone so for 24 hours."""
     hub: Hub = request.app.state.hub
     chosen = await read_json(request, Choice, MAX_BODY_BYTES)
     record = await _find(hub.storage, wedding_name(wedding), conflict)
     if record.get("_state") not in ("open", "auto"):
         raise StateError("already_resolved", "the conflict is resolved")
-    document, address = record["document"], peer(request)
-    await open_documents(hub, wedding, sorted({document, *_concerned(record, chosen.choice)}), address)
+    document, address = record["document"], caller.address
+    concerned = sorted({document, *_concerned(record, chosen.choice)})
+    for each in concerned:
+        caller.require(Action.WRITE, wedding, each)
+    await open_documents(hub, wedding, concerned, address)
     values = {"choice": chosen.choice} if chosen.say is None else {"say": chosen.say, "choice": chosen.choice}
     operations = [{"op": "set", "root": "review", "record": conflict, "key": k, "value": v} for k, v in values.items()]
-    await carry_out(hub, wedding, identity_of(request), address, [(document, operations)])
+    await carry_out(hub, wedding, caller.identity, address, [(document, operations)])
     record = await _find(hub.storage, wedding, conflict)
     if record.get("choice") != chosen.choice:
         raise StateError("not_resolved", "it was too late for this choice")

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Query, Request, Response
 from pydantic import BaseModel, Field
 
-from crdt_server.api.requests import document_key, identity_of, peer, read_body
+from crdt_server.api.requests import Authorized, document_key, read_body
 from crdt_server.errors import ProtocolError
 from crdt_server.hub.commands import read_digest, read_rows
 from crdt_server.hub.http_sync import sync
@@ -25,31 +25,35 @@ router = APIRouter(prefix="/api/weddings/{wedding}/documents/{document}", tags=[
 
 
 class Digest(BaseModel):
-    """What two holders of a document compare."""
+    """Equal for two holders of a document with the same content."""
 
     state_vector: str = Field(description="The Yjs state vector, base64url without padding")
     sha256: str = Field(description="SHA-256 of the rows as canonical JSON, in hexadecimal")
 
 
 @router.get("", response_class=Response, responses={200: {"content": {"application/json": {}}}})
-async def get_rows(request: Request, wedding: str, document: str) -> Response:
+async def get_rows(request: Request, caller: Authorized, wedding: str, document: str) -> Response:
     """The rows: root, id of the record, key. Sorted, without blanks, integral numbers as integers."""
     key = document_key(wedding, document)
-    rows = await read_rows(request.app.state.hub, key, identity_of(request), peer(request))
+    rows = await read_rows(request.app.state.hub, key, caller.identity, caller.address)
     return Response(rows, media_type="application/json")
 
 
 @router.get("/digest")
-async def get_digest(request: Request, wedding: str, document: str) -> Digest:
-    """State vector and digest of the rows: equal where two have the same."""
+async def get_digest(request: Request, caller: Authorized, wedding: str, document: str) -> Digest:
+    """State vector and digest of the rows."""
     key = document_key(wedding, document)
-    state_vector, sha256 = await read_digest(request.app.state.hub, key, identity_of(request), peer(request))
+    state_vector, sha256 = await read_digest(request.app.state.hub, key, caller.identity, caller.address)
     return Digest(state_vector=base64.urlsafe_b64encode(state_vector).decode().rstrip("="), sha256=sha256)
 
 
 @router.get("/state", responses=BINARY, response_class=Response)
 async def get_state(
-    request: Request, wedding: str, document: str, state_vector: Annotated[str | None, Query(max_length=65536)] = None
+    request: Request,
+    caller: Authorized,
+    wedding: str,
+    document: str,
+    state_vector: Annotated[str | None, Query(max_length=65536)] = None,
 ) -> Response:
     """One Yjs v1 update: everything, or what the given state vector (base64url) lacks."""
     address = document_key(wedding, document)
@@ -60,13 +64,12 @@ async def get_state(
             known = base64.b64decode(state_vector + "=" * (-len(state_vector) % 4), altchars=b"-_", validate=True)
         except (binascii.Error, ValueError) as error:
             raise ProtocolError("state_vector", "state_vector is not base64url") from error
-    identity = identity_of(request)
-    _, update = await sync(hub, *address, peer(request), identity, known, None)
+    _, update = await sync(hub, *address, caller.address, caller.identity, known, None)
     return Response(update, media_type="application/octet-stream")
 
 
 @router.post("/sync", responses=BINARY, response_class=Response)
-async def post_sync(request: Request, wedding: str, document: str) -> Response:
+async def post_sync(request: Request, caller: Authorized, wedding: str, document: str) -> Response:
     """Offline sync. Body and answer: lib0 varUint8Array(state vector), varUint8Array(update)."""
     address = document_key(wedding, document)
     hub: Hub = request.app.state.hub
@@ -75,6 +78,5 @@ async def post_sync(request: Request, wedding: str, document: str) -> Response:
     update, pos = read_var_bytes(body, pos)
     if pos != len(body):
         raise ProtocolError("trailing", "bytes after the update")
-    identity = identity_of(request)
-    known, missing = await sync(hub, *address, peer(request), identity, state_vector, update)
+    known, missing = await sync(hub, *address, caller.address, caller.identity, state_vector, update)
     return Response(write_var_bytes(known) + write_var_bytes(missing), media_type="application/octet-stream")

@@ -12,7 +12,7 @@ from starlette.responses import StreamingResponse
 from starlette.types import Receive, Scope, Send
 
 from crdt_server.access.limits import Admission
-from crdt_server.api.requests import peer, wedding_name
+from crdt_server.api.requests import Authorized, wedding_name
 from crdt_server.errors import AdmissionError
 from crdt_server.hub.event_notifier import EventNotifier
 from crdt_server.hub.hub import Hub
@@ -34,6 +34,7 @@ AFTER = Query(ge=0, le=MOST, description="The last event that is known already")
 @router.get("", response_class=Response, responses={200: {"content": {"application/json": {}}}})
 async def get_events(
     request: Request,
+    caller: Authorized,
     wedding: str,
     after: Annotated[int, AFTER] = 0,
     limit: Annotated[int, Query(ge=1, le=MOST_EVENTS)] = 100,
@@ -49,6 +50,7 @@ async def get_events(
 @router.get("/stream", response_class=Response, responses={200: {"content": {"text/event-stream": {}}}})
 async def get_stream(
     request: Request,
+    caller: Authorized,
     wedding: str,
     after: Annotated[int | None, AFTER] = None,
     last_event_id: Annotated[int | None, Header(ge=0, le=MOST)] = None,
@@ -59,7 +61,7 @@ async def get_stream(
     """
     hub: Hub = request.app.state.hub
     streams: Admission = request.app.state.streams
-    address = peer(request)
+    address = caller.address
     if hub.feed.closed or not streams.enter(address):
         raise AdmissionError("streams", "too many streams are open")
     try:

@@ -13,9 +13,11 @@ from starlette.responses import Response
 from crdt_server.errors import (
     AdmissionError,
     CrdtServerError,
+    ForbiddenError,
     NotFoundError,
     ProtocolError,
     RateLimitError,
+    UnauthenticatedError,
     ViolationError,
 )
 from crdt_server.hosts.jobs import JobFailed
@@ -25,6 +27,8 @@ from storage import StorageError
 
 STATUS: dict[type[CrdtServerError], int] = {
     ProtocolError: 400,
+    UnauthenticatedError: 401,
+    ForbiddenError: 403,
     NotFoundError: 404,
     GapError: 409,
     NoSchemaError: 409,
@@ -48,6 +52,9 @@ class StateError(CrdtServerError):
 STATUS |= {PayloadTooLargeError: 413, StateError: 409}
 
 
+_HEADERS = {401: {"WWW-Authenticate": "Bearer"}, 429: {"Retry-After": "1"}, 503: {"Retry-After": "1"}}
+
+
 def problem(status: int, code: str, detail: str, **more: Any) -> Response:
     """One problem document."""
     body: dict[str, Any] = {
@@ -58,8 +65,7 @@ def problem(status: int, code: str, detail: str, **more: Any) -> Response:
         "detail": detail,
     }
     body |= more
-    headers = {"Retry-After": "1"} if status in (429, 503) else None
-    return Response(json.dumps(body), status, headers, "application/problem+json")
+    return Response(json.dumps(body), status, _HEADERS.get(status), "application/problem+json")
 
 
 async def on_server_error(request: Request, error: Exception) -> Response:

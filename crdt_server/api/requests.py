@@ -1,33 +1,60 @@
-"""What is read from a request in one way everywhere: whom it is from, what it is about, its body."""
+"""The parts of a request that every route reads in one way: the caller and its rights, names, the body."""
 
 from __future__ import annotations
 
-from typing import Any, TypeVar
+import inspect
+from typing import Annotated, Any, NamedTuple, TypeVar
 
-from fastapi import Request
+from fastapi import Depends, Request
 from fastapi.exceptions import RequestValidationError
 from pydantic import BaseModel, ValidationError
 from pydantic_core import from_json
 
-from crdt_server.access.identity import DevAccess, Identity
+from crdt_server.access.access import Access, Action, Credentials, Denied, denial, require
+from crdt_server.access.identity import Identity
 from crdt_server.api.problems import PayloadTooLargeError
 from crdt_server.errors import NotFoundError, ProtocolError
-from crdt_server.transport.gate import WEDDING, document_address
+from crdt_server.names import WEDDING, document_address
 from storage import DocumentKey
 
 Model = TypeVar("Model", bound=BaseModel)
 
-_access = DevAccess()
+
+class Caller(NamedTuple):
+    """The person behind a request, who may do to the path's document or wedding what the method stands for."""
+
+    identity: Identity
+    address: str
+    access: Access
+
+    def require(self, action: Action, wedding: str, document: str | None) -> None:
+        """Raise where a right to something beside the path is missing."""
+        require(self.access, self.identity, action, wedding, document)
 
 
-def identity_of(request: Request) -> Identity:
-    """Who asks."""
-    return _access.identify(request.query_params)
+async def authorize(request: Request) -> Caller:
+    """The dependency of every route below `/api`: a call reads, and writes unless its method is GET.
+
+    Raises UnauthenticatedError, ForbiddenError and NotFoundError.
+    """
+    access: Access = request.app.state.access
+    wedding, document = request.path_params["wedding"], request.path_params.get("document")
+    if document is None:
+        wedding_name(wedding)
+    else:
+        document_key(wedding, document)
+    identity = access.identify(Credentials(request.query_params, request.headers), wedding)
+    if inspect.isawaitable(identity):
+        identity = await identity
+    if isinstance(identity, Denied):
+        raise denial(identity)
+    caller = Caller(identity, request.client.host if request.client else "unknown", access)
+    for action in (Action.READ,) if request.method == "GET" else Action:
+        caller.require(action, wedding, document)
+    return caller
 
 
-def peer(request: Request) -> str:
-    """The address of the other end."""
-    return request.client.host if request.client else "unknown"
+Authorized = Annotated[Caller, Depends(authorize)]
 
 
 def document_key(wedding: str, document: str) -> DocumentKey:

@@ -1,4 +1,4 @@
-"""The plain lane: WebSockets under any ASGI server, behind the same `Connection` port as the fast one.
+"""The plain transport: WebSockets under any ASGI server, behind the same `Connection` port as the fast one.
 
 ASGI wants an await per message, so each connection has one writer task and one bounded queue.
 """
@@ -13,31 +13,30 @@ from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from crdt_server.errors import CLOSE_CODES
 from crdt_server.protocol.outgoing import Outgoing
-from crdt_server.rooms.room import Room
-from crdt_server.rooms.session import Session
-from crdt_server.transport.gate import CONGESTED_BYTES, Gate
+from crdt_server.transport.endpoint import CONGESTED_BYTES, Endpoint, YWebSocketEndpoint
+from crdt_server.transport.gate import ConnectionRequest, Gate
 
-WRITE_SECONDS = 20.0  # one message may take this long; then the reader is taken for gone
+WRITE_SECONDS = 20.0  # for one message; then the peer counts as gone
 
 
 class AsgiConnection:
     """One WebSocket of an ASGI server."""
 
-    def __init__(self, websocket: WebSocket, entrance: Gate) -> None:
+    def __init__(self, websocket: WebSocket, gate: Gate) -> None:
         self.address = websocket.client.host if websocket.client else "unknown"
         self._websocket = websocket
-        self._slow_consumers = entrance.hub.metrics.slow_consumers
-        self._write_buffer_bytes = self._limit = entrance.hub.settings.write_buffer_bytes
+        self._slow_consumers = gate.hub.metrics.slow_consumers
+        self._write_buffer_bytes = self._limit = gate.hub.settings.write_buffer_bytes
         self._queue: deque[bytes] = deque()
         self._queued_bytes = 0
         self._wake = asyncio.Event()
         self._readable = asyncio.Event()
         self._readable.set()
-        self.closing: tuple[int, str] | None = None
+        self._closing: tuple[int, str] | None = None
         self.closed = asyncio.Event()
 
     def send(self, message: Outgoing) -> None:
-        if self.closing is not None:
+        if self._closing is not None:
             return
         self._queue.append(message.payload)
         self._queued_bytes += len(message.payload)
@@ -51,8 +50,8 @@ class AsgiConnection:
         self._limit = max(self._limit, self._write_buffer_bytes + size_bytes)
 
     def close(self, code: int, reason: str) -> None:
-        if self.closing is None:
-            self.closing = (code, reason[:120])
+        if self._closing is None:
+            self._closing = (code, reason[:120])
             self._wake.set()
             self._readable.set()
 
@@ -61,6 +60,10 @@ class AsgiConnection:
 
     def resume(self) -> None:
         self._readable.set()
+
+    @property
+    def closing(self) -> bool:
+        return self._closing is not None
 
     @property
     def congested(self) -> bool:
@@ -74,56 +77,53 @@ class AsgiConnection:
                     payload = self._queue.popleft()
                     await asyncio.wait_for(self._websocket.send_bytes(payload), WRITE_SECONDS)
                     self._queued_bytes -= len(payload)
-                if self.closing is not None:
-                    await asyncio.wait_for(self._websocket.close(*self.closing), WRITE_SECONDS)
+                if self._closing is not None:
+                    await asyncio.wait_for(self._websocket.close(*self._closing), WRITE_SECONDS)
                     return
                 self._wake.clear()
                 await self._wake.wait()
         except (TimeoutError, RuntimeError, OSError, WebSocketDisconnect):
-            # the peer is gone, or takes nothing: there is nobody to tell
-            self.closing = self.closing or (CLOSE_CODES["try_again"], "gone")
+            # the peer is gone, or takes nothing
+            self._closing = self._closing or (CLOSE_CODES["try_again"], "gone")
         finally:
             self.closed.set()
 
-    async def read(self) -> bytes | None:
-        """The next message, or None at the end. Text closes the connection with 4400."""
+    async def read(self) -> bytes | str | None:
+        """The next message, or None at the end."""
         await self._readable.wait()
-        if self.closing is not None:
+        if self._closing is not None:
             return None
         message = await self._websocket.receive()
         if message["type"] == "websocket.disconnect":
             return None
         data: bytes | None = message.get("bytes")
-        if data is None:
-            self.close(CLOSE_CODES["malformed"], "binary messages only")
-        return data
+        return "" if data is None else data
 
 
-async def serve_websocket(websocket: WebSocket, entrance: Gate) -> None:
+async def serve_websocket(websocket: WebSocket, gate: Gate) -> None:
     """The endpoint: everything from the handshake to the end of one connection."""
-    connection = AsgiConnection(websocket, entrance)
-    if not entrance.may_shake_hands(connection.address):
+    connection = AsgiConnection(websocket, gate)
+    if not gate.may_shake_hands(connection.address):
         await websocket.send_denial_response(PlainTextResponse("too many handshakes", status_code=429))
         return
     await websocket.accept()
+    url = websocket.url
+    request = ConnectionRequest(connection.address, url.path, url.query, websocket.headers)
+    endpoint = YWebSocketEndpoint(gate, connection, request)
     writer = asyncio.create_task(connection.write())
-    entered = entrance.enter(connection, websocket.url.path, websocket.url.query)
-    if entered is None:
-        await writer
-        return
     try:
-        await _pass_on(connection, entrance, *entered)
+        await _pass_on(connection, endpoint, gate.hub.settings.max_frame_bytes)
     finally:
-        entrance.leave(connection, *entered)
+        endpoint.disconnected()
         connection.close(1000, "")
         await writer
 
 
-async def _pass_on(connection: AsgiConnection, entrance: Gate, room: Room, session: Session) -> None:
-    """Frames of one session into its room, until either side ends it."""
+async def _pass_on(connection: AsgiConnection, endpoint: Endpoint, max_frame_bytes: int) -> None:
+    """Frames of a connection to its endpoint, until either side ends it."""
     ended = asyncio.ensure_future(connection.closed.wait())
     try:
-        while connection.closing is None:
+        while not connection.closing:
             reading = asyncio.ensure_future(connection.read())
             await asyncio.wait((reading, ended), return_when=asyncio.FIRST_COMPLETED)
             if not reading.done():
@@ -132,9 +132,11 @@ async def _pass_on(connection: AsgiConnection, entrance: Gate, room: Room, sessi
             frame = reading.result()
             if frame is None:
                 return
-            if len(frame) > entrance.hub.settings.max_frame_bytes:
-                room.close(session, CLOSE_CODES["frame_too_large"], "message too large")
-                return
-            entrance.receive(room, session, frame)
+            if isinstance(frame, str):
+                endpoint.reject(CLOSE_CODES["malformed"], "binary messages only")
+            elif len(frame) > max_frame_bytes:
+                endpoint.reject(CLOSE_CODES["frame_too_large"], "message too large")
+            else:
+                endpoint.receive(frame)
     finally:
         ended.cancel()

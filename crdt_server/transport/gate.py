@@ -1,53 +1,102 @@
-"""The way in for every WebSocket, whatever carries it: limits, names, identity, room."""
+"""The admission of WebSockets, whatever carries them: limits, names, identity, rights, room.
+
+A socket is PENDING until the decision, then OPEN or CLOSED (`transport.endpoint`). Most decisions need no waiting, and
+no task. Pending sockets are bounded in number, in all and per address, and in time.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, Mapping
 from random import uniform
+from typing import NamedTuple, TypeAlias
 from urllib.parse import parse_qsl, unquote
 
 import structlog
 
-from crdt_server.access.identity import DevAccess
+from crdt_server.access.access import Access, Action, Credentials, Denied
+from crdt_server.access.identity import Identity
 from crdt_server.access.limits import Admission, TokenBucket
-from crdt_server.errors import CLOSE_CODES, AdmissionError, ProtocolError
+from crdt_server.errors import CLOSE_CODES, AdmissionError, CrdtServerError
 from crdt_server.hub.hub import Hub
-from crdt_server.protocol.ywebsocket import YWEBSOCKET
+from crdt_server.names import document_address
 from crdt_server.rooms.room import Room
 from crdt_server.rooms.session import Connection, Session
-from documents import is_document_name
 
 log = structlog.get_logger(__name__)
 
-WAIT_SECONDS = 2.0
-MOST_WAITING = 1_000
-CONGESTED_BYTES = 64 * 1024  # unsent on a connection: from here on presence is left out
+DEFERRED_SECONDS = 2.0
+MOST_DEFERRED = 1_000
 
-WEDDING = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.~-]{0,63}", re.ASCII)
 WEBSOCKET_PATH = re.compile(r"(?:.*/)?ws/([^/]+)/([^/]+)")
 
 
-def document_address(wedding: str, document: str) -> tuple[str, str] | None:
-    """Names of a document as they stand in a URL, or None where there can be none of that name."""
-    if WEDDING.fullmatch(wedding) and is_document_name(document):
-        return wedding, document
-    return None
+class ConnectionRequest(NamedTuple):
+    """The handshake of a WebSocket. ``path`` and ``query`` are still quoted."""
+
+    address: str
+    path: str
+    query: str
+    headers: Mapping[str, str]
+
+
+class Admitted(NamedTuple):
+    """A positive decision. The socket counts as open until `Gate.leave`."""
+
+    wedding: str
+    document: str
+    identity: Identity
+
+
+class Refused(NamedTuple):
+    """A negative decision. ``cause`` is the label of the metric, ``code`` the close code."""
+
+    cause: str
+    code: int
+    reason: str
+    deferred: bool = False
+
+
+Outcome: TypeAlias = Admitted | Refused
+
+
+class Awaited(NamedTuple):
+    """A decision that depends on an identity which is not known yet. The socket counts as open meanwhile."""
+
+    address: str
+    wedding: str
+    document: str
+    identity: Awaitable[Identity | Denied]
+
+
+_NOT_FOUND = Refused("not_found", CLOSE_CODES["not_found"], "no such document")
+_HOSTILE = Refused("rate_limited", CLOSE_CODES["rate_limited"], "too many hostile messages")
+_OVERLOADED = Refused("overloaded", CLOSE_CODES["admission"], "the server is overloaded", deferred=True)
+_FULL = Refused("admission", CLOSE_CODES["admission"], "too many connections", deferred=True)
+_TOO_SLOW = Refused("admission_timeout", CLOSE_CODES["admission"], "no decision in time, try later", deferred=True)
+_FAILED = Refused("access_failed", CLOSE_CODES["try_again"], "try again")
+GONE = Refused("gone", CLOSE_CODES["try_again"], "gone")
+TOO_EARLY = Refused("too_early", CLOSE_CODES["frame_too_large"], "too much before the decision on access")
+_RESTARTING = Refused("restarting", CLOSE_CODES["restarting"], "restarting")
 
 
 class Gate:
-    """Decides about one socket after the other. Sockets it let in must `leave`."""
+    """Decides about connections. ``now`` is any monotonic clock, in seconds."""
 
-    def __init__(self, hub: Hub, now: Callable[[], float]) -> None:
+    def __init__(self, hub: Hub, access: Access, now: Callable[[], float]) -> None:
         settings = hub.settings
         self.hub = hub
+        self.access = access
         self.admission = Admission(settings.max_connections, settings.max_connections_per_address)
+        self.pending = Admission(settings.max_pending_connections, settings.max_pending_per_address)
         self._handshakes = TokenBucket(settings.handshakes_per_second)
-        self._access = DevAccess()
-        self._waiting = 0  # to be refused
+        self._admission_seconds = settings.admission_seconds
+        self._deferred = 0
+        self._waiting: set[PendingAdmission] = set()
         self._now = now
-        hub.metrics.gauge("sockets", "WebSockets that are open", lambda: self.admission.open)
+        hub.metrics.gauge("sockets", "WebSockets that are open or pending", lambda: self.admission.open)
+        hub.metrics.gauge("sockets_pending", "WebSockets without a decision on access", lambda: self.pending.open)
 
     def may_shake_hands(self, address: str) -> bool:
         """Whether this address may upgrade one more connection now; otherwise HTTP 429."""
@@ -56,61 +105,134 @@ class Gate:
             self.hub.metrics.refused.labels("handshake_rate").inc()
         return allowed
 
-    def enter(self, connection: Connection, path: str, query: str) -> tuple[Room, Session] | None:
-        """Bring a new connection into its room, or close it with the code that says why not."""
-        match = WEBSOCKET_PATH.fullmatch(path)
+    def decide(self, request: ConnectionRequest) -> Outcome | Awaited:
+        """The decision about a new connection, or where access has to wait, what `wait` takes."""
+        match = WEBSOCKET_PATH.fullmatch(request.path)
         address = document_address(*map(unquote, match.groups())) if match else None
         if address is None:
-            self._refuse(connection, "not_found", "no such document")
-            return None
-        if self.hub.strikes.out(connection.address, self._now()):
-            self._refuse(connection, "rate_limited", "too many hostile messages")
-            return None
-        if self.hub.overloaded:
-            self._put_off(connection, "overloaded", "the server is overloaded")
-            return None
-        if not self.admission.enter(connection.address):
-            self._put_off(connection, "admission", "too many connections")
-            return None
-        identity = self._access.identify(dict(parse_qsl(query)))
+            return _NOT_FOUND
+        refused = self._check_limits(request.address)
+        if refused is not None:
+            return refused
+        query = dict(parse_qsl(request.query)) if request.query else {}
         try:
-            room, session = self.hub.enter(*address, connection, identity)
+            identity = self.access.identify(Credentials(query, request.headers), address[0])
+        except CrdtServerError as error:
+            identity = Denied(error.code, str(error))
+        if not isinstance(identity, (Identity, Denied)):
+            return Awaited(request.address, *address, identity)
+        return self._release_refused(request.address, self.authorize(*address, identity))
+
+    def _check_limits(self, address: str) -> Refused | None:
+        """None where the connection is within the limits; it counts as open from then on."""
+        if self.hub.strikes.out(address, self._now()):
+            return _HOSTILE
+        if self.hub.overloaded:
+            return _OVERLOADED
+        return None if self.admission.enter(address) else _FULL
+
+    def _release_refused(self, address: str, outcome: Outcome) -> Outcome:
+        if isinstance(outcome, Refused):
+            self.admission.leave(address)
+        return outcome
+
+    def authorize(self, wedding: str, document: str, identity: Identity | Denied) -> Outcome:
+        """The decision on somebody who is known by now."""
+        if isinstance(identity, Denied):
+            return _refusal(identity)
+        for action in Action:  # there are no read-only sessions
+            denied = self.access.may(identity, action, wedding, document)
+            if denied is not None:
+                return _refusal(denied)
+        return Admitted(wedding, document, identity)
+
+    def wait(self, awaited: Awaited, decided: Callable[[Outcome], None]) -> PendingAdmission:
+        """Call ``decided`` once, later: with the decision, or with a refusal after a time or where too many wait."""
+        address = awaited.address
+        within = self.pending.enter(address)
+
+        def finish(outcome: Outcome) -> None:
+            self._waiting.discard(pending)
+            if within:
+                self.pending.leave(address)
+            decided(self._release_refused(address, outcome))
+
+        pending = PendingAdmission(self, awaited, self._admission_seconds, finish)
+        self._waiting.add(pending)
+        if not within:
+            pending.cancel(_FULL)
+        return pending
+
+    def enter(self, connection: Connection, admitted: Admitted) -> tuple[Room, Session] | Refused:
+        """Bring an admitted connection into its room; a refused one does not count any more."""
+        try:
+            return self.hub.enter(admitted.wedding, admitted.document, connection, admitted.identity)
         except AdmissionError as error:
             self.admission.leave(connection.address)
-            self._put_off(connection, "admission", str(error))
-            return None
-        log.debug("session_opened", room="/".join(address), session=session.id)
-        return room, session
-
-    def receive(self, room: Room, session: Session, frame: bytes | memoryview) -> None:
-        """One frame of a session. A malformed one closes it with 4400."""
-        try:
-            messages = YWEBSOCKET.decode(frame)
-        except ProtocolError as error:
-            room.reject(session, error)
-        else:
-            self.hub.receive(room, session, messages)
-
-    def _refuse(self, connection: Connection, why: str, reason: str) -> None:
-        self.hub.metrics.refused.labels(why).inc()
-        connection.close(CLOSE_CODES[why], reason)
-
-    def _put_off(self, connection: Connection, why: str, reason: str) -> None:
-        """Refuse after a while, each after another one: stock clients knock again as soon as they are closed."""
-        self.hub.metrics.refused.labels(why).inc()
-        if self._waiting == MOST_WAITING:
-            connection.close(CLOSE_CODES["admission"], reason)
-            return
-        self._waiting += 1
-        # a lottery, no secret
-        asyncio.get_running_loop().call_later(uniform(0, WAIT_SECONDS), self._send_away, connection, reason)  # noqa: S311
-
-    def _send_away(self, connection: Connection, reason: str) -> None:
-        self._waiting -= 1
-        connection.close(CLOSE_CODES["admission"], reason)
+            return Refused("admission", error.close_code, str(error), deferred=True)
 
     def leave(self, connection: Connection, room: Room, session: Session) -> None:
-        """The connection is gone."""
+        """The connection of a session is gone."""
         self.admission.leave(connection.address)
         self.hub.leave(room, session)
-        log.debug("session_closed", room=room.name, session=session.id)
+
+    def refuse(self, connection: Connection, refused: Refused) -> None:
+        """Close a connection with the code that gives the reason."""
+        self.hub.metrics.refused.labels(refused.cause).inc()
+        if refused.deferred and self._deferred < MOST_DEFERRED:
+            self._defer_refusal(connection, refused)
+        else:
+            connection.close(refused.code, refused.reason)
+
+    def _defer_refusal(self, connection: Connection, refused: Refused) -> None:
+        """Close it after a random delay: stock clients connect again as soon as they are closed."""
+
+        def close() -> None:
+            self._deferred -= 1
+            connection.close(refused.code, refused.reason)
+
+        self._deferred += 1
+        delay = uniform(0, DEFERRED_SECONDS)  # noqa: S311  # spreads load, no secret
+        asyncio.get_running_loop().call_later(delay, close)
+
+    def stop(self) -> None:
+        """Refuse all connections that are pending."""
+        for pending in list(self._waiting):
+            pending.cancel(_RESTARTING)
+
+
+class PendingAdmission:
+    """One connection between its request and the decision."""
+
+    __slots__ = ("_awaited", "_finish", "_gate", "_refused", "_task", "_timer")
+
+    def __init__(self, gate: Gate, awaited: Awaited, seconds: float, finish: Callable[[Outcome], None]) -> None:
+        self._gate = gate
+        self._awaited = awaited
+        self._finish = finish
+        self._refused = _RESTARTING
+        self._task = asyncio.ensure_future(awaited.identity)
+        self._task.add_done_callback(self._decided)
+        self._timer = asyncio.get_running_loop().call_later(seconds, self.cancel, _TOO_SLOW)
+
+    def cancel(self, refused: Refused) -> None:
+        """Wait no more."""
+        self._refused = refused
+        self._task.cancel()
+
+    def _decided(self, task: asyncio.Future[Identity | Denied]) -> None:
+        self._timer.cancel()
+        try:
+            outcome = self._gate.authorize(self._awaited.wedding, self._awaited.document, task.result())
+        except asyncio.CancelledError:
+            outcome = self._refused
+        except CrdtServerError as error:
+            outcome = _refusal(Denied(error.code, str(error)))
+        except Exception:  # the edge of a task that runs an identity provider's code
+            log.exception("access_failed")
+            outcome = _FAILED
+        self._finish(outcome)
+
+
+def _refusal(denied: Denied) -> Refused:
+    return Refused(denied.code, CLOSE_CODES.get(denied.code, CLOSE_CODES["try_again"]), denied.reason)

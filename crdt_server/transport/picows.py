@@ -1,4 +1,4 @@
-"""The fast lane: WebSockets on picows, on the port and after the HTTP parsing of uvicorn.
+"""The fast transport: WebSockets on picows, on the port and after the HTTP parsing of uvicorn.
 
 uvicorn takes any class as its WebSocket protocol (`serve`). When a request asks for an upgrade it makes one, hands it
 the connection and replays the request to it; from then on picows' parser (C) calls `PicowsConnection` per frame, and a
@@ -6,7 +6,7 @@ message goes out as one `transport.write` of a frame that was encoded once for t
 
 Rules of this file:
 - No task, timer or future per connection: at rest a socket is a few small objects, and one task pings all of them.
-- Nothing waits for a reader: bytes that do not go out pile up to a bound, then the connection is closed.
+- Nothing waits for a slow peer: unsent bytes accumulate up to a bound, then the connection is closed.
 """
 
 from __future__ import annotations
@@ -28,21 +28,19 @@ from picows.picows import (  # type: ignore[attr-defined]  # the stub leaves out
 
 from crdt_server.errors import CLOSE_CODES
 from crdt_server.protocol.outgoing import Outgoing
-from crdt_server.transport.gate import CONGESTED_BYTES, Gate
+from crdt_server.transport.endpoint import CONGESTED_BYTES, NO_ENDPOINT, YWebSocketEndpoint
+from crdt_server.transport.gate import ConnectionRequest, Gate
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-
-    from crdt_server.rooms.room import Room
-    from crdt_server.rooms.session import Session
 
 log = structlog.get_logger(__name__)
 
 HANDSHAKE_SECONDS = 10
 READ_BUFFER_BYTES = 2048
-READ_BYTES = 8 * 1024  # of one read: thousands of tiny frames in one would hold up everybody else
+READ_BYTES = 8 * 1024  # of one read: thousands of tiny frames in one would delay all other connections
 LARGE_FRAME_BYTES = 64 * 1024
-LINGER_SECONDS = 1.0  # how long a close frame may take to go out before the connection is cut
+LINGER_SECONDS = 1.0  # between a close frame and the abort of the connection
 SWEEP_SLICE = 200
 
 
@@ -50,35 +48,33 @@ class PicowsConnection(WSListener):
     """One WebSocket: the `Connection` port on one side, picows on the other."""
 
     __slots__ = (
+        "_awaiting_pong",
+        "_endpoint",
         "_fragments",
         "_fragments_size",
-        "_lane",
         "_limit",
         "_paused",
-        "_room",
-        "_session",
-        "_target",
+        "_received",
+        "_request",
+        "_server",
         "_transport",
         "_write",
         "address",
-        "awaiting_pong",
-        "heard",
     )
 
-    def __init__(self, lane: PicowsTransport, address: str, target: str) -> None:
+    def __init__(self, server: PicowsTransport, request: ConnectionRequest) -> None:
         super().__init__()
-        self._lane = lane
-        self.address = address
-        self._target: str | None = target
+        self._server = server
+        self.address = request.address
+        self._request: ConnectionRequest | None = request  # until it is connected
         self._transport: WSTransport | None = None
-        self._room: Room | None = None
-        self._session: Session | None = None
+        self._endpoint = NO_ENDPOINT
         self._fragments: list[bytes] | None = None
         self._fragments_size = 0
-        self._limit = lane.write_buffer_bytes
+        self._limit = server.write_buffer_bytes
         self._write: Callable[[bytes], None] = _drop
-        self.heard = True
-        self.awaiting_pong = False
+        self._received = True  # anything since the last check
+        self._awaiting_pong = False
         self._paused = False
 
     # -- the Connection port
@@ -87,7 +83,7 @@ class PicowsConnection(WSListener):
         self._write(message.frame)
 
     def allow(self, size_bytes: int) -> None:
-        limit = self._lane.write_buffer_bytes + size_bytes
+        limit = self._server.write_buffer_bytes + size_bytes
         if size_bytes > CONGESTED_BYTES and limit > self._limit:
             self._limit = limit
             self._underlying.set_write_buffer_limits(high=limit)
@@ -118,19 +114,24 @@ class PicowsConnection(WSListener):
         return cast("int", self._underlying.get_write_buffer_size()) > CONGESTED_BYTES
 
     @property
+    def closing(self) -> bool:
+        return self._write is _drop
+
+    @property
     def _underlying(self) -> Any:
         assert self._transport is not None
         return self._transport.underlying_transport
 
-    def ping(self) -> None:
-        """Ask for a sign of life."""
+    def check(self) -> None:
+        """Ping a peer that sent nothing since the last check; abort where it did not answer the ping before."""
         assert self._transport is not None
-        self.awaiting_pong = True
-        self._transport.send_ping()
-
-    def cut(self) -> None:
-        """End the connection without ceremony."""
-        self._underlying.abort()
+        if self._received:
+            self._received = self._awaiting_pong = False
+        elif self._awaiting_pong:
+            self._underlying.abort()
+        else:
+            self._awaiting_pong = True
+            self._transport.send_ping()
 
     # -- what picows calls
 
@@ -139,71 +140,61 @@ class PicowsConnection(WSListener):
         underlying = transport.underlying_transport
         self._write = underlying.write
         underlying.set_write_buffer_limits(high=self._limit)
-        path, _, query = (self._target or "").partition("?")
-        self._target = None
-        self._lane.connections.add(self)
-        entered = self._lane.entrance.enter(self, path, query)
-        if entered is not None:
-            self._room, self._session = entered
+        request, self._request = self._request, None
+        assert request is not None
+        self._server.connections.add(self)
+        self._endpoint = YWebSocketEndpoint(self._server.gate, self, request)
 
     def on_ws_frame(self, transport: WSTransport, frame: WSFrame) -> None:
-        self.heard = True
-        room = self._room
-        session = self._session
+        self._received = True
         kind = frame.msg_type
-        if kind == WSMsgType.CLOSE:
+        if kind == WSMsgType.BINARY and frame.fin and self._fragments is None and not frame.rsv1:
+            if self._write is not _drop:
+                # A large one is read where it lies: copying 16 MB takes 10 ms, and its content is copied out anyway.
+                large = frame.payload_size > LARGE_FRAME_BYTES
+                self._endpoint.receive(frame.get_payload_as_memoryview() if large else frame.get_payload_as_bytes())
+        elif kind == WSMsgType.CLOSE:
             if self._write is not _drop:
                 transport.send(WSMsgType.CLOSE, frame.get_payload_as_bytes()[:2])  # the status, where there is one
                 self._write = _drop
             transport.disconnect(True)
-        elif room is None or session is None or self._write is _drop:
+        elif self._write is _drop:
             return
-        elif kind == WSMsgType.BINARY and frame.fin and self._fragments is None and not frame.rsv1:
-            # A large one is read where it lies: copying 16 MB takes 10 ms, and what is in it is copied out anyway.
-            large = frame.payload_size > LARGE_FRAME_BYTES
-            self._lane.receive(
-                room, session, frame.get_payload_as_memoryview() if large else frame.get_payload_as_bytes()
-            )
         elif kind in (WSMsgType.BINARY, WSMsgType.CONTINUATION) and not frame.rsv1:
-            self._gather(room, session, frame)
+            self._gather(frame)
         elif kind == WSMsgType.PONG:
-            self.awaiting_pong = False
-        else:  # text, or an extension nobody agreed to
-            room.counters.protocol_errors += 1
-            room.close(session, CLOSE_CODES["malformed"], "binary messages only")
+            self._awaiting_pong = False
+        else:  # text, or an extension that was not negotiated
+            self._endpoint.reject(CLOSE_CODES["malformed"], "binary messages only")
 
-    def _gather(self, room: Room, session: Session, frame: WSFrame) -> None:
-        """Put a message together that came in several frames."""
+    def _gather(self, frame: WSFrame) -> None:
+        """Assemble a message that comes in several frames."""
         begins = frame.msg_type == WSMsgType.BINARY
         if begins != (self._fragments is None):
-            room.close(session, CLOSE_CODES["malformed"], "fragments out of order")
+            self._endpoint.reject(CLOSE_CODES["malformed"], "fragments out of order")
             return
         if self._fragments is None:
             self._fragments = []
         payload = frame.get_payload_as_bytes()
         self._fragments.append(payload)
         self._fragments_size += len(payload) + 64  # empty fragments are not free
-        if self._fragments_size > self._lane.max_frame_bytes:
-            room.close(session, CLOSE_CODES["frame_too_large"], "message too large")
+        if self._fragments_size > self._server.max_frame_bytes:
+            self._endpoint.reject(CLOSE_CODES["frame_too_large"], "message too large")
         elif frame.fin:
             message = b"".join(self._fragments)
             self._fragments, self._fragments_size = None, 0
-            self._lane.receive(room, session, message)
+            self._endpoint.receive(message)
 
     def on_ws_disconnected(self, transport: WSTransport) -> None:
         self._write = _drop
-        self._lane.connections.discard(self)
-        if self._room is not None and self._session is not None:
-            self._lane.entrance.leave(self, self._room, self._session)
-            self._room = self._session = None
+        self._server.connections.discard(self)
+        endpoint, self._endpoint = self._endpoint, NO_ENDPOINT  # they refer to each other
+        endpoint.disconnected()
 
     def pause_writing(self) -> None:
-        """More is unsent than the limit allows: the reader is too slow."""
-        self._lane.slow_consumers.inc()
+        """More is unsent than the limit allows: the peer is too slow."""
+        self._server.slow_consumers.inc()
         self.close(CLOSE_CODES["try_again"], "slow consumer")
-
-    def resume_writing(self) -> None:
-        pass
 
 
 def _drop(frame: bytes) -> None:
@@ -211,51 +202,41 @@ def _drop(frame: bytes) -> None:
 
 
 class PicowsTransport:
-    """All fast connections of one server, and the factory of uvicorn's WebSocket protocol class."""
+    """All connections of one server, and the factory of uvicorn's WebSocket protocol class."""
 
-    def __init__(self, entrance: Gate) -> None:
-        settings = entrance.hub.settings
-        self.entrance = entrance
-        self.receive = entrance.receive
+    def __init__(self, gate: Gate) -> None:
+        settings = gate.hub.settings
+        self.gate = gate
         self.connections: set[PicowsConnection] = set()
         self.max_frame_bytes = settings.max_frame_bytes
         self.write_buffer_bytes = settings.write_buffer_bytes
-        self.slow_consumers = entrance.hub.metrics.slow_consumers
+        self.slow_consumers = gate.hub.metrics.slow_consumers
         self._ping_seconds = settings.ping_seconds
 
     async def keep_pinging(self) -> None:
-        """Ping who was silent for a while; cut who does not answer. Work is spread over the interval."""
+        """Ping connections that were silent, abort those that do not answer. Work is spread over the interval."""
         while True:
             connections = list(self.connections)
             parts = max(1, len(connections) // SWEEP_SLICE)
             for part in range(parts):
                 for connection in connections[part::parts]:
-                    self._check(connection)
+                    if connection in self.connections:
+                        connection.check()
                 await asyncio.sleep(self._ping_seconds / parts)
 
-    def _check(self, connection: PicowsConnection) -> None:
-        if connection not in self.connections:
-            return
-        if connection.heard:
-            connection.heard = connection.awaiting_pong = False
-        elif connection.awaiting_pong:
-            connection.cut()
-        else:
-            connection.ping()
-
     def protocol(self) -> asyncio.BaseProtocol:
-        """What takes over one connection from uvicorn."""
+        """A protocol that takes over one connection from uvicorn."""
         return cast("asyncio.BaseProtocol", _Protocol(self))
 
 
 class _Protocol(WSProtocol):  # type: ignore[misc]  # a Cython class without annotations
     """picows' protocol, fed by uvicorn with the request it has already read."""
 
-    def __new__(cls, lane: PicowsTransport) -> _Protocol:
+    def __new__(cls, server: PicowsTransport) -> _Protocol:
         return cast("_Protocol", super().__new__(cls))
 
-    def __init__(self, lane: PicowsTransport) -> None:
-        self._lane = lane
+    def __init__(self, server: PicowsTransport) -> None:
+        self._server = server
         super().__init__(
             None,  # host_port
             None,  # ws_path
@@ -269,25 +250,26 @@ class _Protocol(WSProtocol):  # type: ignore[misc]  # a Cython class without ann
             0,
             WSAutoPingStrategy.PING_WHEN_IDLE,
             True,  # enable_auto_pong
-            lane.max_frame_bytes,
+            server.max_frame_bytes,
             None,  # extra_headers
             READ_BUFFER_BYTES,
         )
 
     def _listen(self, request: WSUpgradeRequest) -> Any:
         address = (self.transport.underlying_transport.get_extra_info("peername") or ("unknown",))[0]
-        if request.headers.get("Sec-WebSocket-Version") != "13":  # picows does not look
+        if request.headers.get("Sec-WebSocket-Version") != "13":  # picows does not check
             return WSUpgradeResponseWithListener(
                 WSUpgradeResponse.create_error_response(
                     HTTPStatus.UPGRADE_REQUIRED, b"WebSocket version 13 only", {"Sec-WebSocket-Version": "13"}
                 ),
                 None,
             )
-        if not self._lane.entrance.may_shake_hands(address):
+        if not self._server.gate.may_shake_hands(address):
             return WSUpgradeResponseWithListener(
                 WSUpgradeResponse.create_error_response(HTTPStatus.TOO_MANY_REQUESTS, b"too many handshakes"), None
             )
-        return PicowsConnection(self._lane, address, request.path.decode("latin-1"))
+        path, _, query = request.path.decode("latin-1").partition("?")
+        return PicowsConnection(self._server, ConnectionRequest(address, path, query, request.headers))
 
     def get_buffer(self, size_hint: int) -> memoryview:
         """Where the loop reads into. picows doubles its buffer as long as it is filled, up to megabytes."""
@@ -308,7 +290,7 @@ class _Protocol(WSProtocol):  # type: ignore[misc]  # a Cython class without ann
 
 
 class _ParserLog:
-    """What picows would log about single connections, at the level it deserves here."""
+    """The logger of picows: its lines on single connections at a lower level."""
 
     def isEnabledFor(self, level: int) -> bool:
         return False

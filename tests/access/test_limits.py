@@ -5,7 +5,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from crdt_server.access import limits
-from crdt_server.access.identity import DevAccess, Identity
 from crdt_server.access.limits import Admission, Strikes, TokenBucket
 
 
@@ -102,19 +101,3 @@ class TestAdmission:
                 inside[address] -= 1
             assert admission.open == sum(inside.values())
         assert set(admission._by_address) == {address for address, count in inside.items() if count}
-
-
-@pytest.mark.parametrize(
-    ("query", "expected"),
-    [
-        ({}, Identity("anonymous", "couple")),
-        ({"user": "", "role": ""}, Identity("anonymous", "couple")),
-        ({"user": "ada", "role": "planner"}, Identity("ada", "planner")),
-        ({"user": "tim", "role": "vendor", "vendor": "v_1"}, Identity("tim", "vendor", "v_1")),
-        ({"user": "bob", "role": "guest", "guest": "g_1"}, Identity("bob", "guest", "", "g_1")),
-        (dict.fromkeys(("user", "role", "vendor", "guest"), "x" * 1000), Identity(*["x" * 64] * 4)),
-        ({"user": "server", "role": "server"}, Identity("anonymous", "server")),
-    ],
-)
-def test_in_dev_everybody_is_who_they_say(query: dict[str, str], expected: Identity) -> None:
-    assert DevAccess().identify(query) == expected

@@ -42,7 +42,7 @@ def decode_messages(frame: bytes | memoryview) -> list[Received]:
 
 
 def receive(room: Room, session: Session, frame: bytes, hub: Hub | None = None) -> None:
-    """What a link does with a frame of a session."""
+    """What an endpoint does with a frame of a session."""
     try:
         messages = YWEBSOCKET.decode(frame)
     except ProtocolError as error:

@@ -57,6 +57,10 @@ class HandSocket:
                 await self._something.wait()
 
     @property
+    def closing(self) -> bool:
+        return self.closed is not None
+
+    @property
     def close_code(self) -> int | None:
         return self.closed[0] if self.closed else None
 

@@ -1,0 +1,88 @@
+"""Decisions on access. One `Access` object is asked by sockets, HTTP, event streams, commands and embedded edits.
+
+Pure: no I/O, and no clock but one that comes through a constructor. An implementation that has to wait, for the keys of
+an identity provider or for a table of members, returns an awaitable of its answer; its caller bounds the wait.
+"""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Awaitable, Mapping
+from typing import NamedTuple, Protocol, TypeAlias
+
+from crdt_server.access.identity import SERVER, Identity
+from crdt_server.errors import CrdtServerError, ForbiddenError, NotFoundError, UnauthenticatedError
+
+
+class Action(enum.Enum):
+    """An action on a document, or on a wedding as a whole."""
+
+    READ = "read"
+    WRITE = "write"
+
+
+class Credentials(NamedTuple):
+    """The parts of a request that may carry proof of an identity. Names of headers are matched in any case."""
+
+    query: Mapping[str, str]
+    headers: Mapping[str, str]
+
+
+class Denied(NamedTuple):
+    """A negative decision: ``code`` is a key of `errors.CLOSE_CODES`, ``reason`` goes to the client."""
+
+    code: str
+    reason: str
+
+
+Decision: TypeAlias = Denied | None
+"""None: allowed."""
+
+
+class Access(Protocol):
+    """See the head of the file. Implementations may raise `CrdtServerError` in place of returning `Denied`."""
+
+    def identify(self, credentials: Credentials, wedding: str) -> Identity | Denied | Awaitable[Identity | Denied]:
+        """The person behind a request, in the role that person has in the wedding."""
+
+    def may(self, identity: Identity, action: Action, wedding: str, document: str | None) -> Decision:
+        """Whether somebody may do this to a document; ``document`` None: to the wedding as a whole."""
+
+
+class DevAccess:
+    """Access of ``--dev``: everybody has the name and role that the query gives, and may do everything."""
+
+    def identify(self, credentials: Credentials, wedding: str) -> Identity:
+        """The identity in the query parameters ``user``, ``role``, ``vendor`` and ``guest``."""
+        query = credentials.query
+        if not query:
+            return _ANYBODY
+        user, role, vendor, guest = (query.get(name, "")[:64] for name in ("user", "role", "vendor", "guest"))
+        if user == SERVER.user:
+            user = ""
+        return Identity(user or _ANYBODY.user, role or _ANYBODY.role, vendor, guest)
+
+    def may(self, identity: Identity, action: Action, wedding: str, document: str | None) -> Decision:
+        """Always allowed."""
+        return None
+
+
+_ANYBODY = Identity("anonymous", "couple")
+
+_ERRORS: Mapping[str, type[CrdtServerError]] = {
+    "unauthenticated": UnauthenticatedError,
+    "forbidden": ForbiddenError,
+    "not_found": NotFoundError,
+}
+
+
+def denial(denied: Denied) -> CrdtServerError:
+    """A negative decision as the error that HTTP and embedding programs get."""
+    return _ERRORS.get(denied.code, CrdtServerError)(denied.code, denied.reason)
+
+
+def require(access: Access, identity: Identity, action: Action, wedding: str, document: str | None) -> None:
+    """Raise the error of a negative decision."""
+    denied = access.may(identity, action, wedding, document)
+    if denied is not None:
+        raise denial(denied)

@@ -1,0 +1,135 @@
+"""Every way into the server asks the one `Access`: here it denies everything."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterator
+
+import httpx
+import pytest
+from fastapi import FastAPI
+from fastapi.routing import APIRoute
+from starlette.routing import BaseRoute, Route, Router
+
+from crdt_server import Settings, create_app
+from crdt_server.access.access import Action, Credentials, Decision, Denied, DevAccess
+from crdt_server.access.identity import Identity
+from crdt_server.editing import Editor
+from crdt_server.errors import ForbiddenError
+
+PUBLIC = {"/", "/static/{name}", "/healthz", "/readyz", "/metrics", "/api/openapi.json"}
+ADA = Identity("ada", "couple")
+NAMES = {"wedding": "w", "document": "guests", "conflict": "c_1"}
+FORBIDDEN, UNAUTHENTICATED = Denied("forbidden", "no"), Denied("unauthenticated", "no token")
+
+
+class Nobody(DevAccess):
+    """Denies everything, or answers as the test says. ``asked`` keeps the questions."""
+
+    def __init__(self) -> None:
+        self.asked: list[tuple[Action, str, str | None]] = []
+        self.unknown = False
+        self.forbidden: set[tuple[Action, str | None]] | None = None  # None: everything
+
+    def identify(self, credentials: Credentials, wedding: str) -> Identity | Denied:  # type: ignore[override]
+        return UNAUTHENTICATED if self.unknown else super().identify(credentials, wedding)
+
+    def may(self, identity: Identity, action: Action, wedding: str, document: str | None) -> Decision:
+        self.asked.append((action, wedding, document))
+        return FORBIDDEN if self.forbidden is None or (action, document) in self.forbidden else None
+
+
+@pytest.fixture
+def access() -> Nobody:
+    return Nobody()
+
+
+@pytest.fixture
+async def app(database_url: str, access: Nobody) -> AsyncIterator[FastAPI]:
+    app = create_app(Settings(document_hosts=1, database_url=database_url), access)
+    async with app.router.lifespan_context(app):
+        yield app
+
+
+@pytest.fixture
+async def client(app: FastAPI) -> AsyncIterator[httpx.AsyncClient]:
+    transport = httpx.ASGITransport(app, raise_app_exceptions=False)
+    async with httpx.AsyncClient(transport=transport, base_url="http://test") as client:
+        yield client
+
+
+def routes(router: Router) -> Iterator[BaseRoute]:
+    """All routes, those of included routers too."""
+    for route in router.routes:
+        included: Router | None = getattr(route, "original_router", None)
+        if included is None:
+            yield route
+        else:
+            yield from routes(included)
+
+
+def calls(app: FastAPI) -> Iterator[tuple[str, str]]:
+    """Method and path of every route that is not public."""
+    for route in routes(app.router):
+        if isinstance(route, APIRoute | Route) and route.path not in PUBLIC:
+            for method in sorted((route.methods or set()) - {"HEAD"}):
+                yield method, route.path.format(**NAMES)
+
+
+async def test_every_route_asks(app: FastAPI, client: httpx.AsyncClient, access: Nobody) -> None:
+    found = list(calls(app))
+    assert len(found) >= 10
+    for method, path in found:
+        access.asked.clear()
+        answer = await client.request(method, path)
+        assert (answer.status_code, answer.json()["code"]) == (403, "forbidden"), (method, path)
+        document = "guests" if "guests" in path else None
+        assert access.asked == [(Action.READ, "w", document)], (method, path)
+        access.unknown = True
+        answer = await client.request(method, path)
+        assert (answer.status_code, answer.json()["code"]) == (401, "unauthenticated"), (method, path)
+        assert answer.headers["WWW-Authenticate"] == "Bearer"
+        access.unknown = False
+
+
+async def test_writing_takes_another_right_than_reading(
+    app: FastAPI, client: httpx.AsyncClient, access: Nobody
+) -> None:
+    access.forbidden = {(Action.WRITE, None), (Action.WRITE, "guests")}
+    for method, path in calls(app):
+        if method != "GET":
+            answer = await client.request(method, path, content=b"")
+            assert answer.status_code == 403, (method, path)
+    assert (await client.get("/api/weddings/w/documents/guests")).status_code == 200
+
+
+async def test_a_command_takes_the_right_to_each_of_its_documents(client: httpx.AsyncClient, access: Nobody) -> None:
+    access.forbidden = {(Action.WRITE, "budget")}
+    operation = {"op": "set", "root": "guests", "record": "g_1", "key": "meal", "value": "fish"}
+    parts = [{"document": name, "operations": [operation]} for name in ("guests", "budget")]
+    answer = await client.post("/api/weddings/w/ops", json={"parts": parts})
+    assert answer.status_code == 403
+    assert (Action.WRITE, "w", "guests") in access.asked
+
+
+async def test_names_that_cannot_be_come_before_rights(client: httpx.AsyncClient, access: Nobody) -> None:
+    assert (await client.get("/api/weddings/-/documents/guests")).status_code == 404
+    assert (await client.get("/api/weddings/w/documents/nothing")).status_code == 404
+    assert (await client.get("/api/weddings/-/events")).status_code == 404
+    assert access.asked == []
+
+
+async def test_public_pages_do_not_ask(client: httpx.AsyncClient, access: Nobody) -> None:
+    for path in PUBLIC - {"/static/{name}"}:
+        assert (await client.get(path)).status_code in (200, 503), path  # 503: the page is not built, or busy
+    assert access.asked == []
+
+
+async def test_embedded_edits_ask(app: FastAPI, access: Nobody) -> None:
+    editor: Editor = app.state.server
+    with pytest.raises(ForbiddenError):
+        await editor.read("w", "guests", ADA)
+    access.forbidden = {(Action.WRITE, "guests")}
+    await editor.read("w", "guests", ADA)
+    with pytest.raises(ForbiddenError):
+        async with editor.edit("w", "guests", ADA):
+            pass

@@ -1,0 +1,76 @@
+"""A server in the test's own event loop, whose decisions on access the test makes."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable
+from contextlib import asynccontextmanager
+
+from fastapi import FastAPI
+
+from crdt_server import Settings, create_app
+from crdt_server.access.access import Access, Credentials, Denied, DevAccess
+from crdt_server.access.identity import Identity
+from crdt_server.serve import DrainingServer, configure
+
+SLOW, BROKEN, CLOSED, UNKNOWN = "slow", "broken", "closed", "unknown"
+
+
+class HeldAccess(DevAccess):
+    """Decides at once, but about the weddings ``slow`` (when the test says), ``broken``, ``closed`` and ``unknown``."""
+
+    def __init__(self) -> None:
+        self.asked = 0
+        self.held: list[asyncio.Future[Identity | Denied]] = []
+
+    def identify(  # type: ignore[override]
+        self, credentials: Credentials, wedding: str
+    ) -> Identity | Denied | Awaitable[Identity | Denied]:
+        self.asked += 1
+        if wedding == SLOW:
+            held: asyncio.Future[Identity | Denied] = asyncio.get_running_loop().create_future()
+            self.held.append(held)
+            return held
+        if wedding == BROKEN:
+            return self._fail()
+        if wedding == CLOSED:
+            return Denied("forbidden", "not invited")
+        return Denied("unauthenticated", "no token") if wedding == UNKNOWN else super().identify(credentials, wedding)
+
+    async def _fail(self) -> Identity:
+        raise RuntimeError("the identity provider is on fire")
+
+    def answer(self, answer: Identity | Denied, count: int | None = None) -> None:
+        """Decide about the oldest ``count`` requests, or all."""
+        count = len(self.held) if count is None else count
+        answered, self.held = self.held[:count], self.held[count:]
+        for held in answered:
+            if not held.done():
+                held.set_result(answer)
+
+
+class LocalServer:
+    """A running server: its application and its address."""
+
+    def __init__(self, app: FastAPI, port: int) -> None:
+        self.app = app
+        self.gate = app.state.gate
+        self.hub = app.state.hub
+        self.url = f"http://127.0.0.1:{port}"
+        self.ws_url = f"ws://127.0.0.1:{port}/ws"
+
+
+@asynccontextmanager
+async def local_server(settings: Settings, access: Access) -> AsyncIterator[LocalServer]:
+    """The whole server, until the end of the block."""
+    app = create_app(settings, access)
+    server = DrainingServer(configure(app, settings), app)
+    serving = asyncio.create_task(server.serve())
+    while not server.started:
+        assert not serving.done(), serving
+        await asyncio.sleep(0)
+    try:
+        yield LocalServer(app, server.servers[0].sockets[0].getsockname()[1])
+    finally:
+        server.should_exit = True
+        await serving
