@@ -6,9 +6,10 @@ from datetime import datetime
 from sqlalchemy import Connection, and_, delete, func, or_, select
 
 from storage.derived import StoredAnswer, StoredBooking, StoredEvent, StoredRow, VendorBooking
-from storage.statements import chunks
 from storage.tables import answers, bookings, client_ids, events, rows
 from storage.updates import DocumentKey
+
+SPANS_AT_ONCE = 128
 
 
 def wedding_rows(connection: Connection, wedding: str) -> list[tuple[str, StoredRow]]:
@@ -52,7 +53,8 @@ def overlapping(connection: Connection, wedding: str, limit: int) -> list[Stored
 def booked(connection: Connection, organization: str, spans: Sequence[tuple[int, int]]) -> list[str]:
     """The weddings with a booking of an organization that overlaps one of the spans, in order."""
     found: set[str] = set()
-    for part in chunks(spans):
+    for begin in range(0, len(spans), SPANS_AT_ONCE):
+        part = spans[begin : begin + SPANS_AT_ONCE]
         meets = or_(*(and_(bookings.c.start < until, bookings.c.until > start) for start, until in part))
         query = select(bookings.c.wedding).distinct().where(bookings.c.organization == organization, meets)
         found.update(connection.scalars(query))

@@ -29,24 +29,27 @@ class OnConflict(enum.Enum):
     REPLACE = "replace"
 
 
-@dataclass(frozen=True, slots=True)
 class DerivedTable:
-    """A table of derived records. Its primary key comes first in `columns`."""
+    """A table of derived records: columns that say where a record belongs (`context`), columns that are attributes of a
+    record, and what becomes of one that is there already. Its primary key comes first in `columns`.
+    """
 
-    table: Table
-    context: tuple[str, ...]
-    """Columns that say where a record belongs."""
-    attributes: tuple[str, ...]
-    """Columns that are attributes of a record."""
-    on_conflict: OnConflict
+    __slots__ = ("attributes_of", "columns", "key", "limits", "on_conflict", "table")
 
-    @property
-    def columns(self) -> tuple[str, ...]:
-        return self.context + self.attributes
-
-    @property
-    def key(self) -> tuple[str, ...]:
-        return tuple(column.name for column in self.table.primary_key)
+    def __init__(
+        self, table: Table, context: tuple[str, ...], attributes: tuple[str, ...], *, on_conflict: OnConflict
+    ) -> None:
+        self.table = table
+        self.columns = context + attributes
+        self.on_conflict = on_conflict
+        self.key = tuple(column.name for column in table.primary_key)
+        self.attributes_of: Callable[[object], Row] = attrgetter(*attributes)
+        self.limits = [
+            (self.columns.index(name), name, type_.length)
+            for name in attributes
+            if isinstance(type_ := table.c[name].type, String) and type_.length
+        ]
+        """Index, name and most characters of the columns that have a limit."""
 
 
 ROWS = DerivedTable(
@@ -85,88 +88,72 @@ class Arranged:
 
 
 NOTHING = Arranged()
+_STAGE = BOOKINGS.columns.index("stage")
 
 
 def arrange(derived: Sequence[DerivedRecords]) -> Arranged:
     """Raises StorageError for a text that is too long, AnswerTaken for two answers of one key."""
     if not derived:
         return NOTHING
-    for key in {each.key for each in derived}:
+    rows: dict[Row, Row] = {}
+    bookings: dict[Row, Row] = {}
+    client_ids: dict[Row, Row] = {}
+    answers: dict[Row, Row] = {}
+    events: list[Row] = []
+    places: dict[str, int] = {}
+    counts: list[int] = []
+    for each in derived:
+        key, wedding = each.key, each.key.wedding
         check_name(key)
-    bookings = _by_key(BOOKINGS, (((each.key.wedding,), each.bookings) for each in derived))
+        if each.rows:
+            _add(rows, ROWS, key, each.rows)
+        if each.events:
+            place = places.setdefault(wedding, len(places))
+            if place == len(counts):
+                counts.append(0)
+            events += [
+                (place, number, key.document, *EVENTS.attributes_of(event))
+                for number, event in enumerate(each.events, counts[place] + 1)
+            ]
+            counts[place] += len(each.events)
+        if each.owners:
+            _add(client_ids, CLIENT_IDS, key, each.owners)
+        if each.answers:
+            _add(answers, ANSWERS, (wedding,), each.answers)
+        if each.bookings:
+            _add(bookings, BOOKINGS, (wedding,), each.bookings)
     removed = [name for name, values in bookings.items() if values[_STAGE] is None]
     for name in removed:
         del bookings[name]
-    events, event_weddings = _arrange_events(derived)
-    arranged = Arranged(
-        rows=sorted(_by_key(ROWS, ((each.key, each.rows) for each in derived)).values()),
-        bookings=sorted(bookings.values()),
+    return Arranged(
+        rows=_checked(ROWS, sorted(rows.values())),
+        bookings=_checked(BOOKINGS, sorted(bookings.values())),
         removed_bookings=removed,
-        client_ids=list(_by_key(CLIENT_IDS, ((each.key, each.owners) for each in derived)).values()),
-        answers=list(_by_key(ANSWERS, (((each.key.wedding,), each.answers) for each in derived)).values()),
-        events=events,
-        event_weddings=event_weddings,
+        client_ids=_checked(CLIENT_IDS, list(client_ids.values())),
+        answers=_checked(ANSWERS, list(answers.values())),
+        events=_checked(EVENTS, events),
+        event_weddings=list(places),
     )
-    for table, rows in (
-        (ROWS, arranged.rows),
-        (BOOKINGS, arranged.bookings),
-        (CLIENT_IDS, arranged.client_ids),
-        (ANSWERS, arranged.answers),
-        (EVENTS, events),
-    ):
-        if rows:
-            _check_lengths(table, rows)
-    return arranged
 
 
-_STAGE = BOOKINGS.columns.index("stage")
-_attributes_of: dict[str, Callable[[object], Row]] = {
-    each.table.name: attrgetter(*each.attributes) for each in DERIVED_TABLES
-}
-_limits = {
-    each.table.name: [
-        (place, name, column.type.length)
-        for place, name in enumerate(each.columns)
-        if name in each.attributes and isinstance((column := each.table.c[name]).type, String) and column.type.length
-    ]
-    for each in DERIVED_TABLES
-}
+def _add(found: dict[Row, Row], declared: DerivedTable, context: Row, records: Iterable[object]) -> None:
+    """Add rows by their primary keys, of which a statement takes each once."""
+    width = len(declared.key)
+    for record in records:
+        values = (*context, *declared.attributes_of(record))
+        name = values[:width]
+        if declared.on_conflict is OnConflict.REPLACE or name not in found:
+            found[name] = values
+        elif declared.on_conflict is OnConflict.FAIL:
+            raise AnswerTaken(*name)
 
 
-def _by_key(table: DerivedTable, items: Iterable[tuple[Row, Iterable[object]]]) -> dict[Row, Row]:
-    """The rows of the table by their primary keys, of which a statement takes each once."""
-    attributes_of, width = _attributes_of[table.table.name], len(table.key)
-    found: dict[Row, Row] = {}
-    for context, records in items:
-        for record in records:
-            values = (*context, *attributes_of(record))
-            name = values[:width]
-            if table.on_conflict is OnConflict.REPLACE or name not in found:
-                found[name] = values
-            elif table.on_conflict is OnConflict.FAIL:
-                raise AnswerTaken(*name)
-    return found
-
-
-def _arrange_events(derived: Sequence[DerivedRecords]) -> tuple[list[Row], list[str]]:
-    attributes_of = _attributes_of[EVENTS.table.name]
-    places: dict[str, int] = {}
-    counts: list[int] = []
-    found: list[Row] = []
-    for each in derived:
-        if each.events:
-            place = places.setdefault(each.key.wedding, len(counts))
-            if place == len(counts):
-                counts.append(0)
-            for event in each.events:
-                counts[place] += 1
-                found.append((place, counts[place], each.key.document, *attributes_of(event)))
-    return found, list(places)
-
-
-def _check_lengths(table: DerivedTable, rows: Sequence[Row]) -> None:
-    columns = list(zip(*rows, strict=True))
-    for place, name, limit in _limits[table.table.name]:
-        longest = max(columns[place], key=len)
-        if len(longest) > limit:
-            raise StorageError(f"{table.table.name}.{name} has at most {limit} characters: {longest[:300]!r}")
+def _checked(declared: DerivedTable, rows: Sequence[Row]) -> Sequence[Row]:
+    """The rows; raises StorageError for a text that is too long."""
+    if rows:
+        columns = list(zip(*rows, strict=True))
+        for place, name, limit in declared.limits:
+            if max(map(len, columns[place])) > limit:
+                longest = max(columns[place], key=len)
+                raise StorageError(f"{declared.table.name}.{name} has at most {limit} characters: {longest[:300]!r}")
+    return rows

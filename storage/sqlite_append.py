@@ -8,53 +8,57 @@ import json
 import sqlite3
 from collections import OrderedDict
 from collections.abc import Iterable, Mapping, Sequence
-from itertools import chain
 from typing import Protocol
 from zlib import crc32
 
 from sqlalchemy.dialects import sqlite
 
-from storage import derived_tables
 from storage.appends import Append, AppendRequest, out_of_order
-from storage.derived_tables import Arranged, DerivedTable, Row, arrange
+from storage.derived_tables import ANSWERS, BOOKINGS, CLIENT_IDS, EVENTS, NOTHING, ROWS, Arranged, Row, arrange
 from storage.errors import AnswerTaken, NotOwner, SequenceConflict, StorageError
-from storage.statements import chunks, insert, with_rows
+from storage.statements import MAX_ROWS, batches, insert, with_rows
 from storage.tables import answers
 from storage.updates import DocumentKey, check_name
 
 ID_CACHE_LIMIT = 20_000
 
+# All of it or nothing, by itself: without a transaction around it too.
 _APPEND = """
 INSERT INTO updates (document_id, first_seq, last_seq, "update", checksum)
-WITH incoming (document_id, seq, bytes, crc, expected_head) AS (VALUES {rows})
-SELECT document_id, seq, seq, bytes, crc FROM incoming
-WHERE expected_head = coalesce(
-    (
-        SELECT last_seq FROM updates AS stored
-        WHERE stored.document_id = incoming.document_id ORDER BY first_seq DESC LIMIT 1
-    ),
-    0
+WITH given (document_id, seq, bytes, crc, expected_head) AS (VALUES {rows})
+SELECT document_id, seq, seq, bytes, crc FROM given
+WHERE document_id IS NOT NULL AND NOT EXISTS (
+    SELECT 1 FROM given AS each WHERE each.expected_head <> coalesce(
+        (
+            SELECT last_seq FROM updates AS stored
+            WHERE stored.document_id = each.document_id ORDER BY first_seq DESC LIMIT 1
+        ),
+        0
+    )
 )
 """
 _HEAD = "SELECT last_seq FROM updates WHERE document_id = ? ORDER BY first_seq DESC LIMIT 1"
 _FIND_DOCUMENTS = """
-WITH requested (wedding, name) AS (VALUES {rows})
-SELECT wedding, name, id FROM requested CROSS JOIN documents USING (wedding, name)
+WITH given (place, wedding, name) AS (VALUES {rows})
+SELECT json_group_array(json_array(place, id)) FROM given CROSS JOIN documents USING (wedding, name)
 """
-_ADD_DOCUMENTS = "INSERT INTO documents (wedding, name) VALUES {rows} RETURNING wedding, name, id"
+_ADD_DOCUMENTS = "INSERT INTO documents (wedding, name) SELECT * FROM (VALUES {rows}) WHERE column1 IS NOT NULL"
 _OWNERS = "SELECT wedding, node, fence FROM owners WHERE wedding IN (SELECT value FROM json_each(?))"
 _TAKEN = """
-WITH given (wedding, "key") AS (VALUES {rows})
-SELECT wedding, "key" FROM given CROSS JOIN answers USING (wedding, "key")
+WITH given (place, wedding, "key") AS (VALUES {rows})
+SELECT json_group_array(json_array(place, 0)) FROM given CROSS JOIN answers USING (wedding, "key")
 """
 _REMOVE_BOOKINGS = "DELETE FROM bookings WHERE (wedding, vendor) IN (VALUES {rows})"
 # One search of the key for each wedding: grouped by wedding, all its events would be read.
 _EVENT_HEADS = """
-WITH requested (wedding) AS (VALUES {rows})
-SELECT wedding, coalesce((SELECT max(seq) FROM events WHERE events.wedding = requested.wedding), 0) FROM requested
+WITH given (place, wedding) AS (VALUES {rows})
+SELECT json_group_array(json_array(
+    place, coalesce((SELECT max(seq) FROM events WHERE events.wedding = given.wedding), 0)
+)) FROM given WHERE place IS NOT NULL
 """
-_INSERTS = {declared.table.name: insert(declared) for declared in derived_tables.DERIVED_TABLES}
-_ANSWERED_AT = derived_tables.ANSWERS.columns.index("at")
+_INSERT_ROWS, _INSERT_BOOKINGS, _INSERT_CLIENT_IDS = insert(ROWS), insert(BOOKINGS), insert(CLIENT_IDS)
+_INSERT_ANSWERS, _INSERT_EVENTS = insert(ANSWERS), insert(EVENTS)
+_ANSWERED_AT = ANSWERS.columns.index("at")
 _store_moment = answers.c.at.type.dialect_impl(sqlite.dialect()).bind_processor(sqlite.dialect())
 
 
@@ -119,12 +123,15 @@ class SqliteAppender:
         for key in unknown:
             check_name(key)
         try:
+            if not unknown and arranged is NOTHING and request.fences is None and len(request.updates) <= MAX_ROWS:
+                _append_updates(cursor, request.updates, cached)
+                return {}
             cursor.execute("BEGIN IMMEDIATE")
             if request.fences is not None:
                 _require_fences(cursor, request.weddings, request.fences, request.node)
             found = _find_or_create(cursor, unknown) if unknown else {}
             _append_updates(cursor, request.updates, cached | found if found else cached)
-            first_events = _add_derived(cursor, arranged) if arranged is not derived_tables.NOTHING else {}
+            first_events = _add_derived(cursor, arranged)
             cursor.execute("COMMIT")
         except (SequenceConflict, sqlite3.IntegrityError):
             self.ids.forget(keys)
@@ -146,36 +153,41 @@ def _require_fences(cursor: Cursor, weddings: Sequence[str], fences: Mapping[str
 
 
 def _find_or_create(cursor: Cursor, keys: Sequence[DocumentKey]) -> dict[DocumentKey, int]:
-    found = _document_ids(cursor, _FIND_DOCUMENTS, keys)
+    found = _find(cursor, keys)
     missing = [key for key in keys if key not in found]
-    return found | _document_ids(cursor, _ADD_DOCUMENTS, missing)
+    if missing:
+        _write(cursor, _ADD_DOCUMENTS, missing)
+        found |= _find(cursor, missing)
+    return found
 
 
-def _document_ids(cursor: Cursor, template: str, keys: Sequence[DocumentKey]) -> dict[DocumentKey, int]:
-    return {DocumentKey(wedding, name): id_ for wedding, name, id_ in _run(cursor, template, keys)}
+def _find(cursor: Cursor, keys: Sequence[DocumentKey]) -> dict[DocumentKey, int]:
+    return {keys[place]: id_ for place, id_ in _read(cursor, _FIND_DOCUMENTS, keys)}
 
 
 def _append_updates(cursor: Cursor, updates: Sequence[Append], ids: Mapping[DocumentKey, int]) -> None:
-    for part in chunks(updates):
-        cursor.execute(with_rows(_APPEND, len(part), 5), _update_values(part, ids))
+    for begin in range(0, len(updates), MAX_ROWS):
+        part = updates[begin : begin + MAX_ROWS]
+        _write(cursor, _APPEND, _update_rows(part, ids))
         if cursor.rowcount != len(part):
             raise _conflict(cursor, updates, ids)
 
 
-def _update_values(part: Sequence[Append], ids: Mapping[DocumentKey, int]) -> tuple[int | bytes, ...]:
-    """Values for `_APPEND`. The statement sees the rows before it: those of one document count on one head.
+def _update_rows(part: Sequence[Append], ids: Mapping[DocumentKey, int]) -> list[Row]:
+    """Rows for `_APPEND`. The statement sees the rows before it: those of one document count on one head.
 
     Raises SequenceConflict where they do not follow one another.
     """
-    found: list[int | bytes] = []
+    found: list[Row] = []
     heads: dict[DocumentKey, tuple[int, int]] = {}  # the head a document's first row counts on, and its newest row
     for item in part:
-        expected, newest = heads.get(item.key, (item.seq - 1, item.seq - 1))
-        if item.seq != newest + 1:
+        key, seq, update = item.key, item.seq, item.update
+        expected, newest = heads.get(key, (seq - 1, seq - 1))
+        if seq != newest + 1:
             raise out_of_order(item, newest)
-        heads[item.key] = (expected, item.seq)
-        found += (ids[item.key], item.seq, item.update, crc32(item.update), expected)
-    return tuple(found)
+        heads[key] = (expected, seq)
+        found.append((ids[key], seq, update, crc32(update), expected))
+    return found
 
 
 def _conflict(cursor: Cursor, updates: Sequence[Append], ids: Mapping[DocumentKey, int]) -> SequenceConflict:
@@ -193,39 +205,47 @@ def _conflict(cursor: Cursor, updates: Sequence[Append], ids: Mapping[DocumentKe
 
 def _add_derived(cursor: Cursor, arranged: Arranged) -> dict[str, int]:
     """Returns for each wedding with events the number of its first one here."""
-    _add_answers(cursor, arranged.answers)
-    _insert(cursor, derived_tables.ROWS, arranged.rows)
-    _run(cursor, _REMOVE_BOOKINGS, arranged.removed_bookings)
-    _insert(cursor, derived_tables.BOOKINGS, arranged.bookings)
-    _insert(cursor, derived_tables.CLIENT_IDS, arranged.client_ids)
-    return _add_events(cursor, arranged)
+    if arranged.answers:
+        _add_answers(cursor, arranged.answers)
+    if arranged.removed_bookings:
+        _write(cursor, _REMOVE_BOOKINGS, arranged.removed_bookings)
+    for template, rows in (
+        (_INSERT_ROWS, arranged.rows),
+        (_INSERT_BOOKINGS, arranged.bookings),
+        (_INSERT_CLIENT_IDS, arranged.client_ids),
+    ):
+        if rows:
+            _write(cursor, template, rows)
+    return _add_events(cursor, arranged) if arranged.events else {}
 
 
 def _add_answers(cursor: Cursor, rows: Sequence[Row]) -> None:
-    for wedding, key in _run(cursor, _TAKEN, [row[:2] for row in rows]):
-        raise AnswerTaken(wedding, key)
+    for place, _ in _read(cursor, _TAKEN, [row[:2] for row in rows]):
+        raise AnswerTaken(*rows[place][:2])
     assert _store_moment is not None
     at = _ANSWERED_AT
-    _insert(cursor, derived_tables.ANSWERS, [(*row[:at], _store_moment(row[at]), *row[at + 1 :]) for row in rows])
+    _write(cursor, _INSERT_ANSWERS, [(*row[:at], _store_moment(row[at]), *row[at + 1 :]) for row in rows])
 
 
 def _add_events(cursor: Cursor, arranged: Arranged) -> dict[str, int]:
     weddings = arranged.event_weddings
-    stored: dict[str, int] = dict(_run(cursor, _EVENT_HEADS, [(wedding,) for wedding in weddings]))
-    heads = [stored[wedding] for wedding in weddings]
+    heads = dict(_read(cursor, _EVENT_HEADS, [(wedding,) for wedding in weddings]))
     numbered = [(weddings[place], heads[place] + number, *values) for place, number, *values in arranged.events]
-    _insert(cursor, derived_tables.EVENTS, sorted(numbered))
-    return {wedding: head + 1 for wedding, head in zip(weddings, heads, strict=True)}
+    _write(cursor, _INSERT_EVENTS, sorted(numbered))
+    return {wedding: heads[place] + 1 for place, wedding in enumerate(weddings)}
 
 
-def _insert(cursor: Cursor, declared: DerivedTable, rows: Sequence[Row]) -> None:
-    _run(cursor, _INSERTS[declared.table.name], rows)
+def _write(cursor: Cursor, template: str, rows: Sequence[Row]) -> None:
+    """Run a statement with all the rows."""
+    for count, values in batches(rows):
+        cursor.execute(with_rows(template, count, len(rows[0])), values)
 
 
-def _run(cursor: Cursor, template: str, rows: Sequence[Row]) -> list[Row]:
-    """Run the statement with all the rows; returns those that it returns."""
-    found: list[Row] = []
-    for part in chunks(rows):
-        cursor.execute(with_rows(template, len(part), len(part[0])), tuple(chain.from_iterable(part)))
-        found += cursor.fetchall()
+def _read(cursor: Cursor, template: str, rows: Sequence[Row]) -> list[tuple[int, int]]:
+    """Run a query with all the rows, each with its place among them; returns pairs of places and numbers found."""
+    found: list[tuple[int, int]] = []
+    for count, values in batches([(place, *row) for place, row in enumerate(rows)]):
+        cursor.execute(with_rows(template, count, 1 + len(rows[0])), values)
+        ((pairs,),) = cursor.fetchall()
+        found += json.loads(pairs)
     return found
