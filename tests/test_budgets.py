@@ -139,11 +139,8 @@ BUDGETS: dict[str, tuple[Callable[[], dict[str, int]], int, dict[str, int]]] = {
 
 SHARED_CLASS_NAMES = {
     "Context": {"documents/invariants/model.py", "documents/threads.py"},
-    "Item": {"documents/invariants/budget.py", "documents/invariants/timeline.py"},
     "Option": {"documents/invariants/model.py", "documents/shared.py"},
     "Party": {"documents/invariants/model.py", "documents/shared.py"},
-    "Payment": {"documents/budget.py", "documents/invariants/budget.py"},
-    "Seat": {"documents/invariants/seating.py", "documents/seating.py"},
     "Subject": {"documents/invariants/model.py", "documents/shared.py"},
     "Written": {"documents/invariants/writes.py", "documents/sample/draft.py"},
 }

@@ -10,7 +10,7 @@ from datetime import UTC, date, datetime, time, timedelta
 from typing import Final, NamedTuple
 
 from documents.invariants.catalogue import INVARIANTS, MANUAL, PRIORITY
-from documents.invariants.guests import zone
+from documents.invariants.instants import zone
 from documents.invariants.model import Field, Finding, Op, Option, Party, Subject, Wedding, string, whole
 from documents.invariants.part import LEAVE, cut
 

@@ -89,14 +89,14 @@ def money(amount: Amount, currency: str) -> str:
     return f"{sign}{text} {currency}".rstrip()
 
 
-class Item(NamedTuple):
+class BudgetEntry(NamedTuple):
     category: str
     field: str
     amount: int
     converted: Amount | None
 
 
-class Payment(NamedTuple):
+class PaymentEntry(NamedTuple):
     item: str
     key: tuple[str, int, str, bool]
     """Item, amount, currency, and whether it is a refund: equal for two entries of one transfer."""
@@ -112,12 +112,12 @@ class Budget(Part):
     def __init__(self, wedding: Wedding) -> None:
         super().__init__(wedding)
         self._base = self._currency()
-        self._items: dict[str, Item] = {}
+        self._items: dict[str, BudgetEntry] = {}
         self._total: Amount = 0
         self._categories: dict[str, Amount] = {}
         self._allocated: dict[str, int] = {}
         self._set_aside = 0
-        self._payments: dict[str, Payment] = {}
+        self._payments: dict[str, PaymentEntry] = {}
         self._payments_of: dict[str, set[str]] = {}
         self._alike: dict[tuple[str, int, str, bool], list[tuple[int, str]]] = {}
         self._approvals: dict[str, str] = {}
@@ -165,7 +165,7 @@ class Budget(Part):
             touched.add(Subject("B2", (after.category,)))
         touched.update((Subject("B1"), Subject("B3", (item,)), Subject("B5", (item,))))
 
-    def _read_item(self, item: str) -> Item | None:
+    def _read_item(self, item: str) -> BudgetEntry | None:
         row = self.wedding.record("budget", "items", item)
         if row is None:
             return None
@@ -173,10 +173,10 @@ class Budget(Part):
             amount = whole(row, field)
             if amount is not None:
                 value = converted(amount, string(row, "currency"), string(row, "rate"), self._base)
-                return Item(string(row, "category"), field, amount, value)
+                return BudgetEntry(string(row, "category"), field, amount, value)
         return None
 
-    def _count(self, item: Item, sign: int) -> None:
+    def _count(self, item: BudgetEntry, sign: int) -> None:
         if item.converted is not None:
             self._total += sign * item.converted
             total = self._categories.pop(item.category, 0) + sign * item.converted
@@ -201,7 +201,7 @@ class Budget(Part):
             touched.add(Subject("B3", (after.item,)))
             self._note(payment, after, touched)
 
-    def _forget(self, payment: str, entry: Payment, touched: Touched) -> None:
+    def _forget(self, payment: str, entry: PaymentEntry, touched: Touched) -> None:
         del self._payments[payment]
         discard(self._payments_of, entry.item, payment)
         alike = self._alike[entry.key]
@@ -212,7 +212,7 @@ class Budget(Part):
         if not alike:
             del self._alike[entry.key]
 
-    def _note(self, payment: str, entry: Payment, touched: Touched) -> None:
+    def _note(self, payment: str, entry: PaymentEntry, touched: Touched) -> None:
         self._payments[payment] = entry
         self._payments_of.setdefault(entry.item, set()).add(payment)
         alike = self._alike.setdefault(entry.key, [])
@@ -221,7 +221,7 @@ class Budget(Part):
         alike.insert(place, (entry.day, payment))
         touched.update(_twice(alike[max(0, place - 1) : place + 2]))
 
-    def _read_payment(self, payment: str) -> Payment | None:
+    def _read_payment(self, payment: str) -> PaymentEntry | None:
         row = self.wedding.rows("budget", "payments").get(payment)
         if type(row) is not dict or payment in self.wedding.rows("budget", "voids"):
             return None
@@ -230,7 +230,7 @@ class Budget(Part):
             return None
         refund = row.get("kind") == "refund"
         key = (item, amount, string(row, "currency"), refund)
-        return Payment(item, key, _day(string(row, "on")), refund)
+        return PaymentEntry(item, key, _day(string(row, "on")), refund)
 
     def _sum(self, item: str, *, refund: bool) -> Amount:
         """What was paid for an item, or came back."""
@@ -389,7 +389,7 @@ class Budget(Part):
             automatic=void[1] if decided else None,
         )
 
-    def _beside(self, one: str, other: str, first: Payment, second: Payment) -> bool:
+    def _beside(self, one: str, other: str, first: PaymentEntry, second: PaymentEntry) -> bool:
         """Whether two payments that are alike are next to each other in time, at most a day apart.
 
         Where any two of those alike are a day apart and by different people, two neighbours are.
@@ -457,7 +457,7 @@ class Budget(Part):
         voters = (members.get(key[11:]) for key in row if key.startswith("approvedBy:"))
         return any(type(member) is dict and member.get("role") == "couple" for member in voters)
 
-    def _question(self, item: str, entry: Item, before: Any) -> Op:
+    def _question(self, item: str, entry: BudgetEntry, before: Any) -> Op:
         writer = self.wedding.writer("budget", "items", item, entry.field)
         row = {"item": item, "field": entry.field, "to": entry.amount, "_state": "pending"}
         row |= {"from": before} if type(before) is int else {}

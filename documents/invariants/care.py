@@ -10,7 +10,8 @@ from collections.abc import Iterable, Iterator
 from datetime import date, timedelta
 from typing import Any, Final
 
-from documents.invariants.guests import GUESTS, instant
+from documents.invariants.guests import GUESTS
+from documents.invariants.instants import instant
 from documents.invariants.model import Finding, Op, Subject, string, suffixes
 from documents.invariants.part import Part, Route, Touched, guest_name
 

@@ -12,13 +12,12 @@ import re
 import unicodedata
 from bisect import bisect_left, insort
 from collections.abc import Iterable, Iterator, Sequence
-from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from typing import Any, Final
-from zoneinfo import ZoneInfo
 
 from documents.invariants.attendance import Attendance
 from documents.invariants.catalogue import HIERARCHY, MANUAL, MERGE
+from documents.invariants.instants import deadline, instant
 from documents.invariants.merging import merged
 from documents.invariants.model import (
     MAX_PARTIES,
@@ -58,7 +57,7 @@ class Guests(Part):
         self._answers: dict[str, tuple[str, ...]] = {}
         self._attendance = Attendance(wedding)
 
-    def routes(self) -> Iterable[Route]:
+    def routes(self) -> Iterable[Route | KeyRoute]:
         alike = frozenset({"firstName", "lastName", "email", "phone", "household", "deleted"})
         return (
             Route(*GUESTS, self._person, alike),
@@ -67,10 +66,8 @@ class Guests(Part):
             Route("guests", "households", self._household, frozenset({"deleted"})),
             Route("wedding", "events", self._event, frozenset({"capacity", "deleted"})),
             Route("wedding", "meta", self._meta, frozenset({"capacity", "rsvpBy", "timeZone"})),
+            KeyRoute(*GUESTS, self._answer_to, frozenset({"rsvp"})),
         )
-
-    def key_routes(self) -> Iterable[KeyRoute]:
-        return (KeyRoute(*GUESTS, self._answer_to, frozenset({"rsvp"})),)
 
     def find(self, subject: Subject) -> Finding | None:
         return _FIND[subject.invariant](self, subject)
@@ -307,7 +304,7 @@ class Guests(Part):
             options.append((f"Restore {what}.", [Op("delete", "guests", root, target, "deleted")]))
         name = guest_name(self.wedding, guest)
         if key == "household":
-            ops = [*self._unsorted(), Op("set", *GUESTS, guest, "household", UNSORTED)]
+            ops = [*_unsorted(self.wedding), Op("set", *GUESTS, guest, "household", UNSORTED)]
             summary, text = f"The household of {name} is gone.", f"Move {name} to the household Unsorted."
         else:
             ops = [Op("delete", *GUESTS, guest, key)]
@@ -319,14 +316,6 @@ class Guests(Part):
             options=[*options, (text, ops)],
             automatic=None if self.wedding.strategy("G5") == MANUAL else ops,
         )
-
-    def _unsorted(self) -> list[Op]:
-        row = self.wedding.rows("guests", "households").get(UNSORTED)
-        if row is None:
-            return [Op("insert", "guests", "households", UNSORTED, None, {"name": "Unsorted"})]
-        if type(row) is dict and "deleted" in row:
-            return [Op("delete", "guests", "households", UNSORTED, "deleted")]
-        return []
 
     def _writer(self, guest: str, key: str) -> Any:
         return self.wedding.writer(*GUESTS, guest, key)
@@ -385,29 +374,10 @@ def _deleted(wedding: Wedding, guest: str) -> Op:
     return Op("set", *GUESTS, guest, "deleted", stamp(wedding))
 
 
-def instant(text: str) -> datetime | None:
-    """An RFC 3339 instant, None where it is none."""
-    try:
-        moment = datetime.fromisoformat(text)
-    except ValueError:
-        return None
-    return moment if moment.tzinfo is not None else moment.replace(tzinfo=UTC)
-
-
-@lru_cache(maxsize=256)
-def deadline(day: str, time_zone: str) -> datetime | None:
-    """The end of a day where the wedding is; in UTC where the time zone is not known."""
-    try:
-        midnight = datetime.fromisoformat(day) + timedelta(days=1)
-    except (ValueError, OverflowError):
-        return None
-    return midnight.replace(tzinfo=zone(time_zone))
-
-
-@lru_cache(maxsize=256)
-def zone(name: str) -> Any:
-    """A time zone by its IANA name, UTC where there is none of this name."""
-    try:
-        return ZoneInfo(name)
-    except (ValueError, OSError, KeyError):
-        return UTC
+def _unsorted(wedding: Wedding) -> list[Op]:
+    row = wedding.rows("guests", "households").get(UNSORTED)
+    if row is None:
+        return [Op("insert", "guests", "households", UNSORTED, None, {"name": "Unsorted"})]
+    if type(row) is dict and "deleted" in row:
+        return [Op("delete", "guests", "households", UNSORTED, "deleted")]
+    return []

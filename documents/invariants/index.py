@@ -16,7 +16,7 @@ from documents.invariants.care import CareNeeds
 from documents.invariants.guests import Guests
 from documents.invariants.messages import Messages
 from documents.invariants.model import Context, Field, Finding, Subject, Wedding, document_kind
-from documents.invariants.part import KeyRefresh, Part, Refresh
+from documents.invariants.part import KeyRefresh, KeyRoute, Part, Refresh
 from documents.invariants.seating import Seating
 from documents.invariants.timeline import Timeline
 from documents.invariants.vendors import Vendors
@@ -110,14 +110,15 @@ class Index:
         for part in self._parts:
             for route in part.routes():
                 where = (route.kind, route.root)
+                if isinstance(route, KeyRoute):
+                    of_key = self._of_key.setdefault(where, {})
+                    for key in route.keys:
+                        of_key[key] = (*of_key.get(key, ()), route.refresh)
+                    continue
                 self._every[where] = (*self._every.get(where, ()), route.refresh)
                 by_key = self._by_key.setdefault(where, {})
                 for key in route.keys:
                     by_key[key] = (*by_key.get(key, ()), route.refresh)
-            for each in part.key_routes():
-                of_key = self._of_key.setdefault((each.kind, each.root), {})
-                for key in each.keys:
-                    of_key[key] = (*of_key.get(key, ()), each.refresh)
 
     def _routes_of(self, document: str, root: str, known: Collection[str] = ()) -> _Routes:
         where = (document_kind(document), root)

@@ -59,13 +59,9 @@ class Part:
     def __init__(self, wedding: Wedding) -> None:
         self.wedding = wedding
 
-    def routes(self) -> Iterable[Route]:
+    def routes(self) -> Iterable[Route | KeyRoute]:
         """The changes that the family follows."""
         raise NotImplementedError
-
-    def key_routes(self) -> Iterable[KeyRoute]:
-        """The changes that the family follows key by key: what comes or goes as a whole is left to `routes`."""
-        return ()
 
     def find(self, subject: Subject) -> Finding | None:
         """What is wrong with a subject, None where the invariant holds."""

@@ -8,7 +8,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
 from documents.invariants.catalogue import HIERARCHY, LAST, MANUAL, PRIORITY
 from documents.invariants.model import (
@@ -36,14 +36,10 @@ from documents.invariants.part import (
     guest_name,
     named,
 )
+from documents.invariants.seats import SeatEntry, capacity_of, rise, seat_of, sit
 
 _MAX_TARGETS: Final = 3
 _FAR: Final = 1 << 60
-
-
-class Seat(NamedTuple):
-    table: str
-    number: int | None
 
 
 class Seating(Part):
@@ -53,7 +49,7 @@ class Seating(Part):
 
     def __init__(self, wedding: Wedding) -> None:
         super().__init__(wedding)
-        self._seats: dict[tuple[str, str], Seat] = {}
+        self._seats: dict[tuple[str, str], SeatEntry] = {}
         self._tables: dict[tuple[str, str], dict[str, int | None]] = {}
         self._numbered: dict[tuple[str, str, int], set[str]] = {}
         self._documents: dict[str, set[str]] = {}
@@ -62,7 +58,7 @@ class Seating(Part):
         self._household_of: dict[str, str] = {}
         self._households: dict[str, set[str]] = {}
 
-    def routes(self) -> Iterable[Route]:
+    def routes(self) -> Iterable[Route | KeyRoute]:
         seen = frozenset({"deleted", "household", "party"})
         return (
             Route("seating", "assignments", self._assignment),
@@ -70,10 +66,8 @@ class Seating(Part):
             Route("seating", "rules", self._rule, frozenset({"kind", "hard", "guest", "deleted"})),
             Route("guests", "guests", self._guest, seen),
             Route("wedding", "events", self._events),
+            KeyRoute("guests", "guests", self._answer_to, frozenset({"rsvp"})),
         )
-
-    def key_routes(self) -> Iterable[KeyRoute]:
-        return (KeyRoute("guests", "guests", self._answer_to, frozenset({"rsvp"})),)
 
     def find(self, subject: Subject) -> Finding | None:
         return _FIND[subject.invariant](self, subject)
@@ -92,7 +86,7 @@ class Seating(Part):
             yield Subject("S3", place)
             yield Subject("S4", place)
         for place in self._rules:
-            yield from self._of_rule(*place)
+            yield from _of_rule(*place)
         for document in {document for document, _ in self._seats}:
             for household in self._households:
                 yield Subject("S6", (document, "households", household))
@@ -103,7 +97,7 @@ class Seating(Part):
 
     def _assignment(self, document: str, guest: str, touched: Touched) -> None:
         place = (document, guest)
-        before, after = self._seats.get(place), _seat(self.wedding.rows(document, "assignments").get(guest))
+        before, after = self._seats.get(place), seat_of(self.wedding.rows(document, "assignments").get(guest))
         if before is not None:
             self._touch_seat(document, before, touched)
             self._leave(document, guest, before)
@@ -113,21 +107,21 @@ class Seating(Part):
         touched.add(Subject("S3", place))
         touched.add(Subject("S4", place))
         for rule in self._rules_of.get(place, ()):
-            touched.update(self._of_rule(document, rule))
+            touched.update(_of_rule(document, rule))
         household = self._household_of.get(guest)
         if household is not None:
             touched.add(Subject("S6", (document, "households", household)))
         if self.wedding.context.locked:
             touched.add(Subject("S7", place))
 
-    def _enter(self, document: str, guest: str, seat: Seat) -> None:
+    def _enter(self, document: str, guest: str, seat: SeatEntry) -> None:
         self._seats[document, guest] = seat
         self._tables.setdefault((document, seat.table), {})[guest] = seat.number
         if seat.number is not None:
             self._numbered.setdefault((document, seat.table, seat.number), set()).add(guest)
         self._documents.setdefault(guest, set()).add(document)
 
-    def _leave(self, document: str, guest: str, seat: Seat) -> None:
+    def _leave(self, document: str, guest: str, seat: SeatEntry) -> None:
         del self._seats[document, guest]
         at_table = self._tables[document, seat.table]
         del at_table[guest]
@@ -137,7 +131,7 @@ class Seating(Part):
             discard(self._numbered, (document, seat.table, seat.number), guest)
         discard(self._documents, guest, document)
 
-    def _touch_seat(self, document: str, seat: Seat, touched: Touched) -> None:
+    def _touch_seat(self, document: str, seat: SeatEntry, touched: Touched) -> None:
         if seat.number is not None:
             touched.add(Subject("S1", (document, seat.table, str(seat.number))))
         touched.add(Subject("S2", (document, seat.table)))
@@ -145,7 +139,7 @@ class Seating(Part):
     def _table(self, document: str, table: str, touched: Touched) -> None:
         touched.add(Subject("S2", (document, table)))
         for guest, number in self._tables.get((document, table), {}).items():
-            self._touch_seat(document, Seat(table, number), touched)
+            self._touch_seat(document, SeatEntry(table, number), touched)
             touched.add(Subject("S3", (document, guest)))
         touched.update(self._of_lock(document, table))
 
@@ -158,7 +152,7 @@ class Seating(Part):
             self._rules[place] = frozenset(suffixes(row, "guest:"))
             for guest in self._rules[place]:
                 self._rules_of.setdefault((document, guest), set()).add(rule)
-        touched.update(self._of_rule(document, rule))
+        touched.update(_of_rule(document, rule))
 
     def _guest(self, _: str, guest: str, touched: Touched) -> None:
         before = self._household_of.pop(guest, None)
@@ -194,9 +188,6 @@ class Seating(Part):
                     touched.add(Subject("S4", (document, guest)))
                     self._touch_seat(document, self._seats[document, guest], touched)
 
-    def _of_rule(self, document: str, rule: str) -> tuple[Subject, Subject]:
-        return Subject("S5", (document, rule)), Subject("S6", (document, "rules", rule))
-
     def _of_lock(self, document: str, table: str) -> Iterator[Subject]:
         locked = self.wedding.context.locked.get((document, table))
         if locked is not None:
@@ -211,7 +202,7 @@ class Seating(Part):
         if guests is None or len(guests) < 2:
             return None
         table = self.wedding.record(document, "tables", table_id)
-        if table is None or int(number) >= _capacity(table):
+        if table is None or int(number) >= capacity_of(table):
             return None
         event = self._event(document)
         sitting = [guest for guest in sorted(guests) if self._comes(event, guest)]
@@ -255,13 +246,13 @@ class Seating(Part):
         table = self.wedding.record(document, "tables", table_id)
         capacity = whole(table, "capacity") if table is not None else None
         if capacity is None:
-            return [_sit(document, guest, table_id, None) for guest in guests]
+            return [sit(document, guest, table_id, None) for guest in guests]
         taken = set(self._tables[document, table_id].values())
         free = (seat for seat in range(capacity) if seat not in taken)
         ops = []
         for guest in guests:
             seat = next(free, None)
-            ops.append(_rise(document, guest) if seat is None else _sit(document, guest, table_id, seat))
+            ops.append(rise(document, guest) if seat is None else sit(document, guest, table_id, seat))
         return ops
 
     # S2
@@ -271,18 +262,18 @@ class Seating(Part):
         document, table_id = subject.ids
         at_table = self._tables.get((document, table_id), ())
         table = self.wedding.record(document, "tables", table_id)
-        if table is None or len(at_table) <= _capacity(table):
+        if table is None or len(at_table) <= capacity_of(table):
             return []
         event = self._event(document)
         guests = [guest for guest in sorted(at_table) if self._comes(event, guest)]
-        return guests if len(guests) > _capacity(table) else []
+        return guests if len(guests) > capacity_of(table) else []
 
     def _within_capacity(self, subject: Subject) -> Finding | None:
         guests = self._crowd(subject)
         if not guests:
             return None
         document, table_id = subject.ids
-        capacity = _capacity(self.wedding.rows(document, "tables")[table_id])
+        capacity = capacity_of(self.wedding.rows(document, "tables")[table_id])
         surplus = len(guests) - capacity
         latest = sorted(guests, key=lambda guest: by_arrival(self._writer(document, guest), guest))
         label = named(self.wedding, document, "tables", table_id, "label")
@@ -316,7 +307,7 @@ class Seating(Part):
         ]
         if len(targets) < len(guests):
             return None
-        return [_sit(document, guest, target, None) for guest, target in zip(guests, targets, strict=False)]
+        return [sit(document, guest, target, None) for guest, target in zip(guests, targets, strict=False)]
 
     def _move_options(self, document: str, table: str, guests: list[str]) -> Iterator[tuple[str, list[Op]]]:
         who = ", ".join(guest_name(self.wedding, guest) for guest in guests[:5])
@@ -324,7 +315,7 @@ class Seating(Part):
         roomy = (target for target in self._nearest(document, table) if self._room(document, target) >= len(guests))
         for target, _ in zip(roomy, range(_MAX_TARGETS), strict=False):
             label = named(self.wedding, document, "tables", target, "label")
-            yield f"Move {who} to table {label}.", [_sit(document, guest, target, None) for guest in guests]
+            yield f"Move {who} to table {label}.", [sit(document, guest, target, None) for guest in guests]
 
     # S3, S4
 
@@ -334,22 +325,22 @@ class Seating(Part):
         if seat is None:
             return None
         table = self.wedding.record(document, "tables", seat.table)
-        if table is not None and (seat.number is None or seat.number < _capacity(table)):
+        if table is not None and (seat.number is None or seat.number < capacity_of(table)):
             return None
         name = guest_name(self.wedding, guest)
         if table is None:
-            summary, ops = f"The table of {name} is gone.", [_rise(document, guest)]
+            summary, ops = f"The table of {name} is gone.", [rise(document, guest)]
         else:
             label = named(self.wedding, document, "tables", seat.table, "label")
             summary = f"Seat {seat.number} of {name} is more than table {label} has."
-            ops = [_sit(document, guest, seat.table, None)]
+            ops = [sit(document, guest, seat.table, None)]
         return self.found(subject, summary, parties=self._parties(document, [guest]), automatic=ops)
 
     def _guest_comes(self, subject: Subject) -> Finding | None:
         document, guest = subject.ids
         if (document, guest) not in self._seats or self._comes(self._event(document), guest):
             return None
-        ops = [_rise(document, guest)]
+        ops = [rise(document, guest)]
         gone = self.wedding.record("guests", "guests", guest) is None
         return self.found(
             subject,
@@ -420,7 +411,7 @@ class Seating(Part):
                 if target is None:
                     return None
                 used.add(target)
-                ops.append(_sit(document, guest, target, None))
+                ops.append(sit(document, guest, target, None))
         return ops
 
     def _apart_options(
@@ -432,7 +423,7 @@ class Seating(Part):
                 for target, _ in targets:
                     label = named(self.wedding, document, "tables", target, "label")
                     name = guest_name(self.wedding, guest)
-                    yield f"Move {name} to table {label}.", [_sit(document, guest, target, None)]
+                    yield f"Move {name} to table {label}.", [sit(document, guest, target, None)]
 
     def _free_tables(self, document: str, table: str, used: set[str]) -> Iterator[str]:
         return (
@@ -473,7 +464,7 @@ class Seating(Part):
             others = [guest for table in sorted(tables) if table != target for guest in tables[table]]
             if self._room(document, target) >= len(others):
                 label = named(self.wedding, document, "tables", target, "label")
-                yield f"Seat all at table {label}.", [_sit(document, guest, target, None) for guest in others]
+                yield f"Seat all at table {label}.", [sit(document, guest, target, None) for guest in others]
 
     def _by_table(self, document: str, guests: Iterable[str]) -> dict[str, list[str]]:
         """Table -> those of the guests who come and sit there."""
@@ -500,7 +491,7 @@ class Seating(Part):
         if lock is None or writer is NOBODY or writer.rank >= lock.rank or writer.user in (lock.user, SERVER):
             return None
         ops = [
-            _rise(document, guest) if locked is None else Op("set", document, "assignments", guest, None, dict(locked))
+            rise(document, guest) if locked is None else Op("set", document, "assignments", guest, None, dict(locked))
         ]
         label = named(self.wedding, document, "tables", table_id, "label")
         return self.found(
@@ -522,7 +513,7 @@ class Seating(Part):
             return None
         if not self._is_locked(document, seat.table):
             return None
-        before = _seat(self._writer(document, guest).before)
+        before = seat_of(self._writer(document, guest).before)
         if before is None or before.table == seat.table:
             return seat.table, None
         return seat.table, {"table": before.table, "seat": before.number}
@@ -588,18 +579,6 @@ def assignments_at(wedding: Wedding, document: str, table: str) -> dict[str, Any
     return {guest: row for guest, row in rows if type(row) is dict and row.get("table") == table}
 
 
-def _seat(value: Any) -> Seat | None:
-    if type(value) is not dict or type(value.get("table")) is not str:
-        return None
-    number = value.get("seat")
-    return Seat(value["table"], number if type(number) is int else None)
-
-
-def _capacity(table: dict[str, Any]) -> int:
-    capacity = whole(table, "capacity")
-    return _FAR if capacity is None else capacity
-
-
 def _position(row: Any) -> tuple[int, int] | None:
     position = row.get("position") if type(row) is dict else None
     if type(position) is not dict:
@@ -608,9 +587,5 @@ def _position(row: Any) -> tuple[int, int] | None:
     return None if x is None or y is None else (x, y)
 
 
-def _sit(document: str, guest: str, table: str, seat: int | None) -> Op:
-    return Op("set", document, "assignments", guest, None, {"table": table, "seat": seat})
-
-
-def _rise(document: str, guest: str) -> Op:
-    return Op("delete", document, "assignments", guest)
+def _of_rule(document: str, rule: str) -> tuple[Subject, Subject]:
+    return Subject("S5", (document, rule)), Subject("S6", (document, "rules", rule))

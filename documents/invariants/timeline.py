@@ -7,44 +7,18 @@
 
 from __future__ import annotations
 
-from bisect import bisect_left, insort
 from collections.abc import Iterable, Iterator
-from itertools import islice
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
 from documents.invariants.attendance import Attendance
+from documents.invariants.busy import BusyTimes, TimelineEntry
 from documents.invariants.cascade import Cascade, Node, Plan, Slot
 from documents.invariants.catalogue import MERGE, PRIORITY
 from documents.invariants.model import Finding, Op, Subject, Wedding, string, suffixes, whole
 from documents.invariants.part import KeyRoute, Part, Route, Touched, discard, named
 
 ITEMS: Final = ("timeline", "items")
-MAX_OVERLAPS: Final = 32
-"""Overlaps of one item with others of one vendor, person or place that are looked at."""
-
 _RIGIDITY: Final = {"fixed": 0, "flex": 1, "buffer": 2}
-
-
-class Item(NamedTuple):
-    """What an item of the timeline is to the indexes."""
-
-    start: int
-    end: int
-    timed: bool
-    """Whether it is known when it is; where not, start and end are 0."""
-    vendors: tuple[str, ...]
-    persons: tuple[str, ...]
-    place: str | None
-    after: tuple[str, ...]
-
-    def claims(self) -> Iterator[tuple[str, str]]:
-        """(invariant, whose time it takes)."""
-        for vendor in self.vendors:
-            yield "T1", vendor
-        for person in self.persons:
-            yield "T2", person
-        if self.place is not None:
-            yield "T3", self.place
 
 
 class Timeline(Part):
@@ -54,8 +28,8 @@ class Timeline(Part):
 
     def __init__(self, wedding: Wedding) -> None:
         super().__init__(wedding)
-        self._items: dict[str, Item] = {}
-        self._busy = _Busy()
+        self._items: dict[str, TimelineEntry] = {}
+        self._busy = BusyTimes()
         self._successors: dict[str, set[str]] = {}
         self._used: dict[tuple[str, str], set[str]] = {}
         self._attendance = Attendance(wedding)
@@ -66,7 +40,7 @@ class Timeline(Part):
         self._plan: Plan | None = None
         """What a cascade needs; None before the first."""
 
-    def routes(self) -> Iterable[Route]:
+    def routes(self) -> Iterable[Route | KeyRoute]:
         item = frozenset(
             {"minDuration", "rigidity", "kind", "place", "keyMoment", "vendor", "person", "after",
              "status", "deleted", "_unstaffed"}
@@ -78,10 +52,6 @@ class Timeline(Part):
             Route("wedding", "events", self._event, frozenset({"place", "deleted"})),
             Route("wedding", "meta", self._meta, frozenset({"hardEnd", "phase", "cascade"})),
             Route("guests", "guests", self._guest, frozenset({"deleted"})),
-        )
-
-    def key_routes(self) -> Iterable[KeyRoute]:
-        return (
             KeyRoute(*ITEMS, self._time, frozenset({"start", "duration"})),
             KeyRoute("guests", "guests", self._answer_to, frozenset({"rsvp"})),
         )
@@ -122,7 +92,7 @@ class Timeline(Part):
             self._item(document, item, touched)
             return
         start, end, timed = _span(row)
-        after = Item(start, end, timed, before.vendors, before.persons, before.place, before.after)
+        after = TimelineEntry(start, end, timed, before.vendors, before.persons, before.place, before.after)
         self._changed.add(item)
         self._touch_item(item, before, touched)
         self._busy.remove(item, before)
@@ -132,12 +102,12 @@ class Timeline(Part):
         touched.update(Subject("T4", (successor, item)) for successor in self._successors.get(item, ()))
         touched.update((Subject("T5", (item, "end")), Subject("T5", (item, "moved"))))
 
-    def _read_item(self, item: str) -> Item | None:
+    def _read_item(self, item: str) -> TimelineEntry | None:
         row = self.wedding.record(*ITEMS, item)
         if row is None or row.get("status") == "skipped":
             return None
         place = row.get("place")
-        return Item(
+        return TimelineEntry(
             *_span(row),
             tuple(suffixes(row, "vendor:")),
             tuple(suffixes(row, "person:")),
@@ -145,7 +115,7 @@ class Timeline(Part):
             tuple(suffixes(row, "after:")),
         )
 
-    def _note(self, item: str, entry: Item) -> None:
+    def _note(self, item: str, entry: TimelineEntry) -> None:
         self._items[item] = entry
         self._busy.add(item, entry)
         for before in entry.after:
@@ -153,7 +123,7 @@ class Timeline(Part):
         for use in _uses(entry):
             self._used.setdefault(use, set()).add(item)
 
-    def _forget(self, item: str, entry: Item) -> None:
+    def _forget(self, item: str, entry: TimelineEntry) -> None:
         del self._items[item]
         self._busy.remove(item, entry)
         for before in entry.after:
@@ -161,14 +131,14 @@ class Timeline(Part):
         for use in _uses(entry):
             discard(self._used, use, item)
 
-    def _touch_item(self, item: str, entry: Item, touched: Touched) -> None:
+    def _touch_item(self, item: str, entry: TimelineEntry, touched: Touched) -> None:
         for key in entry.claims():
             for other in self._busy.overlapping(key, item, entry):
                 touched.add(_pair(*key, item, other))
         for before in entry.after:
             touched.add(Subject("T4", (item, before)))
 
-    def _own(self, item: str, entry: Item) -> Iterator[Subject]:
+    def _own(self, item: str, entry: TimelineEntry) -> Iterator[Subject]:
         yield from _alone(item)
         for before in entry.after:
             yield Subject("T4", (item, before))
@@ -322,17 +292,9 @@ class Timeline(Part):
             options=[
                 (f"Move it to {named(self.wedding, 'wedding', 'places', other)}.",
                  [Op("set", "wedding", "events", event, "place", other)])
-                for other in self._larger_places(heads)
+                for other in _larger_places(self.wedding, heads)
             ],
         )  # fmt: skip
-
-    def _larger_places(self, heads: int) -> list[str]:
-        places = self.wedding.rows("wedding", "places")
-        room = {
-            place: whole(row, "capacity") for place, row in places.items() if type(row) is dict and "deleted" not in row
-        }
-        fitting = [(capacity, place) for place, capacity in room.items() if capacity is not None and capacity >= heads]
-        return [place for _, place in sorted(fitting)[:3]]
 
     # T4
 
@@ -408,7 +370,7 @@ class Timeline(Part):
         )
 
     def _end_options(
-        self, item: str, entry: Item, row: dict[str, Any], hard_end: int
+        self, item: str, entry: TimelineEntry, row: dict[str, Any], hard_end: int
     ) -> Iterator[tuple[str, list[Op]]]:
         duration, title = entry.end - entry.start, self._title(item)
         left, shortest = hard_end - entry.start, whole(row, "minDuration")
@@ -440,7 +402,7 @@ class Timeline(Part):
         entry, row = self._items.get(item), self.wedding.record(*ITEMS, item)
         if entry is None or row is None:
             return None
-        missing = [vendor for vendor in entry.vendors if not self._works(vendor)]
+        missing = [vendor for vendor in entry.vendors if not _works(self.wedding, vendor)]
         nowhere = entry.place is not None and not self.wedding.exists("wedding", "places", entry.place)
         marked = "_unstaffed" in row
         if not missing and not nowhere:
@@ -468,12 +430,6 @@ class Timeline(Part):
             severity="info",
         )
 
-    def _works(self, vendor: str) -> bool:
-        if "wedding" not in self.wedding.documents:
-            return True
-        row = self.wedding.record("wedding", "vendors", vendor)
-        return row is not None and row.get("stage") != "cancelled"
-
     def _title(self, item: str) -> str:
         return named(self.wedding, *ITEMS, item, "title")
 
@@ -496,52 +452,6 @@ _BROKEN: Final = {
 """Of those whose findings say what would have to move: the question alone, since moving many items takes a while."""
 
 
-class _Busy:
-    """Who is busy when: (invariant, vendor, person or place) -> (start, end, item), sorted."""
-
-    def __init__(self) -> None:
-        self._slots: dict[tuple[str, str], list[tuple[int, int, str]]] = {}
-        self._longest: dict[tuple[str, str], int] = {}
-
-    def add(self, item: str, entry: Item) -> None:
-        if entry.start < entry.end:
-            for key in entry.claims():
-                insort(self._slots.setdefault(key, []), (entry.start, entry.end, item))
-                self._longest[key] = max(self._longest.get(key, 0), entry.end - entry.start)
-
-    def remove(self, item: str, entry: Item) -> None:
-        if entry.start < entry.end:
-            for key in entry.claims():
-                slots = self._slots[key]
-                del slots[bisect_left(slots, (entry.start, entry.end, item))]
-                if not slots:
-                    del self._slots[key], self._longest[key]
-
-    def overlapping(self, key: tuple[str, str], item: str, entry: Item) -> Iterator[str]:
-        """Other items of a key that overlap one, at most `MAX_OVERLAPS`."""
-        return islice(self._overlapping(key, item, entry), MAX_OVERLAPS)
-
-    def pairs(self) -> Iterator[tuple[tuple[str, str], str, str]]:
-        """Every two items of a key that overlap."""
-        for key, slots in self._slots.items():
-            for index, (_, end, item) in enumerate(slots):
-                for start, _, other in islice(slots, index + 1, index + 1 + MAX_OVERLAPS):
-                    if start >= end:
-                        break
-                    yield key, item, other
-
-    def _overlapping(self, key: tuple[str, str], item: str, entry: Item) -> Iterator[str]:
-        slots = self._slots.get(key)
-        if slots is None or entry.start >= entry.end:
-            return
-        # No slot that begins earlier than the longest is long can reach this one.
-        index = bisect_left(slots, (entry.start - self._longest[key],))
-        while index < len(slots) and slots[index][0] < entry.end:
-            if slots[index][1] > entry.start and slots[index][2] != item:
-                yield slots[index][2]
-            index += 1
-
-
 def _span(row: dict[str, Any]) -> tuple[int, int, bool]:
     """Start and end of an item, and whether they are known."""
     start = whole(row, "start")
@@ -562,8 +472,24 @@ def _alone(item: str) -> tuple[Subject, ...]:
     return Subject("T5", (item, "end")), Subject("T5", (item, "moved")), Subject("T6", (item,))
 
 
-def _uses(entry: Item) -> Iterator[tuple[str, str]]:
+def _uses(entry: TimelineEntry) -> Iterator[tuple[str, str]]:
     for vendor in entry.vendors:
         yield "vendors", vendor
     if entry.place is not None:
         yield "places", entry.place
+
+
+def _works(wedding: Wedding, vendor: str) -> bool:
+    if "wedding" not in wedding.documents:
+        return True
+    row = wedding.record("wedding", "vendors", vendor)
+    return row is not None and row.get("stage") != "cancelled"
+
+
+def _larger_places(wedding: Wedding, heads: int) -> list[str]:
+    places = wedding.rows("wedding", "places")
+    room = {
+        place: whole(row, "capacity") for place, row in places.items() if type(row) is dict and "deleted" not in row
+    }
+    fitting = [(capacity, place) for place, capacity in room.items() if capacity is not None and capacity >= heads]
+    return [place for _, place in sorted(fitting)[:3]]
