@@ -13,7 +13,7 @@ from zlib import crc32
 
 from sqlalchemy.dialects import sqlite
 
-from storage.appends import Append, AppendRequest, out_of_order
+from storage.appends import Append, AppendRequest, expected_heads, out_of_order
 from storage.derived_tables import ANSWERS, BOOKINGS, CLIENT_IDS, EVENTS, NOTHING, ROWS, Arranged, Row, arrange
 from storage.errors import AnswerTaken, NotOwner, SequenceConflict, StorageError
 from storage.statements import MAX_ROWS, batches, insert, with_rows
@@ -170,7 +170,7 @@ def _append_updates(cursor: Cursor, updates: Sequence[Append], ids: Mapping[Docu
         part = updates[begin : begin + MAX_ROWS]
         _write(cursor, _APPEND, _update_rows(part, ids))
         if cursor.rowcount != len(part):
-            raise _conflict(cursor, updates, ids)
+            raise _conflict(cursor, part, ids)
 
 
 def _update_rows(part: Sequence[Append], ids: Mapping[DocumentKey, int]) -> list[Row]:
@@ -190,17 +190,15 @@ def _update_rows(part: Sequence[Append], ids: Mapping[DocumentKey, int]) -> list
     return found
 
 
-def _conflict(cursor: Cursor, updates: Sequence[Append], ids: Mapping[DocumentKey, int]) -> SequenceConflict:
-    """The error that names the first update that did not go in."""
-    heads = {}
-    for key in {each.key: None for each in updates}:
+def _conflict(cursor: Cursor, part: Sequence[Append], ids: Mapping[DocumentKey, int]) -> SequenceConflict:
+    """The error that names the first update that is not the next one of its document. None of the part went in."""
+    for key, head in expected_heads(part).items():
         cursor.execute(_HEAD, (ids[key],))
-        heads[key] = next((head for (head,) in cursor.fetchall()), 0)
-    item = next((each for each in updates if each.seq != heads[each.key]), updates[0])
-    return SequenceConflict(
-        f"document {str(item.key)!r} is at sequence number {heads[item.key]}, cannot append {item.seq}",
-        document=str(item.key),
-    )
+        stored = next((last_seq for (last_seq,) in cursor.fetchall()), 0)
+        if stored != head:
+            message = f"document {str(key)!r} is at sequence number {stored}, cannot append {head + 1}"
+            return SequenceConflict(message, document=str(key))
+    return SequenceConflict("another writer was faster")
 
 
 def _add_derived(cursor: Cursor, arranged: Arranged) -> dict[str, int]:

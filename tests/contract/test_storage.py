@@ -158,10 +158,11 @@ class TestSequence:
 
     async def test_a_batch_is_stored_whole_or_not_at_all(self, store: Storage) -> None:
         await store.append(batch(NOTE, 1, b"a"))
-        with pytest.raises(SequenceConflict):
+        with pytest.raises(SequenceConflict) as caught:
             await store.append(
                 [*batch(OTHER, 1, b"x", b"y"), *batch(NOTE, 2, b"b", b"c"), *batch(ELSEWHERE, 2, b"gap")]
             )
+        assert caught.value.document == str(ELSEWHERE)
         assert await keys(store) == [NOTE]
         assert await head(store, NOTE) == 1
         # The ids of rows rolled back are forgotten with them.
