@@ -128,6 +128,7 @@ PURE_JUDGE = tuple(
         "rules",
         "schema_document",
         "struct_index",
+        "subject_queue",
         "text_edits",
         "wedding",
         "writes",

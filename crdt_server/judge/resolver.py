@@ -1,7 +1,6 @@
-"""The resolution of findings: wait, resolve by rule, or put before a person; recorded in the root `review`.
+"""The resolution of findings: by rule, or by a person; recorded in the root `review`.
 
 - Nothing is written from here: `step` returns what is to be written, and has to be called until it returns None.
-- A finding that may wait is looked up again when its time has come (`due`).
 - A resolution in a document that is not open here waits until it is open (`wanted`).
 - There is one record per subject, with the state of the conflict. A subject that holds again closes its record as
   `moot`.
@@ -12,7 +11,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from functools import partial
 from typing import NamedTuple
 
@@ -27,7 +26,8 @@ from crdt_server.judge.reviews import (
     open_records,
     record_of,
 )
-from documents.changes import Changes
+from crdt_server.judge.subject_queue import SubjectQueue
+from documents.changes import Change, Changes
 from documents.events import Actor
 from documents.invariants import (
     NOBODY,
@@ -59,22 +59,37 @@ class Resolution(NamedTuple):
     """Fields that count as written by somebody else."""
 
 
+class Repairs:
+    """When each subject was repaired."""
+
+    def __init__(self) -> None:
+        self._times: dict[Subject, list[float]] = {}
+
+    def set_back(self, seconds: float) -> None:
+        """The clock was set back by that much."""
+        self._times = {subject: [at - seconds for at in times] for subject, times in self._times.items()}
+
+    def exhausted(self, subject: Subject, now: float) -> bool:
+        """Count one more repair. Returns whether there have been `MOST_FIXES` already."""
+        times = [at for at in self._times.get(subject, ()) if now - at < FIXES_SECONDS]
+        self._times[subject] = [*times, now]
+        return len(times) >= MOST_FIXES
+
+
 class Resolver:
-    """See the head of the file. ``index`` follows the rows of ``wedding``; ``documents``: names of those open."""
+    """See the head of the file. ``index`` follows from here; ``documents``: names of those open."""
 
     def __init__(self, wedding: Wedding, index: Index, documents: Collection[str]) -> None:
         self._wedding = wedding
         self._index = index
         self._documents = documents
         self._now = 0.0
-        self.due: dict[Subject, float] = {}  # when to look again, seconds since 1970
+        self.subjects = SubjectQueue(index)
         self.wanted: set[str] = set()  # documents that a resolution waits for
-        self._waiting: set[Subject] = set()
+        self.urgent: deque[Callable[[], list[Resolution]]] = deque()  # must not wait for the end of a batch
+        self._suspects: deque[Subject] = deque()
         self._undecided: set[tuple[str, str]] = set()  # document and record of a choice that waits
-        self._urgent: deque[Callable[[], list[Resolution]]] = deque()
-        self._queue: dict[Subject, bool] = {}  # whether it need not wait
-        self._suspects: deque[Subject] = deque()  # those of the queue that something has to be done about
-        self._fixes: dict[Subject, list[float]] = {}
+        self._repairs = Repairs()
         self._open: set[str] = set()  # records that wait for a person
         self._open_x: dict[Field, str] = {}  # X1 that waits for a person -> its record
 
@@ -82,32 +97,20 @@ class Resolver:
         """It is ``now``. A clock that was set back makes nothing wait longer."""
         back = self._now - now
         if back > 0:
-            self.due = {subject: at - back for subject, at in self.due.items()}
-            self._fixes = {subject: [at - back for at in those] for subject, those in self._fixes.items()}
+            self.subjects.set_back(back)
+            self._repairs.set_back(back)
         self._now = now
 
     # -- work
 
     @property
-    def has_urgent(self) -> bool:
-        """Whether `step` has something to do that must not wait for the end of a batch."""
-        return bool(self._urgent)
-
-    @property
     def has_work(self) -> bool:
         """Whether `step` has anything to do."""
-        return bool(self._urgent or self._queue or self._suspects)
-
-    def enqueue(self, subjects: Iterable[Subject], *, settled: bool) -> None:
-        """Subjects whose finding may be another. ``settled``: they need not wait."""
-        queue = self._queue
-        for subject in subjects:
-            queue[subject] = settled or queue.get(subject, False)
+        return bool(self.urgent or self.subjects or self._suspects)
 
     def begin(self) -> None:
         """Documents have been opened: look up everything, and close what holds again."""
-        subjects = self._index.subjects()
-        known = {review_id(subject) for subject in subjects}
+        known = {review_id(subject) for subject in self.subjects.add_all()}
         for document, record, row in open_records(self._wedding):
             self._open.add(record)
             if "choice" in row:
@@ -115,77 +118,59 @@ class Resolver:
             if row.get("_kind") == "X1":
                 self._open_x[Field(**{"key": None, **row["_subject"][0]})] = record
             if record not in known and not str(row.get("_kind")).startswith("X"):
-                self._urgent.append(partial(self._close, document, record, "moot"))
-        self.enqueue(subjects, settled=True)
+                self.urgent.append(partial(self._close, document, record, "moot"))
         self.resume()
 
     def resume(self) -> None:
         """Take up what has waited for its time, or for documents that are open now."""
-        waiting, self._waiting = self._waiting, set()
-        ready = {subject for subject, at in self.due.items() if at <= self._now}
-        if waiting or ready:
-            self.enqueue(waiting | ready, settled=True)
+        self.subjects.resume(self._now)
         undecided, self._undecided = self._undecided, set()
         for document, record in sorted(undecided):
             self.decide(document, record)
 
-    def observe(self, document: str, changes: Changes) -> None:
-        """Changes that were recorded: a field that is written again is no open question any more."""
+    def observe(
+        self, document: str, changes: Changes, rewritten: Sequence[Change] = (), *, settled: bool = False
+    ) -> None:
+        """Changes that were recorded: see `SubjectQueue.observe`. A field that is written again is no open question
+        any more."""
+        self.subjects.observe(document, changes, rewritten, settled=settled)
         for change in changes.fields:
             if change.root == "review" and change.key == "_state":
                 (self._open.add if change.after == "open" else self._open.discard)(change.record)
             record = self._open_x.pop(Field(document, *change[:3]), None) if self._open_x else None
             if record is not None:
-                self._urgent.append(partial(self._close, document, record, "moot"))
+                self.urgent.append(partial(self._close, document, record, "moot"))
 
     def add(self, finding: Finding, writers: Mapping[Field, Writer] | None = None) -> None:
         """A finding to resolve. ``writers``: those of what its automatic operations set."""
-        self._urgent.append(partial(self._resolve, finding, writers))
+        self.urgent.append(partial(self._resolve, finding, writers))
 
     def decide(self, document: str, record: str) -> None:
         """The key `choice` of a record was set: carry out that option, or take back a choice there is not."""
-        self._urgent.append(partial(self._decide, document, record))
+        self.urgent.append(partial(self._decide, document, record))
 
     def step(self, *, urgent: bool = False) -> list[Resolution] | None:
         """The next resolutions, to be carried out in order before the next call; None: nothing is left.
 
         ``urgent``: only what must not wait for the end of a batch.
         """
-        while True:
-            if self._urgent:
-                found = self._urgent.popleft()()
-            elif urgent:
-                return None
+        while self.urgent or not urgent:
+            if self.urgent:
+                found = self.urgent.popleft()()
             elif self._suspects:
                 found = self._look_up(self._suspects.popleft())
-            elif self._queue:
-                self._sift()
+            elif self.subjects:
+                self._suspects.extend(self.subjects.take(self._now, self._open))
                 continue
             else:
-                return None
+                break
             if found:
                 return found
+        return None
 
     # -- what is done about a subject
 
-    def _sift(self) -> None:
-        """Move to the suspects, in their order, the subjects of the queue that something has to be done about now."""
-        queue, self._queue = self._queue, {}
-        broken, due, suspects = self._index.broken, self.due, []
-        for subject, settled in queue.items():
-            if not broken(subject):
-                if due:
-                    due.pop(subject, None)
-                if self._open and review_id(subject) in self._open:
-                    suspects.append(subject)
-            elif settled or not subject.settle_seconds:
-                suspects.append(subject)
-            else:
-                due.setdefault(subject, self._now + subject.settle_seconds)
-        self._suspects.extend(sorted(suspects))
-
     def _look_up(self, subject: Subject) -> list[Resolution]:
-        self.due.pop(subject, None)
         finding = self._index.find(subject)
         return self._close_moot(subject) if finding is None else self._resolve(finding, None)
 
@@ -197,9 +182,9 @@ class Resolver:
         if row is not None and is_recorded(row, finding):
             return []
         if self._missing({document, *(op.document for op in finding.automatic or ())}):
-            self._waiting.add(subject)
+            self.subjects.wait(subject)
             return []
-        if finding.automatic and self._exhausted(subject):
+        if finding.automatic and self._repairs.exhausted(subject, self._now):
             finding = asked(finding)
         if subject.invariant == "X1" and finding.manual:
             self._open_x[finding.parties[0].field] = record
@@ -240,19 +225,13 @@ class Resolver:
                 found = self._close(document, record, "moot")
                 closed += found
                 if not found:
-                    self._waiting.add(subject)
+                    self.subjects.wait(subject)
         return closed
 
     def _close(self, document: str, record: str, outcome: str, actor: Actor | None = None) -> list[Resolution]:
         if self._missing({document}):
             return []
         return [Resolution(close_ops(document, record, outcome, instant(self._now), actor), record)]
-
-    def _exhausted(self, subject: Subject) -> bool:
-        now = self._now
-        fixes = [at for at in self._fixes.get(subject, ()) if now - at < FIXES_SECONDS]
-        self._fixes[subject] = [*fixes, now]
-        return len(fixes) >= MOST_FIXES
 
     def _missing(self, documents: set[str]) -> bool:
         missing = {document for document in documents if document not in self._documents}

@@ -60,7 +60,6 @@ class WeddingJudge:
         self.resolver = Resolver(self.wedding, self.index, self.open.keys())
         self.answered: dict[str, None] = {}  # keys of the newest commands
         self._written: set[str] = set()  # documents with updates of the server that were not taken yet
-        self._changed: dict[Field, bool] = {}  # fields that the index has not followed yet; whether they need not wait
 
     # -- time
 
@@ -79,7 +78,7 @@ class WeddingJudge:
 
     def next_due(self) -> float | None:
         """In how many seconds `run_scheduled` has something to do; None: nothing waits."""
-        due = min(self.ledger.texts.next_due(self.open), min(self.resolver.due.values(), default=inf))
+        due = min(self.ledger.texts.next_due(self.open), min(self.resolver.subjects.due.values(), default=inf))
         return None if due == inf else max(0.0, due - self.now)
 
     # -- documents
@@ -98,7 +97,7 @@ class WeddingJudge:
 
     def replace_bookings(self, organization: str, others: Sequence[Sequence[Any]]) -> None:
         """These bookings of other weddings with an organization overlap those of this one, and no others."""
-        self.resolver.enqueue(self.bookings.replace_others(organization, others), settled=True)
+        self.resolver.subjects.add(self.bookings.replace_others(organization, others), settled=True)
         self.resolve()
 
     def documents_with_news(self) -> list[SchemaDocument]:
@@ -186,7 +185,7 @@ class WeddingJudge:
             alone = alone or is_judged_alone(self.wedding, document.name, change)
         if alone:
             self.resolve()
-        elif self.resolver.has_urgent:
+        elif self.resolver.urgent:
             self.resolve(urgent=True)
 
     # -- what follows
@@ -212,16 +211,14 @@ class WeddingJudge:
 
     def resolve(self, *, urgent: bool = False) -> None:
         """Resolve until nothing is left. ``urgent``: only what must not wait for the end of a batch."""
-        if not urgent:
-            self._follow()
         if self.resolver.has_work and self.wedding.context.now != self.at:
             self.wedding.context = self.wedding.context.at(self.at)
         while (resolutions := self.resolver.step(urgent=urgent)) is not None:
             for ops, cause, actor, writers in resolutions:
                 self.write(ops, actor, cause=cause, writers=writers)
-            if not urgent:
-                self._follow()
-        self._record_bookings()
+        bookings = self.bookings.take_changes() if "wedding" in self.open else ()
+        if bookings:
+            self.ledger.pending("wedding").bookings += bookings
 
     def _record(
         self,
@@ -244,33 +241,9 @@ class WeddingJudge:
         self.ledger.record(
             name, document.kind, changes, writer, now=self.now, cause=cause, writers=writers, rewritten=rewritten
         )
-        self.resolver.observe(name, changes)
         if concerns_context(name, changes):
-            self._follow()
-            subjects = self.index.set_context(context_of(self.wedding, self.at))
-            self.resolver.enqueue(subjects, settled=False)
-        changed = self._changed
-        for root, record, key, *_ in (*changes.fields, *rewritten):
-            field = Field(name, root, record, key)
-            changed[field] = settled or changed.get(field, False)
-        for root, record in (*changes.added, *changes.removed):
-            changed[Field(name, root, record)] = settled
-
-    def _follow(self) -> None:
-        """Let the index follow what was recorded."""
-        if not self._changed:
-            return
-        changed, self._changed = self._changed, {}
-        for settled in (True, False):
-            fields = [field for field, each in changed.items() if each is settled]
-            if fields:
-                self.resolver.enqueue(self.index.update(fields), settled=settled)
-
-    def _record_bookings(self) -> None:
-        if "wedding" in self.open:
-            bookings = self.bookings.take_changes()
-            if bookings:
-                self.ledger.pending("wedding").bookings += bookings
+            self.resolver.subjects.set_context(context_of(self.wedding, self.at))
+        self.resolver.observe(name, changes, rewritten, settled=settled)
 
 
 def _rows_of(mirror: Sequence[Sequence[Any]], writers: Writers) -> dict[str, RowsByRoot]:
