@@ -25,12 +25,13 @@ from crdt_server.errors import ProtocolError
 from crdt_server.judge.dry_run import DryRun, ForkPool
 from crdt_server.pipe import DIFF_STEP_BYTES, DRY_RUN_BYTES, PIECE_BYTES, ProgressMark, Status
 from crdt_server.protocol.lib0 import read_var_uint, write_var_uint
-from crdt_server.protocol.structs import in_order, new_structs, read_structs
+from crdt_server.protocol.structs import in_order, new_structs
 from crdt_server.protocol.update import (
     EMPTY_STATE_VECTOR,
     EMPTY_UPDATE,
     Update,
     decode_state_vector,
+    decode_structs,
     decode_update,
     missing,
 )
@@ -317,7 +318,7 @@ class Document:
         known = self.clocks.get
         if not any(clock > known(client, 0) for client, clock in update.requires.items()):
             return False  # it builds on nothing that is new
-        fresh = new_structs(read_structs(update.data), self.clocks)
+        fresh = new_structs(decode_structs(update.data).structs, self.clocks)
         return len(in_order(fresh)) < len(fresh)
 
     def _take(self, index: int, update: Update) -> None:

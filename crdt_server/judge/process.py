@@ -41,7 +41,8 @@ from crdt_server.pipe import (
     pack,
     unpack,
 )
-from crdt_server.protocol.update import Update, decode_update, split_update
+from crdt_server.protocol.update import Update, decode_update
+from crdt_server.protocol.update_split import split_update
 from documents.events import Actor
 from documents.readers import canonical_json, digest
 from documents.registry import kind_of
@@ -358,8 +359,9 @@ def _summary_out(update: Update) -> bytes:
 
 def _summary_in(data: bytes, extra: bytes) -> Update:
     ranges, skips, requires, *others = unpack(extra)
-    lists = (tuple(map(tuple, found)) for found in others)
-    return Update(data, tuple(map(tuple, ranges)), tuple(map(tuple, skips)), dict(requires), *lists)
+    deletes, types, collected, parents, *_ = (tuple(map(tuple, found)) for found in others)
+    runs = tuple(map(tuple, ranges)), tuple(map(tuple, skips))
+    return Update(data, *runs, dict(requires), deletes, types, collected, parents)
 
 
 def _read_exactly(pipe: socket.socket, size: int) -> bytearray | None:

@@ -21,8 +21,8 @@ from crdt_server.judge.dry_run import ForkPool
 from crdt_server.judge.rules import Reverted, examine, may_stand
 from crdt_server.judge.struct_index import Held, StructIndex
 from crdt_server.judge.writes import NESTED, Write, standing
-from crdt_server.protocol.structs import DELETED, GC, Id, Struct, read_structs
-from crdt_server.protocol.update import Update, decode_state_vector, decode_update, is_empty, with_deletes
+from crdt_server.protocol.structs import DELETED, GC, Id, Struct
+from crdt_server.protocol.update import Update, decode_state_vector, decode_structs, is_empty, with_deletes
 from documents.changes import Changes
 from documents.events import Actor
 from documents.fields import normalised
@@ -55,7 +55,7 @@ class SchemaDocument(Document):
         self._held: Held = {}  # by those
         self._signed: Sequence[Signed] = ()
         self._knows: Mapping[int, int] | None = None
-        self._structs: list[Struct] = []
+        self._structs: Sequence[Struct] = ()
         self._notice: bytes | None = None
         self._applied: Applied | None = None
         # what was put back -> what was undone -> what had been there: the same to those who have seen one of them
@@ -85,7 +85,7 @@ class SchemaDocument(Document):
     def warm_up(self, budget: int) -> None:
         super().warm_up(budget)
         while self._indexed < self._warmed:
-            self.items.load(read_structs(self.pieces[self._indexed]), self._held)
+            self.items.load(decode_structs(self.pieces[self._indexed]).structs, self._held)
             self._indexed += 1
         if self._rows is None and self._warmed == len(self.pieces):
             assert self.doc is not None
@@ -146,7 +146,7 @@ class SchemaDocument(Document):
             self._knows = None if knows is None else decode_state_vector(knows)
         except ProtocolError:
             return True
-        self._structs = read_structs(update.data)
+        self._structs = decode_structs(update.data).structs
         reason = self.items.violation(update, self._structs, actor.user, self.clocks)
         if reason is not None:
             self._notice = _notice([], reason)
@@ -207,12 +207,13 @@ class SchemaDocument(Document):
         before = encode_clocks(self.clocks)
         written = carry_out(self.kind, self.doc, ops)
         self.rows.take()
-        undone = decode_update(written, max_bytes=len(written)).deletes
+        undone = decode_structs(written).deletes
         data = self._since(before, [*update.deletes, *undone])
         self._account(update)
-        both = decode_update(data, max_bytes=len(data))
-        structs = read_structs(data)
-        self._restored.update((w.id, w.over) for w in self.items.integrate(structs, both.deletes, SERVER, self.clocks))
+        both = decode_structs(data)
+        self._restored.update(
+            (w.id, w.over) for w in self.items.integrate(both.structs, both.deletes, SERVER, self.clocks)
+        )
         self._account(both)
         self._accept(data)
         rows = {each[:2] for each in reverted if each.key is None}
@@ -231,10 +232,10 @@ class SchemaDocument(Document):
         """One transaction of the server's own. Returns what it changed."""
         assert self.doc is not None
         data = carry_out(self.kind, self.doc, ops)
-        update = decode_update(data, max_bytes=len(data))
+        update = decode_structs(data)
         if is_empty(update):
             return self.rows.take()
-        writes = self.items.integrate(read_structs(data), update.deletes, SERVER, self.clocks)
+        writes = self.items.integrate(update.structs, update.deletes, SERVER, self.clocks)
         self._account(update)
         self._accept(data)
         return self.rows.take(standing(writes))
@@ -244,7 +245,9 @@ class SchemaDocument(Document):
         pycrdt gives all deletions there ever were."""
         assert self.doc is not None
         data = with_deletes(self.doc.get_update(state_vector), ())
-        gone = [(s.client, s.clock, s.clock + s.length) for s in read_structs(data) if s.content in (GC, DELETED)]
+        gone = [
+            (s.client, s.clock, s.clock + s.length) for s in decode_structs(data).structs if s.content in (GC, DELETED)
+        ]
         return with_deletes(data, ClockRanges([*deletes, *gone]).spans())
 
 

@@ -10,8 +10,7 @@ from pycrdt import Doc, Map
 from crdt_server.judge.struct_index import Held, StructIndex
 from crdt_server.judge.writes import Write
 from crdt_server.protocol.lib0 import write_var_string, write_var_uint
-from crdt_server.protocol.structs import read_structs
-from crdt_server.protocol.update import Update, decode_update
+from crdt_server.protocol.update import Update, decode_structs, decode_update
 from documents.fields import AnyJson, Note, String
 from documents.kind import Kind, key, record, records, single, text, values
 from documents.rows import Known
@@ -46,11 +45,11 @@ class Server:
 
     def violation(self, data: bytes, user: str = "ann") -> str | None:
         update = decode_update(data, max_bytes=len(data))
-        return self.items.violation(update, read_structs(data), user, self.known)
+        return self.items.violation(update, decode_structs(data).structs, user, self.known)
 
     def hear(self, data: bytes, user: str = "ann") -> list[Write]:
         update = decode_update(data, max_bytes=len(data))
-        structs = read_structs(data)
+        structs = decode_structs(data).structs
         assert self.items.violation(update, structs, user, self.known) is None
         writes = self.items.integrate(structs, update.deletes, user, self.known)
         self._account(update)
@@ -59,7 +58,7 @@ class Server:
     def load(self, data: bytes) -> Known:
         update = decode_update(data, max_bytes=len(data))
         held: Held = {}
-        self.items.load(read_structs(data), held)
+        self.items.load(decode_structs(data).structs, held)
         self._account(update)
         return self.items.values(update.deletes, held)
 

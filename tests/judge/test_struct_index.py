@@ -15,8 +15,8 @@ from pycrdt import Doc, Map, Text
 
 from crdt_server.judge.struct_index import StructIndex
 from crdt_server.judge.writes import GONE, NESTED, Write, standing
-from crdt_server.protocol.structs import Id, read_structs
-from crdt_server.protocol.update import decode_update
+from crdt_server.protocol.structs import Id
+from crdt_server.protocol.update import decode_structs, decode_update
 from documents.kind import WHOLE
 from documents.rows import Known
 from tests.judge.indexed import (
@@ -371,7 +371,7 @@ def test_collected_entries_of_a_client_that_keeps_or_collects(server: Server) ->
     for number in range(4):
         seats["s1"] = number
     data = doc.get_update()
-    lengths = [struct.length for struct in read_structs(data)]
+    lengths = [struct.length for struct in decode_structs(data).structs]
     assert lengths == [3, 1]
     (write,) = server.hear(data)
     assert (write.value, write.id, write.seen, write.over) == (3.0, (10, 3), True, None)
@@ -381,7 +381,7 @@ def test_collected_entries_of_a_client_that_keeps_or_collects(server: Server) ->
 
 
 def held_bytes(updates: Iterable[bytes]) -> int:
-    ready = [(read_structs(data), decode_update(data, max_bytes=len(data))) for data in updates]
+    ready = [(decode_structs(data).structs, decode_update(data, max_bytes=len(data))) for data in updates]
     server = Server()
     tracemalloc.start()
     for structs, decoded in ready:
@@ -410,7 +410,7 @@ def test_an_item_takes_about_150_bytes() -> None:
         for number in range(300):
             guests_of(doc)[f"g_{number}"] = Map({f"key{n}": f"value {n}" for n in range(12)})
     data = doc.get_update()
-    assert held_bytes([data]) / len(read_structs(data)) < 200
+    assert held_bytes([data]) / len(decode_structs(data).structs) < 200
 
 
 def test_an_overwritten_entry_takes_less() -> None:

@@ -16,8 +16,8 @@ from pycrdt import Doc, Map, Text
 
 from crdt_server.errors import ProtocolError
 from crdt_server.protocol.lib0 import write_var_uint
-from crdt_server.protocol.structs import ANY, DELETED, GC, STRING, TYPE, Struct, read_structs
-from crdt_server.protocol.update import Update, decode_update
+from crdt_server.protocol.structs import ANY, DELETED, GC, STRING, TYPE, Struct
+from crdt_server.protocol.update import Update, decode_structs, decode_update
 from tests.protocol.corpus import real_updates
 from tests.protocol.grammar import random_update
 
@@ -63,12 +63,12 @@ def row(struct: Struct) -> list[Any]:
 
 def test_reads_what_yjs_reads(root: Path) -> None:
     for data, expected in zip(REAL, as_yjs_says(REAL, root), strict=True):
-        assert [row(struct) for struct in read_structs(data)] == expected, data.hex()
+        assert [row(struct) for struct in decode_structs(data).structs] == expected, data.hex()
 
 
 def agree(update: Update) -> None:
     """Both readers find the same clocks, types, parents and collected runs."""
-    structs = read_structs(update.data)
+    structs = decode_structs(update.data).structs
     ranges: list[tuple[int, int, int]] = []
     for each in structs:
         assert each.length > 0
@@ -119,7 +119,7 @@ def test_agrees_on_whatever_is_accepted(seed: int) -> None:
 def test_values_are_those_that_pycrdt_shows(value: Any, shown: Any) -> None:
     doc: Doc[Any] = Doc(client_id=9)
     doc.get("guests", type=Map)["g"] = value
-    (struct,) = read_structs(doc.get_update())
+    (struct,) = decode_structs(doc.get_update()).structs
     assert struct == Struct(9, 0, 1, ANY, None, None, "guests", "g", [shown])
     assert doc.get("guests", type=Map)["g"] == shown
     assert repr(struct.value) == repr([shown])
@@ -130,7 +130,7 @@ def test_text_counts_utf16_units_and_names_its_parent() -> None:
     doc.get("guests", type=Map)["g"] = Text("a💍")
     text = doc.get("guests", type=Map)["g"]
     text.insert(0, "é")
-    parent, first, second = read_structs(doc.get_update())
+    parent, first, second = decode_structs(doc.get_update()).structs
     assert parent == Struct(9, 0, 1, TYPE, None, None, "guests", "g", 2)
     assert first == Struct(9, 1, 3, STRING, None, None, (9, 0), None, "a💍")
     assert second == Struct(9, 4, 1, STRING, None, (9, 1), None, None, "é")
@@ -140,9 +140,9 @@ def test_an_id_of_another_client_that_begins_alike_is_another() -> None:
     """Client 1 and client 129 share their first bits; a reader that compares bytes must not take one for the other."""
     struct = b"\x84" + write_var_uint(129) + b"\7" + b"\1x"
     data = b"\1\1\1\0" + struct + b"\0"
-    assert read_structs(data) == [Struct(1, 0, 1, STRING, (129, 7), None, None, None, "x")]
+    assert decode_structs(data).structs == [Struct(1, 0, 1, STRING, (129, 7), None, None, None, "x")]
 
 
 def test_skips_are_left_out_and_count() -> None:
     data = b"\1\3\5\0" + b"\0\2" + b"\x0a\3" + b"\0\4" + b"\0"
-    assert read_structs(data) == [Struct(5, 0, 2, GC, *[None] * 5), Struct(5, 5, 4, GC, *[None] * 5)]
+    assert decode_structs(data).structs == [Struct(5, 0, 2, GC, *[None] * 5), Struct(5, 5, 4, GC, *[None] * 5)]

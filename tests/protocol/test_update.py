@@ -12,13 +12,13 @@ import pytest
 from crdt_server.errors import ProtocolError
 from crdt_server.protocol.lib0 import write_var_string, write_var_uint
 from crdt_server.protocol.update import (
-    MAX_NESTING,
     Update,
     decode_state_vector,
     decode_update,
     is_empty,
     missing,
 )
+from crdt_server.protocol.update_contents import MAX_NESTING
 from tests.protocol.corpus import YjsFile, hostile_sequences, state_vectors, yjs_files
 
 LIMIT = 1 << 24

@@ -22,8 +22,8 @@ from crdt_server.protocol.update import (
     decode_update,
     encode_delete_set,
     missing,
-    split_update,
 )
+from crdt_server.protocol.update_split import split_update
 from tests.protocol.corpus import real_updates
 from tests.protocol.grammar import damaged, random_update
 
