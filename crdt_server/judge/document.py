@@ -13,18 +13,18 @@ Rules of this file:
 
 from __future__ import annotations
 
-import re
 import sys
-from bisect import bisect_right
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
-from pycrdt import Doc, get_update, merge_updates
+from pycrdt import Doc, get_update
 
 from crdt_server.errors import ProtocolError
+from crdt_server.judge.clock_ranges import ClockRanges, encode_clocks
 from crdt_server.judge.dry_run import DryRun, ForkPool
+from crdt_server.judge.merging import covers_all, merge
 from crdt_server.pipe import DIFF_STEP_BYTES, DRY_RUN_BYTES, PIECE_BYTES, ProgressMark, Status
-from crdt_server.protocol.lib0 import read_var_uint, write_var_uint
+from crdt_server.protocol.lib0 import read_var_uint
 from crdt_server.protocol.structs import in_order, new_structs
 from crdt_server.protocol.update import (
     EMPTY_STATE_VECTOR,
@@ -36,7 +36,6 @@ from crdt_server.protocol.update import (
     missing,
 )
 
-FAN = 32  # merge_updates is quadratic in the number of updates: merge as a tree
 JOINED_BYTES = 2 * 1024  # parts of an answer are merged up to this size: a message costs less than merging again
 LOOSE_PIECES = 16
 DIFFS_KEPT = 4
@@ -49,65 +48,10 @@ FEW_DELETIONS = 256
 UPDATE_CPU_SECONDS = 0.05
 UPDATE_BYTES_PER_CPU_SECOND = 8 << 20
 
-Span = tuple[int, int, int]  # client, first clock, next clock
-
-# A character beyond the basic plane: two UTF-16 units, so a struct can end in its middle.
-PAIR = re.compile(rb"[\xf0-\xf4][\x80-\xbf]{3}")
-
-
-def merge(updates: Sequence[bytes]) -> list[bytes]:
-    """As few updates as hold the content of all: one, nearly always.
-
-    `merge_updates` is exact but for one case: where a part ends inside a surrogate pair that another part carries
-    whole, it loses a unit and shifts all that follows. Where that is possible the result is compared with its parts,
-    and thrown away when it is not all of them.
-    """
-    if len(updates) < 2:
-        return list(updates)
-    merged = _merge(updates)
-    if any(PAIR.search(update) for update in updates) and not holds_all(merged, updates):
-        return list(updates)
-    return [merged]
-
-
-def holds_all(merged: bytes, parts: Sequence[bytes]) -> bool:
-    """Whether an update covers every struct and deletion of its parts."""
-    try:
-        whole = decode_update(merged, max_bytes=len(merged))
-    except ProtocolError:
-        return False
-    held = [decode_update(update, max_bytes=len(update)) for update in parts]
-    return covers_all(
-        whole, [span for part in held for span in part.ranges], [span for part in held for span in part.deletes]
-    )
-
-
-def covers_all(whole: Update, ranges: Sequence[Span], deletes: Sequence[Span]) -> bool:
-    """Whether an update has these structs and deletions."""
-    structs, deletions = ClockRanges(whole.ranges), ClockRanges(whole.deletes)
-    return all(structs.covers(*span) for span in ranges) and all(deletions.covers(*span) for span in deletes)
-
-
-def _merge(updates: Sequence[bytes]) -> bytes:
-    level = list(updates)
-    while len(level) > 1:
-        level = [
-            level[i] if i + 1 == len(level) else merge_updates(*level[i : i + FAN]) for i in range(0, len(level), FAN)
-        ]
-    return level[0]
-
 
 def cpu_limit_seconds(size_bytes: int) -> float:
     """What an update of this size may take."""
     return UPDATE_CPU_SECONDS + size_bytes / UPDATE_BYTES_PER_CPU_SECOND
-
-
-def encode_clocks(clocks: dict[int, int]) -> bytes:
-    """A Yjs state vector (v1): count, then client and clock, higher clients first as Yjs does."""
-    out = [write_var_uint(len(clocks))]
-    for client in sorted(clocks, reverse=True):
-        out += (write_var_uint(client), write_var_uint(clocks[client]))
-    return b"".join(out)
 
 
 def has_few_structs(data: bytes) -> bool:
@@ -118,37 +62,6 @@ def has_few_structs(data: bytes) -> bool:
         return sections == 0 or (sections == 1 and read_var_uint(data, pos)[0] <= FEW_STRUCTS)
     except (IndexError, ProtocolError):
         return False
-
-
-class ClockRanges:
-    """A set of clocks: per client a sorted list of disjoint ``[first, next)`` ranges."""
-
-    def __init__(self, spans: Iterable[Span] = ()) -> None:
-        self._ranges: dict[int, tuple[list[int], list[int]]] = {}
-        for span in spans:
-            self.add(*span)
-
-    def covers(self, client: int, first: int, next_: int) -> bool:
-        starts, ends = self._ranges.get(client, ((), ()))
-        i = bisect_right(starts, first) - 1
-        return i >= 0 and next_ <= ends[i]
-
-    def add(self, client: int, first: int, next_: int) -> None:
-        starts, ends = self._ranges.setdefault(client, ([], []))
-        low = bisect_right(starts, first) - 1
-        if low < 0 or ends[low] < first:
-            low += 1
-        high = low
-        while high < len(starts) and starts[high] <= next_:
-            first, next_ = min(first, starts[high]), max(next_, ends[high])
-            high += 1
-        starts[low:high] = [first]
-        ends[low:high] = [next_]
-
-    def spans(self) -> list[Span]:
-        """All of them, by client."""
-        ranges = self._ranges.items()
-        return [(client, *span) for client, (starts, ends) in ranges for span in zip(starts, ends, strict=True)]
 
 
 class Document:
@@ -297,7 +210,7 @@ class Document:
     def _precheck(self, data: bytes, checked: Update | None) -> Update | Status:
         """The update, or why it needs no Doc to be refused."""
         try:
-            update = decode_update(data, max_bytes=len(data)) if checked is None else checked
+            update = self._decode(data) if checked is None else checked
         except ProtocolError:
             return Status.MALFORMED
         if missing(update, self.clocks):
@@ -338,7 +251,7 @@ class Document:
         known = {client: self.clocks.get(client, 0) for client, _, _ in update.ranges}
         try:
             data = get_update(update.data, encode_clocks(known))
-            trimmed = decode_update(data, max_bytes=len(data))
+            trimmed = self._decode(data)
         except ProtocolError:
             return None
         left = [(client, max(first, known[client]), next_) for client, first, next_ in update.ranges]
@@ -366,16 +279,25 @@ class Document:
         new = frozenset(update.types)
         return any(p not in new and not coming.covers(p[0], p[1], p[1] + 1) for p in orphans)
 
+    def _decode(self, data: bytes) -> Update:
+        return decode_update(data, max_bytes=len(data))
+
     def _account(self, update: Update) -> None:
+        self._account_structs(update)
+        self._account_deletes(update)
+
+    def _account_structs(self, update: Update) -> None:
         clocks = self.clocks
         for client, _, next_ in update.ranges:
             if next_ > clocks.get(client, 0):
                 clocks[client] = next_
-        for client, first, next_ in update.deletes:
-            self.deleted.add(client, first, next_)
         for client, first, next_ in update.collected:
             self._collected.add(client, first, next_)
         self._types.update(update.types)
+
+    def _account_deletes(self, update: Update) -> None:
+        for client, first, next_ in update.deletes:
+            self.deleted.add(client, first, next_)
 
     def _hold(self, update: bytes) -> None:
         self.pieces.append(update)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from array import array
 from bisect import bisect_right
+from collections.abc import Iterator
 from typing import Generic, TypeVar
 
 from crdt_server.protocol.structs import Id
@@ -98,3 +99,14 @@ class IdRuns(Generic[T]):
 
     def at(self, clock: int) -> T | None:
         return self.homes[bisect_right(self.starts, clock) - 1] if clock < self.following else None
+
+    def between(self, first: int, following: int) -> Iterator[tuple[int, int, T]]:
+        """Runs from one clock to another, each cut to fit: first clock, next clock and what they are."""
+        starts, homes = self.starts, self.homes
+        for index in range(max(0, bisect_right(starts, first) - 1), len(starts)):
+            begin = starts[index]
+            if begin >= following:
+                return
+            end = starts[index + 1] if index + 1 < len(starts) else self.following
+            if end > first:
+                yield max(begin, first), min(end, following), homes[index]

@@ -21,9 +21,11 @@ from pycrdt import Doc
 
 from crdt_server.errors import ProtocolError
 from crdt_server.judge.applied import Judgement
+from crdt_server.judge.clock_ranges import encode_clocks
 from crdt_server.judge.commands import command
-from crdt_server.judge.document import Document, encode_clocks, holds_all, merge
+from crdt_server.judge.document import Document
 from crdt_server.judge.dry_run import ForkPool
+from crdt_server.judge.merging import holds_all, merge
 from crdt_server.judge.schema_document import SchemaDocument
 from crdt_server.judge.wedding import WeddingJudge
 from crdt_server.memory import trim_heap

@@ -15,12 +15,15 @@ from pycrdt import Doc
 
 from crdt_server.errors import ProtocolError
 from crdt_server.judge.applied import Applied, Judgement
+from crdt_server.judge.clock_ranges import ClockRanges, Span, encode_clocks
 from crdt_server.judge.doc_writer import carry_out
-from crdt_server.judge.document import ClockRanges, Document, Span, encode_clocks
+from crdt_server.judge.document import Document
 from crdt_server.judge.dry_run import ForkPool
+from crdt_server.judge.places import Entries, Place
+from crdt_server.judge.row_values import TextReader, new_values, rows_of
 from crdt_server.judge.rules import Reverted, examine, may_stand
-from crdt_server.judge.struct_index import Held, StructIndex
-from crdt_server.judge.writes import NESTED, Write, standing
+from crdt_server.judge.struct_index import Integrated, Step, StructIndex
+from crdt_server.judge.writes import NESTED, Write
 from crdt_server.protocol.structs import DELETED, GC, Id, Struct
 from crdt_server.protocol.update import Update, decode_state_vector, decode_structs, is_empty, with_deletes
 from documents.changes import Changes
@@ -50,12 +53,14 @@ class SchemaDocument(Document):
         self.name = name
         self._owners = dict(owners)
         self._rows: Rows | None = None
+        self._texts: TextReader | None = None
         self.items = self._new_items()
         self._indexed = 0  # how many pieces the items have seen
-        self._held: Held = {}  # by those
+        self._newest: dict[Entries, Struct] = {}  # by those
+        self._filled: dict[Place, None] = {}  # texts, by those
         self._signed: Sequence[Signed] = ()
         self._knows: Mapping[int, int] | None = None
-        self._structs: Sequence[Struct] = ()
+        self._steps: list[Step] = []
         self._notice: bytes | None = None
         self._applied: Applied | None = None
         # what was put back -> what was undone -> what had been there: the same to those who have seen one of them
@@ -85,30 +90,30 @@ class SchemaDocument(Document):
     def warm_up(self, budget: int) -> None:
         super().warm_up(budget)
         while self._indexed < self._warmed:
-            self.items.load(decode_structs(self.pieces[self._indexed]).structs, self._held)
+            self.items.load(decode_structs(self.pieces[self._indexed]).structs, self._newest, self._filled)
             self._indexed += 1
         if self._rows is None and self._warmed == len(self.pieces):
             assert self.doc is not None
-            self._rows = Rows(self.kind, self.doc, self.items.values(self.deleted.spans(), self._held))
-            self._held.clear()
+            self._texts = TextReader(self.kind, self.doc)
+            rows = rows_of(self.kind, self.items, self._newest, self._filled, self._texts.read)
+            self._rows = Rows(self.kind, rows)
+            self._newest, self._filled = {}, {}
 
     def cool_down(self) -> None:
         self.close()
         super().cool_down()
-        self.items, self._indexed = self._new_items(), 0
-        self._held.clear()
 
     def close(self) -> None:
         super().close()
-        if self._rows is not None:
-            self._rows.close()
-            self._rows = None
+        self._rows = self._texts = None
+        self.items, self._indexed = self._new_items(), 0
+        self._newest, self._filled = {}, {}
 
     def _new_doc(self) -> Doc[Any]:
         return Doc(client_id=SERVER_CLIENT)
 
     def _new_items(self) -> StructIndex:
-        items = StructIndex(self.kind, server_client=SERVER_CLIENT)
+        items = StructIndex(self.kind, server_client=SERVER_CLIENT, deleted=self.deleted)
         items.owners.update(self._owners)
         return items
 
@@ -146,19 +151,31 @@ class SchemaDocument(Document):
             self._knows = None if knows is None else decode_state_vector(knows)
         except ProtocolError:
             return True
-        self._structs = decode_structs(update.data).structs
-        reason = self.items.violation(update, self._structs, actor.user, self.clocks)
-        if reason is not None:
-            self._notice = _notice([], reason)
-        return reason is not None
+        if update.ranges and not update.structs:  # checked elsewhere: only its summary came
+            update = decode_structs(update.data)
+        found = self.items.check(update, actor.user, self.clocks)
+        if isinstance(found, str):
+            self._notice = _notice([], found)
+            return True
+        self._steps = found
+        return False
+
+    def _decode(self, data: bytes) -> Update:
+        return decode_structs(data)
+
+    def _account(self, update: Update) -> None:
+        self._account_structs(update)
+        if not self.warm:  # else the items have taken in what it deletes
+            self._account_deletes(update)
 
     def _take(self, index: int, update: Update) -> None:
         actor, _ = self._signed[index]
         known = len(self.items.owners)
-        writes = self._integrate(self._structs, update, actor.user)
+        done = self.items.integrate(self._steps, update.deletes, actor.user)
         owners = list(self.items.owners.items())[known:] if len(self.items.owners) > known else ()
         self._owners.update(owners)
-        outcome = examine(self.kind, self.name, self.rows.roots, self.rows.take(standing(writes)))
+        writes = self._with_seen(done.writes)
+        outcome = examine(self.kind, self.name, self.rows.roots, self._update_rows(done))
         if outcome.ops or any(self._is_hidden(write) for write in writes):
             writes = self._undo(update, outcome.ops, outcome.reverted, writes)
         else:
@@ -167,12 +184,15 @@ class SchemaDocument(Document):
             self._notice = _notice(outcome.reverted, self.name)
         self._applied = Applied(actor, outcome.legal, writes, self._knows, owners)
 
-    def _integrate(self, structs: Sequence[Struct], update: Update, user: str) -> list[Write]:
-        writes = self.items.integrate(structs, update.deletes, user, self.clocks)
-        if not all(write.seen for write in writes):
-            origins = {(struct.client, struct.clock): struct.origin for struct in structs}
-            writes = [w._replace(seen=w.seen or self._saw(w, origins)) for w in writes]
-        return writes
+    def _update_rows(self, done: Integrated) -> Changes:
+        assert self._texts is not None
+        return self.rows.update(new_values(self.items, done, self._texts.read))
+
+    def _with_seen(self, writes: list[Write]) -> list[Write]:
+        if all(write.seen for write in writes):
+            return writes
+        origins = {(struct.client, struct.clock): struct.origin for struct, *_ in self._steps}
+        return [w._replace(seen=w.seen or self._saw(w, origins)) for w in writes]
 
     def _saw(self, write: Write, origins: Mapping[Id, Id | None]) -> bool:
         """Whether nothing but the server's putting back lies between what it was written on and what was there."""
@@ -206,14 +226,13 @@ class SchemaDocument(Document):
         assert self.doc is not None
         before = encode_clocks(self.clocks)
         written = carry_out(self.kind, self.doc, ops)
-        self.rows.take()
         undone = decode_structs(written).deletes
         data = self._since(before, [*update.deletes, *undone])
         self._account(update)
         both = decode_structs(data)
-        self._restored.update(
-            (w.id, w.over) for w in self.items.integrate(both.structs, both.deletes, SERVER, self.clocks)
-        )
+        done = self.items.integrate(self.items.locate(both, self.clocks), both.deletes, SERVER)
+        self._update_rows(done)
+        self._restored.update((write.id, write.over) for write in done.writes)
         self._account(both)
         self._accept(data)
         rows = {each[:2] for each in reverted if each.key is None}
@@ -234,11 +253,11 @@ class SchemaDocument(Document):
         data = carry_out(self.kind, self.doc, ops)
         update = decode_structs(data)
         if is_empty(update):
-            return self.rows.take()
-        writes = self.items.integrate(update.structs, update.deletes, SERVER, self.clocks)
+            return Changes([], [], [])
+        done = self.items.integrate(self.items.locate(update, self.clocks), update.deletes, SERVER)
         self._account(update)
         self._accept(data)
-        return self.rows.take(standing(writes))
+        return self._update_rows(done)
 
     def _since(self, state_vector: bytes, deletes: Sequence[Span]) -> bytes:
         """What the Doc has more than the pieces, with these deletions and those of what is new and gone already:

@@ -17,11 +17,12 @@ from hypothesis import strategies as st
 from pycrdt import Doc, Map, Text
 
 from documents import KINDS, WHOLE, Root, Shape, kind_of
+from documents.changes import Changes, RowsByRoot, compare
 from documents.events import TYPES, Actor, DocumentEvent, events_of, fold, priority_of
 from documents.events.rules import RULES, On, Rule
 from documents.fields import Enum
 from documents.readers import canonical_json
-from documents.rows import Rows, RowsByRoot
+from documents.rows import read
 from tests.support.effort import examples
 
 MARIA = Actor("u_maria", "coordinator")
@@ -37,7 +38,7 @@ class Document:
         kind = kind_of(name)
         assert kind is not None
         self.name, self.kind, self.doc = name, kind, Doc[Any]()
-        self.rows = Rows(kind, self.doc)
+        self.rows = read(kind, self.doc)
 
     def root(self, name: str) -> Map[Any]:
         return self.doc.get(name, type=Map)
@@ -65,7 +66,12 @@ class Document:
         return self.take()
 
     def take(self, **more: Any) -> list[DocumentEvent]:
-        return events_of(self.kind, self.name, self.rows.take(), MARIA, AT, **more)
+        before, self.rows = self.rows, read(self.kind, self.doc)
+        changes = Changes([], [], [])
+        for name, root in self.kind.roots.items():
+            for record in sorted(before[name].keys() | self.rows[name].keys()):
+                compare(root, record, before[name].get(record), self.rows[name].get(record), changes)
+        return events_of(self.kind, self.name, changes, MARIA, AT, **more)
 
 
 def told(events: Iterable[DocumentEvent]) -> list[tuple[str, tuple[str, ...], Any, Any]]:
@@ -202,7 +208,7 @@ def test_a_conflict_about_the_limit_of_the_budget_is_told_twice_and_folded_once(
     events = budget.add("review", "c_1", {"_kind": "B1", "_state": "open", "_severity": "error"})
     assert [(event.type, event.priority) for event in events] == [("conflict.opened", 2), ("budget.over_limit", 2)]
     assert told(events)[1] == ("budget.over_limit", (), None, None)
-    assert fold(events)["budget"]["review"] == budget.rows.roots["review"]
+    assert fold(events)["budget"]["review"] == budget.rows["review"]
     assert fold(events[1:]) == {}
 
 
@@ -355,6 +361,5 @@ def test_events_tell_all_that_changed_and_what_was_before(name: str, steps: list
         assert {event.type for event in events} <= TYPES
         assert folded([*history, *events, *inverse(events)], name) == canonical_json(before)
         history += events
-        before = json.loads(canonical_json(document.rows.roots))
+        before = json.loads(canonical_json(document.rows))
         assert folded(history, name) == canonical_json(before)
-    document.rows.close()

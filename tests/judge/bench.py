@@ -8,7 +8,7 @@ from typing import Any
 
 from pycrdt import Doc, Map, Text
 
-from crdt_server.judge.document import encode_clocks
+from crdt_server.judge.clock_ranges import encode_clocks
 from crdt_server.judge.dry_run import ForkPool
 from crdt_server.judge.schema_document import SchemaDocument
 from crdt_server.judge.wedding import WeddingJudge

@@ -7,13 +7,18 @@ from typing import Any
 
 from pycrdt import Doc, Map
 
-from crdt_server.judge.struct_index import Held, StructIndex
+from crdt_server.judge.clock_ranges import encode_clocks
+from crdt_server.judge.places import Entries, Place
+from crdt_server.judge.row_values import TextReader, new_values, rows_of
+from crdt_server.judge.struct_index import StructIndex
 from crdt_server.judge.writes import Write
 from crdt_server.protocol.lib0 import write_var_string, write_var_uint
-from crdt_server.protocol.update import Update, decode_structs, decode_update
+from crdt_server.protocol.structs import Struct
+from crdt_server.protocol.update import Update, decode_structs
+from documents.changes import Changes, RowsByRoot
 from documents.fields import AnyJson, Note, String
 from documents.kind import Kind, key, record, records, single, text, values
-from documents.rows import Known
+from documents.rows import Rows
 
 SERVER_CLIENT = 99
 
@@ -44,27 +49,64 @@ class Server:
         self.known: dict[int, int] = {}
 
     def violation(self, data: bytes, user: str = "ann") -> str | None:
-        update = decode_update(data, max_bytes=len(data))
-        return self.items.violation(update, decode_structs(data).structs, user, self.known)
+        found = self.items.check(decode_structs(data), user, self.known)
+        return found if isinstance(found, str) else None
 
     def hear(self, data: bytes, user: str = "ann") -> list[Write]:
-        update = decode_update(data, max_bytes=len(data))
-        structs = decode_structs(data).structs
-        assert self.items.violation(update, structs, user, self.known) is None
-        writes = self.items.integrate(structs, update.deletes, user, self.known)
+        update = decode_structs(data)
+        steps = self.items.check(update, user, self.known)
+        assert not isinstance(steps, str), steps
+        done = self.items.integrate(steps, update.deletes, user)
         self._account(update)
-        return writes
+        return done.writes
 
-    def load(self, data: bytes) -> Known:
-        update = decode_update(data, max_bytes=len(data))
-        held: Held = {}
-        self.items.load(decode_structs(data).structs, held)
+    def load(self, data: bytes) -> RowsByRoot:
+        """The rows, of texts only whether there is something in them."""
+        update = decode_structs(data)
+        newest: dict[Entries, Struct] = {}
+        texts: dict[Place, None] = {}
+        self.items.load(update.structs, newest, texts)
         self._account(update)
-        return self.items.values(update.deletes, held)
+        for deleted in update.deletes:
+            self.items.deleted.add(*deleted)
+        return rows_of(KIND, self.items, newest, texts, lambda text: "some text")
 
     def _account(self, update: Update) -> None:
         for client, _, following in update.ranges:
             self.known[client] = max(following, self.known.get(client, 0))
+
+
+class IndexedRows:
+    """The rows of a Doc as its structs say them."""
+
+    def __init__(self, kind: Kind, doc: Doc[Any]) -> None:
+        self._doc = doc
+        self._items = StructIndex(kind, server_client=SERVER_CLIENT)
+        self._texts = TextReader(kind, doc)
+        self._known: dict[int, int] = {}
+        newest: dict[Entries, Struct] = {}
+        texts: dict[Place, None] = {}
+        update = self._news()
+        self._items.load(update.structs, newest, texts)
+        for deleted in update.deletes:
+            self._items.deleted.add(*deleted)
+        self._rows = Rows(kind, rows_of(kind, self._items, newest, texts, self._texts.read))
+
+    @property
+    def roots(self) -> RowsByRoot:
+        return self._rows.roots
+
+    def take(self) -> Changes:
+        """What has changed since the last call."""
+        known = dict(self._known)
+        update = self._news()
+        done = self._items.integrate(self._items.locate(update, known), update.deletes, "ann")
+        return self._rows.update(new_values(self._items, done, self._texts.read))
+
+    def _news(self) -> Update:
+        update = decode_structs(self._doc.get_update(encode_clocks(self._known)))
+        self._known.update((client, following) for client, _, following in update.ranges)
+        return update
 
 
 def alone(client: int, known: Doc[Any] | None = None, *, collects: bool = True) -> Doc[Any]:

@@ -10,7 +10,9 @@ from pycrdt import Doc, Text
 
 from crdt_server.errors import ProtocolError
 from crdt_server.judge import document as module
-from crdt_server.judge.document import ClockRanges, Document, merge
+from crdt_server.judge.clock_ranges import ClockRanges
+from crdt_server.judge.document import Document
+from crdt_server.judge.merging import merge
 from crdt_server.pipe import ProgressMark, Status
 from crdt_server.protocol.update import EMPTY_STATE_VECTOR, EMPTY_UPDATE, decode_state_vector
 from tests.support.effort import examples

@@ -11,7 +11,8 @@ from random import Random
 
 import pytest
 
-from crdt_server.judge.document import Document, merge
+from crdt_server.judge.document import Document
+from crdt_server.judge.merging import merge
 from crdt_server.protocol.update import decode_update
 from tests.judge.impossible import impossible_update
 

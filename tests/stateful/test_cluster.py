@@ -22,7 +22,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition,
 
 from crdt_server.cluster import owners, remote_rooms
 from crdt_server.errors import AdmissionError
-from crdt_server.judge.document import ClockRanges
+from crdt_server.judge.clock_ranges import ClockRanges
 from crdt_server.protocol.messages import SyncStep2, SyncUpdate
 from crdt_server.protocol.update import decode_update
 from storage import DocumentKey

@@ -20,7 +20,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 from crdt_server.access.identity import Identity
 from crdt_server.counters import Counters
 from crdt_server.hosts.batch import BatchEntry, slices
-from crdt_server.judge.document import ClockRanges
+from crdt_server.judge.clock_ranges import ClockRanges
 from crdt_server.judge.process import DocumentHost
 from crdt_server.pipe import Job, ProgressMark, Status, answers_in
 from crdt_server.protocol.messages import AwarenessUpdate, SyncStep1, SyncStep2, SyncUpdate

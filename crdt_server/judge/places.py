@@ -1,0 +1,107 @@
+"""Where the structs of a document with a schema lie: the shared types that its kind gives a meaning.
+
+A shared type where a plain value belongs is a wrong value, not a wrong structure. Nothing is followed into it: what
+lies there is nowhere, like everything that was collected.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping
+from typing import TypeAlias
+
+from crdt_server.judge.map_entries import MapEntries
+from crdt_server.protocol.structs import (
+    ANY,
+    BINARY,
+    DELETED,
+    EMBED,
+    FORMAT,
+    STRING,
+    TYPE,
+    TYPE_MAP,
+    TYPE_TEXT,
+    Struct,
+)
+from documents.kind import Root, Shape
+
+# What a shared type is for; the last: a map where a plain value belongs.
+RECORDS, VALUES, RECORD, A_TEXT, STRAY = range(5)
+
+USE_OF_ROOT: Mapping[Shape, int] = {
+    Shape.RECORDS: RECORDS,
+    Shape.VALUES: VALUES,
+    Shape.RECORD: RECORD,
+    Shape.TEXT: A_TEXT,
+}
+
+_IN_MAP = frozenset((DELETED, BINARY, TYPE, ANY))
+_IN_TEXT = frozenset((DELETED, STRING, FORMAT))
+_EMBEDDED = frozenset((EMBED, TYPE))
+
+
+class Place:
+    """A shared type: a root, or what an entry of a map holds."""
+
+    __slots__ = ("client", "clock", "entries", "keys", "record", "root", "use")
+
+    def __init__(self, use: int, root: Root, record: str, entries: Entries | None, client: int, clock: int) -> None:
+        self.use, self.root, self.record = use, root, record
+        self.entries = entries  # those it is one of; None: a root
+        self.client, self.clock = client, clock  # its own id
+        self.keys: dict[str, Entries] = _NO_KEYS if use == A_TEXT else {}
+
+    def entries_of(self, key: str) -> Entries:
+        found = self.keys.get(key)
+        if found is None:
+            if self.use == RECORD:
+                key = sys.intern(key)  # the same in every record
+            found = self.keys[key] = MapEntries(self, key)
+        return found
+
+
+Entries: TypeAlias = MapEntries[Place]
+
+_NO_KEYS: dict[str, Entries] = {}  # of texts, which are many
+
+
+def field_of(entries: Entries) -> tuple[str, str, str | None]:
+    """Root, record and key."""
+    place = entries.place
+    if place.use == RECORD:
+        return place.root.name, place.record, entries.key
+    return place.root.name, entries.key, None
+
+
+def opened(place: Place, key: str | None, struct: Struct) -> Place | None:
+    """The place that an entry opens, without its entries; None: nothing that is followed."""
+    if struct.content != TYPE or key is None or place.use >= A_TEXT:
+        return None
+    use = _use_of(place, key, struct.value)
+    if use is None:
+        return None
+    record = place.record if place.use == RECORD else key
+    return Place(use, place.root, record, None, struct.client, struct.clock)
+
+
+def _use_of(place: Place, key: str, type_number: int) -> int | None:
+    if type_number == TYPE_MAP:
+        return RECORD if place.use == RECORDS else STRAY
+    is_text = type_number == TYPE_TEXT and place.use == RECORD and key in place.root.text_keys
+    return A_TEXT if is_text else None
+
+
+def fault(struct: Struct, place: Place, key: str | None) -> str | None:
+    """What is wrong with a struct in the place where it lies."""
+    content, name = struct.content, place.root.name
+    if place.use == A_TEXT:
+        if key is not None:
+            return f"an item with a key in the text {name}"
+        if content in _EMBEDDED:
+            return f"an embed in the text {name}"
+        return None if content in _IN_TEXT else f"list items in the text {name}"
+    if key is None:
+        return f"list items in the map {name}"
+    if struct.right_origin is not None:
+        return f"a map entry with a right origin in {name}"
+    return None if content in _IN_MAP else f"a map entry that holds no value in {name}"
