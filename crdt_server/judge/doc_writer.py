@@ -5,12 +5,14 @@ pycrdt counts the offsets of a text in UTF-8 bytes, and `+=` would replace the t
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from pycrdt import Doc, Map, Text, TransactionEvent
 
-from crdt_server.protocol.update import EMPTY_UPDATE
+from crdt_server.judge.clock_ranges import ClockRanges, Span
+from crdt_server.protocol.structs import DELETED, GC
+from crdt_server.protocol.update import EMPTY_UPDATE, decode_structs, with_deletes
 from documents.invariants import Op
 from documents.kind import Kind, Root, Shape
 
@@ -34,6 +36,15 @@ def carry_out(kind: Kind, doc: Doc[Any], ops: Iterable[Op]) -> bytes:
     finally:
         doc.unobserve(subscription)
     return updates[-1]
+
+
+def changes_since(doc: Doc[Any], state_vector: bytes, deletes: Sequence[Span]) -> bytes:
+    """What a Doc has more than this, with these deletions and those of what is new and gone already: pycrdt gives all
+    deletions there ever were."""
+    data = with_deletes(doc.get_update(state_vector), ())
+    structs = decode_structs(data).structs
+    gone = [(each.client, each.clock, each.clock + each.length) for each in structs if each.content in (GC, DELETED)]
+    return with_deletes(data, ClockRanges([*deletes, *gone]).spans())
 
 
 def replace_text(text: Text, new: str) -> None:

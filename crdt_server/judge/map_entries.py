@@ -16,12 +16,12 @@ T = TypeVar("T")
 
 
 class MapEntries(Generic[T]):
-    """The entries of one key in one place. `client` and `clock` are the id of the newest."""
+    """The entries of one key in one map. `client` and `clock` are the id of the newest."""
 
-    __slots__ = ("client", "clock", "key", "order", "place")
+    __slots__ = ("client", "clock", "key", "order", "parent")
 
-    def __init__(self, place: T, key: str) -> None:
-        self.place, self.key = place, key
+    def __init__(self, parent: T, key: str) -> None:
+        self.parent, self.key = parent, key
         self.client = self.clock = -1
         # In Yjs' order, five numbers each: client, clock, length, client and clock of the origin (-1: none).
         # None while there is but one, of length one and without an origin: so it is with most keys.

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 
-from pycrdt import merge_updates
+from pycrdt import get_update, merge_updates
 
 from crdt_server.errors import ProtocolError
-from crdt_server.judge.clock_ranges import ClockRanges, Span
+from crdt_server.judge.clock_ranges import ClockRanges, Span, encode_clocks
 from crdt_server.protocol.update import Update, decode_update
 
 FAN = 32  # merge_updates is quadratic in the number of updates: merge as a tree
@@ -57,3 +57,25 @@ def _merge(updates: Sequence[bytes]) -> bytes:
             level[i] if i + 1 == len(level) else merge_updates(*level[i : i + FAN]) for i in range(0, len(level), FAN)
         ]
     return level[0]
+
+
+def merge_checked(updates: Sequence[bytes]) -> bytes:
+    """One update, proved to cover its parts before anyone relies on it. Raises ProtocolError."""
+    merged = merge(updates)
+    if len(merged) != 1 or not holds_all(merged[0], updates):
+        raise ProtocolError("merge_lost_content", "merging would lose content")
+    return merged[0]
+
+
+def without_taken_ids(update: Update, clocks: Mapping[int, int], decode: Callable[[bytes], Update]) -> Update | None:
+    """The part whose ids are new. Of ids that are taken the first content stands: two contents under one id,
+    wherever they come from, would be merged in one order by the store and in another by each client, which would
+    never agree again. None where the rest cannot be separated (the cut lies inside a surrogate pair).
+    """
+    known = {client: clocks.get(client, 0) for client, _, _ in update.ranges}
+    try:
+        trimmed = decode(get_update(update.data, encode_clocks(known)))
+    except ProtocolError:
+        return None
+    left = [(client, max(first, known[client]), next_) for client, first, next_ in update.ranges]
+    return trimmed if covers_all(trimmed, [span for span in left if span[1] < span[2]], update.deletes) else None

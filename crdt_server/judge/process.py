@@ -23,9 +23,9 @@ from crdt_server.errors import ProtocolError
 from crdt_server.judge.applied import Judgement
 from crdt_server.judge.clock_ranges import encode_clocks
 from crdt_server.judge.commands import command
-from crdt_server.judge.document import Document
+from crdt_server.judge.document import Document, cpu_limit_seconds
 from crdt_server.judge.dry_run import ForkPool
-from crdt_server.judge.merging import holds_all, merge
+from crdt_server.judge.merging import merge_checked
 from crdt_server.judge.schema_document import SchemaDocument
 from crdt_server.judge.wedding import WeddingJudge
 from crdt_server.memory import trim_heap
@@ -117,7 +117,7 @@ class DocumentHost:
             finally:
                 _limit_cpu(0)
             if not last:
-                return [room, [], [], [], document.size, False]
+                return [room, [], [], [], document.pieces.size, False]
         document = self.documents[room]
         if isinstance(document, SchemaDocument):
             self._touch(self._judges[room])
@@ -140,7 +140,7 @@ class DocumentHost:
             self.mark.set(index, i)
             self._answer(index, i, room, ops[i], (faults, answers))
             i += 1
-        return [room, [], faults, answers, document.size, document.warm, None, notices]
+        return [room, [], faults, answers, document.pieces.size, document.is_built, None, notices]
 
     def _apply(self, entry: int, start: int, room: int, ops: Sequence[Any], waiting: bool) -> list[Judgement]:
         """Judge and apply updates that stand one after another in an entry, from the op ``start`` on."""
@@ -164,7 +164,7 @@ class DocumentHost:
         kind = op[0]
         if kind == RequestKind.DIFF:
             try:
-                answer = NO_OVERLAP if document.has_no_overlap(op[1]) else document.diff(op[1], self._batch)
+                answer = NO_OVERLAP if document.diffs.has_no_overlap(op[1]) else document.diff(op[1], self._batch)
             except ProtocolError:
                 faults.append((i, Status.MALFORMED))
             else:
@@ -180,10 +180,10 @@ class DocumentHost:
             if isinstance(document, SchemaDocument):
                 self._judges[room].warm_up(document, WARM_BUDGET_BYTES)
             else:
-                document.warm_up(WARM_BUDGET_BYTES)
+                document.build(WARM_BUDGET_BYTES)
             _limit_cpu(0)
         elif isinstance(document, SchemaDocument):
-            self._before_reading(index, document.size)
+            self._before_reading(index, document.pieces.size)
             self._judges[room].warm_up(document)
             _limit_cpu(0)
             self.mark.set(index, i)
@@ -238,10 +238,10 @@ class DocumentHost:
             result[5:] = [result[5], None, []]
             return
         result[1] = document.take_outgoing()
-        result[4] = document.size
+        result[4] = document.pieces.size
         if len(result) < 8:
             result += [None, []]
-        if isinstance(document, SchemaDocument) and document.warm:
+        if isinstance(document, SchemaDocument) and document.is_built:
             result[6] = self._judges[result[0]].take_records(document)
 
     def _of_weddings(self, named: set[int]) -> tuple[list[Any], list[Any]]:
@@ -276,18 +276,18 @@ class DocumentHost:
                 del rooms[document.name]
             if not rooms:
                 del self._rooms[judge], self._weddings[judge.name]
-        return document.size
+        return document.pieces.size
 
     def _before_step(self, entry: int, base: int, run: Sequence[tuple[bytes, Any]], document: Document, n: int) -> None:
         """Mark what comes next. What takes too long ends this process by SIGPROF."""
         if n == ProgressMark.LOADING:
-            self._before_reading(entry, document.size)
+            self._before_reading(entry, document.pieces.size)
         elif n == ProgressMark.MERGING:
             _limit_cpu(0)
             self.mark.set(entry, n)
         else:
             self.mark.set(entry, base + n)
-            _limit_cpu(document.cpu_limit_seconds(len(run[n][0])))
+            _limit_cpu(cpu_limit_seconds(document, len(run[n][0])))
 
     def _before_reading(self, entry: int, size: int) -> None:
         self.mark.set(entry, ProgressMark.LOADING)
@@ -305,13 +305,13 @@ class DocumentHost:
                 return [_rows(*payload)]
             if kind is Job.CHECK:
                 return [_check(payload)]
-            return [_merge_checked(payload)]
+            return [merge_checked(payload)]
         except ProtocolError as error:
             return [None, str(error)]
 
 
 def _only_waits(entry: list[Any], result: list[Any]) -> bool:
-    """Whether all that was asked of a room is updates that are being rehearsed."""
+    """Whether all that was asked of a room is updates in a dry run."""
     _, load, _, _, ops, _ = entry
     faults = result[2]
     return (
@@ -335,14 +335,6 @@ def _rows(document: str, updates: list[bytes]) -> bytes:
         decode_update(update, max_bytes=len(update))
         doc.apply_update(update)
     return canonical_json(read(kind, doc)).encode()
-
-
-def _merge_checked(updates: list[bytes]) -> bytes:
-    """One update, proved to cover its parts before anyone relies on it. Raises ProtocolError."""
-    merged = merge(updates)
-    if len(merged) != 1 or not holds_all(merged[0], updates):
-        raise ProtocolError("merge_lost_content", "merging would lose content")
-    return merged[0]
 
 
 def _check(update: bytes) -> list[tuple[bytes | None, bytes]]:

@@ -10,7 +10,7 @@ from typing import Any
 
 from pycrdt import Doc, Map, Text
 
-from crdt_server.judge.places import A_TEXT, RECORD, RECORDS, Entries, Place
+from crdt_server.judge.shared_types import A_TEXT, RECORD, RECORDS, Entries, SharedType
 from crdt_server.judge.struct_index import Integrated, StructIndex
 from crdt_server.protocol.structs import ANY, DOC, TYPE, Struct
 from documents.changes import RowsByRoot
@@ -20,7 +20,7 @@ from documents.rows import SHOWN, NewValues, RowId, key_value, row_value
 
 _SHARED_TYPES = {0: "array", 1: "map", 2: "text", 3: "xmlelement", 4: "xmlfragment", 6: "xmltext"}
 
-ReadText = Callable[[Place], str]
+ReadText = Callable[[SharedType], str]
 
 
 def new_values(index: StructIndex, done: Integrated, read_text: ReadText) -> NewValues:
@@ -29,24 +29,24 @@ def new_values(index: StructIndex, done: Integrated, read_text: ReadText) -> New
     found: dict[RowId, dict[str | None, Any]] = {}
     whole: list[RowId] = []
     for entries, struct in done.standing.items():
-        place = entries.place
-        if place.use == RECORD:
+        shared = entries.parent
+        if shared.use == RECORD:
             value = _key_value(index, entries, struct, texts, read_text)
-            found.setdefault((place.root.name, place.record), {})[entries.key] = value
+            found.setdefault((shared.root.name, shared.record), {})[entries.key] = value
         else:
-            found.setdefault((place.root.name, entries.key), {})[None] = _row_value(index, entries, struct)
-            whole.append((place.root.name, entries.key))
+            found.setdefault((shared.root.name, entries.key), {})[None] = _row_value(index, entries, struct)
+            whole.append((shared.root.name, entries.key))
     for entries in done.emptied:
-        place = entries.place
-        if place.use == RECORD:
-            found.setdefault((place.root.name, place.record), {})[entries.key] = None
+        shared = entries.parent
+        if shared.use == RECORD:
+            found.setdefault((shared.root.name, shared.record), {})[entries.key] = None
         else:
-            found[place.root.name, entries.key] = {None: None}
-    for place in done.texts:
-        key = None if place.entries is None else place.entries.key
-        values = found.setdefault((place.root.name, place.record), {})
+            found[shared.root.name, entries.key] = {None: None}
+    for shared in done.texts:
+        key = None if shared.entries is None else shared.entries.key
+        values = found.setdefault((shared.root.name, shared.record), {})
         if key not in values:
-            values[key] = read_text(place) or (None if key is None else "")
+            values[key] = read_text(shared) or (None if key is None else "")
     for where in whole:
         _complete(found, where)
     return found
@@ -62,45 +62,45 @@ def _complete(found: dict[RowId, dict[str | None, Any]], where: RowId) -> None:
 
 
 def rows_of(
-    kind: Kind, index: StructIndex, newest: Mapping[Entries, Struct], texts: Collection[Place], read_text: ReadText
+    kind: Kind, index: StructIndex, newest: Mapping[Entries, Struct], texts: Collection[SharedType], read_text: ReadText
 ) -> RowsByRoot:
     """All rows of a document that was loaded: ``newest`` and ``texts`` as `StructIndex.load` gave them."""
     rows: RowsByRoot = {name: {} for name in kind.roots}
     covers = index.deleted.covers
-    place, record = None, None
+    shared, record = None, None
     for entries, struct in newest.items():
-        if entries.place is not place:
-            place = entries.place
-            record = _record(index, rows, place)
+        if entries.parent is not shared:
+            shared = entries.parent
+            record = _record(index, rows, shared)
         if record is None or covers(entries.client, entries.clock, entries.clock + 1):
             continue
-        if place.use == RECORD:
+        if shared.use == RECORD:
             record[entries.key] = _key_value(index, entries, struct, texts, read_text)
         elif entries.key not in record:
             record[entries.key] = _row_value(index, entries, struct)
-    for place in texts:
-        if place.entries is None and (text := read_text(place)):
-            rows[place.root.name][place.record] = text
+    for shared in texts:
+        if shared.entries is None and (text := read_text(shared)):
+            rows[shared.root.name][shared.record] = text
     for name, root in kind.roots.items():
         if root.shape is Shape.RECORD and not any(rows[name].values()):
             rows[name].clear()
     return rows
 
 
-def _record(index: StructIndex, rows: RowsByRoot, place: Place) -> dict[str, Any] | None:
-    """The dict that entries of a place belong into; None: they do not count."""
-    if place.use != RECORD:
-        return rows[place.root.name]
-    if not index.is_current(place):
+def _record(index: StructIndex, rows: RowsByRoot, shared: SharedType) -> dict[str, Any] | None:
+    """The dict that entries of a shared belong into; None: they do not count."""
+    if shared.use != RECORD:
+        return rows[shared.root.name]
+    if not index.is_current(shared):
         return None
-    record: dict[str, Any] = rows[place.root.name].setdefault(place.record, {})
+    record: dict[str, Any] = rows[shared.root.name].setdefault(shared.record, {})
     return record
 
 
 def _key_value(
-    index: StructIndex, entries: Entries, struct: Struct, texts: Collection[Place], read_text: ReadText
+    index: StructIndex, entries: Entries, struct: Struct, texts: Collection[SharedType], read_text: ReadText
 ) -> Any:
-    root = entries.place.root
+    root = entries.parent.root
     if struct.content == TYPE:
         text = index.opened_by(entries) if entries.key in root.text_keys else None
         if text is not None and text.use == A_TEXT:
@@ -109,11 +109,11 @@ def _key_value(
 
 
 def _row_value(index: StructIndex, entries: Entries, struct: Struct) -> Any:
-    if struct.content == TYPE and entries.place.use == RECORDS:
+    if struct.content == TYPE and entries.parent.use == RECORDS:
         record = index.opened_by(entries)
         if record is not None and record.use == RECORD:
             return {}
-    return row_value(entries.place.root, _plain(struct))
+    return row_value(entries.parent.root, _plain(struct))
 
 
 def _plain(struct: Struct) -> Any:
@@ -134,12 +134,12 @@ class TextReader:
             for name, root in kind.roots.items()
         }
 
-    def read(self, place: Place) -> str:
+    def read(self, text: SharedType) -> str:
         """What a text holds now, cut where it is plain that it is too long."""
-        shared: Any = self._roots[place.root.name]
-        entries = place.entries
+        shared: Any = self._roots[text.root.name]
+        entries = text.entries
         if entries is not None:
             with self._doc.transaction():
-                record = shared if place.root.shape is Shape.RECORD else shared[place.record]
+                record = shared if text.root.shape is Shape.RECORD else shared[text.record]
                 return str(record[entries.key])[:SHOWN]
         return str(shared)[:SHOWN]

@@ -85,6 +85,11 @@ def may_stand(root: Root, write: Write) -> bool:
     return type(root.check(write.record, write.key, write.value)) is not Reason
 
 
+def is_hidden(root: Root, write: Write) -> bool:
+    """Whether it did not come to stand, and could not: of such a value nobody is to receive a byte."""
+    return (write.orphan or not write.wins) and not may_stand(root, write)
+
+
 def _whole(
     root: Root,
     where: tuple[str, str],

@@ -8,19 +8,20 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import NamedTuple, TypeAlias
 
 from crdt_server.judge.clock_ranges import ClockRanges
 from crdt_server.judge.map_entries import IdRuns, MapEntries
-from crdt_server.judge.places import (
+from crdt_server.judge.shared_types import (
     A_TEXT,
     RECORDS,
     STRAY,
     USE_OF_ROOT,
     VALUES,
     Entries,
-    Place,
+    SharedType,
     fault,
     field_of,
     opened,
@@ -34,11 +35,11 @@ from documents.kind import WHOLE, Kind
 _WITH_VALUE = frozenset((BINARY, TYPE, ANY, DOC))
 _NAME_SHOWN = 80
 
-Step: TypeAlias = tuple[Struct, Place | None, str | None, Place | None]
-"""A new struct, where it lies (None: nowhere), its key, and the place it opens."""
+Step: TypeAlias = tuple[Struct, SharedType | None, str | None, SharedType | None]
+"""A new struct, where it lies (None: nowhere), its key, and the shared type it opens."""
 
-_Spot: TypeAlias = tuple[Place, str | None, Place | None]
-"""Where a struct lies, its key, and the place it opens."""
+_Spot: TypeAlias = tuple[SharedType, str | None, SharedType | None]
+"""Where a struct lies, its key, and the shared type it opens."""
 
 _Lookup: TypeAlias = Callable[[Id], _Spot | None]
 
@@ -52,7 +53,7 @@ class Integrated(NamedTuple):
     """Keys that have a new value now."""
     emptied: list[Entries]
     """Keys that may have had a value before, and have none now."""
-    texts: list[Place]
+    texts: list[SharedType]
     """Texts that may have changed."""
 
 
@@ -76,7 +77,7 @@ class _Coming:
         self.seen: dict[Id, bool] = {}  # last id of each new entry
         self.written: list[_New] = []
         self.gone: dict[Entries, None] = {}  # whose newest entry is deleted
-        self.texts: dict[Place, None] = {}
+        self.texts: dict[SharedType, None] = {}
 
     def enter(self, entries: Entries, struct: Struct) -> None:
         """Take an entry to its place."""
@@ -103,10 +104,10 @@ class StructIndex:
         """Client id -> user. The caller fills in what is stored; `integrate` adds to it."""
         self.deleted = ClockRanges() if deleted is None else deleted
         self._server_client = server_client
-        self.roots: Mapping[str, Place] = {
-            name: Place(USE_OF_ROOT[root.shape], root, WHOLE, None, -1, -1) for name, root in kind.roots.items()
+        self.roots: Mapping[str, SharedType] = {
+            name: SharedType(USE_OF_ROOT[root.shape], root, WHOLE, None, -1, -1) for name, root in kind.roots.items()
         }
-        self._clients: dict[int, IdRuns[Place | Entries | None]] = {}
+        self._clients: defaultdict[int, IdRuns[SharedType | Entries | None]] = defaultdict(IdRuns)
         # The latest lookup. The keys of a record follow one another; where a struct lies never changes.
         self._last: tuple[Id | None, _Spot | None] = (None, None)
 
@@ -124,8 +125,10 @@ class StructIndex:
         if len(ordered) < len(fresh):
             return "structs that wait for one another"
         steps = self._steps(ordered)
-        for struct, place, key, _ in steps:
-            reason = self._fault(struct, place, key)
+        for struct, shared, key, _ in steps:
+            if type(struct.parent) is str and struct.parent not in self.roots:
+                return f"unknown root {struct.parent[:_NAME_SHOWN]!r}"
+            reason = fault(struct, shared, key)
             if reason is not None:
                 return reason
         return steps
@@ -138,81 +141,72 @@ class StructIndex:
         """Take in an update, its structs as `check` or `locate` gave them."""
         coming = _Coming()
         owners = self.owners
-        for struct, place, key, opening in steps:
+        for struct, shared, key, opening in steps:
             client = struct.client
             if client not in owners:
                 owners[client] = user
-            home: Place | Entries | None = None
-            if place is not None:
-                if place.use == A_TEXT:
-                    home = place
-                    coming.texts[place] = None
-                elif key is not None and place.use != STRAY:
-                    entries = place.entries_of(key)
+            home: SharedType | Entries | None = None
+            if shared is not None:
+                if shared.use == A_TEXT:
+                    home = shared
+                    coming.texts[shared] = None
+                elif key is not None and shared.use != STRAY:
+                    entries = shared.entries_of(key)
                     coming.enter(entries, struct)
                     home = _home(entries, opening)
-            self._add(struct, home)
+            self._clients[struct.client].add(struct.clock, struct.clock + struct.length, home)
         for client, first, following in deletes:
             self.deleted.add(client, first, following)
             self._note_deleted(client, first, following, coming)
         return self._integrated(coming)
 
-    def load(self, structs: Sequence[Struct], newest: dict[Entries, Struct], texts: dict[Place, None]) -> None:
+    def load(self, structs: Sequence[Struct], newest: dict[Entries, Struct], texts: dict[SharedType, None]) -> None:
         """Take in what is stored. Keeps ``newest`` up to date, the newest entry of each key, and ``texts``, those that
         are not empty."""
         for struct in in_order(structs):
             client, clock, length, _, origin, *_ = struct
-            place, key = self._where(struct, self._lookup) or (None, None)
-            home: Place | Entries | None = None
-            if place is not None:
-                if place.use == A_TEXT:
-                    home = place
-                    texts[place] = None
-                elif key is not None and place.use != STRAY:
-                    entries = place.entries_of(key)
+            following = clock + length
+            shared, key = self._where(struct, self._lookup) or (None, None)
+            home: SharedType | Entries | None = None
+            if shared is not None:
+                if shared.use == A_TEXT:
+                    home = shared
+                    texts[shared] = None
+                elif key is not None and shared.use != STRAY:
+                    entries = shared.entries_of(key)
                     entries.add(client, clock, length, origin)
-                    if entries.clock == clock + length - 1 and entries.client == client:
+                    if entries.clock == following - 1 and entries.client == client:
                         newest[entries] = struct
-                    home = _home(entries, opened(place, key, struct))
-            self._add(struct, home)
-
-    def alive(self, id: Id) -> bool:
-        """Whether what a struct holds is still there: neither it nor the record it lies in is deleted or replaced."""
-        spot = self._lookup(id)
-        if spot is None or self.deleted.covers(*id, id[1] + 1):
-            return False
-        place, key, _ = spot
-        if key is not None and place.entries_of(key).newest != id:
-            return False
-        return self.is_current(place)
+                    home = _home(entries, opened(shared, key, struct))
+            self._clients[struct.client].add(struct.clock, struct.clock + struct.length, home)
 
     def newest(self, root: str, record: str, key: str | None) -> Id | None:
         """The newest entry of a key, deleted or not; of single values and of records as a whole with None as key."""
-        place: Place | None = self.roots.get(root)
+        shared: SharedType | None = self.roots.get(root)
         name = key
-        if place is not None and place.use in (RECORDS, VALUES):
+        if shared is not None and shared.use in (RECORDS, VALUES):
             name = record
             if key is not None:
-                whole = place.keys.get(record)
-                place, name = None if whole is None else self.opened_by(whole), key
-        entries = place.keys.get(name) if place is not None and name is not None else None
+                whole = shared.keys.get(record)
+                shared, name = None if whole is None else self.opened_by(whole), key
+        entries = shared.keys.get(name) if shared is not None and name is not None else None
         return entries.newest if entries is not None else None
 
-    def opened_by(self, entries: Entries) -> Place | None:
-        """The place that the newest entry of a key opens."""
+    def opened_by(self, entries: Entries) -> SharedType | None:
+        """The shared type that the newest entry of a key opens."""
         id = entries.newest
         spot = None if id is None else self._lookup(id)
         return spot and spot[2]
 
-    def is_current(self, place: Place) -> bool:
-        """Whether neither the place nor any that it lies in is deleted or replaced."""
-        entries = place.entries
+    def is_current(self, shared: SharedType) -> bool:
+        """Whether neither a shared type nor any that it lies in is deleted or replaced."""
+        entries = shared.entries
         if entries is None:
             return True
-        if entries.clock != place.clock or entries.client != place.client:
+        if entries.clock != shared.clock or entries.client != shared.client:
             return False
-        deleted = self.deleted.covers(place.client, place.clock, place.clock + 1)
-        return not deleted and self.is_current(entries.place)
+        deleted = self.deleted.covers(shared.client, shared.clock, shared.clock + 1)
+        return not deleted and self.is_current(entries.parent)
 
     def _claim(self, client: int, user: str) -> str | None:
         if client == self._server_client and user != SERVER:
@@ -224,8 +218,8 @@ class StructIndex:
     def _steps(self, structs: Sequence[Struct]) -> list[Step]:
         if len(structs) == 1:
             struct = structs[0]
-            place, key = self._where(struct, self._lookup) or (None, None)
-            return [(struct, place, key, None if place is None else opened(place, key, struct))]
+            shared, key = self._where(struct, self._lookup) or (None, None)
+            return [(struct, shared, key, None if shared is None else opened(shared, key, struct))]
         coming: dict[int, IdRuns[_Spot | None]] = {}
 
         def lookup(id: Id) -> _Spot | None:
@@ -236,25 +230,12 @@ class StructIndex:
 
         steps: list[Step] = []
         for struct in structs:
-            place, key = self._where(struct, lookup) or (None, None)
-            opening = None if place is None else opened(place, key, struct)
-            steps.append((struct, place, key, opening))
+            shared, key = self._where(struct, lookup) or (None, None)
+            opening = None if shared is None else opened(shared, key, struct)
+            steps.append((struct, shared, key, opening))
             runs = coming.setdefault(struct.client, IdRuns())
-            runs.add(struct.clock, struct.clock + struct.length, None if place is None else (place, key, opening))
+            runs.add(struct.clock, struct.clock + struct.length, None if shared is None else (shared, key, opening))
         return steps
-
-    def _fault(self, struct: Struct, place: Place | None, key: str | None) -> str | None:
-        if type(struct.parent) is str and struct.parent not in self.roots:
-            return f"unknown root {struct.parent[:_NAME_SHOWN]!r}"
-        if struct.content == DOC:
-            return "a subdocument"
-        return None if place is None else fault(struct, place, key)
-
-    def _add(self, struct: Struct, home: Place | Entries | None) -> None:
-        runs = self._clients.get(struct.client)
-        if runs is None:
-            runs = self._clients[struct.client] = IdRuns()
-        runs.add(struct.clock, struct.clock + struct.length, home)
 
     def _note_deleted(self, client: int, first: int, following: int, coming: _Coming) -> None:
         """Which keys and texts a deletion may have changed."""
@@ -280,7 +261,7 @@ class StructIndex:
             if covers(*id, id[1] + 1):
                 continue
             wins = entries.newest == id
-            orphan = not self.is_current(entries.place)
+            orphan = not self.is_current(entries.parent)
             value = _value(struct)
             writes.append(Write(*field_of(entries), value, id, seen, wins, orphan, over))
             if wins and not orphan:
@@ -291,7 +272,7 @@ class StructIndex:
         emptied = [
             each
             for each in gone
-            if each not in standing and covers(each.client, each.clock, each.clock + 1) and self.is_current(each.place)
+            if each not in standing and covers(each.client, each.clock, each.clock + 1) and self.is_current(each.parent)
         ]
         if len(writes) < len(coming.seen):
             writes += self._unseen(coming, writes)
@@ -303,19 +284,19 @@ class StructIndex:
         return [
             Write(*field_of(entries), GONE, newest, False, True, False, over)
             for entries, over in coming.before.items()
-            if (newest := entries.newest) in unseen and self.is_current(entries.place)
+            if (newest := entries.newest) in unseen and self.is_current(entries.parent)
         ]
 
-    def _where(self, struct: Struct, lookup: _Lookup) -> tuple[Place, str | None] | None:
-        """The place of a struct and its key; None: nowhere, or in a wrong value."""
+    def _where(self, struct: Struct, lookup: _Lookup) -> tuple[SharedType, str | None] | None:
+        """The shared type that a struct lies in, and its key; None: nowhere, or in a wrong value."""
         origin, right_origin, parent = struct.origin, struct.right_origin, struct.parent
         if origin is None and right_origin is None:
             if type(parent) is str:
-                place = self.roots.get(parent)
+                shared = self.roots.get(parent)
             else:
                 spot = None if parent is None else lookup(parent)  # type: ignore[arg-type]
-                place = spot and spot[2]
-            return None if place is None else (place, struct.key)
+                shared = spot and spot[2]
+            return None if shared is None else (shared, struct.key)
         left = lookup(origin) if origin is not None else None
         right = lookup(right_origin) if right_origin is not None else None
         if (origin is not None and left is None) or (right_origin is not None and right is None):
@@ -333,16 +314,16 @@ class StructIndex:
             return None
         spot: _Spot
         if isinstance(home, MapEntries):
-            spot = home.place, home.key, None
+            spot = home.parent, home.key, None
         elif home.clock == clock and home.client == client and home.entries is not None:
-            spot = home.entries.place, home.entries.key, home
+            spot = home.entries.parent, home.entries.key, home
         else:
             spot = home, None, None
         self._last = id, spot
         return spot
 
 
-def _home(entries: Entries, opening: Place | None) -> Place | Entries:
+def _home(entries: Entries, opening: SharedType | None) -> SharedType | Entries:
     """What the ids of an entry are."""
     if opening is None:
         return entries

@@ -84,10 +84,10 @@ class WeddingJudge:
     # -- documents
 
     def warm_up(self, document: SchemaDocument, budget: int = sys.maxsize) -> None:
-        """Build a document from its stored bytes; see `Document.warm_up`."""
-        if not document.warm:
-            document.warm_up(budget)
-        if document.warm and self.open.get(document.name) is not document:
+        """Build a document from its stored bytes; see `Document.build`."""
+        if not document.is_built:
+            document.build(budget)
+        if document.is_built and self.open.get(document.name) is not document:
             self._attach(document)
 
     def detach(self, document: SchemaDocument) -> None:
@@ -108,7 +108,7 @@ class WeddingJudge:
             return []
         pending = self.ledger.documents()
         open_ones = [(name, document) for name, document in self.open.items() if name in named]
-        return [document for name, document in open_ones if name in pending or document.has_news]
+        return [document for name, document in open_ones if name in pending or document.pieces.has_news]
 
     def take_records(self, document: SchemaDocument) -> list[Any] | None:
         """What is stored with the updates of an open document; None: nothing."""

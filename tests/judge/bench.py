@@ -234,7 +234,7 @@ class Bench:
         for name, document in self.documents.items():
             outgoing = document.take_outgoing()
             self.updates[name] += outgoing
-            if not document.warm:
+            if not document.is_built:
                 assert not outgoing
                 continue
             facts = self.state.take_records(document)

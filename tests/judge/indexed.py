@@ -8,12 +8,12 @@ from typing import Any
 from pycrdt import Doc, Map
 
 from crdt_server.judge.clock_ranges import encode_clocks
-from crdt_server.judge.places import Entries, Place
 from crdt_server.judge.row_values import TextReader, new_values, rows_of
+from crdt_server.judge.shared_types import Entries, SharedType
 from crdt_server.judge.struct_index import StructIndex
 from crdt_server.judge.writes import Write
 from crdt_server.protocol.lib0 import write_var_string, write_var_uint
-from crdt_server.protocol.structs import Struct
+from crdt_server.protocol.structs import Id, Struct
 from crdt_server.protocol.update import Update, decode_structs
 from documents.changes import Changes, RowsByRoot
 from documents.fields import AnyJson, Note, String
@@ -64,7 +64,7 @@ class Server:
         """The rows, of texts only whether there is something in them."""
         update = decode_structs(data)
         newest: dict[Entries, Struct] = {}
-        texts: dict[Place, None] = {}
+        texts: dict[SharedType, None] = {}
         self.items.load(update.structs, newest, texts)
         self._account(update)
         for deleted in update.deletes:
@@ -76,6 +76,17 @@ class Server:
             self.known[client] = max(following, self.known.get(client, 0))
 
 
+def alive(items: StructIndex, id: Id) -> bool:
+    """Whether what a struct holds is still there: neither it nor the record it lies in is deleted or replaced."""
+    spot = items._lookup(id)
+    if spot is None or items.deleted.covers(*id, id[1] + 1):
+        return False
+    shared, key, _ = spot
+    if key is not None and shared.entries_of(key).newest != id:
+        return False
+    return items.is_current(shared)
+
+
 class IndexedRows:
     """The rows of a Doc as its structs say them."""
 
@@ -85,7 +96,7 @@ class IndexedRows:
         self._texts = TextReader(kind, doc)
         self._known: dict[int, int] = {}
         newest: dict[Entries, Struct] = {}
-        texts: dict[Place, None] = {}
+        texts: dict[SharedType, None] = {}
         update = self._news()
         self._items.load(update.structs, newest, texts)
         for deleted in update.deletes:

@@ -139,7 +139,7 @@ def test_no_document_outgrows_its_limit() -> None:
     state = wedding_with("guests", "care")
     operation = {"op": "set", "root": "meta", "record": "", "key": "x:a.b", "value": 1}
     parts = [[name, [operation]] for name in ("guests", "care")]
-    state.open["care"].size = MAX_DOCUMENT_BYTES - 100
+    state.open["care"].pieces.size = MAX_DOCUMENT_BYTES - 100
     done, problems = command(state, ANN, {"parts": parts}, 101)
     assert (done, [(each["document"], each["code"]) for each in problems]) == (False, [("care", "too_large")])
     assert documents(state)["guests"]["meta"] == {}

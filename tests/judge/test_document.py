@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from pycrdt import Doc, Text
 
 from crdt_server.errors import ProtocolError
-from crdt_server.judge import document as module
+from crdt_server.judge import diffs, pieces
 from crdt_server.judge.clock_ranges import ClockRanges
 from crdt_server.judge.document import Document
 from crdt_server.judge.merging import merge
@@ -24,7 +24,7 @@ CIRCLE = bytes.fromhex("020102008401000162010100840200016100")
 
 
 def apply(document: Document, *updates: bytes) -> list[Status]:
-    """The status of each update, once the large ones are rehearsed."""
+    """The status of each update, once the dry runs have ended."""
     found = dict.fromkeys(range(len(updates)), Status.LATER)
     while waiting := [i for i, status in found.items() if status is Status.LATER]:
         faults = dict(document.apply([(updates[i], None) for i in waiting], lambda _: None))
@@ -54,7 +54,7 @@ def test_an_empty_document_has_an_empty_difference(document: Document) -> None:
     document.load([])
     assert document.diff(EMPTY_STATE_VECTOR) == [EMPTY_UPDATE]
     assert document.diff(b"\x01\x05\x03") == [EMPTY_UPDATE]
-    assert not document.warm
+    assert not document.is_built
 
 
 def test_edits_are_merged_into_one_update_of_the_clients_own_bytes(document: Document) -> None:
@@ -64,7 +64,7 @@ def test_edits_are_merged_into_one_update_of_the_clients_own_bytes(document: Doc
     assert document.take_outgoing() == merge(edits)
     assert held(document) == "wedding"
     assert document.clocks == {1: 7}
-    assert document.warm
+    assert document.is_built
 
 
 def test_a_single_edit_is_passed_on_to_the_byte(document: Document) -> None:
@@ -171,7 +171,7 @@ def test_a_whole_state_brings_what_is_new_in_it(document: Document) -> None:
 @pytest.mark.parametrize("data", [b"", b"\x00", b"\x01", b"\x00\x00\x00", b"\xff" * 20, bytes.fromhex("80808040")])
 def test_what_does_not_decode_is_malformed(document: Document, data: bytes) -> None:
     assert apply(document, data) == [Status.MALFORMED]
-    assert document.pieces == []
+    assert not len(document.pieces)
 
 
 def test_a_circle_of_references_is_refused_and_the_rest_stays(document: Document) -> None:
@@ -211,7 +211,7 @@ def test_a_batch_counts_against_the_largest_size() -> None:
     statuses = apply(document, *edits)
     assert statuses[0] is Status.OK
     assert Status.TOO_LARGE in statuses
-    assert document.size <= 100
+    assert document.pieces.size <= 100
 
 
 def test_the_risky_steps_are_marked() -> None:
@@ -231,9 +231,9 @@ class TestStored:
         document.load([one.type("c")])
         assert held(document) == "abc"
         assert document.clocks == {1: 3}
-        assert not document.warm
+        assert not document.is_built
         assert apply(document, one.type("d")) == [Status.OK]
-        assert document.warm
+        assert document.is_built
 
     def test_a_hole_is_an_error(self, document: Document) -> None:
         one = Replica(1)
@@ -251,13 +251,13 @@ class TestStored:
         for _ in range(5):
             document.load([writer.type("x" * 1000)])
         steps = 0
-        while not document.warm:
-            seen = document._warmed
-            document.warm_up(1)
-            assert document._warmed == seen + 1
+        while not document.is_built:
+            seen = document._built
+            document.build(1)
+            assert document._built == seen + 1
             steps += 1
         assert steps == 5
-        document.cool_down()
+        document.doc = None
         assert apply(document, writer.type("!")) == [Status.OK]
 
 
@@ -276,7 +276,7 @@ class TestDifferences:
         apply(document, Replica(1).type("abc"))
         for n in range(50):
             document.diff(state_vector({n + 5: 1}))
-        assert len(document._diffs) <= module.DIFFS_KEPT
+        assert len(document.diffs._found) <= diffs.DIFFS_KEPT
 
     def test_long_ones_come_in_parts(self) -> None:
         document = Document(16 << 20)
@@ -285,7 +285,7 @@ class TestDifferences:
             apply(document, writer.type("x" * 50_000))
         parts = document.diff(EMPTY_STATE_VECTOR)
         assert len(parts) > 1
-        assert max(map(len, parts)) <= module.JOINED_BYTES + 60_000
+        assert max(map(len, parts)) <= diffs.JOINED_BYTES + 60_000
         assert len(read(parts)) == 40 * 50_000
 
     def test_long_ones_take_several_batches(self) -> None:
@@ -309,19 +309,19 @@ class TestDifferences:
         apply(document, Replica(99).type("a" * 10))
         for n in range(5):
             apply(document, Replica(n + 1).type("x" * 50_000))
-        vectors = [state_vector({99: n + 1}) for n in range(module.QUESTIONS + 1)]
+        vectors = [state_vector({99: n + 1}) for n in range(diffs.MOST_SEARCHES + 1)]
         assert [document.diff(vector, 1) for vector in vectors] == [None] * len(vectors)
-        assert len(document._questions) == module.QUESTIONS
+        assert len(document.diffs._searches) == diffs.MOST_SEARCHES
         for batch in range(2, 20):  # the others have gone away
             assert document.diff(vectors[-1], batch) is None
-        answers = [document.diff(vectors[-1], module.STALE_BATCHES + 2 + step) for step in range(9)]
+        answers = [document.diff(vectors[-1], diffs.STALE_BATCHES + 2 + step) for step in range(9)]
         assert any(answers)
-        assert len(document._questions) == 0
+        assert len(document.diffs._searches) == 0
 
     def test_who_knows_nobody_here_gets_everything_at_once(self, document: Document) -> None:
         apply(document, Replica(1).type("abc"))
         assert document.diff(state_vector({7: 5, 1: 0}), 1) == document.diff(EMPTY_STATE_VECTOR, 1)
-        assert list(document._diffs) == [EMPTY_STATE_VECTOR]
+        assert list(document.diffs._found) == [EMPTY_STATE_VECTOR]
 
     @pytest.mark.parametrize("state_vector", [b"", b"\x01", bytes.fromhex("8080808002"), b"\x00\x00"])
     def test_a_malformed_state_vector_is_an_error(self, document: Document, state_vector: bytes) -> None:
@@ -333,10 +333,10 @@ def test_pieces_stay_few(document: Document) -> None:
     writer = Replica(1)
     for _ in range(2000):
         apply(document, writer.type("x"))
-    assert len(document.pieces) < 4 * module.LOOSE_PIECES
+    assert len(document.pieces) < 4 * pieces.LOOSE_PIECES
     assert held(document) == "x" * 2000
-    assert document.size == sum(map(len, document.pieces))
-    assert document.warm
+    assert document.pieces.size == sum(map(len, document.pieces))
+    assert document.is_built
 
 
 def test_clients_that_went_separate_ways_meet(document: Document) -> None:
@@ -351,7 +351,7 @@ def test_clients_that_went_separate_ways_meet(document: Document) -> None:
     one.receive(offline)
     assert held(document) == str(one)
     again = Document(MOST_BYTES)
-    again.load(document.pieces)
+    again.load(list(document.pieces))
     assert held(again) == str(one)
 
 

@@ -58,7 +58,7 @@ def read_again(seed: int, *, with_doc: bool) -> None:
         again.load(stored)
         assert again.clocks == clocks
         if with_doc:
-            again.warm_up(1 << 30)
+            again.build()
 
 
 def test_all_of_it_as_bytes() -> None:

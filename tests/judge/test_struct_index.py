@@ -28,6 +28,7 @@ from tests.judge.indexed import (
     KEYED,
     TEXT,
     Server,
+    alive,
     alone,
     count,
     guests_of,
@@ -77,7 +78,7 @@ def json_of(value: Any) -> Any:
 def compare(items: StructIndex, now: dict[Field, Row]) -> None:
     for field, row in now.items():
         assert items.newest(*field) == row.id, field
-        assert items.alive(row.id) == row.alive, field
+        assert alive(items, row.id) == row.alive, field
 
 
 @pytest.mark.parametrize("first_seed", range(1, 101, 20))
@@ -185,7 +186,7 @@ def test_the_newest_writes_are_the_values_that_pycrdt_shows(
         for record_id in ("g1", "g2")
         for name in (None, "name", "phone")
     }
-    current = {field: shown[id] for field, id in newest.items() if id is not None and server.items.alive(id)}
+    current = {field: shown[id] for field, id in newest.items() if id is not None and alive(server.items, id)}
     assert current == expected
 
 
@@ -232,7 +233,7 @@ def test_what_follows_on_an_unseen_write_of_the_same_update_was_not_seen_either(
 def test_a_write_over_a_deletion_was_seen(server: Server, origin: Doc[Any]) -> None:
     server.hear(last(origin, lambda: guests_of(origin)["g1"].pop("name")), "eve")
     assert server.items.newest("guests", "g1", "name") == (5, 1)
-    assert not server.items.alive((5, 1))
+    assert not alive(server.items, (5, 1))
     (write,) = server.hear(last(origin, lambda: guests_of(origin)["g1"].update({"name": "Bea"})), "eve")
     assert write[5:] == (True, True, False, (5, 1))
 
@@ -274,7 +275,7 @@ def test_a_write_into_a_deleted_or_replaced_record_is_an_orphan(server: Server, 
         server.hear(last(origin, lambda: guests_of(origin).pop("g1")), "eve")
     (write,) = server.hear(last(doc, lambda: guests_of(doc)["g1"].update({"name": "Bea"})))
     assert write == Write("guests", "g1", "name", "Bea", (10, 0), True, True, True, (5, 1))
-    assert not server.items.alive((10, 0))
+    assert not alive(server.items, (10, 0))
     assert server.items.newest("guests", "g1", "name") == ((5, 5) if again else (10, 0))
 
 
@@ -287,7 +288,7 @@ def test_what_has_a_collected_parent_or_neighbour_is_nowhere(server: Server, ori
     collected.load(origin.get_update())
     assert collected.hear(typing) == []
     assert collected.hear(naming) == []
-    assert not collected.items.alive((10, 0))
+    assert not alive(collected.items, (10, 0))
     assert collected.items.newest("guests", "g1", None) == (5, 0)
 
 
@@ -304,9 +305,9 @@ def test_roots_of_every_shape() -> None:
     assert server.items.newest("remarks", WHOLE, None) is None
     assert server.items.newest("seats", "s2", None) is None
     assert server.items.newest("cats", "s1", None) is None
-    assert server.items.alive((7, 4))
-    assert not server.items.alive((7, 7))
-    assert not server.items.alive((8, 0))
+    assert alive(server.items, (7, 4))
+    assert not alive(server.items, (7, 7))
+    assert not alive(server.items, (8, 0))
 
 
 # Parts and orders
@@ -348,7 +349,7 @@ def test_what_stands_between_something_collected_and_a_text_is_nowhere(server: S
     before = update(struct(identified(5, 3), TEXT | BEFORE, b"\1x"), client=10)
     for data in (between, after, before):
         assert server.hear(data) == []
-    assert [server.items.alive((client, 0)) for client in (7, 9, 10)] == [False, False, True]
+    assert [alive(server.items, (client, 0)) for client in (7, 9, 10)] == [False, False, True]
 
 
 def test_sections_may_refer_to_later_ones(server: Server, origin: Doc[Any]) -> None:

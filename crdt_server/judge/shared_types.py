@@ -15,6 +15,7 @@ from crdt_server.protocol.structs import (
     ANY,
     BINARY,
     DELETED,
+    DOC,
     EMBED,
     FORMAT,
     STRING,
@@ -40,7 +41,7 @@ _IN_TEXT = frozenset((DELETED, STRING, FORMAT))
 _EMBEDDED = frozenset((EMBED, TYPE))
 
 
-class Place:
+class SharedType:
     """A shared type: a root, or what an entry of a map holds."""
 
     __slots__ = ("client", "clock", "entries", "keys", "record", "root", "use")
@@ -60,41 +61,46 @@ class Place:
         return found
 
 
-Entries: TypeAlias = MapEntries[Place]
+Entries: TypeAlias = MapEntries[SharedType]
 
 _NO_KEYS: dict[str, Entries] = {}  # of texts, which are many
 
 
 def field_of(entries: Entries) -> tuple[str, str, str | None]:
     """Root, record and key."""
-    place = entries.place
-    if place.use == RECORD:
-        return place.root.name, place.record, entries.key
-    return place.root.name, entries.key, None
+    shared = entries.parent
+    if shared.use == RECORD:
+        return shared.root.name, shared.record, entries.key
+    return shared.root.name, entries.key, None
 
 
-def opened(place: Place, key: str | None, struct: Struct) -> Place | None:
-    """The place that an entry opens, without its entries; None: nothing that is followed."""
-    if struct.content != TYPE or key is None or place.use >= A_TEXT:
+def opened(shared: SharedType, key: str | None, struct: Struct) -> SharedType | None:
+    """The shared type that an entry opens, without its entries; None: nothing that is followed."""
+    if struct.content != TYPE or key is None or shared.use >= A_TEXT:
         return None
-    use = _use_of(place, key, struct.value)
+    use = _use_of(shared, key, struct.value)
     if use is None:
         return None
-    record = place.record if place.use == RECORD else key
-    return Place(use, place.root, record, None, struct.client, struct.clock)
+    record = shared.record if shared.use == RECORD else key
+    return SharedType(use, shared.root, record, None, struct.client, struct.clock)
 
 
-def _use_of(place: Place, key: str, type_number: int) -> int | None:
+def _use_of(shared: SharedType, key: str, type_number: int) -> int | None:
     if type_number == TYPE_MAP:
-        return RECORD if place.use == RECORDS else STRAY
-    is_text = type_number == TYPE_TEXT and place.use == RECORD and key in place.root.text_keys
+        return RECORD if shared.use == RECORDS else STRAY
+    is_text = type_number == TYPE_TEXT and shared.use == RECORD and key in shared.root.text_keys
     return A_TEXT if is_text else None
 
 
-def fault(struct: Struct, place: Place, key: str | None) -> str | None:
-    """What is wrong with a struct in the place where it lies."""
-    content, name = struct.content, place.root.name
-    if place.use == A_TEXT:
+def fault(struct: Struct, shared: SharedType | None, key: str | None) -> str | None:
+    """What is wrong with a struct where it lies."""
+    content = struct.content
+    if content == DOC:
+        return "a subdocument"
+    if shared is None:
+        return None
+    name = shared.root.name
+    if shared.use == A_TEXT:
         if key is not None:
             return f"an item with a key in the text {name}"
         if content in _EMBEDDED:
