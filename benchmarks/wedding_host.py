@@ -15,20 +15,38 @@ from typing import Any
 
 from pycrdt import Doc, Map, TransactionEvent, merge_updates
 
+from crdt_server.access.identity import Identity
 from crdt_server.judge.process import DocumentHost
-from crdt_server.pipe import LENGTH, ProgressMark, RequestKind, Status, pack, unpack
+from crdt_server.pipe import (
+    LENGTH,
+    Batch,
+    Fault,
+    HostRequest,
+    LoadStep,
+    MirrorRow,
+    ProgressMark,
+    RequestKind,
+    RoomRequests,
+    RoomResult,
+    SchemaContext,
+    Status,
+    decode_batch,
+    decode_response,
+    frame,
+)
 from crdt_server.protocol.update import decode_update
+from crdt_server.records import ClientOwner
 from documents.registry import kind_of
 from documents.sample import sample_wedding
 from documents.sample.build import build
 
-ACTOR = ("user", "couple", "", "")
+ACTOR = Identity("user", "couple")
 WRITER = 5_000  # Yjs client id of what is stored
 CLIENT = 7_000_000_000
 START = 1_790_000_000.0
 EDIT_SECONDS = 0.01  # between two edits
 LIMIT_BYTES = 64 << 20
-REHEARSAL_SECONDS = 0.005  # between two looks at the copy of the host in which a large update is tried first
+DRY_RUN_SECONDS = 0.005  # between two tries, while a copy of the host applies a large update first
 
 Change = Callable[[Doc[Any], random.Random], None]
 
@@ -119,9 +137,11 @@ class WeddingHost:
         seconds = 0.0
         for name, room in self._rooms.items():
             updates = self._stored[name] = [merge_updates(*self._stored[name])]
-            rows = [[*where, *image] for where, image in self._mirror.items()] if not seconds else None
-            setting = ["bench", name, list(self._owners[name].items()), rows]
-            self._ask([room, updates, True, False, [[RequestKind.TEND, b"", None, ACTOR, None]], setting])
+            owners = [ClientOwner(*owner) for owner in self._owners[name].items()]
+            rows = [MirrorRow(*where, *values) for where, values in self._mirror.items()] if not seconds else None
+            step = LoadStep(updates, context=SchemaContext("bench", name, owners, rows))
+            ready = HostRequest(RequestKind.RUN_SCHEDULED, b"", actor=ACTOR)
+            self._request(RoomRequests(room, [ready], step))
             seconds += self.seconds
         return seconds
 
@@ -153,18 +173,17 @@ class WeddingHost:
         self._replica(name).apply_update(update)
         return self._send(name, [update], knows)
 
-    def _send(self, name: str, updates: list[bytes], knows: bytes | None) -> float:
-        requests = [[RequestKind.UPDATE, update, None, ACTOR, knows] for update in updates]
-        entry = [self._rooms[name], None, True, False, requests, None]
+    def _send(self, name: str, updates: list[bytes], state_vector: bytes | None) -> float:
+        requests = [HostRequest(RequestKind.UPDATE, update, None, ACTOR, state_vector) for update in updates]
         seconds = 0.0
         while True:
-            _, merged, faults, _, _, _, _, notices = self._ask(entry)
+            result = self._request(RoomRequests(self._rooms[name], requests))
             seconds += self.seconds
-            if faults != [[0, Status.LATER]]:
+            if result.faults != [Fault(0, Status.LATER)]:
                 break
-            time.sleep(REHEARSAL_SECONDS)
-        if faults or notices or not merged:
-            raise RuntimeError(f"an edit of {name} was not simply accepted: {faults or notices}")
+            time.sleep(DRY_RUN_SECONDS)
+        if result.faults or result.notices or not result.updates:
+            raise RuntimeError(f"an edit of {name} was not simply accepted: {result.faults or result.notices}")
         return seconds
 
     def _replica(self, name: str) -> Doc[Any]:
@@ -175,26 +194,28 @@ class WeddingHost:
                 doc.apply_update(update)
         return doc
 
-    def _ask(self, entry: list[Any]) -> list[Any]:
-        """One request; its result. What came of it is stored, and reaches the replicas."""
+    def _request(self, room: RoomRequests) -> RoomResult:
+        """One batch; its result. What came of it is stored, and reaches the replicas."""
         self._requests += 1
-        body = pack([START + self._requests * EDIT_SECONDS, [entry], []])[LENGTH.size :]
+        body = frame(Batch(START + self._requests * EDIT_SECONDS, [room]))[LENGTH.size :]
         begun = time.perf_counter()
-        answer = pack(self._host.handle(unpack(body)))
+        answer = frame(self._host.handle(decode_batch(body)))
         self.seconds = time.perf_counter() - begun
-        results, _, others, _ = unpack(answer[LENGTH.size :])
-        for result in (*results, *others):
-            self._keep(self._names[result[0]], result[1], result[6])
-        return list(results[0])
+        response = decode_response(answer[LENGTH.size :])
+        result = response.results[0]
+        assert isinstance(result, RoomResult)
+        for each in (result, *response.others):
+            self._keep(self._names[each.room], each)
+        return result
 
-    def _keep(self, name: str, updates: list[bytes], facts: Any) -> None:
-        self._stored[name] += updates
-        for update in updates if name in self._replicas else ():
+    def _keep(self, name: str, result: RoomResult) -> None:
+        self._stored[name] += result.updates
+        for update in result.updates if name in self._replicas else ():
             self._replicas[name].apply_update(update)
-        rows, _, owners, *_ = facts or ([], [], [])
-        self._owners[name].update(owners)
-        for root, record, *image in rows:
-            self._mirror[name, root, record] = image
+        if result.derived is not None:
+            self._owners[name].update(result.derived.owners)
+            for root, record, *values in result.derived.rows:
+                self._mirror[name, root, record] = values
 
 
 def calibration() -> float:

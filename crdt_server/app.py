@@ -78,7 +78,10 @@ def create_app(settings: Settings | None = None, access: Access | None = None) -
 @asynccontextmanager
 async def _lifespan(settings: Settings, app: FastAPI) -> AsyncIterator[None]:
     storage = await open_storage(settings.database_url, synchronous=settings.database_synchronous, migrate=True)
-    hub = Hub(settings, storage, Metrics(), _cluster(settings, storage))
+    cluster = _cluster(settings, storage)
+    hub = Hub(settings, storage, Metrics(), cluster)
+    if cluster is not None:
+        cluster.join(hub)
     state = app.state
     state.hub = hub
     state.gate = Gate(hub, state.access, time.monotonic)

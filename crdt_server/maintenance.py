@@ -12,7 +12,17 @@ from crdt_server.hosts.batch import slices
 from crdt_server.hosts.jobs import JobFailed, JobWorker
 from crdt_server.hosts.supervisor import HostDied, HostFactory, Supervisor
 from crdt_server.hub.compaction import compact
-from crdt_server.pipe import Job, RequestKind
+from crdt_server.pipe import (
+    ForgetRooms,
+    HostRequest,
+    LoadRefused,
+    LoadStep,
+    ReadRows,
+    RequestKind,
+    RoomRequests,
+    RoomResult,
+    StoredRows,
+)
 from crdt_server.settings import Settings
 from documents.readers import canonical_json
 from documents.registry import kind_of
@@ -70,14 +80,15 @@ async def _verify(storage: Storage, host: Supervisor, key: DocumentKey) -> str |
     parts = slices([row.update for row in stored.updates])
     while parts:
         load = parts.popleft()
-        results, *_ = await host.run([[ROOM, load, not parts, False, [], None]])
-        if results[0][4] < 0:
-            return str(results[0][5])
+        response = await host.run([RoomRequests(ROOM, [], LoadStep(load, last=not parts))])
+        if isinstance(response.results[0], LoadRefused):
+            return response.results[0].reason
     warm = False
     while not warm:
-        results, *_ = await host.run([[ROOM, None, True, False, [[RequestKind.WARM, b"", None, None, None]], None]])
-        warm = results[0][5]
-    await host.run((), [[Job.FORGET, [ROOM]]])
+        response = await host.run([RoomRequests(ROOM, [HostRequest(RequestKind.BUILD_DOC, b"")])])
+        result = response.results[0]
+        warm = isinstance(result, RoomResult) and result.warm
+    await host.run((), [ForgetRooms([ROOM])])
     return await _verify_rows(storage, host, key)
 
 
@@ -95,12 +106,15 @@ async def _verify_rows(storage: Storage, host: Supervisor, key: DocumentKey) -> 
         return None  # written to all the time: those who open it next compare, too
     if not rows:
         return None  # imported, and not opened since
-    _, ((found,),), *_ = await host.run((), [[Job.ROWS, [key.document, [row.update for row in stored.updates]]]])
+    response = await host.run((), [ReadRows(key.document, [row.update for row in stored.updates])])
+    result = response.jobs[0]
+    if not isinstance(result, StoredRows):
+        return "the rows of the document cannot be read"
     mirror: dict[str, dict[str, Any]] = {}
     for row in rows:
         if row.fields is not None:
             mirror.setdefault(row.root, {})[row.record] = json.loads(row.fields)
-    return None if canonical_json(mirror).encode() == found else "the stored rows are not those of the document"
+    return None if canonical_json(mirror).encode() == result.rows else "the stored rows are not those of the document"
 
 
 async def compact_store(settings: Settings, wedding: str | None, say: Callable[[str], None]) -> int:

@@ -1,25 +1,8 @@
 """What crosses the pipe between the serving process and a document host.
 
-Both directions carry frames: four bytes of length (little endian), then msgpack. A host has parsed hostile bytes in
-native code, so its answers are plain data that is checked on arrival; nothing on this pipe can name code to run.
-
-Request: ``[now, entries, jobs]``; ``now`` in seconds since 1970.
-    entry: ``[room, load, last, bytes_only, ops, setting]``: ``load`` is a list of stored updates (or None), ``last``
-        says whether the document is complete with them, ``bytes_only`` whether it is held without a pycrdt Doc, ``ops``
-        a list of ``[kind, payload, extra, actor, knows]``; ``setting`` comes with the first load of a document that has
-        a schema: ``[wedding, document, owners, rows, bookings, others]``, where ``rows`` and ``bookings`` are those of
-        the whole wedding as the store has them (``rows`` None: the host should have them), and ``others`` the bookings
-        of other weddings that overlap them.
-    job: ``[kind, payload]``: work without a room (check an update, merge updates, forget rooms).
-Answer: ``[results, job_results, others, weddings]``.
-    result: ``[room, merged, faults, answers, size, warm, facts, notices]``: ``merged`` lists the updates to store and
-        send (one nearly always, none when nothing is new), ``faults`` pairs of (op index, Status), ``answers`` pairs of
-        (op index, data), where in place of data may stand the index of an earlier op that has the same, or NO_OVERLAP,
-        ``facts`` what is stored with them (`judge.ledger`) or None, ``notices`` pairs of
-        (op index, JSON to tell the sender). A negative ``size`` (`UNREADABLE`, `NO_SETTING`) ends the load.
-    other: a result of a room that the batch did not name: the server has written into its document.
-    wedding: ``[room, seconds, documents]``: one room of a wedding, in how many seconds it has to be tended (or None),
-        and documents that are wanted open.
+Both directions carry frames: four bytes of length (little endian), then msgpack of one of the structs below: a `Batch`
+to the host, a `BatchResponse` back. A host has parsed hostile bytes in native code, so its response is plain data: the
+decoder checks every type, `hosts.batch` what the types do not say, and nothing on this pipe can name code to run.
 """
 
 from __future__ import annotations
@@ -27,123 +10,391 @@ from __future__ import annotations
 import enum
 import mmap
 import struct
-from collections.abc import Iterable, Sequence
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, NamedTuple
 
-import msgpack
+import msgspec
+
+from crdt_server.access.identity import Identity
+from crdt_server.records import BatchRecords, BookingChange, ClientOwner
 
 LENGTH = struct.Struct("<I")
 MAX_FRAME_BYTES = 1 << 30
 PIECE_BYTES = 64 * 1024  # pieces and stored rows grow by merging up to this size; one step on one takes about 20 ms
-DRY_RUN_BYTES = 1024  # larger updates are rehearsed; smaller ones hold a few dozen structs, which is soon done
-DIFF_STEP_BYTES = 64 * 1024  # a host reads that much of a document for a question in one batch
+DRY_RUN_BYTES = 1024  # larger updates are tried in a copy; smaller ones hold a few dozen structs, which is soon done
+DIFF_STEP_BYTES = 64 * 1024  # a host reads that much of a document for a sync step 1 in one batch
+ALREADY_ANSWERED = "answered"  # the code of the problem of a command that was carried out before
 
 
 class RequestKind(enum.IntEnum):
-    """What a session asks of its document. Values travel on the pipe."""
+    """What is requested of a document. Each says its payload and the response that follows when it is not refused."""
 
-    UPDATE = 0  # apply one update; extra: None, or the summary of a check made before
-    DIFF = 1  # what the given state vector lacks; answer: list of updates, together the difference
-    HELLO = 2  # the document's own state vector
-    WARM = 3  # build a slice of the Doc from stored bytes, so that no single step is long
-    READ = 4  # the rows as JSON: answer: bytes
-    DIGEST = 5  # answer: [state vector, SHA-256 of the rows]
-    COMMAND = 6  # operations on documents of the wedding; answer: [True, ...] or [False, problems]
-    TEND = 7  # do what was to wait until now; answer: True
-    BOOKINGS = 8  # [organization, bookings of other weddings]: all that overlap the wedding's; answer: True
-
-
-UNREADABLE, NO_SETTING = -1, -2
-ANSWERED = "answered"  # the code of a command that was carried out before
-NO_OVERLAP = (
-    -1
-)  # in place of an answer: it is that to the empty state vector, for who asks knows nobody of the document
-
-
-class Job(enum.IntEnum):
-    """Work of a host that belongs to no room."""
-
-    CHECK = 0  # payload: update; answer: [pieces, each (update or None for it as it is, summary)] or [None, message]
-    MERGE = 1  # payload: list of updates; answer: [merged] or [None, message]
-    FORGET = 2  # payload: list of rooms to drop; answer: [None]
-    ROWS = 3  # payload: [document, updates]; answer: [rows as canonical JSON] of a document with a schema, nothing kept
+    UPDATE = 0  # payload: an update to apply; no response
+    DIFF = 1  # payload: a state vector; response: Diff, SameAs or NoOverlap
+    STATE_VECTOR = 2  # response: Bytes, the document's state vector
+    BUILD_DOC = 3  # build a slice of the Doc from stored bytes, so that no single step is long; no response
+    READ = 4  # response: Bytes, the rows as canonical JSON
+    DIGEST = 5  # response: RowsDigest
+    COMMAND = 6  # payload: an encoded CommandBody; response: CommandDone, CommandRefused or CommandLacks
+    RUN_SCHEDULED = 7  # do what was to wait until now; response: Done
+    SET_BOOKINGS = 8  # payload: encoded OtherBookings; response: Done
 
 
 class Status(enum.IntEnum):
-    """The verdict on one update. Only what is not OK is reported."""
+    """The verdict on one request. Only what is not OK is reported."""
 
     OK = 0
     KNOWN = 1  # brought nothing new
-    GAP = 2  # would leave a hole: ask the sender for all of it
+    GAP = 2  # would leave a hole: ask the sender for everything
     MALFORMED = 3
     VIOLATION = 4  # well-formed, but the document cannot hold it
     TOO_LARGE = 5  # the document would outgrow its limit
     DEADLY = 6  # a copy of the host died of it, or was stopped after its time
-    LATER = 7  # a question that takes more than one batch, or an update that is being rehearsed: ask again
+    LATER = 7  # takes more than one batch: request it again
 
 
 REFUSALS = frozenset((Status.VIOLATION, Status.TOO_LARGE, Status.DEADLY))
-"""For good, and by what the document holds. Another host may see it otherwise if it knows more."""
+"""For good, and by what the document holds. Another host may judge otherwise if its document holds more."""
 
 
-def encode(value: Any) -> bytes:
-    """A frame's body, or a value that travels inside one unread."""
-    body: bytes = msgpack.packb(value, use_bin_type=True)
-    return body
+class _Record(msgspec.Struct, array_like=True, forbid_unknown_fields=True, gc=False):
+    """A record of plain values: an array in msgpack."""
 
 
-def pack(value: Any) -> bytes:
+# To the host
+
+
+class MirrorRow(NamedTuple):
+    """One row of a wedding as the store has it, see `RowChange`."""
+
+    document: str
+    root: str
+    record: str
+    fields: str | None
+    writers: str
+
+
+class OtherBooking(NamedTuple):
+    """A booking of another wedding, in minutes since 1970."""
+
+    organization: str
+    wedding: str
+    vendor: str
+    start: int
+    until: int
+    stage: str
+    seq: int
+
+
+class OtherBookings(_Record):
+    """All bookings of an organization by other weddings that overlap those of this one."""
+
+    organization: str
+    bookings: list[OtherBooking]
+
+
+class SchemaContext(_Record):
+    """What a document with a schema needs besides its bytes. ``rows`` and ``bookings`` are those of the whole wedding,
+    ``others`` the bookings of other weddings that overlap them; ``rows`` None: the host should hold the wedding."""
+
+    wedding: str
+    document: str
+    owners: list[ClientOwner]
+    rows: list[MirrorRow] | None = None
+    bookings: list[BookingChange] = []
+    others: list[OtherBooking] = []
+
+
+class LoadStep(_Record):
+    """Stored updates of a document. ``last``: it is complete with them; ``bytes_only``: it is held without a Doc."""
+
+    updates: list[bytes]
+    last: bool = True
+    bytes_only: bool = False
+    context: SchemaContext | None = None
+
+
+class HostRequest(_Record):
+    """One request. ``summary``: of an update that was checked before; ``actor``: where the document has a schema;
+    ``client_state_vector``: what the sender of an update knew, where it was away until now."""
+
+    kind: RequestKind
+    payload: bytes
+    summary: bytes | None = None
+    actor: Identity | None = None
+    client_state_vector: bytes | None = None
+
+
+class RoomRequests(_Record):
+    """The part of one room in a batch: first the load step, if any, then the requests in order."""
+
+    room: int
+    requests: list[HostRequest] = []
+    load: LoadStep | None = None
+
+
+class CheckUpdate(_Record, tag=0):
+    """Check a large update, and cut it into pieces of bounded size."""
+
+    update: bytes
+
+
+class MergeUpdates(_Record, tag=1):
+    """Merge updates into one that provably holds all of them."""
+
+    updates: list[bytes]
+
+
+class ForgetRooms(_Record, tag=2):
+    """Drop the documents of these rooms."""
+
+    rooms: list[int]
+
+
+class ReadRows(_Record, tag=3):
+    """The rows of a document with a schema, of which the host keeps nothing."""
+
+    document: str
+    updates: list[bytes]
+
+
+Job = CheckUpdate | MergeUpdates | ForgetRooms | ReadRows
+"""Work of a host that belongs to no open room."""
+
+
+class Batch(_Record):
+    """``now`` in seconds since 1970."""
+
+    now: float
+    rooms: list[RoomRequests] = []
+    jobs: list[Job] = []
+
+
+class CommandBody(_Record):
+    """Operations on documents of one wedding, as `judge.commands` describes them. ``key`` and ``digest`` name the
+    command where it must not be carried out twice."""
+
+    parts: list[tuple[str, list[dict[str, Any]]]]
+    key: str | None = None
+    digest: str | None = None
+
+
+# From the host
+
+
+class Bytes(_Record, tag=0):
+    """A state vector, or rows as JSON."""
+
+    data: bytes
+
+
+class Diff(_Record, tag=1):
+    """Updates that together are the difference, to be applied in order; at least one."""
+
+    updates: list[bytes]
+
+
+class SameAs(_Record, tag=2):
+    """The response to an earlier request of the same room and batch."""
+
+    index: int
+
+
+class NoOverlap(_Record, tag=3):
+    """The state vector names no client of the document: the response is that to the empty state vector."""
+
+
+class RowsDigest(_Record, tag=4):
+    """``sha256`` is that of the canonical JSON, in hexadecimal."""
+
+    state_vector: bytes
+    sha256: str
+
+
+class CommandDone(_Record, tag=5):
+    """``answer`` is JSON."""
+
+    answer: str
+
+
+class CommandRefused(_Record, tag=6):
+    """Nothing was done. A problem is a JSON object with `document`, `code` and `message`."""
+
+    problems: list[dict[str, Any]]
+
+
+class CommandLacks(_Record, tag=7):
+    """Nothing was done: these documents are not open here."""
+
+    documents: list[str]
+
+
+class Done(_Record, tag=8):
+    """The response to what has no other."""
+
+
+Response = Bytes | Diff | SameAs | NoOverlap | RowsDigest | CommandDone | CommandRefused | CommandLacks | Done
+
+
+class Fault(_Record):
+    """A request that was not simply accepted."""
+
+    index: int
+    status: Status
+
+
+class IndexedResponse(_Record):
+    """The response to the request of this index."""
+
+    index: int
+    response: Response
+
+
+class Notice(_Record):
+    """JSON for the sender of the request of this index: something of it was undone or refused."""
+
+    index: int
+    body: bytes
+
+
+class RoomResult(_Record, tag=0):
+    """``updates`` are to be stored and sent: one nearly always, none when nothing is new. ``size`` is in bytes,
+    ``warm`` says whether the Doc is built."""
+
+    room: int
+    size: int
+    warm: bool
+    updates: list[bytes]
+    faults: list[Fault]
+    responses: list[IndexedResponse]
+    derived: BatchRecords | None
+    notices: list[Notice]
+
+    @classmethod
+    def empty(cls, room: int, size: int = 0, *, warm: bool = True) -> RoomResult:
+        """A result of which nothing is said yet."""
+        return cls(room, size, warm, [], [], [], None, [])
+
+
+class LoadRefused(_Record, tag=1):
+    """The stored updates cannot be read."""
+
+    room: int
+    reason: str
+
+
+class ContextMissing(_Record, tag=2):
+    """The host does not hold the wedding: load the document again with its rows."""
+
+    room: int
+
+
+class WeddingState(_Record):
+    """One room of a wedding, in how many seconds it has scheduled work (None: nothing is scheduled), and the documents
+    that have to be open for it."""
+
+    room: int
+    due_seconds: float | None
+    wanted: list[str]
+
+
+class CheckedPiece(_Record):
+    """A piece of a checked update (None: the update as it is) and its summary, which only a host reads."""
+
+    update: bytes | None
+    summary: bytes
+
+
+class Checked(_Record, tag=0):
+    """The response to CheckUpdate; pieces are to be applied in order."""
+
+    pieces: list[CheckedPiece]
+
+
+class Merged(_Record, tag=1):
+    """The response to MergeUpdates."""
+
+    update: bytes
+
+
+class Forgotten(_Record, tag=2):
+    """The response to ForgetRooms."""
+
+
+class StoredRows(_Record, tag=3):
+    """The response to ReadRows: canonical JSON."""
+
+    rows: bytes
+
+
+class JobRefused(_Record, tag=4):
+    """The job could not be done."""
+
+    message: str
+
+
+JobResult = Checked | Merged | Forgotten | StoredRows | JobRefused
+
+
+class BatchResponse(_Record):
+    """``results`` has one for each room of the batch, in its order, ``jobs`` one for each job; ``others`` are rooms the
+    batch did not name, into whose documents the server has written."""
+
+    results: list[RoomResult | LoadRefused | ContextMissing]
+    jobs: list[JobResult]
+    others: list[RoomResult]
+    weddings: list[WeddingState]
+
+
+_encoder = msgspec.msgpack.Encoder()
+encode = _encoder.encode
+"""A struct as msgpack. Raises OverflowError, UnicodeEncodeError, TypeError on what msgpack cannot hold."""
+
+decode_batch = msgspec.msgpack.Decoder(Batch).decode
+decode_response = msgspec.msgpack.Decoder(BatchResponse).decode
+"""Raises msgspec.MsgspecError (a ValueError) on anything else."""
+decode_command = msgspec.msgpack.Decoder(CommandBody).decode
+decode_other_bookings = msgspec.msgpack.Decoder(OtherBookings).decode
+
+
+def frame(value: Batch | BatchResponse) -> bytes:
     """One frame, length included."""
-    body = encode(value)
-    return LENGTH.pack(len(body)) + body
+    buffer = bytearray(LENGTH.size)
+    _encoder.encode_into(value, buffer, LENGTH.size)
+    LENGTH.pack_into(buffer, 0, len(buffer) - LENGTH.size)
+    return bytes(buffer)
 
 
-def pack_request(now: float, entries: Sequence[Any], jobs: Sequence[Any]) -> tuple[bytes, ...]:
-    """One frame in parts. The update of a lone check is a part as it is: its megabytes are not copied."""
-    if not entries and len(jobs) == 1 and jobs[0][0] == Job.CHECK:
-        update = jobs[0][1]
-        # as msgpack would: [now, [], [[CHECK, update]]]
-        head = b"\x93" + encode(now) + b"\x90\x91\x92" + encode(Job.CHECK) + b"\xc6" + len(update).to_bytes(4, "big")
-        return LENGTH.pack(len(head) + len(update)) + head, update
-    return (pack([now, entries, jobs]),)
-
-
-def unpack(body: bytes | bytearray | memoryview) -> Any:
-    """The value of a frame's body. Raises ValueError (or a subclass) on anything that is not msgpack."""
-    return msgpack.unpackb(body, raw=False, strict_map_key=False)
-
-
-def answers_in(pairs: Iterable[tuple[int, Any]]) -> dict[int, Any]:
-    """RequestKind index -> answer, each with its data, or NO_OVERLAP. Raises KeyError where there is no such answer."""
-    answers: dict[int, Any] = {}
-    for index, data in pairs:
-        answers[index] = answers[data] if type(data) is int and data != NO_OVERLAP else data
-    return answers
+def resolve(responses: Sequence[IndexedResponse]) -> dict[int, Response]:
+    """Request index -> response, each SameAs replaced. Raises KeyError where it names no earlier response."""
+    found: dict[int, Response] = {}
+    for each in responses:
+        response = each.response
+        found[each.index] = found[response.index] if type(response) is SameAs else response
+    return found
 
 
 class ProgressMark:
-    """Three integers shared with a host: which entry and op it is busy with, so that a crash names its suspect.
-
-    The host writes before each risky step; the serving process reads after the host is dead.
+    """Two integers shared with a host: the room and request of the batch that it works on, so that a crash names its
+    suspect. The host writes before each risky step; the serving process reads after the host is dead.
     """
 
     SIZE = mmap.PAGESIZE
     STARTING = (-2, -2)  # the host has not opened it yet
     IDLE = (-1, -1)
-    MERGING = -1  # in place of an op index: what was accepted is put together, and no single update is to blame
-    LOADING = -2  # in place of an op index: the stored bytes themselves were being read
+    MERGING = -1  # in place of a request: what was accepted is put together, and no single update is to blame
+    LOADING = -2  # in place of a request: the stored bytes themselves are being read
     _cells = struct.Struct("<ii")
 
     def __init__(self, fd: int) -> None:
         self._map = mmap.mmap(fd, self.SIZE)
         self.set(*self.IDLE)
 
-    def set(self, entry: int, op: int) -> None:
-        self._cells.pack_into(self._map, 0, entry, op)
+    def set(self, room: int, request: int) -> None:
+        self._cells.pack_into(self._map, 0, room, request)
 
     def get(self) -> tuple[int, int]:
-        entry, op = self._cells.unpack_from(self._map, 0)
-        return entry, op
+        return self._cells.unpack_from(self._map, 0)
 
     def close(self) -> None:
         self._map.close()

@@ -71,7 +71,7 @@ class DrainingServer(uvicorn.Server):
             click.echo(f"listening on http://{f'[{host}]' if ':' in host else host}:{port}")
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        self._app.state.hub.feed.close()
+        self._app.state.hub.events.close()
         self._app.state.gate.stop()
         await super().shutdown(sockets)
 

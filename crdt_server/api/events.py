@@ -62,13 +62,13 @@ async def get_stream(
     hub: Hub = request.app.state.hub
     streams: Admission = request.app.state.streams
     address = caller.address
-    if hub.feed.closed or not streams.enter(address):
+    if hub.events.closed or not streams.enter(address):
         raise AdmissionError("streams", "too many streams are open")
     try:
         start = last_event_id if last_event_id is not None else after
         if start is None:
             start = await hub.storage.event_head(wedding_name(wedding))
-        events = _stream(hub.storage, hub.feed, wedding_name(wedding), start)
+        events = _stream(hub.storage, hub.events, wedding_name(wedding), start)
     except BaseException:
         streams.leave(address)
         raise

@@ -1,1 +1,1 @@
-"""Several nodes, one judge per document: who owns a wedding, and how the others reach its owner."""
+"""Several nodes with one database: each wedding has one owner, and every node reaches it."""

@@ -1,7 +1,6 @@
-"""What makes one node of several: wires the owners of weddings, the way to them, and presence to the hub.
+"""One node of a cluster: connects owners, remote rooms, subscribers and presence with the hub.
 
-`Cluster.join(hub)` before the hub starts. The hub asks it where a room is judged, tells it which rooms open and close,
-and what was stored.
+`join(hub)` before the hub starts.
 """
 
 from __future__ import annotations
@@ -12,13 +11,17 @@ from typing import Any
 
 import structlog
 
+from crdt_server.cluster import messages
 from crdt_server.cluster.fenced_storage import FencedStorage
-from crdt_server.cluster.messenger import MessageKind, Messenger
+from crdt_server.cluster.messages import EventsMessage, NodeMessage, ReleasedMessage
+from crdt_server.cluster.messenger import Messenger
+from crdt_server.cluster.owner_messages import OwnerMessages
 from crdt_server.cluster.owners import Owners
-from crdt_server.cluster.port import Rooms
+from crdt_server.cluster.port import HubPort
 from crdt_server.cluster.presence import RoomPresence
-from crdt_server.cluster.remote_rooms import RemoteDispatcher
+from crdt_server.cluster.remote_dispatcher import RemoteDispatcher
 from crdt_server.cluster.subscribers import Subscribers
+from crdt_server.rooms.hosted_document import Placement
 from crdt_server.rooms.room import Room
 from storage import Bus, Storage, StorageError
 
@@ -26,122 +29,118 @@ log = structlog.get_logger(__name__)
 
 
 class Cluster:
-    """See the head of the file."""
+    """See the head of the file; its methods are those of `ClusterPort`."""
 
     def __init__(self, storage: Storage, bus: Bus, node: str | None = None) -> None:
         self.node = node or uuid.uuid4().hex
-        self._bus = bus
+        self.owners = Owners(storage, self.node, on_lost=self._on_lost, on_gone=self._on_gone)
+        self.store = FencedStorage(storage, self.owners)
         self._storage = storage
-        self._hub: Rooms
+        self._bus = bus
+        self._hub: HubPort
         self._presence: dict[Room, RoomPresence] = {}
         self._releasing = False
-        self.owners = Owners(storage, self.node, lost=self._lost, gone=self._gone)
-        self.store = FencedStorage(storage, self.owners)
-        self._post = Messenger(bus, self.node, self._receive, self._gained)
+        self._messenger = Messenger(bus, self.node, self._on_message, self._on_resync)
 
-    def join(self, hub: Rooms) -> None:
-        """Whose rooms these are."""
+    def join(self, hub: HubPort) -> None:
+        """Serve the rooms of this hub."""
         self._hub = hub
-        self.dispatcher = RemoteDispatcher(self._storage, self.owners, self._post, hub)
-        self._relays = Subscribers(self.owners, self._post, hub)
-        self._receivers: dict[MessageKind, Callable[..., None]] = {
-            MessageKind.ASK: self._relays.hear_question,
-            MessageKind.LEFT: self._relays.hear_left,
-            MessageKind.ANSWER: self.dispatcher.hear_answer,
-            MessageKind.STORED: self.dispatcher.hear_stored,
-            MessageKind.UPDATE: self.dispatcher.hear_update,
-            MessageKind.TOLD: self.dispatcher.hear_notice,
-            MessageKind.LOST: self.dispatcher.hear_lost,
-            MessageKind.EVENTS: hub.feed.announce,
-            MessageKind.RELEASED: self._hear_released,
+        self.dispatcher = RemoteDispatcher(self._storage, self.owners, self._messenger, hub)
+        self._subscribers = Subscribers(self.owners, self._messenger, hub)
+        owner = OwnerMessages(self.dispatcher, self.owners, hub)
+        self._handlers: dict[type[NodeMessage], Callable[[Any], None]] = {
+            messages.RequestMessage: self._subscribers.on_request,
+            messages.UnsubscribeMessage: self._subscribers.on_unsubscribe,
+            messages.ResponseMessage: owner.on_response,
+            messages.InStoreMessage: owner.on_in_store,
+            messages.UpdateMessage: owner.on_update,
+            messages.NoticeMessage: owner.on_notice,
+            messages.NotOwnerMessage: owner.on_not_owner,
+            messages.EventsMessage: self._on_events,
+            messages.ReleasedMessage: self._on_released,
         }
 
+    @property
+    def connected(self) -> bool:
+        return self._bus.connected
+
     async def start(self) -> None:
-        """Be alive, and listen. Raises StorageError."""
         await self._bus.start()
-        await self.owners.beat()
-        self._post.open()
+        await self.owners.heartbeat()
+        self._messenger.open()
         self._hub.spawn(self.owners.run())
         self._hub.spawn(self.dispatcher.run())
         log.info("node_started", node=self.node)
 
-    @property
-    def connected(self) -> bool:
-        """Whether messages reach the other nodes."""
-        return self._bus.connected
-
     async def stop(self) -> None:
-        """Hand everything over: nothing is unsettled any more, and nothing is begun."""
         try:
-            weddings = await self.owners.leave()
-            self._post.send_all(MessageKind.RELEASED, self.node, weddings)
+            weddings = await self.owners.release_all()
+            self._messenger.broadcast(ReleasedMessage(self.node, weddings))
         except StorageError as error:
-            log.warning("weddings_not_released", error=str(error))  # they are taken over after the last heartbeat
-        self._post.close()
+            log.warning("weddings_not_released", error=str(error))  # they can be claimed when the lease ends
+        self._messenger.close()
         await self._bus.close()
 
-    # -- called by the hub
-
     def opened(self, room: Room) -> None:
-        """A room is open here."""
-        room.away = not self.owners.owns(room.wedding)
-        self._presence[room] = RoomPresence(self._bus, self.node, room, self._hub.presence_changed, self._hub.time)
+        if not self.owners.owns(room.wedding):
+            room.hosted.place(Placement.REMOTE)
+        self._presence[room] = RoomPresence(self._bus, self.node, room, self._hub.time)
 
     def closed(self, room: Room) -> None:
-        """A room is closed here. A wedding that has none any more is given up."""
         presence = self._presence.pop(room, None)
         if presence is not None:
             presence.close()
-        self._relays.ended(room)
+        self._subscribers.room_ended(room)
         if self.owners.owns(room.wedding) and not self._releasing:
             self._releasing = True
             self._hub.spawn(self._release())
 
     def recorded(self, wedding: str, head: int) -> None:
-        """The wedding has events up to this number."""
-        self._post.send_all(MessageKind.EVENTS, wedding, head)
+        self._messenger.broadcast(EventsMessage(wedding, head))
 
-    # -- from other nodes
+    # -- messages
 
-    def _receive(self, message: list[Any]) -> None:
-        kind, *rest = message
-        self._receivers[MessageKind(kind)](*rest)
+    def _on_message(self, message: NodeMessage) -> None:
+        self._handlers[type(message)](message)
 
-    def _gained(self) -> None:
-        self.dispatcher.again()
-        self._hub.feed.look()
+    def _on_resync(self) -> None:
+        self.dispatcher.resubscribe()
+        self._hub.events.wake_all()
 
-    def _hear_released(self, node: str, weddings: list[str]) -> None:
-        if node != self.node:
-            self.dispatcher.again(weddings)
-            self._gone([node])
+    def _on_events(self, message: EventsMessage) -> None:
+        self._hub.events.publish(message.wedding, message.head)
+
+    def _on_released(self, message: ReleasedMessage) -> None:
+        if message.node != self.node:
+            self.dispatcher.resubscribe(message.weddings)
+            self._on_gone([message.node])
 
     # -- owners
 
-    def _lost(self, weddings: Iterable[str]) -> None:
-        """What our hosts hold of them is not what is stored, or will not be."""
+    def _on_lost(self, weddings: Iterable[str]) -> None:
+        """The documents in the hosts of this node differ from the stored ones, or will."""
         lost = set(weddings)
         for room in [room for room in self._hub.rooms.values() if room.wedding in lost]:
-            if room.away:
-                self._relays.ended(room)
+            if room.hosted.placement is Placement.REMOTE:
+                self._subscribers.room_ended(room)
             else:
                 self._hub.fail(room)
 
-    def _gone(self, nodes: Collection[str]) -> None:
-        self.dispatcher.gone(nodes)
-        self._relays.gone(nodes)
+    def _on_gone(self, nodes: Collection[str]) -> None:
+        self.dispatcher.nodes_gone(nodes)
+        self._subscribers.nodes_gone(nodes)
         for presence in self._presence.values():
-            presence.forget(nodes)
+            presence.nodes_gone(nodes)
 
     async def _release(self) -> None:
-        """Give up the weddings of which no document is open."""
+        """Release the weddings of which no document is open."""
         try:
-            await self.owners.release(self._unneeded)
+            await self.owners.release(self._unused)
         except StorageError as error:
             log.warning("weddings_not_released", error=str(error))
         finally:
             self._releasing = False
 
-    def _unneeded(self) -> list[str]:
-        needed = {wedding for wedding, _ in self._hub.rooms}
-        return [wedding for wedding in self.owners.fences if wedding not in needed]
+    def _unused(self) -> list[str]:
+        used = {wedding for wedding, _ in self._hub.rooms}
+        return [wedding for wedding in self.owners.fences if wedding not in used]

@@ -1,144 +1,95 @@
-"""What nodes say to one another, and the post that carries it.
-
-A message is a list: its kind, then what `MessageKind` says. Nodes trust one another: whoever may publish on the bus
-may do what a node may.
-"""
+"""Sends messages to other nodes in batches, and receives theirs."""
 
 from __future__ import annotations
 
 import asyncio
-import enum
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import Any
+from collections.abc import Callable
 
+import msgspec
 import structlog
 
-from crdt_server.pipe import encode, unpack
-from crdt_server.rooms.session import Request
-from storage import Bus
+from crdt_server.cluster.messages import NodeMessage, decode_message, encode_batches, split_batch
+from storage import Bus, Subscription
 
 log = structlog.get_logger(__name__)
 
-EVERYBODY = "nodes"
-"""The channel that all nodes hear."""
-
-
-class MessageKind(enum.IntEnum):
-    """The kinds of messages. A room is its wedding and its document."""
-
-    ASK = 0  # sender, room, questions: to the owner, for its host
-    ANSWER = 1  # room, sequence number as of the answer, number of the question, status, answer
-    UPDATE = 2  # room, sequence number, update: it is stored
-    TOLD = 3  # room, session, notice: something of its was undone
-    LOST = 4  # room: who sends this does not hold it (any more)
-    LEFT = 5  # sender, room: nobody there is interested any more
-    EVENTS = 6  # wedding, number of its newest event
-    RELEASED = 7  # sender, weddings: they are nobody's now
-    STORED = 8  # room, sequence number, number of the question: the answer is too long to send, but in the store
-
-
-LETTER_BYTES = 1 << 20
-"""Messages that travel together: many rooms that ask at once must not make one that no bus takes."""
-
-ANSWER_BYTES = 4 << 20
-"""What a client lacks is read from the store by its own node when it is longer: a bus has other things to carry."""
-
-
-class BusListener:
-    """A listener made of two functions."""
-
-    def __init__(self, hear: Callable[[bytes], None], gained: Callable[[], None]) -> None:
-        self.on_message = hear
-        self.on_resync = gained
+BROADCAST_CHANNEL = "nodes"
+MOST_REPORTED = 100  # kinds of malformed messages that are logged, each once
 
 
 class Messenger:
-    """Messages to and from other nodes. Those of one moment to one place travel together.
+    """Messages of one turn of the event loop to one channel are sent as one batch.
 
-    ``receive(message)`` takes each that arrives; ``gained`` is called when messages may have been missed.
+    ``on_message`` gets each message that arrives; ``on_resync`` is called when messages may have been missed.
     """
 
-    def __init__(self, bus: Bus, node: str, receive: Callable[[list[Any]], None], gained: Callable[[], None]) -> None:
+    def __init__(
+        self, bus: Bus, node: str, on_message: Callable[[NodeMessage], None], on_resync: Callable[[], None]
+    ) -> None:
+        self.on_resync = on_resync
         self._bus = bus
-        self._receive = receive
-        self._waiting: dict[str, list[Sequence[Any]]] = {}
-        self._ear = BusListener(self._hear, gained)
-        self._channels = (_channel(node), EVERYBODY)
-        self._subscriptions: list[Any] = []
+        self._handle = on_message
+        self._queued: dict[str, list[NodeMessage]] = {}
+        self._channels = (_channel(node), BROADCAST_CHANNEL)
+        self._subscriptions: list[Subscription] = []
+        self._reported: set[str] = set()
+        self._loop: asyncio.AbstractEventLoop
 
     def open(self) -> None:
-        """Begin to listen."""
+        """Subscribe to this node's messages."""
         self._loop = asyncio.get_running_loop()
-        self._subscriptions = [self._bus.subscribe(channel, self._ear) for channel in self._channels]
+        self._subscriptions = [self._bus.subscribe(channel, self) for channel in self._channels]
 
     def close(self) -> None:
-        """Send what waits, and listen no more."""
+        """Send what is queued, and unsubscribe."""
         self._flush()
         for subscription in self._subscriptions:
             subscription.close()
 
-    def send(self, node: str, *message: Any) -> None:
-        """Send to one node. What is lost on the way, the other side notices."""
-        self._put(_channel(node), message)
+    def send(self, node: str, message: NodeMessage) -> None:
+        """Send to one node. A loss is reported there, by `on_resync`."""
+        self._enqueue(_channel(node), message)
 
-    def send_all(self, *message: Any) -> None:
+    def broadcast(self, message: NodeMessage) -> None:
         """Send to every node, this one included."""
-        self._put(EVERYBODY, message)
+        self._enqueue(BROADCAST_CHANNEL, message)
 
-    def _put(self, channel: str, message: Sequence[Any]) -> None:
-        if not self._waiting:
+    def on_message(self, batch: bytes) -> None:
+        """Called by the bus."""
+        try:
+            encoded = split_batch(batch)
+        except msgspec.DecodeError as error:
+            self._report(error)
+            return
+        for each in encoded:
+            try:
+                message = decode_message(each)
+            except msgspec.DecodeError as error:
+                self._report(error)
+                continue
+            try:
+                self._handle(message)
+            except Exception:
+                # The outer edge: a defect in the handling of one message must not lose the rest of its batch.
+                log.exception("node_message_failed", kind=type(message).__name__)
+
+    def _report(self, error: msgspec.DecodeError) -> None:
+        reason = str(error)
+        if reason not in self._reported and len(self._reported) < MOST_REPORTED:
+            self._reported.add(reason)
+            log.warning("node_message_malformed", reason=reason)
+
+    def _enqueue(self, channel: str, message: NodeMessage) -> None:
+        if not self._queued:
             self._loop.call_soon(self._flush)
-        self._waiting.setdefault(channel, []).append(message)
+        self._queued.setdefault(channel, []).append(message)
 
     def _flush(self) -> None:
-        waiting, self._waiting = self._waiting, {}
-        for channel, messages in waiting.items():
-            for letter in letters(messages):
-                self._bus.publish(channel, letter)
-
-    def _hear(self, data: bytes) -> None:
-        for message in unpack(data):
-            try:
-                self._receive(message)
-            except Exception:
-                # A defect, or a node of another version: it must not take with it what else has come.
-                log.exception("node_message_failed", kind=message[:1])
-
-
-def letters(messages: Iterable[Sequence[Any]]) -> Iterator[bytes]:
-    """Messages as they travel: lists of them, each no longer than LETTER_BYTES or of one message."""
-    packed: list[bytes] = []
-    size = 0
-    for message in map(encode, messages):
-        if packed and size + len(message) > LETTER_BYTES:
-            yield _letter(packed)
-            packed, size = [], 0
-        packed.append(message)
-        size += len(message)
-    if packed:
-        yield _letter(packed)
-
-
-def _letter(packed: Sequence[bytes]) -> bytes:
-    # as msgpack writes a list of what is packed already
-    return b"\xdd" + len(packed).to_bytes(4, "big") + b"".join(packed)
+        queued, self._queued = self._queued, {}
+        for channel, messages in queued.items():
+            for batch in encode_batches(messages):
+                self._bus.publish(channel, batch)
 
 
 def _channel(node: str) -> str:
     return f"node.{node}"
-
-
-def question(number: int, request: Request) -> list[Any]:
-    """A request as its room's owner is asked it."""
-    session = request.session
-    return [
-        number,
-        session.id,
-        [*session.identity],
-        session.connection.address,
-        request.kind,
-        request.payload,
-        request.extra,
-        request.knows,
-        request.echo,
-    ]

@@ -1,4 +1,4 @@
-"""The port through which the cluster reaches the rooms of its node: what it needs of the hub."""
+"""The port through which the cluster reaches the rooms of its own node: what it needs of the hub."""
 
 from __future__ import annotations
 
@@ -9,26 +9,23 @@ from crdt_server.hub.event_notifier import EventNotifier
 from crdt_server.rooms.room import Room
 
 
-class Rooms(Protocol):
-    """What of the hub the cluster needs."""
+class HubPort(Protocol):
+    """The part of `Hub` that the cluster uses."""
 
-    rooms: dict[tuple[str, str], Room]
-    feed: EventNotifier
+    events: EventNotifier
+
+    @property
+    def rooms(self) -> dict[tuple[str, str], Room]:
+        """Wedding and document -> open room."""
 
     def open(self, wedding: str, document: str) -> Room:
         """The open room of a document, opened where needed. Raises AdmissionError."""
 
-    def look(self, room: Room) -> None:
-        """The room may have something to do."""
-
-    def rest(self, room: Room) -> None:
-        """Somebody has left the room."""
+    def idle(self, room: Room) -> None:
+        """The room may be idle now."""
 
     def fail(self, room: Room) -> None:
-        """End the room; its sockets come again."""
-
-    def presence_changed(self, room: Room) -> None:
-        """There is something to tell of who is in the room."""
+        """End the room with 1013."""
 
     def spawn(self, work: Coroutine[Any, Any, None]) -> None:
         """Run it until the end of the hub."""

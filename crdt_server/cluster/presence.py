@@ -1,82 +1,84 @@
-"""Presence between nodes: of each room, every node that has it open says what its own sockets say.
+"""Presence between nodes: every node that has a room open publishes the states of its own sessions there.
 
-It does not go by way of the owner, so it goes on while a wedding has none. What is lost is said again after 15 s at the
-latest, when clients renew it; what a dead node said is removed when its heartbeat ends. As long as no other node has
-been heard in a room, nothing is said: a node that opens it asks who is there.
+Presence does not pass through the owner of the wedding, so it works while there is none. A lost message is repeated
+within 15 s, when clients renew their states; the states of a dead node are removed when its lease ends. Nothing is
+published in a room until another node is known to have it open: a node that opens it sends a query.
 """
 
 from __future__ import annotations
 
-import enum
 from collections.abc import Callable, Collection, Sequence
 
-from crdt_server.pipe import encode, unpack
+import msgspec
+import structlog
+
+from crdt_server.cluster.messages import PresenceKind, PresenceMessage, decode_presence, encode
 from crdt_server.rooms.awareness import Presence
 from crdt_server.rooms.room import Room
 from storage import Bus
 
-
-class PresenceKind(enum.IntEnum):
-    """What a message is for."""
-
-    THIS = 0
-    WHO = 1  # and who is there?
-    BYE = 2  # the sender has closed the room
+log = structlog.get_logger(__name__)
 
 
 class RoomPresence:
-    """The presence of one open room. A message is: sender, `PresenceKind`, states."""
+    """The presence of one open room."""
 
-    def __init__(self, bus: Bus, node: str, room: Room, changed: Callable[[Room], None], clock: Callable[[], float]):
+    def __init__(self, bus: Bus, node: str, room: Room, clock: Callable[[], float]) -> None:
         self._bus = bus
         self._node = node
         self._room = room
-        self._changed = changed
         self._clock = clock
         self._channel = f"presence.{room.name}"
-        self._others: set[str] = set()  # nodes that have the room open
-        room.share, room.awareness.shared = self.share, True
+        self._nodes: set[str] = set()  # other nodes that have the room open
+        self._awareness = room.presence.awareness
+        room.presence.subscribe(self.share)
         self._subscription = bus.subscribe(self._channel, self)
 
     def share(self, states: Sequence[Presence]) -> None:
-        """Tell the other nodes, if there are any."""
-        if self._others:
-            self._say(PresenceKind.THIS, states)
+        """Publish states of sessions here, if another node has the room open."""
+        if self._nodes:
+            self._publish(PresenceKind.STATES, states)
 
-    def _say(self, what: PresenceKind, states: Sequence[Presence]) -> None:
-        self._bus.publish(self._channel, encode([self._node, what, states]))
+    def _publish(self, kind: PresenceKind, states: Sequence[Presence]) -> None:
+        self._bus.publish(self._channel, encode(PresenceMessage(self._node, kind, list(states))))
 
-    def on_message(self, message: bytes) -> None:
-        """Another node tells us, or we ourselves."""
-        node, what, states = unpack(message)
-        if node == self._node:
+    def on_message(self, data: bytes) -> None:
+        """Called by the bus."""
+        try:
+            message = decode_presence(data)
+        except msgspec.DecodeError as error:
+            log.warning("presence_message_malformed", room=self._room.name, reason=str(error))
             return
-        if what == PresenceKind.BYE:
-            self._others.discard(node)
+        if message.node != self._node:
+            self._receive(message)
+
+    def _receive(self, message: PresenceMessage) -> None:
+        if message.kind is PresenceKind.CLOSED:
+            self._nodes.discard(message.node)
             return
-        self._others.add(node)
-        self._room.awareness.hear(node, [Presence(*state) for state in states], self._clock())
-        self._tell()
-        if what == PresenceKind.WHO:
-            self._say(PresenceKind.THIS, self._room.awareness.said_here())
+        self._nodes.add(message.node)
+        self._awareness.hear(message.node, message.states, self._clock())
+        self._send_changes()
+        if message.kind is PresenceKind.QUERY:
+            self._publish(PresenceKind.STATES, self._awareness.said_here())
 
     def on_resync(self) -> None:
-        """From here on everything is heard: say who is here, and ask who is there."""
-        self._say(PresenceKind.WHO, self._room.awareness.said_here())
+        """Called by the bus: exchange all states with the other nodes."""
+        self._publish(PresenceKind.QUERY, self._awareness.said_here())
 
-    def forget(self, nodes: Collection[str]) -> None:
-        """These nodes are no more."""
-        self._others.difference_update(nodes)
-        self._room.awareness.forget(nodes)
-        self._tell()
+    def nodes_gone(self, nodes: Collection[str]) -> None:
+        """These nodes have died or stopped: remove their states."""
+        self._nodes.difference_update(nodes)
+        self._awareness.forget(nodes)
+        self._send_changes()
 
-    def _tell(self) -> None:
-        if self._room.awareness.dirty:
-            self._changed(self._room)
+    def _send_changes(self) -> None:
+        if self._awareness.dirty:
+            self._room.events.on_presence(self._room)
 
     def close(self) -> None:
         """The room is closed here."""
-        if self._others:
-            self._say(PresenceKind.BYE, ())
-        self._room.share, self._room.awareness.shared = None, False
+        if self._nodes:
+            self._publish(PresenceKind.CLOSED, ())
+        self._room.presence.subscribe(None)
         self._subscription.close()

@@ -1,179 +1,185 @@
-"""What other nodes ask of the documents that this node owns, and what they are told."""
+"""Other nodes that are subscribed to documents of this node: their requests, and the messages that they are sent."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
-from typing import Any
+from collections.abc import Collection, Iterable
 
 import structlog
 
 from crdt_server.access.identity import Identity
-from crdt_server.cluster import messenger
-from crdt_server.cluster.messenger import MessageKind, Messenger
+from crdt_server.cluster.messages import (
+    InStoreMessage,
+    NoticeMessage,
+    NotOwnerMessage,
+    RemoteRequest,
+    RequestMessage,
+    ResponseMessage,
+    UnsubscribeMessage,
+    UpdateMessage,
+)
+from crdt_server.cluster.messenger import Messenger
 from crdt_server.cluster.owners import Owners
-from crdt_server.cluster.port import Rooms
+from crdt_server.cluster.port import HubPort
 from crdt_server.errors import AdmissionError
 from crdt_server.hub.request_session import RequestConnection
-from crdt_server.pipe import NO_OVERLAP, RequestKind, Status
+from crdt_server.pipe import Diff, Response, Status
 from crdt_server.rooms.room import Room
-from crdt_server.rooms.session import Request, Session, SessionId
+from crdt_server.rooms.session import Origin, Request, Session, SessionId
 from storage import DocumentKey
 
 log = structlog.get_logger(__name__)
 
+RESPONSE_BYTES = 4 << 20
+"""A longer response is read from the store by the other node: a large message delays every other on the bus."""
+
 
 class RemoteSession(Session):
-    """A session whose socket is at another node. It is there as long as something of it is under way."""
+    """A session whose socket is at another node. It exists as long as a request of it is pending."""
 
-    __slots__ = ("_follower", "asking")
+    __slots__ = ("_subscriber", "pending")
 
-    exchange = True
-    remote = True
+    origin = Origin.REMOTE
 
-    def __init__(self, follower: Subscriber, id_: SessionId, identity: Identity, address: str) -> None:
+    def __init__(self, subscriber: Subscriber, id_: SessionId, identity: Identity, address: str) -> None:
         super().__init__(id_, RequestConnection(address), identity)
-        self._follower = follower
-        self.asking = 0  # requests that are not settled yet
+        self._subscriber = subscriber
+        self.pending = 0  # requests without a result
 
-    def settle(self, request: Request, status: Status, answer: Any) -> bool:
-        self._follower.answer(request, status, answer)
+    def settle(self, request: Request, status: Status, response: Response | None) -> bool:
+        assert isinstance(request, NumberedRequest)
+        self._subscriber.respond(self, request.number, status, response)
         return True
 
-    def tell(self, notice: bytes) -> bool:
-        self._follower.tell(self.id, notice)
+    def notify(self, notice: bytes) -> bool:
+        self._subscriber.notify(self.id, notice)
         return True
 
 
-class Question(Request):
-    """A request of another node, under the number it has there."""
+class NumberedRequest(Request):
+    """A request of another node, with its number there."""
 
     __slots__ = ("number",)
 
-    number: int
+    def __init__(self, session: RemoteSession, remote: RemoteRequest) -> None:
+        super().__init__(session, remote.kind, remote.payload, remote.summary, echo=remote.echo)
+        self.client_state_vector = remote.client_state_vector
+        self.number = remote.number
 
 
 class Subscriber:
-    """One node in one room of ours."""
+    """One node in one room of this node."""
 
-    def __init__(self, room: Room, node: str, post: Messenger) -> None:
+    def __init__(self, room: Room, node: str, messenger: Messenger) -> None:
         self.node = node
         self._room = room
         self._key = DocumentKey(room.wedding, room.document)
-        self._post = post
-        self._asked: set[int] = set()  # numbers of questions that are not answered yet
-        self._sessions: dict[int, RemoteSession] = {}
+        self._messenger = messenger
+        self._pending: set[int] = set()  # numbers of requests without a response
+        self._sessions: dict[SessionId, RemoteSession] = {}
 
-    def ask(self, number: int, session: int, identity: list[str], address: str, *request: Any) -> None:
-        """Let the room's host have a question; one that is still being answered only once."""
-        if number in self._asked:
+    def request(self, remote: RemoteRequest) -> None:
+        """Let a request wait for the room's host. A repetition of one that is pending is dropped."""
+        if remote.number in self._pending:
             return
-        asking = self._sessions.get(session)
-        if asking is None:
-            asking = RemoteSession(self, SessionId(session), Identity(*identity), address)
-            self._sessions[session] = asking
-        kind, payload, extra, knows, echo = request
-        made = Question(asking, RequestKind(kind), payload, extra, echo=echo)
-        made.number, made.knows = number, knows
-        self._asked.add(number)
-        asking.asking += 1
-        asking.queued_bytes += made.cost
-        self._room.queue(made)
+        session = self._sessions.get(remote.session)
+        if session is None:
+            session = RemoteSession(self, remote.session, remote.identity, remote.address)
+            self._sessions[remote.session] = session
+        request = NumberedRequest(session, remote)
+        self._pending.add(remote.number)
+        session.pending += 1
+        session.queued_bytes += request.cost
+        self._room.add(request)
 
-    def answer(self, request: Request, status: Status, answer: Any) -> None:
+    def respond(self, session: RemoteSession, number: int, status: Status, response: Response | None) -> None:
         """The room has settled a request."""
-        assert isinstance(request, Question)
-        number = request.number
-        self._asked.discard(number)
-        if _is_long(request, status, answer):
-            self._post.send(self.node, MessageKind.STORED, self._key, self._room.released_seq, number)
-        else:
-            self._post.send(self.node, MessageKind.ANSWER, self._key, self._room.released_seq, number, status, answer)
-        session = self._sessions[request.session.id]
-        session.asking -= 1
-        if not session.asking:
+        self._pending.discard(number)
+        session.pending -= 1
+        if not session.pending:
             del self._sessions[session.id]
+        seq = self._room.broadcast_seq
+        if isinstance(response, Diff) and sum(map(len, response.updates)) > RESPONSE_BYTES:
+            self._messenger.send(self.node, InStoreMessage(self._key, seq, number))
+        else:
+            self._messenger.send(self.node, ResponseMessage(self._key, seq, number, status, response))
 
-    def tell(self, session: SessionId, notice: bytes) -> None:
-        self._post.send(self.node, MessageKind.TOLD, self._key, session, notice)
+    def notify(self, session: SessionId, notice: bytes) -> None:
+        """A change of one of its sessions was undone."""
+        self._messenger.send(self.node, NoticeMessage(self._key, session, notice))
 
     def update(self, seq: int, update: bytes) -> None:
-        self._post.send(self.node, MessageKind.UPDATE, self._key, seq, update)
+        """An update was stored."""
+        self._messenger.send(self.node, UpdateMessage(self._key, seq, update))
 
-    def lost(self) -> None:
-        self._post.send(self.node, MessageKind.LOST, self._key)
-
-
-def _is_long(request: Request, status: Status, answer: Any) -> bool:
-    """Whether an answer should not go over the bus."""
-    if request.kind is not RequestKind.DIFF or status is not Status.OK or answer == NO_OVERLAP:
-        return False
-    return sum(map(len, answer)) > messenger.ANSWER_BYTES
+    def end(self) -> None:
+        """This node does not serve the room any more."""
+        self._messenger.send(self.node, NotOwnerMessage(self._key))
 
 
 class Subscribers:
-    """All followers of all rooms."""
+    """The subscribers of all rooms of this node."""
 
-    def __init__(self, owners: Owners, post: Messenger, rooms: Rooms) -> None:
+    def __init__(self, owners: Owners, messenger: Messenger, hub: HubPort) -> None:
         self._owners = owners
-        self._post = post
-        self._rooms = rooms
-        self._followers: dict[Room, dict[str, Subscriber]] = {}
+        self._messenger = messenger
+        self._hub = hub
+        self._subscribers: dict[Room, dict[str, Subscriber]] = {}
 
-    def hear_question(self, node: str, key: Sequence[str], questions: Sequence[Sequence[Any]]) -> None:
-        """A node asks something of a document, and follows it from now on."""
-        wedding, document = key
+    def on_request(self, message: RequestMessage) -> None:
+        """A node subscribes to a document, and has requests."""
+        wedding, document = message.key
         if not self._owners.owns(wedding):
-            self._post.send(node, MessageKind.LOST, key)
+            self._messenger.send(message.node, NotOwnerMessage(message.key))
             return
         try:
-            room = self._rooms.open(wedding, document)
+            room = self._hub.open(wedding, document)
         except AdmissionError as error:
-            # The other node asks again, and gives up after its own time.
-            log.warning("follower_refused", room=f"{wedding}/{document}", node=node, why=error.code)
+            # The other node repeats its requests, until they are overdue.
+            log.warning("subscriber_refused", room=f"{wedding}/{document}", node=message.node, reason=error.code)
             return
-        follower = self._follower(room, node)
-        for question in questions:
-            follower.ask(*question)
-        self._rooms.look(room)
+        subscriber = self._subscriber(room, message.node)
+        for request in message.requests:
+            subscriber.request(request)
 
-    def _follower(self, room: Room, node: str) -> Subscriber:
-        followers = self._followers.setdefault(room, {})
-        if room.relay is None:
-            room.relay = lambda seq, update: self._tell(followers.values(), seq, update)
-        if node not in followers:
-            followers[node] = Subscriber(room, node, self._post)
-        return followers[node]
+    def _subscriber(self, room: Room, node: str) -> Subscriber:
+        subscribers = self._subscribers.setdefault(room, {})
+        if room.update_subscriber is None:
+            room.update_subscriber = lambda seq, update: _send_update(subscribers.values(), seq, update)
+        if node not in subscribers:
+            subscribers[node] = Subscriber(room, node, self._messenger)
+        return subscribers[node]
 
-    def _tell(self, followers: Iterable[Subscriber], seq: int, update: bytes) -> None:
-        for follower in followers:
-            follower.update(seq, update)
-
-    def hear_left(self, node: str, key: Sequence[str]) -> None:
-        """Nobody at that node is interested in the room any more."""
-        wedding, document = key
-        room = self._rooms.rooms.get((wedding, document))
+    def on_unsubscribe(self, message: UnsubscribeMessage) -> None:
+        """A node has closed a document."""
+        wedding, document = message.key
+        room = self._hub.rooms.get((wedding, document))
         if room is not None:
-            self._leave(node, room)
+            self._remove(message.node, room)
 
-    def _leave(self, node: str, room: Room) -> Subscriber | None:
-        followers = self._followers.get(room, {})
-        follower = followers.pop(node, None)
-        if follower is not None and not followers:
-            del self._followers[room]
-            room.relay = None
-            self._rooms.rest(room)
-        return follower
+    def _remove(self, node: str, room: Room) -> Subscriber | None:
+        subscribers = self._subscribers.get(room, {})
+        subscriber = subscribers.pop(node, None)
+        if subscriber is not None and not subscribers:
+            del self._subscribers[room]
+            room.update_subscriber = None
+            self._hub.idle(room)
+        return subscriber
 
-    def gone(self, nodes: Collection[str]) -> None:
-        """These nodes are no more; one that was only stopped hears that it is told nothing any more."""
-        for room in list(self._followers):
+    def nodes_gone(self, nodes: Collection[str]) -> None:
+        """These nodes have died or stopped. One that was only stopped for a while has to subscribe again."""
+        for room in list(self._subscribers):
             for node in nodes:
-                follower = self._leave(node, room)
-                if follower is not None:
-                    follower.lost()
+                subscriber = self._remove(node, room)
+                if subscriber is not None:
+                    subscriber.end()
 
-    def ended(self, room: Room) -> None:
-        """The room has ended here; whoever follows it asks again."""
-        for follower in self._followers.pop(room, {}).values():
-            follower.lost()
-        room.relay = None
+    def room_ended(self, room: Room) -> None:
+        """The room has ended here; its subscribers have to subscribe again."""
+        for subscriber in self._subscribers.pop(room, {}).values():
+            subscriber.end()
+        room.update_subscriber = None
+
+
+def _send_update(subscribers: Iterable[Subscriber], seq: int, update: bytes) -> None:
+    for subscriber in subscribers:
+        subscriber.update(seq, update)

@@ -6,27 +6,54 @@ import math
 from collections import deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
-from types import NoneType
-from typing import Any
 
 from crdt_server.hosts.supervisor import HostDied
-from crdt_server.pipe import NO_OVERLAP, ProgressMark, RequestKind, Status, answers_in
+from crdt_server.pipe import (
+    BatchResponse,
+    Bytes,
+    CommandDone,
+    CommandLacks,
+    CommandRefused,
+    ContextMissing,
+    Diff,
+    Done,
+    LoadRefused,
+    LoadStep,
+    NoOverlap,
+    ProgressMark,
+    RequestKind,
+    Response,
+    RoomRequests,
+    RoomResult,
+    RowsDigest,
+    SchemaContext,
+    Status,
+    WeddingState,
+    resolve,
+)
+from crdt_server.records import BatchRecords
 from crdt_server.rooms.room import Room
 from crdt_server.rooms.session import Request
 from documents.registry import is_document_name
 
 SLICE_BYTES = 64 * 1024  # of stored updates in one load step
 SLICE_UPDATES = 2000
-# As `storage.DerivedRecords` has them.
-_FACTS = (
-    (str, str, (str, NoneType), str),
-    (str,) * 4,
-    (int, str),
-    (str,) * 4,
-    (str, str, int, int, (str, NoneType), int),
-)
 _YEAR_9500 = 3_960_000_000  # in minutes since 1970: hosts of other weddings make dates of the times of bookings
+
+_RESPONSES: Mapping[RequestKind, tuple[type[Response], ...]] = {
+    RequestKind.DIFF: (Diff, NoOverlap),
+    RequestKind.STATE_VECTOR: (Bytes,),
+    RequestKind.READ: (Bytes,),
+    RequestKind.DIGEST: (RowsDigest,),
+    RequestKind.COMMAND: (CommandDone, CommandRefused, CommandLacks),
+    RequestKind.RUN_SCHEDULED: (Done,),
+    RequestKind.SET_BOOKINGS: (Done,),
+}
+_WITHOUT_RESPONSE = frozenset((RequestKind.UPDATE, RequestKind.BUILD_DOC))
+
+
+class LoadFailed(Exception):
+    """What is stored cannot be loaded into a host."""
 
 
 @dataclass(slots=True)
@@ -35,14 +62,16 @@ class BatchEntry:
 
     room: Room
     requests: Sequence[Request] = ()
-    load: list[bytes] | None = None
-    last: bool = True
-    setting: list[Any] | None = None
+    load: LoadStep | None = None
 
-    def wire(self) -> list[Any]:
-        room = self.room
-        ops = [request.wire(room.checked) for request in self.requests]
-        return [room.id, self.load, self.last, room.bytes_only, ops, self.setting]
+    def for_host(self) -> RoomRequests:
+        signed = self.room.hosted.judged
+        return RoomRequests(self.room.id, [request.for_host(signed) for request in self.requests], self.load)
+
+    @property
+    def builds_doc(self) -> bool:
+        """Whether it is a request of the dispatcher's own."""
+        return bool(self.requests) and self.requests[0].kind is RequestKind.BUILD_DOC
 
 
 @dataclass(slots=True)
@@ -50,14 +79,14 @@ class LoadPlan:
     """What the store has of a document: its updates, and where it has a schema what the host needs besides."""
 
     updates: list[bytes]
-    setting: list[Any] | None = None
+    context: SchemaContext | None = None
 
     def steps(self, room: Room) -> deque[BatchEntry]:
         """Load steps; at least one, so that an empty document is loaded too."""
-        parts = slices(self.updates)
-        entries = deque(BatchEntry(room, (), part, False) for part in parts)
-        entries[0].setting, entries[-1].last = self.setting, True
-        return entries
+        bytes_only = room.hosted.bytes_only
+        steps = [LoadStep(part, last=False, bytes_only=bytes_only) for part in slices(self.updates)]
+        steps[0].context, steps[-1].last = self.context, True
+        return deque(BatchEntry(room, (), step) for step in steps)
 
 
 def slices(updates: Sequence[bytes]) -> deque[list[bytes]]:
@@ -87,111 +116,87 @@ def split(entries: Sequence[BatchEntry], death: HostDied) -> list[list[BatchEntr
         parts = [list(entries)]
     else:
         parts = _halves([(entry.room, request) for entry in entries for request in entry.requests])
-    cleaned = [[BatchEntry(e.room, e.requests) for e in part if e.requests and not _is_warm(e)] for part in parts]
+    cleaned = [[BatchEntry(e.room, e.requests) for e in part if e.requests and not e.builds_doc] for part in parts]
     return [part for part in cleaned if part]
-
-
-def well_formed(entries: Sequence[BatchEntry], rooms: Mapping[int, Room], answer: Any) -> bool:
-    """Whether an answer is one to this batch: a host has read hostile bytes, and may say anything.
-
-    ``rooms``: id -> room of those that the server may have written into besides.
-    """
-    try:
-        results, _, others, weddings = answer
-        return (
-            len(results) == len(entries)
-            and all(_fits(entry, *result) for entry, result in zip(entries, results, strict=True))
-            and all(_fits_other(rooms, *other) for other in others)
-            and all(_fits_wedding(rooms, *wedding) for wedding in weddings)
-        )
-    except (TypeError, ValueError, KeyError):
-        return False
-
-
-def _fits(
-    entry: BatchEntry, room: Any, merged: Any, faults: Any, answers: Any, size: Any, warm: Any, facts: Any, notices: Any
-) -> bool:
-    count = len(entry.requests)
-    told = [*faults, *answers, *notices]
-    return (
-        room == entry.room.id
-        and _is_outcome(merged, size, facts)
-        and (size >= 0 or entry.load is not None)
-        and all(type(i) is int and 0 <= i < count for i, _ in told)
-        and all(Status(status) is not Status.OK for _, status in faults)
-        and all(str(notice, "utf-8") for _, notice in notices)
-        and (size < 0 or _answered(entry.requests, dict(faults), answers_in(answers)))
-    )
-
-
-def _fits_other(
-    rooms: Mapping[int, Room],
-    room: Any,
-    merged: Any,
-    faults: Any,
-    answers: Any,
-    size: Any,
-    warm: Any,
-    facts: Any,
-    notices: Any,
-) -> bool:
-    return room in rooms and _is_outcome(merged, size, facts) and size >= 0
-
-
-def _fits_wedding(rooms: Mapping[int, Room], room: Any, due: Any, wanted: Any) -> bool:
-    is_time = due is None or (isinstance(due, float) and 0 <= due < math.inf)
-    are_names = isinstance(wanted, list) and all(isinstance(name, str) and is_document_name(name) for name in wanted)
-    return room in rooms and is_time and are_names
-
-
-def _is_outcome(merged: Any, size: Any, facts: Any) -> bool:
-    return (
-        isinstance(size, int)
-        and isinstance(merged, list)
-        and all(isinstance(update, bytes) for update in merged)
-        and (facts is None or _are_facts(facts))
-    )
-
-
-def _are_facts(facts: Any) -> bool:
-    parts = zip(facts, _FACTS, strict=True)
-    fit = all(_is_row(row, types) for rows, types in parts for row in rows)
-    *_, answers, bookings = facts
-    return (
-        fit
-        and all(datetime.fromisoformat(at).tzinfo is not None for *_, at in answers)
-        and all(0 <= minute < _YEAR_9500 for _, _, *span, _, _ in bookings for minute in span)
-    )
-
-
-def _is_row(row: Any, types: Sequence[Any]) -> bool:
-    return isinstance(row, list) and len(row) == len(types) and all(map(isinstance, row, types))
-
-
-def _answered(requests: Sequence[Request], faults: dict[int, Any], answers: dict[int, Any]) -> bool:
-    """Whether every question that is not refused has an answer of its kind, and nothing else has one."""
-    return all(i in faults or _answers(request.kind, answers.get(i)) for i, request in enumerate(requests))
-
-
-def _answers(kind: RequestKind, answer: Any) -> bool:
-    if kind in (RequestKind.HELLO, RequestKind.READ):
-        return isinstance(answer, bytes)
-    if kind is RequestKind.DIFF:
-        parts = isinstance(answer, list) and bool(answer) and all(isinstance(part, bytes) for part in answer)
-        return parts or (type(answer) is int and answer == NO_OVERLAP)
-    if kind is RequestKind.DIGEST:
-        return _is_row(answer, (bytes, str))
-    if kind is RequestKind.COMMAND:
-        return _is_row(answer, (bool, str)) or _is_row(answer, ((bool, NoneType), list))
-    if kind in (RequestKind.TEND, RequestKind.BOOKINGS):
-        return answer is True
-    return answer is None
-
-
-def _is_warm(entry: BatchEntry) -> bool:
-    return entry.requests[0].kind is RequestKind.WARM
 
 
 def _halves(pairs: Sequence[tuple[Room, Request]]) -> list[list[BatchEntry]]:
     middle = (len(pairs) + 1) // 2
     return [[BatchEntry(room, [request]) for room, request in half] for half in (pairs[:middle], pairs[middle:])]
+
+
+def fits(entries: Sequence[BatchEntry], rooms: Mapping[int, Room], response: BatchResponse) -> bool:
+    """Whether a response is one to this batch: a host has read hostile bytes, and its types say only so much.
+
+    ``rooms``: id -> room of those that the server may have written into besides.
+    """
+    return (
+        len(response.results) == len(entries)
+        and all(map(_fits, entries, response.results))
+        and all(_fits_other(rooms, each) for each in response.others)
+        and all(_fits_wedding(rooms, each) for each in response.weddings)
+    )
+
+
+def _fits(entry: BatchEntry, result: RoomResult | LoadRefused | ContextMissing) -> bool:
+    if result.room != entry.room.id:
+        return False
+    if type(result) is not RoomResult:
+        return entry.load is not None
+    if result.size < 0 or (result.derived is not None and not _fits_records(result.derived)):
+        return False
+    requests = entry.requests
+    if not (result.faults or result.responses or result.notices):
+        return all(request.kind in _WITHOUT_RESPONSE for request in requests)
+    count = len(requests)
+    return (
+        all(0 <= fault.index < count and fault.status is not Status.OK for fault in result.faults)
+        and all(0 <= notice.index < count and _is_text(notice.body) for notice in result.notices)
+        and _responds(requests, result)
+    )
+
+
+def _responds(requests: Sequence[Request], result: RoomResult) -> bool:
+    """Whether every request that is not refused has a response of its kind, and nothing else has one."""
+    try:
+        responses = resolve(result.responses)
+    except KeyError:
+        return False
+    refused = {fault.index for fault in result.faults}
+    if not all(0 <= index < len(requests) for index in responses):
+        return False
+    for index, request in enumerate(requests):
+        if index in refused:
+            continue
+        response = responses.get(index)
+        if request.kind in _WITHOUT_RESPONSE:
+            if response is not None:
+                return False
+        elif not isinstance(response, _RESPONSES[request.kind]) or (type(response) is Diff and not response.updates):
+            return False
+    return True
+
+
+def _is_text(body: bytes) -> bool:
+    try:
+        return bool(str(body, "utf-8"))
+    except UnicodeDecodeError:
+        return False
+
+
+def _fits_other(rooms: Mapping[int, Room], result: RoomResult) -> bool:
+    return (
+        result.room in rooms
+        and result.size >= 0
+        and not (result.faults or result.responses or result.notices)
+        and (result.derived is None or _fits_records(result.derived))
+    )
+
+
+def _fits_wedding(rooms: Mapping[int, Room], state: WeddingState) -> bool:
+    is_time = state.due_seconds is None or 0 <= state.due_seconds < math.inf
+    return state.room in rooms and is_time and all(map(is_document_name, state.wanted))
+
+
+def _fits_records(derived: BatchRecords) -> bool:
+    return all(0 <= minute < _YEAR_9500 for each in derived.bookings for minute in (each.start, each.until))

@@ -5,10 +5,9 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from dataclasses import dataclass
-from typing import Any
 
 from crdt_server.hosts.supervisor import HostDied, Supervisor
-from crdt_server.pipe import Job
+from crdt_server.pipe import Checked, CheckUpdate, Job, JobRefused, JobResult, Merged, MergeUpdates
 
 OUTSIDE_KILLS = 5
 
@@ -19,13 +18,12 @@ class JobFailed(Exception):
 
 @dataclass(slots=True)
 class _Task:
-    kind: Job
-    payload: Any
-    done: asyncio.Future[Any]
+    job: Job
+    done: asyncio.Future[JobResult]
 
 
 class JobWorker:
-    """Jobs one after the other, checks before merges: somebody waits for a check."""
+    """Jobs one after the other, checks before merges: a session waits for a check."""
 
     def __init__(self, supervisor: Supervisor) -> None:
         self.supervisor = supervisor
@@ -34,26 +32,33 @@ class JobWorker:
         self._wake = asyncio.Event()
 
     async def check(self, update: bytes) -> list[tuple[bytes, bytes]]:
-        """A well-formed update in pieces of bounded size, to be applied in order, each with its summary (opaque; a host
-        understands it). Raises JobFailed."""
-        pieces = await self._do(self._checks, Job.CHECK, update)
-        return [(update if piece is None else piece, summary) for piece, summary in pieces]
+        """A well-formed update in pieces of bounded size, to be applied in order, each with its summary, which only a
+        host reads. Raises JobFailed."""
+        result = await self._do(self._checks, CheckUpdate(update))
+        if type(result) is not Checked or not result.pieces:
+            raise JobFailed("broken response")
+        return [(update if piece.update is None else piece.update, piece.summary) for piece in result.pieces]
 
     async def merge(self, updates: list[bytes]) -> bytes:
         """One update with the content of all, proved complete. Raises JobFailed."""
-        merged: bytes = await self._do(self._merges, Job.MERGE, updates)
-        return merged
+        result = await self._do(self._merges, MergeUpdates(updates))
+        if type(result) is not Merged:
+            raise JobFailed("broken response")
+        return result.update
 
-    async def _do(self, queue: deque[_Task], kind: Job, payload: Any) -> Any:
-        task = _Task(kind, payload, asyncio.get_running_loop().create_future())
+    async def _do(self, queue: deque[_Task], job: Job) -> JobResult:
+        task = _Task(job, asyncio.get_running_loop().create_future())
         queue.append(task)
         self._wake.set()
         try:
-            return await task.done
+            result = await task.done
         finally:
             # The traceback of a failure holds this frame, and the task holds the failure: megabytes, until the next
             # full collection.
-            del task, payload
+            del task, job
+        if type(result) is JobRefused:
+            raise JobFailed(result.message)
+        return result
 
     async def run(self) -> None:
         """The worker, until cancelled."""
@@ -69,20 +74,15 @@ class JobWorker:
         kills = 0
         while not task.done.done():
             try:
-                _, ((result, *message),), *_ = await self.supervisor.run((), [[task.kind, task.payload]])
+                response = await self.supervisor.run((), [task.job])
             except HostDied as death:
                 kills += 1
-                if task.done.done():
-                    return  # nobody waits any more
-                if death.own_fault or kills > OUTSIDE_KILLS:
+                if not task.done.done() and (death.own_fault or kills > OUTSIDE_KILLS):
                     task.done.set_exception(JobFailed(f"the work killed its host: {death.cause}"))
                 continue
-            except (TypeError, ValueError):
-                task.done.set_exception(JobFailed("broken answer"))
-                continue
             if task.done.done():
-                return  # nobody waits any more
-            if result is None:
-                task.done.set_exception(JobFailed(str(message[0]) if message else "no result"))
+                return  # its caller has gone
+            if len(response.jobs) == 1:
+                task.done.set_result(response.jobs[0])
             else:
-                task.done.set_result(result)
+                task.done.set_exception(JobFailed("broken response"))

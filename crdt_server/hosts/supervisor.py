@@ -18,11 +18,21 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, Protocol, cast
+from typing import Protocol, cast
 
 import structlog
 
-from crdt_server.pipe import LENGTH, MAX_FRAME_BYTES, ProgressMark, pack_request, unpack
+from crdt_server.pipe import (
+    LENGTH,
+    MAX_FRAME_BYTES,
+    Batch,
+    BatchResponse,
+    Job,
+    ProgressMark,
+    RoomRequests,
+    decode_response,
+    frame,
+)
 
 log = structlog.get_logger(__name__)
 
@@ -87,7 +97,7 @@ class HostProcess(asyncio.Protocol):
     """One child process and its pipe. One request at a time."""
 
     def __init__(self) -> None:
-        self._answer: asyncio.Future[Any] | None = None
+        self._answer: asyncio.Future[memoryview | None] | None = None
         self._received = bytearray()
         self._killed_for: str | None = None
         self._ticks_left = 0
@@ -127,25 +137,23 @@ class HostProcess(asyncio.Protocol):
     def pid(self) -> int:
         return self._process.pid
 
-    async def run(self, request: list[Any], timeout_seconds: float) -> Any:
-        """Send one request and wait for its answer. Raises HostDied."""
-        parts = pack_request(*request)
-        size = sum(map(len, parts))
+    async def run(self, batch: Batch, timeout_seconds: float) -> BatchResponse:
+        """Send one batch and wait for the response. Raises HostDied."""
+        data = frame(batch)
         loop = asyncio.get_running_loop()
         self._answer = loop.create_future()
         if self.lost:
             raise await self._death()
         self._ticks_left = WATCHDOG_TICKS
-        self._tick_later((timeout_seconds + size / WATCHDOG_BYTES_PER_SECOND) / WATCHDOG_TICKS)
-        for part in parts:
-            self._transport.write(part)
+        self._tick_later((timeout_seconds + len(data) / WATCHDOG_BYTES_PER_SECOND) / WATCHDOG_TICKS)
+        self._transport.write(data)
         try:
             body = await self._answer
             if body is None:
                 raise await self._death()
-            return unpack(body)
-        except (ValueError, TypeError) as error:
-            self.kill("broken answer")
+            return decode_response(body)
+        except ValueError as error:
+            self.kill("broken response")
             raise await self._death() from error
         finally:
             self._watchdog.cancel()
@@ -285,14 +293,15 @@ class Supervisor:
         """Nothing at first; longer and longer while children die one after the other."""
         return 0.0 if self._deaths < 4 else min(2.0, 0.05 * 2 ** min(self._deaths - 4, 10))
 
-    async def run(self, entries: Sequence[Any], jobs: Sequence[Any] = ()) -> Any:
-        """One batch, see `frames`. Raises HostDied; the child's documents are gone then."""
+    async def run(self, rooms: Sequence[RoomRequests], jobs: Sequence[Job] = ()) -> BatchResponse:
+        """One batch. Raises HostDied; the child's documents are gone then."""
         await self.start()
         assert self._process is not None
         try:
-            answer = await self._process.run([self._clock(), entries, jobs], self._timeout_seconds)
+            batch = Batch(self._clock(), list(rooms), list(jobs))
+            response = await self._process.run(batch, self._timeout_seconds)
             self._deaths = 0
-            return answer
+            return response
         except HostDied as death:
             self._process = None
             self.restarts += 1

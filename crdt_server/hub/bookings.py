@@ -16,8 +16,8 @@ import structlog
 
 from crdt_server.access.identity import SERVER
 from crdt_server.errors import CrdtServerError
-from crdt_server.hub.request_session import Ask
-from crdt_server.pipe import RequestKind, encode
+from crdt_server.hub.request_session import Requester
+from crdt_server.pipe import OtherBooking, OtherBookings, RequestKind, encode
 from crdt_server.rooms.session import Request
 from storage import BookingValues, DocumentKey, Storage, StorageError, StoredBooking
 
@@ -27,11 +27,13 @@ MOST_WEDDINGS = 100  # others that hear of the changes of one organization at a 
 
 
 class BookingNotifier:
-    """See the head of the file. ``ask`` is `Hub.ask`; ``spawn`` starts a task."""
+    """See the head of the file. ``request`` is `Hub.request`; ``spawn`` starts a task."""
 
-    def __init__(self, storage: Storage, ask: Ask, spawn: Callable[[Coroutine[Any, Any, None]], None]) -> None:
+    def __init__(
+        self, storage: Storage, request: Requester, spawn: Callable[[Coroutine[Any, Any, None]], None]
+    ) -> None:
         self._storage = storage
-        self._ask = ask
+        self._request = request
         self._spawn = spawn
         self._changes: dict[str, dict[str, set[tuple[int, int]]]] = {}  # organization -> wedding -> times
 
@@ -78,8 +80,9 @@ class BookingNotifier:
         }
 
     async def _tell(self, wedding: str, organization: str, others: Sequence[StoredBooking]) -> None:
-        request = Request(None, RequestKind.BOOKINGS, encode([organization, others]))
+        found = [OtherBooking(*each) for each in others]
+        request = Request(None, RequestKind.SET_BOOKINGS, encode(OtherBookings(organization, found)))
         try:
-            await self._ask(DocumentKey(wedding, "wedding"), SERVER, "server", request)
+            await self._request(DocumentKey(wedding, "wedding"), SERVER, "server", request)
         except CrdtServerError as error:
             log.warning("bookings_not_told", wedding=wedding, why=error.code)

@@ -11,7 +11,7 @@ from crdt_server.rooms.room import Room
 class RoomDispatcher(Protocol):
     """Brings the requests of rooms to the place where their documents are: a host process, or another node."""
 
-    def mark(self, room: Room) -> None:
+    def schedule(self, room: Room) -> None:
         """Schedule the room: it has requests."""
 
     def busy(self, room: Room) -> bool:

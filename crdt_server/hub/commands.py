@@ -15,7 +15,16 @@ from weakref import WeakValueDictionary
 from crdt_server.access.identity import SERVER, Identity
 from crdt_server.errors import CrdtServerError, NotFoundError, ProtocolError
 from crdt_server.hub.hub import Hub
-from crdt_server.pipe import ANSWERED, RequestKind, encode
+from crdt_server.pipe import (
+    ALREADY_ANSWERED,
+    Bytes,
+    CommandBody,
+    CommandDone,
+    CommandRefused,
+    RequestKind,
+    RowsDigest,
+    encode,
+)
 from crdt_server.rooms.session import Request
 from documents.registry import kind_of
 from storage import DocumentKey, Storage
@@ -51,17 +60,19 @@ class KeyReusedError(CrdtServerError):
 
 
 async def read_rows(hub: Hub, key: DocumentKey, identity: Identity, address: str) -> bytes:
-    """The rows of a document as canonical JSON. Raises NoSchemaError, and what `Hub.ask` raises."""
+    """The rows of a document as canonical JSON. Raises NoSchemaError, and what `Hub.request` raises."""
     _require_schema(key.document)
-    rows: bytes = await hub.ask(key, identity, address, Request(None, RequestKind.READ, b""))
-    return rows
+    response = await hub.request(key, identity, address, Request(None, RequestKind.READ, b""))
+    assert isinstance(response, Bytes)
+    return response.data
 
 
 async def read_digest(hub: Hub, key: DocumentKey, identity: Identity, address: str) -> tuple[bytes, str]:
     """The state vector of a document and the SHA-256 of its canonical JSON. Raises as `read_rows`."""
     _require_schema(key.document)
-    state_vector, digest = await hub.ask(key, identity, address, Request(None, RequestKind.DIGEST, b""))
-    return state_vector, digest
+    response = await hub.request(key, identity, address, Request(None, RequestKind.DIGEST, b""))
+    assert isinstance(response, RowsDigest)
+    return response.state_vector, response.sha256
 
 
 async def carry_out(
@@ -75,32 +86,35 @@ async def carry_out(
     """Carry out a command; the answer is JSON. ``names``: `key` and `digest` under which the answer is kept.
 
     Raises OperationsRefusedError, AnsweredError, NotFoundError, NoSchemaError, ProtocolError for values no message can
-    carry, and what `Hub.ask` raises.
+    carry, and what `Hub.request` raises.
     """
     documents = sorted({document for document, _ in parts})
     for document in documents:
         _require_schema(document)
     try:
-        payload = encode({"parts": parts, **(names or {})})
+        payload = encode(CommandBody([(name, [*map(dict, ops)]) for name, ops in parts], **(names or {})))
     except (OverflowError, UnicodeEncodeError, ValueError) as error:
         raise ProtocolError("invalid_request", "a number is too large, or a text is no Unicode") from error
     for _ in range(TRIES):
         key = DocumentKey(wedding, parts[0][0])
-        done, said = await hub.ask(key, identity, address, Request(None, RequestKind.COMMAND, payload))
-        if done:
-            return str(said)
-        if done is not None:
-            if said[0]["code"] == ANSWERED:
-                raise AnsweredError("try_again", said[0]["message"])
-            raise OperationsRefusedError(said)
+        response = await hub.request(key, identity, address, Request(None, RequestKind.COMMAND, payload))
+        if isinstance(response, CommandDone):
+            return response.answer
+        if isinstance(response, CommandRefused):
+            first = response.problems[0]
+            if first["code"] == ALREADY_ANSWERED:
+                raise AnsweredError("try_again", first["message"])
+            raise OperationsRefusedError(response.problems)
         await open_documents(hub, wedding, documents, address)
     raise CrdtServerError("try_again", "the documents could not be opened together")
 
 
 async def open_documents(hub: Hub, wedding: str, documents: Sequence[str], address: str) -> None:
-    """Have the host of a wedding hold these documents. Raises what `Hub.ask` raises."""
+    """Have the host of a wedding hold these documents. Raises what `Hub.request` raises."""
     keys = [DocumentKey(wedding, document) for document in documents]
-    await asyncio.gather(*(hub.ask(key, SERVER, address, Request(None, RequestKind.TEND, b"")) for key in keys))
+    await asyncio.gather(
+        *(hub.request(key, SERVER, address, Request(None, RequestKind.RUN_SCHEDULED, b"")) for key in keys)
+    )
 
 
 def _require_schema(document: str) -> None:

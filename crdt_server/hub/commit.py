@@ -1,55 +1,69 @@
-"""The one commit pump of the process: verdicts of all rooms go into the store in as few transactions as possible, and
-only then to the people in the rooms.
+"""The one commit pump of the process: batches of all rooms go into the store in as few transactions as possible, and
+only then to the sessions of the rooms.
 
-While one transaction is under way the next verdicts gather; under load batches grow by themselves.
+While one transaction is under way the next batches gather; under load transactions grow by themselves.
 """
 
 from __future__ import annotations
 
 import asyncio
+from collections import deque
 from collections.abc import Callable, Collection, Mapping, Sequence
-from datetime import datetime
 from typing import Protocol
 
 import structlog
 
 from crdt_server.metrics import Metrics
-from crdt_server.rooms.room import Phase, Room, Verdict
-from storage import (
-    AnswerTaken,
-    Append,
-    BookingValues,
-    ClientUser,
-    DerivedRecords,
-    DocumentKey,
-    NewEvent,
-    NotOwner,
-    SequenceConflict,
-    StoredAnswer,
-    StoredRow,
-    VendorBooking,
-)
+from crdt_server.rooms.batch import RoomBatch
+from crdt_server.rooms.room import Phase, Room
+from storage import AnswerTaken, Append, BookingValues, DerivedRecords, DocumentKey, NotOwner, SequenceConflict
 
 log = structlog.get_logger(__name__)
 
+SLICE = 256  # batches that are broadcast before the loop gets its turn: about ten milliseconds
+
 
 class Store(Protocol):
-    """Where batches go: the storage, or the storage by way of who knows what this node may write."""
+    """Where batches go: the storage, or the storage under the fences of this node."""
 
-    async def append(self, batch: Sequence[Append], facts: Sequence[DerivedRecords] = ()) -> dict[str, int]:
+    async def append(self, batch: Sequence[Append], derived: Sequence[DerivedRecords] = ()) -> dict[str, int]:
         """As `Storage.append`."""
 
     async def confirm(self, weddings: Collection[str]) -> None:
         """As `Storage.confirm`."""
 
 
+class _Transaction:
+    """What a list of batches puts into the store."""
+
+    __slots__ = ("derived", "refused", "updates")
+
+    def __init__(self, batches: Sequence[RoomBatch]) -> None:
+        self.updates: list[Append] = []
+        self.derived: list[DerivedRecords] = []
+        self.refused: set[str] = set()  # weddings of which a request is refused for good
+        for batch in batches:
+            room = batch.room
+            if room.phase is Phase.DEAD:
+                continue
+            if batch.update is not None:
+                self.updates.append(Append(DocumentKey(room.wedding, room.document), batch.seq, batch.update))
+            if (found := batch.derived) is not None:
+                key = DocumentKey(room.wedding, room.document)
+                records = (found.rows, found.events, found.owners, found.answers, found.bookings)
+                self.derived.append(DerivedRecords(key, *records))
+            if batch.refuses:
+                self.refused.add(room.wedding)
+
+
 class CommitPump:
-    """`put` verdicts in, `Room.release` follows after their commit, in order. One `run` task.
+    """`put` batches in; `Room.broadcast` follows after their commit, in order. One `run` task.
 
-    Who is refused for good is refused by who owns the wedding: what another has stored since may look forged here.
+    A refusal for good is confirmed with the store: what another owner of the wedding has stored since may look forged
+    here.
 
-    ``recorded`` hears that a wedding has events up to a number, ``booked`` how its bookings have changed. ``released``
-    hears of rooms after a release that `put` did not do at once: it may have left them something to do.
+    ``fail`` ends a room whose batch could not be stored. ``recorded`` is called with a wedding that has events up to a
+    number, ``booked`` with changes of its bookings.
     """
 
     def __init__(
@@ -57,36 +71,37 @@ class CommitPump:
         store: Store,
         metrics: Metrics,
         *,
-        on_failure: Callable[[Room], None],
-        released: Callable[[Room], None],
+        fail: Callable[[Room], None],
         recorded: Callable[[str, int], None],
         booked: Callable[[str, Sequence[BookingValues]], None],
     ) -> None:
         self._store = store
         self._metrics = metrics
-        self._on_failure = on_failure
-        self._released = released
+        self._fail_room = fail
         self._recorded = recorded
         self._booked = booked
-        self._waiting: list[Verdict] = []
+        self._waiting: list[RoomBatch] = []
         self._wake = asyncio.Event()
-        self._put = 0  # verdicts that entered the queue, ever
-        self._done = 0  # and left it
-        self._flushes: list[tuple[int, asyncio.Future[None]]] = []
+        self._stored: deque[RoomBatch] = deque()
+        self._wake_broadcast = asyncio.Event()
+        self._put = 0  # batches that entered the queue, ever
+        self._done = 0  # those that were stored, or failed
+        self._ended = 0  # those that were broadcast, or failed
+        self._flushes: deque[tuple[int, asyncio.Future[None]]] = deque()
 
     @property
     def backlog(self) -> int:
-        """Verdicts not yet stored."""
+        """Batches not yet stored."""
         return self._put - self._done
 
-    def put(self, verdict: Verdict) -> None:
-        """Store and then release. What needs no commit and waits behind none is released at once."""
-        if verdict.merged is None and verdict.facts is None and not verdict.refuses and not self.backlog:
-            verdict.room.release(verdict)
+    def put(self, batch: RoomBatch) -> None:
+        """Store and then broadcast. What needs no commit and waits behind none is broadcast at once."""
+        if batch.update is None and batch.derived is None and self._put == self._ended and not batch.refuses:
+            batch.room.broadcast(batch)
             return
-        verdict.room.unsettled += 1
+        batch.room.pin()
         self._put += 1
-        self._waiting.append(verdict)
+        self._waiting.append(batch)
         self._wake.set()
 
     async def flush(self) -> None:
@@ -98,72 +113,79 @@ class CommitPump:
 
     async def run(self) -> None:
         """The pump, until cancelled. A cancellation waits for the transaction under way."""
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self._commit_all())
+            tasks.create_task(self._broadcast_all())
+
+    async def _broadcast_all(self) -> None:
+        """Broadcast what is stored, in order, while the next transaction is under way. In slices: in between the loop
+        reads sockets and hosts, so that a large transaction does not keep the hosts waiting for requests."""
+        while True:
+            await self._wake_broadcast.wait()
+            self._wake_broadcast.clear()
+            while self._stored:
+                for _ in range(min(SLICE, len(self._stored))):
+                    batch = self._stored.popleft()
+                    self._ended += 1
+                    batch.room.unpin()
+                    batch.room.broadcast(batch)
+                await asyncio.sleep(0)
+
+    async def _commit_all(self) -> None:
         while True:
             await self._wake.wait()
             self._wake.clear()
             while self._waiting:
-                batch, self._waiting = self._waiting, []
-                await self._commit(batch)
-                self._done += len(batch)
-                del batch
-                self._tell_flushed()
+                batches, self._waiting = self._waiting, []
+                await self._commit(batches)
+                self._done += len(batches)
+                del batches
+                self._resolve_flushes()
 
-    def _tell_flushed(self) -> None:
+    def _resolve_flushes(self) -> None:
         while self._flushes and self._flushes[0][0] <= self._done:
-            _, flushed = self._flushes.pop(0)
+            _, flushed = self._flushes.popleft()
             if not flushed.done():
                 flushed.set_result(None)
 
-    async def _commit(self, batch: Sequence[Verdict]) -> None:
-        rows = [
-            Append(DocumentKey(verdict.room.wedding, verdict.room.document), verdict.seq, verdict.merged)
-            for verdict in batch
-            if verdict.merged is not None and verdict.room.phase is not Phase.DEAD
-        ]
-        facts = [
-            _facts(verdict) for verdict in batch if verdict.facts is not None and verdict.room.phase is not Phase.DEAD
-        ]
-        refused = {
-            verdict.room.wedding for verdict in batch if verdict.refuses and verdict.room.phase is not Phase.DEAD
-        }
-        if rows or facts or refused:
-            try:
-                first_events = await self._store_all(rows, facts, refused)
-            except (NotOwner, AnswerTaken, SequenceConflict) as error:
-                await self._commit_without(error, batch)
-                return
-            except Exception as error:  # noqa: BLE001 - whatever it was, nothing is known to be stored
-                self._fail(batch, error)
-                return
-            self._tell_recorded(facts, first_events)
-        for verdict in batch:
-            verdict.room.unsettled -= 1
-            verdict.room.release(verdict)
-            self._released(verdict.room)
+    async def _commit(self, batches: Sequence[RoomBatch]) -> None:
+        transaction = _Transaction(batches)
+        try:
+            first_events = await self._store_all(transaction)
+        except (NotOwner, AnswerTaken, SequenceConflict) as error:
+            await self._commit_without(error, batches)
+            return
+        except Exception as error:  # noqa: BLE001 - whatever it was, nothing is known to be stored
+            self._fail(batches, error)
+            return
+        if transaction.derived:
+            self._report(transaction.derived, first_events)
+        self._stored.extend(batches)
+        self._wake_broadcast.set()
 
-    async def _store_all(
-        self, rows: Sequence[Append], facts: Sequence[DerivedRecords], refused: Collection[str]
-    ) -> Mapping[str, int]:
-        if refused:
-            await self._store.confirm(refused)
-        if not (rows or facts):
+    async def _store_all(self, transaction: _Transaction) -> Mapping[str, int]:
+        if transaction.refused:
+            await self._store.confirm(transaction.refused)
+        if not (transaction.updates or transaction.derived):
             return {}
         with self._metrics.commit_seconds.time():
-            first_events = await self._store.append(rows, facts)
-        self._metrics.commit_rows.observe(len(rows))
+            first_events = await self._store.append(transaction.updates, transaction.derived)
+        self._metrics.commit_rows.observe(len(transaction.updates))
         return first_events
 
-    async def _commit_without(self, error: NotOwner | AnswerTaken | SequenceConflict, batch: Sequence[Verdict]) -> None:
+    async def _commit_without(
+        self, error: NotOwner | AnswerTaken | SequenceConflict, batches: Sequence[RoomBatch]
+    ) -> None:
         """What concerns some weddings must not end the others: nothing is stored yet, so the rest is tried again."""
-        lost = [verdict for verdict in batch if verdict.room.wedding in error.weddings]
-        rest = [verdict for verdict in batch if verdict.room.wedding not in error.weddings]
-        self._fail(lost or batch, error)
+        lost = [batch for batch in batches if batch.room.wedding in error.weddings]
+        rest = [batch for batch in batches if batch.room.wedding not in error.weddings]
+        self._fail(lost or batches, error)
         if lost and rest:
             await self._commit(rest)
 
-    def _tell_recorded(self, facts: Sequence[DerivedRecords], first_events: Mapping[str, int]) -> None:
+    def _report(self, derived: Sequence[DerivedRecords], first_events: Mapping[str, int]) -> None:
         heads = {wedding: first - 1 for wedding, first in first_events.items()}
-        for each in facts:
+        for each in derived:
             if each.events:
                 heads[each.key.wedding] += len(each.events)
             if each.bookings:
@@ -171,25 +193,13 @@ class CommitPump:
         for wedding, head in heads.items():
             self._recorded(wedding, head)
 
-    def _fail(self, batch: Sequence[Verdict], error: Exception) -> None:
-        """Nothing of the batch is known to be stored: its rooms end, and their clients bring it again."""
+    def _fail(self, batches: Sequence[RoomBatch], error: Exception) -> None:
+        """Nothing of the batches is known to be stored: their rooms end, and the clients send it again."""
         self._metrics.commit_failures.inc()
-        rooms = {verdict.room: None for verdict in batch}
+        rooms = {batch.room: None for batch in batches}
         log.error("append_failed", error=type(error).__name__, detail=str(error), rooms=len(rooms))
-        for verdict in batch:
-            verdict.room.unsettled -= 1
+        self._ended += len(batches)
+        for batch in batches:
+            batch.room.unpin()
         for room in rooms:
-            self._on_failure(room)
-
-
-def _facts(verdict: Verdict) -> DerivedRecords:
-    """What came with a verdict, as the store takes it."""
-    rows, events, owners, answers, bookings = verdict.facts
-    return DerivedRecords(
-        DocumentKey(verdict.room.wedding, verdict.room.document),
-        rows=[StoredRow(*row) for row in rows],
-        events=[NewEvent(*event) for event in events],
-        owners=[ClientUser(*owner) for owner in owners],
-        answers=[StoredAnswer(key, digest, body, datetime.fromisoformat(at)) for key, digest, body, at in answers],
-        bookings=[VendorBooking(*booking) for booking in bookings],
-    )
+            self._fail_room(room)

@@ -70,7 +70,7 @@ class Compactor:
         self.idle = asyncio.Event()
         self.idle.set()
 
-    def ask(self, key: DocumentKey) -> None:
+    def schedule(self, key: DocumentKey) -> None:
         """Let a document be compacted when its turn comes."""
         if len(self._due) < WAITING:
             self._due[key] = None

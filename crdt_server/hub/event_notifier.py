@@ -1,4 +1,4 @@
-"""Who waits for new events of a wedding. The events themselves are read from the store."""
+"""Wakes those that wait for new events of a wedding. The events themselves are read from the store."""
 
 from __future__ import annotations
 
@@ -8,48 +8,48 @@ from contextlib import contextmanager
 
 
 class EventListener:
-    """One who waits. ``head`` is the newest sequence number heard of."""
+    """One waiting reader. ``head`` is the newest sequence number it was woken with."""
 
     def __init__(self) -> None:
         self.head = 0
-        self._news = asyncio.Event()
+        self._woken = asyncio.Event()
 
-    def hear(self, head: int) -> None:
+    def wake(self, head: int) -> None:
         self.head = max(self.head, head)
-        self._news.set()
+        self._woken.set()
 
     async def wait(self, seconds: float) -> bool:
-        """Whether there was news within that time."""
+        """Whether it was woken within that time."""
         try:
-            await asyncio.wait_for(self._news.wait(), seconds)
+            await asyncio.wait_for(self._woken.wait(), seconds)
         except TimeoutError:
             return False
-        self._news.clear()
+        self._woken.clear()
         return True
 
 
 class EventNotifier:
-    """Tells listeners that there are new events. Holds nothing of weddings nobody listens to."""
+    """Wakes the listeners of a wedding. It holds nothing of weddings without listeners."""
 
     def __init__(self) -> None:
         self.closed = False
         self._listeners: dict[str, set[EventListener]] = {}
 
     def close(self) -> None:
-        """Wake all who listen, for the last time: the server is going away."""
+        """Wake all listeners for the last time: the server is going away."""
         self.closed = True
-        self.look()
+        self.wake_all()
 
-    def look(self) -> None:
-        """There may be news of every wedding."""
+    def wake_all(self) -> None:
+        """There may be new events of every wedding."""
         for listeners in self._listeners.values():
             for listener in listeners:
-                listener.hear(listener.head)
+                listener.wake(listener.head)
 
-    def announce(self, wedding: str, head: int) -> None:
+    def publish(self, wedding: str, head: int) -> None:
         """The wedding has events up to this number."""
         for listener in self._listeners.get(wedding, ()):
-            listener.hear(head)
+            listener.wake(head)
 
     @contextmanager
     def listen(self, wedding: str) -> Iterator[EventListener]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from crdt_server.access.identity import Identity
 from crdt_server.hub.hub import Hub
 from crdt_server.hub.request_session import RequestConnection, RequestSession, settled
-from crdt_server.pipe import RequestKind
+from crdt_server.pipe import Bytes, Diff, RequestKind
 from crdt_server.protocol.update import EMPTY_UPDATE
 from crdt_server.rooms.session import Request
 
@@ -18,20 +18,22 @@ async def sync(
     Raises ProtocolError, ViolationError, GapError, AdmissionError, and CrdtServerError("try_again") where the store
     failed; JobFailed where the answer could not be put together.
     """
-    silence = RequestConnection(address)
-    room, session = hub.enter(wedding, document, silence, identity, RequestSession)
+    connection = RequestConnection(address)
+    room, session = hub.enter(wedding, document, connection, identity, RequestSession)
     assert isinstance(session, RequestSession)
     try:
         requests = []
         if update is not None and update != EMPTY_UPDATE:
             requests.append(Request(session, RequestKind.UPDATE, update))
-            requests[0].knows = state_vector
-        requests += [Request(session, RequestKind.HELLO, b""), Request(session, RequestKind.DIFF, state_vector)]
+            requests[0].client_state_vector = state_vector
+        requests += [Request(session, RequestKind.STATE_VECTOR, b""), Request(session, RequestKind.DIFF, state_vector)]
         futures = [session.expect(request) for request in requests]
         for request in requests:
-            room.ask(request)
-        hub.look(room)
-        *_, known, parts = await settled(futures, silence)
+            room.enqueue(request)
+        *_, known, diff = await settled(futures, connection)
     finally:
         hub.leave(room, session)
-    return known, parts[0] if len(parts) == 1 else await hub.workshop.merge(parts)
+    assert isinstance(known, Bytes)
+    assert isinstance(diff, Diff)
+    updates = diff.updates
+    return known.data, updates[0] if len(updates) == 1 else await hub.hosts.jobs.merge(updates)

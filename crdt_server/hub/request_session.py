@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from typing import Any
 
 from crdt_server.access.identity import Identity
 from crdt_server.errors import CLOSE_CODES, CrdtServerError, ProtocolError, ViolationError
-from crdt_server.pipe import Status
+from crdt_server.pipe import Response, Status
 from crdt_server.protocol.outgoing import Outgoing
-from crdt_server.rooms.session import Request, Session, SessionId
+from crdt_server.rooms.session import Connection, Origin, Request, Session, SessionId
 from storage import DocumentKey
 
-Ask = Callable[[DocumentKey, Identity, str, Request], Awaitable[Any]]
-"""What `Hub.ask` is."""
+Requester = Callable[[DocumentKey, Identity, str, Request], Awaitable[Response]]
+"""What `Hub.request` is."""
+
+
+Awaiting = asyncio.Future[Response | None]
 
 
 class GapError(CrdtServerError):
@@ -22,20 +24,20 @@ class GapError(CrdtServerError):
 
 
 class RequestConnection:
-    """The `Connection` of an exchange: nobody listens to what the room says to all."""
+    """The `Connection` of an exchange: it takes no messages."""
 
     def __init__(self, address: str) -> None:
         self.address = address
         self.failed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
     def send(self, message: Outgoing) -> None:
-        """Not for us."""
+        """Messages are for members."""
 
     def allow(self, size_bytes: int) -> None:
         """No buffer, no bound."""
 
     def close(self, code: int, reason: str) -> None:
-        """The room has ended, or refuses us."""
+        """The room has ended, or refuses the request."""
         if not self.failed.done():
             self.failed.set_exception(_error(code, reason))
 
@@ -47,7 +49,7 @@ class RequestConnection:
 
     @property
     def congested(self) -> bool:
-        """Presence is not for us."""
+        """Presence is for members."""
         return True
 
 
@@ -64,25 +66,25 @@ class RequestSession(Session):
 
     __slots__ = ("_waiting",)
 
-    exchange = True
+    origin = Origin.REQUEST
 
-    def __init__(self, id_: SessionId, connection: Any, identity: Identity) -> None:
+    def __init__(self, id_: SessionId, connection: Connection, identity: Identity) -> None:
         super().__init__(id_, connection, identity)
-        self._waiting: dict[Request, asyncio.Future[Any]] = {}
+        self._waiting: dict[Request, Awaiting] = {}
 
-    def expect(self, request: Request) -> asyncio.Future[Any]:
+    def expect(self, request: Request) -> Awaiting:
         """The future verdict on a request that is about to be asked."""
-        future: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
+        future: Awaiting = asyncio.get_running_loop().create_future()
         self._waiting[request] = future
         return future
 
-    def settle(self, request: Request, status: Status, answer: Any) -> bool:
+    def settle(self, request: Request, status: Status, response: Response | None) -> bool:
         refused = request.whole is not None and status not in (Status.OK, Status.KNOWN)
         future = self._waiting.pop(request.whole if refused and request.whole else request, None)
         if future is None or future.done():
             return True  # the room's own greeting
         if status in (Status.OK, Status.KNOWN):
-            future.set_result(answer)
+            future.set_result(response)
         elif status is Status.GAP:
             future.set_exception(GapError("gap", "the update builds on edits the server has never seen"))
         elif status is Status.MALFORMED:
@@ -92,13 +94,13 @@ class RequestSession(Session):
         return True
 
 
-async def settled(futures: list[asyncio.Future[Any]], silence: RequestConnection) -> list[Any]:
+async def settled(futures: list[Awaiting], connection: RequestConnection) -> list[Response | None]:
     """All verdicts, or the error that ended the exchange."""
     together = asyncio.gather(*futures)
-    await asyncio.wait((together, silence.failed), return_when=asyncio.FIRST_COMPLETED)
+    await asyncio.wait((together, connection.failed), return_when=asyncio.FIRST_COMPLETED)
     if not together.done():
         together.cancel()
         await asyncio.wait((together,))
         together.exception()  # looked at, so that the loop does not report it as forgotten
-        silence.failed.result()
+        connection.failed.result()
     return list(await together)

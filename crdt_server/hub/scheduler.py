@@ -1,4 +1,4 @@
-"""What weddings have to do by themselves: when their time has come, and when they want a document open for it."""
+"""What weddings have scheduled: work that is due at some moment, and documents that have to be open for it."""
 
 from __future__ import annotations
 
@@ -10,9 +10,8 @@ import structlog
 
 from crdt_server.access.identity import SERVER
 from crdt_server.errors import CrdtServerError
-from crdt_server.hub.request_session import Ask
+from crdt_server.hub.request_session import Requester
 from crdt_server.pipe import RequestKind
-from crdt_server.rooms.room import Room
 from crdt_server.rooms.session import Request
 from storage import DocumentKey
 
@@ -20,58 +19,56 @@ log = structlog.get_logger(__name__)
 
 
 class Scheduler:
-    """Timers, one for each wedding. ``ask`` is `Hub.ask`; ``spawn`` starts a task."""
+    """Timers, one for each wedding. ``request`` is `Hub.request`; ``spawn`` starts a task."""
 
-    def __init__(self, ask: Ask, spawn: Callable[[Coroutine[Any, Any, None]], None]) -> None:
-        self._ask = ask
+    def __init__(self, request: Requester, spawn: Callable[[Coroutine[Any, Any, None]], None]) -> None:
+        self._request = request
         self._spawn = spawn
         self._timers: dict[str, asyncio.TimerHandle] = {}
-        self._wanted: set[DocumentKey] = set()  # being opened because the rules of their wedding ask for it
-        self._overtaken: set[DocumentKey] = set()  # those whose time came before the answer to the last time was stored
-        self._ended = False
+        self._running: set[DocumentKey] = set()  # documents whose wedding runs what is due, opened where needed
+        self._due_again: set[DocumentKey] = set()  # those that became due before the last run was stored
+        self._stopped = False
 
-    def hear(self, room: Room, seconds: float | None, wanted: Sequence[str]) -> None:
-        """A wedding has something to do in some seconds, and wants these documents open for it."""
-        for document in wanted:
-            self._want(room.wedding, document)
+    def schedule(self, wedding: str, document: str, seconds: float | None, wanted: Sequence[str]) -> None:
+        """A wedding has work to do in some seconds, by way of one of its documents, and needs others open for it."""
+        for name in wanted:
+            self._start(DocumentKey(wedding, name))
         if seconds is None:
             return
         loop = asyncio.get_running_loop()
         at = loop.time() + seconds
-        timer = self._timers.get(room.wedding)
+        timer = self._timers.get(wedding)
         if timer is not None:
             if timer.when() <= at:
                 return
             timer.cancel()
-        self._timers[room.wedding] = loop.call_at(at, self._tend_now, room.wedding, room.document)
+        self._timers[wedding] = loop.call_at(at, self._on_due, DocumentKey(wedding, document))
 
-    def end(self) -> None:
+    def stop(self) -> None:
         """Begin nothing any more."""
-        self._ended = True
+        self._stopped = True
         for timer in self._timers.values():
             timer.cancel()
 
-    def _tend_now(self, wedding: str, document: str) -> None:
-        del self._timers[wedding]
-        key = DocumentKey(wedding, document)
-        if key in self._wanted:
-            self._overtaken.add(key)
+    def _on_due(self, key: DocumentKey) -> None:
+        del self._timers[key.wedding]
+        if key in self._running:
+            self._due_again.add(key)
         else:
-            self._want(wedding, document)
+            self._start(key)
 
-    def _want(self, wedding: str, document: str) -> None:
-        key = DocumentKey(wedding, document)
-        if key not in self._wanted and not self._ended:
-            self._wanted.add(key)
-            self._spawn(self._tend(key))
+    def _start(self, key: DocumentKey) -> None:
+        if key not in self._running and not self._stopped:
+            self._running.add(key)
+            self._spawn(self._run(key))
 
-    async def _tend(self, key: DocumentKey) -> None:
+    async def _run(self, key: DocumentKey) -> None:
         try:
-            await self._ask(key, SERVER, "server", Request(None, RequestKind.TEND, b""))
+            await self._request(key, SERVER, "server", Request(None, RequestKind.RUN_SCHEDULED, b""))
         except CrdtServerError as error:
-            log.warning("wedding_not_tended", room=str(key), why=error.code)
+            log.warning("scheduled_work_failed", room=str(key), why=error.code)
         finally:
-            self._wanted.discard(key)
-            if key in self._overtaken:
-                self._overtaken.discard(key)
-                self._want(*key)
+            self._running.discard(key)
+            if key in self._due_again:
+                self._due_again.discard(key)
+                self._start(key)

@@ -10,12 +10,12 @@ from __future__ import annotations
 
 import copy
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from crdt_server.judge.rules import examine
 from crdt_server.judge.wedding import WeddingJudge
-from crdt_server.pipe import ANSWERED
+from crdt_server.pipe import ALREADY_ANSWERED, CommandBody, CommandDone, CommandLacks, CommandRefused, Response
 from documents.changes import Changes, RowsByRoot, compare
 from documents.events import Actor
 from documents.fields import Reason
@@ -24,6 +24,8 @@ from documents.kind import WHOLE, Root, Shape
 from documents.ordering import NoPlaceError, order_behind
 
 Problem = dict[str, Any]
+Parts = Sequence[tuple[str, list[dict[str, Any]]]]
+"""Documents, and the operations on each."""
 
 
 class _Refused(Exception):
@@ -34,24 +36,21 @@ ANSWERED_KEPT = 500
 """Commands that may come twice at the same time, by different nodes. What was answered earlier, the store tells."""
 
 
-def command(state: WeddingJudge, actor: Actor, request: Mapping[str, Any], size_bytes: int) -> list[Any]:
-    """``[True, answer]`` with the answer as JSON, or ``[False, problems]``, or ``[None, documents]`` not open here.
-
-    ``request``: ``parts`` is a list of ``[document, operations]``; ``key`` and ``digest`` name the command where it
-    must not be carried out twice. ``size_bytes``: by how much no document may outgrow its limit.
-    """
-    parts = request["parts"]
+def command(state: WeddingJudge, actor: Actor, body: CommandBody, size_bytes: int) -> Response:
+    """Carry out a command. ``size_bytes``: by how much no document may outgrow its limit."""
+    parts = body.parts
     missing = sorted({document for document, _ in parts} - state.open.keys())
     if missing:
         state.resolver.wanted.update(missing)
-        return [None, missing]
-    name = request.get("key")
+        return CommandLacks(missing)
+    name = body.key
     if name in state.answered:
-        return [False, [{"document": parts[0][0], "code": ANSWERED, "message": "the command was carried out before"}]]
+        problem = {"code": ALREADY_ANSWERED, "message": "the command was carried out before"}
+        return CommandRefused([{"document": parts[0][0], **problem}])
     draft = _Draft(state)
     problems = draft.take(parts) or draft.examine() or _too_large(state, parts, size_bytes)
     if problems:
-        return [False, problems]
+        return CommandRefused(problems)
     state.write(draft.ops, actor)
     for op in draft.ops:
         if op.root == "review" and op.key == "choice":
@@ -59,14 +58,14 @@ def command(state: WeddingJudge, actor: Actor, request: Mapping[str, Any], size_
     state.resolve()
     answer = json.dumps({"operations": len(draft.ops)})
     if name:
-        state.ledger.pending(parts[0][0]).answers.append((name, request["digest"], answer))
+        state.ledger.pending(parts[0][0]).answers.append((name, body.digest or "", answer))
         state.answered[name] = None
         if len(state.answered) > ANSWERED_KEPT:
             del state.answered[next(iter(state.answered))]
-    return [True, answer]
+    return CommandDone(answer)
 
 
-def _too_large(state: WeddingJudge, parts: list[Any], size_bytes: int) -> list[Problem]:
+def _too_large(state: WeddingJudge, parts: Parts, size_bytes: int) -> list[Problem]:
     full = [document for document, _ in parts if not state.open[document].takes(size_bytes)]
     return [{"document": name, "code": "too_large", "message": "the document is full"} for name in full]
 
@@ -80,7 +79,7 @@ class _Draft:
         self._rows: dict[str, RowsByRoot] = {}
         self._touched: dict[tuple[str, str, str], None] = {}
 
-    def take(self, parts: list[Any]) -> list[Problem]:
+    def take(self, parts: Parts) -> list[Problem]:
         problems = []
         for document, operations in parts:
             for index, operation in enumerate(operations):

@@ -13,6 +13,7 @@ from typing import Any
 import orjson
 
 from crdt_server.judge.text_edits import TextEdit, TextEdits
+from crdt_server.records import BatchRecords, BookingChange, ClientOwner, CommandAnswer, EventRecord, RowChange
 from documents.changes import Change, Changes, RowsByRoot
 from documents.events import Actor, DocumentEvent, events_of
 from documents.invariants import NOBODY, UNKNOWN, Field, Wedding, Writer, rank_of
@@ -135,7 +136,7 @@ class Ledger:
         """The names of the documents that have pending records."""
         return set(self._pending)
 
-    def take(self, document: str, roots: RowsByRoot, at: str) -> list[Any] | None:
+    def take(self, document: str, roots: RowsByRoot, at: str) -> BatchRecords | None:
         """The pending records of a document as they cross the pipe; None where there are none."""
         pending = self._pending.pop(document, None)
         if pending is None:
@@ -144,9 +145,11 @@ class Ledger:
         rows = []
         for root, record in sorted(pending.rows):
             row = roots[root].get(record)
-            rows.append([root, record, None if row is None else _json(row), pack((document, root, record))])
-        events = [[event.type, event.at, event.record, _json(event.as_json())] for event in pending.events]
-        return [rows, events, pending.owners, [[*answer, at] for answer in pending.answers], pending.bookings]
+            rows.append(RowChange(root, record, None if row is None else _json(row), pack((document, root, record))))
+        events = [EventRecord(event.type, event.at, event.record, _json(event.as_json())) for event in pending.events]
+        answers = [CommandAnswer(*answer, datetime.fromisoformat(at)) for answer in pending.answers]
+        owners = [ClientOwner(*owner) for owner in pending.owners]
+        return BatchRecords(rows, events, owners, answers, [BookingChange(*each) for each in pending.bookings])
 
     def record(
         self,

@@ -27,6 +27,7 @@ from crdt_server.judge.schema_document import SchemaDocument, Signed
 from crdt_server.judge.writes import Marker, Write
 from crdt_server.pipe import ProgressMark
 from crdt_server.protocol.update import Update
+from crdt_server.records import BatchRecords
 from documents.changes import Change, Changes, RowsByRoot, compare
 from documents.events import Actor
 from documents.fields import same
@@ -110,7 +111,7 @@ class WeddingJudge:
         open_ones = [(name, document) for name, document in self.open.items() if name in named]
         return [document for name, document in open_ones if name in pending or document.pieces.has_news]
 
-    def take_records(self, document: SchemaDocument) -> list[Any] | None:
+    def take_records(self, document: SchemaDocument) -> BatchRecords | None:
         """What is stored with the updates of an open document; None: nothing."""
         return self.ledger.take(document.name, document.rows.roots, self.at)
 

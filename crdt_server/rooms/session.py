@@ -1,18 +1,21 @@
-"""One socket (or one HTTP exchange) in one room, and the port through which the room reaches it.
+"""One participant of a room, its requests, and the port through which the room reaches it.
 
-No await, no clock, no I/O: messages come in through `Room.receive`, messages go out through `Connection.send`.
+No await, no clock, no I/O: messages come in through `Room.receive`, and leave through `Connection.send`.
 """
 
 from __future__ import annotations
 
+import enum
 from collections import deque
-from typing import Any, NewType, Protocol, cast
+from typing import ClassVar, NewType, Protocol, cast
 
 from crdt_server.access.identity import Identity
-from crdt_server.pipe import RequestKind, Status
+from crdt_server.pipe import HostRequest, RequestKind, Response, Status
 from crdt_server.protocol.outgoing import Outgoing
 
 SessionId = NewType("SessionId", int)
+
+REQUEST_OVERHEAD_BYTES = 64  # small requests are not free
 
 
 class Connection(Protocol):
@@ -41,78 +44,97 @@ class Connection(Protocol):
 
 
 class Request:
-    """One thing a session asked of its document, waiting for a batch."""
+    """One request of a session to its document, waiting for a batch."""
 
-    __slots__ = ("echo", "extra", "kind", "knows", "payload", "session", "whole")
+    __slots__ = ("client_state_vector", "cost", "echo", "kind", "payload", "session", "summary", "whole")
 
     def __init__(
-        self, session: Session | None, kind: RequestKind, payload: bytes, extra: Any = None, *, echo: bool = False
+        self,
+        session: Session | None,
+        kind: RequestKind,
+        payload: bytes,
+        summary: bytes | None = None,
+        *,
+        echo: bool = False,
     ) -> None:
-        # Only a request of the lane's own (WARM) belongs to nobody, and no room ever sees that one.
+        # Only a request of the dispatcher's own (BUILD_DOC) belongs to no session, and no room ever sees that one.
         self.session = cast("Session", session)
         self.kind = kind
         self.payload = payload
-        self.extra = extra
-        self.knows: bytes | None = None  # the state vector its sender came with, where it was away until now
+        self.summary = summary  # of an update that was checked before
+        self.cost = len(payload) + REQUEST_OVERHEAD_BYTES  # what it counts against budgets of bytes
+        self.client_state_vector: bytes | None = None  # of its sender, where it was away until now
         self.whole: Request | None = None  # the last piece of the update that this is a piece of
         self.echo = echo  # an update message that brought nothing new is still receipted; a sync step 2 is not
 
-    @property
-    def cost(self) -> int:
-        """What it counts against budgets of bytes: small requests are not free."""
-        return len(self.payload) + 64
+    def for_host(self, signed: bool) -> HostRequest:
+        """As it goes to the host. ``signed``: with the identity of its sender."""
+        session = self.session
+        actor = session.identity if signed and session is not None else None
+        return HostRequest(self.kind, self.payload, self.summary, actor, self.client_state_vector)
 
-    def wire(self, signed: bool) -> list[Any]:
-        """As it goes to the host. ``signed``: with who asks."""
-        identity = self.session.identity if signed and self.session is not None else None
-        return [self.kind, self.payload, self.extra, identity, self.knows]
+    def replace(self, payload: bytes, summary: bytes | None = None) -> None:
+        """Give it another payload."""
+        self.payload, self.summary = payload, summary
+        self.cost = len(payload) + REQUEST_OVERHEAD_BYTES
+
+
+class Origin(enum.Enum):
+    """Where a session's requests come from, and how it takes their results."""
+
+    SOCKET = "socket"  # a member of the room: it takes messages
+    REQUEST = "request"  # one HTTP request: it takes responses, and no messages
+    REMOTE = "remote"  # a socket of another node: in no room here, and takes responses
 
 
 class Session:
     """One participant of a room."""
 
     __slots__ = (
-        "asked",
         "awareness_id",
-        "awareness_raw",
+        "awareness_waiting",
+        "client_state_vector",
         "connection",
         "gaps",
-        "held",
         "id",
         "identity",
         "inbox",
-        "knows",
         "paused",
         "queued_bytes",
+        "resyncing",
         "stash",
     )
 
-    exchange = False  # whether it waits for verdicts rather than messages
-    remote = False  # whether its socket is at another node: then it is in no room here, and asks all the same
+    origin: ClassVar[Origin] = Origin.SOCKET
 
     def __init__(self, id_: SessionId, connection: Connection, identity: Identity) -> None:
         self.id = id_
         self.connection = connection
         self.identity = identity
-        self.knows: bytes | None = None  # the state vector of its newest step 1
+        self.client_state_vector: bytes | None = None  # of its newest step 1
         self.inbox: deque[Request] | None = None  # made when first needed: most sockets are idle
         self.queued_bytes = 0
         self.paused = False
-        self.held = False  # an update of this session is being checked elsewhere; what follows it waits in the stash
+        # What follows an update that is being checked elsewhere; None: none is.
         self.stash: list[Request] | None = None
-        self.asked = False  # step 1 was sent after a gap and its step 2 has not come yet
+        self.resyncing = False  # step 1 was sent after a gap and its step 2 has not come yet
         self.gaps = 0  # in a row, without an accepted update between
         self.awareness_id: int | None = None
-        self.awareness_raw: list[bytes] | None = None  # awareness messages since the last tick, read at the next
+        self.awareness_waiting: list[bytes] | None = None  # messages since the last tick, read at the next
 
     @property
     def user(self) -> str:
         return self.identity.user
 
-    def settle(self, request: Request, status: Status, answer: Any) -> bool:
-        """Take the verdict on a request instead of the room's usual reaction. True when it was taken."""
+    @property
+    def wants_responses(self) -> bool:
+        """Whether it takes the result of each request, rather than the messages of the room."""
+        return self.origin is not Origin.SOCKET
+
+    def settle(self, request: Request, status: Status, response: Response | None) -> bool:
+        """Take the result of a request instead of the room's usual reaction. True when it was taken."""
         return False
 
-    def tell(self, notice: bytes) -> bool:
-        """Take a notice of something undone instead of the room's telling it. True when it was taken."""
+    def notify(self, notice: bytes) -> bool:
+        """Take a notice of something undone instead of the room's message. True when it was taken."""
         return False

@@ -1,7 +1,7 @@
-"""Answers to sync step 1 that a room gives again without asking its host.
+"""Answers to sync step 1 that a room gives without a request to its host.
 
-An answer to anything but nothing stands until the next edit. What a newcomer gets is kept longer: everything it was
-once, and the updates that were sent to all since. Otherwise a hundred sockets that come and go would have a large
+The answer to a state vector stands until the next edit. What a newcomer gets is kept longer: everything as of one
+moment, and the updates that were sent to all since. Otherwise a hundred sockets that come and go would have a large
 document read, carried and encoded a hundred times a second.
 """
 
@@ -17,14 +17,26 @@ TAIL_MESSAGES = 200  # then a host is asked again: it has merged them by now
 NOTHING_MORE = Outgoing(SyncStep2(EMPTY_UPDATE))
 
 
-def answer_messages(parts: Sequence[bytes]) -> tuple[Outgoing, ...]:
+def reply_messages(updates: Sequence[bytes]) -> tuple[Outgoing, ...]:
     """A difference in several parts: all but the last as updates, so that the client is synced when it has all."""
-    *first, last = parts
+    *first, last = updates
     return (*(Outgoing(SyncUpdate(part)) for part in first), Outgoing(SyncStep2(last)))
 
 
 class SyncReplyCache:
     """State vector -> messages. Bytes are those of payloads."""
+
+    __slots__ = (
+        "_batch",
+        "_exact",
+        "_exact_bytes",
+        "_most_bytes",
+        "_most_newcomer_bytes",
+        "_newcomer",
+        "_newcomer_bytes",
+        "_tail",
+        "state_vector",
+    )
 
     def __init__(self, most_bytes: int, most_newcomer_bytes: int) -> None:
         self._most_bytes = most_bytes
@@ -34,6 +46,8 @@ class SyncReplyCache:
         self._newcomer: list[Outgoing] = []  # updates; none: not known
         self._newcomer_bytes = 0
         self._tail = 0
+        self._batch: list[Outgoing] = []  # sent in the batch that is being broadcast
+        self.state_vector: bytes | None = None  # of the document, where it is known
 
     def find(self, state_vector: bytes) -> Sequence[Outgoing] | None:
         """The messages to send, where they are known."""
@@ -41,27 +55,45 @@ class SyncReplyCache:
             return (*self._newcomer, NOTHING_MORE)
         return self._exact.get(state_vector)
 
-    def remember(self, state_vector: bytes, messages: tuple[Outgoing, ...]) -> None:
-        """Keep what was answered while nothing was accepted in or after its batch."""
-        size = len(state_vector) + sum(message.size_bytes for message in messages)
-        if self._exact_bytes + size <= self._most_bytes:
-            self._exact[state_vector] = messages
-            self._exact_bytes += size
+    def store(
+        self, state_vector: bytes, updates: Sequence[bytes], messages: tuple[Outgoing, ...], *, current: bool
+    ) -> None:
+        """Keep an answer. ``current``: nothing was accepted in or after its batch."""
+        if state_vector == EMPTY_STATE_VECTOR:
+            self._store_newcomer(updates, messages)
+            for message in self._batch:  # it may have been asked for before the edits of its batch
+                self._append(message)
+        elif current:
+            size = len(state_vector) + sum(message.size_bytes for message in messages)
+            if self._exact_bytes + size <= self._most_bytes:
+                self._exact[state_vector] = messages
+                self._exact_bytes += size
 
     def edited(self) -> None:
         """Something was accepted: exact answers are out of date."""
-        self._exact.clear()
-        self._exact_bytes = 0
+        self.state_vector = None
+        if self._exact:
+            self._exact.clear()
+            self._exact_bytes = 0
 
-    def remember_newcomer(self, parts: Sequence[bytes], messages: Sequence[Outgoing]) -> None:
-        """Keep all there is, and the messages that say it. What is sent from now on comes in by `sent`."""
-        size = sum(map(len, parts))
+    def broadcast(self, message: Outgoing) -> None:
+        """An update was sent to every session of the room."""
+        self._batch.append(message)
+        if self._newcomer:
+            self._append(message)
+
+    def end_batch(self) -> None:
+        """All answers of the batch are stored."""
+        if self._batch:
+            self._batch.clear()
+
+    def _store_newcomer(self, updates: Sequence[bytes], messages: Sequence[Outgoing]) -> None:
+        size = sum(map(len, updates))
         if size <= self._most_newcomer_bytes:
-            self._newcomer = [*messages[:-1], Outgoing(SyncUpdate(parts[-1]))]
+            self._newcomer = [*messages[:-1], Outgoing(SyncUpdate(updates[-1]))]
             self._newcomer_bytes, self._tail = size, 0
 
-    def sent(self, message: Outgoing) -> None:
-        """An update went to everybody in the room."""
+    def _append(self, message: Outgoing) -> None:
         if not self._newcomer:
             return
         self._newcomer.append(message)

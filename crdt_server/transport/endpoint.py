@@ -114,7 +114,7 @@ class YWebSocketEndpoint:
         """See `Endpoint.reject`."""
         if self.state is _OPEN:
             self._room.counters.protocol_errors += code == CLOSE_CODES["malformed"]
-            self._room.close(self._session, code, reason)
+            self._room.members.close(self._session, code, reason)
         else:
             self._connection.close(code, reason)
             self._stop_waiting()

@@ -30,7 +30,7 @@ from tests.cluster.field import Field, Node
 from tests.support.proxy import CuttingProxy
 
 Act = tuple[str, str, Callable[[], Awaitable[None]]]
-"""What it is called, what it is done to, and the doing."""
+"""Its name, its target, and the work."""
 
 KINDS = 12  # of acts
 PAUSE_SECONDS = (2.0, 5.0)  # between two acts
@@ -55,7 +55,7 @@ class Plan:
 
 @dataclass
 class Report:
-    """What a run came to. ``closes`` by close code; ``takeovers`` counts every change of an owner."""
+    """The result of a run. ``closes`` by close code; ``takeovers`` counts every change of an owner."""
 
     seed: int
     acts: dict[str, int] = field(default_factory=dict)
@@ -149,24 +149,24 @@ class Chaos:
     ) -> tuple[str, Callable[[], Awaitable[None]]]:
         return f"node {node.number}", lambda: act(node)
 
-    async def _last(self, seconds: tuple[float, float]) -> None:
+    async def _pause_for(self, seconds: tuple[float, float]) -> None:
         await asyncio.sleep(self._chance.uniform(*seconds))  # how long it lasts
 
     # -- acts
 
     async def _cut(self, wire: CuttingProxy, way: str) -> None:
         getattr(wire, way)()
-        await self._last(CUT_SECONDS)
+        await self._pause_for(CUT_SECONDS)
         await wire.heal()
 
     async def _kill_node(self, node: Node) -> None:
         await asyncio.to_thread(node.kill9)
-        await self._last(AWAY_SECONDS)
+        await self._pause_for(AWAY_SECONDS)
         await node.begin()
 
     async def _stop_node(self, node: Node) -> None:
         node.stop()
-        await self._last(STOP_SECONDS)
+        await self._pause_for(STOP_SECONDS)
         node.wake()
 
     async def _restart_node(self, node: Node) -> None:
@@ -176,12 +176,12 @@ class Chaos:
 
     async def _pause(self, server: Any) -> None:
         server.pause()
-        await self._last(STOP_SECONDS)
+        await self._pause_for(STOP_SECONDS)
         server.resume()
 
     async def _kill(self, server: Any) -> None:
         await asyncio.to_thread(server.kill)
-        await self._last(AWAY_SECONDS)
+        await self._pause_for(AWAY_SECONDS)
         await asyncio.to_thread(server.start)
 
     async def _restart_postgres(self) -> None:
@@ -190,32 +190,32 @@ class Chaos:
 
 
 class Watch:
-    """Asks the store all the time whether it has what clients have received, and says how it goes."""
+    """Checks continuously that the store has everything that clients have received, and prints the progress."""
 
     def __init__(self, where: Field, crowd: Crowd, storage: Storage, chaos: Chaos) -> None:
         self._where, self._crowd, self._storage, self._chaos = where, crowd, storage, chaos
         self.broken: list[str] = []
         self.most_megabytes: dict[str, int] = {}
 
-    async def keep_asking(self) -> None:
+    async def keep_auditing(self) -> None:
         while True:
             for room in self._crowd.rooms:
-                await asyncio.sleep(AUDIT_SECONDS)  # the pace of the questions
-                await self._ask(room)
+                await asyncio.sleep(AUDIT_SECONDS)  # the pace of the checks
+                await self._audit(room)
 
-    async def _ask(self, room: Room) -> None:
+    async def _audit(self, room: Room) -> None:
         try:
             self.broken += await self._crowd.audit(room, self._storage)
         except StorageError:
-            return  # it is away just now
+            return  # the database is down
 
-    async def keep_telling(self) -> None:
+    async def keep_reporting(self) -> None:
         begin = time.monotonic()
         while True:
             await asyncio.sleep(PROGRESS_SECONDS)
             there = sum(client.connected for client in self._crowd.clients)
             unsaved = sum(not client.saved for client in self._crowd.clients)
-            self._weigh()
+            self._measure_memory()
             print(
                 f"{time.monotonic() - begin:5.0f} s  {self._crowd.written} written, {there} connected, {unsaved} wait,"
                 f" {self._chaos.done.total()} acts, {self._crowd.audits} audits, {len(self.broken)} faults,"
@@ -223,7 +223,7 @@ class Watch:
                 flush=True,
             )
 
-    def _weigh(self) -> None:
+    def _measure_memory(self) -> None:
         pids = {f"node {node.number}": node.pid for node in self._where.nodes if node.running} | {"clients": "self"}
         for name, pid in pids.items():
             status = Path(f"/proc/{pid}/statm")
@@ -247,7 +247,7 @@ async def chaos(plan: Plan, directory: Path) -> Report:
         )
         try:
             async with crowd.connected():
-                await _torment(plan, where, crowd, storage, report)
+                await _run(plan, where, crowd, storage, report)
         finally:
             await storage.close()
         report.written, report.closes, report.audits = crowd.written, dict(crowd.closes), crowd.audits
@@ -256,10 +256,10 @@ async def chaos(plan: Plan, directory: Path) -> Report:
     return report
 
 
-async def _torment(plan: Plan, where: Field, crowd: Crowd, storage: Storage, report: Report) -> None:
+async def _run(plan: Plan, where: Field, crowd: Crowd, storage: Storage, report: Report) -> None:
     acts = Chaos(where, plan.seed)
     watch = Watch(where, crowd, storage, acts)
-    minding = [asyncio.create_task(work) for work in (watch.keep_asking(), watch.keep_telling())]
+    watching = [asyncio.create_task(work) for work in (watch.keep_auditing(), watch.keep_reporting())]
     try:
         crowd.start_writing()
         await acts.run(plan.seconds)
@@ -268,9 +268,9 @@ async def _torment(plan: Plan, where: Field, crowd: Crowd, storage: Storage, rep
         report.broken += await crowd.converged(storage)
         report.converged_seconds = round(time.monotonic() - begin, 1)
     finally:
-        for task in minding:
+        for task in watching:
             task.cancel()
-        await asyncio.gather(*minding, return_exceptions=True)
+        await asyncio.gather(*watching, return_exceptions=True)
     report.conflicts = crowd.conflicts
     report.acts, report.most_megabytes = dict(acts.done), watch.most_megabytes
     report.broken += acts.broken + watch.broken

@@ -1,4 +1,4 @@
-"""Several nodes in one process: hubs with hosts of their own, on one database and one wire."""
+"""Several nodes in one process: each a hub with its own hosts, on one database and one wire."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from tests.support.wire import Replica
 
 
 class Node:
-    """One node, which can be cut off from the bus, or die without a word."""
+    """One node. Its bus can be disconnected, and it can die."""
 
     def __init__(self, name: str, storage: Storage, wire: LocalWire) -> None:
         self.name = name
@@ -31,7 +31,7 @@ class Node:
         return self.cluster.owners.owns(wedding)
 
     def die(self) -> None:
-        """Without a word, as after kill -9."""
+        """As after kill -9."""
         self.bus.cut()
         for task in list(self.hub._tasks):
             task.cancel()
@@ -41,7 +41,7 @@ class Node:
 
 
 class Nodes:
-    """`start` one after the other; all stop at the end. ``storage`` is for looking."""
+    """`start` one after the other; all stop at the end. ``storage`` is for reading in tests."""
 
     def __init__(self, url: str, stack: AsyncExitStack) -> None:
         self._url = url
@@ -81,8 +81,13 @@ async def nodes(database_url: str) -> AsyncIterator[Nodes]:
         yield nodes
 
 
+def evict_idle(node: Node) -> None:
+    """End every room of the node that stands empty, however short its time."""
+    node.hub.registry.evict_idle(node.hub.time(), 0)
+
+
 async def until(condition: Callable[[], bool], seconds: float = 30) -> None:
-    """Wait for something that no event tells of. Raises TimeoutError."""
+    """Wait for a condition that no event reports. Raises TimeoutError."""
     async with asyncio.timeout(seconds):
-        while not condition():  # noqa: ASYNC110 - nothing tells of it
+        while not condition():  # noqa: ASYNC110 - no event reports it
             await asyncio.sleep(0.005)

@@ -1,4 +1,4 @@
-"""Clients that write at any node of a cluster, and what is asked of them and of the store afterwards."""
+"""Clients that write at every node of a cluster, and the checks of their replicas and of the store."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from tests.support.yclient import YClient
 NOTES, GUESTS = "notes.a", "guests"
 TWIN_EVERY = 10  # writes of a guest list: two of its clients then enter the same person
 CONVERGE_SECONDS = 90.0
-LOOK_SECONDS = 0.05
+POLL_SECONDS = 0.05
 
 
 class Roamer(YClient):
@@ -45,7 +45,7 @@ class Roamer(YClient):
 
 
 class Hosts(Roamer):
-    """A client of a guest list. Every tenth write enters somebody whom another client enters as well."""
+    """A client of a guest list. Every tenth write enters a guest that another client enters as well."""
 
     async def write(self) -> str:
         number, self.written = self.written, self.written + 1
@@ -116,7 +116,7 @@ class Crowd:
         self._writers = []
 
     async def all_saved(self, seconds: float = CONVERGE_SECONDS) -> None:
-        """Wait until everybody has got everything of their own back."""
+        """Wait until every client has the echo of all its edits."""
         await asyncio.gather(*(client.until(lambda c=client: c.saved, seconds) for client in self.clients))  # type: ignore[misc]
 
     @property
@@ -129,7 +129,7 @@ class Crowd:
 
     @property
     def refused(self) -> list[str]:
-        """Who was sent away for good, though all are honest."""
+        """Clients that were refused for good, although all are honest."""
         return [
             f"{client.name} of {client.key} was refused with {code}"
             for client in self.clients
@@ -142,10 +142,10 @@ class Crowd:
         """About people who are on a list twice."""
         return sum(len(twins(room)) for room in self.rooms if room.key.document == GUESTS)
 
-    # -- looking
+    # -- checks
 
     async def audit(self, room: Room, storage: Storage) -> list[str]:
-        """What a client had received before, and the store does not have now. Raises StorageError."""
+        """Updates that a client has received and the store lacks. Raises StorageError."""
         received = [decode_state_vector(client.received.get_state()) for client in room.clients]
         clocks = decode_state_vector((await _stored(room.key, storage)).get_state())
         self.audits += 1
@@ -157,12 +157,12 @@ class Crowd:
         ]
 
     async def converged(self, storage: Storage, seconds: float = CONVERGE_SECONDS) -> list[str]:
-        """Wait until nobody lacks anything; what is still wrong after that time. Nobody writes any more."""
+        """Wait until all replicas are complete, and return the faults. To be called when no client writes any more."""
         try:
             await self.all_saved(seconds)
             async with asyncio.timeout(seconds):
-                while not all(map(_settled, self.rooms)):  # noqa: ASYNC110 - nothing tells of it
-                    await asyncio.sleep(LOOK_SECONDS)
+                while not all(map(_settled, self.rooms)):  # noqa: ASYNC110 - no event reports it
+                    await asyncio.sleep(POLL_SECONDS)
         except TimeoutError:
             found = [f"{each.name} of {each.key} has unsaved edits" for each in self.clients if not each.saved]
             found += [f"the replicas of {room.key} differ" for room in self.rooms if not _equal(room)]
@@ -180,7 +180,7 @@ def _settled(room: Room) -> bool:
 
 
 def _lacks_conflicts(room: Room) -> bool:
-    """Whether two clients have entered somebody, and nobody has noticed."""
+    """Whether a guest was entered by two clients, and no conflict was recorded."""
     if room.key.document != GUESTS:
         return False
     emails = Counter(each.get("email") for each in contents(room.clients[0].doc, GUESTS)["guests"].values())
@@ -202,9 +202,9 @@ async def _compare(room: Room, storage: Storage) -> list[str]:
         stored.apply_update(client.received.get_update())
     faults = []
     if decode_state_vector(stored.get_state()) != decode_state_vector(clocks):
-        faults.append(f"{room.key}: insertions that somebody had received are missing")
+        faults.append(f"{room.key}: insertions that a client had received are missing")
     if contents(stored, room.key.document) != content:
-        faults.append(f"{room.key}: deletions that somebody had received are missing")
+        faults.append(f"{room.key}: deletions that a client had received are missing")
     if content != contents(room.clients[0].doc, room.key.document):
         faults.append(f"{room.key}: the store differs from the replicas")
     return faults + [f"{room.key}: conflict {each} is there twice" for each in _twice(room, content)]

@@ -1,5 +1,5 @@
-"""Where chaos takes place: real nodes, a PostgreSQL that syncs its files, a Redis, and between each node and each of
-the two a wire of its own that can be cut and frozen."""
+"""A real cluster: nodes, a PostgreSQL with fsync, a Redis, and from each node to each of the two a wire that can be cut
+and frozen."""
 
 from __future__ import annotations
 
@@ -28,10 +28,17 @@ ENVIRONMENT = {
     "CRDT_SERVER_HANDSHAKES_PER_SECOND": "0",
     "CRDT_SERVER_HOST_TIMEOUT_SECONDS": "60",  # the machine is busy, and a slow host is not what is tested
 }
-DEFECTS = ("task_failed", "batch_failed", "node_message_failed", "Traceback")
+DEFECTS = (
+    "task_failed",
+    "batch_failed",
+    "node_message_failed",
+    "node_message_malformed",
+    "presence_message_malformed",
+    "Traceback",
+)
 
-CLOSING = "Exception closing connection"  # the pool, of one that is broken anyway
-AWAY = "StorageUnavailable"  # why a document cannot be read while there is no database
+CLOSING = "Exception closing connection"  # logged by the pool, about a connection that is broken anyway
+AWAY = "StorageUnavailable"  # the reason why a document cannot be read without a database
 NOT_STARTED = "Application startup failed"
 
 
@@ -52,7 +59,7 @@ class Node(ServerProcess):
         self.redis_wire: CuttingProxy
 
     def stop(self) -> None:
-        """SIGSTOP: its connections stay open, and it does nothing."""
+        """SIGSTOP: it does nothing, and its connections stay open."""
         os.kill(self.pid, signal.SIGSTOP)
 
     def wake(self) -> None:
@@ -60,7 +67,7 @@ class Node(ServerProcess):
         os.kill(self.pid, signal.SIGCONT)
 
     async def begin(self) -> None:
-        """Start, again and again where the database is away, as whatever keeps a server running does."""
+        """Start, repeatedly while the database is down, as a service manager does."""
         for _ in range(START_TRIES):
             try:
                 await asyncio.to_thread(self.start)
@@ -71,15 +78,15 @@ class Node(ServerProcess):
         raise AssertionError(f"node {self.number} does not start:\n{self.log[-3000:]}")
 
     def lines(self, event: str) -> list[dict[str, Any]]:
-        """What it logged of this event, over all its lives."""
+        """Its log lines of this event, over all restarts."""
         found = [json.loads(line) for line in self.log.splitlines() if f'"{event}"' in line and line.startswith("{")]
         return [line for line in found if line["event"] == event]
 
 
 class Field:
-    """``async with Field(directory)``: everything runs; at the end all is gone but the logs.
+    """``async with Field(directory)``: everything runs; at the end only the logs remain.
 
-    ``skews``: by how many seconds the clock of each node is wrong.
+    ``skews``: the error of each node's clock, in seconds.
     """
 
     def __init__(
@@ -126,12 +133,12 @@ class Field:
         return self.postgres.url
 
     def owner(self, wedding: str) -> Node | None:
-        """The node that took the wedding last, as far as the logs say."""
+        """The newest owner of the wedding, according to the logs."""
         taken = [(line["fence"], node.number) for node in self.nodes for line in _taken(node, wedding)]
         return self.nodes[max(taken)[1]] if taken else None
 
     def broken(self) -> list[str]:
-        """What must not be in the logs: two owners under one number, numbers that do not grow, defects."""
+        """Faults in the logs: two owners under one fence, fences that decrease, defects."""
         found = [f"node {node.number} logged {line[:2000]}" for node in self.nodes for line in _defects(node)]
         holders: dict[tuple[str, int], set[str]] = defaultdict(set)
         for node in self.nodes:
@@ -141,7 +148,9 @@ class Field:
             for line in node.lines("wedding_owned"):
                 wedding, fence = line["wedding"], line["fence"]
                 holders[wedding, fence].add(line["node"])
-                if fence < newest.get(wedding, 0):  # under the same: it gave it up, and the database did not hear of it
+                if fence < newest.get(
+                    wedding, 0
+                ):  # equal: the node released it, and the release did not reach the database
                     found.append(f"node {node.number} took {wedding} under {fence} after {newest[wedding]}")
                 newest[wedding] = fence
         found += [f"{wedding} had two owners under {fence}" for (wedding, fence), of in holders.items() if len(of) > 1]
@@ -158,7 +167,7 @@ def _taken(node: Node, wedding: str) -> list[dict[str, Any]]:
 
 
 def _defects(node: Node) -> list[str]:
-    """Lines that no failure around a node explains. A start may fail for want of a database: see `Node.begin`."""
+    """Lines that no failure around the node explains. A start may fail without a database: see `Node.begin`."""
     lines = [*node.log.splitlines(), ""]
     return [
         line

@@ -1,4 +1,4 @@
-"""Nodes whose clocks are an hour apart: who owns what, what is later and what is due must not depend on them."""
+"""Nodes whose clocks are an hour apart: neither owners nor the order of edits nor due times may depend on them."""
 
 from __future__ import annotations
 

@@ -113,7 +113,7 @@ async def ready(field: Field, number: int) -> tuple[int, str]:
 
 async def until_ready(field: Field, number: int, status: str = "ready") -> None:
     async with asyncio.timeout(SECONDS):
-        while (await ready(field, number))[1] != status:  # noqa: ASYNC110 - nothing tells of it
+        while (await ready(field, number))[1] != status:  # noqa: ASYNC110 - no event reports it
             await asyncio.sleep(0.05)
 
 
@@ -148,7 +148,7 @@ async def test_a_stopped_owner_that_wakes_up_writes_nothing(field: Field) -> Non
         assert set(before) < set(await here.stored())
 
 
-async def test_redis_is_away(field: Field) -> None:
+async def test_redis_is_down(field: Field) -> None:
     async with people(field, [0], [1]) as here:
         one, two = here.clients
         field.redis.kill()
@@ -168,7 +168,7 @@ async def test_redis_is_away(field: Field) -> None:
         await until_ready(field, number)
 
 
-async def test_redis_is_away_for_longer_than_anybody_waits(field: Field) -> None:
+async def test_redis_is_down_for_longer_than_a_request_may_wait(field: Field) -> None:
     async with people(field, [0], [1]) as here:
         one, two = here.clients
         field.redis.pause()
@@ -183,7 +183,7 @@ async def test_redis_is_away_for_longer_than_anybody_waits(field: Field) -> None
 
 
 async def test_a_node_is_cut_off_from_redis(field: Field) -> None:
-    """Who reads there hears nothing meanwhile, and everything afterwards."""
+    """Its readers get nothing meanwhile, and everything afterwards."""
     async with people(field, [0], [1], [2]) as here:
         one, two, three = here.clients
         field.nodes[1].redis_wire.freeze()
@@ -195,7 +195,7 @@ async def test_a_node_is_cut_off_from_redis(field: Field) -> None:
         assert two.closes == []
 
 
-async def test_postgresql_is_away(field: Field) -> None:
+async def test_postgresql_is_down(field: Field) -> None:
     async with people(field, [0], [1]) as here:
         field.postgres.kill()
         for client in here.clients:
@@ -207,7 +207,7 @@ async def test_postgresql_is_away(field: Field) -> None:
     await until_ready(field, 0)
 
 
-async def test_postgresql_is_stopped_for_longer_than_a_node_lives(field: Field) -> None:
+async def test_postgresql_is_stopped_for_longer_than_a_lease(field: Field) -> None:
     async with people(field, [0], [1], [2]) as here:
         field.postgres.pause()
         for client in here.clients:
@@ -215,12 +215,12 @@ async def test_postgresql_is_stopped_for_longer_than_a_node_lives(field: Field) 
         await until_ready(field, 0, "database_slow")
         field.postgres.resume()
         await here.write()
-        assert await here.owner() == 0, "all missed their heartbeats, and nobody has died"
+        assert await here.owner() == 0, "all leases ended at once, and no node has died"
 
 
 @pytest.mark.parametrize("way", ["cut", "freeze"])
 async def test_the_owner_is_cut_off_from_postgresql(field: Field, way: str) -> None:
-    """Others take over; its own clients are sent away, and find another node."""
+    """Other nodes take over; its own clients are closed with 1013, and find another node."""
     async with people(field, [0, 1], [1]) as here:
         one, two = here.clients
         getattr(field.nodes[0].postgres_wire, way)()
@@ -236,7 +236,7 @@ async def test_the_owner_is_cut_off_from_postgresql(field: Field, way: str) -> N
         await until_ready(field, 0)
 
 
-async def test_who_was_at_a_killed_node_is_not_shown_any_more(field: Field) -> None:
+async def test_the_presence_of_a_killed_node_disappears(field: Field) -> None:
     place = f"ws/presence/{NOTES}?user=ann"
     ann = await connect(f"ws://127.0.0.1:{field.nodes[0].port}/{place}", compression=None)
     there = connect(f"ws://127.0.0.1:{field.nodes[1].port}/{place}", compression=None)

@@ -1,4 +1,4 @@
-"""What may come between: a node that others take for dead, answers that are lost, reads that arrive too late."""
+"""Rare interleavings: a node that others take for dead, lost responses, reads that return too late."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from crdt_server.cluster.messenger import LETTER_BYTES, letters
-from crdt_server.pipe import unpack
+from crdt_server.rooms.hosted_document import Placement
+from crdt_server.rooms.room import Phase
 from storage import DocumentKey, StorageUnavailable
 from tests.cluster.conftest import Node, Nodes, until
 from tests.rooms.person import Person
@@ -38,7 +38,7 @@ async def trio(nodes: Nodes) -> tuple[list[Node], list[Person]]:
 
 
 class Gate:
-    """Lets the first call of a function return only when it is opened, with what it had found before."""
+    """Delays the return of a function's first call until `open`."""
 
     def __init__(self, call: Callable[..., Coroutine[Any, Any, Any]]) -> None:
         self._call = call
@@ -56,8 +56,8 @@ class Gate:
         self._open.set()
 
 
-async def test_readers_of_a_dead_owner_hear_its_successor(nodes: Nodes) -> None:
-    """Who only reads asks nothing, so nothing tells its node that the owner does not answer."""
+async def test_readers_get_the_updates_of_a_dead_owners_successor(nodes: Nodes) -> None:
+    """A reader sends no request, so its node cannot detect a dead owner by a missing response."""
     (one, two, _), (_, reader, writer) = await trio(nodes)
     one.die()
     writer.type("hello")
@@ -65,7 +65,7 @@ async def test_readers_of_a_dead_owner_hear_its_successor(nodes: Nodes) -> None:
     assert not two.owns() or reader.socket.closed is None
 
 
-async def test_what_a_dead_owner_could_not_tell_comes_from_the_store(nodes: Nodes) -> None:
+async def test_updates_that_a_dead_owner_did_not_send_come_from_the_store(nodes: Nodes) -> None:
     (one, *_), (owners, *others) = await trio(nodes)
     one.bus.cut()
     owners.type("stored")
@@ -74,26 +74,26 @@ async def test_what_a_dead_owner_could_not_tell_comes_from_the_store(nodes: Node
     await asyncio.gather(*(person.sees("stored") for person in others))
 
 
-async def test_a_node_that_was_taken_for_dead_is_told_again(nodes: Nodes) -> None:
-    """It was stopped for longer than a node lives, and wakes up."""
+async def test_a_subscriber_taken_for_dead_gets_updates_again(nodes: Nodes) -> None:
+    """It was stopped for longer than its lease, and wakes up."""
     one, two = await nodes.pair()
     here, there = await couple(one, two)
-    one.cluster._gone({two.name})
+    one.cluster._on_gone({two.name})
     here.type("hello")
     await there.sees("hello")
 
 
-async def test_an_owner_that_was_taken_for_dead_is_asked_again(nodes: Nodes) -> None:
+async def test_an_owner_taken_for_dead_gets_requests_again(nodes: Nodes) -> None:
     one, two = await nodes.pair()
     here, there = await couple(one, two)
-    two.cluster._gone({one.name})
+    two.cluster._on_gone({one.name})
     there.type("hello")
     await here.sees("hello")
     assert one.owns()
 
 
-async def test_a_claim_whose_answer_was_lost(nodes: Nodes) -> None:
-    """The database says that the wedding is ours, and we do not know: nobody else could ever get it."""
+async def test_a_claim_whose_response_was_lost(nodes: Nodes) -> None:
+    """The node owns the wedding without knowing it: unless it releases it, no other node can ever claim it."""
     one, two = await nodes.pair()
     await one.storage.claim(["w"], one.name)
     assert not one.owns()
@@ -103,8 +103,8 @@ async def test_a_claim_whose_answer_was_lost(nodes: Nodes) -> None:
     assert two.owns()
 
 
-async def test_a_claim_that_failed_is_made_again(nodes: Nodes, monkeypatch: pytest.MonkeyPatch) -> None:
-    """For somebody who only reads."""
+async def test_a_claim_that_failed_is_repeated(nodes: Nodes, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Here for a client that only reads."""
     (one, two, three), (_, reader, writer) = await trio(nodes)
     claim, failed = two.storage.claim, asyncio.Event()
 
@@ -123,12 +123,12 @@ async def test_a_claim_that_failed_is_made_again(nodes: Nodes, monkeypatch: pyte
 
 
 async def test_a_node_whose_heartbeat_is_late_claims_as_one_that_lives(nodes: Nodes) -> None:
-    """As after a cut: what a dead node claims, the next who asks takes away from it."""
+    """Otherwise the claim is void, and the next node to claim the wedding takes it."""
     one, two = await nodes.pair()
     (beating,) = [task for task in one.hub._tasks if "Owners.run" in str(task)]
     beating.cancel()
     async with asyncio.timeout(30):
-        while one.name in await nodes.storage.nodes():  # noqa: ASYNC110 - nothing tells of it
+        while one.name in await nodes.storage.nodes():  # noqa: ASYNC110 - no event reports it
             await asyncio.sleep(0.05)
     here, there = await couple(one, two)
     there.type("hello")
@@ -136,8 +136,8 @@ async def test_a_node_whose_heartbeat_is_late_claims_as_one_that_lives(nodes: No
     assert one.cluster.owners.fences == {"w": 1}
 
 
-async def test_a_wedding_that_was_away_in_between_is_judged_anew(nodes: Nodes) -> None:
-    """Another node has owned it, and may have written, before this one heard that it had lost it."""
+async def test_a_wedding_owned_by_another_node_in_between_is_loaded_again(nodes: Nodes) -> None:
+    """The owner in between may have stored updates, before this node learns that it had lost the wedding."""
     one, _ = await nodes.pair()
     here = one.person(1)
     await here.is_synced()
@@ -152,7 +152,7 @@ async def test_a_wedding_that_was_away_in_between_is_judged_anew(nodes: Nodes) -
     await here.sees("hello")
 
 
-async def test_a_refusal_under_an_old_number_takes_nothing(nodes: Nodes) -> None:
+async def test_a_refusal_of_an_old_fence_changes_nothing(nodes: Nodes) -> None:
     one = await nodes.start()
     here = one.person(1)
     await here.is_synced()
@@ -162,8 +162,8 @@ async def test_a_refusal_under_an_old_number_takes_nothing(nodes: Nodes) -> None
     assert here.socket.closed is None
 
 
-async def test_a_read_that_arrives_when_the_wedding_is_at_home(nodes: Nodes, monkeypatch: pytest.MonkeyPatch) -> None:
-    """What it brings is known; told again it would set the number of the document back."""
+async def test_a_read_that_returns_after_the_takeover(nodes: Nodes, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its rows are known by then; to send them again would reset the sequence number of the room."""
     one, two = await nodes.pair()
     here, there = await couple(one, two)
     late = Gate(two.storage.updates_after)
@@ -177,7 +177,7 @@ async def test_a_read_that_arrives_when_the_wedding_is_at_home(nodes: Nodes, mon
     await one.hub.stop()
     await until(two.owns)
     there.type("a")
-    await until(lambda: there.room.phase.value == "live" and not there.room.away)
+    await until(lambda: there.room.phase is Phase.LIVE and there.room.hosted.placement is not Placement.REMOTE)
     await there.sees("missed a")
     there.type("b")
     await there.sees("missed ab")
@@ -189,30 +189,31 @@ async def test_a_read_that_arrives_when_the_wedding_is_at_home(nodes: Nodes, mon
     assert await nodes.stored_text() == "missed abc"
 
 
-async def lost_on_its_way_home(nodes: Nodes, monkeypatch: pytest.MonkeyPatch) -> tuple[Node, Node, Person, Gate]:
-    """The second node has claimed the wedding and still reads what it missed of it, and the third has taken it since.
+async def lost_during_takeover(nodes: Nodes, monkeypatch: pytest.MonkeyPatch) -> tuple[Node, Node, Person, Gate]:
+    """The second node has claimed the wedding and still reads missing updates, when the third takes the wedding.
 
-    Both, the person at the second one, and the gate of what it reads.
+    Returns both, the person at the second node, and the gate of its read.
     """
     (one, two, three), (_, there, third) = await trio(nodes)
     third.leave()
     late = Gate(two.storage.updates_after)
     monkeypatch.setattr(two.storage, "updates_after", late)
-    claim = three.cluster.dispatcher._claim
-    monkeypatch.setattr(three.cluster.dispatcher, "_claim", lambda _: None)  # the second is first, however slow it is
+    takeover = three.cluster.dispatcher._takeover
+    claim = takeover.claim
+    monkeypatch.setattr(takeover, "claim", lambda _: None)  # so that the second is the first to claim it
     await one.hub.stop()
     await asyncio.wait_for(late.reached.wait(), 30)
     assert two.owns()
     await nodes.storage.release(two.name, ["w"])
-    monkeypatch.setattr(three.cluster.dispatcher, "_claim", claim)
+    monkeypatch.setattr(takeover, "claim", claim)
     await three.cluster.owners.claim(["w"])
-    await two.cluster.owners.beat()
+    await two.cluster.owners.heartbeat()
     assert not two.owns()
     return two, three, there, late
 
 
-async def test_a_wedding_that_is_lost_on_its_way_home(nodes: Nodes, monkeypatch: pytest.MonkeyPatch) -> None:
-    _, three, there, late = await lost_on_its_way_home(nodes, monkeypatch)
+async def test_a_wedding_that_is_lost_during_its_takeover(nodes: Nodes, monkeypatch: pytest.MonkeyPatch) -> None:
+    _, three, there, late = await lost_during_takeover(nodes, monkeypatch)
     third = three.person(4)
     late.open()
     third.type("hello")
@@ -221,11 +222,11 @@ async def test_a_wedding_that_is_lost_on_its_way_home(nodes: Nodes, monkeypatch:
     await third.sees("hello world")
 
 
-async def test_a_wedding_that_is_lost_and_won_again_on_its_way_home(
+async def test_a_wedding_that_is_lost_and_claimed_again_during_its_takeover(
     nodes: Nodes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """What was read is older than what the owner in between has stored."""
-    two, three, there, late = await lost_on_its_way_home(nodes, monkeypatch)
+    """The rows that were read are older than those of the owner in between."""
+    two, three, there, late = await lost_during_takeover(nodes, monkeypatch)
     two.bus.cut()
     third = three.person(4)
     third.type("hello")
@@ -237,13 +238,3 @@ async def test_a_wedding_that_is_lost_and_won_again_on_its_way_home(
     await there.sees("hello")
     there.type(" world")
     await there.sees("hello world")
-
-
-def test_messages_travel_together_but_not_too_many() -> None:
-    small, large = [1, "k", b"x" * 100], [2, "k", b"y" * (LETTER_BYTES // 3)]
-    messages = [small, large, large, small, large, [3, b"z" * 2 * LETTER_BYTES], small]
-    sent = list(letters(messages))
-    assert len(sent) > 2
-    assert all(len(letter) <= LETTER_BYTES + 10 or len(unpack(letter)) == 1 for letter in sent)
-    assert [message for letter in sent for message in unpack(letter)] == messages
-    assert list(letters([])) == []

@@ -1,4 +1,4 @@
-"""Two nodes, one judge: what people at one node write reaches those at the other, whatever happens between them."""
+"""Two nodes and their clients: an edit at one node reaches the clients of the other, whatever fails between them."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ import json
 import pytest
 
 from crdt_server.access.identity import Identity
-from crdt_server.cluster import messenger
+from crdt_server.cluster import subscribers
 from crdt_server.hub.commands import IdempotentCommands, carry_out, digest_of
 from crdt_server.hub.http_sync import sync
-from crdt_server.pipe import RequestKind
+from crdt_server.pipe import Bytes, RequestKind
 from crdt_server.rooms.awareness import write_states
 from crdt_server.rooms.room import Phase
 from crdt_server.rooms.session import Request
 from storage import DocumentKey
-from tests.cluster.conftest import Node, Nodes, until
+from tests.cluster.conftest import Node, Nodes, evict_idle, until
 from tests.hub.test_weddings import Guide
 from tests.rooms.person import Person
 from tests.support.codec import encode_awareness
@@ -54,7 +54,7 @@ async def test_many_edits_at_once(nodes: Nodes) -> None:
     assert str(here.replica) == str(there.replica) == await nodes.stored_text()
 
 
-async def test_who_comes_later_gets_everything(nodes: Nodes) -> None:
+async def test_a_later_client_gets_everything(nodes: Nodes) -> None:
     one, two = await nodes.pair()
     here, there = await couple(one, two)
     there.type("hello")
@@ -97,8 +97,10 @@ async def test_a_schema_is_kept_across_nodes(nodes: Nodes) -> None:
     assert here.guests == there.guests == {"g_1": {"firstName": "g_1"}}
     assert json.loads(there.denied[0])["reverted"][0]["key"] == "side"
     assert await nodes.storage.owners(DocumentKey("w", "guests")) == {12: "user-12"}
-    answer = await two.hub.ask(DocumentKey("w", "guests"), ADA, "test", Request(None, RequestKind.READ, b""))
-    assert json.loads(answer)["guests"].keys() == {"g_1"}
+    key, read = DocumentKey("w", "guests"), Request(None, RequestKind.READ, b"")
+    response = await two.hub.request(key, ADA, "test", read)
+    assert isinstance(response, Bytes)
+    assert json.loads(response.data)["guests"].keys() == {"g_1"}
 
 
 def _read(person: Person) -> Person:
@@ -106,11 +108,11 @@ def _read(person: Person) -> Person:
     return person
 
 
-async def test_events_are_heard_at_every_node(nodes: Nodes) -> None:
+async def test_events_reach_every_node(nodes: Nodes) -> None:
     one, two = await nodes.pair()
     here = Guide(one.hub, 11)
     await here.is_synced()
-    with two.hub.feed.listen("w") as listener:
+    with two.hub.events.listen("w") as listener:
         here.put("g_1")
         await here.knows("g_1")
         while not listener.head:
@@ -130,10 +132,10 @@ async def test_a_phone_syncs_at_any_node(nodes: Nodes) -> None:
     await here.sees("hello!")
 
 
-async def test_an_answer_that_is_too_long_for_the_bus_comes_from_the_store(
+async def test_a_response_too_long_for_the_bus_comes_from_the_store(
     nodes: Nodes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(messenger, "ANSWER_BYTES", 1_000)
+    monkeypatch.setattr(subscribers, "RESPONSE_BYTES", 1_000)
     one, two = await nodes.pair()
     here, there = await couple(one, two)
     here.type("x" * 5_000)
@@ -146,7 +148,7 @@ async def test_an_answer_that_is_too_long_for_the_bus_comes_from_the_store(
     await here.has_length(5_033)
 
 
-async def test_who_comes_while_the_owner_is_silent_reads_what_is_stored(nodes: Nodes) -> None:
+async def test_a_newcomer_gets_the_stored_document_while_the_owner_is_silent(nodes: Nodes) -> None:
     one, two = await nodes.pair()
     here, there = await couple(one, two)
     here.type("stored")
@@ -167,7 +169,7 @@ def state(name: str, clock: int, client: int) -> bytes:
 
 
 def names(person: Person) -> set[str]:
-    states = person.room.awareness._states
+    states = person.room.presence.awareness._states
     return {json.loads(held.text)["name"] for held in states.values()}
 
 
@@ -182,7 +184,7 @@ async def test_presence_at_both_nodes(nodes: Nodes) -> None:
     await until(lambda: names(there) == {"zoë 💍"})
 
 
-async def test_who_opens_a_room_later_hears_who_is_there(nodes: Nodes) -> None:
+async def test_presence_reaches_a_node_that_opens_the_room_later(nodes: Nodes) -> None:
     one, two = await nodes.pair()
     here = one.person(1)
     here.send(state("ann", 1, 1))
@@ -191,7 +193,7 @@ async def test_who_opens_a_room_later_hears_who_is_there(nodes: Nodes) -> None:
     await until(lambda: names(there) == {"ann"})
 
 
-async def test_nothing_is_said_where_no_other_node_has_the_room(nodes: Nodes) -> None:
+async def test_no_presence_is_published_while_no_other_node_has_the_room(nodes: Nodes) -> None:
     one, two = await nodes.pair()
     said: list[str] = []
     publish = one.bus.publish
@@ -207,7 +209,7 @@ async def test_nothing_is_said_where_no_other_node_has_the_room(nodes: Nodes) ->
     here.send(state("anna", 2, 1))
     await until(lambda: names(there) == {"anna"})
     there.leave()
-    two.hub._give_up_idle(0)
+    evict_idle(two)
     await until(lambda: ("w", "notes.a") not in two.hub.rooms)
     await asyncio.sleep(0)
     before = said.count("presence.w/notes.a")
@@ -219,7 +221,7 @@ async def test_nothing_is_said_where_no_other_node_has_the_room(nodes: Nodes) ->
 
 
 async def test_the_same_person_at_another_node(nodes: Nodes) -> None:
-    """The old socket is not yet known to be gone."""
+    """The old socket is still open."""
     one, two = await nodes.pair()
     here, there = one.person(1), two.person(2)
     here.send(state("ann", 1, 1))
@@ -261,7 +263,7 @@ async def test_edits_on_their_way_when_the_owner_ends(nodes: Nodes) -> None:
     assert await nodes.stored_text() == "x" * 20 + "y" * 20
 
 
-async def test_the_bus_is_away_for_a_while(nodes: Nodes) -> None:
+async def test_the_bus_is_interrupted(nodes: Nodes) -> None:
     one, two = await nodes.pair()
     here, there = await couple(one, two)
     two.bus.cut()
@@ -273,8 +275,8 @@ async def test_the_bus_is_away_for_a_while(nodes: Nodes) -> None:
     assert str(here.replica) == str(there.replica) == await nodes.stored_text()
 
 
-async def test_what_was_missed_comes_from_the_store(nodes: Nodes) -> None:
-    """Nobody writes any more when the bus is back."""
+async def test_missed_updates_come_from_the_store(nodes: Nodes) -> None:
+    """No edit follows the reconnection of the bus."""
     one, two = await nodes.pair()
     here, there = await couple(one, two)
     two.bus.cut()
@@ -284,8 +286,8 @@ async def test_what_was_missed_comes_from_the_store(nodes: Nodes) -> None:
     await there.sees("missed")
 
 
-async def test_one_who_lost_a_wedding_writes_nothing_more(nodes: Nodes) -> None:
-    """As after a long stop: another node has taken the wedding, and this one does not know it yet."""
+async def test_a_node_that_lost_a_wedding_stores_nothing(nodes: Nodes) -> None:
+    """As after a long stop: another node has taken the wedding, and this node has not learned it yet."""
     one, two = await nodes.pair()
     here, there = await couple(one, two)
     await nodes.storage.release("node-0", ["w"])
@@ -303,8 +305,8 @@ async def test_one_who_lost_a_wedding_writes_nothing_more(nodes: Nodes) -> None:
     await there.sees("lost?")
 
 
-async def test_one_who_lost_a_wedding_refuses_nobody_for_good(nodes: Nodes) -> None:
-    """What its hosts hold is old: edits that others have accepted look forged to them."""
+async def test_a_node_that_lost_a_wedding_refuses_nothing_for_good(nodes: Nodes) -> None:
+    """Its documents are outdated: edits that another node has accepted look forged to its hosts."""
     one, two = await nodes.pair()
     here = Guide(one.hub, 11)
     await here.is_synced()
@@ -313,7 +315,7 @@ async def test_one_who_lost_a_wedding_refuses_nobody_for_good(nodes: Nodes) -> N
     await asyncio.gather(here.knows("g_1"), there.knows("g_1"), third.knows("g_1"))
     await nodes.storage.release("node-0", ["w"])
     two.cluster.owners.forget("w")
-    two.cluster.dispatcher.again(["w"])
+    two.cluster.dispatcher.resubscribe(["w"])
     there.put("g_2")
     await asyncio.gather(there.knows("g_1", "g_2"), third.knows("g_1", "g_2"))
     assert one.owns()
@@ -330,7 +332,7 @@ async def test_one_who_lost_a_wedding_refuses_nobody_for_good(nodes: Nodes) -> N
 
 
 async def test_a_dead_owner_is_followed_by_another_node(nodes: Nodes) -> None:
-    """Its heartbeat ends; nobody says so."""
+    """Its lease ends without a message."""
     one, two = await nodes.pair()
     _, there = await couple(one, two)
     one.bus.cut()
@@ -342,12 +344,12 @@ async def test_a_dead_owner_is_followed_by_another_node(nodes: Nodes) -> None:
     assert there.socket.closed is None
 
 
-async def test_a_wedding_without_open_documents_is_given_up(nodes: Nodes) -> None:
+async def test_a_wedding_without_open_documents_is_released(nodes: Nodes) -> None:
     one, two = await nodes.pair()
     here = one.person(1)
     await here.is_synced()
     here.leave()
-    one.hub._give_up_idle(0)
+    evict_idle(one)
     assert here.room.phase is Phase.DEAD
     await until(lambda: not one.owns())
     there = two.person(2)
@@ -355,19 +357,19 @@ async def test_a_wedding_without_open_documents_is_given_up(nodes: Nodes) -> Non
     assert two.owns()
 
 
-async def test_a_followed_room_stays(nodes: Nodes) -> None:
+async def test_a_room_with_subscribers_is_not_evicted(nodes: Nodes) -> None:
     one, two = await nodes.pair()
     here, there = await couple(one, two)
     here.leave()
-    one.hub._give_up_idle(0)
+    evict_idle(one)
     assert one.owns()
     there.type("x")
     await there.sees("x")
     there.leave()
-    await until(lambda: not two.hub.lane(there.room).busy(there.room))
-    two.hub._give_up_idle(0)
-    await until(lambda: here.room.relay is None)
-    one.hub._give_up_idle(0)
+    await until(lambda: not two.hub.dispatcher_for(there.room).busy(there.room))
+    evict_idle(two)
+    await until(lambda: here.room.update_subscriber is None)
+    evict_idle(one)
     await until(lambda: not one.owns())
 
 

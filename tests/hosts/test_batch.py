@@ -1,49 +1,86 @@
-"""What goes over to a host, and what is believed of its answer: it has read hostile bytes, and may say anything."""
+"""What goes over to a host, and which of its responses are accepted: it has read hostile bytes, and may say anything.
+
+Responses stand here as what msgpack carries: the decoder refuses what is of the wrong types, `fits` the rest.
+"""
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import Any
 
+import msgspec
 import pytest
 
 from crdt_server.access.identity import Identity
 from crdt_server.counters import Counters
-from crdt_server.hosts.batch import SLICE_BYTES, SLICE_UPDATES, BatchEntry, LoadPlan, well_formed
-from crdt_server.pipe import NO_SETTING, UNREADABLE, RequestKind, Status
-from crdt_server.rooms.room import Room, RoomLimits
+from crdt_server.hosts.batch import SLICE_BYTES, SLICE_UPDATES, BatchEntry, LoadPlan, fits
+from crdt_server.pipe import (
+    HostRequest,
+    LoadStep,
+    RequestKind,
+    SchemaContext,
+    Status,
+    decode_response,
+)
+from crdt_server.rooms.inbox import RoomLimits
+from crdt_server.rooms.room import Room
 from crdt_server.rooms.session import Request, Session, SessionId
+from tests.support.room_events import RecordingRoomEvents
 from tests.support.sockets import HandSocket
 
 ADA = Identity("ada", "couple")
 
 
 def make_room(room_id: int, name: str) -> Room:
-    return Room(room_id, "w", name, RoomLimits(), Counters(), vet=lambda *_: None, blame=lambda _: None)
+    return Room(room_id, "w", name, RoomLimits(), Counters(), RecordingRoomEvents())
 
 
 NOTE, GUESTS, BUDGET = make_room(5, "notes.a"), make_room(6, "guests"), make_room(7, "budget")
 ROOMS = {GUESTS.id: GUESTS, BUDGET.id: BUDGET}  # what the server may have written into
 SESSION = Session(SessionId(1), HandSocket(), ADA)
 
+# Tags of results and of responses.
+RESULT, LOAD_REFUSED, CONTEXT_MISSING = 0, 1, 2
+BYTES, DIFF, SAME_AS, NO_OVERLAP, DIGEST, COMMAND_DONE, COMMAND_REFUSED, COMMAND_LACKS, DONE = range(9)
+# Places in a result.
+ROOM, SIZE, UPDATES, FAULTS, RESPONSES, DERIVED, NOTICES = 1, 2, 4, 5, 6, 7, 8
+
 
 def entry(*kinds: RequestKind, room: Room = NOTE) -> BatchEntry:
     return BatchEntry(room, [Request(SESSION, kind, b"p") for kind in kinds])
 
 
-def accepts(answer: Any, *entries: BatchEntry) -> bool:
-    return well_formed(entries or [ASKED], ROOMS, answer)
+def accepts(raw: Any, *entries: BatchEntry) -> bool:
+    """Whether the bytes of this value are taken as the response to a batch."""
+    try:
+        response = decode_response(msgspec.msgpack.encode(raw))
+    except msgspec.MsgspecError:
+        return False
+    return fits(entries or [REQUESTED], ROOMS, response)
 
 
-ASKED = entry(RequestKind.UPDATE, RequestKind.HELLO, RequestKind.DIFF)
-GOOD = [5, [b"m"], [(0, 1)], [(1, b"\x00"), (2, [b"\x00\x00"])], 10, True, None, []]
-FACTS: list[Any] = [
+def result(
+    room: Room, *, updates: Any = (), faults: Any = (), responses: Any = (), derived: Any = None, size: int = 10
+) -> list[Any]:
+    return [RESULT, room.id, size, True, list(updates), list(faults), list(responses), derived, []]
+
+
+def response_to(*results: Any) -> list[Any]:
+    """A response of nothing but the results of a batch."""
+    return [list(results), [], [], []]
+
+
+REQUESTED = entry(RequestKind.UPDATE, RequestKind.STATE_VECTOR, RequestKind.DIFF)
+STATE_VECTOR, DIFFERENCE = [1, [BYTES, b"\x00"]], [2, [DIFF, [b"\x00\x00"]]]
+GOOD = result(NOTE, updates=[b"m"], faults=[[0, 1]], responses=[STATE_VECTOR, DIFFERENCE])
+RECORDS: list[Any] = [
     [["guests", "g", "{}", "{}"], ["guests", "h", None, "{}"]],
     [["guest.added", "2026-01-01T00:00:00Z", "g", "{}"]],
     [[7, "ada"]],
-    [["key", "digest", "{}", "2026-01-01T00:00:00.000Z"]],
+    [["key", "digest", "{}", datetime(2026, 1, 1, tzinfo=UTC)]],
     [["v", "o", 0, 60, "booked", 1], ["v", "o", 0, 60, None, 0]],
 ]
-WRITTEN = [7, [b"m"], [], [], 10, True, FACTS, []]  # nobody asked: the server has written into the budget
+WRITTEN = result(BUDGET, updates=[b"m"], derived=RECORDS)  # not requested: the server has written into the budget
 ALL = [[GOOD], [], [WRITTEN], [[6, 1.5, ["timeline", "seating.plan"]], [7, None, []]]]
 
 
@@ -55,35 +92,60 @@ def changed(values: list[Any], index: int, value: Any) -> list[Any]:
     "results",
     [
         *(None, 1, [], [GOOD, GOOD], [[]], [GOOD[:-1]], [[*GOOD, 1]], [5]),
-        *([changed(GOOD, 0, 6)], [changed(GOOD, 0, [5])], [changed(GOOD, 0, None)]),
-        *([changed(GOOD, 1, ["text"])], [changed(GOOD, 1, None)], [changed(GOOD, 1, [1])]),
-        *([changed(GOOD, 2, [(9, 1)])], [changed(GOOD, 2, [(0, 99)])], [changed(GOOD, 2, [(0.0, 1)])]),
-        *([changed(GOOD, 2, [(-1, 1)])], [changed(GOOD, 2, [0])], [changed(GOOD, 2, [([], 1)])]),
-        *([changed(GOOD, 3, [*GOOD[3], (9, b"")])], [changed(GOOD, 3, GOOD[3][:1])], [changed(GOOD, 3, [])]),
-        *([changed(GOOD, 3, [(1, ["x"]), (2, [b"x"])])], [changed(GOOD, 3, [(1, b"x"), (2, b"x")])]),
-        *([changed(GOOD, 3, [(1, b"x"), (2, [])])], [changed(GOOD, 3, [(1, b"x"), (2, ["text"])])]),
-        *([changed(GOOD, 4, "1")], [changed(GOOD, 4, None)], [changed(GOOD, 4, 1.5)], [changed(GOOD, 4, NO_SETTING)]),
-        *([changed(GOOD, 7, [(0, "text")])], [changed(GOOD, 7, [(3, b"{}")])], [changed(GOOD, 7, [b"{}"])]),
-        *([changed(GOOD, 7, None)], [changed(GOOD, 7, [(0, b"\xff")])]),
+        *([GOOD[1:]], [changed(GOOD, 0, 3)], [changed(GOOD, 0, None)], [changed(GOOD, 0, "0")]),
+        *([changed(GOOD, ROOM, 6)], [changed(GOOD, ROOM, [5])], [changed(GOOD, ROOM, None)]),
+        *([changed(GOOD, UPDATES, ["text"])], [changed(GOOD, UPDATES, None)], [changed(GOOD, UPDATES, [1])]),
+        *([changed(GOOD, FAULTS, [[9, 1]])], [changed(GOOD, FAULTS, [[0, 99]])], [changed(GOOD, FAULTS, [[0.0, 1]])]),
+        *([changed(GOOD, FAULTS, [[-1, 1]])], [changed(GOOD, FAULTS, [0])], [changed(GOOD, FAULTS, [[[], 1]])]),
+        *([changed(GOOD, FAULTS, [[0, 0]])], [changed(GOOD, FAULTS, [[0]])], [changed(GOOD, FAULTS, None)]),
+        *(
+            [changed(GOOD, RESPONSES, responses)]
+            for responses in (
+                *([STATE_VECTOR, DIFFERENCE, [9, [BYTES, b""]]], [STATE_VECTOR, DIFFERENCE, [-1, [BYTES, b""]]]),
+                *([STATE_VECTOR], [], None, [STATE_VECTOR, 2], [STATE_VECTOR, [2]]),
+                *([[1, [BYTES, ["x"]]], DIFFERENCE], [[1, [BYTES, "x"]], DIFFERENCE], [[1, [DIFF, ["x"]]], DIFFERENCE]),
+                *([[1, [DIFF, [b"x"]]], DIFFERENCE], [[1, [NO_OVERLAP]], DIFFERENCE], [[1, b"x"], DIFFERENCE]),
+                *([STATE_VECTOR, [2, [BYTES, b"x"]]], [STATE_VECTOR, [2, [DIFF, b"x"]]], [STATE_VECTOR, [2, b"x"]]),
+                *([STATE_VECTOR, [2, [DIFF, []]]], [STATE_VECTOR, [2, [DIFF, ["text"]]]], [STATE_VECTOR, [2, [9]]]),
+                *([STATE_VECTOR, [2, [SAME_AS, 1]]], [STATE_VECTOR, [2, [SAME_AS, 2]]], [[2, [SAME_AS, 1]]]),
+                *([STATE_VECTOR, [2.0, [DIFF, [b"\x00"]]]], [STATE_VECTOR, ["2", [DIFF, [b"\x00"]]]]),
+            )
+        ),
+        *([changed(GOOD, SIZE, "1")], [changed(GOOD, SIZE, None)], [changed(GOOD, SIZE, 1.5)]),
+        *([changed(GOOD, SIZE, -1)], [changed(GOOD, SIZE, -2)]),
+        *([changed(GOOD, NOTICES, [[0, "text"]])], [changed(GOOD, NOTICES, [[3, b"{}"]])]),
+        *([changed(GOOD, NOTICES, [b"{}"])], [changed(GOOD, NOTICES, [[-1, b"{}"]])]),
+        *([changed(GOOD, NOTICES, None)], [changed(GOOD, NOTICES, [[0, b"\xff"]])]),
     ],
 )
-def test_a_host_may_say_anything_of_what_was_asked(results: Any) -> None:
+def test_a_host_may_say_anything_of_what_was_requested(results: Any) -> None:
     assert accepts(ALL)
     assert not accepts(changed(ALL, 0, results))
 
 
-@pytest.mark.parametrize("answer", [None, 1, b"", "four", [], [[GOOD]], ALL[:3], [*ALL, []], {1: 2}])
-def test_or_nothing_that_is_an_answer(answer: Any) -> None:
-    assert not accepts(answer)
+@pytest.mark.parametrize("raw", [None, 1, b"", "four", [], [[GOOD]], ALL[:3], [*ALL, []], {1: 2}])
+def test_or_nothing_that_is_a_response(raw: Any) -> None:
+    assert not accepts(raw)
+
+
+@pytest.mark.parametrize(
+    "body", [b"", b"\xc1", msgspec.msgpack.encode(ALL)[:-1], msgspec.msgpack.encode(ALL) + b"\x00"]
+)
+def test_or_nothing_that_is_msgpack(body: bytes) -> None:
+    with pytest.raises(msgspec.MsgspecError):
+        decode_response(body)
 
 
 @pytest.mark.parametrize(
     "others",
     [
         *(None, 1, [None], [[]], [7], [WRITTEN[:-1]], [WRITTEN, [*WRITTEN, 1]]),
-        *([changed(WRITTEN, 0, 5)], [changed(WRITTEN, 0, 8)], [changed(WRITTEN, 0, [7])], [changed(WRITTEN, 0, "7")]),
-        *([changed(WRITTEN, 1, ["text"])], [changed(WRITTEN, 1, 1)]),
-        *([changed(WRITTEN, 4, "1")], [changed(WRITTEN, 4, -1)]),
+        *([changed(WRITTEN, ROOM, 5)], [changed(WRITTEN, ROOM, 8)], [changed(WRITTEN, ROOM, [7])]),
+        *([changed(WRITTEN, ROOM, "7")], [changed(WRITTEN, 0, LOAD_REFUSED)]),
+        *([changed(WRITTEN, UPDATES, ["text"])], [changed(WRITTEN, UPDATES, 1)]),
+        *([changed(WRITTEN, SIZE, "1")], [changed(WRITTEN, SIZE, -1)]),
+        *([changed(WRITTEN, FAULTS, [[0, 1]])], [changed(WRITTEN, RESPONSES, [[0, [DONE]]])]),
+        [changed(WRITTEN, NOTICES, [[0, b"{}"]])],
     ],
 )
 def test_or_of_what_the_server_wrote_besides(others: Any) -> None:
@@ -103,82 +165,104 @@ def test_or_of_what_a_wedding_waits_for(wedding: Any) -> None:
 
 
 @pytest.mark.parametrize(
-    "facts",
+    "derived",
     [
-        *(1, [], {}, FACTS[:4], [*FACTS, []], [None] * 5, "fives"),
+        *(1, [], {}, RECORDS[:4], [*RECORDS, []], [None] * 5, "fives"),
         *(
-            changed(FACTS, 0, [row])
+            changed(RECORDS, 0, [row])
             for row in (None, [], ["r", "g", "{}"], ["r", "g", "{}", None], ["r", 1, "{}", "{}"])
         ),
-        *(changed(FACTS, 1, [event]) for event in (None, "four", ["t", "a", "r"], ["t", "a", None, "{}"])),
-        *(changed(FACTS, 2, [owner]) for owner in (7, [7], ["7", "ada"], [7, None], [7, "ada", 1])),
-        *(changed(FACTS, 3, [answer]) for answer in (None, ["k", "d", "{}"], ["k", "d", "{}", "yesterday"])),
-        changed(FACTS, 3, [["k", "d", "{}", "2026-01-01T00:00:00"]]),
-        *(changed(FACTS, 4, [booking]) for booking in (None, ["v", "o", 0, 60, "booked"], ["v", "o", 0, 60, 1, 1])),
-        *(changed(FACTS, 4, [["v", "o", *span, "booked", 1]]) for span in ((-1, 60), (0, 2**62), (0, None), (0.0, 1))),
+        *(changed(RECORDS, 1, [event]) for event in (None, "four", ["t", "a", "r"], ["t", "a", None, "{}"])),
+        *(changed(RECORDS, 2, [owner]) for owner in (7, [7], ["7", "ada"], [7, None], [7, "ada", 1])),
+        *(changed(RECORDS, 3, [answer]) for answer in (None, ["k", "d", "{}"], ["k", "d", "{}", "yesterday"])),
+        changed(RECORDS, 3, [["k", "d", "{}", "2026-01-01T00:00:00"]]),
+        changed(RECORDS, 3, [["k", "d", "{}", None]]),
+        *(changed(RECORDS, 4, [booking]) for booking in (None, ["v", "o", 0, 60, "booked"], ["v", "o", 0, 60, 1, 1])),
+        *(
+            changed(RECORDS, 4, [["v", "o", *span, "booked", 1]])
+            for span in ((-1, 60), (0, 2**62), (0, None), (0.0, 1), (0, "1"))
+        ),
     ],
 )
-def test_or_of_what_follows_from_updates(facts: Any) -> None:
-    asked = entry(RequestKind.UPDATE, room=GUESTS)
-    good = [6, [b"m"], [], [], 10, True, FACTS, []]
-    assert accepts([[good], [], [], []], asked)
-    assert not accepts([[changed(good, 6, facts)], [], [], []], asked)
-    assert not accepts([[changed(good, 6, None)], [], [changed(WRITTEN, 6, facts)], []], asked)
+def test_or_of_what_follows_from_updates(derived: Any) -> None:
+    requested = entry(RequestKind.UPDATE, room=GUESTS)
+    good = result(GUESTS, updates=[b"m"], derived=RECORDS)
+    assert accepts(response_to(good), requested)
+    assert not accepts(response_to(changed(good, DERIVED, derived)), requested)
+    written = changed(WRITTEN, DERIVED, derived)
+    assert not accepts([[changed(good, DERIVED, None)], [], [written], []], requested)
 
 
 @pytest.mark.parametrize(
     ("kind", "good", "bad"),
     [
-        (RequestKind.READ, b"{}", [None, "{}", [b"{}"], 1]),
+        (
+            RequestKind.READ,
+            [BYTES, b"{}"],
+            [None, [BYTES, "{}"], [BYTES, [b"{}"]], [DIFF, [b"{}"]], [BYTES, 1], 1, b"{}", [BYTES], [BYTES, b"", b""]],
+        ),
         (
             RequestKind.DIGEST,
-            [b"\x00", "00"],
-            [None, b"\x00", [b"\x00"], [b"\x00", b"00"], ["\x00", "00"], [b"", "", ""]],
+            [DIGEST, b"\x00", "00"],
+            [
+                *(None, b"\x00", [BYTES, b"\x00"], [DIGEST, b"\x00"], [DIGEST, b"\x00", b"00"]),
+                *([DIGEST, "\x00", "00"], [DIGEST, b"", "", ""], [b"", "", ""]),
+            ],
         ),
-        (RequestKind.COMMAND, [True, "{}"], [None, [], [True], "ab", [1, "{}"], [True, "{}", 1]]),
-        (RequestKind.COMMAND, [False, []], [True]),
-        (RequestKind.COMMAND, [None, []], [b"x"]),
-        (RequestKind.TEND, True, [None]),
-        (RequestKind.BOOKINGS, True, [None]),
-        (RequestKind.UPDATE, None, [b"x", True]),
+        (
+            RequestKind.COMMAND,
+            [COMMAND_DONE, "{}"],
+            [None, [], [COMMAND_DONE], "ab", [9, "{}"], [COMMAND_DONE, "{}", 1], [COMMAND_DONE, b"{}"], [True, "{}"]],
+        ),
+        (RequestKind.COMMAND, [COMMAND_REFUSED, []], [True, [COMMAND_REFUSED], [COMMAND_REFUSED, ["text"]]]),
+        (RequestKind.COMMAND, [COMMAND_LACKS, []], [b"x", [COMMAND_LACKS, [b"x"]], [COMMAND_LACKS, "x"], [DONE]]),
+        (RequestKind.RUN_SCHEDULED, [DONE], [None, True, [DONE, 1], [BYTES, b""]]),
+        (RequestKind.SET_BOOKINGS, [DONE], [None, True, [DONE, 1], [BYTES, b""]]),
+        (RequestKind.DIFF, [NO_OVERLAP], [None, -1, [NO_OVERLAP, 1], [DONE]]),
+        (RequestKind.UPDATE, None, [b"x", True, [BYTES, b"x"], [DONE]]),
     ],
 )
-def test_every_question_has_an_answer_of_its_kind(kind: RequestKind, good: Any, bad: list[Any]) -> None:
-    def answered(value: Any) -> bool:
-        answers = [] if value is None else [(0, value)]
-        return accepts([[[6, [], [], answers, 1, True, None, []]], [], [], []], entry(kind, room=GUESTS))
+def test_every_request_has_a_response_of_its_kind(kind: RequestKind, good: Any, bad: list[Any]) -> None:
+    def responded(value: Any) -> bool:
+        responses = [] if value is None else [[0, value]]
+        return accepts(response_to(result(GUESTS, responses=responses, size=1)), entry(kind, room=GUESTS))
 
-    assert answered(good)
-    assert [answered(value) for value in bad] == [False] * len(bad)
+    assert responded(good)
+    assert [responded(value) for value in bad] == [False] * len(bad)
 
 
 def test_a_load_may_end_and_a_request_may_not() -> None:
-    for size, why in ((UNREADABLE, "a hole"), (NO_SETTING, False)):
-        answer = [[[6, [], [], [], size, why, None, []]], [], [], []]
-        assert accepts(answer, BatchEntry(GUESTS, (), [b"u"]))
-        assert not accepts(answer, entry(RequestKind.UPDATE, room=GUESTS))
+    for ended in ([LOAD_REFUSED, 6, "a hole"], [CONTEXT_MISSING, 6]):
+        loading = BatchEntry(GUESTS, (), LoadStep([b"u"]))
+        assert accepts(response_to(ended), loading)
+        assert not accepts(response_to(changed(ended, ROOM, 7)), loading)
+        assert not accepts(response_to([*ended, 1]), loading)
+        assert not accepts(response_to(ended), entry(RequestKind.UPDATE, room=GUESTS))
 
 
-def test_a_refused_question_needs_no_answer() -> None:
-    answer = [[[5, [], [(2, Status.LATER)], [(1, b"\x00")], 10, True, None, []]], [], [], []]
-    assert accepts(answer)
+def test_a_refused_question_needs_no_response() -> None:
+    refused = result(NOTE, faults=[[2, Status.LATER]], responses=[STATE_VECTOR])
+    assert accepts(response_to(refused))
 
 
-def test_who_asks_goes_over_only_where_it_matters() -> None:
-    request = Request(SESSION, RequestKind.UPDATE, b"p", "summary")
-    request.knows = b"\x00"
-    assert BatchEntry(GUESTS, [request]).wire()[4] == [[RequestKind.UPDATE, b"p", "summary", ADA, b"\x00"]]
-    assert BatchEntry(NOTE, [request]).wire()[4] == [[RequestKind.UPDATE, b"p", "summary", None, b"\x00"]]
-    assert BatchEntry(GUESTS, [Request(None, RequestKind.WARM, b"")]).wire()[4] == [
-        [RequestKind.WARM, b"", None, None, None]
-    ]
+def test_the_sender_goes_over_only_where_it_matters() -> None:
+    request = Request(SESSION, RequestKind.UPDATE, b"p", b"summary")
+    request.client_state_vector = b"\x00"
+    signed = BatchEntry(GUESTS, [request]).for_host()
+    assert signed.requests == [HostRequest(RequestKind.UPDATE, b"p", b"summary", ADA, b"\x00")]
+    unsigned = BatchEntry(NOTE, [request]).for_host()
+    assert unsigned.requests == [HostRequest(RequestKind.UPDATE, b"p", b"summary", None, b"\x00")]
+    own = BatchEntry(GUESTS, [Request(None, RequestKind.BUILD_DOC, b"")]).for_host()
+    assert own.requests == [HostRequest(RequestKind.BUILD_DOC, b"", None, None, None)]
 
 
 @pytest.mark.parametrize("updates", [[], [b"x"], [b"x"] * (SLICE_UPDATES * 2 + 1), [b"x" * SLICE_BYTES, b"y", b"z"]])
-def test_a_document_is_loaded_in_steps_that_begin_with_its_setting(updates: list[bytes]) -> None:
-    setting = ["w", "guests", [], None]
-    steps = list(LoadPlan(updates, setting).steps(GUESTS))
-    assert [update for step in steps for update in step.load or ()] == updates
-    assert [step.setting for step in steps] == [setting, *([None] * (len(steps) - 1))]
-    assert [step.last for step in steps] == [*([False] * (len(steps) - 1)), True]
-    assert all(sum(map(len, step.load or ())) <= SLICE_BYTES for step in steps)
+def test_a_document_is_loaded_in_steps_that_begin_with_its_context(updates: list[bytes]) -> None:
+    context = SchemaContext("w", "guests", [])
+    steps = [step.load for step in LoadPlan(updates, context).steps(GUESTS)]
+    loads = [load for load in steps if load is not None]
+    assert len(loads) == len(steps)
+    assert [update for load in loads for update in load.updates] == updates
+    assert [load.context for load in loads] == [context, *([None] * (len(loads) - 1))]
+    assert [load.last for load in loads] == [*([False] * (len(loads) - 1)), True]
+    assert all(sum(map(len, load.updates)) <= SLICE_BYTES for load in loads)

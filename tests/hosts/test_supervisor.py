@@ -7,7 +7,7 @@ import gc
 import os
 import signal
 import weakref
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -15,24 +15,51 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from crdt_server.access.identity import Identity
 from crdt_server.hosts.jobs import JobFailed, JobWorker
 from crdt_server.hosts.supervisor import WATCHDOG_TICKS, HostDied, HostFactory, HostProcess, Supervisor
-from crdt_server.pipe import LENGTH, MAX_FRAME_BYTES, Job, ProgressMark, RequestKind, Status, pack, pack_request, unpack
+from crdt_server.pipe import (
+    LENGTH,
+    MAX_FRAME_BYTES,
+    Batch,
+    BatchResponse,
+    Bytes,
+    Checked,
+    CheckedPiece,
+    CheckUpdate,
+    Diff,
+    Fault,
+    ForgetRooms,
+    HostRequest,
+    IndexedResponse,
+    LoadStep,
+    MergeUpdates,
+    ProgressMark,
+    ReadRows,
+    RequestKind,
+    RoomRequests,
+    RoomResult,
+    SameAs,
+    Status,
+    decode_batch,
+    decode_response,
+    frame,
+)
 from crdt_server.protocol.lib0 import write_var_string, write_var_uint
 from tests.support.wire import KILLER, KILLER_GROUND, Replica
 
 MEMORY_BYTES = 1 << 30
 DOCUMENT_BYTES = 64 << 20
 SECONDS = 10.0
-NOTHING: list[object] = [0.0, [], []]  # a batch without entries and jobs
+NOTHING = Batch(0.0)
 
 
 @pytest.fixture
 async def supervisor() -> AsyncIterator[Supervisor]:
     factory = HostFactory(memory_bytes=MEMORY_BYTES, max_document_bytes=DOCUMENT_BYTES)
-    place = Supervisor("test", factory, timeout_seconds=SECONDS)
-    yield place
-    await place.stop()
+    supervisor = Supervisor("test", factory, timeout_seconds=SECONDS)
+    yield supervisor
+    await supervisor.stop()
     await factory.stop()
 
 
@@ -43,21 +70,35 @@ async def process() -> AsyncIterator[HostProcess]:
     await host.stop()
 
 
-def entry(room: int, *updates: bytes, load: list[bytes] | None = None) -> list[object]:
-    return [room, load, True, False, [[RequestKind.UPDATE, update, None, None, None] for update in updates], None]
+def entry(room: int, *updates: bytes, load: list[bytes] | None = None) -> RoomRequests:
+    requests = [HostRequest(RequestKind.UPDATE, update) for update in updates]
+    return RoomRequests(room, requests, None if load is None else LoadStep(load))
+
+
+def room_result(
+    room: int,
+    size: int,
+    *,
+    updates: Sequence[bytes] = (),
+    faults: Sequence[Fault] = (),
+    responses: Sequence[IndexedResponse] = (),
+) -> RoomResult:
+    return RoomResult(room, size, True, list(updates), list(faults), list(responses), None, [])
+
+
+async def run_alone(supervisor: Supervisor, requests: RoomRequests) -> RoomResult:
+    """The result of a batch of one room."""
+    (result,) = (await supervisor.run([requests])).results
+    assert isinstance(result, RoomResult)
+    return result
 
 
 async def test_documents_live_from_batch_to_batch(supervisor: Supervisor) -> None:
     writer = Replica(1)
     first, second = writer.type("a"), writer.type("b")
-    assert await supervisor.run([entry(7, first, load=[])]) == [
-        [[7, [first], [], [], len(first), True, None, []]],
-        [],
-        [],
-        [],
-    ]
-    ((_, merged, *_),), *_ = await supervisor.run([entry(7, second)])
-    assert merged == [second]
+    response = await supervisor.run([entry(7, first, load=[])])
+    assert response == BatchResponse([room_result(7, len(first), updates=[first])], [], [], [])
+    assert (await run_alone(supervisor, entry(7, second))).updates == [second]
 
 
 async def test_a_host_has_nothing_of_ours(supervisor: Supervisor, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -76,21 +117,22 @@ async def test_its_own_death_names_the_suspect(supervisor: Supervisor) -> None:
     assert death.value.own_fault
     assert death.value.mark == (1, 1)
     assert supervisor.restarts == 1
-    ((_, merged, *_),), *_ = await supervisor.run([entry(1, harmless, load=[])])
-    assert merged == [harmless]
+    assert (await run_alone(supervisor, entry(1, harmless, load=[]))).updates == [harmless]
 
 
 async def test_the_time_of_an_update_does_not_pay_for_merging_it(supervisor: Supervisor) -> None:
     """A long honest history beside somebody's small edit: comparing what was merged takes longer than applying it."""
     history = long_history(150_000)
-    _, ((pieces,),), *_ = await supervisor.run((), [[Job.CHECK, history]])
-    ops = [[RequestKind.UPDATE, *piece, None, None] for piece in ((Replica(5).type("hi"), None), *pieces)]
-    load: list[bytes] | None = []
-    while ops:  # each large one is rehearsed first
-        ((_, merged, faults, *_),), *_ = await supervisor.run([[1, load, True, False, ops, None]])
-        assert {status for _, status in faults} <= {Status.LATER}
-        assert len(merged) <= 1
-        ops, load = [ops[i] for i, _ in faults], None
+    (checked,) = (await supervisor.run((), [CheckUpdate(history)])).jobs
+    assert isinstance(checked, Checked)
+    pieces = [(piece.update or history, piece.summary) for piece in checked.pieces]
+    requests = [HostRequest(RequestKind.UPDATE, *piece) for piece in ((Replica(5).type("hi"), None), *pieces)]
+    load: LoadStep | None = LoadStep([])
+    while requests:  # each large one is tried in a copy first
+        result = await run_alone(supervisor, RoomRequests(1, requests, load))
+        assert {fault.status for fault in result.faults} <= {Status.LATER}
+        assert len(result.updates) <= 1
+        requests, load = [requests[fault.index] for fault in result.faults], None
     assert supervisor.restarts == 0
 
 
@@ -168,12 +210,12 @@ async def test_an_answer_that_is_none_ends_the_host(process: HostProcess, answer
 async def test_too_much_memory_is_its_own_fault() -> None:
     host = await HostProcess.start(400 << 20, DOCUMENT_BYTES)
     with pytest.raises(HostDied) as death:
-        await host.run([0.0, [], [[Job.CHECK, b"\x00" * (450 << 20)]]], SECONDS)
+        await host.run(Batch(0.0, [], [CheckUpdate(b"\x00" * (450 << 20))]), SECONDS)
     assert death.value.own_fault
     await host.stop()
 
 
-async def test_a_stopped_place_has_no_process_left(supervisor: Supervisor) -> None:
+async def test_a_stopped_supervisor_has_no_process_left(supervisor: Supervisor) -> None:
     await supervisor.start()
     pid = supervisor.pid
     assert pid is not None
@@ -189,24 +231,24 @@ async def test_a_host_that_does_not_end_is_killed(process: HostProcess) -> None:
         os.kill(process.pid, 0)
 
 
-class TestWorkshop:
+class TestJobWorker:
     @pytest.fixture
-    async def workshop(self, supervisor: Supervisor) -> AsyncIterator[JobWorker]:
-        shop = JobWorker(supervisor)
-        task = asyncio.create_task(shop.run())
-        yield shop
+    async def worker(self, supervisor: Supervisor) -> AsyncIterator[JobWorker]:
+        worker = JobWorker(supervisor)
+        task = asyncio.create_task(worker.run())
+        yield worker
         task.cancel()
         with suppress(asyncio.CancelledError):
             await task
 
-    async def test_work_that_failed_is_not_kept(self, workshop: JobWorker) -> None:
+    async def test_work_that_failed_is_not_kept(self, worker: JobWorker) -> None:
         """A failure, its traceback and the megabytes that failed would hold one another until a full collection."""
         gc.collect()
         gc.disable()
         try:
             kept: weakref.ref[JobFailed] | None = None
             try:
-                await workshop.check(b"\xff" * 100_000)
+                await worker.check(b"\xff" * 100_000)
             except JobFailed as failure:
                 kept = weakref.ref(failure)
             await asyncio.sleep(0)  # the worker has turned to the next
@@ -215,54 +257,80 @@ class TestWorkshop:
         finally:
             gc.enable()
 
-    async def test_work_is_done_in_order(self, workshop: JobWorker) -> None:
+    async def test_work_is_done_in_order(self, worker: JobWorker) -> None:
         writer = Replica(1)
         updates = [writer.type("x") for _ in range(20)]
-        merged, ((piece, summary),) = await asyncio.gather(workshop.merge(updates), workshop.check(updates[0]))
+        merged, ((piece, summary),) = await asyncio.gather(worker.merge(updates), worker.check(updates[0]))
         assert piece == updates[0]
         assert summary
         reader = Replica(2)
         reader.receive(merged)
         assert str(reader) == "x" * 20
 
-    async def test_what_is_malformed_is_said(self, workshop: JobWorker) -> None:
+    async def test_what_is_malformed_is_refused(self, worker: JobWorker) -> None:
         with pytest.raises(JobFailed):
-            await workshop.check(b"\x01")
-        assert await workshop.check(KILLER)
+            await worker.check(b"\x01")
+        assert await worker.check(KILLER)
 
-    async def test_a_dead_host_is_replaced_and_the_work_done(self, workshop: JobWorker, supervisor: Supervisor) -> None:
+    async def test_a_dead_host_is_replaced_and_the_work_done(self, worker: JobWorker, supervisor: Supervisor) -> None:
         await supervisor.start()
         for _ in range(3):
             assert supervisor.pid is not None
             os.kill(supervisor.pid, signal.SIGKILL)
-            assert await workshop.merge([KILLER]) == KILLER
+            assert await worker.merge([KILLER]) == KILLER
 
-    async def test_nobody_waiting_any_more_stops_nothing(self, workshop: JobWorker, supervisor: Supervisor) -> None:
+    async def test_nobody_waiting_any_more_stops_nothing(self, worker: JobWorker, supervisor: Supervisor) -> None:
         await supervisor.start()
         assert supervisor.pid is not None
         os.kill(supervisor.pid, signal.SIGSTOP)
-        waiting = asyncio.create_task(workshop.merge([KILLER_GROUND]))
+        waiting = asyncio.create_task(worker.merge([*KILLER_GROUND]))
         await asyncio.sleep(0)
         await asyncio.sleep(0)
         waiting.cancel()
         with suppress(asyncio.CancelledError):
             await waiting
         os.kill(supervisor.pid, signal.SIGKILL)
-        assert await workshop.merge([KILLER]) == KILLER
+        assert await worker.merge([KILLER]) == KILLER
 
 
-@pytest.mark.parametrize("value", [None, [1, b"x", "é"], [[], [[0, b"\x00" * 1000]]], {1: 2}])
-def test_frames_carry_values(value: object) -> None:
-    frame = pack(value)
-    assert LENGTH.unpack_from(frame)[0] == len(frame) - LENGTH.size
-    assert unpack(frame[LENGTH.size :]) == value
+def body_of(sent: bytes) -> bytes:
+    assert LENGTH.unpack_from(sent)[0] == len(sent) - LENGTH.size
+    return sent[LENGTH.size :]
+
+
+@pytest.mark.parametrize(
+    "batch",
+    [
+        NOTHING,
+        Batch(1.5, [RoomRequests(1), entry(2, b"x", b"\x00" * 1000, load=[b"one", b"two"])]),
+        Batch(2.0, [], [MergeUpdates([b"x"]), ForgetRooms([1, 2**31]), ReadRows("guests", [])]),
+        Batch(0.0, [RoomRequests(1, [HostRequest(RequestKind.DIFF, b"\x00", None, Identity("é", "couple"), b"\x01")])]),
+    ],
+)
+def test_frames_carry_batches(batch: Batch) -> None:
+    assert decode_batch(body_of(frame(batch))) == batch
+
+
+@pytest.mark.parametrize(
+    "response",
+    [
+        BatchResponse([], [], [], []),
+        BatchResponse([room_result(1, 2, updates=[b"\x00" * 1000], faults=[Fault(0, Status.GAP)])], [], [], []),
+        BatchResponse(
+            [room_result(1, 2, responses=[IndexedResponse(0, Bytes(b"")), IndexedResponse(1, SameAs(0))])], [], [], []
+        ),
+        BatchResponse([], [Checked([])], [room_result(1, 2, responses=[IndexedResponse(3, Diff([b"x", b""]))])], []),
+        BatchResponse([], [Checked([CheckedPiece(None, b"s"), CheckedPiece(b"u", b"")])], [], []),
+    ],
+)
+def test_frames_carry_responses(response: BatchResponse) -> None:
+    assert decode_response(body_of(frame(response))) == response
 
 
 @given(st.binary(max_size=300), st.floats(allow_nan=False))
-def test_a_check_in_parts_is_the_frame_it_would_be_in_one(update: bytes, now: float) -> None:
-    frame = b"".join(pack_request(now, [], [[Job.CHECK, update]]))
-    assert LENGTH.unpack_from(frame)[0] == len(frame) - LENGTH.size
-    assert unpack(frame[LENGTH.size :]) == [now, [], [[Job.CHECK, update]]]
+def test_a_check_arrives_as_it_was_sent(update: bytes, now: float) -> None:
+    batch = Batch(now, [], [CheckUpdate(update)])
+    assert decode_batch(body_of(frame(batch))) == batch
 
 
 def test_marks_are_shared() -> None:

@@ -11,7 +11,12 @@ import pytest
 from crdt_server.access.identity import SERVER, Identity
 from crdt_server.errors import AdmissionError
 from crdt_server.hub.bookings import MOST_WEDDINGS, BookingNotifier
-from crdt_server.pipe import RequestKind, unpack
+from crdt_server.pipe import (
+    Done,
+    RequestKind,
+    Response,
+    decode_other_bookings,
+)
 from crdt_server.rooms.session import Request
 from storage import DerivedRecords, DocumentKey, Storage, VendorBooking, open_storage
 
@@ -23,7 +28,7 @@ class Town:
 
     def __init__(self, storage: Storage) -> None:
         self.storage = storage
-        self.bookings = BookingNotifier(storage, self.ask, self.spawn)
+        self.bookings = BookingNotifier(storage, self.request, self.spawn)
         self.told: list[tuple[str, str, list[str]]] = []
         self.tasks: list[asyncio.Task[None]] = []
         self.react: Callable[[str], Coroutine[Any, Any, None]] | None = None
@@ -31,13 +36,14 @@ class Town:
     def spawn(self, work: Coroutine[Any, Any, None]) -> None:
         self.tasks.append(asyncio.create_task(work))
 
-    async def ask(self, key: DocumentKey, identity: Identity, address: str, request: Request) -> Any:
-        organization, others = unpack(request.payload)
-        assert (key.document, identity, request.kind) == ("wedding", SERVER, RequestKind.BOOKINGS)
-        assert all(each[0] == organization for each in others)
-        self.told.append((key.wedding, organization, [each[1] for each in others]))
+    async def request(self, key: DocumentKey, identity: Identity, address: str, request: Request) -> Response:
+        others = decode_other_bookings(request.payload)
+        assert (key.document, identity, request.kind) == ("wedding", SERVER, RequestKind.SET_BOOKINGS)
+        assert all(each.organization == others.organization for each in others.bookings)
+        self.told.append((key.wedding, others.organization, [each.wedding for each in others.bookings]))
         if self.react is not None:
             await self.react(key.wedding)
+        return Done()
 
     async def store(
         self, wedding: str, start: int, until: int, stage: str | None = "booked", organization: str = LENS

@@ -4,9 +4,8 @@ import asyncio
 import sqlite3
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, closing, suppress
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -15,13 +14,18 @@ from crdt_server.counters import Counters
 from crdt_server.hub.commit import CommitPump
 from crdt_server.metrics import Metrics
 from crdt_server.pipe import RequestKind, Status
-from crdt_server.rooms.room import Phase, Room, RoomLimits, Verdict
+from crdt_server.records import BatchRecords, BookingChange, ClientOwner, CommandAnswer, EventRecord, RowChange
+from crdt_server.rooms.batch import RoomBatch
+from crdt_server.rooms.inbox import RoomLimits
+from crdt_server.rooms.room import Room
 from crdt_server.rooms.session import Request, Session, SessionId
 from storage import Append, BookingValues, DocumentKey, Storage, StoredRow, VendorBooking, open_storage
 from tests.support.codec import encode_update
+from tests.support.room_events import RecordingRoomEvents
 from tests.support.sockets import HandSocket
 
-MOMENT = "2026-06-20T12:00:00.000"
+AT = "2026-06-20T12:00:00.000Z"
+MOMENT = datetime.fromisoformat(AT)
 
 
 class Bench:
@@ -30,15 +34,14 @@ class Bench:
     def __init__(self, storage: Storage) -> None:
         self.storage = storage
         self.failed: list[Room] = []
-        self.looked: list[Room] = []
+        self.events = RecordingRoomEvents()
         self.recorded: list[tuple[str, int]] = []
         self.booked: list[tuple[str, Sequence[BookingValues]]] = []
         self.pump = CommitPump(
             storage,
             Metrics(),
-            on_failure=self._fail,
-            released=self.looked.append,
-            recorded=self._hear,
+            fail=self._fail,
+            recorded=self._record,
             booked=lambda wedding, images: self.booked.append((wedding, images)),
         )
 
@@ -46,25 +49,24 @@ class Bench:
         self.failed.append(room)
         room.fail(1013, "try again")
 
-    def _hear(self, wedding: str, head: int) -> None:
+    def _record(self, wedding: str, head: int) -> None:
         self.recorded.append((wedding, head))
 
     def room(self, name: str) -> tuple[Room, Session, HandSocket]:
-        room = Room(1, "w", name, RoomLimits(), Counters(), vet=lambda *_: None, blame=lambda _: None)
-        room.phase = Phase.LIVE
+        room = Room(1, "w", name, RoomLimits(), Counters(), self.events)
+        room.opened()
         socket = HandSocket()
         session = Session(SessionId(1), socket, Identity("ada", "couple"))
         room.join(session)
         room.take(1 << 20)
         return room, session, socket
 
-    def put(self, room: Room, session: Session, merged: bytes | None, fault: Status | None = None) -> Verdict:
-        verdict = Verdict(
-            room, [Request(session, RequestKind.UPDATE, b"u", echo=True)], merged, {0: fault} if fault else {}, {}
-        )
-        room.judge(verdict)
-        self.pump.put(verdict)
-        return verdict
+    def put(self, room: Room, session: Session, update: bytes | None, status: Status | None = None) -> RoomBatch:
+        request = Request(session, RequestKind.UPDATE, b"u", echo=True)
+        batch = RoomBatch(room, [request], update, {0: status} if status else {})
+        room.assign_sequence(batch)
+        self.pump.put(batch)
+        return batch
 
     async def stored(self, name: str) -> list[bytes]:
         return [row.update for row in (await self.storage.load(DocumentKey("w", name))).updates]
@@ -93,24 +95,24 @@ async def bench(path: Path) -> AsyncIterator[Bench]:
     await storage.close()
 
 
-async def test_nothing_is_released_before_its_commit(bench: Bench) -> None:
+async def test_nothing_is_broadcast_before_its_commit(bench: Bench) -> None:
     room, session, socket = bench.room("notes.a")
     bench.put(room, session, b"one")
     bench.put(room, session, None, Status.KNOWN)
     assert not socket.outbox
-    assert room.unsettled == bench.pump.backlog == 2
+    assert room.pins == bench.pump.backlog == 2
     async with running(bench):
         await bench.pump.flush()
     assert socket.flush() == [encode_update(b"one"), encode_update(b"u")]
     assert await bench.stored("notes.a") == [b"one"]
-    assert room.unsettled == bench.pump.backlog == 0
+    assert room.pins == bench.pump.backlog == 0
 
 
 async def test_another_writer_of_one_document_ends_nothing_of_the_other_weddings(bench: Bench) -> None:
     room, session, socket = bench.room("notes.a")
     bench.put(room, session, b"one")
-    other = Room(2, "v", "notes.a", RoomLimits(), Counters(), vet=lambda *_: None, blame=lambda _: None)
-    other.phase = Phase.LIVE
+    other = Room(2, "v", "notes.a", RoomLimits(), Counters(), bench.events)
+    other.opened()
     await bench.storage.append([Append(DocumentKey("v", "notes.a"), seq, b"somebody else's") for seq in (1, 2)])
     bench.put(other, session, b"two")
     async with running(bench):
@@ -120,21 +122,22 @@ async def test_another_writer_of_one_document_ends_nothing_of_the_other_weddings
     assert await bench.stored("notes.a") == [b"one"]
 
 
-async def test_what_needs_no_commit_and_waits_behind_none_is_released_at_once(bench: Bench) -> None:
+async def test_what_needs_no_commit_and_waits_behind_none_is_broadcast_at_once(bench: Bench) -> None:
     room, session, socket = bench.room("notes.a")
     bench.put(room, session, None, Status.KNOWN)
     assert socket.updates() == [b"u"]
 
 
-async def test_what_a_late_release_gives_a_room_to_do_is_looked_at(bench: Bench) -> None:
-    """A gap whose verdict waited behind a commit is answered with a question, which must get into a batch."""
+async def test_requests_that_follow_a_late_broadcast_are_reported(bench: Bench) -> None:
+    """A gap whose batch waited behind a commit is answered with a question, which must get into a batch."""
     room, session, _ = bench.room("notes.a")
+    bench.events.with_requests.clear()
     bench.put(room, session, b"one")
     bench.put(room, session, None, Status.GAP)
     async with running(bench):
         await bench.pump.flush()
-    assert room.dirty
-    assert room in bench.looked
+    assert room.inbox
+    assert bench.events.with_requests == [room]
 
 
 async def test_many_rooms_share_a_transaction_in_order(bench: Bench) -> None:
@@ -192,7 +195,7 @@ async def test_a_closed_store_fails_the_rooms_of_the_batch(bench: Bench) -> None
     assert bench.failed == [room]
     assert socket.close_code == 1013
     assert not socket.outbox
-    assert room.unsettled == 0
+    assert room.pins == 0
 
 
 @pytest.mark.slow
@@ -241,27 +244,32 @@ async def test_a_transaction_under_way_ends_before_the_pump_does(bench: Bench) -
     assert await bench.stored("notes.a") == [b"one"]
 
 
-def facts(record: str, *, events: int = 1, root: str = "guests", key: str | None = None) -> list[Any]:
-    """What a host says of one guest, as it comes over the pipe."""
-    told = [["guest.changed", f"{MOMENT}Z", record, f'{{"n":{n}}}'] for n in range(events)]
-    answers = [] if key is None else [[key, "digest", '{"operations":1}', f"{MOMENT}Z"]]
-    return [[[root, record, '{"firstName":"Ann"}', "{}"]], told, [[len(record), "ada"]], answers, []]
+def derived(record: str, *, events: int = 1, root: str = "guests", key: str | None = None) -> BatchRecords:
+    """What follows from an edit of one guest."""
+    return BatchRecords(
+        [RowChange(root, record, '{"firstName":"Ann"}', "{}")],
+        [EventRecord("guest.changed", AT, record, f'{{"n":{n}}}') for n in range(events)],
+        [ClientOwner(len(record), "ada")],
+        [] if key is None else [CommandAnswer(key, "digest", '{"operations":1}', MOMENT)],
+        [],
+    )
 
 
-class TestFacts:
+class TestDerivedRecords:
     """Rows, events, owners and answers go the way of the updates they follow from."""
 
-    def put(self, bench: Bench, room: Room, merged: bytes | None, said: list[Any], session: Session) -> None:
-        verdict = Verdict(room, [Request(session, RequestKind.UPDATE, b"u", echo=True)], merged, {}, {}, said)
-        room.judge(verdict)
-        bench.pump.put(verdict)
+    def put(self, bench: Bench, room: Room, update: bytes | None, records: BatchRecords, session: Session) -> None:
+        batch = RoomBatch(room, [Request(session, RequestKind.UPDATE, b"u", echo=True)], update)
+        batch.derived = records
+        room.assign_sequence(batch)
+        bench.pump.put(batch)
 
     async def records(self, bench: Bench) -> list[str]:
         return [row.record for _, row in await bench.storage.wedding_rows("w")]
 
     async def test_they_are_stored_with_the_update_and_announced_after_it(self, bench: Bench) -> None:
         room, session, socket = bench.room("guests")
-        self.put(bench, room, b"one", facts("g_1", events=2, key="k"), session)
+        self.put(bench, room, b"one", derived("g_1", events=2, key="k"), session)
         assert (bench.recorded, list(socket.outbox)) == ([], [])
         async with running(bench):
             await bench.pump.flush()
@@ -276,14 +284,14 @@ class TestFacts:
         assert await bench.storage.owners(DocumentKey("w", "guests")) == {3: "ada"}
         answer = await bench.storage.answer("w", "k")
         assert answer is not None
-        assert answer.at == datetime.fromisoformat(MOMENT).replace(tzinfo=UTC)
+        assert answer.at == MOMENT
         assert bench.recorded == [("w", 2)]
 
     async def test_when_events_are_announced_they_can_be_read(self, bench: Bench) -> None:
         room, session, _ = bench.room("guests")
         heard = asyncio.Event()
         bench.pump._recorded = lambda *_: heard.set()
-        self.put(bench, room, b"one", facts("g_1"), session)
+        self.put(bench, room, b"one", derived("g_1"), session)
         async with running(bench), asyncio.timeout(10):
             await heard.wait()
             assert [each.seq for each in await bench.storage.events("w")] == [1]
@@ -291,19 +299,19 @@ class TestFacts:
     async def test_a_wedding_is_announced_once_for_all_its_documents(self, bench: Bench) -> None:
         guests, budget, notes = bench.room("guests"), bench.room("budget"), bench.room("notes.a")
         for n in range(3):
-            self.put(bench, guests[0], b"g", facts(f"g_{n}", events=2), guests[1])
-            self.put(bench, budget[0], b"b", facts(f"b_{n}", events=1), budget[1])
+            self.put(bench, guests[0], b"g", derived(f"g_{n}", events=2), guests[1])
+            self.put(bench, budget[0], b"b", derived(f"b_{n}", events=1), budget[1])
             bench.put(notes[0], notes[1], b"n")
         async with running(bench):
             await bench.pump.flush()
             assert bench.recorded == [("w", 9)]
-            self.put(bench, guests[0], b"g", facts("g_9", events=1), guests[1])
+            self.put(bench, guests[0], b"g", derived("g_9", events=1), guests[1])
             await bench.pump.flush()
         assert bench.recorded == [("w", 9), ("w", 10)]
 
     async def test_rows_without_events_announce_nothing(self, bench: Bench) -> None:
         room, session, _ = bench.room("guests")
-        self.put(bench, room, b"one", facts("g_1", events=0), session)
+        self.put(bench, room, b"one", derived("g_1", events=0), session)
         async with running(bench):
             await bench.pump.flush()
         assert bench.recorded == []
@@ -314,7 +322,7 @@ class TestFacts:
         image = VendorBooking("v_1", "o_1", 0, 60, "booked", 7)
         heard = asyncio.Event()
         bench.pump._booked = lambda *_: heard.set()
-        self.put(bench, room, b"one", [[], [], [], [], [list(image)]], session)
+        self.put(bench, room, b"one", BatchRecords([], [], [], [], [BookingChange(*image)]), session)
         assert not heard.is_set()
         async with running(bench), asyncio.timeout(10):
             await heard.wait()
@@ -322,17 +330,18 @@ class TestFacts:
 
     async def test_nobody_is_told_of_bookings_that_are_not_stored(self, bench: Bench) -> None:
         room, session, _ = bench.room("wedding")
-        self.put(bench, room, b"one", [[], [], [], [], [["v" * 300, "o_1", 0, 60, "booked", 7]]], session)
-        self.put(bench, room, b"two", facts("v_1"), session)
+        booking = BookingChange("v" * 300, "o_1", 0, 60, "booked", 7)
+        self.put(bench, room, b"one", BatchRecords([], [], [], [], [booking]), session)
+        self.put(bench, room, b"two", derived("v_1"), session)
         async with running(bench):
             await bench.pump.flush()
         assert (bench.booked, bench.failed) == ([], [room])
 
-    async def test_facts_alone_wait_for_their_commit_too(self, bench: Bench) -> None:
+    async def test_records_alone_wait_for_their_commit_too(self, bench: Bench) -> None:
         """Edits of a text are told later; no update comes with them, and no row of updates is written."""
         room, session, _ = bench.room("guests")
-        self.put(bench, room, None, facts("g_1"), session)
-        assert room.unsettled == bench.pump.backlog == 1
+        self.put(bench, room, None, derived("g_1"), session)
+        assert room.pins == bench.pump.backlog == 1
         async with running(bench):
             await bench.pump.flush()
         assert await bench.stored("guests") == []
@@ -342,8 +351,8 @@ class TestFacts:
     async def test_of_a_dead_room_nothing_is_stored(self, bench: Bench) -> None:
         dead, session, _ = bench.room("guests")
         alive, other_session, _ = bench.room("budget")
-        self.put(bench, dead, b"one", facts("g_1"), session)
-        self.put(bench, alive, b"two", facts("b_1"), other_session)
+        self.put(bench, dead, b"one", derived("g_1"), session)
+        self.put(bench, alive, b"two", derived("b_1"), other_session)
         dead.fail(1013, "try again")
         async with running(bench):
             await bench.pump.flush()
@@ -353,12 +362,12 @@ class TestFacts:
         assert bench.recorded == [("w", 1)]
         assert bench.failed == []
 
-    @pytest.mark.parametrize("broken", ["update", "facts"])
-    async def test_updates_and_facts_fail_together(self, bench: Bench, broken: str) -> None:
+    @pytest.mark.parametrize("broken", ["update", "records"])
+    async def test_updates_and_records_fail_together(self, bench: Bench, broken: str) -> None:
         room, session, socket = bench.room("guests")
         if broken == "update":
             room.head_seq = 7  # the next one leaves a hole in the store
-        self.put(bench, room, b"one", facts("g_1", root="r" * (1 if broken == "update" else 300)), session)
+        self.put(bench, room, b"one", derived("g_1", root="r" * (1 if broken == "update" else 300)), session)
         async with running(bench):
             await bench.pump.flush()
         assert bench.failed == [room]

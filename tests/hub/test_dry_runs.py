@@ -7,13 +7,13 @@ import os
 import signal
 from collections.abc import AsyncIterator, Sequence
 from itertools import pairwise
-from typing import Any
 
 import pytest
 
 from crdt_server.errors import CLOSE_CODES
 from crdt_server.hosts.batch import BatchEntry
 from crdt_server.hub.hub import Hub
+from crdt_server.pipe import BatchResponse
 from crdt_server.settings import Settings
 from storage import open_storage
 from tests.rooms.person import Person
@@ -35,7 +35,7 @@ async def hub(database_url: str) -> AsyncIterator[Hub]:
 
 
 def restarts(hub: Hub) -> int:
-    return sum(lane.supervisor.restarts for lane in (*hub._lanes, hub._heavy))
+    return sum(each.supervisor.restarts for each in (*hub.hosts.dispatchers, hub.hosts.heavy))
 
 
 async def test_what_is_sent_behind_a_large_update_arrives_behind_it(hub: Hub) -> None:
@@ -64,17 +64,19 @@ async def test_a_deadly_update_costs_its_sender_the_connection_and_nobody_else_a
     await honest.sees(str(honest.replica))
     assert honest.socket.closed is None
     assert restarts(hub) == 0
-    await asyncio.gather(*(task for task in hub._tasks if "_keep_aside" in str(task.get_coro())))
+    await asyncio.gather(*(task for task in hub._tasks if "_quarantine" in str(task.get_coro())))
     assert len(await hub.storage.quarantined()) == 1
 
 
-async def test_a_host_that_dies_in_the_middle_of_a_rehearsal_loses_nothing(hub: Hub) -> None:
+async def test_a_host_that_dies_in_the_middle_of_a_dry_run_loses_nothing(hub: Hub) -> None:
     person = Person(hub, "notes.a", 1)
     await person.is_synced()
     person.send(encode_update(Typist(7, "text").many_items(ITEMS // 2)))
-    await asyncio.sleep(0)  # the lane has sent it off
-    assert hub._lanes[0].busy(person.room)
-    pid = hub._lanes[0].supervisor.pid
+    dispatcher = hub.hosts.dispatchers[0]
+    async with asyncio.timeout(15):
+        while not dispatcher.busy(person.room):  # noqa: ASYNC110 - it pauses, and no event reports the next batch
+            await asyncio.sleep(0)
+    pid = dispatcher.supervisor.pid
     assert pid is not None
     os.kill(pid, signal.SIGKILL)
     await person.has_length(ITEMS // 2)
@@ -82,7 +84,7 @@ async def test_a_host_that_dies_in_the_middle_of_a_rehearsal_loses_nothing(hub: 
     assert await hub.storage.quarantined() == []
 
 
-async def test_a_stranger_gets_what_a_newcomer_gets(hub: Hub) -> None:
+async def test_a_client_without_overlap_gets_what_a_newcomer_gets(hub: Hub) -> None:
     writer, stranger = Person(hub, "notes.a", 1), Person(hub, "notes.b", 2)
     await writer.is_synced()
     await stranger.is_synced()
@@ -106,17 +108,17 @@ async def test_small_edits_wait_for_one_large_piece_at_most(hub: Hub, monkeypatc
     first, second, third = Person(hub, "notes.a", 1), Person(hub, "notes.b", 2), Person(hub, "notes.c", 3)
     for person in (first, second, third):
         await person.is_synced()
-    lane = hub._lanes[0]
+    dispatcher = hub.hosts.dispatchers[0]
     batches: list[tuple[bool, bool]] = []  # whether there is something large in it, and something small
-    ask = lane._ask
+    request = dispatcher.request
 
-    async def keep(entries: Sequence[BatchEntry], jobs: Sequence[Any] = ()) -> list[Any]:
-        extras = [request.extra for entry in entries for request in entry.requests]
-        batches.append((any(extras), not all(extras)))
+    async def keep(entries: Sequence[BatchEntry], forget: Sequence[int] = ()) -> BatchResponse:
+        summaries = [request.summary for entry in entries for request in entry.requests]
+        batches.append((any(summaries), not all(summaries)))
         third.type("x", 0)  # one edit waits for every next batch
-        return await ask(entries, jobs)
+        return await request(entries, forget)
 
-    monkeypatch.setattr(lane, "_ask", keep)
+    monkeypatch.setattr(dispatcher, "request", keep)
     first.send(encode_update(Typist(7, "text").many_items(ITEMS * 2)))
     second.send(encode_update(Typist(8, "text").many_items(ITEMS * 2)))
     await first.has_length(ITEMS * 2)

@@ -50,18 +50,23 @@ async def hub(open_hub: Opener) -> Hub:
 
 
 def host(hub: Hub) -> Supervisor:
-    return hub._lanes[0].supervisor
+    return hub.hosts.dispatchers[0].supervisor
 
 
-def kill(place: Supervisor, number: signal.Signals = signal.SIGKILL) -> None:
-    assert place.pid is not None
-    with suppress(ProcessLookupError):  # it is dead already, and its place has not looked yet
-        os.kill(place.pid, number)
+def kill(supervisor: Supervisor, number: signal.Signals = signal.SIGKILL) -> None:
+    assert supervisor.pid is not None
+    with suppress(ProcessLookupError):  # it is dead already, and its supervisor has not noticed yet
+        os.kill(supervisor.pid, number)
+
+
+def evict_idle(hub: Hub) -> None:
+    """End every room that stands empty, however short its time."""
+    hub.registry.evict_idle(hub.time(), 0)
 
 
 async def quarantined(hub: Hub) -> list[QuarantinedUpdate]:
     """What is kept aside, including what is just being written."""
-    await asyncio.gather(*(task for task in hub._tasks if "_keep_aside" in str(task.get_coro())))
+    await asyncio.gather(*(task for task in hub._tasks if "_quarantine" in str(task.get_coro())))
     return await hub.storage.quarantined()
 
 
@@ -108,7 +113,7 @@ async def test_a_gap_is_answered_with_a_question_and_healed(hub: Hub) -> None:
 
 
 async def test_a_gap_is_healed_while_other_rooms_are_busy(hub: Hub) -> None:
-    """The verdict on the gap waits behind the commits of the other room."""
+    """The batch with the gap waits behind the commits of the other room."""
     one, two = await couple(hub)
     busy = Person(hub, "notes.b", 3)
     await busy.is_synced()
@@ -146,7 +151,7 @@ async def test_an_empty_room_is_given_up_and_comes_back(hub: Hub) -> None:
     room = one.room
     one.leave()
     two.leave()
-    hub._give_up_idle(0)
+    evict_idle(hub)
     assert room.phase is Phase.DEAD
     assert hub.rooms == {}
     back = Person(hub, "notes.a", 3)
@@ -158,7 +163,7 @@ async def test_a_room_with_work_is_not_given_up(hub: Hub) -> None:
     one.type("on its way")
     one.leave()
     two.leave()
-    hub._give_up_idle(0)
+    evict_idle(hub)
     assert ("w", "notes.a") in hub.rooms
     late = Person(hub, "notes.a", 3)
     await late.sees("on its way")
@@ -194,8 +199,8 @@ async def test_stored_rows_are_merged_while_people_write(open_hub: Opener) -> No
         one.type("x")
         await one.sees("x" * (n + 1))
     await two.sees("x" * 40)
-    await hub._commits.flush()
-    await hub.compactor.idle.wait()
+    await hub.commits.flush()
+    await hub.hosts.compactor.idle.wait()
     stored = await hub.storage.load(DocumentKey("w", "notes.a"))
     assert stored.head_seq == 40
     assert len(stored.updates) < 20
@@ -348,13 +353,13 @@ class TestRecovery:
         await two.sees("x")
         assert host(hub).restarts == 0
 
-    async def test_the_workshop_survives_its_host(self, hub: Hub) -> None:
+    async def test_the_job_worker_survives_its_host(self, hub: Hub) -> None:
         one, two = await couple(hub)
-        await hub.workshop.check(KILLER)
-        kill(hub.workshop.supervisor)
+        await hub.hosts.jobs.check(KILLER)
+        kill(hub.hosts.jobs.supervisor)
         one.type("x" * 50_000)
         await two.sees("x" * 50_000)
-        assert await hub.workshop.merge([KILLER, KILLER]) == KILLER
+        assert await hub.hosts.jobs.merge([KILLER, KILLER]) == KILLER
 
 
 async def test_a_store_that_is_gone_ends_rooms_and_they_come_back(open_hub: Opener, database_url: str) -> None:

@@ -15,7 +15,7 @@ from crdt_server.errors import ProtocolError
 from crdt_server.hosts.batch import LoadPlan
 from crdt_server.hub.http_sync import sync
 from crdt_server.hub.hub import Hub
-from crdt_server.pipe import RequestKind
+from crdt_server.pipe import Bytes, RequestKind
 from crdt_server.protocol.update import EMPTY_STATE_VECTOR
 from crdt_server.rooms.room import Phase, Room
 from crdt_server.rooms.session import Request
@@ -86,32 +86,32 @@ async def give_up(hub: Hub, guide: Guide) -> None:
     guide.leave()
     async with asyncio.timeout(15):
         while guide.room.phase is not Phase.DEAD:
-            hub._give_up_idle(0)
+            hub.registry.evict_idle(hub.time(), 0)
             await asyncio.sleep(0)
 
 
 async def read_rows(hub: Hub, document: str = "guests") -> dict[str, Any]:
-    answer = await hub.ask(DocumentKey("w", document), ADA, "test", Request(None, RequestKind.READ, b""))
-    rows: dict[str, Any] = json.loads(answer)
+    response = await hub.request(DocumentKey("w", document), ADA, "test", Request(None, RequestKind.READ, b""))
+    assert isinstance(response, Bytes)
+    rows: dict[str, Any] = json.loads(response.data)
     return rows
 
 
-def fetches(hub: Hub) -> list[tuple[str, bool]]:
-    """What the lane fetches from now on, and whether with the rows of the wedding."""
-    (lane,) = hub._lanes
-    fetch, seen = lane._fetch, []
+def fetches(hub: Hub, monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, bool]]:
+    """What is fetched from now on, and whether with the rows of the wedding."""
+    fetch, seen = hub.hosts.fetch, []
 
     async def noted(room: Room, with_rows: bool) -> LoadPlan:
         seen.append((room.document, with_rows))
         return await fetch(room, with_rows)
 
-    lane._fetch = noted
+    monkeypatch.setattr(hub.hosts, "fetch", noted)
     return seen
 
 
-async def test_an_edit_reaches_the_others_the_store_and_who_waits_for_events(hub: Hub) -> None:
+async def test_an_edit_reaches_the_others_the_store_and_the_listeners_for_events(hub: Hub) -> None:
     one, two = Guide(hub, 11), Guide(hub, 12)
-    with hub.feed.listen("w") as listener, hub.feed.listen("elsewhere") as other:
+    with hub.events.listen("w") as listener, hub.events.listen("elsewhere") as other:
         one.put("g_1")
         await two.knows("g_1")
         assert await listener.wait(10)
@@ -125,7 +125,7 @@ async def test_an_edit_reaches_the_others_the_store_and_who_waits_for_events(hub
     assert (await read_rows(hub))["guests"].keys() == {"g_1"}
 
 
-async def test_what_does_not_fit_reaches_nobody_and_its_writer_is_told(hub: Hub) -> None:
+async def test_what_does_not_fit_reaches_nobody_and_its_writer_gets_a_notice(hub: Hub) -> None:
     one, two = Guide(hub, 11), Guide(hub, 12)
     await asyncio.gather(one.is_synced(), two.is_synced())
     one.put("g_1", side="of no side")
@@ -168,8 +168,8 @@ async def test_it_comes_back_from_the_store_with_all_that_is_known_of_it(hub: Hu
 class TestRowsOfTheWedding:
     """The first document that opens brings the rows of all; the host says so where it lacks them."""
 
-    async def test_they_come_once(self, hub: Hub) -> None:
-        seen = fetches(hub)
+    async def test_they_come_once(self, hub: Hub, monkeypatch: pytest.MonkeyPatch) -> None:
+        seen = fetches(hub, monkeypatch)
         first = Guide(hub, 11)
         await first.is_synced()
         first.put("g_1")
@@ -179,15 +179,17 @@ class TestRowsOfTheWedding:
         assert seen == [("guests", True), ("seating", False), ("budget", False)]
 
     @pytest.mark.parametrize("notes", [0, 8])
-    async def test_where_they_are_lacking_the_document_is_fetched_again(self, hub: Hub, notes: int) -> None:
+    async def test_where_they_are_lacking_the_document_is_fetched_again(
+        self, hub: Hub, notes: int, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
         """As when a host dies between the fetch and the load; also of a document that is loaded in steps."""
         one = Guide(hub, 11)
         records = [f"g_{n}" for n in range(max(1, notes))]
         one.put(*records, note=NOTE if notes else "")
         await one.knows(*records)
         await give_up(hub, one)
-        seen = fetches(hub)
-        hub._lanes[0]._weddings["w"] = {one.room}
+        seen = fetches(hub, monkeypatch)
+        hub.hosts.dispatchers[0]._weddings["w"] = {one.room}
         two = Guide(hub, 12)
         two.put("h_1")
         await two.knows(*records, "h_1")
@@ -195,7 +197,7 @@ class TestRowsOfTheWedding:
         two.put("h_2", plusOnesAllowed=-1)
         await two.knows(*records, "h_1", "h_2")
         assert two.guests["h_2"] == {"firstName": "h_2"}  # it is held as what it is
-        assert hub._lanes[0].supervisor.restarts == 0
+        assert hub.hosts.dispatchers[0].supervisor.restarts == 0
 
 
 class TestTogether:
@@ -212,11 +214,11 @@ class TestTogether:
         writer.type("y")
         await guide.knows(*records, "h")
         await writer.sees("x" * 160_000 + "y")
-        assert guide.room.heavy
-        assert writer.room.heavy
-        assert hub.lane(guide.room) is hub._lanes[0]
-        assert hub.lane(writer.room) is hub._heavy
-        assert guide.room in hub._lanes[0]._resident
+        assert guide.room.hosted.heavy
+        assert writer.room.hosted.heavy
+        assert hub.dispatcher_for(guide.room) is hub.hosts.dispatchers[0]
+        assert hub.dispatcher_for(writer.room) is hub.hosts.heavy
+        assert hub.hosts.dispatchers[0].is_resident(guide.room)
 
     async def test_where_one_cannot_be_stored_all_end_and_come_back(self, hub: Hub, database_url: str) -> None:
         guide, planner, writer = Guide(hub, 11), Person(hub, "budget", 12), Person(hub, "notes.a", 13)
@@ -227,13 +229,13 @@ class TestTogether:
         await guide.knows("g_1")
         closed = await open_storage(database_url)
         await closed.close()
-        lane, hub.storage._executor = hub.storage._executor, closed._executor
+        executor, hub.storage._executor = hub.storage._executor, closed._executor
         guide.put("g_2")
         assert await ended(guide) == 1013
         assert planner.socket.close_code == 1013
         assert writer.socket.closed is None
         assert elsewhere.socket.closed is None
-        hub.storage._executor = lane
+        hub.storage._executor = executor
         assert [row.record for _, row in await hub.storage.wedding_rows("w")] == ["g_1"]
         guide.leave()
         guide.enter()
@@ -264,8 +266,8 @@ class TestTogether:
         await give_up(hub, planner)
         editor.type("b")  # its event waits
         await editor.sees("ab")
-        assert hub._tending._timers.keys() == {"w"}
-        assert hub._lanes[0].supervisor.restarts == 0
+        assert hub.scheduler._timers.keys() == {"w"}
+        assert hub.hosts.dispatchers[0].supervisor.restarts == 0
 
 
 class TestLargeUpdates:
@@ -322,7 +324,7 @@ def stage(person: Person) -> str | None:
 
 async def test_who_opens_a_wedding_sees_what_a_crash_has_left_to_be_told(storage: Storage, hub: Hub) -> None:
     """The bookings are stored, and the process has ended before it told the other wedding. Nobody edits anything."""
-    hub._commits._booked = lambda *_: None
+    hub.commits._booked = lambda *_: None
     for wedding in ("early", "late"):
         person = Person(hub, "wedding", 11, wedding=wedding)
         book(person)

@@ -237,9 +237,9 @@ class Bench:
             if not document.is_built:
                 assert not outgoing
                 continue
-            facts = self.state.take_records(document)
-            if facts is not None:
-                self._record(name, *facts[:4])
+            taken = self.state.take_records(document)
+            if taken is not None:
+                self._record(name, taken.rows, taken.events, taken.owners, taken.answers)
             for replica in self.replicas:
                 if replica.online:
                     for update in outgoing:

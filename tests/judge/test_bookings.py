@@ -73,20 +73,19 @@ class Party:
     def commit(self) -> list[Any]:
         """Put what has come of it into the store; the news of bookings."""
         outgoing = self.document.take_outgoing()
-        facts = self.state.take_records(self.document)
+        taken = self.state.take_records(self.document)
         self.updates += outgoing
         self.said += [outgoing]
-        if facts is None:
+        if taken is None:
             return []
-        rows, events, _, _, bookings = facts
-        self.said += [[row[:3] for row in rows], events]
-        self.mirror.update({(root, record): (fields, writers) for root, record, fields, writers in rows})
-        for vendor, *image in bookings:
+        self.said += [[row[:3] for row in taken.rows], taken.events]
+        self.mirror.update({(root, record): (fields, writers) for root, record, fields, writers in taken.rows})
+        for vendor, *image in taken.bookings:
             self.bookings.pop(vendor, None)
             if image[-2] is not None:
                 self.bookings[vendor] = image
-        self.town.news += [(self, image[1]) for image in bookings]
-        return list(bookings)
+        self.town.news += [(self, image[1]) for image in taken.bookings]
+        return list(taken.bookings)
 
     def hear(self, organization: str, others: Sequence[Any]) -> None:
         self.state.set_time(self.town.now)
@@ -265,8 +264,8 @@ class TestNews:
         one, _ = town.parties
         one.book()
         gone, *there = one.set(**fields)
-        assert gone == [one.vendor, *image(840, 1320, None, 0)]
-        assert [told[1:-1] for told in there] == ([] if after is None else [after])
+        assert gone == (one.vendor, *image(840, 1320, None, 0))
+        assert [told[1:-1] for told in there] == ([] if after is None else [tuple(after)])
         one.open()
         assert one.commit() == []
         if "deleted" in fields:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import datetime
 from typing import Any
 
 from hypothesis import given, settings
@@ -11,6 +12,8 @@ from hypothesis import strategies as st
 from crdt_server.judge.commands import command
 from crdt_server.judge.schema_document import SchemaDocument
 from crdt_server.judge.wedding import WeddingJudge
+from crdt_server.pipe import CommandBody, CommandDone, CommandLacks, CommandRefused
+from crdt_server.records import CommandAnswer
 from documents.events import Actor, fold
 from documents.kind import MAX_DOCUMENT_BYTES
 from documents.readers import canonical_json
@@ -92,11 +95,12 @@ def test_what_is_written_is_what_the_kinds_allow(commands: list[list[tuple[str, 
     state = wedding_with(*NAMES)
     for parts in commands:
         before = documents(state), {name: document.clocks.copy() for name, document in state.open.items()}
-        done, said = command(state, ANN, {"parts": parts}, 0)
+        response = command(state, ANN, CommandBody(parts), 0)
         after = documents(state)
         assert after == {name: document.rows.roots for name, document in state.open.items()}
-        if not done:
-            assert said
+        if not isinstance(response, CommandDone):
+            assert isinstance(response, CommandRefused)
+            assert response.problems
             assert (after, {name: document.clocks for name, document in state.open.items()}) == before
         for name, document in state.open.items():
             assert list(document.kind.violations(after[name])) == []
@@ -120,7 +124,7 @@ def test_operations_of_a_command_see_those_before_them(meals: list[tuple[str, st
             operations.append({"op": "insert", "root": "guests", "record": record, "value": {}})
         operations.append({"op": "set", "root": "guests", "record": record, "key": "meal", "value": meal})
         operations.append({"op": "text", "root": "guests", "record": record, "key": "note", "insert": meal[0]})
-    assert command(state, ANN, {"parts": [["guests", operations]]}, 0)[0]
+    assert isinstance(command(state, ANN, CommandBody([("guests", operations)]), 0), CommandDone)
     notes = {record: "".join(m[0] for r, m in reversed(meals) if r == record) for record, _ in meals}
     expected = {record: {"meal": meal, "note": notes[record]} for record, meal in meals}
     assert documents(state)["guests"]["guests"] == expected
@@ -129,8 +133,8 @@ def test_operations_of_a_command_see_those_before_them(meals: list[tuple[str, st
 def test_all_documents_have_to_be_open() -> None:
     state = wedding_with("guests")
     operation = {"op": "set", "root": "meta", "record": "", "key": "x:a.b", "value": 1}
-    parts = [[name, [operation]] for name in ("guests", "seating", "care")]
-    assert command(state, ANN, {"parts": parts}, 0) == [None, ["care", "seating"]]
+    parts = [(name, [operation]) for name in ("guests", "seating", "care")]
+    assert command(state, ANN, CommandBody(parts), 0) == CommandLacks(["care", "seating"])
     assert state.resolver.wanted == {"care", "seating"}
     assert documents(state)["guests"]["meta"] == {}
 
@@ -138,22 +142,24 @@ def test_all_documents_have_to_be_open() -> None:
 def test_no_document_outgrows_its_limit() -> None:
     state = wedding_with("guests", "care")
     operation = {"op": "set", "root": "meta", "record": "", "key": "x:a.b", "value": 1}
-    parts = [[name, [operation]] for name in ("guests", "care")]
+    body = CommandBody([(name, [operation]) for name in ("guests", "care")])
     state.open["care"].pieces.size = MAX_DOCUMENT_BYTES - 100
-    done, problems = command(state, ANN, {"parts": parts}, 101)
-    assert (done, [(each["document"], each["code"]) for each in problems]) == (False, [("care", "too_large")])
+    refused = command(state, ANN, body, 101)
+    assert isinstance(refused, CommandRefused)
+    assert [(each["document"], each["code"]) for each in refused.problems] == [("care", "too_large")]
     assert documents(state)["guests"]["meta"] == {}
-    assert command(state, ANN, {"parts": parts}, 100)[0]
+    assert isinstance(command(state, ANN, body, 100), CommandDone)
 
 
 def test_the_answer_is_kept_with_what_was_changed() -> None:
     state = wedding_with("guests")
     operation = {"op": "set", "root": "meta", "record": "", "key": "x:a.b", "value": 1}
-    request = {"parts": [["guests", [operation]]], "key": "k", "digest": "d"}
-    done, answer = command(state, ANN, request, 0)
-    assert (done, json.loads(answer)) == (True, {"operations": 1})
-    facts = state.take_records(state.open["guests"])
-    assert facts is not None
-    assert facts[3] == [["k", "d", answer, state.at]]
-    assert command(state, ANN, {**request, "parts": [["guests", [{**operation, "value": None}]]]}, 0)[0] is False
+    done = command(state, ANN, CommandBody([("guests", [operation])], "k", "d"), 0)
+    assert isinstance(done, CommandDone)
+    assert json.loads(done.answer) == {"operations": 1}
+    taken = state.take_records(state.open["guests"])
+    assert taken is not None
+    assert taken.answers == [CommandAnswer("k", "d", done.answer, datetime.fromisoformat(state.at))]
+    again = CommandBody([("guests", [{**operation, "value": None}])], "k", "d")
+    assert isinstance(command(state, ANN, again, 0), CommandRefused)
     assert state.take_records(state.open["guests"]) is None

@@ -12,7 +12,23 @@ import pytest
 from crdt_server.judge.document import Document, has_few_structs
 from crdt_server.judge.dry_run import TRIES, DryRun, ForkPool
 from crdt_server.judge.process import DocumentHost
-from crdt_server.pipe import NO_OVERLAP, Job, ProgressMark, RequestKind, Status, answers_in
+from crdt_server.pipe import (
+    Batch,
+    Diff,
+    Fault,
+    ForgetRooms,
+    HostRequest,
+    IndexedResponse,
+    LoadStep,
+    NoOverlap,
+    ProgressMark,
+    RequestKind,
+    RoomRequests,
+    RoomResult,
+    SameAs,
+    Status,
+    resolve,
+)
 from tests.support.wire import Replica, Typist, state_vector
 
 SECONDS = 10.0
@@ -191,12 +207,13 @@ def test_a_host_forgets_a_document_and_its_copy() -> None:
     os.ftruncate(fd, ProgressMark.SIZE)
     host = DocumentHost(ProgressMark(fd), MOST_BYTES)
     os.close(fd)
-    host.handle([0.0, [[1, [Typist(2).many_items(ITEMS)], True, False, [], None]], []])
-    op = [RequestKind.UPDATE, Typist(3).many_items(ITEMS), None, None, None]
-    ((_, merged, faults, *_),), *_ = host.handle([0.0, [[1, None, True, False, [op], None]], []])
-    assert (merged, faults) == ([], [(0, Status.LATER)])
+    host.handle(Batch(0.0, [RoomRequests(1, [], LoadStep([Typist(2).many_items(ITEMS)]))]))
+    request = HostRequest(RequestKind.UPDATE, Typist(3).many_items(ITEMS))
+    (result,) = host.handle(Batch(0.0, [RoomRequests(1, [request])])).results
+    assert isinstance(result, RoomResult)
+    assert (result.updates, result.faults) == ([], [Fault(0, Status.LATER)])
     assert children()
-    host.handle([0.0, [], [[Job.FORGET, [1]]]])
+    host.handle(Batch(0.0, [], [ForgetRooms([1])]))
     assert gone(host._copies)
     assert not children()
 
@@ -207,14 +224,18 @@ def test_the_same_answer_crosses_the_pipe_once(copies: ForkPool) -> None:
     host = DocumentHost(ProgressMark(fd), MOST_BYTES)
     os.close(fd)
     known, unknown = state_vector({2: 1}), state_vector({9: 1})
-    questions = [[RequestKind.DIFF, asked, None, None, None] for asked in (b"\0", known, b"\0", unknown, known)]
+    questions = [HostRequest(RequestKind.DIFF, asked) for asked in (b"\0", known, b"\0", unknown, known)]
     stored = Typist(2).text(b"letters")
-    ((_, _, _, answers, *_),), *_ = host.handle([0.0, [[1, [stored], True, False, questions, None]], []])
-    assert answers == [(0, [stored]), (1, answers[1][1]), (2, 0), (3, NO_OVERLAP), (4, 1)]
-    assert answers_in(answers) == {0: [stored], 1: answers[1][1], 2: [stored], 3: NO_OVERLAP, 4: answers[1][1]}
+    (result,) = host.handle(Batch(0.0, [RoomRequests(1, questions, LoadStep([stored]))])).results
+    assert isinstance(result, RoomResult)
+    rest = result.responses[1].response
+    assert isinstance(rest, Diff)
+    expected = [Diff([stored]), rest, SameAs(0), NoOverlap(), SameAs(1)]
+    assert result.responses == [IndexedResponse(*each) for each in enumerate(expected)]
+    assert resolve(result.responses) == {0: Diff([stored]), 1: rest, 2: Diff([stored]), 3: NoOverlap(), 4: rest}
 
 
-def test_an_answer_that_is_none_is_not_taken() -> None:
-    for pairs in ([(0, 0)], [(0, 1), (1, [b"x"])], [(0, -2)]):
+def test_a_response_like_one_that_is_none_is_not_taken() -> None:
+    for responses in ([SameAs(0)], [SameAs(1), Diff([b"x"])], [SameAs(-2)]):
         with pytest.raises(KeyError):
-            answers_in(pairs)
+            resolve([IndexedResponse(*each) for each in enumerate(responses)])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterator, Sequence
+from datetime import datetime
 from typing import Any
 
 import pytest
@@ -12,11 +13,43 @@ from pycrdt import Doc, Map, Text
 
 from crdt_server.access.identity import Identity
 from crdt_server.counters import Counters
-from crdt_server.hosts.batch import BatchEntry, well_formed
+from crdt_server.hosts.batch import BatchEntry, fits
 from crdt_server.judge.process import DocumentHost
-from crdt_server.pipe import NO_SETTING, UNREADABLE, Job, ProgressMark, RequestKind, Status, encode, unpack
-from crdt_server.rooms.room import Room, RoomLimits
+from crdt_server.pipe import (
+    Batch,
+    BatchResponse,
+    Bytes,
+    CommandBody,
+    CommandDone,
+    CommandLacks,
+    CommandRefused,
+    ContextMissing,
+    Done,
+    Fault,
+    ForgetRooms,
+    Job,
+    LoadRefused,
+    LoadStep,
+    MirrorRow,
+    OtherBooking,
+    OtherBookings,
+    ProgressMark,
+    RequestKind,
+    Response,
+    RoomResult,
+    RowsDigest,
+    SchemaContext,
+    Status,
+    WeddingState,
+    decode_batch,
+    decode_response,
+    encode,
+)
+from crdt_server.records import BatchRecords, BookingChange, ClientOwner
+from crdt_server.rooms.inbox import RoomLimits
+from crdt_server.rooms.room import Room
 from crdt_server.rooms.session import Request, Session, SessionId
+from tests.support.room_events import RecordingRoomEvents
 from tests.support.sockets import HandSocket
 from tests.support.wire import Typist
 
@@ -25,7 +58,7 @@ ADA = Identity("ada", "couple")
 
 
 class Place:
-    """A host, and rooms of one wedding. Every answer is one that the serving process would take."""
+    """A host, and rooms of one wedding. Every response is one that the serving process would take."""
 
     def __init__(self, mark: ProgressMark) -> None:
         self.host = DocumentHost(mark, 1 << 20)
@@ -34,25 +67,46 @@ class Place:
         self.session = Session(SessionId(1), HandSocket(), ADA)
 
     def room(self, name: str) -> Room:
-        room = Room(len(self.rooms) + 1, "w", name, RoomLimits(), Counters(), vet=lambda *_: None, blame=lambda _: None)
+        room = Room(len(self.rooms) + 1, "w", name, RoomLimits(), Counters(), RecordingRoomEvents())
         self.rooms[room.id] = room
         return room
 
-    def run(self, entries: Sequence[BatchEntry], jobs: Sequence[Any] = ()) -> list[Any]:
-        request = [self.now, [entry.wire() for entry in entries], jobs]
-        answer: list[Any] = unpack(encode(self.host.handle(unpack(encode(request)))))
-        assert well_formed(entries, self.rooms, answer)
-        return answer
+    def run(self, entries: Sequence[BatchEntry], *jobs: Job) -> BatchResponse:
+        batch = Batch(self.now, [entry.for_host() for entry in entries], list(jobs))
+        response = decode_response(encode(self.host.handle(decode_batch(encode(batch)))))
+        assert fits(entries, self.rooms, response)
+        return response
 
-    def ask(self, room: Room, kind: RequestKind, payload: bytes = b"") -> list[Any]:
+    def request(self, room: Room, kind: RequestKind, payload: bytes = b"") -> BatchResponse:
         return self.run([BatchEntry(room, [Request(self.session, kind, payload)])])
 
-    def answer(self, room: Room, kind: RequestKind, payload: bytes = b"") -> Any:
-        ((_, _, _, ((_, answer),), *_),), *_ = self.ask(room, kind, payload)
-        return answer
+    def result(self, room: Room, kind: RequestKind, payload: bytes = b"") -> RoomResult:
+        return result_of(self.request(room, kind, payload))
+
+    def response(self, room: Room, kind: RequestKind, payload: bytes = b"") -> Response:
+        (indexed,) = self.result(room, kind, payload).responses
+        return indexed.response
 
     def rows(self, room: Room) -> Any:
-        return json.loads(self.answer(room, RequestKind.READ))
+        response = self.response(room, RequestKind.READ)
+        assert isinstance(response, Bytes)
+        return json.loads(response.data)
+
+    def digest(self, room: Room) -> RowsDigest:
+        response = self.response(room, RequestKind.DIGEST)
+        assert isinstance(response, RowsDigest)
+        return response
+
+
+def result_of(response: BatchResponse) -> RoomResult:
+    (result,) = response.results
+    assert isinstance(result, RoomResult)
+    return result
+
+
+def derived_of(result: RoomResult) -> BatchRecords:
+    assert result.derived is not None
+    return result.derived
 
 
 @pytest.fixture
@@ -65,12 +119,28 @@ def place() -> Iterator[Place]:
     mark.close()
 
 
-def setting(room: Room, rows: Sequence[Any] | None = (), owners: Sequence[Any] = ()) -> list[Any]:
-    return [room.wedding, room.document, list(owners), None if rows is None else list(rows)]
+def context(
+    room: Room,
+    rows: Sequence[MirrorRow] | None = (),
+    owners: Sequence[ClientOwner] = (),
+    others: Sequence[OtherBooking] = (),
+) -> SchemaContext:
+    return SchemaContext(
+        room.wedding, room.document, list(owners), None if rows is None else list(rows), [], list(others)
+    )
 
 
-def load(room: Room, rows: Sequence[Any] | None = (), updates: Sequence[bytes] = (), **options: Any) -> BatchEntry:
-    return BatchEntry(room, (), list(updates), setting=setting(room, rows), **options)
+def load(
+    room: Room,
+    rows: Sequence[MirrorRow] | None = (),
+    updates: Sequence[bytes] = (),
+    *,
+    owners: Sequence[ClientOwner] = (),
+    others: Sequence[OtherBooking] = (),
+    last: bool = True,
+) -> BatchEntry:
+    step = LoadStep(list(updates), last, room.hosted.bytes_only, context(room, rows, owners, others))
+    return BatchEntry(room, (), step)
 
 
 def guest(client: int, record: str, **fields: Any) -> bytes:
@@ -84,7 +154,7 @@ def insert(record: str, **fields: Any) -> dict[str, Any]:
 
 
 def command(*parts: tuple[str, list[Any]], **more: Any) -> bytes:
-    return encode({"parts": list(parts), **more})
+    return encode(CommandBody(list(parts), **more))
 
 
 @pytest.fixture
@@ -98,31 +168,34 @@ def guests(place: Place) -> Room:
 def board(place: Place, guests: Room) -> Room:
     room = place.room("wedding")
     place.run([load(room, None)])
-    place.answer(room, RequestKind.TEND)  # it is open now
+    place.response(room, RequestKind.RUN_SCHEDULED)  # it is open now
     return room
 
 
 def test_what_an_update_means_comes_with_it(place: Place, guests: Room) -> None:
     update = guest(7, "g_1")
-    ((_, merged, faults, _, size, warm, facts, notices),), _, others, weddings = place.ask(
-        guests, RequestKind.UPDATE, update
-    )
-    assert (merged, faults, size, warm, notices, others, weddings) == ([update], [], len(update), True, [], [], [])
-    ((root, record, fields, writers),), ((type_, at, about, body),), owners, answers, bookings = facts
+    response = place.request(guests, RequestKind.UPDATE, update)
+    result = result_of(response)
+    assert (result.updates, result.faults, result.size, result.warm) == ([update], [], len(update), True)
+    assert (result.notices, response.others, response.weddings) == ([], [], [])
+    derived = derived_of(result)
+    ((root, record, fields, writers),), ((type_, at, about, body),) = derived.rows, derived.events
+    assert fields is not None
     assert (root, record, json.loads(fields)) == ("guests", "g_1", {"firstName": "Ann", "note": ""})
     assert json.loads(writers)["firstName"][:2] == ["ada", "couple"]
     assert (type_, at, about) == ("guest.added", "2026-05-28T20:26:40.000Z", "g_1")
     assert json.loads(body)["actor"]["user"] == "ada"
-    assert (owners, answers, bookings) == ([[7, "ada"]], [], [])
-    ((_, _, faults, _, _, _, facts, _),), *_ = place.ask(guests, RequestKind.UPDATE, update)
-    assert (faults, facts) == ([[0, Status.KNOWN]], None)
+    assert (derived.owners, derived.answers, derived.bookings) == ([ClientOwner(7, "ada")], [], [])
+    result = place.result(guests, RequestKind.UPDATE, update)
+    assert (result.faults, result.derived) == ([Fault(0, Status.KNOWN)], None)
 
 
 def test_what_does_not_fit_goes_no_further_and_its_sender_is_told(place: Place, guests: Room) -> None:
     update = guest(7, "g_1", plusOnesAllowed=-1)
-    ((_, (merged,), faults, _, _, _, _, ((index, notice),)),), *_ = place.ask(guests, RequestKind.UPDATE, update)
-    assert (index, faults) == (0, [])
-    assert json.loads(notice)["reverted"][0]["key"] == "plusOnesAllowed"
+    result = place.result(guests, RequestKind.UPDATE, update)
+    (merged,), (notice,) = result.updates, result.notices
+    assert (notice.index, result.faults) == (0, [])
+    assert json.loads(notice.body)["reverted"][0]["key"] == "plusOnesAllowed"
     assert place.rows(guests)["guests"] == {"g_1": {"firstName": "Ann", "note": ""}}
     reader: Doc[Any] = Doc()
     reader.apply_update(merged)
@@ -131,80 +204,84 @@ def test_what_does_not_fit_goes_no_further_and_its_sender_is_told(place: Place, 
 
 def test_somebody_elses_client_id_is_refused_also_after_a_reload(place: Place, guests: Room) -> None:
     mine, theirs = guest(7, "g_1"), guest(8, "g_2")
-    ((_, (stored,), *_),), *_ = place.ask(guests, RequestKind.UPDATE, mine)
+    stored = place.result(guests, RequestKind.UPDATE, mine).updates
     again = place.room("guests")
-    entry = BatchEntry(again, (), [stored], setting=setting(again, (), [(7, "ada"), (8, "bob")]))
-    place.run([entry], [[Job.FORGET, [guests.id]]])
-    ((_, merged, faults, _, _, _, _, notices),), *_ = place.ask(again, RequestKind.UPDATE, theirs)
-    assert (merged, faults, [index for index, _ in notices]) == ([], [[0, Status.VIOLATION]], [0])
+    owners = [ClientOwner(7, "ada"), ClientOwner(8, "bob")]
+    place.run([load(again, (), stored, owners=owners)], ForgetRooms([guests.id]))
+    result = place.result(again, RequestKind.UPDATE, theirs)
+    assert (result.updates, result.faults) == ([], [Fault(0, Status.VIOLATION)])
+    assert [notice.index for notice in result.notices] == [0]
 
 
 class TestQuestions:
     def test_rows_and_digest(self, place: Place, guests: Room) -> None:
-        place.ask(guests, RequestKind.UPDATE, guest(7, "g_1"))
+        place.request(guests, RequestKind.UPDATE, guest(7, "g_1"))
         empty = place.room("care")
         place.run([load(empty, None)])
         assert place.rows(guests)["guests"] == {"g_1": {"firstName": "Ann", "note": ""}}
-        state_vector, digest = place.answer(guests, RequestKind.DIGEST)
-        assert state_vector == b"\x01\x07\x03"
-        assert digest != place.answer(empty, RequestKind.DIGEST)[1]
+        digest = place.digest(guests)
+        assert digest.state_vector == b"\x01\x07\x03"
+        assert digest.sha256 != place.digest(empty).sha256
 
-    @pytest.mark.parametrize("kind", [RequestKind.READ, RequestKind.DIGEST, RequestKind.COMMAND, RequestKind.TEND])
+    @pytest.mark.parametrize(
+        "kind", [RequestKind.READ, RequestKind.DIGEST, RequestKind.COMMAND, RequestKind.RUN_SCHEDULED]
+    )
     def test_a_document_without_schema_has_no_rows(self, place: Place, kind: RequestKind) -> None:
         note = place.room("notes.a")
-        place.run([BatchEntry(note, (), [])])
-        ((_, _, faults, answers, *_),), *_ = place.ask(note, kind)
-        assert (faults, answers) == ([[0, Status.VIOLATION]], [])
+        place.run([BatchEntry(note, (), LoadStep([]))])
+        result = place.result(note, kind)
+        assert (result.faults, result.responses) == ([Fault(0, Status.VIOLATION)], [])
 
     def test_a_command_changes_documents_that_nobody_asked(self, place: Place, guests: Room, board: Room) -> None:
-        place.ask(guests, RequestKind.UPDATE, guest(7, "g_1"))
+        place.request(guests, RequestKind.UPDATE, guest(7, "g_1"))
         text = {"op": "set", "root": "board", "value": "hello"}
         asked = command(("guests", [insert("g_2", note="")]), ("wedding", [text]), key="k", digest="d")
-        ((_, _, _, ((_, (done, _)),), _, _, facts, _),), _, (other,), _ = place.ask(guests, RequestKind.COMMAND, asked)
-        assert done
-        assert [(key, digest) for key, digest, *_ in facts[3]] == [("k", "d")]
-        room, (merged,), _, _, size, _, other_facts, _ = other
-        assert (room, size, other_facts[3]) == (board.id, len(merged), [])
+        response = place.request(guests, RequestKind.COMMAND, asked)
+        result, (other,) = result_of(response), response.others
+        assert isinstance(result.responses[0].response, CommandDone)
+        (answer,) = derived_of(result).answers
+        assert (answer.key, answer.digest, answer.at) == ("k", "d", datetime.fromisoformat("2026-05-28T20:26:40Z"))
+        (merged,) = other.updates
+        assert (other.room, other.size, derived_of(other).answers) == (board.id, len(merged), [])
         reader: Doc[Any] = Doc()
         reader.apply_update(merged)
         assert str(reader.get("board", type=Text)) == "hello"
         assert place.rows(board)["board"] == {"": "hello"}
 
     def test_a_refused_command_changes_nothing(self, place: Place, guests: Room, board: Room) -> None:
-        before = place.answer(guests, RequestKind.DIGEST)
+        before = place.digest(guests)
         text = {"op": "set", "root": "board", "value": 4}
         asked = command(("guests", [insert("g_2", note="")]), ("wedding", [text]))
-        ((_, merged, _, ((_, (done, problems)),), _, _, facts, _),), _, others, _ = place.ask(
-            guests, RequestKind.COMMAND, asked
-        )
-        assert (done, merged, facts, others) == (False, [], None, [])
-        assert [problem["document"] for problem in problems] == ["wedding"]
-        assert place.answer(guests, RequestKind.DIGEST) == before
+        response = place.request(guests, RequestKind.COMMAND, asked)
+        result = result_of(response)
+        refused = result.responses[0].response
+        assert isinstance(refused, CommandRefused)
+        assert (result.updates, result.derived, response.others) == ([], None, [])
+        assert [problem["document"] for problem in refused.problems] == ["wedding"]
+        assert place.digest(guests) == before
 
     def test_a_command_asks_for_what_is_not_open(self, place: Place, guests: Room) -> None:
-        ((_, _, _, ((_, said),), *_),), _, _, weddings = place.ask(
-            guests, RequestKind.COMMAND, command(("wedding", []))
-        )
-        assert said == [None, ["wedding"]]
-        assert weddings == [[guests.id, None, ["wedding"]]]
+        response = place.request(guests, RequestKind.COMMAND, command(("wedding", [])))
+        assert result_of(response).responses[0].response == CommandLacks(["wedding"])
+        assert response.weddings == [WeddingState(guests.id, None, ["wedding"])]
 
     def test_texts_wait_for_their_event_until_they_are_tended(self, place: Place, board: Room) -> None:
         writer = Typist(7, "board")
-        (result,), _, _, weddings = place.ask(board, RequestKind.UPDATE, writer.text(b"a"))
-        assert len(result[6][1]) == 1  # that there is one now
-        assert weddings == []
-        told, waits = [], []
+        response = place.request(board, RequestKind.UPDATE, writer.text(b"a"))
+        assert len(derived_of(result_of(response)).events) == 1  # that there is one now
+        assert response.weddings == []
+        events, waits = [], []
         for letter in (b"b", b"c"):
-            (result,), _, _, ((_, due, _),) = place.ask(board, RequestKind.UPDATE, writer.text(letter))
-            told += result[6][1]
-            waits.append(due)
+            response = place.request(board, RequestKind.UPDATE, writer.text(letter))
+            events += derived_of(result_of(response)).events
+            waits += [wedding.due_seconds for wedding in response.weddings]
             place.now += 1
-        assert (told, waits) == ([], [30.0, 29.0])
+        assert (events, waits) == ([], [30.0, 29.0])
         place.now += 28
-        (result,), _, _, weddings = place.ask(board, RequestKind.TEND)
-        ((_, _, _, body),) = result[6][1]
-        assert '"abc"' in body
-        assert weddings == []
+        response = place.request(board, RequestKind.RUN_SCHEDULED)
+        (event,) = derived_of(result_of(response)).events
+        assert '"abc"' in event.body
+        assert response.weddings == []
 
 
 class TestWedding:
@@ -212,14 +289,13 @@ class TestWedding:
 
     def test_the_second_document_needs_no_rows(self, place: Place, guests: Room) -> None:
         second = place.room("budget")
-        ((_, _, _, _, size, *_),), *_ = place.run([load(second, None)])
-        assert size == 0
+        assert result_of(place.run([load(second, None)])).size == 0
 
     @pytest.mark.parametrize("steps", [1, 2])
     def test_without_rows_a_document_is_not_loaded(self, place: Place, steps: int) -> None:
         room = place.room("guests")
-        ((_, _, _, _, size, *_),), *_ = place.run([load(room, None, [guest(7, "g_1")], last=steps == 1)])
-        assert size == NO_SETTING
+        response = place.run([load(room, None, [guest(7, "g_1")], last=steps == 1)])
+        assert response.results == [ContextMissing(room.id)]
         assert not place.host.documents
         assert not place.host._weddings
 
@@ -227,37 +303,39 @@ class TestWedding:
         """Its rooms failed, and the new ones come in the batch that ends the old ones."""
         state = place.host._weddings["w"]
         again = place.room("guests")
-        rows = [("seating", "tables", "t_1", '{"name":"Head"}', "{}")]
-        place.run([load(again, rows)], [[Job.FORGET, [guests.id, board.id]]])
-        place.answer(again, RequestKind.TEND)
+        rows = [MirrorRow("seating", "tables", "t_1", '{"name":"Head"}', "{}")]
+        place.run([load(again, rows)], ForgetRooms([guests.id, board.id]))
+        place.response(again, RequestKind.RUN_SCHEDULED)
         assert place.host._weddings["w"] is not state
         assert place.host._weddings["w"].wedding.rows("seating", "tables") == {"t_1": {"name": "Head"}}
 
     def test_what_others_have_booked_comes_with_the_rows_and_later(self, place: Place) -> None:
         """The photographer, who is booked elsewhere, is here set back to quoted, and then not any more."""
         lens = {"name": "Lens", "organization": "o", "stage": "booked", "bookedWindow": {"start": 0, "end": 60}}
-        other = ["o", "elsewhere", "v_2", 29_698_560, 29_698_680, "booked", 1]
+        other = OtherBooking("o", "elsewhere", "v_2", 29_698_560, 29_698_680, "booked", 1)
         doc: Doc[Any] = Doc(client_id=7)
         doc.get("meta", type=Map)["date"] = "2026-06-20"
         room = place.room("wedding")
-        place.run([BatchEntry(room, (), [], setting=[*setting(room), [], []])])
-        place.ask(room, RequestKind.UPDATE, doc.get_update())
+        place.run([load(room)])
+        place.request(room, RequestKind.UPDATE, doc.get_update())
         doc.get("vendors", type=Map)["v_1"] = Map(lens | {"note": Text()})
-        ((*_, facts, _),), *_ = place.ask(room, RequestKind.UPDATE, doc.get_update())
-        ((vendor, organization, start, until, *_),) = facts[4]
+        ((vendor, organization, start, until, *_),) = derived_of(
+            place.result(room, RequestKind.UPDATE, doc.get_update())
+        ).bookings
         assert (vendor, organization, start, until) == ("v_1", "o", 29_698_560, 29_698_680)
-        ((*_, facts, _),), *_ = place.ask(room, RequestKind.BOOKINGS, encode(["o", [other]]))
-        assert facts[4] == [["v_1", "o", start, until, None, 0]]
+        result = place.result(room, RequestKind.SET_BOOKINGS, encode(OtherBookings("o", [other])))
+        assert result.responses[0].response == Done()
+        assert derived_of(result).bookings == [BookingChange("v_1", "o", start, until, None, 0)]
         assert place.rows(room)["vendors"]["v_1"]["stage"] == "quoted"
         again = place.room("wedding")
         updates = [doc.get_update()]
-        place.run([BatchEntry(again, (), updates, setting=[*setting(again), [], [other]])], [[Job.FORGET, [room.id]]])
+        place.run([load(again, (), updates, others=[other])], ForgetRooms([room.id]))
         assert place.rows(again)["vendors"]["v_1"]["stage"] == "quoted"
 
     def test_with_its_last_document_it_is_forgotten(self, place: Place, guests: Room, board: Room) -> None:
-        place.run([], [[Job.FORGET, [guests.id]]])
+        place.run([], ForgetRooms([guests.id]))
         assert place.host._weddings
-        place.run([], [[Job.FORGET, [board.id, 99]]])
+        place.run([], ForgetRooms([board.id, 99]))
         assert not place.host._weddings
         assert not place.host._rooms
         assert not place.host.documents
@@ -265,22 +343,22 @@ class TestWedding:
     def test_a_forgotten_document_is_not_named_any_more(self, place: Place, guests: Room, board: Room) -> None:
         del place.rooms[guests.id]
         writer = Typist(7, "board")
-        place.ask(board, RequestKind.UPDATE, writer.text(b"a"))
+        place.request(board, RequestKind.UPDATE, writer.text(b"a"))
         entry = BatchEntry(board, [Request(place.session, RequestKind.UPDATE, writer.text(b"b"))])
-        _, _, _, ((room, due, _),) = place.run([entry], [[Job.FORGET, [guests.id]]])
-        assert (room, due) == (board.id, 30.0)
+        (wedding,) = place.run([entry], ForgetRooms([guests.id])).weddings
+        assert (wedding.room, wedding.due_seconds) == (board.id, 30.0)
 
     def test_it_is_not_held_without_its_doc(self, place: Place) -> None:
         room = place.room("guests")
-        room.bytes_only = True
-        ((_, _, _, _, size, why, *_),), *_ = place.run([load(room)])
-        assert size == UNREADABLE
-        assert "schema" in why
+        room.hosted.fall_back_to_bytes()
+        (refused,) = place.run([load(room)]).results
+        assert isinstance(refused, LoadRefused)
+        assert "schema" in refused.reason
         assert not place.host.documents
 
     def test_what_cannot_be_read_ends_alone(self, place: Place, guests: Room) -> None:
-        place.ask(guests, RequestKind.UPDATE, guest(7, "g_1"))
+        place.request(guests, RequestKind.UPDATE, guest(7, "g_1"))
         broken = place.room("budget")
-        ((_, _, _, _, size, *_),), *_ = place.run([load(broken, None, [b"damaged"])])
-        assert size == UNREADABLE
+        (refused,) = place.run([load(broken, None, [b"damaged"])]).results
+        assert isinstance(refused, LoadRefused)
         assert place.rows(guests)["guests"].keys() == {"g_1"}

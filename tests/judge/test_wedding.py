@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import datetime
 from typing import Any
 
 import pytest
@@ -11,6 +12,7 @@ from hypothesis import strategies as st
 
 from crdt_server.judge.ledger import Ledger, Writers, instant
 from crdt_server.judge.text_edits import TEXT_SECONDS
+from crdt_server.records import ClientOwner, CommandAnswer
 from documents.invariants import NOBODY, UNKNOWN, Field, Wedding, Writer
 from tests.judge.bench import Bench, Replica
 from tests.support.effort import examples
@@ -62,14 +64,16 @@ def test_pending_records_are_taken_once() -> None:
     pending.owners.append((7, "ada"))
     pending.answers.append(("key", "digest", "{}"))
     writers.put(ROW, "meal", ADA)
-    taken = ledger.take("guests", {"guests": {"g_1": {"meal": "fish"}}}, "now")
+    at = "2026-05-01T12:00:00.000Z"
+    taken = ledger.take("guests", {"guests": {"g_1": {"meal": "fish"}}}, at)
     assert taken is not None
-    rows, events, owners, answers = taken[:4]
-    assert [(row[:2], row[2]) for row in rows] == [
-        (["guests", "g_1"], '{"meal":"fish"}'), (["guests", "g_2"], None)
-    ]  # fmt: skip
-    assert json.loads(rows[0][3]) == {"meal": ["ada", "couple", 100, 7, "2026-05-01T12:00:00.000Z"]}
-    assert (events, owners, answers) == ([], [(7, "ada")], [["key", "digest", "{}", "now"]])
+    assert [(*row[:2], row.fields) for row in taken.rows] == [
+        ("guests", "g_1", '{"meal":"fish"}'),
+        ("guests", "g_2", None),
+    ]
+    assert json.loads(taken.rows[0].writers) == {"meal": ["ada", "couple", 100, 7, "2026-05-01T12:00:00.000Z"]}
+    assert (taken.events, taken.owners) == ([], [ClientOwner(7, "ada")])
+    assert taken.answers == [CommandAnswer("key", "digest", "{}", datetime.fromisoformat(at))]
     assert ledger.take("guests", {"guests": {}}, "now") is None
 
 

@@ -1,6 +1,6 @@
 """One room with hand-flushed sockets; the test plays host and store."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -8,13 +8,25 @@ import pytest
 
 from crdt_server.access.identity import Identity
 from crdt_server.counters import Counters
-from crdt_server.pipe import DRY_RUN_BYTES, NO_OVERLAP, RequestKind, Status
+from crdt_server.pipe import (
+    DRY_RUN_BYTES,
+    Bytes,
+    Diff,
+    NoOverlap,
+    RequestKind,
+    Response,
+    Status,
+)
 from crdt_server.protocol.messages import SyncStep2, SyncUpdate
 from crdt_server.rooms.awareness import read_states
-from crdt_server.rooms.room import NO_STATES, Phase, Room, RoomLimits, Verdict
+from crdt_server.rooms.batch import RoomBatch
+from crdt_server.rooms.inbox import RoomLimits
+from crdt_server.rooms.presence import NO_STATES
+from crdt_server.rooms.room import Phase, Room
 from crdt_server.rooms.session import Request, Session, SessionId
 from crdt_server.rooms.sync_replies import TAIL_MESSAGES
 from tests.support.codec import encode_awareness, encode_sync_step1, encode_sync_step2, encode_update, receive
+from tests.support.room_events import RecordingRoomEvents
 from tests.support.sockets import HandSocket
 from tests.support.wire import presence
 
@@ -31,29 +43,21 @@ LIMITS = RoomLimits(
 BUDGET = 10_000
 ADA = Identity("ada", "couple")
 UPDATE = b"not looked into by the room"
-SOMEBODY = b"\x01\x05\x03"  # the state vector of who has three edits of client 5
+SOMEBODY = b"\x01\x05\x03"  # the state vector of a client that has three edits of client 5
 
 
 class Table:
-    """A room, and what it asked of the world around it."""
+    """A room, and what it reports."""
 
-    def __init__(self) -> None:
-        self.vetted: list[Request] = []
-        self.blamed: list[Session] = []
-        self.room = Room(
-            1,
-            "w",
-            "notes.a",
-            LIMITS,
-            Counters(),
-            vet=lambda _, request: self.vetted.append(request),
-            blame=self.blamed.append,
-        )
-        self.room.phase = Phase.LIVE
+    def __init__(self, limits: RoomLimits = LIMITS, *, opened: bool = True) -> None:
+        self.events = RecordingRoomEvents()
+        self.room = Room(1, "w", "notes.a", limits, Counters(), self.events)
+        if opened:
+            self.room.opened()
 
     def join(self) -> tuple[Session, HandSocket]:
         socket = HandSocket()
-        session = Session(SessionId(len(self.room.sessions) + 1), socket, ADA)
+        session = Session(SessionId(len(self.room.members) + 1), socket, ADA)
         self.room.join(session)
         return session, socket
 
@@ -65,25 +69,31 @@ class Table:
         return session, socket
 
     def take(self) -> list[Request]:
-        return self.room.take(BUDGET)[0]
+        return self.room.take(BUDGET).requests
 
     def judge(
         self,
         requests: Sequence[Request],
-        merged: bytes | None = None,
-        faults: dict[int, Status] | None = None,
-        answers: dict[int, Any] | None = None,
+        update: bytes | None = None,
+        statuses: Mapping[int, Status] | None = None,
+        responses: Mapping[int, Response] | None = None,
         *,
         last: bool = True,
-    ) -> Verdict:
-        said = {i: b"\x00" if r.kind is RequestKind.HELLO else [b"\x00\x00"] for i, r in enumerate(requests) if r.kind}
-        verdict = Verdict(self.room, requests, merged, faults or {}, {**said, **(answers or {})}, last=last)
-        self.room.judge(verdict)
-        return verdict
+    ) -> RoomBatch:
+        """A batch with what its host returned, numbered."""
+        usual = {i: _usual_response(request) for i, request in enumerate(requests) if request.kind}
+        batch = RoomBatch(self.room, requests, update, statuses or {}, {**usual, **(responses or {})})
+        batch.last = last
+        self.room.assign_sequence(batch)
+        return batch
 
-    def run(self, merged: bytes | None = None, **said: Any) -> None:
+    def run(self, update: bytes | None = None, **returned: Any) -> None:
         """One batch from beginning to end."""
-        self.room.release(self.judge(self.take(), merged, **said))
+        self.room.broadcast(self.judge(self.take(), update, **returned))
+
+
+def _usual_response(request: Request) -> Response:
+    return Bytes(b"\x00") if request.kind is RequestKind.STATE_VECTOR else Diff([b"\x00\x00"])
 
 
 @pytest.fixture
@@ -95,24 +105,25 @@ def update(payload: bytes = UPDATE) -> bytes:
     return encode_update(payload)
 
 
-def test_a_newcomer_is_asked_and_told_who_is_there(table: Table) -> None:
+def test_a_newcomer_is_sent_the_presence_of_all(table: Table) -> None:
     first, _ = table.settled()
     receive(table.room, first, presence(7, 1, {"name": "Chloé"}))
-    table.room.tell_presence(0)
+    table.room.publish_presence(0)
     _, socket = table.join()
     assert [read_states(p, None) for p in socket.presence()] == [[(7, 1, '{"name": "Chloé"}')]]
 
 
-def test_the_greeting_waits_for_the_document_and_is_remembered(table: Table) -> None:
-    table.room.phase = Phase.LOADING
+def test_the_greeting_waits_for_the_document_and_is_remembered() -> None:
+    table = Table(opened=False)
     _, first = table.join()
     assert not first.outbox
-    table.room.phase = Phase.LIVE
-    table.run(answers={0: b"\x01\x05\x02"})
+    table.room.opened()
+    assert table.room.phase is Phase.LIVE
+    table.run(responses={0: Bytes(b"\x01\x05\x02")})
     assert first.questions() == [b"\x01\x05\x02"]
     _, second = table.join()
     assert second.questions() == [b"\x01\x05\x02"]
-    assert not table.room.dirty
+    assert not table.room.inbox
 
 
 def test_a_greeting_is_asked_anew_after_an_edit(table: Table) -> None:
@@ -121,30 +132,30 @@ def test_a_greeting_is_asked_anew_after_an_edit(table: Table) -> None:
     table.run(UPDATE)
     _, second = table.join()
     assert not second.outbox
-    assert table.room.dirty
+    assert table.room.inbox
 
 
-def test_everybody_hears_of_an_update_only_when_it_is_released(table: Table) -> None:
+def test_an_update_is_sent_to_all_only_when_it_is_broadcast(table: Table) -> None:
     (writer, a), (_, b) = table.settled(), table.settled()
     receive(table.room, writer, update())
     requests = table.take()
-    verdict = table.judge(requests, b"merged")
+    batch = table.judge(requests, b"merged")
     assert not a.outbox
     assert not b.outbox
-    table.room.release(verdict)
+    table.room.broadcast(batch)
     assert a.updates() == b.updates() == [b"merged"]
-    assert verdict.seq == table.room.head_seq == 1
+    assert batch.seq == table.room.head_seq == 1
 
 
 def test_a_large_update_makes_nobody_a_slow_reader_but_many_do(table: Table) -> None:
-    table.room.release(table.judge([], b"to begin with"))
+    table.room.broadcast(table.judge([], b"to begin with"))
     session = Session(SessionId(1), HandSocket(limit_bytes=2000), ADA)
     table.room.join(session)
     socket = session.connection
     assert isinstance(socket, HandSocket)
     for code in (None, None, None, 1013):
         assert socket.close_code == code
-        table.room.release(table.judge([], b"x" * 1000))
+        table.room.broadcast(table.judge([], b"x" * 1000))
 
 
 def test_numbers_follow_what_is_to_be_stored(table: Table) -> None:
@@ -158,7 +169,7 @@ def test_numbers_follow_what_is_to_be_stored(table: Table) -> None:
 def test_an_answer_goes_to_who_asked(table: Table) -> None:
     (asker, a), (_, b) = table.settled(), table.settled()
     receive(table.room, asker, encode_sync_step1(b"\x00"))
-    table.run(answers={0: [b"part one", b"part two"]})
+    table.run(responses={0: Diff([b"part one", b"part two"])})
     assert a.flush() == [encode_update(b"part one"), encode_sync_step2(b"part two")]
     assert not b.outbox
 
@@ -166,26 +177,26 @@ def test_an_answer_goes_to_who_asked(table: Table) -> None:
 def test_the_same_question_gets_the_same_answer_until_an_edit(table: Table) -> None:
     (first, _), (second, socket) = table.settled(), table.settled()
     receive(table.room, first, encode_sync_step1(SOMEBODY))
-    table.run(answers={0: [b"all"]})
+    table.run(responses={0: Diff([b"all"])})
     receive(table.room, second, encode_sync_step1(SOMEBODY))
     assert socket.answers() == [b"all"]
-    assert not table.room.dirty
+    assert not table.room.inbox
     receive(table.room, first, update())
     table.run(b"m")
     receive(table.room, second, encode_sync_step1(SOMEBODY))
     assert socket.answers() == []
-    assert table.room.dirty
+    assert table.room.inbox
 
 
 def test_a_remembered_answer_does_not_overtake_the_own_edit(table: Table) -> None:
     session, socket = table.settled()
     receive(table.room, session, encode_sync_step1(b"\x00"))
-    table.run(answers={0: [b"old"]})
+    table.run(responses={0: Diff([b"old"])})
     socket.flush()
     receive(table.room, session, update() + encode_sync_step1(b"\x00"))
     assert not socket.outbox
     requests = table.take()
-    table.room.release(table.judge(requests, b"m", answers={1: [b"new"]}))
+    table.room.broadcast(table.judge(requests, b"m", responses={1: Diff([b"new"])}))
     assert socket.flush() == [encode_update(b"m"), encode_sync_step2(b"new")]
 
 
@@ -193,20 +204,20 @@ def test_an_answer_from_a_batch_with_edits_is_not_remembered(table: Table) -> No
     (a, _), (b, socket) = table.settled(), table.settled()
     receive(table.room, a, encode_sync_step1(SOMEBODY))
     receive(table.room, b, update())
-    table.run(b"m", answers={0: [b"before the edit"]})
+    table.run(b"m", responses={0: Diff([b"before the edit"])})
     socket.flush()
     receive(table.room, b, encode_sync_step1(SOMEBODY))
     assert not socket.outbox
 
 
-def test_an_answer_overtaken_by_a_later_verdict_is_not_remembered(table: Table) -> None:
+def test_an_answer_overtaken_by_a_later_batch_is_not_remembered(table: Table) -> None:
     (a, _), (b, socket) = table.settled(), table.settled()
     receive(table.room, a, encode_sync_step1(SOMEBODY))
-    answered = table.judge(table.take(), answers={0: [b"old"]})
+    answered = table.judge(table.take(), responses={0: Diff([b"old"])})
     receive(table.room, a, update())
     edited = table.judge(table.take(), b"m")
-    table.room.release(answered)
-    table.room.release(edited)
+    table.room.broadcast(answered)
+    table.room.broadcast(edited)
     socket.flush()
     receive(table.room, b, encode_sync_step1(SOMEBODY))
     assert not socket.outbox
@@ -215,10 +226,10 @@ def test_an_answer_overtaken_by_a_later_verdict_is_not_remembered(table: Table) 
 def test_the_memory_of_answers_is_bounded(table: Table) -> None:
     (a, _), (b, socket) = table.settled(), table.settled()
     receive(table.room, a, encode_sync_step1(SOMEBODY))
-    table.run(answers={0: [b"x" * 500]})
+    table.run(responses={0: Diff([b"x" * 500])})
     receive(table.room, b, encode_sync_step1(SOMEBODY))
     assert not socket.outbox
-    assert table.room.dirty
+    assert table.room.inbox
 
 
 class TestNewcomers:
@@ -236,7 +247,7 @@ class TestNewcomers:
     def test_they_get_what_the_first_got_and_what_was_sent_since(self, table: Table) -> None:
         first, _ = table.settled()
         receive(table.room, first, encode_sync_step1(b"\x00"))
-        table.run(answers={0: [b"one", b"two"]})
+        table.run(responses={0: Diff([b"one", b"two"])})
         for edit in (b"three", b"four"):
             receive(table.room, first, update())
             table.run(edit)
@@ -249,9 +260,9 @@ class TestNewcomers:
         receive(table.room, b, update())
         requests = table.take()
         part = table.judge([], b"a part that would not merge", last=False)
-        verdict = table.judge(requests, b"the rest", answers={0: [b"before the edits"]})
-        table.room.release(part)
-        table.room.release(verdict)
+        batch = table.judge(requests, b"the rest", responses={0: Diff([b"before the edits"])})
+        table.room.broadcast(part)
+        table.room.broadcast(batch)
         table.room.leave(a)
         expected = (b"before the edits", b"a part that would not merge", b"the rest")
         assert self.ask(table) == [*map(encode_update, expected), encode_sync_step2(b"\0\0")]
@@ -259,7 +270,7 @@ class TestNewcomers:
     def test_after_many_edits_a_host_is_asked_again(self, table: Table) -> None:
         first, _ = table.settled()
         receive(table.room, first, encode_sync_step1(b"\x00"))
-        table.run(answers={0: [b"all"]})
+        table.run(responses={0: Diff([b"all"])})
         for _ in range(TAIL_MESSAGES):
             receive(table.room, first, update())
             table.run(b"m")
@@ -271,26 +282,26 @@ class TestNewcomers:
     def test_what_is_kept_is_bounded(self, table: Table) -> None:
         first, _ = table.settled()
         receive(table.room, first, encode_sync_step1(b"\x00"))
-        table.run(answers={0: [b"x" * (LIMITS.newcomer_cache_bytes - 100)]})
+        table.run(responses={0: Diff([b"x" * (LIMITS.newcomer_cache_bytes - 100)])})
         assert self.ask(table)
         receive(table.room, first, update())
         table.run(b"m" * 101)
         assert self.ask(table) == []
         receive(table.room, first, encode_sync_step1(b"\x00"))
-        table.run(answers={0: [b"x" * (LIMITS.newcomer_cache_bytes + 1)]})
+        table.run(responses={0: Diff([b"x" * (LIMITS.newcomer_cache_bytes + 1)])})
         assert self.ask(table) == []
 
     def test_who_knows_nobody_here_is_a_newcomer(self, table: Table) -> None:
         (first, a), (second, b) = table.settled(), table.settled()
         receive(table.room, first, encode_sync_step1(SOMEBODY))
-        table.run(answers={0: NO_OVERLAP})
+        table.run(responses={0: NoOverlap()})
         assert not a.outbox
         requests = table.take()
         assert [request.payload for request in requests] == [b"\x00"]
-        table.room.release(table.judge(requests, answers={0: [b"all"]}))
+        table.room.broadcast(table.judge(requests, responses={0: Diff([b"all"])}))
         assert a.flush() == [encode_sync_step2(b"all")]
         receive(table.room, second, encode_sync_step1(SOMEBODY))
-        table.run(answers={0: NO_OVERLAP})
+        table.run(responses={0: NoOverlap()})
         assert b.flush() == [encode_update(b"all"), encode_sync_step2(b"\0\0")]
 
     def test_a_stranger_who_has_left_is_not_answered(self, table: Table) -> None:
@@ -298,14 +309,14 @@ class TestNewcomers:
         receive(table.room, first, encode_sync_step1(SOMEBODY))
         requests = table.take()
         table.room.leave(first)
-        table.room.release(table.judge(requests, answers={0: NO_OVERLAP}))
-        assert not table.room.dirty
+        table.room.broadcast(table.judge(requests, responses={0: NoOverlap()}))
+        assert not table.room.inbox
 
 
 def test_known_updates_are_receipted_to_their_sender_alone(table: Table) -> None:
     (writer, a), (_, b) = table.settled(), table.settled()
     receive(table.room, writer, update())
-    table.run(faults={0: Status.KNOWN})
+    table.run(statuses={0: Status.KNOWN})
     assert a.updates() == [UPDATE]
     assert not b.outbox
     assert table.room.counters.known_updates == 1
@@ -314,32 +325,32 @@ def test_known_updates_are_receipted_to_their_sender_alone(table: Table) -> None
 def test_a_known_step_2_needs_no_receipt(table: Table) -> None:
     session, socket = table.settled()
     receive(table.room, session, encode_sync_step2(UPDATE))
-    table.run(faults={0: Status.KNOWN})
+    table.run(statuses={0: Status.KNOWN})
     assert not socket.outbox
 
 
 def test_an_empty_step_2_is_no_work(table: Table) -> None:
     session, _ = table.settled()
     receive(table.room, session, encode_sync_step2(b"\x00\x00"))
-    assert not table.room.dirty
+    assert not table.room.inbox
 
 
 def test_after_a_gap_everything_is_asked_for_once_at_a_time(table: Table) -> None:
     session, socket = table.settled()
     receive(table.room, session, update() + update())
-    table.run(faults={0: Status.GAP, 1: Status.GAP})
-    assert len(table.room.sessions) == 1
-    table.run(answers={0: b"\x01\x05\x02"})
+    table.run(statuses={0: Status.GAP, 1: Status.GAP})
+    assert len(table.room.members) == 1
+    table.run(responses={0: Bytes(b"\x01\x05\x02")})
     assert socket.questions() == [b"\x01\x05\x02"]
     receive(table.room, session, update())
-    table.run(faults={0: Status.GAP})
-    assert not table.room.dirty
+    table.run(statuses={0: Status.GAP})
+    assert not table.room.inbox
     receive(table.room, session, encode_sync_step2(UPDATE))
     table.run(b"m")
     assert session.gaps == 0
     receive(table.room, session, update())
-    table.run(faults={0: Status.GAP})
-    assert table.room.dirty
+    table.run(statuses={0: Status.GAP})
+    assert table.room.inbox
 
 
 def test_many_updates_behind_one_hole_close_nobody(table: Table) -> None:
@@ -347,8 +358,8 @@ def test_many_updates_behind_one_hole_close_nobody(table: Table) -> None:
     for _ in range(3 * LIMITS.max_gaps):
         receive(table.room, session, update())
         requests = table.take()
-        faults = {i: Status.GAP for i, request in enumerate(requests) if request.kind is RequestKind.UPDATE}
-        table.room.release(table.judge(requests, faults=faults))
+        statuses = {i: Status.GAP for i, request in enumerate(requests) if request.kind is RequestKind.UPDATE}
+        table.room.broadcast(table.judge(requests, statuses=statuses))
     assert socket.close_code is None
 
 
@@ -357,8 +368,8 @@ def test_answers_with_gaps_without_end_close(table: Table) -> None:
     for _ in range(LIMITS.max_gaps + 1):
         receive(table.room, session, encode_sync_step2(UPDATE))
         requests = table.take()
-        faults = {i: Status.GAP for i, request in enumerate(requests) if request.kind is RequestKind.UPDATE}
-        table.room.release(table.judge(requests, faults=faults))
+        statuses = {i: Status.GAP for i, request in enumerate(requests) if request.kind is RequestKind.UPDATE}
+        table.room.broadcast(table.judge(requests, statuses=statuses))
     assert socket.close_code == 1013
 
 
@@ -368,9 +379,9 @@ def test_answers_with_gaps_without_end_close(table: Table) -> None:
 def test_what_a_document_cannot_take_closes_and_counts(table: Table, status: Status, code: int) -> None:
     (session, socket), (_, other) = table.settled(), table.settled()
     receive(table.room, session, update())
-    table.run(faults={0: status})
+    table.run(statuses={0: status})
     assert socket.close_code == code
-    assert table.blamed == [session]
+    assert table.events.refused == [session]
     assert other.closed is None
     assert table.room.counters.closed == {code: 1}
 
@@ -382,13 +393,13 @@ def test_malformed_frames_close_and_count(table: Table, frame: bytes) -> None:
     session, socket = table.settled()
     receive(table.room, session, frame)
     assert socket.close_code == 4400
-    assert table.blamed == [session]
+    assert table.events.refused == [session]
 
 
 def test_malformed_presence_closes_at_the_next_tick(table: Table) -> None:
     session, socket = table.settled()
     receive(table.room, session, encode_awareness(b"\x05"))
-    table.room.tell_presence(0)
+    table.room.publish_presence(0)
     assert socket.close_code == 4400
 
 
@@ -408,7 +419,7 @@ def test_the_presence_of_all_is_told_on_request(table: Table) -> None:
     receive(table.room, session, b"\x03")
     assert socket.flush() == [NO_STATES.payload]
     receive(table.room, session, presence(7, 1, {}))
-    table.room.tell_presence(0)
+    table.room.publish_presence(0)
     socket.flush()
     receive(table.room, session, b"\x03")
     assert [read_states(p, None) for p in socket.presence()] == [[(7, 1, "{}")]]
@@ -420,7 +431,7 @@ def test_presence_is_told_to_all_once_a_tick(table: Table) -> None:
         receive(table.room, a, presence(7, clock, {}))
     receive(table.room, b, presence(8, 1, {}))
     assert not first.outbox
-    table.room.tell_presence(0)
+    table.room.publish_presence(0)
     told = [(7, 3, "{}"), (8, 1, "{}")]
     assert [read_states(p, None) for p in first.presence()] == [told]
     assert [read_states(p, None) for p in second.presence()] == [told]
@@ -430,11 +441,11 @@ def test_an_echo_in_the_same_tick_does_not_swallow_the_own_state(table: Table) -
     """A stock client answers the room's presence with an echo right after it has sent its own."""
     (a, _), (b, socket) = table.settled(), table.settled()
     receive(table.room, a, presence(7, 1, {}))
-    table.room.tell_presence(0)
+    table.room.publish_presence(0)
     socket.flush()
     receive(table.room, b, presence(8, 1, {"me": 1}))
     receive(table.room, b, presence(7, 1, {}))
-    table.room.tell_presence(0)
+    table.room.publish_presence(0)
     assert [read_states(p, None) for p in socket.presence()] == [[(8, 1, '{"me": 1}')]]
 
 
@@ -442,8 +453,8 @@ def test_a_flood_of_presence_within_a_tick_is_bounded_and_the_newest_counts(tabl
     session, socket = table.settled()
     for clock in range(10_000):
         receive(table.room, session, presence(7, clock, {}))
-    assert len(session.awareness_raw or ()) <= 16
-    table.room.tell_presence(0)
+    assert len(session.awareness_waiting or ()) <= 16
+    table.room.publish_presence(0)
     assert [read_states(p, None) for p in socket.presence()] == [[(7, 9_999, "{}")]]
 
 
@@ -451,8 +462,8 @@ def test_slow_sockets_are_spared_presence_but_no_edit(table: Table) -> None:
     (a, first), (_, slow) = table.settled(), table.settled()
     slow.congested = True
     receive(table.room, a, presence(7, 1, {}))
-    table.room.tell_presence(0)
-    table.room.keep_alive()
+    table.room.publish_presence(0)
+    table.room.presence.keep_alive()
     receive(table.room, a, update())
     table.run(b"m")
     assert slow.flush() == [encode_update(b"m")]
@@ -463,11 +474,11 @@ def test_slow_sockets_are_spared_presence_but_no_edit(table: Table) -> None:
 def test_leaving_is_told_and_what_was_sent_before_still_counts(table: Table) -> None:
     (a, _), (_, other) = table.settled(), table.settled()
     receive(table.room, a, presence(7, 4, {}))
-    table.room.tell_presence(0)
+    table.room.publish_presence(0)
     other.flush()
     receive(table.room, a, update())
     table.room.leave(a)
-    table.room.tell_presence(0)
+    table.room.publish_presence(0)
     assert [read_states(p, None) for p in other.presence()] == [[(7, 4, "null")]]
     table.run(b"m")
     assert other.updates() == [b"m"]
@@ -477,16 +488,16 @@ def test_presence_of_the_gone_is_not_read_any_more(table: Table) -> None:
     (a, _), (_, other) = table.settled(), table.settled()
     receive(table.room, a, presence(7, 4, {}))
     table.room.leave(a)
-    table.room.tell_presence(0)
+    table.room.publish_presence(0)
     assert not other.outbox
 
 
-def test_verdicts_on_requests_of_the_gone_are_not_sent(table: Table) -> None:
+def test_responses_to_requests_of_the_gone_are_not_sent(table: Table) -> None:
     session, socket = table.settled()
     receive(table.room, session, encode_sync_step1(b"\x00"))
     requests = table.take()
     table.room.leave(session)
-    table.room.release(table.judge(requests))
+    table.room.broadcast(table.judge(requests))
     assert not socket.outbox
 
 
@@ -494,24 +505,24 @@ def test_frames_of_strangers_and_of_the_dead_are_ignored(table: Table) -> None:
     session, _ = table.settled()
     table.room.leave(session)
     receive(table.room, session, update())
-    assert not table.room.dirty
+    assert not table.room.inbox
     again, socket = table.settled()
     table.room.fail(1013, "try again")
     receive(table.room, again, update())
-    assert not table.room.dirty
+    assert not table.room.inbox
     assert socket.close_code == 1013
 
 
 def test_a_failed_room_says_nothing_more(table: Table) -> None:
     (session, socket), (_, other) = table.settled(), table.settled()
     receive(table.room, session, update())
-    verdict = table.judge(table.take(), b"m")
+    batch = table.judge(table.take(), b"m")
     receive(table.room, session, update())
     table.room.fail(1013, "try again")
-    table.room.release(verdict)
+    table.room.broadcast(batch)
     assert (socket.close_code, other.close_code) == (1013, 1013)
     assert not socket.outbox
-    assert not table.room.dirty
+    assert not table.room.inbox
 
 
 def test_a_room_is_full_at_its_limit(table: Table) -> None:
@@ -538,11 +549,11 @@ def test_a_batch_is_shared_fairly(table: Table) -> None:
     for _ in range(50):
         receive(table.room, greedy, update(b"g" * 100))
     receive(table.room, modest, update(b"m"))
-    taken, used, _ = table.room.take(BUDGET)
+    taken, cost, _ = table.room.take(BUDGET)
     assert [r.session for r in taken] == [greedy, greedy, modest]
-    assert used == sum(r.cost for r in taken)
-    assert table.room.dirty
-    assert table.room.queued_updates == 48
+    assert cost == sum(r.cost for r in taken)
+    assert table.room.inbox
+    assert table.room.inbox.updates == 48
 
 
 def test_a_batch_ends_with_its_budget(table: Table) -> None:
@@ -560,26 +571,26 @@ class TestFromTheStore:
 
     ROWS = (b"first row", b"second row")
 
-    def test_newcomers_get_the_rows_as_they_are(self, table: Table) -> None:
-        table.room.phase = Phase.LOADING
+    def test_newcomers_get_the_rows_as_they_are(self) -> None:
+        table = Table(opened=False)
         session, socket = table.join()
         receive(table.room, session, encode_sync_step1(b"\x00"))
         table.room.serve_from_store(self.ROWS)
         assert socket.messages() == [SyncUpdate(b"first row"), SyncStep2(b"second row")]
-        assert [request.kind for request in table.take()] == [RequestKind.HELLO]
+        assert [request.kind for request in table.take()] == [RequestKind.STATE_VECTOR]
         assert session.queued_bytes == 0
 
     @pytest.mark.parametrize("rows", [(), (b"x",) * 1001])
-    def test_nothing_and_very_many_rows_go_through_a_host(self, table: Table, rows: Sequence[bytes]) -> None:
-        table.room.phase = Phase.LOADING
+    def test_nothing_and_very_many_rows_go_through_a_host(self, rows: Sequence[bytes]) -> None:
+        table = Table(opened=False)
         session, socket = table.join()
         receive(table.room, session, encode_sync_step1(b"\x00"))
         table.room.serve_from_store(rows)
         assert not socket.outbox
         assert len(table.take()) == 2
 
-    def test_not_those_who_know_something_or_have_just_written(self, table: Table) -> None:
-        table.room.phase = Phase.LOADING
+    def test_not_those_who_know_something_or_have_just_written(self) -> None:
+        table = Table(opened=False)
         (knows, first), (wrote, second) = table.join(), table.join()
         receive(table.room, knows, encode_sync_step1(b"\x01\x05\x02"))
         receive(table.room, wrote, update() + encode_sync_step1(b"\x00"))
@@ -601,7 +612,7 @@ class TestLongQuestions:
         assert [request.payload for request in table.take()] == [b"\x00", b"1"]
         assert session.queued_bytes == 0
         table.room.put_back(question)
-        assert table.room.dirty
+        assert table.room.inbox
 
     def test_nobody_waits_for_the_answer_any_more(self, table: Table) -> None:
         session, _ = table.settled()
@@ -611,15 +622,16 @@ class TestLongQuestions:
         table.room.leave(session)
         table.room.put_back(question)
         assert table.take() == []
-        assert not table.room.dirty
+        assert not table.room.inbox
 
 
-class TestRehearsals:
+class TestDryRuns:
     """An update that a host tries first may come back: nothing of its session overtakes it, and it is never lost."""
 
     LARGE = b"x" * (DRY_RUN_BYTES + 1)
 
-    def test_what_follows_waits_for_it(self, table: Table) -> None:
+    def test_what_follows_waits_for_it(self) -> None:
+        table = Table(replace(LIMITS, session_quantum_bytes=1 << 20))
         (session, _), (other, _) = table.settled(), table.settled()
         large = Request(session, RequestKind.UPDATE, self.LARGE, b"its summary", echo=True)
         for request in (
@@ -627,15 +639,14 @@ class TestRehearsals:
             large,
             Request(session, RequestKind.UPDATE, b"after"),
         ):
-            table.room.queue(request)
+            table.room.add(request)
         receive(table.room, other, update(b"somebody else's"))
-        table.room.limits = replace(LIMITS, session_quantum_bytes=1 << 20)
         assert [r.payload for r in table.take()] == [b"before", self.LARGE, b"somebody else's"]
         table.room.put_back(large)
-        assert table.room.queued_updates == 2
+        assert table.room.inbox.updates == 2
         assert [r.payload for r in table.take()] == [self.LARGE]
         assert [r.payload for r in table.take()] == [b"after"]
-        assert table.room.queued_updates == 0
+        assert table.room.inbox.updates == 0
 
     def test_it_is_not_lost_with_its_session(self, table: Table) -> None:
         session, _ = table.settled()
@@ -645,10 +656,10 @@ class TestRehearsals:
         table.room.put_back(request)
         assert table.take() == [request]
 
-    def test_until_it_is_judged_nobody_hears_of_it(self, table: Table) -> None:
+    def test_until_it_is_judged_nothing_of_it_is_sent(self, table: Table) -> None:
         session, socket = table.settled()
         receive(table.room, session, update())
-        table.run(faults={0: Status.LATER})
+        table.run(statuses={0: Status.LATER})
         assert not socket.outbox
         assert table.room.counters.updates == 0
 
@@ -663,28 +674,29 @@ class TestLargeUpdates:
         receive(table.room, session, update(big))
         receive(table.room, session, update(b"2") + update(big) + update(b"3"))
         assert [r.payload for r in table.take()] == [b"1"]
-        for summary in ("first", "second"):
-            table.room.vetted(table.vetted.pop(), [(big, summary)])
-        assert [(r.payload, r.extra) for r in self._drain(table)] == [
-            (big, "first"),
+        for summary in (b"first", b"second"):
+            table.room.prechecked(table.events.large_updates.pop(), [(big, summary)])
+        assert [(r.payload, r.summary) for r in self._drain(table)] == [
+            (big, b"first"),
             (b"2", None),
-            (big, "second"),
+            (big, b"second"),
             (b"3", None),
         ]
         assert session.queued_bytes == 0
 
     def _drain(self, table: Table) -> list[Request]:
         taken = []
-        while table.room.dirty:
+        while table.room.inbox:
             taken += table.take()
         return taken
 
     def test_it_comes_back_in_pieces(self, table: Table) -> None:
         session, _ = table.settled()
         receive(table.room, session, update(b"B" * 600) + update(b"behind"))
-        table.room.vetted(table.vetted.pop(), [(b"one", "first"), (b"two", "second"), (b"three", "third")])
+        pieces = [(b"one", b"first"), (b"two", b"second"), (b"three", b"third")]
+        table.room.prechecked(table.events.large_updates.pop(), pieces)
         taken = self._drain(table)
-        assert [(r.payload, r.extra) for r in taken[:3]] == [(b"one", "first"), (b"two", "second"), (b"three", "third")]
+        assert [(r.payload, r.summary) for r in taken[:3]] == pieces
         assert [r.whole for r in taken] == [taken[2], taken[2], None, None]
         assert taken[3].payload == b"behind"
         assert session.queued_bytes == 0
@@ -699,16 +711,16 @@ class TestLargeUpdates:
         session, socket = table.settled()
         receive(table.room, session, update(b"B" * 600))
         receive(table.room, session, update(b"behind"))
-        table.room.vetted(table.vetted.pop(), None)
+        table.room.prechecked(table.events.large_updates.pop(), None)
         assert socket.close_code == 4400
-        assert table.blamed == [session]
-        assert not table.room.dirty
+        assert table.events.refused == [session]
+        assert not table.room.inbox
 
     def test_a_pause_ends_when_it_is_applied(self, table: Table) -> None:
         session, socket = table.settled()
         receive(table.room, session, update(b"B" * 2000))
         assert socket.paused
-        table.room.vetted(table.vetted.pop(), [(b"B" * 600, "fine")])
+        table.room.prechecked(table.events.large_updates.pop(), [(b"B" * 600, b"fine")])
         self._drain(table)
         assert not socket.paused
 
@@ -716,12 +728,12 @@ class TestLargeUpdates:
         session, _ = table.settled()
         receive(table.room, session, update(b"B" * 600))
         table.room.leave(session)
-        table.room.vetted(table.vetted.pop(), [(b"B" * 600, "fine")])
+        table.room.prechecked(table.events.large_updates.pop(), [(b"B" * 600, b"fine")])
         assert len(table.take()) == 1
 
     def test_in_a_dead_room_it_is_forgotten(self, table: Table) -> None:
         session, _ = table.settled()
         receive(table.room, session, update(b"B" * 600))
         table.room.fail(1013, "try again")
-        table.room.vetted(table.vetted.pop(), [(b"B" * 600, "fine")])
-        assert not table.room.dirty
+        table.room.prechecked(table.events.large_updates.pop(), [(b"B" * 600, b"fine")])
+        assert not table.room.inbox

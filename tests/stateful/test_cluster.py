@@ -1,8 +1,8 @@
-"""Any order of what can happen to several nodes (started, ended, dead, cut off) and to those who write there.
+"""Any order of events of several nodes (started, stopped, dead, disconnected) and of their clients.
 
 Real hubs with real hosts in one process, on one SQLite database and one wire; time is real but short. After every step:
-nothing has reached anybody that is not stored. At the end all nodes hear each other, everybody reconnects, all replicas
-are equal, and equal to what the store alone gives.
+no client has received an update that is not stored. At the end all nodes and clients are connected, all
+replicas are equal, and equal to the stored document.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
 
-from crdt_server.cluster import owners, remote_rooms
+from crdt_server.cluster import owners, remote_dispatcher
 from crdt_server.errors import AdmissionError
 from crdt_server.judge.clock_ranges import ClockRanges
 from crdt_server.protocol.messages import SyncStep2, SyncUpdate
@@ -37,19 +37,19 @@ PEOPLE = 6
 MOST_NODES = 4
 END_SECONDS = 60
 SHORT: list[tuple[Any, str, float]] = [
-    (owners, "BEAT_SECONDS", 0.1),
-    (owners, "LIFE_SECONDS", 0.6),
-    (remote_rooms, "TICK_SECONDS", 0.05),
-    (remote_rooms, "SILENCE_SECONDS", 0.3),
-    (remote_rooms, "PATIENCE_SECONDS", 2.0),
+    (owners, "HEARTBEAT_SECONDS", 0.1),
+    (owners, "LEASE_SECONDS", 0.6),
+    (remote_dispatcher, "TICK_SECONDS", 0.05),
+    (remote_dispatcher, "SILENCE_SECONDS", 0.3),
+    (remote_dispatcher, "PATIENCE_SECONDS", 2.0),
 ]
 
 people = st.integers(0, PEOPLE - 1)
 places = st.integers(0, MOST_NODES - 1)
 
 
-class LoadPlan:
-    """What the store has of a document, as far as it was read."""
+class StoredContent:
+    """The content of a document in the store, as far as it was read."""
 
     def __init__(self) -> None:
         self.seq = 0
@@ -99,7 +99,7 @@ class Visitor:
             self.person.leave()
         self.node = None
 
-    def look(self) -> None:
+    def poll(self) -> None:
         """Read what has arrived; a connection that was closed is over."""
         if self.person is not None and self.node is not None:
             self.person.read()
@@ -121,7 +121,7 @@ class ClusterMachine(RuleBasedStateMachine):
         self.directory = tempfile.TemporaryDirectory()
         self.stack = AsyncExitStack()
         self.databases = ExitStack()
-        self.stored = {key: LoadPlan() for key in KEYS}
+        self.stored = {key: StoredContent() for key in KEYS}
         self.visitors = [Visitor(number) for number in range(PEOPLE)]
         self.living: list[Node] = []
         self.cut_off: set[Node] = set()
@@ -133,24 +133,24 @@ class ClusterMachine(RuleBasedStateMachine):
         self.living = [await self.nodes.start() for _ in range(3)]
 
     def do(self, work: Coroutine[Any, Any, None]) -> None:
-        self.runner.run(self._then_look(work))
+        self.runner.run(self._then_check(work))
 
-    async def _then_look(self, work: Coroutine[Any, Any, None]) -> None:
+    async def _then_check(self, work: Coroutine[Any, Any, None]) -> None:
         await work
         for visitor in self.visitors:
-            visitor.look()
-        await self._nobody_has_what_is_not_stored()
+            visitor.poll()
+        await self._check_all_received_is_stored()
 
-    async def _nobody_has_what_is_not_stored(self) -> None:
-        told = [(visitor, list(self._told(visitor))) for visitor in self.visitors]
+    async def _check_all_received_is_stored(self) -> None:
+        received = [(visitor, list(self._received(visitor))) for visitor in self.visitors]
         for key, stored in self.stored.items():
             for row in await self.nodes.storage.updates_after(key, stored.seq):
                 stored.add(row.last_seq, row.update)
-        for visitor, updates in told:
+        for visitor, updates in received:
             for update in updates:
                 self.stored[visitor.key].require(update)
 
-    def _told(self, visitor: Visitor) -> list[bytes]:
+    def _received(self, visitor: Visitor) -> list[bytes]:
         if visitor.person is None:
             return []
         arrived = visitor.person.socket.arrived
@@ -215,7 +215,7 @@ class ClusterMachine(RuleBasedStateMachine):
                 node.die()
             for visitor in self.visitors:
                 if visitor.node is node:
-                    visitor.look()
+                    visitor.poll()
                     visitor.node = None
 
         self.do(end())
@@ -241,7 +241,7 @@ class ClusterMachine(RuleBasedStateMachine):
 
     @rule(which=places)
     def take_for_dead(self, which: int) -> None:
-        """Its heartbeat is late: others may take over before it beats again."""
+        """Its heartbeat is late: other nodes may take over before the next one."""
 
         async def expire() -> None:
             await self.nodes.storage.heartbeat(self.living[which % len(self.living)].name, -1.0)
@@ -256,14 +256,14 @@ class ClusterMachine(RuleBasedStateMachine):
     def give_up_idle(self, grace: int) -> None:
         async def give_up() -> None:
             for node in self.living:
-                node.hub._give_up_idle(grace)
+                node.hub.registry.evict_idle(node.hub.time(), grace)
 
         self.do(give_up())
 
     @precondition(lambda self: not self.cut_off)
     @rule(who=people)
     def meet(self, who: int) -> None:
-        """Whoever is connected hears what one of them writes, without a new connection."""
+        """Every connected client gets the edit of one of them, without a new connection."""
 
         async def write_and_wait() -> None:
             writer = self.visitors[who]
@@ -274,18 +274,18 @@ class ClusterMachine(RuleBasedStateMachine):
         self.do(write_and_wait())
 
     async def _until(self, condition: Callable[[], bool]) -> None:
-        """Wait; who was sent away meanwhile comes again."""
+        """Wait. Clients whose connection was closed meanwhile reconnect."""
         async with asyncio.timeout(END_SECONDS):
             while not condition():
                 for number, visitor in enumerate(self.visitors):
                     was_here = visitor.here
-                    visitor.look()
+                    visitor.poll()
                     if was_here and not visitor.here:
                         visitor.enter(self.living[number % len(self.living)])
-                await asyncio.sleep(0.02)  # nothing tells of it
+                await asyncio.sleep(0.02)  # no event reports it
 
     def _equal(self, key: DocumentKey) -> bool:
-        """Whether all who are connected have the same, and nobody waits for anything."""
+        """Whether all connected replicas are equal and complete."""
         present = [each.person for each in self.visitors if each.key == key and each.here and each.person]
         met = all(person.synced and person.saved for person in present)
         return met and len({str(person.replica) for person in present}) <= 1
@@ -308,11 +308,11 @@ class ClusterMachine(RuleBasedStateMachine):
     async def _end_well(self) -> None:
         await self._rejoin()
         for number, visitor in enumerate(self.visitors):
-            visitor.look()
+            visitor.poll()
             if not visitor.here:
                 visitor.enter(self.living[number % len(self.living)])
         await self._until(lambda: all(map(self._equal, KEYS)))
-        await self._nobody_has_what_is_not_stored()
+        await self._check_all_received_is_stored()
         for key in KEYS:
             texts = {str(visitor.person.replica) for visitor in self.visitors if visitor.person and visitor.key == key}
             assert texts == {await self.nodes.stored_text(key.document, key.wedding)}

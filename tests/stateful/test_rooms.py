@@ -9,9 +9,7 @@ from __future__ import annotations
 
 import os
 from collections import deque
-from collections.abc import Sequence
 from random import Random
-from typing import Any
 
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
@@ -22,11 +20,28 @@ from crdt_server.counters import Counters
 from crdt_server.hosts.batch import BatchEntry, slices
 from crdt_server.judge.clock_ranges import ClockRanges
 from crdt_server.judge.process import DocumentHost
-from crdt_server.pipe import Job, ProgressMark, Status, answers_in
+from crdt_server.pipe import (
+    Batch,
+    BatchResponse,
+    Checked,
+    CheckUpdate,
+    ForgetRooms,
+    Job,
+    LoadStep,
+    Merged,
+    MergeUpdates,
+    ProgressMark,
+    RoomRequests,
+    RoomResult,
+    Status,
+    resolve,
+)
 from crdt_server.protocol.messages import AwarenessUpdate, SyncStep1, SyncStep2, SyncUpdate
 from crdt_server.protocol.update import decode_update
 from crdt_server.rooms.awareness import read_states
-from crdt_server.rooms.room import Phase, Room, RoomLimits, Verdict
+from crdt_server.rooms.batch import RoomBatch
+from crdt_server.rooms.inbox import RoomLimits
+from crdt_server.rooms.room import Phase, Room
 from crdt_server.rooms.session import Request, Session, SessionId
 from tests.support.codec import (
     decode_messages,
@@ -37,6 +52,7 @@ from tests.support.codec import (
     receive,
 )
 from tests.support.effort import examples
+from tests.support.room_events import RecordingRoomEvents
 from tests.support.sockets import HandSocket
 from tests.support.wire import Replica, presence
 
@@ -76,6 +92,17 @@ class Client:
                     self.send(encode_awareness(message.payload))  # stock clients repeat what they hear of others
 
 
+class Reporter(RecordingRoomEvents):
+    """Keeps large updates until the machine checks them."""
+
+    def __init__(self, prechecks: deque[tuple[Room, Request]]) -> None:
+        super().__init__()
+        self._prechecks = prechecks
+
+    def on_large_update(self, room: Room, request: Request) -> None:
+        self._prechecks.append((room, request))
+
+
 class RoomMachine(RuleBasedStateMachine):
     """See the head of the file."""
 
@@ -92,8 +119,8 @@ class RoomMachine(RuleBasedStateMachine):
         self.room: Room | None = None
         self.rooms_opened = 0
         self.new_host()
-        self.verdicts: deque[Verdict] = deque()
-        self.vetting: deque[tuple[Room, Request]] = deque()
+        self.batches: deque[RoomBatch] = deque()
+        self.prechecks: deque[tuple[Room, Request]] = deque()
         self.sessions = 0
         self.now = 0.0
         for number in range(CLIENTS - 1):
@@ -123,8 +150,7 @@ class RoomMachine(RuleBasedStateMachine):
                 "notes.a",
                 LIMITS,
                 Counters(),
-                vet=lambda room, request: self.vetting.append((room, request)),
-                blame=lambda _: None,
+                Reporter(self.prechecks),
             )
         self.sessions += 1
         client.socket = HandSocket(limit_bytes=SLOW_BYTES if slow else ROOMY_BYTES)
@@ -212,7 +238,7 @@ class RoomMachine(RuleBasedStateMachine):
     def turn(self) -> None:
         for number in range(CLIENTS):
             self.carry_up(number, 50)
-        self.vet()
+        self.precheck()
         self.batch(100_000, dies=False)
         self.commit(100)
         self.tick()
@@ -235,60 +261,60 @@ class RoomMachine(RuleBasedStateMachine):
         """Bring the room's document into the host, from the store alone and behind all commits."""
         if self.resident or self.room is None:
             return
-        self.commit(len(self.verdicts))
+        self.commit(len(self.batches))
         parts = slices(self.rows)
         while parts:
             part = parts.popleft()
-            answer = self.handle([BatchEntry(self.room, (), part, not parts).wire()])
-            assert answer[0][0][4] >= 0
-        self.room.head_seq = len(self.rows)
-        self.room.phase = Phase.LIVE
+            response = self.handle([BatchEntry(self.room, (), LoadStep(part, last=not parts)).for_host()])
+            assert isinstance(response.results[0], RoomResult)
+        self.room.loaded_from_store(len(self.rows))
+        self.room.opened()
         self.resident = True
 
-    def ask(self, requests: list[Request]) -> list[Any]:
+    def judge(self, requests: list[Request]) -> RoomResult:
         assert self.room is not None
-        (answer,), *_ = self.handle([BatchEntry(self.room, requests).wire()])
-        return list(answer)
+        (result,) = self.handle([BatchEntry(self.room, requests).for_host()]).results
+        assert isinstance(result, RoomResult)
+        return result
 
-    def handle(self, entries: list[Any], jobs: Sequence[Any] = ()) -> list[Any]:
-        return self.host.handle([self.now, entries, jobs])
+    def handle(self, rooms: list[RoomRequests], *jobs: Job) -> BatchResponse:
+        return self.host.handle(Batch(self.now, rooms, list(jobs)))
 
     @rule(budget=st.sampled_from([1, 300, 100_000]), dies=st.sampled_from([False, False, False, True]))
     def batch(self, budget: int, dies: bool) -> None:
         """One batch; a host that dies with it is replaced, reloaded, and given the same again."""
-        if self.room is None or not self.room.dirty:
+        if self.room is None or not self.room.inbox:
             return
         self.load()
-        requests, *_ = self.room.take(budget)
-        answer = self.ask(requests)
+        requests = self.room.take(budget).requests
+        result = self.judge(requests)
         if dies:
             self.new_host()
             self.load()
-            answer = self.ask(requests)
-        _, merged, faults, answers, size, *_ = answer
-        self.room.size = size
-        earlier, newest = merged[:-1], merged[-1] if merged else None
-        found = {i: Status(status) for i, status in faults}
-        for i, status in found.items():
+            result = self.judge(requests)
+        self.room.hosted.measured(result.size, warm=result.warm)
+        statuses = {fault.index: fault.status for fault in result.faults}
+        for i, status in statuses.items():
             if status is Status.LATER:
                 self.room.put_back(requests[i])
-        said = [Verdict(self.room, (), update, {}, {}) for update in earlier]
-        said.append(Verdict(self.room, requests, newest, found, answers_in(answers)))
-        for verdict in said:
-            self.room.judge(verdict)
-            if verdict.merged is None and not self.verdicts:
-                self.room.release(verdict)
+        batches = [RoomBatch(self.room, (), update) for update in result.updates[:-1]]
+        newest = result.updates[-1] if result.updates else None
+        batches.append(RoomBatch(self.room, requests, newest, statuses, resolve(result.responses)))
+        for batch in batches:
+            self.room.assign_sequence(batch)
+            if batch.update is None and not self.batches:
+                self.room.broadcast(batch)
             else:
-                self.verdicts.append(verdict)
+                self.batches.append(batch)
 
     @rule(count=st.integers(1, 3))
     def commit(self, count: int) -> None:
-        for _ in range(min(count, len(self.verdicts))):
-            verdict = self.verdicts.popleft()
-            if verdict.merged is not None and verdict.room.phase is not Phase.DEAD:
-                assert verdict.seq == len(self.rows) + 1
-                self.store(verdict.merged)
-            verdict.room.release(verdict)
+        for _ in range(min(count, len(self.batches))):
+            batch = self.batches.popleft()
+            if batch.update is not None and batch.room.phase is not Phase.DEAD:
+                assert batch.seq == len(self.rows) + 1
+                self.store(batch.update)
+            batch.room.broadcast(batch)
 
     def store(self, data: bytes) -> None:
         self.rows.append(data)
@@ -298,11 +324,11 @@ class RoomMachine(RuleBasedStateMachine):
         for span in update.deletes:
             self.stored_deletions.add(*span)
 
-    @precondition(lambda self: self.verdicts)
+    @precondition(lambda self: self.batches)
     @rule()
     def commit_fails(self) -> None:
-        rooms = {verdict.room: None for verdict in self.verdicts}
-        self.verdicts.clear()
+        rooms = {batch.room: None for batch in self.batches}
+        self.batches.clear()
         for room in rooms:
             self.end(room)
 
@@ -320,31 +346,36 @@ class RoomMachine(RuleBasedStateMachine):
     @rule()
     def evict(self) -> None:
         room = self.room
-        busy = room is None or room.sessions or room.dirty or self.verdicts or self.vetting
+        busy = room is None or room.members or room.inbox or self.batches or self.prechecks
         if room is not None and not busy:
-            room.phase = Phase.DEAD
-            self.handle([], [[Job.FORGET, [room.id]]])
+            room.fail(1001, "idle")
+            self.handle([], ForgetRooms([room.id]))
             self.room, self.resident = None, False
 
     @rule()
-    def vet(self) -> None:
-        if self.vetting:
-            room, request = self.vetting.popleft()
-            _, ((pieces,),), *_ = self.handle([], [[Job.CHECK, request.payload]])
-            room.vetted(request, [(request.payload if piece is None else piece, extra) for piece, extra in pieces])
+    def precheck(self) -> None:
+        if self.prechecks:
+            room, request = self.prechecks.popleft()
+            (checked,) = self.handle([], CheckUpdate(request.payload)).jobs
+            assert isinstance(checked, Checked)
+            pieces = [
+                (request.payload if each.update is None else each.update, each.summary) for each in checked.pieces
+            ]
+            room.prechecked(request, pieces)
 
     @rule()
     def tick(self) -> None:
         self.now += 0.03
         if self.room is not None:
-            self.room.tell_presence(self.now)
+            self.room.publish_presence(self.now)
 
     @rule()
     def compact(self) -> None:
         """Rows become fewer in the store; sequence numbers go on. The list keeps one row per number: the rest empty."""
         if self.room is None and len(self.rows) > 2:
-            _, ((merged, *_),), *_ = self.handle([], [[Job.MERGE, self.rows]])
-            self.rows = [merged, *([b"\x00\x00"] * (len(self.rows) - 1))]
+            (merged,) = self.handle([], MergeUpdates(self.rows)).jobs
+            assert isinstance(merged, Merged)
+            self.rows = [merged.update, *([b"\x00\x00"] * (len(self.rows) - 1))]
 
     # -- what must hold
 
@@ -395,7 +426,7 @@ class RoomMachine(RuleBasedStateMachine):
 
     def quiet(self) -> bool:
         links = any(client.uplink or (client.socket and client.socket.outbox) for client in self.clients)
-        return not (links or self.vetting or self.verdicts or (self.room and self.room.dirty))
+        return not (links or self.prechecks or self.batches or (self.room and self.room.inbox))
 
 
 RoomMachine.TestCase.settings = settings(

@@ -66,7 +66,7 @@ async def nothing_leaks(server: LocalServer, access: Access) -> AsyncIterator[No
     access.answer(Denied("forbidden", "the test is over"))
     await until(lambda: counts(server) == (0, 0))
     assert not server.gate._waiting
-    assert not any(room.sessions for room in server.hub.rooms.values())
+    assert not any(room.members.sessions for room in server.hub.rooms.values())
 
 
 def counts(server: LocalServer) -> tuple[int, int]:

@@ -14,13 +14,15 @@ from crdt_server.counters import Counters
 from crdt_server.errors import AdmissionError
 from crdt_server.metrics import Metrics
 from crdt_server.protocol.messages import Received
-from crdt_server.rooms.room import Phase, Room, RoomLimits
+from crdt_server.rooms.inbox import RoomLimits
+from crdt_server.rooms.room import Room
 from crdt_server.rooms.session import Connection, Session, SessionId
 from crdt_server.settings import Settings
 from crdt_server.transport.endpoint import EARLY_BYTES, AdmissionState, YWebSocketEndpoint
 from crdt_server.transport.gate import ConnectionRequest, Gate
 from tests.support.codec import encode_update
 from tests.support.gate import SLOW, HeldAccess
+from tests.support.room_events import RecordingRoomEvents
 from tests.support.sockets import HandSocket
 
 ADA = Identity("ada", "couple")
@@ -37,8 +39,8 @@ class OneRoom:
         self.overloaded = False
         self.full = False
         self.received: list[Received] = []
-        self.room = Room(1, "w", "notes.a", RoomLimits(), Counters(), vet=lambda *_: None, blame=lambda _: None)
-        self.room.phase = Phase.LIVE
+        self.room = Room(1, "w", "notes.a", RoomLimits(), Counters(), RecordingRoomEvents())
+        self.room.opened()
 
     def enter(self, wedding: str, document: str, connection: Connection, identity: Identity) -> tuple[Room, Session]:
         if self.full:
@@ -86,12 +88,12 @@ async def settle() -> None:
 async def test_an_immediate_decision_opens_and_leaving_closes(entry: Entry) -> None:
     endpoint, socket = entry.connect(query="user=ada&role=planner")
     assert (endpoint.state, entry.counts) == (AdmissionState.OPEN, (1, 0))
-    assert [session.identity for session in entry.hub.room.sessions] == [Identity("ada", "planner")]
+    assert [session.identity for session in entry.hub.room.members.sessions] == [Identity("ada", "planner")]
     endpoint.receive(encode_update(b"u"))
     assert len(entry.hub.received) == 1
     endpoint.disconnected()
     assert (endpoint.state, entry.counts, socket.closed) == (AdmissionState.CLOSED, (0, 0), None)
-    assert not entry.hub.room.sessions
+    assert not entry.hub.room.members.sessions
 
 
 async def test_frames_before_the_decision_are_replayed_in_order(entry: Entry) -> None:
@@ -124,7 +126,7 @@ async def test_frames_before_the_decision_are_bounded(entry: Entry, size: int) -
     assert (socket.close_code, endpoint.state, entry.counts) == (1009, AdmissionState.CLOSED, (0, 0))
     entry.access.answer(ADA)
     await settle()
-    assert not entry.hub.room.sessions
+    assert not entry.hub.room.members.sessions
 
 
 async def test_a_peer_that_leaves_is_not_waited_for(entry: Entry) -> None:
@@ -141,7 +143,7 @@ async def test_a_peer_that_leaves_when_the_decision_is_made(entry: Entry) -> Non
     endpoint.disconnected()
     await settle()
     assert entry.counts == (0, 0)
-    assert not entry.hub.room.sessions
+    assert not entry.hub.room.members.sessions
 
 
 async def test_text_before_the_decision(entry: Entry) -> None:

@@ -1,0 +1,137 @@
+"""What happens to a batch whose host died.
+
+A death says little about the batch: the host marks in shared memory what it works on, so the first suspect is known,
+but memory damaged earlier can kill later. Therefore the batch is run again on a new host in parts (before the suspect,
+the suspect alone, after it), halving where there is no suspect, until the request that kills stands alone. Only a
+request that kills a fresh host all by itself is convicted. Everything else is applied as if nothing had happened.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import structlog
+
+from crdt_server.hosts.batch import BatchEntry, LoadFailed, split
+from crdt_server.hosts.supervisor import HostDied
+from crdt_server.pipe import ProgressMark, RequestKind, Status
+from crdt_server.rooms.room import Phase, Room
+from crdt_server.rooms.session import Request
+
+if TYPE_CHECKING:
+    from crdt_server.hosts.dispatcher import HostDispatcher
+
+log = structlog.get_logger(__name__)
+
+OUTSIDE_KILLS = 5  # hosts keep being killed from outside: end the room rather than convict an innocent request
+
+
+class LoadDied(Exception):
+    """A host died while documents were brought into it, before any request ran."""
+
+
+async def recover(dispatcher: HostDispatcher, entries: Sequence[BatchEntry], death: HostDied) -> None:
+    """Run a batch again that a host has died on, part by part. See the head of the file."""
+    _count_death(dispatcher, entries, death)
+    work: deque[tuple[list[BatchEntry], int]] = deque()
+    work.extendleft((part, 0) for part in reversed(_parts(dispatcher, entries, death)))
+    # What was only being loaded is loaded alone: if that kills again, it is known what did.
+    work.extend(([BatchEntry(entry.room)], 0) for entry in entries if entry.load is not None)
+    while work:
+        part, kills = work.popleft()
+        part = [entry for entry in part if entry.room.phase is not Phase.DEAD]
+        try:
+            await _load_all(dispatcher, [entry.room for entry in part])
+        except LoadDied:
+            work.appendleft((part, kills))
+            continue
+        part = [entry for entry in part if entry.requests and entry.room.phase is not Phase.DEAD]
+        if not part:
+            continue
+        try:
+            # Not put back among the others: there a request that kills would never stand alone.
+            unfinished = dispatcher.settle(part, await dispatcher.request(part))
+            if unfinished:
+                work.appendleft((unfinished, kills))
+        except HostDied as again:
+            work.extendleft(reversed(_after_another_death(dispatcher, part, kills, again)))
+
+
+def _after_another_death(
+    dispatcher: HostDispatcher, part: list[BatchEntry], kills: int, death: HostDied
+) -> list[tuple[list[BatchEntry], int]]:
+    """What to run next, in order, after a part has killed its host too."""
+    _count_death(dispatcher, part, death)
+    if sum(len(entry.requests) for entry in part) > 1:
+        return [(smaller, 0) for smaller in _parts(dispatcher, part, death)]
+    if death.own_fault:
+        _convict(dispatcher, part[0].room, part[0].requests[0], death.cause)
+    elif kills < OUTSIDE_KILLS:
+        return [(part, kills + 1)]
+    else:
+        dispatcher.events.fail(part[0].room)
+    return []
+
+
+def _count_death(dispatcher: HostDispatcher, entries: Sequence[BatchEntry], death: HostDied) -> None:
+    """A room whose stored bytes have killed a host twice goes on without a Doc, or ends."""
+    dispatcher.metrics.host_restarts.inc()
+    dispatcher.host_lost()
+    index, request = death.mark
+    if len(entries) == 1 and not entries[0].requests:
+        index, request = 0, ProgressMark.LOADING  # it did nothing but load
+    if death.own_fault and request == ProgressMark.LOADING and index < len(entries):
+        room = entries[index].room
+        if room.hosted.load_died() > 1:
+            _fall_back_to_bytes(dispatcher, room, death.cause)
+
+
+def _fall_back_to_bytes(dispatcher: HostDispatcher, room: Room, cause: str) -> None:
+    if room.hosted.bytes_only:
+        dispatcher.events.on_unreadable(room, f"reading it kills its host: {cause}")
+        return
+    log.error("document_without_doc", room=room.name, why=f"its Doc kills a host: {cause}")
+    room.hosted.fall_back_to_bytes()
+
+
+def _parts(dispatcher: HostDispatcher, entries: Sequence[BatchEntry], death: HostDied) -> list[list[BatchEntry]]:
+    """What to run again, in order; a suspect that is guilty for certain is convicted instead."""
+    parts = split(entries, death)
+    index, number = death.mark
+    if death.certain and 0 <= index < len(entries) and 0 <= number < len(entries[index].requests):
+        guilty = entries[index].requests[number]
+        parts = [part for part in parts if not (len(part) == 1 and list(part[0].requests) == [guilty])]
+        _convict(dispatcher, entries[index].room, guilty, death.cause)
+    return parts
+
+
+def _convict(dispatcher: HostDispatcher, room: Room, request: Request, cause: str) -> None:
+    dispatcher.events.on_deadly(request, room, cause)
+    is_update = request.kind is RequestKind.UPDATE
+    dispatcher.refuse(room, request, Status.VIOLATION if is_update else Status.MALFORMED)
+
+
+async def _load_all(dispatcher: HostDispatcher, rooms: Sequence[Room]) -> None:
+    """Bring rooms into the new host. Raises LoadDied, after which none of them is there."""
+    missing = [r for r in dict.fromkeys(rooms) if not dispatcher.is_resident(r) and r.phase is not Phase.DEAD]
+    plans = await asyncio.gather(*(_fetch_or_end(dispatcher, room) for room in missing))
+    for room, steps in zip(missing, plans, strict=True):
+        dispatcher.register(room)
+        while steps and room.phase is not Phase.DEAD:
+            entry = steps.popleft()
+            try:
+                dispatcher.settle([entry], await dispatcher.request([entry]))
+            except HostDied as death:
+                _count_death(dispatcher, [entry], death)
+                raise LoadDied from death
+
+
+async def _fetch_or_end(dispatcher: HostDispatcher, room: Room) -> deque[BatchEntry] | None:
+    try:
+        return (await dispatcher.events.fetch(room, room.hosted.judged)).steps(room)
+    except LoadFailed as error:
+        dispatcher.events.on_unreadable(room, str(error))
+        return None

@@ -1,0 +1,170 @@
+"""The document hosts of the process: which of them holds a room, what they are sent, and what they report."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Coroutine, Sequence
+from datetime import UTC, datetime
+from typing import Any
+from zlib import crc32
+
+import structlog
+
+from crdt_server.hosts.batch import LoadFailed, LoadPlan
+from crdt_server.hosts.dispatcher import BATCH_BYTES, HEAVY_BATCH_BYTES, HostDispatcher
+from crdt_server.hosts.jobs import JobWorker
+from crdt_server.hosts.supervisor import HostFactory, Supervisor
+from crdt_server.hub.commit import CommitPump
+from crdt_server.hub.compaction import Compactor
+from crdt_server.hub.registry import RoomRegistry, key_of
+from crdt_server.hub.scheduler import Scheduler
+from crdt_server.metrics import Metrics
+from crdt_server.pipe import MirrorRow, OtherBooking, SchemaContext
+from crdt_server.records import BookingChange, ClientOwner
+from crdt_server.rooms.batch import RoomBatch
+from crdt_server.rooms.hosted_document import Placement
+from crdt_server.rooms.room import Phase, Room
+from crdt_server.rooms.session import Request
+from crdt_server.settings import Settings
+from storage import QuarantinedUpdate, Storage, StorageError
+
+log = structlog.get_logger(__name__)
+
+# Where cores are few, the serving process goes first, then the hosts of small documents, then large ones, then jobs.
+HOST_NICENESS, HEAVY_NICENESS, JOB_NICENESS = 2, 4, 10
+JOB_PATIENCE = 4  # it goes last, and an update that it has no time to check is refused
+
+
+class HostPool:
+    """See the head of the file. It is the `DispatcherEvents` of its dispatchers. ``fail`` ends a room with all that one
+    host holds of its wedding; ``spawn`` starts a task."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        storage: Storage,
+        metrics: Metrics,
+        factory: HostFactory,
+        *,
+        fail: Callable[[Room], None],
+        spawn: Callable[[Coroutine[Any, Any, None]], None],
+    ) -> None:
+        self._settings = settings
+        self._storage = storage
+        self._metrics = metrics
+        self._factory = factory
+        self.fail = fail
+        self._spawn = spawn
+        self._tails: dict[Room, int] = {}  # rows stored since the room was last compacted
+        self.heavy = HostDispatcher(
+            self._supervisor("host-heavy", HEAVY_NICENESS), metrics, self, batch_bytes=HEAVY_BATCH_BYTES
+        )
+        self.dispatchers = [
+            HostDispatcher(
+                self._supervisor(f"host-{n}", HOST_NICENESS), metrics, self, heavy=self.heavy, batch_bytes=BATCH_BYTES
+            )
+            for n in range(settings.document_hosts)
+        ]
+        self.jobs = JobWorker(self._supervisor("jobs", JOB_NICENESS, JOB_PATIENCE))
+        self.compactor = Compactor(storage, self.jobs, metrics)
+        self._commits: CommitPump
+        self._registry: RoomRegistry
+        self._scheduler: Scheduler
+
+    def connect(self, registry: RoomRegistry, commits: CommitPump, scheduler: Scheduler) -> None:
+        """The open rooms, where batches are stored, and what runs scheduled work. To be called before `start`."""
+        self._registry, self._commits, self._scheduler = registry, commits, scheduler
+
+    def _supervisor(self, name: str, niceness: int, patience: float = 1) -> Supervisor:
+        seconds = patience * self._settings.host_timeout_seconds
+        return Supervisor(name, self._factory, timeout_seconds=seconds, niceness=niceness)
+
+    def dispatcher_for(self, room: Room) -> HostDispatcher:
+        """That of its wedding, whose documents are in one host, or that of the heavy host."""
+        if room.hosted.placement is Placement.HEAVY_HOST:
+            return self.heavy
+        return self.dispatchers[crc32(room.wedding.encode()) % len(self.dispatchers)]
+
+    async def start(self) -> None:
+        """Start the hosts and their pumps."""
+        await asyncio.gather(*(dispatcher.supervisor.start() for dispatcher in self.dispatchers))
+        self._spawn(self.jobs.run())
+        self._spawn(self.compactor.run())
+        for dispatcher in (*self.dispatchers, self.heavy):
+            self._spawn(dispatcher.run())
+
+    async def stop(self) -> None:
+        """End the hosts."""
+        supervisors = [self.jobs.supervisor, *(each.supervisor for each in (*self.dispatchers, self.heavy))]
+        await asyncio.gather(*(supervisor.stop() for supervisor in supervisors), self._factory.stop())
+
+    def evicted(self, room: Room) -> None:
+        """The room is given up because it stood empty: its document may be compacted."""
+        self._metrics.evictions.inc()
+        if self._tails.get(room, 0) > 1:
+            self.compactor.schedule(key_of(room))
+
+    def closed(self, room: Room) -> None:
+        """The room has ended."""
+        self._tails.pop(room, None)
+
+    # -- events of the dispatchers
+
+    async def fetch(self, room: Room, with_rows: bool) -> LoadPlan:
+        """What is stored of a room, after all its commits."""
+        await self._commits.flush()
+        try:
+            stored = await self._storage.load(key_of(room))
+            context = await self._fetch_context(room, with_rows) if room.hosted.judged else None
+        except StorageError as error:
+            raise LoadFailed(f"{type(error).__name__}: {error}") from error
+        room.loaded_from_store(stored.head_seq)
+        self._tails[room] = sum(row.first_seq == row.last_seq for row in stored.updates)
+        return LoadPlan([row.update for row in stored.updates], context)
+
+    async def _fetch_context(self, room: Room, with_rows: bool) -> SchemaContext:
+        owners = await self._storage.owners(key_of(room))
+        context = SchemaContext(room.wedding, room.document, [ClientOwner(*owner) for owner in owners.items()])
+        if not with_rows:
+            return context
+        context.rows = [MirrorRow(name, *row) for name, row in await self._storage.wedding_rows(room.wedding)]
+        context.bookings = [BookingChange(*each) for each in await self._storage.bookings(room.wedding)]
+        if context.bookings:
+            context.others = [OtherBooking(*each) for each in await self._storage.overlapping(room.wedding)]
+        if context.others:  # stored by a process that has ended since, perhaps before the weddings were told
+            self._scheduler.schedule(room.wedding, room.document, None, ["wedding"])
+        return context
+
+    def on_batch(self, batch: RoomBatch) -> None:
+        """Store a batch, and have its document compacted now and then."""
+        self._commits.put(batch)
+        room = batch.room
+        if batch.update is not None and room.phase is not Phase.DEAD:
+            tail = self._tails[room] = self._tails.get(room, 0) + 1
+            if tail >= self._settings.compact_after_updates:
+                self._tails[room] = 0
+                self.compactor.schedule(key_of(room))
+
+    def on_unreadable(self, room: Room, why: str) -> None:
+        """What is stored of a room cannot be held."""
+        log.error("document_unreadable", room=room.name, why=why)
+        self._registry.fail_alone(room)
+
+    def on_deadly(self, request: Request, room: Room, cause: str) -> None:
+        """A request has killed a fresh host all by itself: keep it for study."""
+        sender = f"{request.session.user} {request.session.connection.address}"
+        log.error("update_quarantined", room=room.name, session=request.session.id, cause=cause)
+        self._metrics.quarantined.inc()
+        self._spawn(
+            self._quarantine(QuarantinedUpdate(key_of(room), request.payload, cause, sender, datetime.now(UTC)))
+        )
+
+    async def _quarantine(self, item: QuarantinedUpdate) -> None:
+        try:
+            await self._storage.quarantine(item)
+        except StorageError as error:
+            log.error("quarantine_failed", error=str(error))
+
+    def on_scheduled(self, room: Room, due_seconds: float | None, wanted: Sequence[str]) -> None:
+        """The wedding of a room has work to do in some seconds, and needs these documents open."""
+        self._scheduler.schedule(room.wedding, room.document, due_seconds, wanted)

@@ -1,0 +1,127 @@
+"""The open rooms of the process: opening, ending, and giving up what stands empty."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable
+
+import structlog
+
+from crdt_server.counters import Counters
+from crdt_server.errors import CLOSE_CODES, AdmissionError
+from crdt_server.hub.cluster_port import ClusterPort, RoomDispatcher
+from crdt_server.rooms.hosted_document import Placement
+from crdt_server.rooms.inbox import RoomLimits
+from crdt_server.rooms.room import Phase, Room, RoomEvents
+from storage import DocumentKey
+
+log = structlog.get_logger(__name__)
+
+
+def key_of(room: Room) -> DocumentKey:
+    """The name of its document in the store."""
+    return DocumentKey(room.wedding, room.document)
+
+
+class RoomRegistry:
+    """See the head of the file. ``dispatcher_for`` says where the requests of a room go; ``evicted`` is called with a
+    room that is given up because it stood empty, and then ``closed`` as with every room that has ended."""
+
+    def __init__(
+        self,
+        limits: RoomLimits,
+        counters: Counters,
+        *,
+        most_bytes: int,
+        dispatcher_for: Callable[[Room], RoomDispatcher],
+        closed: Callable[[Room], None],
+        evicted: Callable[[Room], None],
+        cluster: ClusterPort | None,
+    ) -> None:
+        self.rooms: dict[tuple[str, str], Room] = {}
+        self._limits = limits
+        self._counters = counters
+        self._most_bytes = most_bytes
+        self._dispatcher_for = dispatcher_for
+        self._closed = closed
+        self._evicted = evicted
+        self._cluster = cluster
+        self._room_ids = itertools.count(1)
+        self._empty_since: dict[Room, float] = {}
+
+    @property
+    def loaded_bytes(self) -> int:
+        """Stored bytes of all open documents."""
+        return sum(room.hosted.size for room in self.rooms.values())
+
+    def open(self, wedding: str, document: str, events: RoomEvents, now: float) -> Room:
+        """The open room of a document, opened where needed. Raises AdmissionError."""
+        room = self.rooms.get((wedding, document))
+        if room is not None:
+            return room
+        if self.loaded_bytes > self._most_bytes:
+            self.evict_idle(now, 0)
+            if self.loaded_bytes > self._most_bytes:
+                raise AdmissionError("memory", "too many documents are open")
+        room = Room(next(self._room_ids), wedding, document, self._limits, self._counters, events)
+        self.rooms[wedding, document] = room
+        if self._cluster is not None:
+            self._cluster.opened(room)
+        return room
+
+    def occupied(self, room: Room) -> None:
+        """A session joins the room."""
+        self._empty_since.pop(room, None)
+
+    def idle(self, room: Room, now: float) -> None:
+        """A session or a node has left the room: it may stand empty now."""
+        if not room.members and room.phase is not Phase.DEAD:
+            self._empty_since[room] = now
+
+    def in_use(self, room: Room) -> bool:
+        """Whether something of the room waits or is in flight."""
+        return bool(room.inbox) or room.pins > 0 or self._dispatcher_for(room).busy(room)
+
+    def fail(self, room: Room) -> None:
+        """A room's host does not hold what is stored: it ends, and comes back from the store."""
+        if room.phase is Phase.DEAD:
+            return
+        self.fail_alone(room)
+        if room.hosted.judged and room.hosted.placement is not Placement.REMOTE:
+            # What their host knows of the wedding is ahead of the store: all of it comes back from there.
+            for other in [each for each in self.rooms.values() if _same_judge(each, room)]:
+                self.fail(other)
+
+    def fail_alone(self, room: Room) -> None:
+        """End a room in the middle of its work, and no other of its wedding."""
+        log.warning("room_failed", room=room.name, sessions=len(room.members))
+        self.end(room, CLOSE_CODES["try_again"], "try again")
+
+    def end(self, room: Room, code: int, reason: str) -> None:
+        """End a room; its sessions are closed."""
+        self._forget(room)
+        room.fail(code, reason)
+
+    def evict_idle(self, now: float, grace_seconds: float) -> None:
+        """End rooms that have been empty for long enough, the longest empty first."""
+        for room, since in list(self._empty_since.items()):
+            followed = room.update_subscriber is not None
+            if now - since < grace_seconds or room.members or followed or self.in_use(room):
+                continue
+            self._evicted(room)
+            self.end(room, CLOSE_CODES["going_away"], "idle")
+
+    def _forget(self, room: Room) -> None:
+        if self.rooms.get((room.wedding, room.document)) is room:
+            del self.rooms[room.wedding, room.document]
+        self._empty_since.pop(room, None)
+        self._dispatcher_for(room).drop(room)
+        self._closed(room)
+        if self._cluster is not None:
+            self._cluster.closed(room)
+
+
+def _same_judge(room: Room, other: Room) -> bool:
+    """Whether one host has both, and looks from one into the other."""
+    hosted = room.hosted
+    return hosted.judged and hosted.placement is not Placement.REMOTE and room.wedding == other.wedding

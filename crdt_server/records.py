@@ -1,0 +1,66 @@
+"""Records that follow from an edit and are committed with it: columns as in the tables of the store.
+
+Tuples, because a database driver takes those as they are.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated, NamedTuple
+
+import msgspec
+
+
+class RowChange(NamedTuple):
+    """One row of the mirror. ``fields`` and ``writers`` are JSON; no fields: the row was removed."""
+
+    root: str
+    record: str
+    fields: str | None
+    writers: str
+
+
+class EventRecord(NamedTuple):
+    """One event. ``at`` is RFC 3339 in UTC, ``body`` JSON."""
+
+    type: str
+    at: str
+    record: str
+    body: str
+
+
+class ClientOwner(NamedTuple):
+    """A Yjs client id, and the user that it belongs to from now on."""
+
+    client: int
+    user: str
+
+
+class CommandAnswer(NamedTuple):
+    """The answer to a command with an idempotency key. ``at`` carries its time zone."""
+
+    key: str
+    digest: str
+    body: str
+    at: Annotated[datetime, msgspec.Meta(tz=True)]
+
+
+class BookingChange(NamedTuple):
+    """A vendor's booking, in minutes since 1970; no stage: there is none any more."""
+
+    vendor: str
+    organization: str
+    start: int
+    until: int
+    stage: str | None
+    seq: int
+
+
+class BatchRecords(msgspec.Struct, array_like=True, forbid_unknown_fields=True, gc=False):
+    """Everything that follows from one batch in one document."""
+
+    rows: list[RowChange]
+    events: list[EventRecord]
+    owners: list[ClientOwner]
+    answers: list[CommandAnswer]
+    bookings: list[BookingChange]

@@ -1,0 +1,60 @@
+"""What the serving process knows of a room's document: where it is held, and what it costs there."""
+
+from __future__ import annotations
+
+import enum
+
+
+class Placement(enum.Enum):
+    """Where the requests of a room go."""
+
+    HOST = "host"  # the document host of its wedding
+    HEAVY_HOST = "heavy host"  # the host of documents that would keep others waiting
+    REMOTE = "remote"  # the node that owns the wedding, or may own it
+
+
+class HostedDocument:
+    """See the head of the file. ``judged``: the document has a schema; those of one wedding stay in one host."""
+
+    __slots__ = ("bytes_only", "heavy", "judged", "load_deaths", "placement", "size", "warm")
+
+    def __init__(self, *, judged: bool) -> None:
+        self.judged = judged
+        self.placement = Placement.HOST
+        self.size = 0  # stored bytes
+        self.warm = False  # the host has built its Doc
+        self.heavy = False  # it keeps others waiting
+        self.bytes_only = False  # no Doc of it survives: its host keeps bytes
+        self.load_deaths = 0  # hosts that died of reading what is stored
+
+    @property
+    def belongs_on_heavy_host(self) -> bool:
+        """Whether it is to move there."""
+        return self.heavy and not self.judged and self.placement is Placement.HOST
+
+    def place(self, placement: Placement) -> None:
+        """Its requests go there from now on; nothing of it is in flight."""
+        self.placement, self.warm = placement, False
+
+    def mark_heavy(self) -> None:
+        """It is large, or had a large or deadly update."""
+        self.heavy = True
+
+    def measured(self, size: int, *, warm: bool) -> None:
+        """The host holds that many bytes of it."""
+        self.size, self.warm = size, warm
+        if warm:
+            self.load_deaths = 0  # what is stored has been survived: those deaths had another cause
+
+    def host_lost(self) -> None:
+        """Its host is gone."""
+        self.warm = False
+
+    def load_died(self) -> int:
+        """Count a host that died of reading it; how many there were."""
+        self.load_deaths += 1
+        return self.load_deaths
+
+    def fall_back_to_bytes(self) -> None:
+        """Hold it without a Doc from now on."""
+        self.bytes_only, self.load_deaths = True, 0

@@ -1,0 +1,67 @@
+"""The sessions of one room, and what is sent to all of them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from crdt_server.counters import Counters
+from crdt_server.protocol.outgoing import Outgoing
+from crdt_server.rooms.session import Session
+
+
+class Members:
+    """See the head of the file. A message above ``large_bytes`` may wait in the write buffer of a socket."""
+
+    __slots__ = ("_counters", "_large_bytes", "sessions")
+
+    def __init__(self, counters: Counters, large_bytes: int) -> None:
+        self.sessions: dict[Session, None] = {}
+        self._counters = counters
+        self._large_bytes = large_bytes
+
+    def __len__(self) -> int:
+        return len(self.sessions)
+
+    def __contains__(self, session: Session) -> bool:
+        return session in self.sessions
+
+    def __iter__(self) -> Iterator[Session]:
+        return iter(self.sessions)
+
+    def add(self, session: Session) -> None:
+        """Let a session in."""
+        self.sessions[session] = None
+
+    def remove(self, session: Session) -> None:
+        """Its connection is gone."""
+        self.sessions.pop(session, None)
+
+    def broadcast(self, message: Outgoing) -> None:
+        """Send a message of the document to every session."""
+        size_bytes = message.size_bytes
+        sessions, counters = self.sessions, self._counters
+        counters.fan_out_messages += len(sessions)
+        counters.fan_out_bytes += len(sessions) * size_bytes
+        if size_bytes > self._large_bytes:  # then no reader is slow because it has not read it at once
+            for session in sessions:
+                session.connection.allow(size_bytes)
+        for session in sessions:
+            session.connection.send(message)
+
+    def broadcast_presence(self, message: Outgoing) -> None:
+        """Send presence to every session that reads fast enough."""
+        size_bytes, counters = message.size_bytes, self._counters
+        for session in self.sessions:
+            connection = session.connection
+            if connection.congested:
+                counters.awareness_shed += 1
+                continue
+            counters.awareness_messages += 1
+            counters.fan_out_bytes += size_bytes
+            connection.send(message)
+
+    def close(self, session: Session, code: int, reason: str) -> None:
+        """Close the connection of a session, which may have left already."""
+        closed = self._counters.closed
+        closed[code] = closed.get(code, 0) + 1
+        session.connection.close(code, reason)

@@ -1,0 +1,86 @@
+"""What the sessions of a room are told of their requests, once a batch is stored."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from crdt_server.errors import CLOSE_CODES, ProtocolError
+from crdt_server.pipe import Bytes, Diff, NoOverlap, RequestKind, Response, Status
+from crdt_server.protocol.messages import SyncStep1, SyncUpdate
+from crdt_server.protocol.outgoing import Outgoing
+from crdt_server.rooms.batch import RoomBatch
+from crdt_server.rooms.session import Request, Session
+from crdt_server.rooms.sync_replies import reply_messages
+
+if TYPE_CHECKING:
+    from crdt_server.rooms.room import Room
+
+
+def settle_batch(room: Room, batch: RoomBatch) -> None:
+    """Send notices, answers and refusals of a batch whose update was sent."""
+    for notice in batch.notices:
+        session = batch.requests[notice.index].session
+        if not session.notify(notice.body):
+            room.notify(session, notice.body)
+    # An answer stands for later questions only while nothing was accepted in or after its batch.
+    current = batch.update is None and batch.seq == room.head_seq
+    encoded: dict[int, tuple[Outgoing, ...]] = {}  # by identity of the response: many sessions request the same
+    for index, request in enumerate(batch.requests):
+        status = batch.statuses.get(index, Status.OK)
+        if status is Status.LATER:
+            continue
+        response = batch.responses.get(index)
+        if type(response) is NoOverlap:
+            room.reply_no_overlap(request)
+        elif request.session.settle(request, status, response) or request.session not in room.members:
+            continue
+        elif status is not Status.OK:
+            _settle_fault(room, request, status)
+        elif response is None:
+            request.session.gaps = 0
+        else:
+            _send_response(room, request, response, encoded, current=current)
+
+
+def _send_response(
+    room: Room, request: Request, response: Response, encoded: dict[int, tuple[Outgoing, ...]], *, current: bool
+) -> None:
+    session = request.session
+    if type(response) is Bytes and request.kind is RequestKind.STATE_VECTOR:
+        if current:
+            room.replies.state_vector = response.data
+        session.connection.send(Outgoing(SyncStep1(response.data)))
+    elif type(response) is Diff:
+        messages = encoded.get(id(response))
+        if messages is None:
+            messages = encoded[id(response)] = reply_messages(response.updates)
+            room.replies.store(request.payload, response.updates, messages, current=current)
+        room.send_reply(session, messages)
+
+
+def _settle_fault(room: Room, request: Request, status: Status) -> None:
+    session = request.session
+    if status is Status.KNOWN:
+        room.counters.known_updates += 1
+        if request.echo:
+            session.connection.send(Outgoing(SyncUpdate(request.payload)))
+    elif status is Status.GAP:
+        _resync(room, session)
+    elif status is Status.MALFORMED:
+        room.reject(session, ProtocolError("malformed_update", "an update or state vector did not decode"))
+    else:
+        room.counters.violations += 1
+        room.refuse(session, CLOSE_CODES["violation"], status.name.lower())
+
+
+def _resync(room: Room, session: Session) -> None:
+    """The client has more than it sent, or is itself behind: request all that is missing, once at a time."""
+    room.counters.gaps += 1
+    if session.resyncing:
+        return  # what follows a hole lies behind it too; the answer is on its way
+    session.gaps += 1
+    if session.gaps > room.limits.max_gaps:
+        room.members.close(session, CLOSE_CODES["try_again"], "gap")
+    else:
+        session.resyncing = True
+        room.enqueue(Request(session, RequestKind.STATE_VECTOR, b""))
