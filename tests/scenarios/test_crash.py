@@ -31,6 +31,7 @@ RECEIPT_SECONDS = 90.0  # on a starved machine the new server may wait long for 
 SMALLEST_FILE = 4096
 TRY_AGAIN = 1013
 LOST = 1006
+OVERLOADED = 4503  # nothing else is answered by a server that the machine leaves no time
 
 BEGIN = {
     "guests": "for (let n = 0; n < 40; n++) add('guests', `g_${n}`, { firstName: `${n}`, order: 'a0', note: '' })",
@@ -206,7 +207,7 @@ async def kill_again_and_again(server: CrashServer, crowd: Crowd) -> None:
         await crowd.stop_writing()
         await crowd.converged(since)
     for client in crowd.clients:
-        assert set(await client.run("return client.closes")) == {LOST}
+        assert set(await client.run("return client.closes")) - {OVERLOADED} == {LOST}
 
 
 async def fill_the_disk(server: CrashServer, crowd: Crowd) -> None:
