@@ -34,10 +34,12 @@ run: $(VENV)/.run web ## serve on http://$HOST:$PORT without tokens, store in $D
 test: $(VENV)/.dev web ## every check once, some of them on a sample (PYTEST_ARGS='-m soak': the soak tests)
 	$(BIN)/pytest -n $(WORKERS) $(PYTEST_ARGS)
 
+test-all: export CRDT_TEST_PROFILE := all
 test-all: $(VENV)/.dev web ## everything but soak tests, on all lanes and brands, on a cluster too; a floor for coverage
 	@mkdir -p build/coverage
-	CRDT_TEST_PROFILE=all $(BIN)/pytest -n $(WORKERS) -m 'not soak' --cov --cov-report= $(PYTEST_ARGS)
-	CRDT_TEST_BACKEND=cluster $(BIN)/pytest -n $(WORKERS) $(ON_A_CLUSTER) --cov --cov-append --cov-report=term --cov-report=html --cov-fail-under=$(COVERAGE_FLOOR)
+	$(BIN)/pytest -n $(WORKERS) -m 'not soak' --cov --cov-report= $(PYTEST_ARGS)
+	CRDT_TEST_BACKEND=cluster $(BIN)/pytest -n $(WORKERS) $(ON_A_CLUSTER) --cov --cov-append \
+		--cov-report=term --cov-report=html --cov-fail-under=$(COVERAGE_FLOOR)
 
 lint: $(VENV)/.dev ## ruff, and mypy --strict over the packages
 	$(BIN)/ruff check .

@@ -11,8 +11,14 @@ import pytest
 
 HERE = Path(__file__).parent
 SCENARIO_SECONDS = 240  # then something hangs
+OTHER_ORDER = "-bob-first"  # of what happens in two orders, the second
 SCENARIOS = [
-    pytest.param(script, scenario, id=f"{script}-{scenario}")
+    pytest.param(
+        script,
+        scenario,
+        id=f"{script}-{scenario}",
+        marks=[pytest.mark.repeat] if scenario.endswith(OTHER_ORDER) else [],
+    )
     for script in ("page", "planner", "conflicts", "example")
     for scenario in re.findall(r"^  async '?([a-z-]+)'? \(\) \{$", (HERE / f"{script}.mjs").read_text(), re.MULTILINE)
 ]
