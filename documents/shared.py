@@ -99,7 +99,7 @@ class Meta(Extensible):
 
 
 @record
-class Party:
+class ReviewParty:
     """One of the writers whose writes conflict."""
 
     user: str = needed(USER, "Who wrote.")
@@ -109,7 +109,7 @@ class Party:
 
 
 @record
-class Subject:
+class ReviewSubject:
     """One record or key the conflict is about."""
 
     document: str = needed(String(120), "Document.")
@@ -119,7 +119,7 @@ class Subject:
 
 
 @record
-class Option:
+class ReviewOption:
     """One way to resolve the conflict."""
 
     id: int = needed(Integer(0, 99), "What `choice` is set to.")
@@ -132,11 +132,17 @@ class Conflict:
     """A conflict between edits: resolved by the server, or waiting for somebody to set `choice`."""
 
     kind: str | None = key(Code(), "Which invariant is broken.", server=True)
-    subject: tuple[Subject, ...] = key(ListOf(value_of(Subject), 50), "What it is about.", default=(), server=True)
+    subject: tuple[ReviewSubject, ...] = key(
+        ListOf(value_of(ReviewSubject), 50), "What it is about.", default=(), server=True
+    )
     severity: str | None = key(SEVERITIES, "How bad it is.", server=True)
     at: str | None = key(Instant(), "When it was found.", server=True)
-    parties: tuple[Party, ...] = key(ListOf(value_of(Party), 20), "Who wrote what.", default=(), server=True)
-    options: tuple[Option, ...] = key(ListOf(value_of(Option), 20), "Ways to resolve it.", default=(), server=True)
+    parties: tuple[ReviewParty, ...] = key(
+        ListOf(value_of(ReviewParty), 20), "Who wrote what.", default=(), server=True
+    )
+    options: tuple[ReviewOption, ...] = key(
+        ListOf(value_of(ReviewOption), 20), "Ways to resolve it.", default=(), server=True
+    )
     strategy: str | None = key(STRATEGIES, "How it was or is to be resolved.", server=True)
     state: str | None = key(Enum("open", "auto", "resolved", "expired"), "Where it stands.", server=True)
     outcome: str | None = key(Code(), "How it ended: `option`, `moot`, `undone`…", server=True)

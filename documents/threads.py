@@ -21,7 +21,7 @@ class Attachment:
 
 
 @record
-class Context:
+class MessageContext:
     """What a conversation, or one message of it, is about."""
 
     document: str = needed(String(120), "Document.")
@@ -39,7 +39,7 @@ class Message:
     body: str = needed(String(MAX_BODY), "What was said.")
     in_reply_to: str | None = key(MESSAGE, "The message it answers.")
     attachments: tuple[Attachment, ...] = key(ListOf(value_of(Attachment), 20), "Files.", default=())
-    context: Context | None = key(value_of(Context), "What it is about.")
+    context: MessageContext | None = key(value_of(MessageContext), "What it is about.")
 
 
 @record

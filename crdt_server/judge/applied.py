@@ -1,4 +1,4 @@
-"""What comes of one update of a client, as a document returns it."""
+"""The outcome of one update of a client, as a document returns it."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ class Applied(NamedTuple):
     actor: Actor
     """The user who sent it."""
     changes: Changes
-    """What it changed in the rows, without what was put back."""
+    """Its changes of the rows, without those that were put back."""
     writes: Sequence[Write]
     """The map entries that it brought, without those that were put back."""
     client_state_vector: Mapping[int, int] | None
@@ -33,6 +33,6 @@ class Judgement(NamedTuple):
     """Of the update in its batch."""
     status: Status
     notice: bytes | None = None
-    """JSON for the client that sent it: what was put back, or why the update is refused."""
+    """JSON for the client that sent it: the changes that were put back, or why the update is refused."""
     applied: Applied | None = None
     """Where the update is accepted."""

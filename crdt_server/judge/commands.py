@@ -33,7 +33,7 @@ class _Refused(Exception):
 
 
 ANSWERED_KEPT = 500
-"""Commands that may come twice at the same time, by different nodes. What was answered earlier, the store tells."""
+"""Keys of the newest commands: one may arrive twice at a time, from different nodes. The store has the earlier ones."""
 
 
 def command(state: WeddingJudge, actor: Actor, body: CommandBody, size_bytes: int) -> Response:
@@ -91,7 +91,7 @@ class _Draft:
         return problems
 
     def examine(self) -> list[Problem]:
-        """What the kinds of the documents do not allow."""
+        """The problems that the kinds of the documents find."""
         problems = []
         for document, rows in self._rows.items():
             kind, before = self._state.open[document].kind, self._state.wedding.documents[document]
@@ -168,7 +168,7 @@ class _Draft:
 
 
 def _checked(root: Root, record: str, key: str | None, value: Any) -> Any:
-    """The normalised value. Each is looked at, also one that a later operation replaces: all of them are written."""
+    """The normalised value. Each is checked, also one that a later operation replaces: all of them are written."""
     checked = root.check(record, key, value)
     if type(checked) is Reason:
         raise _Refused(checked.code, checked.message)

@@ -1,4 +1,4 @@
-"""X1 and X2: writes whose authors had not seen each other, recognised from what an update says of its items.
+"""X1 and X2: writes whose authors had not seen each other, recognised from the items of an update.
 
 - A map entry names the entry it was written on. Where that is not the newest one here, its author had not seen the
   newest.
@@ -20,7 +20,7 @@ from documents.kind import Root, Shape
 from documents.shared import STAMP
 
 Found = tuple[Finding, Mapping[Field, Writer]]
-"""A finding, and the writers of what its automatic operations would set."""
+"""A finding, and the writers of the fields that its automatic operations would set."""
 
 
 def detect(wedding: Wedding, document: SchemaDocument, writer: Writer, applied: Applied) -> list[Found]:
@@ -65,7 +65,7 @@ def _lost_writes(
 
 
 def confirmed(wedding: Wedding, document: SchemaDocument, writes: Sequence[Write]) -> dict[Field, Any]:
-    """Writes that do not stand beside one that says the same: field -> what it holds.
+    """Writes that lost against a write of the same value: field -> value.
 
     To be written once more: else it would go with the other, whose author has not seen that two wrote it.
     """

@@ -1,4 +1,4 @@
-"""What the invariants need besides rows and writers, from the rows themselves.
+"""The context of the invariants, as the rows determine it.
 
 The seats at a table when it was locked, and the starts of items when the wedding went live, are kept from then on.
 After a restart they are those of now, except where an open conflict says what they were.
@@ -73,6 +73,6 @@ def _planned(wedding: Wedding) -> dict[str, int]:
 
 
 def _put_back(question: dict[str, Any]) -> Op | None:
-    """What the first option of an open question does, which is to put things back as they were."""
+    """The operation of the first option of an open conflict, which puts things back as they were."""
     ops = operations(question, 0) if question.get("_state") == "open" else None
     return ops[0] if ops else None

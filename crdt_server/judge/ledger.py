@@ -1,4 +1,4 @@
-"""What follows from the changes of a wedding's documents, on its way to the store: writers, rows, events, bookings.
+"""The records that follow from the changes of a wedding's documents: writers, rows, events, owners, bookings.
 
 Everything here is committed together with the updates it follows from.
 """

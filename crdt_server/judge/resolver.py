@@ -168,14 +168,14 @@ class Resolver:
                 return found
         return None
 
-    # -- what is done about a subject
+    # -- one subject
 
     def _look_up(self, subject: Subject) -> list[Resolution]:
         finding = self._index.find(subject)
         return self._close_moot(subject) if finding is None else self._resolve(finding, None)
 
     def _resolve(self, finding: Finding, writers: Mapping[Field, Writer] | None) -> list[Resolution]:
-        """What the strategy says, and the record of it."""
+        """The record of a finding, and the operations of its strategy."""
         subject, record = finding.subject, review_id(finding.subject)
         document = home_of(finding)
         row = record_of(self._wedding, document, record)

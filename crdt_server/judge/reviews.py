@@ -1,4 +1,4 @@
-"""The records of conflicts in the root `review`: what they say, and the operations that write them."""
+"""The records of conflicts in the root `review`: reading them, and the operations that write them."""
 
 from __future__ import annotations
 

@@ -72,7 +72,7 @@ class WeddingJudge:
         self.now, self.at = now, instant(now)
 
     def run_scheduled(self) -> None:
-        """Do what was to wait until now."""
+        """Do the work that is due now."""
         self.resolver.resume()
         self.resolve()
         self.ledger.finish_texts(self.now, self.at, self.open)
@@ -112,7 +112,7 @@ class WeddingJudge:
         return [document for name, document in open_ones if name in pending or document.pieces.has_news]
 
     def take_records(self, document: SchemaDocument) -> BatchRecords | None:
-        """What is stored with the updates of an open document; None: nothing."""
+        """The records to store with the updates of an open document; None: there are none."""
         return self.ledger.take(document.name, document.rows.roots, self.at)
 
     def _attach(self, document: SchemaDocument) -> None:
@@ -159,7 +159,7 @@ class WeddingJudge:
         return judgements
 
     def _accept(self, document: SchemaDocument, applied: Applied) -> None:
-        """Record an update, and resolve what must not wait for the end of the batch."""
+        """Record an update, and resolve the part that must not wait for the end of the batch."""
         actor, changes, writes, client_state_vector, owners = applied
         writer = self.ledger.writer_of(actor, self.now, self.at)
         found = detect(self.wedding, document, writer, applied)
@@ -189,7 +189,7 @@ class WeddingJudge:
         elif self.resolver.urgent:
             self.resolve(urgent=True)
 
-    # -- what follows
+    # -- recording and resolving
 
     def write(
         self,
@@ -211,7 +211,7 @@ class WeddingJudge:
             self._record(document, changes, writer, cause=cause, writers=writers)
 
     def resolve(self, *, urgent: bool = False) -> None:
-        """Resolve until nothing is left. ``urgent``: only what must not wait for the end of a batch."""
+        """Resolve until nothing is left. ``urgent``: only the part that must not wait for the end of a batch."""
         if self.resolver.has_work and self.wedding.context.now != self.at:
             self.wedding.context = self.wedding.context.at(self.at)
         while (resolutions := self.resolver.step(urgent=urgent)) is not None:
@@ -232,7 +232,7 @@ class WeddingJudge:
         rewritten: Sequence[Change] = (),
         settled: bool = False,
     ) -> None:
-        """Record accepted changes, for the store and for the index. ``settled``: what they have broken need not wait.
+        """Record accepted changes, for the store and for the index. ``settled``: findings need not wait.
 
         The others: see `Ledger.record`.
         """
@@ -248,7 +248,7 @@ class WeddingJudge:
 
 
 def _rows_of(mirror: Sequence[Sequence[Any]], writers: Writers) -> dict[str, RowsByRoot]:
-    """The rows of each document; who wrote them goes into `writers`."""
+    """The rows of each document; their writers go into `writers`."""
     documents: dict[str, RowsByRoot] = {}
     for document, root, record, fields, of_row in mirror:
         if fields is not None:
@@ -271,7 +271,7 @@ def _rewritten(changes: Changes, writes: Sequence[Write]) -> list[Change]:
 
 
 def _difference(kind: Kind, old: Mapping[str, Mapping[str, Any]], new: RowsByRoot) -> Changes:
-    """What turns the rows that the store has into those of the document."""
+    """The changes from the rows of the store to those of the document."""
     changes = Changes([], [], [])
     for root, rows in new.items():
         before = old.get(root, {})

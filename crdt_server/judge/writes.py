@@ -1,4 +1,4 @@
-"""What an update writes into maps, as the index of items tells it."""
+"""The map entries that an update writes, as the index of structs returns them."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from crdt_server.protocol.structs import Id
 
 
 class Marker(enum.Enum):
-    """What stands for a value that is none."""
+    """Stands in the place of a value."""
 
     NESTED = "nested"
     GONE = "gone"
@@ -44,7 +44,7 @@ class Write(NamedTuple):
     orphan: bool
     """Whether the record it was written into is deleted, or another has taken its place."""
     over: Id | None
-    """What was newest here before the update; None: nothing."""
+    """The newest entry before the update; None: there was none."""
 
 
 def standing(writes: Iterable[Write]) -> dict[tuple[str, str], dict[str | None, Any]]:

@@ -5,7 +5,7 @@
 - Deleting softly has the same type as removing for good, which may follow; the latter has no `after`. Deleting the key
   `deleted` is `…restored`.
 - Nothing that changes goes without an event, so that folding the events of a document from the first gives its rows.
-- Priorities: 0 overrides all preferences, 1 overrides quiet hours, 2 is told, 3 is listed, 4 is for the record.
+- Priorities: 0 overrides all preferences, 1 overrides quiet hours, 2 notifies, 3 is listed, 4 is for the record.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ class Actor(NamedTuple):
 
 
 class DocumentEvent(NamedTuple):
-    """What happened to one record. Values are shared with the rows: not to be changed."""
+    """One change of one record. Values are shared with the rows: not to be changed."""
 
     type: str
     """One of `TYPES`: `guest.rsvp`, `timeline.item.moved`…"""
@@ -50,7 +50,7 @@ class DocumentEvent(NamedTuple):
     """The changed keys that were there and their values, or the one value of the row; None: there was no row."""
     after: Any
     """The changed keys that are there and their values, or the one value of the row; None: there is no row.
-    `before` and `after` are both None where the event tells of a change that is another event's."""
+    `before` and `after` are both None where the change is that of another event."""
     cause: str | None = None
     """Id of the conflict or command from which it follows."""
 
@@ -167,13 +167,13 @@ def _priority(type: str, after: Any, live: bool) -> int:
 
 
 def _also(event: DocumentEvent) -> Iterator[DocumentEvent]:
-    """What else the change means. Its values are told once."""
+    """Other events of the same change, without its values."""
     if event.type == "conflict.opened" and event.after.get("_kind") == "B1":
         yield event._replace(type=OVER_LIMIT, priority=priority_of(OVER_LIMIT), fields=(), before=None, after=None)
 
 
 def fold(events: Iterable[DocumentEvent | Mapping[str, Any]]) -> dict[str, RowsByRoot]:
-    """The rows of each document after these events, or of as much of them as the events tell.
+    """The rows of each document after these events, as far as the events contain them.
 
     Events may come as they are or as JSON. Those of one document have to be in their order. Roots in which nothing has
     ever been are not there.

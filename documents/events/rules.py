@@ -19,7 +19,7 @@ if TYPE_CHECKING:  # those who only read events need no pycrdt
 
 
 class On(enum.Enum):
-    """What has to happen for a rule to fit."""
+    """The kind of change that a rule fits."""
 
     ADDED = "added"
     REMOVED = "removed"
@@ -38,7 +38,7 @@ class Rule:
     """Names of keys, and prefixes of families with their colon; none: any."""
     on: On = On.CHANGED
     values: tuple[str, ...] = ()
-    """What the key becomes, or holds in a record that is added; none: anything."""
+    """The new value of the key, also in a record that is added; none: any."""
     along: tuple[str, ...] = ()
     """Keys that belong to the same event where they change with it."""
 
@@ -236,7 +236,7 @@ URGENT_WHILE_LIVE: Final = ("timeline", "vendor")
 """First words of the types that have priority 1 while the wedding takes place."""
 
 BY_SEVERITY: Final[Mapping[str, int]] = {"critical": 1, "error": 2, "warning": 3, "info": 3}
-"""Priority of `conflict.opened`, where the conflict says how bad it is."""
+"""Priority of `conflict.opened`, by the severity of the conflict."""
 
 
 @cache

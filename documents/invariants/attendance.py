@@ -1,4 +1,4 @@
-"""How many guests said yes, by event."""
+"""The number of guests who come, by event."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class Attendance:
         self._heads: dict[str, int] = {}
 
     def refresh(self, guest: str) -> frozenset[str]:
-        """Look at the answers of a guest again. Returns the events whose number changed."""
+        """Read the answers of a guest again. Returns the events whose number changed."""
         before = self._of.pop(guest, frozenset())
         after = _yes(self._wedding.record("guests", "guests", guest))
         if after:
@@ -40,7 +40,7 @@ class Attendance:
         return True
 
     def heads(self, event: str) -> int:
-        """How many said yes."""
+        """How many come."""
         return self._heads.get(event, 0)
 
 

@@ -15,7 +15,7 @@ from documents.invariants.model import Field, Finding, Op, Option, Party, Subjec
 from documents.invariants.part import LEAVE, cut
 
 TRAVEL_MINUTES: Final = 60
-"""Between two weddings, where nothing else is known."""
+"""Assumed between any two weddings."""
 
 _STAGES: Final = {"confirmed": 0, "booked": 1, "quoted": 2, "shortlisted": 3}
 _MOST_WINDOWS: Final = 20  # more do not fit into a summary
@@ -40,7 +40,7 @@ class Booking(NamedTuple):
     name: str = ""
     time_zone: str = "UTC"
     strategy: str = PRIORITY
-    """What the wedding has chosen for W2."""
+    """The strategy of the wedding for W2."""
 
 
 def bookings(

@@ -151,7 +151,7 @@ class Budget(Part):
         for alike in self._alike.values():
             yield from _twice(alike)
 
-    # What changed
+    # Following changes
 
     def _item(self, _: str, item: str, touched: Touched) -> None:
         before = self._items.pop(item, None)
@@ -233,7 +233,7 @@ class Budget(Part):
         return PaymentEntry(item, key, _day(string(row, "on")), refund)
 
     def _sum(self, item: str, *, refund: bool) -> Amount:
-        """What was paid for an item, or came back."""
+        """The payments of an item, less refunds."""
         row = self.wedding.rows("budget", "items").get(item)
         own, rate = (string(row, "currency"), string(row, "rate")) if type(row) is dict else ("", "")
         total: Amount = 0
@@ -425,7 +425,7 @@ class Budget(Part):
         name = named(self.wedding, "budget", "items", item)
         before = writer.before if writer.before is not UNKNOWN else None
         revert = [Op("delete" if before is None else "set", "budget", "items", item, entry.field, before)]
-        # What the server wrote is not put back: it would be put back for ever.
+        # A value of the server is not put back: it would be put back for ever.
         if self.wedding.strategy("B5") == HIERARCHY and writer.before is not UNKNOWN and writer.user != SERVER:
             automatic: list[Op] | None = revert
         else:

@@ -8,11 +8,11 @@ from itertools import islice
 from typing import Final, NamedTuple
 
 MAX_OVERLAPS: Final = 32
-"""Overlaps of one item with others of one vendor, person or place that are looked at."""
+"""Overlaps of one item with others of one vendor, person or place that are followed."""
 
 
 class TimelineEntry(NamedTuple):
-    """What an item of the timeline is to the indexes."""
+    """The part of an item of the timeline that is indexed."""
 
     start: int
     end: int

@@ -1,4 +1,4 @@
-"""C1: the caterer knows of severe allergies, and nobody gets a meal they do not eat.
+"""C1: the caterer has acknowledged severe allergies, and meals fit diets.
 
 Guests who are gone, or said no to everything, need nothing. A caterer who took note before the allergy was written down
 has not taken note of it. Meals and diets that are not in the tables below go with each other.
@@ -51,7 +51,7 @@ def fits(meal: str, diets: Iterable[str]) -> bool:
 
 
 class CareNeeds(Part):
-    """What guests need. No index: needs and guest have the same id."""
+    """The needs of guests. No index: needs and guest have the same id."""
 
     invariants = ("C1",)
 

@@ -49,7 +49,7 @@ class Risk(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Cascade:
-    """What follows from a delay."""
+    """The consequences of a delay."""
 
     moves: tuple[Move, ...]
     """In the order in which the items depend on each other, those that were moved at the beginning first."""
@@ -78,7 +78,7 @@ def cascade(
     exclusive: Collection[str] = (),
     hard_end: int | None = None,
 ) -> Cascade:
-    """What follows when items of a timeline (the rows of the root) are moved to new slots.
+    """The moves that follow when items of a timeline (the rows of the root) are moved to new slots.
 
     `exclusive`: places that only one item can use at a time. `hard_end`: when all but breakdown has to be over.
     """
@@ -88,7 +88,7 @@ def cascade(
 
 @dataclass(frozen=True, slots=True)
 class Node:
-    """What an item is to the cascade."""
+    """The part of an item that a cascade reads."""
 
     id: str
     slot: Slot
@@ -145,7 +145,7 @@ class Plan:
         self._circular = nodes.keys() - self._place.keys()
 
     def push(self, moved: Mapping[str, Slot], *, hard_end: int | None = None) -> Cascade:
-        """What follows when items are moved to new slots."""
+        """The moves that follow when items are moved to new slots."""
         question = (hard_end, *sorted(moved.items()))
         if question not in self._known:
             if len(self._known) > MAX_ITEMS:
@@ -210,7 +210,7 @@ class Plan:
         return found
 
     def _next(self, node: Node, resource: tuple[str, str]) -> Iterator[str]:
-        """Who needs the resource next. Who needs it later still is pushed by those."""
+        """The next items that need the resource. Later ones are pushed by those."""
         users = self._users[resource]
         beyond = None
         for place in islice(users, bisect_right(users, self._place[node.id]), None):

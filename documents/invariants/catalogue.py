@@ -1,4 +1,4 @@
-"""The invariants, declared once: what has to hold, who or what decides where it does not, and how bad that is.
+"""The invariants, declared once: title, severity, and the strategies that resolve a violation.
 
 `README.md` beside this file has the same list as a table; a test compares the two.
 """
@@ -14,9 +14,9 @@ HIERARCHY: Final = "wedding_hierarchy"
 PRIORITY: Final = "priority_based"
 """Fixed before flexible, confirmed before tentative, locked before open; then rank, earlier arrival, id."""
 LAST: Final = "last_writer_wins"
-"""The write that arrived later at the server stays, whatever clocks and client ids say."""
+"""The write that arrived later at the server stays, independent of clocks and client ids."""
 MERGE: Final = "merge_changes"
-"""What the merge made of it stays, or both are united."""
+"""The merged state stays, or both are united."""
 MANUAL: Final = "manual_review"
 """Nothing changes before a person decides."""
 
@@ -52,7 +52,7 @@ class Invariant:
     id: str
     title: str
     severity: str
-    """info, warning, error or critical. What is worse on or near the day says so in `README.md`."""
+    """info, warning, error or critical. `README.md` names those that are worse on or near the day."""
     strategies: tuple[str, ...]
     """The default first, then the others a wedding may choose."""
     settle_seconds: int = 0

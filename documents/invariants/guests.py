@@ -86,7 +86,7 @@ class Guests(Part):
                 yield Subject("G5", (guest, "household"))
                 yield Subject("G5", (guest, "plusOneOf"))
 
-    # What changed
+    # Following changes
 
     def _person(self, _: str, guest: str, touched: Touched) -> None:
         before = self._marks.pop(guest, frozenset())
@@ -342,7 +342,7 @@ def folded(text: str) -> str:
 
 
 def _marks(row: dict[str, Any] | None) -> Iterator[str]:
-    """What a guest is recognised by."""
+    """The marks by which a guest is recognised."""
     if row is None:
         return
     email, phone = string(row, "email").strip().casefold(), _digits(string(row, "phone"))

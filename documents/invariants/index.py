@@ -1,6 +1,6 @@
 """The index over one wedding: follows its changes, returns the subjects whose finding may be another, and finds.
 
-- `update` reads the rows as they are after the changes. What a row was before, each family has recorded; so the order
+- `update` reads the rows as they are after the changes. Each family has recorded the row as it was before; so the order
   of the changes, and changes named twice, do not matter. A row that comes or goes without any key is a change with the
   key None. A document that was not at hand before needs `reload`.
 - `all` and `find` are the same code: an index kept up to date finds what a new one finds.
@@ -85,7 +85,7 @@ class Index:
         return touched
 
     def find(self, subject: Subject) -> Finding | None:
-        """What is wrong with a subject, None where the invariant holds."""
+        """The finding about a subject, None where the invariant holds."""
         return self._by_invariant[subject.invariant].find(subject)
 
     def broken(self, subject: Subject) -> bool:

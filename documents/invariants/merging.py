@@ -16,8 +16,8 @@ _ANSWERED: Final = ("yes", "no", "maybe")
 
 
 def merged(wedding: Wedding, keep: str, drop: str, brought: Iterable[str]) -> list[Op]:
-    """What only `drop` has goes to `keep`: answers, contact, seats, needs, and who is `brought` by them. Then `drop` is
-    deleted."""
+    """Fields that only `drop` has go to `keep`: answers, contact, seats, needs, and the guests `brought` by them. Then
+    `drop` is deleted."""
     return [
         *_guest(wedding, keep, drop),
         *(Op("set", "guests", "guests", guest, "plusOneOf", keep) for guest in sorted(brought) if guest != keep),

@@ -1,7 +1,7 @@
-"""What the invariants look at and what they say: plain data.
+"""The input of the invariants and their findings: plain data.
 
 Rows are as in `documents.rows`: `{document: {root: {record id: {key: value}}}}`, or `{record id: value}` for roots of
-values. They may hold whatever a client wrote: everything here looks at the type of a value before it uses it.
+values. They may hold whatever a client wrote: everything here checks the type of a value before it uses it.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ SERVER: Final = "server"
 
 
 class Unknown(enum.Enum):
-    """Stands for what nobody has noted."""
+    """Stands for a value that was not recorded."""
 
     UNKNOWN = "unknown"
 
@@ -73,7 +73,7 @@ class Writer(NamedTuple):
     at: str = ""
     """When it arrived, RFC 3339 in UTC; empty where unknown."""
     before: Any = UNKNOWN
-    """What the field held before this write: None for nothing, `UNKNOWN` where nobody has noted it."""
+    """The value before this write: None for none, `UNKNOWN` where it was not recorded."""
 
 
 NOBODY: Final = Writer("", "", 0, 0)
@@ -97,20 +97,20 @@ Ops: TypeAlias = tuple[Op, ...]
 
 
 class Subject(NamedTuple):
-    """What a finding is about: at most one finding per subject."""
+    """The subject of a finding: there is at most one finding per subject."""
 
     invariant: str
     ids: tuple[str, ...] = ()
 
     @property
     def settle_seconds(self) -> int:
-        """How long to wait, and look again, before the automatic operations."""
+        """How long to wait, and find again, before the automatic operations."""
         return INVARIANTS[self.invariant].settle_seconds
 
 
 @dataclass(frozen=True, slots=True)
 class Party:
-    """A field that takes part in a conflict, with what it holds and who wrote that."""
+    """A field that takes part in a conflict, with its value and its last writer."""
 
     field: Field
     value: Any
@@ -137,12 +137,12 @@ class Finding:
     parties: tuple[Party, ...] = ()
     options: tuple[Option, ...] = ()
     automatic: Ops | None = None
-    """What the strategy does by itself, possibly nothing; None: a person decides. Find again right before carrying it
-    out: like the options it follows from all the rows, and its subject is not told of each of them."""
+    """The operations of the strategy, possibly none; None: a person decides. Find again right before carrying it
+    out: like the options it follows from all the rows, and not every change of those touches its subject."""
     stays: bool = False
     """Whether a person has to decide although there are automatic operations."""
     facts: tuple[str, ...] = ()
-    """What it follows from besides its parties."""
+    """Values it follows from besides its parties."""
 
     @property
     def invariant(self) -> str:
@@ -162,14 +162,14 @@ class Finding:
 
 @dataclass(frozen=True, slots=True)
 class Context:
-    """What the invariants need besides rows and writers."""
+    """The input of the invariants besides rows and writers."""
 
     now: str = ""
     """The instant of this evaluation, RFC 3339 in UTC; empty: nothing depends on it."""
     live: bool = False
     """Whether the wedding takes place right now. So it does while the phase in its `meta` is `live`."""
     strategies: Mapping[str, str] = field(default_factory=dict)
-    """Invariant -> strategy, where the wedding has chosen. What an invariant does not allow counts as not chosen."""
+    """Invariant -> strategy, where the wedding has chosen one. One that the invariant does not allow does not count."""
     reception: str = ""
     """Event that the document `seating` is about; empty: `e_reception` if there is one."""
     single_trades: frozenset[str] = frozenset({"venue", "caterer", "photographer", "officiant", "planner", "cake"})
@@ -185,7 +185,7 @@ class Context:
 
 
 class Wedding:
-    """The documents of one wedding and what is known about them. The rows are the caller's, and change under it."""
+    """The documents of one wedding, their writers and their context. The rows are the caller's, and change under it."""
 
     def __init__(
         self,
@@ -195,7 +195,7 @@ class Wedding:
     ) -> None:
         self.documents = documents
         self.writers = writers
-        """(document, root, record, key) -> who wrote it last; also of keys that were deleted."""
+        """(document, root, record, key) -> its last writer; also of keys that were deleted."""
         self.context = context or Context()
 
     def rows(self, document: str, root: str) -> Mapping[str, Row]:
@@ -208,7 +208,7 @@ class Wedding:
         return row if type(row) is dict and "deleted" not in row else None
 
     def exists(self, document: str, root: str, record: str) -> bool:
-        """Whether a record is there and not deleted. Documents that are not at hand hold whatever is asked for."""
+        """Whether a record is there and not deleted. Documents that are not at hand are taken to hold every record."""
         return document not in self.documents or self.record(document, root, record) is not None
 
     def meta(self, document: str) -> Mapping[str, Any]:
@@ -217,18 +217,18 @@ class Wedding:
         return row if type(row) is dict else _NOTHING
 
     def value(self, field: Field) -> Any:
-        """What a field holds; None for nothing."""
+        """The value of a field; None where there is none."""
         row = self.rows(field.document, field.root).get(field.record)
         if field.key is None:
             return row
         return row.get(field.key) if type(row) is dict else None
 
     def writer(self, document: str, root: str, record: str, key: str | None = None) -> Writer:
-        """Who wrote a field last, `NOBODY` where that is not known."""
+        """The last writer of a field, `NOBODY` where that is not recorded."""
         return self.writers.get((document, root, record, key), NOBODY)
 
     def party(self, document: str, root: str, record: str, key: str | None = None) -> Party:
-        """A field with what it holds and who wrote that."""
+        """A field with its value and its last writer."""
         where = Field(document, root, record, key)
         return Party(where, self.value(where), self.writers.get(where, NOBODY))
 
@@ -256,7 +256,7 @@ def string(row: Mapping[str, Any], key: str) -> str:
 
 
 def suffixes(row: Mapping[str, Any], prefix: str) -> list[str]:
-    """What follows `prefix` in the keys of a row, sorted."""
+    """The rest of the keys of a row that begin with `prefix`, sorted."""
     return sorted([key[len(prefix) :] for key in row if key.startswith(prefix)])
 
 
@@ -266,7 +266,7 @@ def document_kind(document: str) -> str:
 
 
 def short_id(prefix: str, *parts: object) -> str:
-    """An id that follows from what it is for, so that the same resolution makes the same record twice."""
+    """An id that follows from what it is for, so that the same resolution makes the same record again."""
     return prefix + "_" + hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:20]
 
 

@@ -1,4 +1,4 @@
-"""What the families of invariants have in common: the changes they follow, and the form of their findings."""
+"""The base of the families of invariants: the changes they follow, and the form of their findings."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from documents.invariants.model import (
 
 Touched: TypeAlias = set[Subject]
 Refresh: TypeAlias = Callable[[str, str, Touched], None]
-"""(document, record, touched): look at the record again, and add the subjects that may have changed."""
+"""(document, record, touched): read the record again, and add the subjects that may have changed."""
 
 KeyRefresh: TypeAlias = Callable[[str, str, str, Touched], None]
 """(document, record, key, touched): the same for one key of a record that was there before."""
@@ -64,7 +64,7 @@ class Part:
         raise NotImplementedError
 
     def find(self, subject: Subject) -> Finding | None:
-        """What is wrong with a subject, None where the invariant holds."""
+        """The finding about a subject, None where the invariant holds."""
         raise NotImplementedError
 
     def broken(self, subject: Subject) -> bool:
@@ -106,7 +106,7 @@ def cut(text: str) -> str:
 
 
 def named(wedding: Wedding, document: str, root: str, record: str, key: str = "name") -> str:
-    """What a record is called, its id where it has no name."""
+    """The name of a record, its id where it has none."""
     row = wedding.rows(document, root).get(record)
     return (string(row, key) if type(row) is dict else "") or record
 

@@ -1,7 +1,7 @@
 """A finding as a record of the root `review`, within the limits of its fields.
 
-What does not fit into a record is left out of it, so that one can always be written: values that are too large, parties
-nobody is known to have written, options with more operations than a record holds.
+Parts that do not fit into a record are left out, so that one can always be written: values that are too large, parties
+without a known writer, options with more operations than a record holds.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ def review_row(finding: Finding, at: str, *, state: str = "open") -> dict[str, A
 
 
 def operations(row: dict[str, Any], choice: int) -> tuple[Op, ...] | None:
-    """What the option that was chosen does; None where there is no such option."""
+    """The operations of the chosen option; None where there is no such option."""
     for option in row.get("_options", ()):
         if option["id"] == choice:
             return tuple(Op(**each) for each in option["operations"])

@@ -43,7 +43,7 @@ _FAR: Final = 1 << 60
 
 
 class Seating(Part):
-    """Who sits where, by guest, table and seat; the rules by guest; the guests by household."""
+    """Assignments by guest, table and seat; the rules by guest; the guests by household."""
 
     invariants = ("S1", "S2", "S3", "S4", "S5", "S6", "S7")
 
@@ -73,7 +73,7 @@ class Seating(Part):
         return _FIND[subject.invariant](self, subject)
 
     def broken(self, subject: Subject) -> bool:
-        look = _LOOK.get(subject.invariant)
+        look = _BROKEN.get(subject.invariant)
         return super().broken(subject) if look is None else bool(look(self, subject))
 
     def candidates(self) -> Iterator[Subject]:
@@ -93,7 +93,7 @@ class Seating(Part):
         for document, table in self.wedding.context.locked:
             yield from self._of_lock(document, table)
 
-    # What changed
+    # Following changes
 
     def _assignment(self, document: str, guest: str, touched: Touched) -> None:
         place = (document, guest)
@@ -222,7 +222,7 @@ class Seating(Part):
         )
 
     def _ranked_for_seat(self, document: str, table: str, guests: list[str], strategy: str) -> list[str]:
-        """Who keeps the seat comes first."""
+        """The guest who keeps the seat comes first."""
         if strategy == HIERARCHY:
             return sorted(guests, key=lambda guest: by_hierarchy(self._writer(document, guest), guest))
         if strategy == LAST:
@@ -242,7 +242,7 @@ class Seating(Part):
         return f"{guest_name(self.wedding, keeper)} keeps seat {number}.", ops + self._reseat(document, table, others)
 
     def _reseat(self, document: str, table_id: str, guests: list[str]) -> list[Op]:
-        """The lowest free seats of the table; any seat where it is not known how many there are; else none."""
+        """The lowest free seats of the table; any seat where their number is not given; else none."""
         table = self.wedding.record(document, "tables", table_id)
         capacity = whole(table, "capacity") if table is not None else None
         if capacity is None:
@@ -258,7 +258,7 @@ class Seating(Part):
     # S2
 
     def _crowd(self, subject: Subject) -> list[str]:
-        """Who sits at a table, where they are more than it has seats; else nobody."""
+        """The guests at a table, where they are more than it has seats; else nobody."""
         document, table_id = subject.ids
         at_table = self._tables.get((document, table_id), ())
         table = self.wedding.record(document, "tables", table_id)
@@ -351,7 +351,7 @@ class Seating(Part):
         )
 
     def _comes(self, event: str, guest: str) -> bool:
-        """Whether a guest exists and has not said no (`_event`); yes where the guests are not at hand."""
+        """Whether a guest exists and has not declined (`_event`); yes where the guests are not at hand."""
         if "guests" not in self.wedding.documents:
             return True
         row = self.wedding.record("guests", "guests", guest)
@@ -363,7 +363,7 @@ class Seating(Part):
         return not answers or any(answer != "no" for answer in answers)
 
     def _event(self, document: str) -> str:
-        """The event a document is about; empty: not known, and a guest has said no who said no to everything."""
+        """The event a document is about; empty: not known, and a guest has declined who declined everything."""
         _, _, event = document.partition(".")
         return (
             event
@@ -565,16 +565,16 @@ _FIND: Final = {
     "S7": Seating._as_locked,
 }
 
-_LOOK: Final[Mapping[str, Callable[[Seating, Subject], object]]] = {
+_BROKEN: Final[Mapping[str, Callable[[Seating, Subject], object]]] = {
     "S2": Seating._crowd,
     "S5": Seating._too_close,
     "S6": Seating._scattered,
 }
-"""Of those whose findings look for other tables: whether there is anything at all."""
+"""Of those whose findings search other tables: whether there is a finding at all."""
 
 
 def assignments_at(wedding: Wedding, document: str, table: str) -> dict[str, Any]:
-    """guest -> assignment of everybody at a table, as `Context.locked` wants it when the table is locked."""
+    """guest -> assignment of everybody at a table, as `Context.locked` holds it when the table is locked."""
     rows = wedding.rows(document, "assignments").items()
     return {guest: row for guest, row in rows if type(row) is dict and row.get("table") == table}
 

@@ -1,8 +1,8 @@
 """T1-T6: the running order of the day.
 
-- Skipped and deleted items are not there. What is done or going on has no order to keep any more (T4).
+- Skipped and deleted items are not there. Items that are done or going on have no order to keep any more (T4).
 - Items overlap where one begins before the other is over; one of no length overlaps nothing.
-- Whose place is not known is at no other place (T1).
+- An item without a place is at no other place (T1).
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ class Timeline(Part):
         self._changed: set[str] = set()
         """Items whose nodes have to be read again before a cascade."""
         self._plan: Plan | None = None
-        """What a cascade needs; None before the first."""
+        """The input of a cascade; None before the first."""
 
     def routes(self) -> Iterable[Route | KeyRoute]:
         item = frozenset(
@@ -72,7 +72,7 @@ class Timeline(Part):
             if type(row) is dict and type(row.get("place")) is str:
                 yield Subject("T3", (row["place"], event))
 
-    # What changed
+    # Following changes
 
     def _item(self, _: str, item: str, touched: Touched) -> None:
         before, after = self._items.get(item), self._read_item(item)
@@ -161,7 +161,7 @@ class Timeline(Part):
                 touched.add(Subject("T3", (place, event)))
 
     def _event(self, _: str, event: str, touched: Touched) -> None:
-        # Where it was before is not noted: the few places there are, are all looked at.
+        # Its former place is not recorded: all places are touched, which are few.
         for place in self.wedding.rows("wedding", "places"):
             touched.add(Subject("T3", (place, event)))
 
@@ -260,7 +260,7 @@ class Timeline(Part):
         return self._cascade({loser: Slot(self._items[winner].end, entry.end - entry.start)})
 
     def _by_itself(self, invariant: str, item: str, later: Cascade) -> tuple[Op, ...] | None:
-        """Moving a flexible item by itself, where the strategy and the wedding want that, and nothing is at risk."""
+        """Moving a flexible item by itself, where strategy and wedding allow that, and nothing is at risk."""
         row = self.wedding.rows(*ITEMS)[item]
         flexible = row.get("rigidity", "flex") == "flex" and row.get("status") not in ("live", "done")
         wanted = self.wedding.strategy(invariant) == PRIORITY and self.wedding.meta("wedding").get("cascade") == "flex"
@@ -449,7 +449,7 @@ _BROKEN: Final = {
     "T3": Timeline._used_twice,
     "T4": Timeline._too_early,
 }
-"""Of those whose findings say what would have to move: the question alone, since moving many items takes a while."""
+"""Of those whose findings name the items that would have to move: the check alone, since a cascade is expensive."""
 
 
 def _span(row: dict[str, Any]) -> tuple[int, int, bool]:

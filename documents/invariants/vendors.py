@@ -10,7 +10,7 @@ from documents.invariants.model import NOBODY, SERVER, UNKNOWN, Finding, Op, Sub
 from documents.invariants.part import Part, Route, Touched, by_hierarchy, discard, named
 
 COUPLE_KEYS: Final = ("date", "timeZone", "currency")
-"""What only the couple edits."""
+"""Keys that only the couple edits."""
 
 BOOKED: Final = ("booked", "confirmed")
 
@@ -44,7 +44,7 @@ class Vendors(Part):
         for category in self._booked:
             yield Subject("W3", (category,))
 
-    # What changed
+    # Following changes
 
     def _vendor(self, _: str, vendor: str, touched: Touched) -> None:
         before = self._category_of.pop(vendor, None)
@@ -68,7 +68,7 @@ class Vendors(Part):
 
     def _couple(self, subject: Subject) -> Finding | None:
         members = self.wedding.rows("wedding", "members")
-        # Without any members nobody has noted yet who takes part.
+        # Without any members, the participants are not entered yet.
         if not members or any(type(row) is dict and row.get("role") == "couple" for row in members.values()):
             return None
         parties = [self.wedding.party("wedding", "members", user, "role") for user in sorted(members)]

@@ -1,4 +1,4 @@
-"""X1 and X2: writes that did not know of each other. What they are, the decoder of updates says; here is what follows.
+"""X1 and X2: the findings about writes whose authors had not seen each other.
 
 Nothing is lost in silence: whatever stays, the other value is in the record and can be chosen.
 """

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, Final, NamedTuple
 
 from documents.invariants.model import Field
-from documents.sample.draft import DAY, Account, Draft, Written, number, present
+from documents.sample.draft import DAY, Account, Author, Draft, number, present
 from documents.sample.names import FIRST, LAST, ascii_slug
 
 HARD_END: Final = 24 * 60
@@ -347,7 +347,7 @@ def _track(item: _Item) -> str:
 def couple_wrote_the_frame(draft: Draft) -> None:
     """Date, time zone and currency are the couple's to change."""
     for key in ("date", "timeZone", "currency"):
-        draft.written[Field("wedding", "meta", "", key)] = Written(draft.user("couple"), "couple", -340 * DAY)
+        draft.written[Field("wedding", "meta", "", key)] = Author(draft.user("couple"), "couple", -340 * DAY)
 
 
 def neighbour(draft: Draft) -> None:

@@ -44,7 +44,7 @@ class Planted(NamedTuple):
     note: str
 
 
-class Written(NamedTuple):
+class Author(NamedTuple):
     """A write that is not the planner's own: `minute` counts from midnight UTC on the wedding date."""
 
     user: str
@@ -64,7 +64,7 @@ class Draft:
         self.documents: dict[str, Rows] = {}
         self.neighbour: Rows = {}
         self.people: list[Account] = []
-        self.written: dict[Field, Written] = {}
+        self.written: dict[Field, Author] = {}
         """Writers that are not the default."""
         self.locked: dict[tuple[str, str], dict[str, Any]] = {}
         """Document and table -> guest -> where they sat when the table was locked."""
@@ -136,7 +136,7 @@ def writers(draft: Draft, first_minute: int, default: Callable[[Field], tuple[st
     from `first_minute` on, each by whom `default` names (user, role)."""
     arrivals = []
     for index, field in enumerate(fields_of(draft.documents)):
-        written = draft.written.get(field) or Written(*default(field), first_minute + index)
+        written = draft.written.get(field) or Author(*default(field), first_minute + index)
         arrivals.append((written.minute, index, field, written))
     arrivals.sort(key=lambda arrival: arrival[:2])
     return {

@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from documents.invariants.model import Field
 from documents.sample.day import EVENTS, RSVP_BY, ZONES
-from documents.sample.draft import DAY, Draft, Written, number
+from documents.sample.draft import DAY, Author, Draft, number
 from documents.sample.names import FIRST, LAST, NICKNAMES, ONE_WORD, ascii_slug
 
 PARTY: Final = (
@@ -183,7 +183,7 @@ def answer(draft: Draft) -> None:
         user = accounts.get(guest) or "u_" + guest.partition("_")[2]
         for key, value in row.items():
             if key == "meal" or (key.startswith("rsvp:") and value != "pending"):
-                draft.written[Field("guests", "guests", guest, key)] = Written(user, "guest", minute)
+                draft.written[Field("guests", "guests", guest, key)] = Author(user, "guest", minute)
 
 
 def look_after(draft: Draft) -> None:
@@ -207,7 +207,7 @@ def look_after(draft: Draft) -> None:
             continue
         if "severe" in needs.values():
             needs[f"acknowledgedBy:{caterer}"] = draft.instant(-40 * DAY + chance.between(0, 600))
-            draft.written[Field("care", "care", guest, f"acknowledgedBy:{caterer}")] = Written(
+            draft.written[Field("care", "care", guest, f"acknowledgedBy:{caterer}")] = Author(
                 caterer, "caterer", -22 * DAY
             )
         care[guest] = needs | {"note": draft.words(5, 25) if chance.happens(30) else ""}

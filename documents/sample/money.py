@@ -6,7 +6,7 @@ from typing import Any, Final
 
 from documents.invariants.model import Field
 from documents.sample.day import CURRENCIES
-from documents.sample.draft import DAY, Draft, Written, number, present
+from documents.sample.draft import DAY, Author, Draft, number, present
 
 # category -> percent of the whole, who is paid, what is bought
 CATEGORIES: Final = {
@@ -123,7 +123,7 @@ def _ask_the_couple(draft: Draft, item_id: str, item: dict[str, Any]) -> None:
                 "item": item_id, "field": field, **({"from": before} if before else {}), "to": amount, "by": planner,
                 f"approvedBy:{couple}": draft.instant(minute), "_state": "approved",
             }  # fmt: skip
-            draft.written[Field("budget", "approvals", approval, f"approvedBy:{couple}")] = Written(
+            draft.written[Field("budget", "approvals", approval, f"approvedBy:{couple}")] = Author(
                 couple, "couple", minute
             )
         before = amount or before

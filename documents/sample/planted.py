@@ -16,7 +16,7 @@ from typing import Any, Final
 
 from documents.invariants.model import Field
 from documents.sample.day import CURRENCIES, HARD_END, RSVP_BY, SHORTLISTED, ZONES
-from documents.sample.draft import DAY, Draft, Planted, Written
+from documents.sample.draft import DAY, Author, Draft, Planted
 from documents.sample.money import committed
 from documents.sample.seats import LOCKED_AT, guests_by_table
 
@@ -257,7 +257,7 @@ def _paid_twice(ground: _Ground, index: int) -> _Result:
         if index % 2 == 0:
             second["reference"] += "/2"
         one, other = ids[id(first)], ids[id(second)]
-        draft.written[Field("budget", "payments", other, None)] = Written(draft.user("couple"), "couple", -150 * DAY)
+        draft.written[Field("budget", "payments", other, None)] = Author(draft.user("couple"), "couple", -150 * DAY)
         ground.take(item_id)
         return (
             "budget",
@@ -326,7 +326,7 @@ def _late_answer(ground: _Ground, index: int) -> _Result:
     for guest, row in ground.guests():
         if row.get("rsvp:e_reception") in ("yes", "no"):
             field = Field("guests", "guests", guest, "rsvp:e_reception")
-            draft.written[field] = Written(draft.written[field].user, "guest", (RSVP_BY + 3) * DAY, "pending")
+            draft.written[field] = Author(draft.written[field].user, "guest", (RSVP_BY + 3) * DAY, "pending")
             return "guests", (*ground.take(guest), "e_reception"), "answered three days late"
     raise LookupError("nobody to answer late")
 
@@ -428,7 +428,7 @@ def _moved_at_a_locked_table(ground: _Ground, index: int) -> _Result:
     guest = draft.chance.pick(guests)
     before = seats[guest]
     seats[guest] = {"table": table, "seat": 0 if before["seat"] is None else None}
-    draft.written[Field("seating", "assignments", guest, None)] = Written(
+    draft.written[Field("seating", "assignments", guest, None)] = Author(
         draft.user("family"), "family", LOCKED_AT + DAY, before
     )
     ground.take(table)
@@ -452,7 +452,7 @@ def _not_the_couple(ground: _Ground, index: int) -> _Result:
     key = ("currency", "timeZone", "date")[index]
     choices = (list(CURRENCIES), list(ZONES), [draft.day(1)])[index]
     before = next(choice for choice in choices if choice != meta[key])
-    draft.written[Field("wedding", "meta", "", key)] = Written(draft.user("planner"), "planner", -100 * DAY, before)
+    draft.written[Field("wedding", "meta", "", key)] = Author(draft.user("planner"), "planner", -100 * DAY, before)
     return "wedding", (key,), f"the planner set the {key}"
 
 
@@ -476,7 +476,7 @@ def _forged(ground: _Ground, index: int) -> _Result:
     author = draft.user("coordinator" if body["from"] == draft.user("planner") else "planner")
     role = next(each.role for each in draft.people if each.user == author)
     field = Field(document, "messages", message, None)
-    draft.written[field] = Written(author, role, draft.written[field].minute)
+    draft.written[field] = Author(author, role, draft.written[field].minute)
     return document, ground.take(message), f"{author} wrote in the name of {body['from']}"
 
 

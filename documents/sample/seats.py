@@ -6,7 +6,7 @@ from typing import Any, Final
 
 from documents.invariants.model import Field
 from documents.sample.day import place_ids
-from documents.sample.draft import DAY, Draft, Written, number
+from documents.sample.draft import DAY, Author, Draft, number
 
 LOCKED_AT: Final = -24 * DAY
 _FIXTURES: Final = (
@@ -99,7 +99,7 @@ def _lock(draft: Draft, tables: list[str]) -> None:
     for table in tables:
         draft.locked["seating", table] = {guest: seats[guest] for guest in at[table]}
         draft.rows("seating", "tables")[table]["locked"] = {"at": draft.instant(LOCKED_AT), "by": planner}
-        draft.written[Field("seating", "tables", table, "locked")] = Written(planner, "planner", LOCKED_AT)
+        draft.written[Field("seating", "tables", table, "locked")] = Author(planner, "planner", LOCKED_AT)
 
 
 def guests_by_table(draft: Draft) -> dict[str, list[str]]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, Final
 
 from documents.invariants.model import Field
-from documents.sample.draft import DAY, Draft, Written
+from documents.sample.draft import DAY, Author, Draft
 
 THREADS: Final = {
     "thread.planning": ("couple", "couple", "planner", "coordinator"),
@@ -31,13 +31,13 @@ def talk(draft: Draft) -> None:
                 body["inReplyTo"] = draft.chance.pick(list(rows["messages"]))
             rows["messages"][message] = body
             rows["stamps"][message] = {"sequence": sequence, "at": draft.instant(minute)}
-            draft.written[Field(document, "messages", message, None)] = Written(user, role_of[user], minute)
+            draft.written[Field(document, "messages", message, None)] = Author(user, role_of[user], minute)
             if draft.chance.happens(30):
                 reader = draft.chance.pick(users)
                 rows["reactions"][f"{message}|{draft.chance.pick('❤👍🎉🌳')}|{reader}"] = True
                 reaction = Field(document, "reactions", list(rows["reactions"])[-1], None)
-                draft.written[reaction] = Written(reader, role_of[reader], minute + 5)
+                draft.written[reaction] = Author(reader, role_of[reader], minute + 5)
         taken_back = draft.chance.pick(list(rows["messages"]))
         author = rows["messages"][taken_back]["from"]
         rows["redactions"][taken_back] = {"at": draft.instant(minute + 60), "by": author}
-        draft.written[Field(document, "redactions", taken_back, None)] = Written(author, role_of[author], minute + 60)
+        draft.written[Field(document, "redactions", taken_back, None)] = Author(author, role_of[author], minute + 60)
