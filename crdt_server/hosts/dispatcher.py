@@ -335,12 +335,12 @@ class HostDispatcher:
 
     def _hand_on(self, batch: RoomBatch, result: RoomResult) -> None:
         """Number what a host returned and let it be stored: an update at a time, the last with all that follows."""
-        room, updates = batch.room, result.updates
-        for update in updates[:-1]:
-            earlier = RoomBatch(room, (), update)
-            earlier.last = False
-            self._hand_on_one(earlier)
+        updates = result.updates
         if updates:
+            for update in updates[:-1] if len(updates) > 1 else ():
+                earlier = RoomBatch(batch.room, (), update)
+                earlier.last = False
+                self._hand_on_one(earlier)
             batch.update = updates[-1]
         batch.derived = result.derived
         self._hand_on_one(batch)

@@ -10,7 +10,6 @@ from __future__ import annotations
 import gc
 import os
 import resource
-import signal
 import socket
 import sys
 from collections.abc import Sequence
@@ -20,6 +19,7 @@ from typing import Any
 from crdt_server.errors import ProtocolError
 from crdt_server.judge.clock_ranges import encode_clocks
 from crdt_server.judge.commands import command
+from crdt_server.judge.cpu_limit import CpuLimit
 from crdt_server.judge.document import Document, cpu_limit_seconds
 from crdt_server.judge.dry_run import ForkPool
 from crdt_server.judge.jobs import decode_summary, perform
@@ -68,6 +68,7 @@ EXIT_PANIC = 70  # pycrdt raised a PanicException: what it left behind must not 
 EXIT_MEMORY = 71
 WARM_BUDGET_BYTES = 64 * 1024
 TRIM_BYTES = 1 << 20
+UNLIMITED_MERGE_BYTES = 16 * 1024  # of updates of one room in a batch
 NAP_SECONDS = 0.005  # in a batch that can only wait for copies
 # CPU time for stored bytes, which may have been merged into something that takes for ever.
 LOAD_CPU_SECONDS = 0.5
@@ -88,6 +89,7 @@ class DocumentHost:
         self._batch = 0
         self._now = 0.0
         self._copies = ForkPool()
+        self._limit = CpuLimit()
 
     def handle(self, batch: Batch) -> BatchResponse:
         self._batch += 1
@@ -98,6 +100,7 @@ class DocumentHost:
             self.mark.set(len(batch.rooms) + index, 0)
             jobs.append(self._job(job))
         results = [self._judge_room(index, asked) for index, asked in enumerate(batch.rooms)]
+        self._limit.lift()
         self.mark.set(*ProgressMark.IDLE)
         for result in results:
             if type(result) is RoomResult:
@@ -146,7 +149,7 @@ class DocumentHost:
             self._forget(room)
             return LoadRefused(room, str(error))
         finally:
-            _limit_cpu(0)
+            self._limit.lift()
         return None
 
     def _apply(self, index: int, start: int, room: int, requests: Sequence[HostRequest], result: RoomResult) -> None:
@@ -181,11 +184,11 @@ class DocumentHost:
                 self._judges[room].warm_up(document, WARM_BUDGET_BYTES)
             else:
                 document.build(WARM_BUDGET_BYTES)
-            _limit_cpu(0)
+            self._limit.lift()
         elif isinstance(document, SchemaDocument):
             self._before_reading(index, document.pieces.size)
             self._judges[room].warm_up(document)
-            _limit_cpu(0)
+            self._limit.lift()
             self.mark.set(index, i)
             result.responses.append(IndexedResponse(i, self._respond_from_rows(self._judges[room], document, request)))
         else:
@@ -300,15 +303,16 @@ class DocumentHost:
         if n == ProgressMark.LOADING:
             self._before_reading(room, document.pieces.size)
         elif n == ProgressMark.MERGING:
-            _limit_cpu(0)
+            if sum(len(data) for data, _ in run) > UNLIMITED_MERGE_BYTES:
+                self._limit.lift()  # else the time that is left is enough
             self.mark.set(room, n)
         else:
             self.mark.set(room, base + n)
-            _limit_cpu(cpu_limit_seconds(document, len(run[n][0])))
+            self._limit.arm(cpu_limit_seconds(document, len(run[n][0])))
 
     def _before_reading(self, room: int, size: int) -> None:
         self.mark.set(room, ProgressMark.LOADING)
-        _limit_cpu(LOAD_CPU_SECONDS + size / LOAD_BYTES_PER_CPU_SECOND)
+        self._limit.arm(LOAD_CPU_SECONDS + size / LOAD_BYTES_PER_CPU_SECOND)
 
     def _job(self, job: Job) -> JobResult:
         if not isinstance(job, ForgetRooms):
@@ -329,11 +333,6 @@ def _only_waits(asked: RoomRequests, result: RoomResult | LoadRefused | ContextM
         and all(request.kind is RequestKind.UPDATE for request in asked.requests)
         and all(fault.status is Status.LATER for fault in result.faults)
     )
-
-
-def _limit_cpu(seconds: float) -> None:
-    """End this process when it has used that much CPU time from now; 0 lifts the limit."""
-    signal.setitimer(signal.ITIMER_PROF, seconds)
 
 
 def _read_exactly(pipe: socket.socket, size: int) -> bytearray | None:

@@ -96,8 +96,10 @@ class Inbox:
         among the ``members`` such questions are dropped. No more than ``large`` of the requests are large (pieces of a
         large update, too): each keeps every other document of the host waiting.
         """
-        share = _Share(large, document_bytes)
         ready = self._ready
+        if len(ready) == 1 and not self._judged and (only := self._take_only(ready[0])) is not None:
+            return only
+        share = _Share(large, document_bytes)
         for _ in range(len(ready)):
             session = ready.popleft()
             self._take_share(session, share, members)
@@ -109,6 +111,24 @@ class Inbox:
             if share.cost >= budget:
                 break
         return Taken(share.requests, share.cost, share.large)
+
+    def _take_only(self, session: Session) -> Taken | None:
+        """The one small update that waits, where it is the only request: by far the commonest case."""
+        inbox = session.inbox
+        assert inbox is not None
+        if len(inbox) != 1:
+            return None
+        request = inbox[0]
+        if request.kind is not RequestKind.UPDATE or request.summary is not None or request.cost > self._quantum_bytes:
+            return None
+        inbox.clear()
+        self._ready.clear()
+        self.updates -= 1
+        session.queued_bytes -= request.cost
+        if session.paused:
+            session.paused = False
+            session.connection.resume()
+        return Taken([request], request.cost, 0)
 
     def _take_share(self, session: Session, share: _Share, members: dict[Session, None]) -> None:
         inbox = session.inbox
