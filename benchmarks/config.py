@@ -283,8 +283,8 @@ FULL = Scale(name="full", rounds=3)
 GOALS = Scale(
     name="goals",
     rounds=3,
-    rounds_of={"rates": 2, "idle": 2, "presence": 2, "rooms-schema": 2, "documents": 1, "serving-python": 1},
-    rooms=RoomsScale(first_rate=2_000, growth=1.7, step_seconds=3.0, bisections=3, drain_seconds=4.0),
+    rounds_of={"rates": 2, "idle": 1, "presence": 2, "rooms-schema": 2, "documents": 1, "serving-python": 1},
+    rooms=RoomsScale(first_rate=3_000, step_seconds=3.0, bisections=3, drain_seconds=4.0),
     rates=RatesScale(warm_up_seconds=1.0, seconds=5.0, drain_seconds=3.0),
     serving_python=ServingPythonScale(seconds=6.0),
     fanout=FanoutScale(readers=(100,), in_flight=(1,), seconds=3.0, paced_seconds=6.0),

@@ -36,7 +36,8 @@ class EarlierWeddingHost(WeddingHost):
             with doc.transaction():
                 change(doc, self._chance)
         doc.unobserve(subscription)
-        _, merged, faults, _, _, _, _, notices = self._ask([self._rooms[name], None, True, False, sent, None])
+        entry = [self._rooms[name], None, True, False, sent, None]
+        _, merged, faults, _, _, _, _, notices = self._ask(entry)  # type: ignore[attr-defined]
         if faults or notices or not merged:
             raise RuntimeError(f"an edit of {name} was not simply accepted: {faults or notices}")
         return self.seconds

@@ -28,16 +28,20 @@ def measure_with_schema(server: Server, scale: Scale) -> Iterator[Case]:
 
 
 def search(clients: Clients, s: RoomsScale, name: str) -> Iterator[Case]:
-    """The highest rate that holds."""
-    best: Answer | None = None
-    good, bad = 0.0, float(s.first_rate)
-    while bad <= s.highest_rate:
-        answer = _step(clients, bad, s)
-        if answer is None:
-            break
-        good, best, bad = bad, answer, bad * s.growth
+    """The highest rate that holds. Raises RuntimeError when an eighth of the first does not."""
+    good, bad = float(s.first_rate), float(s.highest_rate) + 1
+    best = _step(clients, good, s)
+    while best is None and good > s.first_rate / 8:
+        bad, good = good, good / 2
+        best = _step(clients, good, s)
     if best is None:
-        raise RuntimeError(f"already {s.first_rate} updates/s did not hold; the search found no rate")
+        raise RuntimeError(f"already {good:.0f} updates/s did not hold; the search found no rate")
+    while good * s.growth < bad:
+        answer = _step(clients, good * s.growth, s)
+        if answer is None:
+            bad = good * s.growth
+        else:
+            good, best = good * s.growth, answer
     for _ in range(s.bisections):
         rate = (good * bad) ** 0.5
         answer = _step(clients, rate, s)
