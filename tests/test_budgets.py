@@ -100,7 +100,7 @@ MANY_PARAMETERS = {
 LARGE_CLASSES = {
     "crdt_server/cluster/cluster.py:Cluster": 16,
     "crdt_server/cluster/remote_dispatcher.py:RemoteDispatcher": 16,
-    "crdt_server/hosts/dispatcher.py:HostDispatcher": 23,
+    "crdt_server/hosts/dispatcher.py:HostDispatcher": 16,
     "crdt_server/hub/hub.py:Hub": 19,
     "crdt_server/judge/process.py:DocumentHost": 16,
     "crdt_server/rooms/awareness.py:Awareness": 19,

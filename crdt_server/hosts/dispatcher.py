@@ -9,7 +9,6 @@ What happens when the host dies: `recovery`.
 from __future__ import annotations
 
 import asyncio
-from collections import deque
 from collections.abc import Sequence
 from typing import Protocol
 
@@ -17,9 +16,11 @@ import structlog
 
 from crdt_server.hosts.batch import SLICE_BYTES, BatchEntry, LoadFailed, LoadPlan, fits
 from crdt_server.hosts.recovery import recover
+from crdt_server.hosts.residency import Residency
+from crdt_server.hosts.results import HEAVY_DOCUMENT_BYTES, ResultEvents, hand_on, settle_room
 from crdt_server.hosts.supervisor import HostDied, Supervisor
 from crdt_server.metrics import Metrics
-from crdt_server.pipe import BatchResponse, ForgetRooms, Job, LoadRefused, RequestKind, RoomResult, Status, resolve
+from crdt_server.pipe import BatchResponse, ForgetRooms, Job, LoadRefused, RequestKind, RoomResult
 from crdt_server.rooms.batch import RoomBatch
 from crdt_server.rooms.hosted_document import Placement
 from crdt_server.rooms.room import Phase, Room
@@ -30,31 +31,24 @@ log = structlog.get_logger(__name__)
 BATCH_BYTES = 96 * 1024
 HEAVY_BATCH_BYTES = 16 * 1024  # what is heavy comes in pieces of that size: one of them in a batch
 LARGE_IN_BATCH = 1  # and none in the next, so that a small edit waits for one at most
-HEAVY_DOCUMENT_BYTES = 1 << 20
 # The pause after a batch, for each of its requests: alone an update leaves at once, under load batches grow, and frames
 # that leave in bursts cost less than single ones. A full batch needs no more of that, and its host is to go on at once.
 PAUSE_SECONDS_PER_REQUEST = 0.0001
 FULL_BATCH = 100
 
 
-class DispatcherEvents(Protocol):
+class DispatcherEvents(ResultEvents, Protocol):
     """What a dispatcher needs of the hub, and reports to it. What is not a coroutine returns at once."""
 
     async def fetch(self, room: Room, with_rows: bool) -> LoadPlan:
         """Read what is stored of a room, after all its commits, with the rows of its wedding where the host does not
         hold them. Raises LoadFailed."""
 
-    def on_batch(self, batch: RoomBatch) -> None:
-        """A batch of a room was judged and numbered: it is to be stored."""
-
     def on_unreadable(self, room: Room, why: str) -> None:
         """What is stored of a room cannot be held: the room has to end."""
 
     def fail(self, room: Room) -> None:
         """End a room whose host does not hold what is stored."""
-
-    def on_deadly(self, request: Request, room: Room, cause: str) -> None:
-        """A request has killed a host, all by itself."""
 
     def on_scheduled(self, room: Room, due_seconds: float | None, wanted: Sequence[str]) -> None:
         """The wedding of a room has work to do in some seconds, and needs these documents open."""
@@ -75,17 +69,13 @@ class HostDispatcher:
         self.supervisor = supervisor
         self.metrics = metrics
         self.events = events
+        self.residency = Residency()
         self._heavy = heavy
         self._batch_bytes = batch_bytes
         self._scheduled: dict[Room, None] = {}
         self._fetching: dict[Room, asyncio.Task[None]] = {}
-        self._loading: dict[Room, deque[BatchEntry]] = {}
-        self._resident: set[Room] = set()
-        self._forget: list[int] = []
         self._in_flight: set[Room] = set()
         self._took_large = False
-        self._weddings: dict[str, set[Room]] = {}  # documents with a schema that the host was sent
-        self._known: dict[int, Room] = {}  # the same by id, until the host has forgotten them
         self._wake = asyncio.Event()
 
     # -- called by the hub, at any time
@@ -98,23 +88,22 @@ class HostDispatcher:
 
     def busy(self, room: Room) -> bool:
         """Whether the room is part of the batch in flight or of a load."""
-        if room in self._in_flight or room in self._fetching or room in self._loading:
+        if room in self._in_flight or room in self._fetching or self.residency.is_loading(room):
             return True
         # the server may write into any document of a wedding that is part of the batch
-        return room.hosted.judged and not self._in_flight.isdisjoint(self._weddings.get(room.wedding, ()))
+        return room.hosted.judged and not self._in_flight.isdisjoint(self.residency.siblings(room))
 
     def drop(self, room: Room) -> None:
         """The room has ended: the host may forget its document."""
         self._scheduled.pop(room, None)
-        partly = self._loading.pop(room, None) is not None
-        if partly or room in self._resident or room in self._in_flight:
-            self._resident.discard(room)
-            self._forget.append(room.id)
+        if self.residency.drop(room, in_flight=room in self._in_flight):
             self._wake.set()
-        if room.hosted.judged and (rooms := self._weddings.get(room.wedding)):
-            rooms.discard(room)
-            if not rooms:
-                del self._weddings[room.wedding]
+
+    def host_lost(self) -> None:
+        """The host's documents are gone with it; rooms come back from the store when they next have requests."""
+        for room in self.residency.clear():
+            if room.inbox:
+                self.schedule(room)
 
     # -- the pump
 
@@ -123,7 +112,7 @@ class HostDispatcher:
         while True:
             await self._wake.wait()
             entries = self._take()
-            forget, self._forget = self._forget, []
+            forget = self.residency.take_forget()
             if not entries and not forget:
                 self._wake.clear()
                 continue
@@ -141,7 +130,7 @@ class HostDispatcher:
 
     def _take(self) -> list[BatchEntry]:
         """The next batch: a slice of every load that fits, and a fair share of every scheduled room."""
-        entries = self._take_loads()
+        entries = list(self.residency.take_load_steps())
         arriving = {entry.room for entry in entries}
         budget, large = self._batch_bytes, 0 if self._took_large else LARGE_IN_BATCH
         skipped_large, self._took_large = self._took_large, False
@@ -151,32 +140,17 @@ class HostDispatcher:
         for room in scheduled:
             if budget <= 0:
                 not_reached.append(room)
-            elif room in self._resident:
+            elif room in self.residency:
                 cost, taken_large = self._take_requests(room, budget, large, entries)
                 budget -= cost
                 large -= taken_large
-                if room.inbox and room in self._resident:  # it may have moved to the heavy host
+                if room.inbox and room in self.residency:  # it may have moved to the heavy host
                     left.append(room)
             elif room.phase is not Phase.DEAD and room.inbox and not self._hand_over(room) and room not in arriving:
                 self._start_fetch(room)  # it is scheduled again when it is loaded
         self._scheduled = dict.fromkeys((*not_reached, *left)) | self._scheduled
         if not entries and self._scheduled and skipped_large:
             return self._take()
-        return entries
-
-    def _take_loads(self) -> list[BatchEntry]:
-        entries: list[BatchEntry] = []
-        budget = SLICE_BYTES
-        for room in list(self._loading):
-            if budget <= 0:
-                break
-            steps = self._loading[room]
-            entries.append(steps.popleft())
-            if not steps:
-                del self._loading[room]
-            load = entries[-1].load
-            assert load is not None
-            budget -= sum(map(len, load.updates))
         return entries
 
     def _take_requests(self, room: Room, budget: int, large: int, entries: list[BatchEntry]) -> tuple[int, int]:
@@ -206,12 +180,12 @@ class HostDispatcher:
     # -- loading
 
     def _start_fetch(self, room: Room, *, with_rows: bool = False) -> None:
-        if room not in self._fetching and room not in self._loading:
+        if room not in self._fetching and not self.residency.is_loading(room):
             self._fetching[room] = asyncio.create_task(self._fetch_room(room, with_rows))
 
     async def _fetch_room(self, room: Room, with_rows: bool) -> None:
         try:
-            lacks_rows = room.hosted.judged and room.wedding not in self._weddings
+            lacks_rows = room.hosted.judged and not self.residency.holds_wedding(room.wedding)
             plan = await self.events.fetch(room, with_rows or lacks_rows)
             if room.phase is Phase.DEAD:
                 return
@@ -231,33 +205,8 @@ class HostDispatcher:
 
     def receive_load(self, room: Room, plan: LoadPlan) -> None:
         """What is stored of a room, to be brought into the host."""
-        self._loading[room] = plan.steps(room)
-        self.register(room)
+        self.residency.add_load(room, plan)
         self._wake.set()
-
-    def register(self, room: Room) -> None:
-        """The host is about to hold the room."""
-        if room.hosted.judged:
-            self._weddings.setdefault(room.wedding, set()).add(room)
-            self._known[room.id] = room
-
-    def is_resident(self, room: Room) -> bool:
-        """Whether the host holds the whole document."""
-        return room in self._resident
-
-    def host_lost(self) -> None:
-        """The host's documents are gone with it; rooms come back from the store when they next have requests."""
-        for room in self._resident:
-            room.hosted.host_lost()
-        lost = [*self._resident, *self._loading]
-        self._resident.clear()
-        self._loading.clear()
-        self._forget.clear()
-        self._weddings.clear()
-        self._known.clear()
-        for room in lost:
-            if room.inbox:
-                self.schedule(room)
 
     # -- a batch and its response
 
@@ -270,8 +219,7 @@ class HostDispatcher:
             for unfinished in self.settle(entries, await self.request(entries, forget)):
                 for request in reversed(unfinished.requests):
                     unfinished.room.put_back(request)
-            for room_id in forget:
-                self._known.pop(room_id, None)
+            self.residency.forgotten(forget)
         except HostDied as death:
             await recover(self, entries, death)
         finally:
@@ -282,7 +230,7 @@ class HostDispatcher:
         """The host's response, checked. Raises HostDied."""
         jobs: list[Job] = [ForgetRooms(list(forget))] if forget else []
         response = await self.supervisor.run([entry.for_host() for entry in entries], jobs)
-        if not fits(entries, self._known, response):
+        if not fits(entries, self.residency.known, response):
             raise await self.supervisor.condemn("broken response")
         return response
 
@@ -291,73 +239,28 @@ class HostDispatcher:
         unfinished: list[BatchEntry] = []
         for entry, result in zip(entries, response.results, strict=True):
             if type(result) is RoomResult:
-                later = self._settle_room(entry, result)
+                if entry.load is not None and entry.load.last:
+                    self._loaded(entry.room)
+                later = settle_room(self.events, entry, result)
                 if later:
                     unfinished.append(BatchEntry(entry.room, later))
             elif type(result) is LoadRefused:
                 self.events.on_unreadable(entry.room, result.reason)
             else:
-                self._loading.pop(entry.room, None)
+                self.residency.cancel_load(entry.room)
                 self._start_fetch(entry.room, with_rows=True)
+        known = self.residency.known
         for other in response.others:
-            room = self._known[other.room]
+            room = known[other.room]
             room.hosted.measured(other.size, warm=other.warm)
-            self._hand_on(RoomBatch(room), other)
+            hand_on(self.events, RoomBatch(room), other)
         for wedding in response.weddings:
-            self.events.on_scheduled(self._known[wedding.room], wedding.due_seconds, wedding.wanted)
+            self.events.on_scheduled(known[wedding.room], wedding.due_seconds, wedding.wanted)
         return unfinished
 
-    def _settle_room(self, entry: BatchEntry, result: RoomResult) -> list[Request]:
-        """Returns the requests that have to come again."""
-        room, requests = entry.room, entry.requests
-        room.hosted.measured(result.size, warm=result.warm)
-        if result.size > HEAVY_DOCUMENT_BYTES:
-            room.hosted.mark_heavy()
-        if entry.load is not None and entry.load.last:
-            self._loaded(room)
-        if room.phase is Phase.DEAD or not (requests or result.updates or result.derived):
-            return []
-        batch = RoomBatch(room, () if entry.builds_doc else requests)
-        later: list[Request] = []
-        if result.faults:
-            batch.statuses = {fault.index: fault.status for fault in result.faults}
-            later = [requests[index] for index, status in batch.statuses.items() if status is Status.LATER]
-            for index, status in batch.statuses.items():
-                if status is Status.DEADLY:
-                    self.events.on_deadly(requests[index], room, "a copy of the host died of it")
-                    room.hosted.mark_heavy()
-                    room.discard(requests[index].session)
-        if result.responses:
-            batch.responses = resolve(result.responses)
-        batch.notices = result.notices
-        self._hand_on(batch, result)
-        return later
-
-    def _hand_on(self, batch: RoomBatch, result: RoomResult) -> None:
-        """Number what a host returned and let it be stored: an update at a time, the last with all that follows."""
-        updates = result.updates
-        if updates:
-            for update in updates[:-1] if len(updates) > 1 else ():
-                earlier = RoomBatch(batch.room, (), update)
-                earlier.last = False
-                self._hand_on_one(earlier)
-            batch.update = updates[-1]
-        batch.derived = result.derived
-        self._hand_on_one(batch)
-
-    def _hand_on_one(self, batch: RoomBatch) -> None:
-        batch.room.assign_sequence(batch)
-        self.events.on_batch(batch)
-
-    def refuse(self, room: Room, request: Request, status: Status) -> None:
-        """Hand on the refusal of one request."""
-        self._hand_on_one(RoomBatch(room, [request], None, {0: status}))
-
     def _loaded(self, room: Room) -> None:
-        if room.phase is Phase.DEAD:
-            self._forget.append(room.id)
+        if not self.residency.loaded(room):
             return
-        self._resident.add(room)
         room.opened()
         if room.inbox:
             self.schedule(room)

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 import structlog
 
 from crdt_server.hosts.batch import BatchEntry, LoadFailed, split
+from crdt_server.hosts.results import refuse
 from crdt_server.hosts.supervisor import HostDied
 from crdt_server.pipe import ProgressMark, RequestKind, Status
 from crdt_server.rooms.room import Phase, Room
@@ -111,15 +112,15 @@ def _parts(dispatcher: HostDispatcher, entries: Sequence[BatchEntry], death: Hos
 def _convict(dispatcher: HostDispatcher, room: Room, request: Request, cause: str) -> None:
     dispatcher.events.on_deadly(request, room, cause)
     is_update = request.kind is RequestKind.UPDATE
-    dispatcher.refuse(room, request, Status.VIOLATION if is_update else Status.MALFORMED)
+    refuse(dispatcher.events, room, request, Status.VIOLATION if is_update else Status.MALFORMED)
 
 
 async def _load_all(dispatcher: HostDispatcher, rooms: Sequence[Room]) -> None:
     """Bring rooms into the new host. Raises LoadDied, after which none of them is there."""
-    missing = [r for r in dict.fromkeys(rooms) if not dispatcher.is_resident(r) and r.phase is not Phase.DEAD]
+    missing = [r for r in dict.fromkeys(rooms) if r not in dispatcher.residency and r.phase is not Phase.DEAD]
     plans = await asyncio.gather(*(_fetch_or_end(dispatcher, room) for room in missing))
     for room, steps in zip(missing, plans, strict=True):
-        dispatcher.register(room)
+        dispatcher.residency.register(room)
         while steps and room.phase is not Phase.DEAD:
             entry = steps.popleft()
             try:

@@ -189,7 +189,7 @@ class TestRowsOfTheWedding:
         await one.knows(*records)
         await give_up(hub, one)
         seen = fetches(hub, monkeypatch)
-        hub.hosts.dispatchers[0]._weddings["w"] = {one.room}
+        hub.hosts.dispatchers[0].residency._weddings["w"] = {one.room}
         two = Guide(hub, 12)
         two.put("h_1")
         await two.knows(*records, "h_1")
@@ -218,7 +218,7 @@ class TestTogether:
         assert writer.room.hosted.heavy
         assert hub.dispatcher_for(guide.room) is hub.hosts.dispatchers[0]
         assert hub.dispatcher_for(writer.room) is hub.hosts.heavy
-        assert hub.hosts.dispatchers[0].is_resident(guide.room)
+        assert guide.room in hub.hosts.dispatchers[0].residency
 
     async def test_where_one_cannot_be_stored_all_end_and_come_back(self, hub: Hub, database_url: str) -> None:
         guide, planner, writer = Guide(hub, 11), Person(hub, "budget", 12), Person(hub, "notes.a", 13)

@@ -1,0 +1,113 @@
+"""What one document host holds: documents on their way in, those that are there, and those it is to forget."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterator, Mapping
+
+from crdt_server.hosts.batch import SLICE_BYTES, BatchEntry, LoadPlan
+from crdt_server.rooms.room import Phase, Room
+
+
+class Residency:
+    """See the head of the file."""
+
+    def __init__(self) -> None:
+        self._loading: dict[Room, deque[BatchEntry]] = {}
+        self._resident: set[Room] = set()
+        self._forget: list[int] = []
+        self._weddings: dict[str, set[Room]] = {}  # documents with a schema that the host was sent
+        self._known: dict[int, Room] = {}  # the same by id, until the host has forgotten them
+
+    def __contains__(self, room: Room) -> bool:
+        """Whether the host holds the whole document."""
+        return room in self._resident
+
+    @property
+    def known(self) -> Mapping[int, Room]:
+        """Id -> room of the documents with a schema: the host may write into each of them."""
+        return self._known
+
+    def is_loading(self, room: Room) -> bool:
+        """Whether a load step of the room is still to come."""
+        return room in self._loading
+
+    def holds_wedding(self, wedding: str) -> bool:
+        """Whether the host holds the rows of a wedding."""
+        return wedding in self._weddings
+
+    def siblings(self, room: Room) -> set[Room]:
+        """The rooms with a schema of the same wedding that the host was sent."""
+        return self._weddings.get(room.wedding, set())
+
+    def register(self, room: Room) -> None:
+        """The host is about to be sent the document."""
+        if room.hosted.judged:
+            self._weddings.setdefault(room.wedding, set()).add(room)
+            self._known[room.id] = room
+
+    def add_load(self, room: Room, plan: LoadPlan) -> None:
+        """Bring a document into the host, step by step."""
+        self._loading[room] = plan.steps(room)
+        self.register(room)
+
+    def cancel_load(self, room: Room) -> None:
+        """No step of it is to come."""
+        self._loading.pop(room, None)
+
+    def take_load_steps(self) -> Iterator[BatchEntry]:
+        """Load steps for the next batch, one of each room, until they are large enough."""
+        budget = SLICE_BYTES
+        for room in list(self._loading):
+            if budget <= 0:
+                return
+            steps = self._loading[room]
+            step = steps.popleft()
+            if not steps:
+                del self._loading[room]
+            assert step.load is not None
+            budget -= sum(map(len, step.load.updates))
+            yield step
+
+    def loaded(self, room: Room) -> bool:
+        """The host holds the whole document. Returns whether the room is still there to use it."""
+        if room.phase is Phase.DEAD:
+            self._forget.append(room.id)
+            return False
+        self._resident.add(room)
+        return True
+
+    def drop(self, room: Room, *, in_flight: bool) -> bool:
+        """The room has ended. Returns whether the host has something to forget."""
+        partly = self._loading.pop(room, None) is not None
+        forgets = partly or in_flight or room in self._resident
+        if forgets:
+            self._resident.discard(room)
+            self._forget.append(room.id)
+        if room.hosted.judged and (rooms := self._weddings.get(room.wedding)):
+            rooms.discard(room)
+            if not rooms:
+                del self._weddings[room.wedding]
+        return forgets
+
+    def take_forget(self) -> list[int]:
+        """Ids of the rooms whose documents the host is to forget with the next batch."""
+        forget, self._forget = self._forget, []
+        return forget
+
+    def forgotten(self, room_ids: list[int]) -> None:
+        """The host has forgotten them."""
+        for room_id in room_ids:
+            self._known.pop(room_id, None)
+
+    def clear(self) -> list[Room]:
+        """The host is gone, with all it held. Returns the rooms of which it held something."""
+        for room in self._resident:
+            room.hosted.host_lost()
+        lost = [*self._resident, *self._loading]
+        self._resident.clear()
+        self._loading.clear()
+        self._forget.clear()
+        self._weddings.clear()
+        self._known.clear()
+        return lost
