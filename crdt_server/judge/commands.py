@@ -36,45 +36,45 @@ ANSWERED_KEPT = 500
 """Keys of the newest commands: one may arrive twice at a time, from different nodes. The store has the earlier ones."""
 
 
-def command(state: WeddingJudge, actor: Actor, body: CommandBody, size_bytes: int) -> Response:
+def command(judge: WeddingJudge, actor: Actor, body: CommandBody, size_bytes: int) -> Response:
     """Carry out a command. ``size_bytes``: by how much no document may outgrow its limit."""
     parts = body.parts
-    missing = sorted({document for document, _ in parts} - state.open.keys())
+    missing = sorted({document for document, _ in parts} - judge.open.keys())
     if missing:
-        state.resolver.wanted.update(missing)
+        judge.resolver.wanted.update(missing)
         return CommandLacks(missing)
     name = body.key
-    if name in state.answered:
+    if name in judge.answered:
         problem = {"code": ALREADY_ANSWERED, "message": "the command was carried out before"}
         return CommandRefused([{"document": parts[0][0], **problem}])
-    draft = _Draft(state)
-    problems = draft.take(parts) or draft.examine() or _too_large(state, parts, size_bytes)
+    draft = _Draft(judge)
+    problems = draft.take(parts) or draft.examine() or _too_large(judge, parts, size_bytes)
     if problems:
         return CommandRefused(problems)
-    state.write(draft.ops, actor)
+    judge.write(draft.ops, actor)
     for op in draft.ops:
         if op.root == "review" and op.key == "choice":
-            state.resolver.decide(op.document, op.record)
-    state.resolve()
+            judge.resolver.decide(op.document, op.record)
+    judge.resolve()
     answer = json.dumps({"operations": len(draft.ops)})
     if name:
-        state.ledger.pending(parts[0][0]).answers.append((name, body.digest or "", answer))
-        state.answered[name] = None
-        if len(state.answered) > ANSWERED_KEPT:
-            del state.answered[next(iter(state.answered))]
+        judge.ledger.pending(parts[0][0]).answers.append((name, body.digest or "", answer))
+        judge.answered[name] = None
+        if len(judge.answered) > ANSWERED_KEPT:
+            del judge.answered[next(iter(judge.answered))]
     return CommandDone(answer)
 
 
-def _too_large(state: WeddingJudge, parts: Parts, size_bytes: int) -> list[Problem]:
-    full = [document for document, _ in parts if not state.open[document].takes(size_bytes)]
+def _too_large(judge: WeddingJudge, parts: Parts, size_bytes: int) -> list[Problem]:
+    full = [document for document, _ in parts if not judge.open[document].takes(size_bytes)]
     return [{"document": name, "code": "too_large", "message": "the document is full"} for name in full]
 
 
 class _Draft:
     """The operations tried on copies of the rows they touch."""
 
-    def __init__(self, state: WeddingJudge) -> None:
-        self._state = state
+    def __init__(self, judge: WeddingJudge) -> None:
+        self._judge = judge
         self.ops: list[Op] = []
         self._rows: dict[str, RowsByRoot] = {}
         self._touched: dict[tuple[str, str, str], None] = {}
@@ -94,7 +94,7 @@ class _Draft:
         """The problems that the kinds of the documents find."""
         problems = []
         for document, rows in self._rows.items():
-            kind, before = self._state.open[document].kind, self._state.wedding.documents[document]
+            kind, before = self._judge.open[document].kind, self._judge.wedding.documents[document]
             changes = Changes([], [], [])
             for name, root, record in self._touched:
                 if name == document:
@@ -106,7 +106,7 @@ class _Draft:
         return problems
 
     def _add(self, document: str, operation: Mapping[str, Any]) -> None:
-        root = self._state.open[document].kind.root(operation["root"])
+        root = self._judge.open[document].kind.root(operation["root"])
         if root is None:
             raise _Refused("unknown_root", f"{document} has no root {operation['root']!r}")
         record = operation.get("record") or WHOLE
@@ -116,10 +116,10 @@ class _Draft:
         self.ops.append(op)
 
     def _copy(self, document: str, root: Root, record: str) -> dict[str, Any]:
-        roots = self._rows.setdefault(document, dict(self._state.wedding.documents[document]))
+        roots = self._rows.setdefault(document, dict(self._judge.wedding.documents[document]))
         where = (document, root.name, record)
         if where not in self._touched:
-            if roots[root.name] is self._state.wedding.documents[document][root.name]:
+            if roots[root.name] is self._judge.wedding.documents[document][root.name]:
                 roots[root.name] = dict(roots[root.name])
             self._touched[where] = None
             if record in roots[root.name]:
@@ -136,6 +136,8 @@ class _Draft:
         if root.shape is Shape.RECORDS and type(row) is not dict:
             raise _Refused("missing", f"there is no record {record!r} in {root.name}")
         if kind == "move":
+            if root.shape is not Shape.RECORDS:
+                raise _Refused("move", f"{root.name} has no records to move")
             return Op("set", document, root.name, record, "order", self._order(document, root, operation.get("after")))
         if kind == "text":
             return Op(

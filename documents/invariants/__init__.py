@@ -1,6 +1,6 @@
 """The invariants of a wedding's documents: what merged edits may break, and how that is resolved.
 
-Pure functions over plain rows. `Index` hears of changes and finds; `lost_write` and `edit_of_deleted` judge concurrent
+Pure functions over plain rows. `Index` follows changes and finds; `lost_write` and `edit_of_deleted` judge concurrent
 writes; `clash` and `clashes` compare the bookings of several weddings; `cascade` pushes later items of a timeline.
 """
 

@@ -1,6 +1,7 @@
-"""W2: a vendor works at one wedding at a time. Across weddings, and so apart from the index of one.
+"""W2: a vendor works at one wedding at a time. Across weddings: the family of the index is `judge.bookings`, which has
+the bookings of the others.
 
-What a wedding is told names nothing of the other one but when the vendor is busy.
+A finding names nothing of the other wedding but when the vendor is busy.
 """
 
 from __future__ import annotations

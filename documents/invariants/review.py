@@ -36,8 +36,8 @@ def review_row(finding: Finding, at: str, *, state: str = "open") -> dict[str, A
         "_state": state,
         "_summary": finding.summary,
     }
-    row["_options"] = [each for each in row["_options"] if _fits("_options", [each])]
-    return {key: value for key, value in row.items() if _fits(key, value)}
+    options = [each for each in row.pop("_options") if _fits("_options", [each])]
+    return {key: value for key, value in row.items() if _fits(key, value)} | {"_options": options}
 
 
 def operations(row: dict[str, Any], choice: int) -> tuple[Op, ...] | None:

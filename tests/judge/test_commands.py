@@ -130,6 +130,17 @@ def test_operations_of_a_command_see_those_before_them(meals: list[tuple[str, st
     assert documents(state)["guests"]["guests"] == expected
 
 
+def test_only_records_are_moved() -> None:
+    """Hypothesis found: an order in the place of a text, which the next operation took for a text."""
+    state = wedding_with("wedding")
+    move = {"op": "move", "root": "board", "record": "", "after": None}
+    insert = {"op": "text", "root": "board", "record": "", "key": None, "insert": "Ideas"}
+    refused = command(state, ANN, CommandBody([("wedding", [move, insert])]), 0)
+    assert isinstance(refused, CommandRefused)
+    assert [(each["index"], each["code"]) for each in refused.problems] == [(0, "move")]
+    assert documents(state)["wedding"]["board"] == {}
+
+
 def test_all_documents_have_to_be_open() -> None:
     state = wedding_with("guests")
     operation = {"op": "set", "root": "meta", "record": "", "key": "x:a.b", "value": 1}
