@@ -7,12 +7,14 @@ import gc
 import signal
 import socket
 import sys
-from typing import Any
+from collections.abc import Callable
+from typing import Any, cast
 
 import click
 import uvicorn
 from fastapi import FastAPI
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.server import ServerState
 
 from crdt_server.app import create_app
 from crdt_server.memory import give_back_large_blocks
@@ -22,9 +24,54 @@ from crdt_server.workers import BACKLOG, run_workers
 from storage import migrate
 
 DRAIN_SECONDS = 3
+UPGRADE = b"\r\nupgrade: websocket\r\n"
 GC_THRESHOLDS = (50_000, 20, 100)
 # A commit's thread asks for the interpreter about ten times; beside a busy loop each time takes this long.
 SWITCH_SECONDS = 0.001
+
+
+class HandshakeSwitch(asyncio.Protocol):
+    """The first protocol of a connection: gives a WebSocket handshake to picows as it came, all else to uvicorn.
+
+    Through uvicorn a handshake is parsed twice, and written anew between: half of what a new connection costs.
+    """
+
+    request_seconds: float
+    upgraded: Callable[[], asyncio.BaseProtocol]
+
+    def __init__(self, *, server_state: ServerState, **options: Any) -> None:
+        self._server_state = server_state
+        self._options = options
+        self._transport: asyncio.Transport
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        self._transport = transport
+        self._deadline = asyncio.get_running_loop().call_later(self.request_seconds, transport.abort)
+        self._server_state.connections.add(self)  # type: ignore[arg-type]  # uvicorn calls `shutdown` of each
+
+    def data_received(self, data: bytes) -> None:
+        transport = self._transport
+        self._server_state.connections.discard(self)
+        if data.startswith(b"GET ") and b"\r\n\r\n" in data and UPGRADE in data.lower():
+            self._deadline.cancel()
+            websocket = cast("asyncio.Protocol", self.upgraded())
+            websocket.connection_made(transport)
+            websocket.data_received(data)
+            transport.set_protocol(websocket)
+        else:
+            http = TimedHttpProtocol(server_state=self._server_state, **self._options)
+            http.request_seconds = self.request_seconds
+            http.take_over(transport, self._deadline)
+            transport.set_protocol(http)
+            http.data_received(data)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._deadline.cancel()
+        self._server_state.connections.discard(self)
+
+    def shutdown(self) -> None:
+        """Called by uvicorn at its end."""
+        self._transport.close()
 
 
 class TimedHttpProtocol(HttpToolsProtocol):
@@ -35,6 +82,11 @@ class TimedHttpProtocol(HttpToolsProtocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
         self._deadline = self.loop.call_later(self.request_seconds, transport.abort)
+
+    def take_over(self, transport: asyncio.Transport, deadline: asyncio.TimerHandle) -> None:
+        """`connection_made` of a connection whose time runs already."""
+        super().connection_made(transport)
+        self._deadline = deadline
 
     def on_message_begin(self) -> None:
         super().on_message_begin()
@@ -100,17 +152,18 @@ def serve(settings: Settings) -> None:
 def configure(app: FastAPI, settings: Settings) -> uvicorn.Config:
     """How uvicorn serves the application."""
 
-    class FastTransportProtocol(asyncio.Protocol):
-        def __new__(cls, *_: Any, **__: Any) -> Any:
-            return app.state.fast_transport.protocol()
+    def upgraded(*_: Any, **__: Any) -> Any:
+        return app.state.fast_transport.protocol()
 
+    fast = settings.websocket_lane == "fast"
+    options = {"request_seconds": settings.request_seconds, "upgraded": staticmethod(upgraded)}
     return uvicorn.Config(
         app,
         host=settings.host,
         port=settings.port,
         loop="uvloop",
-        http=type("HttpProtocol", (TimedHttpProtocol,), {"request_seconds": settings.request_seconds}),
-        ws=FastTransportProtocol if settings.websocket_lane == "fast" else "websockets-sansio",
+        http=type("HttpProtocol", (HandshakeSwitch if fast else TimedHttpProtocol,), options),
+        ws=cast("type[asyncio.Protocol]", upgraded) if fast else "websockets-sansio",
         ws_max_size=settings.max_frame_bytes,
         ws_ping_interval=settings.ping_seconds,
         ws_ping_timeout=settings.ping_seconds,

@@ -70,6 +70,7 @@ class Awaited(NamedTuple):
     identity: Awaitable[Identity | Denied]
 
 
+_SESSION_ACTIONS = (Action.READ, Action.WRITE)  # there are no read-only sessions
 _NOT_FOUND = Refused("not_found", CLOSE_CODES["not_found"], "no such document")
 _HOSTILE = Refused("rate_limited", CLOSE_CODES["rate_limited"], "too many hostile messages")
 _OVERLOADED = Refused("overloaded", CLOSE_CODES["admission"], "the server is overloaded", deferred=True)
@@ -108,7 +109,9 @@ class Gate:
     def decide(self, request: ConnectionRequest) -> Outcome | Awaited:
         """The decision about a new connection, or where access has to wait, what `wait` takes."""
         match = WEBSOCKET_PATH.fullmatch(request.path)
-        address = document_address(*map(unquote, match.groups())) if match else None
+        if match is None:
+            return _NOT_FOUND
+        address = document_address(*(map(unquote, match.groups()) if "%" in request.path else match.groups()))
         if address is None:
             return _NOT_FOUND
         refused = self._check_limits(request.address)
@@ -140,7 +143,7 @@ class Gate:
         """The decision on somebody who is known by now."""
         if isinstance(identity, Denied):
             return _refusal(identity)
-        for action in Action:  # there are no read-only sessions
+        for action in _SESSION_ACTIONS:
             denied = self.access.may(identity, action, wedding, document)
             if denied is not None:
                 return _refusal(denied)

@@ -402,6 +402,30 @@ class TestHandshake:
         assert not head.startswith(b"HTTP/1.1 101")
         assert b" 5" not in head[:12]
 
+    @pytest.mark.parametrize("size", [1, 50, 10_000])
+    async def test_an_upgrade_in_pieces_of_any_size(self, server: ServerProcess, size: int) -> None:
+        host, port = server.url.removeprefix("http://").split(":")
+        reader, writer = await asyncio.open_connection(host, int(port))
+        whole = request(f"/ws/w/notes.pieces{size}", Upgrade="WebSocket")
+        for start in range(0, len(whole), size):
+            writer.write(whole[start : start + size])
+            await writer.drain()
+        async with asyncio.timeout(SECONDS):
+            assert (await reader.readuntil(b"\r\n\r\n")).startswith(b"HTTP/1.1 101")
+        writer.close()
+        await writer.wait_closed()
+
+    async def test_an_upgrade_after_a_request_on_one_connection(self, server: ServerProcess) -> None:
+        host, port = server.url.removeprefix("http://").split(":")
+        reader, writer = await asyncio.open_connection(host, int(port))
+        async with asyncio.timeout(SECONDS):
+            writer.write(b"GET /healthz HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n")
+            assert (await reader.readuntil(b"}")).startswith(b"HTTP/1.1 200")
+            writer.write(request("/ws/w/notes.after"))
+            assert (await reader.readuntil(b"\r\n\r\n")).startswith(b"HTTP/1.1 101")
+        writer.close()
+        await writer.wait_closed()
+
     async def test_http_works_on_the_same_port(self, server: ServerProcess) -> None:
         async with httpx.AsyncClient(base_url=server.url, trust_env=False) as client:
             assert (await client.get("/healthz")).status_code == 200
