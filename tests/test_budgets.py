@@ -98,8 +98,6 @@ MANY_PARAMETERS = {
     "documents/invariants/writes.py:edit_of_deleted": 7,
 }
 LARGE_CLASSES = {
-    "crdt_server/cluster/cluster.py:Cluster": 16,
-    "crdt_server/cluster/remote_dispatcher.py:RemoteDispatcher": 16,
     "crdt_server/hosts/dispatcher.py:HostDispatcher": 16,
     "crdt_server/hub/hub.py:Hub": 19,
     "crdt_server/judge/process.py:DocumentHost": 16,

@@ -3,7 +3,7 @@ bus."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import structlog
 
@@ -13,25 +13,25 @@ from crdt_server.pipe import Diff, Status
 from crdt_server.protocol.update import EMPTY_UPDATE
 from crdt_server.rooms.hosted_document import Placement
 from crdt_server.rooms.room import Phase, Room
-from storage import Storage, StorageError
+from storage import DocumentKey, Storage, StorageError
 
 log = structlog.get_logger(__name__)
 
 
 class CatchUp:
-    """``is_open`` says whether a room is still remote; ``on_response`` is called after a request was answered here."""
+    """``remotes`` are the rooms that are still remote; ``on_response`` is called after a request was answered here."""
 
     def __init__(
         self,
         storage: Storage,
         hub: HubPort,
+        remotes: Mapping[DocumentKey, RemoteRoom],
         *,
-        is_open: Callable[[RemoteRoom], bool],
         on_response: Callable[[RemoteRoom], None],
     ) -> None:
         self._storage = storage
         self._hub = hub
-        self._is_open = is_open
+        self._remotes = remotes
         self._on_response = on_response
 
     def advance(self, remote: RemoteRoom, seq: int) -> None:
@@ -83,7 +83,7 @@ class CatchUp:
             return
         finally:
             remote.lookups.discard(number)
-        if not self._is_open(remote) or remote.room.phase is Phase.DEAD:
+        if self._remotes.get(remote.key) is not remote or remote.room.phase is Phase.DEAD:
             return
         self.advance(remote, rows[-1].last_seq if rows else 0)
         requests = remote.pop(number)

@@ -6,14 +6,13 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Callable, Collection, Iterable
-from typing import Any
+from collections.abc import Collection, Iterable
 
 import structlog
 
 from crdt_server.cluster import messages
 from crdt_server.cluster.fenced_storage import FencedStorage
-from crdt_server.cluster.messages import EventsMessage, NodeMessage, ReleasedMessage
+from crdt_server.cluster.messages import EventsMessage, ReleasedMessage
 from crdt_server.cluster.messenger import Messenger
 from crdt_server.cluster.owner_messages import OwnerMessages
 from crdt_server.cluster.owners import Owners
@@ -40,7 +39,7 @@ class Cluster:
         self._hub: HubPort
         self._presence: dict[Room, RoomPresence] = {}
         self._releasing = False
-        self._messenger = Messenger(bus, self.node, self._on_message, self._on_resync)
+        self._messenger = Messenger(bus, self.node, self._on_resync)
 
     def join(self, hub: HubPort) -> None:
         """Serve the rooms of this hub."""
@@ -48,7 +47,7 @@ class Cluster:
         self.dispatcher = RemoteDispatcher(self._storage, self.owners, self._messenger, hub)
         self._subscribers = Subscribers(self.owners, self._messenger, hub)
         owner = OwnerMessages(self.dispatcher, self.owners, hub)
-        self._handlers: dict[type[NodeMessage], Callable[[Any], None]] = {
+        self._messenger.handlers = {
             messages.RequestMessage: self._subscribers.on_request,
             messages.UnsubscribeMessage: self._subscribers.on_unsubscribe,
             messages.ResponseMessage: owner.on_response,
@@ -99,9 +98,6 @@ class Cluster:
         self._messenger.broadcast(EventsMessage(wedding, head))
 
     # -- messages
-
-    def _on_message(self, message: NodeMessage) -> None:
-        self._handlers[type(message)](message)
 
     def _on_resync(self) -> None:
         self.dispatcher.resubscribe()

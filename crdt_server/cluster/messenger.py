@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from typing import Any
 
 import msgspec
 import structlog
@@ -20,15 +21,14 @@ MOST_REPORTED = 100  # kinds of malformed messages that are logged, each once
 class Messenger:
     """Messages of one turn of the event loop to one channel are sent as one batch.
 
-    ``on_message`` gets each message that arrives; ``on_resync`` is called when messages may have been missed.
+    ``on_resync`` is called when messages may have been missed. `handlers` are to be set before `open`: for each kind of
+    message the function that gets those that arrive.
     """
 
-    def __init__(
-        self, bus: Bus, node: str, on_message: Callable[[NodeMessage], None], on_resync: Callable[[], None]
-    ) -> None:
+    def __init__(self, bus: Bus, node: str, on_resync: Callable[[], None]) -> None:
         self.on_resync = on_resync
+        self.handlers: dict[type[NodeMessage], Callable[[Any], None]] = {}
         self._bus = bus
-        self._handle = on_message
         self._queued: dict[str, list[NodeMessage]] = {}
         self._channels = (_channel(node), BROADCAST_CHANNEL)
         self._subscriptions: list[Subscription] = []
@@ -68,7 +68,7 @@ class Messenger:
                 self._report(error)
                 continue
             try:
-                self._handle(message)
+                self.handlers[type(message)](message)
             except Exception:
                 # The outer edge: a defect in the handling of one message must not lose the rest of its batch.
                 log.exception("node_message_failed", kind=type(message).__name__)

@@ -90,5 +90,5 @@ class OwnerMessages:
         self._dispatcher.catch_up.advance(remote, seq)
 
     def _schedule(self, remote: RemoteRoom) -> None:
-        if self._dispatcher.is_open(remote):
+        if self._dispatcher.remotes.get(remote.key) is remote:
             self._dispatcher.schedule(remote.room)

@@ -46,7 +46,7 @@ class RemoteDispatcher:
 
     def __init__(self, storage: Storage, owners: Owners, messenger: Messenger, hub: HubPort) -> None:
         self.remotes: dict[DocumentKey, RemoteRoom] = {}
-        self.catch_up = CatchUp(storage, hub, is_open=self.is_open, on_response=self.on_response)
+        self.catch_up = CatchUp(storage, hub, self.remotes, on_response=self.on_response)
         self._owners = owners
         self._messenger = messenger
         self._hub = hub
@@ -129,10 +129,6 @@ class RemoteDispatcher:
             self.schedule(remote.room)
 
     # -- changes of owners
-
-    def is_open(self, remote: RemoteRoom) -> bool:
-        """Whether the room is open, and still remote."""
-        return self.remotes.get(remote.key) is remote
 
     def resubscribe(self, weddings: Iterable[str] | None = None) -> None:
         """Messages may have been missed (None: of every wedding), or these weddings have no owner any more."""

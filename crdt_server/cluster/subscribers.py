@@ -144,7 +144,7 @@ class Subscribers:
     def _subscriber(self, room: Room, node: str) -> Subscriber:
         subscribers = self._subscribers.setdefault(room, {})
         if room.update_subscriber is None:
-            room.update_subscriber = lambda seq, update: _send_update(subscribers.values(), seq, update)
+            room.subscribe_updates(lambda seq, update: _send_update(subscribers.values(), seq, update))
         if node not in subscribers:
             subscribers[node] = Subscriber(room, node, self._messenger)
         return subscribers[node]
@@ -161,7 +161,7 @@ class Subscribers:
         subscriber = subscribers.pop(node, None)
         if subscriber is not None and not subscribers:
             del self._subscribers[room]
-            room.update_subscriber = None
+            room.subscribe_updates(None)
             self._hub.idle(room)
         return subscriber
 
@@ -177,7 +177,7 @@ class Subscribers:
         """The room has ended here; its subscribers have to subscribe again."""
         for subscriber in self._subscribers.pop(room, {}).values():
             subscriber.end()
-        room.update_subscriber = None
+        room.subscribe_updates(None)
 
 
 def _send_update(subscribers: Iterable[Subscriber], seq: int, update: bytes) -> None:

@@ -36,6 +36,10 @@ class Node:
         for task in list(self.hub._tasks):
             task.cancel()
 
+    def evict_idle(self) -> None:
+        """Evict rooms without sessions at once."""
+        self.hub.registry.evict_idle(self.hub.time(), 0)
+
     def person(self, client_id: int, document: str = "notes.a", *, wedding: str = "w") -> Person:
         return Person(self.hub, document, client_id, wedding=wedding)
 
@@ -79,11 +83,6 @@ async def nodes(database_url: str) -> AsyncIterator[Nodes]:
         nodes = Nodes(database_url, stack)
         nodes.storage = await nodes.open()
         yield nodes
-
-
-def evict_idle(node: Node) -> None:
-    """End every room of the node that stands empty, however short its time."""
-    node.hub.registry.evict_idle(node.hub.time(), 0)
 
 
 async def until(condition: Callable[[], bool], seconds: float = 30) -> None:

@@ -148,9 +148,8 @@ class Field:
             for line in node.lines("wedding_owned"):
                 wedding, fence = line["wedding"], line["fence"]
                 holders[wedding, fence].add(line["node"])
-                if fence < newest.get(
-                    wedding, 0
-                ):  # equal: the node released it, and the release did not reach the database
+                # Equal: the node released it, and the release did not reach the database.
+                if fence < newest.get(wedding, 0):
                     found.append(f"node {node.number} took {wedding} under {fence} after {newest[wedding]}")
                 newest[wedding] = fence
         found += [f"{wedding} had two owners under {fence}" for (wedding, fence), of in holders.items() if len(of) > 1]

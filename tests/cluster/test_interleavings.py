@@ -177,7 +177,7 @@ async def test_a_read_that_returns_after_the_takeover(nodes: Nodes, monkeypatch:
     await one.hub.stop()
     await until(two.owns)
     there.type("a")
-    await until(lambda: there.room.phase is Phase.LIVE and there.room.hosted.placement is not Placement.REMOTE)
+    await until(lambda: there.room.phase is Phase.LIVE and there.room.hosted.placement is Placement.HOST)
     await there.sees("missed a")
     there.type("b")
     await there.sees("missed ab")

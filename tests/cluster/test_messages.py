@@ -28,13 +28,7 @@ from crdt_server.cluster.messages import (
     split_batch,
 )
 from crdt_server.cluster.messenger import Messenger
-from crdt_server.pipe import (
-    Bytes,
-    Diff,
-    NoOverlap,
-    RequestKind,
-    Status,
-)
+from crdt_server.pipe import Bytes, Diff, NoOverlap, RequestKind, Status
 from crdt_server.rooms.session import SessionId
 from storage import DocumentKey, LocalBus
 from tests.support.recorder import RecordingListener
@@ -102,7 +96,8 @@ class Node:
     def __init__(self) -> None:
         self.handled: list[NodeMessage] = []
         self.bus = LocalBus()
-        self.messenger = Messenger(self.bus, "here", self._handle, lambda: None)
+        self.messenger = Messenger(self.bus, "here", lambda: None)
+        self.messenger.handlers = dict.fromkeys(NodeMessage.__args__, self._handle)
 
     def _handle(self, message: NodeMessage) -> None:
         self.handled.append(message)

@@ -9,6 +9,7 @@ import pytest
 
 from crdt_server.access.identity import Identity
 from crdt_server.cluster import subscribers
+from crdt_server.cluster.messages import EventsMessage, encode
 from crdt_server.hub.commands import IdempotentCommands, carry_out, digest_of
 from crdt_server.hub.http_sync import sync
 from crdt_server.pipe import Bytes, RequestKind
@@ -16,7 +17,7 @@ from crdt_server.rooms.awareness import write_states
 from crdt_server.rooms.room import Phase
 from crdt_server.rooms.session import Request
 from storage import DocumentKey
-from tests.cluster.conftest import Node, Nodes, evict_idle, until
+from tests.cluster.conftest import Node, Nodes, until
 from tests.hub.test_weddings import Guide
 from tests.rooms.person import Person
 from tests.support.codec import encode_awareness
@@ -97,10 +98,9 @@ async def test_a_schema_is_kept_across_nodes(nodes: Nodes) -> None:
     assert here.guests == there.guests == {"g_1": {"firstName": "g_1"}}
     assert json.loads(there.denied[0])["reverted"][0]["key"] == "side"
     assert await nodes.storage.owners(DocumentKey("w", "guests")) == {12: "user-12"}
-    key, read = DocumentKey("w", "guests"), Request(None, RequestKind.READ, b"")
-    response = await two.hub.request(key, ADA, "test", read)
-    assert isinstance(response, Bytes)
-    assert json.loads(response.data)["guests"].keys() == {"g_1"}
+    rows = await two.hub.request(DocumentKey("w", "guests"), ADA, "test", Request(None, RequestKind.READ, b""))
+    assert isinstance(rows, Bytes)
+    assert json.loads(rows.data)["guests"].keys() == {"g_1"}
 
 
 def _read(person: Person) -> Person:
@@ -209,7 +209,7 @@ async def test_no_presence_is_published_while_no_other_node_has_the_room(nodes: 
     here.send(state("anna", 2, 1))
     await until(lambda: names(there) == {"anna"})
     there.leave()
-    evict_idle(two)
+    two.evict_idle()
     await until(lambda: ("w", "notes.a") not in two.hub.rooms)
     await asyncio.sleep(0)
     before = said.count("presence.w/notes.a")
@@ -218,6 +218,15 @@ async def test_no_presence_is_published_while_no_other_node_has_the_room(nodes: 
     assert said.count("presence.w/notes.a") == before
     again = two.person(3)
     await until(lambda: names(again) == {"ann"})
+
+
+async def test_a_malformed_presence_message_is_dropped(nodes: Nodes) -> None:
+    one, two = await nodes.pair()
+    here, there = one.person(1), two.person(2)
+    for message in (b"", b"\xc1", b"\x92\x01", encode(EventsMessage("w", 1))):
+        one.bus.publish("presence.w/notes.a", message)
+    here.send(state("ann", 1, 1))
+    await until(lambda: names(there) == {"ann"})
 
 
 async def test_the_same_person_at_another_node(nodes: Nodes) -> None:
@@ -349,7 +358,7 @@ async def test_a_wedding_without_open_documents_is_released(nodes: Nodes) -> Non
     here = one.person(1)
     await here.is_synced()
     here.leave()
-    evict_idle(one)
+    one.evict_idle()
     assert here.room.phase is Phase.DEAD
     await until(lambda: not one.owns())
     there = two.person(2)
@@ -361,15 +370,15 @@ async def test_a_room_with_subscribers_is_not_evicted(nodes: Nodes) -> None:
     one, two = await nodes.pair()
     here, there = await couple(one, two)
     here.leave()
-    evict_idle(one)
+    one.evict_idle()
     assert one.owns()
     there.type("x")
     await there.sees("x")
     there.leave()
     await until(lambda: not two.hub.dispatcher_for(there.room).busy(there.room))
-    evict_idle(two)
+    two.evict_idle()
     await until(lambda: here.room.update_subscriber is None)
-    evict_idle(one)
+    one.evict_idle()
     await until(lambda: not one.owns())
 
 

@@ -252,13 +252,13 @@ class ClusterMachine(RuleBasedStateMachine):
     def wait(self, seconds: float) -> None:
         self.do(asyncio.sleep(seconds))
 
-    @rule(grace=st.just(0))
-    def give_up_idle(self, grace: int) -> None:
-        async def give_up() -> None:
+    @rule()
+    def evict_idle(self) -> None:
+        async def evict() -> None:
             for node in self.living:
-                node.hub.registry.evict_idle(node.hub.time(), grace)
+                node.evict_idle()
 
-        self.do(give_up())
+        self.do(evict())
 
     @precondition(lambda self: not self.cut_off)
     @rule(who=people)
