@@ -102,7 +102,6 @@ LARGE_CLASSES = {
     "crdt_server/hub/hub.py:Hub": 19,
     "crdt_server/judge/process.py:DocumentHost": 16,
     "crdt_server/rooms/awareness.py:Awareness": 19,
-    "crdt_server/rooms/room.py:Room": 32,
     "documents/invariants/budget.py:Budget": 34,
     "documents/invariants/guests.py:Guests": 20,
     "documents/invariants/seating.py:Seating": 44,

@@ -17,6 +17,7 @@ from crdt_server.cluster.port import HubPort
 from crdt_server.cluster.remote_dispatcher import RemoteDispatcher
 from crdt_server.cluster.remote_room import RemoteRoom
 from crdt_server.pipe import RequestKind
+from crdt_server.rooms.refusals import notify
 
 RESUBSCRIBE_SECONDS = 0.05
 
@@ -75,7 +76,7 @@ class OwnerMessages:
         remote = self._dispatcher.remotes.get(message.key)
         if remote is not None:
             for session in [each for each in remote.room.members if each.id == message.session]:
-                remote.room.notify(session, message.notice)
+                notify(remote.room, session, message.notice)
 
     def on_not_owner(self, message: NotOwnerMessage) -> None:
         """The node of the subscription does not own the wedding, or has closed the document."""

@@ -13,6 +13,7 @@ from crdt_server.errors import CLOSE_CODES
 from crdt_server.pipe import RequestKind, Response, Status
 from crdt_server.protocol.update import EMPTY_STATE_VECTOR
 from crdt_server.rooms.batch import RoomBatch
+from crdt_server.rooms.intake import put_back
 from crdt_server.rooms.room import Room
 from crdt_server.rooms.session import Request, SessionId
 from storage import DocumentKey
@@ -110,7 +111,7 @@ class RemoteRoom:
     def put_back(self, requests: Iterable[Request]) -> None:
         """Let these wait again, before all others."""
         for request in requests:
-            self.room.put_back(request)
+            put_back(self.room, request)
 
     def put_back_all(self) -> None:
         """Let every pending request wait again, in its order."""

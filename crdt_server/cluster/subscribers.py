@@ -23,6 +23,7 @@ from crdt_server.cluster.port import HubPort
 from crdt_server.errors import AdmissionError
 from crdt_server.hub.request_session import RequestConnection
 from crdt_server.pipe import Diff, Response, Status
+from crdt_server.rooms.intake import add
 from crdt_server.rooms.room import Room
 from crdt_server.rooms.session import Origin, Request, Session, SessionId
 from storage import DocumentKey
@@ -89,7 +90,7 @@ class Subscriber:
         self._pending.add(remote.number)
         session.pending += 1
         session.queued_bytes += request.cost
-        self._room.add(request)
+        add(self._room, request)
 
     def respond(self, session: RemoteSession, number: int, status: Status, response: Response | None) -> None:
         """The room has settled a request."""

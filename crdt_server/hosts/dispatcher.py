@@ -23,6 +23,8 @@ from crdt_server.metrics import Metrics
 from crdt_server.pipe import BatchResponse, ForgetRooms, Job, LoadRefused, RequestKind, RoomResult
 from crdt_server.rooms.batch import RoomBatch
 from crdt_server.rooms.hosted_document import Placement
+from crdt_server.rooms.intake import put_back
+from crdt_server.rooms.replies import serve_from_store
 from crdt_server.rooms.room import Phase, Room
 from crdt_server.rooms.session import Request
 
@@ -189,7 +191,7 @@ class HostDispatcher:
             plan = await self.events.fetch(room, with_rows or lacks_rows)
             if room.phase is Phase.DEAD:
                 return
-            room.serve_from_store(plan.updates)
+            serve_from_store(room, plan.updates)
             if sum(map(len, plan.updates)) > HEAVY_DOCUMENT_BYTES:
                 room.hosted.mark_heavy()
             target = self
@@ -218,7 +220,7 @@ class HostDispatcher:
         try:
             for unfinished in self.settle(entries, await self.request(entries, forget)):
                 for request in reversed(unfinished.requests):
-                    unfinished.room.put_back(request)
+                    put_back(unfinished.room, request)
             self.residency.forgotten(forget)
         except HostDied as death:
             await recover(self, entries, death)

@@ -8,6 +8,7 @@ from typing import Protocol
 from crdt_server.hosts.batch import BatchEntry
 from crdt_server.pipe import RoomResult, Status, resolve
 from crdt_server.rooms.batch import RoomBatch
+from crdt_server.rooms.refusals import discard
 from crdt_server.rooms.room import Phase, Room
 from crdt_server.rooms.session import Request
 
@@ -51,7 +52,7 @@ def _settle_faults(
         if status is Status.DEADLY:
             events.on_deadly(requests[index], room, "a copy of the host died of it")
             room.hosted.mark_heavy()
-            room.discard(requests[index].session)
+            discard(room, requests[index].session)
     return [requests[index] for index, status in statuses.items() if status is Status.LATER]
 
 

@@ -7,6 +7,7 @@ from crdt_server.hub.hub import Hub
 from crdt_server.hub.request_session import RequestConnection, RequestSession, settled
 from crdt_server.pipe import Bytes, Diff, RequestKind
 from crdt_server.protocol.update import EMPTY_UPDATE
+from crdt_server.rooms.intake import enqueue
 from crdt_server.rooms.session import Request
 
 
@@ -29,7 +30,7 @@ async def sync(
         requests += [Request(session, RequestKind.STATE_VECTOR, b""), Request(session, RequestKind.DIFF, state_vector)]
         futures = [session.expect(request) for request in requests]
         for request in requests:
-            room.enqueue(request)
+            enqueue(room, request)
         *_, known, diff = await settled(futures, connection)
     finally:
         hub.leave(room, session)

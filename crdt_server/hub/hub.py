@@ -34,6 +34,7 @@ from crdt_server.pipe import Response
 from crdt_server.protocol.messages import Received
 from crdt_server.rooms.hosted_document import Placement
 from crdt_server.rooms.inbox import RoomLimits
+from crdt_server.rooms.intake import enqueue, prechecked, receive
 from crdt_server.rooms.room import Room
 from crdt_server.rooms.session import Connection, Origin, Request, Session, SessionId
 from crdt_server.settings import Settings
@@ -71,7 +72,7 @@ class _RoomReactor:
             log.info("large_update_refused", session=request.session.id, why=str(failure))
             pieces = None
         room.unpin()
-        room.prechecked(request, pieces)
+        prechecked(room, request, pieces)
 
     def on_refusal(self, room: Room, session: Session) -> None:
         log.info("session_refused", room=room.name, session=session.id, user=session.user)
@@ -224,7 +225,7 @@ class Hub:
     ) -> tuple[Room, Session]:
         """Join the room of a document, opening it where needed. Raises AdmissionError."""
         room = self.open(wedding, document)
-        if room.full:
+        if room.members.full:
             raise AdmissionError("room_full", "too many sockets in this room")
         session = session_type(SessionId(next(self._session_ids)), connection, identity)
         self.registry.occupied(room)
@@ -233,7 +234,7 @@ class Hub:
 
     def receive(self, room: Room, session: Session, messages: Iterable[Received]) -> None:
         """The messages of one frame of a session."""
-        room.receive(session, messages)
+        receive(room, session, messages)
 
     def leave(self, room: Room, session: Session) -> None:
         """The session's connection is gone."""
@@ -273,7 +274,7 @@ class Hub:
         try:
             request.session = session
             future = session.expect(request)
-            room.enqueue(request)
+            enqueue(room, request)
             (response,) = await settled([future], connection)
             assert response is not None  # only an update has none
         finally:

@@ -9,6 +9,7 @@ from crdt_server.access.limits import Strikes
 from crdt_server.hub.loop_monitor import LoopMonitor
 from crdt_server.hub.registry import RoomRegistry
 from crdt_server.memory import trim_heap
+from crdt_server.rooms.intake import publish_presence
 from crdt_server.rooms.room import Room
 from crdt_server.settings import Settings
 
@@ -48,7 +49,7 @@ class Ticks:
         rooms, self._presence = self._presence, {}
         now = asyncio.get_running_loop().time()
         for room in rooms:
-            room.publish_presence(now)
+            publish_presence(room, now)
 
     async def run(self) -> None:
         """Every few seconds: presence that went silent, links that received nothing, rooms that stand empty."""
@@ -71,7 +72,7 @@ class Ticks:
         for count, room in enumerate(list(self._registry.rooms.values())):
             if len(room.presence.awareness):
                 room.presence.awareness.expire(now, self._settings.awareness_silence_seconds)
-                room.publish_presence(now)
+                publish_presence(room, now)
             if keep_alive:
                 room.presence.keep_alive()
             if count % ROOMS_AT_ONCE == ROOMS_AT_ONCE - 1:

@@ -6,18 +6,20 @@ from collections.abc import Iterator
 
 from crdt_server.counters import Counters
 from crdt_server.protocol.outgoing import Outgoing
+from crdt_server.rooms.inbox import RoomLimits
 from crdt_server.rooms.session import Session
 
 
 class Members:
-    """See the head of the file. A message above ``large_bytes`` may wait in the write buffer of a socket."""
+    """See the head of the file. A message above ``big_update_bytes`` may wait in the write buffer of a socket."""
 
-    __slots__ = ("_counters", "_large_bytes", "sessions")
+    __slots__ = ("_counters", "_large_bytes", "_max_sessions", "sessions")
 
-    def __init__(self, counters: Counters, large_bytes: int) -> None:
+    def __init__(self, counters: Counters, limits: RoomLimits) -> None:
         self.sessions: dict[Session, None] = {}
         self._counters = counters
-        self._large_bytes = large_bytes
+        self._large_bytes = limits.big_update_bytes
+        self._max_sessions = limits.max_sessions
 
     def __len__(self) -> int:
         return len(self.sessions)
@@ -27,6 +29,10 @@ class Members:
 
     def __iter__(self) -> Iterator[Session]:
         return iter(self.sessions)
+
+    @property
+    def full(self) -> bool:
+        return 0 < self._max_sessions <= len(self.sessions)
 
     def add(self, session: Session) -> None:
         """Let a session in."""

@@ -1,6 +1,6 @@
 """One participant of a room, its requests, and the port through which the room reaches it.
 
-No await, no clock, no I/O: messages come in through `Room.receive`, and leave through `Connection.send`.
+No await, no clock, no I/O: messages come in through `intake.receive`, and leave through `Connection.send`.
 """
 
 from __future__ import annotations

@@ -9,6 +9,9 @@ from crdt_server.pipe import Bytes, Diff, NoOverlap, RequestKind, Response, Stat
 from crdt_server.protocol.messages import SyncStep1, SyncUpdate
 from crdt_server.protocol.outgoing import Outgoing
 from crdt_server.rooms.batch import RoomBatch
+from crdt_server.rooms.intake import enqueue, retry_as_newcomer
+from crdt_server.rooms.refusals import notify, refuse, reject
+from crdt_server.rooms.replies import send_reply
 from crdt_server.rooms.session import Request, Session
 from crdt_server.rooms.sync_replies import reply_messages
 
@@ -21,7 +24,7 @@ def settle_batch(room: Room, batch: RoomBatch) -> None:
     for notice in batch.notices:
         session = batch.requests[notice.index].session
         if not session.notify(notice.body):
-            room.notify(session, notice.body)
+            notify(room, session, notice.body)
     # An answer stands for later questions only while nothing was accepted in or after its batch.
     current = batch.update is None and batch.seq == room.head_seq
     encoded: dict[int, tuple[Outgoing, ...]] = {}  # by identity of the response: many sessions request the same
@@ -31,7 +34,7 @@ def settle_batch(room: Room, batch: RoomBatch) -> None:
             continue
         response = batch.responses.get(index)
         if type(response) is NoOverlap:
-            room.reply_no_overlap(request)
+            retry_as_newcomer(room, request)
         elif request.session.settle(request, status, response) or request.session not in room.members:
             continue
         elif status is not Status.OK:
@@ -55,7 +58,7 @@ def _send_response(
         if messages is None:
             messages = encoded[id(response)] = reply_messages(response.updates)
             room.replies.store(request.payload, response.updates, messages, current=current)
-        room.send_reply(session, messages)
+        send_reply(session, messages)
 
 
 def _settle_fault(room: Room, request: Request, status: Status) -> None:
@@ -67,10 +70,10 @@ def _settle_fault(room: Room, request: Request, status: Status) -> None:
     elif status is Status.GAP:
         _resync(room, session)
     elif status is Status.MALFORMED:
-        room.reject(session, ProtocolError("malformed_update", "an update or state vector did not decode"))
+        reject(room, session, ProtocolError("malformed_update", "an update or state vector did not decode"))
     else:
         room.counters.violations += 1
-        room.refuse(session, CLOSE_CODES["violation"], status.name.lower())
+        refuse(room, session, CLOSE_CODES["violation"], status.name.lower())
 
 
 def _resync(room: Room, session: Session) -> None:
@@ -83,4 +86,4 @@ def _resync(room: Room, session: Session) -> None:
         room.members.close(session, CLOSE_CODES["try_again"], "gap")
     else:
         session.resyncing = True
-        room.enqueue(Request(session, RequestKind.STATE_VECTOR, b""))
+        enqueue(room, Request(session, RequestKind.STATE_VECTOR, b""))

@@ -12,6 +12,7 @@ from typing import Protocol
 
 from crdt_server.errors import CLOSE_CODES, ProtocolError
 from crdt_server.protocol.ywebsocket import YWEBSOCKET
+from crdt_server.rooms.refusals import reject
 from crdt_server.rooms.room import Room
 from crdt_server.rooms.session import Connection, Session
 from crdt_server.transport.gate import (
@@ -104,7 +105,7 @@ class YWebSocketEndpoint:
             try:
                 messages = YWEBSOCKET.decode(frame)
             except ProtocolError as error:
-                self._room.reject(self._session, error)
+                reject(self._room, self._session, error)
             else:
                 self._gate.hub.receive(self._room, self._session, messages)
         elif self._pending is not None and not self._pending.keep(frame):

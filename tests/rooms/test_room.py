@@ -21,7 +21,9 @@ from crdt_server.protocol.messages import SyncStep2, SyncUpdate
 from crdt_server.rooms.awareness import read_states
 from crdt_server.rooms.batch import RoomBatch
 from crdt_server.rooms.inbox import RoomLimits
+from crdt_server.rooms.intake import add, prechecked, publish_presence, put_back
 from crdt_server.rooms.presence import NO_STATES
+from crdt_server.rooms.replies import serve_from_store
 from crdt_server.rooms.room import Phase, Room
 from crdt_server.rooms.session import Request, Session, SessionId
 from crdt_server.rooms.sync_replies import TAIL_MESSAGES
@@ -108,7 +110,7 @@ def update(payload: bytes = UPDATE) -> bytes:
 def test_a_newcomer_is_sent_the_presence_of_all(table: Table) -> None:
     first, _ = table.settled()
     receive(table.room, first, presence(7, 1, {"name": "Chloé"}))
-    table.room.publish_presence(0)
+    publish_presence(table.room, 0)
     _, socket = table.join()
     assert [read_states(p, None) for p in socket.presence()] == [[(7, 1, '{"name": "Chloé"}')]]
 
@@ -399,7 +401,7 @@ def test_malformed_frames_close_and_count(table: Table, frame: bytes) -> None:
 def test_malformed_presence_closes_at_the_next_tick(table: Table) -> None:
     session, socket = table.settled()
     receive(table.room, session, encode_awareness(b"\x05"))
-    table.room.publish_presence(0)
+    publish_presence(table.room, 0)
     assert socket.close_code == 4400
 
 
@@ -419,7 +421,7 @@ def test_the_presence_of_all_is_told_on_request(table: Table) -> None:
     receive(table.room, session, b"\x03")
     assert socket.flush() == [NO_STATES.payload]
     receive(table.room, session, presence(7, 1, {}))
-    table.room.publish_presence(0)
+    publish_presence(table.room, 0)
     socket.flush()
     receive(table.room, session, b"\x03")
     assert [read_states(p, None) for p in socket.presence()] == [[(7, 1, "{}")]]
@@ -431,7 +433,7 @@ def test_presence_is_told_to_all_once_a_tick(table: Table) -> None:
         receive(table.room, a, presence(7, clock, {}))
     receive(table.room, b, presence(8, 1, {}))
     assert not first.outbox
-    table.room.publish_presence(0)
+    publish_presence(table.room, 0)
     told = [(7, 3, "{}"), (8, 1, "{}")]
     assert [read_states(p, None) for p in first.presence()] == [told]
     assert [read_states(p, None) for p in second.presence()] == [told]
@@ -441,11 +443,11 @@ def test_an_echo_in_the_same_tick_does_not_swallow_the_own_state(table: Table) -
     """A stock client answers the room's presence with an echo right after it has sent its own."""
     (a, _), (b, socket) = table.settled(), table.settled()
     receive(table.room, a, presence(7, 1, {}))
-    table.room.publish_presence(0)
+    publish_presence(table.room, 0)
     socket.flush()
     receive(table.room, b, presence(8, 1, {"me": 1}))
     receive(table.room, b, presence(7, 1, {}))
-    table.room.publish_presence(0)
+    publish_presence(table.room, 0)
     assert [read_states(p, None) for p in socket.presence()] == [[(8, 1, '{"me": 1}')]]
 
 
@@ -454,7 +456,7 @@ def test_a_flood_of_presence_within_a_tick_is_bounded_and_the_newest_counts(tabl
     for clock in range(10_000):
         receive(table.room, session, presence(7, clock, {}))
     assert len(session.awareness_waiting or ()) <= 16
-    table.room.publish_presence(0)
+    publish_presence(table.room, 0)
     assert [read_states(p, None) for p in socket.presence()] == [[(7, 9_999, "{}")]]
 
 
@@ -462,7 +464,7 @@ def test_slow_sockets_are_spared_presence_but_no_edit(table: Table) -> None:
     (a, first), (_, slow) = table.settled(), table.settled()
     slow.congested = True
     receive(table.room, a, presence(7, 1, {}))
-    table.room.publish_presence(0)
+    publish_presence(table.room, 0)
     table.room.presence.keep_alive()
     receive(table.room, a, update())
     table.run(b"m")
@@ -474,11 +476,11 @@ def test_slow_sockets_are_spared_presence_but_no_edit(table: Table) -> None:
 def test_leaving_is_told_and_what_was_sent_before_still_counts(table: Table) -> None:
     (a, _), (_, other) = table.settled(), table.settled()
     receive(table.room, a, presence(7, 4, {}))
-    table.room.publish_presence(0)
+    publish_presence(table.room, 0)
     other.flush()
     receive(table.room, a, update())
     table.room.leave(a)
-    table.room.publish_presence(0)
+    publish_presence(table.room, 0)
     assert [read_states(p, None) for p in other.presence()] == [[(7, 4, "null")]]
     table.run(b"m")
     assert other.updates() == [b"m"]
@@ -488,7 +490,7 @@ def test_presence_of_the_gone_is_not_read_any_more(table: Table) -> None:
     (a, _), (_, other) = table.settled(), table.settled()
     receive(table.room, a, presence(7, 4, {}))
     table.room.leave(a)
-    table.room.publish_presence(0)
+    publish_presence(table.room, 0)
     assert not other.outbox
 
 
@@ -527,9 +529,9 @@ def test_a_failed_room_says_nothing_more(table: Table) -> None:
 
 def test_a_room_is_full_at_its_limit(table: Table) -> None:
     for _ in range(LIMITS.max_sessions):
-        assert not table.room.full
+        assert not table.room.members.full
         table.join()
-    assert table.room.full
+    assert table.room.members.full
 
 
 def test_who_sends_faster_than_it_is_applied_is_not_read(table: Table) -> None:
@@ -575,7 +577,7 @@ class TestFromTheStore:
         table = Table(opened=False)
         session, socket = table.join()
         receive(table.room, session, encode_sync_step1(b"\x00"))
-        table.room.serve_from_store(self.ROWS)
+        serve_from_store(table.room, self.ROWS)
         assert socket.messages() == [SyncUpdate(b"first row"), SyncStep2(b"second row")]
         assert [request.kind for request in table.take()] == [RequestKind.STATE_VECTOR]
         assert session.queued_bytes == 0
@@ -585,7 +587,7 @@ class TestFromTheStore:
         table = Table(opened=False)
         session, socket = table.join()
         receive(table.room, session, encode_sync_step1(b"\x00"))
-        table.room.serve_from_store(rows)
+        serve_from_store(table.room, rows)
         assert not socket.outbox
         assert len(table.take()) == 2
 
@@ -594,7 +596,7 @@ class TestFromTheStore:
         (knows, first), (wrote, second) = table.join(), table.join()
         receive(table.room, knows, encode_sync_step1(b"\x01\x05\x02"))
         receive(table.room, wrote, update() + encode_sync_step1(b"\x00"))
-        table.room.serve_from_store(self.ROWS)
+        serve_from_store(table.room, self.ROWS)
         assert not first.outbox
         assert not second.outbox
         assert len(table.take()) == 5
@@ -608,10 +610,10 @@ class TestLongQuestions:
         receive(table.room, session, encode_sync_step1(b"\x00"))
         (question,) = table.take()
         receive(table.room, session, update(b"1"))
-        table.room.put_back(question)
+        put_back(table.room, question)
         assert [request.payload for request in table.take()] == [b"\x00", b"1"]
         assert session.queued_bytes == 0
-        table.room.put_back(question)
+        put_back(table.room, question)
         assert table.room.inbox
 
     def test_nobody_waits_for_the_answer_any_more(self, table: Table) -> None:
@@ -620,7 +622,7 @@ class TestLongQuestions:
         (question,) = table.take()
         receive(table.room, session, encode_sync_step1(b"\x00"))
         table.room.leave(session)
-        table.room.put_back(question)
+        put_back(table.room, question)
         assert table.take() == []
         assert not table.room.inbox
 
@@ -639,10 +641,10 @@ class TestDryRuns:
             large,
             Request(session, RequestKind.UPDATE, b"after"),
         ):
-            table.room.add(request)
+            add(table.room, request)
         receive(table.room, other, update(b"somebody else's"))
         assert [r.payload for r in table.take()] == [b"before", self.LARGE, b"somebody else's"]
-        table.room.put_back(large)
+        put_back(table.room, large)
         assert table.room.inbox.updates == 2
         assert [r.payload for r in table.take()] == [self.LARGE]
         assert [r.payload for r in table.take()] == [b"after"]
@@ -653,7 +655,7 @@ class TestDryRuns:
         receive(table.room, session, update())
         (request,) = table.take()
         table.room.leave(session)
-        table.room.put_back(request)
+        put_back(table.room, request)
         assert table.take() == [request]
 
     def test_until_it_is_judged_nothing_of_it_is_sent(self, table: Table) -> None:
@@ -675,7 +677,7 @@ class TestLargeUpdates:
         receive(table.room, session, update(b"2") + update(big) + update(b"3"))
         assert [r.payload for r in table.take()] == [b"1"]
         for summary in (b"first", b"second"):
-            table.room.prechecked(table.events.large_updates.pop(), [(big, summary)])
+            prechecked(table.room, table.events.large_updates.pop(), [(big, summary)])
         assert [(r.payload, r.summary) for r in self._drain(table)] == [
             (big, b"first"),
             (b"2", None),
@@ -694,7 +696,7 @@ class TestLargeUpdates:
         session, _ = table.settled()
         receive(table.room, session, update(b"B" * 600) + update(b"behind"))
         pieces = [(b"one", b"first"), (b"two", b"second"), (b"three", b"third")]
-        table.room.prechecked(table.events.large_updates.pop(), pieces)
+        prechecked(table.room, table.events.large_updates.pop(), pieces)
         taken = self._drain(table)
         assert [(r.payload, r.summary) for r in taken[:3]] == pieces
         assert [r.whole for r in taken] == [taken[2], taken[2], None, None]
@@ -711,7 +713,7 @@ class TestLargeUpdates:
         session, socket = table.settled()
         receive(table.room, session, update(b"B" * 600))
         receive(table.room, session, update(b"behind"))
-        table.room.prechecked(table.events.large_updates.pop(), None)
+        prechecked(table.room, table.events.large_updates.pop(), None)
         assert socket.close_code == 4400
         assert table.events.refused == [session]
         assert not table.room.inbox
@@ -720,7 +722,7 @@ class TestLargeUpdates:
         session, socket = table.settled()
         receive(table.room, session, update(b"B" * 2000))
         assert socket.paused
-        table.room.prechecked(table.events.large_updates.pop(), [(b"B" * 600, b"fine")])
+        prechecked(table.room, table.events.large_updates.pop(), [(b"B" * 600, b"fine")])
         self._drain(table)
         assert not socket.paused
 
@@ -728,12 +730,12 @@ class TestLargeUpdates:
         session, _ = table.settled()
         receive(table.room, session, update(b"B" * 600))
         table.room.leave(session)
-        table.room.prechecked(table.events.large_updates.pop(), [(b"B" * 600, b"fine")])
+        prechecked(table.room, table.events.large_updates.pop(), [(b"B" * 600, b"fine")])
         assert len(table.take()) == 1
 
     def test_in_a_dead_room_it_is_forgotten(self, table: Table) -> None:
         session, _ = table.settled()
         receive(table.room, session, update(b"B" * 600))
         table.room.fail(1013, "try again")
-        table.room.prechecked(table.events.large_updates.pop(), [(b"B" * 600, b"fine")])
+        prechecked(table.room, table.events.large_updates.pop(), [(b"B" * 600, b"fine")])
         assert not table.room.inbox

@@ -15,6 +15,7 @@ from crdt_server.pipe import (
 )
 from crdt_server.rooms.batch import RoomBatch
 from crdt_server.rooms.inbox import RoomLimits
+from crdt_server.rooms.intake import enqueue, prechecked
 from crdt_server.rooms.room import Room
 from crdt_server.rooms.session import Request, Session, SessionId
 from documents.kind import MAX_UPDATE_BYTES
@@ -98,7 +99,7 @@ def test_a_large_one_keeps_what_its_sender_knew_in_all_its_pieces() -> None:
     table.take()
     receive(table.room, session, encode_sync_step2(b"x" * 100_000))
     (large,) = table.events.large_updates
-    table.room.prechecked(large, [(b"one", b""), (b"two", b"")])
+    prechecked(table.room, large, [(b"one", b""), (b"two", b"")])
     taken = [(request.payload, request.client_state_vector) for request in table.take()]
     assert taken == [(b"one", AWAY), (b"two", AWAY)]
 
@@ -159,7 +160,7 @@ def test_also_one_that_comes_without_a_socket() -> None:
     table = Table()
     session, _ = table.join()
     with pytest.raises(ProtocolError):
-        table.room.enqueue(Request(session, RequestKind.UPDATE, b"x" * (MAX_UPDATE_BYTES + 1)))
+        enqueue(table.room, Request(session, RequestKind.UPDATE, b"x" * (MAX_UPDATE_BYTES + 1)))
     assert session.queued_bytes == 0
     assert not table.room.inbox
 

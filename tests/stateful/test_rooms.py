@@ -41,6 +41,7 @@ from crdt_server.protocol.update import decode_update
 from crdt_server.rooms.awareness import read_states
 from crdt_server.rooms.batch import RoomBatch
 from crdt_server.rooms.inbox import RoomLimits
+from crdt_server.rooms.intake import prechecked, publish_presence, put_back
 from crdt_server.rooms.room import Phase, Room
 from crdt_server.rooms.session import Request, Session, SessionId
 from tests.support.codec import (
@@ -296,7 +297,7 @@ class RoomMachine(RuleBasedStateMachine):
         statuses = {fault.index: fault.status for fault in result.faults}
         for i, status in statuses.items():
             if status is Status.LATER:
-                self.room.put_back(requests[i])
+                put_back(self.room, requests[i])
         batches = [RoomBatch(self.room, (), update) for update in result.updates[:-1]]
         newest = result.updates[-1] if result.updates else None
         batches.append(RoomBatch(self.room, requests, newest, statuses, resolve(result.responses)))
@@ -361,13 +362,13 @@ class RoomMachine(RuleBasedStateMachine):
             pieces = [
                 (request.payload if each.update is None else each.update, each.summary) for each in checked.pieces
             ]
-            room.prechecked(request, pieces)
+            prechecked(room, request, pieces)
 
     @rule()
     def tick(self) -> None:
         self.now += 0.03
         if self.room is not None:
-            self.room.publish_presence(self.now)
+            publish_presence(self.room, self.now)
 
     @rule()
     def compact(self) -> None:

@@ -13,6 +13,8 @@ from crdt_server.protocol.messages import (
     SyncUpdate,
 )
 from crdt_server.protocol.ywebsocket import YWEBSOCKET
+from crdt_server.rooms import intake
+from crdt_server.rooms.refusals import reject
 from crdt_server.rooms.room import Room
 from crdt_server.rooms.session import Session
 
@@ -46,9 +48,9 @@ def receive(room: Room, session: Session, frame: bytes, hub: Hub | None = None) 
     try:
         messages = YWEBSOCKET.decode(frame)
     except ProtocolError as error:
-        room.reject(session, error)
+        reject(room, session, error)
         return
     if hub is None:
-        room.receive(session, messages)
+        intake.receive(room, session, messages)
     else:
         hub.receive(room, session, messages)

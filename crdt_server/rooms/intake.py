@@ -1,0 +1,144 @@
+"""From the messages of a session to requests in the inbox of its room.
+
+Functions of this file change a session's queue, and a room by the methods of the room and of its parts only. An update
+that is large waits in the `stash` of its session, with all that follows it, until it has been checked elsewhere.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING
+
+from crdt_server.errors import ProtocolError
+from crdt_server.pipe import RequestKind
+from crdt_server.protocol.messages import AwarenessUpdate, Received, SyncStep1, SyncStep2, SyncUpdate
+from crdt_server.protocol.update import EMPTY_STATE_VECTOR, EMPTY_UPDATE
+from crdt_server.rooms.presence import NO_STATES
+from crdt_server.rooms.refusals import reject
+from crdt_server.rooms.replies import reply_from_cache, takes_replies
+from crdt_server.rooms.session import Request, Session
+from documents.kind import MAX_UPDATE_BYTES
+
+if TYPE_CHECKING:
+    from crdt_server.rooms.room import Room
+
+
+def receive(room: Room, session: Session, messages: Iterable[Received]) -> None:
+    """Process the messages of one frame of a session. A malformed one closes the session with 4400."""
+    if session not in room.members.sessions:
+        return
+    queried = False
+    try:
+        for message in messages:
+            kind = type(message)
+            if kind is SyncUpdate or kind is SyncStep2:
+                _receive_update(room, session, message.update, echo=kind is SyncUpdate)  # type: ignore[union-attr]
+            elif kind is SyncStep1:
+                _receive_step1(room, session, message.state_vector)  # type: ignore[union-attr]
+            elif kind is AwarenessUpdate:
+                room.presence.receive(session, message.payload)  # type: ignore[union-attr]
+                room.events.on_presence(room)
+            else:
+                queried = True
+        if queried:  # one answer, however often a frame queries
+            session.connection.send(room.presence.snapshot() or NO_STATES)
+    except ProtocolError as error:
+        reject(room, session, error)
+
+
+def _receive_update(room: Room, session: Session, update: bytes, *, echo: bool) -> None:
+    if not echo:
+        session.resyncing = False
+    if update == EMPTY_UPDATE:
+        return
+    request = Request(session, RequestKind.UPDATE, update, echo=echo)
+    if room.hosted.judged and not echo:
+        request.client_state_vector = session.client_state_vector
+    enqueue(room, request)
+
+
+def _receive_step1(room: Room, session: Session, state_vector: bytes) -> None:
+    if room.hosted.judged:
+        session.client_state_vector = state_vector
+    if not reply_from_cache(room, session, state_vector):
+        enqueue(room, Request(session, RequestKind.DIFF, state_vector))
+
+
+def enqueue(room: Room, request: Request) -> None:
+    """Queue a request of a session behind its earlier ones. Raises ProtocolError where it is too large."""
+    session, size = request.session, len(request.payload)
+    is_update = request.kind is RequestKind.UPDATE
+    if is_update and room.hosted.judged and size > MAX_UPDATE_BYTES:
+        raise ProtocolError("update_too_large", f"an update of {size} bytes, of at most {MAX_UPDATE_BYTES}")
+    session.queued_bytes += request.cost
+    if session.stash is not None:
+        session.stash.append(request)
+    elif is_update and size > room.limits.big_update_bytes:
+        session.stash = []
+        if size > room.limits.heavy_update_bytes:
+            room.hosted.mark_heavy()
+        room.events.on_large_update(room, request)
+    else:
+        add(room, request)
+    if session.queued_bytes > room.limits.session_queue_bytes and not session.paused:
+        session.paused = True
+        session.connection.pause()
+
+
+def add(room: Room, request: Request) -> None:
+    """Put a request that was counted, and checked where it is large, into the inbox."""
+    inbox = room.inbox
+    was_empty = not inbox
+    inbox.add(request)
+    if was_empty:
+        room.events.on_requests(room)
+
+
+def prechecked(room: Room, request: Request, pieces: Sequence[tuple[bytes, bytes]] | None) -> None:
+    """A large update was checked: its pieces with their summaries, or None when it is malformed."""
+    session = request.session
+    stash, session.stash = session.stash or [], None
+    if room.ended:
+        return
+    if pieces is None:
+        session.queued_bytes = 0
+        reject(room, session, ProtocolError("malformed_update", "a large update did not decode"))
+        return
+    session.queued_bytes -= request.cost
+    *earlier, (payload, summary) = pieces
+    request.replace(payload, summary)
+    parts = [Request(session, RequestKind.UPDATE, *piece, echo=request.echo) for piece in earlier]
+    for part in parts:
+        part.whole, part.client_state_vector = request, request.client_state_vector
+    for part in (*parts, request):
+        session.queued_bytes += part.cost
+        add(room, part)
+    for later in stash:
+        session.queued_bytes -= later.cost  # `enqueue` counts it again
+        enqueue(room, later)
+
+
+def put_back(room: Room, request: Request) -> None:
+    """Queue an unfinished request before all others of its session. An update is never dropped; any other request is
+    dropped when its session has left."""
+    if room.ended or (request.kind is not RequestKind.UPDATE and not takes_replies(room, request.session)):
+        return
+    room.inbox.put_back(request)
+    room.events.on_requests(room)
+
+
+def retry_as_newcomer(room: Room, request: Request) -> None:
+    """A sync step 1 of a client that has nothing of this document: it is answered like that of a newcomer."""
+    session = request.session
+    if not takes_replies(room, session):
+        return
+    request.replace(EMPTY_STATE_VECTOR)
+    if session.wants_responses or not reply_from_cache(room, session, EMPTY_STATE_VECTOR):
+        enqueue(room, request)
+
+
+def publish_presence(room: Room, now: float) -> None:
+    """Read the awareness messages of the sessions since the last tick, and send the changes."""
+    for session, error in room.presence.read(now):
+        reject(room, session, error)
+    room.presence.publish()
