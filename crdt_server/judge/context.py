@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
+from functools import lru_cache
 from typing import Any
 
 from documents.changes import Changes
@@ -32,15 +33,15 @@ def context_of(wedding: Wedding, at: str) -> Context:
 
 def concerns_context(document: str, changes: Changes) -> bool:
     """Whether another context may follow from changes of a document."""
+    return any(_determines_context(document, root, key) for root, _, key, _, _ in changes.fields)
+
+
+@lru_cache(maxsize=4096)
+def _determines_context(document: str, root: str, key: str | None) -> bool:
     kind = document.partition(".")[0]
-    for change in changes.fields:
-        if kind == "wedding" and change.root == "meta":
-            key = change.key or ""
-            if key == "phase" or key.startswith("strategy:"):
-                return True
-        elif kind == "seating" and change.root == "tables" and change.key == "locked":
-            return True
-    return False
+    if kind == "wedding" and root == "meta" and key is not None:
+        return key == "phase" or key.startswith("strategy:")
+    return kind == "seating" and root == "tables" and key == "locked"
 
 
 def _locked_tables(wedding: Wedding) -> Iterator[tuple[str, str]]:

@@ -7,6 +7,7 @@ All other invariants follow from the rows, and are looked up once for many write
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import lru_cache
 from typing import Final, NamedTuple
 
 from documents.changes import Change
@@ -61,12 +62,15 @@ GUARDS: Final[Mapping[tuple[str, str], WriteGuard]] = {
 """Kind and root -> guard."""
 
 
+@lru_cache(maxsize=4096)
+def _guard_of(document: str, root: str, key: str | None) -> WriteGuard | None:
+    guard = GUARDS.get((document_kind(document), root))
+    if guard is None or guard.keys is None:
+        return guard
+    return guard if key in guard.keys or (key or "").partition(":")[0] in guard.keys else None
+
+
 def is_judged_alone(wedding: Wedding, document: str, change: Change) -> bool:
     """Whether a write has to be resolved before the next write of the same field."""
-    guard = GUARDS.get((document_kind(document), change.root))
-    if guard is None:
-        return False
-    keys, key = guard.keys, change.key
-    if keys is not None and key not in keys and (key or "").partition(":")[0] not in keys:
-        return False
-    return guard.applies(wedding, document, change)
+    guard = _guard_of(document, change.root, change.key)
+    return guard is not None and guard.applies(wedding, document, change)

@@ -240,7 +240,10 @@ class Wedding:
 
     @property
     def live(self) -> bool:
-        return self.context.live or self.meta("wedding").get("phase") == "live"
+        if self.context.live:
+            return True
+        row = self.documents.get("wedding", _NOTHING).get("meta", _NOTHING).get(WHOLE)
+        return type(row) is dict and row.get("phase") == "live"
 
 
 def whole(row: Mapping[str, Any], key: str) -> int | None:
