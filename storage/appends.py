@@ -1,4 +1,4 @@
-"""What goes into one append, whatever the database."""
+"""The parameters of one append, whatever the database."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass

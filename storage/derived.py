@@ -66,7 +66,7 @@ class AnswerValues(Protocol):
 
 
 class BookingValues(Protocol):
-    """A vendor of a wedding who is not free for others, from minute `start` until minute `until` since 1970 in UTC.
+    """A vendor of a wedding who is not free for other weddings from minute `start` to minute `until` since 1970, UTC.
 
     The same business has the same `organization` in all weddings. `stage` is how firm the booking is, None removes it;
     `seq` orders the bookings of all weddings.

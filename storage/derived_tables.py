@@ -1,5 +1,5 @@
-"""The tables of derived records as an append sees them, each declared once: its columns, and what becomes of a record
-that is there already. The statements of SQLite and the function of PostgreSQL are made from these declarations.
+"""The tables of derived records as an append sees them, each declared once: its columns, and the treatment of a record
+whose key is stored already. The statements of SQLite and the function of PostgreSQL are made from these declarations.
 
 `arrange` brings the records of a call into the columns of their tables, on both databases.
 """
@@ -22,7 +22,7 @@ Row = tuple[Any, ...]
 
 
 class OnConflict(enum.Enum):
-    """What becomes of a record whose primary key is there already."""
+    """The treatment of a record whose primary key is stored already."""
 
     FAIL = "fail"
     KEEP = "keep"
@@ -31,7 +31,8 @@ class OnConflict(enum.Enum):
 
 class DerivedTable:
     """A table of derived records: columns that say where a record belongs (`context`), columns that are attributes of a
-    record, and what becomes of one that is there already. Its primary key comes first in `columns`.
+    record, and the
+    treatment of one whose key is stored already. Its primary key comes first in `columns`.
     """
 
     __slots__ = ("attributes_of", "columns", "key", "limits", "on_conflict", "table")
@@ -75,7 +76,7 @@ class Arranged:
     writing neighbours one after the other takes half the time.
 
     Events have in place of their wedding its index in `event_weddings`, and in place of their number the number behind
-    the newest event of that wedding, which only the database knows.
+    the newest event of that wedding, which is read from the database.
     """
 
     rows: Sequence[Row] = ()

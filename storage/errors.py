@@ -1,4 +1,4 @@
-"""What can go wrong at rest. Every public call of `storage` raises one of these and nothing of the driver's."""
+"""Errors of the store. Every public call of `storage` raises one of these, and no error of a driver."""
 
 from collections.abc import Iterable
 
@@ -11,7 +11,7 @@ class StorageUnavailable(StorageError):
     """The database cannot be read or written now: disk full, read-only, locked, damaged, not reached, not answering.
 
     The same call may succeed once the cause is gone. Nothing of the failed call is stored; but of a server that was
-    lost or did not answer in time, what it did last is not known: load to know.
+    lost or did not answer in time, the outcome is unknown: load the document to find it out.
     """
 
 
@@ -27,7 +27,7 @@ class SequenceConflict(StorageError):
 
     @property
     def weddings(self) -> tuple[str, ...]:
-        """The wedding it is about, where that is known."""
+        """The wedding concerned, empty where the error names no document."""
         return () if self.document is None else (self.document.partition("/")[0],)
 
 
@@ -41,7 +41,7 @@ class AnswerTaken(StorageError):
 
 
 class NotOwner(StorageError):
-    """Another node owns these weddings, or nobody. Nothing of the call is stored."""
+    """Another node owns these weddings, or none does. Nothing of the call is stored."""
 
     def __init__(self, weddings: Iterable[str]) -> None:
         self.weddings = tuple(weddings)

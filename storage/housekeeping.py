@@ -1,4 +1,4 @@
-"""What an operator asks for: whether the database takes writes, how large it is, and to have room given back."""
+"""Operations for an operator: a write that proves that the database takes writes, its size, and vacuuming it."""
 
 from pathlib import Path
 
@@ -19,7 +19,7 @@ _VACUUM = {
 
 
 def probe_write(connection: Connection) -> None:
-    """Write something and change nobody's document."""
+    """Write something and change no document."""
     connection.execute(update(probe).values(writes=probe.c.writes + 1))
 
 

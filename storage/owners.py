@@ -1,4 +1,4 @@
-"""Which node may write which wedding. A node lives as long as it says so in time, by the clock of the database.
+"""Ownership of weddings by nodes. A node lives until its last heartbeat expires, by the clock of the database.
 
 A wedding whose owner no longer lives goes to the first that claims it, under a higher fence. An append names the fence
 it counts on, and the database compares in the transaction that writes: an owner that was stopped, lost its weddings and
@@ -18,7 +18,7 @@ from storage.errors import NotOwner, StorageError
 from storage.tables import NAME_LENGTH
 
 FORGOTTEN_AFTER_MS = 24 * 3600 * 1000
-"""How long a node that died is kept in mind."""
+"""How long a node that died is kept."""
 
 
 class Owner(NamedTuple):
@@ -29,16 +29,16 @@ class Owner(NamedTuple):
     fence: int
 
 
-# What the two databases say differently. In order of the weddings: so do appends lock them.
+# Where the dialects of the two databases differ. In order of the weddings: so do appends lock them.
 _DIALECTS = {
     "sqlite": {
         "now": "CAST((julianday('now') - 2440587.5) * 86400000 AS INTEGER)",
-        "asked": "SELECT value AS asked FROM json_each(:weddings)",
+        "given": "SELECT value AS given FROM json_each(:weddings)",
         "for_update": "",
     },
     "postgresql": {
         "now": "CAST(extract(epoch FROM clock_timestamp()) * 1000 AS BIGINT)",
-        "asked": 'SELECT each COLLATE "C" AS asked FROM json_array_elements_text(CAST(:weddings AS json)) AS e (each)',
+        "given": 'SELECT each COLLATE "C" AS given FROM json_array_elements_text(CAST(:weddings AS json)) AS e (each)',
         "for_update": "FOR UPDATE",
     },
 }
@@ -46,10 +46,10 @@ _HEARTBEAT = """
 INSERT INTO nodes (node, until) VALUES (:node, {now} + :ms) ON CONFLICT (node) DO UPDATE SET until = excluded.until
 """
 _ALIVE = "SELECT node FROM nodes WHERE until > {now} ORDER BY node"
-# A wedding that is not free is written as it is: so the statement always tells the owner, and never an outdated one.
+# A wedding that is not free is written as it is: so the statement always returns the owner, and never an outdated one.
 _FREE = "owners.node <> excluded.node AND owners.node NOT IN (SELECT node FROM nodes WHERE until > {now})"
 _CLAIM = f"""
-INSERT INTO owners (wedding, node, fence) SELECT asked, :node, 1 FROM ({{asked}}) AS list WHERE true ORDER BY asked
+INSERT INTO owners (wedding, node, fence) SELECT given, :node, 1 FROM ({{given}}) AS list WHERE true ORDER BY given
 ON CONFLICT (wedding) DO UPDATE
 SET node = CASE WHEN {_FREE} THEN excluded.node ELSE owners.node END,
     fence = CASE WHEN {_FREE} THEN owners.fence + 1 ELSE owners.fence END
@@ -60,9 +60,9 @@ SELECT owners.wedding, owners.node, owners.fence FROM owners JOIN nodes ON nodes
 WHERE owners.wedding = :wedding AND nodes.until > {now}
 """
 _OWNED = "SELECT wedding, fence FROM owners WHERE node = :node"
-_HELD = "SELECT wedding, node, fence FROM owners WHERE wedding IN ({asked})"
-_LOCK_SOME = "SELECT 1 FROM owners WHERE node = :node AND wedding IN ({asked}) ORDER BY wedding {for_update}"
-_RELEASE_SOME = "UPDATE owners SET node = '' WHERE node = :node AND wedding IN ({asked})"
+_HELD = "SELECT wedding, node, fence FROM owners WHERE wedding IN ({given})"
+_LOCK_SOME = "SELECT 1 FROM owners WHERE node = :node AND wedding IN ({given}) ORDER BY wedding {for_update}"
+_RELEASE_SOME = "UPDATE owners SET node = '' WHERE node = :node AND wedding IN ({given})"
 _LOCK_ALL = "SELECT 1 FROM owners WHERE node = :node ORDER BY wedding {for_update}"
 _RELEASE_ALL = "UPDATE owners SET node = '' WHERE node = :node"
 _DIE = "DELETE FROM nodes WHERE node = :node OR until < {now} - :ms"
@@ -80,13 +80,13 @@ def alive(connection: Connection) -> list[str]:
 
 
 def claim(connection: Connection, weddings: Sequence[str], node: str) -> list[Owner]:
-    """Take those of the weddings, each named once, that no living node owns; who owns each of them now; ordered."""
+    """Take those of the weddings, each named once, that no living node owns; returns the owner of each, ordered."""
     check_names([node, *weddings])
     return sorted(Owner(*row) for row in _run(connection, _CLAIM, node=node, weddings=json.dumps(list(weddings))))
 
 
 def owner(connection: Connection, wedding: str) -> Owner | None:
-    """Who owns the wedding, None where nobody that lives does."""
+    """The owner of the wedding, None where no living node owns it."""
     return next((Owner(*row) for row in _run(connection, _OWNER, wedding=wedding)), None)
 
 
@@ -109,7 +109,7 @@ def leave(connection: Connection, node: str) -> None:
 
 
 def require(connection: Connection, weddings: Sequence[str], fences: Mapping[str, int], node: str) -> None:
-    """Raise NotOwner unless the node owns these weddings under these fences. It holds until somebody claims one: on
+    """Raise NotOwner unless the node owns these weddings under these fences. It holds until a node claims one: on
     SQLite, which has one writer, not before the end of a transaction that writes."""
     rows = _run(connection, _HELD, weddings=json.dumps(list(weddings)))
     held = {wedding: (by, fence) for wedding, by, fence in rows}
@@ -126,11 +126,11 @@ def check_names(names: Sequence[str]) -> None:
 
 
 def _run(connection: Connection, statement: str, **values: str | int) -> list[tuple[Any, ...]]:
-    result = connection.execute(_said(statement, connection.dialect.name), values)
+    result = connection.execute(_for_dialect(statement, connection.dialect.name), values)
     return [tuple(row) for row in result] if result.returns_rows else []
 
 
 @cache
-def _said(statement: str, dialect: str) -> TextClause:
-    said = text(statement.format(**_DIALECTS[dialect]))
-    return said.bindparams(bindparam("ms", type_=BigInteger)) if ":ms" in statement else said
+def _for_dialect(statement: str, dialect: str) -> TextClause:
+    clause = text(statement.format(**_DIALECTS[dialect]))
+    return clause.bindparams(bindparam("ms", type_=BigInteger)) if ":ms" in statement else clause

@@ -14,11 +14,11 @@ from storage.errors import AnswerTaken, NotOwner, SequenceConflict
 from storage.postgres_function import CALL
 from storage.updates import DocumentKey, check_name
 
-NOBODYS_FENCE = -1
+NO_FENCE = -1
 
 
 class Driver(Protocol):
-    """What is needed of a connection of asyncpg."""
+    """A connection of asyncpg, as far as an append uses it."""
 
     async def fetchval(self, statement: str, /, *values: Any) -> Any: ...
 
@@ -63,7 +63,7 @@ class PostgresAppend:
         return [
             weddings,
             request.node,
-            None if fences is None else [fences.get(wedding, NOBODYS_FENCE) for wedding in weddings],
+            None if fences is None else [fences.get(wedding, NO_FENCE) for wedding in weddings],
             *_columns([(*key, head) for key, head in self._heads.items()], 3),
             *_updates(request.updates, self._heads),
             *_columns(arranged.removed_bookings, len(BOOKINGS.key)),

@@ -4,9 +4,9 @@
 - Appends run one at a time in the order of the calls; what else is written runs beside them, so that a heartbeat does
   not wait for an append that waits for a lock.
 - A node has at most 14 connections.
-- Every call ends. The server cancels a statement that takes too long; a server that does not answer is left, and what
-  it did with the call is not known then.
-- A connection that was lost while nobody used it is replaced before anything is sent. Nothing is ever sent twice.
+- Every call ends. The server cancels a statement that takes too long; a server that does not answer is abandoned, and
+  what it did with the call is unknown then.
+- A connection that was lost while unused is replaced before anything is sent. Nothing is ever sent twice.
 """
 
 import asyncio
@@ -31,15 +31,15 @@ WRITERS = 4
 """Writes at a time besides the append."""
 
 GRACE_SECONDS = 2.0
-"""How long after its time the server may still say that it has cancelled a statement."""
+"""How long after its time the server may still report that it has cancelled a statement."""
 
 INTEGRITY_CLASS, DATA_CLASS = "23", "22"
-"""How the states begin by which PostgreSQL tells errors apart."""
+"""The classes of SQLSTATE of violated constraints, and of values that cannot be stored."""
 
 SYNCHRONOUS_COMMIT = {"OFF": "off", "NORMAL": "off", "FULL": "on", "EXTRA": "on"}
 
 QUERY = {"sslmode": "ssl", "ssl": "ssl", "application_name": "application_name"}
-"""What an address may have behind the question mark, and its name at the driver."""
+"""The parameters that an address may have, each with its name at the driver."""
 
 
 class Timeouts(NamedTuple):
@@ -136,7 +136,7 @@ class PostgresExecutor:
         except BaseException as error:
             await connection.close()
             if isinstance(error, self._driver_errors):
-                raise append.refusal(*_state_of(error)) or _meaning(error) from error
+                raise append.refusal(*_state_of(error)) or _storage_error(error) from error
             raise
         finally:
             cut.cancel()
@@ -236,14 +236,14 @@ def _translating() -> Iterator[None]:
 
 
 def translated(error: SQLAlchemyError) -> StorageError:
-    """The error of ours that tells a caller the meaning of an error of SQLAlchemy."""
+    """The StorageError for an error of SQLAlchemy."""
     if not isinstance(error, DBAPIError) or error.orig is None:
         return StorageUnavailable(f"the database cannot be used now: {error}")
-    return _meaning(error.orig)
+    return _storage_error(error.orig)
 
 
-def _meaning(error: BaseException) -> StorageError:
-    """The same of an error of the driver, or of SQLAlchemy's copy of it."""
+def _storage_error(error: BaseException) -> StorageError:
+    """The StorageError for an error of the driver, or for SQLAlchemy's copy of it."""
     state, _ = _state_of(error)
     if state is not None and state.startswith(INTEGRITY_CLASS):
         return SequenceConflict(f"another writer was faster: {error}")

@@ -14,7 +14,7 @@ from storage.derived_tables import ANSWERS, BOOKINGS, CLIENT_IDS, EVENTS, ROWS, 
 from storage.statements import names, on_conflict
 from storage.tables import updates
 
-# What the function does with its arguments besides storing derived records. Rules:
+# The function; the inserts of derived records are made from their declarations. Rules:
 # - every append locks the rows of its weddings in `owners`, in order: appends to other weddings go on beside it, those
 #   to the same one wait, no two wait for each other, and a change of the owner waits for what is being appended;
 # - each statement of the function sees what was committed when it began, so what is read behind the lock is true;

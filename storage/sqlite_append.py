@@ -63,7 +63,7 @@ _store_moment = answers.c.at.type.dialect_impl(sqlite.dialect()).bind_processor(
 
 
 class Cursor(Protocol):
-    """What is needed of a DB-API cursor."""
+    """A cursor of the DB-API, as far as an append uses it."""
 
     @property
     def rowcount(self) -> int: ...
@@ -80,8 +80,8 @@ class IdCache:
         self._limit = limit
         self._ids: OrderedDict[DocumentKey, int] = OrderedDict()
 
-    def known(self, keys: Iterable[DocumentKey]) -> dict[DocumentKey, int]:
-        """The ids of those of `keys` that are remembered."""
+    def find(self, keys: Iterable[DocumentKey]) -> dict[DocumentKey, int]:
+        """The ids of those of `keys` that are cached."""
         found = {}
         for key in keys:
             if (id_ := self._ids.get(key)) is not None:
@@ -89,14 +89,14 @@ class IdCache:
                 self._ids.move_to_end(key)
         return found
 
-    def remember(self, ids: Mapping[DocumentKey, int]) -> None:
+    def add(self, ids: Mapping[DocumentKey, int]) -> None:
         """Add ids that are committed: the id of a row rolled back may be given to another document."""
         self._ids.update(ids)
         while len(self._ids) > self._limit:
             self._ids.popitem(last=False)
 
-    def forget(self, keys: Iterable[DocumentKey]) -> None:
-        """Read them from the database next time: another process may have removed the document."""
+    def discard(self, keys: Iterable[DocumentKey]) -> None:
+        """Have them read from the database next time: another process may have removed the document."""
         for key in keys:
             self._ids.pop(key, None)
 
@@ -113,12 +113,12 @@ class SqliteAppender:
     def append(self, cursor: Cursor, request: AppendRequest) -> dict[str, int]:
         """Store all in a transaction of its own; returns for each wedding with events the number of its first one.
 
-        What it raises leaves the transaction open: the caller rolls back. Raises SequenceConflict, AnswerTaken,
+        An error leaves the transaction open: the caller rolls back. Raises SequenceConflict, AnswerTaken,
         NotOwner, StorageError for values that cannot be stored, and the errors of the driver.
         """
         arranged = arrange(request.derived)
         keys = {each.key: None for each in request.updates}
-        cached = self.ids.known(keys)
+        cached = self.ids.find(keys)
         unknown = [key for key in keys if key not in cached]
         for key in unknown:
             check_name(key)
@@ -134,12 +134,12 @@ class SqliteAppender:
             first_events = _add_derived(cursor, arranged)
             cursor.execute("COMMIT")
         except (SequenceConflict, sqlite3.IntegrityError):
-            self.ids.forget(keys)
+            self.ids.discard(keys)
             raise
         except (UnicodeEncodeError, OverflowError) as error:
             raise StorageError(f"the database refused the values: {error}") from error
         if found:
-            self.ids.remember(found)
+            self.ids.add(found)
         return first_events
 
 

@@ -196,7 +196,7 @@ async def _in_async_transaction(engine: AsyncEngine, work: Work[T]) -> T:
 
 
 def translated(error: sqlite3.Error | SQLAlchemyError) -> StorageError:
-    """The error of ours that tells a caller the meaning of a driver's error."""
+    """The StorageError for an error of the driver or of SQLAlchemy."""
     cause = error.orig if isinstance(error, DBAPIError) else error
     if isinstance(cause, sqlite3.IntegrityError):
         return SequenceConflict(f"another writer was faster: {cause}")

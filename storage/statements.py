@@ -1,9 +1,9 @@
 """Statements of SQLite for many rows at a time, made from the declared tables.
 
 The driver releases the interpreter lock at every statement and for every row that it reads, and beside a busy event
-loop it waits a millisecond each time to have it back. So a call has one statement for each table, however many rows
-there are, and what it reads comes as one row. Besides, many rows in one statement take half the time of `executemany`:
-3.3 against 7.4 microseconds a row.
+loop it waits up to a millisecond each time to get it back. So a call has one statement for each table, however many
+rows there are, and what it reads comes as one row. Besides, many rows in one statement take half the time of
+`executemany`: 3.3 against 7.4 microseconds a row.
 """
 
 from collections.abc import Iterator, Sequence
@@ -18,7 +18,7 @@ MAX_ROWS = 512
 
 def batches(rows: Sequence[Row]) -> Iterator[tuple[int, Row]]:
     """The values of the rows in parts, each with its number of rows: a power of two, so that there are few statements
-    and each is prepared once. What is missing to it is rows of NULL, which a statement has to leave out.
+    and each is prepared once. It is reached with rows of NULL, which every statement leaves out.
     """
     for begin in range(0, len(rows), MAX_ROWS):
         part = rows[begin : begin + MAX_ROWS]
@@ -35,7 +35,7 @@ def with_rows(template: str, count: int, width: int) -> str:
 
 
 def insert(declared: DerivedTable) -> str:
-    """The template of a statement that adds rows, with what becomes of those that are there already."""
+    """The template of a statement that adds rows, with the treatment of those whose key is stored already."""
     columns = names(declared.columns)
     rows = "SELECT * FROM (VALUES {rows}) WHERE column1 IS NOT NULL"
     return f"INSERT INTO {declared.table.name} ({columns}) {rows} {on_conflict(declared)}"

@@ -1,27 +1,23 @@
-"""The store: one object, opened once per process, through which everything durable goes."""
+"""The store: one object, opened once per process, for everything durable."""
 
 from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
-from datetime import datetime
 from pathlib import Path
 
 from sqlalchemy import URL, make_url
 from sqlalchemy.exc import ArgumentError
 
-from storage import derived_queries, housekeeping, owners, quarantine, schema, updates
+from storage import owners, schema, updates
 from storage.appends import Append, AppendRequest
-from storage.derived import DerivedRecords, StoredAnswer, StoredBooking, StoredEvent, StoredRow, VendorBooking
+from storage.derived import DerivedRecords
 from storage.errors import SchemaOutdated, StorageError
 from storage.executors import SqlExecutor
-from storage.owners import Owner
 from storage.postgres_executor import PostgresExecutor, Timeouts
-from storage.quarantine import QuarantinedUpdate
 from storage.sqlite_executors import AsyncExecutor, ThreadExecutor
+from storage.store_parts import DerivedStore, OperatorStore, OwnerStore
 from storage.updates import DocumentKey, StoredDocument, StoredUpdate
 
 SYNCHRONOUS = frozenset({"OFF", "NORMAL", "FULL", "EXTRA"})
 KEYS_PER_PAGE = 1_000
-MOST_OVERLAPPING = 1_000
-"""Bookings of other weddings that a query returns."""
 
 _EXECUTORS: dict[str, Callable[[URL, str, Timeouts], SqlExecutor]] = {
     "sqlite": lambda url, synchronous, _: ThreadExecutor(url, synchronous),
@@ -32,15 +28,12 @@ _EXECUTORS: dict[str, Callable[[URL, str, Timeouts], SqlExecutor]] = {
 }
 
 
-class Storage:
+class Storage(DerivedStore, OwnerStore, OperatorStore):
     """Documents as bytes under sequence numbers, and records derived from them. Made by `open_storage`.
 
     Use from one event loop. Every method raises StorageUnavailable when the database cannot be used; nothing of a
     failed call is stored, and the next call starts afresh.
     """
-
-    def __init__(self, executor: SqlExecutor) -> None:
-        self._executor = executor
 
     async def append(
         self,
@@ -58,7 +51,7 @@ class Storage:
 
         Raises SequenceConflict where an update is not the next one of its document, AnswerTaken where a command was
         answered before, and, with `fences` by wedding, NotOwner where the `node` does not own a wedding under its
-        fence. A cancelled append ends its transaction first, and may have stored all: load to know.
+        fence. A cancelled append ends its transaction first, and may have stored all: loading shows whether.
         """
         if not batch and not derived:
             return {}
@@ -111,104 +104,6 @@ class Storage:
 
     async def _weddings_behind(self, after: str) -> list[str]:
         return await self._executor.read(lambda connection: updates.list_weddings(connection, after, KEYS_PER_PAGE))
-
-    async def wedding_rows(self, wedding: str) -> list[tuple[str, StoredRow]]:
-        """The rows of all documents of a wedding with the document's name, removed ones included; ordered."""
-        return await self._executor.read(lambda connection: derived_queries.wedding_rows(connection, wedding))
-
-    async def document_rows(self, key: DocumentKey) -> list[StoredRow]:
-        """The rows of a document, removed ones included; ordered by root and record."""
-        return await self._executor.read(lambda connection: derived_queries.document_rows(connection, key))
-
-    async def owners(self, key: DocumentKey) -> dict[int, str]:
-        """Who wrote under each client id of a document."""
-        return await self._executor.read(lambda connection: derived_queries.client_users(connection, key))
-
-    async def bookings(self, wedding: str) -> list[VendorBooking]:
-        """The bookings of a wedding; ordered by vendor."""
-        return await self._executor.read(lambda connection: derived_queries.wedding_bookings(connection, wedding))
-
-    async def overlapping(self, wedding: str) -> list[StoredBooking]:
-        """Bookings of other weddings that overlap a booking of this one with the same organization; at most 1,000.
-
-        Two that meet, one beginning in the minute until which the other lasts, do not overlap.
-        """
-        return await self._executor.read(
-            lambda connection: derived_queries.overlapping(connection, wedding, MOST_OVERLAPPING)
-        )
-
-    async def booked(self, organization: str, spans: Sequence[tuple[int, int]]) -> list[str]:
-        """The weddings with a booking of an organization that overlaps one of the spans (`start`, `until`); ordered."""
-        return await self._executor.read(lambda connection: derived_queries.booked(connection, organization, spans))
-
-    async def events(self, wedding: str, *, after: int = 0, limit: int = 500) -> list[StoredEvent]:
-        """The next `limit` events of a wedding behind the number `after`."""
-        return await self._executor.read(
-            lambda connection: derived_queries.list_events(connection, wedding, after, limit)
-        )
-
-    async def event_head(self, wedding: str) -> int:
-        """The number of the newest event of a wedding, 0 when there is none."""
-        return await self._executor.read(lambda connection: derived_queries.event_head(connection, wedding))
-
-    async def answer(self, wedding: str, key: str) -> StoredAnswer | None:
-        """What the command of this key was answered, None where it was not."""
-        return await self._executor.read(lambda connection: derived_queries.find_answer(connection, wedding, key))
-
-    async def forget_answers(self, before: datetime) -> int:
-        """Remove the answers given before that moment, which carries its time zone; how many there were."""
-        return await self._executor.write_at_once(lambda connection: derived_queries.delete_answers(connection, before))
-
-    async def quarantine(self, item: QuarantinedUpdate) -> None:
-        """Keep a refused update for study; of each wedding the newest 100 are kept."""
-        await self._executor.write(lambda connection: quarantine.add(connection, item))
-
-    async def quarantined(self, wedding: str | None = None) -> list[QuarantinedUpdate]:
-        """Kept updates, oldest first."""
-        return await self._executor.read(lambda connection: quarantine.list_all(connection, wedding))
-
-    async def heartbeat(self, node: str, seconds: float) -> None:
-        """The node lives until `seconds` from now by the clock of the database."""
-        await self._executor.write_at_once(lambda connection: owners.heartbeat(connection, node, seconds))
-
-    async def nodes(self) -> list[str]:
-        """The nodes that live, in order."""
-        return await self._executor.read(owners.alive)
-
-    async def claim(self, weddings: Sequence[str], node: str) -> list[Owner]:
-        """Take those of the weddings that no living node owns, under a new fence; who owns each of them now; ordered.
-
-        What the node owns already it keeps under the same fence. Waits for appends to these weddings.
-        """
-        wanted = sorted(set(weddings))
-        return await self._executor.write_at_once(lambda connection: owners.claim(connection, wanted, node))
-
-    async def owner(self, wedding: str) -> Owner | None:
-        """Who owns the wedding; None where nobody does, or a node that no longer lives."""
-        return await self._executor.read(lambda connection: owners.owner(connection, wedding))
-
-    async def owned(self, node: str) -> dict[str, int]:
-        """The weddings that a node owns, whether it lives or not, with their fences."""
-        return await self._executor.read(lambda connection: owners.owned(connection, node))
-
-    async def release(self, node: str, weddings: Sequence[str] | None = None) -> None:
-        """Give up these weddings, as far as they are the node's; or all, and have the node live no longer."""
-        if weddings is None:
-            await self._executor.write(lambda connection: owners.leave(connection, node))
-        else:
-            await self._executor.write(lambda connection: owners.release(connection, node, weddings))
-
-    async def probe_write(self) -> None:
-        """Write something, durably, and change nobody's document: answers whether the database takes writes."""
-        await self._executor.write_at_once(housekeeping.probe_write)
-
-    async def size_bytes(self) -> int:
-        """Bytes the database takes on disk; of SQLite with its write-ahead log."""
-        return await self._executor.read(housekeeping.size_bytes)
-
-    async def vacuum(self) -> None:
-        """Give free room back to the file system. Rewrites everything, and all wait meanwhile: not for busy hours."""
-        await self._executor.maintain(housekeeping.vacuum)
 
     async def close(self) -> None:
         """Finish what is running and close; later calls raise StorageError."""

@@ -3,7 +3,7 @@
 `updates` holds edits and snapshots alike: a row covers the sequence numbers first_seq..last_seq of its document.
 An appended update covers one number; compaction replaces neighbouring rows by one that covers them all.
 `rows`, `events`, `client_ids`, `answers` and `bookings` follow from updates and are written with them: what an append
-puts into them, and what becomes of a record that is there already, is declared in `derived_tables`.
+puts into them, and the treatment of a record whose key is stored already, is declared in `derived_tables`.
 `nodes` and `owners` hold which process may write which wedding: see `owners`.
 
 All tables of SQLite have row ids on purpose: what a batch adds lies in the last pages of a table then. WITHOUT ROWID,
@@ -109,7 +109,7 @@ quarantine = Table(
     Index(None, "wedding", "id"),
 )
 
-# One row, counted up by readiness checks: a write that touches nobody's document.
+# One row, counted up by readiness checks: a write that touches no document.
 probe = Table(
     "probe",
     metadata,
@@ -117,7 +117,7 @@ probe = Table(
     Column("writes", BigInteger, nullable=False),
 )
 
-# The records of documents as they are now. One that is no more keeps its writers, and its fields are NULL.
+# The records of documents as they are now. A deleted one keeps its writers, and its fields are NULL.
 rows = Table(
     "rows",
     metadata,
@@ -186,7 +186,7 @@ nodes = Table(
     Column("until", BigInteger, nullable=False),
 )
 
-# Every change of the owner counts `fence` up. A wedding nobody owns has an empty node, or no row.
+# Every change of the owner counts `fence` up. A wedding without an owner has an empty node, or no row.
 # On PostgreSQL each append locks the rows of its weddings: what it reads and writes belongs to them.
 owners = Table(
     "owners",

@@ -35,7 +35,7 @@ class _Job(Generic[T]):
             outcome = self._function()
         except BaseException as error:  # noqa: BLE001 - the edge of the thread: the caller gets it
             settle, outcome = self.future.set_exception, error
-        with suppress(RuntimeError):  # the loop is closed: nobody waits
+        with suppress(RuntimeError):  # the loop is closed: there is no caller any more
             self._loop.call_soon_threadsafe(self._end, settle, outcome)
 
     def _end(self, settle: Callable[[Any], None], outcome: object) -> None:

@@ -61,7 +61,7 @@ _load = (
     .where(documents.c.wedding == bindparam("wedding"), documents.c.name == bindparam("name"))
     .order_by(updates.c.first_seq)
 )
-# Found by the key: nothing says where a last_seq lies but the rows around it.
+# Found by the key: a last_seq has no index.
 _load_after = _load.where(
     updates.c.last_seq > bindparam("after", type_=BigInteger),
     updates.c.first_seq

@@ -1,0 +1,131 @@
+"""The parts of `Storage` besides documents; each runs its queries on the executor of the store."""
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from storage import derived_queries, housekeeping, owners, quarantine
+from storage.derived import StoredAnswer, StoredBooking, StoredEvent, StoredRow, VendorBooking
+from storage.executors import SqlExecutor
+from storage.owners import Owner
+from storage.quarantine import QuarantinedUpdate
+from storage.updates import DocumentKey
+
+MOST_OVERLAPPING = 1_000
+"""Bookings of other weddings that a query returns."""
+
+
+class StorePart:
+    """A part of the store, on its executor."""
+
+    def __init__(self, executor: SqlExecutor) -> None:
+        self._executor = executor
+
+
+class DerivedStore(StorePart):
+    """Records derived from documents; they are stored by `Storage.append`."""
+
+    async def wedding_rows(self, wedding: str) -> list[tuple[str, StoredRow]]:
+        """The rows of all documents of a wedding with the document's name, removed ones included; ordered."""
+        return await self._executor.read(lambda connection: derived_queries.wedding_rows(connection, wedding))
+
+    async def document_rows(self, key: DocumentKey) -> list[StoredRow]:
+        """The rows of a document, removed ones included; ordered by root and record."""
+        return await self._executor.read(lambda connection: derived_queries.document_rows(connection, key))
+
+    async def owners(self, key: DocumentKey) -> dict[int, str]:
+        """The user who wrote first under each client id of a document."""
+        return await self._executor.read(lambda connection: derived_queries.client_users(connection, key))
+
+    async def bookings(self, wedding: str) -> list[VendorBooking]:
+        """The bookings of a wedding; ordered by vendor."""
+        return await self._executor.read(lambda connection: derived_queries.wedding_bookings(connection, wedding))
+
+    async def overlapping(self, wedding: str) -> list[StoredBooking]:
+        """Bookings of other weddings that overlap a booking of this one with the same organization; at most 1,000.
+
+        Two that meet, one beginning in the minute until which the other lasts, do not overlap.
+        """
+        return await self._executor.read(
+            lambda connection: derived_queries.overlapping(connection, wedding, MOST_OVERLAPPING)
+        )
+
+    async def booked(self, organization: str, spans: Sequence[tuple[int, int]]) -> list[str]:
+        """The weddings with a booking of an organization that overlaps one of the spans (`start`, `until`); ordered."""
+        return await self._executor.read(lambda connection: derived_queries.booked(connection, organization, spans))
+
+    async def events(self, wedding: str, *, after: int = 0, limit: int = 500) -> list[StoredEvent]:
+        """The next `limit` events of a wedding behind the number `after`."""
+        return await self._executor.read(
+            lambda connection: derived_queries.list_events(connection, wedding, after, limit)
+        )
+
+    async def event_head(self, wedding: str) -> int:
+        """The number of the newest event of a wedding, 0 when there is none."""
+        return await self._executor.read(lambda connection: derived_queries.event_head(connection, wedding))
+
+    async def answer(self, wedding: str, key: str) -> StoredAnswer | None:
+        """The answer to the command of this key, None where there is none."""
+        return await self._executor.read(lambda connection: derived_queries.find_answer(connection, wedding, key))
+
+    async def forget_answers(self, before: datetime) -> int:
+        """Remove the answers given before that moment, which carries its time zone; returns how many there were."""
+        return await self._executor.write_at_once(lambda connection: derived_queries.delete_answers(connection, before))
+
+
+class OwnerStore(StorePart):
+    """The nodes that live, and the weddings that each may write."""
+
+    async def heartbeat(self, node: str, seconds: float) -> None:
+        """The node lives until `seconds` from now by the clock of the database."""
+        await self._executor.write_at_once(lambda connection: owners.heartbeat(connection, node, seconds))
+
+    async def nodes(self) -> list[str]:
+        """The nodes that live, in order."""
+        return await self._executor.read(owners.alive)
+
+    async def claim(self, weddings: Sequence[str], node: str) -> list[Owner]:
+        """Take those of the weddings that no living node owns, under a new fence; returns the owner of each, ordered.
+
+        Weddings that the node owns already keep their fence. Waits for appends to these weddings.
+        """
+        wanted = sorted(set(weddings))
+        return await self._executor.write_at_once(lambda connection: owners.claim(connection, wanted, node))
+
+    async def owner(self, wedding: str) -> Owner | None:
+        """The owner of the wedding; None where it has none, or a node that no longer lives."""
+        return await self._executor.read(lambda connection: owners.owner(connection, wedding))
+
+    async def owned(self, node: str) -> dict[str, int]:
+        """The weddings that a node owns, whether it lives or not, with their fences."""
+        return await self._executor.read(lambda connection: owners.owned(connection, node))
+
+    async def release(self, node: str, weddings: Sequence[str] | None = None) -> None:
+        """Give up these weddings, as far as they are the node's; or all, and have the node live no longer."""
+        if weddings is None:
+            await self._executor.write(lambda connection: owners.leave(connection, node))
+        else:
+            await self._executor.write(lambda connection: owners.release(connection, node, weddings))
+
+
+class OperatorStore(StorePart):
+    """Operations for an operator, and updates kept for study."""
+
+    async def quarantine(self, item: QuarantinedUpdate) -> None:
+        """Keep a refused update for study; of each wedding the newest 100 are kept."""
+        await self._executor.write(lambda connection: quarantine.add(connection, item))
+
+    async def quarantined(self, wedding: str | None = None) -> list[QuarantinedUpdate]:
+        """Kept updates, oldest first."""
+        return await self._executor.read(lambda connection: quarantine.list_all(connection, wedding))
+
+    async def probe_write(self) -> None:
+        """Write something, durably, and change no document: fails where the database takes no writes."""
+        await self._executor.write_at_once(housekeeping.probe_write)
+
+    async def size_bytes(self) -> int:
+        """Bytes the database takes on disk; of SQLite with its write-ahead log."""
+        return await self._executor.read(housekeeping.size_bytes)
+
+    async def vacuum(self) -> None:
+        """Give free room back to the file system. Rewrites everything, and all wait meanwhile: not for busy hours."""
+        await self._executor.maintain(housekeeping.vacuum)
