@@ -23,14 +23,14 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 
 @pytest.fixture
 async def client(server: Server) -> AsyncIterator[httpx.AsyncClient]:
-    async with httpx.AsyncClient(base_url=f"{server.url}/api/weddings", trust_env=False, timeout=20) as open_client:
+    async with httpx.AsyncClient(base_url=f"{server.url}/api/weddings", trust_env=False, timeout=60) as open_client:
         yield open_client
 
 
 @pytest.fixture
 async def node_client(server: Server) -> AsyncIterator[httpx.AsyncClient]:
     """All its requests go to one node, which counts them."""
-    async with httpx.AsyncClient(base_url=f"{server.node_url}/api/weddings", trust_env=False, timeout=20) as client:
+    async with httpx.AsyncClient(base_url=f"{server.node_url}/api/weddings", trust_env=False, timeout=60) as client:
         yield client
 
 

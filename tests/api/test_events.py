@@ -181,7 +181,7 @@ async def test_a_stream_goes_on_after_a_restart(tmp_path: Path) -> None:
     server.start()
     try:
         url = f"{server.url}/api/weddings"
-        async with httpx.AsyncClient(base_url=url, trust_env=False, timeout=20) as client:
+        async with httpx.AsyncClient(base_url=url, trust_env=False, timeout=60) as client:
             async with streaming(client, "w") as stream:
                 await add(client, "w", "g_1")
                 assert numbers(await stream.events(1)) == [1]

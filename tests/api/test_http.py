@@ -45,7 +45,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
 
 @pytest.fixture
 async def client(server: ServerProcess) -> AsyncIterator[httpx.AsyncClient]:
-    async with httpx.AsyncClient(base_url=server.url, trust_env=False, timeout=20) as open_client:
+    async with httpx.AsyncClient(base_url=server.url, trust_env=False, timeout=60) as open_client:
         yield open_client
 
 
@@ -284,7 +284,7 @@ async def test_a_document_that_cannot_be_read(tmp_path: Path) -> None:
     server = ServerProcess(tmp_path, env={"CRDT_SERVER_DOCUMENT_HOSTS": "1"})
     server.start()
     try:
-        async with httpx.AsyncClient(base_url=server.url, trust_env=False, timeout=20) as client:
+        async with httpx.AsyncClient(base_url=server.url, trust_env=False, timeout=60) as client:
             edit = Replica(1).type("x")
             parts(await client.post(path("notes.a"), content=body(EMPTY_STATE_VECTOR, edit)))
             assert server.terminate() == 0

@@ -335,7 +335,7 @@ class TestIdempotency:
         try:
             headers = {"Idempotency-Key": "kill"}
             url = f"{server.url}/api/weddings"
-            async with httpx.AsyncClient(base_url=url, trust_env=False, timeout=20) as client:
+            async with httpx.AsyncClient(base_url=url, trust_env=False, timeout=60) as client:
                 assert (await operate(client, "w", insert("g_1"), headers=headers)).status_code == 200
                 assert (await client.post("/all/ops", json={"parts": everywhere(1)})).status_code == 200
                 old = {"Idempotency-Key": "old"}
@@ -345,7 +345,7 @@ class TestIdempotency:
             aged = update(answers).where(answers.c.wedding == "old").values(at=long_ago)
             await run_sql(server.database_url, aged)
             server.start()
-            async with httpx.AsyncClient(base_url=url, trust_env=False, timeout=20) as client:
+            async with httpx.AsyncClient(base_url=url, trust_env=False, timeout=60) as client:
                 again = await operate(client, "w", insert("g_1"), headers=headers)
                 assert (again.status_code, again.headers["idempotency-replayed"]) == (200, "true")
                 assert (await rows(client, "w"))["guests"] == {"g_1": {"note": ""}}

@@ -134,19 +134,19 @@ class CrashServer:
 
     async def state(self, document: str, wedding: str = "w") -> bytes:
         """The whole document over HTTP."""
-        async with httpx.AsyncClient(timeout=10) as http:
+        async with httpx.AsyncClient(timeout=60) as http:
             answer = await http.get(f"{self.url}/api/weddings/{wedding}/documents/{document}/state")
             answer.raise_for_status()
             return answer.content
 
     async def status(self, path: str) -> int:
         """The HTTP status of a probe."""
-        async with httpx.AsyncClient(timeout=10) as http:
+        async with httpx.AsyncClient(timeout=60) as http:
             return (await http.get(self.url + path)).status_code
 
     async def metric(self, name: str) -> float:
         """One number of /metrics (a name with its labels); 0 where it is not there yet."""
-        async with httpx.AsyncClient(timeout=10) as http:
+        async with httpx.AsyncClient(timeout=60) as http:
             lines = (await http.get(f"{self.url}/metrics")).text.splitlines()
         return next((float(line.split()[-1]) for line in lines if line.startswith(name + " ")), 0.0)
 

@@ -8,6 +8,7 @@ import random
 from time import monotonic
 from typing import Any, cast
 
+import pytest
 from pycrdt import Array, Doc
 
 from tests.crash.fleet import CONVERGE_SECONDS, fleet
@@ -26,6 +27,7 @@ ROUNDS = int(os.environ.get("CRASH_ROUNDS", "5"))
 SEED = int(os.environ.get("CRASH_SEED", "1"))
 
 
+@pytest.mark.serial
 async def test_kill_9_of_the_server(start: StartServer) -> None:
     server = await start(compact_after_updates=40, room_grace_seconds=1)
     print(f"seed {SEED}, {ROUNDS} rounds")

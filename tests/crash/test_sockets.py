@@ -80,6 +80,7 @@ async def end_of(reader: asyncio.StreamReader) -> bytes:
     return b""
 
 
+@pytest.mark.serial
 async def test_requests_that_never_end(start: StartServer) -> None:
     """Silent, half a request, a header now and then, the second request of a connection: all are ended in time, and a
     client beside them edits on."""
@@ -144,6 +145,7 @@ async def test_sockets_that_break_or_speak_in_text(start: StartServer, lane: str
         assert ann.closes == []
 
 
+@pytest.mark.serial
 @LANES
 async def test_a_reader_that_never_reads(start: StartServer, lane: str) -> None:
     server = await start(websocket_lane=lane, write_buffer_bytes=WRITE_BUFFER_BYTES)

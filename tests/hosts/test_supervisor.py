@@ -50,7 +50,7 @@ from tests.support.wire import KILLER, KILLER_GROUND, Replica
 
 MEMORY_BYTES = 1 << 30
 DOCUMENT_BYTES = 64 << 20
-SECONDS = 10.0
+SECONDS = 60.0
 NOTHING = Batch(0.0)
 
 

@@ -108,6 +108,7 @@ def test_somebody_who_kills_the_copies_says_nothing_about_the_update(copies: For
     assert rehearsal._tries == TRIES
 
 
+@pytest.mark.serial
 def test_nobody_waits_for_a_copy(copies: ForkPool) -> None:
     rehearsal = DryRun(copies)
     before = time.monotonic()

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 from documents import kind_of
 
 CLIENTS = Path(__file__).with_name("client.mjs")
-SECONDS = 20.0
+SECONDS = 60.0
 
 Rows = dict[str, dict[str, Any]]
 

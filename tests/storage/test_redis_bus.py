@@ -61,6 +61,7 @@ async def join(stack: AsyncExitStack, url: str, prefix: str = "crdt:") -> Node:
     return node
 
 
+@pytest.mark.serial
 async def test_a_killed_server_is_detected_and_used_again(server: RedisServer, stack: AsyncExitStack) -> None:
     nodes = [await join(stack, server.url) for _ in range(2)]
     for _ in range(3):
@@ -81,6 +82,7 @@ async def test_a_killed_server_is_detected_and_used_again(server: RedisServer, s
         assert b"refused" not in node.recorder.received
 
 
+@pytest.mark.serial
 async def test_a_stopped_server_is_detected_and_used_again(server: RedisServer, stack: AsyncExitStack) -> None:
     here, there = [await join(stack, server.url) for _ in range(2)]
     server.pause()
@@ -108,6 +110,7 @@ async def test_a_server_that_is_stopped_at_the_start_is_used_later(server: Redis
     assert node.watch.changes == [True]
 
 
+@pytest.mark.serial
 async def test_a_frozen_wire_is_detected_and_its_losses_are_reported(
     server: RedisServer, stack: AsyncExitStack
 ) -> None:

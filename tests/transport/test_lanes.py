@@ -263,6 +263,7 @@ class TestRefusals:
             assert await update_from(good) == edit
 
 
+@pytest.mark.serial
 @pytest.mark.slow
 async def test_a_server_that_lags_takes_no_more_sockets(lane: Lane, tmp_path: Path) -> None:
     for server in _server(tmp_path, lane, max_loop_lag_seconds=LAG_SECONDS, document_hosts=1):
@@ -328,6 +329,7 @@ class TestLimits:
         async with visit(strict, local_addr=("127.0.0.4", 0)) as other:
             await other.recv()
 
+    @pytest.mark.serial
     async def test_who_does_not_answer_pings_is_cut_and_who_does_stays(self, strict: ServerProcess) -> None:
         async with visit(strict, "w/notes.ping", local_addr=("127.0.0.5", 0), ping_interval=None) as alive:
             async with handshake(strict, "127.0.0.6") as (reader, _), asyncio.timeout(SECONDS):

@@ -60,6 +60,7 @@ def costs(index: Index, edit: str) -> list[int]:
     return taken
 
 
+@pytest.mark.serial
 @pytest.mark.parametrize("edit", EDITS)
 def test_one_edit_costs_little(edit: str) -> None:
     index = index_of(large())
@@ -67,6 +68,7 @@ def test_one_edit_costs_little(edit: str) -> None:
     assert statistics.median(costs(index, edit)) < MOST_US * 1000
 
 
+@pytest.mark.serial
 def test_one_edit_costs_the_same_in_a_larger_wedding() -> None:
     small, tall = (statistics.median(costs(index_of(large(guests)), "a guest's answer")) for guests in (250, 2500))
     assert tall < 5 * small
