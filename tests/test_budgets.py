@@ -100,7 +100,6 @@ MANY_PARAMETERS = {
 LARGE_CLASSES = {
     "crdt_server/hosts/dispatcher.py:HostDispatcher": 16,
     "crdt_server/hub/hub.py:Hub": 19,
-    "crdt_server/judge/process.py:DocumentHost": 16,
     "crdt_server/rooms/awareness.py:Awareness": 19,
     "documents/invariants/budget.py:Budget": 34,
     "documents/invariants/guests.py:Guests": 20,

@@ -28,7 +28,7 @@ from crdt_server.judge.merging import without_taken_ids
 from crdt_server.judge.pieces import Pieces
 from crdt_server.pipe import DRY_RUN_BYTES, ProgressMark, Status
 from crdt_server.protocol.lib0 import read_var_uint
-from crdt_server.protocol.structs import in_order, new_structs
+from crdt_server.protocol.structs import Struct, in_order, new_structs
 from crdt_server.protocol.update import Update, decode_structs, decode_update, missing
 
 FEW_STRUCTS = 32  # need no dry run
@@ -85,6 +85,8 @@ class Document:
         self.coverage = Coverage()
         self.clocks = self.coverage.clocks
         self.diffs = Diffs(self.pieces, self.clocks)
+        self.loaded: list[Sequence[Struct]] | None = None
+        """The structs of all that was loaded, until they are needed; None: not kept."""
         self.doc: Doc[Any] | None = None
         self._client_id = client_id  # of what the server itself writes
         self._built = 0  # how many pieces the Doc has seen; all of them once it is built
@@ -98,10 +100,12 @@ class Document:
     def load(self, updates: Sequence[bytes]) -> None:
         """Take stored updates as they are. Raises ProtocolError when they do not decode or leave a hole."""
         for update in updates:
-            decoded = _decode(update)
+            decoded = self.decode(update)
             if missing(decoded, self.clocks):
                 raise ProtocolError("stored_gap", "the stored updates have a gap")
             self.coverage.add(decoded)
+            if self.loaded is not None:
+                self.loaded.append(decoded.structs)
         if self.doc is not None:  # pieces it has seen may be merged with these
             self.close()
             self.doc = None
@@ -122,6 +126,7 @@ class Document:
 
     def close(self) -> None:
         """The document is not open any more: end what it has under way."""
+        self.loaded = None
         self._dry_run.stop()
 
     def apply(

@@ -53,6 +53,7 @@ class SchemaDocument(Document):
         super().__init__(MAX_DOCUMENT_BYTES, copies=copies, client_id=SERVER_CLIENT)
         self.kind = kind
         self.name = name
+        self.loaded = []
         self._owners = dict(owners)
         self._restored = Restorations()
         self._signed: Sequence[Signed] = ()
@@ -65,7 +66,7 @@ class SchemaDocument(Document):
     def _reset(self) -> None:
         self.items = StructIndex(self.kind, server_client=SERVER_CLIENT, deleted=self.coverage.deleted)
         self.items.owners.update(self._owners)
-        self._indexed = 0  # how many pieces the items have seen
+        self._indexed = 0  # how many pieces the items have been built from
         self._newest: dict[Entries, Struct] = {}  # by those
         self._filled: dict[SharedType, None] = {}  # texts, by those
         self._rows: Rows | None = None
@@ -87,6 +88,10 @@ class SchemaDocument(Document):
 
     def build(self, budget: int = sys.maxsize) -> None:
         super().build(budget)
+        if self.loaded is not None:
+            for structs in self.loaded:
+                self.items.load(structs, self._newest, self._filled)
+            self.loaded, self._indexed = None, len(self.pieces)
         while self._indexed < self._built:
             self.items.load(decode_structs(self.pieces[self._indexed]).structs, self._newest, self._filled)
             self._indexed += 1

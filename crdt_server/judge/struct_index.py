@@ -163,22 +163,26 @@ class StructIndex:
     def load(self, structs: Sequence[Struct], newest: dict[Entries, Struct], texts: dict[SharedType, None]) -> None:
         """Take in what is stored. Keeps ``newest`` up to date, the newest entry of each key, and ``texts``, those that
         are not empty."""
+        where, lookup, clients = self._where, self._lookup, self._clients
+        last, shared = None, None  # the fields of a record follow one another
         for struct in in_order(structs):
-            client, clock, length, _, origin, *_ = struct
-            following = clock + length
-            shared, key = self._where(struct, self._lookup) or (None, None)
+            client, clock, length, content, origin, right_origin, parent, key, _ = struct
+            if parent is None or parent != last or origin is not None or right_origin is not None:
+                shared, key = where(struct, lookup) or (None, None)
+                last = parent
             home: SharedType | Entries | None = None
             if shared is not None:
                 if shared.use == A_TEXT:
                     home = shared
                     texts[shared] = None
                 elif key is not None and shared.use != STRAY:
-                    entries = shared.entries_of(key)
+                    home = entries = shared.entries_of(key)
                     entries.add(client, clock, length, origin)
-                    if entries.clock == following - 1 and entries.client == client:
+                    if entries.clock == clock + length - 1 and entries.client == client:
                         newest[entries] = struct
-                    home = _home(entries, opened(shared, key, struct))
-            self._clients[struct.client].add(struct.clock, struct.clock + struct.length, home)
+                    if content == TYPE:
+                        home = _home(entries, opened(shared, key, struct))
+            clients[client].add(clock, clock + length, home)
 
     def newest(self, root: str, record: str, key: str | None) -> Id | None:
         """The newest entry of a key, deleted or not; of single values and of records as a whole with None as key."""

@@ -30,6 +30,8 @@ EMPTY_STATE_VECTOR = b"\0"
 _ORIGIN, _RIGHT_ORIGIN, _PARENT_SUB, _CONTENT_BITS = 0x80, 0x40, 0x20, 0x1F
 _WITHOUT_CONTENT = frozenset((GC, SKIP))
 
+_new = tuple.__new__  # a named tuple's own costs twice as much
+
 _END_OF_BYTES = (IndexError, struct.error)
 """What reading past the end raises: no length is compared where the next read finds out."""
 
@@ -253,7 +255,7 @@ def _read_section(data: bytes, pos: int, end: int, found: _Found) -> int:
         if content <= DELETED:
             _add_run(found.collected, client, clock, following)
         if structs is not None and content != SKIP:
-            structs.append(Struct(client, clock, length, content, origin, right_origin, parent, key, value))
+            structs.append(_new(Struct, (client, clock, length, content, origin, right_origin, parent, key, value)))
         clock = following
         if pos > end:
             raise truncated()
