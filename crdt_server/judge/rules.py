@@ -39,6 +39,8 @@ class Outcome(NamedTuple):
 
 def examine(kind: Kind, document: str, rows: Mapping[str, Mapping[str, Any]], changes: Changes) -> Outcome:
     """Look at every changed field once. ``rows`` already hold the changes."""
+    if len(changes.fields) == 1 and not changes.added and not changes.removed and _is_allowed(kind, rows, changes):
+        return Outcome(changes, [], [])
     by_row: dict[tuple[str, str], list[Change]] = {}
     for change in changes.fields:
         by_row.setdefault((change.root, change.record), []).append(change)
@@ -74,6 +76,16 @@ def examine(kind: Kind, document: str, rows: Mapping[str, Mapping[str, Any]], ch
     return Outcome(legal, reverted, ops)
 
 
+def _is_allowed(kind: Kind, rows: Mapping[str, Mapping[str, Any]], changes: Changes) -> bool:
+    """Whether the one changed key of a record may be as it is; False: to be found out as of any other."""
+    (change,) = changes.fields
+    root = kind.roots[change.root]
+    row = rows[change.root].get(change.record)
+    if change.key is None or root.record is None or type(row) is not dict or len(row) > MAX_RECORD_KEYS:
+        return False
+    return _reason(root, change, False) is None
+
+
 def may_stand(root: Root, write: Write) -> bool:
     """Whether a client's write could stand where it was made, if it were the newest."""
     if not root.clients_may_write(write.key):
@@ -83,11 +95,6 @@ def may_stand(root: Root, write: Write) -> bool:
     if write.value is GONE:
         return True  # `examine` has put back what must not go
     return type(root.check(write.record, write.key, write.value)) is not Reason
-
-
-def is_hidden(root: Root, write: Write) -> bool:
-    """Whether it did not come to stand, and could not: of such a value nobody is to receive a byte."""
-    return (write.orphan or not write.wins) and not may_stand(root, write)
 
 
 def _whole(

@@ -19,7 +19,7 @@ from crdt_server.judge.document import Document
 from crdt_server.judge.dry_run import ForkPool
 from crdt_server.judge.restorations import Restorations
 from crdt_server.judge.row_values import TextReader, new_values, rows_of
-from crdt_server.judge.rules import Reverted, examine, is_hidden, may_stand
+from crdt_server.judge.rules import Reverted, examine, may_stand
 from crdt_server.judge.shared_types import Entries, SharedType
 from crdt_server.judge.struct_index import Integrated, Step, StructIndex
 from crdt_server.judge.writes import NESTED, Write
@@ -147,7 +147,10 @@ class SchemaDocument(Document):
             self._owners.update(owners)
         writes = self._restored.with_seen(done.writes, self._steps)
         outcome = examine(self.kind, self.name, self.rows.roots, self._update_rows(done))
-        if outcome.ops or any(is_hidden(self.kind.roots[write.root], write) for write in writes):
+        roots = self.kind.roots
+        losing = [write for write in writes if write.orphan or not write.wins]
+        if outcome.ops or any(not may_stand(roots[write.root], write) for write in losing):
+            # also of a value that did not come to stand, and could not, nobody is to receive a byte
             writes = self._undo(update, outcome.ops, outcome.reverted, writes)
         else:
             self._accept(update)

@@ -12,7 +12,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import NamedTuple, TypeAlias
 
-from crdt_server.judge.clock_ranges import ClockRanges
+from crdt_server.judge.clock_ranges import ClockRanges, Span
 from crdt_server.judge.map_entries import IdRuns, MapEntries
 from crdt_server.judge.shared_types import (
     A_TEXT,
@@ -120,11 +120,13 @@ class StructIndex:
                 reason = self._claim(client, user)
                 if reason is not None:
                     return reason
-        fresh = new_structs(update.structs, known)
-        ordered = in_order(fresh)
-        if len(ordered) < len(fresh):
-            return "structs that wait for one another"
-        steps = self._steps(ordered)
+        structs = update.structs
+        if len(structs) > 1 or (structs and structs[0].clock < known.get(structs[0].client, 0)):
+            fresh = new_structs(structs, known)
+            structs = in_order(fresh)
+            if len(structs) < len(fresh):
+                return "structs that wait for one another"
+        steps = self._steps(structs)
         for struct, shared, key, _ in steps:
             if type(struct.parent) is str and struct.parent not in self.roots:
                 return f"unknown root {struct.parent[:_NAME_SHOWN]!r}"
@@ -137,8 +139,12 @@ class StructIndex:
         """The new structs of an update that needs no check, and where they lie."""
         return self._steps(in_order(new_structs(update.structs, known)))
 
-    def integrate(self, steps: Iterable[Step], deletes: Iterable[tuple[int, int, int]], user: str) -> Integrated:
+    def integrate(self, steps: Sequence[Step], deletes: Sequence[Span], user: str) -> Integrated:
         """Take in an update, its structs as `check` or `locate` gave them."""
+        if len(steps) == 1:
+            done = self._overwrite(steps[0], deletes, user)
+            if done is not None:
+                return done
         coming = _Coming()
         owners = self.owners
         for struct, shared, key, opening in steps:
@@ -159,6 +165,27 @@ class StructIndex:
             self.deleted.add(client, first, following)
             self._note_deleted(client, first, following, coming)
         return self._integrated(coming)
+
+    def _overwrite(self, step: Step, deletes: Sequence[Span], user: str) -> Integrated | None:
+        """`integrate` for one new value on what was newest, which is nearly every edit; None: it is something else."""
+        struct, shared, key, _ = step
+        client, clock, length, content, origin, *_ = struct
+        if shared is None or key is None or shared.use >= A_TEXT or content != ANY or length != 1:
+            return None
+        entries = shared.keys.get(key)
+        over = None if entries is None else entries.newest
+        if origin != over or len(deletes) > 1 or not self.is_current(shared):
+            return None
+        for deleted in deletes:
+            if over is None or deleted != (*over, over[1] + 1):
+                return None
+            self.deleted.add(*deleted)
+        entries = shared.entries_of(key)
+        entries.add(client, clock, 1, origin)
+        self.owners.setdefault(client, user)
+        self._clients[client].add(clock, clock + 1, entries)
+        write = Write(*field_of(entries), struct.value[0], (client, clock), True, True, False, over)
+        return Integrated([write], {entries: struct}, [], [])
 
     def load(self, structs: Sequence[Struct], newest: dict[Entries, Struct], texts: dict[SharedType, None]) -> None:
         """Take in what is stored. Keeps ``newest`` up to date, the newest entry of each key, and ``texts``, those that
@@ -279,17 +306,8 @@ class StructIndex:
             if each not in standing and covers(each.client, each.clock, each.clock + 1) and self.is_current(each.parent)
         ]
         if len(writes) < len(coming.seen):
-            writes += self._unseen(coming, writes)
+            writes += _unseen(self, coming, writes)
         return Integrated(writes, standing, emptied, [each for each in coming.texts if self.is_current(each)])
-
-    def _unseen(self, coming: _Coming, writes: Iterable[Write]) -> list[Write]:
-        """Keys of records that are there, without a value because of what the update brought and deleted unseen."""
-        unseen = {id for id, seen in coming.seen.items() if not seen} - {write.id for write in writes}
-        return [
-            Write(*field_of(entries), GONE, newest, False, True, False, over)
-            for entries, over in coming.before.items()
-            if (newest := entries.newest) in unseen and self.is_current(entries.parent)
-        ]
 
     def _where(self, struct: Struct, lookup: _Lookup) -> tuple[SharedType, str | None] | None:
         """The shared type that a struct lies in, and its key; None: nowhere, or in a wrong value."""
@@ -325,6 +343,16 @@ class StructIndex:
             spot = home, None, None
         self._last = id, spot
         return spot
+
+
+def _unseen(index: StructIndex, coming: _Coming, writes: Iterable[Write]) -> list[Write]:
+    """Keys of records that are there, without a value because of what the update brought and deleted unseen."""
+    unseen = {id for id, seen in coming.seen.items() if not seen} - {write.id for write in writes}
+    return [
+        Write(*field_of(entries), GONE, newest, False, True, False, over)
+        for entries, over in coming.before.items()
+        if (newest := entries.newest) in unseen and index.is_current(entries.parent)
+    ]
 
 
 def _home(entries: Entries, opening: SharedType | None) -> SharedType | Entries:
