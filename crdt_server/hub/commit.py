@@ -125,11 +125,19 @@ class CommitPump:
             self._wake_broadcast.clear()
             while self._stored:
                 for _ in range(min(SLICE, len(self._stored))):
-                    batch = self._stored.popleft()
-                    self._ended += 1
-                    batch.room.unpin()
-                    batch.room.broadcast(batch)
+                    self._broadcast(self._stored.popleft())
                 await asyncio.sleep(0)
+
+    def _broadcast(self, batch: RoomBatch) -> None:
+        self._ended += 1
+        room = batch.room
+        room.unpin()
+        try:
+            room.broadcast(batch)
+        except Exception:
+            # A defect of ours: this room ends, and its clients come back to what is stored; the pump goes on.
+            log.exception("broadcast_failed", room=room.name)
+            self._fail_room(room)
 
     async def _commit_all(self) -> None:
         while True:

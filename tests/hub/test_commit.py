@@ -108,6 +108,24 @@ async def test_nothing_is_broadcast_before_its_commit(bench: Bench) -> None:
     assert room.pins == bench.pump.backlog == 0
 
 
+async def test_a_room_that_cannot_be_broadcast_ends_alone(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    broken, session, _ = bench.room("notes.a")
+    room, other, socket = bench.room("notes.b")
+
+    def broadcast(batch: RoomBatch) -> None:
+        raise RuntimeError("a defect")
+
+    monkeypatch.setattr(broken, "broadcast", broadcast)
+    bench.put(broken, session, b"one")
+    bench.put(room, other, b"two")
+    async with running(bench):
+        await bench.pump.flush()
+        await socket.until(lambda: bool(socket.outbox))
+    assert bench.failed == [broken]
+    assert socket.flush() == [encode_update(b"two")]
+    assert await bench.stored("notes.a") == [b"one"]
+
+
 async def test_another_writer_of_one_document_ends_nothing_of_the_other_weddings(bench: Bench) -> None:
     room, session, socket = bench.room("notes.a")
     bench.put(room, session, b"one")
