@@ -1,4 +1,4 @@
-"""Which node owns which wedding: a cache of what the database says.
+"""The owners of weddings: a cache of what the database says.
 
 A node is alive as long as its heartbeat in the database is recent, by the database's clock. A wedding belongs to the
 node that claimed it, under a number (the fence) that grows with every change of owner and is checked inside every
