@@ -64,7 +64,7 @@ async def get_state(
             known = base64.b64decode(state_vector + "=" * (-len(state_vector) % 4), altchars=b"-_", validate=True)
         except (binascii.Error, ValueError) as error:
             raise ProtocolError("state_vector", "state_vector is not base64url") from error
-    _, update = await sync(hub, *address, caller.address, caller.identity, known, None)
+    _, update = await sync(hub, address, caller.identity, caller.address, known, None)
     return Response(update, media_type="application/octet-stream")
 
 
@@ -78,5 +78,5 @@ async def post_sync(request: Request, caller: Authorized, wedding: str, document
     update, pos = read_var_bytes(body, pos)
     if pos != len(body):
         raise ProtocolError("trailing", "bytes after the update")
-    known, missing = await sync(hub, *address, caller.address, caller.identity, state_vector, update)
+    known, missing = await sync(hub, address, caller.identity, caller.address, state_vector, update)
     return Response(write_var_bytes(known) + write_var_bytes(missing), media_type="application/octet-stream")

@@ -14,7 +14,7 @@ import msgspec
 
 from crdt_server.access.identity import Identity
 from crdt_server.pipe import RequestKind, Response, Status
-from crdt_server.rooms.awareness import Presence
+from crdt_server.rooms.awareness_states import Presence
 from crdt_server.rooms.session import SessionId
 from storage import DocumentKey
 

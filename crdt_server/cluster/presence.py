@@ -13,7 +13,7 @@ import msgspec
 import structlog
 
 from crdt_server.cluster.messages import PresenceKind, PresenceMessage, decode_presence, encode
-from crdt_server.rooms.awareness import Presence
+from crdt_server.rooms.awareness_states import Presence
 from crdt_server.rooms.room import Room
 from storage import Bus
 
@@ -57,23 +57,23 @@ class RoomPresence:
             self._nodes.discard(message.node)
             return
         self._nodes.add(message.node)
-        self._awareness.hear(message.node, message.states, self._clock())
+        self._awareness.receive_from_node(message.node, message.states, self._clock())
         self._send_changes()
         if message.kind is PresenceKind.QUERY:
-            self._publish(PresenceKind.STATES, self._awareness.said_here())
+            self._publish(PresenceKind.STATES, self._awareness.states.local_states())
 
     def on_resync(self) -> None:
         """Called by the bus: exchange all states with the other nodes."""
-        self._publish(PresenceKind.QUERY, self._awareness.said_here())
+        self._publish(PresenceKind.QUERY, self._awareness.states.local_states())
 
     def nodes_gone(self, nodes: Collection[str]) -> None:
         """These nodes have died or stopped: remove their states."""
         self._nodes.difference_update(nodes)
-        self._awareness.forget(nodes)
+        self._awareness.remove_nodes(nodes)
         self._send_changes()
 
     def _send_changes(self) -> None:
-        if self._awareness.dirty:
+        if self._awareness.states.dirty:
             self._room.events.on_presence(self._room)
 
     def close(self) -> None:

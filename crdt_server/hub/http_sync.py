@@ -9,10 +9,11 @@ from crdt_server.pipe import Bytes, Diff, RequestKind
 from crdt_server.protocol.update import EMPTY_UPDATE
 from crdt_server.rooms.intake import enqueue
 from crdt_server.rooms.session import Request
+from storage import DocumentKey
 
 
 async def sync(
-    hub: Hub, wedding: str, document: str, address: str, identity: Identity, state_vector: bytes, update: bytes | None
+    hub: Hub, key: DocumentKey, identity: Identity, address: str, state_vector: bytes, update: bytes | None
 ) -> tuple[bytes, bytes]:
     """Apply ``update`` (if any), and return the server's state vector and what ``state_vector`` lacks, once stored.
 
@@ -20,7 +21,7 @@ async def sync(
     failed; JobFailed where the answer could not be put together.
     """
     connection = RequestConnection(address)
-    room, session = hub.enter(wedding, document, connection, identity, RequestSession)
+    room, session = hub.enter(*key, connection, identity, RequestSession)
     assert isinstance(session, RequestSession)
     try:
         requests = []

@@ -1,7 +1,8 @@
 """All rooms of the process, on one event loop: sessions enter and leave, requests come from outside any socket.
 
 The hub wires the parts that do the work: open rooms (`registry`), document hosts (`host_pool`), the commit pump
-(`commit`), what is due later (`scheduler`), and the ticks (`ticks`). Methods that are not coroutines return at once.
+(`commit`), scheduled work (`scheduler`), periodic work (`ticks`), and the end of the process (`shutdown`). Methods that
+are not coroutines return at once.
 """
 
 from __future__ import annotations
@@ -9,7 +10,6 @@ from __future__ import annotations
 import asyncio
 import itertools
 from collections.abc import Callable, Coroutine, Iterable
-from random import shuffle
 from typing import Any
 
 import structlog
@@ -28,6 +28,7 @@ from crdt_server.hub.loop_monitor import LoopMonitor, forget_answers
 from crdt_server.hub.registry import RoomRegistry
 from crdt_server.hub.request_session import RequestConnection, RequestSession, settled
 from crdt_server.hub.scheduler import Scheduler
+from crdt_server.hub.shutdown import BackgroundTasks, close_sockets
 from crdt_server.hub.ticks import Ticks
 from crdt_server.metrics import Metrics
 from crdt_server.pipe import Response
@@ -36,7 +37,7 @@ from crdt_server.rooms.hosted_document import Placement
 from crdt_server.rooms.inbox import RoomLimits
 from crdt_server.rooms.intake import enqueue, prechecked, receive
 from crdt_server.rooms.room import Room
-from crdt_server.rooms.session import Connection, Origin, Request, Session, SessionId
+from crdt_server.rooms.session import Connection, Request, Session, SessionId
 from crdt_server.settings import Settings
 from storage import DocumentKey, Storage
 
@@ -44,7 +45,6 @@ log = structlog.get_logger(__name__)
 
 MOST_REVERTED = 20  # of one session in a minute
 DRAIN_SECONDS = 5.0
-GOODBYE_SECONDS, GOODBYES_PER_SECOND, GOODBYES_AT_ONCE = 2.0, 1000, 20
 
 
 class _RoomReactor:
@@ -84,6 +84,18 @@ class _RoomReactor:
         self._reverted.add(str(session.id), now)
         return self._reverted.out(str(session.id), now)
 
+    def on_closed(self, room: Room) -> None:
+        """The room has ended."""
+        self._hub.ticks.closed(room)
+        self._hub.hosts.closed(room)
+
+
+def _report_gauges(hub: Hub, metrics: Metrics) -> None:
+    metrics.gauge("rooms", "Rooms that are open", lambda: len(hub.registry.rooms))
+    metrics.gauge("loaded_bytes", "Stored bytes of the documents in memory", lambda: hub.registry.loaded_bytes)
+    metrics.gauge("commit_backlog", "Batches that wait for a commit", lambda: hub.commits.backlog)
+    metrics.gauge("loop_lag_seconds", "How late the event loop is", lambda: hub.lag.seconds)
+
 
 class Hub:
     """See the head of the file. `start` before the first `enter`, `stop` at the end. ``cluster``: the other nodes;
@@ -109,6 +121,7 @@ class Hub:
             memory_bytes=settings.host_memory_bytes, max_document_bytes=settings.max_document_bytes
         )
         self.hosts = HostPool(settings, storage, metrics, factory, fail=self.fail, spawn=self.spawn)
+        self._reactor = _RoomReactor(self, self.strikes)
         self.registry = RoomRegistry(
             RoomLimits(
                 max_sessions=settings.max_connections_per_room, max_awareness_bytes=settings.max_awareness_bytes
@@ -116,7 +129,7 @@ class Hub:
             metrics.counters,
             most_bytes=settings.loaded_bytes,
             dispatcher_for=self.dispatcher_for,
-            closed=self._closed,
+            closed=self._reactor.on_closed,
             evicted=self.hosts.evicted,
             cluster=cluster,
         )
@@ -130,17 +143,10 @@ class Hub:
         self.scheduler = Scheduler(self.request, self.spawn)
         self.hosts.connect(self.registry, self.commits, self.scheduler)
         self.ticks = Ticks(settings, self.registry, self.lag, self.strikes)
-        self._reactor = _RoomReactor(self, self.strikes)
         self._session_ids = itertools.count(1)
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._tasks = BackgroundTasks()
         self._loop: asyncio.AbstractEventLoop
-        self._report(metrics)
-
-    def _report(self, metrics: Metrics) -> None:
-        metrics.gauge("rooms", "Rooms that are open", lambda: len(self.registry.rooms))
-        metrics.gauge("loaded_bytes", "Stored bytes of the documents in memory", lambda: self.registry.loaded_bytes)
-        metrics.gauge("commit_backlog", "Batches that wait for a commit", lambda: self.commits.backlog)
-        metrics.gauge("loop_lag_seconds", "How late the event loop is", lambda: self.lag.seconds)
+        _report_gauges(self, metrics)
 
     # -- life
 
@@ -159,7 +165,7 @@ class Hub:
         """Let no session in, store what has come in, close every socket with 1012, end the hosts."""
         self.draining = True
         self.scheduler.stop()
-        await self._close_sockets()
+        await close_sockets(self.registry.rooms.values())
         deadline = self._loop.time() + DRAIN_SECONDS
         rooms = self.registry.rooms
         while self._loop.time() < deadline and any(map(self.registry.in_use, rooms.values())):
@@ -169,34 +175,12 @@ class Hub:
             room.fail(CLOSE_CODES["restarting"], "restarting")
         if self.cluster is not None:
             await self.cluster.stop()
-        for task in self._tasks:
-            task.cancel()
-        for result in await asyncio.gather(*self._tasks, return_exceptions=True):
-            if isinstance(result, Exception):
-                log.error("task_failed_at_stop", error=repr(result))
+        await self._tasks.cancel()
         await self.hosts.stop()
-
-    async def _close_sockets(self) -> None:
-        """Close the sockets in random order over a moment: stock clients come back at once, and to the other nodes."""
-        sessions = [(room, session) for room in self.registry.rooms.values() for session in room.members]
-        shuffle(sessions)
-        pause = min(GOODBYE_SECONDS, len(sessions) / GOODBYES_PER_SECOND) / (len(sessions) or 1)
-        for count, (room, session) in enumerate(sessions, 1):
-            if session.origin is Origin.SOCKET:
-                room.members.close(session, CLOSE_CODES["restarting"], "restarting")
-            if count % GOODBYES_AT_ONCE == 0:
-                await asyncio.sleep(GOODBYES_AT_ONCE * pause)
 
     def spawn(self, work: Coroutine[Any, Any, None]) -> None:
         """Run it until the end of the hub."""
-        task: asyncio.Task[None] = self._loop.create_task(work)
-        self._tasks.add(task)
-        task.add_done_callback(self._finished)
-
-    def _finished(self, task: asyncio.Task[None]) -> None:
-        self._tasks.discard(task)
-        if not task.cancelled() and (error := task.exception()) is not None:
-            log.error("task_failed", task=str(task.get_coro()), exc_info=error)
+        self._tasks.spawn(work)
 
     def time(self) -> float:
         """Seconds of the loop's clock."""
@@ -260,10 +244,6 @@ class Hub:
     def fail(self, room: Room) -> None:
         """End a room whose host does not hold what is stored; its sockets come again."""
         self.registry.fail(room)
-
-    def _closed(self, room: Room) -> None:
-        self.ticks.closed(room)
-        self.hosts.closed(room)
 
     async def request(self, key: DocumentKey, identity: Identity, address: str, request: Request) -> Response:
         """Request something of a document outside any socket, and wait for the response; what it changed is stored

@@ -70,7 +70,7 @@ class Ticks:
 
     async def _sweep_rooms(self, now: float, keep_alive: bool) -> None:
         for count, room in enumerate(list(self._registry.rooms.values())):
-            if len(room.presence.awareness):
+            if len(room.presence.awareness.states):
                 room.presence.awareness.expire(now, self._settings.awareness_silence_seconds)
                 publish_presence(room, now)
             if keep_alive:

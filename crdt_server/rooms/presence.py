@@ -7,7 +7,8 @@ from collections.abc import Callable, Sequence
 from crdt_server.errors import ProtocolError
 from crdt_server.protocol.messages import AwarenessUpdate
 from crdt_server.protocol.outgoing import Outgoing
-from crdt_server.rooms.awareness import MAX_MESSAGE_BYTES, Awareness, Presence
+from crdt_server.rooms.awareness import Awareness
+from crdt_server.rooms.awareness_states import MAX_MESSAGE_BYTES, Presence
 from crdt_server.rooms.members import Members
 from crdt_server.rooms.session import Session
 
@@ -29,11 +30,11 @@ class PresenceChannel:
     @property
     def pending(self) -> bool:
         """Whether the next tick has something to do."""
-        return bool(self._waiting) or self.awareness.dirty
+        return bool(self._waiting) or self.awareness.states.dirty
 
     def subscribe(self, subscriber: Callable[[Sequence[Presence]], None] | None) -> None:
-        """Let a function receive what sessions here say of themselves, for other nodes; None: nobody."""
-        self._subscriber, self.awareness.shared = subscriber, subscriber is not None
+        """Let a function receive the changes of sessions here, for other nodes; None ends that."""
+        self._subscriber, self.awareness.states.shared = subscriber, subscriber is not None
 
     def receive(self, session: Session, payload: bytes) -> None:
         """Keep a message for the next tick. A stock client's own state and its echo of others come separately.
@@ -45,7 +46,7 @@ class PresenceChannel:
         if session.awareness_waiting is None:
             session.awareness_waiting = []
         elif len(session.awareness_waiting) == MESSAGES_KEPT:
-            del session.awareness_waiting[1]  # not the first: it may be the one that says which client this is
+            del session.awareness_waiting[1]  # not the first: it may name the client id of the session
         session.awareness_waiting.append(payload)
         self._waiting[session] = None
 
@@ -69,15 +70,15 @@ class PresenceChannel:
 
     def publish(self) -> None:
         """Send what has changed, to the sessions here and to the subscriber."""
-        if self._subscriber is not None and (said := self.awareness.take_said()):
-            self._subscriber(said)
-        changes = self.awareness.take_changes()
+        if self._subscriber is not None and (states := self.awareness.states.take_local_changes()):
+            self._subscriber(states)
+        changes = self.awareness.states.take_changes()
         if changes is not None:
             self._members.broadcast_presence(Outgoing(AwarenessUpdate(changes)))
 
     def snapshot(self) -> Outgoing | None:
         """The states of all, for a newcomer; None where there are none."""
-        states = self.awareness.all_states()
+        states = self.awareness.states.all_states()
         return None if states is None else Outgoing(AwarenessUpdate(states))
 
     def keep_alive(self) -> None:

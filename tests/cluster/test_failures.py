@@ -14,7 +14,7 @@ import pytest_asyncio
 from websockets.asyncio.client import connect
 
 from crdt_server.protocol.messages import AwarenessUpdate
-from crdt_server.rooms.awareness import read_states, write_states
+from crdt_server.rooms.awareness_states import read_states, write_states
 from storage import DocumentKey, Storage, open_storage
 from tests.cluster.conftest import until
 from tests.cluster.crowd import NOTES, Roamer

@@ -13,7 +13,7 @@ from crdt_server.cluster.messages import EventsMessage, encode
 from crdt_server.hub.commands import IdempotentCommands, carry_out, digest_of
 from crdt_server.hub.http_sync import sync
 from crdt_server.pipe import Bytes, RequestKind
-from crdt_server.rooms.awareness import write_states
+from crdt_server.rooms.awareness_states import write_states
 from crdt_server.rooms.room import Phase
 from crdt_server.rooms.session import Request
 from storage import DocumentKey
@@ -169,7 +169,7 @@ def state(name: str, clock: int, client: int) -> bytes:
 
 
 def names(person: Person) -> set[str]:
-    states = person.room.presence.awareness._states
+    states = person.room.presence.awareness.states.clients
     return {json.loads(held.text)["name"] for held in states.values()}
 
 

@@ -295,7 +295,7 @@ class TestLargeUpdates:
     async def test_also_without_a_socket(self, hub: Hub) -> None:
         update = self.too_large(Guide(hub, 11))
         with pytest.raises(ProtocolError) as refused:
-            await sync(hub, "w", "guests", "test", ADA, EMPTY_STATE_VECTOR, update)
+            await sync(hub, DocumentKey("w", "guests"), ADA, "test", EMPTY_STATE_VECTOR, update)
         assert refused.value.code == "update_too_large"
         assert await read_rows(hub) == {}
 

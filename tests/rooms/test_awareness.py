@@ -6,11 +6,11 @@ import pytest
 
 from crdt_server.access.identity import Identity
 from crdt_server.errors import ProtocolError
-from crdt_server.rooms.awareness import (
+from crdt_server.rooms.awareness import Awareness
+from crdt_server.rooms.awareness_states import (
     MAX_MESSAGE_BYTES,
     MAX_STATES,
     REMOVED_KEPT,
-    Awareness,
     read_states,
     write_states,
 )
@@ -30,12 +30,12 @@ def state(client: int, clock: int, value: object) -> bytes:
 
 
 def changes(awareness: Awareness) -> list[tuple[int, int, object]] | None:
-    payload = awareness.take_changes()
+    payload = awareness.states.take_changes()
     return None if payload is None else [(c, clock, json.loads(text)) for c, clock, text in read_states(payload, None)]
 
 
 def everybody(awareness: Awareness) -> dict[int, object]:
-    payload = awareness.all_states()
+    payload = awareness.states.all_states()
     return {} if payload is None else {c: json.loads(text) for c, _, text in read_states(payload, None)}
 
 
@@ -53,7 +53,7 @@ def test_names_of_all_kinds_arrive_as_they_were_sent(awareness: Awareness, name:
 
 def test_escapes_of_a_sender_are_left_alone(awareness: Awareness) -> None:
     awareness.receive(session(), write_states([(7, 1, '{"name":"Chlo\\u00e9 \\ud83d\\udc8d"}')]), 0)
-    payload = awareness.take_changes()
+    payload = awareness.states.take_changes()
     assert payload is not None
     assert read_states(payload, None) == [(7, 1, '{"name":"Chlo\\u00e9 \\ud83d\\udc8d"}')]
 
@@ -70,9 +70,9 @@ def test_an_echo_of_the_whole_room_claims_nothing(awareness: Awareness) -> None:
     one = session()
     awareness.receive(one, write_states([(7, 1, "{}"), (8, 1, "{}")]), 0)
     assert one.awareness_id is None
-    assert not awareness.dirty
-    assert awareness.take_changes() is None
-    assert awareness.all_states() is None
+    assert not awareness.states.dirty
+    assert awareness.states.take_changes() is None
+    assert awareness.states.all_states() is None
 
 
 def test_of_an_echo_only_the_own_state_counts(awareness: Awareness) -> None:
@@ -104,7 +104,7 @@ def test_the_same_person_on_a_new_socket_takes_the_id_along(awareness: Awareness
     assert [old.awareness_id, new.awareness_id] == [None, 7]
     changes(awareness)
     awareness.leave(old)
-    assert not awareness.dirty
+    assert not awareness.states.dirty
     assert everybody(awareness) == {7: {"n": 2}}
 
 
@@ -114,7 +114,7 @@ def test_leaving_removes_with_the_last_clock(awareness: Awareness) -> None:
     changes(awareness)
     awareness.leave(one)
     assert changes(awareness) == [(7, 41, None)]
-    assert len(awareness) == 0
+    assert len(awareness.states) == 0
 
 
 def test_a_state_that_came_and_went_within_a_tick_is_a_removal(awareness: Awareness) -> None:
@@ -152,7 +152,7 @@ def test_a_client_removes_itself_and_comes_back(awareness: Awareness) -> None:
 
 def test_nothing_is_removed_that_was_never_there(awareness: Awareness) -> None:
     awareness.receive(session(), state(7, 1, None), 0)
-    assert not awareness.dirty
+    assert not awareness.states.dirty
 
 
 def test_older_clocks_are_late_news(awareness: Awareness) -> None:
@@ -176,7 +176,7 @@ def test_the_same_again_is_a_sign_of_life_but_no_news(awareness: Awareness) -> N
     awareness.receive(one, state(7, 1, {}), 0)
     changes(awareness)
     awareness.receive(one, state(7, 1, {}), 20)
-    assert not awareness.dirty
+    assert not awareness.states.dirty
     awareness.expire(40, 30)
     assert everybody(awareness) == {7: {}}
 
@@ -203,7 +203,7 @@ def test_silence_removes_and_the_next_word_brings_back(awareness: Awareness) -> 
 def test_what_a_browser_would_choke_on_is_refused(awareness: Awareness, text: str) -> None:
     with pytest.raises(ProtocolError):
         awareness.receive(session(), write_states([(7, 1, text)]), 0)
-    assert not awareness.dirty
+    assert not awareness.states.dirty
 
 
 def test_deep_json_is_refused_or_read_but_never_an_overflow() -> None:
@@ -226,7 +226,7 @@ def test_too_many_ids_are_refused(awareness: Awareness, count: int) -> None:
 
 def test_a_whole_crowded_room_may_be_echoed(awareness: Awareness) -> None:
     awareness.receive(session(), write_states((n, 1, "{}") for n in range(MAX_STATES)), 0)
-    assert not awareness.dirty
+    assert not awareness.states.dirty
 
 
 @pytest.mark.parametrize(

@@ -18,7 +18,7 @@ from crdt_server.pipe import (
     Status,
 )
 from crdt_server.protocol.messages import SyncStep2, SyncUpdate
-from crdt_server.rooms.awareness import read_states
+from crdt_server.rooms.awareness_states import read_states
 from crdt_server.rooms.batch import RoomBatch
 from crdt_server.rooms.inbox import RoomLimits
 from crdt_server.rooms.intake import add, prechecked, publish_presence, put_back

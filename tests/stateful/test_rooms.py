@@ -38,7 +38,7 @@ from crdt_server.pipe import (
 )
 from crdt_server.protocol.messages import AwarenessUpdate, SyncStep1, SyncStep2, SyncUpdate
 from crdt_server.protocol.update import decode_update
-from crdt_server.rooms.awareness import read_states
+from crdt_server.rooms.awareness_states import read_states
 from crdt_server.rooms.batch import RoomBatch
 from crdt_server.rooms.inbox import RoomLimits
 from crdt_server.rooms.intake import prechecked, publish_presence, put_back

@@ -10,7 +10,7 @@ from pycrdt import Doc, Text
 
 from crdt_server.protocol.lib0 import write_var_bytes, write_var_string, write_var_uint
 from crdt_server.protocol.update import Update, decode_state_vector, decode_update, missing
-from crdt_server.rooms.awareness import write_states
+from crdt_server.rooms.awareness_states import write_states
 from tests.support.codec import encode_awareness
 
 KILLER_GROUND = (bytes.fromhex("0101030004010474657874016100"), bytes.fromhex("01010300070104746578740100"))

@@ -1,0 +1,194 @@
+"""The awareness states of one room: the message that carries them, and the table of the newest state of each client.
+
+Rules of this file:
+- Clocks are passed on as they came. A removal repeats the last clock with the state ``null``, as y-protocols does.
+- States are relayed as the JSON text the client sent, after it was parsed once: a text at which JSON.parse of a browser
+  would throw must not reach one.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from typing import NamedTuple, NoReturn
+
+from crdt_server.errors import ProtocolError
+from crdt_server.protocol.lib0 import (
+    invalid_utf8,
+    read_var_bytes,
+    read_var_uint,
+    truncated,
+    write_var_string,
+    write_var_uint,
+)
+from crdt_server.rooms.session import Session
+
+MAX_STATES = 4096  # in one message: a newcomer's client echoes the whole room
+MAX_MESSAGE_BYTES = 1 << 20
+REMOVED_KEPT = 256
+
+
+def read_states(payload: bytes, wanted: int | None) -> list[tuple[int, int, str]]:
+    """The (client id, clock, JSON) triples of an awareness message; only ``wanted``'s JSON is kept when it is given.
+
+    Raises ProtocolError for anything that does not read to the last byte.
+    """
+    if len(payload) > MAX_MESSAGE_BYTES:
+        raise ProtocolError("awareness_limit", "awareness message too large")
+    try:
+        count, pos = read_var_uint(payload, 0)
+        if count > MAX_STATES:
+            raise ProtocolError("awareness_limit", "too many awareness states in a message")
+        states = []
+        for _ in range(count):
+            client, pos = read_var_uint(payload, pos)
+            clock, pos = read_var_uint(payload, pos)
+            raw, pos = read_var_bytes(payload, pos)
+            if wanted is None or client == wanted:
+                states.append((client, clock, raw))
+    except IndexError:
+        raise truncated() from None
+    if pos != len(payload):
+        raise ProtocolError("trailing", "bytes after the last awareness state")
+    try:
+        return [(client, clock, raw.decode()) for client, clock, raw in states]
+    except UnicodeDecodeError:
+        raise invalid_utf8() from None
+
+
+def write_states(states: Iterable[tuple[int, int, str]]) -> bytes:
+    """An awareness message's payload."""
+    triples = list(states)
+    out = [write_var_uint(len(triples))]
+    for client, clock, text in triples:
+        out += (write_var_uint(client), write_var_uint(clock), write_var_string(text))
+    return b"".join(out)
+
+
+def check_state(text: str) -> None:
+    """Raises ProtocolError where the JSON of a state is neither an object nor null."""
+    try:
+        value = json.loads(text, parse_constant=_no_constant)
+    except (ValueError, RecursionError) as error:
+        raise ProtocolError("awareness_json", "awareness state is not JSON") from error
+    if value is not None and not isinstance(value, dict):
+        raise ProtocolError("awareness_json", "awareness state is not an object")
+
+
+def _no_constant(name: str) -> NoReturn:
+    raise ValueError(f"{name} is not JSON")
+
+
+class Presence(NamedTuple):
+    """One client's newest state, as nodes send it to one another. ``text`` is JSON, "null" for a removal."""
+
+    client: int
+    clock: int
+    text: str
+    user: str
+    address: str
+
+
+class HeldState:
+    """One client's newest state: of a session here, or of a node."""
+
+    __slots__ = ("address", "clock", "node", "seen", "session", "text", "user")
+
+    def __init__(self, state: Presence, seen: float, session: Session | None = None, node: str = "") -> None:
+        self.session = session
+        self.node = node
+        self.user = state.user
+        self.address = state.address
+        self.clock = state.clock
+        self.text = state.text
+        self.seen = seen
+
+    def release(self) -> None:
+        """The session does not speak for this client any more."""
+        if self.session is not None:
+            self.session.awareness_id = None
+
+
+class StateTable:
+    """The newest state of each client, and the changes since they were last taken: those for the sessions here, and
+    while ``shared`` those of sessions here for other nodes."""
+
+    __slots__ = ("_all", "_changed", "_local_changes", "clients", "removed", "shared")
+
+    def __init__(self) -> None:
+        self.clients: dict[int, HeldState] = {}
+        self.removed: dict[int, int] = {}  # id -> last clock, the newest REMOVED_KEPT: older echoes must not revive
+        self.shared = False
+        self._changed: dict[int, None] = {}
+        self._local_changes: dict[int, tuple[str, str]] = {}  # client -> user and address
+        self._all: bytes | None = None  # `all_states`, until something changes
+
+    def __len__(self) -> int:
+        return len(self.clients)
+
+    @property
+    def dirty(self) -> bool:
+        """Whether there are changes for the sessions here."""
+        return bool(self._changed)
+
+    def put(self, client: int, held: HeldState) -> None:
+        """Replace the state of a client."""
+        self.removed.pop(client, None)
+        self.clients[client] = held
+        self._mark_changed(client, held)
+
+    def remove(self, client: int) -> None:
+        """Remove the state of a client."""
+        held = self.clients.pop(client)
+        self.removed[client] = held.clock
+        if len(self.removed) > REMOVED_KEPT:
+            del self.removed[next(iter(self.removed))]
+        self._mark_changed(client, held)
+
+    def _mark_changed(self, client: int, held: HeldState) -> None:
+        if self.shared and not held.node:
+            self._local_changes[client] = (held.user, held.address)
+        self._changed[client] = None
+        self._all = None
+
+    def all_states(self) -> bytes | None:
+        """The states of all clients as a payload, for a newcomer; None where there are none."""
+        if not self.clients:
+            return None
+        if self._all is None:
+            self._all = write_states((client, held.clock, held.text) for client, held in self.clients.items())
+        return self._all
+
+    def take_changes(self) -> bytes | None:
+        """The changes since the last call, as one payload."""
+        if not self._changed:
+            return None
+        changed, self._changed = self._changed, {}
+        states = []
+        for client in changed:
+            held = self.clients.get(client)
+            if held is not None:
+                states.append((client, held.clock, held.text))
+            elif client in self.removed:
+                states.append((client, self.removed[client], "null"))
+        return write_states(states)
+
+    def local_states(self) -> list[Presence]:
+        """The states of all sessions here, for another node."""
+        return [
+            Presence(client, held.clock, held.text, held.user, held.address)
+            for client, held in self.clients.items()
+            if held.session is not None
+        ]
+
+    def take_local_changes(self) -> list[Presence]:
+        """The changes of sessions here since the last call, for other nodes."""
+        changed, self._local_changes = self._local_changes, {}
+        states = []
+        for client, sender in changed.items():
+            held = self.clients.get(client)
+            if held is None:
+                states.append(Presence(client, self.removed.get(client, 0), "null", *sender))
+            elif held.session is not None:
+                states.append(Presence(client, held.clock, held.text, held.user, held.address))
+        return states
