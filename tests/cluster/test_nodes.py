@@ -128,7 +128,7 @@ async def test_a_phone_syncs_at_any_node(nodes: Nodes) -> None:
     phone = Person(two.hub, "notes.a", 5)
     await phone.sees("hello")
     update = phone.replica.type("!")
-    await sync(two.hub, "w", "notes.a", "192.0.2.7", ADA, phone.replica.state_vector, update)
+    await sync(two.hub, DocumentKey("w", "notes.a"), ADA, "192.0.2.7", phone.replica.state_vector, update)
     await here.sees("hello!")
 
 
