@@ -1,4 +1,4 @@
-"""What may be written: the documents of a wedding, by kind.
+"""The schema of the documents of a wedding, by kind.
 
 `notes.{slug}` is a free-form document. Every other kind declares its roots, records and keys: see `README.md` beside
 this file. Importing this package does not load pycrdt; `documents.rows`, which reads documents, does.

@@ -11,7 +11,7 @@ from documents.shared import GUEST, USER, Record, meta, review
 
 @record
 class Care(Record):
-    """What one guest needs."""
+    """The needs of one guest."""
 
     diets: Mapping[str, bool] = family("diet", Code(), Flag(), "What they eat: `vegan`, `halal`, `kosher`…")
     allergies: Mapping[str, str] = family(

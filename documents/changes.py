@@ -1,4 +1,4 @@
-"""What changed in rows, as plain data: for those who need no document to look at."""
+"""Changes of rows, as plain data without a document."""
 
 from __future__ import annotations
 
@@ -28,17 +28,17 @@ class Change(NamedTuple):
 
 
 class Changes(NamedTuple):
-    """What changed between two calls of `Rows.take`: by root as declared, then by record and key."""
+    """The changes of one document: by root as declared, then by record and key."""
 
     fields: list[Change]
     added: list[tuple[str, str]]
-    """Root and id of rows that were not there before. What is in them is among `fields`."""
+    """Root and id of rows that were not there before. Their values are among `fields`."""
     removed: list[tuple[str, str]]
-    """Root and id of rows that are no longer there. What was in them is among `fields`."""
+    """Root and id of rows that are no longer there. Their former values are among `fields`."""
 
 
 def compare(root: Root, record_id: str, before: Row | None, after: Row | None, changes: Changes) -> None:
-    """Add to `changes` what turns one row (None: there is none) into another."""
+    """Add to `changes` those from one row (None: there is none) to another."""
     if before is None and after is not None:
         changes.added.append((root.name, record_id))
     if before is not None and after is None:

@@ -136,7 +136,7 @@ def shape_of(value: object) -> str:
 
 
 class FieldType:
-    """What a field holds. Subclasses give `check`, which returns the normalised value or a `Reason`."""
+    """The type of a field. Subclasses implement `check`, which returns the normalised value or a `Reason`."""
 
     text = False
     """Whether the field is a `Y.Text` in the document (a string in the rows)."""

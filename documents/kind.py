@@ -59,7 +59,7 @@ class Key:
     type: FieldType
     about: str
     suffix: FieldType | None = None
-    """What follows the prefix, in a family."""
+    """The type of the part after the prefix, in a family."""
     server: bool = False
     """Whether only the server writes it."""
 

@@ -57,7 +57,7 @@ class Seat:
 
 @record
 class SeatingRule(Record):
-    """Who should sit with whom, or not."""
+    """Guests who should sit together, or apart."""
 
     kind: str | None = key(Enum("together", "apart", "near", "front"), "What is asked for.")
     hard: bool = key(Bool(), "Whether breaking it is a conflict.", default=False)
@@ -67,7 +67,7 @@ class SeatingRule(Record):
 
 @record
 class Fixture(Record):
-    """What else stands in the room."""
+    """Something else that stands in the room."""
 
     kind: str | None = key(Enum("dance", "stage", "bar", "buffet", "exit", "other"), "What it is.")
     label: str | None = key(LABEL, "What it is called.")

@@ -1,4 +1,4 @@
-"""What several kinds have in common: stamps, addresses, conflict records, the references between documents."""
+"""Declarations that several kinds share: stamps, addresses, conflict records, the references between documents."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ TABLE = Reference("seating", "tables")
 
 @record
 class Stamp:
-    """Who did something, and when."""
+    """The user and the instant of an action."""
 
     at: str = needed(Instant(), "When.")
     by: str = needed(USER, "Who.")
@@ -60,7 +60,7 @@ class Stamp:
 
 @record
 class Retraction:
-    """Who took something back, when, and why."""
+    """The user, the instant and the reason of a withdrawal."""
 
     at: str = needed(Instant(), "When.")
     by: str = needed(USER, "Who.")

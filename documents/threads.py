@@ -22,7 +22,7 @@ class Attachment:
 
 @record
 class MessageContext:
-    """What a conversation, or one message of it, is about."""
+    """The subject of a conversation, or of one message."""
 
     document: str = needed(String(120), "Document.")
     root: str | None = key(String(40), "Root.")
@@ -31,7 +31,7 @@ class MessageContext:
 
 @record
 class Message:
-    """What somebody said. Never changed: a message can be redacted as a whole."""
+    """One message. Never changed: a message can be redacted as a whole."""
 
     from_: str = needed(USER, "Who said it.")
     at: str = needed(Instant(), "When, by the clock of the writer.")

@@ -96,7 +96,7 @@ class Place(Record):
 
 @record
 class Contact:
-    """Whom to call."""
+    """A person to call."""
 
     name: str | None = key(NAME, "Name.")
     email: str | None = key(EMAIL, "E-mail address.")

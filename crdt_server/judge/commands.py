@@ -41,7 +41,7 @@ def command(judge: WeddingJudge, actor: Actor, body: CommandBody, size_bytes: in
     parts = body.parts
     missing = sorted({document for document, _ in parts} - judge.open.keys())
     if missing:
-        judge.resolver.wanted.update(missing)
+        judge.resolver.needed.update(missing)
         return CommandLacks(missing)
     name = body.key
     if name in judge.answered:

@@ -1,7 +1,7 @@
 """The resolution of findings: by rule, or by a person; recorded in the root `review`.
 
 - Nothing is written from here: `step` returns what is to be written, and has to be called until it returns None.
-- A resolution in a document that is not open here waits until it is open (`wanted`).
+- A resolution in a document that is not open here waits until it is open (`needed`).
 - There is one record per subject, with the state of the conflict. A subject that holds again closes its record as
   `moot`.
 - A resolution may break something else: subjects go through a queue, and a subject that had to be repaired more than
@@ -85,7 +85,7 @@ class Resolver:
         self._documents = documents
         self._now = 0.0
         self.subjects = SubjectQueue(index)
-        self.wanted: set[str] = set()  # documents that a resolution waits for
+        self.needed: set[str] = set()  # documents that a resolution waits for
         self.urgent: deque[Callable[[], list[Resolution]]] = deque()  # must not wait for the end of a batch
         self._suspects: deque[Subject] = deque()
         self._undecided: set[tuple[str, str]] = set()  # document and record of a choice that waits
@@ -235,5 +235,5 @@ class Resolver:
 
     def _missing(self, documents: set[str]) -> bool:
         missing = {document for document in documents if document not in self._documents}
-        self.wanted |= missing
+        self.needed |= missing
         return bool(missing)

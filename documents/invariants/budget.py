@@ -196,12 +196,12 @@ class Budget(Part):
         before, after = self._payments.get(payment), self._read_payment(payment)
         if before is not None:
             touched.add(Subject("B3", (before.item,)))
-            self._forget(payment, before, touched)
+            self._remove(payment, before, touched)
         if after is not None:
             touched.add(Subject("B3", (after.item,)))
-            self._note(payment, after, touched)
+            self._insert(payment, after, touched)
 
-    def _forget(self, payment: str, entry: PaymentEntry, touched: Touched) -> None:
+    def _remove(self, payment: str, entry: PaymentEntry, touched: Touched) -> None:
         del self._payments[payment]
         discard(self._payments_of, entry.item, payment)
         alike = self._alike[entry.key]
@@ -212,7 +212,7 @@ class Budget(Part):
         if not alike:
             del self._alike[entry.key]
 
-    def _note(self, payment: str, entry: PaymentEntry, touched: Touched) -> None:
+    def _insert(self, payment: str, entry: PaymentEntry, touched: Touched) -> None:
         self._payments[payment] = entry
         self._payments_of.setdefault(entry.item, set()).add(payment)
         alike = self._alike.setdefault(entry.key, [])

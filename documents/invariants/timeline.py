@@ -79,9 +79,9 @@ class Timeline(Part):
         self._changed.add(item)
         if before is not None:
             self._touch_item(item, before, touched)
-            self._forget(item, before)
+            self._remove(item, before)
         if after is not None:
-            self._note(item, after)
+            self._insert(item, after)
             self._touch_item(item, after, touched)
         touched.update(Subject("T4", (successor, item)) for successor in self._successors.get(item, ()))
         touched.update(_alone(item))
@@ -115,7 +115,7 @@ class Timeline(Part):
             tuple(suffixes(row, "after:")),
         )
 
-    def _note(self, item: str, entry: TimelineEntry) -> None:
+    def _insert(self, item: str, entry: TimelineEntry) -> None:
         self._items[item] = entry
         self._busy.add(item, entry)
         for before in entry.after:
@@ -123,7 +123,7 @@ class Timeline(Part):
         for use in _uses(entry):
             self._used.setdefault(use, set()).add(item)
 
-    def _forget(self, item: str, entry: TimelineEntry) -> None:
+    def _remove(self, item: str, entry: TimelineEntry) -> None:
         del self._items[item]
         self._busy.remove(item, entry)
         for before in entry.after:

@@ -116,7 +116,7 @@ class Bench:
         self.documents = {name: self._load(name) for name in self.names}
         for document in self.documents.values():
             self.state.warm_up(document)
-        self.state.resolver.wanted.clear()  # what the first ones waited for is open by now
+        self.state.resolver.needed.clear()  # what the first ones waited for is open by now
         self.commit()
 
     def reopen(self) -> None:
@@ -285,7 +285,7 @@ class Bench:
                 if replica is newcomer or replica.online:
                     assert replica.rows(name) == expected, f"{name} of {replica.actor.user}"
             assert self._mirrored(name) == expected
-        assert not self.state.resolver.wanted
+        assert not self.state.resolver.needed
 
     def everything(self, but: str = "") -> str:
         """All rows but those of one root, to compare."""

@@ -378,7 +378,7 @@ def test_while_the_document_is_closed_it_is_wanted(town: Town) -> None:
     two.document.close()
     two.state.detach(two.document)
     two.state.replace_bookings(LENS, town.overlapping(two))
-    assert two.state.resolver.wanted == {"wedding"}
+    assert two.state.resolver.needed == {"wedding"}
     two.open()
     assert two.stage == "quoted"
 

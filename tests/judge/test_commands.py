@@ -146,7 +146,7 @@ def test_all_documents_have_to_be_open() -> None:
     operation = {"op": "set", "root": "meta", "record": "", "key": "x:a.b", "value": 1}
     parts = [(name, [operation]) for name in ("guests", "seating", "care")]
     assert command(state, ANN, CommandBody(parts), 0) == CommandLacks(["care", "seating"])
-    assert state.resolver.wanted == {"care", "seating"}
+    assert state.resolver.needed == {"care", "seating"}
     assert documents(state)["guests"]["meta"] == {}
 
 

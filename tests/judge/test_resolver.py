@@ -255,8 +255,8 @@ def test_what_needs_a_closed_document_waits_for_it(pair: Pair) -> None:
     pair.bench.now += SETTLE_SECONDS
     pair.bench.state.set_time(pair.bench.now)
     pair.bench.state.run_scheduled()
-    assert pair.bench.state.resolver.wanted == {"seating"}
-    pair.bench.state.resolver.wanted.clear()
+    assert pair.bench.state.resolver.needed == {"seating"}
+    pair.bench.state.resolver.needed.clear()
     pair.bench.state.warm_up(pair.bench.documents["seating"])
     pair.bench.commit()
     assert pair.value(*SEATS, "g_a") is None
@@ -273,8 +273,8 @@ def test_a_choice_that_needs_a_closed_document_waits_for_it(pair: Pair) -> None:
     pair.hand.set("guests", "review", pair.record("G1")["id"], "choice", option["id"])
     pair.bench.sync(pair.hand, ["guests"])
     assert pair.record("G1")["_state"] == "open"
-    assert pair.bench.state.resolver.wanted == {"seating"}
-    pair.bench.state.resolver.wanted.clear()
+    assert pair.bench.state.resolver.needed == {"seating"}
+    pair.bench.state.resolver.needed.clear()
     pair.bench.state.warm_up(pair.bench.documents["seating"])
     pair.bench.commit()
     assert pair.record("G1")["_state"] == "resolved"
