@@ -231,14 +231,19 @@ class TestCompaction:
 
     async def test_beside_appends_of_another_node(self, store: Storage, second: Storage) -> None:
         async def compact() -> None:
-            for last in range(6, 60):
-                await second.replace(NOTE, 1, last - 1, b"merged")
+            last = 6
+            while last < 60:
+                try:
+                    await second.replace(NOTE, 1, last - 1, b"merged")
+                    last += 1
+                except SequenceConflict:
+                    continue  # ahead of the writer: the row is not there yet
 
         async def write() -> None:
             for seq in range(6, 60):
                 await store.append(batch(NOTE, seq, b"x"))
 
-        await write_then(write, compact)
+        await asyncio.gather(write(), compact())
         document = await store.load(NOTE)
         assert document.head_seq == 59
 
@@ -254,19 +259,6 @@ class TestCompaction:
                 await store.replace(NOTE, 1, seq - 1, b"merged")
 
         await asyncio.gather(look(), write())
-
-
-async def write_then(write: Any, compact: Any) -> None:
-    """Both at once; compaction ahead of the writer finds rows missing and begins again."""
-
-    async def persistent() -> None:
-        while True:
-            try:
-                return await compact()
-            except SequenceConflict:
-                continue
-
-    await asyncio.gather(write(), persistent())
 
 
 class TestWire:
