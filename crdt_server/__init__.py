@@ -1,6 +1,6 @@
-"""A Yjs sync server: every document is a room, every update is stored before anyone hears of it.
+"""A Yjs sync server: every document is a room, every update is stored before it is sent to anyone.
 
-`create_app(settings)` gives the ASGI application; `Settings` is every setting. Both are imported when first asked for,
+`create_app(settings)` gives the ASGI application; `Settings` is every setting. Both are imported when first used,
 because the document hosts import this package too and must stay small.
 """
 

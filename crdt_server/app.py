@@ -41,7 +41,7 @@ class DevModeRequired(Exception):
 def create_app(settings: Settings | None = None, access: Access | None = None) -> FastAPI:
     """The server as an ASGI application, to serve alone or to mount in an application of your own.
 
-    ``access`` decides who may read and write; without it the settings must say ``dev``, and everybody may.
+    ``access`` decides who may read and write; without it ``dev`` must be set, and everybody may.
     Mounted, its lifespan must run: pass ``app.router.lifespan_context`` on (``examples/embed.py`` shows it).
     Its WebSockets then take the plain ASGI transport; the fast one needs ``crdt-server serve``. While it runs,
     ``app.state.server`` is an `Editor`: programs read and write rows with it.

@@ -30,7 +30,7 @@ WRONG_USE = 2
 
 
 def _options(*names: str) -> Callable[[Any], Any]:
-    """Click options for settings; their defaults stay unset, so that environment and file are asked."""
+    """Click options for settings; their defaults stay unset, so that environment and file are read."""
 
     def decorate(command: Any) -> Any:
         for name in reversed(names):
@@ -65,7 +65,7 @@ def _settings(config: str | None, flags: dict[str, Any]) -> Settings:
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 120})
 @click.version_option(package_name="crdt-server")
 def cli() -> None:
-    """A Yjs sync server for weddings: rooms over WebSocket, stored before anyone hears of it."""
+    """A Yjs sync server for weddings: rooms over WebSocket, stored before they are sent to anyone."""
 
 
 @cli.command()
@@ -79,7 +79,7 @@ def serve(config: str | None, **flags: Any) -> None:
     except DevModeRequired as error:
         raise click.UsageError(str(error)) from error
     except SystemExit as error:
-        sys.exit(WRONG_USE if error.code else 0)  # the address cannot be listened on; uvicorn has said so
+        sys.exit(WRONG_USE if error.code else 0)  # the address cannot be listened on; uvicorn has logged it
 
 
 @cli.command(name="migrate")
@@ -93,7 +93,7 @@ def migrate_command(config: str | None, **flags: Any) -> None:
 @click.argument("wedding", required=False)
 @_options("database_url")
 def verify(wedding: str | None, config: str | None, **flags: Any) -> None:
-    """Read every document (of WEDDING) and say what is wrong; list the updates in quarantine."""
+    """Read every document (of WEDDING) and print its problems; list the updates in quarantine."""
     problems = asyncio.run(verify_store(_settings(config, flags), wedding, click.echo))
     if problems:
         sys.exit(FOUND_A_PROBLEM)

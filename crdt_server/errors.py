@@ -1,7 +1,7 @@
 """The one error tree of the server, and the one table from stable codes to WebSocket close codes.
 
 An error carries a short stable `code` (for metrics, problem documents and tests) and a message for the log.
-Neither contains document content. What a client is told is the close code of the error's class.
+Neither contains document content. A client receives only the close code of the error's class.
 """
 
 from __future__ import annotations
@@ -59,7 +59,7 @@ class UnauthenticatedError(CrdtServerError):
 
 
 class ForbiddenError(CrdtServerError):
-    """The identity is known, and has no right to this."""
+    """The identity is valid, and has no right to this."""
 
     close_code = CLOSE_CODES["forbidden"]
 

@@ -13,7 +13,7 @@ from structlog.typing import Processor
 
 class _Lossy:
     """A stream that drops what cannot be written: the log often shares a disk with the database, and a full one must
-    fail the commit, not the code that is about to say so."""
+    fail the commit, not the code that is about to log that."""
 
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream

@@ -43,7 +43,7 @@ async def _host(settings: Settings) -> AsyncIterator[Supervisor]:
         await factory.stop()
 
 
-async def verify_store(settings: Settings, wedding: str | None, say: Callable[[str], None]) -> int:
+async def verify_store(settings: Settings, wedding: str | None, output: Callable[[str], None]) -> int:
     """Load every document in a host, from checksum to pycrdt Doc. Returns the number of problems."""
     storage = await open_storage(settings.database_url)
     problems = documents = 0
@@ -55,18 +55,18 @@ async def verify_store(settings: Settings, wedding: str | None, say: Callable[[s
                     problem = await _verify(storage, host, key)
                 except HostDied as death:
                     # Not lost: a room of it goes on without a Doc, as it is kept and read as bytes.
-                    say(f"{key}: served without a Doc: reading it kills a document host: {death.cause}")
+                    output(f"{key}: served without a Doc: reading it kills a document host: {death.cause}")
                     continue
                 if problem is not None:
                     problems += 1
-                    say(f"{key}: {problem}")
+                    output(f"{key}: {problem}")
         for item in await storage.quarantined(wedding):
             at = f"{item.at:%Y-%m-%d %H:%M:%S} UTC"
-            say(
+            output(
                 f"{item.key}: quarantined update {item.id} of {len(item.update)} bytes, {at}, "
                 f"from {item.sender}: {item.reason}"
             )
-        say(f"{documents} documents, {problems} problems")
+        output(f"{documents} documents, {problems} problems")
     finally:
         await storage.close()
     return problems
@@ -117,27 +117,27 @@ async def _verify_rows(storage: Storage, host: Supervisor, key: DocumentKey) -> 
     return None if canonical_json(mirror).encode() == result.rows else "the stored rows are not those of the document"
 
 
-async def compact_store(settings: Settings, wedding: str | None, say: Callable[[str], None]) -> int:
+async def compact_store(settings: Settings, wedding: str | None, output: Callable[[str], None]) -> int:
     """Merge the rows of every document, then give free pages back. Returns the number of corrupt documents."""
     storage = await open_storage(settings.database_url)
     problems = 0
     before = await storage.size_bytes()
     try:
         async with _host(settings) as host:
-            workshop = JobWorker(host)
-            worker = asyncio.create_task(workshop.run())
+            job_worker = JobWorker(host)
+            worker = asyncio.create_task(job_worker.run())
             async for key in storage.keys(wedding):
                 try:
-                    fewer = await compact(storage, workshop, key, whole=True)
+                    fewer = await compact(storage, job_worker, key, whole=True)
                 except (CorruptDocument, JobFailed, SequenceConflict) as error:
-                    say(f"{key}: left as it is: {error}")
+                    output(f"{key}: left as it is: {error}")
                     problems += isinstance(error, CorruptDocument)
                     continue
                 if fewer:
-                    say(f"{key}: {fewer} rows fewer")
+                    output(f"{key}: {fewer} rows fewer")
             worker.cancel()
         await storage.vacuum()
-        say(f"{before} bytes before, {await storage.size_bytes()} after")
+        output(f"{before} bytes before, {await storage.size_bytes()} after")
     finally:
         await storage.close()
     return problems

@@ -1,5 +1,5 @@
 """Every metric of the server, in one place. Hot paths count in plain integers (`Counters`); the collector
-here reads those when somebody asks."""
+here reads those when they are read."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from crdt_server.counters import Counters
 COUNTERS = {
     "updates": "Updates accepted from clients",
     "known_updates": "Updates that brought nothing new",
-    "gaps": "Updates that would have left a hole, answered by asking for everything",
+    "gaps": "Updates that would have left a hole, answered by a sync step 1",
     "protocol_errors": "Malformed messages",
     "violations": "Well-formed updates that a document could not take",
     "reverted": "Updates of which something had to be undone",
@@ -54,7 +54,7 @@ class Metrics(Collector):
         )
         self.commit_failures = Counter("crdt_commit_failures", "Commits that failed", registry=self.registry)
         self.host_restarts = Counter("crdt_host_restarts", "Document hosts that died", registry=self.registry)
-        self.evictions = Counter("crdt_room_evictions", "Idle rooms given up", registry=self.registry)
+        self.evictions = Counter("crdt_room_evictions", "Idle rooms that were evicted", registry=self.registry)
         self.compactions = Counter("crdt_compactions", "Runs of updates merged in the store", registry=self.registry)
         self.quarantined = Counter("crdt_quarantined", "Updates kept aside", registry=self.registry)
         self.slow_consumers = Counter("crdt_slow_consumers", "Sockets closed for not reading", registry=self.registry)
@@ -62,7 +62,7 @@ class Metrics(Collector):
         self.registry.register(self)
 
     def gauge(self, name: str, text: str, read: Callable[[], float]) -> None:
-        """Report the value of ``read()`` whenever the metrics are asked for."""
+        """Report the value of ``read()`` whenever the metrics are read."""
         self.gauges[name] = (text, read)
 
     def collect(self) -> Iterator[Metric]:

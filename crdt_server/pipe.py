@@ -1,8 +1,8 @@
-"""What crosses the pipe between the serving process and a document host.
+"""The messages on the pipe between the serving process and a document host.
 
 Both directions carry frames: four bytes of length (little endian), then msgpack of one of the structs below: a `Batch`
 to the host, a `BatchResponse` back. A host has parsed hostile bytes in native code, so its response is plain data: the
-decoder checks every type, `hosts.batch` what the types do not say, and nothing on this pipe can name code to run.
+decoder checks every type, `hosts.batch` what the types do not express, and nothing on this pipe can name code to run.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ ALREADY_ANSWERED = "answered"  # the code of the problem of a command that was c
 
 
 class RequestKind(enum.IntEnum):
-    """What is requested of a document. Each says its payload and the response that follows when it is not refused."""
+    """Kinds of requests to a document. Each names its payload and the response that follows when it is not refused."""
 
     UPDATE = 0  # payload: an update to apply; no response
     DIFF = 1  # payload: a state vector; response: Diff, SameAs or NoOverlap
@@ -45,7 +45,7 @@ class Status(enum.IntEnum):
 
     OK = 0
     KNOWN = 1  # brought nothing new
-    GAP = 2  # would leave a hole: ask the sender for everything
+    GAP = 2  # would leave a hole: the sender is sent a step 1
     MALFORMED = 3
     VIOLATION = 4  # well-formed, but the document cannot hold it
     TOO_LARGE = 5  # the document would outgrow its limit
@@ -94,7 +94,7 @@ class OtherBookings(_Record):
 
 
 class SchemaContext(_Record):
-    """What a document with a schema needs besides its bytes. ``rows`` and ``bookings`` are those of the whole wedding,
+    """The context of a document that has a schema. ``rows`` and ``bookings`` are those of the whole wedding,
     ``others`` the bookings of other weddings that overlap them; ``rows`` None: the host should hold the wedding."""
 
     wedding: str
@@ -259,7 +259,7 @@ class Notice(_Record):
 
 class RoomResult(_Record, tag=0):
     """``updates`` are to be stored and sent: one nearly always, none when nothing is new. ``size`` is in bytes,
-    ``warm`` says whether the Doc is built."""
+    ``warm``: the Doc is built."""
 
     room: int
     size: int
@@ -272,7 +272,7 @@ class RoomResult(_Record, tag=0):
 
     @classmethod
     def empty(cls, room: int, size: int = 0, *, warm: bool = True) -> RoomResult:
-        """A result of which nothing is said yet."""
+        """An empty result."""
         return cls(room, size, warm, [], [], [], None, [])
 
 

@@ -46,7 +46,7 @@ async def plant(storage: Storage, wedding: str, *, guests: int = 250, seed: int 
 
 
 def _facts(wedding: str, sample: Sample) -> Iterator[DerivedRecords]:
-    """All rows, who wrote them, and events that say so: the history of a wedding begins with what it was made of."""
+    """All rows, their writers, and events of them: the history of a wedding begins with what it was made of."""
     writers = Writers()
     for (document, root, record, key), writer in sample.writers.items():
         writers.put((document, root, record), key, writer)

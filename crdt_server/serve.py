@@ -26,7 +26,7 @@ from storage import migrate
 DRAIN_SECONDS = 3
 UPGRADE = b"\r\nupgrade: websocket\r\n"
 GC_THRESHOLDS = (50_000, 20, 100)
-# A commit's thread asks for the interpreter about ten times; beside a busy loop each time takes this long.
+# A commit's thread requests the interpreter about ten times; beside a busy loop each time takes this long.
 SWITCH_SECONDS = 0.001
 
 
@@ -141,7 +141,7 @@ def serve(settings: Settings) -> None:
     give_back_large_blocks()
     gc.collect()
     gc.freeze()
-    # Sessions and rooms are long-lived and hardly ever cyclic: looking for cycles after every 700 allocations took
+    # Sessions and rooms are long-lived and hardly ever cyclic: a search for cycles after every 700 allocations took
     # 12 % of the time under load.
     gc.set_threshold(*GC_THRESHOLDS)
     sys.setswitchinterval(SWITCH_SECONDS)

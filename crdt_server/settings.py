@@ -40,7 +40,7 @@ class Settings(BaseSettings):
     redis_url: str = Field("", description="Redis between several nodes on one PostgreSQL database; none: one node")
     dev: bool = Field(False, description="No token needed; a socket without one acts as couple")
     websocket_lane: Literal["fast", "asgi"] = Field(
-        "fast", description="What carries WebSockets: picows, or plain ASGI as under any other server"
+        "fast", description="Implementation of WebSockets: picows, or plain ASGI as under any other server"
     )
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="Least level that is logged")
 

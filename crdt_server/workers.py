@@ -95,7 +95,7 @@ class Workers:
         try:
             self._workers = [self._start() for _ in range(self._settings.workers)]
             if not all(worker.wait_until_it_listens() for worker in self._workers):
-                raise WorkersFailed("a worker does not start: see what it said above")
+                raise WorkersFailed("a worker does not start: see its output above")
             host, port = self._listener.getsockname()[:2]
             click.echo(f"listening on http://{f'[{host}]' if ':' in host else host}:{port}")
             self._watch()
@@ -133,7 +133,7 @@ class Workers:
                 self._workers[index] = self._start()
 
     def _replace_all(self) -> None:
-        """A rolling restart. The first successor that does not come up ends it, and who serves goes on."""
+        """A rolling restart. The first successor that does not come up ends it, and the old workers go on."""
         for index, old in enumerate(self._workers):
             new = self._start()
             if not new.wait_until_it_listens():

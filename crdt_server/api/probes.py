@@ -32,7 +32,7 @@ async def readyz(request: Request) -> Response:
     if hub.draining:
         return problem(503, "draining", "the server is going away")
     if hub.overloaded:
-        return problem(503, "overloaded", f"the event loop is {hub.lag.seconds:.2f} s late")
+        return problem(503, "overloaded", f"the event loop is {hub.loop_monitor.seconds:.2f} s late")
     try:
         await _probe(request.app.state, hub)
     except TimeoutError:

@@ -53,7 +53,7 @@ _WITHOUT_RESPONSE = frozenset((RequestKind.UPDATE, RequestKind.BUILD_DOC))
 
 
 class LoadFailed(Exception):
-    """What is stored cannot be loaded into a host."""
+    """The stored rows of a document cannot be loaded into a host."""
 
 
 @dataclass(slots=True)
@@ -76,7 +76,7 @@ class BatchEntry:
 
 @dataclass(slots=True)
 class LoadPlan:
-    """What the store has of a document: its updates, and where it has a schema what the host needs besides."""
+    """The stored updates of a document, and the context of one with a schema."""
 
     updates: list[bytes]
     context: SchemaContext | None = None
@@ -126,7 +126,7 @@ def _halves(pairs: Sequence[tuple[Room, Request]]) -> list[list[BatchEntry]]:
 
 
 def fits(entries: Sequence[BatchEntry], rooms: Mapping[int, Room], response: BatchResponse) -> bool:
-    """Whether a response is one to this batch: a host has read hostile bytes, and its types say only so much.
+    """Whether a response is one to this batch: a host has read hostile bytes, and the types do not check all.
 
     ``rooms``: id -> room of those that the server may have written into besides.
     """

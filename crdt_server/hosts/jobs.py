@@ -13,7 +13,7 @@ OUTSIDE_KILLS = 5
 
 
 class JobFailed(Exception):
-    """The work could not be done; the message says why."""
+    """The work could not be done; the message is the reason."""
 
 
 @dataclass(slots=True)

@@ -1,6 +1,6 @@
-"""What happens to a batch whose host died.
+"""Recovery of a batch whose host died.
 
-A death says little about the batch: the host marks in shared memory what it works on, so the first suspect is known,
+The cause is not evident: the host marks in shared memory what it works on, so the first suspect is known,
 but memory damaged earlier can kill later. Therefore the batch is run again on a new host in parts (before the suspect,
 the suspect alone, after it), halving where there is no suspect, until the request that kills stands alone. Only a
 request that kills a fresh host all by itself is convicted. Everything else is applied as if nothing had happened.
@@ -39,7 +39,7 @@ async def recover(dispatcher: HostDispatcher, entries: Sequence[BatchEntry], dea
     _count_death(dispatcher, entries, death)
     work: deque[tuple[list[BatchEntry], int]] = deque()
     work.extendleft((part, 0) for part in reversed(_parts(dispatcher, entries, death)))
-    # What was only being loaded is loaded alone: if that kills again, it is known what did.
+    # A document that was only being loaded is loaded alone: if the host dies again, that was the cause.
     work.extend(([BatchEntry(entry.room)], 0) for entry in entries if entry.load is not None)
     while work:
         part, kills = work.popleft()
@@ -64,7 +64,7 @@ async def recover(dispatcher: HostDispatcher, entries: Sequence[BatchEntry], dea
 def _after_another_death(
     dispatcher: HostDispatcher, part: list[BatchEntry], kills: int, death: HostDied
 ) -> list[tuple[list[BatchEntry], int]]:
-    """What to run next, in order, after a part has killed its host too."""
+    """The parts to run next, in order, after one has killed its host too."""
     _count_death(dispatcher, part, death)
     if sum(len(entry.requests) for entry in part) > 1:
         return [(smaller, 0) for smaller in _parts(dispatcher, part, death)]
@@ -99,7 +99,7 @@ def _fall_back_to_bytes(dispatcher: HostDispatcher, room: Room, cause: str) -> N
 
 
 def _parts(dispatcher: HostDispatcher, entries: Sequence[BatchEntry], death: HostDied) -> list[list[BatchEntry]]:
-    """What to run again, in order; a suspect that is guilty for certain is convicted instead."""
+    """The parts to run again, in order; a suspect that is the certain cause is quarantined instead."""
     parts = split(entries, death)
     index, number = death.mark
     if death.certain and 0 <= index < len(entries) and 0 <= number < len(entries[index].requests):

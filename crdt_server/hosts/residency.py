@@ -1,4 +1,4 @@
-"""What one document host holds: documents on their way in, those that are there, and those it is to forget."""
+"""The documents of one host: those being loaded, those it holds, and those it is to forget."""
 
 from __future__ import annotations
 

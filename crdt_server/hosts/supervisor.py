@@ -2,7 +2,7 @@
 
 A `HostProcess` is one child from birth to death. A `Supervisor` is the place of one host: it replaces the child and
 says of each death whether the host did it to itself (a crash, a panic, memory, the watchdog) or was killed from
-outside, because only the first says anything about the batch.
+outside, because only the first is caused by the batch.
 """
 
 from __future__ import annotations
@@ -61,7 +61,7 @@ class HostDied(Exception):
 
 
 class Child(Protocol):
-    """What is needed of a `subprocess.Popen`."""
+    """The part of `subprocess.Popen` that is used."""
 
     @property
     def pid(self) -> int: ...
@@ -283,7 +283,7 @@ class Supervisor:
             try:
                 self._process = await self._factory.take()
                 if self._niceness:
-                    with suppress(ProcessLookupError):  # it is dead already; the first request to it will tell
+                    with suppress(ProcessLookupError):  # it is dead already; the first request to it reports that
                         os.setpriority(os.PRIO_PROCESS, self._process.pid, self._niceness)
             except OSError as error:
                 self._deaths += 1

@@ -1,9 +1,9 @@
-"""Tells weddings that others have booked the same organization for the same time, once that is stored (W2).
+"""Notifies weddings that others have booked the same organization for the same time, once that is stored (W2).
 
-A change of bookings is told to all weddings whose bookings overlap the times it is about, and to the one that made it:
-each gets all bookings of others that overlap its own. What is told was read before any of them could react, so that all
-who clash hear of it, and the next change of an organization is told when all have answered, so that nobody hears what
-is out of date. A wedding that cannot be told now reads the same from the store when it is next opened.
+A change of bookings is sent to all weddings whose bookings overlap its times, and to the one that made it: each gets
+all bookings of others that overlap its own. They are read before any wedding can react, so that all that clash are
+notified; the next change of an organization is sent when all have responded, so that no wedding gets outdated bookings.
+A wedding that cannot be notified now reads the same from the store when it is next opened.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from storage import BookingValues, DocumentKey, Storage, StorageError, StoredBoo
 
 log = structlog.get_logger(__name__)
 
-MOST_WEDDINGS = 100  # others that hear of the changes of one organization at a time
+MOST_WEDDINGS = 100  # others that are notified of the changes of one organization at a time
 
 
 class BookingNotifier:
@@ -42,34 +42,34 @@ class BookingNotifier:
         for image in images:
             if image.organization not in self._changes:
                 self._changes[image.organization] = {}
-                self._spawn(self._tell_changes(image.organization))
+                self._spawn(self._notify_of_changes(image.organization))
             times = self._changes[image.organization].setdefault(wedding, set())
             times.add((image.start, image.until))
 
-    async def _tell_changes(self, organization: str) -> None:
+    async def _notify_of_changes(self, organization: str) -> None:
         try:
             while changes := self._changes[organization]:
                 self._changes[organization] = {}
                 try:
-                    await self._tell_all(organization, changes)
+                    await self._notify_all(organization, changes)
                 except StorageError as error:
                     log.error("bookings_not_told", organization=organization, error=str(error))
         finally:
             del self._changes[organization]
 
-    async def _tell_all(self, organization: str, changes: dict[str, set[tuple[int, int]]]) -> None:
+    async def _notify_all(self, organization: str, changes: dict[str, set[tuple[int, int]]]) -> None:
         found = await self._storage.booked(organization, sorted(set().union(*changes.values())))
-        told: dict[str, list[StoredBooking]] = {}
+        notified: dict[str, list[StoredBooking]] = {}
         left = [wedding for wedding in found if wedding not in changes]
-        ask, most = [*changes, *left[:MOST_WEDDINGS]], len(changes) + MOST_WEDDINGS
-        # Whoever is spoken of has to be told as well: a booking may have been stored since.
-        while ask and len(told) < most:
-            told.update(await self._clashes(organization, ask))
-            left = sorted({each.wedding for others in told.values() for each in others} - told.keys())
-            ask = left[: most - len(told)]
+        due, most = [*changes, *left[:MOST_WEDDINGS]], len(changes) + MOST_WEDDINGS
+        # A wedding that is mentioned is notified as well: a booking may have been stored since.
+        while due and len(notified) < most:
+            notified.update(await self._clashes(organization, due))
+            left = sorted({each.wedding for others in notified.values() for each in others} - notified.keys())
+            due = left[: most - len(notified)]
         if left:
             log.warning("bookings_not_all_told", organization=organization, weddings=len(left))
-        await asyncio.gather(*(self._tell(wedding, organization, others) for wedding, others in told.items()))
+        await asyncio.gather(*(self._notify(wedding, organization, others) for wedding, others in notified.items()))
 
     async def _clashes(self, organization: str, weddings: Sequence[str]) -> dict[str, list[StoredBooking]]:
         """For each wedding, the bookings of others with the organization that overlap its own."""
@@ -79,7 +79,7 @@ class BookingNotifier:
             for wedding, others in zip(weddings, found, strict=True)
         }
 
-    async def _tell(self, wedding: str, organization: str, others: Sequence[StoredBooking]) -> None:
+    async def _notify(self, wedding: str, organization: str, others: Sequence[StoredBooking]) -> None:
         found = [OtherBooking(*each) for each in others]
         request = Request(None, RequestKind.SET_BOOKINGS, encode(OtherBookings(organization, found)))
         try:

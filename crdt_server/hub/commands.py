@@ -1,4 +1,4 @@
-"""Commands and questions of programs: rows in and out of the documents that have a schema, through their rooms.
+"""Commands and queries of programs: rows in and out of the documents that have a schema, through their rooms.
 
 A command is carried out by the host of its wedding, in all its documents or in none, and is stored when it is answered.
 """
@@ -32,7 +32,7 @@ from storage import DocumentKey, Storage
 TRIES: Final = 5
 
 Part = tuple[str, Sequence[Mapping[str, Any]]]
-"""A document and the operations on it; what they are, `crdt_server.judge.commands` says."""
+"""A document and the operations on it; `crdt_server.judge.commands` defines them."""
 
 
 class NoSchemaError(CrdtServerError):
@@ -40,7 +40,7 @@ class NoSchemaError(CrdtServerError):
 
 
 class OperationsRefusedError(CrdtServerError):
-    """What the kinds of the documents do not allow; nothing was done.
+    """The kinds of the documents do not allow the command; nothing was done.
 
     Each of the ``problems`` names a document, a `code` and a `message`, and where it is known the `index` of the
     operation or the root, record and key.
@@ -133,7 +133,7 @@ class IdempotentCommands:
         self._locks: WeakValueDictionary[tuple[str, str], asyncio.Lock] = WeakValueDictionary()
 
     async def once(self, wedding: str, key: str, digest: str, work: Callable[[], Awaitable[str]]) -> tuple[str, bool]:
-        """What ``work`` answers, or has answered before, and whether it was before. ``work`` stores its answer.
+        """The answer of ``work``, or the stored one, and whether it was stored. ``work`` stores its answer.
 
         Of two at the same time the second waits; at another node, the wedding's host refuses it. Raises KeyReusedError
         where the digest is another.

@@ -44,7 +44,7 @@ def plan(rows: Sequence[StoredUpdate], *, whole: bool) -> Iterator[Sequence[Stor
             return
 
 
-async def compact(storage: Storage, workshop: JobWorker, key: DocumentKey, *, whole: bool) -> int:
+async def compact(storage: Storage, job_worker: JobWorker, key: DocumentKey, *, whole: bool) -> int:
     """Merge stored rows of one document; how many rows there are fewer.
 
     Raises storage errors, JobFailed, and SequenceConflict when somebody else compacts it at the same time.
@@ -52,7 +52,7 @@ async def compact(storage: Storage, workshop: JobWorker, key: DocumentKey, *, wh
     stored = await storage.load(key)
     fewer = 0
     for run in plan(stored.updates, whole=whole):
-        merged = await workshop.merge([row.update for row in run])
+        merged = await job_worker.merge([row.update for row in run])
         await storage.replace(key, run[0].first_seq, run[-1].last_seq, merged)
         fewer += len(run) - 1
     return fewer
@@ -61,9 +61,9 @@ async def compact(storage: Storage, workshop: JobWorker, key: DocumentKey, *, wh
 class Compactor:
     """Compacts documents one after the other, in the background of a serving process."""
 
-    def __init__(self, storage: Storage, workshop: JobWorker, metrics: Metrics) -> None:
+    def __init__(self, storage: Storage, job_worker: JobWorker, metrics: Metrics) -> None:
         self._storage = storage
-        self._workshop = workshop
+        self._job_worker = job_worker
         self._metrics = metrics
         self._due: dict[DocumentKey, None] = {}
         self._wake = asyncio.Event()
@@ -93,7 +93,7 @@ class Compactor:
 
     async def _compact(self, key: DocumentKey) -> None:
         try:
-            if await compact(self._storage, self._workshop, key, whole=False):
+            if await compact(self._storage, self._job_worker, key, whole=False):
                 self._metrics.compactions.inc()
         except (StorageError, SequenceConflict, JobFailed) as error:
             log.error("compaction_failed", room=str(key), error=str(error))

@@ -99,7 +99,7 @@ class HostPool:
         await asyncio.gather(*(supervisor.stop() for supervisor in supervisors), self._factory.stop())
 
     def evicted(self, room: Room) -> None:
-        """The room is given up because it stood empty: its document may be compacted."""
+        """The room is evicted because it was empty: its document may be compacted."""
         self._metrics.evictions.inc()
         if self._tails.get(room, 0) > 1:
             self.compactor.schedule(key_of(room))
@@ -111,7 +111,7 @@ class HostPool:
     # -- events of the dispatchers
 
     async def fetch(self, room: Room, with_rows: bool) -> LoadPlan:
-        """What is stored of a room, after all its commits."""
+        """The stored rows of a room, after all its commits."""
         await self._commits.flush()
         try:
             stored = await self._storage.load(key_of(room))
@@ -131,7 +131,7 @@ class HostPool:
         context.bookings = [BookingChange(*each) for each in await self._storage.bookings(room.wedding)]
         if context.bookings:
             context.others = [OtherBooking(*each) for each in await self._storage.overlapping(room.wedding)]
-        if context.others:  # stored by a process that has ended since, perhaps before the weddings were told
+        if context.others:  # stored by a process that has ended since, perhaps before the weddings were notified
             self._scheduler.schedule(room.wedding, room.document, None, ["wedding"])
         return context
 
@@ -146,7 +146,7 @@ class HostPool:
                 self.compactor.schedule(key_of(room))
 
     def on_unreadable(self, room: Room, why: str) -> None:
-        """What is stored of a room cannot be held."""
+        """The stored rows of a room cannot be held."""
         log.error("document_unreadable", room=room.name, why=why)
         self._registry.fail_alone(room)
 

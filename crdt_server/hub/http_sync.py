@@ -32,10 +32,10 @@ async def sync(
         futures = [session.expect(request) for request in requests]
         for request in requests:
             enqueue(room, request)
-        *_, known, diff = await settled(futures, connection)
+        *_, server_vector, diff = await settled(futures, connection)
     finally:
         hub.leave(room, session)
-    assert isinstance(known, Bytes)
+    assert isinstance(server_vector, Bytes)
     assert isinstance(diff, Diff)
     updates = diff.updates
-    return known.data, updates[0] if len(updates) == 1 else await hub.hosts.jobs.merge(updates)
+    return server_vector.data, updates[0] if len(updates) == 1 else await hub.hosts.jobs.merge(updates)

@@ -48,7 +48,7 @@ DRAIN_SECONDS = 5.0
 
 
 class _RoomReactor:
-    """What the hub does when a room reports something: the `RoomEvents` of all rooms."""
+    """The reactions of the hub to reports of rooms: the `RoomEvents` of all rooms."""
 
     def __init__(self, hub: Hub, strikes: Strikes) -> None:
         self._hub = hub
@@ -94,12 +94,12 @@ def _report_gauges(hub: Hub, metrics: Metrics) -> None:
     metrics.gauge("rooms", "Rooms that are open", lambda: len(hub.registry.rooms))
     metrics.gauge("loaded_bytes", "Stored bytes of the documents in memory", lambda: hub.registry.loaded_bytes)
     metrics.gauge("commit_backlog", "Batches that wait for a commit", lambda: hub.commits.backlog)
-    metrics.gauge("loop_lag_seconds", "How late the event loop is", lambda: hub.lag.seconds)
+    metrics.gauge("loop_lag_seconds", "How late the event loop is", lambda: hub.loop_monitor.seconds)
 
 
 class Hub:
     """See the head of the file. `start` before the first `enter`, `stop` at the end. ``cluster``: the other nodes;
-    ``factory``: starts the hosts otherwise than the settings say."""
+    ``factory``: starts the hosts; by default as the settings define."""
 
     def __init__(
         self,
@@ -114,7 +114,7 @@ class Hub:
         self.metrics = metrics
         self.cluster = cluster
         self.strikes = Strikes(settings.max_strikes)
-        self.lag = LoopMonitor(metrics)
+        self.loop_monitor = LoopMonitor(metrics)
         self.events = EventNotifier()
         self.draining = False
         factory = factory or HostFactory(
@@ -142,7 +142,7 @@ class Hub:
         )
         self.scheduler = Scheduler(self.request, self.spawn)
         self.hosts.connect(self.registry, self.commits, self.scheduler)
-        self.ticks = Ticks(settings, self.registry, self.lag, self.strikes)
+        self.ticks = Ticks(settings, self.registry, self.loop_monitor, self.strikes)
         self._session_ids = itertools.count(1)
         self._tasks = BackgroundTasks()
         self._loop: asyncio.AbstractEventLoop
@@ -158,7 +158,7 @@ class Hub:
         if self.cluster is not None:
             await self.cluster.start()
         self.spawn(self.ticks.run())
-        self.spawn(self.lag.run())
+        self.spawn(self.loop_monitor.run())
         self.spawn(forget_answers(self.storage))
 
     async def stop(self) -> None:
@@ -188,8 +188,8 @@ class Hub:
 
     @property
     def overloaded(self) -> bool:
-        """Whether the event loop is so late that it had better not take on more."""
-        return self.lag.seconds > self.settings.max_loop_lag_seconds
+        """Whether the event loop is too late to admit more sockets."""
+        return self.loop_monitor.seconds > self.settings.max_loop_lag_seconds
 
     # -- rooms and sessions
 

@@ -1,4 +1,4 @@
-"""What a process does for itself while it runs: it watches its own loop, and forgets what is old."""
+"""Maintenance of a running process: it measures the delay of its own loop, and deletes old answers."""
 
 from __future__ import annotations
 
@@ -29,18 +29,18 @@ class LoopMonitor:
 
     @property
     def slow(self) -> bool:
-        """Whether what can wait had better wait."""
+        """Whether work that can wait is to be delayed."""
         return self.seconds > SLOW_LOOP_SECONDS
 
     async def run(self) -> None:
-        """Take naps, and see how late each ends; short ones, or a stall in the middle of one would not be seen."""
+        """Sleep again and again, and measure how late each sleep ends. Long ones would hide stalls."""
         while True:
             worst = 0.0
             for _ in range(LAG_SAMPLES):
-                worst = max(worst, await self._nap())
+                worst = max(worst, await self._measure())
             self.seconds = worst
 
-    async def _nap(self) -> float:
+    async def _measure(self) -> float:
         loop = asyncio.get_running_loop()
         before, worked = loop.time(), time.thread_time()
         await asyncio.sleep(LAG_SECONDS)

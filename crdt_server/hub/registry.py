@@ -1,4 +1,4 @@
-"""The open rooms of the process: opening, ending, and giving up what stands empty."""
+"""The open rooms of the process: opening, ending, and eviction of empty ones."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ def key_of(room: Room) -> DocumentKey:
 
 
 class RoomRegistry:
-    """See the head of the file. ``dispatcher_for`` says where the requests of a room go; ``evicted`` is called with a
-    room that is given up because it stood empty, and then ``closed`` as with every room that has ended."""
+    """See the head of the file. ``dispatcher_for`` returns the dispatcher of a room; ``evicted`` is called with a
+    room that ends because it was empty, and then ``closed`` as with every room that has ended."""
 
     def __init__(
         self,
@@ -88,7 +88,7 @@ class RoomRegistry:
             return
         self.fail_alone(room)
         if room.hosted.judged and room.hosted.placement is not Placement.REMOTE:
-            # What their host knows of the wedding is ahead of the store: all of it comes back from there.
+            # The state of the wedding in their host is ahead of the store: all of it is loaded again from there.
             for other in [each for each in self.rooms.values() if _same_judge(each, room)]:
                 self.fail(other)
 
@@ -122,6 +122,6 @@ class RoomRegistry:
 
 
 def _same_judge(room: Room, other: Room) -> bool:
-    """Whether one host has both, and looks from one into the other."""
+    """Whether both are in one host, whose invariants read each for the other."""
     hosted = room.hosted
     return hosted.judged and hosted.placement is not Placement.REMOTE and room.wedding == other.wedding

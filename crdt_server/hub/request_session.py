@@ -1,4 +1,4 @@
-"""A session without a socket: one HTTP request that asks a room something and waits for the stored answer."""
+"""A session without a socket: one HTTP request to a room, which waits for the stored response."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ from crdt_server.rooms.session import Connection, Origin, Request, Session, Sess
 from storage import DocumentKey
 
 Requester = Callable[[DocumentKey, Identity, str, Request], Awaitable[Response]]
-"""What `Hub.request` is."""
+"""The type of `Hub.request`."""
 
 
 Awaiting = asyncio.Future[Response | None]
 
 
 class GapError(CrdtServerError):
-    """The update builds on edits that the server has never seen; its state vector says what it has."""
+    """The update builds on edits that the server has never seen; its state vector lists those it has."""
 
 
 class RequestConnection:
-    """The `Connection` of an exchange: it takes no messages."""
+    """The `Connection` of a request session: it takes no messages."""
 
     def __init__(self, address: str) -> None:
         self.address = address
@@ -42,7 +42,7 @@ class RequestConnection:
             self.failed.set_exception(_error(code, reason))
 
     def pause(self) -> None:
-        """An exchange sends a bounded number of requests."""
+        """A request session sends a bounded number of requests."""
 
     def resume(self) -> None:
         """See `pause`."""
@@ -73,7 +73,7 @@ class RequestSession(Session):
         self._waiting: dict[Request, Awaiting] = {}
 
     def expect(self, request: Request) -> Awaiting:
-        """The future verdict on a request that is about to be asked."""
+        """The future verdict on a request that is about to be queued."""
         future: Awaiting = asyncio.get_running_loop().create_future()
         self._waiting[request] = future
         return future
@@ -95,12 +95,12 @@ class RequestSession(Session):
 
 
 async def settled(futures: list[Awaiting], connection: RequestConnection) -> list[Response | None]:
-    """All verdicts, or the error that ended the exchange."""
+    """All verdicts, or the error that ended the session."""
     together = asyncio.gather(*futures)
     await asyncio.wait((together, connection.failed), return_when=asyncio.FIRST_COMPLETED)
     if not together.done():
         together.cancel()
         await asyncio.wait((together,))
-        together.exception()  # looked at, so that the loop does not report it as forgotten
+        together.exception()  # retrieved, so that the loop does not report it as unretrieved
         connection.failed.result()
     return list(await together)

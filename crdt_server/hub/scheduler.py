@@ -1,4 +1,4 @@
-"""What weddings have scheduled: work that is due at some moment, and documents that have to be open for it."""
+"""Scheduled work of weddings: each is due at some moment, and names documents that have to be open for it."""
 
 from __future__ import annotations
 

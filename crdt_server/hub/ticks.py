@@ -1,4 +1,4 @@
-"""What the process does from time to time: presence per tick, signs of life, idle rooms, and its own memory."""
+"""Periodic work: presence per tick, keep-alive messages, idle rooms, and the memory of the process."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ ROOMS_AT_ONCE = 50
 class Ticks:
     """See the head of the file."""
 
-    def __init__(self, settings: Settings, registry: RoomRegistry, lag: LoopMonitor, strikes: Strikes) -> None:
+    def __init__(self, settings: Settings, registry: RoomRegistry, loop_monitor: LoopMonitor, strikes: Strikes) -> None:
         self._settings = settings
         self._registry = registry
-        self._lag = lag
+        self._loop_monitor = loop_monitor
         self._strikes = strikes
         self._presence: dict[Room, None] = {}
         self._timer: asyncio.TimerHandle | None = None
@@ -37,7 +37,7 @@ class Ticks:
             return
         self._presence[room] = None
         if self._timer is None:
-            delay = SHED_TICK_SECONDS if self._lag.slow else self._settings.awareness_tick_seconds
+            delay = SHED_TICK_SECONDS if self._loop_monitor.slow else self._settings.awareness_tick_seconds
             self._timer = asyncio.get_running_loop().call_later(delay, self._publish_presence)
 
     def closed(self, room: Room) -> None:
@@ -61,8 +61,8 @@ class Ticks:
                 self._last_keep_alive = now
             await self._sweep_rooms(now, keep_alive)
             self._registry.evict_idle(now, self._settings.room_grace_seconds)
-            # What ends in cycles (every error that was raised through a task) may hold large frames. The collector,
-            # told to count to 50,000 objects, does not see their bytes: 150 MB were kept. The young ones take some ms.
+            # Objects in cycles (every error that was raised through a task) may hold large frames. The collector runs
+            # after 50,000 objects and does not count bytes: 150 MB were kept. The young ones take some ms.
             gc.collect(1)
             if keep_alive:
                 await asyncio.to_thread(trim_heap)

@@ -1,1 +1,1 @@
-"""Rooms: the live side of documents. Who is in, what they sent, what they are owed."""
+"""Rooms: documents in use, with their sessions, the requests that wait, and the replies."""

@@ -1,4 +1,4 @@
-"""What the serving process knows of a room's document: where it is held, and what it costs there."""
+"""The serving process' view of a room's document: where it is held, and its size and cost there."""
 
 from __future__ import annotations
 

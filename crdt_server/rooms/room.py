@@ -42,7 +42,7 @@ class Phase(enum.Enum):
 
 
 class RoomEvents(Protocol):
-    """What a room reports to whoever runs it. Each method returns at once."""
+    """The reports of a room to the hub. Each method returns at once."""
 
     def on_requests(self, room: Room) -> None:
         """The inbox was empty and is not any more."""
@@ -54,7 +54,7 @@ class RoomEvents(Protocol):
         """An update is to be checked elsewhere; ends with `intake.prechecked`."""
 
     def on_refusal(self, room: Room, session: Session) -> None:
-        """What a session sent was refused for good."""
+        """A request of a session was refused for good."""
 
     def on_revert(self, room: Room, session: Session) -> bool:
         """Something of a session was undone. Returns whether that is too much."""
@@ -101,14 +101,14 @@ class Room:
             session.connection.send(states)
 
     def leave(self, session: Session) -> None:
-        """The connection is gone. What it had sent before is still applied."""
+        """The connection is gone. Its earlier updates are still applied."""
         self.members.remove(session)
         self.presence.leave(session)
         if self.presence.pending:
             self.events.on_presence(self)
 
     def loaded_from_store(self, head_seq: int) -> None:
-        """What is stored up to this number is on its way to the host."""
+        """The rows up to this number are on their way to the host."""
         self.head_seq = head_seq
 
     def opened(self) -> None:

@@ -19,7 +19,7 @@ REQUEST_OVERHEAD_BYTES = 64  # small requests are not free
 
 
 class Connection(Protocol):
-    """What carries a session's messages. Every method returns at once; sending to a closed connection does nothing."""
+    """Carries a session's messages. Every method returns at once; sending to a closed connection does nothing."""
 
     address: str
 
@@ -115,7 +115,7 @@ class Session:
         self.inbox: deque[Request] | None = None  # made when first needed: most sockets are idle
         self.queued_bytes = 0
         self.paused = False
-        # What follows an update that is being checked elsewhere; None: none is.
+        # Requests behind an update that is being checked elsewhere; None: none is.
         self.stash: list[Request] | None = None
         self.resyncing = False  # step 1 was sent after a gap and its step 2 has not come yet
         self.gaps = 0  # in a row, without an accepted update between

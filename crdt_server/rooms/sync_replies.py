@@ -1,6 +1,6 @@
-"""Answers to sync step 1 that a room gives without a request to its host.
+"""Replies to sync step 1 that a room gives without a request to its host.
 
-The answer to a state vector stands until the next edit. What a newcomer gets is kept longer: everything as of one
+The reply to a state vector is valid until the next edit. The reply to a newcomer is kept longer: everything as of one
 moment, and the updates that were sent to all since. Otherwise a hundred sockets that come and go would have a large
 document read, carried and encoded a hundred times a second.
 """
@@ -13,7 +13,7 @@ from crdt_server.protocol.messages import SyncStep2, SyncUpdate
 from crdt_server.protocol.outgoing import Outgoing
 from crdt_server.protocol.update import EMPTY_STATE_VECTOR, EMPTY_UPDATE
 
-TAIL_MESSAGES = 200  # then a host is asked again: it has merged them by now
+TAIL_MESSAGES = 200  # then a host replies again: it has merged them by now
 NOTHING_MORE = Outgoing(SyncStep2(EMPTY_UPDATE))
 
 
@@ -43,14 +43,14 @@ class SyncReplyCache:
         self._most_newcomer_bytes = most_newcomer_bytes
         self._exact: dict[bytes, tuple[Outgoing, ...]] = {}
         self._exact_bytes = 0
-        self._newcomer: list[Outgoing] = []  # updates; none: not known
+        self._newcomer: list[Outgoing] = []  # updates; empty: not in the cache
         self._newcomer_bytes = 0
         self._tail = 0
         self._batch: list[Outgoing] = []  # sent in the batch that is being broadcast
-        self.state_vector: bytes | None = None  # of the document, where it is known
+        self.state_vector: bytes | None = None  # of the document; None: not in the cache
 
     def find(self, state_vector: bytes) -> Sequence[Outgoing] | None:
-        """The messages to send, where they are known."""
+        """The messages to send, where they are in the cache."""
         if state_vector == EMPTY_STATE_VECTOR and self._newcomer:
             return (*self._newcomer, NOTHING_MORE)
         return self._exact.get(state_vector)
@@ -61,7 +61,7 @@ class SyncReplyCache:
         """Keep an answer. ``current``: nothing was accepted in or after its batch."""
         if state_vector == EMPTY_STATE_VECTOR:
             self._store_newcomer(updates, messages)
-            for message in self._batch:  # it may have been asked for before the edits of its batch
+            for message in self._batch:  # it may have been requested before the edits of its batch
                 self._append(message)
         elif current:
             size = len(state_vector) + sum(message.size_bytes for message in messages)
