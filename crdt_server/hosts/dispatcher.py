@@ -24,7 +24,7 @@ from crdt_server.pipe import BatchResponse, ForgetRooms, Job, LoadRefused, Reque
 from crdt_server.rooms.batch import RoomBatch
 from crdt_server.rooms.hosted_document import Placement
 from crdt_server.rooms.intake import put_back
-from crdt_server.rooms.replies import serve_from_store
+from crdt_server.rooms.replies import serve_empty, serve_from_store
 from crdt_server.rooms.room import Phase, Room
 from crdt_server.rooms.session import Request
 
@@ -192,6 +192,8 @@ class HostDispatcher:
             if room.phase is Phase.DEAD:
                 return
             serve_from_store(room, plan.updates)
+            if not plan.updates and not room.hosted.judged and serve_empty(room):
+                return  # its first edit loads it: many rooms are opened and left without one
             if sum(map(len, plan.updates)) > HEAVY_DOCUMENT_BYTES:
                 room.hosted.mark_heavy()
             target = self

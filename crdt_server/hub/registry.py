@@ -15,6 +15,8 @@ from crdt_server.rooms.inbox import RoomLimits
 from crdt_server.rooms.room import Phase, Room, RoomEvents
 from storage import DocumentKey
 
+COUNTED_ROOMS, COUNT_SECONDS = 200, 0.1  # with more rooms their bytes are summed up that often, not for each new one
+
 log = structlog.get_logger(__name__)
 
 
@@ -48,6 +50,7 @@ class RoomRegistry:
         self._cluster = cluster
         self._room_ids = itertools.count(1)
         self._empty_since: dict[Room, float] = {}
+        self._full, self._count_again = False, 0.0
 
     @property
     def loaded_bytes(self) -> int:
@@ -59,7 +62,7 @@ class RoomRegistry:
         room = self.rooms.get((wedding, document))
         if room is not None:
             return room
-        if self.loaded_bytes > self._most_bytes:
+        if self._out_of_memory(now):
             self.evict_idle(now, 0)
             if self.loaded_bytes > self._most_bytes:
                 raise AdmissionError("memory", "too many documents are open")
@@ -68,6 +71,11 @@ class RoomRegistry:
         if self._cluster is not None:
             self._cluster.opened(room)
         return room
+
+    def _out_of_memory(self, now: float) -> bool:
+        if len(self.rooms) < COUNTED_ROOMS or now >= self._count_again:
+            self._full, self._count_again = self.loaded_bytes > self._most_bytes, now + COUNT_SECONDS
+        return self._full
 
     def occupied(self, room: Room) -> None:
         """A session joins the room."""

@@ -72,7 +72,7 @@ class Inbox:
         session = request.session
         inbox = session.inbox
         if inbox is None:
-            inbox = session.inbox = deque()
+            inbox = session.inbox = []
         if not inbox:
             self._ready.append(session)
         inbox.append(request)
@@ -86,7 +86,7 @@ class Inbox:
         if not session.inbox:
             self.add(request)
             return
-        session.inbox.appendleft(request)
+        session.inbox.insert(0, request)
         self.updates += request.kind is RequestKind.UPDATE
 
     def take(self, budget: int, document_bytes: int, members: dict[Session, None], *, large: int = UNBOUNDED) -> Taken:
@@ -146,7 +146,7 @@ class Inbox:
                 if share.large == share.large_left:
                     break
                 share.large += 1
-            inbox.popleft()
+            del inbox[0]
             session.queued_bytes -= cost
             if kind is RequestKind.DIFF:
                 if not (session in members or session.origin is Origin.REMOTE):
@@ -186,9 +186,28 @@ class Inbox:
             return request
         return None
 
+    def pop_newcomer(self, session: Session) -> list[Request]:
+        """Take out the requests of a session, where they are only those of a client that holds nothing."""
+        inbox = session.inbox
+        if not inbox or not all(map(_of_newcomer, inbox)):
+            return []
+        requests = list(inbox)
+        inbox.clear()
+        self._ready.remove(session)
+        session.queued_bytes -= sum(request.cost for request in requests)
+        if session.paused:
+            session.paused = False
+            session.connection.resume()
+        return requests
+
     def clear(self) -> None:
         """Forget every session: the room has ended."""
         self._ready.clear()
+
+
+def _of_newcomer(request: Request) -> bool:
+    kind = request.kind
+    return kind is RequestKind.STATE_VECTOR or (kind is RequestKind.DIFF and request.payload == EMPTY_STATE_VECTOR)
 
 
 def _read_bytes(request: Request, share: _Share) -> int:

@@ -5,14 +5,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from crdt_server.pipe import Diff, Status
+from crdt_server.pipe import Bytes, Diff, RequestKind, Status
+from crdt_server.protocol.messages import SyncStep1
 from crdt_server.protocol.outgoing import Outgoing
+from crdt_server.protocol.update import EMPTY_STATE_VECTOR, EMPTY_UPDATE
 from crdt_server.rooms.session import Origin, Session
-from crdt_server.rooms.sync_replies import reply_messages
+from crdt_server.rooms.sync_replies import NOTHING_MORE, reply_messages
 
 if TYPE_CHECKING:
     from crdt_server.rooms.room import Room
 
+EMPTY_STEP1 = Outgoing(SyncStep1(EMPTY_STATE_VECTOR))
 STORED_MESSAGES = 1000  # a host merges a longer reply first
 
 
@@ -50,3 +53,21 @@ def serve_from_store(room: Room, updates: Sequence[bytes]) -> None:
         request = room.inbox.pop_first_diff(session)
         if request is not None and not session.settle(request, Status.OK, Diff(list(updates))):
             send_reply(session, messages)
+
+
+def serve_empty(room: Room) -> bool:
+    """Reply to newcomers of a document of which nothing is stored, before any host holds it; whether no request waits.
+
+    Then the room is live. As with `serve_from_store`, no batch of it may be in flight.
+    """
+    room.replies.store_empty()
+    for session in list(room.members):
+        for request in room.inbox.pop_newcomer(session):
+            is_diff = request.kind is RequestKind.DIFF
+            response = Diff([EMPTY_UPDATE]) if is_diff else Bytes(EMPTY_STATE_VECTOR)
+            if not session.settle(request, Status.OK, response):
+                session.connection.send(NOTHING_MORE if is_diff else EMPTY_STEP1)
+    if room.inbox:
+        return False
+    room.opened()
+    return True

@@ -69,6 +69,11 @@ class SyncReplyCache:
                 self._exact[state_vector] = messages
                 self._exact_bytes += size
 
+    def store_empty(self) -> None:
+        """The document is empty."""
+        self.state_vector = EMPTY_STATE_VECTOR
+        self._exact[EMPTY_STATE_VECTOR] = (NOTHING_MORE,)
+
     def edited(self) -> None:
         """Something was accepted: exact answers are out of date."""
         self.state_vector = None

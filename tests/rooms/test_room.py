@@ -17,13 +17,13 @@ from crdt_server.pipe import (
     Response,
     Status,
 )
-from crdt_server.protocol.messages import SyncStep2, SyncUpdate
+from crdt_server.protocol.messages import SyncStep1, SyncStep2, SyncUpdate
 from crdt_server.rooms.awareness_states import read_states
 from crdt_server.rooms.batch import RoomBatch
 from crdt_server.rooms.inbox import RoomLimits
 from crdt_server.rooms.intake import add, prechecked, publish_presence, put_back
 from crdt_server.rooms.presence import NO_STATES
-from crdt_server.rooms.replies import serve_from_store
+from crdt_server.rooms.replies import serve_empty, serve_from_store
 from crdt_server.rooms.room import Phase, Room
 from crdt_server.rooms.session import Request, Session, SessionId
 from crdt_server.rooms.sync_replies import TAIL_MESSAGES
@@ -600,6 +600,60 @@ class TestFromTheStore:
         assert not first.outbox
         assert not second.outbox
         assert len(table.take()) == 5
+
+
+class TestEmptyDocuments:
+    """Nothing is stored: newcomers need no host."""
+
+    EMPTY = (SyncStep1(b"\x00"), SyncStep2(b"\x00\x00"))
+
+    def test_newcomers_are_answered_then_and_later(self) -> None:
+        table = Table(opened=False)
+        (one, first), (_, second) = table.join(), table.join()
+        receive(table.room, one, encode_sync_step1(b"\x00"))
+        assert serve_empty(table.room)
+        assert first.messages() == [*self.EMPTY]
+        assert second.messages() == [self.EMPTY[0]]
+        third, socket = table.join()
+        receive(table.room, third, encode_sync_step1(b"\x00"))
+        assert socket.messages() == [*self.EMPTY]
+        assert not table.room.inbox
+        assert one.queued_bytes == third.queued_bytes == 0
+
+    @pytest.mark.parametrize("sent", [encode_update(UPDATE), encode_sync_step1(SOMEBODY), encode_sync_step2(UPDATE)])
+    def test_others_wait_for_a_host(self, sent: bytes) -> None:
+        table = Table(opened=False)
+        (newcomer, first), (writer, second) = table.join(), table.join()
+        receive(table.room, newcomer, encode_sync_step1(b"\x00"))
+        receive(table.room, writer, sent)
+        assert not serve_empty(table.room)
+        assert first.messages() == [*self.EMPTY]
+        assert not second.outbox
+        assert len(table.take()) == 2
+        assert table.room.phase is Phase.LOADING
+
+    def test_the_first_edit_ends_it(self) -> None:
+        table = Table(opened=False)
+        session, socket = table.join()
+        assert serve_empty(table.room)
+        socket.flush()
+        receive(table.room, session, update())
+        table.run(b"m")
+        assert socket.messages() == [SyncUpdate(b"m")]
+        newcomer, other = table.join()
+        receive(table.room, newcomer, encode_sync_step1(b"\x00"))
+        assert not other.outbox
+        assert len(table.take()) == 2
+
+    def test_a_socket_that_was_paused_is_read_again(self) -> None:
+        table = Table(opened=False)
+        session, socket = table.join()
+        for _ in range(20):
+            receive(table.room, session, encode_sync_step1(b"\x00"))
+        assert socket.paused
+        assert serve_empty(table.room)
+        assert not socket.paused
+        assert len(socket.answers()) == 20
 
 
 class TestLongQuestions:
