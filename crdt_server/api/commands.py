@@ -1,4 +1,4 @@
-"""Operations over HTTP: programs that know no Yjs write rows, all of a command or nothing."""
+"""Operations over HTTP: programs without Yjs write rows, all of a command or nothing."""
 
 from __future__ import annotations
 

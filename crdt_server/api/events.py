@@ -28,7 +28,7 @@ RETRY_MILLISECONDS = 1000
 router = APIRouter(prefix="/api/weddings/{wedding}/events", tags=["events"])
 
 MOST = (1 << 63) - 1
-AFTER = Query(ge=0, le=MOST, description="The last event that is known already")
+AFTER = Query(ge=0, le=MOST, description="The newest event that the client has")
 
 
 @router.get("", response_class=Response, responses={200: {"content": {"application/json": {}}}})
@@ -93,9 +93,9 @@ class _EventStream(StreamingResponse):
 
 
 async def _stream(storage: Storage, feed: EventNotifier, wedding: str, after: int) -> AsyncGenerator[str, None]:
-    """The feed only says that there is news: what it is comes from the store, in pages, as fast as it is read."""
+    """The notifier only wakes this; the events come from the store, in pages, as fast as they are read."""
     with feed.listen(wedding) as listener:
-        # An id of its own, so that one who is cut off before the first event does not miss it.
+        # With an id, so that a client that is cut off before the first event does not miss it.
         yield f"retry: {RETRY_MILLISECONDS}\nid: {after}\n\n"
         while not feed.closed:
             try:

@@ -21,7 +21,7 @@ Model = TypeVar("Model", bound=BaseModel)
 
 
 class Caller(NamedTuple):
-    """The person behind a request, who may do to the path's document or wedding what the method stands for."""
+    """The person behind a request, with the right to what the method does to the document or wedding of the path."""
 
     identity: Identity
     address: str
@@ -97,7 +97,7 @@ async def read_json(request: Request, model: type[Model], limit: int) -> Model:
 
 
 def describe_body(model: type[BaseModel]) -> dict[str, Any]:
-    """What the description of the API says of a body that `read_json` reads: one schema without references."""
+    """The description of a body that `read_json` reads: one schema without references."""
     schema = model.model_json_schema()
     definitions = schema.pop("$defs", {})
 

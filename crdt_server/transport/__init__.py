@@ -1,1 +1,1 @@
-"""What carries bytes between a client and its room: the fast WebSocket lane and the plain ASGI one."""
+"""The transports that carry bytes between a client and its room (picows, plain ASGI), and the gate before the rooms."""

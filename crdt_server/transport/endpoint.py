@@ -69,7 +69,7 @@ NO_ENDPOINT: Endpoint = NoEndpoint()
 
 
 class AdmissionState(enum.Enum):
-    """The decision about a connection: not yet known, positive, or negative (or the connection is gone)."""
+    """The decision about a connection: outstanding, positive, or negative (or the connection is gone)."""
 
     PENDING = "pending"
     OPEN = "open"

@@ -62,7 +62,7 @@ Outcome: TypeAlias = Admitted | Refused
 
 
 class Awaited(NamedTuple):
-    """A decision that depends on an identity which is not known yet. The socket counts as open meanwhile."""
+    """A decision that depends on an identity still to come. The socket counts as open meanwhile."""
 
     address: str
     wedding: str
@@ -140,7 +140,7 @@ class Gate:
         return outcome
 
     def authorize(self, wedding: str, document: str, identity: Identity | Denied) -> Outcome:
-        """The decision on somebody who is known by now."""
+        """The decision, once the identity is there."""
         if isinstance(identity, Denied):
             return _refusal(identity)
         for action in _SESSION_ACTIONS:

@@ -286,7 +286,7 @@ class _Protocol(WSProtocol):  # type: ignore[misc]  # a Cython class without ann
             view = view[n:]
 
     def shutdown(self) -> None:
-        """Called by uvicorn at its end for connections it knows; ours are closed by the hub."""
+        """Called by uvicorn at its end for its own connections; these are closed by the hub."""
 
 
 class _ParserLog:
