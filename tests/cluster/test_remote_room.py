@@ -15,6 +15,7 @@ from crdt_server.pipe import Bytes, Diff, RequestKind, Status
 from crdt_server.protocol.messages import SyncStep2
 from crdt_server.protocol.update import EMPTY_STATE_VECTOR
 from crdt_server.rooms.inbox import RoomLimits
+from crdt_server.rooms.intake import enqueue
 from crdt_server.rooms.room import Room
 from crdt_server.rooms.session import Request, Session, SessionId
 from tests.support.codec import decode_messages
@@ -107,7 +108,7 @@ def test_what_is_put_back_keeps_its_order(here: Fixture) -> None:
     session = here.session()
     sent = [here.send(session, RequestKind.UPDATE, UPDATE + bytes([n])) for n in range(3)]
     later = Request(session, RequestKind.UPDATE, UPDATE)
-    here.room.enqueue(later)
+    enqueue(here.room, later)
     here.remote.put_back_all()
     assert here.room.take(1 << 20).requests == [*sent, later]
     assert not here.remote.waits
