@@ -171,6 +171,7 @@ class Resolver:
     # -- one subject
 
     def _look_up(self, subject: Subject) -> list[Resolution]:
+        self.subjects.follow()  # the resolution of the subject before this one may have repaired it
         finding = self._index.find(subject)
         return self._close_moot(subject) if finding is None else self._resolve(finding, None)
 
