@@ -143,9 +143,9 @@ async def test_a_cancelled_append_leaves_no_transaction(store: Storage, path: Pa
     append = asyncio.create_task(store.append([Append(NOTE, 1, b"a"), Append(NOTE, 2, b"b")], [FACTS]))
     for _ in range(turns):
         await asyncio.sleep(0)
-    append.cancel()
-    with pytest.raises(asyncio.CancelledError):
-        await append
+    if append.cancel():  # on a slow machine it has ended by now
+        with pytest.raises(asyncio.CancelledError):
+            await append
     with closing(sqlite3.connect(path, isolation_level=None, timeout=0)) as other:
         other.execute("BEGIN IMMEDIATE")  # fails if anybody still has a transaction open
         other.execute("ROLLBACK")
