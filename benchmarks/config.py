@@ -283,7 +283,7 @@ FULL = Scale(name="full", rounds=3)
 GOALS = Scale(
     name="goals",
     rounds=3,
-    rounds_of={"rates": 2, "idle": 1, "presence": 2, "rooms-schema": 2, "documents": 1, "serving-python": 1},
+    rounds_of={"rates": 2, "idle": 1, "presence": 2, "rooms-schema": 2, "documents": 2, "serving-python": 2},
     rooms=RoomsScale(first_rate=3_000, step_seconds=3.0, bisections=3, drain_seconds=4.0),
     rates=RatesScale(warm_up_seconds=1.0, seconds=5.0, drain_seconds=3.0),
     serving_python=ServingPythonScale(seconds=6.0),

@@ -109,7 +109,7 @@ class Clients:
         """Open every client and wait until each has its sync step 2 and, where asked, the expected updates."""
         answer = self.run("connect", at_once, deadline_seconds, expect, warm)
         if answer["complete"] < answer["clients"]:
-            del answer["seconds"]  # a deadline is not a duration, and nothing may be compared with it
+            del answer["seconds"], answer["per_second"]  # a deadline is not a duration: nothing compares with it
         return answer
 
     def connect_all(self, deadline_seconds: float = 30.0) -> None:

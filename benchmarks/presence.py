@@ -15,6 +15,8 @@ def measure(server: Server, scale: Scale) -> Iterator[Case]:
         clients.connect_all()
         clients.run("presence", s.hz, 1 / s.hz, s.drain_seconds)
         answer = clients.run_with_cpu("presence", s.hz, s.seconds, s.drain_seconds)
+        if answer["lost"] > answer["expected"] / 10:
+            raise RuntimeError(f"{answer['lost']} of {answer['expected']} messages did not arrive: no figure")
         yield f"{s.rooms} rooms x {s.members}, {s.hz:g} Hz", answer
 
 

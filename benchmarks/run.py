@@ -58,6 +58,7 @@ QUESTIONS = {
         reconnect.QUESTION,
         cold.QUESTION,
         durability.QUESTION,
+        documents.HOST_COST,
         documents.QUESTION,
         attacked.QUESTION,
         size.QUESTION,
