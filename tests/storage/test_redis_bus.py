@@ -157,10 +157,13 @@ async def test_a_subscriber_too_slow_for_redis_gets_a_report(brand: Brand, stack
     node = await join(stack, server.url)
     frame = HEADER.pack(b"somebody", 1, False) + bytes(1 << 20)
     with redis.Redis.from_url(server.url) as client:
-        receivers = [client.publish("crdt:rooms", frame) for _ in range(64)]  # this loop stands still meanwhile
-    assert (receivers[0], receivers[-1]) == (1, 0)
+        # This loop stands still meanwhile. How much the sockets hold before Redis does is up to the kernel.
+        published = 0
+        while client.publish("crdt:rooms", frame):
+            published += 1
+            assert published < 1024, "Redis never closed the connection"
     await node.recorder.until(lambda received: received.count(RESYNC) >= 2)
-    assert len(node.recorder.received) < len(receivers)
+    assert node.recorder.received.count(bytes(1 << 20)) < published
     assert node.bus.publish("rooms", b"news")
     await node.recorder.until_last(b"news")
 
