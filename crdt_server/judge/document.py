@@ -151,7 +151,10 @@ class Document:
             status = self._judge(index, data, checked, mark, waiting)
             if status is Status.GAP and waiting:
                 status = Status.LATER
-            waiting = waiting or status is Status.LATER
+            if status is Status.LATER:
+                waiting = True
+            else:
+                self._dry_run.settled(data)
             yield index, status
         mark(ProgressMark.MERGING)
         self.flush()
@@ -182,7 +185,8 @@ class Document:
     ) -> Status:
         long = len(data) > DRY_RUN_BYTES and not self.bytes_only
         few = long and has_few_structs(data)
-        if long and not few and (waiting or self._dry_run.busy):
+        decided = long and self._dry_run.decided(data)
+        if long and not few and not decided and (waiting or self._dry_run.busy(data)):
             return Status.LATER
         update = self._precheck(data, checked)
         if not isinstance(update, Update):
@@ -201,7 +205,7 @@ class Document:
         if not self.bytes_only:
             assert self.doc is not None
             if long and not (few and len(update.deletes) <= FEW_DELETIONS):
-                if waiting or self._dry_run.busy:
+                if not decided and (waiting or self._dry_run.busy(data)):
                     return Status.LATER
                 survived = self._dry_run.ask(update.data, self.doc.apply_update, dry_run_limit_seconds(len(data)))
                 if not survived:

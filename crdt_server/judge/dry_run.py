@@ -1,4 +1,4 @@
-"""Rehearsals: an update that could take long is tried in a forked copy of the host before the host itself takes it.
+"""Dry runs: an update that could take long is tried in a forked copy of the host before the host itself takes it.
 
 The host does not wait for a copy. Who asks is told to come again (`Status.LATER`), and everything else goes on. A copy
 that has ended well speaks for a document that others may have edited since; it has one copy at a time, so what came in
@@ -16,6 +16,7 @@ from typing import Any, NoReturn
 
 COPIES = 4  # at a time, in one host
 TRIES = 3  # of one update, when something outside ends the copy
+MOST_DEFERRED = 100  # then the update that was tried has not come again: its sender was closed
 NICENESS = 10  # those who edit go first
 DESCRIPTORS = 256  # a host has a few
 
@@ -76,7 +77,11 @@ def _perform(work: Callable[[], object], cpu_seconds: float) -> NoReturn:
 
 
 class DryRun:
-    """What is known of the update that one document tries."""
+    """What is known of the update that one document tries.
+
+    It tries one at a time and keeps the verdict until that update comes again: if another one could take its place,
+    the updates of two senders would displace each other for as long as they come in turn.
+    """
 
     def __init__(self, copies: ForkPool) -> None:
         self._copies = copies
@@ -84,20 +89,27 @@ class DryRun:
         self._data = b""
         self._tries = 0
         self._verdict: bool | None = None
+        self._deferred = 0  # how often another update was put off for the sake of the verdict
 
-    @property
-    def busy(self) -> bool:
-        """Whether nothing can be said yet: a copy of this document is still at it, or the host has too many."""
+    def decided(self, data: bytes) -> bool:
+        """Whether `ask` would return the verdict on this update."""
+        self._collect()
+        return self._verdict is not None and data == self._data
+
+    def busy(self, data: bytes) -> bool:
+        """Whether nothing can be said of this update yet: one is being tried, or the host has too many copies."""
+        self._collect()
         if self._pid is not None:
-            code = self._copies.result(self._pid)
-            if code is None:
-                return True
-            self._pid = None
-            if code != -signal.SIGKILL:
-                self._verdict = code == 0
-            elif self._tries == TRIES:  # somebody keeps killing the copies: that says nothing about the update
-                self._verdict = True
-        return self._verdict is None and self._copies.full
+            return True
+        if self._verdict is None:
+            return self._copies.full
+        if data == self._data:
+            return False
+        self._deferred += 1
+        if self._deferred <= MOST_DEFERRED:
+            return True
+        self._forget()
+        return self._copies.full
 
     def ask(self, data: bytes, work: Callable[[bytes], Any], cpu_seconds: float) -> bool | None:
         """Whether a copy has survived the update; None (and a copy is started) where that is not known yet.
@@ -105,13 +117,33 @@ class DryRun:
         Not to be called while `busy`.
         """
         if data != self._data:
-            self._data, self._tries, self._verdict = data, 0, None
-        if self._verdict is None:
+            self._forget()
+            self._data = data
+        verdict = self._verdict
+        if verdict is None:
             self._tries += 1
             self._pid = self._copies.start(lambda: work(data), cpu_seconds)
-            return None
-        verdict, self._data, self._verdict = self._verdict, b"", None
+        else:
+            self._forget()
         return verdict
+
+    def settled(self, data: bytes) -> None:
+        """This update does not come again: whatever was found out about it is not needed any more."""
+        if self._verdict is not None and data == self._data:
+            self._forget()
+
+    def _collect(self) -> None:
+        """Take the verdict of the copy, if it has ended."""
+        if self._pid is None or (code := self._copies.result(self._pid)) is None:
+            return
+        self._pid = None
+        if code != -signal.SIGKILL:
+            self._verdict = code == 0
+        elif self._tries == TRIES:  # somebody keeps killing the copies: that says nothing about the update
+            self._verdict = True
+
+    def _forget(self) -> None:
+        self._data, self._tries, self._verdict, self._deferred = b"", 0, None, 0
 
     def stop(self) -> None:
         """The document is forgotten."""

@@ -36,6 +36,14 @@ class Node:
         for task in list(self.hub._tasks):
             task.cancel()
 
+    def stop_heartbeats(self) -> None:
+        """It does not learn any more what others have taken from it, as after a long stop."""
+
+        async def wait_forever() -> None:
+            await asyncio.Event().wait()
+
+        self.cluster.owners.heartbeat = wait_forever  # type: ignore[method-assign]
+
     def evict_idle(self) -> None:
         """Evict rooms without sessions at once."""
         self.hub.registry.evict_idle(self.hub.time(), 0)

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from crdt_server.judge.document import Document, has_few_structs
-from crdt_server.judge.dry_run import TRIES, DryRun, ForkPool
+from crdt_server.judge.dry_run import DESCRIPTORS, MOST_DEFERRED, TRIES, DryRun, ForkPool
 from crdt_server.judge.process import DocumentHost
 from crdt_server.pipe import (
     Batch,
@@ -79,7 +79,7 @@ def burn() -> None:
 def verdict(rehearsal: DryRun, copies: ForkPool, work: Callable[[bytes], object]) -> bool:
     """What a rehearsal comes to."""
     while True:
-        if rehearsal.busy:
+        if rehearsal.busy(b"update"):
             copies.wait(SECONDS)
         elif (result := rehearsal.ask(b"update", work, 0.05)) is not None:
             return result
@@ -103,9 +103,17 @@ def test_what_a_copy_does_not_survive_is_refused(
 
 
 def test_somebody_who_kills_the_copies_says_nothing_about_the_update(copies: ForkPool) -> None:
-    rehearsal = DryRun(copies)
-    assert verdict(rehearsal, copies, lambda _: os.kill(os.getpid(), signal.SIGKILL))
-    assert rehearsal._tries == TRIES
+    reading, writing = os.pipe2(os.O_NONBLOCK)
+    killed = os.dup2(writing, DESCRIPTORS + 1)  # the copies keep what lies beyond
+
+    def be_killed(_: bytes) -> None:
+        os.write(killed, b"x")
+        os.kill(os.getpid(), signal.SIGKILL)
+
+    assert verdict(DryRun(copies), copies, be_killed)
+    assert os.read(reading, 100) == b"x" * TRIES
+    for descriptor in (reading, writing, killed):
+        os.close(descriptor)
 
 
 @pytest.mark.serial
@@ -113,7 +121,7 @@ def test_nobody_waits_for_a_copy(copies: ForkPool) -> None:
     rehearsal = DryRun(copies)
     before = time.monotonic()
     assert rehearsal.ask(b"update", lambda _: burn(), 60) is None
-    assert rehearsal.busy
+    assert rehearsal.busy(b"update")
     assert time.monotonic() - before < 1
     rehearsal.stop()
     assert gone(copies)
@@ -123,14 +131,14 @@ def test_nobody_waits_for_a_copy(copies: ForkPool) -> None:
 def test_there_are_few_copies_at_a_time(copies: ForkPool) -> None:
     rehearsals = [DryRun(copies) for _ in range(3)]
     for rehearsal in rehearsals:
-        if not rehearsal.busy:
+        if not rehearsal.busy(b"update"):
             rehearsal.ask(b"update", lambda _: burn(), 60)
     assert len(children()) == 2
-    assert all(rehearsal.busy for rehearsal in rehearsals)
+    assert all(rehearsal.busy(b"update") for rehearsal in rehearsals)
     rehearsals[0].stop()
     rehearsals[1].stop()
     assert gone(copies)
-    assert not rehearsals[2].busy
+    assert not rehearsals[2].busy(b"update")
 
 
 def test_a_copy_has_nothing_of_the_host_open(copies: ForkPool) -> None:
@@ -142,15 +150,34 @@ def test_a_copy_has_nothing_of_the_host_open(copies: ForkPool) -> None:
     copies.stop(pid)
 
 
+def finished(rehearsal: DryRun, copies: ForkPool, update: bytes) -> None:
+    """Wait until the copy that tries an update has ended."""
+    while not rehearsal.decided(update):
+        copies.wait(SECONDS)
+
+
 def test_the_verdict_of_one_update_is_not_that_of_another(copies: ForkPool) -> None:
     rehearsal = DryRun(copies)
     assert rehearsal.ask(b"one", fail, 1) is None
-    while rehearsal.busy:
-        copies.wait(SECONDS)
+    finished(rehearsal, copies, b"one")
+    assert rehearsal.busy(b"two")  # else the two would displace each other for ever
+    assert rehearsal.ask(b"one", fail, 1) is False
+    assert not rehearsal.busy(b"two")
     assert rehearsal.ask(b"two", len, 1) is None
-    while rehearsal.busy:
-        copies.wait(SECONDS)
+    finished(rehearsal, copies, b"two")
     assert rehearsal.ask(b"two", len, 1) is True
+
+
+def test_an_update_that_does_not_come_again_gives_way(copies: ForkPool) -> None:
+    rehearsal = DryRun(copies)
+    assert rehearsal.ask(b"one", len, 1) is None
+    finished(rehearsal, copies, b"one")
+    assert sum(rehearsal.busy(b"two") for _ in range(MOST_DEFERRED + 1)) == MOST_DEFERRED
+    assert not rehearsal.busy(b"two")
+    assert rehearsal.ask(b"one", len, 1) is None
+    finished(rehearsal, copies, b"one")
+    rehearsal.settled(b"one")
+    assert not rehearsal.busy(b"two")
 
 
 # -- a document, and a host
@@ -184,6 +211,20 @@ def test_what_builds_on_an_update_that_is_being_tried_comes_again_with_it(copies
     assert judged(document, copies, large) is Status.OK
     assert document.apply([(small, None)], lambda _: None) == []
     document.close()
+
+
+def test_updates_of_several_senders_do_not_displace_each_other(copies: ForkPool) -> None:
+    """The order of senders changes from batch to batch."""
+    document = Document(MOST_BYTES, copies=copies)
+    waiting = [Typist(client).many_items(200) for client in range(5, 9)]
+    batches = 0
+    while waiting:
+        batches += 1
+        assert batches <= 20
+        later = document.apply([(each, None) for each in waiting], lambda _: None)
+        waiting = [waiting[index] for index, status in reversed(later) if status is Status.LATER]
+        copies.wait(SECONDS)
+    assert document.clocks == dict.fromkeys(range(5, 9), 200)
 
 
 def test_pasted_text_needs_no_rehearsal(copies: ForkPool) -> None:
