@@ -204,7 +204,7 @@ class Document:
             return Status.VIOLATION
         if not self.bytes_only:
             assert self.doc is not None
-            if long and not (few and len(update.deletes) <= FEW_DELETIONS):
+            if long and not (few and self.coverage.new_deletions(update) <= FEW_DELETIONS):
                 if not decided and (waiting or self._dry_run.busy(data)):
                     return Status.LATER
                 survived = self._dry_run.ask(update.data, self.doc.apply_update, dry_run_limit_seconds(len(data)))

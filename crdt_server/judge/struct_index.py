@@ -161,9 +161,11 @@ class StructIndex:
                     coming.enter(entries, struct)
                     home = _home(entries, opening)
             self._clients[struct.client].add(struct.clock, struct.clock + struct.length, home)
+        deleted = self.deleted
         for client, first, following in deletes:
-            self.deleted.add(client, first, following)
-            self._note_deleted(client, first, following, coming)
+            if not deleted.covers(client, first, following):  # Yjs sends all there ever were
+                deleted.add(client, first, following)
+                self._note_deleted(client, first, following, coming)
         return self._integrated(coming)
 
     def _overwrite(self, step: Step, deletes: Sequence[Span], user: str) -> Integrated | None:

@@ -29,6 +29,7 @@ from crdt_server.pipe import (
     Status,
     resolve,
 )
+from crdt_server.protocol.update import decode_update
 from tests.support.wire import Replica, Typist, state_vector
 
 SECONDS = 10.0
@@ -233,6 +234,21 @@ def test_pasted_text_needs_no_rehearsal(copies: ForkPool) -> None:
     assert document.apply([(Typist(6).many_deletions(1000), None)], lambda _: None) == [(0, Status.LATER)]
     assert not has_few_structs(b"\x01")
     assert not has_few_structs(b"\xff" * 2000)
+    document.close()
+
+
+def test_deletions_that_are_known_need_no_dry_run(copies: ForkPool) -> None:
+    """Yjs sends all there ever were with what a client has written while it was away."""
+    document = Document(MOST_BYTES, copies=copies)
+    stored = Typist(5).many_deletions(1000)
+    document.load([stored])
+    away = Replica(6)
+    away.receive(stored)
+    before = away.state_vector
+    away.type("hello " * 300)
+    update = away.doc.get_update(before)
+    assert len(decode_update(update, max_bytes=len(update)).deletes) == 1000
+    assert document.apply([(update, None)], lambda _: None) == []
     document.close()
 
 
