@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from math import inf
 from typing import Any
 
@@ -207,7 +208,8 @@ class Document:
             if long and not (few and self.coverage.new_deletions(update) <= FEW_DELETIONS):
                 if not decided and (waiting or self._dry_run.busy(data)):
                     return Status.LATER
-                survived = self._dry_run.ask(update.data, self.doc.apply_update, dry_run_limit_seconds(len(data)))
+                apply = partial(self.doc.apply_update, update.data)  # what is new of it, which may be less next time
+                survived = self._dry_run.ask(data, apply, dry_run_limit_seconds(len(data)))
                 if not survived:
                     return Status.LATER if survived is None else Status.DEADLY
             self.doc.apply_update(update.data)

@@ -12,7 +12,7 @@ import os
 import select
 import signal
 from collections.abc import Callable
-from typing import Any, NoReturn
+from typing import NoReturn
 
 COPIES = 4  # at a time, in one host
 TRIES = 3  # of one update, when something outside ends the copy
@@ -111,10 +111,9 @@ class DryRun:
         self._forget()
         return self._copies.full
 
-    def ask(self, data: bytes, work: Callable[[bytes], Any], cpu_seconds: float) -> bool | None:
-        """Whether a copy has survived the update; None (and a copy is started) where that is not known yet.
-
-        Not to be called while `busy`.
+    def ask(self, data: bytes, work: Callable[[], object], cpu_seconds: float) -> bool | None:
+        """Whether a copy has survived the work for this update; None (and a copy is started) where that is not known
+        yet. Not to be called while `busy`.
         """
         if data != self._data:
             self._forget()
@@ -122,7 +121,7 @@ class DryRun:
         verdict = self._verdict
         if verdict is None:
             self._tries += 1
-            self._pid = self._copies.start(lambda: work(data), cpu_seconds)
+            self._pid = self._copies.start(work, cpu_seconds)
         else:
             self._forget()
         return verdict
