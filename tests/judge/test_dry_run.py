@@ -191,18 +191,18 @@ def judged(document: Document, copies: ForkPool, update: bytes) -> Status:
 
 def test_small_edits_go_on_while_a_large_one_is_tried(copies: ForkPool) -> None:
     document = Document(MOST_BYTES, copies=copies)
-    large, small = Typist(5).many_items(500), Replica(1).type("x")
+    large, small = Typist(5).many_items(600), Replica(1).type("x")
     assert document.apply([(large, None), (small, None)], lambda _: None) == [(0, Status.LATER)]
     assert document.take_outgoing() == [small]
     assert judged(document, copies, large) is Status.OK
-    assert document.clocks == {1: 1, 5: 500}
+    assert document.clocks == {1: 1, 5: 600}
 
 
 def test_what_builds_on_an_update_that_is_being_tried_comes_again_with_it(copies: ForkPool) -> None:
     """The copy may end between the two: then the second may neither leave a hole nor take the first one's verdict."""
     document = Document(MOST_BYTES, copies=copies)
     typist = Typist(5)
-    large, small, other = typist.many_items(500), typist.text(b"x"), Typist(6).many_items(500)
+    large, small, other = typist.many_items(600), typist.text(b"x"), Typist(6).many_items(600)
     later = [(0, Status.LATER), (1, Status.LATER), (2, Status.LATER)]
     assert document.apply([(large, None), (small, None), (other, None)], lambda _: None) == later
     copies.wait(SECONDS)
@@ -215,7 +215,7 @@ def test_what_builds_on_an_update_that_is_being_tried_comes_again_with_it(copies
 def test_updates_of_several_senders_do_not_displace_each_other(copies: ForkPool) -> None:
     """The order of senders changes from batch to batch."""
     document = Document(MOST_BYTES, copies=copies)
-    waiting = [Typist(client).many_items(200) for client in range(5, 9)]
+    waiting = [Typist(client).many_deletions(300) for client in range(5, 9)]
     batches = 0
     while waiting:
         batches += 1
@@ -223,15 +223,18 @@ def test_updates_of_several_senders_do_not_displace_each_other(copies: ForkPool)
         later = document.apply([(each, None) for each in waiting], lambda _: None)
         waiting = [waiting[index] for index, status in reversed(later) if status is Status.LATER]
         copies.wait(SECONDS)
-    assert document.clocks == dict.fromkeys(range(5, 9), 200)
+    assert document.clocks == dict.fromkeys(range(5, 9), 600)
 
 
 def test_pasted_text_needs_no_rehearsal(copies: ForkPool) -> None:
     document = Document(MOST_BYTES, copies=copies)
     assert document.apply([(Typist(5).text(b"x" * 100_000), None)], lambda _: None) == []
     assert document.apply([(Typist(6).many_deletions(1000), None)], lambda _: None) == [(0, Status.LATER)]
-    assert not has_few_structs(b"\x01")
-    assert not has_few_structs(b"\xff" * 2000)
+    ordinary = Typist(5).many_items(200)
+    assert has_few_structs(ordinary, 1000)
+    assert not has_few_structs(ordinary, 2000)
+    assert not has_few_structs(b"\x01", 0)
+    assert not has_few_structs(b"\xff" * 2000, 0)
     document.close()
 
 
@@ -240,14 +243,14 @@ def test_an_update_of_which_a_part_is_known(copies: ForkPool) -> None:
     document = Document(MOST_BYTES, copies=copies)
     replica = Replica(5)
     first = replica.type("a")
-    for number in range(200):
+    for number in range(600):
         replica.type(f"{number} ", at=0)
     assert document.apply([(first, None)], lambda _: None) == []
-    whole, other = replica.doc.get_update(), Typist(6).many_items(200)
+    whole, other = replica.doc.get_update(), Typist(6).many_deletions(300)
     for _ in range(4):
         document.apply([(whole, None), (other, None)], lambda _: None)
         copies.wait(SECONDS)
-    assert document.clocks[6] == 200
+    assert document.clocks[6] == 600
     assert document.clocks[5] == len(replica.text)
     document.close()
 
