@@ -139,6 +139,7 @@ class HostDispatcher:
         scheduled, self._scheduled = self._scheduled, {}
         not_reached: list[Room] = []
         left: list[Room] = []
+        behind: list[Room] = []  # had its turn at what is large
         for room in scheduled:
             if budget <= 0:
                 not_reached.append(room)
@@ -147,10 +148,10 @@ class HostDispatcher:
                 budget -= cost
                 large -= taken_large
                 if room.inbox and room in self.residency:  # it may have moved to the heavy host
-                    left.append(room)
+                    (behind if taken_large else left).append(room)
             elif room.phase is not Phase.DEAD and room.inbox and not self._hand_over(room) and room not in arriving:
                 self._start_fetch(room)  # it is scheduled again when it is loaded
-        self._scheduled = dict.fromkeys((*not_reached, *left)) | self._scheduled
+        self._scheduled = dict.fromkeys((*not_reached, *left, *behind)) | self._scheduled
         if not entries and self._scheduled and skipped_large:
             return self._take()
         return entries

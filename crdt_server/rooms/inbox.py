@@ -100,16 +100,19 @@ class Inbox:
         if len(ready) == 1 and not self._judged and (only := self._take_only(ready[0])) is not None:
             return only
         share = _Share(large, document_bytes)
+        behind: list[Session] = []  # had its turn at what is large
         for _ in range(len(ready)):
             session = ready.popleft()
+            large_before = share.large
             self._take_share(session, share, members)
             if session.inbox:
-                ready.append(session)
+                (ready if share.large == large_before else behind).append(session)
             if session.paused and session.queued_bytes <= self._queue_bytes // 2:
                 session.paused = False
                 session.connection.resume()
             if share.cost >= budget:
                 break
+        ready.extend(behind)
         return Taken(share.requests, share.cost, share.large)
 
     def _take_only(self, session: Session) -> Taken | None:

@@ -1,0 +1,49 @@
+"""Turns of the rooms of a host at what is large, such as reading a document for a sync step 1: one is in a batch."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+
+import pytest
+
+from crdt_server.hub.hub import Hub
+from crdt_server.settings import Settings
+from storage import open_storage
+from tests.rooms.person import Person
+from tests.support.codec import encode_sync_step1
+from tests.support.hosts import make_hub
+from tests.support.wire import state_vector
+
+LETTERS = 10_000  # more than one session's share of a batch
+QUESTIONS = 200
+
+
+@pytest.fixture
+async def hub(database_url: str) -> AsyncIterator[Hub]:
+    storage = await open_storage(database_url, migrate=True)
+    hub = make_hub(Settings(dev=True, document_hosts=1, max_strikes=0), storage)
+    await hub.start()
+    yield hub
+    await hub.stop()
+    await storage.close()
+
+
+async def test_who_reads_one_document_again_and_again_does_not_keep_others_from_theirs(hub: Hub) -> None:
+    greedy, modest = Person(hub, "notes.a", 1), Person(hub, "notes.b", 2)
+    for person in (greedy, modest):
+        await person.is_synced()
+        person.type("x" * LETTERS)
+        await person.has_length(LETTERS)
+        await person.echoed()
+    before = greedy.synced, modest.synced
+    for clock in range(1, QUESTIONS + 1):
+        greedy.send(encode_sync_step1(state_vector({1: clock})))
+    modest.send(encode_sync_step1(state_vector({2: 1})))
+
+    def answered() -> bool:
+        modest.read()
+        return modest.synced > before[1]
+
+    await modest.socket.until(answered)
+    greedy.read()
+    assert greedy.synced - before[0] < QUESTIONS // 4
