@@ -152,7 +152,7 @@ class HostProcess(asyncio.Protocol):
             if body is None:
                 raise await self._death()
             return decode_response(body)
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:  # too deep is no ValueError
             self.kill("broken response")
             raise await self._death() from error
         finally:

@@ -27,6 +27,7 @@ from crdt_server.pipe import (
     Checked,
     CheckedPiece,
     CheckUpdate,
+    CommandRefused,
     Diff,
     Fault,
     ForgetRooms,
@@ -43,6 +44,7 @@ from crdt_server.pipe import (
     Status,
     decode_batch,
     decode_response,
+    encode,
     frame,
 )
 from crdt_server.protocol.lib0 import write_var_string, write_var_uint
@@ -193,8 +195,19 @@ async def test_the_start_of_the_interpreter_is_not_charged_to_a_host(process: Ho
         await asking
 
 
+def too_deep() -> bytes:
+    """A response with a problem in which arrays lie in arrays, deeper than any decoder follows."""
+    refused = CommandRefused([{"key": None}])
+    response = BatchResponse([room_result(1, 0, responses=[IndexedResponse(0, refused)])], [], [], [])
+    before, after = encode(response).split(b"\xa3key\xc0")
+    body = before + b"\xa3key" + b"\x91" * 5000 + b"\xc0" + after
+    return LENGTH.pack(len(body)) + body
+
+
 @pytest.mark.parametrize(
-    "answer", [LENGTH.pack(MAX_FRAME_BYTES + 1), LENGTH.pack(1) + b"\xc1", LENGTH.pack(3) + b"\x92\x01\xd9"]
+    "answer",
+    [LENGTH.pack(MAX_FRAME_BYTES + 1), LENGTH.pack(1) + b"\xc1", LENGTH.pack(3) + b"\x92\x01\xd9", too_deep()],
+    ids=["too large", "no msgpack", "no response", "too deep"],
 )
 async def test_an_answer_that_is_none_ends_the_host(process: HostProcess, answer: bytes) -> None:
     os.kill(process.pid, signal.SIGSTOP)
