@@ -118,13 +118,18 @@ class Gate:
         if refused is not None:
             return refused
         query = dict(parse_qsl(request.query)) if request.query else {}
+        outcome: Outcome
         try:
             identity = self.access.identify(Credentials(query, request.headers), address[0])
+            if not isinstance(identity, (Identity, Denied)):
+                return Awaited(request.address, *address, identity)
+            outcome = self.authorize(*address, identity)
         except CrdtServerError as error:
-            identity = Denied(error.code, str(error))
-        if not isinstance(identity, (Identity, Denied)):
-            return Awaited(request.address, *address, identity)
-        return self._release_refused(request.address, self.authorize(*address, identity))
+            outcome = _refusal(Denied(error.code, str(error)))
+        except Exception:  # code of an identity provider: its defects must not leave the socket counted
+            log.exception("access_failed")
+            outcome = _FAILED
+        return self._release_refused(request.address, outcome)
 
     def _check_limits(self, address: str) -> Refused | None:
         """None where the connection is within the limits; it counts as open from then on."""

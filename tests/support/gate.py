@@ -13,11 +13,12 @@ from crdt_server.access.access import Access, Credentials, Denied, DevAccess
 from crdt_server.access.identity import Identity
 from crdt_server.serve import DrainingServer, configure
 
-SLOW, BROKEN, CLOSED, UNKNOWN = "slow", "broken", "closed", "unknown"
+SLOW, BROKEN, BROKEN_AT_ONCE, CLOSED, UNKNOWN = "slow", "broken", "brokenatonce", "closed", "unknown"
 
 
 class HeldAccess(DevAccess):
-    """Decides at once, but about the weddings ``slow`` (when the test says), ``broken``, ``closed`` and ``unknown``."""
+    """Decides at once, but about the weddings ``slow`` (when the test says), ``broken``,
+    ``brokenatonce``, ``closed`` and ``unknown``."""
 
     def __init__(self) -> None:
         self.asked = 0
@@ -33,6 +34,8 @@ class HeldAccess(DevAccess):
             return held
         if wedding == BROKEN:
             return self._fail()
+        if wedding == BROKEN_AT_ONCE:
+            raise RuntimeError("the identity provider is on fire")
         if wedding == CLOSED:
             return Denied("forbidden", "not invited")
         return Denied("unauthenticated", "no token") if wedding == UNKNOWN else super().identify(credentials, wedding)

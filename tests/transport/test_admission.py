@@ -14,9 +14,10 @@ from websockets.exceptions import ConnectionClosed
 from crdt_server import Settings
 from crdt_server.access.access import Action, Decision, Denied
 from crdt_server.access.identity import Identity
+from crdt_server.errors import ForbiddenError
 from crdt_server.protocol.messages import SyncUpdate
 from tests.support.codec import decode_messages, encode_update
-from tests.support.gate import BROKEN, CLOSED, SLOW, UNKNOWN, HeldAccess, LocalServer, local_server
+from tests.support.gate import BROKEN, BROKEN_AT_ONCE, CLOSED, SLOW, UNKNOWN, HeldAccess, LocalServer, local_server
 from tests.support.wire import Replica
 
 ADA = Identity("ada", "couple")
@@ -27,11 +28,15 @@ pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 
 class Access(HeldAccess):
-    """Nobody may write in the wedding ``readonly``."""
+    """Nobody may write in the wedding ``readonly``; some weddings raise."""
 
     def may(self, identity: Identity, action: Action, wedding: str, document: str | None) -> Decision:
         if (wedding, action) == ("readonly", Action.WRITE):
             return Denied("forbidden", "read only")
+        if wedding == "raising":
+            raise ForbiddenError("forbidden", "not you")
+        if wedding == "defective":
+            raise RuntimeError("the table of members is on fire")
         return super().may(identity, action, wedding, document)
 
 
@@ -119,6 +124,9 @@ async def test_an_immediate_decision_makes_no_task(server: LocalServer) -> None:
         (UNKNOWN, 4401, "no token"),
         ("readonly", 4403, "read only"),
         (BROKEN, 1013, "try again"),
+        (BROKEN_AT_ONCE, 1013, "try again"),
+        ("raising", 4403, "not you"),
+        ("defective", 1013, "try again"),
     ],
 )
 async def test_a_refused_socket_gets_its_close_code(server: LocalServer, wedding: str, code: int, reason: str) -> None:
