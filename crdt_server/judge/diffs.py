@@ -54,7 +54,7 @@ class Diffs:
             return None
         del self._searches[state_vector]
         answer = search.answer()
-        if len(self._found) < DIFFS_KEPT and not search.later:
+        if len(self._found) < DIFFS_KEPT:  # also with what was accepted meanwhile: until the next edit it holds
             self._found[state_vector] = answer
         return answer
 

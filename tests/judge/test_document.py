@@ -304,6 +304,22 @@ class TestDifferences:
         assert 4 < batch < 8
         assert sorted(read(parts)) == ["x"] * 500_000 + ["y"]
 
+    def test_an_edit_meanwhile_does_not_part_those_who_lack_the_same(self) -> None:
+        """Else each of a hundred sockets that come back to a busy room has the document read once more."""
+        document = Document(16 << 20)
+        apply(document, Replica(99).type("a"))
+        writers = [Replica(n + 1) for n in range(5)]
+        for writer in writers:
+            apply(document, writer.type("x" * 50_000))
+        lacking = state_vector({99: 1})
+        batch = 1
+        while (parts := document.diff(lacking, batch)) is None:
+            apply(document, writers[0].type("y"))
+            batch += 1
+        assert document.diff(lacking, batch) is parts
+        apply(document, writers[0].type("z"))
+        assert document.diff(lacking, batch + 1) is None
+
     def test_few_of_them_at_a_time_and_none_for_ever(self) -> None:
         document = Document(16 << 20)
         apply(document, Replica(99).type("a" * 10))
