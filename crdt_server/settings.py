@@ -61,7 +61,7 @@ class Settings(BaseSettings):
     max_connections_per_room: Count = Field(2_000, description="Sockets in one room (4503 above)")
     max_pending_connections: Count = Field(1_000, description="Sockets that wait for a decision on access (4503 above)")
     max_pending_per_address: Count = Field(100, description="Such sockets of one address (4503 above)")
-    admission_seconds: Seconds = Field(10.0, description="Time for that decision (4503 after it)")
+    admission_seconds: Seconds = Field(10.0, description="Time for a decision on access (4503, or HTTP 503, after it)")
     max_streams_per_address: Count = Field(20, description="Event streams of one address (503 above)")
     handshakes_per_second: Count = Field(
         100, description="WebSocket handshakes of one address, with a burst of as many"

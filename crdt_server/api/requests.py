@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import inspect
 from typing import Annotated, Any, NamedTuple, TypeVar
 
@@ -13,7 +14,7 @@ from pydantic_core import from_json
 from crdt_server.access.access import Access, Action, Credentials, Denied, denial, require
 from crdt_server.access.identity import Identity
 from crdt_server.api.problems import PayloadTooLargeError
-from crdt_server.errors import NotFoundError, ProtocolError
+from crdt_server.errors import AdmissionError, NotFoundError, ProtocolError
 from crdt_server.names import WEDDING, document_address
 from storage import DocumentKey
 
@@ -35,7 +36,7 @@ class Caller(NamedTuple):
 async def authorize(request: Request) -> Caller:
     """The dependency of every route below `/api`: a call reads, and writes unless its method is GET.
 
-    Raises UnauthenticatedError, ForbiddenError and NotFoundError.
+    Raises UnauthenticatedError, ForbiddenError, NotFoundError, and AdmissionError where no decision comes in time.
     """
     access: Access = request.app.state.access
     wedding, document = request.path_params["wedding"], request.path_params.get("document")
@@ -45,7 +46,11 @@ async def authorize(request: Request) -> Caller:
         document_key(wedding, document)
     identity = access.identify(Credentials(request.query_params, request.headers), wedding)
     if inspect.isawaitable(identity):
-        identity = await identity
+        try:
+            async with asyncio.timeout(request.app.state.hub.settings.admission_seconds):
+                identity = await identity
+        except TimeoutError as error:
+            raise AdmissionError("admission", "no decision on access in time, try later") from error
     if isinstance(identity, Denied):
         raise denial(identity)
     caller = Caller(identity, request.client.host if request.client else "unknown", access)

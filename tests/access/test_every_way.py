@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Iterator
 
 import httpx
@@ -36,6 +37,13 @@ class Nobody(DevAccess):
     def may(self, identity: Identity, action: Action, wedding: str, document: str | None) -> Decision:
         self.asked.append((action, wedding, document))
         return FORBIDDEN if self.forbidden is None or (action, document) in self.forbidden else None
+
+
+class Silent(DevAccess):
+    """Never decides."""
+
+    def identify(self, credentials: Credentials, wedding: str) -> asyncio.Future[Identity | Denied]:  # type: ignore[override]
+        return asyncio.get_running_loop().create_future()
 
 
 @pytest.fixture
@@ -116,6 +124,18 @@ async def test_names_that_cannot_be_come_before_rights(client: httpx.AsyncClient
     assert (await client.get("/api/weddings/w/documents/nothing")).status_code == 404
     assert (await client.get("/api/weddings/-/events")).status_code == 404
     assert access.asked == []
+
+
+async def test_no_call_waits_for_ever_for_a_decision(database_url: str) -> None:
+    app = create_app(Settings(document_hosts=1, database_url=database_url, admission_seconds=0.1), Silent())
+    async with (
+        app.router.lifespan_context(app),
+        httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://test") as client,
+    ):
+        for method, path in calls(app):
+            async with asyncio.timeout(10):
+                answer = await client.request(method, path)
+            assert (answer.status_code, answer.json()["code"]) == (503, "admission"), (method, path)
 
 
 async def test_public_pages_do_not_ask(client: httpx.AsyncClient, access: Nobody) -> None:
