@@ -204,6 +204,10 @@ class HostDispatcher:
             target.receive_load(room, plan)
         except LoadFailed as error:
             self.events.on_unreadable(room, str(error))
+        except Exception:
+            # A defect of ours: the room ends, and what waits in it comes again, rather than wait for ever.
+            log.exception("fetch_failed", room=room.name)
+            self.events.fail(room)
         finally:
             del self._fetching[room]
             self._wake.set()

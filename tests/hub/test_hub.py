@@ -144,6 +144,22 @@ async def test_a_large_update_is_checked_and_applied(hub: Hub) -> None:
     assert one.socket.closed is None
 
 
+async def test_a_room_that_cannot_be_fetched_ends(hub: Hub, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever the reason is: its clients come again rather than wait for ever."""
+
+    async def fail(key: DocumentKey) -> None:
+        raise RuntimeError("a defect")
+
+    with monkeypatch.context() as broken:
+        broken.setattr(hub.storage, "load", fail)
+        person = Person(hub, "notes.a", 1)
+        await person.socket.until(lambda: person.socket.closed is not None, 20)
+        assert person.socket.close_code == 1013
+    person.enter()
+    person.type("x")
+    await person.sees("x")
+
+
 async def test_an_empty_room_is_given_up_and_comes_back(hub: Hub) -> None:
     one, two = await couple(hub)
     one.type("kept")
