@@ -141,10 +141,13 @@ class Inbox:
             request = inbox[0]
             kind, cost = request.kind, request.cost
             is_update = kind is RequestKind.UPDATE
-            if is_update:
-                reads = JUDGED_BYTES if self._judged else 0
-            else:
-                reads = _read_bytes(request, share) if kind is RequestKind.DIFF else 0
+            reads = JUDGED_BYTES if is_update and self._judged else 0
+            if kind is RequestKind.DIFF:
+                if not (session in members or session.origin is Origin.REMOTE):
+                    del inbox[0]
+                    session.queued_bytes -= cost
+                    continue  # no session waits for the answer
+                reads = _read_bytes(request, share)
             if request.summary is not None or cost + reads > self._quantum_bytes:
                 if share.large == share.large_left:
                     break
@@ -152,8 +155,6 @@ class Inbox:
             del inbox[0]
             session.queued_bytes -= cost
             if kind is RequestKind.DIFF:
-                if not (session in members or session.origin is Origin.REMOTE):
-                    continue  # no session waits for the answer
                 share.state_vectors.add(request.payload)
             share.requests.append(request)
             share.cost += cost + reads

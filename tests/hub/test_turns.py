@@ -47,3 +47,23 @@ async def test_who_reads_one_document_again_and_again_does_not_keep_others_from_
     await modest.socket.until(answered)
     greedy.read()
     assert greedy.synced - before[0] < QUESTIONS // 4
+
+
+async def test_a_question_of_somebody_who_has_left_takes_no_turn(hub: Hub) -> None:
+    """Else nothing is taken that time, and nothing wakes the dispatcher of a quiet host again."""
+    gone, patient = Person(hub, "notes.a", 1), Person(hub, "notes.a", 2)
+    for person in (gone, patient):
+        await person.is_synced()
+    gone.type("x" * LETTERS)
+    await patient.has_length(LETTERS)
+    await gone.echoed()
+    before = patient.synced
+    gone.send(encode_sync_step1(state_vector({1: 1})))
+    gone.leave()
+    patient.send(encode_sync_step1(state_vector({1: 2})))
+
+    def answered() -> bool:
+        patient.read()
+        return patient.synced > before
+
+    await patient.socket.until(answered, 20)

@@ -33,3 +33,16 @@ def test_sessions_take_turns_at_what_is_large() -> None:
     for number in (1, 2, 3):
         with_pieces(inbox, number, 3)
     assert turns(inbox, 7) == [1, 2, 3, 1, 2, 3, 1]
+
+
+def test_a_question_of_somebody_who_has_left_takes_no_turn() -> None:
+    inbox = Inbox(LIMITS, judged=False)
+    gone, patient = (Session(SessionId(number), HandSocket(), Identity("ada", "couple")) for number in (1, 2))
+    for session in (gone, patient):
+        request = Request(session, RequestKind.DIFF, b"\x01\x05\x03")
+        session.queued_bytes += request.cost
+        inbox.add(request)
+    taken = inbox.take(BUDGET, len(PIECE), {patient: None}, large=1)
+    assert [request.session for request in taken.requests] == [patient]
+    assert (gone.queued_bytes, patient.queued_bytes) == (0, 0)
+    assert not inbox
