@@ -120,6 +120,8 @@ async def _load_all(dispatcher: HostDispatcher, rooms: Sequence[Room]) -> None:
     missing = [r for r in dict.fromkeys(rooms) if r not in dispatcher.residency and r.phase is not Phase.DEAD]
     plans = await asyncio.gather(*(_fetch_or_end(dispatcher, room) for room in missing))
     for room, steps in zip(missing, plans, strict=True):
+        if steps is None or room.ended:  # it has ended meanwhile, and its host was told so already
+            continue
         dispatcher.residency.register(room)
         while steps and room.phase is not Phase.DEAD:
             entry = steps.popleft()

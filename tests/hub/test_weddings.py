@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
+import signal
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -21,7 +23,7 @@ from crdt_server.rooms.room import Phase, Room
 from crdt_server.rooms.session import Request
 from crdt_server.settings import Settings
 from documents.kind import MAX_UPDATE_BYTES
-from storage import Append, DocumentKey, Storage, open_storage
+from storage import Append, DocumentKey, Storage, StorageError, open_storage
 from tests.rooms.person import Person
 from tests.support.codec import encode_sync_step2, encode_update
 from tests.support.hosts import make_hub
@@ -338,3 +340,35 @@ async def test_who_opens_a_wedding_sees_what_a_crash_has_left_to_be_told(storage
         await reader.socket.until(lambda: stage(reader) == "quoted")
     finally:
         await again.stop()
+
+
+async def test_nothing_is_kept_of_a_document_that_could_not_be_brought_into_a_new_host(
+    hub: Hub, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else its wedding counts as held by the host for ever, and is fetched without its rows."""
+    guide = Guide(hub, 11)
+    guide.put("g_1")
+    await guide.knows("g_1")
+    dispatcher = hub.hosts.dispatchers[0]
+    assert dispatcher.supervisor.pid is not None
+    os.kill(dispatcher.supervisor.pid, signal.SIGSTOP)
+    guide.put("g_2")
+    async with asyncio.timeout(15):
+        while not dispatcher.busy(guide.room):  # noqa: ASYNC110 - no event reports the next batch
+            await asyncio.sleep(0)
+
+    async def fail(key: DocumentKey) -> None:
+        raise StorageError("the disk is gone")
+
+    with monkeypatch.context() as broken:
+        broken.setattr(hub.storage, "load", fail)
+        os.kill(dispatcher.supervisor.pid, signal.SIGKILL)
+        async with asyncio.timeout(15):
+            while dispatcher.busy(guide.room):  # noqa: ASYNC110 - no event reports the end of a recovery
+                await asyncio.sleep(0)
+    assert guide.room.phase is Phase.DEAD
+    assert guide.socket.closed is not None
+    assert not dispatcher.residency.holds_wedding("w")
+    assert not dispatcher.residency.siblings(guide.room)
+    guide.enter()
+    await guide.knows("g_1", "g_2")
