@@ -39,6 +39,7 @@ FEW_DELETIONS = 256
 # a second, in every browser of the room too.
 UPDATE_CPU_SECONDS = 0.05
 UPDATE_BYTES_PER_CPU_SECOND = 8 << 20
+DELETED_BYTES_PER_CPU_SECOND = 32 << 20  # a few bytes can delete all there is: 7 MB of single letters take 0.12 s
 
 
 def dry_run_limit_seconds(size_bytes: int) -> float:
@@ -47,8 +48,10 @@ def dry_run_limit_seconds(size_bytes: int) -> float:
 
 
 def cpu_limit_seconds(document: Document, size_bytes: int) -> float:
-    """What `apply` may take for an update of this size: a little more than its dry run, and its judgement."""
-    return 2 * dry_run_limit_seconds(size_bytes) + size_bytes / document.judged_bytes_per_cpu_second
+    """What `apply` may take for an update of this size: a little more than its dry run, its judgement, and the deletion
+    of all that the document holds."""
+    deletes = document.pieces.whole_size / DELETED_BYTES_PER_CPU_SECOND
+    return 2 * dry_run_limit_seconds(size_bytes) + size_bytes / document.judged_bytes_per_cpu_second + deletes
 
 
 def has_few_structs(data: bytes, stored: int) -> bool:

@@ -11,12 +11,12 @@ from pycrdt import Doc, Text
 from crdt_server.errors import ProtocolError
 from crdt_server.judge import diffs, pieces
 from crdt_server.judge.clock_ranges import ClockRanges
-from crdt_server.judge.document import Document
+from crdt_server.judge.document import Document, cpu_limit_seconds
 from crdt_server.judge.merging import merge
 from crdt_server.pipe import ProgressMark, Status
 from crdt_server.protocol.update import EMPTY_STATE_VECTOR, EMPTY_UPDATE, decode_state_vector
 from tests.support.effort import examples
-from tests.support.wire import Replica, state_vector
+from tests.support.wire import Replica, Typist, state_vector
 
 MOST_BYTES = 1 << 20
 # Item (1, 0) stands behind (2, 0), which stands behind (1, 0): decodable, complete, and pending for ever.
@@ -480,3 +480,11 @@ def test_two_hundred_shuffles_end_equal() -> None:
             queue = [update for update, status in zip(queue, statuses, strict=True) if status is Status.GAP]
         assert not queue, f"seed {seed}"
         assert held(document) == str(one) == str(two), f"seed {seed}"
+
+
+def test_the_cpu_limit_allows_to_delete_all_there_is() -> None:
+    """Seven bytes a letter: 7 MB of them take 0.12 s, and the update that deletes them has a few bytes."""
+    document = Document(64 << 20)
+    small = cpu_limit_seconds(document, 20)
+    document.pieces.load([Typist(5).many_items(100_000)])
+    assert cpu_limit_seconds(document, 20) - small >= 100_000 * 0.12e-6
