@@ -28,6 +28,7 @@ from storage.errors import (
     SequenceConflict,
     StorageError,
     StorageUnavailable,
+    ValuesRefused,
 )
 from storage.owners import Owner
 from storage.postgres_executor import Timeouts
@@ -68,6 +69,7 @@ __all__ = [
     "StoredUpdate",
     "Subscription",
     "Timeouts",
+    "ValuesRefused",
     "VendorBooking",
     "migrate",
     "open_storage",

@@ -14,7 +14,7 @@ from sqlalchemy import String, Table
 
 from storage import tables
 from storage.derived import DerivedRecords
-from storage.errors import AnswerTaken, StorageError
+from storage.errors import AnswerTaken, ValuesRefused
 from storage.updates import check_name
 
 Row = tuple[Any, ...]
@@ -93,7 +93,7 @@ _STAGE = BOOKINGS.columns.index("stage")
 
 
 def arrange(derived: Sequence[DerivedRecords]) -> Arranged:
-    """Raises StorageError for a text that is too long, AnswerTaken for two answers of one key."""
+    """Raises ValuesRefused for a text that is too long, AnswerTaken for two answers of one key."""
     if not derived:
         return NOTHING
     rows: dict[Row, Row] = {}
@@ -150,11 +150,11 @@ def _add(found: dict[Row, Row], declared: DerivedTable, context: Row, records: I
 
 
 def _checked(declared: DerivedTable, rows: Sequence[Row]) -> Sequence[Row]:
-    """The rows; raises StorageError for a text that is too long."""
+    """The rows; raises ValuesRefused for a text that is too long."""
     if rows:
         columns = list(zip(*rows, strict=True))
         for place, name, limit in declared.limits:
             if max(map(len, columns[place])) > limit:
                 longest = max(columns[place], key=len)
-                raise StorageError(f"{declared.table.name}.{name} has at most {limit} characters: {longest[:300]!r}")
+                raise ValuesRefused(f"{declared.table.name}.{name} has at most {limit} characters: {longest[:300]!r}")
     return rows

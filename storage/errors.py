@@ -4,7 +4,7 @@ from collections.abc import Iterable
 
 
 class StorageError(Exception):
-    """Any failure of the store; raised itself only for wrong use (bad address, closed store, bad value)."""
+    """Any failure of the store; raised itself only for wrong use (bad address, closed store)."""
 
 
 class StorageUnavailable(StorageError):
@@ -12,6 +12,13 @@ class StorageUnavailable(StorageError):
 
     The same call may succeed once the cause is gone. Nothing of the failed call is stored; but of a server that was
     lost or did not answer in time, the outcome is unknown: load the document to find it out.
+    """
+
+
+class ValuesRefused(StorageError):
+    """The database cannot keep these values: a text that is too long, or one with characters that it does not have.
+
+    Nothing of the call is stored, and the same call will fail again.
     """
 
 

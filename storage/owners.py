@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import BigInteger, Connection, TextClause, bindparam, text
 
-from storage.errors import NotOwner, StorageError
+from storage.errors import NotOwner, ValuesRefused
 from storage.tables import NAME_LENGTH
 
 FORGOTTEN_AFTER_MS = 24 * 3600 * 1000
@@ -119,10 +119,10 @@ def require(connection: Connection, weddings: Sequence[str], fences: Mapping[str
 
 
 def check_names(names: Sequence[str]) -> None:
-    """Raise StorageError for the name of a node or a wedding that is empty or too long."""
+    """Raise ValuesRefused for the name of a node or a wedding that is empty or too long."""
     for name in names:
         if not 0 < len(name) <= NAME_LENGTH:
-            raise StorageError(f"the name of a node or a wedding has 1 to {NAME_LENGTH} characters: {name[:300]!r}")
+            raise ValuesRefused(f"the name of a node or a wedding has 1 to {NAME_LENGTH} characters: {name[:300]!r}")
 
 
 def _run(connection: Connection, statement: str, **values: str | int) -> list[tuple[Any, ...]]:

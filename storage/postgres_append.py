@@ -24,7 +24,7 @@ class Driver(Protocol):
 
 
 class PostgresAppend:
-    """One append. Raises SequenceConflict, AnswerTaken, or StorageError for values that cannot be stored."""
+    """One append. Raises SequenceConflict, AnswerTaken, or ValuesRefused."""
 
     def __init__(self, request: AppendRequest) -> None:
         self._request = request

@@ -21,7 +21,7 @@ from sqlalchemy.exc import DBAPIError, DisconnectionError, SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
 from storage.appends import AppendRequest
-from storage.errors import SequenceConflict, StorageError, StorageUnavailable
+from storage.errors import SequenceConflict, StorageError, StorageUnavailable, ValuesRefused
 from storage.executors import READERS, Work, settled
 from storage.postgres_append import PostgresAppend
 
@@ -249,7 +249,7 @@ def _storage_error(error: BaseException) -> StorageError:
         return SequenceConflict(f"another writer was faster: {error}")
     # The driver's own refusals have no state.
     if isinstance(error, ValueError) or isinstance(error.__cause__, ValueError) or (state or "").startswith(DATA_CLASS):
-        return StorageError(f"the database refused the values: {error}")
+        return ValuesRefused(f"the database refused the values: {error}")
     return StorageUnavailable(f"the database cannot be used now: {error}")
 
 

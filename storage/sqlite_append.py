@@ -15,7 +15,7 @@ from sqlalchemy.dialects import sqlite
 
 from storage.appends import Append, AppendRequest, expected_heads, out_of_order
 from storage.derived_tables import ANSWERS, BOOKINGS, CLIENT_IDS, EVENTS, NOTHING, ROWS, Arranged, Row, arrange
-from storage.errors import AnswerTaken, NotOwner, SequenceConflict, StorageError
+from storage.errors import AnswerTaken, NotOwner, SequenceConflict, ValuesRefused
 from storage.statements import MAX_ROWS, batches, insert, with_rows
 from storage.tables import answers
 from storage.updates import DocumentKey, check_name
@@ -114,7 +114,7 @@ class SqliteAppender:
         """Store all in a transaction of its own; returns for each wedding with events the number of its first one.
 
         An error leaves the transaction open: the caller rolls back. Raises SequenceConflict, AnswerTaken,
-        NotOwner, StorageError for values that cannot be stored, and the errors of the driver.
+        NotOwner, ValuesRefused, and the errors of the driver.
         """
         arranged = arrange(request.derived)
         keys = {each.key: None for each in request.updates}
@@ -137,7 +137,7 @@ class SqliteAppender:
             self.ids.discard(keys)
             raise
         except (UnicodeEncodeError, OverflowError) as error:
-            raise StorageError(f"the database refused the values: {error}") from error
+            raise ValuesRefused(f"the database refused the values: {error}") from error
         if found:
             self.ids.add(found)
         return first_events

@@ -10,7 +10,7 @@ from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 from storage.appends import AppendRequest
-from storage.errors import SequenceConflict, StorageError, StorageUnavailable
+from storage.errors import SequenceConflict, StorageError, StorageUnavailable, ValuesRefused
 from storage.executors import READERS, Work, settled
 from storage.sqlite_append import SqliteAppender
 from storage.threads import WorkerThreads
@@ -201,7 +201,7 @@ def translated(error: sqlite3.Error | SQLAlchemyError) -> StorageError:
     if isinstance(cause, sqlite3.IntegrityError):
         return SequenceConflict(f"another writer was faster: {cause}")
     if isinstance(cause, sqlite3.InterfaceError):
-        return StorageError(f"the database refused the values: {cause}")
+        return ValuesRefused(f"the database refused the values: {cause}")
     return StorageUnavailable(f"the database cannot be used now: {cause}")
 
 

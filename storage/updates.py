@@ -13,7 +13,7 @@ from zlib import crc32
 
 from sqlalchemy import BigInteger, Connection, Select, bindparam, delete, func, insert, select, tuple_
 
-from storage.errors import CorruptDocument, SequenceConflict, StorageError, StorageUnavailable
+from storage.errors import CorruptDocument, SequenceConflict, StorageUnavailable, ValuesRefused
 from storage.tables import NAME_LENGTH, documents, updates
 
 
@@ -79,9 +79,9 @@ _load_after = _load.where(
 
 
 def check_name(key: DocumentKey) -> None:
-    """Raise StorageError for a name that is empty or too long."""
+    """Raise ValuesRefused for a name that is empty or too long."""
     if not (0 < len(key.wedding) <= NAME_LENGTH and 0 < len(key.document) <= NAME_LENGTH):
-        raise StorageError(f"a wedding or document name has 1 to {NAME_LENGTH} characters: {str(key)[:600]!r}")
+        raise ValuesRefused(f"a wedding or document name has 1 to {NAME_LENGTH} characters: {str(key)[:600]!r}")
 
 
 def load(connection: Connection, key: DocumentKey) -> StoredDocument:

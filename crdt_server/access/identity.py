@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from typing import NamedTuple
+
+NAME_LENGTH = 255
+_UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
 
 
 class Identity(NamedTuple):
@@ -14,6 +18,16 @@ class Identity(NamedTuple):
     """For roles of vendors: the vendor of the wedding."""
     guest: str = ""
     """For guests: the guest of the wedding."""
+
+    @property
+    def fault(self) -> str | None:
+        """Why the store could not keep these names: PostgreSQL, for one, has no character 0."""
+        for field, name in self._asdict().items():
+            if len(name) > NAME_LENGTH:
+                return f"{field} has at most {NAME_LENGTH} characters"
+            if _UNPRINTABLE.search(name):
+                return f"{field} has a control character"
+        return None
 
 
 SERVER = Identity("server", "server")

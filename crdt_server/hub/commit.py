@@ -16,7 +16,16 @@ import structlog
 from crdt_server.metrics import Metrics
 from crdt_server.rooms.batch import RoomBatch
 from crdt_server.rooms.room import Phase, Room
-from storage import AnswerTaken, Append, BookingValues, DerivedRecords, DocumentKey, NotOwner, SequenceConflict
+from storage import (
+    AnswerTaken,
+    Append,
+    BookingValues,
+    DerivedRecords,
+    DocumentKey,
+    NotOwner,
+    SequenceConflict,
+    ValuesRefused,
+)
 
 log = structlog.get_logger(__name__)
 
@@ -163,6 +172,9 @@ class CommitPump:
         except (NotOwner, AnswerTaken, SequenceConflict) as error:
             await self._commit_without(error, batches)
             return
+        except ValuesRefused as error:
+            await self._commit_each_wedding(error, batches)
+            return
         except Exception as error:  # noqa: BLE001 - whatever it was, nothing is known to be stored
             self._fail(batches, error)
             return
@@ -190,6 +202,17 @@ class CommitPump:
         self._fail(lost or batches, error)
         if lost and rest:
             await self._commit(rest)
+
+    async def _commit_each_wedding(self, error: ValuesRefused, batches: Sequence[RoomBatch]) -> None:
+        """The values of one wedding must not end the others: each is tried alone."""
+        by_wedding: dict[str, list[RoomBatch]] = {}
+        for batch in batches:
+            by_wedding.setdefault(batch.room.wedding, []).append(batch)
+        if len(by_wedding) == 1:
+            self._fail(batches, error)
+            return
+        for alone in by_wedding.values():
+            await self._commit(alone)
 
     def _report(self, derived: Sequence[DerivedRecords], first_events: Mapping[str, int]) -> None:
         heads = {wedding: first - 1 for wedding, first in first_events.items()}

@@ -148,6 +148,8 @@ class Gate:
         """The decision, once the identity is there."""
         if isinstance(identity, Denied):
             return _refusal(identity)
+        if identity.fault is not None:
+            return _refusal(Denied("unauthenticated", identity.fault))
         for action in _SESSION_ACTIONS:
             denied = self.access.may(identity, action, wedding, document)
             if denied is not None:

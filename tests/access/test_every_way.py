@@ -119,6 +119,16 @@ async def test_a_command_takes_the_right_to_each_of_its_documents(client: httpx.
     assert (Action.WRITE, "w", "guests") in access.asked
 
 
+async def test_a_name_that_cannot_be_stored_is_nobody(client: httpx.AsyncClient, access: Nobody) -> None:
+    access.forbidden = set()
+    for query in ("user=a%00", "user=ada&role=%0A", "user=ada&guest=%C2%9B"):
+        answer = await client.get(f"/api/weddings/w/documents/guests?{query}")
+        assert (answer.status_code, answer.json()["code"]) == (401, "unauthenticated"), query
+    assert access.asked == []
+    assert Identity("Zoë 🌿", "couple").fault is None
+    assert Identity("a" * 256, "couple").fault is not None
+
+
 async def test_names_that_cannot_be_come_before_rights(client: httpx.AsyncClient, access: Nobody) -> None:
     assert (await client.get("/api/weddings/-/documents/guests")).status_code == 404
     assert (await client.get("/api/weddings/w/documents/nothing")).status_code == 404

@@ -327,6 +327,19 @@ class TestDerivedRecords:
             await bench.pump.flush()
         assert bench.recorded == [("w", 9), ("w", 10)]
 
+    async def test_values_that_cannot_be_stored_end_nothing_of_the_other_weddings(self, bench: Bench) -> None:
+        room, session, socket = bench.room("guests")
+        other = Room(2, "v", "guests", RoomLimits(), Counters(), bench.events)
+        other.opened()
+        self.put(bench, room, b"one", derived("g_1"), session)
+        self.put(bench, other, b"two", derived("\ud800"), session)
+        async with running(bench):
+            await bench.pump.flush()
+            await socket.until(lambda: bool(socket.outbox))
+        assert bench.failed == [other]
+        assert await bench.stored("guests") == [b"one"]
+        assert await self.records(bench) == ["g_1"]
+
     async def test_rows_without_events_announce_nothing(self, bench: Bench) -> None:
         room, session, _ = bench.room("guests")
         self.put(bench, room, b"one", derived("g_1", events=0), session)

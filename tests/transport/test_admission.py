@@ -134,6 +134,11 @@ async def test_a_refused_socket_gets_its_close_code(server: LocalServer, wedding
         assert await ended(websocket) == (code, reason)
 
 
+async def test_a_name_that_cannot_be_stored_gets_its_close_code(server: LocalServer) -> None:
+    async with connect(f"{server.ws_url}/w/notes.a?user=a%00", compression=None, proxy=None) as websocket:
+        assert await ended(websocket) == (4401, "user has a control character")
+
+
 async def test_messages_before_the_decision_are_kept(server: LocalServer, access: Access) -> None:
     edit = Replica(1).type("early")
     async with visit(server, SLOW) as websocket:
