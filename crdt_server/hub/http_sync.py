@@ -7,7 +7,7 @@ from crdt_server.hub.hub import Hub
 from crdt_server.hub.request_session import RequestConnection, RequestSession, settled
 from crdt_server.pipe import Bytes, Diff, RequestKind
 from crdt_server.protocol.update import EMPTY_UPDATE
-from crdt_server.rooms.intake import enqueue
+from crdt_server.rooms.intake import bounded_state_vector, enqueue
 from crdt_server.rooms.session import Request
 from storage import DocumentKey
 
@@ -27,7 +27,7 @@ async def sync(
         requests = []
         if update is not None and update != EMPTY_UPDATE:
             requests.append(Request(session, RequestKind.UPDATE, update))
-            requests[0].client_state_vector = state_vector
+            requests[0].client_state_vector = bounded_state_vector(room, state_vector)
         requests += [Request(session, RequestKind.STATE_VECTOR, b""), Request(session, RequestKind.DIFF, state_vector)]
         futures = [session.expect(request) for request in requests]
         for request in requests:

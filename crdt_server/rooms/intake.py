@@ -22,6 +22,8 @@ from documents.kind import MAX_UPDATE_BYTES
 if TYPE_CHECKING:
     from crdt_server.rooms.room import Room
 
+SPARE_VECTOR_BYTES = 64 * 1024  # besides a byte for each of the document: the size of one that is not read yet is 0
+
 
 def receive(room: Room, session: Session, messages: Iterable[Received]) -> None:
     """Process the messages of one frame of a session. A malformed one closes the session with 4400."""
@@ -59,9 +61,14 @@ def _receive_update(room: Room, session: Session, update: bytes, *, echo: bool) 
 
 def _receive_step1(room: Room, session: Session, state_vector: bytes) -> None:
     if room.hosted.judged:
-        session.client_state_vector = state_vector
+        session.client_state_vector = bounded_state_vector(room, state_vector)
     if not reply_from_cache(room, session, state_vector):
         enqueue(room, Request(session, RequestKind.DIFF, state_vector))
+
+
+def bounded_state_vector(room: Room, state_vector: bytes) -> bytes | None:
+    """A state vector that travels with the updates of its client; None where it is longer than any of this document."""
+    return state_vector if len(state_vector) <= SPARE_VECTOR_BYTES + room.hosted.size else None
 
 
 def enqueue(room: Room, request: Request) -> None:

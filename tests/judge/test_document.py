@@ -488,3 +488,12 @@ def test_the_cpu_limit_allows_to_delete_all_there_is() -> None:
     small = cpu_limit_seconds(document, 20)
     document.pieces.load([Typist(5).many_items(100_000)])
     assert cpu_limit_seconds(document, 20) - small >= 100_000 * 0.12e-6
+
+
+def test_a_state_vector_longer_than_any_of_the_document_is_not_read() -> None:
+    document = Document(64 << 20)
+    document.load([Replica(5).type("hello")])
+    assert document.diff(state_vector({5: 5})) == [EMPTY_UPDATE]
+    for long in (state_vector({5: 5} | dict.fromkeys(range(6, 20_000), 1)), bytes(1 << 20)):
+        assert document.diffs.has_no_overlap(long)
+        assert document.diff(long) == document.diff(EMPTY_STATE_VECTOR)
