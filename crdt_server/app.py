@@ -11,6 +11,7 @@ from functools import partial
 from fastapi import Depends, FastAPI
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
 from starlette.routing import WebSocketRoute
 from starlette.websockets import WebSocket
 
@@ -18,7 +19,7 @@ from crdt_server import web
 from crdt_server.access.access import Access, DevAccess
 from crdt_server.access.limits import Admission
 from crdt_server.api import commands, conflicts, documents, events, probes
-from crdt_server.api.problems import on_http_error, on_invalid_request, on_server_error
+from crdt_server.api.problems import on_disconnect, on_http_error, on_invalid_request, on_server_error
 from crdt_server.api.requests import authorize
 from crdt_server.cluster.cluster import Cluster
 from crdt_server.editing import Editor
@@ -59,6 +60,7 @@ def create_app(settings: Settings | None = None, access: Access | None = None) -
         docs_url=None,
         redoc_url=None,
         exception_handlers={
+            ClientDisconnect: on_disconnect,
             CrdtServerError: on_server_error,
             JobFailed: on_server_error,
             StorageError: on_server_error,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
+import structlog
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
@@ -24,6 +25,8 @@ from crdt_server.hosts.jobs import JobFailed
 from crdt_server.hub.commands import KeyReusedError, NoSchemaError, OperationsRefusedError
 from crdt_server.hub.request_session import GapError
 from storage import StorageError
+
+log = structlog.get_logger(__name__)
 
 STATUS: dict[type[CrdtServerError], int] = {
     ProtocolError: 400,
@@ -66,6 +69,12 @@ def problem(status: int, code: str, detail: str, **more: Any) -> Response:
     }
     body |= more
     return Response(json.dumps(body), status, _HEADERS.get(status), "application/problem+json")
+
+
+async def on_disconnect(request: Request, error: Exception) -> Response:
+    """The exception handler for a client that left before its body was complete; nobody reads the response."""
+    log.info("request_aborted", method=request.method, path=request.url.path[:200])
+    return Response(status_code=400)
 
 
 async def on_server_error(request: Request, error: Exception) -> Response:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import json
 import sqlite3
@@ -9,6 +10,7 @@ from collections.abc import AsyncIterator, Iterator, MutableMapping
 from contextlib import closing
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import httpx
 import pytest
@@ -294,5 +296,29 @@ async def test_a_document_that_cannot_be_read(tmp_path: Path) -> None:
             is_problem(await client.post(path("notes.a"), content=body(EMPTY_STATE_VECTOR, edit)), 503, "try_again")
             assert (await client.get(path("notes.b", "state"))).status_code == 200
         assert await run_sql(server.database_url, STORED) == [(b"damaged",)]
+    finally:
+        server.close()
+
+
+async def test_a_call_that_is_aborted_leaves_one_line_in_the_log(tmp_path: Path) -> None:
+    server = ServerProcess(tmp_path)
+    server.start()
+    try:
+        address = urlsplit(server.url)
+        for _ in range(3):
+            _, writer = await asyncio.open_connection(address.hostname, address.port)
+            head = f"POST {path('notes.a')} HTTP/1.1\r\nHost: test\r\nContent-Length: 1000\r\n\r\n"
+            writer.write(head.encode() + b"only these")
+            await writer.drain()
+            writer.close()
+            await writer.wait_closed()
+        async with httpx.AsyncClient(base_url=server.url, trust_env=False) as client, asyncio.timeout(60):
+            while server.log.count("request_aborted") < 3:
+                await client.get("/healthz")
+        assert server.terminate() == 0
+        lines = [json.loads(line) for line in server.log.splitlines()]
+        aborted = [line for line in lines if line["level"] != "warning"]
+        assert [line["event"] for line in aborted] == ["request_aborted"] * 3
+        assert {line["level"] for line in aborted} == {"info"}
     finally:
         server.close()
