@@ -97,7 +97,6 @@ MANY_PARAMETERS = {
     "documents/invariants/writes.py:edit_of_deleted": 7,
 }
 LARGE_CLASSES = {
-    "crdt_server/hosts/dispatcher.py:HostDispatcher": 16,
     "documents/invariants/budget.py:Budget": 34,
     "documents/invariants/guests.py:Guests": 20,
     "documents/invariants/seating.py:Seating": 44,

@@ -248,8 +248,10 @@ class HostDispatcher:
         unfinished: list[BatchEntry] = []
         for entry, result in zip(entries, response.results, strict=True):
             if type(result) is RoomResult:
-                if entry.load is not None and entry.load.last:
-                    self._loaded(entry.room)
+                if entry.load is not None and entry.load.last and self.residency.loaded(entry.room):
+                    entry.room.opened()
+                    if entry.room.inbox:
+                        self.schedule(entry.room)
                 later = settle_room(self.events, entry, result)
                 if later:
                     unfinished.append(BatchEntry(entry.room, later))
@@ -266,10 +268,3 @@ class HostDispatcher:
         for wedding in response.weddings:
             self.events.on_scheduled(known[wedding.room], wedding.due_seconds, wedding.wanted)
         return unfinished
-
-    def _loaded(self, room: Room) -> None:
-        if not self.residency.loaded(room):
-            return
-        room.opened()
-        if room.inbox:
-            self.schedule(room)
