@@ -9,8 +9,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from itertools import islice
-from typing import Any, Final
+from typing import Final
 
+from crdt_server.pipe import OtherBooking
+from crdt_server.records import BookingChange
 from documents.invariants import TRAVEL_MINUTES, Booking, Field, Finding, Subject, Wedding, bookings, clash
 from documents.invariants.part import Part, Route, Touched
 
@@ -21,11 +23,8 @@ _VENDOR_KEYS: Final = frozenset({"name", "organization", "stage", "bookedWindow"
 
 
 class Bookings(Part):
-    """See the head of the file.
-
-    ``stored``: the wedding's bookings as the store has them, each ``[vendor, organization, start, until, stage, seq]``.
-    ``others``: those that overlap them, each ``[organization, wedding, vendor, start, until, stage, seq]``.
-    """
+    """See the head of the file. ``stored``: the wedding's bookings as the store has them; ``others``: those of other
+    weddings that overlap them."""
 
     invariants = ("W2",)
 
@@ -33,13 +32,13 @@ class Bookings(Part):
         self,
         name: str,
         wedding: Wedding,
-        stored: Sequence[Sequence[Any]] = (),
-        others: Sequence[Sequence[Any]] = (),
+        stored: Sequence[BookingChange] = (),
+        others: Sequence[OtherBooking] = (),
     ) -> None:
         super().__init__(wedding)
         self._name = name
-        self._stored = {vendor: image for vendor, *image in stored}
-        self._changes: list[list[Any]] = []
+        self._stored = {each.vendor: each for each in stored}
+        self._changes: list[BookingChange] = []
         self._own: dict[str, Booking] = {}
         self._others: dict[str, list[Booking]] = {}
         for other in map(_booking, others):
@@ -61,13 +60,12 @@ class Bookings(Part):
         finding = None if own is None else clash(own, self._others.get(own.organization, ()))
         return finding and replace(finding, parties=(self.wedding.party("wedding", "vendors", vendor, "stage"),))
 
-    def take_changes(self) -> list[list[Any]]:
-        """The bookings that the store has to be sent, each as in ``stored``; without a stage: it is no booking any
-        more."""
+    def take_changes(self) -> list[BookingChange]:
+        """The bookings that the store has to be sent."""
         changes, self._changes = self._changes, []
         return changes
 
-    def replace_others(self, organization: str, others: Iterable[Sequence[Any]]) -> set[Subject]:
+    def replace_others(self, organization: str, others: Iterable[OtherBooking]) -> set[Subject]:
         """Replace the other bookings of an organization. Returns the subjects that may have another finding."""
         self._others[organization] = [_booking(each) for each in others]
         if not self._others[organization]:
@@ -93,8 +91,8 @@ class Bookings(Part):
         """When the stage was set. Setting it to the same once more is no later booking."""
         stage = Field("wedding", "vendors", vendor, "stage")
         stored = self._stored.get(vendor)
-        if stored is not None and stored[-2] == self.wedding.value(stage):
-            return int(stored[-1])
+        if stored is not None and stored.stage == self.wedding.value(stage):
+            return stored.seq
         return self.wedding.writer(*stage).seq
 
     def _replace(self, old: Iterable[str], new: Mapping[str, Booking]) -> set[Subject]:
@@ -115,19 +113,20 @@ class Bookings(Part):
         if image is not None:
             self._stored[vendor] = image
         if image != stored:
-            self._changes += [[vendor, *stored[:3], None, 0]] if stored is not None else []
-            self._changes += [[vendor, *image]] if image is not None else []
+            if stored is not None:
+                self._changes.append(stored._replace(stage=None, seq=0))
+            if image is not None:
+                self._changes.append(image)
 
 
 def _subject(vendor: str) -> Subject:
     return Subject("W2", (vendor,))
 
 
-def _image(booking: Booking) -> list[Any]:
+def _image(own: Booking) -> BookingChange:
     """A vendor is free for others when they have travelled: two bookings clash where these times overlap."""
-    return [booking.organization, booking.start, booking.end + TRAVEL_MINUTES, booking.stage, booking.seq]
+    return BookingChange(own.vendor, own.organization, own.start, own.end + TRAVEL_MINUTES, own.stage, own.seq)
 
 
-def _booking(row: Sequence[Any]) -> Booking:
-    organization, wedding, vendor, start, until, stage, seq = row
-    return Booking(organization, wedding, vendor, start, until - TRAVEL_MINUTES, stage, seq)
+def _booking(other: OtherBooking) -> Booking:
+    return Booking(*other)._replace(end=other.until - TRAVEL_MINUTES)

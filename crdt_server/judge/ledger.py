@@ -101,7 +101,7 @@ class PendingRecords:
         self.events: list[DocumentEvent] = []
         self.owners: list[tuple[int, str]] = []
         self.answers: list[tuple[str, str, str]] = []  # key and digest of a command, and the answer to it
-        self.bookings: list[list[Any]] = []
+        self.bookings: list[BookingChange] = []
 
 
 class Ledger:
@@ -149,7 +149,7 @@ class Ledger:
         events = [EventRecord(event.type, event.at, event.record, _json(event.as_json())) for event in pending.events]
         answers = [CommandAnswer(*answer, datetime.fromisoformat(at)) for answer in pending.answers]
         owners = [ClientOwner(*owner) for owner in pending.owners]
-        return BatchRecords(rows, events, owners, answers, [BookingChange(*each) for each in pending.bookings])
+        return BatchRecords(rows, events, owners, answers, pending.bookings)
 
     def record(
         self,

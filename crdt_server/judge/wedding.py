@@ -25,9 +25,9 @@ from crdt_server.judge.ledger import SERVER_ACTOR, Ledger, Writers, instant
 from crdt_server.judge.resolver import Resolver
 from crdt_server.judge.schema_document import SchemaDocument, Signed
 from crdt_server.judge.writes import Marker, Write
-from crdt_server.pipe import ProgressMark
+from crdt_server.pipe import MirrorRow, OtherBooking, ProgressMark
 from crdt_server.protocol.update import Update
-from crdt_server.records import BatchRecords
+from crdt_server.records import BatchRecords, BookingChange
 from documents.changes import Change, Changes, RowsByRoot, compare
 from documents.events import Actor
 from documents.fields import same
@@ -36,17 +36,14 @@ from documents.kind import Kind
 
 
 class WeddingJudge:
-    """``mirror``: rows of the store, each ``[document, root, record, fields, writers]`` with the last two as JSON.
-
-    ``bookings`` and ``others``: see `Bookings`.
-    """
+    """One wedding. ``mirror``: its rows as the store has them; ``bookings`` and ``others``: see `Bookings`."""
 
     def __init__(
         self,
         name: str,
-        mirror: Sequence[Sequence[Any]],
-        bookings: Sequence[Sequence[Any]] = (),
-        others: Sequence[Sequence[Any]] = (),
+        mirror: Sequence[MirrorRow],
+        bookings: Sequence[BookingChange] = (),
+        others: Sequence[OtherBooking] = (),
     ) -> None:
         self.name = name
         self.now = 0.0
@@ -96,7 +93,7 @@ class WeddingJudge:
         if self.open.get(document.name) is document:
             del self.open[document.name]
 
-    def replace_bookings(self, organization: str, others: Sequence[Sequence[Any]]) -> None:
+    def replace_bookings(self, organization: str, others: Sequence[OtherBooking]) -> None:
         """These bookings of other weddings with an organization overlap those of this one, and no others."""
         self.resolver.subjects.add(self.bookings.replace_others(organization, others), settled=True)
         self.resolve()
@@ -247,7 +244,7 @@ class WeddingJudge:
         self.resolver.observe(name, changes, rewritten, settled=settled)
 
 
-def _rows_of(mirror: Sequence[Sequence[Any]], writers: Writers) -> dict[str, RowsByRoot]:
+def _rows_of(mirror: Sequence[MirrorRow], writers: Writers) -> dict[str, RowsByRoot]:
     """The rows of each document; their writers go into `writers`."""
     documents: dict[str, RowsByRoot] = {}
     for document, root, record, fields, of_row in mirror:

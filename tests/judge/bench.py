@@ -12,7 +12,7 @@ from crdt_server.judge.clock_ranges import encode_clocks
 from crdt_server.judge.dry_run import ForkPool
 from crdt_server.judge.schema_document import SchemaDocument
 from crdt_server.judge.wedding import WeddingJudge
-from crdt_server.pipe import Status
+from crdt_server.pipe import MirrorRow, Status
 from documents.events import Actor, fold
 from documents.invariants import Field, Finding, Index, Writer
 from documents.registry import kind_of
@@ -111,7 +111,7 @@ class Bench:
     # -- time, opening and closing
 
     def open(self) -> None:
-        self.state = WeddingJudge("w", [[*row, *image] for row, image in self.mirror.items()])
+        self.state = WeddingJudge("w", [MirrorRow(*row, *image) for row, image in self.mirror.items()])
         self.state.set_time(self.now)
         self.documents = {name: self._load(name) for name in self.names}
         for document in self.documents.values():

@@ -14,6 +14,8 @@ from crdt_server.judge.bookings import MOST, Bookings
 from crdt_server.judge.ledger import Writers
 from crdt_server.judge.schema_document import SchemaDocument
 from crdt_server.judge.wedding import WeddingJudge
+from crdt_server.pipe import MirrorRow, OtherBooking
+from crdt_server.records import BookingChange
 from documents.events import Actor
 from documents.invariants import Field, Index, Op, Subject, Wedding
 from documents.registry import kind_of
@@ -41,8 +43,8 @@ class Party:
 
     def open(self) -> None:
         """As after a restart."""
-        rows = [("wedding", *row, *image) for row, image in self.mirror.items()]
-        stored = [[vendor, *image] for vendor, image in self.bookings.items()]
+        rows = [MirrorRow("wedding", *row, *image) for row, image in self.mirror.items()]
+        stored = [BookingChange(vendor, *image) for vendor, image in self.bookings.items()]
         self.state = WeddingJudge(self.name, rows, stored, self.town.overlapping(self))
         self.state.set_time(self.town.now)
         kind = kind_of("wedding")
@@ -87,7 +89,7 @@ class Party:
         self.town.news += [(self, image[1]) for image in taken.bookings]
         return list(taken.bookings)
 
-    def hear(self, organization: str, others: Sequence[Any]) -> None:
+    def hear(self, organization: str, others: Sequence[OtherBooking]) -> None:
         self.state.set_time(self.town.now)
         self.state.replace_bookings(organization, others)
         self.commit()
@@ -120,13 +122,13 @@ class Town:
             party.write([Op("set", "wedding", "meta", "", "date", "2026-06-20")])
             party.set_meta("timeZone", "Europe/London")
 
-    def overlapping(self, party: Party) -> list[list[Any]]:
+    def overlapping(self, party: Party) -> list[OtherBooking]:
         found = []
         for other in self.parties:
             for vendor, (organization, start, until, *rest) in other.bookings.items():
                 mine = [image for image in party.bookings.values() if image[0] == organization]
                 if other is not party and any(start < image[2] and image[1] < until for image in mine):
-                    found.append([organization, other.name, vendor, start, until, *rest])
+                    found.append(OtherBooking(organization, other.name, vendor, start, until, *rest))
         return found
 
     def settle(self, *, backwards: bool = False) -> None:

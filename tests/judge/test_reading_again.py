@@ -5,7 +5,7 @@ from __future__ import annotations
 from crdt_server.judge.dry_run import ForkPool
 from crdt_server.judge.schema_document import SchemaDocument
 from crdt_server.judge.wedding import WeddingJudge
-from crdt_server.pipe import Status
+from crdt_server.pipe import MirrorRow, Status
 from documents.registry import kind_of
 from tests.judge.bench import Bench
 
@@ -18,7 +18,7 @@ def test_what_was_stored_is_known_when_the_first_edit_comes() -> None:
 
     kind = kind_of("guests")
     assert kind is not None
-    state = WeddingJudge("w", [[*row, *image] for row, image in bench.mirror.items()])
+    state = WeddingJudge("w", [MirrorRow(*row, *image) for row, image in bench.mirror.items()])
     state.set_time(bench.now)
     again = SchemaDocument(kind, "guests", bench.owners["guests"], ForkPool())
     again.load(bench.updates["guests"])
