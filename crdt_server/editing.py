@@ -13,7 +13,7 @@ import json
 from collections.abc import AsyncIterator, Iterator, Mapping, MutableMapping
 from contextlib import asynccontextmanager
 from copy import deepcopy
-from typing import Any
+from typing import Any, Unpack
 
 from crdt_server.access.access import Access, Action, require
 from crdt_server.access.identity import Identity
@@ -21,6 +21,7 @@ from crdt_server.errors import NotFoundError
 from crdt_server.hub.commands import carry_out, read_rows
 from crdt_server.hub.hub import Hub
 from crdt_server.names import document_address
+from crdt_server.operations import Operation, OperationKind, OperationValues
 from documents.kind import WHOLE, Kind, Root, Shape
 from documents.ordering import order_behind
 from documents.registry import kind_of
@@ -68,7 +69,7 @@ class EditedDocument(Mapping[str, Any]):
         self._kind = kind
         self.rows = {root.name: rows.get(root.name, _empty(root)) for root in kind.roots.values()}
         """The rows with the changes so far, to be read only."""
-        self.operations: list[dict[str, Any]] = []
+        self.operations: list[Operation] = []
         """The changes so far, as the calls of the API take them."""
 
     def __getitem__(self, name: str) -> Any:
@@ -104,7 +105,7 @@ class EditedRows(MutableMapping[str, Any]):
         self.rows = document.rows[root.name]
         self._operations = document.operations
 
-    def add_operation(self, op: str, record: str, **more: Any) -> None:
+    def add_operation(self, op: OperationKind, record: str, **more: Unpack[OperationValues]) -> None:
         """Keep an operation for the end of the block."""
         self._operations.append({"op": op, "root": self.root.name, "record": record, **more})
 

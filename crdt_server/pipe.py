@@ -11,11 +11,12 @@ import enum
 import mmap
 import struct
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import msgspec
 
 from crdt_server.access.identity import Identity
+from crdt_server.operations import Operation, Problem
 from crdt_server.records import BatchRecords, BookingChange, ClientOwner
 
 LENGTH = struct.Struct("<I")
@@ -171,10 +172,9 @@ class Batch(_Record):
 
 
 class CommandBody(_Record):
-    """Operations on documents of one wedding, as `judge.commands` describes them. ``key`` and ``digest`` name the
-    command where it must not be carried out twice."""
+    """Operations on documents of one wedding. ``key`` and ``digest``: of what must not be carried out twice."""
 
-    parts: list[tuple[str, list[dict[str, Any]]]]
+    parts: list[tuple[str, list[Operation]]]
     key: str | None = None
     digest: str | None = None
 
@@ -218,9 +218,9 @@ class CommandDone(_Record, tag=5):
 
 
 class CommandRefused(_Record, tag=6):
-    """Nothing was done. A problem is a JSON object with `document`, `code` and `message`."""
+    """Nothing was done, for these reasons; at least one."""
 
-    problems: list[dict[str, Any]]
+    problems: list[Problem]
 
 
 class CommandLacks(_Record, tag=7):

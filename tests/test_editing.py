@@ -160,3 +160,10 @@ def test_everything_is_read_as_a_mapping() -> None:
     read = EditedDocument(kind, rows)
     assert {name: len(read[name]) for name in read if read[name]} == {"places": 1}
     assert {**read["places"]["p_1"]} == {"name": "Barn"}
+
+
+async def test_an_operation_of_the_wrong_type_reaches_no_host(editor: Editor) -> None:
+    with pytest.raises(ProtocolError, match="malformed: Expected `str`"):
+        async with editor.edit("w", "guests", ANN) as rows:
+            rows["guests"].insert(5, {"order": "a0"})
+    assert (await editor.read("w", "guests", ANN))["guests"] == {}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, cast
 
 from fastapi import APIRouter, Header, Request, Response
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, model_validator
@@ -12,6 +12,7 @@ from crdt_server.access.access import Action
 from crdt_server.api.requests import Authorized, Caller, describe_body, document_key, read_json, wedding_name
 from crdt_server.hub.commands import IdempotentCommands, Part, carry_out, digest_of
 from crdt_server.hub.hub import Hub
+from crdt_server.operations import Operation as PlainOperation
 
 MAX_BODY_BYTES = 256 * 1024
 MAX_OPERATIONS = 1000
@@ -144,8 +145,8 @@ async def post_wedding_ops(
     return await _command(request, caller, wedding_name(wedding), parts, idempotency_key)
 
 
-def _plain(command: DocumentCommand) -> list[dict[str, Any]]:
-    return [operation.model_dump(exclude_unset=True) for operation in command.operations]
+def _plain(command: DocumentCommand) -> list[PlainOperation]:
+    return [cast("PlainOperation", operation.model_dump(exclude_unset=True)) for operation in command.operations]
 
 
 async def _command(request: Request, caller: Caller, wedding: str, parts: Sequence[Part], key: str | None) -> Response:

@@ -14,6 +14,7 @@ from crdt_server.api.requests import Authorized, describe_body, read_json, weddi
 from crdt_server.errors import NotFoundError
 from crdt_server.hub.commands import OperationsRefusedError, carry_out, open_documents
 from crdt_server.hub.hub import Hub
+from crdt_server.operations import Operation, Problem
 from storage import Storage
 
 MAX_BODY_BYTES = 8 * 1024
@@ -73,7 +74,7 @@ async def post_resolve(request: Request, caller: Authorized, wedding: str, confl
         caller.require(Action.WRITE, wedding, each)
     await open_documents(hub, wedding, concerned, address)
     values = {"choice": chosen.choice} if chosen.say is None else {"say": chosen.say, "choice": chosen.choice}
-    operations = [{"op": "set", "root": "review", "record": conflict, "key": k, "value": v} for k, v in values.items()]
+    operations = [Operation(op="set", root="review", record=conflict, key=k, value=v) for k, v in values.items()]
     await carry_out(hub, wedding, caller.identity, address, [(document, operations)])
     record = await _find(hub.storage, wedding, conflict)
     if record.get("choice") != chosen.choice:
@@ -86,8 +87,9 @@ def _concerned(record: Conflict, choice: int) -> set[str]:
     for option in record.get("_options", ()):
         if option["id"] == choice:
             return {operation["document"] for operation in option.get("operations", ())}
-    where = {"document": record["document"], "root": "review", "record": record["id"], "key": "choice"}
-    raise OperationsRefusedError([{**where, "code": "no_such_option", "message": f"there is no option {choice}"}])
+    message = f"there is no option {choice}"
+    problem = Problem(document=record["document"], code="no_such_option", message=message)
+    raise OperationsRefusedError([problem | {"root": "review", "record": record["id"], "key": "choice"}])
 
 
 async def _find(storage: Storage, wedding: str, conflict: str) -> Conflict:

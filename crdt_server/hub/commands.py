@@ -9,12 +9,13 @@ import asyncio
 import hashlib
 import json
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from typing import Any, Final
+from typing import Final
 from weakref import WeakValueDictionary
 
 from crdt_server.access.identity import SERVER, Identity
 from crdt_server.errors import CrdtServerError, NotFoundError, ProtocolError
 from crdt_server.hub.hub import Hub
+from crdt_server.operations import Operation, Problem
 from crdt_server.pipe import (
     ALREADY_ANSWERED,
     Bytes,
@@ -23,6 +24,7 @@ from crdt_server.pipe import (
     CommandRefused,
     RequestKind,
     RowsDigest,
+    decode_command,
     encode,
 )
 from crdt_server.rooms.session import Request
@@ -31,7 +33,7 @@ from storage import DocumentKey, Storage
 
 TRIES: Final = 5
 
-Part = tuple[str, Sequence[Mapping[str, Any]]]
+Part = tuple[str, Sequence[Operation]]
 """A document and the operations on it; `crdt_server.judge.commands` defines them."""
 
 
@@ -40,14 +42,10 @@ class NoSchemaError(CrdtServerError):
 
 
 class OperationsRefusedError(CrdtServerError):
-    """The kinds of the documents do not allow the command; nothing was done.
+    """The kinds of the documents do not allow the command; nothing was done."""
 
-    Each of the ``problems`` names a document, a `code` and a `message`, and where it is known the `index` of the
-    operation or the root, record and key.
-    """
-
-    def __init__(self, problems: list[dict[str, Any]]) -> None:
-        super().__init__("operations_refused", "; ".join(str(each["message"]) for each in problems[:5]))
+    def __init__(self, problems: Sequence[Problem]) -> None:
+        super().__init__("operations_refused", "; ".join(each["message"] for each in problems[:5]))
         self.problems = problems
 
 
@@ -85,16 +83,20 @@ async def carry_out(
 ) -> str:
     """Carry out a command; the answer is JSON. ``names``: `key` and `digest` under which the answer is kept.
 
-    Raises OperationsRefusedError, AnsweredError, NotFoundError, NoSchemaError, ProtocolError for values no message can
-    carry, and what `Hub.request` raises.
+    Raises OperationsRefusedError, AnsweredError, NotFoundError, NoSchemaError, ProtocolError for values that no message
+    can carry or that have the wrong type, and what `Hub.request` raises.
     """
     documents = sorted({document for document, _ in parts})
     for document in documents:
         _require_schema(document)
     try:
-        payload = encode(CommandBody([(name, [*map(dict, ops)]) for name, ops in parts], **(names or {})))
+        payload = encode(CommandBody([(name, list(operations)) for name, operations in parts], **(names or {})))
     except (OverflowError, UnicodeEncodeError, ValueError) as error:
         raise ProtocolError("invalid_request", "a number is too large, or a text is no Unicode") from error
+    try:
+        decode_command(payload)  # a command that its host cannot decode would end the host
+    except ValueError as error:
+        raise ProtocolError("invalid_request", f"an operation is malformed: {error}") from error
     for _ in range(TRIES):
         key = DocumentKey(wedding, parts[0][0])
         response = await hub.request(key, identity, address, Request(None, RequestKind.COMMAND, payload))

@@ -15,6 +15,7 @@ from typing import Any
 
 from crdt_server.judge.rules import examine
 from crdt_server.judge.wedding import WeddingJudge
+from crdt_server.operations import Operation, Problem
 from crdt_server.pipe import ALREADY_ANSWERED, CommandBody, CommandDone, CommandLacks, CommandRefused, Response
 from documents.changes import Changes, RowsByRoot, compare
 from documents.events import Actor
@@ -23,8 +24,7 @@ from documents.invariants import Op, apply
 from documents.kind import WHOLE, Root, Shape
 from documents.ordering import NoPlaceError, order_behind
 
-Problem = dict[str, Any]
-Parts = Sequence[tuple[str, list[dict[str, Any]]]]
+Parts = Sequence[tuple[str, Sequence[Operation]]]
 """Documents, and the operations on each."""
 
 
@@ -45,8 +45,8 @@ def command(judge: WeddingJudge, actor: Actor, body: CommandBody, size_bytes: in
         return CommandLacks(missing)
     name = body.key
     if name in judge.answered:
-        problem = {"code": ALREADY_ANSWERED, "message": "the command was carried out before"}
-        return CommandRefused([{"document": parts[0][0], **problem}])
+        message = "the command was carried out before"
+        return CommandRefused([Problem(document=parts[0][0], code=ALREADY_ANSWERED, message=message)])
     draft = _Draft(judge)
     problems = draft.take(parts) or draft.examine() or _too_large(judge, parts, size_bytes)
     if problems:
@@ -67,7 +67,7 @@ def command(judge: WeddingJudge, actor: Actor, body: CommandBody, size_bytes: in
 
 def _too_large(judge: WeddingJudge, parts: Parts, size_bytes: int) -> list[Problem]:
     full = [document for document, _ in parts if not judge.open[document].takes(size_bytes)]
-    return [{"document": name, "code": "too_large", "message": "the document is full"} for name in full]
+    return [Problem(document=name, code="too_large", message="the document is full") for name in full]
 
 
 class _Draft:
@@ -80,7 +80,7 @@ class _Draft:
         self._touched: dict[tuple[str, str, str], None] = {}
 
     def take(self, parts: Parts) -> list[Problem]:
-        problems = []
+        problems: list[Problem] = []
         for document, operations in parts:
             for index, operation in enumerate(operations):
                 try:
@@ -92,7 +92,7 @@ class _Draft:
 
     def examine(self) -> list[Problem]:
         """The problems that the kinds of the documents find."""
-        problems = []
+        problems: list[Problem] = []
         for document, rows in self._rows.items():
             kind, before = self._judge.open[document].kind, self._judge.wedding.documents[document]
             changes = Changes([], [], [])
@@ -101,11 +101,11 @@ class _Draft:
                     old, new = before[root].get(record), rows[root].get(record)
                     compare(kind.roots[root], record, old, new, changes)
             for each in examine(kind, document, rows, changes).reverted:
-                where = {"document": document, "root": each.root, "record": each.record, "key": each.key}
-                problems.append({**where, "code": each.reason.code, "message": each.reason.message})
+                problem = Problem(document=document, code=each.reason.code, message=each.reason.message)
+                problems.append(problem | {"root": each.root, "record": each.record, "key": each.key})
         return problems
 
-    def _add(self, document: str, operation: Mapping[str, Any]) -> None:
+    def _add(self, document: str, operation: Operation) -> None:
         root = self._judge.open[document].kind.root(operation["root"])
         if root is None:
             raise _Refused("unknown_root", f"{document} has no root {operation['root']!r}")
@@ -126,7 +126,7 @@ class _Draft:
                 roots[root.name][record] = copy.deepcopy(roots[root.name][record])
         return roots[root.name]
 
-    def _translate(self, document: str, root: Root, record: str, row: Any, operation: Mapping[str, Any]) -> Op:
+    def _translate(self, document: str, root: Root, record: str, row: Any, operation: Operation) -> Op:
         kind, key, value = operation["op"], operation.get("key"), operation.get("value")
         reason = root.check_id(record)
         if reason is not None:
@@ -177,7 +177,7 @@ def _checked(root: Root, record: str, key: str | None, value: Any) -> Any:
     return checked
 
 
-def _edited(root: Root, row: Any, operation: Mapping[str, Any]) -> str:
+def _edited(root: Root, row: Any, operation: Operation) -> str:
     key = operation.get("key")
     old = row if root.shape is Shape.TEXT else row.get(key) if type(row) is dict else None
     if root.shape is not Shape.TEXT and key not in root.text_keys:
