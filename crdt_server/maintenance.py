@@ -83,11 +83,11 @@ async def _verify(storage: Storage, host: Supervisor, key: DocumentKey) -> str |
         response = await host.run([RoomRequests(ROOM, [], LoadStep(load, last=not parts))])
         if isinstance(response.results[0], LoadRefused):
             return response.results[0].reason
-    warm = False
-    while not warm:
+    built = False
+    while not built:
         response = await host.run([RoomRequests(ROOM, [HostRequest(RequestKind.BUILD_DOC, b"")])])
         result = response.results[0]
-        warm = isinstance(result, RoomResult) and result.warm
+        built = isinstance(result, RoomResult) and result.built
     await host.run((), [ForgetRooms([ROOM])])
     return await _verify_rows(storage, host, key)
 

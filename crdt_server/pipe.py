@@ -259,11 +259,11 @@ class Notice(_Record):
 
 class RoomResult(_Record, tag=0):
     """``updates`` are to be stored and sent: one nearly always, none when nothing is new. ``size`` is in bytes,
-    ``warm``: the Doc is built."""
+    ``built``: the Doc is built."""
 
     room: int
     size: int
-    warm: bool
+    built: bool
     updates: list[bytes]
     faults: list[Fault]
     responses: list[IndexedResponse]
@@ -271,9 +271,9 @@ class RoomResult(_Record, tag=0):
     notices: list[Notice]
 
     @classmethod
-    def empty(cls, room: int, size: int = 0, *, warm: bool = True) -> RoomResult:
+    def empty(cls, room: int, size: int = 0, *, built: bool = True) -> RoomResult:
         """An empty result."""
-        return cls(room, size, warm, [], [], [], None, [])
+        return cls(room, size, built, [], [], [], None, [])
 
 
 class LoadRefused(_Record, tag=1):

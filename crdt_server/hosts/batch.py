@@ -65,7 +65,7 @@ class BatchEntry:
     load: LoadStep | None = None
 
     def for_host(self) -> RoomRequests:
-        signed = self.room.hosted.judged
+        signed = self.room.hosted.has_schema
         return RoomRequests(self.room.id, [request.for_host(signed) for request in self.requests], self.load)
 
     @property

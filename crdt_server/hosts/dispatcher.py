@@ -93,7 +93,7 @@ class HostDispatcher:
         if room in self._in_flight or room in self._fetching or self.residency.is_loading(room):
             return True
         # the server may write into any document of a wedding that is part of the batch
-        return room.hosted.judged and not self._in_flight.isdisjoint(self.residency.siblings(room))
+        return room.hosted.has_schema and not self._in_flight.isdisjoint(self.residency.siblings(room))
 
     def drop(self, room: Room) -> None:
         """The room has ended: the host may forget its document."""
@@ -161,7 +161,7 @@ class HostDispatcher:
         if room.phase is Phase.DEAD or not room.inbox or self._hand_over(room):
             return 0, 0
         hosted = room.hosted
-        if room.inbox.updates and not hosted.warm and hosted.size > SLICE_BYTES:
+        if room.inbox.updates and not hosted.built and hosted.size > SLICE_BYTES:
             entries.append(BatchEntry(room, [Request(None, RequestKind.BUILD_DOC, b"")]))
             return SLICE_BYTES // 4, 0
         taken = room.take(budget, large=large)
@@ -188,12 +188,12 @@ class HostDispatcher:
 
     async def _fetch_room(self, room: Room, with_rows: bool) -> None:
         try:
-            lacks_rows = room.hosted.judged and not self.residency.holds_wedding(room.wedding)
+            lacks_rows = room.hosted.has_schema and not self.residency.holds_wedding(room.wedding)
             plan = await self.events.fetch(room, with_rows or lacks_rows)
             if room.phase is Phase.DEAD:
                 return
             serve_from_store(room, plan.updates)
-            if not plan.updates and not room.hosted.judged and serve_empty(room):
+            if not plan.updates and not room.hosted.has_schema and serve_empty(room):
                 return  # its first edit loads it: many rooms are opened and left without one
             if sum(map(len, plan.updates)) > HEAVY_DOCUMENT_BYTES:
                 room.hosted.mark_heavy()
@@ -263,7 +263,7 @@ class HostDispatcher:
         known = self.residency.known
         for other in response.others:
             room = known[other.room]
-            room.hosted.measured(other.size, warm=other.warm)
+            room.hosted.measured(other.size, built=other.built)
             hand_on(self.events, RoomBatch(room), other)
         for wedding in response.weddings:
             self.events.on_scheduled(known[wedding.room], wedding.due_seconds, wedding.wanted)

@@ -134,7 +134,7 @@ async def _load_all(dispatcher: HostDispatcher, rooms: Sequence[Room]) -> None:
 
 async def _fetch_or_end(dispatcher: HostDispatcher, room: Room) -> deque[BatchEntry] | None:
     try:
-        return (await dispatcher.events.fetch(room, room.hosted.judged)).steps(room)
+        return (await dispatcher.events.fetch(room, room.hosted.has_schema)).steps(room)
     except LoadFailed as error:
         dispatcher.events.on_unreadable(room, str(error))
         return None

@@ -42,7 +42,7 @@ class Residency:
 
     def register(self, room: Room) -> None:
         """The host is about to be sent the document."""
-        if room.hosted.judged:
+        if room.hosted.has_schema:
             self._weddings.setdefault(room.wedding, set()).add(room)
             self._known[room.id] = room
 
@@ -84,7 +84,7 @@ class Residency:
         if forgets:
             self._resident.discard(room)
             self._forget.append(room.id)
-        if room.hosted.judged and (rooms := self._weddings.get(room.wedding)):
+        if room.hosted.has_schema and (rooms := self._weddings.get(room.wedding)):
             rooms.discard(room)
             if not rooms:
                 del self._weddings[room.wedding]

@@ -28,7 +28,7 @@ class ResultEvents(Protocol):
 def settle_room(events: ResultEvents, entry: BatchEntry, result: RoomResult) -> list[Request]:
     """Hand on the result of one room. Returns the requests that have to come again."""
     room, requests = entry.room, entry.requests
-    room.hosted.measured(result.size, warm=result.warm)
+    room.hosted.measured(result.size, built=result.built)
     if result.size > HEAVY_DOCUMENT_BYTES:
         room.hosted.mark_heavy()
     if room.phase is Phase.DEAD or not (requests or result.updates or result.derived):

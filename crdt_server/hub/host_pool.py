@@ -115,7 +115,7 @@ class HostPool:
         await self._commits.flush()
         try:
             stored = await self._storage.load(key_of(room))
-            context = await self._fetch_context(room, with_rows) if room.hosted.judged else None
+            context = await self._fetch_context(room, with_rows) if room.hosted.has_schema else None
         except StorageError as error:
             raise LoadFailed(f"{type(error).__name__}: {error}") from error
         room.loaded_from_store(stored.head_seq)

@@ -95,7 +95,7 @@ class RoomRegistry:
         if room.phase is Phase.DEAD:
             return
         self.fail_alone(room)
-        if room.hosted.judged and room.hosted.placement is not Placement.REMOTE:
+        if room.hosted.has_schema and room.hosted.placement is not Placement.REMOTE:
             # The state of the wedding in their host is ahead of the store: all of it is loaded again from there.
             for other in [each for each in self.rooms.values() if _same_judge(each, room)]:
                 self.fail(other)
@@ -132,4 +132,4 @@ class RoomRegistry:
 def _same_judge(room: Room, other: Room) -> bool:
     """Whether both are in one host, whose invariants read each for the other."""
     hosted = room.hosted
-    return hosted.judged and hosted.placement is not Placement.REMOTE and room.wedding == other.wedding
+    return hosted.has_schema and hosted.placement is not Placement.REMOTE and room.wedding == other.wedding

@@ -67,7 +67,7 @@ from documents.registry import kind_of
 
 EXIT_PANIC = 70  # pycrdt raised a PanicException: what it left behind must not be read
 EXIT_MEMORY = 71
-WARM_BUDGET_BYTES = 64 * 1024
+BUILD_STEP_BYTES = 64 * 1024
 TRIM_BYTES = 1 << 20
 UNLIMITED_MERGE_BYTES = 16 * 1024  # of updates of one room in a batch
 # The newest documents of a host keep the structs that they were loaded with, for those who edit at once: they take
@@ -122,7 +122,7 @@ class DocumentHost:
             if refused is not None:
                 return refused
             if not load.last:
-                return RoomResult.empty(room, self.documents[room].pieces.size, warm=False)
+                return RoomResult.empty(room, self.documents[room].pieces.size, built=False)
         document = self.documents[room]
         if isinstance(document, SchemaDocument):
             judge = self._judges[room]
@@ -142,7 +142,7 @@ class DocumentHost:
                 self.mark.set(index, i)
                 self._respond(index, i, room, requests[i], result)
                 i += 1
-        result.warm = document.is_built
+        result.built = document.is_built
         return result
 
     def _load(self, index: int, room: int, load: LoadStep) -> LoadRefused | ContextMissing | None:
@@ -190,15 +190,15 @@ class DocumentHost:
         elif kind is RequestKind.STATE_VECTOR:
             result.responses.append(IndexedResponse(i, Bytes(encode_clocks(document.clocks))))
         elif kind is RequestKind.BUILD_DOC:
-            self._before_reading(index, PIECE_BYTES + WARM_BUDGET_BYTES)
+            self._before_reading(index, PIECE_BYTES + BUILD_STEP_BYTES)
             if isinstance(document, SchemaDocument):
-                self._judges[room].warm_up(document, WARM_BUDGET_BYTES)
+                self._judges[room].build_doc(document, BUILD_STEP_BYTES)
             else:
-                document.build(WARM_BUDGET_BYTES)
+                document.build(BUILD_STEP_BYTES)
             self._limit.lift()
         elif isinstance(document, SchemaDocument):
             self._before_reading(index, document.pieces.size)
-            self._judges[room].warm_up(document)
+            self._judges[room].build_doc(document)
             self._limit.lift()
             self.mark.set(index, i)
             result.responses.append(IndexedResponse(i, self._respond_from_rows(self._judges[room], document, request)))

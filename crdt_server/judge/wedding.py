@@ -81,7 +81,7 @@ class WeddingJudge:
 
     # -- documents
 
-    def warm_up(self, document: SchemaDocument, budget: int = sys.maxsize) -> None:
+    def build_doc(self, document: SchemaDocument, budget: int = sys.maxsize) -> None:
         """Build a document from its stored bytes; see `Document.build`."""
         if not document.is_built:
             document.build(budget)
@@ -146,7 +146,7 @@ class WeddingJudge:
         """Judge and apply updates of clients in order; see `SchemaDocument.judge`."""
         if document.needs_doc(updates):
             mark(ProgressMark.LOADING)
-            self.warm_up(document)
+            self.build_doc(document)
         judgements = []
         for judgement in document.judge(updates, signed, mark, waiting=waiting):
             judgements.append(judgement)

@@ -14,15 +14,15 @@ class Placement(enum.Enum):
 
 
 class HostedDocument:
-    """See the head of the file. ``judged``: the document has a schema; those of one wedding stay in one host."""
+    """See the head of the file. Documents with a schema stay together in the host of their wedding."""
 
-    __slots__ = ("bytes_only", "heavy", "judged", "load_deaths", "placement", "size", "warm")
+    __slots__ = ("built", "bytes_only", "has_schema", "heavy", "load_deaths", "placement", "size")
 
-    def __init__(self, *, judged: bool) -> None:
-        self.judged = judged
+    def __init__(self, *, has_schema: bool) -> None:
+        self.has_schema = has_schema
         self.placement = Placement.HOST
         self.size = 0  # stored bytes
-        self.warm = False  # the host has built its Doc
+        self.built = False  # the host has built its Doc
         self.heavy = False  # it keeps others waiting
         self.bytes_only = False  # no Doc of it survives: its host keeps bytes
         self.load_deaths = 0  # hosts that died of reading what is stored
@@ -30,25 +30,25 @@ class HostedDocument:
     @property
     def belongs_on_heavy_host(self) -> bool:
         """Whether it is to move there."""
-        return self.heavy and not self.judged and self.placement is Placement.HOST
+        return self.heavy and not self.has_schema and self.placement is Placement.HOST
 
     def place(self, placement: Placement) -> None:
         """Its requests go there from now on; nothing of it is in flight."""
-        self.placement, self.warm = placement, False
+        self.placement, self.built = placement, False
 
     def mark_heavy(self) -> None:
         """It is large, or had a large or deadly update."""
         self.heavy = True
 
-    def measured(self, size: int, *, warm: bool) -> None:
+    def measured(self, size: int, *, built: bool) -> None:
         """The host holds that many bytes of it."""
-        self.size, self.warm = size, warm
-        if warm:
+        self.size, self.built = size, built
+        if built:
             self.load_deaths = 0  # what is stored has been survived: those deaths had another cause
 
     def host_lost(self) -> None:
         """Its host is gone."""
-        self.warm = False
+        self.built = False
 
     def load_died(self) -> int:
         """Count a host that died of reading it; how many there were."""

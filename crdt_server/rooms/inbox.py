@@ -53,14 +53,14 @@ class _Share:
 
 
 class Inbox:
-    """See the head of the file. ``judged``: the document has a schema."""
+    """See the head of the file."""
 
-    __slots__ = ("_judged", "_quantum_bytes", "_queue_bytes", "_ready", "updates")
+    __slots__ = ("_has_schema", "_quantum_bytes", "_queue_bytes", "_ready", "updates")
 
-    def __init__(self, limits: RoomLimits, *, judged: bool) -> None:
+    def __init__(self, limits: RoomLimits, *, has_schema: bool) -> None:
         self._quantum_bytes = limits.session_quantum_bytes
         self._queue_bytes = limits.session_queue_bytes
-        self._judged = judged
+        self._has_schema = has_schema
         self._ready: deque[Session] = deque()  # sessions with requests
         self.updates = 0  # that wait
 
@@ -97,7 +97,7 @@ class Inbox:
         large update, too): each keeps every other document of the host waiting.
         """
         ready = self._ready
-        if len(ready) == 1 and not self._judged and (only := self._take_only(ready[0])) is not None:
+        if len(ready) == 1 and not self._has_schema and (only := self._take_only(ready[0])) is not None:
             return only
         share = _Share(large, document_bytes)
         behind: list[Session] = []  # had its turn at what is large
@@ -141,7 +141,7 @@ class Inbox:
             request = inbox[0]
             kind, cost = request.kind, request.cost
             is_update = kind is RequestKind.UPDATE
-            reads = JUDGED_BYTES if is_update and self._judged else 0
+            reads = JUDGED_BYTES if is_update and self._has_schema else 0
             if kind is RequestKind.DIFF:
                 if not (session in members or session.origin is Origin.REMOTE):
                     del inbox[0]
@@ -158,7 +158,7 @@ class Inbox:
                 share.state_vectors.add(request.payload)
             share.requests.append(request)
             share.cost += cost + reads
-            quantum -= cost + (JUDGED_SHARE_BYTES if is_update and self._judged else reads)
+            quantum -= cost + (JUDGED_SHARE_BYTES if is_update and self._has_schema else reads)
             if is_update:
                 self.updates -= 1
                 if len(request.payload) > DRY_RUN_BYTES:

@@ -54,13 +54,13 @@ def _receive_update(room: Room, session: Session, update: bytes, *, echo: bool) 
     if update == EMPTY_UPDATE:
         return
     request = Request(session, RequestKind.UPDATE, update, echo=echo)
-    if room.hosted.judged and not echo:
+    if room.hosted.has_schema and not echo:
         request.client_state_vector = session.client_state_vector
     enqueue(room, request)
 
 
 def _receive_step1(room: Room, session: Session, state_vector: bytes) -> None:
-    if room.hosted.judged:
+    if room.hosted.has_schema:
         session.client_state_vector = bounded_state_vector(room, state_vector)
     if not reply_from_cache(room, session, state_vector):
         enqueue(room, Request(session, RequestKind.DIFF, state_vector))
@@ -75,7 +75,7 @@ def enqueue(room: Room, request: Request) -> None:
     """Queue a request of a session behind its earlier ones. Raises ProtocolError where it is too large."""
     session, size = request.session, len(request.payload)
     is_update = request.kind is RequestKind.UPDATE
-    if is_update and room.hosted.judged and size > MAX_UPDATE_BYTES:
+    if is_update and room.hosted.has_schema and size > MAX_UPDATE_BYTES:
         raise ProtocolError("update_too_large", f"an update of {size} bytes, of at most {MAX_UPDATE_BYTES}")
     session.queued_bytes += request.cost
     if session.stash is not None:

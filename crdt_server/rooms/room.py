@@ -67,7 +67,7 @@ class Room:
         self, room_id: int, wedding: str, document: str, limits: RoomLimits, counters: Counters, events: RoomEvents
     ) -> None:
         kind = kind_of(document)
-        judged = kind is not None and not kind.free
+        has_schema = kind is not None and not kind.free
         self.id = room_id
         self.wedding = wedding
         self.document = document
@@ -76,10 +76,10 @@ class Room:
         self.counters = counters
         self.events = events
         self.phase = Phase.LOADING
-        self.hosted = HostedDocument(judged=judged)
+        self.hosted = HostedDocument(has_schema=has_schema)
         self.members = Members(counters, limits)
         self.presence = PresenceChannel(self.members, limits.max_awareness_bytes)
-        self.inbox = Inbox(limits, judged=judged)
+        self.inbox = Inbox(limits, has_schema=has_schema)
         self.replies = SyncReplyCache(limits.answer_cache_bytes, limits.newcomer_cache_bytes)
         self.head_seq = 0
         self.broadcast_seq = 0  # of the newest batch that was sent

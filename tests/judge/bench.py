@@ -115,7 +115,7 @@ class Bench:
         self.state.set_time(self.now)
         self.documents = {name: self._load(name) for name in self.names}
         for document in self.documents.values():
-            self.state.warm_up(document)
+            self.state.build_doc(document)
         self.state.resolver.needed.clear()  # what the first ones waited for is open by now
         self.commit()
 

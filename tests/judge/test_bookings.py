@@ -51,7 +51,7 @@ class Party:
         assert kind is not None
         self.document = SchemaDocument(kind, "wedding", {})
         self.document.load(self.updates)
-        self.state.warm_up(self.document)
+        self.state.build_doc(self.document)
 
     def set(self, **fields: Any) -> list[Any]:
         """Set fields of the vendor, None to delete; what the store is told of bookings."""

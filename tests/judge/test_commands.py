@@ -33,7 +33,7 @@ def wedding_with(*names: str) -> WeddingJudge:
     for name in names:
         kind = kind_of(name)
         assert kind is not None
-        state.warm_up(SchemaDocument(kind, name, {}))
+        state.build_doc(SchemaDocument(kind, name, {}))
     return state
 
 

@@ -176,7 +176,7 @@ def test_what_an_update_means_comes_with_it(place: Place, guests: Room) -> None:
     update = guest(7, "g_1")
     response = place.request(guests, RequestKind.UPDATE, update)
     result = result_of(response)
-    assert (result.updates, result.faults, result.size, result.warm) == ([update], [], len(update), True)
+    assert (result.updates, result.faults, result.size, result.built) == ([update], [], len(update), True)
     assert (result.notices, response.others, response.weddings) == ([], [], [])
     derived = derived_of(result)
     ((root, record, fields, writers),), ((type_, at, about, body),) = derived.rows, derived.events

@@ -257,7 +257,7 @@ def test_what_needs_a_closed_document_waits_for_it(pair: Pair) -> None:
     pair.bench.state.run_scheduled()
     assert pair.bench.state.resolver.needed == {"seating"}
     pair.bench.state.resolver.needed.clear()
-    pair.bench.state.warm_up(pair.bench.documents["seating"])
+    pair.bench.state.build_doc(pair.bench.documents["seating"])
     pair.bench.commit()
     assert pair.value(*SEATS, "g_a") is None
     assert pair.record("S4")["_state"] == "auto"
@@ -275,7 +275,7 @@ def test_a_choice_that_needs_a_closed_document_waits_for_it(pair: Pair) -> None:
     assert pair.record("G1")["_state"] == "open"
     assert pair.bench.state.resolver.needed == {"seating"}
     pair.bench.state.resolver.needed.clear()
-    pair.bench.state.warm_up(pair.bench.documents["seating"])
+    pair.bench.state.build_doc(pair.bench.documents["seating"])
     pair.bench.commit()
     assert pair.record("G1")["_state"] == "resolved"
     assert pair.value(*SEATS, "g_a") == seat("t_1", 1)

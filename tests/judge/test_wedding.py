@@ -155,7 +155,7 @@ def test_a_document_that_is_closed_tells_when_it_is_open_again(bench: Bench) -> 
     bench.now += 1000
     bench.state.set_time(bench.now)
     bench.state.run_scheduled()
-    bench.state.warm_up(bench.documents["guests"])
+    bench.state.build_doc(bench.documents["guests"])
     bench.wait(0)
     assert edits(bench) == [("ada", "", "Sings")]
 

@@ -65,9 +65,9 @@ class Table:
         self.broadcast(self.reverting(self.take()))
 
 
-@pytest.mark.parametrize(("document", "judged"), [("guests", True), ("thread.a", True), ("notes.a", False)])
-def test_which_documents_have_a_schema(document: str, judged: bool) -> None:
-    assert Table(document).room.hosted.judged is judged
+@pytest.mark.parametrize(("document", "has_schema"), [("guests", True), ("thread.a", True), ("notes.a", False)])
+def test_which_documents_have_a_schema(document: str, has_schema: bool) -> None:
+    assert Table(document).room.hosted.has_schema is has_schema
 
 
 def test_what_somebody_brings_back_goes_over_with_what_they_knew() -> None:

@@ -293,7 +293,7 @@ class RoomMachine(RuleBasedStateMachine):
             self.new_host()
             self.load()
             result = self.judge(requests)
-        self.room.hosted.measured(result.size, warm=result.warm)
+        self.room.hosted.measured(result.size, built=result.built)
         statuses = {fault.index: fault.status for fault in result.faults}
         for i, status in statuses.items():
             if status is Status.LATER:
