@@ -290,12 +290,12 @@ class ContextMissing(_Record, tag=2):
 
 
 class WeddingState(_Record):
-    """One room of a wedding, in how many seconds it has scheduled work (None: nothing is scheduled), and the documents
-    that have to be open for it."""
+    """One room of a wedding, in how many seconds the wedding has scheduled work (None: it has none), and the documents
+    that it needs open."""
 
     room: int
     due_seconds: float | None
-    wanted: list[str]
+    needed: list[str]
 
 
 class CheckedPiece(_Record):
@@ -382,7 +382,7 @@ class ProgressMark:
     SIZE = mmap.PAGESIZE
     STARTING = (-2, -2)  # the host has not opened it yet
     IDLE = (-1, -1)
-    MERGING = -1  # in place of a request: what was accepted is put together, and no single update is to blame
+    MERGING = -1  # in place of a request: what was accepted is put together, and no single update is the cause
     LOADING = -2  # in place of a request: the stored bytes themselves are being read
     _cells = struct.Struct("<ii")
 

@@ -1,4 +1,4 @@
-"""Batches for a document host: what goes over, in which steps a document is loaded, and what may come back."""
+"""Batches for a document host: their entries, the steps in which a document is loaded, and checks of the response."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ class BatchEntry:
 
     @property
     def builds_doc(self) -> bool:
-        """Whether it is a request of the dispatcher's own."""
+        """Whether its request is the dispatcher's own."""
         return bool(self.requests) and self.requests[0].kind is RequestKind.BUILD_DOC
 
 
@@ -103,7 +103,8 @@ def slices(updates: Sequence[bytes]) -> deque[list[bytes]]:
 
 
 def split(entries: Sequence[BatchEntry], death: HostDied) -> list[list[BatchEntry]]:
-    """A batch around the suspect of a death, or in halves; entries without requests need no second run."""
+    """The parts of a batch that has killed its host: around the suspect, or halves. Entries without requests are left
+    out."""
     index, op = death.mark
     if death.own_fault and 0 <= index < len(entries) and 0 <= op < len(entries[index].requests):
         suspect = entries[index]
@@ -126,9 +127,9 @@ def _halves(pairs: Sequence[tuple[Room, Request]]) -> list[list[BatchEntry]]:
 
 
 def fits(entries: Sequence[BatchEntry], rooms: Mapping[int, Room], response: BatchResponse) -> bool:
-    """Whether a response is one to this batch: a host has read hostile bytes, and the types do not check all.
+    """Whether a response fits this batch: a host has parsed hostile bytes, and the decoder does not check everything.
 
-    ``rooms``: id -> room of those that the server may have written into besides.
+    ``rooms``: id -> other room into whose document the server may have written.
     """
     return (
         len(response.results) == len(entries)
@@ -195,7 +196,7 @@ def _fits_other(rooms: Mapping[int, Room], result: RoomResult) -> bool:
 
 def _fits_wedding(rooms: Mapping[int, Room], state: WeddingState) -> bool:
     is_time = state.due_seconds is None or 0 <= state.due_seconds < math.inf
-    return state.room in rooms and is_time and all(map(is_document_name, state.wanted))
+    return state.room in rooms and is_time and all(map(is_document_name, state.needed))
 
 
 def _fits_records(derived: BatchRecords) -> bool:

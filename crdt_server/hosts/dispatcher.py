@@ -1,9 +1,9 @@
-"""The way to one document host: which rooms have requests for it, one batch in flight, and the pace of batches.
+"""Dispatch of requests to one document host: which rooms have requests, one batch in flight, the pause between batches.
 
 A room that costs much (a large document, a large update, an update that was deadly) moves to the heavy host between two
-batches: it is forgotten here, and read from the store there. The others do not wait for it any more.
+batches: it is forgotten here, and read from the store there. Other rooms do not wait for it any more.
 
-What happens when the host dies: `recovery`.
+`recovery` runs the batch again after the death of the host.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ import structlog
 from crdt_server.hosts.batch import SLICE_BYTES, BatchEntry, LoadFailed, LoadPlan, fits
 from crdt_server.hosts.recovery import recover
 from crdt_server.hosts.residency import Residency
-from crdt_server.hosts.results import HEAVY_DOCUMENT_BYTES, ResultEvents, hand_on, settle_room
+from crdt_server.hosts.results import HEAVY_DOCUMENT_BYTES, ResultEvents, settle_room, submit
 from crdt_server.hosts.supervisor import HostDied, Supervisor
 from crdt_server.metrics import Metrics
 from crdt_server.pipe import BatchResponse, ForgetRooms, Job, LoadRefused, RequestKind, RoomResult
@@ -31,16 +31,16 @@ from crdt_server.rooms.session import Request
 log = structlog.get_logger(__name__)
 
 BATCH_BYTES = 96 * 1024
-HEAVY_BATCH_BYTES = 16 * 1024  # what is heavy comes in pieces of that size: one of them in a batch
-LARGE_IN_BATCH = 1  # and none in the next, so that a small edit waits for one at most
-# The pause after a batch, for each of its requests: alone an update leaves at once, under load batches grow, and frames
-# that leave in bursts cost less than single ones. A full batch needs no more of that, and its host is to go on at once.
+HEAVY_BATCH_BYTES = 16 * 1024  # a large update comes in pieces of that size: one of them in a batch
+LARGE_IN_BATCH = 1  # and none in the next batch, so that a small edit waits for one at most
+# The pause after a batch, for each of its requests: a single update is sent at once, batches grow under load, and
+# frames that leave in bursts cost less than single ones. No pause follows a full batch, which is large enough.
 PAUSE_SECONDS_PER_REQUEST = 0.0001
 FULL_BATCH = 100
 
 
 class DispatcherEvents(ResultEvents, Protocol):
-    """What a dispatcher needs of the hub, and reports to it. What is not a coroutine returns at once."""
+    """The port of a dispatcher to the hub. Methods that are not coroutines return at once."""
 
     async def fetch(self, room: Room, with_rows: bool) -> LoadPlan:
         """Read what is stored of a room, after all its commits, with the rows of its wedding where the host does not
@@ -52,8 +52,8 @@ class DispatcherEvents(ResultEvents, Protocol):
     def fail(self, room: Room) -> None:
         """End a room whose host does not hold what is stored."""
 
-    def on_scheduled(self, room: Room, due_seconds: float | None, wanted: Sequence[str]) -> None:
-        """The wedding of a room has work to do in some seconds, and needs these documents open."""
+    def on_scheduled(self, room: Room, due_seconds: float | None, needed: Sequence[str]) -> None:
+        """The wedding of a room has work that is due in some seconds (None: none), and needs these documents open."""
 
 
 class HostDispatcher:
@@ -121,12 +121,12 @@ class HostDispatcher:
             try:
                 requests = await self._run_batch(entries, forget)
             except Exception:
-                # A defect of ours: these rooms end and come back from the store, the dispatcher goes on.
+                # A defect of this program: these rooms end and are loaded from the store again; the dispatcher goes on.
                 log.exception("batch_failed", host=self.supervisor.name)
                 requests = 0
                 for entry in entries:
                     self.events.fail(entry.room)
-            del entries, forget  # megabytes, perhaps, while this waits for the next
+            del entries, forget  # perhaps megabytes, which would be held until the next batch
             if 1 < requests < FULL_BATCH:
                 await asyncio.sleep(requests * PAUSE_SECONDS_PER_REQUEST)
 
@@ -149,7 +149,7 @@ class HostDispatcher:
                 large -= taken_large
                 if room.inbox and room in self.residency:  # it may have moved to the heavy host
                     (behind if taken_large else left).append(room)
-            elif room.phase is not Phase.DEAD and room.inbox and not self._hand_over(room) and room not in arriving:
+            elif room.phase is not Phase.DEAD and room.inbox and not self._move_if_heavy(room) and room not in arriving:
                 self._start_fetch(room)  # it is scheduled again when it is loaded
         self._scheduled = dict.fromkeys((*not_reached, *left, *behind)) | self._scheduled
         if not entries and self._scheduled and skipped_large:
@@ -158,7 +158,7 @@ class HostDispatcher:
 
     def _take_requests(self, room: Room, budget: int, large: int, entries: list[BatchEntry]) -> tuple[int, int]:
         """Append a resident room's share to the batch; what it costs, and how many requests of it are large."""
-        if room.phase is Phase.DEAD or not room.inbox or self._hand_over(room):
+        if room.phase is Phase.DEAD or not room.inbox or self._move_if_heavy(room):
             return 0, 0
         hosted = room.hosted
         if room.inbox.updates and not hosted.built and hosted.size > SLICE_BYTES:
@@ -168,11 +168,11 @@ class HostDispatcher:
         if taken.requests:
             entries.append(BatchEntry(room, taken.requests))
         self._took_large = self._took_large or taken.large > 0
-        # What is large comes on top: small edits are not to wait behind it in turn.
+        # A large request leaves at least half of the budget to small ones, which else would wait for it.
         return taken.cost if not taken.large else min(taken.cost, budget // 2), taken.large
 
-    def _hand_over(self, room: Room) -> bool:
-        """Move a heavy room, between two batches: nothing of it is in flight here."""
+    def _move_if_heavy(self, room: Room) -> bool:
+        """Move a heavy room to the heavy host, while nothing of it is in flight here. Returns whether it has moved."""
         if self._heavy is None or not room.hosted.belongs_on_heavy_host or self.busy(room):
             return False
         self.drop(room)
@@ -194,7 +194,7 @@ class HostDispatcher:
                 return
             serve_from_store(room, plan.updates)
             if not plan.updates and not room.hosted.has_schema and serve_empty(room):
-                return  # its first edit loads it: many rooms are opened and left without one
+                return  # its first edit loads it: many rooms are opened and closed without an edit
             if sum(map(len, plan.updates)) > HEAVY_DOCUMENT_BYTES:
                 room.hosted.mark_heavy()
             target = self
@@ -213,14 +213,14 @@ class HostDispatcher:
             self._wake.set()
 
     def receive_load(self, room: Room, plan: LoadPlan) -> None:
-        """What is stored of a room, to be brought into the host."""
+        """Load the stored updates of a room into the host."""
         self.residency.add_load(room, plan)
         self._wake.set()
 
     # -- a batch and its response
 
     async def _run_batch(self, entries: list[BatchEntry], forget: list[int]) -> int:
-        """Returns how many requests it had."""
+        """Send a batch, and settle its response. Returns how many requests it had."""
         self._in_flight = {entry.room for entry in entries}
         requests = sum(len(entry.requests) for entry in entries)
         self.metrics.batch_requests.observe(requests)
@@ -240,11 +240,11 @@ class HostDispatcher:
         jobs: list[Job] = [ForgetRooms(list(forget))] if forget else []
         response = await self.supervisor.run([entry.for_host() for entry in entries], jobs)
         if not fits(entries, self.residency.known, response):
-            raise await self.supervisor.condemn("broken response")
+            raise await self.supervisor.kill("broken response")
         return response
 
     def settle(self, entries: Sequence[BatchEntry], response: BatchResponse) -> list[BatchEntry]:
-        """Hand the results of a batch on. Returns the requests that have to come again."""
+        """Submit the results of a batch for storage. Returns the requests that have to come again."""
         unfinished: list[BatchEntry] = []
         for entry, result in zip(entries, response.results, strict=True):
             if type(result) is RoomResult:
@@ -264,7 +264,7 @@ class HostDispatcher:
         for other in response.others:
             room = known[other.room]
             room.hosted.measured(other.size, built=other.built)
-            hand_on(self.events, RoomBatch(room), other)
+            submit(self.events, RoomBatch(room), other)
         for wedding in response.weddings:
-            self.events.on_scheduled(known[wedding.room], wedding.due_seconds, wedding.wanted)
+            self.events.on_scheduled(known[wedding.room], wedding.due_seconds, wedding.needed)
         return unfinished

@@ -1,9 +1,9 @@
 """Recovery of a batch whose host died.
 
-The cause is not evident: the host marks in shared memory what it works on, so the first suspect is known,
-but memory damaged earlier can kill later. Therefore the batch is run again on a new host in parts (before the suspect,
-the suspect alone, after it), halving where there is no suspect, until the request that kills stands alone. Only a
-request that kills a fresh host all by itself is convicted. Everything else is applied as if nothing had happened.
+The cause is not evident: the host marks in shared memory which request it works on, which names a suspect, but memory
+that was damaged earlier can kill later. Therefore the batch is run again on a new host in parts (before the suspect,
+the suspect alone, after it), or in halves where there is no suspect, until the deadly request stands alone. Only a
+request that kills a new host all by itself is refused and quarantined. All other requests are applied.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger(__name__)
 
-OUTSIDE_KILLS = 5  # hosts keep being killed from outside: end the room rather than convict an innocent request
+OUTSIDE_KILLS = 5  # of one part of a batch: then its room ends, because the request may not be the cause
 
 
 class LoadDied(Exception):
@@ -35,7 +35,7 @@ class LoadDied(Exception):
 
 
 async def recover(dispatcher: HostDispatcher, entries: Sequence[BatchEntry], death: HostDied) -> None:
-    """Run a batch again that a host has died on, part by part. See the head of the file."""
+    """Run a batch whose host has died again, part by part. See the head of the file."""
     _count_death(dispatcher, entries, death)
     work: deque[tuple[list[BatchEntry], int]] = deque()
     work.extendleft((part, 0) for part in reversed(_parts(dispatcher, entries, death)))
@@ -53,7 +53,7 @@ async def recover(dispatcher: HostDispatcher, entries: Sequence[BatchEntry], dea
         if not part:
             continue
         try:
-            # Not put back among the others: there a request that kills would never stand alone.
+            # Not put back into the inboxes: among other requests a deadly one would never stand alone.
             unfinished = dispatcher.settle(part, await dispatcher.request(part))
             if unfinished:
                 work.appendleft((unfinished, kills))
@@ -69,7 +69,7 @@ def _after_another_death(
     if sum(len(entry.requests) for entry in part) > 1:
         return [(smaller, 0) for smaller in _parts(dispatcher, part, death)]
     if death.own_fault:
-        _convict(dispatcher, part[0].room, part[0].requests[0], death.cause)
+        _quarantine(dispatcher, part[0].room, part[0].requests[0], death.cause)
     elif kills < OUTSIDE_KILLS:
         return [(part, kills + 1)]
     else:
@@ -78,7 +78,7 @@ def _after_another_death(
 
 
 def _count_death(dispatcher: HostDispatcher, entries: Sequence[BatchEntry], death: HostDied) -> None:
-    """A room whose stored bytes have killed a host twice goes on without a Doc, or ends."""
+    """Count a death. A room whose stored bytes have killed a host twice goes on without a Doc, or ends."""
     dispatcher.metrics.host_restarts.inc()
     dispatcher.host_lost()
     index, request = death.mark
@@ -103,13 +103,13 @@ def _parts(dispatcher: HostDispatcher, entries: Sequence[BatchEntry], death: Hos
     parts = split(entries, death)
     index, number = death.mark
     if death.certain and 0 <= index < len(entries) and 0 <= number < len(entries[index].requests):
-        guilty = entries[index].requests[number]
-        parts = [part for part in parts if not (len(part) == 1 and list(part[0].requests) == [guilty])]
-        _convict(dispatcher, entries[index].room, guilty, death.cause)
+        deadly = entries[index].requests[number]
+        parts = [part for part in parts if not (len(part) == 1 and list(part[0].requests) == [deadly])]
+        _quarantine(dispatcher, entries[index].room, deadly, death.cause)
     return parts
 
 
-def _convict(dispatcher: HostDispatcher, room: Room, request: Request, cause: str) -> None:
+def _quarantine(dispatcher: HostDispatcher, room: Room, request: Request, cause: str) -> None:
     dispatcher.events.on_deadly(request, room, cause)
     is_update = request.kind is RequestKind.UPDATE
     refuse(dispatcher.events, room, request, Status.VIOLATION if is_update else Status.MALFORMED)

@@ -1,4 +1,4 @@
-"""From what a host returned for a room to what is stored and broadcast."""
+"""The results of a host: they are numbered, and submitted to be stored and broadcast."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ HEAVY_DOCUMENT_BYTES = 1 << 20
 
 
 class ResultEvents(Protocol):
-    """Where results go. Each method returns at once."""
+    """The receiver of results. Each method returns at once."""
 
     def on_batch(self, batch: RoomBatch) -> None:
         """A batch of a room was judged and numbered: it is to be stored."""
@@ -26,7 +26,7 @@ class ResultEvents(Protocol):
 
 
 def settle_room(events: ResultEvents, entry: BatchEntry, result: RoomResult) -> list[Request]:
-    """Hand on the result of one room. Returns the requests that have to come again."""
+    """Submit the result of one room. Returns the requests that have to come again."""
     room, requests = entry.room, entry.requests
     room.hosted.measured(result.size, built=result.built)
     if result.size > HEAVY_DOCUMENT_BYTES:
@@ -41,7 +41,7 @@ def settle_room(events: ResultEvents, entry: BatchEntry, result: RoomResult) -> 
     if result.responses:
         batch.responses = resolve(result.responses)
     batch.notices = result.notices
-    hand_on(events, batch, result)
+    submit(events, batch, result)
     return later
 
 
@@ -56,24 +56,24 @@ def _settle_faults(
     return [requests[index] for index, status in statuses.items() if status is Status.LATER]
 
 
-def hand_on(events: ResultEvents, batch: RoomBatch, result: RoomResult) -> None:
-    """Number what a host returned and let it be stored: an update at a time, the last with all that follows."""
+def submit(events: ResultEvents, batch: RoomBatch, result: RoomResult) -> None:
+    """Number the updates of a result and submit each by itself, the last one with all records and responses."""
     updates = result.updates
     if updates:
         for update in updates[:-1] if len(updates) > 1 else ():
             earlier = RoomBatch(batch.room, (), update)
             earlier.last = False
-            _hand_on_one(events, earlier)
+            _submit_one(events, earlier)
         batch.update = updates[-1]
     batch.derived = result.derived
-    _hand_on_one(events, batch)
+    _submit_one(events, batch)
 
 
 def refuse(events: ResultEvents, room: Room, request: Request, status: Status) -> None:
-    """Hand on the refusal of one request."""
-    _hand_on_one(events, RoomBatch(room, [request], None, {0: status}))
+    """Submit the refusal of one request."""
+    _submit_one(events, RoomBatch(room, [request], None, {0: status}))
 
 
-def _hand_on_one(events: ResultEvents, batch: RoomBatch) -> None:
+def _submit_one(events: ResultEvents, batch: RoomBatch) -> None:
     batch.room.assign_sequence(batch)
     events.on_batch(batch)

@@ -1,8 +1,7 @@
-"""Keeps one document host alive: start it, feed it a batch at a time, notice that it died, start the next.
+"""Supervision of one document host: start it, send it one batch at a time, detect its death, start the next.
 
-A `HostProcess` is one child from birth to death. A `Supervisor` is the place of one host: it replaces the child and
-says of each death whether the host did it to itself (a crash, a panic, memory, the watchdog) or was killed from
-outside, because only the first is caused by the batch.
+A `HostProcess` is one child process. A `Supervisor` replaces the child, and reports for each death whether the host
+caused it (a crash, a panic, memory, the watchdog) or was killed from outside: only the first follows from the batch.
 """
 
 from __future__ import annotations
@@ -41,12 +40,13 @@ WATCHDOG_BYTES_PER_SECOND = 1 << 20
 WATCHDOG_TICKS = 10  # in the time of a batch; a stall of this process, however long, uses up one of them
 START_SECONDS = 60.0  # for the interpreter, on a machine that is busy with others
 CPU_LIMIT = "CPU time"
-SPARES = 2  # to convict one request takes two hosts: one that dies in the batch, one that dies of the request alone
+SPARES = 2  # one deadly request takes two hosts: the first dies in the batch, the second of the request alone
 PACKAGE_PARENT = str(Path(__file__).resolve().parents[2])
 
 
 class HostDied(Exception):
-    """The host is gone; ``mark`` is what it was busy with, ``own_fault`` whether nobody outside killed it."""
+    """The host is gone. ``mark``: the room and request that it worked on; ``own_fault``: it was not killed from
+    outside."""
 
     def __init__(self, mark: tuple[int, int], own_fault: bool, cause: str) -> None:
         super().__init__(cause)
@@ -56,7 +56,7 @@ class HostDied(Exception):
 
     @property
     def certain(self) -> bool:
-        """Whether the marked request alone is to blame: it used up the CPU time that is set for each one."""
+        """Whether the marked request alone is the cause: it used up the CPU time of one request."""
         return self.cause == CPU_LIMIT
 
 
@@ -76,7 +76,7 @@ Spawn = Callable[[Sequence[int], Sequence[int]], Child]
 
 
 def spawn_interpreter(arguments: Sequence[int], descriptors: Sequence[int]) -> Child:
-    """A new interpreter with nothing of ours but these descriptors: empty environment, no other file descriptor."""
+    """Start an interpreter with an empty environment, and with no file descriptors but these."""
     return subprocess.Popen(
         [sys.executable, "-m", "crdt_server.judge.process", *map(str, arguments)],
         pass_fds=descriptors,
@@ -97,7 +97,7 @@ class HostProcess(asyncio.Protocol):
     """One child process and its pipe. One request at a time."""
 
     def __init__(self) -> None:
-        self._answer: asyncio.Future[memoryview | None] | None = None
+        self._response: asyncio.Future[memoryview | None] | None = None
         self._received = bytearray()
         self._killed_for: str | None = None
         self._ticks_left = 0
@@ -141,14 +141,14 @@ class HostProcess(asyncio.Protocol):
         """Send one batch and wait for the response. Raises HostDied."""
         data = frame(batch)
         loop = asyncio.get_running_loop()
-        self._answer = loop.create_future()
+        self._response = loop.create_future()
         if self.lost:
             raise await self._death()
         self._ticks_left = WATCHDOG_TICKS
         self._tick_later((timeout_seconds + len(data) / WATCHDOG_BYTES_PER_SECOND) / WATCHDOG_TICKS)
         self._transport.write(data)
         try:
-            body = await self._answer
+            body = await self._response
             if body is None:
                 raise await self._death()
             return decode_response(body)
@@ -157,14 +157,14 @@ class HostProcess(asyncio.Protocol):
             raise await self._death() from error
         finally:
             self._watchdog.cancel()
-            self._answer = None
+            self._response = None
 
     def _tick_later(self, seconds: float) -> None:
         self._watchdog = asyncio.get_running_loop().call_later(seconds, self._tick, seconds)
 
     def _tick(self, seconds: float) -> None:
-        """One tick of the watchdog. A host is charged neither for the start of its interpreter nor for a stall of this
-        process, after which its answer may lie unread in the pipe.
+        """One tick of the watchdog. Neither the start of the interpreter counts, nor a stall of this process, after
+        which the response may lie unread in the pipe.
         """
         starting = self._mark.get() == ProgressMark.STARTING
         if not starting or asyncio.get_running_loop().time() > self._start_deadline:
@@ -219,12 +219,12 @@ class HostProcess(asyncio.Protocol):
         self._settle(None)
 
     def _settle(self, body: memoryview | None) -> None:
-        if self._answer is not None and not self._answer.done():
-            self._answer.set_result(body)
+        if self._response is not None and not self._response.done():
+            self._response.set_result(body)
 
 
 class HostFactory:
-    """Starts host processes, and keeps some ahead: a host that died is replaced without waiting for an interpreter."""
+    """Starts host processes, and keeps spare ones: a dead host is replaced without waiting for an interpreter."""
 
     def __init__(self, *, memory_bytes: int, max_document_bytes: int, spawn: Spawn = spawn_interpreter) -> None:
         self._spawn_child = spawn
@@ -277,7 +277,7 @@ class Supervisor:
         return self._process.pid if self._process else None
 
     async def start(self) -> None:
-        """Have a child, so that the first edit does not wait for it."""
+        """Start the child, so that the first edit does not wait for it."""
         while self._process is None:
             await asyncio.sleep(self._pause_seconds())
             try:
@@ -290,7 +290,7 @@ class Supervisor:
                 log.error("document_host_not_started", host=self.name, error=str(error))
 
     def _pause_seconds(self) -> float:
-        """Nothing at first; longer and longer while children die one after the other."""
+        """The delay before the next start: 0 at first, and longer while children die one after the other."""
         return 0.0 if self._deaths < 4 else min(2.0, 0.05 * 2 ** min(self._deaths - 4, 10))
 
     async def run(self, rooms: Sequence[RoomRequests], jobs: Sequence[Job] = ()) -> BatchResponse:
@@ -309,8 +309,8 @@ class Supervisor:
             log.warning("document_host_died", host=self.name, cause=death.cause, own_fault=death.own_fault)
             raise
 
-    async def condemn(self, why: str) -> HostDied:
-        """Kill the child for what it answered; the error to raise."""
+    async def kill(self, why: str) -> HostDied:
+        """Kill the child for its response. Returns the error to raise."""
         process, self._process = self._process, None
         if process is not None:
             process.kill(why)

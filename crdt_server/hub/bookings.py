@@ -53,7 +53,7 @@ class BookingNotifier:
                 try:
                     await self._notify_all(organization, changes)
                 except StorageError as error:
-                    log.error("bookings_not_told", organization=organization, error=str(error))
+                    log.error("bookings_not_notified", organization=organization, error=str(error))
         finally:
             del self._changes[organization]
 
@@ -68,7 +68,7 @@ class BookingNotifier:
             left = sorted({each.wedding for others in notified.values() for each in others} - notified.keys())
             due = left[: most - len(notified)]
         if left:
-            log.warning("bookings_not_all_told", organization=organization, weddings=len(left))
+            log.warning("bookings_not_all_notified", organization=organization, weddings=len(left))
         await asyncio.gather(*(self._notify(wedding, organization, others) for wedding, others in notified.items()))
 
     async def _clashes(self, organization: str, weddings: Sequence[str]) -> dict[str, list[StoredBooking]]:
@@ -85,4 +85,4 @@ class BookingNotifier:
         try:
             await self._request(DocumentKey(wedding, "wedding"), SERVER, "server", request)
         except CrdtServerError as error:
-            log.warning("bookings_not_told", wedding=wedding, why=error.code)
+            log.warning("bookings_not_notified", wedding=wedding, why=error.code)

@@ -1,4 +1,4 @@
-"""The document hosts of the process: which of them holds a room, what they are sent, and what they report."""
+"""The document hosts of the process: their dispatchers, the placement of rooms, and reactions to their reports."""
 
 from __future__ import annotations
 
@@ -151,7 +151,7 @@ class HostPool:
         self._registry.fail_alone(room)
 
     def on_deadly(self, request: Request, room: Room, cause: str) -> None:
-        """A request has killed a fresh host all by itself: keep it for study."""
+        """A request has killed a new host all by itself: quarantine it."""
         sender = f"{request.session.user} {request.session.connection.address}"
         log.error("update_quarantined", room=room.name, session=request.session.id, cause=cause)
         self._metrics.quarantined.inc()
@@ -165,6 +165,6 @@ class HostPool:
         except StorageError as error:
             log.error("quarantine_failed", error=str(error))
 
-    def on_scheduled(self, room: Room, due_seconds: float | None, wanted: Sequence[str]) -> None:
-        """The wedding of a room has work to do in some seconds, and needs these documents open."""
-        self._scheduler.schedule(room.wedding, room.document, due_seconds, wanted)
+    def on_scheduled(self, room: Room, due_seconds: float | None, needed: Sequence[str]) -> None:
+        """Schedule the work of the wedding of a room."""
+        self._scheduler.schedule(room.wedding, room.document, due_seconds, needed)

@@ -29,9 +29,10 @@ class Scheduler:
         self._due_again: set[DocumentKey] = set()  # those that became due before the last run was stored
         self._stopped = False
 
-    def schedule(self, wedding: str, document: str, seconds: float | None, wanted: Sequence[str]) -> None:
-        """A wedding has work to do in some seconds, by way of one of its documents, and needs others open for it."""
-        for name in wanted:
+    def schedule(self, wedding: str, document: str, seconds: float | None, needed: Sequence[str]) -> None:
+        """Run the work of a wedding in some seconds (None: it has none), with a request to one of its documents. The
+        ``needed`` documents are opened at once."""
+        for name in needed:
             self._start(DocumentKey(wedding, name))
         if seconds is None:
             return
@@ -45,7 +46,7 @@ class Scheduler:
         self._timers[wedding] = loop.call_at(at, self._on_due, DocumentKey(wedding, document))
 
     def stop(self) -> None:
-        """Begin nothing any more."""
+        """Start no more work."""
         self._stopped = True
         for timer in self._timers.values():
             timer.cancel()

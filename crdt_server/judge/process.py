@@ -282,10 +282,10 @@ class DocumentHost:
                 if room not in named:
                     others.append(RoomResult.empty(room))
                     self._add_outcome(others[-1])
-            wanted, state.resolver.needed = sorted(state.resolver.needed), set()
+            needed, state.resolver.needed = sorted(state.resolver.needed), set()
             due = state.next_due()
-            if rooms and (wanted or due is not None):
-                weddings.append(WeddingState(next(iter(rooms.values())), due, wanted))
+            if rooms and (needed or due is not None):
+                weddings.append(WeddingState(next(iter(rooms.values())), due, needed))
         self._touched.clear()
         return others, weddings
 
