@@ -1,1 +1,1 @@
-"""Who may come in. Pure decisions; the clock is passed in."""
+"""Identities, limits and decisions on access. Pure: the clock is passed in."""

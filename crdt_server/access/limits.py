@@ -1,4 +1,4 @@
-"""Limits on strangers: sockets in all and per address, handshakes per second, strikes for hostile messages.
+"""Limits before admission: sockets in all and per address, handshakes per second, strikes for hostile messages.
 
 Pure bookkeeping on values that are passed in. Tables are bounded: an address costs nothing once it is quiet.
 """

@@ -215,7 +215,7 @@ class Document:
                 if not decided and (waiting or self._dry_run.busy(data)):
                     return Status.LATER
                 apply = partial(self.doc.apply_update, update.data)  # what is new of it, which may be less next time
-                survived = self._dry_run.ask(data, apply, dry_run_limit_seconds(len(data)))
+                survived = self._dry_run.run(data, apply, dry_run_limit_seconds(len(data)))
                 if not survived:
                     return Status.LATER if survived is None else Status.DEADLY
             self.doc.apply_update(update.data)

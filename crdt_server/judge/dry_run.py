@@ -1,8 +1,8 @@
 """Dry runs: an update that could take long is tried in a forked copy of the host before the host itself takes it.
 
-The host does not wait for a copy. Who asks is told to come again (`Status.LATER`), and everything else goes on. A copy
-that has ended well speaks for a document that others may have edited since; it has one copy at a time, so what came in
-between is small, and the limit of CPU time still holds for the update itself.
+The host does not wait for a copy: the update has to come again (`Status.LATER`), and other work goes on. A copy that
+has ended well is evidence for a document that others may have edited since. A document has one copy at a time, so those
+edits are small, and the limit of CPU time still holds for the update itself.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from typing import NoReturn
 COPIES = 4  # at a time, in one host
 TRIES = 3  # of one update, when something outside ends the copy
 MOST_DEFERRED = 100  # then the update that was tried has not come again: its sender was closed
-NICENESS = 10  # those who edit go first
+NICENESS = 10  # the host itself goes first
 DESCRIPTORS = 256  # a host has a few
 
 
@@ -51,7 +51,7 @@ class ForkPool:
         return os.waitstatus_to_exitcode(status)
 
     def stop(self, pid: int) -> None:
-        """End a copy nobody waits for any more. It may take its time to die: it has little of the CPU."""
+        """Kill a copy whose result is not needed any more. It may end later: it has little of the CPU."""
         os.kill(pid, signal.SIGKILL)
         self._stopped.add(pid)
 
@@ -77,10 +77,10 @@ def _perform(work: Callable[[], object], cpu_seconds: float) -> NoReturn:
 
 
 class DryRun:
-    """What is known of the update that one document tries.
+    """The dry run of one document, and its verdict.
 
-    It tries one at a time and keeps the verdict until that update comes again: if another one could take its place,
-    the updates of two senders would displace each other for as long as they come in turn.
+    One update is tried at a time, and its verdict is kept until that update comes again: if another one could take its
+    place, the updates of two senders would displace each other for as long as they come in turn.
     """
 
     def __init__(self, copies: ForkPool) -> None:
@@ -92,12 +92,12 @@ class DryRun:
         self._deferred = 0  # how often another update was put off for the sake of the verdict
 
     def decided(self, data: bytes) -> bool:
-        """Whether `ask` would return the verdict on this update."""
+        """Whether `run` would return the verdict on this update."""
         self._collect()
         return self._verdict is not None and data == self._data
 
     def busy(self, data: bytes) -> bool:
-        """Whether nothing can be said of this update yet: one is being tried, or the host has too many copies."""
+        """Whether this update has to wait: another one is being tried, or the host has too many copies."""
         self._collect()
         if self._pid is not None:
             return True
@@ -111,7 +111,7 @@ class DryRun:
         self._forget()
         return self._copies.full
 
-    def ask(self, data: bytes, work: Callable[[], object], cpu_seconds: float) -> bool | None:
+    def run(self, data: bytes, work: Callable[[], object], cpu_seconds: float) -> bool | None:
         """Whether a copy has survived the work for this update; None (and a copy is started) where that is not known
         yet. Not to be called while `busy`.
         """
@@ -127,7 +127,7 @@ class DryRun:
         return verdict
 
     def settled(self, data: bytes) -> None:
-        """This update does not come again: whatever was found out about it is not needed any more."""
+        """This update does not come again: its verdict is not needed any more."""
         if self._verdict is not None and data == self._data:
             self._forget()
 
@@ -138,7 +138,7 @@ class DryRun:
         self._pid = None
         if code != -signal.SIGKILL:
             self._verdict = code == 0
-        elif self._tries == TRIES:  # somebody keeps killing the copies: that says nothing about the update
+        elif self._tries == TRIES:  # killed from outside each time, which proves nothing against the update
             self._verdict = True
 
     def _forget(self) -> None:

@@ -104,19 +104,19 @@ class DocumentHost:
         for index, job in enumerate(batch.jobs):
             self.mark.set(len(batch.rooms) + index, 0)
             jobs.append(self._job(job))
-        results = [self._judge_room(index, asked) for index, asked in enumerate(batch.rooms)]
+        results = [self._judge_room(index, each) for index, each in enumerate(batch.rooms)]
         self._limit.lift()
         self.mark.set(*ProgressMark.IDLE)
         for result in results:
             if type(result) is RoomResult:
                 self._add_outcome(result)
-        others, weddings = self._of_weddings({asked.room for asked in batch.rooms})
+        others, weddings = self._of_weddings({each.room for each in batch.rooms})
         if not jobs and all(map(_only_waits, batch.rooms, results)):
             self._copies.wait(NAP_SECONDS)  # a request that comes again at once would only keep the CPU from them
         return BatchResponse(results, jobs, others, weddings)
 
-    def _judge_room(self, index: int, asked: RoomRequests) -> RoomResult | LoadRefused | ContextMissing:
-        room, load = asked.room, asked.load
+    def _judge_room(self, index: int, batch: RoomRequests) -> RoomResult | LoadRefused | ContextMissing:
+        room, load = batch.room, batch.load
         if load is not None:
             refused = self._load(index, room, load)
             if refused is not None:
@@ -129,9 +129,9 @@ class DocumentHost:
             self._touched[judge] = None
             judge.set_time(self._now)
         result = RoomResult.empty(room)
-        requests = asked.requests
+        requests = batch.requests
         i, count = 0, len(requests)
-        # updates in a row are applied as one run; a question sees exactly what stands before it
+        # updates in a row are applied as one run; any other request is answered as of its place
         while i < count:
             start = i
             while i < count and requests[i].kind is RequestKind.UPDATE:
@@ -146,7 +146,7 @@ class DocumentHost:
         return result
 
     def _load(self, index: int, room: int, load: LoadStep) -> LoadRefused | ContextMissing | None:
-        """Take a load step; what to say where that is not possible."""
+        """Take a load step. Returns the reason where that is not possible."""
         try:
             if room not in self.documents and not self._open(room, load):
                 return ContextMissing(room)
@@ -331,13 +331,13 @@ class DocumentHost:
         return Forgotten()
 
 
-def _only_waits(asked: RoomRequests, result: RoomResult | LoadRefused | ContextMissing) -> bool:
+def _only_waits(requested: RoomRequests, result: RoomResult | LoadRefused | ContextMissing) -> bool:
     """Whether all that was requested of a room is updates that are being tried in a copy."""
     return (
-        asked.load is None
+        requested.load is None
         and type(result) is RoomResult
-        and len(result.faults) == len(asked.requests)
-        and all(request.kind is RequestKind.UPDATE for request in asked.requests)
+        and len(result.faults) == len(requested.requests)
+        and all(request.kind is RequestKind.UPDATE for request in requested.requests)
         and all(fault.status is Status.LATER for fault in result.faults)
     )
 

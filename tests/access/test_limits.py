@@ -1,4 +1,4 @@
-"""Limits on strangers; the clock is a number."""
+"""Limits of connections and messages; the clock is a number."""
 
 import pytest
 from hypothesis import given

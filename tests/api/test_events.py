@@ -168,10 +168,10 @@ async def test_a_silent_stream_says_now_and_then_that_it_lives(
 ) -> None:
     monkeypatch.setattr(events, "COMMENT_SECONDS", 0.01)
     storage = await open_storage(database_url, migrate=True)
-    feed = EventNotifier()
-    stream = events._stream(storage, feed, "w", 7)
+    notifier = EventNotifier()
+    stream = events._stream(storage, notifier, "w", 7)
     assert [await anext(stream) for _ in range(3)] == ["retry: 1000\nid: 7\n\n", *[": nothing new\n\n"] * 2]
-    feed.close()
+    notifier.close()
     assert [message async for message in stream] in ([], [": nothing new\n\n"])
     await storage.close()
 

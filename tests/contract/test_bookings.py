@@ -98,14 +98,14 @@ class TestOverlapping:
         await put(store, "same", LENS, CAKE._replace(organization="o_cake"))
         await put(store, "around", LENS._replace(vendor="v_1", start=0, until=1000))
         await put(store, "apart", LENS._replace(start=500, until=600))
-        await put(store, "stranger", LENS._replace(organization="o_another"))
+        await put(store, "unrelated", LENS._replace(organization="o_another"))
         assert await store.overlapping("w") == [
             StoredBooking("o_lens", "around", "v_1", 0, 1000, "booked", 1),
             StoredBooking("o_lens", "same", "v_lens", 100, 200, "booked", 1),
         ]
         assert [each.wedding for each in await store.overlapping("same")] == ["around", "w"]
         assert [each.wedding for each in await store.overlapping("apart")] == ["around"]
-        assert await store.overlapping("stranger") == []
+        assert await store.overlapping("unrelated") == []
 
     @pytest.mark.parametrize(("start", "until", "meets"), [(200, 300, False), (199, 300, True), (0, 100, False)])
     async def test_meeting_is_not_overlapping(self, store: Storage, start: int, until: int, meets: bool) -> None:

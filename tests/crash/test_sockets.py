@@ -88,8 +88,8 @@ async def test_requests_that_never_end(start: StartServer) -> None:
     async with YClient(server.socket_url("notes.a"), "ann") as ann:
         await ann.until(lambda: ann.synced)
         begun = monotonic()
-        strangers = [await dial(server) for _ in range(HALF_OPEN)]
-        for number, (_, writer) in enumerate(strangers):
+        half_open = [await dial(server) for _ in range(HALF_OPEN)]
+        for number, (_, writer) in enumerate(half_open):
             writer.write(handshake(server, "notes.a")[: number % 120])
         second_reader, second_writer = await dial(server)
         second_writer.write(b"GET /healthz HTTP/1.1\r\nHost: a\r\n\r\n")
@@ -97,8 +97,8 @@ async def test_requests_that_never_end(start: StartServer) -> None:
         second_writer.write(b"GET /healthz HTTP/1.1\r\n")
         slow_reader, slow_writer = await dial(server)
         slow_writer.write(b"GET / HTTP/1.1\r\n")
-        strangers += [(second_reader, second_writer), (slow_reader, slow_writer)]
-        ends = asyncio.gather(*(end_of(reader) for reader, _ in strangers))
+        half_open += [(second_reader, second_writer), (slow_reader, slow_writer)]
+        ends = asyncio.gather(*(end_of(reader) for reader, _ in half_open))
         while not ends.done():
             with suppress(ConnectionError):
                 slow_writer.write(b"X-A: b\r\n")
@@ -106,7 +106,7 @@ async def test_requests_that_never_end(start: StartServer) -> None:
             await ann.until(lambda: ann.saved, LATENCY_SECONDS)
             await asyncio.wait((ends,), timeout=0.5)
             assert monotonic() - begun < REQUEST_SECONDS + 10, "half-open connections are still there"
-        for _, writer in strangers:
+        for _, writer in half_open:
             writer.close()
         assert await server.status("/readyz") == 200
         assert ann.closes == []

@@ -359,7 +359,7 @@ def _tell_server(report: Report, server: Server, watch: Watch, processes: int) -
         "processes_at_the_end": processes,
         "deaths": len(log.times_ms("document_host_died", host="host-")),
         "causes": dict(Counter(line["cause"] for line in log.lines if line["event"] == "document_host_died")),
-        "workshop_deaths": len(log.times_ms("document_host_died", host="jobs")),
+        "job_worker_deaths": len(log.times_ms("document_host_died", host="jobs")),
     }
     report.server_closed = watch.closed()
     report.shut_out = int(watch.metric('crdt_refused_connections_total{reason="rate_limited"}'))

@@ -85,17 +85,17 @@ async def test_a_host_that_dies_in_the_middle_of_a_dry_run_loses_nothing(hub: Hu
 
 
 async def test_a_client_without_overlap_gets_what_a_newcomer_gets(hub: Hub) -> None:
-    writer, stranger = Person(hub, "notes.a", 1), Person(hub, "notes.b", 2)
+    writer, other = Person(hub, "notes.a", 1), Person(hub, "notes.b", 2)
     await writer.is_synced()
-    await stranger.is_synced()
+    await other.is_synced()
     writer.type("here")
     await writer.sees("here")
-    stranger.type("elsewhere")
-    await stranger.sees("elsewhere")
-    stranger.leave()
-    stranger._place = ("w", "notes.a")
-    stranger.enter()
-    await stranger.has_length(len("hereelsewhere"))
+    other.type("elsewhere")
+    await other.sees("elsewhere")
+    other.leave()
+    other._place = ("w", "notes.a")
+    other.enter()
+    await other.has_length(len("hereelsewhere"))
     for _ in range(3):
         late = Person(hub, "notes.a", 5)
         await late.is_synced()

@@ -269,7 +269,7 @@ class TestRecovery:
             person.heard.clear()
         return people
 
-    async def test_of_a_batch_only_the_guilty_is_convicted(self, hub: Hub, crowd: list[Person]) -> None:
+    async def test_of_a_batch_only_the_deadly_update_is_quarantined(self, hub: Hub, crowd: list[Person]) -> None:
         attacker = Person(hub, "notes.0", 66)
         await attacker.is_synced()
         attacker.read()
@@ -312,7 +312,7 @@ class TestRecovery:
         await crowd[0].sees("axx")
         assert len(await quarantined(hub)) == 2
 
-    async def test_killed_from_outside_nobody_is_guilty(self, hub: Hub, crowd: list[Person]) -> None:
+    async def test_a_host_killed_from_outside_costs_no_update(self, hub: Hub, crowd: list[Person]) -> None:
         for turn in range(6):
             for person in crowd[:10]:
                 person.type(str(turn))

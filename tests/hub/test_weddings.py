@@ -157,13 +157,13 @@ async def test_it_comes_back_from_the_store_with_all_that_is_known_of_it(hub: Hu
     one.put("g_1")
     await one.knows("g_1")
     await give_up(hub, one)
-    stranger = Guide(hub, 11)
-    stranger.identity = Identity("eve", "couple")
-    stranger.leave()
-    stranger.enter()
-    await stranger.knows("g_1")
-    stranger.put("g_2")
-    assert await ended(stranger) == 4409  # client id 11 is another's
+    intruder = Guide(hub, 11)
+    intruder.identity = Identity("eve", "couple")
+    intruder.leave()
+    intruder.enter()
+    await intruder.knows("g_1")
+    intruder.put("g_2")
+    assert await ended(intruder) == 4409  # client id 11 is another's
     assert (await read_rows(hub))["guests"].keys() == {"g_1"}
 
 

@@ -22,7 +22,7 @@ from documents.sample.build import build
 NAMES = ("wedding", "timeline", "budget", "guests", "care", "seating")
 START = 1_777_636_800.0  # 2026-05-01 12:00 UTC
 NOTHING = b"\0\0"
-REHEARSAL_SECONDS = 60
+DRY_RUN_SECONDS = 60
 
 
 class Replica:
@@ -173,33 +173,35 @@ class Bench:
         replica.online = True
         return notices
 
-    def receive(self, actor: Actor, name: str, update: bytes, knows: bytes | None = None) -> list[Any]:
+    def receive(self, actor: Actor, name: str, update: bytes, client_state_vector: bytes | None = None) -> list[Any]:
         """One update. Whatever comes of it is committed and told at once."""
-        faults, notices = self.try_to_receive(actor, name, [update], knows)
+        faults, notices = self.try_to_receive(actor, name, [update], client_state_vector)
         assert all(status is Status.KNOWN for _, status in faults), faults
         return notices
 
     def try_to_receive(
-        self, actor: Actor, name: str, updates: Iterable[bytes], knows: bytes | None = None
+        self, actor: Actor, name: str, updates: Iterable[bytes], client_state_vector: bytes | None = None
     ) -> tuple[list[Any], list[Any]]:
         faults, notices = [], []
         for update in updates:
-            found, told = self._receive(actor, name, update, knows)
+            found, told = self._receive(actor, name, update, client_state_vector)
             faults += found
             notices += told
         return faults, notices
 
-    def _receive(self, actor: Actor, name: str, update: bytes, knows: bytes | None) -> tuple[list[Any], list[Any]]:
+    def _receive(
+        self, actor: Actor, name: str, update: bytes, client_state_vector: bytes | None
+    ) -> tuple[list[Any], list[Any]]:
         document = self.documents[name]
         while True:
             self.state.set_time(self.now)
-            verdicts = self.state.receive(document, [(update, None)], [(actor, knows)], lambda _: None)
+            verdicts = self.state.receive(document, [(update, None)], [(actor, client_state_vector)], lambda _: None)
             faults = [(each.number, each.status) for each in verdicts if each.status is not Status.OK]
             notices = [json.loads(each.notice) for each in verdicts if each.notice is not None]
             self.commit()
             if (0, Status.LATER) not in faults:
                 return faults, notices
-            self._copies.wait(REHEARSAL_SECONDS)
+            self._copies.wait(DRY_RUN_SECONDS)
 
     def receive_batch(self, name: str, updates: Iterable[tuple[Actor, bytes, bytes | None]]) -> None:
         """Updates of several people, each with the state vector of a reconnection or None, in one batch."""
@@ -213,7 +215,7 @@ class Bench:
             waiting = [waiting[each.number] for each in judgements if each.status is Status.LATER]
             self.commit()
             if waiting:
-                self._copies.wait(REHEARSAL_SECONDS)
+                self._copies.wait(DRY_RUN_SECONDS)
 
     def sync_together(self, replicas: Iterable[Replica]) -> None:
         """`sync` of several replicas, whose updates of a document come in one batch."""
@@ -293,7 +295,7 @@ class Bench:
         return json.dumps(rows, sort_keys=True)
 
     def check_restart(self) -> None:
-        """Nothing is done once more a day later, by a server that knows only its store."""
+        """Nothing is done once more a day later, by a server that has only its store."""
         before = self.everything()
         self.wait(100_000)
         assert self.everything() == before

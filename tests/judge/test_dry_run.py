@@ -77,12 +77,12 @@ def burn() -> None:
         pass
 
 
-def verdict(rehearsal: DryRun, copies: ForkPool, work: Callable[[bytes], object]) -> bool:
-    """What a rehearsal comes to."""
+def verdict(dry_run: DryRun, copies: ForkPool, work: Callable[[bytes], object]) -> bool:
+    """The verdict of a dry run."""
     while True:
-        if rehearsal.busy(b"update"):
+        if dry_run.busy(b"update"):
             copies.wait(SECONDS)
-        elif (result := rehearsal.ask(b"update", work, 0.05)) is not None:
+        elif (result := dry_run.run(b"update", work, 0.05)) is not None:
             return result
 
 
@@ -117,27 +117,27 @@ def test_somebody_who_kills_the_copies_says_nothing_about_the_update(copies: For
 
 @pytest.mark.serial
 def test_nobody_waits_for_a_copy(copies: ForkPool) -> None:
-    rehearsal = DryRun(copies)
+    dry_run = DryRun(copies)
     before = time.monotonic()
-    assert rehearsal.ask(b"update", burn, 60) is None
-    assert rehearsal.busy(b"update")
+    assert dry_run.run(b"update", burn, 60) is None
+    assert dry_run.busy(b"update")
     assert time.monotonic() - before < 1
-    rehearsal.stop()
+    dry_run.stop()
     assert gone(copies)
     assert not children()
 
 
 def test_there_are_few_copies_at_a_time(copies: ForkPool) -> None:
-    rehearsals = [DryRun(copies) for _ in range(3)]
-    for rehearsal in rehearsals:
-        if not rehearsal.busy(b"update"):
-            rehearsal.ask(b"update", burn, 60)
+    dry_runs = [DryRun(copies) for _ in range(3)]
+    for dry_run in dry_runs:
+        if not dry_run.busy(b"update"):
+            dry_run.run(b"update", burn, 60)
     assert len(children()) == 2
-    assert all(rehearsal.busy(b"update") for rehearsal in rehearsals)
-    rehearsals[0].stop()
-    rehearsals[1].stop()
+    assert all(dry_run.busy(b"update") for dry_run in dry_runs)
+    dry_runs[0].stop()
+    dry_runs[1].stop()
     assert gone(copies)
-    assert not rehearsals[2].busy(b"update")
+    assert not dry_runs[2].busy(b"update")
 
 
 def test_a_copy_has_nothing_of_the_host_open(copies: ForkPool) -> None:
@@ -149,34 +149,34 @@ def test_a_copy_has_nothing_of_the_host_open(copies: ForkPool) -> None:
     copies.stop(pid)
 
 
-def finished(rehearsal: DryRun, copies: ForkPool, update: bytes) -> None:
+def finished(dry_run: DryRun, copies: ForkPool, update: bytes) -> None:
     """Wait until the copy that tries an update has ended."""
-    while not rehearsal.decided(update):
+    while not dry_run.decided(update):
         copies.wait(SECONDS)
 
 
 def test_the_verdict_of_one_update_is_not_that_of_another(copies: ForkPool) -> None:
-    rehearsal = DryRun(copies)
-    assert rehearsal.ask(b"one", fail, 1) is None
-    finished(rehearsal, copies, b"one")
-    assert rehearsal.busy(b"two")  # else the two would displace each other for ever
-    assert rehearsal.ask(b"one", fail, 1) is False
-    assert not rehearsal.busy(b"two")
-    assert rehearsal.ask(b"two", int, 1) is None
-    finished(rehearsal, copies, b"two")
-    assert rehearsal.ask(b"two", int, 1) is True
+    dry_run = DryRun(copies)
+    assert dry_run.run(b"one", fail, 1) is None
+    finished(dry_run, copies, b"one")
+    assert dry_run.busy(b"two")  # else the two would displace each other for ever
+    assert dry_run.run(b"one", fail, 1) is False
+    assert not dry_run.busy(b"two")
+    assert dry_run.run(b"two", int, 1) is None
+    finished(dry_run, copies, b"two")
+    assert dry_run.run(b"two", int, 1) is True
 
 
 def test_an_update_that_does_not_come_again_gives_way(copies: ForkPool) -> None:
-    rehearsal = DryRun(copies)
-    assert rehearsal.ask(b"one", int, 1) is None
-    finished(rehearsal, copies, b"one")
-    assert sum(rehearsal.busy(b"two") for _ in range(MOST_DEFERRED + 1)) == MOST_DEFERRED
-    assert not rehearsal.busy(b"two")
-    assert rehearsal.ask(b"one", int, 1) is None
-    finished(rehearsal, copies, b"one")
-    rehearsal.settled(b"one")
-    assert not rehearsal.busy(b"two")
+    dry_run = DryRun(copies)
+    assert dry_run.run(b"one", int, 1) is None
+    finished(dry_run, copies, b"one")
+    assert sum(dry_run.busy(b"two") for _ in range(MOST_DEFERRED + 1)) == MOST_DEFERRED
+    assert not dry_run.busy(b"two")
+    assert dry_run.run(b"one", int, 1) is None
+    finished(dry_run, copies, b"one")
+    dry_run.settled(b"one")
+    assert not dry_run.busy(b"two")
 
 
 # -- a document, and a host
@@ -226,7 +226,7 @@ def test_updates_of_several_senders_do_not_displace_each_other(copies: ForkPool)
     assert document.clocks == dict.fromkeys(range(5, 9), 600)
 
 
-def test_pasted_text_needs_no_rehearsal(copies: ForkPool) -> None:
+def test_pasted_text_needs_no_dry_run(copies: ForkPool) -> None:
     document = Document(MOST_BYTES, copies=copies)
     assert document.apply([(Typist(5).text(b"x" * 100_000), None)], lambda _: None) == []
     assert document.apply([(Typist(6).many_deletions(1000), None)], lambda _: None) == [(0, Status.LATER)]

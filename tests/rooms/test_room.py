@@ -306,7 +306,7 @@ class TestNewcomers:
         table.run(responses={0: NoOverlap()})
         assert b.flush() == [encode_update(b"all"), encode_sync_step2(b"\0\0")]
 
-    def test_a_stranger_who_has_left_is_not_answered(self, table: Table) -> None:
+    def test_a_session_without_overlap_that_has_left_gets_no_answer(self, table: Table) -> None:
         first, _ = table.settled()
         receive(table.room, first, encode_sync_step1(SOMEBODY))
         requests = table.take()
@@ -503,7 +503,7 @@ def test_responses_to_requests_of_the_gone_are_not_sent(table: Table) -> None:
     assert not socket.outbox
 
 
-def test_frames_of_strangers_and_of_the_dead_are_ignored(table: Table) -> None:
+def test_frames_of_other_sessions_and_of_dead_rooms_are_ignored(table: Table) -> None:
     session, _ = table.settled()
     table.room.leave(session)
     receive(table.room, session, update())

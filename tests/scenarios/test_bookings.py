@@ -99,7 +99,7 @@ class Couple:
         return self.heard + await self.frames()
 
 
-async def strangers(stage: Stage, *strategies: str) -> tuple[Couple, Couple]:
+async def two_couples(stage: Stage, *strategies: str) -> tuple[Couple, Couple]:
     number = next(_numbers)
     one, two = (Couple(stage, f"{word}{number}", f"o_lens{number}") for word in ("zebra", "koala"))
     for couple, strategy in itertools.zip_longest((one, two), strategies, fillvalue=""):
@@ -117,7 +117,7 @@ async def know_nothing_of_each_other(one: Couple, two: Couple) -> None:
 
 @pytest.mark.parametrize("order", [(0, 1), (1, 0)], ids=["one first", "two first"])
 async def test_the_earlier_booking_stays(stage: Stage, order: tuple[int, int]) -> None:
-    couples = await strangers(stage)
+    couples = await two_couples(stage)
     first, second = (couples[each] for each in order)
     await first.book()
     await second.book()
@@ -129,7 +129,7 @@ async def test_the_earlier_booking_stays(stage: Stage, order: tuple[int, int]) -
 
 
 async def test_a_confirmed_booking_stays_also_where_nobody_is_there(stage: Stage) -> None:
-    one, two = await strangers(stage)
+    one, two = await two_couples(stage)
     await one.book()
     await one.go()
     await two.book("confirmed")
@@ -140,7 +140,7 @@ async def test_a_confirmed_booking_stays_also_where_nobody_is_there(stage: Stage
 
 
 async def test_where_people_decide_they_are_asked_until_there_is_nothing_to_decide(stage: Stage) -> None:
-    one, two = await strangers(stage, "", MANUAL)
+    one, two = await two_couples(stage, "", MANUAL)
     await one.book()
     await two.book()
     await two.stands("booked", "open")
@@ -152,7 +152,7 @@ async def test_where_people_decide_they_are_asked_until_there_is_nothing_to_deci
 
 
 async def test_after_a_restart_bookings_are_still_known(stage: Stage) -> None:
-    pairs = [await strangers(stage), (await strangers(stage))[::-1]]
+    pairs = [await two_couples(stage), (await two_couples(stage))[::-1]]
     for first, _ in pairs:
         await first.book()
     await asyncio.to_thread(stage.server.restart)
@@ -164,7 +164,7 @@ async def test_after_a_restart_bookings_are_still_known(stage: Stage) -> None:
 
 
 async def test_a_crash_before_anybody_is_told_leaves_no_vendor_booked_twice(stage: Stage) -> None:
-    one, two = await strangers(stage)
+    one, two = await two_couples(stage)
     await one.book()
     await two.book_unheard()
     await asyncio.to_thread(_crash, stage)
