@@ -63,7 +63,7 @@ class Editor:
 
 
 class EditedDocument(Mapping[str, Any]):
-    """Root -> what is in it: `EditedRows` by id, one `EditedRecord`, or a string. Texts are set whole here."""
+    """Root -> its content: `EditedRows` by id, one `EditedRecord`, or a string. Texts are set whole here."""
 
     def __init__(self, kind: Kind, rows: dict[str, dict[str, Any]]) -> None:
         self._kind = kind

@@ -37,12 +37,12 @@ class RequestKind(enum.IntEnum):
     READ = 4  # response: Bytes, the rows as canonical JSON
     DIGEST = 5  # response: RowsDigest
     COMMAND = 6  # payload: an encoded CommandBody; response: CommandDone, CommandRefused or CommandLacks
-    RUN_SCHEDULED = 7  # do what was to wait until now; response: Done
+    RUN_SCHEDULED = 7  # do the scheduled work that is due; response: Done
     SET_BOOKINGS = 8  # payload: encoded OtherBookings; response: Done
 
 
 class Status(enum.IntEnum):
-    """The verdict on one request. Only what is not OK is reported."""
+    """The verdict on one request. OK is not reported."""
 
     OK = 0
     KNOWN = 1  # brought nothing new
@@ -117,7 +117,7 @@ class LoadStep(_Record):
 
 class HostRequest(_Record):
     """One request. ``summary``: of an update that was checked before; ``actor``: where the document has a schema;
-    ``client_state_vector``: what the sender of an update knew, where it was away until now."""
+    ``client_state_vector``: that of an update's sender, where it was away until now."""
 
     kind: RequestKind
     payload: bytes

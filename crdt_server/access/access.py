@@ -1,4 +1,4 @@
-"""Decisions on access. One `Access` object is asked by sockets, HTTP, event streams, commands and embedded edits.
+"""Decisions on access. One `Access` object decides for sockets, HTTP, event streams, commands and embedded edits.
 
 Pure: no I/O, and no clock but one that comes through a constructor. An implementation that has to wait, for the keys of
 an identity provider or for a table of members, returns an awaitable of its answer; its caller bounds the wait.
@@ -46,7 +46,7 @@ class Access(Protocol):
         """The person behind a request, in the role that person has in the wedding."""
 
     def may(self, identity: Identity, action: Action, wedding: str, document: str | None) -> Decision:
-        """Whether somebody may do this to a document; ``document`` None: to the wedding as a whole."""
+        """The decision about an action on a document; ``document`` None: on the wedding as a whole."""
 
 
 class DevAccess:

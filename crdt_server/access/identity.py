@@ -10,7 +10,7 @@ _UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
 
 
 class Identity(NamedTuple):
-    """A person as far as the server knows one. ``role`` is one of the wedding's roles."""
+    """The user of a request. ``role`` is one of the wedding's roles."""
 
     user: str
     role: str

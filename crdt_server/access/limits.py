@@ -49,7 +49,7 @@ class Strikes:
         return 0 < self._most <= count and now - since <= STRIKE_SECONDS
 
     def forget(self, now: float) -> None:
-        """Drop what is over."""
+        """Drop expired strikes."""
         self._strikes = {k: v for k, v in self._strikes.items() if now - v[1] <= STRIKE_SECONDS}
 
 

@@ -76,7 +76,7 @@ async def get_stream(
 
 
 class _EventStream(StreamingResponse):
-    """Server-sent events. ``ended`` is called when it is over, whoever ended it."""
+    """Server-sent events. ``ended`` is called at the end, whichever side ended it."""
 
     def __init__(self, events: AsyncGenerator[str, None], ended: Callable[[], None]) -> None:
         headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}

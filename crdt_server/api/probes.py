@@ -1,4 +1,4 @@
-"""Probes for whoever operates the server."""
+"""Probes for operators and load balancers."""
 
 from __future__ import annotations
 

@@ -49,7 +49,7 @@ class PayloadTooLargeError(CrdtServerError):
 
 
 class StateError(CrdtServerError):
-    """Not possible as things stand."""
+    """Not possible in the present state."""
 
 
 STATUS |= {PayloadTooLargeError: 413, StateError: 409}
@@ -78,7 +78,7 @@ async def on_disconnect(request: Request, error: Exception) -> Response:
 
 
 async def on_server_error(request: Request, error: Exception) -> Response:
-    """The exception handler for our own errors."""
+    """The exception handler for errors of this program."""
     if isinstance(error, JobFailed):
         return problem(503, "try_again", "the answer could not be put together")
     if isinstance(error, StorageError):

@@ -1,5 +1,4 @@
-"""Reads from the store what a remote room did not get from its owner: missing updates, and responses too long for the
-bus."""
+"""Catching up of remote rooms from the store: updates that did not arrive, and responses too long for the bus."""
 
 from __future__ import annotations
 

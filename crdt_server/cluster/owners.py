@@ -1,4 +1,4 @@
-"""The owners of weddings: a cache of what the database says.
+"""The owners of weddings: a cache of a table of the database.
 
 A node is alive as long as its heartbeat in the database is recent, by the database's clock. A wedding belongs to the
 node that claimed it, under a number (the fence) that grows with every change of owner and is checked inside every

@@ -1,4 +1,4 @@
-"""The port through which the cluster reaches the rooms of its own node: what it needs of the hub."""
+"""The port through which the cluster reaches the rooms of its own node."""
 
 from __future__ import annotations
 

@@ -63,7 +63,7 @@ class RoomPresence:
             self._publish(PresenceKind.STATES, self._awareness.states.local_states())
 
     def on_resync(self) -> None:
-        """Called by the bus: exchange all states with the other nodes."""
+        """Called by the bus: publish all states of sessions here, and query those of the other nodes."""
         self._publish(PresenceKind.QUERY, self._awareness.states.local_states())
 
     def nodes_gone(self, nodes: Collection[str]) -> None:

@@ -31,7 +31,7 @@ from storage import DocumentKey, Storage
 log = structlog.get_logger(__name__)
 
 WINDOW_BYTES = 256 * 1024
-"""In flight of one room."""
+"""Bytes of requests in flight for one room."""
 
 TICK_SECONDS = 0.25
 SILENCE_SECONDS = 1.0

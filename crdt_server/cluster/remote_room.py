@@ -34,7 +34,7 @@ class RemoteRoom:
         self.pending_bytes = 0
         self.message_at = now  # when the newest message of the owner came
         self.waiting_since: float | None = None  # for the response to the oldest request
-        self.catching_up = False  # what is missing is being read from the store
+        self.catching_up = False  # missing updates are being read from the store
         self.lookups: set[int] = set()  # numbers of requests that are being answered from the store
         self._pending: dict[int, Request] = {}
         self._same: dict[tuple[RequestKind, bytes], list[Request]] = {}  # later requests equal to a pending one

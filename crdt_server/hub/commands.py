@@ -50,7 +50,7 @@ class OperationsRefusedError(CrdtServerError):
 
 
 class AnsweredError(CrdtServerError):
-    """A command of this key was carried out before; the store has what it was answered."""
+    """A command of this key was carried out before; the store has its answer."""
 
 
 class KeyReusedError(CrdtServerError):

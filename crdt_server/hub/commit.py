@@ -33,7 +33,7 @@ SLICE = 256  # batches that are broadcast before the loop gets its turn: about t
 
 
 class Store(Protocol):
-    """Where batches go: the storage, or the storage under the fences of this node."""
+    """The receiver of batches: the storage, or the storage under the fences of this node."""
 
     async def append(self, batch: Sequence[Append], derived: Sequence[DerivedRecords] = ()) -> dict[str, int]:
         """As `Storage.append`."""
@@ -43,7 +43,7 @@ class Store(Protocol):
 
 
 class _Transaction:
-    """What a list of batches puts into the store."""
+    """The content of one transaction for a list of batches."""
 
     __slots__ = ("derived", "refused", "updates")
 
@@ -144,7 +144,7 @@ class CommitPump:
         try:
             room.broadcast(batch)
         except Exception:
-            # A defect of ours: this room ends, and its clients come back to what is stored; the pump goes on.
+            # A defect of this program: this room ends, and its clients come back to the stored state; the pump goes on.
             log.exception("broadcast_failed", room=room.name)
             self._fail_room(room)
 
@@ -196,7 +196,7 @@ class CommitPump:
     async def _commit_without(
         self, error: NotOwner | AnswerTaken | SequenceConflict, batches: Sequence[RoomBatch]
     ) -> None:
-        """What concerns some weddings must not end the others: nothing is stored yet, so the rest is tried again."""
+        """Fail the batches of the weddings that an error names, and store the others: nothing is stored yet."""
         lost = [batch for batch in batches if batch.room.wedding in error.weddings]
         rest = [batch for batch in batches if batch.room.wedding not in error.weddings]
         self._fail(lost or batches, error)
@@ -225,7 +225,7 @@ class CommitPump:
             self._recorded(wedding, head)
 
     def _fail(self, batches: Sequence[RoomBatch], error: Exception) -> None:
-        """Nothing of the batches is known to be stored: their rooms end, and the clients send it again."""
+        """End the rooms of batches that may not be stored: their clients send the updates again."""
         self._metrics.commit_failures.inc()
         rooms = {batch.room: None for batch in batches}
         log.error("append_failed", error=type(error).__name__, detail=str(error), rooms=len(rooms))

@@ -45,9 +45,9 @@ def plan(rows: Sequence[StoredUpdate], *, whole: bool) -> Iterator[Sequence[Stor
 
 
 async def compact(storage: Storage, job_worker: JobWorker, key: DocumentKey, *, whole: bool) -> int:
-    """Merge stored rows of one document; how many rows there are fewer.
+    """Merge stored rows of one document. Returns by how many their number has decreased.
 
-    Raises storage errors, JobFailed, and SequenceConflict when somebody else compacts it at the same time.
+    Raises storage errors, JobFailed, and SequenceConflict when another process compacts it at the same time.
     """
     stored = await storage.load(key)
     fewer = 0

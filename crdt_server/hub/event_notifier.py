@@ -1,4 +1,4 @@
-"""Wakes those that wait for new events of a wedding. The events themselves are read from the store."""
+"""Notifies the readers that wait for new events of a wedding. The events themselves are read from the store."""
 
 from __future__ import annotations
 

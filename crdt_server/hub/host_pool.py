@@ -80,7 +80,7 @@ class HostPool:
         return Supervisor(name, self._factory, timeout_seconds=seconds, niceness=niceness)
 
     def dispatcher_for(self, room: Room) -> HostDispatcher:
-        """That of its wedding, whose documents are in one host, or that of the heavy host."""
+        """The dispatcher of the room's wedding, whose documents are in one host, or that of the heavy host."""
         if room.hosted.placement is Placement.HEAVY_HOST:
             return self.heavy
         return self.dispatchers[crc32(room.wedding.encode()) % len(self.dispatchers)]

@@ -1,4 +1,4 @@
-"""Offline sync: what a WebSocket does in many messages, in one exchange, through the same rooms."""
+"""Sync over HTTP: the messages of a WebSocket as one request and response, through the same rooms."""
 
 from __future__ import annotations
 

@@ -235,7 +235,7 @@ class Hub:
         return self.registry.rooms
 
     def dispatcher_for(self, room: Room) -> RoomDispatcher:
-        """Where the requests of a room go: to a document host, or to the node that owns the wedding."""
+        """The dispatcher of a room: that of a document host, or that for the node that owns the wedding."""
         if room.hosted.placement is Placement.REMOTE:
             assert self.cluster is not None
             return self.cluster.dispatcher

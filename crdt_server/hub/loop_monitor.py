@@ -48,14 +48,14 @@ class LoopMonitor:
         self.seconds = max(self.seconds, late)
         self._metrics.loop_late_seconds.observe(late)
         if late > SLOW_LOOP_SECONDS:
-            # Little CPU time in a long stall: the machine was busy with others, not we with ourselves.
+            # Little CPU time in a long stall: another process of the machine was the cause, not this one.
             cpu = time.thread_time() - worked
             log.warning("loop_late", late_ms=round(late * 1000), cpu_ms=round(cpu * 1000))
         return late
 
 
 async def forget_answers(storage: Storage) -> None:
-    """Every hour, what commands were answered so long ago that they do not come again."""
+    """Delete, every hour, the answers to commands that are too old to come again."""
     while True:
         try:
             await storage.forget_answers(datetime.now(UTC) - ANSWERS_KEPT)

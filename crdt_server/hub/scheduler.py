@@ -25,7 +25,7 @@ class Scheduler:
         self._request = request
         self._spawn = spawn
         self._timers: dict[str, asyncio.TimerHandle] = {}
-        self._running: set[DocumentKey] = set()  # documents whose wedding runs what is due, opened where needed
+        self._running: set[DocumentKey] = set()  # documents whose request is in flight
         self._due_again: set[DocumentKey] = set()  # those that became due before the last run was stored
         self._stopped = False
 

@@ -1,1 +1,1 @@
-"""What runs inside a document host: documents, schema rules, concurrency, findings and their resolution."""
+"""The program of a document host: documents, schema rules, concurrency, findings and their resolution."""

@@ -46,6 +46,6 @@ class ClockRanges:
         ends[low:high] = [next_]
 
     def spans(self) -> list[Span]:
-        """All of them, by client."""
+        """All ranges, by client."""
         ranges = self._ranges.items()
         return [(client, *span) for client, (starts, ends) in ranges for span in zip(starts, ends, strict=True)]

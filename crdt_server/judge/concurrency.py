@@ -2,7 +2,7 @@
 
 - A map entry names the entry it was written on. Where that is not the newest one here, its author had not seen the
   newest.
-- The state vector of a reconnection says what a client had seen while it was away.
+- The state vector of a reconnection gives the clocks that a client had seen while it was away.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ Found = tuple[Finding, Mapping[Field, Writer]]
 
 
 def detect(wedding: Wedding, document: SchemaDocument, writer: Writer, applied: Applied) -> list[Found]:
-    """The findings about the writes of one update, which the rows have and `Wedding.writers` have not yet."""
+    """The findings about the writes of one update. The rows hold them; their writers are not recorded yet."""
     _, changes, writes, *_ = applied
     found: list[Found] = []
     unseen = {(w.root, w.record, w.key): w for w in writes if not w.seen or w.orphan}
@@ -58,7 +58,7 @@ def _lost_writes(
         merged, other = Written(wedding.value(field), wedding.writers.get(field, NOBODY)), mine
         mine_or_theirs = {field: other.writer}, {field: writer}
     if _means_the_same(document, write, merged.value, other.value) or not may_stand(root, write):
-        return  # what could not stand there is not a lost write, and never comes back as an option
+        return  # a value that is not allowed there is not a lost write, and is never offered as an option
     finding = lost_write(wedding.strategy("X1"), field, merged, other)
     if finding is not None:
         yield finding, mine_or_theirs[bool(finding.automatic)]
@@ -67,7 +67,7 @@ def _lost_writes(
 def confirmed(wedding: Wedding, document: SchemaDocument, writes: Sequence[Write]) -> dict[Field, Any]:
     """Writes that lost against a write of the same value: field -> value.
 
-    To be written once more: else it would go with the other, whose author has not seen that two wrote it.
+    To be written once more: else it would be deleted with the other one, whose author has not seen both.
     """
     found = {}
     for write in [each for each in writes if each.orphan or not (each.seen or each.wins)]:
@@ -85,7 +85,7 @@ def _is_plain(root: Root, write: Write) -> bool:
 
 
 def _means_the_same(document: SchemaDocument, write: Write, one: Any, other: Any) -> bool:
-    """Two people did the same thing: deleted it, ticked it off."""
+    """Whether two writes mean the same, as two deletions or two ticks do."""
     declared = document.kind.roots[write.root].key(write.key) if write.key is not None else None
     return declared is not None and declared.type is STAMP and one is not None and other is not None
 

@@ -18,7 +18,7 @@ _ITEMS = ("timeline", "items")
 
 
 def context_of(wedding: Wedding, at: str) -> Context:
-    """The context of a wedding from now on; what it had before counts. ``at``: the instant."""
+    """The context of a wedding from now on, which keeps parts of the one before. ``at``: the instant."""
     strategies = {
         key.partition(":")[2]: value for key, value in wedding.meta("wedding").items() if key.startswith("strategy:")
     }

@@ -1,4 +1,4 @@
-"""What the updates of a document cover: clocks, deletions, and what may be a parent."""
+"""The coverage of a document: the clocks and deletions of its updates, and the structs that may be parents."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from crdt_server.protocol.update import Update
 
 
 class Coverage:
-    """See the head of the file. Nothing is ever taken away."""
+    """See the head of the file. It only grows."""
 
     __slots__ = ("_collected", "_types", "clocks", "deleted")
 
@@ -22,13 +22,13 @@ class Coverage:
         self._collected = ClockRanges()
 
     def add(self, update: Update) -> None:
-        """It is part of the document."""
+        """Add an update that is part of the document now."""
         self.add_structs(update)
         for client, first, following in update.deletes:
             self.deleted.add(client, first, following)
 
     def add_structs(self, update: Update) -> None:
-        """Its structs are part of the document, and what it deletes is among `deleted`."""
+        """Add the structs of an update; its deletions are in `deleted` already."""
         clocks = self.clocks
         for client, _, following in update.ranges:
             if following > clocks.get(client, 0):
@@ -48,12 +48,12 @@ class Coverage:
         return any(not covers(client, first, following) for client, first, following in update.deletes)
 
     def new_deletions(self, update: Update) -> int:
-        """How many ranges of what an update deletes are not all deleted yet."""
+        """The number of ranges in an update's delete set that are not deleted as a whole yet."""
         covers = self.deleted.covers
         return sum(not covers(client, first, following) for client, first, following in update.deletes)
 
     def overlaps(self, update: Update) -> bool:
-        """Whether some of its ids are taken."""
+        """Whether some ids of an update are taken."""
         clocks = self.clocks
         for client, first, _ in update.ranges:  # noqa: SIM110 - for every edit: a generator costs as much as the rest
             if first < clocks.get(client, 0):
@@ -68,8 +68,8 @@ class Coverage:
     def lacks_parent(self, update: Update) -> bool:
         """Whether an item has a parent that is no shared type, such as a text's characters.
 
-        pycrdt takes it while that parent is deleted, and never again once both come in one merged update: the document
-        could not be read any more. A parent that came without its content may have been anything.
+        pycrdt accepts it while that parent is deleted, and never once both come in one merged update: the document
+        could not be read any more. A parent that came without its content may have been of any type.
         """
         if not update.parents:
             return False

@@ -1,4 +1,4 @@
-"""Answers to state vectors: what a client lacks, found in steps and shared by all who ask the same."""
+"""Differences between a document and a state vector, found in steps and shared by equal requests."""
 
 from __future__ import annotations
 
@@ -12,35 +12,35 @@ from crdt_server.judge.pieces import Pieces
 from crdt_server.pipe import DIFF_STEP_BYTES
 from crdt_server.protocol.update import EMPTY_STATE_VECTOR, EMPTY_UPDATE, decode_state_vector
 
-JOINED_BYTES = 2 * 1024  # parts of an answer are merged up to this size: a message costs less than merging again
+JOINED_BYTES = 2 * 1024  # parts of a difference are merged up to this size: a message costs less than merging again
 DIFFS_KEPT = 4
-MOST_SEARCHES = 4  # that one document works on at a time
+MOST_SEARCHES = 4  # differences of one document at a time
 STALE_BATCHES = 100
-# A state vector that is longer than one of twice the clients here, with a few thousand more, is not read (1,000,000
-# clients take 0.4 s): whoever sent it is answered like a newcomer, and merges what is already there.
+# A state vector longer than one of twice the clients of the document and a few thousand more is not decoded (1,000,000
+# clients take 0.4 s): its sender is answered like a newcomer.
 CLIENT_BYTES, SPARE_BYTES = 32, 32 * 1024
 
 
 class Diffs:
-    """The answers of one document. ``clocks``: client id -> its next clock there."""
+    """The differences of one document. ``clocks``: client id -> its next clock there."""
 
     def __init__(self, pieces: Pieces, clocks: Mapping[int, int]) -> None:
         self._pieces = pieces
         self._clocks = clocks
-        self._found: dict[bytes, list[bytes]] = {}  # answers that still hold
+        self._found: dict[bytes, list[bytes]] = {}  # differences that are still valid
         self._searches: dict[bytes, _Search] = {}
 
     def add(self, updates: Iterable[bytes]) -> None:
-        """These stand among the pieces now."""
+        """These updates are among the pieces now."""
         self._found.clear()
         for search in self._searches.values():
             search.later += updates
 
     def diff(self, state_vector: bytes, batch: int | None = None) -> list[bytes] | None:
-        """What a client with this state vector lacks: updates to apply in order, at least one.
+        """The updates that a client with this state vector lacks, to be applied in order; at least one.
 
-        With the number of a ``batch``, no more than one step towards it; None until it is finished. What is accepted
-        meanwhile is part of the answer. Raises ProtocolError when the state vector does not decode.
+        With the number of a ``batch``, one step of the search at most; None until it is finished. Updates that are
+        accepted meanwhile are included. Raises ProtocolError when the state vector does not decode.
         """
         found = self._found.get(state_vector)
         if found is not None:
@@ -62,7 +62,7 @@ class Diffs:
         return answer
 
     def has_no_overlap(self, state_vector: bytes) -> bool:
-        """Whether it has something, but of nobody here, or is too long to be of somebody who was here.
+        """Whether a state vector names clients, but none of the document, or is too long to be one of the document.
 
         Raises ProtocolError when it does not decode.
         """
@@ -77,17 +77,17 @@ class Diffs:
         if len(self._searches) < MOST_SEARCHES:
             return True
         for state_vector, search in list(self._searches.items()):
-            if batch - search.batch > STALE_BATCHES:  # the client that asked has gone
+            if batch - search.batch > STALE_BATCHES:  # the client that requested it has gone
                 del self._searches[state_vector]
         return len(self._searches) < MOST_SEARCHES
 
 
 class _Search:
-    """A difference on its way: which pieces have been compared, and what came of it."""
+    """The search for one difference: the pieces that were compared, and the updates found."""
 
     def __init__(self, state_vector: bytes, pieces: list[bytes]) -> None:
         self.batch = -1
-        self.later: list[bytes] = []  # accepted since it was asked
+        self.later: list[bytes] = []  # accepted since it was requested
         self._state_vector = state_vector
         self._pieces = pieces
         self._parts: list[bytes] = pieces if state_vector == EMPTY_STATE_VECTOR else []

@@ -1,4 +1,4 @@
-"""Operations on rows carried out in a pycrdt Doc: what the server itself writes.
+"""Writes of the server itself: operations on rows, carried out in a pycrdt Doc.
 
 pycrdt counts the offsets of a text in UTF-8 bytes, and `+=` would replace the text: hence `replace_text`.
 """
@@ -18,7 +18,7 @@ from documents.kind import Kind, Root, Shape
 
 
 def carry_out(kind: Kind, doc: Doc[Any], ops: Iterable[Op]) -> bytes:
-    """One transaction, as an update. What is written to a record that is not there is left out."""
+    """Carry out operations in one transaction. Returns its update; operations on missing records are left out."""
     updates = [EMPTY_UPDATE]
 
     def keep(event: TransactionEvent) -> None:
@@ -39,8 +39,8 @@ def carry_out(kind: Kind, doc: Doc[Any], ops: Iterable[Op]) -> bytes:
 
 
 def changes_since(doc: Doc[Any], state_vector: bytes, deletes: Sequence[Span]) -> bytes:
-    """What a Doc has more than this, with these deletions and those of what is new and gone already: pycrdt gives all
-    deletions there ever were."""
+    """The changes of a Doc since a state vector, with these deletions and those of structs that are new and deleted
+    already: pycrdt would include every deletion of the document."""
     data = with_deletes(doc.get_update(state_vector), ())
     structs = decode_structs(data).structs
     gone = [(each.client, each.clock, each.clock + each.length) for each in structs if each.content in (GC, DELETED)]
@@ -63,7 +63,7 @@ def replace_text(text: Text, new: str) -> None:
 
 
 def _alike(one: str, other: str) -> int:
-    """How many characters two strings have in common at their beginning."""
+    """The number of characters in the common prefix of two strings."""
     length = min(len(one), len(other))
     return next((i for i in range(length) if one[i] != other[i]), length)
 

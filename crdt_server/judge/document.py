@@ -76,7 +76,7 @@ class Document:
     decode = staticmethod(_decode)
     """Reads and checks an update of a client. Raises ProtocolError."""
     judged_bytes_per_cpu_second = inf
-    """Of the work besides the Doc's."""
+    """Speed of the work besides that of the Doc."""
 
     def __init__(
         self,
@@ -132,7 +132,7 @@ class Document:
                 break
 
     def close(self) -> None:
-        """The document is not open any more: end what it has under way."""
+        """Close the document: its dry run ends."""
         self.loaded = None
         self._dry_run.stop()
 
@@ -171,7 +171,7 @@ class Document:
         return not self.is_built and any(isinstance(self._precheck(*each), Update) for each in updates)
 
     def flush(self) -> None:
-        """Let what was accepted stand among the pieces."""
+        """Make a piece of the accepted updates."""
         merged = self.pieces.flush()
         if merged:
             self._built = len(self.pieces)
@@ -237,14 +237,14 @@ class Document:
         return update
 
     def _forbids(self, index: int, update: Update) -> bool:
-        """Whether it is refused for its structs: new ones of several clients that wait for one another, which a Doc
-        would keep pending for ever; where there is a schema, also what that forbids as a whole."""
+        """Whether an update is refused for its structs: new structs of several clients that wait for one another, which
+        a Doc would keep pending for ever; and any update that the schema, if any, forbids as a whole."""
         if not self.coverage.builds_on_itself(update):
             return False
         fresh = new_structs(decode_structs(update.data).structs, self.clocks)
         return len(in_order(fresh)) < len(fresh)
 
     def _take(self, index: int, update: Update) -> None:
-        """It is accepted, and the Doc has it."""
+        """Record an update that was accepted, and is in the Doc."""
         self.coverage.add(update)
         self.pieces.accept(update.data)

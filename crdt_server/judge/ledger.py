@@ -48,7 +48,7 @@ class Writers:
         self._packed: dict[RowKey, str] = {}
 
     def get(self, field: Any, default: Writer = NOBODY) -> Writer:
-        """As of a mapping; ``field`` may be a `documents.invariants.Field`."""
+        """The last writer of a field, as `Mapping.get`; ``field`` may be a `documents.invariants.Field`."""
         row = self._row(field[:3])
         found = None if row is None else row.get(field[3] or "")
         return default if found is None else Writer(*found)

@@ -1,6 +1,6 @@
-"""The entries of one key of a map in the order of Yjs, and what the ids of one client are.
+"""The entries of one key of a map in the order of Yjs, and the meaning of the ids of one client.
 
-Both are made for many: 40 bytes for an entry that has been overwritten, and nothing for the next character of a text.
+There are many of both: an overwritten entry takes 40 bytes, and the next character of a text takes none.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ class MapEntries(Generic[T]):
         self.parent, self.key = parent, key
         self.client = self.clock = -1
         # In Yjs' order, five numbers each: client, clock, length, client and clock of the origin (-1: none).
-        # None while there is but one, of length one and without an origin: so it is with most keys.
+        # None while there is only one, of length one and without an origin, as for most keys.
         self.order: array[int] | None = None
 
     @property
@@ -32,7 +32,7 @@ class MapEntries(Generic[T]):
         return None if self.client < 0 else (self.client, self.clock)
 
     def add(self, client: int, clock: int, length: int, origin: Id | None) -> None:
-        """Take an entry, or several that overwrite one another, to its place in the order."""
+        """Insert an entry, or several that overwrite one another, at its place in the order."""
         if self.client < 0 and length == 1 and origin is None:
             self.client, self.clock = client, clock
             return
@@ -50,8 +50,8 @@ class MapEntries(Generic[T]):
 
 
 def _position(order: array[int], client: int, origin: Id | None) -> int:
-    """Where an entry goes that does not follow on the newest: Yjs' rule for concurrent items, short because entries
-    have no right origin."""
+    """The place of an entry that does not follow the newest: Yjs' rule for concurrent items, which is short because
+    entries have no right origin."""
     place = 0 if origin is None else _after(order, origin)
     origin_client, origin_clock = origin or (-1, -1)
     passed: set[Id] = set()
@@ -68,7 +68,7 @@ def _position(order: array[int], client: int, origin: Id | None) -> int:
 
 
 def _after(order: array[int], origin: Id) -> int:
-    """Where the entry after `origin` stands. Several in one are parted behind it."""
+    """The place behind the entry `origin`. A run of several entries is split there."""
     client, clock = origin
     for start in range(len(order) - 5, -1, -5):
         first, length = order[start + 1], order[start + 2]
@@ -82,7 +82,7 @@ def _after(order: array[int], origin: Id) -> int:
 
 
 class IdRuns(Generic[T]):
-    """What the ids of one client are: run after run, each the same thing."""
+    """The meaning of the ids of one client, as runs of ids with one meaning."""
 
     __slots__ = ("following", "homes", "starts")
 
@@ -101,7 +101,7 @@ class IdRuns(Generic[T]):
         return self.homes[bisect_right(self.starts, clock) - 1] if clock < self.following else None
 
     def between(self, first: int, following: int) -> Iterator[tuple[int, int, T]]:
-        """Runs from one clock to another, each cut to fit: first clock, next clock and what they are."""
+        """The runs from one clock to another, cut to fit: first clock, next clock and meaning."""
         starts, homes = self.starts, self.homes
         for index in range(max(0, bisect_right(starts, first) - 1), len(starts)):
             begin = starts[index]

@@ -1,4 +1,4 @@
-"""Updates put together without losing anything, whatever pycrdt makes of them."""
+"""Merging of updates, proved to lose nothing."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ PAIR = re.compile(rb"[\xf0-\xf4][\x80-\xbf]{3}")
 
 
 def merge(updates: Sequence[bytes]) -> list[bytes]:
-    """As few updates as hold the content of all: one, nearly always.
+    """Merge updates into as few as possible: one, nearly always.
 
     `merge_updates` is exact but for one case: where a part ends inside a surrogate pair that another part carries
     whole, it loses a unit and shifts all that follows. Where that is possible the result is compared with its parts,
-    and thrown away when it is not all of them.
+    and dropped where it does not cover all of them.
     """
     if len(updates) < 2:
         return list(updates)
@@ -60,7 +60,7 @@ def _merge(updates: Sequence[bytes]) -> bytes:
 
 
 def merge_checked(updates: Sequence[bytes]) -> bytes:
-    """One update, proved to cover its parts before anyone relies on it. Raises ProtocolError."""
+    """One update that is proved to cover its parts. Raises ProtocolError."""
     merged = merge(updates)
     if len(merged) != 1 or not holds_all(merged[0], updates):
         raise ProtocolError("merge_lost_content", "merging would lose content")
@@ -68,9 +68,9 @@ def merge_checked(updates: Sequence[bytes]) -> bytes:
 
 
 def without_taken_ids(update: Update, clocks: Mapping[int, int], decode: Callable[[bytes], Update]) -> Update | None:
-    """The part whose ids are new. Of ids that are taken the first content stands: two contents under one id,
-    wherever they come from, would be merged in one order by the store and in another by each client, which would
-    never agree again. None where the rest cannot be separated (the cut lies inside a surrogate pair).
+    """The part of an update whose ids are new. The first content of an id is kept: the store would merge two contents
+    of one id in one order and each client in another, and they would never agree again. None where that part cannot
+    be separated (the cut lies inside a surrogate pair).
     """
     known = {client: clocks.get(client, 0) for client, _, _ in update.ranges}
     try:

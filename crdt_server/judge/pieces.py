@@ -1,4 +1,4 @@
-"""The raw updates of a document: what is stored, what was accepted since, what is to be stored and sent."""
+"""The raw updates of a document: those stored, those accepted since, and those to be stored and sent."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ LOOSE_PIECES = 16
 
 
 class Pieces:
-    """Updates in the order in which they were taken; few, since the newest are merged from time to time."""
+    """Updates in the order in which they were accepted; few, since the newest are merged from time to time."""
 
     def __init__(self) -> None:
         self.size = 0
@@ -33,7 +33,7 @@ class Pieces:
 
     @property
     def whole_size(self) -> int:
-        """Bytes of the pieces and of what was accepted since."""
+        """Bytes of the pieces and of the updates accepted since."""
         return self.size + self._accepted_bytes
 
     @property
@@ -42,16 +42,16 @@ class Pieces:
         return bool(self._accepted or self._outgoing)
 
     def load(self, updates: Sequence[bytes]) -> None:
-        """Take what is stored."""
+        """Add stored updates."""
         self._hold(merge(updates))
 
     def accept(self, data: bytes) -> None:
-        """Take what is new."""
+        """Add a new update."""
         self._accepted.append(data)
         self._accepted_bytes += len(data)
 
     def flush(self) -> list[bytes]:
-        """Let what was accepted stand among the pieces; returns it, merged."""
+        """Make one piece of the updates accepted since the last call. Returns it."""
         if not self._accepted:
             return []
         merged, self._accepted, self._accepted_bytes = merge(self._accepted), [], 0
@@ -60,7 +60,7 @@ class Pieces:
         return merged
 
     def take_outgoing(self) -> list[bytes]:
-        """What was flushed since the last call: one update, nearly always, or none."""
+        """The pieces flushed since the last call: one update, nearly always, or none."""
         outgoing, self._outgoing = self._outgoing, []
         return merge(outgoing)
 

@@ -65,12 +65,12 @@ from documents.events import Actor
 from documents.readers import canonical_json, digest
 from documents.registry import kind_of
 
-EXIT_PANIC = 70  # pycrdt raised a PanicException: what it left behind must not be read
+EXIT_PANIC = 70  # pycrdt raised a PanicException: its memory must not be read any more
 EXIT_MEMORY = 71
 BUILD_STEP_BYTES = 64 * 1024
 TRIM_BYTES = 1 << 20
 UNLIMITED_MERGE_BYTES = 16 * 1024  # of updates of one room in a batch
-# The newest documents of a host keep the structs that they were loaded with, for those who edit at once: they take
+# The newest documents of a host keep the structs that they were loaded with, for edits that come at once: they take
 # twenty times as much memory as the bytes, and reading them again takes half the time of building the document.
 STRUCTS_KEPT = 32
 NAP_SECONDS = 0.005  # in a batch that can only wait for copies
@@ -99,7 +99,7 @@ class DocumentHost:
     def handle(self, batch: Batch) -> BatchResponse:
         self._batch += 1
         self._now = batch.now
-        # First what ends: a wedding that comes back from the store must not find what was forgotten.
+        # Jobs first: a wedding that is loaded again must not find documents that are to be forgotten.
         jobs = []
         for index, job in enumerate(batch.jobs):
             self.mark.set(len(batch.rooms) + index, 0)
@@ -264,7 +264,7 @@ class DocumentHost:
         return True
 
     def _add_outcome(self, result: RoomResult) -> None:
-        """What came of the whole batch for the document of one result."""
+        """Complete a result with the outcome of the whole batch for its document."""
         document = self.documents[result.room]
         result.updates = document.take_outgoing()
         result.size = document.pieces.size

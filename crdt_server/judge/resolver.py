@@ -17,8 +17,8 @@ from typing import NamedTuple
 
 from crdt_server.judge.ledger import SERVER_ACTOR, instant
 from crdt_server.judge.reviews import (
-    asked,
     close_ops,
+    for_a_person,
     home_of,
     is_recorded,
     may_be_decided,
@@ -56,7 +56,7 @@ class Resolution(NamedTuple):
     actor: Actor = SERVER_ACTOR
     """The user who is recorded as the writer."""
     writers: Mapping[Field, Writer] | None = None
-    """Fields that count as written by somebody else."""
+    """Fields whose recorded writer is another user."""
 
 
 class Repairs:
@@ -122,7 +122,7 @@ class Resolver:
         self.resume()
 
     def resume(self) -> None:
-        """Take up what has waited for its time, or for documents that are open now."""
+        """Resume the subjects whose time has come, and those that waited for documents which are open now."""
         self.subjects.resume(self._now)
         undecided, self._undecided = self._undecided, set()
         for document, record in sorted(undecided):
@@ -186,7 +186,7 @@ class Resolver:
             self.subjects.wait(subject)
             return []
         if finding.automatic and self._repairs.exhausted(subject, self._now):
-            finding = asked(finding)
+            finding = for_a_person(finding)
         if subject.invariant == "X1" and finding.manual:
             self._open_x[finding.parties[0].field] = record
         ops = open_ops(row, document, record, finding, instant(self._now))

@@ -1,4 +1,4 @@
-"""What the server has put back in one document, as its ids: seen by clients that have seen one of them."""
+"""The ids of values that the server has put back in one document. A client has seen them if it has seen one of them."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from crdt_server.protocol.structs import Id
 
 
 class Restorations:
-    """What was put back -> what was undone -> what had been there."""
+    """Id of the restored value -> id of the write that was undone -> id of the value before it."""
 
     def __init__(self) -> None:
         self._over: dict[Id, Id | None] = {}
@@ -19,12 +19,12 @@ class Restorations:
         return id in self._over
 
     def add(self, writes: Iterable[Write]) -> None:
-        """These were written to put something back, or were undone."""
+        """Add writes that put a value back, and writes that were undone."""
         self._over.update((write.id, write.over) for write in writes)
 
     def with_seen(self, writes: list[Write], steps: Iterable[Step]) -> list[Write]:
-        """The writes of an update, seen also where nothing but what was put back lies between a write and what it was
-        written on."""
+        """The writes of an update. Those also count as seen that have only restored values between them and the entry
+        they were written on."""
         if all(write.seen for write in writes):
             return writes
         origins = {(struct.client, struct.clock): struct.origin for struct, *_ in steps}

@@ -65,8 +65,8 @@ def may_be_decided(row: Mapping[str, Any], now: float) -> bool:
     return row.get("_state") == "auto" and now - found_at <= UNDO_SECONDS
 
 
-def asked(finding: Finding) -> Finding:
-    """The same for a person to decide: the automatic operations are an option, and leaving it as it is another."""
+def for_a_person(finding: Finding) -> Finding:
+    """The finding for a person to decide: the automatic operations are one option, to change nothing is another."""
     options = finding.options or (Option(0, "Repair it once more.", finding.automatic or ()),)
     if all(option.ops for option in options):
         options = (*options, Option(len(options), LEAVE, ()))

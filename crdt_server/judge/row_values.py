@@ -1,4 +1,4 @@
-"""From what an update has done to the structs of a document to what its rows hold now.
+"""The values of rows, from the structs of a document that an update has changed.
 
 Plain values come from the structs. Texts are read in the Doc, and only those that may have changed.
 """
@@ -24,7 +24,7 @@ ReadText = Callable[[SharedType], str]
 
 
 def new_values(index: StructIndex, done: Integrated, read_text: ReadText) -> NewValues:
-    """What the rows hold now where an update may have changed them."""
+    """The values of the rows that an update may have changed."""
     texts = set(done.texts)
     found: dict[RowId, dict[str | None, Any]] = {}
     whole: list[RowId] = []
@@ -88,7 +88,7 @@ def rows_of(
 
 
 def _record(index: StructIndex, rows: RowsByRoot, shared: SharedType) -> dict[str, Any] | None:
-    """The dict that entries of a shared belong into; None: they do not count."""
+    """The dict of a shared type's entries; None: they are no part of any row."""
     if shared.use != RECORD:
         return rows[shared.root.name]
     if not index.is_current(shared):
@@ -125,7 +125,7 @@ def _plain(struct: Struct) -> Any:
 
 
 class TextReader:
-    """The texts of a Doc. To be let go with it."""
+    """Reads the texts of a Doc. It must not outlive the Doc."""
 
     def __init__(self, kind: Kind, doc: Doc[Any]) -> None:
         self._doc = doc
@@ -135,7 +135,7 @@ class TextReader:
         }
 
     def read(self, text: SharedType) -> str:
-        """What a text holds now, cut where it is plain that it is too long."""
+        """The value of a text, cut where it is certainly too long."""
         shared: Any = self._roots[text.root.name]
         entries = text.entries
         if entries is not None:

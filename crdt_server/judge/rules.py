@@ -1,6 +1,6 @@
-"""Which changes of a client the kind of the document allows, and how the others are undone.
+"""The rules of a document's kind: they decide which changes of a client stand, and undo the others.
 
-Pure: rows and changes in, operations out. Who may write what is not asked here.
+Pure: rows and changes in, operations out. Rights of users are no part of them.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ class Reverted(NamedTuple):
 
 
 class Outcome(NamedTuple):
-    """The changes that stand, those that do not, and what undoes them."""
+    """The changes that stand, those that do not, and the operations that undo them."""
 
     legal: Changes
     reverted: list[Reverted]
@@ -38,7 +38,7 @@ class Outcome(NamedTuple):
 
 
 def examine(kind: Kind, document: str, rows: Mapping[str, Mapping[str, Any]], changes: Changes) -> Outcome:
-    """Look at every changed field once. ``rows`` already hold the changes."""
+    """Check every changed field once. ``rows`` already hold the changes."""
     if len(changes.fields) == 1 and not changes.added and not changes.removed and _is_allowed(kind, rows, changes):
         return Outcome(changes, [], [])
     by_row: dict[tuple[str, str], list[Change]] = {}
@@ -77,7 +77,7 @@ def examine(kind: Kind, document: str, rows: Mapping[str, Mapping[str, Any]], ch
 
 
 def _is_allowed(kind: Kind, rows: Mapping[str, Mapping[str, Any]], changes: Changes) -> bool:
-    """Whether the one changed key of a record may be as it is; False: to be found out as of any other."""
+    """Whether the only changed key of a record is certainly valid; False: the general check decides."""
     (change,) = changes.fields
     root = kind.roots[change.root]
     row = rows[change.root].get(change.record)
@@ -105,7 +105,7 @@ def _whole(
     added: bool,
     removed: bool,
 ) -> Reason | None:
-    """Why the row as a whole is not to be as it now is."""
+    """The reason why a row as a whole may not be as it is now."""
     if root.shape in (Shape.RECORD, Shape.TEXT):
         return None
     if root.server and (added or removed or root.record is None):

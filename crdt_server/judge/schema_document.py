@@ -1,8 +1,8 @@
-"""A document with a schema inside a host: every update is looked at struct by struct, and row by row.
+"""A document with a schema inside a host: every update is checked struct by struct, and row by row.
 
-An update that breaks the structure of its kind, or uses somebody else's client id, is refused as a whole. Of any other,
-what the kind does not allow is written back in the same step: only the difference that results is stored and sent, so
-nobody ever receives what was undone, and whoever sent it converges with everybody else.
+An update that breaks the structure of its kind, or uses the client id of another user, is refused as a whole. In any
+other, values that the kind does not allow are written back in the same step: only the resulting difference is stored
+and sent, so no client receives a value that was undone, and its sender converges with all others.
 """
 
 from __future__ import annotations
@@ -34,13 +34,13 @@ from documents.kind import MAX_DOCUMENT_BYTES, Kind
 from documents.rows import Rows
 
 SERVER_CLIENT = 1
-"""Client id of what the server writes. The lowest loses against every concurrent write, which is then looked at."""
+"""Client id of the server's own writes. The lowest id loses against every concurrent write, which is then checked."""
 
 # Four times what it takes: the structs, rows, rules and events of a new wedding's 110 KB of guests take 0.4 s.
 JUDGED_BYTES_PER_CPU_SECOND = 64 * 1024
 
 Signed = tuple[Actor, bytes | None]
-"""Who sent an update, and the state vector of their reconnection, where they were away until now."""
+"""The sender of an update, and the state vector of its reconnection where it was away until now."""
 
 
 class SchemaDocument(Document):
@@ -150,7 +150,7 @@ class SchemaDocument(Document):
         roots = self.kind.roots
         losing = [write for write in writes if write.orphan or not write.wins]
         if outcome.ops or any(not may_stand(roots[write.root], write) for write in losing):
-            # also of a value that did not come to stand, and could not, nobody is to receive a byte
+            # no client is to receive a byte of a value that is not allowed, even of one that lost
             writes = self._undo(update, outcome.ops, outcome.reverted, writes)
         else:
             self._accept(update)
@@ -159,7 +159,7 @@ class SchemaDocument(Document):
         self._applied = Applied(actor, outcome.legal, writes, self._client_state_vector, owners)
 
     def _accept(self, update: Update) -> None:
-        """It is in the Doc, the items and the rows."""
+        """Record an update that is in the Doc, the items and the rows."""
         self.coverage.add_structs(update)
         self.pieces.accept(update.data)
 
@@ -168,7 +168,7 @@ class SchemaDocument(Document):
         return self.rows.update(new_values(self.items, done, self._texts.read))
 
     def outdone(self, writes: Sequence[Write]) -> list[Op]:
-        """What lost against nothing but what the server had put back, as operations that write it once more."""
+        """Operations that repeat the writes which lost only against values that the server had put back."""
         lost = [w for w in writes if w.seen and not (w.wins or w.orphan) and w.value is not NESTED]
         return [
             Op("set", self.name, w.root, w.record, w.key, normalised(w.value))
@@ -179,7 +179,7 @@ class SchemaDocument(Document):
     def _undo(
         self, update: Update, ops: Sequence[Op], reverted: Sequence[Reverted], writes: Sequence[Write]
     ) -> list[Write]:
-        """Accept an update together with what undoes a part of it. Returns the writes that stand."""
+        """Accept an update together with the operations that undo a part of it. Returns the writes that stand."""
         assert self.doc is not None
         before = encode_clocks(self.clocks)
         undone = decode_structs(carry_out(self.kind, self.doc, ops)).deletes

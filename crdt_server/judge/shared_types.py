@@ -1,7 +1,7 @@
-"""Where the structs of a document with a schema lie: the shared types that its kind gives a meaning.
+"""The shared types of a document to which its kind gives a meaning: the places of its structs.
 
-A shared type where a plain value belongs is a wrong value, not a wrong structure. Nothing is followed into it: what
-lies there is nowhere, like everything that was collected.
+A shared type where a plain value belongs is a wrong value, not a wrong structure. Structs inside it have no place, like
+collected ones.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from crdt_server.protocol.structs import (
 )
 from documents.kind import Root, Shape
 
-# What a shared type is for; the last: a map where a plain value belongs.
+# The purpose of a shared type; the last: a map where a plain value belongs.
 RECORDS, VALUES, RECORD, A_TEXT, STRAY = range(5)
 
 USE_OF_ROOT: Mapping[Shape, int] = {
@@ -42,7 +42,7 @@ _EMBEDDED = frozenset((EMBED, TYPE))
 
 
 class SharedType:
-    """A shared type: a root, or what an entry of a map holds."""
+    """A shared type: a root, or the value of an entry of a map."""
 
     __slots__ = ("client", "clock", "entries", "keys", "record", "root", "use")
 
@@ -75,7 +75,7 @@ def field_of(entries: Entries) -> tuple[str, str, str | None]:
 
 
 def opened(shared: SharedType, key: str | None, struct: Struct) -> SharedType | None:
-    """The shared type that an entry opens, without its entries; None: nothing that is followed."""
+    """The shared type that is the value of an entry, without its entries; None: its structs have no place."""
     if struct.content != TYPE or key is None or shared.use >= A_TEXT:
         return None
     use = _use_of(shared, key, struct.value)
@@ -93,7 +93,7 @@ def _use_of(shared: SharedType, key: str, type_number: int) -> int | None:
 
 
 def fault(struct: Struct, shared: SharedType | None, key: str | None) -> str | None:
-    """What is wrong with a struct where it lies."""
+    """Why a struct may not be at its place; None where it may."""
     content = struct.content
     if content == DOC:
         return "a subdocument"

@@ -1,7 +1,7 @@
-"""Every struct of one document: where it lies, which entry of a key is the newest, whose client id it has.
+"""Every struct of one document: its place, the newest entry of each key, the owner of its client id.
 
-- Read from the structs of updates alone: what wins follows from them, no Doc is asked.
-- Ids are kept as runs per client: what is typed into a text is one run, however many structs brought it.
+- All of it follows from the structs of updates; no Doc is read.
+- Ids are kept as runs per client: text typed in one go is one run, however many structs brought it.
 - Entries of one key are ordered as Yjs orders them (`Item.integrate`); the last is the current one. Overwriting the
   newest one appends; only concurrent entries are compared.
 """
@@ -36,16 +36,16 @@ _WITH_VALUE = frozenset((BINARY, TYPE, ANY, DOC))
 _NAME_SHOWN = 80
 
 Step: TypeAlias = tuple[Struct, SharedType | None, str | None, SharedType | None]
-"""A new struct, where it lies (None: nowhere), its key, and the shared type it opens."""
+"""A new struct, its place (None: it has none), its key, and the shared type that it opens."""
 
 _Spot: TypeAlias = tuple[SharedType, str | None, SharedType | None]
-"""Where a struct lies, its key, and the shared type it opens."""
+"""The place of a struct, its key, and the shared type that it opens."""
 
 _Lookup: TypeAlias = Callable[[Id], _Spot | None]
 
 
 class Integrated(NamedTuple):
-    """What an update has done."""
+    """The effect of an update."""
 
     writes: list[Write]
     """Its map entries, each after those it follows."""
@@ -68,7 +68,7 @@ class _New(NamedTuple):
 
 
 class _Coming:
-    """What one update has brought so far."""
+    """The effect of one update so far."""
 
     __slots__ = ("before", "gone", "seen", "texts", "written")
 
@@ -80,7 +80,7 @@ class _Coming:
         self.texts: dict[SharedType, None] = {}
 
     def enter(self, entries: Entries, struct: Struct) -> None:
-        """Take an entry to its place."""
+        """Insert an entry at its place."""
         client, clock, length, content, origin = struct[:5]
         id = (client, clock + length - 1)
         over = self.before.setdefault(entries, entries.newest)
@@ -94,26 +94,26 @@ class _Coming:
 
 
 class StructIndex:
-    """The structs of one document. What it is given must have passed `decode_structs` and leave no hole.
+    """The structs of one document. Updates must have passed `decode_structs` and leave no hole.
 
-    ``deleted``: what the document has deleted, shared with it; `integrate` adds to it.
+    ``deleted``: the deletions of the document, shared with it; `integrate` adds to them.
     """
 
     def __init__(self, kind: Kind, *, server_client: int, deleted: ClockRanges | None = None) -> None:
         self.owners: dict[int, str] = {}
-        """Client id -> user. The caller fills in what is stored; `integrate` adds to it."""
+        """Client id -> user. The caller adds the stored ones, `integrate` new ones."""
         self.deleted = ClockRanges() if deleted is None else deleted
         self._server_client = server_client
         self.roots: Mapping[str, SharedType] = {
             name: SharedType(USE_OF_ROOT[root.shape], root, WHOLE, None, -1, -1) for name, root in kind.roots.items()
         }
         self._clients: defaultdict[int, IdRuns[SharedType | Entries | None]] = defaultdict(IdRuns)
-        # The latest lookup. The keys of a record follow one another; where a struct lies never changes.
+        # The latest lookup. The keys of a record follow one another; the place of a struct never changes.
         self._last: tuple[Id | None, _Spot | None] = (None, None)
 
     def check(self, update: Update, user: str, known: Mapping[int, int]) -> list[Step] | str:
-        """The new structs of an update and where they lie; or why nobody, or not this user, may write it. Changes
-        nothing. Of each client, structs below its clock in ``known`` are not new.
+        """The new structs of an update and their places; or the reason why it may not be written, or not by this user.
+        Changes nothing. Of each client, structs below its clock in ``known`` are not new.
         """
         for client, _, following in update.ranges:
             if following > known.get(client, 0):
@@ -136,11 +136,11 @@ class StructIndex:
         return steps
 
     def locate(self, update: Update, known: Mapping[int, int]) -> list[Step]:
-        """The new structs of an update that needs no check, and where they lie."""
+        """The new structs of an update that needs no check, and their places."""
         return self._steps(in_order(new_structs(update.structs, known)))
 
     def integrate(self, steps: Sequence[Step], deletes: Sequence[Span], user: str) -> Integrated:
-        """Take in an update, its structs as `check` or `locate` gave them."""
+        """Add an update, its structs as `check` or `locate` returned them."""
         if len(steps) == 1:
             done = self._overwrite(steps[0], deletes, user)
             if done is not None:
@@ -169,7 +169,7 @@ class StructIndex:
         return self._integrated(coming)
 
     def _overwrite(self, step: Step, deletes: Sequence[Span], user: str) -> Integrated | None:
-        """`integrate` for one new value on what was newest, which is nearly every edit; None: it is something else."""
+        """`integrate` for one new value on the newest entry, which is nearly every edit; None: it is another edit."""
         struct, shared, key, _ = step
         client, clock, length, content, origin, *_ = struct
         if shared is None or key is None or shared.use >= A_TEXT or content != ANY or length != 1:
@@ -190,8 +190,8 @@ class StructIndex:
         return Integrated([write], {entries: struct}, [], [])
 
     def load(self, structs: Sequence[Struct], newest: dict[Entries, Struct], texts: dict[SharedType, None]) -> None:
-        """Take in what is stored. Keeps ``newest`` up to date, the newest entry of each key, and ``texts``, those that
-        are not empty."""
+        """Add stored structs. Keeps ``newest`` up to date, the newest entry of each key, and ``texts``, those that are
+        not empty."""
         where, lookup, clients = self._where, self._lookup, self._clients
         last, shared = None, None  # the fields of a record follow one another
         for struct in in_order(structs):
@@ -271,7 +271,7 @@ class StructIndex:
         return steps
 
     def _note_deleted(self, client: int, first: int, following: int, coming: _Coming) -> None:
-        """Which keys and texts a deletion may have changed."""
+        """Add the keys and texts that a deletion may have changed."""
         runs = self._clients.get(client)
         for begin, end, home in () if runs is None else runs.between(first, following):
             if home is None:
@@ -312,7 +312,7 @@ class StructIndex:
         return Integrated(writes, standing, emptied, [each for each in coming.texts if self.is_current(each)])
 
     def _where(self, struct: Struct, lookup: _Lookup) -> tuple[SharedType, str | None] | None:
-        """The shared type that a struct lies in, and its key; None: nowhere, or in a wrong value."""
+        """The shared type of a struct's place, and its key; None: it has no place, or one in a wrong value."""
         origin, right_origin, parent = struct.origin, struct.right_origin, struct.parent
         if origin is None and right_origin is None:
             if type(parent) is str:
@@ -358,7 +358,7 @@ def _unseen(index: StructIndex, coming: _Coming, writes: Iterable[Write]) -> lis
 
 
 def _home(entries: Entries, opening: SharedType | None) -> SharedType | Entries:
-    """What the ids of an entry are."""
+    """The meaning of the ids of an entry."""
     if opening is None:
         return entries
     opening.entries = entries

@@ -1,4 +1,4 @@
-"""The subjects whose finding may be another: which of them are broken now, and which have to be looked up later.
+"""The subjects whose finding may have changed: those that are broken now, and those to be looked up later.
 
 - Changed fields are collected, and the index follows all of them at once.
 - A subject that may settle by itself is looked up again when its time has come (`due`).
@@ -55,7 +55,7 @@ class SubjectQueue:
         return subjects
 
     def set_context(self, context: Context) -> None:
-        """Go on with another context, from the changes that are collected next."""
+        """Use another context, from the next collected changes on."""
         self.follow()
         self.add(self._index.set_context(context), settled=False)
 
@@ -64,7 +64,7 @@ class SubjectQueue:
         self._waiting.add(subject)
 
     def resume(self, now: float) -> None:
-        """Take up what has waited for its time, or for documents that are open now."""
+        """Queue the subjects whose time has come, and those that waited for documents which are open now."""
         waiting, self._waiting = self._waiting, set()
         ready = {subject for subject, at in self.due.items() if at <= now}
         if waiting or ready:

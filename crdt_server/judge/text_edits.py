@@ -14,7 +14,7 @@ TEXT_SECONDS = 30.0
 
 
 class TextEdit(NamedTuple):
-    """Edits of one text by one person."""
+    """The edits of one text by one person."""
 
     since: float
     """When the first was made, in seconds since 1970."""
@@ -45,7 +45,7 @@ class TextEdits:
         return list(self._edits)
 
     def add(self, field: Field, edit: TextEdit) -> TextEdit | None:
-        """Add an edit to those of the same person. Returns those of somebody else, which are finished by it."""
+        """Add an edit to those of its writer. Returns the pending edits of another writer, which end with it."""
         pending = self._edits.get(field)
         if pending is not None and pending.actor == edit.actor:
             return None

@@ -5,7 +5,7 @@ and the resolver is stepped until nothing is left. Invariants are looked up once
 judges by the value it replaced (`documents.invariants.guards`) is resolved before the next update is applied.
 
 The documents that are open here bring their rows themselves; those of the others come from the store with the first
-one that is opened, and stay true because nobody else changes them: all documents of a wedding are in one host.
+one that is opened, and stay valid: all documents of a wedding are in one host, which alone changes them.
 """
 
 from __future__ import annotations
@@ -196,7 +196,7 @@ class WeddingJudge:
         cause: str | None = None,
         writers: Mapping[Field, Writer] | None = None,
     ) -> None:
-        """Write into open documents, without resolving. ``writers``: fields that count as written by somebody else."""
+        """Write into open documents, without resolving. ``writers``: fields whose recorded writer is another."""
         by_document: dict[str, list[Op]] = {}
         for op in ops:
             by_document.setdefault(op.document, []).append(op)

@@ -10,7 +10,7 @@ from crdt_server.protocol.structs import Id
 
 
 class Marker(enum.Enum):
-    """Stands in the place of a value."""
+    """Takes the place of a value."""
 
     NESTED = "nested"
     GONE = "gone"
@@ -26,8 +26,8 @@ GONE: Final = Marker.GONE
 class Write(NamedTuple):
     """One map entry that an update brought and did not itself delete or overwrite.
 
-    Or one that it did delete, if it is the newest of its key and was not written on what was newest here before:
-    what somebody else wrote went with it.
+    Or one that it did delete, if it is the newest of its key and was not written on the entry that was newest before:
+    the value of another writer was deleted with it.
     """
 
     root: str
@@ -38,7 +38,7 @@ class Write(NamedTuple):
     """The plain value as pycrdt shows it, `NESTED` or `GONE`."""
     id: Id
     seen: bool
-    """Whether it follows, directly or over entries of the same update, on what was newest here before the update."""
+    """Whether it follows, directly or over entries of the same update, on the newest entry before the update."""
     wins: bool
     """Whether it is the newest of its key now."""
     orphan: bool

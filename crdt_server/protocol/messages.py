@@ -49,7 +49,7 @@ class PermissionDenied(Struct, frozen=True, gc=False):
 
 
 Received: TypeAlias = SyncStep1 | SyncStep2 | SyncUpdate | AwarenessUpdate | QueryAwareness
-"""What a client may send."""
+"""Messages that a client may send."""
 
 Message: TypeAlias = Received | PermissionDenied
-"""What the server may send."""
+"""Messages that the server may send."""

@@ -9,7 +9,7 @@ from crdt_server.protocol.ywebsocket import YWEBSOCKET
 
 
 class Outgoing:
-    """One message and what each codec made of it: it is encoded once per codec, at the first use."""
+    """One message and its payload in each codec: it is encoded once per codec, at the first use."""
 
     __slots__ = ("_others", "frame", "message", "payload")
 

@@ -1,4 +1,4 @@
-"""The structs of an update (v1), one object each: for those who judge what an update writes, and where."""
+"""The structs of an update (v1), one object each, for checks of what an update writes, and where."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ Id: TypeAlias = tuple[int, int]
 """Client and clock."""
 
 GC, DELETED, JSON, BINARY, STRING, EMBED, FORMAT, TYPE, ANY, DOC, SKIP = range(11)
-"""What a struct holds, as Yjs numbers it."""
+"""The kinds of content of a struct, as Yjs numbers them."""
 
 TYPE_MAP, TYPE_TEXT = 1, 2
-"""Of the shared types those that documents are made of, as Yjs numbers them."""
+"""The shared types that documents consist of, as Yjs numbers them."""
 
 
 class Struct(NamedTuple):
@@ -35,7 +35,7 @@ class Struct(NamedTuple):
 
 
 def new_structs(structs: Sequence[Struct], known: Mapping[int, int]) -> Sequence[Struct]:
-    """What is new among the structs. Of one that is known in part, the rest follows on that part."""
+    """The new ones among the structs. Of one that is known in part, the rest follows on that part."""
     fresh = []
     for struct in structs:
         next_clock = known.get(struct.client, 0)
@@ -56,7 +56,7 @@ def _rest(struct: Struct, clock: int) -> Struct:
 
 
 def in_order(structs: Sequence[Struct]) -> Sequence[Struct]:
-    """Each after those it refers to. Those that wait for one another are left out."""
+    """The structs, each after those that it refers to. Structs that wait for one another are left out."""
     if not structs or structs[0].client == structs[-1].client:
         return structs  # an update has the structs of a client in one run
     queues: dict[int, list[Struct]] = {}
@@ -88,7 +88,7 @@ def in_order(structs: Sequence[Struct]) -> Sequence[Struct]:
 
 
 def _waits_for(struct: Struct, reached: Mapping[int, int]) -> int | None:
-    """The client of a struct that must come before this one and has not."""
+    """The client of a struct that must come before this one and has not come yet."""
     for reference in (struct.origin, struct.right_origin, struct.parent):
         if type(reference) is tuple and reference[0] != struct.client:
             client, clock = reference

@@ -1,12 +1,12 @@
-"""Reader of Yjs updates (v1) and state vectors: what is in them, without integrating anything.
+"""Reader of Yjs updates (v1) and state vectors: their content, without integrating it.
 
 An update is sections of structs, one section per client id with consecutive clocks, and then a delete set.
 A struct is an Item, a GC (a collected item) or a Skip (a hole). The reader walks them once, checks what a decoder
-in another process may rely on, and keeps clock ranges and references; the structs themselves only where asked for.
+in another process may rely on, and keeps clock ranges and references; the structs themselves only in `decode_structs`.
 
-Refused on purpose although Yjs knows them, because pycrdt reads them as something else or not at all:
+Refused on purpose although Yjs accepts them, because pycrdt reads them as something else or not at all:
 JSON content of old Yjs versions, XmlHook, weak links, numbers and lone surrogates in embeds that serde_json rejects.
-Refused although pycrdt knows it, because Yjs clients cannot read it: Move.
+Refused although pycrdt accepts it, because Yjs clients cannot read it: Move.
 The loop over structs runs for every inbound edit: hence local names and no object per section.
 """
 
@@ -30,32 +30,32 @@ EMPTY_STATE_VECTOR = b"\0"
 _ORIGIN, _RIGHT_ORIGIN, _PARENT_SUB, _CONTENT_BITS = 0x80, 0x40, 0x20, 0x1F
 _WITHOUT_CONTENT = frozenset((GC, SKIP))
 
-_new = tuple.__new__  # a named tuple's own costs twice as much
+_new = tuple.__new__  # the constructor of a named tuple costs twice as much
 
 _END_OF_BYTES = (IndexError, struct.error)
-"""What reading past the end raises: no length is compared where the next read finds out."""
+"""The errors of reading past the end: no length is compared where the next read fails anyway."""
 
 
 class Update(NamedTuple):
-    """What one update contains. Ranges are `(client, first clock, next clock)`: `next` is not part of them."""
+    """The content of one update. Ranges are `(client, first clock, next clock)`: `next` is not part of them."""
 
     data: bytes
     ranges: tuple[tuple[int, int, int], ...]
     """Runs of items and collected items, in the order of the bytes; a Skip ends a run, so a client may have several."""
     skips: tuple[tuple[int, int, int], ...]
-    """Holes the sender says it left between runs."""
+    """Holes between runs, as the sender declares them."""
     requires: dict[int, int]
     """Other client -> the clock its structs must reach before this update can be integrated (its own included)."""
     deletes: tuple[tuple[int, int, int], ...]
-    """What is deleted, sorted by clock within each client."""
+    """Deleted ranges, sorted by clock within each client."""
     types: tuple[Id, ...] = ()
-    """Ids `(client, clock)` of its shared types: what may be a parent."""
+    """Ids `(client, clock)` of its shared types, which may be parents."""
     collected: tuple[tuple[int, int, int], ...] = ()
     """Runs of structs that came without their content: whether they were shared types is not known."""
     parents: tuple[Id, ...] = ()
     """Ids that its items name as their parent."""
     structs: Sequence[Struct] = ()
-    """In the order of the bytes, without Skips; only of `decode_structs`."""
+    """The structs in the order of the bytes, without Skips; only of `decode_structs`."""
 
 
 _EMPTY = Update(EMPTY_UPDATE, (), (), {}, ())
@@ -150,7 +150,7 @@ class Run(NamedTuple):
 
 
 class _Found:
-    """What the sections of one update have come to so far; see `Update`."""
+    """The content of the sections that were read so far; see `Update`."""
 
     __slots__ = (
         "client",
@@ -206,7 +206,7 @@ def _read_update(data: bytes, found: _Found) -> Update:
 
 
 def _read_sections(data: bytes, end: int, found: _Found) -> int:
-    """All structs, added to what was found; returns where the delete set begins."""
+    """Read all structs. Returns the position of the delete set."""
     sections, pos = read_var_uint(data, 0)
     check_count(sections, 5, end - pos)
     if sections == 1:
@@ -221,7 +221,7 @@ def _read_sections(data: bytes, end: int, found: _Found) -> int:
 
 
 def _read_section(data: bytes, pos: int, end: int, found: _Found) -> int:
-    """One client's structs, added to what was found; returns the next position."""
+    """Read the structs of one client. Returns the next position."""
     count, clock, pos = _read_section_head(data, pos, end, found)
     client, structs, run_bytes = found.client, found.structs, found.run_bytes
     first = clock
@@ -271,7 +271,7 @@ def _read_section(data: bytes, pos: int, end: int, found: _Found) -> int:
 
 
 def _read_section_head(data: bytes, pos: int, end: int, found: _Found) -> tuple[int, int, int]:
-    """Whose section it is, taken down; returns the number of structs, the first clock and the next position."""
+    """Read the head of a section. Returns the number of structs, the first clock and the next position."""
     count, pos = read_var_uint(data, pos)
     start = pos
     found.client, pos = read_var_uint(data, pos)

@@ -1,4 +1,4 @@
-"""What the structs of an update hold: every content is checked and read in one pass.
+"""The contents of structs: each is checked and read in one pass.
 
 A reader of contents takes (data, position, end) and returns (length in clocks, value, next position). A reader of
 values returns (value, next position). Both raise `ProtocolError`, or `IndexError` or `struct.error` where the bytes
@@ -29,7 +29,7 @@ _FALSE, _TRUE, _STRING, _MAP, _ARRAY, _BINARY = 121, 120, 119, 118, 117, 116
 
 
 def check_count(count: int, least_bytes: int, left: int) -> None:
-    """Refuses a count of things that cannot fit: whoever reserves memory by it would be tricked."""
+    """Refuses a count of items that cannot fit: a reader that reserves memory for it would run out."""
     if count * least_bytes > left:
         raise ProtocolError("count", "a count larger than the bytes that are left")
 
@@ -98,7 +98,7 @@ def _any(data: bytes, pos: int, end: int) -> tuple[int, Any, int]:
 
 def _doc(data: bytes, pos: int, end: int) -> tuple[int, Any, int]:
     pos = read_string(data, pos, end)[1]
-    if data[pos] != _MAP:  # Yjs reads its members without looking, and throws in every browser of the room
+    if data[pos] != _MAP:  # Yjs reads its members without a check, and throws in every browser of the room
         raise ProtocolError("structure", "a subdocument whose options are no map")
     return 1, None, _read_value(data, pos, end, MAX_NESTING)[1]
 
@@ -116,7 +116,7 @@ def _refuse_content(data: bytes, pos: int, end: int) -> NoReturn:
 
 
 CONTENT: tuple[Callable[[bytes, int, int], tuple[int, Any, int]], ...] = (
-    _refuse_content,  # GC with flags: Yjs and pycrdt disagree on what that is
+    _refuse_content,  # GC with flags: Yjs and pycrdt read it differently
     _deleted,
     _refuse_json_content,
     _binary,
@@ -248,7 +248,7 @@ def _skip_json(data: bytes, pos: int, end: int) -> int:
 
 
 def _check_json(raw: bytes) -> None:
-    """Refuses what JSON.parse of Yjs or serde_json of pycrdt would not read."""
+    """Refuses JSON that JSON.parse of Yjs or serde_json of pycrdt would not read."""
     if raw.count(b"[") + raw.count(b"{") > MAX_NESTING:
         _check_json_nesting(raw)
     try:

@@ -1,4 +1,4 @@
-"""A large update as several smaller ones, each of which is soon applied."""
+"""Splits a large update into several smaller ones, each of which is soon applied."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from crdt_server.protocol.update import Run, decode_runs, encode_delete_set
 
 
 def split_update(data: bytes, piece_bytes: int) -> list[bytes]:
-    """The same content as updates of about ``piece_bytes``, to be applied in their order; at least one.
+    """Split an update into updates of about ``piece_bytes``, to be applied in their order; at least one.
 
-    What is left whole: a struct that is larger by itself, and an update in which new structs of several clients refer
-    to one another (which of them goes first is known only to those who integrate them). Raises `ProtocolError`.
+    A struct that is larger by itself is left whole, and so is an update in which new structs of several clients refer
+    to one another (their order follows only from integrating them). Raises `ProtocolError`.
     """
     update, runs = decode_runs(data, piece_bytes)
     first: dict[int, int] = {}

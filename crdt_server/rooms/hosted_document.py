@@ -6,7 +6,7 @@ import enum
 
 
 class Placement(enum.Enum):
-    """Where the requests of a room go."""
+    """The place to which the requests of a room go."""
 
     HOST = "host"  # the document host of its wedding
     HEAVY_HOST = "heavy host"  # the host of documents that would keep others waiting
@@ -25,7 +25,7 @@ class HostedDocument:
         self.built = False  # the host has built its Doc
         self.heavy = False  # it keeps others waiting
         self.bytes_only = False  # no Doc of it survives: its host keeps bytes
-        self.load_deaths = 0  # hosts that died of reading what is stored
+        self.load_deaths = 0  # hosts that died of reading its stored updates
 
     @property
     def belongs_on_heavy_host(self) -> bool:
@@ -41,10 +41,10 @@ class HostedDocument:
         self.heavy = True
 
     def measured(self, size: int, *, built: bool) -> None:
-        """The host holds that many bytes of it."""
+        """Record its size in its host, and whether its Doc is built there."""
         self.size, self.built = size, built
         if built:
-            self.load_deaths = 0  # what is stored has been survived: those deaths had another cause
+            self.load_deaths = 0  # its stored updates were survived: those deaths had another cause
 
     def host_lost(self) -> None:
         """Its host is gone."""

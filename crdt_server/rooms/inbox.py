@@ -40,7 +40,7 @@ class Taken(NamedTuple):
 
 
 class _Share:
-    """What one call of `Inbox.take` has taken so far."""
+    """The requests that one call of `Inbox.take` has taken so far."""
 
     __slots__ = ("cost", "document_bytes", "large", "large_left", "requests", "state_vectors")
 
@@ -68,7 +68,7 @@ class Inbox:
         return bool(self._ready)
 
     def add(self, request: Request) -> None:
-        """Append a request that its session's queue has counted already."""
+        """Append a request whose cost is already counted in its session."""
         session = request.session
         inbox = session.inbox
         if inbox is None:
@@ -92,9 +92,9 @@ class Inbox:
     def take(self, budget: int, document_bytes: int, members: dict[Session, None], *, large: int = UNBOUNDED) -> Taken:
         """Requests for the next batch, a fair share of every session.
 
-        ``document_bytes`` is the size of the document, which a sync step 1 has the host read; of a session that is not
-        among the ``members`` such questions are dropped. No more than ``large`` of the requests are large (pieces of a
-        large update, too): each keeps every other document of the host waiting.
+        ``document_bytes`` is the size of the document, which a sync step 1 has the host read; that of a session which
+        is not among the ``members`` is dropped. No more than ``large`` of the requests are large (pieces of a large
+        update, too): each keeps every other document of the host waiting.
         """
         ready = self._ready
         if len(ready) == 1 and not self._has_schema and (only := self._take_only(ready[0])) is not None:
@@ -165,7 +165,7 @@ class Inbox:
                     break  # it may have to come again, and what follows must not overtake it
 
     def discard(self, session: Session) -> list[Request]:
-        """Drop what waits of a session; returns it."""
+        """Drop the requests of a session that wait. Returns them."""
         inbox = session.inbox
         dropped = list(inbox or ())
         if inbox:
@@ -215,7 +215,7 @@ def _of_newcomer(request: Request) -> bool:
 
 
 def _read_bytes(request: Request, share: _Share) -> int:
-    """What a host reads of the document for a sync step 1: once for all that have the same state vector."""
+    """Bytes of the document that a host reads for a sync step 1: once for all with the same state vector."""
     state_vector = request.payload
     if state_vector in share.state_vectors or state_vector == EMPTY_STATE_VECTOR:
         return 0

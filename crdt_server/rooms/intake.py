@@ -1,4 +1,4 @@
-"""From the messages of a session to requests in the inbox of its room.
+"""Intake of messages: those of a session become requests in the inbox of its room.
 
 Functions of this file change a session's queue, and a room by the methods of the room and of its parts only. An update
 that is large waits in the `stash` of its session, with all that follows it, until it has been checked elsewhere.
@@ -42,7 +42,7 @@ def receive(room: Room, session: Session, messages: Iterable[Received]) -> None:
                 room.events.on_presence(room)
             else:
                 queried = True
-        if queried:  # one answer, however often a frame queries
+        if queried:  # one reply, however often a frame queries
             session.connection.send(room.presence.snapshot() or NO_STATES)
     except ProtocolError as error:
         reject(room, session, error)

@@ -1,4 +1,4 @@
-"""The sessions of one room, and what is sent to all of them."""
+"""The sessions of one room, and messages to all of them."""
 
 from __future__ import annotations
 

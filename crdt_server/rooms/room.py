@@ -42,7 +42,7 @@ class Phase(enum.Enum):
 
 
 class RoomEvents(Protocol):
-    """The reports of a room to the hub. Each method returns at once."""
+    """The port of a room to the hub. Each method returns at once."""
 
     def on_requests(self, room: Room) -> None:
         """The inbox was empty and is not any more."""
@@ -83,8 +83,8 @@ class Room:
         self.replies = SyncReplyCache(limits.answer_cache_bytes, limits.newcomer_cache_bytes)
         self.head_seq = 0
         self.broadcast_seq = 0  # of the newest batch that was sent
-        self.pins = 0  # what is in flight for the room: it must not be evicted
-        self.update_subscriber: Callable[[int, bytes], None] | None = None  # receives what is sent, for other nodes
+        self.pins = 0  # operations in flight: it must not be evicted
+        self.update_subscriber: Callable[[int, bytes], None] | None = None  # gets every update, for other nodes
 
     # -- membership
 
@@ -143,7 +143,7 @@ class Room:
         return self.inbox.take(budget, self.hosted.size, self.members.sessions, large=large)
 
     def assign_sequence(self, batch: RoomBatch) -> None:
-        """Number what is to be stored. Nothing is sent yet."""
+        """Number the update of a batch, which is to be stored. Nothing is sent yet."""
         if batch.update is not None:
             self.head_seq += 1
             self.replies.edited()
@@ -181,9 +181,9 @@ class Room:
         self.update_subscriber = subscriber
 
     def pin(self) -> None:
-        """Something of the room is in flight."""
+        """Prevent the eviction of the room: an operation is in flight."""
         self.pins += 1
 
     def unpin(self) -> None:
-        """It has ended."""
+        """An operation in flight has ended."""
         self.pins -= 1

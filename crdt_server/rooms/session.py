@@ -61,13 +61,13 @@ class Request:
         self.kind = kind
         self.payload = payload
         self.summary = summary  # of an update that was checked before
-        self.cost = len(payload) + REQUEST_OVERHEAD_BYTES  # what it counts against budgets of bytes
+        self.cost = len(payload) + REQUEST_OVERHEAD_BYTES  # counted against budgets of bytes
         self.client_state_vector: bytes | None = None  # of its sender, where it was away until now
         self.whole: Request | None = None  # the last piece of the update that this is a piece of
         self.echo = echo  # an update message that brought nothing new is still receipted; a sync step 2 is not
 
     def for_host(self, signed: bool) -> HostRequest:
-        """As it goes to the host. ``signed``: with the identity of its sender."""
+        """The request as it is sent to a host. ``signed``: with the identity of its sender."""
         session = self.session
         actor = session.identity if signed and session is not None else None
         return HostRequest(self.kind, self.payload, self.summary, actor, self.client_state_vector)
@@ -79,7 +79,7 @@ class Request:
 
 
 class Origin(enum.Enum):
-    """Where a session's requests come from, and how it takes their results."""
+    """The origin of a session's requests, which decides how it takes their results."""
 
     SOCKET = "socket"  # a member of the room: it takes messages
     REQUEST = "request"  # one HTTP request: it takes responses, and no messages

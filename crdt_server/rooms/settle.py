@@ -1,4 +1,4 @@
-"""What the sessions of a room are told of their requests, once a batch is stored."""
+"""The responses, refusals and notices that the sessions of a room are sent once a batch is stored."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def settle_batch(room: Room, batch: RoomBatch) -> None:
         session = batch.requests[notice.index].session
         if not session.notify(notice.body):
             notify(room, session, notice.body)
-    # An answer stands for later questions only while nothing was accepted in or after its batch.
+    # A response is valid for later requests only while nothing was accepted in or after its batch.
     current = batch.update is None and batch.seq == room.head_seq
     encoded: dict[int, tuple[Outgoing, ...]] = {}  # by identity of the response: many sessions request the same
     for index, request in enumerate(batch.requests):
@@ -77,10 +77,10 @@ def _settle_fault(room: Room, request: Request, status: Status) -> None:
 
 
 def _resync(room: Room, session: Session) -> None:
-    """The client has more than it sent, or is itself behind: request all that is missing, once at a time."""
+    """Send a step 1 for all that is missing, once at a time: an update has left a gap."""
     room.counters.gaps += 1
     if session.resyncing:
-        return  # what follows a hole lies behind it too; the answer is on its way
+        return  # updates after a gap leave it too, and the client has been sent a step 1 already
     session.gaps += 1
     if session.gaps > room.limits.max_gaps:
         room.members.close(session, CLOSE_CODES["try_again"], "gap")

@@ -58,7 +58,7 @@ class SyncReplyCache:
     def store(
         self, state_vector: bytes, updates: Sequence[bytes], messages: tuple[Outgoing, ...], *, current: bool
     ) -> None:
-        """Keep an answer. ``current``: nothing was accepted in or after its batch."""
+        """Keep a reply. ``current``: nothing was accepted in or after its batch."""
         if state_vector == EMPTY_STATE_VECTOR:
             self._store_newcomer(updates, messages)
             for message in self._batch:  # it may have been requested before the edits of its batch
@@ -75,7 +75,7 @@ class SyncReplyCache:
         self._exact[EMPTY_STATE_VECTOR] = (NOTHING_MORE,)
 
     def edited(self) -> None:
-        """Something was accepted: exact answers are out of date."""
+        """An update was accepted: exact replies are out of date."""
         self.state_vector = None
         if self._exact:
             self._exact.clear()
@@ -88,7 +88,7 @@ class SyncReplyCache:
             self._append(message)
 
     def end_batch(self) -> None:
-        """All answers of the batch are stored."""
+        """All replies of the batch are kept."""
         if self._batch:
             self._batch.clear()
 

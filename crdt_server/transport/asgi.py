@@ -83,7 +83,7 @@ class AsgiConnection:
                 self._wake.clear()
                 await self._wake.wait()
         except (TimeoutError, RuntimeError, OSError, WebSocketDisconnect):
-            # the peer is gone, or takes nothing
+            # the peer is gone, or does not read
             self._closing = self._closing or (CLOSE_CODES["try_again"], "gone")
         finally:
             self.closed.set()

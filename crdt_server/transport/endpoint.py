@@ -153,7 +153,7 @@ class YWebSocketEndpoint:
 
 
 class _EarlyFrames:
-    """What came before the decision."""
+    """The frames that came before the decision."""
 
     __slots__ = ("_bytes", "admission", "frames")
 

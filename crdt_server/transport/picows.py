@@ -73,7 +73,7 @@ class PicowsConnection(WSListener):
         self._fragments_size = 0
         self._limit = server.write_buffer_bytes
         self._write: Callable[[bytes], None] = _drop
-        self._received = True  # anything since the last check
+        self._received = True  # whether a frame has come since the last check
         self._awaiting_pong = False
         self._paused = False
 
@@ -133,7 +133,7 @@ class PicowsConnection(WSListener):
             self._awaiting_pong = True
             self._transport.send_ping()
 
-    # -- what picows calls
+    # -- called by picows
 
     def on_ws_connected(self, transport: WSTransport) -> None:
         self._transport = transport
@@ -272,7 +272,7 @@ class _Protocol(WSProtocol):  # type: ignore[misc]  # a Cython class without ann
         return PicowsConnection(self._server, ConnectionRequest(address, path, query, request.headers))
 
     def get_buffer(self, size_hint: int) -> memoryview:
-        """Where the loop reads into. picows doubles its buffer as long as it is filled, up to megabytes."""
+        """The buffer into which the loop reads. picows doubles its buffer as long as it is filled, up to megabytes."""
         return cast("memoryview", super().get_buffer(size_hint))[:READ_BYTES]
 
     def data_received(self, data: bytes) -> None:
