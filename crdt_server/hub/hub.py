@@ -19,17 +19,18 @@ from crdt_server.access.limits import Strikes
 from crdt_server.errors import CLOSE_CODES, AdmissionError
 from crdt_server.hosts.jobs import JobFailed
 from crdt_server.hosts.supervisor import HostFactory
+from crdt_server.hub.background_tasks import BackgroundTasks
 from crdt_server.hub.bookings import BookingNotifier
 from crdt_server.hub.cluster_port import ClusterPort, RoomDispatcher
 from crdt_server.hub.commit import CommitPump
 from crdt_server.hub.event_notifier import EventNotifier
 from crdt_server.hub.host_pool import HostPool
-from crdt_server.hub.loop_monitor import LoopMonitor, forget_answers
+from crdt_server.hub.loop_monitor import LoopMonitor
 from crdt_server.hub.registry import RoomRegistry
 from crdt_server.hub.request_session import RequestConnection, RequestSession, settled
 from crdt_server.hub.scheduler import Scheduler
-from crdt_server.hub.shutdown import BackgroundTasks, close_sockets
-from crdt_server.hub.ticks import Ticks
+from crdt_server.hub.shutdown import close_sockets
+from crdt_server.hub.ticks import Ticks, forget_answers
 from crdt_server.metrics import Metrics
 from crdt_server.pipe import Response
 from crdt_server.protocol.messages import Received

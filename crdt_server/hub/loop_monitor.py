@@ -1,23 +1,19 @@
-"""Maintenance of a running process: it measures the delay of its own loop, and deletes old answers."""
+"""Measures the delay of the event loop."""
 
 from __future__ import annotations
 
 import asyncio
 import time
-from datetime import UTC, datetime, timedelta
 
 import structlog
 
 from crdt_server.metrics import Metrics
-from storage import Storage, StorageError
 
 log = structlog.get_logger(__name__)
 
 LAG_SECONDS = 0.02
 LAG_SAMPLES = 12
 SLOW_LOOP_SECONDS = 0.05
-ANSWERS_KEPT = timedelta(days=7)
-FORGET_ANSWERS_SECONDS = 3600.0
 
 
 class LoopMonitor:
@@ -52,13 +48,3 @@ class LoopMonitor:
             cpu = time.thread_time() - worked
             log.warning("loop_late", late_ms=round(late * 1000), cpu_ms=round(cpu * 1000))
         return late
-
-
-async def forget_answers(storage: Storage) -> None:
-    """Delete, every hour, the answers to commands that are too old to come again."""
-    while True:
-        try:
-            await storage.forget_answers(datetime.now(UTC) - ANSWERS_KEPT)
-        except StorageError as error:
-            log.warning("answers_not_forgotten", error=str(error))
-        await asyncio.sleep(FORGET_ANSWERS_SECONDS)

@@ -1,9 +1,12 @@
-"""Periodic work: presence per tick, keep-alive messages, idle rooms, and the memory of the process."""
+"""Periodic work: presence per tick, keep-alive messages, idle rooms, the memory of the process, and old answers."""
 
 from __future__ import annotations
 
 import asyncio
 import gc
+from datetime import UTC, datetime, timedelta
+
+import structlog
 
 from crdt_server.access.limits import Strikes
 from crdt_server.hub.loop_monitor import LoopMonitor
@@ -12,11 +15,16 @@ from crdt_server.memory import trim_heap
 from crdt_server.rooms.intake import publish_presence
 from crdt_server.rooms.room import Room
 from crdt_server.settings import Settings
+from storage import Storage, StorageError
+
+log = structlog.get_logger(__name__)
 
 SWEEP_SECONDS = 5.0
 SHED_TICK_SECONDS = 0.5
 KEEP_ALIVE_SECONDS = 20.0  # stock clients drop a link on which they received nothing for 30 s
 ROOMS_AT_ONCE = 50
+ANSWERS_KEPT = timedelta(days=7)
+FORGET_ANSWERS_SECONDS = 3600.0
 
 
 class Ticks:
@@ -77,3 +85,13 @@ class Ticks:
                 room.presence.keep_alive()
             if count % ROOMS_AT_ONCE == ROOMS_AT_ONCE - 1:
                 await asyncio.sleep(0)
+
+
+async def forget_answers(storage: Storage) -> None:
+    """Delete, every hour, the answers to commands that are too old to come again."""
+    while True:
+        try:
+            await storage.forget_answers(datetime.now(UTC) - ANSWERS_KEPT)
+        except StorageError as error:
+            log.warning("answers_not_forgotten", error=str(error))
+        await asyncio.sleep(FORGET_ANSWERS_SECONDS)

@@ -5,7 +5,7 @@ Everything here is committed together with the updates it follows from.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Container, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Any
@@ -200,7 +200,7 @@ class Ledger:
 
     # -- texts: many small edits are one event
 
-    def finish_texts(self, now: float, at: str, open_documents: Mapping[str, Any]) -> None:
+    def finish_texts(self, now: float, at: str, open_documents: Container[str]) -> None:
         """Turn the edits of texts that have been pending for long enough into events."""
         for field, edit in self.texts.due(now, open_documents):
             self._finish(field, edit, self._wedding.value(field), at)

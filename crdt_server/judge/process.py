@@ -15,7 +15,6 @@ import sys
 from collections import deque
 from collections.abc import Sequence
 from functools import partial
-from typing import Any
 
 from crdt_server.errors import ProtocolError
 from crdt_server.judge.clock_ranges import encode_clocks
@@ -305,8 +304,10 @@ class DocumentHost:
                 del self._rooms[judge], self._weddings[judge.name]
         return document.pieces.size
 
-    def _before_step(self, room: int, base: int, run: Sequence[tuple[bytes, Any]], document: Document, n: int) -> None:
-        """Mark what comes next. What takes too long ends this process by SIGPROF."""
+    def _before_step(
+        self, room: int, base: int, run: Sequence[tuple[bytes, object]], document: Document, n: int
+    ) -> None:
+        """Mark the next step. One that takes too long ends this process by SIGPROF."""
         if n == ProgressMark.LOADING:
             self._before_reading(room, document.pieces.size)
         elif n == ProgressMark.MERGING:
