@@ -12,12 +12,13 @@ cancellation included, its transaction is over.
 """
 
 import asyncio
-from collections.abc import Callable
-from typing import Protocol, TypeVar
+from collections.abc import Callable, Coroutine
+from typing import Any, Protocol, TypeVar
 
 from sqlalchemy import Connection
 
 from storage.appends import AppendRequest
+from storage.errors import StorageError
 
 T = TypeVar("T")
 Work = Callable[[Connection], T]
@@ -47,6 +48,30 @@ class SqlExecutor(Protocol):
 
     async def close(self) -> None:
         """Finish what is running, then let go of the database."""
+
+
+class RunningCalls:
+    """The calls of an asynchronous executor, each a task of its own: the cancellation of a caller does not end it."""
+
+    def __init__(self) -> None:
+        self._running: set[asyncio.Task[Any]] = set()
+        self._closed = False
+
+    def start(self, call: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
+        """Start a call. Raises StorageError once `close` was called."""
+        if self._closed:
+            call.close()
+            raise StorageError("the store is closed")
+        task = asyncio.create_task(call)
+        self._running.add(task)
+        task.add_done_callback(self._running.discard)
+        return task
+
+    async def close(self) -> None:
+        """Refuse further calls, and wait for the end of those that run."""
+        self._closed = True
+        if self._running:
+            await asyncio.wait(set(self._running))
 
 
 async def settled(running: asyncio.Future[T]) -> T:

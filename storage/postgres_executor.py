@@ -11,7 +11,7 @@
 
 import asyncio
 import select
-from collections.abc import Coroutine, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib.util import find_spec
 from typing import Any, NamedTuple, TypeVar
@@ -22,7 +22,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_en
 
 from storage.appends import AppendRequest
 from storage.errors import SequenceConflict, StorageError, StorageUnavailable, ValuesRefused
-from storage.executors import READERS, Work, settled
+from storage.executors import READERS, RunningCalls, Work, settled
 from storage.postgres_append import PostgresAppend
 
 T = TypeVar("T")
@@ -69,8 +69,7 @@ class PostgresExecutor:
         self._maintainer = self._engine(1, "READ COMMITTED", {})
         self._held: tuple[AsyncConnection, Any] | None = None  # and the driver's own
         self._turn = asyncio.Lock()
-        self._running: set[asyncio.Task[Any]] = set()
-        self._closed = False
+        self._calls = RunningCalls()
 
     def _engine(self, size: int, isolation: Any, settings: dict[str, str]) -> AsyncEngine:
         options, server = self._settings
@@ -92,28 +91,19 @@ class PostgresExecutor:
         return engine
 
     async def read(self, work: Work[T]) -> T:
-        return await self._start(self._run(self._reader, work))
+        return await self._calls.start(self._run(self._reader, work))
 
     async def append(self, request: AppendRequest) -> dict[str, int]:
-        return await settled(self._start(self._append_in_turn(PostgresAppend(request))))
+        return await settled(self._calls.start(self._append_in_turn(PostgresAppend(request))))
 
     async def write(self, work: Work[T]) -> T:
-        return await settled(self._start(self._run(self._writer, work)))
+        return await settled(self._calls.start(self._run(self._writer, work)))
 
     async def write_at_once(self, statement: Work[T]) -> T:
-        return await settled(self._start(self._run(self._single, statement)))
+        return await settled(self._calls.start(self._run(self._single, statement)))
 
     async def maintain(self, work: Work[T]) -> T:
-        return await settled(self._start(self._run(self._maintainer, work, limited=False)))
-
-    def _start(self, call: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
-        if self._closed:
-            call.close()
-            raise StorageError("the store is closed")
-        task = asyncio.create_task(call)
-        self._running.add(task)
-        task.add_done_callback(self._running.discard)
-        return task
+        return await settled(self._calls.start(self._run(self._maintainer, work, limited=False)))
 
     async def _append_in_turn(self, append: PostgresAppend) -> dict[str, int]:
         try:
@@ -168,9 +158,7 @@ class PostgresExecutor:
         return asyncio.get_running_loop().call_later(self._timeouts.call_seconds + GRACE_SECONDS, driver.terminate)
 
     async def close(self) -> None:
-        self._closed = True
-        if self._running:
-            await asyncio.wait(set(self._running))
+        await self._calls.close()
         if self._held is not None:
             await self._held[0].close()
         engines = (self._appender, self._writer, self._single, self._reader, self._maintainer)

@@ -2,7 +2,6 @@
 
 import asyncio
 import sqlite3
-from collections.abc import Coroutine
 from typing import Any, TypeVar
 
 from sqlalchemy import URL, Connection, Engine, create_engine, event
@@ -11,7 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 from storage.appends import AppendRequest
 from storage.errors import SequenceConflict, StorageError, StorageUnavailable, ValuesRefused
-from storage.executors import READERS, Work, settled
+from storage.executors import READERS, RunningCalls, Work, settled
 from storage.sqlite_append import SqliteAppender
 from storage.threads import WorkerThreads
 
@@ -135,8 +134,7 @@ class AsyncExecutor:
         configure(self._writer.sync_engine, synchronous, begin="BEGIN IMMEDIATE")
         configure(self._reader.sync_engine, synchronous, begin="BEGIN", query_only=True)
         self._appender = SqliteAppender()
-        self._running: set[asyncio.Task[Any]] = set()
-        self._closed = False
+        self._calls = RunningCalls()
 
     @property
     def cached_ids(self) -> int:
@@ -144,13 +142,13 @@ class AsyncExecutor:
         return len(self._appender.ids)
 
     async def read(self, work: Work[T]) -> T:
-        return await self._start(_in_async_transaction(self._reader, work))
+        return await self._calls.start(_in_async_transaction(self._reader, work))
 
     async def append(self, request: AppendRequest) -> dict[str, int]:
-        return await settled(self._start(self._append(request)))
+        return await settled(self._calls.start(self._append(request)))
 
     async def write(self, work: Work[T]) -> T:
-        return await settled(self._start(_in_async_transaction(self._writer, work)))
+        return await settled(self._calls.start(_in_async_transaction(self._writer, work)))
 
     write_at_once = maintain = write
 
@@ -162,19 +160,8 @@ class AsyncExecutor:
         except (sqlite3.Error, SQLAlchemyError) as error:
             raise translated(error) from error
 
-    def _start(self, call: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
-        if self._closed:
-            call.close()
-            raise StorageError("the store is closed")
-        task = asyncio.create_task(call)
-        self._running.add(task)
-        task.add_done_callback(self._running.discard)
-        return task
-
     async def close(self) -> None:
-        self._closed = True
-        if self._running:
-            await asyncio.wait(set(self._running))
+        await self._calls.close()
         await self._reader.dispose()
         await self._writer.dispose()
 
