@@ -27,7 +27,7 @@ CLOSE_CODES: Mapping[str, int] = MappingProxyType(
         "rate_limited": 4529,
     }
 )
-"""Why a socket is closed -> close code. Stock clients never reconnect after 4400-4499 and retry after all others."""
+"""Cause of a close -> close code. Stock clients never reconnect after 4400-4499 and retry after all others."""
 
 
 class CrdtServerError(Exception):

@@ -12,8 +12,8 @@ from structlog.typing import Processor
 
 
 class _Lossy:
-    """A stream that drops what cannot be written: the log often shares a disk with the database, and a full one must
-    fail the commit, not the code that is about to log that."""
+    """A stream that drops lines which it cannot write: the log often shares a disk with the database, and a full disk
+    must fail the commit, not the code that is about to log that."""
 
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream

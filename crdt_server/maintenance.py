@@ -54,7 +54,7 @@ async def verify_store(settings: Settings, wedding: str | None, output: Callable
                 try:
                     problem = await _verify(storage, host, key)
                 except HostDied as death:
-                    # Not lost: a room of it goes on without a Doc, as it is kept and read as bytes.
+                    # Not lost: its room goes on without a Doc, which reads and keeps it as bytes.
                     output(f"{key}: served without a Doc: reading it kills a document host: {death.cause}")
                     continue
                 if problem is not None:
@@ -103,7 +103,7 @@ async def _verify_rows(storage: Storage, host: Supervisor, key: DocumentKey) -> 
         if (await storage.load(key)).head_seq == stored.head_seq:
             break
     else:
-        return None  # written to all the time: those who open it next compare, too
+        return None  # it is written all the time; its rows are compared when it is next opened, too
     if not rows:
         return None  # imported, and not opened since
     response = await host.run((), [ReadRows(key.document, [row.update for row in stored.updates])])

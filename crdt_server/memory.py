@@ -1,4 +1,4 @@
-"""Giving memory back to the system, where the C library can (glibc)."""
+"""Returns memory to the system, where the C library can (glibc)."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ LARGE_BLOCK_BYTES = 128 << 10
 
 def give_back_large_blocks() -> None:
     """glibc stops giving blocks back to the system once it has seen larger ones freed: after a few frames of 16 MB the
-    process kept 100 MB more than at rest. With the threshold set by hand it does not learn."""
+    process kept 100 MB more than at rest. A threshold that is set does not grow."""
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
     if mallopt is not None:
         mallopt(M_MMAP_THRESHOLD, LARGE_BLOCK_BYTES)

@@ -1,4 +1,4 @@
-"""Running the application on uvicorn: the listening line, the fast transport, a drain that ends."""
+"""Runs the application on uvicorn: prints its address, adds the fast transport, and bounds the drain at the end."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ class HandshakeSwitch(asyncio.Protocol):
 
 
 class TimedHttpProtocol(HttpToolsProtocol):
-    """uvicorn waits for ever for the headers of a request; here they have some seconds, those of a later one too."""
+    """The HTTP protocol of uvicorn with a time limit for the headers of each request; uvicorn has none."""
 
     request_seconds: float
 
@@ -84,7 +84,7 @@ class TimedHttpProtocol(HttpToolsProtocol):
         self._deadline = self.loop.call_later(self.request_seconds, transport.abort)
 
     def take_over(self, transport: asyncio.Transport, deadline: asyncio.TimerHandle) -> None:
-        """`connection_made` of a connection whose time runs already."""
+        """`connection_made` of a connection whose time limit runs already."""
         super().connection_made(transport)
         self._deadline = deadline
 
@@ -177,7 +177,7 @@ def configure(app: FastAPI, settings: Settings) -> uvicorn.Config:
 
 
 def _run(server: DrainingServer, sockets: list[socket.socket] | None) -> None:
-    """uvicorn raises the signal that ended it once more when all is done; for us the drain is the answer to it."""
+    """Run the server, and drop the signal that uvicorn raises once more at its end: the drain has served it."""
     handlers = {number: signal.signal(number, lambda *_: None) for number in (signal.SIGTERM, signal.SIGINT)}
     try:
         server.run(sockets)

@@ -26,7 +26,7 @@ START_SECONDS = 60.0
 STOP_SECONDS = 15.0
 BACKLOG = 8192
 EARLY_SECONDS = 5.0  # a worker that dies sooner has not served
-EARLY_DEATHS = 5  # in a row: then something is wrong that a new start does not mend
+EARLY_DEATHS = 5  # in a row: a new start does not help then
 LISTENING = b"listening on "
 
 
@@ -35,7 +35,7 @@ class WorkersFailed(Exception):
 
 
 class Worker:
-    """One process. Its standard output ends here; what it logs goes where ours goes."""
+    """One worker process. Its standard output is read here; its log goes to the standard error of this process."""
 
     def __init__(self, settings: Settings, listener: socket.socket) -> None:
         self.started = time.monotonic()
@@ -53,7 +53,7 @@ class Worker:
         for line in self._process.stdout:
             if line.startswith(LISTENING):
                 self._listens.set()
-        self._listens.set()  # it has ended: nobody needs to wait any more
+        self._listens.set()  # it has ended: waiting for it is over
 
     @property
     def alive(self) -> bool:
@@ -71,7 +71,7 @@ class Worker:
             self._process.terminate()
 
     def end(self) -> None:
-        """Wait for a graceful end, and make one where that takes too long."""
+        """Wait for a graceful end, and kill the process where that takes too long."""
         try:
             self._process.wait(STOP_SECONDS)
         except subprocess.TimeoutExpired:

@@ -30,22 +30,23 @@ class TokenBucket:
 
 
 class Strikes:
-    """Addresses that sent hostile messages: ``most`` in a minute, then shut out until the minute is over. 0: never."""
+    """Counts events per key, as hostile messages of an address: ``most`` of them in a minute exceed the limit until the
+    minute is over. 0: never."""
 
     def __init__(self, most: int) -> None:
         self._most = most
-        self._strikes: dict[str, tuple[int, float]] = {}  # address -> (count, since)
+        self._strikes: dict[str, tuple[int, float]] = {}  # key -> (count, since)
 
-    def add(self, address: str, now: float) -> None:
-        """Count one."""
-        count, since = self._strikes.get(address, (0, now))
+    def add(self, key: str, now: float) -> None:
+        """Count one event."""
+        count, since = self._strikes.get(key, (0, now))
         if now - since > STRIKE_SECONDS:
             count, since = 0, now
-        self._strikes[address] = (count + 1, since)
+        self._strikes[key] = (count + 1, since)
 
-    def out(self, address: str, now: float) -> bool:
-        """Whether the address is shut out."""
-        count, since = self._strikes.get(address, (0, now))
+    def exceeded(self, key: str, now: float) -> bool:
+        """Whether the limit of a key is exceeded."""
+        count, since = self._strikes.get(key, (0, now))
         return 0 < self._most <= count and now - since <= STRIKE_SECONDS
 
     def forget(self, now: float) -> None:

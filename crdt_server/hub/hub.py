@@ -83,7 +83,7 @@ class _RoomReactor:
         now = self._hub.time()
         self._reverted.forget(now)
         self._reverted.add(str(session.id), now)
-        return self._reverted.out(str(session.id), now)
+        return self._reverted.exceeded(str(session.id), now)
 
     def on_closed(self, room: Room) -> None:
         """The room has ended."""

@@ -1,1 +1,1 @@
-"""The wire protocol: bytes in, values out. Standard library only; no I/O, no clock, no randomness, no pycrdt."""
+"""The wire protocol: bytes in, values out. No I/O, no clock, no randomness, no pycrdt."""

@@ -133,7 +133,7 @@ class Gate:
 
     def _check_limits(self, address: str) -> Refused | None:
         """None where the connection is within the limits; it counts as open from then on."""
-        if self.hub.strikes.out(address, self._now()):
+        if self.hub.strikes.exceeded(address, self._now()):
             return _HOSTILE
         if self.hub.overloaded:
             return _OVERLOADED

@@ -47,24 +47,24 @@ class TestStrikes:
     def test_too_many_in_a_minute(self) -> None:
         strikes = Strikes(2)
         strikes.add("a", 0)
-        assert not strikes.out("a", 1)
+        assert not strikes.exceeded("a", 1)
         strikes.add("a", 2)
-        assert strikes.out("a", 3)
-        assert not strikes.out("b", 3)
-        assert strikes.out("a", 60)
-        assert not strikes.out("a", 61)
+        assert strikes.exceeded("a", 3)
+        assert not strikes.exceeded("b", 3)
+        assert strikes.exceeded("a", 60)
+        assert not strikes.exceeded("a", 61)
 
     def test_a_new_minute_begins_at_nothing(self) -> None:
         strikes = Strikes(2)
         strikes.add("a", 0)
         strikes.add("a", 61)
-        assert not strikes.out("a", 61)
+        assert not strikes.exceeded("a", 61)
 
     def test_never(self) -> None:
         strikes = Strikes(0)
         for _ in range(100):
             strikes.add("a", 0)
-        assert not strikes.out("a", 0)
+        assert not strikes.exceeded("a", 0)
 
     def test_what_is_over_is_forgotten(self) -> None:
         strikes = Strikes(1)
@@ -72,7 +72,7 @@ class TestStrikes:
         strikes.add("b", 50)
         strikes.forget(70)
         assert set(strikes._strikes) == {"b"}
-        assert strikes.out("b", 70)
+        assert strikes.exceeded("b", 70)
 
 
 class TestAdmission:
