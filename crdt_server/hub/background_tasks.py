@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine, Iterator
-from typing import Any
+from collections.abc import Callable, Coroutine, Iterator
+from typing import Any, TypeAlias
 
 import structlog
 
 log = structlog.get_logger(__name__)
+
+Work: TypeAlias = Coroutine[Any, Any, None]
+Spawn: TypeAlias = Callable[[Work], None]
+"""The type of `BackgroundTasks.spawn`."""
 
 
 class BackgroundTasks:
@@ -20,7 +24,7 @@ class BackgroundTasks:
     def __iter__(self) -> Iterator[asyncio.Task[None]]:
         return iter(self._tasks)
 
-    def spawn(self, work: Coroutine[Any, Any, None]) -> None:
+    def spawn(self, work: Work) -> None:
         """Start a task."""
         task: asyncio.Task[None] = asyncio.get_running_loop().create_task(work)
         self._tasks.add(task)

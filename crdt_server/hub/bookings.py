@@ -9,13 +9,13 @@ A wedding that cannot be notified now reads the same from the store when it is n
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 import structlog
 
 from crdt_server.access.identity import SERVER
 from crdt_server.errors import CrdtServerError
+from crdt_server.hub.background_tasks import Spawn
 from crdt_server.hub.request_session import Requester
 from crdt_server.pipe import OtherBooking, OtherBookings, RequestKind, encode
 from crdt_server.rooms.session import Request
@@ -29,9 +29,7 @@ MOST_WEDDINGS = 100  # others that are notified of the changes of one organizati
 class BookingNotifier:
     """See the head of the file. ``request`` is `Hub.request`; ``spawn`` starts a task."""
 
-    def __init__(
-        self, storage: Storage, request: Requester, spawn: Callable[[Coroutine[Any, Any, None]], None]
-    ) -> None:
+    def __init__(self, storage: Storage, request: Requester, spawn: Spawn) -> None:
         self._storage = storage
         self._request = request
         self._spawn = spawn

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
-from typing import Any
 from zlib import crc32
 
 import structlog
@@ -14,6 +13,7 @@ from crdt_server.hosts.batch import LoadFailed, LoadPlan
 from crdt_server.hosts.dispatcher import BATCH_BYTES, HEAVY_BATCH_BYTES, HostDispatcher
 from crdt_server.hosts.jobs import JobWorker
 from crdt_server.hosts.supervisor import HostFactory, Supervisor
+from crdt_server.hub.background_tasks import Spawn
 from crdt_server.hub.commit import CommitPump
 from crdt_server.hub.compaction import Compactor
 from crdt_server.hub.registry import RoomRegistry, key_of
@@ -47,7 +47,7 @@ class HostPool:
         factory: HostFactory,
         *,
         fail: Callable[[Room], None],
-        spawn: Callable[[Coroutine[Any, Any, None]], None],
+        spawn: Spawn,
     ) -> None:
         self._settings = settings
         self._storage = storage

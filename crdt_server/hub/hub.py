@@ -9,8 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-from collections.abc import Callable, Coroutine, Iterable
-from typing import Any
+from collections.abc import Callable, Iterable
 
 import structlog
 
@@ -19,7 +18,7 @@ from crdt_server.access.limits import Strikes
 from crdt_server.errors import CLOSE_CODES, AdmissionError
 from crdt_server.hosts.jobs import JobFailed
 from crdt_server.hosts.supervisor import HostFactory
-from crdt_server.hub.background_tasks import BackgroundTasks
+from crdt_server.hub.background_tasks import BackgroundTasks, Work
 from crdt_server.hub.bookings import BookingNotifier
 from crdt_server.hub.cluster_port import ClusterPort, RoomDispatcher
 from crdt_server.hub.commit import CommitPump
@@ -179,7 +178,7 @@ class Hub:
         await self._tasks.cancel()
         await self.hosts.stop()
 
-    def spawn(self, work: Coroutine[Any, Any, None]) -> None:
+    def spawn(self, work: Work) -> None:
         """Run it until the end of the hub."""
         self._tasks.spawn(work)
 

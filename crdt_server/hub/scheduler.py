@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 import structlog
 
 from crdt_server.access.identity import SERVER
 from crdt_server.errors import CrdtServerError
+from crdt_server.hub.background_tasks import Spawn
 from crdt_server.hub.request_session import Requester
 from crdt_server.pipe import RequestKind
 from crdt_server.rooms.session import Request
@@ -21,7 +21,7 @@ log = structlog.get_logger(__name__)
 class Scheduler:
     """Timers, one for each wedding. ``request`` is `Hub.request`; ``spawn`` starts a task."""
 
-    def __init__(self, request: Requester, spawn: Callable[[Coroutine[Any, Any, None]], None]) -> None:
+    def __init__(self, request: Requester, spawn: Spawn) -> None:
         self._request = request
         self._spawn = spawn
         self._timers: dict[str, asyncio.TimerHandle] = {}
