@@ -27,7 +27,7 @@ class Nobody(DevAccess):
     """Denies everything, or answers as the test says. ``asked`` keeps the questions."""
 
     def __init__(self) -> None:
-        self.asked: list[tuple[Action, str, str | None]] = []
+        self.requested: list[tuple[Action, str, str | None]] = []
         self.unknown = False
         self.forbidden: set[tuple[Action, str | None]] | None = None  # None: everything
 
@@ -35,7 +35,7 @@ class Nobody(DevAccess):
         return UNAUTHENTICATED if self.unknown else super().identify(credentials, wedding)
 
     def may(self, identity: Identity, action: Action, wedding: str, document: str | None) -> Decision:
-        self.asked.append((action, wedding, document))
+        self.requested.append((action, wedding, document))
         return FORBIDDEN if self.forbidden is None or (action, document) in self.forbidden else None
 
 
@@ -87,11 +87,11 @@ async def test_every_route_asks(app: FastAPI, client: httpx.AsyncClient, access:
     found = list(calls(app))
     assert len(found) >= 10
     for method, path in found:
-        access.asked.clear()
+        access.requested.clear()
         answer = await client.request(method, path)
         assert (answer.status_code, answer.json()["code"]) == (403, "forbidden"), (method, path)
         document = "guests" if "guests" in path else None
-        assert access.asked == [(Action.READ, "w", document)], (method, path)
+        assert access.requested == [(Action.READ, "w", document)], (method, path)
         access.unknown = True
         answer = await client.request(method, path)
         assert (answer.status_code, answer.json()["code"]) == (401, "unauthenticated"), (method, path)
@@ -116,7 +116,7 @@ async def test_a_command_takes_the_right_to_each_of_its_documents(client: httpx.
     parts = [{"document": name, "operations": [operation]} for name in ("guests", "budget")]
     answer = await client.post("/api/weddings/w/ops", json={"parts": parts})
     assert answer.status_code == 403
-    assert (Action.WRITE, "w", "guests") in access.asked
+    assert (Action.WRITE, "w", "guests") in access.requested
 
 
 async def test_a_name_that_cannot_be_stored_is_nobody(client: httpx.AsyncClient, access: Nobody) -> None:
@@ -133,7 +133,7 @@ async def test_names_that_cannot_be_come_before_rights(client: httpx.AsyncClient
     assert (await client.get("/api/weddings/-/documents/guests")).status_code == 404
     assert (await client.get("/api/weddings/w/documents/nothing")).status_code == 404
     assert (await client.get("/api/weddings/-/events")).status_code == 404
-    assert access.asked == []
+    assert access.requested == []
 
 
 async def test_no_call_waits_for_ever_for_a_decision(database_url: str) -> None:
@@ -151,7 +151,7 @@ async def test_no_call_waits_for_ever_for_a_decision(database_url: str) -> None:
 async def test_public_pages_do_not_ask(client: httpx.AsyncClient, access: Nobody) -> None:
     for path in PUBLIC - {"/static/{name}"}:
         assert (await client.get(path)).status_code in (200, 503), path  # 503: the page is not built, or busy
-    assert access.asked == []
+    assert access.requested == []
 
 
 async def test_embedded_edits_ask(app: FastAPI, access: Nobody) -> None:

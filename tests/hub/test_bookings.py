@@ -1,4 +1,4 @@
-"""Who is told of bookings that overlap, what, and when: a real store, and weddings that only listen."""
+"""Notifications of bookings that overlap: a real store, and weddings that only receive them."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ LENS, CAKE = "o_lens", "o_cake"
 
 
 class Town:
-    """``told``: (wedding, organization) and the weddings of the others it was told of, in order."""
+    """``notified``: (wedding, organization) and the weddings of the bookings in its notification, in order."""
 
     def __init__(self, storage: Storage) -> None:
         self.storage = storage
         self.bookings = BookingNotifier(storage, self.request, self.spawn)
-        self.told: list[tuple[str, str, list[str]]] = []
+        self.notified: list[tuple[str, str, list[str]]] = []
         self.tasks: list[asyncio.Task[None]] = []
         self.react: Callable[[str], Coroutine[Any, Any, None]] | None = None
 
@@ -40,7 +40,7 @@ class Town:
         others = decode_other_bookings(request.payload)
         assert (key.document, identity, request.kind) == ("wedding", SERVER, RequestKind.SET_BOOKINGS)
         assert all(each.organization == others.organization for each in others.bookings)
-        self.told.append((key.wedding, others.organization, [each.wedding for each in others.bookings]))
+        self.notified.append((key.wedding, others.organization, [each.wedding for each in others.bookings]))
         if self.react is not None:
             await self.react(key.wedding)
         return Done()
@@ -59,8 +59,8 @@ class Town:
         await asyncio.gather(*self.tasks)
         self.tasks.clear()
         assert not self.bookings._changes
-        told, self.told = self.told, []
-        return sorted(told)
+        notified, self.notified = self.notified, []
+        return sorted(notified)
 
 
 @pytest.fixture
@@ -70,7 +70,7 @@ async def town(database_url: str) -> AsyncIterator[Town]:
     await storage.close()
 
 
-async def test_all_who_overlap_are_told_of_all_that_overlaps_theirs(town: Town) -> None:
+async def test_all_that_overlap_are_notified_of_all_that_overlap_theirs(town: Town) -> None:
     await town.store("early", 0, 100)
     await town.store("late", 150, 250)
     await town.store("next day", 1000, 1100)
@@ -96,12 +96,14 @@ async def test_of_each_organization_on_its_own(town: Town) -> None:
     await town.store("one", 0, 100, "booked", CAKE)
     await town.change("two", 0, 100)
     await town.change("two", 0, 100, "booked", CAKE)
-    told = await town.settle()
-    assert told == [(name, each, [other]) for name, other in (("one", "two"), ("two", "one")) for each in (CAKE, LENS)]
+    notified = await town.settle()
+    assert notified == [
+        (name, each, [other]) for name, other in (("one", "two"), ("two", "one")) for each in (CAKE, LENS)
+    ]
 
 
 async def test_who_gives_way_does_not_hide_the_clash_from_the_other(town: Town) -> None:
-    """The first who hears of it is set back, and stored so, before the other is told."""
+    """The first that is notified is set back, and stored so, before the other is notified."""
     await town.store("one", 0, 100)
     given_way = False
 
@@ -113,12 +115,12 @@ async def test_who_gives_way_does_not_hide_the_clash_from_the_other(town: Town) 
 
     town.react = give_way
     await town.change("two", 0, 100)
-    told = await town.settle()
-    assert [each for each in told if each[2]] == [("one", LENS, ["two"]), ("two", LENS, ["one"])]
-    assert len(told) == 4
+    notified = await town.settle()
+    assert [each for each in notified if each[2]] == [("one", LENS, ["two"]), ("two", LENS, ["one"])]
+    assert len(notified) == 4
 
 
-async def test_what_changes_meanwhile_is_told_after_all_have_heard_what_was_before(town: Town) -> None:
+async def test_changes_meanwhile_are_notified_after_all_have_the_earlier_ones(town: Town) -> None:
     hears, goes_on = asyncio.Event(), asyncio.Event()
 
     async def wait(_: str) -> None:
@@ -132,8 +134,8 @@ async def test_what_changes_meanwhile_is_told_after_all_have_heard_what_was_befo
     for wedding in ("two", "three"):
         await town.change(wedding, 0, 100)
     await town.change("else", 0, 100, "booked", CAKE)  # which waits for nobody
-    assert ("one", LENS, []) in town.told
-    assert not any("two" in others for _, _, others in town.told)
+    assert ("one", LENS, []) in town.notified
+    assert not any("two" in others for _, _, others in town.notified)
     goes_on.set()
     assert await town.settle() == [
         ("else", CAKE, []),
@@ -144,7 +146,7 @@ async def test_what_changes_meanwhile_is_told_after_all_have_heard_what_was_befo
     ]
 
 
-async def test_who_is_spoken_of_is_told_too(town: Town, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_mentioned_wedding_is_notified_too(town: Town, monkeypatch: pytest.MonkeyPatch) -> None:
     """Somebody books while it is looked who has: they may not learn of it only when the other has given way."""
     booked = town.storage.booked
 
@@ -158,7 +160,7 @@ async def test_who_is_spoken_of_is_told_too(town: Town, monkeypatch: pytest.Monk
     assert await town.settle() == [("one", LENS, ["two"]), ("two", LENS, ["one"])]
 
 
-async def test_who_cannot_be_told_keeps_nobody_else_from_it(town: Town) -> None:
+async def test_a_wedding_that_cannot_be_notified_delays_no_other(town: Town) -> None:
     async def refuse(wedding: str) -> None:
         if wedding != "three":
             raise AdmissionError("memory", "too many documents are open")
@@ -173,14 +175,14 @@ async def test_who_cannot_be_told_keeps_nobody_else_from_it(town: Town) -> None:
     assert await town.storage.booked(LENS, [(0, 100)]) == ["one", "three"]
 
 
-async def test_no_more_than_a_hundred_are_told(town: Town) -> None:
+async def test_no_more_than_a_hundred_are_notified(town: Town) -> None:
     image = VendorBooking("v", LENS, 0, 100, "booked", 1)
     names = [f"w_{n:03}" for n in range(MOST_WEDDINGS + 20)]
     await town.storage.append([], [DerivedRecords(DocumentKey(name, "wedding"), bookings=[image]) for name in names])
     await town.change("z", 0, 100)
-    told = await town.settle()
-    assert [wedding for wedding, *_ in told] == [*names[:MOST_WEDDINGS], "z"]
-    assert len(told[-1][2]) == len(names)
+    notified = await town.settle()
+    assert [wedding for wedding, *_ in notified] == [*names[:MOST_WEDDINGS], "z"]
+    assert len(notified[-1][2]) == len(names)
 
 
 async def test_a_store_that_cannot_be_read_is_no_end(town: Town) -> None:

@@ -98,9 +98,9 @@ async def test_two_people_write_one_note(hub: Hub) -> None:
 async def test_the_writer_hears_of_its_own_edit_when_it_is_stored(hub: Hub) -> None:
     one, _ = await couple(hub)
     edit = one.type("x")
-    assert not one.heard
+    assert not one.received
     await one.echoed()
-    assert one.heard == [edit]
+    assert one.received == [edit]
     assert [row.update for row in (await hub.storage.load(DocumentKey("w", "notes.a"))).updates] == [edit]
 
 
@@ -266,7 +266,7 @@ class TestRecovery:
             await person.is_synced()
         for person in (people[0], *people[10:]):
             await person.sees("a")
-            person.heard.clear()
+            person.received.clear()
         return people
 
     async def test_of_a_batch_only_the_deadly_update_is_quarantined(self, hub: Hub, crowd: list[Person]) -> None:
@@ -388,7 +388,7 @@ async def test_a_store_that_is_gone_ends_rooms_and_they_come_back(open_hub: Open
     await one.socket.until(lambda: one.socket.closed is not None)
     assert one.socket.close_code == two.socket.close_code == 1013
     one.read()
-    assert len(one.heard) == 1
+    assert len(one.received) == 1
     hub.storage._executor = lost
     for person in (one, two):
         person.leave()

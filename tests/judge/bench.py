@@ -184,9 +184,9 @@ class Bench:
     ) -> tuple[list[Any], list[Any]]:
         faults, notices = [], []
         for update in updates:
-            found, told = self._receive(actor, name, update, client_state_vector)
+            found, more = self._receive(actor, name, update, client_state_vector)
             faults += found
-            notices += told
+            notices += more
         return faults, notices
 
     def _receive(

@@ -20,5 +20,5 @@ def origin() -> Doc[Any]:
 @pytest.fixture
 def server(origin: Doc[Any]) -> Server:
     server = Server()
-    server.hear(origin.get_update(), "eve")
+    server.integrate(origin.get_update(), "eve")
     return server

@@ -52,7 +52,7 @@ class Server:
         found = self.items.check(decode_structs(data), user, self.known)
         return found if isinstance(found, str) else None
 
-    def hear(self, data: bytes, user: str = "ann") -> list[Write]:
+    def integrate(self, data: bytes, user: str = "ann") -> list[Write]:
         update = decode_structs(data)
         steps = self.items.check(update, user, self.known)
         assert not isinstance(steps, str), steps

@@ -38,7 +38,7 @@ class Party:
         self.updates: list[bytes] = []
         self.mirror: dict[tuple[str, str], tuple[str | None, str]] = {}
         self.bookings: dict[str, list[Any]] = {}  # vendor -> image, as the store has them
-        self.said: list[Any] = []  # everything its clients could hear
+        self.sent: list[Any] = []  # everything its clients could receive
         self.open()
 
     def open(self) -> None:
@@ -77,10 +77,10 @@ class Party:
         outgoing = self.document.take_outgoing()
         taken = self.state.take_records(self.document)
         self.updates += outgoing
-        self.said += [outgoing]
+        self.sent += [outgoing]
         if taken is None:
             return []
-        self.said += [[row[:3] for row in taken.rows], taken.events]
+        self.sent += [[row[:3] for row in taken.rows], taken.events]
         self.mirror.update({(root, record): (fields, writers) for root, record, fields, writers in taken.rows})
         for vendor, *image in taken.bookings:
             self.bookings.pop(vendor, None)
@@ -89,7 +89,7 @@ class Party:
         self.town.news += [(self, image[1]) for image in taken.bookings]
         return list(taken.bookings)
 
-    def hear(self, organization: str, others: Sequence[OtherBooking]) -> None:
+    def receive_bookings(self, organization: str, others: Sequence[OtherBooking]) -> None:
         self.state.set_time(self.town.now)
         self.state.replace_bookings(organization, others)
         self.commit()
@@ -143,7 +143,7 @@ class Town:
                 for party in self.parties
             ]
             for party, organization, others in reversed(tell) if backwards else tell:
-                party.hear(organization, others)
+                party.receive_bookings(organization, others)
         raise AssertionError("there is always something new")
 
 
@@ -367,9 +367,9 @@ def test_bookings_of_another_organization_stay_known(town: Town) -> None:
         party.set_meta("strategy:W2", MANUAL)
         party.book()
     town.settle()
-    one.hear("o_other", [])
+    one.receive_bookings("o_other", [])
     assert one.reviews == [("W2", "open")]
-    one.hear(LENS, [])
+    one.receive_bookings(LENS, [])
     assert one.reviews == [("W2", "moot")]
 
 
@@ -396,9 +396,9 @@ def test_nothing_of_the_other_is_heard(town: Town) -> None:
     one.set(stage="cancelled")
     town.settle()
     for party, other in ((one, two), (two, one)):
-        heard = repr(party.said)
-        assert other.name not in heard
-        assert party.name in heard  # its own people and vendor are
+        sent = repr(party.sent)
+        assert other.name not in sent
+        assert party.name in sent  # its own people and vendor are
 
 
 NAMES = ("w_a", "w_b", "w_c")

@@ -235,8 +235,8 @@ class TestQuestions:
     def test_a_command_changes_documents_that_nobody_asked(self, place: Place, guests: Room, board: Room) -> None:
         place.request(guests, RequestKind.UPDATE, guest(7, "g_1"))
         text = {"op": "set", "root": "board", "value": "hello"}
-        asked = command(("guests", [insert("g_2", note="")]), ("wedding", [text]), key="k", digest="d")
-        response = place.request(guests, RequestKind.COMMAND, asked)
+        payload = command(("guests", [insert("g_2", note="")]), ("wedding", [text]), key="k", digest="d")
+        response = place.request(guests, RequestKind.COMMAND, payload)
         result, (other,) = result_of(response), response.others
         assert isinstance(result.responses[0].response, CommandDone)
         (answer,) = derived_of(result).answers
@@ -251,8 +251,8 @@ class TestQuestions:
     def test_a_refused_command_changes_nothing(self, place: Place, guests: Room, board: Room) -> None:
         before = place.digest(guests)
         text = {"op": "set", "root": "board", "value": 4}
-        asked = command(("guests", [insert("g_2", note="")]), ("wedding", [text]))
-        response = place.request(guests, RequestKind.COMMAND, asked)
+        payload = command(("guests", [insert("g_2", note="")]), ("wedding", [text]))
+        response = place.request(guests, RequestKind.COMMAND, payload)
         result = result_of(response)
         refused = result.responses[0].response
         assert isinstance(refused, CommandRefused)

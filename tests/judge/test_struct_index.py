@@ -88,7 +88,7 @@ def test_the_newest_of_every_key_is_that_of_yjs(first_seed: int, run_node: Calla
         server, before = Server(), dict[Field, Row]()
         for number, delivery in enumerate(play["deliveries"]):
             try:
-                writes = server.hear(bytes.fromhex(delivery["update"]))
+                writes = server.integrate(bytes.fromhex(delivery["update"]))
                 now = fields(delivery["state"])
                 compare(server.items, now)
                 check_writes(writes, before, now)
@@ -162,7 +162,7 @@ def test_the_newest_writes_are_the_values_that_pycrdt_shows(
 
     def send(doc: Doc[Any]) -> None:
         data = doc.get_update(central.get_state())
-        shown.update({write.id: write.value for write in server.hear(data)})
+        shown.update({write.id: write.value for write in server.integrate(data)})
         central.apply_update(data)
 
     for number, (who, what, record_id, name) in enumerate(operations):
@@ -209,9 +209,9 @@ def test_a_concurrent_write_was_not_seen_and_the_higher_client_id_wins(
     server: Server, origin: Doc[Any], mine: int, theirs: int, wins: bool
 ) -> None:
     one, other = alone(theirs, origin), alone(mine, origin)
-    (first,) = server.hear(last(one, lambda: guests_of(one)["g1"].update({"name": "Bea"})), "bob")
+    (first,) = server.integrate(last(one, lambda: guests_of(one)["g1"].update({"name": "Bea"})), "bob")
     assert first == Write("guests", "g1", "name", "Bea", (theirs, 0), True, True, False, (5, 1))
-    (second,) = server.hear(last(other, lambda: guests_of(other)["g1"].update({"name": "Cleo"})))
+    (second,) = server.integrate(last(other, lambda: guests_of(other)["g1"].update({"name": "Cleo"})))
     assert second == Write("guests", "g1", "name", "Cleo", (mine, 0), False, wins, False, (theirs, 0))
 
 
@@ -219,22 +219,22 @@ def test_what_follows_on_an_unseen_write_of_the_same_update_was_not_seen_either(
     server: Server, origin: Doc[Any]
 ) -> None:
     one, other = alone(10, origin), alone(20, origin)
-    server.hear(last(one, lambda: guests_of(one)["g1"].update({"name": "Bea"})), "bob")
+    server.integrate(last(one, lambda: guests_of(one)["g1"].update({"name": "Bea"})), "bob")
     state = other.get_state()
     for name in ("Cleo", "Dora", "Edda"):
         guests_of(other)["g1"]["name"] = name
-    (write,) = server.hear(other.get_update(state))
+    (write,) = server.integrate(other.get_update(state))
     assert write == Write("guests", "g1", "name", "Edda", (20, 2), False, True, False, (10, 0))
     guests_of(other)["g1"]["name"] = "Fay"
-    (write,) = server.hear(other.get_update(state))
+    (write,) = server.integrate(other.get_update(state))
     assert write == Write("guests", "g1", "name", "Fay", (20, 3), True, True, False, (20, 2))
 
 
 def test_a_write_over_a_deletion_was_seen(server: Server, origin: Doc[Any]) -> None:
-    server.hear(last(origin, lambda: guests_of(origin)["g1"].pop("name")), "eve")
+    server.integrate(last(origin, lambda: guests_of(origin)["g1"].pop("name")), "eve")
     assert server.items.newest("guests", "g1", "name") == (5, 1)
     assert not alive(server.items, (5, 1))
-    (write,) = server.hear(last(origin, lambda: guests_of(origin)["g1"].update({"name": "Bea"})), "eve")
+    (write,) = server.integrate(last(origin, lambda: guests_of(origin)["g1"].update({"name": "Bea"})), "eve")
     assert write[5:] == (True, True, False, (5, 1))
 
 
@@ -245,7 +245,7 @@ def test_what_is_written_and_deleted_in_one_update_is_no_write(server: Server, o
         guests_of(doc)["g1"]["name"] = "Bea"
         del guests_of(doc)["g1"]["name"]
 
-    assert server.hear(last(doc, on_and_off)) == []
+    assert server.integrate(last(doc, on_and_off)) == []
     assert server.items.newest("guests", "g1", "name") == (10, 0)
 
 
@@ -255,12 +255,12 @@ def test_what_is_written_and_deleted_unseen_empties_the_key_where_it_is_the_newe
     server: Server, origin: Doc[Any], mine: int, theirs: int, collects: bool
 ) -> None:
     one, other = alone(theirs, origin), alone(mine, origin, collects=collects)
-    server.hear(last(one, lambda: guests_of(one)["g1"].update({"name": "Bea"})), "bob")
+    server.integrate(last(one, lambda: guests_of(one)["g1"].update({"name": "Bea"})), "bob")
     state = other.get_state()
     for name in ("Cleo", "Dora"):
         guests_of(other)["g1"]["name"] = name
     del guests_of(other)["g1"]["name"]
-    writes = server.hear(other.get_update(state))
+    writes = server.integrate(other.get_update(state))
     emptied = Write("guests", "g1", "name", GONE, (mine, 1), False, True, False, (theirs, 0))
     assert writes == ([emptied] if mine > theirs else [])
     assert standing(writes) == {}
@@ -270,10 +270,10 @@ def test_what_is_written_and_deleted_unseen_empties_the_key_where_it_is_the_newe
 def test_a_write_into_a_deleted_or_replaced_record_is_an_orphan(server: Server, origin: Doc[Any], again: bool) -> None:
     doc = alone(10, origin)
     if again:
-        server.hear(last(origin, lambda: guests_of(origin).update({"g1": Map({"name": "Zoe"})})), "eve")
+        server.integrate(last(origin, lambda: guests_of(origin).update({"g1": Map({"name": "Zoe"})})), "eve")
     else:
-        server.hear(last(origin, lambda: guests_of(origin).pop("g1")), "eve")
-    (write,) = server.hear(last(doc, lambda: guests_of(doc)["g1"].update({"name": "Bea"})))
+        server.integrate(last(origin, lambda: guests_of(origin).pop("g1")), "eve")
+    (write,) = server.integrate(last(doc, lambda: guests_of(doc)["g1"].update({"name": "Bea"})))
     assert write == Write("guests", "g1", "name", "Bea", (10, 0), True, True, True, (5, 1))
     assert not alive(server.items, (10, 0))
     assert server.items.newest("guests", "g1", "name") == ((5, 5) if again else (10, 0))
@@ -286,8 +286,8 @@ def test_what_has_a_collected_parent_or_neighbour_is_nowhere(server: Server, ori
     del guests_of(origin)["g1"]
     collected = Server()
     collected.load(origin.get_update())
-    assert collected.hear(typing) == []
-    assert collected.hear(naming) == []
+    assert collected.integrate(typing) == []
+    assert collected.integrate(naming) == []
     assert not alive(collected.items, (10, 0))
     assert collected.items.newest("guests", "g1", None) == (5, 0)
 
@@ -297,7 +297,7 @@ def test_roots_of_every_shape() -> None:
     doc.get("seats", type=Map)["s1"] = [1]
     doc.get("meta", type=Map)["name"] = "Us"
     doc.get("remarks", type=Text).insert(0, "hello")
-    assert [write[:4] for write in server.hear(doc.get_update())] == [
+    assert [write[:4] for write in server.integrate(doc.get_update())] == [
         ("seats", "s1", None, [1.0]),
         ("meta", WHOLE, "name", "Us"),
     ]
@@ -318,11 +318,11 @@ def test_of_a_struct_that_is_known_in_part_the_rest_is_taken(server: Server) -> 
         update(struct(root("seats"), ITEM | KEYED, count("a", "b", "c"), key="s1")),
         update(struct(root("seats"), ITEM | KEYED, count("a", "b", "c", "d", "e"), key="s1")),
     ]
-    (write,) = server.hear(parts[0])
+    (write,) = server.integrate(parts[0])
     assert (write.value, write.id, write.over) == ("c", (7, 2), None)
-    (write,) = server.hear(parts[1])
+    (write,) = server.integrate(parts[1])
     assert write == Write("seats", "s1", None, "e", (7, 4), True, True, False, (7, 2))
-    assert server.hear(parts[1]) == []
+    assert server.integrate(parts[1]) == []
     assert server.items.newest("seats", "s1", None) == (7, 4)
 
 
@@ -336,19 +336,19 @@ def test_an_entry_may_follow_on_the_middle_of_several(server: Server) -> None:
         (low, False, False, (7, 2), "c"),
         (high, False, True, (7, 2), "y"),
     ):
-        (write,) = server.hear(data)
+        (write,) = server.integrate(data)
         assert (write.seen, write.wins, write.over) == (seen, wins, over)
         oracle.apply_update(data)
         assert oracle.get("seats", type=Map)["s1"] == shown
 
 
 def test_what_stands_between_something_collected_and_a_text_is_nowhere(server: Server) -> None:
-    server.hear(update(b"\0\1", client=8))
+    server.integrate(update(b"\0\1", client=8))
     between = update(struct(identified(8, 0) + identified(5, 3), TEXT | FOLLOWS | BEFORE, b"\1x"))
     after = update(struct(identified(8, 0), TEXT | FOLLOWS, b"\1x"), client=9)
     before = update(struct(identified(5, 3), TEXT | BEFORE, b"\1x"), client=10)
     for data in (between, after, before):
-        assert server.hear(data) == []
+        assert server.integrate(data) == []
     assert [alive(server.items, (client, 0)) for client in (7, 9, 10)] == [False, False, True]
 
 
@@ -362,7 +362,7 @@ def test_sections_may_refer_to_later_ones(server: Server, origin: Doc[Any]) -> N
             other.apply_update(doc.get_update(other.get_state()))
     data = low.get_update(origin.get_state())
     assert decode_update(data, max_bytes=len(data)).requires.keys() >= {10, 20}
-    writes = server.hear(data)
+    writes = server.integrate(data)
     assert [write.seen for write in writes] == [True] * len(writes)
     assert server.items.newest("guests", "g1", "name") == (20, 6)
     assert {write.record for write in writes if write.key is None} == {"100", "101", "102", "200", "201", "202"}
@@ -383,7 +383,7 @@ def test_collected_entries_of_a_client_that_keeps_or_collects(server: Server) ->
     data = doc.get_update()
     lengths = [struct.length for struct in decode_structs(data).structs]
     assert lengths == [3, 1]
-    (write,) = server.hear(data)
+    (write,) = server.integrate(data)
     assert (write.value, write.id, write.seen, write.over) == (3.0, (10, 3), True, None)
 
 

@@ -88,7 +88,7 @@ def test_structures(server: Server, structure: bytes, reason: str | None) -> Non
     assert server.items.newest("guests", "g2", None) is None
     assert server.items.newest("guests", "g1", "name") == (5, 1)
     if reason is None:
-        server.hear(update(structure))
+        server.integrate(update(structure))
     else:  # even then what comes from the store is taken
         server.load(update(structure))
 
@@ -118,7 +118,7 @@ def test_structures_of_what_is_new_itself(server: Server, structures: tuple[byte
     assert server.violation(data) == reason
     assert server.items.newest("guests", "g2", None) is None
     if reason is None:
-        assert server.hear(data)[0].id == (7, 0)
+        assert server.integrate(data)[0].id == (7, 0)
         assert server.items.newest("guests", "g2", None) == (7, 0)
 
 
@@ -143,7 +143,7 @@ def test_the_first_who_brings_structs_of_a_client_id_owns_it(server: Server, ori
     doc = alone(10, origin)
     data = last(doc, lambda: guests_of(doc)["g1"].update({"name": "Bea"}))
     assert server.items.owners == {5: "eve"}
-    server.hear(data, "bob")
+    server.integrate(data, "bob")
     assert server.items.owners == {5: "eve", 10: "bob"}
     more = last(doc, lambda: guests_of(doc)["g1"].update({"name": "Cleo"}))
     assert server.violation(more, "mal") == "client id 10 belongs to somebody else"
@@ -155,7 +155,7 @@ def test_the_first_who_brings_structs_of_a_client_id_owns_it(server: Server, ori
 def test_the_client_id_of_the_server_is_its_own(server: Server) -> None:
     data = update(NEW_RECORD, client=SERVER_CLIENT)
     assert server.violation(data, "bob") == "the server's client id"
-    assert server.hear(data, SERVER)[0].wins
+    assert server.integrate(data, SERVER)[0].wins
 
 
 def test_owners_from_the_store_count(server: Server) -> None:

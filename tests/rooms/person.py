@@ -21,7 +21,7 @@ class Person:
         self.hub = hub
         self.identity = Identity(f"user-{client_id}", "couple")
         self.replica = Replica(client_id)
-        self.heard: list[bytes] = []
+        self.received: list[bytes] = []
         self.denied: list[str] = []  # what the server said of writes that it has undone or refused
         self.synced = 0
         self.receipted = 0
@@ -60,7 +60,7 @@ class Person:
                     self.replica.receive(message.update)
                     self.synced += 1
                 elif isinstance(message, SyncUpdate):
-                    self.heard.append(message.update)
+                    self.received.append(message.update)
                     for client, _, following in decode_update(message.update, max_bytes=1 << 30).ranges:
                         if client == self.replica.client_id:
                             self._receipt(following)
@@ -107,6 +107,6 @@ class Person:
 
         def done() -> bool:
             self.read()
-            return self.socket.closed is not None or len(self.heard) >= count
+            return self.socket.closed is not None or len(self.received) >= count
 
         await self.socket.until(done)

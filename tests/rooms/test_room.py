@@ -237,7 +237,7 @@ def test_the_memory_of_answers_is_bounded(table: Table) -> None:
 class TestNewcomers:
     """Who has nothing gets all there is, without a host's being asked each time."""
 
-    def ask(self, table: Table) -> list[bytes]:
+    def sync(self, table: Table) -> list[bytes]:
         """What somebody new is answered without anything being asked; empty where the host must be asked."""
         session, socket = table.settled()
         receive(table.room, session, encode_sync_step1(b"\x00"))
@@ -254,7 +254,7 @@ class TestNewcomers:
             receive(table.room, first, update())
             table.run(edit)
         parts = [encode_update(part) for part in (b"one", b"two", b"three", b"four")]
-        assert self.ask(table) == [*parts, encode_sync_step2(b"\0\0")]
+        assert self.sync(table) == [*parts, encode_sync_step2(b"\0\0")]
 
     def test_an_answer_from_the_middle_of_a_batch_is_followed_by_all_of_the_batch(self, table: Table) -> None:
         (a, _), (b, _) = table.settled(), table.settled()
@@ -267,7 +267,7 @@ class TestNewcomers:
         table.room.broadcast(batch)
         table.room.leave(a)
         expected = (b"before the edits", b"a part that would not merge", b"the rest")
-        assert self.ask(table) == [*map(encode_update, expected), encode_sync_step2(b"\0\0")]
+        assert self.sync(table) == [*map(encode_update, expected), encode_sync_step2(b"\0\0")]
 
     def test_after_many_edits_a_host_is_asked_again(self, table: Table) -> None:
         first, _ = table.settled()
@@ -276,22 +276,22 @@ class TestNewcomers:
         for _ in range(TAIL_MESSAGES):
             receive(table.room, first, update())
             table.run(b"m")
-        assert len(self.ask(table)) == TAIL_MESSAGES + 2
+        assert len(self.sync(table)) == TAIL_MESSAGES + 2
         receive(table.room, first, update())
         table.run(b"m")
-        assert self.ask(table) == []
+        assert self.sync(table) == []
 
     def test_what_is_kept_is_bounded(self, table: Table) -> None:
         first, _ = table.settled()
         receive(table.room, first, encode_sync_step1(b"\x00"))
         table.run(responses={0: Diff([b"x" * (LIMITS.newcomer_cache_bytes - 100)])})
-        assert self.ask(table)
+        assert self.sync(table)
         receive(table.room, first, update())
         table.run(b"m" * 101)
-        assert self.ask(table) == []
+        assert self.sync(table) == []
         receive(table.room, first, encode_sync_step1(b"\x00"))
         table.run(responses={0: Diff([b"x" * (LIMITS.newcomer_cache_bytes + 1)])})
-        assert self.ask(table) == []
+        assert self.sync(table) == []
 
     def test_who_knows_nobody_here_is_a_newcomer(self, table: Table) -> None:
         (first, a), (second, b) = table.settled(), table.settled()

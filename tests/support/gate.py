@@ -21,13 +21,13 @@ class HeldAccess(DevAccess):
     ``brokenatonce``, ``closed`` and ``unknown``."""
 
     def __init__(self) -> None:
-        self.asked = 0
+        self.calls = 0
         self.held: list[asyncio.Future[Identity | Denied]] = []
 
     def identify(  # type: ignore[override]
         self, credentials: Credentials, wedding: str
     ) -> Identity | Denied | Awaitable[Identity | Denied]:
-        self.asked += 1
+        self.calls += 1
         if wedding == SLOW:
             held: asyncio.Future[Identity | Denied] = asyncio.get_running_loop().create_future()
             self.held.append(held)

@@ -172,7 +172,7 @@ async def test_an_answer_that_is_an_error(entry: Entry) -> None:
 async def test_names_that_cannot_be(entry: Entry, path: str) -> None:
     endpoint, socket = entry.connect(path=path)
     assert (endpoint.state, socket.close_code, entry.counts) == (AdmissionState.CLOSED, 4404, (0, 0))
-    assert entry.access.asked == 0
+    assert entry.access.calls == 0
 
 
 async def test_limits_come_before_access(entry: Entry) -> None:
@@ -183,7 +183,7 @@ async def test_limits_come_before_access(entry: Entry) -> None:
     entry.hub.overloaded = False
     opened = [entry.connect(address=OTHER)[0] for _ in range(4)]
     assert [each.state is AdmissionState.OPEN for each in opened] == [True, True, True, False]
-    assert entry.access.asked == 3
+    assert entry.access.calls == 3
 
 
 async def test_stopping_refuses_those_that_wait(entry: Entry) -> None:
