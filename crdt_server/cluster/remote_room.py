@@ -143,4 +143,4 @@ def encode_request(number: int, request: Request) -> RemoteRequest:
 
 
 def _is_shareable(request: Request) -> bool:
-    return request.kind in (RequestKind.STATE_VECTOR, RequestKind.DIFF) and not request.session.wants_responses
+    return request.kind in (RequestKind.STATE_VECTOR, RequestKind.DIFF) and not request.session.takes_responses

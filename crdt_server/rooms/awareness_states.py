@@ -28,8 +28,8 @@ MAX_MESSAGE_BYTES = 1 << 20
 REMOVED_KEPT = 256
 
 
-def read_states(payload: bytes, wanted: int | None) -> list[tuple[int, int, str]]:
-    """The (client id, clock, JSON) triples of an awareness message; only ``wanted``'s JSON is kept when it is given.
+def read_states(payload: bytes, only: int | None) -> list[tuple[int, int, str]]:
+    """The (client id, clock, JSON) triples of an awareness message. ``only``: the one client whose triples are returned.
 
     Raises ProtocolError for anything that does not read to the last byte.
     """
@@ -44,7 +44,7 @@ def read_states(payload: bytes, wanted: int | None) -> list[tuple[int, int, str]
             client, pos = read_var_uint(payload, pos)
             clock, pos = read_var_uint(payload, pos)
             raw, pos = read_var_bytes(payload, pos)
-            if wanted is None or client == wanted:
+            if only is None or client == only:
                 states.append((client, clock, raw))
     except IndexError:
         raise truncated() from None

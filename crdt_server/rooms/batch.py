@@ -57,4 +57,4 @@ class RoomBatch:
         """Whether a session waits for more than the echo."""
         if self.statuses or self.responses:
             return True
-        return any(request.session.gaps or request.session.wants_responses for request in self.requests)
+        return any(request.session.gaps or request.session.takes_responses for request in self.requests)

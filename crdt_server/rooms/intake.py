@@ -140,7 +140,7 @@ def retry_as_newcomer(room: Room, request: Request) -> None:
     if not takes_replies(room, session):
         return
     request.replace(EMPTY_STATE_VECTOR)
-    if session.wants_responses or not reply_from_cache(room, session, EMPTY_STATE_VECTOR):
+    if session.takes_responses or not reply_from_cache(room, session, EMPTY_STATE_VECTOR):
         enqueue(room, request)
 
 

@@ -127,7 +127,7 @@ class Session:
         return self.identity.user
 
     @property
-    def wants_responses(self) -> bool:
+    def takes_responses(self) -> bool:
         """Whether it takes the result of each request, rather than the messages of the room."""
         return self.origin is not Origin.SOCKET
 
