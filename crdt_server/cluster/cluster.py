@@ -94,7 +94,7 @@ class Cluster:
             self._releasing = True
             self._hub.spawn(self._release())
 
-    def recorded(self, wedding: str, head: int) -> None:
+    def publish_events(self, wedding: str, head: int) -> None:
         self._messenger.broadcast(EventsMessage(wedding, head))
 
     # -- messages

@@ -48,5 +48,5 @@ class ClusterPort(Protocol):
     def closed(self, room: Room) -> None:
         """A room was closed. Its wedding is released when it was the last one."""
 
-    def recorded(self, wedding: str, head: int) -> None:
+    def publish_events(self, wedding: str, head: int) -> None:
         """Publish that events of the wedding are stored up to the number `head`."""

@@ -29,7 +29,7 @@ from storage import (
 
 log = structlog.get_logger(__name__)
 
-SLICE = 256  # batches that are broadcast before the loop gets its turn: about ten milliseconds
+BROADCAST_SLICE = 256  # batches that are broadcast before the loop gets its turn: about ten milliseconds
 
 
 class Store(Protocol):
@@ -71,8 +71,8 @@ class CommitPump:
     A refusal for good is confirmed with the store: what another owner of the wedding has stored since may look forged
     here.
 
-    ``fail`` ends a room whose batch could not be stored. ``recorded`` is called with a wedding that has events up to a
-    number, ``booked`` with changes of its bookings.
+    ``fail`` ends a room whose batch could not be stored. ``on_events`` is called with a wedding that has events up to a
+    number, ``on_bookings`` with changes of its bookings.
     """
 
     def __init__(
@@ -81,43 +81,43 @@ class CommitPump:
         metrics: Metrics,
         *,
         fail: Callable[[Room], None],
-        recorded: Callable[[str, int], None],
-        booked: Callable[[str, Sequence[BookingValues]], None],
+        on_events: Callable[[str, int], None],
+        on_bookings: Callable[[str, Sequence[BookingValues]], None],
     ) -> None:
         self._store = store
         self._metrics = metrics
         self._fail_room = fail
-        self._recorded = recorded
-        self._booked = booked
+        self._on_events = on_events
+        self._on_bookings = on_bookings
         self._waiting: list[RoomBatch] = []
         self._wake = asyncio.Event()
         self._stored: deque[RoomBatch] = deque()
         self._wake_broadcast = asyncio.Event()
-        self._put = 0  # batches that entered the queue, ever
-        self._done = 0  # those that were stored, or failed
-        self._ended = 0  # those that were broadcast, or failed
+        self._enqueued = 0  # batches that entered the queue since the start
+        self._finished = 0  # of them, those that were stored or failed
+        self._settled = 0  # of them, those that were broadcast or failed
         self._flushes: deque[tuple[int, asyncio.Future[None]]] = deque()
 
     @property
     def backlog(self) -> int:
         """Batches not yet stored."""
-        return self._put - self._done
+        return self._enqueued - self._finished
 
     def put(self, batch: RoomBatch) -> None:
-        """Store and then broadcast. What needs no commit and waits behind none is broadcast at once."""
-        if batch.update is None and batch.derived is None and self._put == self._ended and not batch.refuses:
+        """Store a batch, then broadcast it. One without a commit is broadcast at once if none waits before it."""
+        if batch.update is None and batch.derived is None and self._enqueued == self._settled and not batch.refuses:
             batch.room.broadcast(batch)
             return
         batch.room.pin()
-        self._put += 1
+        self._enqueued += 1
         self._waiting.append(batch)
         self._wake.set()
 
     async def flush(self) -> None:
-        """Return when all that was put before is stored (or its rooms have failed)."""
+        """Wait until all batches that were put before are stored, or their rooms have failed."""
         if self.backlog:
             flushed = asyncio.get_running_loop().create_future()
-            self._flushes.append((self._put, flushed))
+            self._flushes.append((self._enqueued, flushed))
             await flushed
 
     async def run(self) -> None:
@@ -127,18 +127,18 @@ class CommitPump:
             tasks.create_task(self._broadcast_all())
 
     async def _broadcast_all(self) -> None:
-        """Broadcast what is stored, in order, while the next transaction is under way. In slices: in between the loop
+        """Broadcast stored batches, in order, while the next transaction is under way. In slices: in between the loop
         reads sockets and hosts, so that a large transaction does not keep the hosts waiting for requests."""
         while True:
             await self._wake_broadcast.wait()
             self._wake_broadcast.clear()
             while self._stored:
-                for _ in range(min(SLICE, len(self._stored))):
+                for _ in range(min(BROADCAST_SLICE, len(self._stored))):
                     self._broadcast(self._stored.popleft())
                 await asyncio.sleep(0)
 
     def _broadcast(self, batch: RoomBatch) -> None:
-        self._ended += 1
+        self._settled += 1
         room = batch.room
         room.unpin()
         try:
@@ -155,12 +155,12 @@ class CommitPump:
             while self._waiting:
                 batches, self._waiting = self._waiting, []
                 await self._commit(batches)
-                self._done += len(batches)
+                self._finished += len(batches)
                 del batches
                 self._resolve_flushes()
 
     def _resolve_flushes(self) -> None:
-        while self._flushes and self._flushes[0][0] <= self._done:
+        while self._flushes and self._flushes[0][0] <= self._finished:
             _, flushed = self._flushes.popleft()
             if not flushed.done():
                 flushed.set_result(None)
@@ -220,16 +220,16 @@ class CommitPump:
             if each.events:
                 heads[each.key.wedding] += len(each.events)
             if each.bookings:
-                self._booked(each.key.wedding, each.bookings)
+                self._on_bookings(each.key.wedding, each.bookings)
         for wedding, head in heads.items():
-            self._recorded(wedding, head)
+            self._on_events(wedding, head)
 
     def _fail(self, batches: Sequence[RoomBatch], error: Exception) -> None:
         """End the rooms of batches that may not be stored: their clients send the updates again."""
         self._metrics.commit_failures.inc()
         rooms = {batch.room: None for batch in batches}
         log.error("append_failed", error=type(error).__name__, detail=str(error), rooms=len(rooms))
-        self._ended += len(batches)
+        self._settled += len(batches)
         for batch in batches:
             batch.room.unpin()
         for room in rooms:

@@ -137,8 +137,8 @@ class Hub:
             storage if cluster is None else cluster.store,
             metrics,
             fail=self.fail,
-            recorded=self.events.publish if cluster is None else cluster.recorded,
-            booked=BookingNotifier(storage, self.request, self.spawn).changed,
+            on_events=self.events.publish if cluster is None else cluster.publish_events,
+            on_bookings=BookingNotifier(storage, self.request, self.spawn).changed,
         )
         self.scheduler = Scheduler(self.request, self.spawn)
         self.hosts.connect(self.registry, self.commits, self.scheduler)

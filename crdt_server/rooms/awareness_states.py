@@ -29,7 +29,7 @@ REMOVED_KEPT = 256
 
 
 def read_states(payload: bytes, only: int | None) -> list[tuple[int, int, str]]:
-    """The (client id, clock, JSON) triples of an awareness message. ``only``: the one client whose triples are returned.
+    """The (client id, clock, JSON) triples of an awareness message. ``only``: the client whose triples are returned.
 
     Raises ProtocolError for anything that does not read to the last byte.
     """

@@ -41,8 +41,8 @@ class Bench:
             storage,
             Metrics(),
             fail=self._fail,
-            recorded=self._record,
-            booked=lambda wedding, images: self.booked.append((wedding, images)),
+            on_events=self._record,
+            on_bookings=lambda wedding, images: self.booked.append((wedding, images)),
         )
 
     def _fail(self, room: Room) -> None:
@@ -307,11 +307,11 @@ class TestDerivedRecords:
 
     async def test_when_events_are_announced_they_can_be_read(self, bench: Bench) -> None:
         room, session, _ = bench.room("guests")
-        heard = asyncio.Event()
-        bench.pump._recorded = lambda *_: heard.set()
+        called = asyncio.Event()
+        bench.pump._on_events = lambda *_: called.set()
         self.put(bench, room, b"one", derived("g_1"), session)
         async with running(bench), asyncio.timeout(10):
-            await heard.wait()
+            await called.wait()
             assert [each.seq for each in await bench.storage.events("w")] == [1]
 
     async def test_a_wedding_is_announced_once_for_all_its_documents(self, bench: Bench) -> None:
@@ -351,12 +351,12 @@ class TestDerivedRecords:
     async def test_bookings_are_stored_before_others_are_told(self, bench: Bench) -> None:
         room, session, _ = bench.room("wedding")
         image = VendorBooking("v_1", "o_1", 0, 60, "booked", 7)
-        heard = asyncio.Event()
-        bench.pump._booked = lambda *_: heard.set()
+        called = asyncio.Event()
+        bench.pump._on_bookings = lambda *_: called.set()
         self.put(bench, room, b"one", BatchRecords([], [], [], [], [BookingChange(*image)]), session)
-        assert not heard.is_set()
+        assert not called.is_set()
         async with running(bench), asyncio.timeout(10):
-            await heard.wait()
+            await called.wait()
             assert await bench.storage.bookings("w") == [image]
 
     async def test_nobody_is_told_of_bookings_that_are_not_stored(self, bench: Bench) -> None:

@@ -326,7 +326,7 @@ def stage(person: Person) -> str | None:
 
 async def test_who_opens_a_wedding_sees_what_a_crash_has_left_to_be_told(storage: Storage, hub: Hub) -> None:
     """The bookings are stored, and the process has ended before it told the other wedding. Nobody edits anything."""
-    hub.commits._booked = lambda *_: None
+    hub.commits._on_bookings = lambda *_: None
     for wedding in ("early", "late"):
         person = Person(hub, "wedding", 11, wedding=wedding)
         book(person)
