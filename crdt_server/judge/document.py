@@ -48,8 +48,8 @@ def dry_run_limit_seconds(size_bytes: int) -> float:
 
 
 def cpu_limit_seconds(document: Document, size_bytes: int) -> float:
-    """What `apply` may take for an update of this size: a little more than its dry run, its judgement, and the deletion
-    of all that the document holds."""
+    """CPU time that `apply` may take for an update of this size: twice its dry run, the time to judge it, and the time
+    to delete all that the document holds."""
     deletes = document.pieces.whole_size / DELETED_BYTES_PER_CPU_SECOND
     return 2 * dry_run_limit_seconds(size_bytes) + size_bytes / document.judged_bytes_per_cpu_second + deletes
 
