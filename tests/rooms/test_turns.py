@@ -29,14 +29,14 @@ def turns(inbox: Inbox, count: int) -> list[SessionId]:
 
 
 def test_sessions_take_turns_at_what_is_large() -> None:
-    inbox = Inbox(LIMITS, judged=False)
+    inbox = Inbox(LIMITS, has_schema=False)
     for number in (1, 2, 3):
         with_pieces(inbox, number, 3)
     assert turns(inbox, 7) == [1, 2, 3, 1, 2, 3, 1]
 
 
 def test_a_question_of_somebody_who_has_left_takes_no_turn() -> None:
-    inbox = Inbox(LIMITS, judged=False)
+    inbox = Inbox(LIMITS, has_schema=False)
     gone, patient = (Session(SessionId(number), HandSocket(), Identity("ada", "couple")) for number in (1, 2))
     for session in (gone, patient):
         request = Request(session, RequestKind.DIFF, b"\x01\x05\x03")
