@@ -124,7 +124,7 @@ async def test_a_name_that_cannot_be_stored_is_nobody(client: httpx.AsyncClient,
     for query in ("user=a%00", "user=ada&role=%0A", "user=ada&guest=%C2%9B"):
         answer = await client.get(f"/api/weddings/w/documents/guests?{query}")
         assert (answer.status_code, answer.json()["code"]) == (401, "unauthenticated"), query
-    assert access.asked == []
+    assert access.requested == []
     assert Identity("Zoë 🌿", "couple").fault is None
     assert Identity("a" * 256, "couple").fault is not None
 
