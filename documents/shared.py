@@ -125,6 +125,9 @@ class ReviewOption:
     id: int = needed(Integer(0, 99), "What `choice` is set to.")
     text: str = needed(String(), "What choosing it does, for people.")
     operations: Any = key(AnyJson(16_384), "What choosing it does, for the server.")
+    roles: tuple[str, ...] = key(
+        ListOf(Code(), 10), "Roles of those who may choose it; absent: all who may write here.", default=()
+    )
 
 
 @record

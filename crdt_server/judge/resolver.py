@@ -39,7 +39,7 @@ from documents.invariants import (
     Subject,
     Wedding,
     Writer,
-    operations,
+    chosen,
     review_id,
 )
 
@@ -51,8 +51,8 @@ class Resolution(NamedTuple):
     """Operations to carry out, as one transaction in each document."""
 
     ops: Sequence[Op]
-    cause: str
-    """Id of the record in `review`."""
+    cause: str | None
+    """Id of the record in `review`, if any."""
     actor: Actor = SERVER_ACTOR
     """The user who is recorded as the writer."""
     writers: Mapping[Field, Writer] | None = None
@@ -172,6 +172,11 @@ class Resolver:
 
     def _look_up(self, subject: Subject) -> list[Resolution]:
         self.subjects.follow()  # the resolution of the subject before this one may have repaired it
+        ops = self._index.derived(subject)
+        if ops:  # the subject comes again with what they change
+            if not self._missing({op.document for op in ops}):
+                return [Resolution(ops, None)]
+            self.subjects.wait(subject)
         finding = self._index.find(subject)
         return self._close_moot(subject) if finding is None else self._resolve(finding, None)
 
@@ -199,8 +204,8 @@ class Resolver:
         row = record_of(self._wedding, document, record)
         if row is None or "choice" not in row:
             return []
-        ops = operations(row, row["choice"])
         writer = self._wedding.writers.get(Field(document, "review", record, "choice"), NOBODY)
+        ops = chosen(row, row["choice"], writer)
         if ops is None or not may_be_decided(row, self._now):
             if self._missing({document}):
                 return []

@@ -82,15 +82,15 @@ class SubjectQueue:
 
     def take(self, now: float, open_records: Collection[str]) -> list[Subject]:
         """Empty the queue. Returns, in their order, the subjects to act on now: those that are broken and need not
-        wait, and those that hold although their record in `review` is open."""
+        wait, and those that hold although their record in `review` is open, or keys of the server are outdated."""
         self.follow()
         queue, self._queue = self._queue, {}
-        broken, due, found = self._index.broken, self.due, []
+        broken, derived, due, found = self._index.broken, self._index.derived, self.due, []
         for subject, settled in queue.items():
             if not broken(subject):
                 if due:
                     due.pop(subject, None)
-                if open_records and review_id(subject) in open_records:
+                if (open_records and review_id(subject) in open_records) or derived(subject):
                     found.append(subject)
             elif settled or not subject.settle_seconds:
                 due.pop(subject, None)

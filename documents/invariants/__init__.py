@@ -24,7 +24,7 @@ from documents.invariants.model import (
     Writer,
     apply,
 )
-from documents.invariants.review import operations, review_id, review_row
+from documents.invariants.review import chosen, operations, review_id, review_row
 from documents.invariants.seating import assignments_at
 from documents.invariants.writes import Written, edit_of_deleted, lost_write
 
@@ -55,6 +55,7 @@ __all__ = [
     "assignments_at",
     "bookings",
     "cascade",
+    "chosen",
     "clash",
     "clashes",
     "edit_of_deleted",

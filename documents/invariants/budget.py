@@ -17,12 +17,15 @@ from itertools import pairwise
 from math import ceil
 from typing import Any, Final, NamedTuple, TypeAlias
 
+from documents.invariants.approvals import APPROVED, COUPLE, PENDING, REJECTED, Approvals
+from documents.invariants.approvals import WHERE as APPROVALS
 from documents.invariants.catalogue import HIERARCHY, PRIORITY
 from documents.invariants.model import (
     SERVER,
     UNKNOWN,
     Finding,
     Op,
+    Ops,
     Party,
     Subject,
     Wedding,
@@ -31,7 +34,7 @@ from documents.invariants.model import (
     string,
     whole,
 )
-from documents.invariants.part import Part, Route, Touched, by_arrival, discard, named
+from documents.invariants.part import Choice, Part, Route, Touched, by_arrival, discard, named
 
 Amount: TypeAlias = int | Fraction
 """In minor units of the currency of the wedding."""
@@ -120,8 +123,7 @@ class Budget(Part):
         self._payments: dict[str, PaymentEntry] = {}
         self._payments_of: dict[str, set[str]] = {}
         self._alike: dict[tuple[str, int, str, bool], list[tuple[int, str]]] = {}
-        self._approvals: dict[str, str] = {}
-        self._approvals_of: dict[str, set[str]] = {}
+        self._approvals = Approvals(wedding)
 
     def routes(self) -> Iterable[Route]:
         item = frozenset({*_FIELDS, "category", "currency", "rate", "deleted"})
@@ -148,8 +150,13 @@ class Budget(Part):
         for item in self._items:
             yield Subject("B3", (item,))
             yield Subject("B5", (item,))
+        for item in self._approvals.items:
+            yield Subject("B5", (item,))
         for alike in self._alike.values():
             yield from _twice(alike)
+
+    def derived(self, subject: Subject) -> Ops:
+        return self._approvals.outdated(*subject.ids) if subject.invariant == "B5" else ()
 
     # Following changes
 
@@ -244,23 +251,14 @@ class Budget(Part):
         return total
 
     def _approval(self, _: str, approval: str, touched: Touched) -> None:
-        before = self._approvals.pop(approval, None)
-        if before is not None:
-            discard(self._approvals_of, before, approval)
-            touched.add(Subject("B5", (before,)))
-        row = self.wedding.record("budget", "approvals", approval)
-        item = string(row, "item") if row is not None else ""
-        if item:
-            self._approvals[approval] = item
-            self._approvals_of.setdefault(item, set()).add(approval)
-            touched.add(Subject("B5", (item,)))
+        touched.update(Subject("B5", (item,)) for item in self._approvals.refresh(approval))
 
     def _meta(self, _: str, __: str, touched: Touched) -> None:
         touched.update((Subject("B1"), Subject("B2")))
         touched.update(Subject("B5", (item,)) for item in self._items)
 
     def _member(self, _: str, __: str, touched: Touched) -> None:
-        touched.update(Subject("B5", (item,)) for item in self._approvals_of)
+        touched.update(Subject("B5", (item,)) for item in self._approvals.items)
 
     def _wedding_meta(self, _: str, __: str, touched: Touched) -> None:
         if self._currency() == self._base:
@@ -419,47 +417,45 @@ class Budget(Part):
         if entry is None or entry.converted is None or over is None or entry.converted <= over:
             return None
         writer = self.wedding.writer("budget", "items", item, entry.field)
-        approvals = self._approvals_for(item, entry.amount)
-        if writer.role == "couple" or any(self._says_yes(row) for row in approvals):
+        approvals = self._approvals.covering(item, entry.amount)
+        if writer.role == COUPLE or APPROVED in approvals.values():
             return None
-        name = named(self.wedding, "budget", "items", item)
+        name, costs = named(self.wedding, "budget", "items", item), self._money(entry.amount, item)
         before = writer.before if writer.before is not UNKNOWN else None
         revert = [Op("delete" if before is None else "set", "budget", "items", item, entry.field, before)]
+        rejected = REJECTED in approvals.values() and PENDING not in approvals.values()
+        question = self._question(item, entry, before)
         # A value of the server is not put back: it would be put back for ever.
         if self.wedding.strategy("B5") == HIERARCHY and writer.before is not UNKNOWN and writer.user != SERVER:
             automatic: list[Op] | None = revert
         else:
-            question = self._question(item, entry, before)
-            asked = bool(approvals) or question.record in self.wedding.rows("budget", "approvals")
+            asked = PENDING in approvals.values() or question.record in self.wedding.rows(*APPROVALS)
             automatic = None if asked else [question]
-        options: list[tuple[str, list[Op]]] = []
+        options: list[Choice] = []
         if writer.before is not UNKNOWN:
             what = "without an amount" if before is None else self._money(before, item)
             options.append((f"{name} goes back to {what}.", revert))
+        if question.record not in approvals and approvals:  # one about more, which was asked before
+            question = question._replace(record=next(iter(approvals)))
+        options.append((f"Approve {costs} for {name}.", self._approvals.vote(question, "approvedBy:"), (COUPLE,)))
+        if not rejected:
+            options.append((f"Reject {costs} for {name}.", self._approvals.vote(question, "rejectedBy:"), (COUPLE,)))
+        over_text = self._money(over)
         return self.found(
             subject,
-            f"{name} costs {self._money(entry.amount, item)}: over {self._money(over)} the couple has to approve.",
+            f"{name} costs {costs}, which the couple has rejected."
+            if rejected
+            else f"{name} costs {costs}: over {over_text} the couple has to approve.",
             parties=[self.wedding.party("budget", "items", item, entry.field)],
             options=options,
             automatic=automatic,
             stays=automatic is not None and automatic is not revert,
+            facts=(REJECTED,) if rejected else (),
         )
-
-    def _approvals_for(self, item: str, amount: int) -> list[dict[str, Any]]:
-        """The questions that are about as much as the item costs, or more."""
-        rows = (self.wedding.record("budget", "approvals", each) for each in self._approvals_of.get(item, ()))
-        return [row for row in rows if row is not None and (whole(row, "to") or 0) >= amount]
-
-    def _says_yes(self, row: dict[str, Any]) -> bool:
-        if row.get("_state") == "approved":
-            return True
-        members = self.wedding.rows("wedding", "members")
-        voters = (members.get(key[11:]) for key in row if key.startswith("approvedBy:"))
-        return any(type(member) is dict and member.get("role") == "couple" for member in voters)
 
     def _question(self, item: str, entry: BudgetEntry, before: Any) -> Op:
         writer = self.wedding.writer("budget", "items", item, entry.field)
-        row = {"item": item, "field": entry.field, "to": entry.amount, "_state": "pending"}
+        row = {"item": item, "field": entry.field, "to": entry.amount, "_state": PENDING}
         row |= {"from": before} if type(before) is int else {}
         row |= {"by": writer.user} if writer.user else {}
         return Op("insert", "budget", "approvals", short_id("a", item, entry.field, entry.amount), None, row)

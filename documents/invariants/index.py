@@ -15,7 +15,7 @@ from documents.invariants.budget import Budget
 from documents.invariants.care import CareNeeds
 from documents.invariants.guests import Guests
 from documents.invariants.messages import Messages
-from documents.invariants.model import Context, Field, Finding, Subject, Wedding, document_kind
+from documents.invariants.model import Context, Field, Finding, Ops, Subject, Wedding, document_kind
 from documents.invariants.part import KeyRefresh, KeyRoute, Part, Refresh
 from documents.invariants.seating import Seating
 from documents.invariants.timeline import Timeline
@@ -91,6 +91,10 @@ class Index:
     def broken(self, subject: Subject) -> bool:
         """Whether `find` would find something; costs less."""
         return self._by_invariant[subject.invariant].broken(subject)
+
+    def derived(self, subject: Subject) -> Ops:
+        """The operations that bring keys of the server up to date which follow from the rows about a subject."""
+        return self._by_invariant[subject.invariant].derived(subject)
 
     def all(self) -> list[Finding]:
         """Everything that is wrong, by invariant and subject."""

@@ -27,6 +27,8 @@ MAX_OPTIONS: Final = 12
 MAX_PARTIES: Final = 20
 SERVER: Final = "server"
 """The user as whom the server writes."""
+CHOOSER: Final = "*"
+"""In an operation of an option, at the end of a key: the user who chooses it; as a value: the instant of the choice."""
 
 
 class Unknown(enum.Enum):
@@ -124,6 +126,8 @@ class Option:
     id: int
     text: str
     ops: Ops
+    roles: tuple[str, ...] = ()
+    """Roles of those who may choose it; none: everybody may who may write there."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,6 +13,7 @@ from documents.invariants.model import (
     MAX_SUMMARY,
     Finding,
     Op,
+    Ops,
     Option,
     Party,
     Subject,
@@ -27,6 +28,9 @@ Refresh: TypeAlias = Callable[[str, str, Touched], None]
 
 KeyRefresh: TypeAlias = Callable[[str, str, str, Touched], None]
 """(document, record, key, touched): the same for one key of a record that was there before."""
+
+Choice: TypeAlias = tuple[str, Iterable[Op]] | tuple[str, Iterable[Op], tuple[str, ...]]
+"""The text of an option, its operations, and the roles of those who may choose it where not everybody may."""
 
 LEAVE: Final = "Leave it as it is."
 
@@ -75,29 +79,39 @@ class Part:
         """Every subject that may have a finding."""
         raise NotImplementedError
 
+    def derived(self, subject: Subject) -> Ops:
+        """The operations that bring keys of the server up to date which follow from the rows about a subject, whether
+        or not there is a finding. Nobody has to be told of them."""
+        return ()
+
     def found(
         self,
         subject: Subject,
         summary: str,
         *,
         parties: Iterable[Party] = (),
-        options: Iterable[tuple[str, Iterable[Op]]] = (),
+        options: Iterable[Choice] = (),
         automatic: Iterable[Op] | None = None,
         stays: bool = False,
         severity: str | None = None,
+        facts: tuple[str, ...] = (),
     ) -> Finding:
         """A finding. Where a person decides, leaving it as it is is the last option."""
         manual = automatic is None or stays
-        texts = [*islice(options, MAX_OPTIONS - 1), *([(LEAVE, ())] if manual else [])]
+        texts: list[Choice] = [*islice(options, MAX_OPTIONS - 1), *([(LEAVE, ())] if manual else [])]
         return Finding(
             subject,
             severity or INVARIANTS[subject.invariant].severity,
             cut(summary),
             self.wedding.strategy(subject.invariant) if automatic is not None or stays else MANUAL,
             tuple(islice(parties, MAX_PARTIES)),
-            tuple(Option(i, cut(text), tuple(ops)) for i, (text, ops) in enumerate(texts)),
+            tuple(
+                Option(i, cut(each[0]), tuple(each[1]), each[2] if len(each) == 3 else ())
+                for i, each in enumerate(texts)
+            ),
             None if automatic is None else tuple(automatic),
             stays,
+            facts,
         )
 
 
@@ -145,6 +159,7 @@ def by_arrival(writer: Writer, id: str) -> tuple[int, str]:
 
 __all__ = [
     "LEAVE",
+    "Choice",
     "KeyRefresh",
     "KeyRoute",
     "Part",

@@ -10,8 +10,8 @@ from functools import lru_cache
 from typing import Any
 
 from documents.fields import AnyJson, Reason
-from documents.invariants.model import Finding, Op, Option, Party, Subject, short_id
-from documents.shared import review
+from documents.invariants.model import CHOOSER, Finding, Op, Option, Party, Subject, Writer, short_id
+from documents.shared import USER, review
 
 _ROOT = review()
 _VALUE = AnyJson(4096)
@@ -41,11 +41,29 @@ def review_row(finding: Finding, at: str, *, state: str = "open") -> dict[str, A
 
 
 def operations(row: dict[str, Any], choice: int) -> tuple[Op, ...] | None:
-    """The operations of the chosen option; None where there is no such option."""
-    for option in row.get("_options", ()):
-        if option["id"] == choice:
-            return tuple(Op(**each) for each in option["operations"])
-    return None
+    """The operations of an option; None where there is no such option."""
+    option = _option_of(row, choice)
+    return None if option is None else tuple(Op(**each) for each in option["operations"])
+
+
+def chosen(row: dict[str, Any], choice: int, chooser: Writer) -> tuple[Op, ...] | None:
+    """The operations of an option as somebody chooses it; None where there is no such option, or not for them."""
+    option, ops = _option_of(row, choice), operations(row, choice)
+    if option is None or ops is None or chooser.role not in option.get("roles", (chooser.role,)):
+        return None
+    return tuple(_signed(op, chooser) for op in ops)
+
+
+def _signed(op: Op, chooser: Writer) -> Op:
+    if op.key is None or not op.key.endswith(":" + CHOOSER):
+        return op
+    user = chooser.user if type(USER.check(chooser.user)) is not Reason else short_id("u", chooser.user)
+    at = chooser.at or "1970-01-01T00:00:00Z"
+    return op._replace(key=op.key.removesuffix(CHOOSER) + user, value=at if op.value == CHOOSER else op.value)
+
+
+def _option_of(row: dict[str, Any], choice: int) -> dict[str, Any] | None:
+    return next((option for option in row.get("_options", ()) if option["id"] == choice), None)
 
 
 def _subjects(finding: Finding) -> list[dict[str, Any]]:
@@ -64,7 +82,8 @@ def _party(party: Party) -> dict[str, Any]:
 
 def _option(option: Option) -> dict[str, Any]:
     ops = [{name: value for name, value in op._asdict().items() if value is not None} for op in option.ops]
-    return {"id": option.id, "text": option.text, "operations": ops}
+    row = {"id": option.id, "text": option.text, "operations": ops}
+    return {**row, "roles": list(option.roles)} if option.roles else row
 
 
 def _is_small(value: Any) -> bool:

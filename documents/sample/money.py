@@ -118,15 +118,17 @@ def _ask_the_couple(draft: Draft, item_id: str, item: dict[str, Any]) -> None:
         if amount > threshold:
             minute = -draft.chance.between(60, 250) * DAY
             couple, planner = draft.user("couple", draft.chance.below(2)), draft.user("planner")
-            approval = draft.chance.id("a")
-            draft.rows("budget", "approvals")[approval] = {
-                "item": item_id, "field": field, **({"from": before} if before else {}), "to": amount, "by": planner,
-                f"approvedBy:{couple}": draft.instant(minute), "_state": "approved",
-            }  # fmt: skip
-            draft.written[Field("budget", "approvals", approval, f"approvedBy:{couple}")] = Author(
-                couple, "couple", minute
-            )
+            asked = {"item": item_id, "field": field, "to": amount, "by": planner}
+            asked |= {"from": before} if before else {}
+            approve(draft, asked, couple, minute)
         before = amount or before
+
+
+def approve(draft: Draft, asked: dict[str, Any], couple: str, minute: int) -> None:
+    """A question to the couple, with the answer of one of the two."""
+    approval, vote = draft.chance.id("a"), f"approvedBy:{couple}"
+    draft.rows("budget", "approvals")[approval] = {**asked, vote: draft.instant(minute), "_state": "approved"}
+    draft.written[Field("budget", "approvals", approval, vote)] = Author(couple, "couple", minute)
 
 
 def _pay(draft: Draft) -> None:

@@ -17,7 +17,7 @@ from typing import Any, Final
 from documents.invariants.model import Field
 from documents.sample.day import CURRENCIES, HARD_END, RSVP_BY, SHORTLISTED, ZONES
 from documents.sample.draft import DAY, Author, Draft, Planted
-from documents.sample.money import committed
+from documents.sample.money import approve, committed
 from documents.sample.seats import LOCKED_AT, guests_by_table
 
 MOST_OF_ALL: Final = 3
@@ -199,11 +199,8 @@ def _over_the_limit(ground: _Ground, index: int) -> _Result:
     del item["category"]  # what belongs to a category would exceed that as well
     before = committed(item)
     item["actual"] = before + limit - sum(map(committed, items.values())) + 1
-    couple = draft.user("couple")
-    ground.rows("budget", "approvals")[draft.chance.id("a")] = {
-        "item": item_id, "field": "actual", "from": before, "to": item["actual"], "by": draft.user("planner"),
-        f"approvedBy:{couple}": draft.instant(-30 * DAY), "_state": "approved",
-    }  # fmt: skip
+    asked = {"item": item_id, "field": "actual", "from": before, "to": item["actual"], "by": draft.user("planner")}
+    approve(draft, asked, draft.user("couple"), -30 * DAY)
     ground.take(item_id)
     return "budget", (), f"{item['name']}, in no category, exceeds the limit by one minor unit"
 

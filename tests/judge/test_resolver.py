@@ -209,6 +209,78 @@ def test_a_field_that_is_written_again_is_no_open_question(restart: bool) -> Non
     assert pair.value(*GUESTS, "g_a", "meal") == "cake"
 
 
+# -- approvals
+
+APPROVALS = ("budget", "approvals")
+
+
+def over_the_threshold(pair: Pair) -> str:
+    """A planner quotes more than she may. Returns the id of the approval."""
+    pair.do(pair.boss, "budget", "meta", "", "mustApproveOver", 1000)
+    pair.hand.add("budget", "items", "b_1", {"name": "Album", "quoted": 2500})
+    pair.bench.sync(pair.hand)
+    (approval,) = pair.bench.rows("budget")["approvals"]
+    assert pair.record("B5")["_state"] == "open"
+    return approval
+
+
+@pytest.mark.parametrize("vote", ["key", "option"])
+def test_an_approval_closes_with_the_vote_of_the_couple(pair: Pair, vote: str) -> None:
+    approval = over_the_threshold(pair)
+    if vote == "key":
+        pair.do(pair.boss, *APPROVALS, approval, "approvedBy:boss", "2026-05-01T10:00:00Z")
+    else:
+        pair.choose("B5", "Approve")
+    assert pair.value(*APPROVALS, approval, "_state") == "approved"
+    assert "approvedBy:boss" in pair.value(*APPROVALS, approval)
+    assert (pair.record("B5")["_state"], pair.record("B5")["_outcome"]) == (
+        "resolved",
+        "moot" if vote == "key" else "option",
+    )
+    pair.bench.check()
+    before = pair.bench.everything()
+    pair.bench.reopen()
+    assert pair.bench.everything() == before
+    pair.do(pair.hand, "budget", "items", "b_1", "quoted", 2600)
+    assert pair.record("B5")["_state"] == "open"
+    assert len(pair.bench.rows("budget")["approvals"]) == 2
+
+
+def test_a_planner_approves_nothing(pair: Pair) -> None:
+    approval = over_the_threshold(pair)
+    pair.do(pair.hand, *APPROVALS, approval, "approvedBy:boss", "2026-05-01T10:00:00Z")
+    pair.choose("B5", "Approve", pair.hand)
+    assert pair.value(*APPROVALS, approval, "_state") == "pending"
+    assert pair.record("B5")["_state"] == "open"
+    assert "choice" not in pair.record("B5"), "taken back"
+
+
+def test_what_the_couple_rejects_stays_open_until_the_amount_changes(pair: Pair) -> None:
+    approval = over_the_threshold(pair)
+    pair.choose("B5", "Reject")
+    assert pair.value(*APPROVALS, approval, "_state") == "rejected"
+    assert pair.record("B5")["_state"] == "open"
+    assert "rejected" in pair.record("B5")["_summary"]
+    pair.do(pair.hand, "budget", "items", "b_1", "quoted", 900)
+    assert pair.record("B5")["_state"] == "resolved"
+
+
+def test_an_approval_that_was_left_pending_is_brought_up_to_date_on_opening() -> None:
+    row = {"item": "b_1", "field": "quoted", "to": 2500, "_state": "pending", "approvedBy:boss": "2026-05-01T10:00:00Z"}
+    rows = {
+        "wedding": {"members": {"boss": {"role": "couple", "name": "Boss"}}},
+        "budget": {
+            "meta": {"": {"mustApproveOver": 1000}},
+            "items": {"b_1": {"name": "Album", "quoted": 2500}},
+            "approvals": {"a_1": row},
+        },
+    }
+    bench = Bench(rows)
+    assert bench.value(*APPROVALS, "a_1", "_state") == "approved"
+    assert bench.reviews() == []
+    bench.check()
+
+
 # -- endless repairs
 
 

@@ -7,11 +7,12 @@ from typing import Any
 import pytest
 
 from tests.scenarios.people import Who
-from tests.scenarios.weddings import Stage, Wedding
+from tests.scenarios.weddings import Stage, Wedding, option
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 COUPLE, PARTNER = Who("chloe", "couple"), Who("aroha", "couple")
+PLANNER = Who("maria", "planner")
 
 BUDGET = """
 doc.getMap('meta').set('limit', args.limit)
@@ -87,6 +88,33 @@ async def test_one_transfer_logged_twice(stage: Stage) -> None:
         assert pair.a.who.user == rows["review"][record]["_by"]
 
     await stage.tell(story, COUPLE, PARTNER)
+
+
+@pytest.mark.parametrize("way", ["key", "option"])
+async def test_a_planner_quotes_more_and_the_couple_approves(stage: Stage, way: str) -> None:
+    async def story(wedding: Wedding) -> None:
+        pair = await wedding.open("budget", "doc.getMap('meta').set('mustApproveOver', 2_000)")
+        await pair.b.run("add('items', 'b_album', { name: 'Album', quoted: 2_500, note: '' })")
+        await pair.a.wait("doc.getMap('review').size === 1 && doc.getMap('approvals').size === 1")
+        record, review = await wedding.the_review("budget", "B5")
+        (approval,) = (await wedding.equal("budget"))["approvals"]
+        assert review["_state"] == "open"
+        if way == "key":
+            vote = "get('approvals', args.id).set('approvedBy:chloe', new Date().toISOString())"
+            await pair.a.run(vote, id=approval)
+        else:
+            await wedding.choose("budget", record, option(review, "Approve 25.00"))
+        for client in pair:
+            await client.wait("get('review', args.id).get('_state') === 'resolved'", id=record)
+        rows = await wedding.equal("budget")
+        assert rows["approvals"][approval]["_state"] == "approved"
+        await pair.b.run("get('items', 'b_album').set('quoted', 2_600)")
+        for client in pair:
+            await client.wait("get('review', args.id).get('_state') === 'open'", id=record)
+        rows = await wedding.equal("budget")
+        assert {row["to"]: row["_state"] for row in rows["approvals"].values()} == {2_500: "approved", 2_600: "pending"}
+
+    await stage.tell(story, COUPLE, PLANNER)
 
 
 async def test_all_of_this_is_the_same_after_a_restart(stage: Stage) -> None:

@@ -72,7 +72,8 @@ export class ConflictsView {
     say(severity, [row.dataset.severity, document, ago(text(record, '_at'), now)].filter(Boolean).join(' · '))
     say(summary, text(record, '_summary', 'Two edits do not fit together.'))
     parties.replaceChildren(...this.#people(record).map((each) => h('li', { dir: 'auto' }, each)))
-    const offered = list(record, '_options').filter((option) => Number.isInteger(option?.id))
+    const mayChoose = ({ roles }) => !Array.isArray(roles) || roles.includes(this.planner.place.role)
+    const offered = list(record, '_options').filter((option) => Number.isInteger(option?.id) && mayChoose(option))
     const chosen = offered.find((option) => option.id === whole(record, 'choice'))
     keyed(options, offered.map((option) => [option.id, option]), (option) => this.#option(document, id, option),
       (button, option) => {

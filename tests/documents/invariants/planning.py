@@ -18,7 +18,9 @@ from documents.invariants import (
     Writer,
     apply,
     assignments_at,
+    chosen,
     rank_of,
+    review_row,
 )
 
 DATE = "2026-06-20"
@@ -131,7 +133,15 @@ class Planning:
     def choose(self, finding: Finding, text: str, user: str = "chloe") -> None:
         """Choose the option whose text begins so."""
         option = next(option for option in finding.options if option.text.startswith(text))
-        self.apply(option.ops, user)
+        role = ROLES[user]
+        ops = chosen(review_row(finding, NOW), option.id, Writer(user, role, rank_of(role), self._seq, NOW))
+        assert ops is not None, f"a {role} may not choose this"
+        self.apply(ops, user)
+
+    def derive(self) -> None:
+        """Bring the keys of the server up to date."""
+        for subject in self.index.subjects():
+            self.apply(self.index.derived(subject), "server")
 
     def broken(self) -> list[str]:
         """The invariants that do not hold, sorted."""

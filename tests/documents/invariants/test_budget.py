@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from documents.invariants.budget import converted, money
-from tests.documents.invariants.planning import Planning, empty
+from tests.documents.invariants.planning import NOW, Planning, empty
 
 BUDGET = "budget"
 
@@ -165,6 +165,105 @@ def test_b5_the_couple_is_asked() -> None:
     assert planning.broken() == ["B5"]
     planning.write("aroha", BUDGET, "items", "album", "quoted", 2700)  # the couple itself
     assert planning.broken() == []
+
+
+APPROVALS = (BUDGET, "approvals")
+AT = "2026-03-01T00:00:00Z"
+
+
+def asked(members: bool = False) -> tuple[Planning, str]:
+    """A planner has quoted more than she may; without members, as in a wedding made by hand."""
+    planning = budget(over=2000)
+    if not members:
+        planning.documents["wedding"]["members"].clear()
+    item(planning, "album", user="maria", quoted=2500)
+    planning.resolve()
+    (approval,) = planning.documents[BUDGET]["approvals"]
+    return planning, approval
+
+
+def state_of(planning: Planning, approval: str) -> Any:
+    planning.derive()
+    return planning.value(*APPROVALS, approval, "_state")
+
+
+@pytest.mark.parametrize("members", [False, True])
+def test_b5_the_newest_vote_of_the_couple_decides(members: bool) -> None:
+    planning, approval = asked(members)
+    planning.write("maria", *APPROVALS, approval, "approvedBy:maria", AT)
+    planning.write("maria", *APPROVALS, approval, "approvedBy:chloe", NOW)  # in the name of another
+    assert (planning.broken(), state_of(planning, approval)) == (["B5"], "pending")
+    planning.write("chloe", *APPROVALS, approval, "approvedBy:chloe", AT)
+    assert (planning.broken(), state_of(planning, approval)) == ([], "approved")
+    planning.write("aroha", *APPROVALS, approval, "rejectedBy:aroha", AT)
+    assert (planning.broken(), state_of(planning, approval)) == (["B5"], "rejected")
+    assert "rejected" in planning.finding("B5").summary
+    assert planning.finding("B5").automatic is None
+    planning.write("aroha", *APPROVALS, approval, "rejectedBy:aroha", None)
+    assert (planning.broken(), state_of(planning, approval)) == ([], "approved")
+    planning.write("chloe", *APPROVALS, approval, "approvedBy:chloe", None)
+    assert (planning.broken(), state_of(planning, approval)) == (["B5"], "pending")
+
+
+@pytest.mark.parametrize("vote", ["approvedBy:chloe", "rejectedBy:chloe"])
+def test_b5_another_amount_is_asked_anew(vote: str) -> None:
+    planning, approval = asked()
+    planning.write("chloe", *APPROVALS, approval, vote, AT)
+    planning.write("maria", BUDGET, "items", "album", "quoted", 2600)
+    planning.resolve()
+    assert planning.broken() == ["B5"]
+    (other,) = planning.documents[BUDGET]["approvals"].keys() - {approval}
+    assert planning.value(*APPROVALS, other, "to") == 2600
+    planning.write("chloe", *APPROVALS, other, "approvedBy:chloe", AT)
+    assert (planning.broken(), state_of(planning, other)) == ([], "approved")
+
+
+def test_b5_less_than_was_rejected_is_asked_anew() -> None:
+    planning, approval = asked()
+    planning.write("chloe", *APPROVALS, approval, "rejectedBy:chloe", AT)
+    planning.write("maria", BUDGET, "items", "album", "quoted", 2100)
+    planning.resolve()
+    (other,) = planning.documents[BUDGET]["approvals"].keys() - {approval}
+    planning.choose(planning.finding("B5"), "Approve 21.00 GBP")
+    assert (planning.broken(), state_of(planning, other), state_of(planning, approval)) == ([], "approved", "rejected")
+
+
+def test_b5_a_question_that_changes_after_the_vote_is_open_again() -> None:
+    planning, approval = asked()
+    planning.write("chloe", *APPROVALS, approval, "approvedBy:chloe", AT)
+    planning.write("maria", *APPROVALS, approval, "to", 9900)
+    planning.write("maria", BUDGET, "items", "album", "quoted", 9900)
+    assert (planning.broken(), state_of(planning, approval)) == (["B5"], "pending")
+
+
+def test_b5_a_question_of_a_person_is_one_as_well() -> None:
+    planning = budget(over=2000)
+    item(planning, "album", user="maria", quoted=2500)
+    planning.add("maria", *APPROVALS, "a_1", item="album", field="quoted", to=2500, approvedBy__chloe=AT)
+    planning.resolve()
+    assert list(planning.documents[BUDGET]["approvals"]) == ["a_1"]
+    assert planning.broken() == ["B5"]
+    planning.choose(planning.finding("B5"), "Reject")
+    assert state_of(planning, "a_1") == "rejected"
+
+
+def test_b5_whoever_may_not_decide_has_no_choice_of_it() -> None:
+    planning, approval = asked()
+    roles = {option.text.split()[0]: option.roles for option in planning.finding("B5").options}
+    assert roles == {"Album": (), "Approve": ("couple",), "Reject": ("couple",), "Leave": ()}
+    with pytest.raises(AssertionError, match="a planner may not"):
+        planning.choose(planning.finding("B5"), "Approve", "maria")
+    planning.choose(planning.finding("B5"), "Reject", "aroha")
+    assert planning.value(*APPROVALS, approval, "rejectedBy:aroha") is not None
+    planning.choose(planning.finding("B5"), "Approve", "chloe")
+    assert (planning.broken(), state_of(planning, approval)) == ([], "approved")
+
+
+def test_b5_a_question_that_was_deleted_can_be_answered() -> None:
+    planning, approval = asked()
+    planning.write("chloe", *APPROVALS, approval, "deleted", {"at": AT, "by": "chloe"})
+    planning.choose(planning.finding("B5"), "Approve", "chloe")
+    assert (planning.broken(), state_of(planning, approval)) == ([], "approved")
 
 
 def test_b5_hierarchy_puts_it_back_once() -> None:
