@@ -166,6 +166,7 @@ class Root:
         client_keys: frozenset[str] = frozenset(),
         final: bool = False,
         removable: bool = False,
+        withdrawals: str | None = None,
     ) -> None:
         self.name, self.shape, self.about = name, shape, about
         self.record = record
@@ -181,6 +182,8 @@ class Root:
         """Whether what was written once stays as it is."""
         self.removable = removable
         """Whether clients take rows away for good; elsewhere they set `deleted`, and the server removes."""
+        self.withdrawals = withdrawals
+        """The root in which rows of this one are withdrawn, by their ids; None: there is no such root."""
         declared = tuple(keys_of(record)) if record is not None else ()
         self.keys: Mapping[str, Key] = {each.name: each for each in declared if each.suffix is None}
         self.families: Mapping[str, Key] = {each.name[:-1]: each for each in declared if each.suffix is not None}
@@ -311,9 +314,13 @@ def values(
     server: bool = False,
     final: bool = False,
     removable: bool = False,
+    withdrawals: str | None = None,
 ) -> Root:
     """A root `Y.Map` of id -> atomic value."""
-    return Root(name, Shape.VALUES, about, type=type, ids=ids, server=server, final=final, removable=removable)
+    return Root(
+        name, Shape.VALUES, about, type=type, ids=ids, server=server, final=final, removable=removable,
+        withdrawals=withdrawals,
+    )  # fmt: skip
 
 
 def text(name: str, about: str) -> Root:

@@ -59,7 +59,7 @@ KIND = Kind(
     "One conversation.",
     (
         meta(),
-        values("messages", value_of(Message), "Messages, by ULID.", final=True),
+        values("messages", value_of(Message), "Messages, by ULID.", final=True, withdrawals="redactions"),
         values("redactions", STAMP, "Messages taken back, by message id.", ids=MESSAGE, final=True),
         values("reactions", Flag(), "Reactions; the id says all.", ids=REACTION, removable=True),
         values("stamps", value_of(Arrival), "In which order messages arrived, by message id.",

@@ -35,30 +35,53 @@ class Outcome(NamedTuple):
     legal: Changes
     reverted: list[Reverted]
     ops: list[Op]
+    withdrawn: Sequence[tuple[str, str]] = ()
+    """Rows that were taken away, put back by `ops` and withdrawn instead: root and record."""
 
 
-def examine(kind: Kind, document: str, rows: Mapping[str, Mapping[str, Any]], changes: Changes) -> Outcome:
-    """Check every changed field once. ``rows`` already hold the changes."""
+class _Withdrawal(NamedTuple):
+    """The operations and the legal changes in the place of the removal of a row."""
+
+    ops: Sequence[Op]
+    fields: Sequence[Change]
+    added: Sequence[tuple[str, str]] = ()
+
+
+def examine(
+    kind: Kind,
+    document: str,
+    rows: Mapping[str, Mapping[str, Any]],
+    changes: Changes,
+    stamp: Mapping[str, Any] | None = None,
+) -> Outcome:
+    """Look at every changed field once. ``rows`` already hold the changes.
+
+    ``stamp``: the user and the instant. A row that may not be taken away is withdrawn with it where its root has a way
+    to: an undo manager takes away what it undoes the addition of. None: such a removal is reverted.
+    """
     if len(changes.fields) == 1 and not changes.added and not changes.removed and _is_allowed(kind, rows, changes):
         return Outcome(changes, [], [])
-    by_row: dict[tuple[str, str], list[Change]] = {}
-    for change in changes.fields:
-        by_row.setdefault((change.root, change.record), []).append(change)
+    by_row = _grouped(changes)
     added, removed = set(changes.added), set(changes.removed)
     coming_or_going = added | removed
     reverted: list[Reverted] = []
+    withdrawn: dict[tuple[str, str], _Withdrawal] = {}
     ops: list[Op] = []
     bad_rows: set[tuple[str, str]] = set()
     bad_fields: set[tuple[str, str, str | None]] = set()
-    for where in (*changes.added, *changes.removed):
-        by_row.setdefault(where, [])
     for where, group in by_row.items():
         root = kind.roots[where[0]]
         reason = _whole(root, where, rows, group, where in added, where in removed)
         if reason is not None:
             bad_rows.add(where)
-            reverted.append(Reverted(*where, None, reason))
             ops.append(_row_restored(document, root, where, group, where in added))
+            is_removal = where in removed and reason in (_FINAL, _NOT_REMOVABLE)
+            instead = _withdrawal(document, root, rows, ops[-1], stamp) if is_removal and stamp is not None else None
+            if instead is None:
+                reverted.append(Reverted(*where, None, reason))
+            else:
+                withdrawn[where] = instead
+                ops.extend(instead.ops)
             continue
         for change, reason in _too_many(root, rows, where, group) or _bad(root, group, where in coming_or_going):
             if change.key is None:
@@ -66,14 +89,49 @@ def examine(kind: Kind, document: str, rows: Mapping[str, Mapping[str, Any]], ch
             bad_fields.add((*where, change.key))
             reverted.append(Reverted(*where, change.key, reason))
             ops.append(_restored(document, change))
-    if not reverted:
+    if not ops:
         return Outcome(changes, [], [])
-    legal = Changes(
-        [c for c in changes.fields if c[:2] not in bad_rows and c[:3] not in bad_fields],
-        [where for where in changes.added if where not in bad_rows],
-        [where for where in changes.removed if where not in bad_rows],
+    legal = _without(changes, bad_rows, bad_fields)
+    for each in withdrawn.values():
+        legal.fields.extend(each.fields)
+        legal.added.extend(each.added)
+    return Outcome(legal, reverted, ops, list(withdrawn))
+
+
+def _grouped(changes: Changes) -> dict[tuple[str, str], list[Change]]:
+    """The changed fields of every row that changed, came or went."""
+    by_row: dict[tuple[str, str], list[Change]] = {}
+    for change in changes.fields:
+        by_row.setdefault((change.root, change.record), []).append(change)
+    for where in (*changes.added, *changes.removed):
+        by_row.setdefault(where, [])
+    return by_row
+
+
+def _without(changes: Changes, rows: set[tuple[str, str]], fields: set[tuple[str, str, str | None]]) -> Changes:
+    return Changes(
+        [c for c in changes.fields if c[:2] not in rows and c[:3] not in fields],
+        [where for where in changes.added if where not in rows],
+        [where for where in changes.removed if where not in rows],
     )
-    return Outcome(legal, reverted, ops)
+
+
+def _withdrawal(
+    document: str, root: Root, rows: Mapping[str, Mapping[str, Any]], restored: Op, stamp: Mapping[str, Any]
+) -> _Withdrawal | None:
+    """What withdraws a row that ``restored`` puts back; None where its root has no such thing."""
+    record, value = restored.record, dict(stamp)
+    if root.withdrawals is not None:
+        if record in rows[root.withdrawals]:
+            return _Withdrawal((), ())
+        where = (root.withdrawals, record)
+        return _Withdrawal([Op("set", document, *where, None, value)], [Change(*where, None, None, value)], [where])
+    if "deleted" not in root.keys or len(restored.value) >= MAX_RECORD_KEYS:
+        return None
+    if "deleted" in restored.value:
+        return _Withdrawal((), ())
+    where = (root.name, record)
+    return _Withdrawal([Op("set", document, *where, "deleted", value)], [Change(*where, "deleted", None, value)])
 
 
 def _is_allowed(kind: Kind, rows: Mapping[str, Mapping[str, Any]], changes: Changes) -> bool:

@@ -19,7 +19,7 @@ from crdt_server.judge.document import Document
 from crdt_server.judge.dry_run import ForkPool
 from crdt_server.judge.restorations import Restorations
 from crdt_server.judge.row_values import TextReader, new_values, rows_of
-from crdt_server.judge.rules import Reverted, examine, may_stand
+from crdt_server.judge.rules import Outcome, Reverted, examine, may_stand
 from crdt_server.judge.shared_types import Entries, SharedType
 from crdt_server.judge.struct_index import Integrated, Step, StructIndex
 from crdt_server.judge.writes import NESTED, Write
@@ -29,7 +29,7 @@ from documents.changes import Changes
 from documents.events import Actor
 from documents.fields import normalised
 from documents.invariants import Op
-from documents.invariants.model import SERVER
+from documents.invariants.model import SERVER, user_id
 from documents.kind import MAX_DOCUMENT_BYTES, Kind
 from documents.rows import Rows
 
@@ -57,6 +57,7 @@ class SchemaDocument(Document):
         self._owners = dict(owners)
         self._restored = Restorations()
         self._signed: Sequence[Signed] = ()
+        self._at = ""
         self._client_state_vector: Mapping[int, int] | None = None
         self._steps: list[Step] = []
         self._notice: bytes | None = None
@@ -114,10 +115,12 @@ class SchemaDocument(Document):
         signed: Sequence[Signed],
         mark: Callable[[int], None],
         *,
+        at: str,
         waiting: bool = False,
     ) -> Iterator[Judgement]:
-        """`apply`, with the sender of each update: the verdict on each, before the next one is judged."""
-        self._signed = signed
+        """`apply`, with the sender of each update: the verdict on each, before the next one is judged. ``at``: the
+        instant, RFC 3339 in UTC."""
+        self._signed, self._at = signed, at
         for index, status in self.judge_each(updates, mark, waiting=waiting):
             yield Judgement(index, status, self._notice, self._applied)
             self._notice = self._applied = None
@@ -146,12 +149,13 @@ class SchemaDocument(Document):
             owners = list(self.items.owners.items())[known:]
             self._owners.update(owners)
         writes = self._restored.with_seen(done.writes, self._steps)
-        outcome = examine(self.kind, self.name, self.rows.roots, self._update_rows(done))
+        stamp = {"at": self._at, "by": user_id(actor.user)}
+        outcome = examine(self.kind, self.name, self.rows.roots, self._update_rows(done), stamp)
         roots = self.kind.roots
         losing = [write for write in writes if write.orphan or not write.wins]
         if outcome.ops or any(not may_stand(roots[write.root], write) for write in losing):
-            # no client is to receive a byte of a value that is not allowed, even of one that lost
-            writes = self._undo(update, outcome.ops, outcome.reverted, writes)
+            # also of a value that did not come to stand, and could not, nobody is to receive a byte
+            writes = self._undo(update, outcome, writes)
         else:
             self._accept(update)
         if outcome.reverted:
@@ -176,20 +180,18 @@ class SchemaDocument(Document):
             if self.items.newest(w.root, w.record, w.key) in self._restored and may_stand(self.kind.roots[w.root], w)
         ]
 
-    def _undo(
-        self, update: Update, ops: Sequence[Op], reverted: Sequence[Reverted], writes: Sequence[Write]
-    ) -> list[Write]:
-        """Accept an update together with the operations that undo a part of it. Returns the writes that stand."""
+    def _undo(self, update: Update, outcome: Outcome, writes: Sequence[Write]) -> list[Write]:
+        """Accept an update together with what undoes a part of it. Returns the writes that stand."""
         assert self.doc is not None
         before = encode_clocks(self.clocks)
-        undone = decode_structs(carry_out(self.kind, self.doc, ops)).deletes
+        undone = decode_structs(carry_out(self.kind, self.doc, outcome.ops)).deletes
         both = decode_structs(changes_since(self.doc, before, [*update.deletes, *undone]))
         self.coverage.add_structs(update)
         done = self.items.integrate(self.items.locate(both, self.clocks), both.deletes, SERVER)
         self._update_rows(done)
         self._accept(both)
-        rows = {each[:2] for each in reverted if each.key is None}
-        fields = {each[:3] for each in reverted}
+        rows = {*outcome.withdrawn, *(each[:2] for each in outcome.reverted if each.key is None)}
+        fields = {each[:3] for each in outcome.reverted}
         gone = [w for w in writes if (w.root, w.record) in rows or (w.root, w.record, w.key) in fields]
         self._restored.add(done.writes)
         self._restored.add(gone)

@@ -148,7 +148,7 @@ class WeddingJudge:
             mark(ProgressMark.LOADING)
             self.build_doc(document)
         judgements = []
-        for judgement in document.judge(updates, signed, mark, waiting=waiting):
+        for judgement in document.judge(updates, signed, mark, at=self.at, waiting=waiting):
             judgements.append(judgement)
             if judgement.applied is not None:
                 self._accept(document, judgement.applied)

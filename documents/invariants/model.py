@@ -14,9 +14,10 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any, Final, NamedTuple, TypeAlias
 
-from documents.fields import same
+from documents.fields import Reason, same
 from documents.invariants.catalogue import INVARIANTS
 from documents.kind import WHOLE
+from documents.shared import USER
 
 Row: TypeAlias = Any
 Roots: TypeAlias = dict[str, dict[str, Row]]
@@ -280,6 +281,11 @@ def short_id(prefix: str, *parts: object) -> str:
 def stamp(wedding: Wedding) -> dict[str, str]:
     """`{at, by}` of the server."""
     return {"at": wedding.context.now or "1970-01-01T00:00:00Z", "by": SERVER}
+
+
+def user_id(user: str) -> str:
+    """A user as fields of that type hold one: those whose name does not fit get an id that follows from it."""
+    return short_id("u", user) if type(USER.check(user)) is Reason else user
 
 
 def apply(documents: dict[str, Roots], ops: Iterable[Op]) -> list[FieldChange]:

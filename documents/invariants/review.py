@@ -10,8 +10,8 @@ from functools import lru_cache
 from typing import Any
 
 from documents.fields import AnyJson, Reason
-from documents.invariants.model import CHOOSER, Finding, Op, Option, Party, Subject, Writer, short_id
-from documents.shared import USER, review
+from documents.invariants.model import CHOOSER, Finding, Op, Option, Party, Subject, Writer, short_id, user_id
+from documents.shared import review
 
 _ROOT = review()
 _VALUE = AnyJson(4096)
@@ -57,9 +57,8 @@ def chosen(row: dict[str, Any], choice: int, chooser: Writer) -> tuple[Op, ...] 
 def _signed(op: Op, chooser: Writer) -> Op:
     if op.key is None or not op.key.endswith(":" + CHOOSER):
         return op
-    user = chooser.user if type(USER.check(chooser.user)) is not Reason else short_id("u", chooser.user)
-    at = chooser.at or "1970-01-01T00:00:00Z"
-    return op._replace(key=op.key.removesuffix(CHOOSER) + user, value=at if op.value == CHOOSER else op.value)
+    value = chooser.at or "1970-01-01T00:00:00Z" if op.value == CHOOSER else op.value
+    return op._replace(key=op.key.removesuffix(CHOOSER) + user_id(chooser.user), value=value)
 
 
 def _option_of(row: dict[str, Any], choice: int) -> dict[str, Any] | None:

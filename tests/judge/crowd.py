@@ -272,10 +272,15 @@ def lost_in_silence(bench: Bench, hands: Iterable[Hand]) -> list[Written]:
         for field, writes in by_field.items()
         for hand, write in writes
         if write.value is not None
-        and not same(bench.value(*field), write.value)
+        and not _stands(field, bench.value(*field), write.value)
         and not any(_knew(hand, write, other, later) for other, later in writes)
         and not any(same(value, write.value) for value in told.get(field, ()))
     ]
+
+
+def _stands(field: Field, value: Any, written: Any) -> bool:
+    """Whether a value is there; of two who deleted one record the stamp of either will do."""
+    return same(value, written) or (field.key == "deleted" and value is not None)
 
 
 def _knew(hand: Hand, write: Written, other: Hand, later: Written) -> bool:

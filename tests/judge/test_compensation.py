@@ -7,9 +7,12 @@ from typing import Any
 import pytest
 from pycrdt import Doc, Map, Text
 
+from crdt_server.judge.ledger import instant
 from documents.fields import MAX_NOTE
+from documents.invariants import Field
+from documents.invariants.model import user_id
 from documents.kind import MAX_RECORD_KEYS
-from tests.judge.bench import Bench, Replica
+from tests.judge.bench import START, Bench, Replica
 
 GUESTS = ("guests", "guests")
 FORBIDDEN = "f0rb1dden"
@@ -143,15 +146,11 @@ def replace_by_a_list(ada: Replica) -> None:
     ada.set(*GUESTS, "g_a", None, Array([FORBIDDEN]))
 
 
-def remove(ada: Replica) -> None:
-    ada.delete(*GUESTS, "g_a")
-
-
 def replace_by_a_text(ada: Replica) -> None:
     ada.set(*GUESTS, "g_a", None, Text(FORBIDDEN))
 
 
-@pytest.mark.parametrize("damage", [replace_by_a_value, replace_by_a_list, replace_by_a_text, remove])
+@pytest.mark.parametrize("damage", [replace_by_a_value, replace_by_a_list, replace_by_a_text])
 def test_a_record_comes_back_whole(party: Party, damage: Any) -> None:
     before = dict(party.bench.value(*GUESTS, "g_a"))
     damage(party.ada)
@@ -165,6 +164,53 @@ def test_a_record_comes_back_whole(party: Party, damage: Any) -> None:
     party.bench.sync(party.ada)
     party.bench.check()
     assert party.bench.value(*GUESTS, "g_a") == before | {"meal": "fish", "note": "Still. Sings."}
+
+
+def test_a_record_that_is_taken_away_is_deleted_and_can_be_restored(party: Party) -> None:
+    before = dict(party.bench.value(*GUESTS, "g_a"))
+    party.ada.delete(*GUESTS, "g_a")
+    assert party.send() == [], "nothing that its author has to be told"
+    after = dict(party.bench.value(*GUESTS, "g_a"))
+    assert after.pop("deleted") == {"at": instant(START), "by": "ada"}
+    assert after == before
+    assert party.bench.wedding_writer(Field(*GUESTS, "g_a", "deleted")).user == "ada"
+    assert [event["type"] for event in party.bench.events[-1:]] == ["guest.removed"]
+    assert party.bench.reviews() == []
+    party.ada.delete(*GUESTS, "g_a", "deleted")
+    party.ben.text(*GUESTS, "g_a", "note").insert(0, "Still. ")
+    party.bench.sync(party.ben)
+    party.bench.sync(party.ada)
+    party.bench.check()
+    assert party.bench.value(*GUESTS, "g_a") == before | {"note": "Still. Sings."}
+
+
+def test_a_record_that_is_deleted_and_taken_away_stays_as_it_is(party: Party) -> None:
+    party.ada.set(*GUESTS, "g_a", "deleted", VOID)
+    party.send()
+    party.ada.delete(*GUESTS, "g_a")
+    assert party.send() == []
+    assert party.bench.value(*GUESTS, "g_a", "deleted") == VOID
+
+
+def test_a_record_of_as_many_keys_as_may_be_is_not_taken_away(party: Party) -> None:
+    for number in range(MAX_RECORD_KEYS - 3):
+        party.ada.set(*GUESTS, "g_a", f"tag:{number}", True)
+    party.send()
+    party.ada.delete(*GUESTS, "g_a")
+    assert party.send() == [("g_a", None, "not_removable")]
+
+
+def test_a_payment_that_is_taken_away_is_voided() -> None:
+    bench = Bench({"budget": {"payments": {"p_1": PAYMENT, "p_2": PAYMENT}, "voids": {"p_2": VOID}}})
+    ada = bench.join("ada@example.org", "couple", 100)
+    for payment in ("p_1", "p_2"):
+        ada.delete("budget", "payments", payment)
+    assert bench.sync(ada) == []
+    bench.check()
+    assert bench.rows("budget")["payments"] == {"p_1": PAYMENT, "p_2": PAYMENT}
+    voids = bench.rows("budget")["voids"]
+    assert voids == {"p_1": {"at": instant(START), "by": user_id("ada@example.org")}, "p_2": VOID}
+    assert voids["p_1"]["by"] != "ada@example.org", "no id of a user"
 
 
 def test_edits_of_a_record_that_somebody_removed_meanwhile_are_not_lost_in_silence(party: Party) -> None:
