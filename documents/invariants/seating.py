@@ -36,10 +36,10 @@ from documents.invariants.part import (
     guest_name,
     named,
 )
-from documents.invariants.seats import SeatEntry, capacity_of, rise, seat_of, sit
+from documents.invariants.seats import SeatEntry, capacity_of, comes, event_of, nearest, rise, seat_of, sit
+from documents.invariants.unseated import Unseated
 
 _MAX_TARGETS: Final = 3
-_FAR: Final = 1 << 60
 
 
 class Seating(Part):
@@ -57,6 +57,7 @@ class Seating(Part):
         self._rules_of: dict[tuple[str, str], set[str]] = {}
         self._household_of: dict[str, str] = {}
         self._households: dict[str, set[str]] = {}
+        self._unseated = Unseated(wedding, self._seats, self._tables)
 
     def routes(self) -> Iterable[Route | KeyRoute]:
         seen = frozenset({"deleted", "household", "party"})
@@ -73,6 +74,8 @@ class Seating(Part):
         return _FIND[subject.invariant](self, subject)
 
     def broken(self, subject: Subject) -> bool:
+        if subject.invariant in ("S3", "S4") and subject.ids not in self._seats:
+            return self._unseated.is_due(subject)
         look = _BROKEN.get(subject.invariant)
         return super().broken(subject) if look is None else bool(look(self, subject))
 
@@ -85,6 +88,7 @@ class Seating(Part):
         for place in self._seats:
             yield Subject("S3", place)
             yield Subject("S4", place)
+        yield from self._unseated.subjects()
         for place in self._rules:
             yield from _of_rule(*place)
         for document in {document for document, _ in self._seats}:
@@ -101,6 +105,7 @@ class Seating(Part):
         if before is not None:
             self._touch_seat(document, before, touched)
             self._leave(document, guest, before)
+        self._unseated.refresh(document, guest, touched)
         if after is not None:
             self._enter(document, guest, after)
             self._touch_seat(document, after, touched)
@@ -135,12 +140,14 @@ class Seating(Part):
         if seat.number is not None:
             touched.add(Subject("S1", (document, seat.table, str(seat.number))))
         touched.add(Subject("S2", (document, seat.table)))
+        self._unseated.touch_table(document, seat.table, touched)
 
     def _table(self, document: str, table: str, touched: Touched) -> None:
         touched.add(Subject("S2", (document, table)))
         for guest, number in self._tables.get((document, table), {}).items():
             self._touch_seat(document, SeatEntry(table, number), touched)
             touched.add(Subject("S3", (document, guest)))
+        self._unseated.touch_table(document, table, touched)
         touched.update(self._of_lock(document, table))
 
     def _rule(self, document: str, rule: str, touched: Touched) -> None:
@@ -163,6 +170,7 @@ class Seating(Part):
         if type(after) is str:
             self._household_of[guest] = after
             self._households.setdefault(after, set()).add(guest)
+        self._unseated.touch_guest(guest, touched)
         for document in self._documents.get(guest, ()):
             seat = self._seats[document, guest]
             self._touch_seat(document, seat, touched)
@@ -172,8 +180,9 @@ class Seating(Part):
             )
 
     def _answer_to(self, _: str, guest: str, key: str, touched: Touched) -> None:
+        self._unseated.touch_guest(guest, touched)
         for document in self._documents.get(guest, ()):
-            if self._event(document) in ("", key[5:]):
+            if event_of(self.wedding, document) in ("", key[5:]):
                 self._touch_seat(document, self._seats[document, guest], touched)
                 touched.add(Subject("S4", (document, guest)))
                 household = self._household_of.get(guest)
@@ -183,6 +192,7 @@ class Seating(Part):
     def _events(self, _: str, event: str, touched: Touched) -> None:
         """The event of `seating` is found by its id."""
         if event == "e_reception" and not self.wedding.context.reception:
+            touched.update(self._unseated.subjects())
             for document, guest in self._seats:
                 if document == "seating":
                     touched.add(Subject("S4", (document, guest)))
@@ -204,8 +214,8 @@ class Seating(Part):
         table = self.wedding.record(document, "tables", table_id)
         if table is None or int(number) >= capacity_of(table):
             return None
-        event = self._event(document)
-        sitting = [guest for guest in sorted(guests) if self._comes(event, guest)]
+        event = event_of(self.wedding, document)
+        sitting = [guest for guest in sorted(guests) if comes(self.wedding, event, guest)]
         if len(sitting) < 2:
             return None
         strategy = self.wedding.strategy("S1")
@@ -264,8 +274,8 @@ class Seating(Part):
         table = self.wedding.record(document, "tables", table_id)
         if table is None or len(at_table) <= capacity_of(table):
             return []
-        event = self._event(document)
-        guests = [guest for guest in sorted(at_table) if self._comes(event, guest)]
+        event = event_of(self.wedding, document)
+        guests = [guest for guest in sorted(at_table) if comes(self.wedding, event, guest)]
         return guests if len(guests) > capacity_of(table) else []
 
     def _within_capacity(self, subject: Subject) -> Finding | None:
@@ -302,7 +312,7 @@ class Seating(Part):
         """Guests to the nearest tables with room, one after the other; None where there is not room for all."""
         targets = [
             target
-            for target in self._nearest(document, table)
+            for target in nearest(self.wedding, document, table)
             for _ in range(min(len(guests), self._room(document, target)))
         ]
         if len(targets) < len(guests):
@@ -312,7 +322,8 @@ class Seating(Part):
     def _move_options(self, document: str, table: str, guests: list[str]) -> Iterator[tuple[str, list[Op]]]:
         who = ", ".join(guest_name(self.wedding, guest) for guest in guests[:5])
         who += f" and {len(guests) - 5} more" if len(guests) > 5 else ""
-        roomy = (target for target in self._nearest(document, table) if self._room(document, target) >= len(guests))
+        others = nearest(self.wedding, document, table)
+        roomy = (target for target in others if self._room(document, target) >= len(guests))
         for target, _ in zip(roomy, range(_MAX_TARGETS), strict=False):
             label = named(self.wedding, document, "tables", target, "label")
             yield f"Move {who} to table {label}.", [sit(document, guest, target, None) for guest in guests]
@@ -323,7 +334,7 @@ class Seating(Part):
         document, guest = subject.ids
         seat = self._seats.get((document, guest))
         if seat is None:
-            return None
+            return self._given_back(subject)
         table = self.wedding.record(document, "tables", seat.table)
         if table is not None and (seat.number is None or seat.number < capacity_of(table)):
             return None
@@ -334,41 +345,43 @@ class Seating(Part):
             label = named(self.wedding, document, "tables", seat.table, "label")
             summary = f"Seat {seat.number} of {name} is more than table {label} has."
             ops = [sit(document, guest, seat.table, None)]
-        return self.found(subject, summary, parties=self._parties(document, [guest]), automatic=ops)
+        return self.found(
+            subject,
+            summary,
+            parties=self._parties(document, [guest]),
+            options=self._unseated.restore_table(document, guest, seat),
+            automatic=ops,
+        )
 
     def _guest_comes(self, subject: Subject) -> Finding | None:
         document, guest = subject.ids
-        if (document, guest) not in self._seats or self._comes(self._event(document), guest):
+        if (document, guest) not in self._seats:
+            return self._given_back(subject)
+        if comes(self.wedding, event_of(self.wedding, document), guest):
             return None
         ops = [rise(document, guest)]
+        manual = self.wedding.strategy("S4") == MANUAL
         gone = self.wedding.record("guests", "guests", guest) is None
         return self.found(
             subject,
             f"{guest_name(self.wedding, guest)} has a seat but {'is not on the list any more' if gone else 'said no'}.",
             parties=self._parties(document, [guest]),
-            options=[("Free the seat.", ops)],
-            automatic=None if self.wedding.strategy("S4") == MANUAL else ops,
+            options=[*([("Free the seat.", ops)] if manual else ()), *self._unseated.invite_again(document, guest)],
+            automatic=None if manual else ops,
         )
 
-    def _comes(self, event: str, guest: str) -> bool:
-        """Whether a guest exists and has not declined (`_event`); yes where the guests are not at hand."""
-        if "guests" not in self.wedding.documents:
-            return True
-        row = self.wedding.record("guests", "guests", guest)
-        if row is None:
-            return False
-        if event:
-            return row.get("rsvp:" + event) != "no"
-        answers = [value for key, value in row.items() if key.startswith("rsvp:")]
-        return not answers or any(answer != "no" for answer in answers)
-
-    def _event(self, document: str) -> str:
-        """The event a document is about; empty: not known, and a guest has declined who declined everything."""
-        _, _, event = document.partition(".")
-        return (
-            event
-            or self.wedding.context.reception
-            or ("e_reception" if "e_reception" in self.wedding.rows("wedding", "events") else "")
+    def _given_back(self, subject: Subject) -> Finding | None:
+        if not self._unseated.is_due(subject):
+            return None
+        document, guest = subject.ids
+        summary, automatic, options = self._unseated.give_back(subject)
+        return self.found(
+            subject,
+            summary,
+            parties=self._parties(document, [guest]),
+            options=options,
+            automatic=automatic,
+            severity="info" if automatic else None,
         )
 
     # S5, S6
@@ -428,7 +441,7 @@ class Seating(Part):
     def _free_tables(self, document: str, table: str, used: set[str]) -> Iterator[str]:
         return (
             target
-            for target in self._nearest(document, table)
+            for target in nearest(self.wedding, document, table)
             if target not in used and self._room(document, target) > 0
         )
 
@@ -469,10 +482,10 @@ class Seating(Part):
     def _by_table(self, document: str, guests: Iterable[str]) -> dict[str, list[str]]:
         """Table -> those of the guests who come and sit there."""
         tables: dict[str, list[str]] = {}
-        event = self._event(document)
+        event = event_of(self.wedding, document)
         for guest in sorted(guests):
             seat = self._seats.get((document, guest))
-            if seat is not None and self._comes(event, guest):
+            if seat is not None and comes(self.wedding, event, guest):
                 tables.setdefault(seat.table, []).append(guest)
         return tables
 
@@ -534,20 +547,6 @@ class Seating(Part):
         capacity = whole(row, "capacity")
         return 0 if capacity is None else max(0, capacity - len(self._tables.get((document, table), ())))
 
-    def _nearest(self, document: str, table: str) -> list[str]:
-        """The other tables, the nearest first; those without a position last; then by order and id."""
-        tables = self.wedding.rows(document, "tables")
-        here = _position(tables.get(table))
-
-        def key(other: str) -> Any:
-            there = _position(tables[other])
-            near = _FAR
-            if here is not None and there is not None:
-                near = (here[0] - there[0]) ** 2 + (here[1] - there[1]) ** 2
-            return (near, str(tables[other].get("order", "")), other)
-
-        return sorted((other for other, row in tables.items() if other != table and type(row) is dict), key=key)
-
     def _writer(self, document: str, guest: str) -> Writer:
         return self.wedding.writer(document, "assignments", guest)
 
@@ -577,14 +576,6 @@ def assignments_at(wedding: Wedding, document: str, table: str) -> dict[str, Any
     """guest -> assignment of everybody at a table, as `Context.locked` holds it when the table is locked."""
     rows = wedding.rows(document, "assignments").items()
     return {guest: row for guest, row in rows if type(row) is dict and row.get("table") == table}
-
-
-def _position(row: Any) -> tuple[int, int] | None:
-    position = row.get("position") if type(row) is dict else None
-    if type(position) is not dict:
-        return None
-    x, y = whole(position, "x"), whole(position, "y")
-    return None if x is None or y is None else (x, y)
 
 
 def _of_rule(document: str, rule: str) -> tuple[Subject, Subject]:

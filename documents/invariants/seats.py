@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Any, Final, NamedTuple
 
-from documents.invariants.model import Op, whole
+from documents.invariants.model import Op, Wedding, whole
 
 _UNBOUNDED: Final = 1 << 60
+_FAR: Final = 1 << 60
 
 
 class SeatEntry(NamedTuple):
@@ -34,3 +35,49 @@ def sit(document: str, guest: str, table: str, seat: int | None) -> Op:
 
 def rise(document: str, guest: str) -> Op:
     return Op("delete", document, "assignments", guest)
+
+
+def comes(wedding: Wedding, event: str, guest: str) -> bool:
+    """Whether a guest exists and has not declined (`event_of`); yes where the guests are not at hand."""
+    if "guests" not in wedding.documents:
+        return True
+    row = wedding.record("guests", "guests", guest)
+    if row is None:
+        return False
+    if event:
+        return row.get("rsvp:" + event) != "no"
+    answers = [value for key, value in row.items() if key.startswith("rsvp:")]
+    return not answers or any(answer != "no" for answer in answers)
+
+
+def event_of(wedding: Wedding, document: str) -> str:
+    """The event a document is about; empty: not known, and a guest has declined who declined everything."""
+    _, _, event = document.partition(".")
+    return (
+        event
+        or wedding.context.reception
+        or ("e_reception" if "e_reception" in wedding.rows("wedding", "events") else "")
+    )
+
+
+def nearest(wedding: Wedding, document: str, table: str) -> list[str]:
+    """The other tables, the nearest first; those without a position last; then by order and id."""
+    tables = wedding.rows(document, "tables")
+    here = _position(tables.get(table))
+
+    def key(other: str) -> Any:
+        there = _position(tables[other])
+        near = _FAR
+        if here is not None and there is not None:
+            near = (here[0] - there[0]) ** 2 + (here[1] - there[1]) ** 2
+        return (near, str(tables[other].get("order", "")), other)
+
+    return sorted((other for other, row in tables.items() if other != table and type(row) is dict), key=key)
+
+
+def _position(row: Any) -> tuple[int, int] | None:
+    position = row.get("position") if type(row) is dict else None
+    if type(position) is not dict:
+        return None
+    x, y = whole(position, "x"), whole(position, "y")
+    return None if x is None or y is None else (x, y)

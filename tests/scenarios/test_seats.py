@@ -115,5 +115,33 @@ async def test_one_guest_at_two_tables(stage: Stage, a: Who, winner: str) -> Non
     await stage.tell(story, a, PLANNER)
 
 
+async def test_a_slip_is_taken_back_with_all_that_followed(stage: Stage) -> None:
+    """A table is deleted and restored, a guest says no and yes: everybody sits as before."""
+
+    async def story(wedding: Wedding) -> None:
+        names = {"g_ann": "Ann", "g_bob": "Bob", "g_cleo": "Cleo", "g_dan": "Dan", "g_eve": "Eve"}
+        seats = {guest: {"table": "t_5", "seat": number} for number, guest in enumerate(list(names)[:4])}
+        seats["g_eve"] = {"table": "t_6", "seat": None}
+        alone = "add('households', 'h_2', { name: 'Eve' }); get('guests', 'g_eve').set('household', 'h_2')"
+        guests = await wedding.open("guests", GUESTS + alone, names=names)
+        pair = await wedding.open("seating", TABLES, tables={"t_5": 4, "t_6": 8}, seats=seats)
+        stamp = "{ at: new Date().toISOString(), by: 'maria' }"
+        await pair.b.run(f"get('tables', 't_5').set('deleted', {stamp})")
+        await guests.b.run("get('guests', 'g_eve').set('rsvp:e_reception', 'no')")
+        await pair.b.wait("doc.getMap('assignments').size === 0")
+        reviews = await wedding.reviews("seating")
+        assert sorted(each["_kind"] for each in reviews.values()) == ["S3", "S3", "S3", "S3", "S4"]
+        assert all(len(each["_options"]) == 1 for each in reviews.values())
+        await pair.b.run("get('tables', 't_5').delete('deleted')")
+        await guests.b.run("get('guests', 'g_eve').set('rsvp:e_reception', 'yes')")
+        await pair.a.wait("doc.getMap('assignments').size === 5")
+        rows = await wedding.equal("seating")
+        assert rows["assignments"] == seats
+        assert all("again" in each["_summary"] for each in rows["review"].values())
+        await wedding.equal("guests")
+
+    await stage.tell(story, COUPLE, PLANNER)
+
+
 async def test_all_of_this_is_the_same_after_a_restart(stage: Stage) -> None:
     await stage.same_after_restart()

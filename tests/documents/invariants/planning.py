@@ -69,6 +69,8 @@ class Planning:
         self.index = Index(self.wedding)
         self.open: dict[Subject, Finding] = {each.subject: each for each in self.index.all()}
         self._seq = 0
+        self.now = NOW
+        """When writes arrive."""
 
     def write(self, user: str, document: str, root: str, record: str, key: str | None, value: Any) -> None:
         """One field; None deletes."""
@@ -92,7 +94,7 @@ class Planning:
         role = ROLES.get(user, "server")
         for document, root, record, key, before, _ in changes:
             where = (document, root, record, key)
-            self.writers[where] = Writer(user, role, rank_of(role), self._seq, NOW, before)
+            self.writers[where] = Writer(user, role, rank_of(role), self._seq, self.now, before)
         self._follow(changes)
         return changes
 

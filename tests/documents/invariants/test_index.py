@@ -95,7 +95,7 @@ RUBBISH = st.sampled_from((Unreadable("array"), -1, True, "", "\ud7ff", {"table"
 def edits(draw: Any) -> tuple[str, Op]:
     document, root, records, keys = draw(st.sampled_from(FIELDS))
     record, key = draw(st.sampled_from(records)), draw(st.sampled_from(list(keys)))
-    user = draw(st.sampled_from(list(ROLES)))
+    user = draw(st.sampled_from([*ROLES, "server"]))
     sort = draw(st.integers(0, 19))
     if sort == 0:
         return user, Op("delete", document, root, record)

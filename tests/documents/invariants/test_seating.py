@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from documents.invariants import Finding, Op
-from tests.documents.invariants.planning import Planning
+from tests.documents.invariants.planning import NOW, Planning
 
 SEATING = "seating"
 
@@ -215,6 +215,128 @@ def test_s3_seats_that_are_gone(planning: Planning, change: Op, becomes: Any) ->
     planning.resolve()
     assert seat(planning, "ann") == becomes
     assert planning.broken() == []
+
+
+# -- slips: what the server has freed comes back
+
+DELETED = {"at": "2026-05-01T00:00:00Z", "by": "maria"}
+TABLE = (SEATING, "tables", "t_1", "deleted")
+RSVP = ("guests", "guests", "g_ann", "rsvp:e_reception")
+
+
+def slip(planning: Planning, *field: Any, value: Any, again: Any = None) -> None:
+    """Somebody writes, the server frees seats, and somebody writes something else."""
+    planning.write("maria", *field, value)
+    planning.resolve()
+    planning.write("maria", *field, again)
+
+
+@pytest.mark.parametrize("number", [0, None])
+def test_s3_a_table_that_is_restored_gives_the_seats_back(planning: Planning, number: int | None) -> None:
+    sit(planning, "chloe", "ann", "t_1", number)
+    sit(planning, "chloe", "bob", "t_1", 1)
+    slip(planning, *TABLE, value=DELETED)
+    assert seat(planning, "ann") is seat(planning, "bob") is None
+    assert planning.broken() == ["S3", "S3"]
+    planning.resolve()
+    assert planning.broken() == []
+    assert (seat(planning, "ann"), seat(planning, "bob")) == (("t_1", number), ("t_1", 1))
+
+
+@pytest.mark.parametrize("field", [RSVP, (*RSVP[:3], "deleted")])
+def test_s4_a_guest_who_comes_after_all_has_the_seat_again(planning: Planning, field: Any) -> None:
+    sit(planning, "chloe", "ann", "t_1", 0)
+    slip(planning, *field, value="no" if field is RSVP else DELETED, again="yes" if field is RSVP else None)
+    assert planning.finding("S4").summary == "Ann has seat 0 at table 1 again."
+    planning.resolve()
+    assert planning.broken() == []
+    assert seat(planning, "ann") == ("t_1", 0)
+
+
+def test_a_seat_that_was_taken_meanwhile_is_told(planning: Planning) -> None:
+    sit(planning, "chloe", "ann", "t_1", 0)
+    planning.write("maria", *RSVP, "no")
+    planning.resolve()
+    sit(planning, "maria", "bob", "t_1", 0)
+    planning.write("maria", *RSVP, "yes")
+    planning.resolve()
+    finding = planning.finding("S4")
+    assert finding.manual
+    assert finding.summary == "Ann had seat 0 at table 1, which is taken by now."
+    assert [option.text for option in finding.options] == ["Seat Ann at table 1.", "Leave it as it is."]
+    sit(planning, "maria", "cleo", "t_1", 1)
+    assert [option.text for option in planning.finding("S4").options] == ["Leave it as it is."], "no room"
+    planning.write("maria", SEATING, "assignments", "g_bob", None, None)
+    planning.resolve()  # it is free again
+    assert seat(planning, "ann") == ("t_1", 0)
+    assert planning.broken() == []
+
+
+def test_of_two_who_had_one_seat_the_last_has_it_again(planning: Planning) -> None:
+    sit(planning, "chloe", "ann", "t_1", 0)
+    planning.write("maria", *RSVP, "no")
+    planning.resolve()
+    sit(planning, "chloe", "bob", "t_1", 0)
+    slip(planning, *TABLE, value=DELETED)
+    planning.write("maria", *RSVP, "yes")
+    planning.resolve()
+    assert seat(planning, "bob") == ("t_1", 0)
+    assert planning.broken() == ["S3"]
+    planning.choose(planning.finding("S3"), "Seat Ann at table 1")
+    assert planning.broken() == []
+
+
+def test_what_a_person_did_is_no_slip(planning: Planning) -> None:
+    sit(planning, "chloe", "ann", "t_1", 0)
+    slip(planning, *TABLE, value=DELETED)
+    sit(planning, "maria", "ann", "t_2", 0)
+    assert planning.broken() == []
+    planning.write("maria", SEATING, "assignments", "g_ann", None, None)
+    assert planning.broken() == []
+
+
+def test_a_locked_table_gives_back_the_seats_it_was_locked_with(planning: Planning) -> None:
+    sit(planning, "chloe", "ann", "t_1", 0)
+    planning.locked(SEATING, "t_1", "chloe")
+    slip(planning, *TABLE, value=DELETED)
+    planning.resolve()
+    assert seat(planning, "ann") == ("t_1", 0)
+    planning.write("maria", *RSVP, "no")
+    planning.resolve()
+    planning.write("chloe", *TABLE[:3], "locked", {"at": NOW, "by": "aroha"})  # as it is now
+    planning.write("maria", *RSVP, "yes")
+    assert planning.broken() == []
+
+
+def test_a_day_later_nothing_is_given_back(planning: Planning) -> None:
+    sit(planning, "chloe", "ann", "t_1", 0)
+    planning.write("maria", *TABLE, DELETED)
+    planning.resolve()
+    planning.now = "2026-05-02T12:00:01Z"
+    planning.write("maria", *TABLE, None)
+    assert planning.broken() == []
+
+
+@pytest.mark.parametrize(
+    ("breaks", "option", "back"),
+    [
+        (Op("set", *TABLE, DELETED), "Restore table 1 with Ann", ("t_1", 1)),
+        (Op("set", *TABLE[:3], "capacity", 1), "Give table 1 2 seats", ("t_1", 1)),
+        (Op("set", *RSVP, "no"), "Ann comes after all", ("t_1", 1)),
+        (Op("set", *RSVP[:3], "deleted", DELETED), "Ann comes after all", ("t_1", 1)),
+    ],
+)
+def test_s3_and_s4_offer_the_seat_again(planning: Planning, breaks: Op, option: str, back: Any) -> None:
+    sit(planning, "chloe", "ann", "t_1", 1)
+    planning.apply([breaks], "maria")
+    (subject,) = planning.open
+    finding = planning.finding(subject.invariant)
+    assert all(each.ops != finding.automatic for each in finding.options)
+    planning.resolve()
+    planning.choose(finding, option)
+    planning.resolve()
+    assert planning.broken() == []
+    assert seat(planning, "ann") == back
 
 
 def apart(hard: bool = True, **strategies: str) -> Planning:
