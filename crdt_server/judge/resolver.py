@@ -41,6 +41,7 @@ from documents.invariants import (
     Writer,
     chosen,
     review_id,
+    with_way_back,
 )
 
 MOST_FIXES = 3
@@ -192,6 +193,7 @@ class Resolver:
             return []
         if finding.automatic and self._repairs.exhausted(subject, self._now):
             finding = for_a_person(finding)
+        finding = with_way_back(self._wedding, finding)
         if subject.invariant == "X1" and finding.manual:
             self._open_x[finding.parties[0].field] = record
         ops = open_ops(row, document, record, finding, instant(self._now))
@@ -219,6 +221,8 @@ class Resolver:
         actor = Actor(writer.user, writer.role)
         outcome = "undone" if row.get("_state") == "auto" else "option"
         self._open_x = {field: each for field, each in self._open_x.items() if each != record}
+        if outcome == "undone":
+            self.urgent.append(partial(_let_stand, self.subjects, document, record, ops))
         return [*self._close(document, record, outcome, actor), Resolution(ops, record, actor)]
 
     def _close_moot(self, subject: Subject) -> list[Resolution]:
@@ -243,3 +247,11 @@ class Resolver:
         missing = {document for document in documents if document not in self._documents}
         self.needed |= missing
         return bool(missing)
+
+
+def _let_stand(subjects: SubjectQueue, document: str, record: str, ops: Sequence[Op]) -> list[Resolution]:
+    """Whatever is wrong with what somebody has chosen over a rule, they have decided about it."""
+    finding = subjects.finding_after(record, ops)
+    if finding is None:
+        return []
+    return [Resolution([Op("set", document, "review", record, "_fingerprint", finding.fingerprint)], record)]

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Sequence
 
 from documents.changes import Change, Changes
-from documents.invariants import Context, Field, Index, Subject, review_id
+from documents.invariants import Context, Field, Finding, Index, Op, Subject, review_id
 
 
 class SubjectQueue:
@@ -58,6 +58,13 @@ class SubjectQueue:
         """Use another context, from the next collected changes on."""
         self.follow()
         self.add(self._index.set_context(context), settled=False)
+
+    def finding_after(self, record: str, ops: Iterable[Op]) -> Finding | None:
+        """The finding about which a record in `review` is, where operations that were carried out have left one."""
+        self.follow()
+        touched = self._index.update(Field(*op[1:5]) for op in ops)
+        subject = next((subject for subject in touched if review_id(subject) == record), None)
+        return None if subject is None else self._index.find(subject)
 
     def wait(self, subject: Subject) -> None:
         """Look a subject up again at the next `resume`."""

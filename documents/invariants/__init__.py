@@ -26,6 +26,7 @@ from documents.invariants.model import (
 )
 from documents.invariants.review import chosen, operations, review_id, review_row
 from documents.invariants.seating import assignments_at
+from documents.invariants.undoing import with_way_back
 from documents.invariants.writes import Written, edit_of_deleted, lost_write
 
 __all__ = [
@@ -65,4 +66,5 @@ __all__ = [
     "rank_of",
     "review_id",
     "review_row",
+    "with_way_back",
 ]

@@ -56,6 +56,9 @@ class Invariant:
     strategies: tuple[str, ...]
     """The default first, then the others a wedding may choose."""
     settle_seconds: int = 0
+    undone_by: tuple[str, ...] | None = ()
+    """Roles of those who may put back what a rule changed, where that is an option; none: all who may write there;
+    None: nobody may."""
 
     @property
     def default(self) -> str:
@@ -73,7 +76,8 @@ INVARIANTS: Final[Mapping[str, Invariant]] = {
         Invariant("T4", "An item starts after what has to be over first", "warning", (PRIORITY, MANUAL),
                   SETTLE_SECONDS),
         Invariant("T5", "Nothing but breakdown after the hard end; fixed items stay while live", "warning", (MANUAL,)),
-        Invariant("T6", "Vendors and places of items exist", "warning", (MANUAL, MERGE), SETTLE_SECONDS),
+        Invariant("T6", "Vendors and places of items exist", "warning", (MANUAL, MERGE), SETTLE_SECONDS,
+                  undone_by=None),
         Invariant("X1", "No write is lost in silence", "warning", (HIERARCHY, LAST, PRIORITY, MANUAL)),
         Invariant("X2", "No edit of a deleted record is lost in silence", "warning", (HIERARCHY, MERGE, MANUAL)),
         Invariant("B1", "Everything together costs no more than the limit", "error", (MANUAL,)),
@@ -81,11 +85,12 @@ INVARIANTS: Final[Mapping[str, Invariant]] = {
                   (MANUAL,)),
         Invariant("B3", "No more is paid than agreed, nor refunded than paid", "error", (MANUAL,)),
         Invariant("B4", "No payment is entered twice", "warning", (MANUAL, PRIORITY)),
-        Invariant("B5", "The couple has approved large amounts", "error", (MANUAL, HIERARCHY)),
+        Invariant("B5", "The couple has approved large amounts", "error", (MANUAL, HIERARCHY),
+                  undone_by=("couple",)),
         Invariant("G1", "Nobody is on the list twice", "warning", (MANUAL, MERGE)),
         Invariant("G2", "No more guests come than there is room", "error", (MANUAL,)),
         Invariant("G3", "Guests bring no more than they may", "warning", (MANUAL, HIERARCHY)),
-        Invariant("G4", "Guests answer in time", "info", (MERGE, HIERARCHY)),
+        Invariant("G4", "Guests answer in time", "info", (MERGE, HIERARCHY), undone_by=("couple", "planner")),
         Invariant("G5", "The household and the host of a guest exist", "warning", (MERGE, MANUAL), SETTLE_SECONDS),
         Invariant("S1", "A seat has one guest", "error", (PRIORITY, HIERARCHY, LAST, MANUAL), SETTLE_SECONDS),
         Invariant("S2", "A table has no more guests than seats", "error", (MANUAL, PRIORITY), SETTLE_SECONDS),
@@ -93,12 +98,14 @@ INVARIANTS: Final[Mapping[str, Invariant]] = {
         Invariant("S4", "Only guests who come sit", "warning", (PRIORITY, MANUAL), SETTLE_SECONDS),
         Invariant("S5", "Who must be apart sits apart", "warning", (MANUAL, PRIORITY), SETTLE_SECONDS),
         Invariant("S6", "Who belongs together sits together", "info", (MANUAL,), SETTLE_SECONDS),
-        Invariant("S7", "A locked table stays as it is", "warning", (HIERARCHY, MANUAL)),
+        Invariant("S7", "A locked table stays as it is", "warning", (HIERARCHY, MANUAL), undone_by=("couple",)),
         Invariant("C1", "The caterer knows of severe allergies, and meals fit diets", "warning", (MANUAL,)),
-        Invariant("W1", "A couple remains, and only it sets date, time zone and currency", "critical", (HIERARCHY,)),
+        Invariant("W1", "A couple remains, and only it sets date, time zone and currency", "critical", (HIERARCHY,),
+                  undone_by=("couple",)),
         Invariant("W2", "A vendor works at one wedding at a time", "error", (PRIORITY, MANUAL)),
         Invariant("W3", "Some trades are booked once", "warning", (MANUAL, HIERARCHY)),
-        Invariant("M1", "Messages are from who wrote them, and stay as they were", "critical", (HIERARCHY,)),
+        Invariant("M1", "Messages are from who wrote them, and stay as they were", "critical", (HIERARCHY,),
+                  undone_by=None),
     )
 }  # fmt: skip
 """In the order of the documents they are about."""
