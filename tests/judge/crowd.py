@@ -274,12 +274,12 @@ def lost_in_silence(bench: Bench, hands: Iterable[Hand]) -> list[Written]:
         if write.value is not None
         and not _stands(field, bench.value(*field), write.value)
         and not any(_knew(hand, write, other, later) for other, later in writes)
-        and not any(same(value, write.value) for value in told.get(field, ()))
+        and not any(_stands(field, value, write.value) for value in told.get(field, ()))
     ]
 
 
 def _stands(field: Field, value: Any, written: Any) -> bool:
-    """Whether a value is there; of two who deleted one record the stamp of either will do."""
+    """Whether a value is that of a write; of two who deleted one record the stamp of either will do."""
     return same(value, written) or (field.key == "deleted" and value is not None)
 
 
