@@ -87,6 +87,7 @@ async def _lifespan(settings: Settings, app: FastAPI) -> AsyncIterator[None]:
     state = app.state
     state.hub = hub
     state.gate = Gate(hub, state.access, time.monotonic)
+    state.unfinished = state.gate.unfinished
     state.fast_transport = PicowsTransport(state.gate)
     state.answers = IdempotentCommands(storage)
     state.streams = Admission(settings.max_connections, settings.max_streams_per_address)

@@ -55,6 +55,13 @@ class Settings(BaseSettings):
     compact_after_updates: Positive = Field(500, description="Stored rows of a room that are merged while it is open")
 
     max_frame_bytes: Positive = Field(16 << 20, description="Largest WebSocket message and HTTP body")
+    max_unfinished_bytes: Count = Field(
+        256 << 20, description="Bytes of messages and bodies that are not complete, in all (1013, HTTP 503 above)"
+    )
+    max_unfinished_bytes_per_address: Count = Field(
+        64 << 20, description="Such bytes of one address (1013, HTTP 503 above)"
+    )
+    message_seconds: Seconds = Field(120.0, description="Time for a large message or a body (1013, HTTP 408 after it)")
     write_buffer_bytes: Positive = Field(8 << 20, description="Unsent bytes after which a slow reader is closed (1013)")
     max_connections: Count = Field(20_000, description="Sockets in all (4503 above)")
     max_connections_per_address: Count = Field(1_000, description="Sockets of one address (4503 above)")

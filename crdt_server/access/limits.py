@@ -1,4 +1,5 @@
-"""Limits before admission: sockets in all and per address, handshakes per second, strikes for hostile messages.
+"""Limits before admission: sockets in all and per address, handshakes per second, strikes for hostile messages, and the
+bytes of messages that are not complete.
 
 Pure bookkeeping on values that are passed in. Tables are bounded: an address costs nothing once it is quiet.
 """
@@ -76,6 +77,36 @@ class Admission:
         """Count a socket out."""
         self.open -= 1
         left = self._by_address[address] - 1
+        if left:
+            self._by_address[address] = left
+        else:
+            del self._by_address[address]
+
+
+class ByteBudget:
+    """Bytes that are held, in all and per address. 0: no limit."""
+
+    def __init__(self, most: int, most_per_address: int) -> None:
+        self._most = most
+        self._most_per_address = most_per_address
+        self.held = 0
+        self._by_address: dict[str, int] = {}
+
+    def take(self, address: str, size_bytes: int) -> bool:
+        """Count bytes in, unless a limit would be exceeded."""
+        of_address = self._by_address.get(address, 0) + size_bytes
+        if 0 < self._most < self.held + size_bytes or 0 < self._most_per_address < of_address:
+            return False
+        self.held += size_bytes
+        self._by_address[address] = of_address
+        return True
+
+    def release(self, address: str, size_bytes: int) -> None:
+        """Count bytes out that were taken."""
+        if not size_bytes:
+            return
+        self.held -= size_bytes
+        left = self._by_address[address] - size_bytes
         if left:
             self._by_address[address] = left
         else:

@@ -48,11 +48,15 @@ class PayloadTooLargeError(CrdtServerError):
     """A body above the limit."""
 
 
+class BodyTimeoutError(CrdtServerError):
+    """A body that does not come in time."""
+
+
 class StateError(CrdtServerError):
     """Not possible in the present state."""
 
 
-STATUS |= {PayloadTooLargeError: 413, StateError: 409}
+STATUS |= {BodyTimeoutError: 408, PayloadTooLargeError: 413, StateError: 409}
 
 
 _HEADERS = {401: {"WWW-Authenticate": "Bearer"}, 429: {"Retry-After": "1"}, 503: {"Retry-After": "1"}}

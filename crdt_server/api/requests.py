@@ -13,7 +13,8 @@ from pydantic_core import from_json
 
 from crdt_server.access.access import Access, Action, Credentials, Denied, denial, require
 from crdt_server.access.identity import Identity
-from crdt_server.api.problems import PayloadTooLargeError
+from crdt_server.access.limits import ByteBudget
+from crdt_server.api.problems import BodyTimeoutError, PayloadTooLargeError
 from crdt_server.errors import AdmissionError, NotFoundError, ProtocolError, UnauthenticatedError
 from crdt_server.names import WEDDING, document_address
 from storage import DocumentKey
@@ -80,12 +81,26 @@ def wedding_name(wedding: str) -> str:
 
 
 async def read_body(request: Request, limit: int) -> bytes:
-    """The body. Raises PayloadTooLargeError where it has more than ``limit`` bytes."""
+    """The body.
+
+    Raises PayloadTooLargeError where it has more than ``limit`` bytes, BodyTimeoutError where it does not come in time,
+    and AdmissionError where too much of this or of all addresses is under way.
+    """
+    unfinished: ByteBudget = request.app.state.unfinished
+    address = request.client.host if request.client else "unknown"
     body = bytearray()
-    async for part in request.stream():
-        body += part
-        if len(body) > limit:
-            raise PayloadTooLargeError("body_too_large", f"the body is larger than {limit} bytes")
+    try:
+        async with asyncio.timeout(request.app.state.hub.settings.message_seconds):
+            async for part in request.stream():
+                if len(body) + len(part) > limit:
+                    raise PayloadTooLargeError("body_too_large", f"the body is larger than {limit} bytes")
+                if not unfinished.take(address, len(part)):
+                    raise AdmissionError("admission", "too many bytes are under way, try later")
+                body += part
+    except TimeoutError as error:
+        raise BodyTimeoutError("body_timeout", "the body did not come in time") from error
+    finally:
+        unfinished.release(address, len(body))
     return bytes(body)
 
 

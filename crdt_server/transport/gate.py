@@ -17,7 +17,7 @@ import structlog
 
 from crdt_server.access.access import Access, Action, Credentials, Denied
 from crdt_server.access.identity import Identity
-from crdt_server.access.limits import Admission, TokenBucket
+from crdt_server.access.limits import Admission, ByteBudget, TokenBucket
 from crdt_server.errors import CLOSE_CODES, AdmissionError, CrdtServerError
 from crdt_server.hub.hub import Hub
 from crdt_server.names import document_address
@@ -91,12 +91,14 @@ class Gate:
         self.access = access
         self.admission = Admission(settings.max_connections, settings.max_connections_per_address)
         self.pending = Admission(settings.max_pending_connections, settings.max_pending_per_address)
+        self.unfinished = ByteBudget(settings.max_unfinished_bytes, settings.max_unfinished_bytes_per_address)
         self._handshakes = TokenBucket(settings.handshakes_per_second)
         self._admission_seconds = settings.admission_seconds
         self._deferred = 0
         self._waiting: set[PendingAdmission] = set()
         self._now = now
         hub.metrics.gauge("sockets", "WebSockets that are open or pending", lambda: self.admission.open)
+        hub.metrics.gauge("unfinished_bytes", "Bytes of incomplete messages", lambda: self.unfinished.held)
         hub.metrics.gauge("sockets_pending", "WebSockets without a decision on access", lambda: self.pending.open)
 
     def may_shake_hands(self, address: str) -> bool:

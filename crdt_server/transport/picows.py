@@ -30,6 +30,7 @@ from crdt_server.errors import CLOSE_CODES
 from crdt_server.protocol.outgoing import Outgoing
 from crdt_server.transport.endpoint import CONGESTED_BYTES, NO_ENDPOINT, YWebSocketEndpoint
 from crdt_server.transport.gate import ConnectionRequest, Gate
+from crdt_server.transport.unfinished import STEP_BYTES, UnfinishedMessage
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -60,6 +61,8 @@ class PicowsConnection(WSListener):
         "_transport",
         "_write",
         "address",
+        "partial",
+        "unfinished",
     )
 
     def __init__(self, server: PicowsTransport, request: ConnectionRequest) -> None:
@@ -71,6 +74,8 @@ class PicowsConnection(WSListener):
         self._endpoint = NO_ENDPOINT
         self._fragments: list[bytes] | None = None
         self._fragments_size = 0
+        self.partial = 0  # bytes that came since the newest frame
+        self.unfinished: UnfinishedMessage | None = None  # those bytes and the fragments, where they are many
         self._limit = server.write_buffer_bytes
         self._write: Callable[[bytes], None] = _drop
         self._received = True  # whether a frame has come since the last check
@@ -122,9 +127,13 @@ class PicowsConnection(WSListener):
         assert self._transport is not None
         return self._transport.underlying_transport
 
-    def check(self) -> None:
-        """Ping a peer that sent nothing since the last check; abort where it did not answer the ping before."""
+    def check(self, now: float) -> None:
+        """Ping a peer that sent nothing since the last check; abort where it did not answer the ping before, and close
+        where a large message takes too long."""
         assert self._transport is not None
+        if self.unfinished is not None and self.unfinished.is_late(now, self._server.message_seconds):
+            self.close(CLOSE_CODES["try_again"], "a message did not come in time")
+            return
         if self._received:
             self._received = self._awaiting_pong = False
         elif self._awaiting_pong:
@@ -147,7 +156,11 @@ class PicowsConnection(WSListener):
 
     def on_ws_frame(self, transport: WSTransport, frame: WSFrame) -> None:
         self._received = True
+        self.partial = 0
         kind = frame.msg_type
+        if self.unfinished is not None and frame.fin and kind in (WSMsgType.BINARY, WSMsgType.CONTINUATION):
+            self.unfinished.release()
+            self.unfinished = None
         if kind == WSMsgType.BINARY and frame.fin and self._fragments is None and not frame.rsv1:
             if self._write is not _drop:
                 # A large one is read where it lies: copying 16 MB takes 10 ms, and its content is copied out anyway.
@@ -178,6 +191,8 @@ class PicowsConnection(WSListener):
         payload = frame.get_payload_as_bytes()
         self._fragments.append(payload)
         self._fragments_size += len(payload) + 64  # empty fragments are not free
+        if not frame.fin:
+            _hold(self)
         if self._fragments_size > self._server.max_frame_bytes:
             self._endpoint.reject(CLOSE_CODES["frame_too_large"], "message too large")
         elif frame.fin:
@@ -188,6 +203,8 @@ class PicowsConnection(WSListener):
     def on_ws_disconnected(self, transport: WSTransport) -> None:
         self._write = _drop
         self._server.connections.discard(self)
+        if self.unfinished is not None:
+            self.unfinished.release()
         endpoint, self._endpoint = self._endpoint, NO_ENDPOINT  # they refer to each other
         endpoint.disconnected()
 
@@ -195,6 +212,18 @@ class PicowsConnection(WSListener):
         """More is unsent than the limit allows: the peer is too slow."""
         self._server.slow_consumers.inc()
         self.close(CLOSE_CODES["try_again"], "slow consumer")
+
+
+def _hold(connection: PicowsConnection) -> None:
+    """Count what is there of an incomplete message; too much of it closes the connection."""
+    size_bytes = connection.partial + connection._fragments_size
+    if connection.closing or size_bytes < STEP_BYTES:
+        return
+    if connection.unfinished is None:
+        budget, now = connection._server.gate.unfinished, asyncio.get_running_loop().time()
+        connection.unfinished = UnfinishedMessage(budget, connection.address, now)
+    if not connection.unfinished.grow(size_bytes):
+        connection.close(CLOSE_CODES["try_again"], "too many bytes are under way")
 
 
 def _drop(frame: bytes) -> None:
@@ -209,6 +238,7 @@ class PicowsTransport:
         self.gate = gate
         self.connections: set[PicowsConnection] = set()
         self.max_frame_bytes = settings.max_frame_bytes
+        self.message_seconds = settings.message_seconds
         self.write_buffer_bytes = settings.write_buffer_bytes
         self.slow_consumers = gate.hub.metrics.slow_consumers
         self._ping_seconds = settings.ping_seconds
@@ -221,7 +251,7 @@ class PicowsTransport:
             for part in range(parts):
                 for connection in connections[part::parts]:
                     if connection in self.connections:
-                        connection.check()
+                        connection.check(asyncio.get_running_loop().time())
                 await asyncio.sleep(self._ping_seconds / parts)
 
     def protocol(self) -> asyncio.BaseProtocol:
@@ -274,6 +304,17 @@ class _Protocol(WSProtocol):  # type: ignore[misc]  # a Cython class without ann
     def get_buffer(self, size_hint: int) -> memoryview:
         """The buffer into which the loop reads. picows doubles its buffer as long as it is filled, up to megabytes."""
         return cast("memoryview", super().get_buffer(size_hint))[:READ_BYTES]
+
+    def buffer_updated(self, n: int) -> None:
+        """The loop has read ``n`` bytes. picows keeps those of an incomplete frame, however large it is to become."""
+        connection = self.listener
+        if connection is None:
+            super().buffer_updated(n)
+            return
+        connection.partial += n
+        super().buffer_updated(n)
+        if connection.partial > STEP_BYTES:
+            _hold(connection)
 
     def data_received(self, data: bytes) -> None:
         """uvicorn replays the request this way; afterwards the loop uses the buffer interface."""

@@ -1,0 +1,145 @@
+"""Messages and bodies that are not complete: their bytes are bounded per address, and so is the time for them."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager, suppress
+from urllib.parse import urlsplit
+
+import httpx
+import pytest
+import pytest_asyncio
+from websockets.asyncio.client import ClientConnection, connect
+from websockets.exceptions import ConnectionClosed
+from websockets.frames import Frame, Opcode
+
+from crdt_server import Settings
+from crdt_server.access.access import DevAccess
+from crdt_server.access.limits import ByteBudget
+from tests.support.codec import encode_update
+from tests.support.gate import LocalServer, local_server
+from tests.support.wire import Replica
+
+SECONDS = 30.0
+BUDGET_BYTES = 1 << 20
+PART_BYTES = 600_000
+HURRIED_SECONDS = 0.3
+SYNC = "/api/weddings/w/documents/notes.a/sync"
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+
+def server_settings(database_url: str, **changes: float) -> Settings:
+    return Settings(
+        port=0,
+        database_url=database_url,
+        document_hosts=1,
+        max_unfinished_bytes_per_address=BUDGET_BYTES,
+        max_loop_lag_seconds=3600.0,
+        max_strikes=0,
+    ).model_copy(update=changes)
+
+
+@pytest_asyncio.fixture(loop_scope="module", scope="module")
+async def server(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[LocalServer]:
+    path = tmp_path_factory.mktemp("server") / "store.db"
+    async with local_server(server_settings(f"sqlite:///{path}"), DevAccess()) as running:
+        yield running
+
+
+@pytest_asyncio.fixture(loop_scope="module", autouse=True)
+async def nothing_leaks(server: LocalServer) -> AsyncIterator[None]:
+    yield
+    await until(lambda: server.gate.unfinished.held == 0)
+    assert not server.gate.unfinished._by_address
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    async with asyncio.timeout(SECONDS):
+        while not condition():  # noqa: ASYNC110 - nothing signals it
+            await asyncio.sleep(0)
+
+
+@asynccontextmanager
+async def visit(server: LocalServer) -> AsyncIterator[ClientConnection]:
+    async with connect(f"{server.ws_url}/w/notes.a", compression=None, proxy=None, max_size=None) as websocket:
+        yield websocket
+
+
+async def ended(websocket: ClientConnection) -> tuple[int | None, str | None]:
+    async with asyncio.timeout(SECONDS):
+        with suppress(ConnectionClosed):
+            while True:
+                await websocket.recv()
+    return websocket.close_code, websocket.close_reason
+
+
+def send(
+    websocket: ClientConnection, payload: bytes, *, opcode: Opcode = Opcode.BINARY, fin: bool, less: int = 0
+) -> None:
+    """Write a frame, ``less`` its last bytes."""
+    raw = Frame(opcode, payload, fin=fin).serialize(mask=True)
+    websocket.transport.write(raw[: len(raw) - less])
+
+
+@pytest.mark.parametrize(("fin", "less"), [(False, 0), (True, 1)], ids=["fragments", "frame"])
+async def test_incomplete_messages_of_one_address_are_bounded(server: LocalServer, fin: bool, less: int) -> None:
+    async with visit(server) as one, visit(server) as two:
+        send(one, bytes(PART_BYTES), fin=fin, less=less)
+        await until(lambda: server.gate.unfinished.held > PART_BYTES - 100_000)
+        send(two, bytes(PART_BYTES), fin=fin, less=less)
+        assert await ended(two) == (1013, "too many bytes are under way")
+        one.transport.abort()
+
+
+async def test_a_complete_message_is_not_counted_any_more(server: LocalServer) -> None:
+    message = encode_update(Replica(1).type("x" * PART_BYTES))
+    async with visit(server) as websocket:
+        for _ in range(3):  # more than the budget, one after the other
+            send(websocket, message[:PART_BYTES], fin=False)
+            await until(lambda: server.gate.unfinished.held > 0)
+            send(websocket, message[PART_BYTES:], opcode=Opcode.CONT, fin=True)
+            await until(lambda: server.gate.unfinished.held == 0)
+        await websocket.ping()
+        assert websocket.close_code is None
+
+
+async def test_bodies_of_one_address_are_bounded(server: LocalServer) -> None:
+    address = urlsplit(server.url)
+    _, writer = await asyncio.open_connection(address.hostname, address.port)
+    head = f"POST {SYNC} HTTP/1.1\r\nHost: test\r\nContent-Length: {PART_BYTES + 1}\r\n\r\n"
+    writer.write(head.encode() + bytes(PART_BYTES))
+    await until(lambda: server.gate.unfinished.held == PART_BYTES)
+    async with httpx.AsyncClient(base_url=server.url, trust_env=False, timeout=SECONDS) as client:
+        answer = await client.post(SYNC, content=bytes(PART_BYTES))
+        assert (answer.status_code, answer.json()["code"]) == (503, "admission")
+        writer.close()
+        await until(lambda: server.gate.unfinished.held == 0)
+        assert (await client.post(SYNC, content=bytes(PART_BYTES))).status_code == 400
+
+
+async def test_what_takes_too_long_is_ended(database_url: str) -> None:
+    hurried = server_settings(database_url, message_seconds=HURRIED_SECONDS, ping_seconds=HURRIED_SECONDS)
+    async with local_server(hurried, DevAccess()) as server, visit(server) as websocket:
+        send(websocket, bytes(PART_BYTES), fin=False)
+        assert await ended(websocket) == (1013, "a message did not come in time")
+        address = urlsplit(server.url)
+        reader, writer = await asyncio.open_connection(address.hostname, address.port)
+        writer.write(f"POST {SYNC} HTTP/1.1\r\nHost: test\r\nContent-Length: 9\r\n\r\nslow".encode())
+        async with asyncio.timeout(SECONDS):
+            assert (await reader.readline()).startswith(b"HTTP/1.1 408")
+        writer.close()
+
+
+async def test_a_budget() -> None:
+    budget = ByteBudget(10, 6)
+    assert budget.take("a", 6)
+    assert not budget.take("a", 1)
+    assert budget.take("b", 4)
+    assert not budget.take("c", 1)
+    budget.release("a", 6)
+    assert budget.take("c", 1)
+    budget.release("b", 0)
+    assert budget.held == 5
+    assert ByteBudget(0, 0).take("a", 1 << 40)
