@@ -22,7 +22,7 @@ from documents.events import Actor
 from documents.fields import Reason
 from documents.invariants import Op, apply
 from documents.kind import WHOLE, Root, Shape
-from documents.ordering import NoPlaceError, order_behind
+from documents.ordering import NoPlaceError, OrderKeys, order_behind, order_of
 
 Parts = Sequence[tuple[str, Sequence[Operation]]]
 """Documents, and the operations on each."""
@@ -78,6 +78,7 @@ class _Draft:
         self.ops: list[Op] = []
         self._rows: dict[str, RowsByRoot] = {}
         self._touched: dict[tuple[str, str, str], None] = {}
+        self._order_keys: dict[tuple[str, str], OrderKeys] = {}  # by document and root, since their first move
 
     def take(self, parts: Parts) -> list[Problem]:
         problems: list[Problem] = []
@@ -112,7 +113,11 @@ class _Draft:
         record = operation.get("record") or WHOLE
         rows = self._copy(document, root, record)
         op = self._translate(document, root, record, rows.get(record), operation)
+        keys = self._order_keys.get((document, root.name))
+        before = order_of(rows.get(record))
         apply({document: self._rows[document]}, [op])
+        if keys is not None:
+            keys.replace(before, order_of(rows.get(record)))
         self.ops.append(op)
 
     def _copy(self, document: str, root: Root, record: str) -> dict[str, Any]:
@@ -163,8 +168,11 @@ class _Draft:
         return Op("insert", document, root.name, record, None, texts | values)
 
     def _order(self, document: str, root: Root, after: str | None) -> str:
+        rows, where = self._rows[document][root.name], (document, root.name)
+        if where not in self._order_keys:
+            self._order_keys[where] = OrderKeys(rows)
         try:
-            return order_behind(self._rows[document][root.name], after)
+            return order_behind(rows, after, self._order_keys[where])
         except NoPlaceError as error:
             raise _Refused("order", str(error)) from error
 

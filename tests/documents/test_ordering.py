@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from documents.fields import OrderKey, Reason
-from documents.ordering import NoPlaceError, order_behind
+from documents.ordering import NoPlaceError, OrderKeys, order_behind, order_of
 
 IDS = st.sampled_from("abcdef")
 
@@ -21,11 +21,15 @@ def listed(rows: dict[str, Any]) -> list[str]:
 @given(st.lists(st.tuples(IDS, st.none() | IDS), max_size=40))
 def test_records_stand_where_they_were_put(moves: list[tuple[str, str | None]]) -> None:
     rows: dict[str, Any] = {}
+    keys = OrderKeys(rows)
     expected: list[str] = []
     for record, after in moves:
         if after == record or (after is not None and after not in rows):
             continue
-        rows[record] = {"order": order_behind(rows, after)}
+        key = order_behind(rows, after)
+        assert order_behind(rows, after, keys) == key
+        keys.replace(order_of(rows.get(record)), key)
+        rows[record] = {"order": key}
         expected = [each for each in expected if each != record]
         expected.insert(0 if after is None else expected.index(after) + 1, record)
         assert listed(rows) == expected

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from crdt_server.judge import commands
 from crdt_server.judge.commands import command
 from crdt_server.judge.schema_document import SchemaDocument
 from crdt_server.judge.wedding import WeddingJudge
@@ -16,6 +19,7 @@ from crdt_server.pipe import CommandBody, CommandDone, CommandLacks, CommandRefu
 from crdt_server.records import CommandAnswer
 from documents.events import Actor, fold
 from documents.kind import MAX_DOCUMENT_BYTES
+from documents.ordering import OrderKeys
 from documents.readers import canonical_json
 from documents.registry import kind_of
 from documents.rows import read
@@ -128,6 +132,35 @@ def test_operations_of_a_command_see_those_before_them(meals: list[tuple[str, st
     notes = {record: "".join(m[0] for r, m in reversed(meals) if r == record) for record, _ in meals}
     expected = {record: {"meal": meal, "note": notes[record]} for record, meal in meals}
     assert documents(state)["guests"]["guests"] == expected
+
+
+def test_a_thousand_moves_read_the_rows_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """1,000 of them in 20,000 records stopped a host for 11 s."""
+    read = 0
+
+    class CountingKeys(OrderKeys):
+        def __init__(self, rows: Mapping[str, Any]) -> None:
+            nonlocal read
+            read += len(rows)
+            super().__init__(rows)
+
+    monkeypatch.setattr(commands, "OrderKeys", CountingKeys)
+    state = wedding_with("guests")
+    records = [f"g_{number}" for number in range(50)]
+    inserts = [
+        {"op": "insert", "root": "guests", "record": record, "value": {"order": f"a{number % 10}"}}
+        for number, record in enumerate(records)
+    ]
+    moves = [{"op": "move", "root": "guests", "record": record, "after": None} for record in records * 4]
+    late = {"op": "insert", "root": "guests", "record": "late", "value": {"order": "Zz"}}
+    last = {"op": "move", "root": "guests", "record": "g_0", "after": "late"}
+    answer = command(state, ANN, CommandBody([("guests", [*inserts, *moves, late, last])]), 0)
+    assert isinstance(answer, CommandDone)
+    assert read == len(records)
+    rows = documents(state)["guests"]["guests"]
+    in_order = sorted(rows, key=lambda record: str(rows[record]["order"]))
+    assert in_order.index("g_0") == in_order.index("late") + 1
+    assert in_order[:3] == records[:-4:-1]
 
 
 def test_only_records_are_moved() -> None:

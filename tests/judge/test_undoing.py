@@ -164,4 +164,3 @@ def test_nobody_gets_round_a_rule_by_undoing_it() -> None:
     after = choose(bench, planner, record, record["_options"][0]["id"])
     assert (after["_state"], "choice" in after) == ("auto", False)
     assert bench.value("wedding", "meta", "", "date") == "2026-06-20"
-
