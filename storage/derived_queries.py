@@ -10,6 +10,7 @@ from storage.tables import answers, bookings, client_ids, events, rows
 from storage.updates import DocumentKey
 
 SPANS_AT_ONCE = 128
+EVENT_PAGE_CHARACTERS = 1_000_000
 
 
 def wedding_rows(connection: Connection, wedding: str) -> list[tuple[str, StoredRow]]:
@@ -62,10 +63,16 @@ def booked(connection: Connection, organization: str, spans: Sequence[tuple[int,
 
 
 def list_events(connection: Connection, wedding: str, after: int, limit: int) -> list[StoredEvent]:
-    """The next `limit` events of a wedding behind number `after`."""
+    """The next events of a wedding behind number `after`: at least one if there is one, at most `limit`, and no more
+    behind the first `EVENT_PAGE_CHARACTERS` of bodies."""
     columns = (events.c.seq, events.c.type, events.c.at, events.c.document, events.c.record, events.c.body)
     query = select(*columns).where(events.c.wedding == wedding, events.c.seq > after)
-    return [StoredEvent(*row) for row in connection.execute(query.order_by(events.c.seq).limit(limit))]
+    page = query.order_by(events.c.seq).limit(limit).subquery()
+    before = func.sum(func.length(page.c.body)).over(order_by=page.c.seq, rows=(None, -1))
+    sized = select(page, func.coalesce(before, 0).label("characters_before")).subquery()
+    listed = [sized.c[column.name] for column in columns]
+    within = select(*listed).where(sized.c.characters_before < EVENT_PAGE_CHARACTERS)
+    return [StoredEvent(*row) for row in connection.execute(within.order_by(sized.c.seq))]
 
 
 def event_head(connection: Connection, wedding: str) -> int:

@@ -20,6 +20,7 @@ from storage import (
     ValuesRefused,
     open_storage,
 )
+from storage.derived_queries import EVENT_PAGE_CHARACTERS
 
 GUESTS = DocumentKey("w_42", "guests")
 BUDGET = DocumentKey("w_42", "budget")
@@ -151,6 +152,18 @@ class TestEvents:
         assert [one.seq for one in await store.events("w_42", after=5)] == [6, 7]
         assert await store.events("w_42", after=7) == []
         assert await store.event_head("w_42") == 7
+
+    async def test_a_page_is_bounded_in_characters_too(self, store: Storage) -> None:
+        large = NewEvent("doc.text_edited", AT, "g_chloe", '"%s"' % ("ä" * (EVENT_PAGE_CHARACTERS // 2)))
+        for _ in range(2):  # more than a message to PostgreSQL takes at once, together
+            await put(store, DerivedRecords(GUESTS, events=[large, large]))
+        assert [one.seq for one in await store.events("w_42")] == [1, 2]
+        assert [one.seq for one in await store.events("w_42", after=2)] == [3, 4]
+        assert [one.seq for one in await store.events("w_42", after=2, limit=1)] == [3]
+        huge = large._replace(body='"%s"' % ("x" * EVENT_PAGE_CHARACTERS))
+        await put(store, DerivedRecords(GUESTS, events=[huge, event()]))
+        assert [one.seq for one in await store.events("w_42", after=4)] == [5]
+        assert [one.seq for one in await store.events("w_42", after=5)] == [6]
 
     async def test_of_appends_at_once_have_no_holes(self, store: Storage, url: str) -> None:
         second = await open_storage(url)

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import httpx
 
 from documents.readers import digest
-from storage import open_storage
+from storage import StoredEvent, open_storage
 from tests.scenarios.people import SECONDS, Client, Node, Rows, Who, equal
 from tests.support.backend import Server
 from tests.support.effort import EVERYTHING
@@ -133,8 +133,11 @@ class Wedding:
     async def events(self) -> list[dict[str, Any]]:
         """Everything that happened so far, in order."""
         storage = await open_storage(self.stage.database_url)
+        found: list[StoredEvent] = []
         try:
-            return [json.loads(event.body) for event in await storage.events(self.name, limit=5_000)]
+            while page := await storage.events(self.name, after=len(found)):
+                found += page
+            return [json.loads(event.body) for event in found]
         finally:
             await storage.close()
 
