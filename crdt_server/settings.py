@@ -58,7 +58,7 @@ class Settings(BaseSettings):
     max_unfinished_bytes: Count = Field(
         256 << 20, description="Bytes of messages and bodies that are not complete, in all (1013, HTTP 503 above)"
     )
-    max_unfinished_bytes_per_address: Count = Field(
+    max_unfinished_per_address: Count = Field(
         64 << 20, description="Such bytes of one address (1013, HTTP 503 above)"
     )
     message_seconds: Seconds = Field(120.0, description="Time for a large message or a body (1013, HTTP 408 after it)")

@@ -91,7 +91,7 @@ class Gate:
         self.access = access
         self.admission = Admission(settings.max_connections, settings.max_connections_per_address)
         self.pending = Admission(settings.max_pending_connections, settings.max_pending_per_address)
-        self.unfinished = ByteBudget(settings.max_unfinished_bytes, settings.max_unfinished_bytes_per_address)
+        self.unfinished = ByteBudget(settings.max_unfinished_bytes, settings.max_unfinished_per_address)
         self._handshakes = TokenBucket(settings.handshakes_per_second)
         self._admission_seconds = settings.admission_seconds
         self._deferred = 0

@@ -35,7 +35,7 @@ def server_settings(database_url: str, **changes: float) -> Settings:
         port=0,
         database_url=database_url,
         document_hosts=1,
-        max_unfinished_bytes_per_address=BUDGET_BYTES,
+        max_unfinished_per_address=BUDGET_BYTES,
         max_loop_lag_seconds=3600.0,
         max_strikes=0,
     ).model_copy(update=changes)
