@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import Sequence
 from itertools import pairwise
 
 import pytest
@@ -14,24 +14,11 @@ from crdt_server.errors import CLOSE_CODES
 from crdt_server.hosts.batch import BatchEntry
 from crdt_server.hub.hub import Hub
 from crdt_server.pipe import BatchResponse
-from crdt_server.settings import Settings
-from storage import open_storage
 from tests.rooms.person import Person
 from tests.support.codec import encode_update
-from tests.support.hosts import make_hub
 from tests.support.wire import Typist
 
 ITEMS = 3000
-
-
-@pytest.fixture
-async def hub(database_url: str) -> AsyncIterator[Hub]:
-    storage = await open_storage(database_url, migrate=True)
-    hub = make_hub(Settings(dev=True, document_hosts=1, max_strikes=0), storage)
-    await hub.start()
-    yield hub
-    await hub.stop()
-    await storage.close()
 
 
 def restarts(hub: Hub) -> int:

@@ -2,30 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-
-import pytest
-
 from crdt_server.hub.hub import Hub
-from crdt_server.settings import Settings
-from storage import open_storage
 from tests.rooms.person import Person
 from tests.support.codec import encode_sync_step1
-from tests.support.hosts import make_hub
 from tests.support.wire import state_vector
 
 LETTERS = 10_000  # more than one session's share of a batch
 QUESTIONS = 200
-
-
-@pytest.fixture
-async def hub(database_url: str) -> AsyncIterator[Hub]:
-    storage = await open_storage(database_url, migrate=True)
-    hub = make_hub(Settings(dev=True, document_hosts=1, max_strikes=0), storage)
-    await hub.start()
-    yield hub
-    await hub.stop()
-    await storage.close()
 
 
 async def test_who_reads_one_document_again_and_again_does_not_keep_others_from_theirs(hub: Hub) -> None:

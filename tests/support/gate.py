@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager, suppress
 
 from fastapi import FastAPI
+from websockets.asyncio.client import ClientConnection
+from websockets.exceptions import ConnectionClosed
 
 from crdt_server import Settings, create_app
 from crdt_server.access.access import Access, Credentials, Denied, DevAccess
 from crdt_server.access.identity import Identity
 from crdt_server.serve import DrainingServer, configure
 
+SECONDS = 20.0
 SLOW, BROKEN, BROKEN_AT_ONCE, CLOSED, UNKNOWN = "slow", "broken", "brokenatonce", "closed", "unknown"
 
 
@@ -77,3 +80,19 @@ async def local_server(settings: Settings, access: Access) -> AsyncIterator[Loca
     finally:
         server.should_exit = True
         await serving
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    """Wait for what nothing reports. Raises TimeoutError."""
+    async with asyncio.timeout(SECONDS):
+        while not condition():  # noqa: ASYNC110 - nothing signals it
+            await asyncio.sleep(0)
+
+
+async def ended(websocket: ClientConnection) -> tuple[int | None, str | None]:
+    """The close code and reason."""
+    async with asyncio.timeout(SECONDS):
+        with suppress(ConnectionClosed):
+            while True:
+                await websocket.recv()
+    return websocket.close_code, websocket.close_reason

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager, suppress
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 
 import pytest
 import pytest_asyncio
 from websockets.asyncio.client import ClientConnection, connect
-from websockets.exceptions import ConnectionClosed
 
 from crdt_server import Settings
 from crdt_server.access.access import Action, Decision, Denied
@@ -17,11 +16,22 @@ from crdt_server.access.identity import Identity
 from crdt_server.errors import ForbiddenError
 from crdt_server.protocol.messages import SyncUpdate
 from tests.support.codec import decode_messages, encode_update
-from tests.support.gate import BROKEN, BROKEN_AT_ONCE, CLOSED, SLOW, UNKNOWN, HeldAccess, LocalServer, local_server
+from tests.support.gate import (
+    BROKEN,
+    BROKEN_AT_ONCE,
+    CLOSED,
+    SECONDS,
+    SLOW,
+    UNKNOWN,
+    HeldAccess,
+    LocalServer,
+    ended,
+    local_server,
+    until,
+)
 from tests.support.wire import Replica
 
 ADA = Identity("ada", "couple")
-SECONDS = 20.0
 MOST_PENDING, MOST_PENDING_PER_ADDRESS = 3, 2
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -78,26 +88,11 @@ def counts(server: LocalServer) -> tuple[int, int]:
     return server.gate.admission.open, server.gate.pending.open
 
 
-async def until(condition: Callable[[], bool]) -> None:
-    async with asyncio.timeout(SECONDS):
-        while not condition():  # noqa: ASYNC110 - nothing signals it
-            await asyncio.sleep(0)
-
-
 @asynccontextmanager
 async def visit(server: LocalServer, wedding: str, address: str = "127.0.0.1") -> AsyncIterator[ClientConnection]:
     url = f"{server.ws_url}/{wedding}/notes.a"
     async with connect(url, compression=None, proxy=None, max_size=None, local_addr=(address, 0)) as websocket:
         yield websocket
-
-
-async def ended(websocket: ClientConnection) -> tuple[int | None, str | None]:
-    """The close code and reason."""
-    async with asyncio.timeout(SECONDS):
-        with suppress(ConnectionClosed):
-            while True:
-                await websocket.recv()
-    return websocket.close_code, websocket.close_reason
 
 
 async def update_from(websocket: ClientConnection) -> bytes:

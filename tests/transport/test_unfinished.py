@@ -3,25 +3,23 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager, suppress
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from urllib.parse import urlsplit
 
 import httpx
 import pytest
 import pytest_asyncio
 from websockets.asyncio.client import ClientConnection, connect
-from websockets.exceptions import ConnectionClosed
 from websockets.frames import Frame, Opcode
 
 from crdt_server import Settings
 from crdt_server.access.access import DevAccess
 from crdt_server.access.limits import ByteBudget
 from tests.support.codec import encode_update
-from tests.support.gate import LocalServer, local_server
+from tests.support.gate import SECONDS, LocalServer, ended, local_server, until
 from tests.support.wire import Replica
 
-SECONDS = 30.0
 BUDGET_BYTES = 1 << 20
 PART_BYTES = 600_000
 HURRIED_SECONDS = 0.3
@@ -55,24 +53,10 @@ async def nothing_leaks(server: LocalServer) -> AsyncIterator[None]:
     assert not server.gate.unfinished._by_address
 
 
-async def until(condition: Callable[[], bool]) -> None:
-    async with asyncio.timeout(SECONDS):
-        while not condition():  # noqa: ASYNC110 - nothing signals it
-            await asyncio.sleep(0)
-
-
 @asynccontextmanager
 async def visit(server: LocalServer) -> AsyncIterator[ClientConnection]:
     async with connect(f"{server.ws_url}/w/notes.a", compression=None, proxy=None, max_size=None) as websocket:
         yield websocket
-
-
-async def ended(websocket: ClientConnection) -> tuple[int | None, str | None]:
-    async with asyncio.timeout(SECONDS):
-        with suppress(ConnectionClosed):
-            while True:
-                await websocket.recv()
-    return websocket.close_code, websocket.close_reason
 
 
 def send(
