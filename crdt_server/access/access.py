@@ -76,6 +76,13 @@ _ERRORS: Mapping[str, type[CrdtServerError]] = {
 }
 
 
+def checked(identity: Identity | Denied) -> Identity | Denied:
+    """The answer of `Access.identify`, or the denial of an identity whose names the store could not keep."""
+    if isinstance(identity, Denied) or identity.fault is None:
+        return identity
+    return Denied("unauthenticated", identity.fault)
+
+
 def denial(denied: Denied) -> CrdtServerError:
     """A negative decision as the error that HTTP and embedding programs get."""
     return _ERRORS.get(denied.code, CrdtServerError)(denied.code, denied.reason)

@@ -11,11 +11,11 @@ from fastapi.exceptions import RequestValidationError
 from pydantic import BaseModel, ValidationError
 from pydantic_core import from_json
 
-from crdt_server.access.access import Access, Action, Credentials, Denied, denial, require
+from crdt_server.access.access import Access, Action, Credentials, Denied, checked, denial, require
 from crdt_server.access.identity import Identity
 from crdt_server.access.limits import ByteBudget
 from crdt_server.api.problems import BodyTimeoutError, PayloadTooLargeError
-from crdt_server.errors import AdmissionError, NotFoundError, ProtocolError, UnauthenticatedError
+from crdt_server.errors import AdmissionError, NotFoundError, ProtocolError
 from crdt_server.names import WEDDING, document_address
 from storage import DocumentKey
 
@@ -52,10 +52,9 @@ async def authorize(request: Request) -> Caller:
                 identity = await identity
         except TimeoutError as error:
             raise AdmissionError("admission", "no decision on access in time, try later") from error
+    identity = checked(identity)
     if isinstance(identity, Denied):
         raise denial(identity)
-    if identity.fault is not None:
-        raise UnauthenticatedError("unauthenticated", identity.fault)
     caller = Caller(identity, request.client.host if request.client else "unknown", access)
     for action in (Action.READ,) if request.method == "GET" else Action:
         caller.require(action, wedding, document)

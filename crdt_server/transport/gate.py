@@ -15,7 +15,7 @@ from urllib.parse import parse_qsl, unquote
 
 import structlog
 
-from crdt_server.access.access import Access, Action, Credentials, Denied
+from crdt_server.access.access import Access, Action, Credentials, Denied, checked
 from crdt_server.access.identity import Identity
 from crdt_server.access.limits import Admission, ByteBudget, TokenBucket
 from crdt_server.errors import CLOSE_CODES, AdmissionError, CrdtServerError
@@ -126,11 +126,8 @@ class Gate:
             if not isinstance(identity, (Identity, Denied)):
                 return Awaited(request.address, *address, identity)
             outcome = self.authorize(*address, identity)
-        except CrdtServerError as error:
-            outcome = _refusal(Denied(error.code, str(error)))
-        except Exception:  # code of an identity provider: its defects must not leave the socket counted
-            log.exception("access_failed")
-            outcome = _FAILED
+        except Exception as error:  # noqa: BLE001 - a defect of an identity provider must not leave the socket counted
+            outcome = _failure(error)
         return self._release_refused(request.address, outcome)
 
     def _check_limits(self, address: str) -> Refused | None:
@@ -148,10 +145,9 @@ class Gate:
 
     def authorize(self, wedding: str, document: str, identity: Identity | Denied) -> Outcome:
         """The decision, once the identity is there."""
+        identity = checked(identity)
         if isinstance(identity, Denied):
             return _refusal(identity)
-        if identity.fault is not None:
-            return _refusal(Denied("unauthenticated", identity.fault))
         for action in _SESSION_ACTIONS:
             denied = self.access.may(identity, action, wedding, document)
             if denied is not None:
@@ -238,12 +234,17 @@ class PendingAdmission:
             outcome = self._gate.authorize(self._awaited.wedding, self._awaited.document, task.result())
         except asyncio.CancelledError:
             outcome = self._refused
-        except CrdtServerError as error:
-            outcome = _refusal(Denied(error.code, str(error)))
-        except Exception:  # the edge of a task that runs an identity provider's code
-            log.exception("access_failed")
-            outcome = _FAILED
+        except Exception as error:  # noqa: BLE001 - the edge of a task that runs an identity provider's code
+            outcome = _failure(error)
         self._finish(outcome)
+
+
+def _failure(error: Exception) -> Refused:
+    """The refusal where an `Access` raises: a decision, or a defect."""
+    if isinstance(error, CrdtServerError):
+        return _refusal(Denied(error.code, str(error)))
+    log.error("access_failed", exc_info=error)
+    return _FAILED
 
 
 def _refusal(denied: Denied) -> Refused:
