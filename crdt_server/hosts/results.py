@@ -61,9 +61,7 @@ def submit(events: ResultEvents, batch: RoomBatch, result: RoomResult) -> None:
     updates = result.updates
     if updates:
         for update in updates[:-1] if len(updates) > 1 else ():
-            earlier = RoomBatch(batch.room, (), update)
-            earlier.last = False
-            _submit_one(events, earlier)
+            _submit_one(events, RoomBatch(batch.room, (), update))
         batch.update = updates[-1]
     batch.derived = result.derived
     _submit_one(events, batch)

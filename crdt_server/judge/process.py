@@ -23,6 +23,7 @@ from crdt_server.judge.cpu_limit import CpuLimit
 from crdt_server.judge.document import Document, cpu_limit_seconds
 from crdt_server.judge.dry_run import ForkPool
 from crdt_server.judge.jobs import decode_summary, perform
+from crdt_server.judge.reads import READS, answer_reads
 from crdt_server.judge.schema_document import SchemaDocument
 from crdt_server.judge.wedding import WeddingJudge
 from crdt_server.memory import trim_heap
@@ -33,7 +34,6 @@ from crdt_server.pipe import (
     BatchResponse,
     Bytes,
     ContextMissing,
-    Diff,
     Done,
     Fault,
     ForgetRooms,
@@ -44,7 +44,6 @@ from crdt_server.pipe import (
     JobResult,
     LoadRefused,
     LoadStep,
-    NoOverlap,
     Notice,
     ProgressMark,
     RequestKind,
@@ -52,7 +51,6 @@ from crdt_server.pipe import (
     RoomRequests,
     RoomResult,
     RowsDigest,
-    SameAs,
     Status,
     WeddingState,
     decode_batch,
@@ -105,6 +103,11 @@ class DocumentHost:
             jobs.append(self._job(job))
         results = [self._judge_room(index, each) for index, each in enumerate(batch.rooms)]
         self._limit.lift()
+        # Last, so that a reader has all that the server sends as the updates of this batch: it is kept for others, too.
+        for index, (each, result) in enumerate(zip(batch.rooms, results, strict=True)):
+            if type(result) is RoomResult:
+                mark = partial(self.mark.set, index)
+                answer_reads(self.documents[each.room], each.requests, result, self._batch, mark)
         self.mark.set(*ProgressMark.IDLE)
         for result in results:
             if type(result) is RoomResult:
@@ -137,10 +140,11 @@ class DocumentHost:
                 i += 1
             if start < i:
                 self._apply(index, start, room, requests[start:i], result)
-            else:
+                continue
+            if requests[i].kind not in READS:
                 self.mark.set(index, i)
                 self._respond(index, i, room, requests[i], result)
-                i += 1
+            i += 1
         result.built = document.is_built
         return result
 
@@ -184,11 +188,7 @@ class DocumentHost:
 
     def _respond(self, index: int, i: int, room: int, request: HostRequest, result: RoomResult) -> None:
         document, kind = self.documents[room], request.kind
-        if kind is RequestKind.DIFF:
-            self._diff(i, document, request.payload, result)
-        elif kind is RequestKind.STATE_VECTOR:
-            result.responses.append(IndexedResponse(i, Bytes(encode_clocks(document.clocks))))
-        elif kind is RequestKind.BUILD_DOC:
+        if kind is RequestKind.BUILD_DOC:
             self._before_reading(index, PIECE_BYTES + BUILD_STEP_BYTES)
             if isinstance(document, SchemaDocument):
                 self._judges[room].build_doc(document, BUILD_STEP_BYTES)
@@ -203,24 +203,6 @@ class DocumentHost:
             result.responses.append(IndexedResponse(i, self._respond_from_rows(self._judges[room], document, request)))
         else:
             result.faults.append(Fault(i, Status.VIOLATION))
-
-    def _diff(self, i: int, document: Document, state_vector: bytes, result: RoomResult) -> None:
-        try:
-            if document.diffs.has_no_overlap(state_vector):
-                result.responses.append(IndexedResponse(i, NoOverlap()))
-                return
-            updates = document.diff(state_vector, self._batch)
-        except ProtocolError:
-            result.faults.append(Fault(i, Status.MALFORMED))
-            return
-        if updates is None:
-            result.faults.append(Fault(i, Status.LATER))
-            return
-        for earlier in result.responses:
-            if type(earlier.response) is Diff and earlier.response.updates is updates:
-                result.responses.append(IndexedResponse(i, SameAs(earlier.index)))
-                return
-        result.responses.append(IndexedResponse(i, Diff(updates)))
 
     def _respond_from_rows(self, judge: WeddingJudge, document: SchemaDocument, request: HostRequest) -> Response:
         kind = request.kind

@@ -23,7 +23,7 @@ class RoomBatch:
     Indexes are those of ``requests``. ``statuses`` holds what is not OK; ``update`` is to be stored and sent.
     """
 
-    __slots__ = ("derived", "last", "notices", "requests", "responses", "room", "seq", "statuses", "update")
+    __slots__ = ("derived", "notices", "requests", "responses", "room", "seq", "statuses", "update")
 
     def __init__(
         self,
@@ -40,7 +40,6 @@ class RoomBatch:
         self.responses = responses
         self.derived: BatchRecords | None = None  # committed with the update
         self.notices: Sequence[Notice] = ()
-        self.last = True  # of its batch in this room
         self.seq = 0  # the document's newest row as of this batch: the update itself where there is one
 
     @property

@@ -163,8 +163,6 @@ class Room:
         self.broadcast_seq = batch.seq
         if batch.notices or batch.needs_settling:
             settle_batch(self, batch)
-        if batch.last:
-            self.replies.end_batch()
         self.counters.updates += len(batch.requests) - len(batch.responses) - len(batch.statuses)
 
     def broadcast_stored(self, seq: int, update: bytes) -> None:
@@ -174,7 +172,6 @@ class Room:
         message = Outgoing(SyncUpdate(update))
         self.members.broadcast(message)
         self.replies.broadcast(message)
-        self.replies.end_batch()
 
     def subscribe_updates(self, subscriber: Callable[[int, bytes], None] | None) -> None:
         """Let a function receive every update with its number, for other nodes; None: nobody."""

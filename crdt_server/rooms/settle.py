@@ -25,8 +25,8 @@ def settle_batch(room: Room, batch: RoomBatch) -> None:
         session = batch.requests[notice.index].session
         if not session.notify(notice.body):
             notify(room, session, notice.body)
-    # A response is valid for later requests only while nothing was accepted in or after its batch.
-    current = batch.update is None and batch.seq == room.head_seq
+    # A response has all of its batch; it is valid for later requests while nothing was accepted after it.
+    current = batch.seq == room.head_seq
     encoded: dict[int, tuple[Outgoing, ...]] = {}  # by identity of the response: many sessions request the same
     for index, request in enumerate(batch.requests):
         status = batch.statuses.get(index, Status.OK)

@@ -27,7 +27,6 @@ class SyncReplyCache:
     """State vector -> messages. Bytes are those of payloads."""
 
     __slots__ = (
-        "_batch",
         "_exact",
         "_exact_bytes",
         "_most_bytes",
@@ -46,7 +45,6 @@ class SyncReplyCache:
         self._newcomer: list[Outgoing] = []  # updates; empty: not in the cache
         self._newcomer_bytes = 0
         self._tail = 0
-        self._batch: list[Outgoing] = []  # sent in the batch that is being broadcast
         self.state_vector: bytes | None = None  # of the document; None: not in the cache
 
     def find(self, state_vector: bytes) -> Sequence[Outgoing] | None:
@@ -58,11 +56,9 @@ class SyncReplyCache:
     def store(
         self, state_vector: bytes, updates: Sequence[bytes], messages: tuple[Outgoing, ...], *, current: bool
     ) -> None:
-        """Keep a reply. ``current``: nothing was accepted in or after its batch."""
+        """Keep a reply, which has every update that was sent until now. ``current``: nothing was accepted since."""
         if state_vector == EMPTY_STATE_VECTOR:
             self._store_newcomer(updates, messages)
-            for message in self._batch:  # it may have been requested before the edits of its batch
-                self._append(message)
         elif current:
             size = len(state_vector) + sum(message.size_bytes for message in messages)
             if self._exact_bytes + size <= self._most_bytes:
@@ -83,14 +79,8 @@ class SyncReplyCache:
 
     def broadcast(self, message: Outgoing) -> None:
         """An update was sent to every session of the room."""
-        self._batch.append(message)
         if self._newcomer:
             self._append(message)
-
-    def end_batch(self) -> None:
-        """All replies of the batch are kept."""
-        if self._batch:
-            self._batch.clear()
 
     def _store_newcomer(self, updates: Sequence[bytes], messages: Sequence[Outgoing]) -> None:
         size = sum(map(len, updates))
@@ -99,8 +89,6 @@ class SyncReplyCache:
             self._newcomer_bytes, self._tail = size, 0
 
     def _append(self, message: Outgoing) -> None:
-        if not self._newcomer:
-            return
         self._newcomer.append(message)
         self._newcomer_bytes += message.size_bytes
         self._tail += 1

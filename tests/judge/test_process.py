@@ -24,6 +24,7 @@ from crdt_server.pipe import (
     CommandLacks,
     CommandRefused,
     ContextMissing,
+    Diff,
     Done,
     Fault,
     ForgetRooms,
@@ -45,6 +46,7 @@ from crdt_server.pipe import (
     decode_response,
     encode,
 )
+from crdt_server.protocol.update import decode_state_vector
 from crdt_server.records import BatchRecords, BookingChange, ClientOwner
 from crdt_server.rooms.inbox import RoomLimits
 from crdt_server.rooms.room import Room
@@ -55,6 +57,7 @@ from tests.support.wire import Typist
 
 NOW = 1_780_000_000.0
 ADA = Identity("ada", "couple")
+READS = [(RequestKind.STATE_VECTOR, b""), (RequestKind.DIFF, b"\0")]
 
 
 class Place:
@@ -188,6 +191,29 @@ def test_what_an_update_means_comes_with_it(place: Place, guests: Room) -> None:
     assert (derived.owners, derived.answers, derived.bookings) == ([ClientOwner(7, "ada")], [], [])
     result = place.result(guests, RequestKind.UPDATE, update)
     assert (result.faults, result.derived) == ([Fault(0, Status.KNOWN)], None)
+
+
+@pytest.mark.parametrize("reads_first", [True, False], ids=["read, then edited", "edited, then read"])
+def test_readers_have_all_that_their_batch_sends(place: Place, guests: Room, board: Room, reads_first: bool) -> None:
+    """Other nodes keep the reply to a newcomer under the number of that batch, and give it to those that come later."""
+    reads = [Request(place.session, kind, payload) for kind, payload in READS]
+    edit = Request(place.session, RequestKind.UPDATE, guest(7, "g_1"))
+    requests = [*reads, edit] if reads_first else [edit, *reads]
+    elsewhere = Request(place.session, RequestKind.COMMAND, command(("guests", [insert("g_2")])))
+    response = place.run([BatchEntry(guests, requests), BatchEntry(board, [elsewhere])])
+    result = response.results[0]
+    assert isinstance(result, RoomResult)
+    responses = {each.index: each.response for each in result.responses}
+    state_vector, diff = (responses[requests.index(read)] for read in reads)
+    assert isinstance(state_vector, Bytes)
+    assert isinstance(diff, Diff)
+    sent, read = Doc[Any](), Doc[Any]()
+    for update in result.updates:
+        sent.apply_update(update)
+    for update in diff.updates:
+        read.apply_update(update)
+    assert set(read.get("guests", type=Map)) == set(sent.get("guests", type=Map)) == {"g_1", "g_2"}
+    assert decode_state_vector(state_vector.data) == decode_state_vector(read.get_state())
 
 
 def test_what_does_not_fit_goes_no_further_and_its_sender_is_told(place: Place, guests: Room) -> None:

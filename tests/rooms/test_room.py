@@ -79,13 +79,10 @@ class Table:
         update: bytes | None = None,
         statuses: Mapping[int, Status] | None = None,
         responses: Mapping[int, Response] | None = None,
-        *,
-        last: bool = True,
     ) -> RoomBatch:
         """A batch with what its host returned, numbered."""
         usual = {i: _usual_response(request) for i, request in enumerate(requests) if request.kind}
         batch = RoomBatch(self.room, requests, update, statuses or {}, {**usual, **(responses or {})})
-        batch.last = last
         self.room.assign_sequence(batch)
         return batch
 
@@ -202,14 +199,14 @@ def test_a_remembered_answer_does_not_overtake_the_own_edit(table: Table) -> Non
     assert socket.flush() == [encode_update(b"m"), encode_sync_step2(b"new")]
 
 
-def test_an_answer_from_a_batch_with_edits_is_not_remembered(table: Table) -> None:
+def test_an_answer_from_a_batch_with_edits_has_them_and_is_remembered(table: Table) -> None:
     (a, _), (b, socket) = table.settled(), table.settled()
     receive(table.room, a, encode_sync_step1(SOMEBODY))
     receive(table.room, b, update())
-    table.run(b"m", responses={0: Diff([b"before the edit"])})
+    table.run(b"m", responses={0: Diff([b"with the edit"])})
     socket.flush()
     receive(table.room, b, encode_sync_step1(SOMEBODY))
-    assert not socket.outbox
+    assert socket.flush() == [encode_sync_step2(b"with the edit")]
 
 
 def test_an_answer_overtaken_by_a_later_batch_is_not_remembered(table: Table) -> None:
@@ -256,17 +253,18 @@ class TestNewcomers:
         parts = [encode_update(part) for part in (b"one", b"two", b"three", b"four")]
         assert self.sync(table) == [*parts, encode_sync_step2(b"\0\0")]
 
-    def test_an_answer_from_the_middle_of_a_batch_is_followed_by_all_of_the_batch(self, table: Table) -> None:
+    def test_an_answer_has_all_of_its_batch_and_is_followed_by_the_next(self, table: Table) -> None:
         (a, _), (b, _) = table.settled(), table.settled()
         receive(table.room, a, encode_sync_step1(b"\x00"))
         receive(table.room, b, update())
         requests = table.take()
-        part = table.judge([], b"a part that would not merge", last=False)
-        batch = table.judge(requests, b"the rest", responses={0: Diff([b"before the edits"])})
-        table.room.broadcast(part)
-        table.room.broadcast(batch)
+        part = table.judge([], b"a part that would not merge")
+        batch = table.judge(requests, b"the rest", responses={0: Diff([b"all until now"])})
+        later = table.judge([], b"judged before that was sent")
+        for each in (part, batch, later):
+            table.room.broadcast(each)
         table.room.leave(a)
-        expected = (b"before the edits", b"a part that would not merge", b"the rest")
+        expected = (b"all until now", b"judged before that was sent")
         assert self.sync(table) == [*map(encode_update, expected), encode_sync_step2(b"\0\0")]
 
     def test_after_many_edits_a_host_is_asked_again(self, table: Table) -> None:
