@@ -26,6 +26,7 @@ from crdt_server.protocol.update import (
 from crdt_server.protocol.update_split import split_update
 from tests.protocol.corpus import real_updates
 from tests.protocol.grammar import damaged, random_update
+from tests.support.wire import Replica
 
 LIMIT = 1 << 24
 REAL = [data for data in real_updates() if len(data) < 3000]
@@ -219,3 +220,41 @@ def _lines_executed(data: bytes) -> int:
     finally:
         sys.settrace(before)
     return lines
+
+
+def written_in_turns(turns: int, letters: int = 1) -> bytes:
+    """An update of two clients that have typed in turns, each behind the other."""
+    one, two = Replica(5), Replica(900)
+    for turn in range(turns):
+        writer, reader = (one, two) if turn % 2 else (two, one)
+        reader.receive(writer.type("abc"[turn % 3] * letters))
+    return one.all()
+
+
+@pytest.mark.parametrize(("turns", "letters", "piece_bytes"), [(300, 1, 200), (40, 30, 100), (7, 1, 10)])
+def test_clients_that_refer_to_one_another_are_split_in_an_order_that_can_be_applied(
+    turns: int, letters: int, piece_bytes: int
+) -> None:
+    data = written_in_turns(turns, letters)
+    pieces = split_update(data, piece_bytes)
+    assert len(pieces) > 1
+    assert max(map(len, pieces)) <= piece_bytes + 60
+    reader = Replica(1)
+    for piece in pieces:
+        reader.receive(piece)
+        assert not reader.pending
+    assert str(reader) == "".join("abc"[turn % 3] * letters for turn in range(turns))
+
+
+@given(st.integers(1, 60), st.integers(1, 300))
+def test_pieces_of_such_an_update_wait_for_nothing_behind_them(turns: int, piece_bytes: int) -> None:
+    known: dict[int, int] = {}
+    for piece in split_update(written_in_turns(turns), piece_bytes):
+        update = decode_update(piece, max_bytes=LIMIT)
+        assert not missing(update, known)
+        known |= {client: following for client, _, following in update.ranges}
+
+
+def test_structs_that_wait_for_one_another_are_left_whole() -> None:
+    data = b"\2\1\5\0\x84\6\0\1a\1\6\0\x84\5\0\1b\0"
+    assert split_update(data, 3) == [data]
