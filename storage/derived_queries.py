@@ -6,7 +6,7 @@ from datetime import datetime
 from sqlalchemy import Connection, and_, delete, func, or_, select
 
 from storage.derived import StoredAnswer, StoredBooking, StoredEvent, StoredRow, VendorBooking
-from storage.tables import answers, bookings, client_ids, events, rows
+from storage.tables import answers, bookings, client_ids, documents, events, rows
 from storage.updates import DocumentKey
 
 SPANS_AT_ONCE = 128
@@ -17,6 +17,34 @@ def wedding_rows(connection: Connection, wedding: str) -> list[tuple[str, Stored
     """All rows of a wedding with the names of their documents, in order of document, root and record."""
     query = select(rows.c.document, rows.c.root, rows.c.record, rows.c.fields, rows.c.writers)
     query = query.where(rows.c.wedding == wedding).order_by(rows.c.document, rows.c.root, rows.c.record)
+    return [(document, StoredRow(*image)) for document, *image in connection.execute(query)]
+
+
+def page_of_root(
+    connection: Connection, wedding: str, root: str, after: tuple[str, str], characters: int
+) -> list[tuple[str, StoredRow]]:
+    """The next records of one root in all documents of a wedding, in order of document and record, behind those names:
+    at least one if there is one, and no more behind the first ``characters`` of fields."""
+    columns = (rows.c.document, rows.c.root, rows.c.record, rows.c.fields, rows.c.writers)
+    # By the names of the documents: else the records of all other roots would be read as well.
+    names = select(documents.c.name).where(documents.c.wedding == wedding, documents.c.name >= after[0])
+    query = select(*columns).where(rows.c.wedding == wedding, rows.c.document.in_(names), rows.c.root == root)
+    query = query.where(rows.c.fields.is_not(None))
+    page = query.where(or_(rows.c.document > after[0], rows.c.record > after[1])).subquery()
+    order = (page.c.document, page.c.record)
+    before = func.sum(func.length(page.c.fields)).over(order_by=order, rows=(None, -1))
+    sized = select(page, func.coalesce(before, 0).label("characters_before")).subquery()
+    within = select(*(sized.c[column.name] for column in columns)).where(sized.c.characters_before < characters)
+    found = connection.execute(within.order_by(sized.c.document, sized.c.record))
+    return [(document, StoredRow(*image)) for document, *image in found]
+
+
+def records_of_root(connection: Connection, wedding: str, root: str, record: str) -> list[tuple[str, StoredRow]]:
+    """The records of this id and root in all documents of a wedding, in order of document."""
+    names = select(documents.c.name).where(documents.c.wedding == wedding)
+    query = select(rows.c.document, rows.c.root, rows.c.record, rows.c.fields, rows.c.writers)
+    query = query.where(rows.c.wedding == wedding, rows.c.document.in_(names), rows.c.root == root)
+    query = query.where(rows.c.record == record, rows.c.fields.is_not(None)).order_by(rows.c.document)
     return [(document, StoredRow(*image)) for document, *image in connection.execute(query)]
 
 

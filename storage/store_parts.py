@@ -28,6 +28,21 @@ class DerivedStore(StorePart):
         """The rows of all documents of a wedding with the document's name, removed ones included; ordered."""
         return await self._executor.read(lambda connection: derived_queries.wedding_rows(connection, wedding))
 
+    async def page_of_root(
+        self, wedding: str, root: str, *, after: tuple[str, str] = ("", ""), characters: int = 1_000_000
+    ) -> list[tuple[str, StoredRow]]:
+        """The next records of one root in all documents of a wedding with the document's name, removed ones left out;
+        ordered by document and record, behind those names. Ends with the record that exceeds so many characters."""
+        return await self._executor.read(
+            lambda connection: derived_queries.page_of_root(connection, wedding, root, after, characters)
+        )
+
+    async def records_of_root(self, wedding: str, root: str, record: str) -> list[tuple[str, StoredRow]]:
+        """The records of this id and root, removed ones left out, in all documents of a wedding; ordered by them."""
+        return await self._executor.read(
+            lambda connection: derived_queries.records_of_root(connection, wedding, root, record)
+        )
+
     async def document_rows(self, key: DocumentKey) -> list[StoredRow]:
         """The rows of a document, removed ones included; ordered by root and record."""
         return await self._executor.read(lambda connection: derived_queries.document_rows(connection, key))

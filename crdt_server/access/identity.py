@@ -21,13 +21,23 @@ class Identity(NamedTuple):
 
     @property
     def fault(self) -> str | None:
-        """Why the store could not keep these names: PostgreSQL, for one, has no character 0."""
+        """Why the store could not keep these names."""
         for field, name in self._asdict().items():
             if len(name) > NAME_LENGTH:
                 return f"{field} has at most {NAME_LENGTH} characters"
-            if _UNPRINTABLE.search(name):
+            if not is_name(name):
                 return f"{field} has a control character"
         return None
+
+
+def is_name(text: str) -> bool:
+    """Whether the store can keep this as a name: PostgreSQL, for one, has no character 0."""
+    return len(text) <= NAME_LENGTH and not _UNPRINTABLE.search(text)
+
+
+def person_at(identity: Identity, address: str) -> str:
+    """The key of a person in tables of limits: a name alone proves nothing where everybody is anonymous."""
+    return f"{address} {identity.user}"
 
 
 SERVER = Identity("server", "server")

@@ -9,15 +9,17 @@ from fastapi import APIRouter, Query, Request
 from pydantic import BaseModel, ConfigDict, Field
 
 from crdt_server.access.access import Action
+from crdt_server.access.identity import NAME_LENGTH, is_name
 from crdt_server.api.problems import StateError
 from crdt_server.api.requests import Authorized, describe_body, read_json, wedding_name
 from crdt_server.errors import NotFoundError
 from crdt_server.hub.commands import OperationsRefusedError, carry_out, open_documents
 from crdt_server.hub.hub import Hub
 from crdt_server.operations import Operation, Problem
-from storage import Storage
+from storage import Storage, StoredRow
 
 MAX_BODY_BYTES = 8 * 1024
+PAGE_CHARACTERS = 1_000_000
 
 router = APIRouter(prefix="/api/weddings/{wedding}/conflicts", tags=["conflicts"])
 
@@ -28,6 +30,7 @@ class Conflicts(BaseModel):
     """Records as in the root `review`, each with the `document` that has it and its `id`."""
 
     conflicts: list[Conflict]
+    next: str | None = Field(None, description="What `after` is for the next page; null: there is none")
 
 
 class Choice(BaseModel):
@@ -48,16 +51,30 @@ async def get_conflicts(
         Literal["open", "auto", "resolved"] | None,
         Query(description="Those that wait for a person, that the server resolved, or that are over; else all"),
     ] = None,
+    after: Annotated[
+        str,
+        Query(
+            max_length=2 * NAME_LENGTH + 1,
+            pattern=r"^[\x20-\x7e]*$",
+            description="The `next` of the page before: document, slash, id",
+        ),
+    ] = "",
 ) -> Conflicts:
-    """Conflicts between edits, in the order of documents and ids."""
+    """Conflicts between edits, in the order of documents and ids. A page ends behind a million characters of them."""
     storage: Storage = request.app.state.hub.storage
-    found = [each for each in await _read(storage, wedding_name(wedding)) if state in (None, each.get("_state"))]
+    document, _, record = after.partition("/")
+    page = await storage.page_of_root(
+        wedding_name(wedding), "review", after=(document, record), characters=PAGE_CHARACTERS
+    )
+    found = [each for each in map(_conflict, page) if state in (None, each.get("_state"))]
     readable = {
         document
         for document in {each["document"] for each in found}
         if caller.access.may(caller.identity, Action.READ, wedding, document) is None
     }
-    return Conflicts(conflicts=[each for each in found if each["document"] in readable])
+    size = sum(len(row.fields or "") for _, row in page)
+    following = f"{page[-1][0]}/{page[-1][1].record}" if size >= PAGE_CHARACTERS else None
+    return Conflicts(conflicts=[each for each in found if each["document"] in readable], next=following)
 
 
 @router.post("/{conflict}/resolve", openapi_extra=describe_body(Choice))
@@ -93,15 +110,12 @@ def _concerned(record: Conflict, choice: int) -> set[str]:
 
 
 async def _find(storage: Storage, wedding: str, conflict: str) -> Conflict:
-    for record in await _read(storage, wedding):
-        if record["id"] == conflict:
-            return record
-    raise NotFoundError("not_found", "no such conflict")
+    found = await storage.records_of_root(wedding, "review", conflict) if is_name(conflict) else []
+    if not found:
+        raise NotFoundError("not_found", "no such conflict")
+    return _conflict(found[0])
 
 
-async def _read(storage: Storage, wedding: str) -> list[Conflict]:
-    return [
-        {"document": document, "id": row.record, **json.loads(row.fields)}
-        for document, row in await storage.wedding_rows(wedding)
-        if row.root == "review" and row.fields is not None
-    ]
+def _conflict(stored: tuple[str, StoredRow]) -> Conflict:
+    document, row = stored
+    return {"document": document, "id": row.record, **json.loads(row.fields or "{}")}

@@ -79,6 +79,26 @@ class TestRows:
         assert await store.wedding_rows("w_7") == [("guests", DANIEL)]
         assert await store.wedding_rows("nobody") == []
 
+    async def test_of_one_root_come_in_pages(self, store: Storage) -> None:
+        reviews = [StoredRow("review", f"c_{number}", f'{{"n":"{"ü" * 90}"}}', "{}") for number in range(4)]
+        gone = StoredRow("review", "c_9", None, "{}")
+        await store.append(
+            [Append(key, 1, b"x") for key in (GUESTS, BUDGET, ELSEWHERE)],
+            [
+                DerivedRecords(GUESTS, [CHLOE, DANIEL, *reviews[:2], gone]),
+                DerivedRecords(BUDGET, [*reviews[1:], CHLOE]),
+                DerivedRecords(ELSEWHERE, reviews),
+            ],
+        )
+        all_ = [*(("budget", each) for each in reviews[1:]), *(("guests", each) for each in reviews[:2])]
+        assert await store.page_of_root("w_42", "review") == all_
+        assert await store.page_of_root("w_42", "review", after=("budget", "c_2")) == all_[2:]
+        assert await store.page_of_root("w_42", "review", after=("guests", "c_1")) == []
+        assert await store.page_of_root("w_42", "review", characters=1) == all_[:1]
+        assert await store.page_of_root("w_42", "review", after=("budget", "c_1"), characters=150) == all_[1:3]
+        assert await store.records_of_root("w_42", "review", "c_1") == [all_[0], all_[4]]
+        assert await store.records_of_root("w_42", "review", "c_9") == []
+
     async def test_the_newest_image_replaces_the_older(self, store: Storage) -> None:
         await put(store, DerivedRecords(GUESTS, [CHLOE, DANIEL]))
         newer = CHLOE._replace(fields='{"first":"Zoé"}', writers='{"first":"u_2"}')
