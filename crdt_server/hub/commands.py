@@ -156,5 +156,5 @@ class IdempotentCommands:
 
 
 def digest_of(identity: Identity, parts: Sequence[Part]) -> str:
-    """Equal for equal commands of one user."""
-    return hashlib.sha256(json.dumps([identity.user, parts], sort_keys=True).encode()).hexdigest()
+    """Equal for equal commands of one user in one role: what a command may do depends on all of an identity."""
+    return hashlib.sha256(json.dumps([identity, parts], sort_keys=True).encode()).hexdigest()

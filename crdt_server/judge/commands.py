@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import copy
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from crdt_server.judge.rules import examine
@@ -32,12 +32,34 @@ class _Refused(Exception):
     """An operation that cannot be carried out: code and message."""
 
 
+DRAFT_CPU_SECONDS = 0.5
+"""For trying the operations of a command: 1,000 small ones take a tenth of it. Nothing is written yet."""
+WRITTEN_BYTES_PER_CPU_SECOND = 64 * 1024
+TOO_EXPENSIVE = "the operations up to this one take too long: send fewer at a time"
+
 ANSWERED_KEPT = 500
 """Keys of the newest commands: one may arrive twice at a time, from different nodes. The store has the earlier ones."""
 
 
-def command(judge: WeddingJudge, actor: Actor, body: CommandBody, size_bytes: int) -> Response:
-    """Carry out a command. ``size_bytes``: by how much no document may outgrow its limit."""
+def write_limit_seconds(size_bytes: int) -> float:
+    """CPU time for the writes of a command of this size, which were tried within `DRAFT_CPU_SECONDS` before."""
+    return 2 * DRAFT_CPU_SECONDS + size_bytes / WRITTEN_BYTES_PER_CPU_SECOND
+
+
+def command(
+    judge: WeddingJudge,
+    actor: Actor,
+    body: CommandBody,
+    size_bytes: int,
+    *,
+    clock: Callable[[], float] = float,
+    on_written: Callable[[], None] | None = None,
+) -> Response:
+    """Carry out a command. ``size_bytes``: by how much no document may outgrow its limit.
+
+    ``clock``: the CPU time of this process in seconds, of which trying the operations may take `DRAFT_CPU_SECONDS`;
+    ``on_written`` is called before invariants are looked at: their CPU time is not that of the command.
+    """
     parts = body.parts
     missing = sorted({document for document, _ in parts} - judge.open.keys())
     if missing:
@@ -47,7 +69,7 @@ def command(judge: WeddingJudge, actor: Actor, body: CommandBody, size_bytes: in
     if name in judge.answered:
         message = "the command was carried out before"
         return CommandRefused([Problem(document=parts[0][0], code=ALREADY_ANSWERED, message=message)])
-    draft = _Draft(judge)
+    draft = _Draft(judge, clock)
     problems = draft.take(parts) or draft.examine() or _too_large(judge, parts, size_bytes)
     if problems:
         return CommandRefused(problems)
@@ -55,6 +77,8 @@ def command(judge: WeddingJudge, actor: Actor, body: CommandBody, size_bytes: in
     for op in draft.ops:
         if op.root == "review" and op.key == "choice":
             judge.resolver.decide(op.document, op.record)
+    if on_written is not None:
+        on_written()
     judge.resolve()
     answer = json.dumps({"operations": len(draft.ops)})
     if name:
@@ -73,8 +97,10 @@ def _too_large(judge: WeddingJudge, parts: Parts, size_bytes: int) -> list[Probl
 class _Draft:
     """The operations tried on copies of the rows they touch."""
 
-    def __init__(self, judge: WeddingJudge) -> None:
+    def __init__(self, judge: WeddingJudge, clock: Callable[[], float]) -> None:
         self._judge = judge
+        self._clock = clock
+        self._deadline = clock() + DRAFT_CPU_SECONDS
         self.ops: list[Op] = []
         self._rows: dict[str, RowsByRoot] = {}
         self._touched: dict[tuple[str, str, str], None] = {}
@@ -89,6 +115,8 @@ class _Draft:
                 except _Refused as refusal:
                     code, message = refusal.args
                     problems.append({"document": document, "index": index, "code": code, "message": message})
+                if self._clock() > self._deadline:
+                    return [{"document": document, "index": index, "code": "too_expensive", "message": TOO_EXPENSIVE}]
         return problems
 
     def examine(self) -> list[Problem]:

@@ -12,13 +12,14 @@ import os
 import resource
 import socket
 import sys
+import time
 from collections import deque
 from collections.abc import Sequence
 from functools import partial
 
 from crdt_server.errors import ProtocolError
 from crdt_server.judge.clock_ranges import encode_clocks
-from crdt_server.judge.commands import command
+from crdt_server.judge.commands import command, write_limit_seconds
 from crdt_server.judge.cpu_limit import CpuLimit
 from crdt_server.judge.document import Document, cpu_limit_seconds
 from crdt_server.judge.dry_run import ForkPool
@@ -211,8 +212,12 @@ class DocumentHost:
         if kind is RequestKind.DIGEST:
             return RowsDigest(encode_clocks(document.clocks), digest(document.rows.roots))
         if kind is RequestKind.COMMAND:
-            body = decode_command(request.payload)
-            return command(judge, Actor(*request.actor or ()), body, len(request.payload))
+            body, size = decode_command(request.payload), len(request.payload)
+            self._limit.arm(write_limit_seconds(size))
+            actor, lift = Actor(*request.actor or ()), self._limit.lift
+            response = command(judge, actor, body, size, clock=time.process_time, on_written=lift)
+            lift()
+            return response
         if kind is RequestKind.SET_BOOKINGS:
             found = decode_other_bookings(request.payload)
             judge.replace_bookings(found.organization, found.bookings)

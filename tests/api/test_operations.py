@@ -308,8 +308,9 @@ class TestIdempotency:
         assert len((await client.get("/once/events")).json()["events"]) == 1
         other = await operate(client, "once", insert("g_2"), headers=headers)
         is_problem(other, 422, "idempotency_key_reused")
-        somebody = await operate(client, "once", insert("g_1"), headers=headers, params={"user": "bo"})
-        is_problem(somebody, 422, "idempotency_key_reused")
+        for params in ({"user": "bo"}, {"role": "planner"}, {"role": "vendor", "vendor": "v_1"}):
+            somebody = await operate(client, "once", insert("g_1"), headers=headers, params=params)
+            is_problem(somebody, 422, "idempotency_key_reused")
         assert (await operate(client, "twice", insert("g_1"), headers=headers)).status_code == 200
 
     async def test_what_was_refused_may_be_put_right(self, client: httpx.AsyncClient, is_problem: Check) -> None:

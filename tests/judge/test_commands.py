@@ -207,3 +207,36 @@ def test_the_answer_is_kept_with_what_was_changed() -> None:
     again = CommandBody([("guests", [{**operation, "value": None}])], "k", "d")
     assert isinstance(command(state, ANN, again, 0), CommandRefused)
     assert state.take_records(state.open["guests"]) is None
+
+
+class Ticking:
+    """A clock of CPU time that goes on by a hundredth of a second with each reading."""
+
+    def __init__(self) -> None:
+        self.readings = 0
+
+    def __call__(self) -> float:
+        self.readings += 1
+        return self.readings / 100
+
+
+def test_operations_that_take_too_long_are_refused_and_nothing_is_done() -> None:
+    state = wedding_with("guests")
+    inserts = [{"op": "insert", "root": "guests", "record": f"g_{n}", "value": {"firstName": "Ann"}} for n in range(90)]
+    body = CommandBody([("guests", inserts)])  # type: ignore[list-item]
+    clock, lifted = Ticking(), list[int]()
+    refused = command(state, ANN, body, 0, clock=clock, on_written=lambda: lifted.append(1))
+    assert isinstance(refused, CommandRefused)
+    (problem,) = refused.problems
+    assert (problem["code"], problem["document"]) == ("too_expensive", "guests")
+    assert problem["index"] == pytest.approx(100 * commands.DRAFT_CPU_SECONDS, abs=2)
+    assert documents(state) == {"guests": {root: {} for root in documents(state)["guests"]}}
+    assert not lifted
+    few = CommandBody([("guests", inserts[:40])])  # type: ignore[list-item]
+    assert isinstance(command(state, ANN, few, 0, clock=clock, on_written=lambda: lifted.append(1)), CommandDone)
+    assert lifted == [1]
+
+
+def test_the_limit_of_writes_follows_from_their_bytes() -> None:
+    assert commands.write_limit_seconds(0) == 2 * commands.DRAFT_CPU_SECONDS
+    assert commands.write_limit_seconds(256 * 1024) == pytest.approx(5.0)
