@@ -171,6 +171,7 @@ def configure(app: FastAPI, settings: Settings) -> uvicorn.Config:
         log_config=None,
         access_log=False,
         backlog=BACKLOG,
+        proxy_headers=False,  # see `trusted_proxies`: uvicorn would believe the headers of anybody on this machine
         timeout_graceful_shutdown=DRAIN_SECONDS,
         server_header=False,
     )

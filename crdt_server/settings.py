@@ -4,9 +4,10 @@ the optional TOML file; the order of precedence is that of this sentence."""
 from __future__ import annotations
 
 import os
+from ipaddress import ip_network
 from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import Field, field_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
 
 Count = Annotated[int, Field(ge=0)]
@@ -28,6 +29,10 @@ class Settings(BaseSettings):
     port: Annotated[int, Field(ge=0, le=65535)] = Field(8000, description="Port to listen on; 0 takes a free one")
     listen_fd: Annotated[int, Field(ge=-1)] = Field(
         -1, description="Descriptor of an inherited listening socket, instead of host and port; -1: none"
+    )
+    trusted_proxies: str = Field(
+        "",
+        description="Networks and addresses of reverse proxies whose X-Forwarded-For is believed, with commas; or none",
     )
     workers: Positive = Field(1, description="Nodes on this machine; more than one need PostgreSQL and Redis")
     database_url: str = Field(
@@ -101,3 +106,10 @@ class Settings(BaseSettings):
 
         settings: Settings = Sourced(**flags)
         return settings
+    @field_validator("trusted_proxies")
+    @classmethod
+    def _are_networks(cls, value: str) -> str:
+        for name in filter(None, map(str.strip, value.split(","))):
+            ip_network(name, strict=False)
+        return value
+

@@ -35,7 +35,8 @@ def test_every_setting_has_a_variable(monkeypatch: pytest.MonkeyPatch) -> None:
     defaults = Settings.load()
     for name, value in defaults.model_dump().items():
         changed = {bool: "true", int: "7", float: "7.5"}.get(type(value), "debug" if name == "log_level" else None)
-        text = {"websocket_lane": "asgi", "database_synchronous": "EXTRA"}.get(name, changed or "text")
+        texts = {"websocket_lane": "asgi", "database_synchronous": "EXTRA", "trusted_proxies": "10.0.0.0/8"}
+        text = texts.get(name, changed or "text")
         monkeypatch.setenv(f"CRDT_SERVER_{name.upper()}", text)
     changed_settings = Settings.load().model_dump()
     assert [name for name, value in defaults.model_dump().items() if changed_settings[name] == value] == []
@@ -45,6 +46,7 @@ def test_every_setting_has_a_variable(monkeypatch: pytest.MonkeyPatch) -> None:
     "wrong",
     [
         *({"port": -1}, {"port": 65536}, {"ping_seconds": 0}, {"document_hosts": 0}, {"max_frame_bytes": 0}),
+        *({"trusted_proxies": "10.0.0.0/33"}, {"trusted_proxies": "proxy.test"}),
         *({"websocket_lane": "slow"}, {"database_synchronous": "OFF"}, {"nothing": 1}, {"max_connections": -1}),
     ],
 )

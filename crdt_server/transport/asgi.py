@@ -11,6 +11,7 @@ from collections import deque
 from starlette.responses import PlainTextResponse
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
+from crdt_server.access.addresses import FORWARDED_FOR
 from crdt_server.errors import CLOSE_CODES
 from crdt_server.protocol.outgoing import Outgoing
 from crdt_server.transport.endpoint import CONGESTED_BYTES, Endpoint, YWebSocketEndpoint
@@ -23,7 +24,8 @@ class AsgiConnection:
     """One WebSocket of an ASGI server."""
 
     def __init__(self, websocket: WebSocket, gate: Gate) -> None:
-        self.address = websocket.client.host if websocket.client else "unknown"
+        peer = websocket.client.host if websocket.client else None
+        self.address = gate.proxies.client_address(peer, websocket.headers.getlist(FORWARDED_FOR))
         self._websocket = websocket
         self._slow_consumers = gate.hub.metrics.slow_consumers
         self._write_buffer_bytes = self._limit = gate.hub.settings.write_buffer_bytes

@@ -16,6 +16,7 @@ from urllib.parse import parse_qsl, unquote
 import structlog
 
 from crdt_server.access.access import Access, Action, Credentials, Denied, checked
+from crdt_server.access.addresses import TrustedProxies
 from crdt_server.access.identity import Identity
 from crdt_server.access.limits import Admission, ByteBudget, TokenBucket
 from crdt_server.errors import CLOSE_CODES, AdmissionError, CrdtServerError
@@ -89,6 +90,7 @@ class Gate:
         settings = hub.settings
         self.hub = hub
         self.access = access
+        self.proxies = TrustedProxies(settings.trusted_proxies)
         self.admission = Admission(settings.max_connections, settings.max_connections_per_address)
         self.pending = Admission(settings.max_pending_connections, settings.max_pending_per_address)
         self.unfinished = ByteBudget(settings.max_unfinished_bytes, settings.max_unfinished_per_address)

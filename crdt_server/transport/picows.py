@@ -26,6 +26,7 @@ from picows.picows import (  # type: ignore[attr-defined]  # the stub leaves out
     WSUpgradeResponseWithListener,
 )
 
+from crdt_server.access.addresses import FORWARDED_FOR
 from crdt_server.errors import CLOSE_CODES
 from crdt_server.protocol.outgoing import Outgoing
 from crdt_server.transport.endpoint import CONGESTED_BYTES, NO_ENDPOINT, YWebSocketEndpoint
@@ -286,7 +287,9 @@ class _Protocol(WSProtocol):  # type: ignore[misc]  # a Cython class without ann
         )
 
     def _listen(self, request: WSUpgradeRequest) -> Any:
-        address = (self.transport.underlying_transport.get_extra_info("peername") or ("unknown",))[0]
+        peer = (self.transport.underlying_transport.get_extra_info("peername") or (None,))[0]
+        forwarded_for = request.headers.getall(FORWARDED_FOR, ())
+        address = self._server.gate.proxies.client_address(peer, forwarded_for)
         if request.headers.get("Sec-WebSocket-Version") != "13":  # picows does not check
             return WSUpgradeResponseWithListener(
                 WSUpgradeResponse.create_error_response(
