@@ -19,4 +19,6 @@ class Counters:
     fan_out_bytes: int = 0
     awareness_messages: int = 0
     awareness_shed: int = 0
+    awareness_states: int = 0
+    awareness_pauses: int = 0
     closed: dict[int, int] = field(default_factory=dict)

@@ -22,6 +22,8 @@ COUNTERS = {
     "fan_out_bytes": "Bytes of document and presence messages sent to sockets",
     "awareness_messages": "Presence messages sent to sockets",
     "awareness_shed": "Presence messages left out because a socket was slow",
+    "awareness_states": "Presence states read from sockets",
+    "awareness_pauses": "Sockets that were not read for a while because they had sent too much presence",
 }
 
 

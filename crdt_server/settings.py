@@ -101,6 +101,12 @@ class Settings(BaseSettings):
             def settings_customise_sources(
                 cls, settings_cls: type[BaseSettings], **sources: PydanticBaseSettingsSource
             ) -> tuple[PydanticBaseSettingsSource, ...]:
+    presence_states_per_second: Positive = Field(
+        1000, description="Presence states of one socket; it is not read for a while above"
+    )
+    presence_bytes_per_second: Positive = Field(
+        512 << 10, description="Bytes of presence of one socket; it is not read for a while above"
+    )
                 toml = TomlConfigSettingsSource(settings_cls)
                 return sources["init_settings"], sources["env_settings"], toml
 

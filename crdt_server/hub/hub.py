@@ -95,6 +95,15 @@ def _report_gauges(hub: Hub, metrics: Metrics) -> None:
     metrics.gauge("loaded_bytes", "Stored bytes of the documents in memory", lambda: hub.registry.loaded_bytes)
     metrics.gauge("commit_backlog", "Batches that wait for a commit", lambda: hub.commits.backlog)
     metrics.gauge("loop_lag_seconds", "How late the event loop is", lambda: hub.loop_monitor.seconds)
+def _room_limits(settings: Settings) -> RoomLimits:
+    return RoomLimits(
+        max_sessions=settings.max_connections_per_room,
+        max_awareness_bytes=settings.max_awareness_bytes,
+        presence_states_per_second=settings.presence_states_per_second,
+        presence_bytes_per_second=settings.presence_bytes_per_second,
+    )
+
+
 
 
 class Hub:
@@ -123,9 +132,7 @@ class Hub:
         self.hosts = HostPool(settings, storage, metrics, factory, fail=self.fail, spawn=self.spawn)
         self._reactor = _RoomReactor(self, self.strikes)
         self.registry = RoomRegistry(
-            RoomLimits(
-                max_sessions=settings.max_connections_per_room, max_awareness_bytes=settings.max_awareness_bytes
-            ),
+            _room_limits(settings),
             metrics.counters,
             most_bytes=settings.loaded_bytes,
             dispatcher_for=self.dispatcher_for,

@@ -11,8 +11,19 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable
 
 from crdt_server.errors import ProtocolError
-from crdt_server.rooms.awareness_states import HeldState, Presence, StateTable, check_state, read_states
+from crdt_server.protocol.lib0 import write_var_uint
+from crdt_server.rooms.awareness_states import (
+    MAX_STATES,
+    HeldState,
+    Presence,
+    StateTable,
+    check_state,
+    count_states,
+    read_states,
+)
 from crdt_server.rooms.session import Session
+
+FEW_STATES = 8  # a message of more that does not name the client of its session is not read
 
 
 class Awareness:
@@ -24,15 +35,22 @@ class Awareness:
         self._max_state_bytes = max_state_bytes
         self.states = StateTable()
 
-    def receive(self, session: Session, payload: bytes, now: float) -> None:
-        """Read one awareness message of a session. Raises ProtocolError."""
-        states = read_states(payload, session.awareness_id)
-        if session.awareness_id is None:
-            if len(states) != 1 or not self._may_claim(session, *states[0]):
-                return
+    def receive(self, session: Session, payload: bytes, now: float, most: int = MAX_STATES) -> int:
+        """Read one awareness message of a session, ``most`` of its states. Returns how many were read.
+
+        Raises ProtocolError.
+        """
+        count, own = count_states(payload), session.awareness_id
+        if count > FEW_STATES and (own is None or write_var_uint(own) not in payload):
+            return 0  # an echo of the room: nothing in it counts
+        states = read_states(payload, own, most)
+        if own is None:
+            if count != 1 or not self._may_claim(session, *states[0]):
+                return count
             session.awareness_id = states[0][0]
         for client, clock, text in states[-1:]:
             self._set(session, client, clock, text, now)
+        return min(count, most)
 
     def _may_claim(self, session: Session, client: int, clock: int, text: str) -> bool:
         if text == "null":

@@ -28,19 +28,30 @@ MAX_MESSAGE_BYTES = 1 << 20
 REMOVED_KEPT = 256
 
 
-def read_states(payload: bytes, only: int | None) -> list[tuple[int, int, str]]:
-    """The (client id, clock, JSON) triples of an awareness message. ``only``: the client whose triples are returned.
-
-    Raises ProtocolError for anything that does not read to the last byte.
-    """
+def count_states(payload: bytes) -> int:
+    """The number of states that an awareness message declares. Raises ProtocolError where that is too large."""
     if len(payload) > MAX_MESSAGE_BYTES:
         raise ProtocolError("awareness_limit", "awareness message too large")
     try:
-        count, pos = read_var_uint(payload, 0)
-        if count > MAX_STATES:
-            raise ProtocolError("awareness_limit", "too many awareness states in a message")
+        count, _ = read_var_uint(payload, 0)
+    except IndexError:
+        raise truncated() from None
+    if count > MAX_STATES:
+        raise ProtocolError("awareness_limit", "too many awareness states in a message")
+    return count
+
+
+def read_states(payload: bytes, only: int | None, most: int = MAX_STATES) -> list[tuple[int, int, str]]:
+    """The (client id, clock, JSON) triples of an awareness message. ``only``: the client whose triples are returned;
+    behind ``most`` triples nothing is read.
+
+    Raises ProtocolError for anything that does not read to the last byte.
+    """
+    count = count_states(payload)
+    try:
+        _, pos = read_var_uint(payload, 0)
         states = []
-        for _ in range(count):
+        for _ in range(min(count, most)):
             client, pos = read_var_uint(payload, pos)
             clock, pos = read_var_uint(payload, pos)
             raw, pos = read_var_bytes(payload, pos)
@@ -48,7 +59,7 @@ def read_states(payload: bytes, only: int | None) -> list[tuple[int, int, str]]:
                 states.append((client, clock, raw))
     except IndexError:
         raise truncated() from None
-    if pos != len(payload):
+    if pos != len(payload) and count <= most:
         raise ProtocolError("trailing", "bytes after the last awareness state")
     try:
         return [(client, clock, raw.decode()) for client, clock, raw in states]

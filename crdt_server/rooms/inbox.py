@@ -29,6 +29,8 @@ class RoomLimits:
     newcomer_cache_bytes: int = 8 << 20
     max_gaps: int = 16  # unanswerable gaps in a row, then 1013
     max_awareness_bytes: int = 4096
+    presence_states_per_second: int = 1000  # of one session: then its socket is not read for a while
+    presence_bytes_per_second: int = 512 * 1024
 
 
 class Taken(NamedTuple):
@@ -108,8 +110,7 @@ class Inbox:
             if session.inbox:
                 (ready if share.large == large_before else behind).append(session)
             if session.paused and session.queued_bytes <= self._queue_bytes // 2:
-                session.paused = False
-                session.connection.resume()
+                session.resume()
             if share.cost >= budget:
                 break
         ready.extend(behind)
@@ -129,8 +130,7 @@ class Inbox:
         self.updates -= 1
         session.queued_bytes -= request.cost
         if session.paused:
-            session.paused = False
-            session.connection.resume()
+            session.resume()
         return Taken([request], request.cost, 0)
 
     def _take_share(self, session: Session, share: _Share, members: dict[Session, None]) -> None:
@@ -200,8 +200,7 @@ class Inbox:
         self._ready.remove(session)
         session.queued_bytes -= sum(request.cost for request in requests)
         if session.paused:
-            session.paused = False
-            session.connection.resume()
+            session.resume()
         return requests
 
     def clear(self) -> None:

@@ -13,6 +13,7 @@ from crdt_server.errors import ProtocolError
 from crdt_server.pipe import RequestKind
 from crdt_server.protocol.messages import AwarenessUpdate, Received, SyncStep1, SyncStep2, SyncUpdate
 from crdt_server.protocol.update import EMPTY_STATE_VECTOR, EMPTY_UPDATE
+from crdt_server.rooms.inbox import UNBOUNDED
 from crdt_server.rooms.presence import NO_STATES
 from crdt_server.rooms.refusals import reject
 from crdt_server.rooms.replies import reply_from_cache, takes_replies
@@ -88,8 +89,7 @@ def enqueue(room: Room, request: Request) -> None:
     else:
         add(room, request)
     if session.queued_bytes > room.limits.session_queue_bytes and not session.paused:
-        session.paused = True
-        session.connection.pause()
+        session.pause()
 
 
 def add(room: Room, request: Request) -> None:
@@ -144,8 +144,15 @@ def retry_as_newcomer(room: Room, request: Request) -> None:
         enqueue(room, request)
 
 
-def publish_presence(room: Room, now: float) -> None:
-    """Read the awareness messages of the sessions since the last tick, and send the changes."""
-    for session, error in room.presence.read(now):
+def publish_presence(room: Room, now: float, most_states: int = UNBOUNDED) -> int:
+    """Read the awareness messages of the sessions since the last tick, and send the changes.
+
+    Ends behind about ``most_states``; the rest is read at the next tick. Returns how many states were read.
+    """
+    count, refused = room.presence.read(now, most_states)
+    for session, error in refused:
         reject(room, session, error)
     room.presence.publish()
+    if room.presence.pending:
+        room.events.on_presence(room)
+    return count

@@ -4,26 +4,30 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
+from crdt_server.counters import Counters
 from crdt_server.errors import ProtocolError
 from crdt_server.protocol.messages import AwarenessUpdate
 from crdt_server.protocol.outgoing import Outgoing
 from crdt_server.rooms.awareness import Awareness
 from crdt_server.rooms.awareness_states import MAX_MESSAGE_BYTES, Presence
+from crdt_server.rooms.inbox import RoomLimits
 from crdt_server.rooms.members import Members
-from crdt_server.rooms.session import Session
+from crdt_server.rooms.session import PresenceBudget, Session
 
 MESSAGES_KEPT = 8  # of one session in one tick
 NO_STATES = Outgoing(AwarenessUpdate(b"\x00"))
 
 
 class PresenceChannel:
-    """See the head of the file."""
+    """See the head of the file. A session that sends more than its budget is not read until that is there again."""
 
-    __slots__ = ("_members", "_subscriber", "_waiting", "awareness")
+    __slots__ = ("_counters", "_limits", "_members", "_subscriber", "_waiting", "awareness")
 
-    def __init__(self, members: Members, max_state_bytes: int) -> None:
-        self.awareness = Awareness(max_state_bytes)
+    def __init__(self, members: Members, counters: Counters, limits: RoomLimits) -> None:
+        self.awareness = Awareness(limits.max_awareness_bytes)
         self._members = members
+        self._counters = counters
+        self._limits = limits
         self._waiting: dict[Session, None] = {}
         self._subscriber: Callable[[Sequence[Presence]], None] | None = None
 
@@ -49,24 +53,58 @@ class PresenceChannel:
             del session.awareness_waiting[1]  # not the first: it may name the client id of the session
         session.awareness_waiting.append(payload)
         self._waiting[session] = None
+        budget = session.presence_budget
+        if budget is None:
+            limits = self._limits
+            budget = PresenceBudget(limits.presence_states_per_second, limits.presence_bytes_per_second)
+            session.presence_budget = budget
+        budget.bytes -= len(payload)
+        if budget.spent and not session.presence_paused:
+            self._counters.awareness_pauses += 1
+            session.pause_presence()
 
     def leave(self, session: Session) -> None:
         """The session is gone, and its presence with it."""
         self._waiting.pop(session, None)
         self.awareness.leave(session)
 
-    def read(self, now: float) -> list[tuple[Session, ProtocolError]]:
-        """Read what has come since the last tick. Returns the sessions whose messages are malformed."""
-        refused = []
+    def read(self, now: float, most_states: int) -> tuple[int, list[tuple[Session, ProtocolError]]]:
+        """Read what has come since the last tick, up to about ``most_states`` and the budget of each session.
+
+        Returns how many states were read, and the sessions whose messages are malformed.
+        """
+        refused: list[tuple[Session, ProtocolError]] = []
         waiting, self._waiting = self._waiting, {}
+        left = most_states
         for session in waiting:
-            payloads, session.awareness_waiting = session.awareness_waiting, None
+            budget = session.presence_budget
+            assert budget is not None
+            budget.refill(now)
             try:
-                for payload in payloads or ():
-                    self.awareness.receive(session, payload, now)
+                left -= self._read_session(session, budget, now, left)
             except ProtocolError as error:
+                session.awareness_waiting = None
                 refused.append((session, error))
-        return refused
+                continue
+            if session.presence_paused and not budget.spent:
+                session.resume_presence()
+            if session.awareness_waiting or session.presence_paused:
+                self._waiting[session] = None
+        self._counters.awareness_states += most_states - left
+        return most_states - left, refused
+
+    def _read_session(self, session: Session, budget: PresenceBudget, now: float, most_states: int) -> int:
+        """Read the messages of one session. Returns how many states were read. Raises ProtocolError."""
+        payloads, session.awareness_waiting = session.awareness_waiting or [], None
+        read = 0
+        for number, payload in enumerate(payloads):
+            if budget.states < 1 or read >= most_states:
+                session.awareness_waiting = payloads[number:]
+                break
+            count = self.awareness.receive(session, payload, now, int(budget.states))
+            budget.states -= count
+            read += count
+        return read
 
     def publish(self) -> None:
         """Send what has changed, to the sessions here and to the subscriber."""

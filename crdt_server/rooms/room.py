@@ -78,7 +78,7 @@ class Room:
         self.phase = Phase.LOADING
         self.hosted = HostedDocument(has_schema=has_schema)
         self.members = Members(counters, limits)
-        self.presence = PresenceChannel(self.members, limits.max_awareness_bytes)
+        self.presence = PresenceChannel(self.members, counters, limits)
         self.inbox = Inbox(limits, has_schema=has_schema)
         self.replies = SyncReplyCache(limits.answer_cache_bytes, limits.newcomer_cache_bytes)
         self.head_seq = 0

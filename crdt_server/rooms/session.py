@@ -8,7 +8,7 @@ from __future__ import annotations
 import enum
 from typing import ClassVar, NewType, Protocol, cast
 
-from crdt_server.access.identity import Identity
+from crdt_server.access.identity import Identity, person_at
 from crdt_server.pipe import HostRequest, RequestKind, Response, Status
 from crdt_server.protocol.outgoing import Outgoing
 
@@ -40,6 +40,30 @@ class Connection(Protocol):
     @property
     def congested(self) -> bool:
         """Whether so much waits to be written that presence should be left out."""
+
+
+class PresenceBudget:
+    """States and bytes of presence that a session may still send; below 0 it has sent too much. Both grow by a rate per
+    second, up to one second's worth."""
+
+    __slots__ = ("_at", "_bytes_per_second", "_states_per_second", "bytes", "states")
+
+    def __init__(self, states_per_second: int, bytes_per_second: int) -> None:
+        self._states_per_second, self._bytes_per_second = states_per_second, bytes_per_second
+        self.states, self.bytes = float(states_per_second), float(bytes_per_second)
+        self._at: float | None = None
+
+    def refill(self, now: float) -> None:
+        """It is ``now``, in seconds of any monotonic clock."""
+        seconds = 0.0 if self._at is None else now - self._at
+        self._at = now
+        self.states = min(float(self._states_per_second), self.states + seconds * self._states_per_second)
+        self.bytes = min(float(self._bytes_per_second), self.bytes + seconds * self._bytes_per_second)
+
+    @property
+    def spent(self) -> bool:
+        """Whether the session has to wait."""
+        return self.states < 1 or self.bytes < 0
 
 
 class Request:
@@ -99,8 +123,11 @@ class Session:
         "identity",
         "inbox",
         "paused",
+        "presence_budget",
+        "presence_paused",
         "queued_bytes",
         "resyncing",
+        "spare_reverts",
         "stash",
     )
 
@@ -114,17 +141,47 @@ class Session:
         # Made when first needed, and a list: most sockets are idle, and a deque of nothing takes 760 bytes.
         self.inbox: list[Request] | None = None
         self.queued_bytes = 0
-        self.paused = False
+        self.paused = False  # too many bytes of it wait
+        self.presence_paused = False  # it has sent too much presence
         # Requests behind an update that is being checked elsewhere; None: none is.
         self.stash: list[Request] | None = None
         self.resyncing = False  # step 1 was sent after a gap and its step 2 has not come yet
+        self.spare_reverts = 0  # notices that do not count against it, see `intake.prechecked`
         self.gaps = 0  # in a row, without an accepted update between
         self.awareness_id: int | None = None
         self.awareness_waiting: list[bytes] | None = None  # messages since the last tick, read at the next
+        self.presence_budget: PresenceBudget | None = None  # since its first such message
 
     @property
     def user(self) -> str:
         return self.identity.user
+
+    @property
+    def person(self) -> str:
+        """The key of its sender in tables of limits."""
+        return person_at(self.identity, self.connection.address)
+
+    def pause(self) -> None:
+        """Its socket is not read, until `resume`: too many bytes of it wait."""
+        self.paused = True
+        self.connection.pause()
+
+    def resume(self) -> None:
+        """The end of `pause`."""
+        self.paused = False
+        if not self.presence_paused:
+            self.connection.resume()
+
+    def pause_presence(self) -> None:
+        """Its socket is not read, until `resume_presence`: it has sent too much presence."""
+        self.presence_paused = True
+        self.connection.pause()
+
+    def resume_presence(self) -> None:
+        """The end of `pause_presence`."""
+        self.presence_paused = False
+        if not self.paused:
+            self.connection.resume()
 
     @property
     def takes_responses(self) -> bool:
