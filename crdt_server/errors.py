@@ -80,3 +80,7 @@ class RateLimitError(CrdtServerError):
     """Too much in too short a time; the client may try later."""
 
     close_code = CLOSE_CODES["rate_limited"]
+
+    def __init__(self, code: str, message: str, retry_after_seconds: float = 1.0) -> None:
+        super().__init__(code, message)
+        self.retry_after_seconds = retry_after_seconds

@@ -63,8 +63,12 @@ class Settings(BaseSettings):
     max_unfinished_bytes: Count = Field(
         256 << 20, description="Bytes of messages and bodies that are not complete, in all (1013, HTTP 503 above)"
     )
-    max_unfinished_per_address: Count = Field(
-        64 << 20, description="Such bytes of one address (1013, HTTP 503 above)"
+    max_unfinished_per_address: Count = Field(64 << 20, description="Such bytes of one address (1013, HTTP 503 above)")
+    max_checking_bytes: Count = Field(
+        128 << 20, description="Large updates that wait for their check, in all (1013 for the sender of most, above)"
+    )
+    max_checking_per_sender: Count = Field(
+        32 << 20, description="Large updates of one person that wait for their check (1013 above)"
     )
     message_seconds: Seconds = Field(120.0, description="Time for a large message or a body (1013, HTTP 408 after it)")
     write_buffer_bytes: Positive = Field(8 << 20, description="Unsent bytes after which a slow reader is closed (1013)")
@@ -79,7 +83,7 @@ class Settings(BaseSettings):
         100, description="WebSocket handshakes of one address, with a burst of as many"
     )
     max_strikes: Count = Field(
-        10, description="Hostile messages of one address in a minute before it is shut out (4529)"
+        10, description="Refused updates of a person, or hostile messages of an address, a minute (4529, 429 above)"
     )
     request_seconds: Seconds = Field(15.0, description="Time for the headers of an HTTP request, upgrades included")
     ping_seconds: Seconds = Field(30.0, description="A socket silent for this long is pinged, after twice that closed")

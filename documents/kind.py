@@ -6,8 +6,8 @@ declaration is the schema that edits are checked against, the typed reader and t
 Names: Python attributes are snake_case, keys in the document camelCase, by one rule (`camel_case`). Keys of the server
 begin with `_` in the document only. Attributes that would be Python keywords end in `_` (`from_` is `from`).
 
-Limits that concern whole documents (`MAX_DOCUMENT_BYTES`, `MAX_UPDATE_BYTES`) are stated here and kept where bytes come
-in.
+The limit of whole documents (`MAX_DOCUMENT_BYTES`) is stated here and kept where bytes come in. Updates that are made
+here have at most `MAX_UPDATE_BYTES`.
 """
 
 from __future__ import annotations

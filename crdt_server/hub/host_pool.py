@@ -9,6 +9,7 @@ from zlib import crc32
 
 import structlog
 
+from crdt_server.access.limits import SenderStrikes
 from crdt_server.hosts.batch import LoadFailed, LoadPlan
 from crdt_server.hosts.dispatcher import BATCH_BYTES, HEAVY_BATCH_BYTES, HostDispatcher
 from crdt_server.hosts.jobs import JobWorker
@@ -37,7 +38,7 @@ JOB_PATIENCE = 4  # it goes last, and an update that it has no time to check is 
 
 class HostPool:
     """See the head of the file. It is the `DispatcherEvents` of its dispatchers. ``fail`` ends a room with all that one
-    host holds of its wedding; ``spawn`` starts a task."""
+    host holds of its wedding; ``spawn`` starts a task; ``strikes`` are those of senders."""
 
     def __init__(
         self,
@@ -48,6 +49,7 @@ class HostPool:
         *,
         fail: Callable[[Room], None],
         spawn: Spawn,
+        strikes: SenderStrikes,
     ) -> None:
         self._settings = settings
         self._storage = storage
@@ -55,6 +57,7 @@ class HostPool:
         self._factory = factory
         self.fail = fail
         self._spawn = spawn
+        self._strikes = strikes
         self._tails: dict[Room, int] = {}  # rows stored since the room was last compacted
         self.heavy = HostDispatcher(
             self._supervisor("host-heavy", HEAVY_NICENESS), metrics, self, batch_bytes=HEAVY_BATCH_BYTES
@@ -65,7 +68,12 @@ class HostPool:
             )
             for n in range(settings.document_hosts)
         ]
-        self.jobs = JobWorker(self._supervisor("jobs", JOB_NICENESS, JOB_PATIENCE))
+        self.jobs = JobWorker(
+            self._supervisor("jobs", JOB_NICENESS, JOB_PATIENCE),
+            self._supervisor("jobs-small", JOB_NICENESS, JOB_PATIENCE),
+            most_bytes=settings.max_checking_bytes,
+            most_per_sender=settings.max_checking_per_sender,
+        )
         self.compactor = Compactor(storage, self.jobs, metrics)
         self._commits: CommitPump
         self._registry: RoomRegistry
@@ -95,8 +103,8 @@ class HostPool:
 
     async def stop(self) -> None:
         """End the hosts."""
-        supervisors = [self.jobs.supervisor, *(each.supervisor for each in (*self.dispatchers, self.heavy))]
-        await asyncio.gather(*(supervisor.stop() for supervisor in supervisors), self._factory.stop())
+        supervisors = [each.supervisor for each in (*self.dispatchers, self.heavy)]
+        await asyncio.gather(*(each.stop() for each in supervisors), self.jobs.stop(), self._factory.stop())
 
     def evicted(self, room: Room) -> None:
         """The room is evicted because it was empty: its document may be compacted."""
@@ -152,8 +160,10 @@ class HostPool:
 
     def on_deadly(self, request: Request, room: Room, cause: str) -> None:
         """A request has killed a new host all by itself: quarantine it."""
-        sender = f"{request.session.user} {request.session.connection.address}"
-        log.error("update_quarantined", room=room.name, session=request.session.id, cause=cause)
+        session, address = request.session, request.session.connection.address
+        self._strikes.add(session.identity, address, asyncio.get_running_loop().time(), hostile=True)
+        sender = f"{session.user} {address}"
+        log.error("update_quarantined", room=room.name, session=session.id, cause=cause)
         self._metrics.quarantined.inc()
         self._spawn(
             self._quarantine(QuarantinedUpdate(key_of(room), request.payload, cause, sender, datetime.now(UTC)))

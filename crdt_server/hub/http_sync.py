@@ -38,4 +38,4 @@ async def sync(
     assert isinstance(server_vector, Bytes)
     assert isinstance(diff, Diff)
     updates = diff.updates
-    return server_vector.data, updates[0] if len(updates) == 1 else await hub.hosts.jobs.merge(updates)
+    return server_vector.data, updates[0] if len(updates) == 1 else await hub.hosts.jobs.merge(updates, session.person)

@@ -14,9 +14,9 @@ from collections.abc import Callable, Iterable
 import structlog
 
 from crdt_server.access.identity import Identity
-from crdt_server.access.limits import Strikes
+from crdt_server.access.limits import SenderStrikes, Strikes
 from crdt_server.errors import CLOSE_CODES, AdmissionError
-from crdt_server.hosts.jobs import JobFailed
+from crdt_server.hosts.jobs import JobFailed, JobsFull
 from crdt_server.hosts.supervisor import HostFactory
 from crdt_server.hub.background_tasks import BackgroundTasks, Work
 from crdt_server.hub.bookings import BookingNotifier
@@ -35,7 +35,7 @@ from crdt_server.pipe import Response
 from crdt_server.protocol.messages import Received
 from crdt_server.rooms.hosted_document import Placement
 from crdt_server.rooms.inbox import RoomLimits
-from crdt_server.rooms.intake import enqueue, prechecked, receive
+from crdt_server.rooms.intake import enqueue, not_checked, prechecked, receive
 from crdt_server.rooms.room import Room
 from crdt_server.rooms.session import Connection, Request, Session, SessionId
 from crdt_server.settings import Settings
@@ -50,9 +50,8 @@ DRAIN_SECONDS = 5.0
 class _RoomReactor:
     """The reactions of the hub to reports of rooms: the `RoomEvents` of all rooms."""
 
-    def __init__(self, hub: Hub, strikes: Strikes) -> None:
+    def __init__(self, hub: Hub) -> None:
         self._hub = hub
-        self._strikes = strikes
         self._reverted = Strikes(MOST_REVERTED)
 
     def on_requests(self, room: Room) -> None:
@@ -66,17 +65,23 @@ class _RoomReactor:
         self._hub.spawn(self._check(room, request))
 
     async def _check(self, room: Room, request: Request) -> None:
+        session = request.session
         try:
-            pieces = await self._hub.hosts.jobs.check(request.payload)
+            pieces = await self._hub.hosts.jobs.check(request.payload, session.person)
+        except JobsFull:
+            log.info("large_update_deferred", session=session.id, size_bytes=len(request.payload))
+            room.unpin()
+            not_checked(room, request)
+            return
         except JobFailed as failure:
-            log.info("large_update_refused", session=request.session.id, why=str(failure))
+            log.info("large_update_refused", session=session.id, why=str(failure))
             pieces = None
         room.unpin()
         prechecked(room, request, pieces)
 
-    def on_refusal(self, room: Room, session: Session) -> None:
-        log.info("session_refused", room=room.name, session=session.id, user=session.user)
-        self._strikes.add(session.connection.address, self._hub.time())
+    def on_refusal(self, room: Room, session: Session, *, hostile: bool) -> None:
+        log.info("session_refused", room=room.name, session=session.id, user=session.user, hostile=hostile)
+        self._hub.strikes.add(session.identity, session.connection.address, self._hub.time(), hostile=hostile)
 
     def on_revert(self, room: Room, session: Session) -> bool:
         now = self._hub.time()
@@ -90,11 +95,6 @@ class _RoomReactor:
         self._hub.hosts.closed(room)
 
 
-def _report_gauges(hub: Hub, metrics: Metrics) -> None:
-    metrics.gauge("rooms", "Rooms that are open", lambda: len(hub.registry.rooms))
-    metrics.gauge("loaded_bytes", "Stored bytes of the documents in memory", lambda: hub.registry.loaded_bytes)
-    metrics.gauge("commit_backlog", "Batches that wait for a commit", lambda: hub.commits.backlog)
-    metrics.gauge("loop_lag_seconds", "How late the event loop is", lambda: hub.loop_monitor.seconds)
 def _room_limits(settings: Settings) -> RoomLimits:
     return RoomLimits(
         max_sessions=settings.max_connections_per_room,
@@ -104,6 +104,12 @@ def _room_limits(settings: Settings) -> RoomLimits:
     )
 
 
+def _report_gauges(hub: Hub, metrics: Metrics) -> None:
+    metrics.gauge("rooms", "Rooms that are open", lambda: len(hub.registry.rooms))
+    metrics.gauge("loaded_bytes", "Stored bytes of the documents in memory", lambda: hub.registry.loaded_bytes)
+    metrics.gauge("checking_bytes", "Large updates that wait for their check", lambda: hub.hosts.jobs.waiting_bytes)
+    metrics.gauge("commit_backlog", "Batches that wait for a commit", lambda: hub.commits.backlog)
+    metrics.gauge("loop_lag_seconds", "How late the event loop is", lambda: hub.loop_monitor.seconds)
 
 
 class Hub:
@@ -122,15 +128,17 @@ class Hub:
         self.storage = storage
         self.metrics = metrics
         self.cluster = cluster
-        self.strikes = Strikes(settings.max_strikes)
+        self.strikes = SenderStrikes(settings.max_strikes)
         self.loop_monitor = LoopMonitor(metrics)
         self.events = EventNotifier()
         self.draining = False
         factory = factory or HostFactory(
             memory_bytes=settings.host_memory_bytes, max_document_bytes=settings.max_document_bytes
         )
-        self.hosts = HostPool(settings, storage, metrics, factory, fail=self.fail, spawn=self.spawn)
-        self._reactor = _RoomReactor(self, self.strikes)
+        self.hosts = HostPool(
+            settings, storage, metrics, factory, fail=self.fail, spawn=self.spawn, strikes=self.strikes
+        )
+        self._reactor = _RoomReactor(self)
         self.registry = RoomRegistry(
             _room_limits(settings),
             metrics.counters,

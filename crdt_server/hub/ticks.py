@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 
 import structlog
 
-from crdt_server.access.limits import Strikes
+from crdt_server.access.limits import SenderStrikes
 from crdt_server.hub.loop_monitor import LoopMonitor
 from crdt_server.hub.registry import RoomRegistry
 from crdt_server.memory import trim_heap
@@ -31,7 +31,9 @@ FORGET_ANSWERS_SECONDS = 3600.0
 class Ticks:
     """See the head of the file."""
 
-    def __init__(self, settings: Settings, registry: RoomRegistry, loop_monitor: LoopMonitor, strikes: Strikes) -> None:
+    def __init__(
+        self, settings: Settings, registry: RoomRegistry, loop_monitor: LoopMonitor, strikes: SenderStrikes
+    ) -> None:
         self._settings = settings
         self._registry = registry
         self._loop_monitor = loop_monitor

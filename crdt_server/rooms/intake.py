@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
-from crdt_server.errors import ProtocolError
+from crdt_server.errors import CLOSE_CODES, ProtocolError
 from crdt_server.pipe import RequestKind
 from crdt_server.protocol.messages import AwarenessUpdate, Received, SyncStep1, SyncStep2, SyncUpdate
 from crdt_server.protocol.update import EMPTY_STATE_VECTOR, EMPTY_UPDATE
@@ -18,7 +18,6 @@ from crdt_server.rooms.presence import NO_STATES
 from crdt_server.rooms.refusals import reject
 from crdt_server.rooms.replies import reply_from_cache, takes_replies
 from crdt_server.rooms.session import Request, Session
-from documents.kind import MAX_UPDATE_BYTES
 
 if TYPE_CHECKING:
     from crdt_server.rooms.room import Room
@@ -73,15 +72,12 @@ def bounded_state_vector(room: Room, state_vector: bytes) -> bytes | None:
 
 
 def enqueue(room: Room, request: Request) -> None:
-    """Queue a request of a session behind its earlier ones. Raises ProtocolError where it is too large."""
+    """Queue a request of a session behind its earlier ones."""
     session, size = request.session, len(request.payload)
-    is_update = request.kind is RequestKind.UPDATE
-    if is_update and room.hosted.has_schema and size > MAX_UPDATE_BYTES:
-        raise ProtocolError("update_too_large", f"an update of {size} bytes, of at most {MAX_UPDATE_BYTES}")
     session.queued_bytes += request.cost
     if session.stash is not None:
         session.stash.append(request)
-    elif is_update and size > room.limits.big_update_bytes:
+    elif request.kind is RequestKind.UPDATE and size > room.limits.big_update_bytes:
         session.stash = []
         if size > room.limits.heavy_update_bytes:
             room.hosted.mark_heavy()
@@ -112,6 +108,7 @@ def prechecked(room: Room, request: Request, pieces: Sequence[tuple[bytes, bytes
         reject(room, session, ProtocolError("malformed_update", "a large update did not decode"))
         return
     session.queued_bytes -= request.cost
+    session.spare_reverts += len(pieces) - 1  # each may bring a notice; they are those of one update
     *earlier, (payload, summary) = pieces
     request.replace(payload, summary)
     parts = [Request(session, RequestKind.UPDATE, *piece, echo=request.echo) for piece in earlier]
@@ -123,6 +120,15 @@ def prechecked(room: Room, request: Request, pieces: Sequence[tuple[bytes, bytes
     for later in stash:
         session.queued_bytes -= later.cost  # `enqueue` counts it again
         enqueue(room, later)
+
+
+def not_checked(room: Room, request: Request) -> None:
+    """Too many large updates wait for their check: its session is closed, and may send it again."""
+    session = request.session
+    stash, session.stash = session.stash or [], None
+    session.queued_bytes -= request.cost + sum(later.cost for later in stash)
+    if not room.ended:
+        room.members.close(session, CLOSE_CODES["try_again"], "too many large updates wait")
 
 
 def put_back(room: Room, request: Request) -> None:

@@ -14,15 +14,19 @@ if TYPE_CHECKING:
     from crdt_server.rooms.room import Room
 
 
+MISTAKES = frozenset(("awareness_limit",))
+"""Codes of protocol errors that an honest application can cause: its presence has become too large."""
+
+
 def reject(room: Room, session: Session, error: CrdtServerError) -> None:
     """Close a session that has sent something malformed."""
     room.counters.protocol_errors += 1
-    refuse(room, session, error.close_code, error.code)
+    refuse(room, session, error.close_code, error.code, hostile=error.code not in MISTAKES)
 
 
-def refuse(room: Room, session: Session, code: int, reason: str) -> None:
-    """Close a session of which a request is refused for good."""
-    room.events.on_refusal(room, session)
+def refuse(room: Room, session: Session, code: int, reason: str, *, hostile: bool = False) -> None:
+    """Close a session of which a request is refused for good. ``hostile``: no honest client sends it."""
+    room.events.on_refusal(room, session, hostile=hostile)
     discard(room, session)
     room.members.close(session, code, reason)
 
@@ -41,6 +45,8 @@ def notify(room: Room, session: Session, notice: bytes) -> None:
         return
     room.counters.reverted += 1
     session.connection.send(Outgoing(PermissionDenied(notice.decode())))
-    if room.events.on_revert(room, session):
+    if session.spare_reverts:
+        session.spare_reverts -= 1
+    elif room.events.on_revert(room, session):
         discard(room, session)
         room.members.close(session, CLOSE_CODES["forbidden"], "too much had to be undone")

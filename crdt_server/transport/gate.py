@@ -127,14 +127,14 @@ class Gate:
             identity = self.access.identify(Credentials(query, request.headers), address[0])
             if not isinstance(identity, (Identity, Denied)):
                 return Awaited(request.address, *address, identity)
-            outcome = self.authorize(*address, identity)
+            outcome = self.authorize(request.address, *address, identity)
         except Exception as error:  # noqa: BLE001 - a defect of an identity provider must not leave the socket counted
             outcome = _failure(error)
         return self._release_refused(request.address, outcome)
 
     def _check_limits(self, address: str) -> Refused | None:
         """None where the connection is within the limits; it counts as open from then on."""
-        if self.hub.strikes.exceeded(address, self._now()):
+        if self.hub.strikes.exceeded_at(address, self._now()):
             return _HOSTILE
         if self.hub.overloaded:
             return _OVERLOADED
@@ -145,11 +145,13 @@ class Gate:
             self.admission.leave(address)
         return outcome
 
-    def authorize(self, wedding: str, document: str, identity: Identity | Denied) -> Outcome:
+    def authorize(self, address: str, wedding: str, document: str, identity: Identity | Denied) -> Outcome:
         """The decision, once the identity is there."""
         identity = checked(identity)
         if isinstance(identity, Denied):
             return _refusal(identity)
+        if self.hub.strikes.exceeded_by(identity, address, self._now()):
+            return _HOSTILE
         for action in _SESSION_ACTIONS:
             denied = self.access.may(identity, action, wedding, document)
             if denied is not None:
@@ -233,7 +235,8 @@ class PendingAdmission:
     def _decided(self, task: asyncio.Future[Identity | Denied]) -> None:
         self._timer.cancel()
         try:
-            outcome = self._gate.authorize(self._awaited.wedding, self._awaited.document, task.result())
+            awaited = self._awaited
+            outcome = self._gate.authorize(awaited.address, awaited.wedding, awaited.document, task.result())
         except asyncio.CancelledError:
             outcome = self._refused
         except Exception as error:  # noqa: BLE001 - the edge of a task that runs an identity provider's code

@@ -5,7 +5,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from crdt_server.access import limits
-from crdt_server.access.limits import Admission, Strikes, TokenBucket
+from crdt_server.access.identity import Identity
+from crdt_server.access.limits import (
+    BODY_BYTES_PER_REQUEST,
+    Admission,
+    RequestLimits,
+    SenderStrikes,
+    Strikes,
+    TokenBucket,
+)
+from crdt_server.errors import RateLimitError
 
 
 class TestTokenBucket:
@@ -32,6 +41,15 @@ class TestTokenBucket:
         for n in range(1000):
             bucket.take(str(n), n)
         assert len(bucket._levels) <= 11
+
+    def test_what_costs_more_delays_what_follows(self) -> None:
+        bucket = TokenBucket(2)
+        assert bucket.take("a", 0, 5)
+        assert not bucket.take("a", 1.9)
+        assert bucket.take("a", 2)
+        bucket.charge("a", 2, 3)
+        assert not bucket.take("a", 3.9)
+        assert bucket.take("a", 4)
 
     @given(waits=st.lists(st.floats(0, 2), max_size=80), rate=st.integers(1, 5))
     def test_never_more_than_the_rate_and_one_burst(self, waits: list[float], rate: int) -> None:
@@ -73,6 +91,70 @@ class TestStrikes:
         strikes.forget(70)
         assert set(strikes._strikes) == {"b"}
         assert strikes.exceeded("b", 70)
+
+
+ADA, BOB, HERE = Identity("ada", "couple"), Identity("bob", "couple"), "192.0.2.1"
+
+
+class TestSenderStrikes:
+    def test_neighbours_of_a_person_are_not_shut_out(self) -> None:
+        strikes = SenderStrikes(10)
+        for _ in range(10):
+            strikes.add(ADA, HERE, 0, hostile=False)
+        assert strikes.exceeded_by(ADA, HERE, 0)
+        assert not strikes.exceeded_by(ADA, "192.0.2.2", 0)
+        assert not strikes.exceeded_by(BOB, HERE, 0)
+        assert not strikes.exceeded_at(HERE, 0)
+
+    def test_what_no_honest_client_sends_counts_against_the_address(self) -> None:
+        strikes = SenderStrikes(2)
+        for _ in range(2):
+            strikes.add(ADA, HERE, 0, hostile=True)
+        assert strikes.exceeded_at(HERE, 0)
+        strikes.forget(61)
+        assert not strikes._strikes._strikes
+
+
+class TestRequestLimits:
+    def limits(self, **changes: int) -> RequestLimits:
+        values = {"per_person": 3, "per_address": 5, "reads_per_person": 1, "reads_per_address": 2} | changes
+        return RequestLimits(SenderStrikes(1), **values)
+
+    def test_requests_of_a_person_and_of_an_address(self) -> None:
+        limits = self.limits()
+        for identity in (ADA, ADA, ADA, BOB, BOB):
+            limits.check_address(HERE, 0)
+            limits.check_person(identity, HERE, 0)
+        with pytest.raises(RateLimitError, match="from this address"):
+            limits.check_address(HERE, 0)
+        with pytest.raises(RateLimitError, match="too many requests"):
+            limits.check_person(ADA, HERE, 0)
+        limits.check_address(HERE, 1)
+        limits.check_person(ADA, HERE, 1)
+
+    def test_bodies_count_by_their_bytes(self) -> None:
+        limits = self.limits()
+        limits.check_person(ADA, HERE, 0)
+        limits.charge_body(ADA, HERE, 4 * BODY_BYTES_PER_REQUEST, 0)
+        with pytest.raises(RateLimitError):
+            limits.check_person(ADA, HERE, 0.9)
+        limits.check_person(ADA, HERE, 1.1)
+
+    def test_reads_at_a_time(self) -> None:
+        limits = self.limits()
+        limits.begin_read(ADA, HERE)
+        with pytest.raises(RateLimitError) as refused:
+            limits.begin_read(ADA, HERE)
+        assert refused.value.code == "too_many_reads"
+        limits.begin_read(BOB, HERE)
+        limits.end_read(ADA, HERE)
+        limits.begin_read(ADA, HERE)
+        with pytest.raises(RateLimitError):
+            limits.begin_read(Identity("eve", "couple"), HERE)
+        limits.end_read(ADA, HERE)
+        limits.end_read(BOB, HERE)
+        assert not limits._reads_of_persons._by_address
+        assert not limits._reads_of_addresses._by_address
 
 
 class TestAdmission:

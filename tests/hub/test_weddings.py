@@ -13,19 +13,15 @@ import pytest
 from pycrdt import Map, Text
 
 from crdt_server.access.identity import Identity
-from crdt_server.errors import ProtocolError
 from crdt_server.hosts.batch import LoadPlan
-from crdt_server.hub.http_sync import sync
 from crdt_server.hub.hub import Hub
 from crdt_server.pipe import Bytes, RequestKind
-from crdt_server.protocol.update import EMPTY_STATE_VECTOR
 from crdt_server.rooms.room import Phase, Room
 from crdt_server.rooms.session import Request
 from crdt_server.settings import Settings
-from documents.kind import MAX_UPDATE_BYTES
 from storage import Append, DocumentKey, Storage, StorageError, open_storage
 from tests.rooms.person import Person
-from tests.support.codec import encode_sync_step2, encode_update
+from tests.support.codec import encode_update
 from tests.support.hosts import make_hub
 
 ADA = Identity("ada", "couple")
@@ -270,42 +266,6 @@ class TestTogether:
         await editor.sees("ab")
         assert hub.scheduler._timers.keys() == {"w"}
         assert hub.hosts.dispatchers[0].supervisor.restarts == 0
-
-
-class TestLargeUpdates:
-    """More than 256 KB in one update of a document with a schema."""
-
-    def too_large(self, guide: Guide) -> bytes:
-        update = guide.put(*(f"g_{n}" for n in range(14)), note=NOTE)
-        assert len(update) > MAX_UPDATE_BYTES
-        return update
-
-    async def test_it_is_refused(self, hub: Hub) -> None:
-        guide, other = Guide(hub, 11), Guide(hub, 12)
-        await asyncio.gather(guide.is_synced(), other.is_synced())
-        self.too_large(guide)
-        assert guide.socket.closed == (4400, "update_too_large")
-        other.put("h")
-        await other.knows("h")
-
-    async def test_also_as_an_answer_to_the_servers_question(self, hub: Hub) -> None:
-        guide, other = Guide(hub, 11), Guide(hub, 12)
-        update = self.too_large(guide)
-        other.send(encode_sync_step2(update))
-        assert other.socket.close_code == 4400
-
-    async def test_also_without_a_socket(self, hub: Hub) -> None:
-        update = self.too_large(Guide(hub, 11))
-        with pytest.raises(ProtocolError) as refused:
-            await sync(hub, DocumentKey("w", "guests"), ADA, "test", EMPTY_STATE_VECTOR, update)
-        assert refused.value.code == "update_too_large"
-        assert await read_rows(hub) == {}
-
-    async def test_a_document_without_schema_takes_it(self, hub: Hub) -> None:
-        guide = Guide(hub, 11, document="notes.a")
-        self.too_large(guide)
-        await guide.socket.until(lambda: guide.socket.closed is not None or (guide.read() or guide.saved))
-        assert guide.socket.closed is None
 
 
 def book(person: Person) -> None:

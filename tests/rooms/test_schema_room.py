@@ -7,7 +7,6 @@ import pytest
 
 from crdt_server.access.identity import Identity
 from crdt_server.counters import Counters
-from crdt_server.errors import ProtocolError
 from crdt_server.pipe import (
     Notice,
     RequestKind,
@@ -15,7 +14,7 @@ from crdt_server.pipe import (
 )
 from crdt_server.rooms.batch import RoomBatch
 from crdt_server.rooms.inbox import RoomLimits
-from crdt_server.rooms.intake import enqueue, prechecked
+from crdt_server.rooms.intake import not_checked, prechecked
 from crdt_server.rooms.room import Room
 from crdt_server.rooms.session import Request, Session, SessionId
 from documents.kind import MAX_UPDATE_BYTES
@@ -46,6 +45,12 @@ class Table:
 
     def take(self) -> list[Request]:
         return self.room.take(1 << 20).requests
+
+    def take_all(self) -> list[Request]:
+        taken = []
+        while self.room.inbox:
+            taken += self.take()
+        return taken
 
     def reverting(
         self, requests: list[Request], update: bytes | None = b"m", statuses: Mapping[int, Status] | None = None
@@ -146,27 +151,36 @@ def test_a_session_that_has_left_gets_no_notice() -> None:
     assert table.events.reverted == []
 
 
+@pytest.mark.parametrize("document", ["guests", "notes.a"])
 @pytest.mark.parametrize("encode", [encode_update, encode_sync_step2])
-def test_an_update_has_a_largest_size(encode: Callable[[bytes], bytes]) -> None:
-    table = Table()
+def test_a_large_update_is_checked_whatever_its_size(document: str, encode: Callable[[bytes], bytes]) -> None:
+    table = Table(document)
     session, socket = table.join()
-    receive(table.room, session, encode(b"x" * MAX_UPDATE_BYTES))
-    assert socket.closed is None
     receive(table.room, session, encode(b"x" * (MAX_UPDATE_BYTES + 1)))
-    assert socket.closed == (4400, "update_too_large")
-
-
-def test_also_one_that_comes_without_a_socket() -> None:
-    table = Table()
-    session, _ = table.join()
-    with pytest.raises(ProtocolError):
-        enqueue(table.room, Request(session, RequestKind.UPDATE, b"x" * (MAX_UPDATE_BYTES + 1)))
-    assert session.queued_bytes == 0
-    assert not table.room.inbox
-
-
-def test_without_a_schema_it_may_be_larger() -> None:
-    table = Table("notes.a")
-    session, socket = table.join()
-    receive(table.room, session, encode_update(b"x" * (MAX_UPDATE_BYTES + 1)))
     assert socket.closed is None
+    assert [len(request.payload) for request in table.events.large_updates] == [MAX_UPDATE_BYTES + 1]
+
+
+def test_the_notices_of_one_large_update_are_not_too_many() -> None:
+    table = Table(max_reverts=1)
+    session, socket = table.join()
+    receive(table.room, session, encode_update(b"x" * 20_000))
+    prechecked(table.room, table.events.large_updates.pop(), [(b"piece", b"summary")] * 4)
+    for request in table.take_all():
+        table.broadcast(table.reverting([request]))
+    assert len(socket.flush()) == 8
+    assert (socket.closed, len(table.events.reverted)) == (None, 1)
+    table.undo(session)
+    assert socket.close_code == 4403
+
+
+def test_a_large_update_that_cannot_be_checked_now_may_be_sent_again() -> None:
+    table = Table()
+    session, socket = table.join()
+    receive(table.room, session, encode_update(b"before"))
+    receive(table.room, session, encode_update(b"x" * 20_000))
+    receive(table.room, session, encode_update(b"behind"))
+    not_checked(table.room, table.events.large_updates.pop())
+    assert socket.closed == (1013, "too many large updates wait")
+    assert [request.payload for request in table.take()] == [b"before"]
+    assert (session.queued_bytes, table.events.refused) == (0, [])

@@ -9,7 +9,7 @@ import pytest
 
 from crdt_server.access.access import Denied
 from crdt_server.access.identity import Identity
-from crdt_server.access.limits import Strikes
+from crdt_server.access.limits import SenderStrikes
 from crdt_server.counters import Counters
 from crdt_server.errors import AdmissionError
 from crdt_server.metrics import Metrics
@@ -35,7 +35,7 @@ class OneRoom:
     def __init__(self) -> None:
         self.settings = Settings(dev=True, max_connections=3, max_pending_per_address=2)
         self.metrics = Metrics()
-        self.strikes = Strikes(1)
+        self.strikes = SenderStrikes(1)
         self.overloaded = False
         self.full = False
         self.received: list[Received] = []
@@ -176,7 +176,7 @@ async def test_names_that_cannot_be(entry: Entry, path: str) -> None:
 
 
 async def test_limits_come_before_access(entry: Entry) -> None:
-    entry.hub.strikes.add("192.0.2.1", 0)
+    entry.hub.strikes.add(ADA, "192.0.2.1", 0, hostile=True)
     assert entry.connect()[1].close_code == 4529
     entry.hub.overloaded = True
     assert entry.connect(address=OTHER)[0].state is AdmissionState.CLOSED

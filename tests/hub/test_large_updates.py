@@ -1,0 +1,185 @@
+"""Large updates: their check keeps nobody else waiting, and however large honest work is, it is taken."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+from pycrdt import Map, Text
+
+from crdt_server.access.identity import Identity
+from crdt_server.hub.http_sync import sync
+from crdt_server.hub.hub import Hub
+from crdt_server.protocol.update import EMPTY_STATE_VECTOR
+from crdt_server.settings import Settings
+from documents.kind import MAX_UPDATE_BYTES
+from storage import DocumentKey, open_storage
+from tests.rooms.person import Person
+from tests.support.codec import encode_sync_step2, encode_update
+from tests.support.hosts import make_hub
+from tests.support.wire import Replica, Typist
+
+MANY, LARGE_ITEMS, SMALL_BYTES = 5, 60_000, 40_000
+MANY_GUESTS = 2_500
+ADA = Identity("ada", "couple")
+
+
+@pytest.fixture
+async def hub(database_url: str) -> AsyncIterator[Hub]:
+    storage = await open_storage(database_url, migrate=True)
+    hub = make_hub(Settings(dev=True, document_hosts=1, max_strikes=0, host_timeout_seconds=60), storage)
+    await hub.start()
+    yield hub
+    await hub.stop()
+    await storage.close()
+
+
+class Mallory(Person):
+    """One person with many sockets, each with a large update."""
+
+    def enter(self) -> None:
+        super().enter()
+        self.session.identity = Identity("mallory", "couple")
+        self.socket.address = "192.0.2.66"
+
+    def paste(self) -> None:
+        self.send(encode_update(Typist(self.replica.client_id).many_items(LARGE_ITEMS)))
+
+
+async def echo(person: Person, order: list[str], name: str) -> None:
+    person.socket.outbox.clear()
+    await person.socket.until(lambda: any(frame.startswith(b"\0\2") for frame in person.socket.outbox))
+    order.append(name)
+
+
+async def test_a_small_paste_waits_for_at_most_one_large_update(hub: Hub) -> None:
+    attackers = [Mallory(hub, f"notes.{number}", 60 + number) for number in range(MANY)]
+    ada = Person(hub, "notes.ada", 11)
+    for person in (*attackers, ada):
+        await person.is_synced()
+    order: list[str] = []
+    for attacker in attackers:
+        attacker.paste()
+    ada.type("x" * SMALL_BYTES)
+    await asyncio.gather(echo(ada, order, "ada"), *(echo(each, order, "large") for each in attackers))
+    assert order.index("ada") <= 1
+    assert hub.hosts.jobs.waiting_bytes == 0
+
+
+async def test_too_many_large_updates_of_one_person_are_deferred(database_url: str) -> None:
+    storage = await open_storage(database_url, migrate=True)
+    settings = Settings(dev=True, document_hosts=1, max_strikes=1, max_checking_per_sender=500_000)
+    hub = make_hub(settings, storage)
+    await hub.start()
+    attackers = [Mallory(hub, f"notes.{number}", 60 + number) for number in range(MANY)]
+    ada = Person(hub, "notes.ada", 11)
+    for person in (*attackers, ada):
+        await person.is_synced()
+    for attacker in attackers:
+        attacker.paste()
+    ada.type("x" * SMALL_BYTES)
+    await ada.sees("x" * SMALL_BYTES)
+    closed = [each for each in attackers if each.socket.closed is not None]
+    assert {each.socket.closed for each in closed} == {(1013, "too many large updates wait")}
+    assert 0 < len(closed) < MANY
+    assert not hub.strikes.exceeded_by(Identity("mallory", "couple"), "192.0.2.66", hub.time())
+    assert not any(each.session.queued_bytes for each in closed)
+    await hub.stop()
+    await storage.close()
+
+
+class Offline(Person):
+    """Enters guests while it is away."""
+
+    def __init__(self, hub: Hub, client_id: int) -> None:
+        super().__init__(hub, "guests", client_id)
+
+    def put(self, first: int, count: int, **fields: Any) -> None:
+        guests = self.replica.doc.get("guests", type=Map)
+        with self.replica.doc.transaction():
+            for number in range(first, first + count):
+                name = {"firstName": f"Guest number {number}", "lastName": "Brien-Smithson", "household": "h_1"}
+                guests[f"g_{number}"] = Map({**name, "side": "a", "kind": "adult", "note": Text(), **fields})
+
+    @property
+    def guests(self) -> dict[str, Any]:
+        self.read()
+        return self.replica.doc.get("guests", type=Map).to_py() or {}
+
+    async def has(self, count: int) -> None:
+        """Wait until so many guests are here, and all own edits are confirmed."""
+        await self.socket.until(lambda: self.socket.closed is not None or (len(self.guests) == count and self.saved))
+        assert self.socket.closed is None, self.socket.closed
+
+
+@pytest.mark.slow
+async def test_what_was_entered_offline_is_taken_whatever_its_size(hub: Hub) -> None:
+    ada, eve = Offline(hub, 11), Offline(hub, 12)
+    await asyncio.gather(ada.is_synced(), eve.is_synced())
+    ada.put(0, MANY_GUESTS)
+    update = ada.replica.all()
+    assert len(update) > MAX_UPDATE_BYTES
+    ada.send(encode_sync_step2(update))
+    await ada.has(MANY_GUESTS)
+    await eve.has(MANY_GUESTS)
+    assert eve.guests == ada.guests
+    assert not ada.denied
+
+
+async def test_also_over_http(hub: Hub) -> None:
+    offline = Replica(11)
+    guests = offline.doc.get("guests", type=Map)
+    with offline.doc.transaction():
+        for number in range(14):
+            guests[f"g_{number}"] = Map({"firstName": "Ann", "note": Text("x" * 20_000)})
+    update = offline.all()
+    assert len(update) > MAX_UPDATE_BYTES
+    await sync(hub, DocumentKey("w", "guests"), ADA, "test", EMPTY_STATE_VECTOR, update)
+    eve = Offline(hub, 12)
+    await eve.has(14)
+
+
+async def test_work_of_several_reloads_is_taken_in_pieces(hub: Hub) -> None:
+    """Every reload is another client, and the later ones edit what the earlier ones have made."""
+    ada, eve = Offline(hub, 11), Offline(hub, 12)
+    await asyncio.gather(ada.is_synced(), eve.is_synced())
+    for client in (900, 20, 500):
+        before = Replica(client)
+        before.doc.apply_update(ada.replica.all())
+        ada.replica = before
+        ada.put(len(ada.guests), 150)
+        with before.doc.transaction():
+            for guest in before.doc.get("guests", type=Map).values():
+                guest["meal"] = f"fish {client}"
+    largest = 0
+
+    async def check(update: bytes, sender: str, given: Any = hub.hosts.jobs.check) -> list[tuple[bytes, bytes]]:
+        nonlocal largest
+        pieces: list[tuple[bytes, bytes]] = await given(update, sender)
+        largest = max(len(piece) for piece, _ in pieces)
+        return pieces
+
+    hub.hosts.jobs.check = check  # type: ignore[method-assign]
+    update = ada.replica.all()
+    ada.send(encode_sync_step2(update))
+    await ada.has(450)
+    await eve.has(450)
+    assert eve.guests == ada.guests
+    assert largest < 20_000 < len(update)
+
+
+async def test_of_a_large_update_only_what_does_not_fit_is_undone(hub: Hub) -> None:
+    """There is something in every piece: one update, however many notices it brings, is not too much."""
+    ada, eve = Offline(hub, 11), Offline(hub, 12)
+    await asyncio.gather(ada.is_synced(), eve.is_synced())
+    for number in range(40):
+        ada.put(number, 1, plusOnesAllowed=-1 if number % 2 else 1, **{"x:test.filler": "x" * 900})
+        ada.put(1_000 + 20 * number, 20)
+    ada.send(encode_sync_step2(ada.replica.all()))
+    await ada.has(840)
+    await eve.has(840)
+    assert eve.guests == ada.guests
+    assert sum("plusOnesAllowed" in guest for guest in eve.guests.values()) == 20
+    assert len(ada.denied) > 1
