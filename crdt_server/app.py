@@ -17,10 +17,10 @@ from starlette.websockets import WebSocket
 
 from crdt_server import web
 from crdt_server.access.access import Access, DevAccess
-from crdt_server.access.limits import Admission
+from crdt_server.access.limits import Admission, RequestLimits
 from crdt_server.api import commands, conflicts, documents, events, probes
 from crdt_server.api.problems import on_disconnect, on_http_error, on_invalid_request, on_server_error
-from crdt_server.api.requests import authorize
+from crdt_server.api.requests import authorize, count_read
 from crdt_server.cluster.cluster import Cluster
 from crdt_server.editing import Editor
 from crdt_server.errors import CrdtServerError
@@ -71,7 +71,7 @@ def create_app(settings: Settings | None = None, access: Access | None = None) -
     app.state.access = access or DevAccess()
     app.include_router(probes.router)
     for resource in (documents, commands, events, conflicts):
-        app.include_router(resource.router, dependencies=[Depends(authorize)])
+        app.include_router(resource.router, dependencies=[Depends(authorize), Depends(count_read)])
     app.router.routes.append(WebSocketRoute("/ws/{address:path}", _websocket))
     app.router.routes.extend(web.routes())
     return app
@@ -88,6 +88,14 @@ async def _lifespan(settings: Settings, app: FastAPI) -> AsyncIterator[None]:
     state.hub = hub
     state.gate = Gate(hub, state.access, time.monotonic)
     state.unfinished = state.gate.unfinished
+    state.proxies = state.gate.proxies
+    state.request_limits = RequestLimits(
+        hub.strikes,
+        per_person=settings.requests_per_second,
+        per_address=settings.requests_per_address,
+        reads_per_person=settings.max_reads_per_person,
+        reads_per_address=settings.max_reads_per_address,
+    )
     state.fast_transport = PicowsTransport(state.gate)
     state.answers = IdempotentCommands(storage)
     state.streams = Admission(settings.max_connections, settings.max_streams_per_address)

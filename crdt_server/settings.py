@@ -79,6 +79,15 @@ class Settings(BaseSettings):
     max_pending_per_address: Count = Field(100, description="Such sockets of one address (4503 above)")
     admission_seconds: Seconds = Field(10.0, description="Time for a decision on access (4503, or HTTP 503, after it)")
     max_streams_per_address: Count = Field(20, description="Event streams of one address (503 above)")
+    requests_per_second: Count = Field(
+        200,
+        description="HTTP requests of one person, with a burst of as many; 16 KB of a body count as one (429 above)",
+    )
+    requests_per_address: Count = Field(
+        1_000, description="HTTP requests of one address a second, with a burst of as many (429 above)"
+    )
+    max_reads_per_person: Count = Field(8, description="HTTP reads of one person at a time (429 above)")
+    max_reads_per_address: Count = Field(32, description="HTTP reads of one address at a time (429 above)")
     handshakes_per_second: Count = Field(
         100, description="WebSocket handshakes of one address, with a burst of as many"
     )
@@ -92,7 +101,20 @@ class Settings(BaseSettings):
         30.0, description="Presence that is not renewed for this long is removed"
     )
     max_awareness_bytes: Positive = Field(4096, description="Largest presence state of one client")
+    presence_states_per_second: Positive = Field(
+        1000, description="Presence states of one socket; it is not read for a while above"
+    )
+    presence_bytes_per_second: Positive = Field(
+        512 << 10, description="Bytes of presence of one socket; it is not read for a while above"
+    )
     max_loop_lag_seconds: Seconds = Field(1.0, description="Above this new sockets get 4503, /readyz 503")
+
+    @field_validator("trusted_proxies")
+    @classmethod
+    def _are_networks(cls, value: str) -> str:
+        for name in filter(None, map(str.strip, value.split(","))):
+            ip_network(name, strict=False)
+        return value
 
     @classmethod
     def load(cls, config: str | None = None, **flags: Any) -> Settings:
@@ -105,21 +127,8 @@ class Settings(BaseSettings):
             def settings_customise_sources(
                 cls, settings_cls: type[BaseSettings], **sources: PydanticBaseSettingsSource
             ) -> tuple[PydanticBaseSettingsSource, ...]:
-    presence_states_per_second: Positive = Field(
-        1000, description="Presence states of one socket; it is not read for a while above"
-    )
-    presence_bytes_per_second: Positive = Field(
-        512 << 10, description="Bytes of presence of one socket; it is not read for a while above"
-    )
                 toml = TomlConfigSettingsSource(settings_cls)
                 return sources["init_settings"], sources["env_settings"], toml
 
         settings: Settings = Sourced(**flags)
         return settings
-    @field_validator("trusted_proxies")
-    @classmethod
-    def _are_networks(cls, value: str) -> str:
-        for name in filter(None, map(str.strip, value.split(","))):
-            ip_network(name, strict=False)
-        return value
-

@@ -11,6 +11,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
+from crdt_server.access.identity import Identity
 from crdt_server.errors import (
     AdmissionError,
     CrdtServerError,
@@ -23,6 +24,7 @@ from crdt_server.errors import (
 )
 from crdt_server.hosts.jobs import JobFailed
 from crdt_server.hub.commands import KeyReusedError, NoSchemaError, OperationsRefusedError
+from crdt_server.hub.hub import Hub
 from crdt_server.hub.request_session import GapError
 from storage import StorageError
 
@@ -90,7 +92,20 @@ async def on_server_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, CrdtServerError)
     status = next(STATUS[kind] for kind in type(error).__mro__ if kind in STATUS)
     more = {"problems": error.problems} if isinstance(error, OperationsRefusedError) else {}
-    return problem(status, error.code, str(error), **more)
+    _count_refusal(request, error)
+    response = problem(status, error.code, str(error), **more)
+    if isinstance(error, RateLimitError):
+        response.headers["Retry-After"] = f"{error.retry_after_seconds:.0f}"
+    return response
+
+
+def _count_refusal(request: Request, error: CrdtServerError) -> None:
+    """What is refused over HTTP counts as on a socket."""
+    sender: tuple[Identity, str] | None = getattr(request.state, "sender", None)
+    if sender is None or not isinstance(error, (ProtocolError, ViolationError)) or error.code == "invalid_request":
+        return
+    hub: Hub = request.app.state.hub
+    hub.strikes.add(*sender, hub.time(), hostile=error.code == "malformed_update")
 
 
 async def on_invalid_request(request: Request, error: Exception) -> Response:

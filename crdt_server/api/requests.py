@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import inspect
+from collections.abc import AsyncIterator
 from typing import Annotated, Any, NamedTuple, TypeVar
 
 from fastapi import Depends, Request
@@ -12,8 +13,9 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import from_json
 
 from crdt_server.access.access import Access, Action, Credentials, Denied, checked, denial, require
+from crdt_server.access.addresses import FORWARDED_FOR, TrustedProxies
 from crdt_server.access.identity import Identity
-from crdt_server.access.limits import ByteBudget
+from crdt_server.access.limits import ByteBudget, RequestLimits
 from crdt_server.api.problems import BodyTimeoutError, PayloadTooLargeError
 from crdt_server.errors import AdmissionError, NotFoundError, ProtocolError
 from crdt_server.names import WEDDING, document_address
@@ -37,9 +39,13 @@ class Caller(NamedTuple):
 async def authorize(request: Request) -> Caller:
     """The dependency of every route below `/api`: a call reads, and writes unless its method is GET.
 
-    Raises UnauthenticatedError, ForbiddenError, NotFoundError, and AdmissionError where no decision comes in time.
+    Raises UnauthenticatedError, ForbiddenError, NotFoundError, RateLimitError, and AdmissionError where no decision
+    comes in time.
     """
     access: Access = request.app.state.access
+    limits: RequestLimits = request.app.state.request_limits
+    address = client_address(request)
+    limits.check_address(address, request.app.state.hub.time())
     wedding, document = request.path_params["wedding"], request.path_params.get("document")
     if document is None:
         wedding_name(wedding)
@@ -55,13 +61,37 @@ async def authorize(request: Request) -> Caller:
     identity = checked(identity)
     if isinstance(identity, Denied):
         raise denial(identity)
-    caller = Caller(identity, request.client.host if request.client else "unknown", access)
+    limits.check_person(identity, address, request.app.state.hub.time())
+    request.state.sender = identity, address
+    caller = Caller(identity, address, access)
     for action in (Action.READ,) if request.method == "GET" else Action:
         caller.require(action, wedding, document)
     return caller
 
 
+def client_address(request: Request) -> str:
+    """The address of the client, see `TrustedProxies`."""
+    proxies: TrustedProxies = request.app.state.proxies
+    peer = request.client.host if request.client else None
+    return proxies.client_address(peer, request.headers.getlist(FORWARDED_FOR))
+
+
 Authorized = Annotated[Caller, Depends(authorize)]
+
+
+async def count_read(request: Request, caller: Authorized) -> AsyncIterator[None]:
+    """The dependency of every route below `/api`: a person has only so many reads at a time, and so has an address.
+    Event streams have a limit of their own. Raises RateLimitError."""
+    path = request.url.path
+    if path.endswith("/stream") or not (request.method == "GET" or path.endswith("/sync")):
+        yield
+        return
+    limits: RequestLimits = request.app.state.request_limits
+    limits.begin_read(caller.identity, caller.address)
+    try:
+        yield
+    finally:
+        limits.end_read(caller.identity, caller.address)
 
 
 def document_key(wedding: str, document: str) -> DocumentKey:
@@ -86,7 +116,8 @@ async def read_body(request: Request, limit: int) -> bytes:
     and AdmissionError where too much of this or of all addresses is under way.
     """
     unfinished: ByteBudget = request.app.state.unfinished
-    address = request.client.host if request.client else "unknown"
+    limits: RequestLimits = request.app.state.request_limits
+    identity, address = request.state.sender
     body = bytearray()
     try:
         async with asyncio.timeout(request.app.state.hub.settings.message_seconds):
@@ -100,6 +131,7 @@ async def read_body(request: Request, limit: int) -> bytes:
         raise BodyTimeoutError("body_timeout", "the body did not come in time") from error
     finally:
         unfinished.release(address, len(body))
+        limits.charge_body(identity, address, len(body), request.app.state.hub.time())
     return bytes(body)
 
 

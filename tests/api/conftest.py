@@ -12,7 +12,11 @@ from tests.support.backend import Server, make_server
 
 @pytest.fixture(scope="package")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    env = {"CRDT_SERVER_DOCUMENT_HOSTS": "1", "CRDT_SERVER_MAX_STREAMS_PER_ADDRESS": "4"}
+    env = {
+        "CRDT_SERVER_DOCUMENT_HOSTS": "1",
+        "CRDT_SERVER_MAX_STREAMS_PER_ADDRESS": "4",
+        "CRDT_SERVER_MAX_STRIKES": "0",
+    }
     running = make_server(tmp_path_factory.mktemp("server"), env=env)
     running.start()
     try:

@@ -1,0 +1,131 @@
+"""Limits of HTTP as of sockets: requests and reads of a person, and nothing else waits for them."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import httpx
+import pytest
+from websockets.asyncio.client import connect
+
+from crdt_server import Settings
+from crdt_server.access.access import DevAccess
+from crdt_server.access.identity import Identity
+from crdt_server.api import conflicts
+from crdt_server.errors import RateLimitError
+from tests.support.gate import SECONDS, LocalServer, ended, local_server, until
+
+REQUESTS, READS = 20, 2
+ADA, BOB = {"user": "ada"}, {"user": "bob"}
+
+
+@pytest.fixture
+async def server(tmp_path: Path) -> AsyncIterator[LocalServer]:
+    settings = Settings(
+        port=0,
+        database_url=f"sqlite:///{tmp_path}/store.db",
+        document_hosts=1,
+        requests_per_second=REQUESTS,
+        max_reads_per_person=READS,
+        max_strikes=3,
+        max_loop_lag_seconds=3600.0,
+    )
+    async with local_server(settings, DevAccess()) as running:
+        yield running
+
+
+@pytest.fixture
+async def client(server: LocalServer) -> AsyncIterator[httpx.AsyncClient]:
+    async with httpx.AsyncClient(
+        base_url=f"{server.url}/api/weddings/w", trust_env=False, timeout=SECONDS
+    ) as open_client:
+        yield open_client
+
+
+def code_of(answer: httpx.Response) -> tuple[int, str]:
+    return answer.status_code, answer.json()["code"]
+
+
+async def test_requests_of_one_person_have_a_rate(client: httpx.AsyncClient) -> None:
+    answers = [await client.get("/events", params=ADA) for _ in range(5 * REQUESTS)]
+    refused = [answer for answer in answers if answer.status_code != 200]
+    assert {code_of(answer) for answer in refused} == {(429, "too_many_requests")}
+    assert {answer.headers["Retry-After"] for answer in refused} == {"1"}
+    assert (await client.get("/events", params=BOB)).status_code == 200
+
+
+async def test_a_large_body_counts_as_many(server: LocalServer, client: httpx.AsyncClient) -> None:
+    await client.post("/documents/notes.a/sync", params=ADA, content=bytes(1 << 20))
+    limits = server.app.state.request_limits
+    with pytest.raises(RateLimitError, match="too many requests"):
+        limits.check_person(Identity("ada", "couple"), "127.0.0.1", server.hub.time())
+
+
+async def test_reads_of_one_person_at_a_time(server: LocalServer, client: httpx.AsyncClient) -> None:
+    host = server.hub.hosts.dispatchers[0].supervisor.pid
+    os.kill(host, signal.SIGSTOP)
+    try:
+        reads = [asyncio.create_task(client.get("/documents/guests", params=ADA)) for _ in range(READS)]
+        await until(lambda: sum(len(room.members) for room in server.hub.rooms.values()) == READS)
+        refused = await client.get("/events", params=ADA)
+        assert code_of(refused) == (429, "too_many_reads")
+        assert (await client.get("/events", params=BOB)).status_code == 200
+        assert (await client.get(f"{server.url}/healthz")).status_code == 200
+    finally:
+        os.kill(host, signal.SIGCONT)
+    assert [(await read).status_code for read in reads] == [200] * READS
+    assert (await client.get("/events", params=ADA)).status_code == 200
+
+
+async def test_strikes_of_a_person_shut_out_neither_neighbours_nor_the_address(
+    server: LocalServer, client: httpx.AsyncClient
+) -> None:
+    for _ in range(3):
+        server.hub.strikes.add(Identity("ada", "couple"), "127.0.0.1", server.hub.time(), hostile=False)
+    url = f"{server.ws_url}/w/notes.a"
+    async with connect(f"{url}?user=ada", proxy=None) as ada, connect(f"{url}?user=bob", proxy=None) as bob:
+        assert await ended(ada) == (4529, "too many hostile messages")
+        assert isinstance(await bob.recv(), bytes)
+    refused = await client.get("/events", params=ADA)
+    assert code_of(refused) == (429, "rate_limited")
+    assert refused.headers["Retry-After"] == "60"
+    assert (await client.get("/events", params=BOB)).status_code == 200
+
+
+async def test_malformed_updates_are_strikes_over_http_too(client: httpx.AsyncClient) -> None:
+    for _ in range(3):
+        answer = await client.post("/documents/notes.a/sync", params=ADA, content=b"\x01\x00\x05\x01\x01\x01\x01\x01")
+        assert code_of(answer) == (400, "malformed_update")
+    assert code_of(await client.get("/events", params=BOB)) == (429, "rate_limited")
+
+
+async def test_mistakes_in_json_are_none(client: httpx.AsyncClient) -> None:
+    for _ in range(5):
+        assert (await client.post("/ops", params=ADA, content=b"{")).status_code == 400
+    assert (await client.get("/events", params=ADA)).status_code == 200
+
+
+async def test_conflicts_come_in_pages(client: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    operations = [
+        {"op": "insert", "root": "guests", "record": record, "value": {"firstName": "Ann", "email": f"{twins}@x.test"}}
+        for twins in "abc"
+        for record in (f"g_{twins}1", f"g_{twins}2")
+    ]
+    answer = await client.post("/documents/guests/ops", params=ADA, json={"operations": operations})
+    assert answer.status_code == 200, answer.text
+    whole = (await client.get("/conflicts", params=ADA)).json()
+    assert len(whole["conflicts"]) > 2
+    assert whole["next"] is None
+    monkeypatch.setattr(conflicts, "PAGE_CHARACTERS", 1)
+    found, after = [], ""
+    while after is not None:
+        page = (await client.get("/conflicts", params={**ADA, "after": after})).json()
+        assert len(page["conflicts"]) <= 1
+        found += page["conflicts"]
+        after = page["next"]
+    assert found == whole["conflicts"]
+    assert (await client.get("/conflicts", params={**ADA, "after": "guests\x00/"})).status_code == 400
