@@ -59,6 +59,7 @@ class Metrics(Collector):
         self.evictions = Counter("crdt_room_evictions", "Idle rooms that were evicted", registry=self.registry)
         self.compactions = Counter("crdt_compactions", "Runs of updates merged in the store", registry=self.registry)
         self.quarantined = Counter("crdt_quarantined", "Updates kept aside", registry=self.registry)
+        self.hosts_full = Counter("crdt_hosts_full", "Documents not opened for want of memory", registry=self.registry)
         self.slow_consumers = Counter("crdt_slow_consumers", "Sockets closed for not reading", registry=self.registry)
         self.refused = Counter("crdt_refused_connections", "Sockets not let in", ["reason"], registry=self.registry)
         self.registry.register(self)

@@ -10,13 +10,16 @@ from zlib import crc32
 import structlog
 
 from crdt_server.access.limits import SenderStrikes
+from crdt_server.errors import CLOSE_CODES
 from crdt_server.hosts.batch import LoadFailed, LoadPlan
 from crdt_server.hosts.dispatcher import BATCH_BYTES, HEAVY_BATCH_BYTES, HostDispatcher
 from crdt_server.hosts.jobs import JobWorker
+from crdt_server.hosts.results import HEAVY_DOCUMENT_BYTES
 from crdt_server.hosts.supervisor import HostFactory, Supervisor
 from crdt_server.hub.background_tasks import Spawn
 from crdt_server.hub.commit import CommitPump
 from crdt_server.hub.compaction import Compactor
+from crdt_server.hub.host_memory import HostMemories
 from crdt_server.hub.registry import RoomRegistry, key_of
 from crdt_server.hub.scheduler import Scheduler
 from crdt_server.metrics import Metrics
@@ -68,6 +71,12 @@ class HostPool:
             )
             for n in range(settings.document_hosts)
         ]
+        self._memories = HostMemories(
+            (each.supervisor for each in (*self.dispatchers, self.heavy)),
+            settings.host_memory_bytes,
+            metrics,
+            lambda rooms: self._registry.evict_idle(asyncio.get_running_loop().time(), 0, rooms),
+        )
         self.jobs = JobWorker(
             self._supervisor("jobs", JOB_NICENESS, JOB_PATIENCE),
             self._supervisor("jobs-small", JOB_NICENESS, JOB_PATIENCE),
@@ -115,17 +124,26 @@ class HostPool:
     def closed(self, room: Room) -> None:
         """The room has ended."""
         self._tails.pop(room, None)
+        self._memories.closed(room)
 
     # -- events of the dispatchers
 
     async def fetch(self, room: Room, with_rows: bool) -> LoadPlan:
-        """The stored rows of a room, after all its commits."""
+        """The stored rows of a room, after all its commits. The room ends where its host has no memory for it."""
         await self._commits.flush()
         try:
             stored = await self._storage.load(key_of(room))
             context = await self._fetch_context(room, with_rows) if room.hosted.has_schema else None
         except StorageError as error:
             raise LoadFailed(f"{type(error).__name__}: {error}") from error
+        if room.ended:
+            return LoadPlan([])
+        size = sum(len(row.update) for row in stored.updates)
+        is_large = size > HEAVY_DOCUMENT_BYTES and not room.hosted.has_schema
+        dispatcher = self.heavy if is_large else self.dispatcher_for(room)
+        if not self._memories.admit(room, size, dispatcher.supervisor):
+            self._registry.end(room, CLOSE_CODES["try_again"], "too many documents are open")
+            return LoadPlan([])
         room.loaded_from_store(stored.head_seq)
         self._tails[room] = sum(row.first_seq == row.last_seq for row in stored.updates)
         return LoadPlan([row.update for row in stored.updates], context)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 
 import structlog
 
@@ -110,9 +110,9 @@ class RoomRegistry:
         self._forget(room)
         room.fail(code, reason)
 
-    def evict_idle(self, now: float, grace_seconds: float) -> None:
-        """End rooms that have been empty for long enough, the longest empty first."""
-        for room, since in list(self._empty_since.items()):
+    def evict_idle(self, now: float, grace_seconds: float, among: Collection[Room] | None = None) -> None:
+        """End rooms (``among`` these) that have been empty for long enough, the longest empty first."""
+        for room, since in [each for each in self._empty_since.items() if among is None or each[0] in among]:
             followed = room.update_subscriber is not None
             if now - since < grace_seconds or room.members or followed or self.in_use(room):
                 continue

@@ -1,0 +1,102 @@
+"""The memory of the document hosts: a document takes many times its stored bytes there, and how many is measured."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterable
+
+import structlog
+
+from crdt_server.hosts.supervisor import Supervisor
+from crdt_server.memory import Usage, usage_of
+from crdt_server.metrics import Metrics
+from crdt_server.rooms.room import Room
+
+log = structlog.get_logger(__name__)
+
+FULL = 0.75  # of the address space: the rest is for batches and loads
+USUAL_FACTOR, LEAST_FACTOR, MOST_FACTOR = 60.0, 14.0, 80.0  # 54 where all structs are small, 14 for long texts
+MEASURED_BYTES = 256 * 1024  # of built documents: fewer say little about the factor
+
+
+class HostMemory:
+    """One host. ``limit_bytes`` is its address space; 0: no limit. ``rooms`` are those whose documents are there, or on
+    the way."""
+
+    def __init__(self, supervisor: Supervisor, limit_bytes: int) -> None:
+        self._supervisor = supervisor
+        self._limit_bytes = limit_bytes
+        self._at_start: tuple[int, Usage] | None = None  # process id, and its memory without documents
+        self.rooms: dict[Room, int] = {}  # -> stored bytes, as far as they are known
+
+    @property
+    def resident_bytes(self) -> int:
+        """The memory of the process, 0 where there is none."""
+        usage = self._measure()
+        return 0 if usage is None else usage.resident_bytes
+
+    def takes(self, room: Room, stored_bytes: int) -> bool:
+        """Whether there is memory for this document besides the others; for one alone there always is."""
+        others = sum(max(size, each.hosted.size) for each, size in self.rooms.items() if each is not room)
+        start, factor = self._before_documents()
+        if not (self._limit_bytes and others):
+            return True
+        return start + (others + stored_bytes) * factor <= FULL * self._limit_bytes
+
+    def _before_documents(self) -> tuple[int, float]:
+        """The address space that is taken without any document, and the bytes for each stored byte."""
+        usage = self._measure()
+        if usage is None or self._at_start is None:
+            return 0, USUAL_FACTOR
+        start = self._at_start[1]
+        built = sum(room.hosted.size for room in self.rooms if room.hosted.built)
+        if built < MEASURED_BYTES:
+            return start.address_bytes, USUAL_FACTOR
+        # By what is resident: what was freed and kept for later stays in the address space.
+        factor = (usage.resident_bytes - start.resident_bytes) / built
+        return start.address_bytes, min(max(factor, LEAST_FACTOR), MOST_FACTOR)
+
+    def _measure(self) -> Usage | None:
+        pid = self._supervisor.pid
+        usage = None if pid is None else usage_of(pid)
+        if usage is not None and pid is not None and (self._at_start is None or self._at_start[0] != pid):
+            self._at_start = pid, usage  # before the first document of this process is loaded
+        return usage
+
+
+class HostMemories:
+    """All hosts. ``evict`` ends those of some rooms that stand empty."""
+
+    def __init__(
+        self,
+        supervisors: Iterable[Supervisor],
+        limit_bytes: int,
+        metrics: Metrics,
+        evict: Callable[[Collection[Room]], None],
+    ) -> None:
+        self._hosts = {supervisor: HostMemory(supervisor, limit_bytes) for supervisor in supervisors}
+        self._metrics = metrics
+        self._evict = evict
+        metrics.gauge(
+            "host_memory_bytes",
+            "Resident memory of the document hosts",
+            lambda: sum(host.resident_bytes for host in self._hosts.values()),
+        )
+
+    def admit(self, room: Room, stored_bytes: int, supervisor: Supervisor) -> bool:
+        """Count a document that is about to be loaded into a host. False where the host has no memory for it, also
+        without the rooms that stand empty."""
+        host = self._hosts[supervisor]
+        if not host.takes(room, stored_bytes):
+            self._evict(host.rooms.keys())
+        self.closed(room)
+        if not host.takes(room, stored_bytes):
+            log.warning("host_full", host=supervisor.name, room=room.name, stored_bytes=stored_bytes)
+            self._metrics.hosts_full.inc()
+            return False
+        host.rooms[room] = stored_bytes
+        return True
+
+    def closed(self, room: Room) -> None:
+        """The room has ended, or its document leaves its host."""
+        for host in self._hosts.values():
+            host.rooms.pop(room, None)
