@@ -117,13 +117,15 @@ class LoadStep(_Record):
 
 class HostRequest(_Record):
     """One request. ``summary``: of an update that was checked before; ``actor``: where the document has a schema;
-    ``client_state_vector``: that of an update's sender, where it was away until now."""
+    ``client_state_vector``: that of an update's sender, where it was away until now. ``vector_of``: the large update of
+    which this is a piece; its state vector comes once."""
 
     kind: RequestKind
     payload: bytes
     summary: bytes | None = None
     actor: Identity | None = None
     client_state_vector: bytes | None = None
+    vector_of: int | None = None
 
 
 class RoomRequests(_Record):

@@ -143,6 +143,7 @@ PURE_JUDGE = tuple(
         "rules",
         "schema_document",
         "shared_types",
+        "state_vectors",
         "struct_index",
         "subject_queue",
         "text_edits",

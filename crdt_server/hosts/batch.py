@@ -65,8 +65,9 @@ class BatchEntry:
     load: LoadStep | None = None
 
     def for_host(self) -> RoomRequests:
-        signed = self.room.hosted.has_schema
-        return RoomRequests(self.room.id, [request.for_host(signed) for request in self.requests], self.load)
+        hosted = self.room.hosted
+        requests = [request.for_host(hosted.has_schema, hosted.incarnation) for request in self.requests]
+        return RoomRequests(self.room.id, requests, self.load)
 
     @property
     def builds_doc(self) -> bool:

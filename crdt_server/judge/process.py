@@ -26,6 +26,7 @@ from crdt_server.judge.dry_run import ForkPool
 from crdt_server.judge.jobs import decode_summary, perform
 from crdt_server.judge.reads import READS, answer_reads
 from crdt_server.judge.schema_document import SchemaDocument
+from crdt_server.judge.state_vectors import StateVectors
 from crdt_server.judge.wedding import WeddingJudge
 from crdt_server.memory import trim_heap
 from crdt_server.pipe import (
@@ -93,6 +94,7 @@ class DocumentHost:
         self._copies = ForkPool()
         self._limit = CpuLimit()
         self._loaded: deque[Document] = deque()  # see STRUCTS_KEPT
+        self._vectors = StateVectors()
 
     def handle(self, batch: Batch) -> BatchResponse:
         self._batch += 1
@@ -180,7 +182,7 @@ class DocumentHost:
             found = document.apply(updates, before_step, waiting=waiting)
             result.faults += [Fault(start + n, status) for n, status in found]
             return
-        signed = [(Actor(*each.actor or ()), each.client_state_vector) for each in requests]
+        signed = [(Actor(*each.actor or ()), self._vectors.of(room, each)) for each in requests]
         for each in self._judges[room].receive(document, updates, signed, before_step, waiting=waiting):
             if each.status is not Status.OK:
                 result.faults.append(Fault(start + each.number, each.status))

@@ -16,7 +16,7 @@ class Placement(enum.Enum):
 class HostedDocument:
     """See the head of the file. Documents with a schema stay together in the host of their wedding."""
 
-    __slots__ = ("built", "bytes_only", "has_schema", "heavy", "load_deaths", "placement", "size")
+    __slots__ = ("built", "bytes_only", "has_schema", "heavy", "incarnation", "load_deaths", "placement", "size")
 
     def __init__(self, *, has_schema: bool) -> None:
         self.has_schema = has_schema
@@ -24,6 +24,7 @@ class HostedDocument:
         self.size = 0  # stored bytes
         self.built = False  # the host has built its Doc
         self.heavy = False  # it keeps others waiting
+        self.incarnation = 0  # counts the hosts that have held it: another one knows nothing of requests before
         self.bytes_only = False  # no Doc of it survives: its host keeps bytes
         self.load_deaths = 0  # hosts that died of reading its stored updates
 
@@ -35,6 +36,7 @@ class HostedDocument:
     def place(self, placement: Placement) -> None:
         """Its requests go there from now on; nothing of it is in flight."""
         self.placement, self.built = placement, False
+        self.incarnation += 1
 
     def mark_heavy(self) -> None:
         """It is large, or had a large or deadly update."""
@@ -49,6 +51,7 @@ class HostedDocument:
     def host_lost(self) -> None:
         """Its host is gone."""
         self.built = False
+        self.incarnation += 1
 
     def load_died(self) -> int:
         """Count a host that died of reading it; how many there were."""

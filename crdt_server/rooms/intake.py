@@ -115,6 +115,7 @@ def prechecked(room: Room, request: Request, pieces: Sequence[tuple[bytes, bytes
     for part in parts:
         part.whole, part.client_state_vector = request, request.client_state_vector
     for part in (*parts, request):
+        part.first = parts[0] if parts else None
         session.queued_bytes += part.cost
         add(room, part)
     for later in stash:

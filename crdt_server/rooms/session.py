@@ -69,7 +69,18 @@ class PresenceBudget:
 class Request:
     """One request of a session to its document, waiting for a batch."""
 
-    __slots__ = ("client_state_vector", "cost", "echo", "kind", "payload", "session", "summary", "whole")
+    __slots__ = (
+        "client_state_vector",
+        "cost",
+        "echo",
+        "first",
+        "kind",
+        "payload",
+        "session",
+        "summary",
+        "vector_sent",
+        "whole",
+    )
 
     def __init__(
         self,
@@ -88,13 +99,20 @@ class Request:
         self.cost = len(payload) + REQUEST_OVERHEAD_BYTES  # counted against budgets of bytes
         self.client_state_vector: bytes | None = None  # of its sender, where it was away until now
         self.whole: Request | None = None  # the last piece of the update that this is a piece of
+        self.first: Request | None = None  # the first piece of it, also of the last piece
+        self.vector_sent: int | None = None  # of a first piece: the incarnation of the host that has the state vector
         self.echo = echo  # an update message that brought nothing new is still receipted; a sync step 2 is not
 
-    def for_host(self, signed: bool) -> HostRequest:
-        """The request as it is sent to a host. ``signed``: with the identity of its sender."""
+    def for_host(self, signed: bool, incarnation: int) -> HostRequest:
+        """The request as it is sent to a host. ``signed``: with the identity of its sender; ``incarnation``: see
+        `HostedDocument`."""
         session = self.session
         actor = session.identity if signed and session is not None else None
-        return HostRequest(self.kind, self.payload, self.summary, actor, self.client_state_vector)
+        vector, first = self.client_state_vector, self.first
+        if vector is None or first is None:
+            return HostRequest(self.kind, self.payload, self.summary, actor, vector)
+        sent, first.vector_sent = first.vector_sent == incarnation, incarnation
+        return HostRequest(self.kind, self.payload, self.summary, actor, None if sent else vector, id(first))
 
     def replace(self, payload: bytes, summary: bytes | None = None) -> None:
         """Give it another payload."""

@@ -256,6 +256,22 @@ def test_the_sender_goes_over_only_where_it_matters() -> None:
     assert own.requests == [HostRequest(RequestKind.BUILD_DOC, b"", None, None, None)]
 
 
+def test_a_state_vector_goes_over_once() -> None:
+    room = Room(9, "w", "guests", RoomLimits(), Counters(), RecordingRoomEvents())
+    pieces = [Request(SESSION, RequestKind.UPDATE, b"p", b"summary") for _ in range(3)]
+    for piece in pieces:
+        piece.client_state_vector, piece.first = b"\x00", pieces[0]
+
+    def sent(*numbers: int) -> list[tuple[bytes | None, bool]]:
+        requests = BatchEntry(room, [pieces[number] for number in numbers]).for_host().requests
+        return [(each.client_state_vector, each.vector_of == id(pieces[0])) for each in requests]
+
+    assert sent(0, 1) == [(b"\x00", True), (None, True)]
+    assert sent(2) == [(None, True)]
+    room.hosted.host_lost()
+    assert sent(1, 2) == [(b"\x00", True), (None, True)]
+
+
 @pytest.mark.parametrize("updates", [[], [b"x"], [b"x"] * (SLICE_UPDATES * 2 + 1), [b"x" * SLICE_BYTES, b"y", b"z"]])
 def test_a_document_is_loaded_in_steps_that_begin_with_its_context(updates: list[bytes]) -> None:
     context = SchemaContext("w", "guests", [])

@@ -170,6 +170,29 @@ async def test_work_of_several_reloads_is_taken_in_pieces(hub: Hub) -> None:
     assert largest < 20_000 < len(update)
 
 
+async def test_the_state_vector_of_a_reconnection_is_sent_to_the_host_once(hub: Hub) -> None:
+    ada = Offline(hub, 11)
+    await ada.is_synced()
+    ada.put(0, 100)
+    ada.send(encode_sync_step2(ada.replica.all()))
+    await ada.has(100)
+    ada.leave()
+    ada.put(100, 1_000)
+    supervisor, vectors = hub.hosts.dispatchers[0].supervisor, list[bytes | None]()
+    run = supervisor.run
+
+    async def recorded(rooms: Any, jobs: Any = ()) -> Any:
+        vectors.extend(each.client_state_vector for room in rooms for each in room.requests if each.summary)
+        return await run(rooms, jobs)
+
+    supervisor.run = recorded  # type: ignore[method-assign]
+    away = ada.replica.state_vector
+    ada.enter()
+    await ada.has(1_100)
+    assert len(vectors) > 3
+    assert [vector for vector in vectors if vector is not None] == [away]
+
+
 async def test_of_a_large_update_only_what_does_not_fit_is_undone(hub: Hub) -> None:
     """There is something in every piece: one update, however many notices it brings, is not too much."""
     ada, eve = Offline(hub, 11), Offline(hub, 12)
