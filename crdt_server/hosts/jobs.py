@@ -25,6 +25,10 @@ class JobsFull(JobFailed):
     """Too many bytes wait: the work was not begun, and may be requested again later."""
 
 
+class JobDied(JobFailed):
+    """The host has died of the work, or could not do it in time: on a busy machine that proves nothing against it."""
+
+
 @dataclass(slots=True)
 class _Task:
     job: Job
@@ -53,7 +57,7 @@ class JobWorker:
 
     async def check(self, update: bytes, sender: str = "") -> list[tuple[bytes, bytes]]:
         """A well-formed update in pieces of bounded size, to be applied in order, each with its summary, which only a
-        host reads. Raises JobFailed, and JobsFull where too much of this sender waits."""
+        host reads. Raises JobFailed, JobDied, and JobsFull where too much of this sender waits."""
         result = await self._do(self._checks, CheckUpdate(update), sender, len(update))
         if type(result) is not Checked or not result.pieces:
             raise JobFailed("broken response")
@@ -129,7 +133,7 @@ async def _perform(supervisor: Supervisor, task: _Task) -> None:
         except HostDied as death:
             kills += 1
             if not task.done.done() and (death.own_fault or kills > OUTSIDE_KILLS):
-                task.done.set_exception(JobFailed(f"the work killed its host: {death.cause}"))
+                task.done.set_exception(JobDied(f"the work killed its host: {death.cause}"))
             continue
         if task.done.done():
             return  # its caller has gone

@@ -16,7 +16,7 @@ import structlog
 from crdt_server.access.identity import Identity
 from crdt_server.access.limits import SenderStrikes, Strikes
 from crdt_server.errors import CLOSE_CODES, AdmissionError
-from crdt_server.hosts.jobs import JobFailed, JobsFull
+from crdt_server.hosts.jobs import JobDied, JobFailed, JobsFull
 from crdt_server.hosts.supervisor import HostFactory
 from crdt_server.hub.background_tasks import BackgroundTasks, Work
 from crdt_server.hub.bookings import BookingNotifier
@@ -68,8 +68,10 @@ class _RoomReactor:
         session = request.session
         try:
             pieces = await self._hub.hosts.jobs.check(request.payload, session.person)
-        except JobsFull:
-            log.info("large_update_deferred", session=session.id, size_bytes=len(request.payload))
+        except (JobsFull, JobDied) as failure:
+            log.info("large_update_deferred", session=session.id, size_bytes=len(request.payload), why=str(failure))
+            if isinstance(failure, JobDied):
+                self.on_refusal(room, session, hostile=False)
             room.unpin()
             not_checked(room, request)
             return

@@ -124,12 +124,12 @@ def prechecked(room: Room, request: Request, pieces: Sequence[tuple[bytes, bytes
 
 
 def not_checked(room: Room, request: Request) -> None:
-    """Too many large updates wait for their check: its session is closed, and may send it again."""
+    """A large update could not be checked now: its session is closed, and may send it again."""
     session = request.session
     stash, session.stash = session.stash or [], None
     session.queued_bytes -= request.cost + sum(later.cost for later in stash)
     if not room.ended:
-        room.members.close(session, CLOSE_CODES["try_again"], "too many large updates wait")
+        room.members.close(session, CLOSE_CODES["try_again"], "a large update could not be checked now")
 
 
 def put_back(room: Room, request: Request) -> None:

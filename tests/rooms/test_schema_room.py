@@ -181,6 +181,6 @@ def test_a_large_update_that_cannot_be_checked_now_may_be_sent_again() -> None:
     receive(table.room, session, encode_update(b"x" * 20_000))
     receive(table.room, session, encode_update(b"behind"))
     not_checked(table.room, table.events.large_updates.pop())
-    assert socket.closed == (1013, "too many large updates wait")
+    assert socket.closed == (1013, "a large update could not be checked now")
     assert [request.payload for request in table.take()] == [b"before"]
     assert (session.queued_bytes, table.events.refused) == (0, [])
