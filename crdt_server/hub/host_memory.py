@@ -15,6 +15,7 @@ log = structlog.get_logger(__name__)
 
 FULL = 0.75  # of the address space: the rest is for batches and loads
 USUAL_FACTOR, LEAST_FACTOR, MOST_FACTOR = 60.0, 14.0, 80.0  # 54 where all structs are small, 14 for long texts
+COUNTED_ROOMS = 50  # with so many rooms their bytes are summed up after each change, with more of them less often
 MEASURED_BYTES = 256 * 1024  # of built documents: fewer say little about the factor
 
 
@@ -26,7 +27,23 @@ class HostMemory:
         self._supervisor = supervisor
         self._limit_bytes = limit_bytes
         self._at_start: tuple[int, Usage] | None = None  # process id, and its memory without documents
-        self.rooms: dict[Room, int] = {}  # -> stored bytes, as far as they are known
+        self.rooms: dict[Room, int] = {}  # -> stored bytes when it was loaded
+        self._stored_bytes = 0  # of all rooms
+        self._built_bytes = 0  # of those that are built
+        self._count_after = 0  # so many changes they are summed up again: documents grow
+
+    def add(self, room: Room, stored_bytes: int) -> None:
+        """A document is on its way to the host."""
+        self.rooms[room] = stored_bytes
+        self._stored_bytes += stored_bytes
+        self._count_after -= 1
+
+    def remove(self, room: Room) -> None:
+        """It is not there any more."""
+        stored_bytes = self.rooms.pop(room, None)
+        if stored_bytes is not None:
+            self._stored_bytes -= max(stored_bytes, room.hosted.size)
+            self._count_after -= 1
 
     @property
     def resident_bytes(self) -> int:
@@ -34,13 +51,19 @@ class HostMemory:
         usage = self._measure()
         return 0 if usage is None else usage.resident_bytes
 
-    def takes(self, room: Room, stored_bytes: int) -> bool:
-        """Whether there is memory for this document besides the others; for one alone there always is."""
-        others = sum(max(size, each.hosted.size) for each, size in self.rooms.items() if each is not room)
+    def takes(self, stored_bytes: int) -> bool:
+        """Whether there is memory for a document besides the others; for one alone there always is."""
+        if self._count_after <= 0:
+            self._count()
         start, factor = self._before_documents()
-        if not (self._limit_bytes and others):
+        if not self._limit_bytes or not self.rooms:
             return True
-        return start + (others + stored_bytes) * factor <= FULL * self._limit_bytes
+        return start + (self._stored_bytes + stored_bytes) * factor <= FULL * self._limit_bytes
+
+    def _count(self) -> None:
+        self._stored_bytes = sum(max(size, room.hosted.size) for room, size in self.rooms.items())
+        self._built_bytes = sum(room.hosted.size for room in self.rooms if room.hosted.built)
+        self._count_after = len(self.rooms) // COUNTED_ROOMS
 
     def _before_documents(self) -> tuple[int, float]:
         """The address space that is taken without any document, and the bytes for each stored byte."""
@@ -48,11 +71,10 @@ class HostMemory:
         if usage is None or self._at_start is None:
             return 0, USUAL_FACTOR
         start = self._at_start[1]
-        built = sum(room.hosted.size for room in self.rooms if room.hosted.built)
-        if built < MEASURED_BYTES:
+        if self._built_bytes < MEASURED_BYTES:
             return start.address_bytes, USUAL_FACTOR
         # By what is resident: what was freed and kept for later stays in the address space.
-        factor = (usage.resident_bytes - start.resident_bytes) / built
+        factor = (usage.resident_bytes - start.resident_bytes) / self._built_bytes
         return start.address_bytes, min(max(factor, LEAST_FACTOR), MOST_FACTOR)
 
     def _measure(self) -> Usage | None:
@@ -86,17 +108,17 @@ class HostMemories:
         """Count a document that is about to be loaded into a host. False where the host has no memory for it, also
         without the rooms that stand empty."""
         host = self._hosts[supervisor]
-        if not host.takes(room, stored_bytes):
-            self._evict(host.rooms.keys())
         self.closed(room)
-        if not host.takes(room, stored_bytes):
+        if not host.takes(stored_bytes):
+            self._evict(host.rooms.keys())
+        if not host.takes(stored_bytes):
             log.warning("host_full", host=supervisor.name, room=room.name, stored_bytes=stored_bytes)
             self._metrics.hosts_full.inc()
             return False
-        host.rooms[room] = stored_bytes
+        host.add(room, stored_bytes)
         return True
 
     def closed(self, room: Room) -> None:
         """The room has ended, or its document leaves its host."""
         for host in self._hosts.values():
-            host.rooms.pop(room, None)
+            host.remove(room)
