@@ -62,6 +62,9 @@ class Metrics(Collector):
         self.hosts_full = Counter("crdt_hosts_full", "Documents not opened for want of memory", registry=self.registry)
         self.slow_consumers = Counter("crdt_slow_consumers", "Sockets closed for not reading", registry=self.registry)
         self.refused = Counter("crdt_refused_connections", "Sockets not let in", ["reason"], registry=self.registry)
+        self.refused_requests = Counter(
+            "crdt_refused_requests", "HTTP requests above a limit (429)", ["code"], registry=self.registry
+        )
         self.registry.register(self)
 
     def gauge(self, name: str, text: str, read: Callable[[], float]) -> None:

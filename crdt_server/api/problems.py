@@ -95,6 +95,7 @@ async def on_server_error(request: Request, error: Exception) -> Response:
     _count_refusal(request, error)
     response = problem(status, error.code, str(error), **more)
     if isinstance(error, RateLimitError):
+        request.app.state.hub.metrics.refused_requests.labels(error.code).inc()
         response.headers["Retry-After"] = f"{error.retry_after_seconds:.0f}"
     return response
 

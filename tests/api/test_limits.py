@@ -46,6 +46,10 @@ async def client(server: LocalServer) -> AsyncIterator[httpx.AsyncClient]:
         yield open_client
 
 
+async def metrics(client: httpx.AsyncClient) -> str:
+    return (await client.get(client.base_url.join("/metrics"))).text
+
+
 def code_of(answer: httpx.Response) -> tuple[int, str]:
     return answer.status_code, answer.json()["code"]
 
@@ -55,6 +59,7 @@ async def test_requests_of_one_person_have_a_rate(client: httpx.AsyncClient) -> 
     refused = [answer for answer in answers if answer.status_code != 200]
     assert {code_of(answer) for answer in refused} == {(429, "too_many_requests")}
     assert {answer.headers["Retry-After"] for answer in refused} == {"1"}
+    assert f'crdt_refused_requests_total{{code="too_many_requests"}} {len(refused)}.0' in await metrics(client)
     assert (await client.get("/events", params=BOB)).status_code == 200
 
 
