@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import itertools
 from datetime import UTC, datetime, timedelta
 
 import structlog
@@ -44,12 +45,13 @@ class Ticks:
 
     def presence_changed(self, room: Room) -> None:
         """The room has presence to send."""
-        if room in self._presence:
-            return
         self._presence[room] = None
         if self._timer is None:
-            delay = SHED_TICK_SECONDS if self._loop_monitor.slow else self._settings.awareness_tick_seconds
-            self._timer = asyncio.get_running_loop().call_later(delay, self._publish_presence)
+            self._start_timer()
+
+    def _start_timer(self) -> None:
+        delay = SHED_TICK_SECONDS if self._loop_monitor.slow else self._settings.awareness_tick_seconds
+        self._timer = asyncio.get_running_loop().call_later(delay, self._publish_presence)
 
     def closed(self, room: Room) -> None:
         """The room has ended."""
@@ -61,10 +63,11 @@ class Ticks:
         now, left = asyncio.get_running_loop().time(), STATES_PER_TICK
         for count, room in enumerate(rooms, 1):
             left -= publish_presence(room, now, left)
-            if left <= 0:
-                for later in list(rooms)[count:]:
-                    self.presence_changed(later)
-                return
+            if left <= 0:  # those that had their turn go behind
+                self._presence = dict.fromkeys(itertools.islice(rooms, count, None)) | self._presence
+                break
+        if self._presence and self._timer is None:
+            self._start_timer()
 
     async def run(self) -> None:
         """Every few seconds: presence that went silent, links that received nothing, rooms that stand empty."""
@@ -87,7 +90,7 @@ class Ticks:
         for count, room in enumerate(list(self._registry.rooms.values())):
             if len(room.presence.awareness.states):
                 room.presence.awareness.expire(now, self._settings.awareness_silence_seconds)
-                publish_presence(room, now)
+                publish_presence(room, now, STATES_PER_TICK)
             if keep_alive:
                 room.presence.keep_alive()
             if count % ROOMS_AT_ONCE == ROOMS_AT_ONCE - 1:

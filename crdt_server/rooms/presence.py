@@ -76,7 +76,11 @@ class PresenceChannel:
         refused: list[tuple[Session, ProtocolError]] = []
         waiting, self._waiting = self._waiting, {}
         left = most_states
+        behind: dict[Session, None] = {}  # had their turn
         for session in waiting:
+            if left <= 0:
+                self._waiting[session] = None
+                continue
             budget = session.presence_budget
             assert budget is not None
             budget.refill(now)
@@ -89,7 +93,8 @@ class PresenceChannel:
             if session.presence_paused and not budget.spent:
                 session.resume_presence()
             if session.awareness_waiting or session.presence_paused:
-                self._waiting[session] = None
+                behind[session] = None
+        self._waiting |= behind
         self._counters.awareness_states += most_states - left
         return most_states - left, refused
 

@@ -126,6 +126,15 @@ def test_a_tick_reads_so_many_states_of_all_sessions(table: Table) -> None:
     assert not table.room.presence.pending
 
 
+def test_who_had_a_turn_waits_for_the_others(table: Table) -> None:
+    for clock in (2, 3):
+        table.send(many_states(clock, 20))
+    receive(table.room, table.other, presence(7, 1, {}))
+    assert publish_presence(table.room, 1.0, 10) == 20
+    assert publish_presence(table.room, 1.0, 1) == 1, "the other one, before the second message of the first"
+    assert publish_presence(table.room, 1.0, 10) == 20
+
+
 def test_a_pause_for_updates_is_another_one(table: Table) -> None:
     for clock in range(2, 6):
         table.send(many_states(clock, MAX_STATES))
