@@ -13,6 +13,7 @@ from pycrdt import Doc, Map, Text, TransactionEvent
 from crdt_server.judge.clock_ranges import ClockRanges, Span
 from crdt_server.protocol.structs import DELETED, GC
 from crdt_server.protocol.update import EMPTY_UPDATE, decode_structs, with_deletes
+from documents.events.splices import splice_of
 from documents.invariants import Op
 from documents.kind import Kind, Root, Shape
 
@@ -52,27 +53,12 @@ def replace_text(text: Text, new: str) -> None:
     old = str(text)
     if old == new:
         return
-    head = _alike(old, new)
-    tail = _alike(old[head:][::-1], new[head:][::-1])
-    start = len(old[:head].encode())
-    gone = len(old[head : len(old) - tail].encode())
-    if gone:
-        del text[start : start + gone]
-    if len(new) - tail > head:
-        text.insert(start, new[head : len(new) - tail])
-
-
-def _alike(one: str, other: str) -> int:
-    """The number of characters in the common prefix of two strings."""
-    # Halves are compared at once: a character at a time took 1 ms for each text of 20,000.
-    alike, most = 0, min(len(one), len(other))
-    while alike < most:
-        middle = (alike + most + 1) // 2
-        if one[alike:middle] == other[alike:middle]:
-            alike = middle
-        else:
-            most = middle - 1
-    return alike
+    index, removed, inserted = splice_of(old, new)
+    start = len(old[:index].encode())
+    if removed:
+        del text[start : start + len(removed.encode())]
+    if inserted:
+        text.insert(start, inserted)
 
 
 def _write(root: Root, shared: Map[Any], op: Op) -> None:

@@ -40,7 +40,8 @@ class Writers:
     """(document, root, record, key) -> the last writer; also of keys and rows that are no more.
 
     Kept in the form in which the store has it, since most entries are never read: of each row the JSON, or
-    key (empty for the row as a whole) -> user, role, rank, arrival, instant and, where known, before.
+    key (empty for the row as a whole) -> user, role, rank, arrival, instant and, where known, before; of a text with
+    edits that are no event yet, its others too: user and role of who began, and of those who joined.
     """
 
     def __init__(self) -> None:
@@ -51,7 +52,13 @@ class Writers:
         """The last writer of a field, as `Mapping.get`; ``field`` may be a `documents.invariants.Field`."""
         row = self._row(field[:3])
         found = None if row is None else row.get(field[3] or "")
-        return default if found is None else Writer(*found)
+        return default if found is None else Writer(*found[:6])
+
+    def of_text(self, field: Field) -> list[Actor]:
+        """Who has made the pending edits of a text, as `put` has them; empty where that is not known."""
+        row = self._row(field[:3])
+        found = () if row is None else row.get(field.key or "", ())
+        return [Actor(*each) for each in found[6]] if len(found) > 6 else []
 
     def __iter__(self) -> Iterator[Field]:
         """Every row that has a writer, at least once; the keys are not complete."""
@@ -64,7 +71,8 @@ class Writers:
         return max((writer[3] for row in rows for writer in row.values()), default=0)
 
     def put(self, row: RowKey, key: str | None, writer: Sequence[Any]) -> None:
-        """Set the writer of a key of a row: a `Writer`, or its members, without ``before`` where that is not known."""
+        """Set the writer of a key of a row: a `Writer`, or its members, without ``before`` where that is not known.
+        Behind them may stand who has made the pending edits of a text."""
         writers = self._row(row)
         if writers is None:
             self._of_row[row] = writers = {}
@@ -215,7 +223,10 @@ class Ledger:
                     field = Field(document, name, record, key)
                     writer = self.writers.get(field)
                     if writer.before is not UNKNOWN:
-                        found[field] = TextEdit(now, Actor(writer.user, writer.role), writer.before, kind)
+                        actor, *others = self.writers.of_text(field) or [Actor(writer.user, writer.role)]
+                        edit = TextEdit(now, actor, writer.before, kind, tuple(others))
+                        edit.add(edit.before, self._wedding.value(field))
+                        found[field] = edit
         self.texts.resume(found)
 
     def _edit_texts(self, document: str, kind: Kind, texts: list[Change], actor: Actor, now: float) -> None:
@@ -225,7 +236,10 @@ class Ledger:
             writer = self.writers.get(field)
             if finished is not None:
                 self._finish(field, finished, change.before, writer.at)
-            self.writers.put(field[:3], field.key, writer._replace(before=self.texts[field].before))
+            pending = self.texts[field]
+            pending.add(change.before, change.after)
+            names = [each[:2] for each in (pending.actor, *pending.others)]
+            self.writers.put(field[:3], field.key, (*writer[:5], pending.before, names))
 
     def _finish_removed(self, document: str, changes: Changes, at: str) -> None:
         """Before the event of a removal: when events are folded, a later one would bring the record back."""
@@ -238,8 +252,7 @@ class Ledger:
                     self._finish(field, edit, change.before, at)
 
     def _finish(self, field: Field, edit: TextEdit, after: Any, at: str) -> None:
-        change = Change(*field[1:], edit.before, after)
         pending = self.pending(field.document)
-        pending.events += events_of(edit.kind, field.document, Changes([change], [], []), edit.actor, at)
+        pending.events += edit.events(field, after, at)
         pending.rows.add((field.root, field.record))
         self.writers.put(field[:3], field.key, self.writers.get(field)._replace(before=UNKNOWN))

@@ -1,28 +1,67 @@
-"""Edits of texts that are no event yet: those of one text by one person within `TEXT_SECONDS` are one event."""
+"""Edits of texts that are no event yet: those of one text within `TEXT_SECONDS` are one event, whoever makes them."""
 
 from __future__ import annotations
 
 from collections.abc import Container, Mapping
 from math import inf
-from typing import Any, NamedTuple
+from typing import Any, Final
 
-from documents.events import Actor
+from documents.changes import Change, Changes
+from documents.events import Actor, DocumentEvent, Splice, events_of
+from documents.events.splices import ComposedSplices, cost, splice_of
 from documents.invariants import Field
 from documents.kind import Kind
 
-TEXT_SECONDS = 30.0
+TEXT_SECONDS: Final = 30.0
+MOST_WRITERS: Final = 20
+"""People that one event names; with the next one it is finished, and another begins."""
 
 
-class TextEdit(NamedTuple):
-    """The edits of one text by one person."""
+class TextEdit:
+    """The edits of one text.
 
-    since: float
-    """When the first was made, in seconds since 1970."""
-    actor: Actor
-    before: Any
-    """The text before the first."""
-    kind: Kind
-    """Of the document."""
+    ``since``: when the first was made, in seconds since 1970; ``before``: the text before it; ``kind``: of the
+    document; ``others``: who joined ``actor``.
+    """
+
+    def __init__(self, since: float, actor: Actor, before: Any, kind: Kind, others: tuple[Actor, ...] = ()) -> None:
+        self.since = since
+        self.actor = actor
+        self.before = before
+        self.others = others
+        self._kind = kind
+        self._splices = ComposedSplices(before) if type(before) is str else None
+
+    def add(self, before: Any, after: Any) -> None:
+        """One edit, which makes ``after`` of ``before``."""
+        if self._splices is not None and type(before) is str and type(after) is str:
+            self._splices.add(splice_of(before, after))
+        else:
+            self._splices = None  # there was no text, or there is none any more
+
+    def admit(self, actor: Actor) -> bool:
+        """Name one more writer. False where there are too many."""
+        if actor == self.actor or actor in self.others:
+            return True
+        if len(self.others) + 1 >= MOST_WRITERS:
+            return False
+        self.others += (actor,)
+        return True
+
+    def events(self, field: Field, after: Any, at: str) -> list[DocumentEvent]:
+        """The event of all these edits; none where they have changed nothing."""
+        if after == self.before:
+            return []
+        found = events_of(self._kind, field.document, Changes([Change(*field[1:], self.before, after)], [], []),
+                          self.actor, at)  # fmt: skip
+        edits: tuple[Splice, ...] = ()
+        if self._splices is not None and type(after) is str:
+            splices = self._splices.splices()
+            if cost(splices) < len(self.before) + len(after):
+                edits = tuple(splices)
+        if edits:
+            found = [each._replace(before=None, after=None, edits=edits) for each in found]
+        return [each._replace(others=self.others) for each in found]
 
 
 class TextEdits:
@@ -45,9 +84,10 @@ class TextEdits:
         return list(self._edits)
 
     def add(self, field: Field, edit: TextEdit) -> TextEdit | None:
-        """Add an edit to those of its writer. Returns the pending edits of another writer, which end with it."""
+        """Begin with an edit, or add its writer to those of the pending ones. Returns the pending edits where they end
+        because they have too many writers."""
         pending = self._edits.get(field)
-        if pending is not None and pending.actor == edit.actor:
+        if pending is not None and pending.admit(edit.actor):
             return None
         if pending is not None:
             del self._edits[field]
@@ -78,9 +118,11 @@ class TextEdits:
 
     def resume(self, edits: Mapping[Field, TextEdit]) -> None:
         """Add edits from before a restart, which are due at once; those that are pending here stay as they are."""
-        resumed = {field: edit._replace(since=edit.since - TEXT_SECONDS) for field, edit in edits.items()}
-        self._edits = {field: edit for field, edit in resumed.items() if field not in self._edits} | self._edits
+        for edit in edits.values():
+            edit.since -= TEXT_SECONDS
+        self._edits = {field: edit for field, edit in edits.items() if field not in self._edits} | self._edits
 
     def set_back(self, seconds: float) -> None:
         """The clock was set back by that much."""
-        self._edits = {field: edit._replace(since=edit.since - seconds) for field, edit in self._edits.items()}
+        for edit in self._edits.values():
+            edit.since -= seconds

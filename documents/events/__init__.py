@@ -5,6 +5,7 @@
 - Deleting softly has the same type as removing for good, which may follow; the latter has no `after`. Deleting the key
   `deleted` is `…restored`.
 - Nothing that changes goes without an event, so that folding the events of a document from the first gives its rows.
+- Edits of a text that go on are one event, which names all writers; of a long text it has the differences only.
 - Priorities: 0 overrides all preferences, 1 overrides quiet hours, 2 notifies, 3 is listed, 4 is for the record.
 """
 
@@ -14,6 +15,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from documents.events.rules import BY_SEVERITY, OVER_LIMIT, RULES, TYPES, Changed, On, Rules, priority_of, rules_about
+from documents.events.splices import Splice, apply_splices
 from documents.kind import Kind
 
 if TYPE_CHECKING:  # those who only read events need no pycrdt
@@ -50,13 +52,17 @@ class DocumentEvent(NamedTuple):
     """The changed keys that were there and their values, or the one value of the row; None: there was no row."""
     after: Any
     """The changed keys that are there and their values, or the one value of the row; None: there is no row.
-    `before` and `after` are both None where the change is that of another event."""
+    `before` and `after` are both None where the change is that of another event, or is in `edits`."""
     cause: str | None = None
     """Id of the conflict or command from which it follows."""
+    edits: tuple[Splice, ...] = ()
+    """The differences of a text, in place of `before` and `after` where they are shorter."""
+    others: tuple[Actor, ...] = ()
+    """Who else has made edits of the text that this event is about, after `actor`."""
 
     def as_json(self) -> dict[str, Any]:
-        """The event as plain JSON; without `cause` where there is none."""
-        envelope = {
+        """The event as plain JSON; without `cause`, `edits` and `others` where there are none."""
+        envelope: dict[str, Any] = {
             "type": self.type,
             "priority": self.priority,
             "at": self.at,
@@ -68,7 +74,13 @@ class DocumentEvent(NamedTuple):
             "before": self.before,
             "after": self.after,
         }
-        return envelope if self.cause is None else envelope | {"cause": self.cause}
+        if self.cause is not None:
+            envelope["cause"] = self.cause
+        if self.edits:
+            envelope["edits"] = [splice.as_json() for splice in self.edits]
+        if self.others:
+            envelope["others"] = [{"user": other.user, "role": other.role} for other in self.others]
+        return envelope
 
 
 def events_of(
@@ -185,11 +197,13 @@ def fold(events: Iterable[DocumentEvent | Mapping[str, Any]]) -> dict[str, RowsB
 
 
 def _fold(documents: dict[str, RowsByRoot], event: Mapping[str, Any]) -> None:
-    before, after = event["before"], event["after"]
-    if before is None and after is None:
+    before, after, edits = event["before"], event["after"], event.get("edits")
+    if before is None and after is None and not edits:
         return
     rows = documents.setdefault(event["document"], {}).setdefault(event["root"], {})
-    if after is None:
+    if edits:
+        _fold_text(rows, event)
+    elif after is None:
         rows.pop(event["record"], None)
     elif event["fields"]:
         row = rows.setdefault(event["record"], {})
@@ -200,4 +214,14 @@ def _fold(documents: dict[str, RowsByRoot], event: Mapping[str, Any]) -> None:
         rows[event["record"]] = dict(after) if isinstance(after, dict) else after
 
 
-__all__ = ["TYPES", "Actor", "DocumentEvent", "events_of", "fold", "priority_of"]
+def _fold_text(rows: dict[str, Any], event: Mapping[str, Any]) -> None:
+    record, edits = event["record"], event["edits"]
+    if not event["fields"]:
+        rows[record] = apply_splices(rows.get(record, ""), edits)
+        return
+    (name,) = event["fields"]
+    row = rows.setdefault(record, {})
+    row[name] = apply_splices(row.get(name, ""), edits)
+
+
+__all__ = ["TYPES", "Actor", "DocumentEvent", "Splice", "events_of", "fold", "priority_of"]

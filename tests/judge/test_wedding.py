@@ -11,8 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from crdt_server.judge.ledger import Ledger, Writers, instant
-from crdt_server.judge.text_edits import TEXT_SECONDS
+from crdt_server.judge.text_edits import MOST_WRITERS, TEXT_SECONDS
 from crdt_server.records import ClientOwner, CommandAnswer
+from documents.events import fold
 from documents.invariants import NOBODY, UNKNOWN, Field, Wedding, Writer
 from tests.judge.bench import Bench, Replica
 from tests.support.effort import examples
@@ -125,14 +126,64 @@ def test_many_edits_of_a_text_are_one_event(bench: Bench) -> None:
     assert edits(bench) == [("ada", "", "Sing"), ("ada", "Sing", "To Sing")]
 
 
-def test_another_hand_begins_another_event(bench: Bench) -> None:
+def test_edits_of_several_hands_are_one_event_that_names_them_all(bench: Bench) -> None:
     ada, ben = bench.replicas
     type_in(bench, ada, "one")
     type_in(bench, ben, "two ")
-    assert edits(bench) == [("ada", "", "one")]
+    assert edits(bench) == []
     type_in(bench, ada, "three ")
     bench.settle()
-    assert edits(bench) == [("ada", "", "one"), ("ben", "one", "two one"), ("ada", "two one", "three two one")]
+    assert edits(bench) == [("ada", "", "three two one")]
+    (event,) = bench.events
+    assert event["others"] == [{"user": "ben", "role": "planner"}]
+    type_in(bench, ben, "four ")
+    bench.settle()
+    assert edits(bench)[1:] == [("ben", "three two one", "four three two one")]
+    assert "others" not in bench.events[-1]
+
+
+def test_one_event_names_a_bounded_number_of_people(bench: Bench) -> None:
+    crowd = [bench.join(f"u_{n}", "family", 1000 + n) for n in range(MOST_WRITERS + 1)]
+    bench.events.clear()
+    for replica in crowd:
+        type_in(bench, replica, "x")
+    assert [len(event["others"]) for event in bench.events] == [MOST_WRITERS - 1]
+    bench.settle()
+    assert [event["actor"]["user"] for event in bench.events] == ["u_0", crowd[-1].actor.user]
+    bench.check()
+
+
+def test_the_event_of_a_long_text_has_its_differences_only(bench: Bench) -> None:
+    ada, ben = bench.replicas
+    type_in(bench, ada, "x" * 19_000)
+    bench.settle()
+    history = list(bench.events)
+    bench.events.clear()
+    for _ in range(10):
+        type_in(bench, ada, "a")
+        note = ben.text(*GUESTS, "g_1", "note")
+        note.insert(len(str(note)), "b")
+        bench.sync(ben)
+    bench.settle()
+    (event,) = bench.events
+    assert (event["before"], event["after"], event["fields"]) == (None, None, ["note"])
+    assert event["edits"] == [
+        {"index": 0, "removed": "", "inserted": "a" * 10},
+        {"index": 19_010, "removed": "", "inserted": "b" * 10},
+    ]
+    assert len(json.dumps(event)) < 600
+    assert fold([*history, event])["guests"]["guests"]["g_1"]["note"] == "a" * 10 + "x" * 19_000 + "b" * 10
+
+
+def test_what_has_changed_nothing_in_the_end_is_no_event(bench: Bench) -> None:
+    ada = bench.replicas[0]
+    type_in(bench, ada, "Sings")
+    note = ada.text(*GUESTS, "g_1", "note")
+    del note[0:5]
+    bench.sync(ada)
+    bench.settle()
+    assert edits(bench) == []
+    bench.check()
 
 
 def test_what_was_not_told_is_told_after_a_restart(bench: Bench) -> None:
@@ -146,6 +197,16 @@ def test_what_was_not_told_is_told_after_a_restart(bench: Bench) -> None:
     bench.settle()
     assert len(edits(bench)) == 1
     bench.check()
+
+
+def test_after_a_restart_all_writers_are_named_still(bench: Bench) -> None:
+    ada, ben = bench.replicas
+    type_in(bench, ada, "Sings")
+    type_in(bench, ben, "Well. ")
+    bench.reopen()
+    bench.settle()
+    assert edits(bench) == [("ada", "", "Well. Sings")]
+    assert bench.events[-1]["others"] == [{"user": "ben", "role": "planner"}]
 
 
 def test_a_document_that_is_closed_tells_when_it_is_open_again(bench: Bench) -> None:
