@@ -25,6 +25,7 @@ from crdt_server.cluster.cluster import Cluster
 from crdt_server.editing import Editor
 from crdt_server.errors import CrdtServerError
 from crdt_server.hosts.jobs import JobFailed
+from crdt_server.hub.bookings import read_vouched
 from crdt_server.hub.commands import IdempotentCommands
 from crdt_server.hub.hub import Hub
 from crdt_server.metrics import Metrics
@@ -46,10 +47,12 @@ def create_app(settings: Settings | None = None, access: Access | None = None) -
     Mounted, its lifespan must run: pass ``app.router.lifespan_context`` on (``examples/embed.py`` shows it).
     Its WebSockets then take the plain ASGI transport; the fast one needs ``crdt-server serve``. While it runs,
     ``app.state.server`` is an `Editor`: programs read and write rows with it.
-    Raises DevModeRequired, and StorageError where the settings name stores that do not go together.
+    Raises DevModeRequired, and StorageError where the settings name stores that do not go together, or a file that
+    cannot be read.
     """
     settings = settings or Settings.load()
     _require_cluster(settings)
+    read_vouched(settings.vouched_organizations)
     if access is None and not settings.dev:
         raise DevModeRequired("there is no access control yet: start with --dev (then anybody may read and write)")
 

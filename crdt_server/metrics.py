@@ -58,6 +58,9 @@ class Metrics(Collector):
         self.host_restarts = Counter("crdt_host_restarts", "Document hosts that died", registry=self.registry)
         self.evictions = Counter("crdt_room_evictions", "Idle rooms that were evicted", registry=self.registry)
         self.compactions = Counter("crdt_compactions", "Runs of updates merged in the store", registry=self.registry)
+        self.expired_event_bytes = Counter(
+            "crdt_expired_event_bytes", "Bytes of events that were kept long enough", registry=self.registry
+        )
         self.quarantined = Counter("crdt_quarantined", "Updates kept aside", registry=self.registry)
         self.hosts_full = Counter("crdt_hosts_full", "Documents not opened for want of memory", registry=self.registry)
         self.slow_consumers = Counter("crdt_slow_consumers", "Sockets closed for not reading", registry=self.registry)

@@ -10,7 +10,6 @@ from __future__ import annotations
 import enum
 import mmap
 import struct
-from collections.abc import Sequence
 from typing import NamedTuple
 
 import msgspec
@@ -52,9 +51,11 @@ class Status(enum.IntEnum):
     TOO_LARGE = 5  # the document would outgrow its limit
     DEADLY = 6  # a copy of the host died of it, or was stopped after its time
     LATER = 7  # takes more than one batch: request it again
+    OVER_QUOTA = 8  # the wedding may not grow any more
+    CLIENT_ID_TAKEN = 9  # the client id belongs to somebody else, or its clock holds other content already
 
 
-REFUSALS = frozenset((Status.VIOLATION, Status.TOO_LARGE, Status.DEADLY))
+REFUSALS = frozenset((Status.VIOLATION, Status.TOO_LARGE, Status.DEADLY, Status.OVER_QUOTA, Status.CLIENT_ID_TAKEN))
 """For good, and by what the document holds. Another host may judge otherwise if its document holds more."""
 
 
@@ -76,7 +77,7 @@ class MirrorRow(NamedTuple):
 
 
 class OtherBooking(NamedTuple):
-    """A booking of another wedding, in minutes since 1970."""
+    """A booking of another wedding, in minutes since 1970; ``vouched``: its organization is vouched for."""
 
     organization: str
     wedding: str
@@ -85,6 +86,7 @@ class OtherBooking(NamedTuple):
     until: int
     stage: str
     seq: int
+    vouched: bool = False
 
 
 class OtherBookings(_Record):
@@ -107,17 +109,19 @@ class SchemaContext(_Record):
 
 
 class LoadStep(_Record):
-    """Stored updates of a document. ``last``: it is complete with them; ``bytes_only``: it is held without a Doc."""
+    """Stored updates of a document. ``last``: it is complete with them; ``bytes_only``: without a Doc; ``owners``: of
+    client ids, without a schema."""
 
     updates: list[bytes]
     last: bool = True
     bytes_only: bool = False
     context: SchemaContext | None = None
+    owners: list[ClientOwner] = []
 
 
 class HostRequest(_Record):
-    """One request. ``summary``: of an update that was checked before; ``actor``: where the document has a schema;
-    ``client_state_vector``: that of an update's sender, where it was away until now. ``vector_of``: the large update of
+    """One request. ``summary``: of an update that was checked before; ``actor``: of an update,
+    and of any request to a document with a schema; ``client_state_vector``: that of an update's sender, where it was away until now. ``vector_of``: the large update of
     which this is a piece; its state vector comes once."""
 
     kind: RequestKind
@@ -129,11 +133,12 @@ class HostRequest(_Record):
 
 
 class RoomRequests(_Record):
-    """The part of one room in a batch: first the load step, if any, then the requests in order."""
+    """One room in a batch: a load step, if any, then the requests. ``over_quota``: the document may not grow."""
 
     room: int
     requests: list[HostRequest] = []
     load: LoadStep | None = None
+    over_quota: bool = False
 
 
 class CheckUpdate(_Record, tag=0):
@@ -365,15 +370,6 @@ def frame(value: Batch | BatchResponse) -> bytes:
     _encoder.encode_into(value, buffer, LENGTH.size)
     LENGTH.pack_into(buffer, 0, len(buffer) - LENGTH.size)
     return bytes(buffer)
-
-
-def resolve(responses: Sequence[IndexedResponse]) -> dict[int, Response]:
-    """Request index -> response, each SameAs replaced. Raises KeyError where it names no earlier response."""
-    found: dict[int, Response] = {}
-    for each in responses:
-        response = each.response
-        found[each.index] = found[response.index] if type(response) is SameAs else response
-    return found
 
 
 class ProgressMark:

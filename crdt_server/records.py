@@ -5,6 +5,7 @@ Tuples, because a database driver takes those as they are.
 
 from __future__ import annotations
 
+import json
 from datetime import datetime
 from typing import Annotated, NamedTuple
 
@@ -18,6 +19,11 @@ class RowChange(NamedTuple):
     record: str
     fields: str | None
     writers: str
+
+
+def last_written(writers: str) -> str:
+    """The newest instant in the writers of a `RowChange`, RFC 3339 in UTC; empty where there is none."""
+    return max((str(each[4]) for each in json.loads(writers).values()), default="")
 
 
 class EventRecord(NamedTuple):

@@ -109,6 +109,22 @@ class Settings(BaseSettings):
     )
     max_loop_lag_seconds: Seconds = Field(1.0, description="Above this new sockets get 4503, /readyz 503")
 
+    max_wedding_bytes: Count = Field(
+        1 << 30, description="Stored bytes of one wedding: updates, rows and events (4409, HTTP 409 above)"
+    )
+    max_wedding_records: Count = Field(200_000, description="Records of one wedding in all its documents (likewise)")
+    max_wedding_documents: Count = Field(1_000, description="Documents of one wedding (likewise for those beyond)")
+    event_days: Count = Field(0, description="Days for which events are kept; 0: for ever")
+    event_bytes: Count = Field(
+        256 << 20, description="Bytes of events that are kept of one wedding, the newest; 0: all of them"
+    )
+    removed_record_days: Count = Field(
+        30, description="Days for which the writers of removed records are kept; 0: for ever"
+    )
+    vouched_organizations: str = Field(
+        "", description="File with an organization per line of which weddings may learn the bookings of each other"
+    )
+
     @field_validator("trusted_proxies")
     @classmethod
     def _are_networks(cls, value: str) -> str:

@@ -33,8 +33,10 @@ from storage.errors import (
 from storage.owners import Owner
 from storage.postgres_executor import Timeouts
 from storage.quarantine import QuarantinedUpdate
+from storage.retention import RowKey
 from storage.store import Storage, migrate, open_storage
 from storage.updates import DocumentKey, StoredDocument, StoredUpdate
+from storage.usage import WeddingUsage
 
 __all__ = [
     "AnswerTaken",
@@ -55,6 +57,7 @@ __all__ = [
     "NotOwner",
     "Owner",
     "QuarantinedUpdate",
+    "RowKey",
     "RowValues",
     "SchemaOutdated",
     "SequenceConflict",
@@ -71,6 +74,7 @@ __all__ = [
     "Timeouts",
     "ValuesRefused",
     "VendorBooking",
+    "WeddingUsage",
     "migrate",
     "open_storage",
 ]

@@ -69,13 +69,17 @@ def wedding_bookings(connection: Connection, wedding: str) -> list[VendorBooking
     return [VendorBooking(*row) for row in connection.execute(query)]
 
 
-def overlapping(connection: Connection, wedding: str, limit: int) -> list[StoredBooking]:
-    """Bookings of other weddings that overlap one of this wedding's with the same organization; ordered."""
+def overlapping(connection: Connection, wedding: str, unit: int, limit: int) -> list[StoredBooking]:
+    """Bookings of other weddings that overlap one of this wedding's with the same organization, both in whole units of
+    so many minutes; ordered."""
     mine, theirs = bookings.alias("mine"), bookings.alias("theirs")
     columns = [theirs.c[name] for name in StoredBooking._fields]
     query = select(*columns).distinct().select_from(mine).join(theirs, mine.c.organization == theirs.c.organization)
     query = query.where(mine.c.wedding == wedding, theirs.c.wedding != wedding)
-    query = query.where(mine.c.start < theirs.c.until, theirs.c.start < mine.c.until)
+    # It is enough to extend one of both to whole units.
+    start = mine.c.start - mine.c.start % unit
+    until = mine.c.until + (unit - mine.c.until % unit) % unit
+    query = query.where(start < theirs.c.until, theirs.c.start < until)
     return [StoredBooking(*row) for row in connection.execute(query.order_by(*columns[:3]).limit(limit))]
 
 

@@ -13,7 +13,7 @@ from storage.errors import SchemaOutdated, StorageError
 from storage.executors import SqlExecutor
 from storage.postgres_executor import PostgresExecutor, Timeouts
 from storage.sqlite_executors import AsyncExecutor, ThreadExecutor
-from storage.store_parts import DerivedStore, OperatorStore, OwnerStore
+from storage.store_parts import DerivedStore, OperatorStore, OwnerStore, RetentionStore
 from storage.updates import DocumentKey, StoredDocument, StoredUpdate
 
 SYNCHRONOUS = frozenset({"OFF", "NORMAL", "FULL", "EXTRA"})
@@ -28,7 +28,7 @@ _EXECUTORS: dict[str, Callable[[URL, str, Timeouts], SqlExecutor]] = {
 }
 
 
-class Storage(DerivedStore, OwnerStore, OperatorStore):
+class Storage(DerivedStore, OwnerStore, RetentionStore, OperatorStore):
     """Documents as bytes under sequence numbers, and records derived from them. Made by `open_storage`.
 
     Use from one event loop. Every method raises StorageUnavailable when the database cannot be used; nothing of a

@@ -3,12 +3,14 @@
 from collections.abc import Sequence
 from datetime import datetime
 
-from storage import derived_queries, housekeeping, owners, quarantine
+from storage import derived_queries, housekeeping, owners, quarantine, retention, usage
 from storage.derived import StoredAnswer, StoredBooking, StoredEvent, StoredRow, VendorBooking
 from storage.executors import SqlExecutor
 from storage.owners import Owner
 from storage.quarantine import QuarantinedUpdate
+from storage.retention import RowKey
 from storage.updates import DocumentKey
+from storage.usage import WeddingUsage
 
 MOST_OVERLAPPING = 1_000
 """Bookings of other weddings that a query returns."""
@@ -55,13 +57,14 @@ class DerivedStore(StorePart):
         """The bookings of a wedding; ordered by vendor."""
         return await self._executor.read(lambda connection: derived_queries.wedding_bookings(connection, wedding))
 
-    async def overlapping(self, wedding: str) -> list[StoredBooking]:
+    async def overlapping(self, wedding: str, unit_minutes: int = 1) -> list[StoredBooking]:
         """Bookings of other weddings that overlap a booking of this one with the same organization; at most 1,000.
 
-        Two that meet, one beginning in the minute until which the other lasts, do not overlap.
+        Two that meet, one beginning in the minute until which the other lasts, do not overlap. With longer units, two
+        overlap where both take a part of one: units are counted from 1970.
         """
         return await self._executor.read(
-            lambda connection: derived_queries.overlapping(connection, wedding, MOST_OVERLAPPING)
+            lambda connection: derived_queries.overlapping(connection, wedding, unit_minutes, MOST_OVERLAPPING)
         )
 
     async def booked(self, organization: str, spans: Sequence[tuple[int, int]]) -> list[str]:
@@ -122,12 +125,58 @@ class OwnerStore(StorePart):
             await self._executor.write(lambda connection: owners.release(connection, node, weddings))
 
 
+class RetentionStore(StorePart):
+    """What weddings take, and what is removed of them with time."""
+
+    async def usage(self, wedding: str) -> WeddingUsage:
+        """What a wedding takes. Reads all of it: about a second for a gigabyte."""
+        return await self._executor.read(lambda connection: usage.usage(connection, wedding))
+
+    async def document_count(self, wedding: str) -> int:
+        """How many documents of a wedding are stored."""
+        return await self._executor.read(lambda connection: usage.count_documents(connection, wedding))
+
+    async def event_floor(self, wedding: str) -> int:
+        """The number behind which all events of a wedding are kept: 0 as long as none was removed."""
+        return await self._executor.read(lambda connection: retention.event_floor(connection, wedding))
+
+    async def event_bytes(self, wedding: str) -> int:
+        """The bytes of all events of a wedding."""
+        return await self._executor.read(lambda connection: retention.event_bytes(connection, wedding))
+
+    async def expire_events(self, wedding: str, *, before: datetime | None = None, excess_bytes: int = 0) -> int:
+        """Delete up to 500 of the oldest events: those that happened before a moment, and as many as hold these bytes,
+        but never the newest event. Returns the bytes that were freed; 0: there is nothing to delete any more."""
+        return await self._executor.write(
+            lambda connection: retention.expire_events(connection, wedding, before, excess_bytes)
+        )
+
+    async def removed_rows(self, wedding: str, after: RowKey | None = None) -> list[tuple[RowKey, str]]:
+        """The next 500 rows of removed records behind a key, in order, each with its writers."""
+        return await self._executor.read(lambda connection: retention.removed_rows(connection, wedding, after))
+
+    async def delete_removed_rows(self, wedding: str, keys: Sequence[RowKey]) -> int:
+        """Delete these rows, as far as their records are still removed; returns how many."""
+        return await self._executor.write_at_once(
+            lambda connection: retention.delete_removed_rows(connection, wedding, keys)
+        )
+
+
 class OperatorStore(StorePart):
     """Operations for an operator, and updates kept for study."""
 
     async def quarantine(self, item: QuarantinedUpdate) -> None:
-        """Keep a refused update for study; of each wedding the newest 100 are kept."""
+        """Keep a refused update for study; the newest 100 of each wedding are kept and 10,000 in all, as far as they
+        take no more than 16 MiB, and 256 MiB in all."""
         await self._executor.write(lambda connection: quarantine.add(connection, item))
+
+    async def quarantine_bytes(self) -> int:
+        """The bytes of all kept updates."""
+        return await self._executor.read(quarantine.size_bytes)
+
+    async def trim_quarantine(self) -> int:
+        """Delete the oldest kept updates beyond the bounds in all; returns how many."""
+        return await self._executor.write(quarantine.trim)
 
     async def quarantined(self, wedding: str | None = None) -> list[QuarantinedUpdate]:
         """Kept updates, oldest first."""

@@ -46,6 +46,28 @@ class TokenBucket:
         return min(float(self._rate), tokens + (now - at) * self._rate)
 
 
+class Allowance:
+    """``most`` events per key at once, and one more every so many seconds."""
+
+    def __init__(self, most: int, seconds_each: float) -> None:
+        self._most = most
+        self._seconds_each = seconds_each
+        self._full_at: dict[str, float] = {}  # key -> when it may have all of them again
+
+    def take(self, key: str, now: float) -> bool:
+        """Whether one more event of ``key`` is allowed now."""
+        if self.wait(key, now) > 0:
+            return False
+        self._full_at[key] = max(now, self._full_at.get(key, now)) + self._seconds_each
+        if len(self._full_at) > TABLE_LIMIT:
+            self._full_at = {each: at for each, at in self._full_at.items() if at > now}
+        return True
+
+    def wait(self, key: str, now: float) -> float:
+        """In how many seconds `take` allows one more; 0: now."""
+        return max(0.0, self._full_at.get(key, now) - now - (self._most - 1) * self._seconds_each)
+
+
 class Strikes:
     """Counts events per key, as hostile messages of an address: ``most`` of them in a minute exceed the limit until the
     minute is over. 0: never."""

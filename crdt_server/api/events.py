@@ -14,7 +14,7 @@ from starlette.types import Receive, Scope, Send
 from crdt_server.access.limits import Admission
 from crdt_server.api.requests import Authorized, wedding_name
 from crdt_server.errors import AdmissionError
-from crdt_server.hub.event_notifier import EventNotifier
+from crdt_server.hub.event_notifier import EventNotifier, EventsExpiredError
 from crdt_server.hub.hub import Hub
 from storage import Storage, StorageError, StoredEvent
 
@@ -39,9 +39,14 @@ async def get_events(
     after: Annotated[int, AFTER] = 0,
     limit: Annotated[int, Query(ge=1, le=MOST_EVENTS)] = 100,
 ) -> Response:
-    """The next events behind number `after`, and `head`, the number of the newest there is."""
+    """The next events behind number `after`, and `head`, the number of the newest there is.
+
+    410 `events_expired` where some of them are not kept any more: all are behind the `after` of the problem.
+    """
     storage: Storage = request.app.state.hub.storage
     page = await storage.events(wedding_name(wedding), after=after, limit=limit)
+    if page and page[0].seq > after + 1:
+        raise EventsExpiredError(page[0].seq - 1)
     head = await storage.event_head(wedding)
     events = ",".join(_as_json(wedding, event) for event in page)
     return Response(f'{{"events":[{events}],"head":{head}}}', media_type="application/json")
@@ -57,7 +62,7 @@ async def get_stream(
 ) -> Response:
     """Events as they are stored: `id` is the number, `event` the type, `data` the event as in the pages.
 
-    Goes on behind `Last-Event-ID`, else behind `after`, else begins with what comes next.
+    Goes on behind `Last-Event-ID`, else behind `after`, else begins with what comes next; 410 as in the pages.
     """
     hub: Hub = request.app.state.hub
     streams: Admission = request.app.state.streams
@@ -68,6 +73,8 @@ async def get_stream(
         start = last_event_id if last_event_id is not None else after
         if start is None:
             start = await hub.storage.event_head(wedding_name(wedding))
+        elif start < (floor := await hub.storage.event_floor(wedding_name(wedding))):
+            raise EventsExpiredError(floor)
         events = _stream(hub.storage, hub.events, wedding_name(wedding), start)
     except BaseException:
         streams.leave(address)
@@ -103,6 +110,8 @@ async def _stream(storage: Storage, feed: EventNotifier, wedding: str, after: in
             except StorageError as error:
                 log.warning("event_stream_ended", wedding=wedding, error=str(error))
                 return
+            if page and page[0].seq > after + 1:
+                return  # they were removed meanwhile: the client comes again, and is sent 410
             if page:
                 after = page[-1].seq
                 yield _messages(wedding, page)

@@ -24,6 +24,7 @@ from crdt_server.errors import (
 )
 from crdt_server.hosts.jobs import JobFailed
 from crdt_server.hub.commands import KeyReusedError, NoSchemaError, OperationsRefusedError
+from crdt_server.hub.event_notifier import EventsExpiredError
 from crdt_server.hub.hub import Hub
 from crdt_server.hub.request_session import GapError
 from storage import StorageError
@@ -58,7 +59,7 @@ class StateError(CrdtServerError):
     """Not possible in the present state."""
 
 
-STATUS |= {BodyTimeoutError: 408, PayloadTooLargeError: 413, StateError: 409}
+STATUS |= {BodyTimeoutError: 408, EventsExpiredError: 410, PayloadTooLargeError: 413, StateError: 409}
 
 
 _HEADERS = {401: {"WWW-Authenticate": "Bearer"}, 429: {"Retry-After": "1"}, 503: {"Retry-After": "1"}}
@@ -91,7 +92,9 @@ async def on_server_error(request: Request, error: Exception) -> Response:
         return problem(503, "try_again", "the database cannot be used")
     assert isinstance(error, CrdtServerError)
     status = next(STATUS[kind] for kind in type(error).__mro__ if kind in STATUS)
-    more = {"problems": error.problems} if isinstance(error, OperationsRefusedError) else {}
+    more: dict[str, Any] = {"problems": error.problems} if isinstance(error, OperationsRefusedError) else {}
+    if isinstance(error, EventsExpiredError):
+        more["after"] = error.after
     _count_refusal(request, error)
     response = problem(status, error.code, str(error), **more)
     if isinstance(error, RateLimitError):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections import deque
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from crdt_server.hosts.supervisor import HostDied
 from crdt_server.pipe import (
@@ -17,6 +17,7 @@ from crdt_server.pipe import (
     ContextMissing,
     Diff,
     Done,
+    IndexedResponse,
     LoadRefused,
     LoadStep,
     NoOverlap,
@@ -26,12 +27,12 @@ from crdt_server.pipe import (
     RoomRequests,
     RoomResult,
     RowsDigest,
+    SameAs,
     SchemaContext,
     Status,
     WeddingState,
-    resolve,
 )
-from crdt_server.records import BatchRecords
+from crdt_server.records import BatchRecords, ClientOwner
 from crdt_server.rooms.room import Room
 from crdt_server.rooms.session import Request
 from documents.registry import is_document_name
@@ -66,8 +67,9 @@ class BatchEntry:
 
     def for_host(self) -> RoomRequests:
         hosted = self.room.hosted
+        over_quota = hosted.quota.refuses_growth(stored=self.room.head_seq > 0)
         requests = [request.for_host(hosted.has_schema, hosted.incarnation) for request in self.requests]
-        return RoomRequests(self.room.id, requests, self.load)
+        return RoomRequests(self.room.id, requests, self.load, over_quota)
 
     @property
     def builds_doc(self) -> bool:
@@ -77,16 +79,17 @@ class BatchEntry:
 
 @dataclass(slots=True)
 class LoadPlan:
-    """The stored updates of a document, and the context of one with a schema."""
+    """The stored updates of a document; the context of one with a schema, and the owners of client ids of another."""
 
     updates: list[bytes]
     context: SchemaContext | None = None
+    owners: list[ClientOwner] = field(default_factory=list)
 
     def steps(self, room: Room) -> deque[BatchEntry]:
         """Load steps; at least one, so that an empty document is loaded too."""
         bytes_only = room.hosted.bytes_only
         steps = [LoadStep(part, last=False, bytes_only=bytes_only) for part in slices(self.updates)]
-        steps[0].context, steps[-1].last = self.context, True
+        steps[0].context, steps[0].owners, steps[-1].last = self.context, self.owners, True
         return deque(BatchEntry(room, (), step) for step in steps)
 
 
@@ -177,6 +180,15 @@ def _responds(requests: Sequence[Request], result: RoomResult) -> bool:
         elif not isinstance(response, _RESPONSES[request.kind]) or (type(response) is Diff and not response.updates):
             return False
     return True
+
+
+def resolve(responses: Sequence[IndexedResponse]) -> dict[int, Response]:
+    """Request index -> response, each SameAs replaced. Raises KeyError where it names no earlier response."""
+    found: dict[int, Response] = {}
+    for each in responses:
+        response = each.response
+        found[each.index] = found[response.index] if type(response) is SameAs else response
+    return found
 
 
 def _is_text(body: bytes) -> bool:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Protocol
 
-from crdt_server.hosts.batch import BatchEntry
-from crdt_server.pipe import RoomResult, Status, resolve
+from crdt_server.hosts.batch import BatchEntry, resolve
+from crdt_server.pipe import RoomResult, Status
 from crdt_server.rooms.batch import RoomBatch
 from crdt_server.rooms.refusals import discard
 from crdt_server.rooms.room import Phase, Room

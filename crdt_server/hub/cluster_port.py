@@ -24,6 +24,8 @@ class RoomDispatcher(Protocol):
 class ClusterPort(Protocol):
     """One node of several."""
 
+    node: str
+
     @property
     def store(self) -> Store:
         """The storage; it raises NotOwner where another node has taken a wedding."""

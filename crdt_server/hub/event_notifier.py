@@ -6,6 +6,16 @@ import asyncio
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from crdt_server.errors import CrdtServerError
+
+
+class EventsExpiredError(CrdtServerError):
+    """Events behind the number that was given were removed. ``after``: the number behind which all are kept."""
+
+    def __init__(self, after: int) -> None:
+        super().__init__("events_expired", f"events up to number {after} are not kept any more")
+        self.after = after
+
 
 class EventListener:
     """One waiting reader. ``head`` is the newest sequence number it was woken with."""

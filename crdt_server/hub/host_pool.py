@@ -17,13 +17,15 @@ from crdt_server.hosts.jobs import JobWorker
 from crdt_server.hosts.results import HEAVY_DOCUMENT_BYTES
 from crdt_server.hosts.supervisor import HostFactory, Supervisor
 from crdt_server.hub.background_tasks import Spawn
+from crdt_server.hub.bookings import BLOCK_MINUTES, others_of
 from crdt_server.hub.commit import CommitPump
 from crdt_server.hub.compaction import Compactor
 from crdt_server.hub.host_memory import HostMemories
+from crdt_server.hub.quotas import Quotas
 from crdt_server.hub.registry import RoomRegistry, key_of
 from crdt_server.hub.scheduler import Scheduler
 from crdt_server.metrics import Metrics
-from crdt_server.pipe import MirrorRow, OtherBooking, SchemaContext
+from crdt_server.pipe import MirrorRow, SchemaContext
 from crdt_server.records import BookingChange, ClientOwner
 from crdt_server.rooms.batch import RoomBatch
 from crdt_server.rooms.hosted_document import Placement
@@ -49,7 +51,9 @@ class HostPool:
         storage: Storage,
         metrics: Metrics,
         factory: HostFactory,
+        quotas: Quotas,
         *,
+        vouched: frozenset[str],
         fail: Callable[[Room], None],
         spawn: Spawn,
         strikes: SenderStrikes,
@@ -58,6 +62,8 @@ class HostPool:
         self._storage = storage
         self._metrics = metrics
         self._factory = factory
+        self._quotas = quotas
+        self._vouched = vouched
         self.fail = fail
         self._spawn = spawn
         self._strikes = strikes
@@ -131,9 +137,11 @@ class HostPool:
     async def fetch(self, room: Room, with_rows: bool) -> LoadPlan:
         """The stored rows of a room, after all its commits. The room ends where its host has no memory for it."""
         await self._commits.flush()
+        room.hosted.quota = self._quotas.open(room.wedding)
         try:
             stored = await self._storage.load(key_of(room))
-            context = await self._fetch_context(room, with_rows) if room.hosted.has_schema else None
+            owners = [ClientOwner(*owner) for owner in (await self._storage.owners(key_of(room))).items()]
+            context = await self._fetch_context(room, owners, with_rows) if room.hosted.has_schema else None
         except StorageError as error:
             raise LoadFailed(f"{type(error).__name__}: {error}") from error
         if room.ended:
@@ -146,17 +154,17 @@ class HostPool:
             return LoadPlan([])
         room.loaded_from_store(stored.head_seq)
         self._tails[room] = sum(row.first_seq == row.last_seq for row in stored.updates)
-        return LoadPlan([row.update for row in stored.updates], context)
+        return LoadPlan([row.update for row in stored.updates], context, [] if context is not None else owners)
 
-    async def _fetch_context(self, room: Room, with_rows: bool) -> SchemaContext:
-        owners = await self._storage.owners(key_of(room))
-        context = SchemaContext(room.wedding, room.document, [ClientOwner(*owner) for owner in owners.items()])
+    async def _fetch_context(self, room: Room, owners: list[ClientOwner], with_rows: bool) -> SchemaContext:
+        context = SchemaContext(room.wedding, room.document, owners)
         if not with_rows:
             return context
         context.rows = [MirrorRow(name, *row) for name, row in await self._storage.wedding_rows(room.wedding)]
         context.bookings = [BookingChange(*each) for each in await self._storage.bookings(room.wedding)]
         if context.bookings:
-            context.others = [OtherBooking(*each) for each in await self._storage.overlapping(room.wedding)]
+            found = await self._storage.overlapping(room.wedding, BLOCK_MINUTES)
+            context.others = list(others_of(found, self._vouched))
         if context.others:  # stored by a process that has ended since, perhaps before the weddings were notified
             self._scheduler.schedule(room.wedding, room.document, None, ["wedding"])
         return context

@@ -19,14 +19,16 @@ from crdt_server.errors import CLOSE_CODES, AdmissionError
 from crdt_server.hosts.jobs import JobDied, JobFailed, JobsFull
 from crdt_server.hosts.supervisor import HostFactory
 from crdt_server.hub.background_tasks import BackgroundTasks, Work
-from crdt_server.hub.bookings import BookingNotifier
+from crdt_server.hub.bookings import BookingNotifier, read_vouched
 from crdt_server.hub.cluster_port import ClusterPort, RoomDispatcher
 from crdt_server.hub.commit import CommitPump
 from crdt_server.hub.event_notifier import EventNotifier
 from crdt_server.hub.host_pool import HostPool
 from crdt_server.hub.loop_monitor import LoopMonitor
+from crdt_server.hub.quotas import Limits, ObservedStore, Quotas
 from crdt_server.hub.registry import RoomRegistry
 from crdt_server.hub.request_session import RequestConnection, RequestSession, settled
+from crdt_server.hub.retention import Kept, Retention
 from crdt_server.hub.scheduler import Scheduler
 from crdt_server.hub.shutdown import close_sockets
 from crdt_server.hub.ticks import Ticks, forget_answers
@@ -111,7 +113,22 @@ def _report_gauges(hub: Hub, metrics: Metrics) -> None:
     metrics.gauge("loaded_bytes", "Stored bytes of the documents in memory", lambda: hub.registry.loaded_bytes)
     metrics.gauge("checking_bytes", "Large updates that wait for their check", lambda: hub.hosts.jobs.waiting_bytes)
     metrics.gauge("commit_backlog", "Batches that wait for a commit", lambda: hub.commits.backlog)
+    metrics.gauge("weddings_over_quota", "Weddings that may not grow any more", lambda: hub.quotas.weddings_over_quota)
     metrics.gauge("loop_lag_seconds", "How late the event loop is", lambda: hub.loop_monitor.seconds)
+
+
+def _room_limits(settings: Settings) -> RoomLimits:
+    return RoomLimits(
+        max_sessions=settings.max_connections_per_room, max_awareness_bytes=settings.max_awareness_bytes
+    )
+
+
+def _limits(settings: Settings) -> Limits:
+    return Limits(settings.max_wedding_bytes, settings.max_wedding_records, settings.max_wedding_documents)
+
+
+def _kept(settings: Settings) -> Kept:
+    return Kept(settings.event_days, settings.event_bytes, settings.removed_record_days)
 
 
 class Hub:
@@ -137,8 +154,12 @@ class Hub:
         factory = factory or HostFactory(
             memory_bytes=settings.host_memory_bytes, max_document_bytes=settings.max_document_bytes
         )
+        self.quotas = Quotas(storage, _limits(settings), self.spawn, self.time)
+        self.retention = Retention(storage, _kept(settings), metrics, "" if cluster is None else cluster.node)
+        vouched = read_vouched(settings.vouched_organizations)
         self.hosts = HostPool(
-            settings, storage, metrics, factory, fail=self.fail, spawn=self.spawn, strikes=self.strikes
+            settings, storage, metrics, factory, self.quotas, vouched=vouched, fail=self.fail, spawn=self.spawn,
+            strikes=self.strikes
         )
         self._reactor = _RoomReactor(self)
         self.registry = RoomRegistry(
@@ -151,11 +172,11 @@ class Hub:
             cluster=cluster,
         )
         self.commits = CommitPump(
-            storage if cluster is None else cluster.store,
+            ObservedStore(storage if cluster is None else cluster.store, [self.quotas.stored, self.retention.stored]),
             metrics,
             fail=self.fail,
             on_events=self.events.publish if cluster is None else cluster.publish_events,
-            on_bookings=BookingNotifier(storage, self.request, self.spawn).changed,
+            on_bookings=BookingNotifier(storage, self.request, self.spawn, vouched).changed,
         )
         self.scheduler = Scheduler(self.request, self.spawn)
         self.hosts.connect(self.registry, self.commits, self.scheduler)
@@ -177,6 +198,7 @@ class Hub:
         self.spawn(self.ticks.run())
         self.spawn(self.loop_monitor.run())
         self.spawn(forget_answers(self.storage))
+        self.spawn(self.retention.run())
 
     async def stop(self) -> None:
         """Let no session in, store what has come in, close every socket with 1012, end the hosts."""

@@ -1,7 +1,8 @@
 """The vendors that a wedding has booked and when, and which of them other weddings have booked too (W2).
 
 The store compares the bookings of all weddings: what changes here goes there, what overlaps comes back. Of the other
-weddings nothing is known but ids and times, and of these only times get into a document.
+weddings nothing is known but ids and times, and of these only times get into a document, where the organization is
+vouched for. Of any other, already the times that come here are rough.
 """
 
 from __future__ import annotations
@@ -15,10 +16,14 @@ from crdt_server.pipe import OtherBooking
 from crdt_server.records import BookingChange
 from documents.invariants import TRAVEL_MINUTES, Booking, Field, Finding, Subject, Wedding, bookings, clash
 from documents.invariants.part import Part, Route, Touched
+from documents.kind import WHOLE
 
 MOST = 500  # bookings of one wedding; those beyond it are compared with no others
+MOST_IN_DOUBT = 4  # bookings of one organization that nobody vouches for: each finding tells when others have booked it
 
 _META_KEYS: Final = frozenset({"date", "timeZone", "strategy:W2"})
+_TIME_KEYS: Final = ("date", "timeZone")
+_TIME_OF_VENDOR: Final = ("stage", "organization", "bookedWindow")
 _VENDOR_KEYS: Final = frozenset({"name", "organization", "stage", "bookedWindow", "deleted"})
 
 
@@ -57,8 +62,18 @@ class Bookings(Part):
     def find(self, subject: Subject) -> Finding | None:
         (vendor,) = subject.ids
         own = self._own.get(vendor)
-        finding = None if own is None else clash(own, self._others.get(own.organization, ()))
+        finding = None if own is None else clash(own, self._others_of(own))
         return finding and replace(finding, parties=(self.wedding.party("wedding", "vendors", vendor, "stage"),))
+
+    def _others_of(self, own: Booking) -> list[Booking]:
+        """The bookings of others that one is compared with."""
+        others = self._others.get(own.organization, [])
+        if all(other.vouched for other in others):
+            return others
+        mine = (own.seq, own.vendor)
+        earlier = sum(each.organization == own.organization and (each.seq, each.vendor) < mine
+                      for each in self._own.values())  # fmt: skip
+        return others if earlier < MOST_IN_DOUBT else [other for other in others if other.vouched]
 
     def take_changes(self) -> list[BookingChange]:
         """The bookings that the store has to be sent."""
@@ -84,16 +99,18 @@ class Bookings(Part):
         return self._replace({*self._own, *self._stored}, self._booked(vendors, MOST))
 
     def _booked(self, vendors: Iterable[str], most: int) -> dict[str, Booking]:
-        seqs = {vendor: self._seq(vendor) for vendor in vendors}
-        return {each.vendor: each for each in islice(bookings(self._name, self.wedding, seqs, seqs), most)}
+        found = islice(bookings(self._name, self.wedding, {}, vendors), most)
+        return {each.vendor: each._replace(seq=self._seq(each)) for each in found}
 
-    def _seq(self, vendor: str) -> int:
-        """When the stage was set. Setting it to the same once more is no later booking."""
-        stage = Field("wedding", "vendors", vendor, "stage")
-        stored = self._stored.get(vendor)
-        if stored is not None and stored.stage == self.wedding.value(stage):
+    def _seq(self, own: Booking) -> int:
+        """When the time was booked. Confirming it, or setting it to the same once more, is no later booking; moving a
+        booking is: else one could take any time with an old one."""
+        stored = self._stored.get(own.vendor)
+        if stored is not None and stored[1:4] == _image(own)[1:4]:
             return stored.seq
-        return self.wedding.writer(*stage).seq
+        fields = [Field("wedding", "vendors", own.vendor, key) for key in _TIME_OF_VENDOR]
+        fields += [Field("wedding", "meta", WHOLE, key) for key in _TIME_KEYS]
+        return max(self.wedding.writer(*field).seq for field in fields)
 
     def _replace(self, old: Iterable[str], new: Mapping[str, Booking]) -> set[Subject]:
         """Put bookings in the place of those of some vendors."""
@@ -129,4 +146,6 @@ def _image(own: Booking) -> BookingChange:
 
 
 def _booking(other: OtherBooking) -> Booking:
-    return Booking(*other)._replace(end=other.until - TRAVEL_MINUTES)
+    end = other.until - TRAVEL_MINUTES
+    known = (other.organization, other.wedding, other.vendor, other.start, end, other.stage, other.seq)
+    return Booking(*known, vouched=other.vouched)

@@ -14,17 +14,20 @@ Rules of this file:
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from math import inf
+from types import MappingProxyType
 from typing import Any
 
 from pycrdt import Doc
 
 from crdt_server.errors import ProtocolError
+from crdt_server.judge.client_owners import ClientOwners
 from crdt_server.judge.coverage import Coverage
 from crdt_server.judge.diffs import Diffs
 from crdt_server.judge.dry_run import DryRun, ForkPool
+from crdt_server.judge.known_contents import Known, compare_known
 from crdt_server.judge.merging import without_taken_ids
 from crdt_server.judge.pieces import Pieces
 from crdt_server.pipe import DRY_RUN_BYTES, ProgressMark, Status
@@ -70,11 +73,17 @@ def _decode(data: bytes) -> Update:
     return decode_update(data, max_bytes=len(data))
 
 
+def _only_deletes(update: Update) -> bool:
+    return not update.ranges
+
+
 class Document:
     """The document of one room. Not thread-safe; any method may kill the process (that is what hosts are for)."""
 
     decode = staticmethod(_decode)
     """Reads and checks an update of a client. Raises ProtocolError."""
+    frees = staticmethod(_only_deletes)
+    """Whether an update makes room, or a first step to that: it is accepted by a document that may not grow."""
     judged_bytes_per_cpu_second = inf
     """Speed of the work besides that of the Doc."""
 
@@ -85,9 +94,11 @@ class Document:
         bytes_only: bool = False,
         copies: ForkPool | None = None,
         client_id: int | None = None,
+        owners: Mapping[int, str] = MappingProxyType({}),
     ) -> None:
         self.max_bytes = max_bytes
         self.bytes_only = bytes_only
+        self.over_quota = False  # it may not grow
         self.pieces = Pieces()
         self.coverage = Coverage()
         self.clocks = self.coverage.clocks
@@ -95,6 +106,7 @@ class Document:
         self.loaded: list[Sequence[Struct]] | None = None
         """The structs of all that was loaded, until they are needed; None: not kept."""
         self.doc: Doc[Any] | None = None
+        self.owners = ClientOwners(owners)
         self._client_id = client_id  # of what the server itself writes
         self._built = 0  # how many pieces the Doc has seen; all of them once it is built
         self._dry_run = DryRun(copies or ForkPool())
@@ -137,9 +149,15 @@ class Document:
         self._dry_run.stop()
 
     def apply(
-        self, updates: Sequence[tuple[bytes, Update | None]], mark: Callable[[int], None], *, waiting: bool = False
+        self,
+        updates: Sequence[tuple[bytes, Update | None]],
+        mark: Callable[[int], None],
+        *,
+        users: Sequence[str] = (),
+        waiting: bool = False,
     ) -> list[tuple[int, Status]]:
-        """Judge and apply updates in order; return those that were not simply accepted.
+        """Judge and apply updates in order; return those that were not simply accepted. ``users``: their senders;
+        without them no client id belongs to anybody.
 
         Behind an update that has to come again (``waiting``: one before these has) nothing long is begun, and what
         seems to leave a hole may only have overtaken it: both come again with it.
@@ -147,6 +165,7 @@ class Document:
         ``mark(index)`` is called before each risky step, ``mark(LOADING)`` before stored bytes are read again,
         ``mark(MERGING)`` after the last update.
         """
+        self.owners.begin(users)
         judged = self.judge_each(updates, mark, waiting=waiting)
         return [(index, status) for index, status in judged if status is not Status.OK]
 
@@ -196,13 +215,21 @@ class Document:
         if long and not few and not decided and (waiting or self._dry_run.busy(data)):
             return Status.LATER
         update = self._precheck(data, checked)
+        if update is Status.KNOWN:
+            mark(index)
+            return _compared(self, data) or update
         if not isinstance(update, Update):
             return update
+        if self.owners.forbid(index, update.ranges, self.clocks):
+            return Status.CLIENT_ID_TAKEN
         if not self.is_built:
             mark(ProgressMark.LOADING)
             self.build()
         mark(index)
         if self.coverage.overlaps(update):
+            refused = _compared(self, data)
+            if refused is not None:
+                return refused
             trimmed = without_taken_ids(update, self.clocks, self.decode)
             if trimmed is None:
                 return Status.VIOLATION
@@ -232,6 +259,8 @@ class Document:
             return Status.GAP
         if not self.coverage.has_news(update):
             return Status.KNOWN
+        if self.over_quota and not self.frees(update):
+            return Status.OVER_QUOTA
         if self.pieces.whole_size + len(data) > self.max_bytes:
             return Status.TOO_LARGE
         return update
@@ -246,5 +275,15 @@ class Document:
 
     def _take(self, index: int, update: Update) -> None:
         """Record an update that was accepted, and is in the Doc."""
+        self.owners.claim(index, update.ranges)
         self.coverage.add(update)
         self.pieces.accept(update.data)
+
+
+def _compared(document: Document, data: bytes) -> Status | None:
+    """Why an update of which ids are taken is not receipted: they have other content here, or to find that out would
+    take too long, and its sender learns by a sync what is missing. None: the content is the same."""
+    document.flush()
+    pieces = (document.pieces[n] for n in range(len(document.pieces) - 1, -1, -1))
+    known = compare_known(data, decode_structs(data).structs, document.clocks, pieces)
+    return {Known.SAME: None, Known.OTHER: Status.CLIENT_ID_TAKEN, Known.UNDECIDED: Status.GAP}[known]

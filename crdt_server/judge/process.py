@@ -60,6 +60,7 @@ from crdt_server.pipe import (
     decode_other_bookings,
     frame,
 )
+from crdt_server.records import BatchRecords, ClientOwner
 from documents.events import Actor
 from documents.readers import canonical_json, digest
 from documents.registry import kind_of
@@ -129,6 +130,7 @@ class DocumentHost:
             if not load.last:
                 return RoomResult.empty(room, self.documents[room].pieces.size, built=False)
         document = self.documents[room]
+        document.over_quota = batch.over_quota
         if isinstance(document, SchemaDocument):
             judge = self._judges[room]
             self._touched[judge] = None
@@ -179,7 +181,8 @@ class DocumentHost:
         before_step = partial(self._before_step, index, start, updates, document)
         waiting = any(fault.status is Status.LATER for fault in result.faults)
         if not isinstance(document, SchemaDocument):
-            found = document.apply(updates, before_step, waiting=waiting)
+            users = ["" if each.actor is None else each.actor.user for each in requests]
+            found = document.apply(updates, before_step, users=users, waiting=waiting)
             result.faults += [Fault(start + n, status) for n, status in found]
             return
         signed = [(Actor(*each.actor or ()), self._vectors.of(room, each)) for each in requests]
@@ -233,7 +236,9 @@ class DocumentHost:
         """Begin a document. False where the rest of its wedding is not known."""
         context = load.context
         if context is None:
-            self.documents[room] = Document(self.max_document_bytes, bytes_only=load.bytes_only, copies=self._copies)
+            self.documents[room] = Document(
+                self.max_document_bytes, bytes_only=load.bytes_only, copies=self._copies, owners=dict(load.owners)
+            )
             return True
         if load.bytes_only:
             raise ProtocolError("bytes_only", "a document with a schema cannot be held without its Doc")
@@ -258,6 +263,8 @@ class DocumentHost:
         result.size = document.pieces.size
         if isinstance(document, SchemaDocument) and document.is_built:
             result.derived = self._judges[result.room].take_records(document)
+        elif owners := document.owners.take():
+            result.derived = BatchRecords([], [], [ClientOwner(*each) for each in owners], [], [])
 
     def _of_weddings(self, named: set[int]) -> tuple[list[RoomResult], list[WeddingState]]:
         """Results of documents that the server has written to besides, and what the weddings wait for."""

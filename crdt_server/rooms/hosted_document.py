@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import enum
 
+from crdt_server.rooms.quota import WeddingQuota
+
 
 class Placement(enum.Enum):
     """The place to which the requests of a room go."""
@@ -16,7 +18,17 @@ class Placement(enum.Enum):
 class HostedDocument:
     """See the head of the file. Documents with a schema stay together in the host of their wedding."""
 
-    __slots__ = ("built", "bytes_only", "has_schema", "heavy", "incarnation", "load_deaths", "placement", "size")
+    __slots__ = (
+        "built",
+        "bytes_only",
+        "has_schema",
+        "heavy",
+        "incarnation",
+        "load_deaths",
+        "placement",
+        "quota",
+        "size",
+    )
 
     def __init__(self, *, has_schema: bool) -> None:
         self.has_schema = has_schema
@@ -27,6 +39,7 @@ class HostedDocument:
         self.incarnation = 0  # counts the hosts that have held it: another one knows nothing of requests before
         self.bytes_only = False  # no Doc of it survives: its host keeps bytes
         self.load_deaths = 0  # hosts that died of reading its stored updates
+        self.quota = WeddingQuota()  # of its wedding
 
     @property
     def belongs_on_heavy_host(self) -> bool:

@@ -104,9 +104,10 @@ class Request:
         self.echo = echo  # an update message that brought nothing new is still receipted; a sync step 2 is not
 
     def for_host(self, signed: bool, incarnation: int) -> HostRequest:
-        """The request as it is sent to a host. ``signed``: with the identity of its sender; ``incarnation``: see
-        `HostedDocument`."""
+        """The request as it is sent to a host. ``signed``: with the identity of its sender, as every update is;
+        ``incarnation``: see `HostedDocument`."""
         session = self.session
+        signed = signed or self.kind is RequestKind.UPDATE
         actor = session.identity if signed and session is not None else None
         vector, first = self.client_state_vector, self.first
         if vector is None or first is None:

@@ -10,13 +10,17 @@ from crdt_server.protocol.messages import SyncStep1, SyncUpdate
 from crdt_server.protocol.outgoing import Outgoing
 from crdt_server.rooms.batch import RoomBatch
 from crdt_server.rooms.intake import enqueue, retry_as_newcomer
-from crdt_server.rooms.refusals import notify, refuse, reject
+from crdt_server.rooms.refusals import discard, notify, refuse, reject
 from crdt_server.rooms.replies import send_reply
 from crdt_server.rooms.session import Request, Session
 from crdt_server.rooms.sync_replies import reply_messages
 
 if TYPE_CHECKING:
     from crdt_server.rooms.room import Room
+
+
+BLAMELESS = frozenset((Status.OVER_QUOTA, Status.CLIENT_ID_TAKEN))
+"""Refusals that may have been caused by others: no strike."""
 
 
 def settle_batch(room: Room, batch: RoomBatch) -> None:
@@ -71,6 +75,9 @@ def _settle_fault(room: Room, request: Request, status: Status) -> None:
         _resync(room, session)
     elif status is Status.MALFORMED:
         reject(room, session, ProtocolError("malformed_update", "an update or state vector did not decode"))
+    elif status in BLAMELESS:
+        discard(room, session)
+        room.members.close(session, CLOSE_CODES["violation"], status.name.lower())
     else:
         room.counters.violations += 1
         refuse(room, session, CLOSE_CODES["violation"], status.name.lower())

@@ -1,7 +1,12 @@
 """W2: a vendor works at one wedding at a time. Across weddings: the family of the index is `judge.bookings`, which has
 the bookings of the others.
 
-A finding names nothing of the other wedding but when the vendor is busy.
+Anybody may write any organization into a wedding of their own, so its bookings count for others only as far as the
+organization is vouched for, from outside of both weddings:
+- Of an organization that is vouched for, both weddings learn when the vendor is busy, and nothing else of each other;
+  the later one is set back to quoted where it has chosen that.
+- Of any other, the later one learns that the vendor may not be available then, and nothing is changed. The earlier one
+  learns nothing.
 """
 
 from __future__ import annotations
@@ -10,7 +15,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Final, NamedTuple
 
-from documents.invariants.catalogue import INVARIANTS, MANUAL, PRIORITY
+from documents.invariants.catalogue import INVARIANTS, MANUAL
 from documents.invariants.instants import zone
 from documents.invariants.model import Field, Finding, Op, Option, Party, Subject, Wedding, string, whole
 from documents.invariants.part import LEAVE, cut
@@ -40,8 +45,10 @@ class Booking(NamedTuple):
     """Order in which the bookings were made, over all weddings."""
     name: str = ""
     time_zone: str = "UTC"
-    strategy: str = PRIORITY
+    strategy: str = MANUAL
     """The strategy of the wedding for W2."""
+    vouched: bool = False
+    """Whether the organization is vouched for."""
 
 
 def bookings(
@@ -74,8 +81,9 @@ def bookings(
 def clashes(bookings: Iterable[Booking], travel: int = TRAVEL_MINUTES) -> dict[str, list[Finding]]:
     """Wedding -> findings: bookings of one organization by other weddings that overlap, `travel` minutes included.
 
-    Confirmed before booked, then the earlier booking keeps the vendor; the other is set back to quoted. Where the other
-    wedding keeps the vendor, the finding has automatic operations; where this one does, there is nothing to do.
+    Where the organization is vouched for, confirmed comes before booked, then the earlier booking keeps the vendor; the
+    other is set back to quoted. Where the other wedding keeps the vendor, the finding has automatic operations, if the
+    strategy is to decide; where this one does, there is nothing to do.
     """
     by_organization: dict[str, list[Booking]] = {}
     for booking in bookings:
@@ -93,7 +101,10 @@ def clashes(bookings: Iterable[Booking], travel: int = TRAVEL_MINUTES) -> dict[s
 def clash(booking: Booking, others: Iterable[Booking], travel: int = TRAVEL_MINUTES) -> Finding | None:
     """The finding of `clashes` about one booking. `others`: of the same organization, booked or confirmed."""
     met = [other for other in others if _meet(booking, other, travel)]
-    return _finding(booking, met) if met else None
+    vouched = [other for other in met if other.vouched]
+    if vouched:
+        return _finding(booking, vouched)
+    return _doubt(booking) if any(_arrival(other) < _arrival(booking) for other in met) else None
 
 
 def _meet(one: Booking, other: Booking, travel: int) -> bool:
@@ -102,6 +113,26 @@ def _meet(one: Booking, other: Booking, travel: int) -> bool:
 
 def _precedence(booking: Booking) -> tuple[int, int, str, str]:
     return (_STAGES.get(booking.stage, 9), booking.seq, booking.wedding, booking.vendor)
+
+
+def _arrival(booking: Booking) -> tuple[int, str, str]:
+    return booking.seq, booking.wedding, booking.vendor
+
+
+def _doubt(booking: Booking) -> Finding:
+    """The finding about a booking of which another, earlier one is only claimed."""
+    name = booking.name or booking.vendor
+    ops = (Op("set", "wedding", "vendors", booking.vendor, "stage", "quoted"),)
+    return Finding(
+        Subject("W2", (booking.vendor,)),
+        INVARIANTS["W2"].severity,
+        cut(f"{name} may not be available at that time."),
+        MANUAL,
+        (Party(Field("wedding", "vendors", booking.vendor, "stage"), booking.stage),),
+        (Option(0, f"{name} is not booked any more.", ops), Option(1, LEAVE, ())),
+        None,
+        facts=(str(booking.seq),),  # of this wedding only: to book once more is another doubt
+    )
 
 
 def _finding(booking: Booking, others: list[Booking]) -> Finding:

@@ -102,7 +102,7 @@ INVARIANTS: Final[Mapping[str, Invariant]] = {
         Invariant("C1", "The caterer knows of severe allergies, and meals fit diets", "warning", (MANUAL,)),
         Invariant("W1", "A couple remains, and only it sets date, time zone and currency", "critical", (HIERARCHY,),
                   undone_by=("couple",)),
-        Invariant("W2", "A vendor works at one wedding at a time", "error", (PRIORITY, MANUAL)),
+        Invariant("W2", "A vendor works at one wedding at a time", "error", (MANUAL, PRIORITY)),
         Invariant("W3", "Some trades are booked once", "warning", (MANUAL, HIERARCHY)),
         Invariant("M1", "Messages are from who wrote them, and stay as they were", "critical", (HIERARCHY,),
                   undone_by=None),

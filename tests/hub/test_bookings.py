@@ -4,13 +4,23 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from crdt_server.access.identity import SERVER, Identity
 from crdt_server.errors import AdmissionError
-from crdt_server.hub.bookings import MOST_WEDDINGS, BookingNotifier
+from crdt_server.hub.bookings import (
+    BLOCK_MINUTES,
+    MOST_DELAYED,
+    MOST_WEDDINGS,
+    RESPONSES,
+    WEDDINGS_AT_ONCE,
+    BookingNotifier,
+    others_of,
+    read_vouched,
+)
 from crdt_server.pipe import (
     Done,
     RequestKind,
@@ -18,7 +28,7 @@ from crdt_server.pipe import (
     decode_other_bookings,
 )
 from crdt_server.rooms.session import Request
-from storage import DerivedRecords, DocumentKey, Storage, VendorBooking, open_storage
+from storage import DerivedRecords, DocumentKey, Storage, StorageError, VendorBooking, open_storage
 
 LENS, CAKE = "o_lens", "o_cake"
 
@@ -28,7 +38,7 @@ class Town:
 
     def __init__(self, storage: Storage) -> None:
         self.storage = storage
-        self.bookings = BookingNotifier(storage, self.request, self.spawn)
+        self.bookings = BookingNotifier(storage, self.request, self.spawn, frozenset({LENS, CAKE}))
         self.notified: list[tuple[str, str, list[str]]] = []
         self.tasks: list[asyncio.Task[None]] = []
         self.react: Callable[[str], Coroutine[Any, Any, None]] | None = None
@@ -175,9 +185,9 @@ async def test_a_wedding_that_cannot_be_notified_delays_no_other(town: Town) -> 
     assert await town.storage.booked(LENS, [(0, 100)]) == ["one", "three"]
 
 
-async def test_no_more_than_a_hundred_are_notified(town: Town) -> None:
+async def test_a_bounded_number_is_notified(town: Town) -> None:
     image = VendorBooking("v", LENS, 0, 100, "booked", 1)
-    names = [f"w_{n:03}" for n in range(MOST_WEDDINGS + 20)]
+    names = [f"w_{n:03}" for n in range(MOST_WEDDINGS + 20)]  # of which each opens a document
     await town.storage.append([], [DerivedRecords(DocumentKey(name, "wedding"), bookings=[image]) for name in names])
     await town.change("z", 0, 100)
     notified = await town.settle()
@@ -191,3 +201,85 @@ async def test_a_store_that_cannot_be_read_is_no_end(town: Town) -> None:
     for _ in range(2):
         town.bookings.changed("one", [image])
         assert await town.settle() == []
+
+
+class TestNobodyVouches:
+    """Organizations that only the weddings themselves name."""
+
+    @pytest.fixture(autouse=True)
+    def nobody(self, town: Town) -> None:
+        town.bookings = BookingNotifier(town.storage, town.request, town.spawn)
+
+    async def test_only_the_wedding_that_books_is_notified(self, town: Town) -> None:
+        for wedding in ("one", "three"):
+            await town.store(wedding, 0, 100)
+        await town.change("two", 0, 100)
+        assert await town.settle() == [("two", LENS, ["one", "three"])]
+
+    async def test_the_others_are_notified_of_times_that_are_free_again(self, town: Town) -> None:
+        await town.store("one", 0, 100)
+        await town.change("two", 0, 100, None)
+        assert await town.settle() == [("one", LENS, []), ("two", LENS, [])]
+
+    async def test_times_are_rough(self, town: Town) -> None:
+        await town.store("one", 370, 400)
+        await town.change("two", 600, 720)
+        await town.change("three", 721, 800)
+        assert await town.settle() == [("three", LENS, []), ("two", LENS, ["one"])]
+        (found,) = others_of(await town.storage.overlapping("two", BLOCK_MINUTES), frozenset())
+        assert (found.start, found.until, found.vouched) == (360, 720, False)
+
+    async def test_the_answers_to_one_wedding_are_bounded(self, town: Town) -> None:
+        organizations = [f"o_{n}" for n in range(RESPONSES + 5)]
+        for organization in organizations:
+            await town.change("probe", 0, 100, "booked", organization)
+        enough = asyncio.Event()
+
+        async def count(_: str) -> None:
+            if len(town.notified) > RESPONSES:
+                enough.set()
+
+        town.react = count
+        await town.change("else", 200, 300)
+        async with asyncio.timeout(10):
+            await enough.wait()
+        assert ("else", LENS, ["one"]) not in town.notified
+        answered = [organization for wedding, organization, _ in town.notified if wedding == "probe"]
+        assert sorted(answered) == sorted(organizations[:RESPONSES])
+        delayed = town.bookings._delayed["probe"]
+        assert list(delayed) == organizations[RESPONSES:]
+        for n in range(2 * MOST_DELAYED):
+            await town.change("probe", 0, 100, "booked", f"p_{n}")
+        assert len(delayed) == MOST_DELAYED
+        for task in town.tasks:
+            task.cancel()
+        await asyncio.gather(*town.tasks, return_exceptions=True)
+
+    async def test_few_are_notified_at_once(self, town: Town) -> None:
+        image = VendorBooking("v", LENS, 0, 100, "booked", 1)
+        names = [f"w_{n:03}" for n in range(MOST_WEDDINGS + 20)]
+        keys = [DocumentKey(name, "wedding") for name in names]
+        await town.storage.append([], [DerivedRecords(key, bookings=[image]) for key in keys])
+        open_ones, most = 0, 0
+
+        async def react(_: str) -> None:
+            nonlocal open_ones, most
+            open_ones += 1
+            most = max(most, open_ones)
+            for _ in range(5):
+                await asyncio.sleep(0)
+            open_ones -= 1
+
+        town.react = react
+        await town.change("z", 0, 100, None)
+        assert len(await town.settle()) == MOST_WEDDINGS + 1
+        assert most == WEDDINGS_AT_ONCE
+
+
+def test_the_file_of_vouched_organizations(tmp_path: Path) -> None:
+    path = tmp_path / "organizations"
+    assert read_vouched("") == frozenset()
+    path.write_text("o_lens\n\n  o_cake \n")
+    assert read_vouched(str(path)) == {"o_lens", "o_cake"}
+    with pytest.raises(StorageError, match="cannot be read"):
+        read_vouched(str(tmp_path / "nowhere"))

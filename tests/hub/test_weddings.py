@@ -7,6 +7,7 @@ import json
 import os
 import signal
 from collections.abc import AsyncIterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -272,7 +273,8 @@ def book(person: Person) -> None:
     """The vendor everybody wants, for the same day."""
     before, doc = person.replica.state_vector, person.replica.doc
     with doc.transaction():
-        doc.get("meta", type=Map).update({"date": "2026-06-20", "timeZone": "Europe/London"})
+        meta = {"date": "2026-06-20", "timeZone": "Europe/London", "strategy:W2": "priority_based"}
+        doc.get("meta", type=Map).update(meta)
         doc.get("vendors", type=Map)["v_1"] = Map(
             {"name": "Lens", "organization": "o_1", "stage": "booked", "bookedWindow": {"start": 840, "end": 1320}}
         )
@@ -284,16 +286,21 @@ def stage(person: Person) -> str | None:
     return (person.replica.doc.get("vendors", type=Map).to_py() or {}).get("v_1", {}).get("stage")
 
 
-async def test_who_opens_a_wedding_sees_what_a_crash_has_left_to_be_told(storage: Storage, hub: Hub) -> None:
+async def test_who_opens_a_wedding_sees_what_a_crash_has_left_to_be_told(
+    storage: Storage, hub: Hub, tmp_path: Path
+) -> None:
     """The bookings are stored, and the process has ended before it told the other wedding. Nobody edits anything."""
     hub.commits._on_bookings = lambda *_: None
+    vouched = tmp_path / "organizations"
+    vouched.write_text("o_else\no_1\n")
     for wedding in ("early", "late"):
         person = Person(hub, "wedding", 11, wedding=wedding)
         book(person)
         await person.socket.until(lambda person=person: person.read() or person.saved)  # type: ignore[misc]
         assert stage(person) == "booked"
     await hub.stop()
-    again = make_hub(Settings(dev=True, document_hosts=1, max_strikes=0), storage)
+    settings = Settings(dev=True, document_hosts=1, max_strikes=0, vouched_organizations=str(vouched))
+    again = make_hub(settings, storage)
     await again.start()
     try:
         reader = Person(again, "wedding", 12, wedding="late")

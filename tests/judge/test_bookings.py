@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from crdt_server.judge.bookings import MOST, Bookings
+from crdt_server.judge.bookings import MOST, MOST_IN_DOUBT, Bookings
 from crdt_server.judge.ledger import Writers
 from crdt_server.judge.schema_document import SchemaDocument
 from crdt_server.judge.wedding import WeddingJudge
@@ -110,9 +110,11 @@ class Party:
 
 
 class Town:
-    """Weddings, the store that compares their bookings, and a clock."""
+    """Weddings, the store that compares their bookings, and a clock. ``vouched``: the operator vouches for all
+    organizations, and the weddings let the rule decide."""
 
-    def __init__(self, *names: str) -> None:
+    def __init__(self, *names: str, vouched: bool = True) -> None:
+        self.vouched = vouched
         self.now = START
         self.news: list[tuple[Party, str]] = []  # who changed bookings of which organization
         self.parties: list[Party] = []
@@ -121,6 +123,8 @@ class Town:
             self.parties.append(party)
             party.write([Op("set", "wedding", "meta", "", "date", "2026-06-20")])
             party.set_meta("timeZone", "Europe/London")
+            if vouched:
+                party.set_meta("strategy:W2", "priority_based")
 
     def overlapping(self, party: Party) -> list[OtherBooking]:
         found = []
@@ -128,7 +132,7 @@ class Town:
             for vendor, (organization, start, until, *rest) in other.bookings.items():
                 mine = [image for image in party.bookings.values() if image[0] == organization]
                 if other is not party and any(start < image[2] and image[1] < until for image in mine):
-                    found.append(OtherBooking(organization, other.name, vendor, start, until, *rest))
+                    found.append(OtherBooking(organization, other.name, vendor, start, until, *rest, self.vouched))
         return found
 
     def settle(self, *, backwards: bool = False) -> None:
@@ -330,6 +334,7 @@ class TestPeopleDecide:
 
     def test_what_was_left_as_it_is_is_asked_again_when_it_is_something_else(self, town: Town) -> None:
         one, two = town.parties
+        one.set_meta("strategy:W2", MANUAL)  # a booking that is moved is later than the other
         one.book()
         two.set_meta("strategy:W2", MANUAL)
         two.book()
@@ -439,3 +444,62 @@ def test_in_the_end_nobody_is_booked_twice(edits: list[tuple[int, tuple[str, Any
             vendor: told[:-1] for vendor, told in party.bookings.items()
         }
         assert json.dumps(party.reviews).count("open") == 0
+
+
+class TestNobodyVouches:
+    """Anybody may name any organization: nothing is changed in another wedding, and little is learned of it."""
+
+    @pytest.fixture
+    def town(self) -> Town:
+        return Town("w_one", "w_two", vouched=False)
+
+    @pytest.mark.parametrize("stage", ["booked", "confirmed"])
+    @pytest.mark.parametrize("strategy", [MANUAL, "priority_based"])
+    def test_who_books_later_changes_nothing(self, town: Town, stage: str, strategy: str) -> None:
+        one, two = town.parties
+        one.set_meta("strategy:W2", strategy)
+        one.book()
+        before = json.dumps(one.state.wedding.documents["wedding"])
+        for again in range(3):
+            two.set(stage="quoted") if again else None
+            two.book(stage) if not again else two.set(stage=stage)
+            town.settle()
+        assert (one.stage, one.reviews) == ("booked", [])
+        assert json.dumps(one.state.wedding.documents["wedding"]) == before
+        assert (two.stage, two.reviews) == (stage, [("W2", "open")])
+        assert two.summary == "Lens of w_two may not be available at that time."
+
+    def test_one_vouched_booking_counts_for_itself_only(self, town: Town) -> None:
+        one, two = town.parties
+        one.book()
+        two.book()
+        two.set_meta("strategy:W2", "priority_based")
+        town.settle()
+        assert (one.stage, two.stage) == ("booked", "booked")
+
+    def test_a_booking_that_is_moved_is_a_later_one(self, town: Town) -> None:
+        one, two = town.parties
+        two.book(start=0, end=60)
+        one.book()
+        two.set(bookedWindow={"start": 840, "end": 1320})
+        town.settle()
+        assert (one.reviews, two.reviews) == ([], [("W2", "open")])
+
+    def test_only_some_bookings_of_one_organization_are_compared(self, town: Town) -> None:
+        one, two = town.parties
+        one.book()
+        rows = {f"v_{n}": {"organization": LENS, "stage": "booked", "note": ""} for n in range(MOST_IN_DOUBT + 3)}
+        for vendor, row in rows.items():
+            window = {"bookedWindow": {"start": 840, "end": 1320}}
+            two.write([Op("insert", "wedding", "vendors", vendor, None, row | window)])
+        town.settle()
+        assert two.reviews == [("W2", "open")] * MOST_IN_DOUBT
+
+    def test_the_doubt_ends_with_the_other_booking(self, town: Town) -> None:
+        one, two = town.parties
+        one.book()
+        two.book()
+        town.settle()
+        one.set(stage="cancelled")
+        town.settle()
+        assert two.reviews == [("W2", "moot")]

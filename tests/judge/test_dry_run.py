@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
+from crdt_server.hosts.batch import resolve
 from crdt_server.judge.document import Document, has_few_structs
 from crdt_server.judge.dry_run import DESCRIPTORS, MOST_DEFERRED, TRIES, DryRun, ForkPool
 from crdt_server.judge.process import DocumentHost
@@ -27,7 +28,6 @@ from crdt_server.pipe import (
     RoomResult,
     SameAs,
     Status,
-    resolve,
 )
 from crdt_server.protocol.update import decode_update
 from tests.support.wire import Replica, Typist, state_vector

@@ -9,14 +9,18 @@ import pytest
 import pytest_asyncio
 
 from tests.scenarios.people import SECONDS, node
-from tests.scenarios.weddings import Stage
+from tests.scenarios.weddings import VOUCHED, Stage
 from tests.support.backend import Server, make_server
 
 
 @pytest.fixture(scope="session")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """A running server, on which all clients have one address."""
-    server = make_server(tmp_path_factory.mktemp("server"), env={"CRDT_SERVER_HANDSHAKES_PER_SECOND": "0"})
+    directory = tmp_path_factory.mktemp("server")
+    vouched = directory / "organizations"
+    vouched.write_text("\n".join(f"{VOUCHED}{number}" for number in range(100)))
+    env = {"CRDT_SERVER_HANDSHAKES_PER_SECOND": "0", "CRDT_SERVER_VOUCHED_ORGANIZATIONS": str(vouched)}
+    server = make_server(directory, env=env)
     server.start()
     try:
         yield server

@@ -1,4 +1,5 @@
-"""Two weddings book the same photographer for the same day: one keeps them, and neither learns who the other is."""
+"""Two weddings book the same photographer for the same day. Where the operator vouches for the organization, and both
+let the rule decide, one keeps them; neither learns who the other is. Where nobody does, nothing is changed."""
 
 from __future__ import annotations
 
@@ -9,11 +10,11 @@ import httpx
 import pytest
 
 from tests.scenarios.people import SECONDS, Client, Who
-from tests.scenarios.weddings import Stage
+from tests.scenarios.weddings import VOUCHED, Stage
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
-MANUAL = "manual_review"
+MANUAL, PRIORITY = "manual_review", "priority_based"
 
 _numbers = itertools.count(1)
 
@@ -99,11 +100,13 @@ class Couple:
         return self.heard + await self.frames()
 
 
-async def two_couples(stage: Stage, *strategies: str) -> tuple[Couple, Couple]:
+async def two_couples(
+    stage: Stage, strategies: tuple[str, str] = (PRIORITY, PRIORITY), organization: str = VOUCHED
+) -> tuple[Couple, Couple]:
     number = next(_numbers)
-    one, two = (Couple(stage, f"{word}{number}", f"o_lens{number}") for word in ("zebra", "koala"))
-    for couple, strategy in itertools.zip_longest((one, two), strategies, fillvalue=""):
-        await couple.come(strategy)  # type: ignore[union-attr]
+    one, two = (Couple(stage, f"{word}{number}", f"{organization}{number}") for word in ("zebra", "koala"))
+    for couple, strategy in zip((one, two), strategies, strict=True):
+        await couple.come(strategy)
     return one, two
 
 
@@ -140,7 +143,7 @@ async def test_a_confirmed_booking_stays_also_where_nobody_is_there(stage: Stage
 
 
 async def test_where_people_decide_they_are_asked_until_there_is_nothing_to_decide(stage: Stage) -> None:
-    one, two = await two_couples(stage, "", MANUAL)
+    one, two = await two_couples(stage, (PRIORITY, MANUAL))
     await one.book()
     await two.book()
     await two.stands("booked", "open")
@@ -149,6 +152,27 @@ async def test_where_people_decide_they_are_asked_until_there_is_nothing_to_deci
     await one.client.run("get('vendors', args.vendor).set('stage', 'cancelled')", vendor=one.vendor)
     await two.stands("booked", "moot")
     assert one.word not in await two.everything()
+
+
+@pytest.mark.parametrize("strategy", ["", PRIORITY])
+async def test_where_nobody_vouches_the_later_one_is_asked_and_the_other_untouched(stage: Stage, strategy: str) -> None:
+    """Issue 12, line 5: whoever confirmed any organization set the booking of another wedding back to quoted."""
+    one, two = await two_couples(stage, (strategy, strategy), "o_unknown")
+    await one.book()
+    for word in ("booked", "confirmed"):
+        await two.book(word) if word == "booked" else await two.client.run(
+            "get('vendors', args.vendor).set('stage', 'confirmed')", vendor=two.vendor
+        )
+        await two.stands(word, "open")
+    await one.stands("booked", None)
+    untouched = await one.everything()
+    assert '"conflicts":[]' in untouched
+    assert "conflict." not in untouched
+    assert two.word not in one.heard
+    seen = await two.everything()
+    assert f"Lens & Light of {two.word} may not be available at that time." in seen
+    assert "14:00" not in seen
+    assert one.word not in seen
 
 
 async def test_after_a_restart_bookings_are_still_known(stage: Stage) -> None:

@@ -18,6 +18,7 @@ from tests.support.effort import EVERYTHING
 
 LOW, HIGH, THIRD = 1_000, 2_000_000_000, 500_000  # Yjs client ids; the higher wins in Yjs itself
 WITNESS = Who("wil", "couple")
+VOUCHED = "o_lens"  # organizations for which the operator vouches begin with it
 
 _numbers = itertools.count(1)
 

@@ -17,7 +17,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 
 from crdt_server.access.identity import Identity
 from crdt_server.counters import Counters
-from crdt_server.hosts.batch import BatchEntry, slices
+from crdt_server.hosts.batch import BatchEntry, resolve, slices
 from crdt_server.judge.clock_ranges import ClockRanges
 from crdt_server.judge.process import DocumentHost
 from crdt_server.pipe import (
@@ -34,7 +34,6 @@ from crdt_server.pipe import (
     RoomRequests,
     RoomResult,
     Status,
-    resolve,
 )
 from crdt_server.protocol.messages import AwarenessUpdate, SyncStep1, SyncStep2, SyncUpdate
 from crdt_server.protocol.update import decode_update

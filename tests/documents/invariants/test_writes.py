@@ -108,7 +108,9 @@ def test_x2(strategy: str, deleter: str, editor: str, stays: bool | None) -> Non
     assert [option.ops for option in finding.options] == ([stay, restore] if stays is not False else [restore, stay])
 
 
-def booked(stage: str, start: int = 840, end: int = 1320, strategy: str = "", date: str = "2026-06-20") -> Wedding:
+def booked(
+    stage: str, start: int = 840, end: int = 1320, strategy: str = "priority_based", date: str = "2026-06-20"
+) -> Wedding:
     documents = empty()
     documents["wedding"]["meta"][""]["date"] = date
     documents["wedding"]["vendors"]["v_lens"] |= {
@@ -117,11 +119,9 @@ def booked(stage: str, start: int = 840, end: int = 1320, strategy: str = "", da
     return Wedding(documents, {}, Context(strategies={"W2": strategy} if strategy else {}))
 
 
-def found(first: Wedding, second: Wedding, seqs: tuple[int, int] = (1, 2)) -> dict[str, Any]:
-    both = [
-        *bookings("w_secret_one", first, {"v_lens": seqs[0]}),
-        *bookings("w_secret_two", second, {"v_lens": seqs[1]}),
-    ]
+def found(first: Wedding, second: Wedding, *, vouched: bool = True) -> dict[str, Any]:
+    both = [*bookings("w_secret_one", first, {"v_lens": 1}), *bookings("w_secret_two", second, {"v_lens": 2})]
+    both = [each._replace(vouched=vouched) for each in both]
     assert clashes(both) == clashes(reversed(both))
     return clashes(both)
 
@@ -135,6 +135,20 @@ def test_w2_the_earlier_booking_keeps_the_vendor() -> None:
     for finding, other in ((keeps, "w_secret_two"), (loses, "w_secret_one")):
         assert other not in repr(finding)
     assert found(booked("booked"), booked("quoted", 1300, 1400)) == {}
+
+
+def test_w2_without_vouching_the_later_one_has_a_doubt_and_the_other_nothing() -> None:
+    result = found(booked("booked"), booked("confirmed", 1300, 1400), vouched=False)
+    assert result.keys() == {"w_secret_two"}
+    (doubt,) = result["w_secret_two"]
+    assert (doubt.automatic, doubt.strategy) == (None, "manual_review")
+    assert doubt.summary == "Light & Lens may not be available at that time."
+    assert "w_secret_one" not in repr(doubt)
+
+
+def test_w2_the_default_is_that_a_person_decides() -> None:
+    result = found(booked("booked"), booked("booked", strategy=""))
+    assert result["w_secret_two"][0].automatic is None
 
 
 def test_w2_confirmed_comes_before_booked() -> None:

@@ -1,0 +1,69 @@
+"""What a wedding takes in the store: bytes, records and documents, summed from its rows when it is requested.
+
+No counter is kept beside the rows: an append would write one more page for each wedding. Plain functions over a
+`Connection`, as in `updates`.
+"""
+
+from typing import Any, NamedTuple
+
+from sqlalchemy import ColumnElement, Connection, LargeBinary, Select, cast, func, select
+
+from storage.tables import client_ids, documents, events, rows, updates
+
+CLIENT_BYTES = 64
+"""What one client id of a document counts."""
+
+
+class WeddingUsage(NamedTuple):
+    """What one wedding takes. Names and numbers beside the content count nothing."""
+
+    update_bytes: int
+    row_bytes: int
+    event_bytes: int
+    client_bytes: int
+    records: int
+    """Rows of documents, those that were removed included."""
+    documents: int
+
+    @property
+    def size_bytes(self) -> int:
+        """All bytes together."""
+        return self.update_bytes + self.row_bytes + self.event_bytes + self.client_bytes
+
+
+def usage(connection: Connection, wedding: str) -> WeddingUsage:
+    """What a wedding takes. Reads all of it: about a second for a gigabyte."""
+    stored = (
+        select(func.coalesce(func.sum(func.length(updates.c.update)), 0))
+        .join(documents, documents.c.id == updates.c.document_id)
+        .where(documents.c.wedding == wedding)
+    )
+    row_size = func.coalesce(size(connection, rows.c.fields), 0) + size(connection, rows.c.writers)
+    mirrored = select(func.coalesce(func.sum(row_size), 0), func.count()).where(rows.c.wedding == wedding)
+    row_bytes, records = connection.execute(mirrored).one()
+    happened = select(func.coalesce(func.sum(size(connection, events.c.body)), 0)).where(events.c.wedding == wedding)
+    clients = select(func.count()).where(client_ids.c.wedding == wedding)
+    return WeddingUsage(
+        _number(connection, stored),
+        int(row_bytes),
+        _number(connection, happened),
+        CLIENT_BYTES * _number(connection, clients),
+        int(records),
+        count_documents(connection, wedding),
+    )
+
+
+def count_documents(connection: Connection, wedding: str) -> int:
+    """How many documents of a wedding are stored."""
+    return _number(connection, select(func.count()).where(documents.c.wedding == wedding))
+
+
+def size(connection: Connection, column: ColumnElement[str]) -> ColumnElement[int]:
+    """The bytes of a text."""
+    if connection.dialect.name == "postgresql":
+        return func.octet_length(column)
+    return func.length(cast(column, LargeBinary))
+
+
+def _number(connection: Connection, query: Select[Any]) -> int:
+    return int(connection.scalars(query).one())

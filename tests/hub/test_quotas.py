@@ -1,0 +1,166 @@
+"""What a wedding may take: the measurements, and the refusals of documents with and without a schema."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+
+import pytest
+from pycrdt import Map
+
+from crdt_server.errors import CLOSE_CODES, ViolationError
+from crdt_server.hub import quotas
+from crdt_server.hub.commands import OperationsRefusedError, carry_out
+from crdt_server.hub.http_sync import sync
+from crdt_server.hub.hub import Hub
+from crdt_server.settings import Settings
+from storage import Append, DocumentKey, Storage, open_storage
+from tests.hub.test_weddings import ADA, Guide
+from tests.rooms.person import Person
+from tests.support.codec import encode_update
+from tests.support.hosts import make_hub
+
+OVER_QUOTA = (CLOSE_CODES["violation"], "over_quota")
+FILLER = b"\0\0" * 5_000
+
+
+@pytest.fixture
+async def storage(database_url: str) -> AsyncIterator[Storage]:
+    storage = await open_storage(database_url, migrate=True)
+    yield storage
+    await storage.close()
+
+
+async def opened(storage: Storage, **settings: int) -> Hub:
+    hub = make_hub(Settings(dev=True, document_hosts=1, host_timeout_seconds=60, **settings), storage)
+    await hub.start()
+    return hub
+
+
+@pytest.fixture(autouse=True)
+def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Measurements do not wait."""
+    monkeypatch.setattr(quotas, "MEASURE_SECONDS", 0)
+    monkeypatch.setattr(quotas, "REST", 0)
+
+
+async def measured(hub: Hub) -> None:
+    """Wait for all measurements that are due."""
+    while tasks := [task for task in hub._tasks if "_measure" in str(task.get_coro())]:
+        await asyncio.gather(*tasks)
+
+
+async def closed(person: Person) -> tuple[int, str] | None:
+    await person.socket.until(lambda: person.socket.closed is not None)
+    return person.socket.closed
+
+
+async def test_a_note_over_the_quota_takes_deletions_only(storage: Storage) -> None:
+    hub = await opened(storage, max_wedding_bytes=2_000)
+    try:
+        person = Person(hub, "notes.a", 11)
+        person.type("x" * 2_500)
+        await person.socket.until(lambda: person.read() or person.saved)
+        await measured(hub)
+        assert hub.quotas.weddings_over_quota == 1
+        before = person.replica.state_vector
+        del person.replica.text[0:100]
+        person.send(encode_update(person.replica.doc.get_update(before)))
+        await person.socket.until(lambda: person.read() or person.saved)
+        assert person.socket.closed is None
+        person.type("more")
+        assert await closed(person) == OVER_QUOTA
+        assert hub.strikes._strikes == {}
+        with pytest.raises(ViolationError) as refused:
+            await sync(hub, DocumentKey("w", "notes.a"), ADA, "::1", b"\0", person.replica.doc.get_update(before))
+        assert refused.value.code == "over_quota"
+        other = Person(hub, "notes.a", 12, wedding="w_else")
+        other.type("x" * 1_000)
+        await other.socket.until(lambda: other.read() or other.saved)
+    finally:
+        await hub.stop()
+
+
+async def test_a_guest_list_over_the_quota_takes_soft_deletions(storage: Storage) -> None:
+    hub = await opened(storage, max_wedding_records=2)
+    try:
+        guide = Guide(hub, 11)
+        guide.put("g_1", "g_2")
+        await guide.knows("g_1", "g_2")
+        await measured(hub)
+        before = guide.replica.state_vector
+        deleted = {"at": "2026-05-01T10:00:00Z", "by": "user-11"}
+        guide.replica.doc.get("guests", type=Map)["g_1"]["deleted"] = deleted
+        guide.send(encode_update(guide.replica.doc.get_update(before)))
+        await guide.knows("g_1", "g_2")
+        assert guide.guests["g_1"]["deleted"] == deleted
+        delete = [{"op": "delete", "root": "guests", "record": "g_1", "key": "firstName"}]
+        await carry_out(hub, "w", ADA, "::1", [("guests", delete)])  # type: ignore[list-item]
+        insert = [{"op": "insert", "root": "guests", "record": "g_3", "value": {"firstName": "Ann"}}]
+        with pytest.raises(OperationsRefusedError) as refused:
+            await carry_out(hub, "w", ADA, "::1", [("guests", insert)])  # type: ignore[list-item]
+        assert [problem["code"] for problem in refused.value.problems] == ["over_quota"]
+        guide.put("g_3")
+        assert await closed(guide) == OVER_QUOTA
+    finally:
+        await hub.stop()
+
+
+async def test_a_document_beyond_the_quota_is_refused_and_the_others_grow(storage: Storage) -> None:
+    for n in range(3):
+        await storage.append([Append(DocumentKey("w", f"notes.{n}"), 1, b"\0\0")])
+    hub = await opened(storage, max_wedding_documents=3)
+    try:
+        person = Person(hub, "notes.0", 11)
+        person.type("x")
+        await person.socket.until(lambda: person.read() or person.saved)
+        await measured(hub)
+        person.type("y")
+        await person.socket.until(lambda: person.read() or person.saved)
+        new = Person(hub, "notes.new", 12)
+        new.type("x")
+        assert await closed(new) == OVER_QUOTA
+        assert await storage.document_count("w") == 3
+    finally:
+        await hub.stop()
+
+
+async def test_room_that_is_made_is_seen(storage: Storage) -> None:
+    key = DocumentKey("w", "notes.large")
+    await storage.append([Append(key, 1, FILLER), Append(key, 2, FILLER)])
+    hub = await opened(storage, max_wedding_bytes=15_000)
+    try:
+        person = Person(hub, "notes.a", 11)
+        await person.socket.until(lambda: person.read() or person.synced)
+        await measured(hub)
+        assert hub.quotas.weddings_over_quota == 1
+        await storage.replace(key, 1, 2, b"\0\0")  # compaction
+        again = Person(hub, "notes.b", 12)
+        await again.socket.until(lambda: again.read() or again.synced)
+        await measured(hub)
+        assert hub.quotas.weddings_over_quota == 0
+        again.type("x")
+        await again.socket.until(lambda: again.read() or again.saved)
+    finally:
+        await hub.stop()
+
+
+async def test_of_many_writes_few_are_measured(storage: Storage) -> None:
+    hub = await opened(storage, max_wedding_bytes=1_000_000)
+    try:
+        reads = 0
+        usage = storage.usage
+
+        async def counted(wedding: str) -> object:
+            nonlocal reads
+            reads += 1
+            return await usage(wedding)
+
+        storage.usage = counted  # type: ignore[method-assign,assignment]
+        person = Person(hub, "notes.a", 11)
+        for _ in range(50):
+            person.type("x" * 100)
+            await person.socket.until(lambda: person.read() or person.saved)
+        assert reads == 1
+    finally:
+        await hub.stop()
