@@ -18,6 +18,7 @@ from crdt_server import logs
 from crdt_server.app import DevModeRequired
 from crdt_server.maintenance import compact_store, verify_store
 from crdt_server.names import WEDDING
+from crdt_server.repair import repair_store
 from crdt_server.sample import WeddingExists, plant
 from crdt_server.serve import serve as run_server
 from crdt_server.settings import Settings
@@ -25,6 +26,14 @@ from crdt_server.workers import WorkersFailed
 from documents.sample import FEWEST_GUESTS, MOST_GUESTS
 from storage import StorageError, migrate, open_storage
 
+_VERIFY_SETTINGS = (
+    *("database_url", "max_document_bytes", "host_memory_bytes", "host_timeout_seconds", "vouched_organizations"),
+    *("max_wedding_bytes", "max_wedding_records", "max_wedding_documents"),
+)
+_REPAIR_SETTINGS = (
+    *("database_url", "max_document_bytes", "host_memory_bytes", "host_timeout_seconds", "vouched_organizations"),
+    *("event_days", "event_bytes", "removed_record_days"),
+)
 FOUND_A_PROBLEM = 1
 WRONG_USE = 2
 
@@ -89,12 +98,17 @@ def migrate_command(config: str | None, **flags: Any) -> None:
     asyncio.run(migrate(_settings(config, flags).database_url))
 
 
+def _progress(line: str) -> None:
+    click.echo(line, err=True)
+
+
 @cli.command()
 @click.argument("wedding", required=False)
-@_options("database_url")
+@_options(*_VERIFY_SETTINGS)
 def verify(wedding: str | None, config: str | None, **flags: Any) -> None:
-    """Read every document (of WEDDING) and print its problems; list the updates in quarantine."""
-    problems = asyncio.run(verify_store(_settings(config, flags), wedding, click.echo))
+    """Open every document (of WEDDING) as a client would, and print what cannot be opened, what is full, and what
+    exceeds a quota; list the updates in quarantine."""
+    problems = asyncio.run(verify_store(_settings(config, flags), wedding, click.echo, _progress))
     if problems:
         sys.exit(FOUND_A_PROBLEM)
 
@@ -105,6 +119,18 @@ def verify(wedding: str | None, config: str | None, **flags: Any) -> None:
 def compact(wedding: str | None, config: str | None, **flags: Any) -> None:
     """Merge stored updates (of WEDDING) now. May run beside a serving process."""
     problems = asyncio.run(compact_store(_settings(config, flags), wedding, click.echo))
+    if problems:
+        sys.exit(FOUND_A_PROBLEM)
+
+
+@cli.command()
+@click.argument("wedding", required=False)
+@click.option("--dry-run", is_flag=True, help="Print what would be done, and do nothing")
+@_options(*_REPAIR_SETTINGS)
+def repair(wedding: str | None, config: str | None, *, dry_run: bool, **flags: Any) -> None:
+    """Bring weddings (or WEDDING) back: store the rows that differ from their documents and what the rules write,
+    remove what is kept long enough. End a single server before; in a cluster, weddings in use are left alone."""
+    problems = asyncio.run(repair_store(_settings(config, flags), wedding, click.echo, dry_run=dry_run))
     if problems:
         sys.exit(FOUND_A_PROBLEM)
 

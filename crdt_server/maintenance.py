@@ -4,126 +4,153 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+import time
+from collections.abc import Callable
 from typing import Any
 
-from crdt_server.hosts.batch import slices
 from crdt_server.hosts.jobs import JobFailed, JobWorker
-from crdt_server.hosts.supervisor import HostDied, HostFactory, Supervisor
+from crdt_server.hosts.supervisor import HostDied, Supervisor
 from crdt_server.hub.compaction import compact
-from crdt_server.pipe import (
-    ForgetRooms,
-    HostRequest,
-    LoadRefused,
-    LoadStep,
-    ReadRows,
-    RequestKind,
-    RoomRequests,
-    RoomResult,
-    StoredRows,
-)
+from crdt_server.offline import CannotOpen, OfflineWedding, document_host
+from crdt_server.pipe import ReadRows, StoredRows
 from crdt_server.settings import Settings
+from documents.kind import MAX_DOCUMENT_BYTES
 from documents.readers import canonical_json
 from documents.registry import kind_of
-from storage import CorruptDocument, DocumentKey, SequenceConflict, Storage, open_storage
+from storage import CorruptDocument, DocumentKey, SequenceConflict, Storage, WeddingUsage, open_storage
 
-ROOM = 1
 MOMENTS = 5
+NEARLY = 0.9
+PROGRESS_SECONDS = 5.0
+
+Output = Callable[[str], None]
 
 
-@asynccontextmanager
-async def _host(settings: Settings) -> AsyncIterator[Supervisor]:
-    factory = HostFactory(memory_bytes=settings.host_memory_bytes, max_document_bytes=settings.max_document_bytes)
-    supervisor = Supervisor("maintenance", factory, timeout_seconds=settings.host_timeout_seconds)
-    try:
-        yield supervisor
-    finally:
-        await supervisor.stop()
-        await factory.stop()
+class Progress:
+    """Lines about long work, every few seconds."""
+
+    def __init__(self, output: Output) -> None:
+        self._output = output
+        self._documents = 0
+        self._next = time.monotonic() + PROGRESS_SECONDS
+
+    def passed(self, key: DocumentKey) -> None:
+        """One more document is done."""
+        self._documents += 1
+        if time.monotonic() >= self._next:
+            self._next = time.monotonic() + PROGRESS_SECONDS
+            self._output(f"{self._documents} documents, the last of them {key}")
 
 
-async def verify_store(settings: Settings, wedding: str | None, output: Callable[[str], None]) -> int:
-    """Load every document in a host, from checksum to pycrdt Doc. Returns the number of problems."""
+async def verify_store(settings: Settings, wedding: str | None, output: Output, progress: Output) -> int:
+    """Open every document as a client would, and compare each wedding with its quota. Returns the number of problems.
+
+    ``progress`` gets a line now and then.
+    """
     storage = await open_storage(settings.database_url)
-    problems = documents = 0
+    check = _Verification(settings, storage, output)
+    reported = Progress(progress)
     try:
-        async with _host(settings) as host:
+        async with document_host(settings) as host:
+            before = ""
             async for key in storage.keys(wedding):
-                documents += 1
-                try:
-                    problem = await _verify(storage, host, key)
-                except HostDied as death:
-                    # Not lost: its room goes on without a Doc, which reads and keeps it as bytes.
-                    output(f"{key}: served without a Doc: reading it kills a document host: {death.cause}")
-                    continue
-                if problem is not None:
-                    problems += 1
-                    output(f"{key}: {problem}")
+                if key.wedding != before:
+                    await check.usage(key.wedding)
+                    before = key.wedding
+                await check.document(host, key)
+                reported.passed(key)
         for item in await storage.quarantined(wedding):
             at = f"{item.at:%Y-%m-%d %H:%M:%S} UTC"
             output(
                 f"{item.key}: quarantined update {item.id} of {len(item.update)} bytes, {at}, "
                 f"from {item.sender}: {item.reason}"
             )
-        output(f"{documents} documents, {problems} problems")
+        output(f"{check.documents} documents, {check.problems} problems")
     finally:
         await storage.close()
-    return problems
+    return check.problems
 
 
-async def _verify(storage: Storage, host: Supervisor, key: DocumentKey) -> str | None:
-    try:
-        stored = await storage.load(key)
-    except CorruptDocument as error:
-        return str(error)
-    parts = slices([row.update for row in stored.updates])
-    while parts:
-        load = parts.popleft()
-        response = await host.run([RoomRequests(ROOM, [], LoadStep(load, last=not parts))])
-        if isinstance(response.results[0], LoadRefused):
-            return response.results[0].reason
-    built = False
-    while not built:
-        response = await host.run([RoomRequests(ROOM, [HostRequest(RequestKind.BUILD_DOC, b"")])])
-        result = response.results[0]
-        built = isinstance(result, RoomResult) and result.built
-    await host.run((), [ForgetRooms([ROOM])])
-    return await _verify_rows(storage, host, key)
+class _Verification:
+    """Counts and reports."""
+
+    def __init__(self, settings: Settings, storage: Storage, output: Output) -> None:
+        self.documents = self.problems = 0
+        self._settings = settings
+        self._storage = storage
+        self._output = output
+
+    def _problem(self, subject: object, text: str) -> None:
+        self.problems += 1
+        self._output(f"{subject}: {text}")
+
+    async def document(self, host: Supervisor, key: DocumentKey) -> None:
+        """Open one document, and compare its rows with the stored ones."""
+        self.documents += 1
+        kind = kind_of(key.document)
+        has_schema = kind is not None and not kind.free
+        try:
+            wedding = OfflineWedding(self._settings, self._storage, host, key.wedding)
+            size = await wedding.open(key.document)
+            await wedding.close()
+            different = has_schema and not await _rows_agree(self._storage, host, key)
+        except (CorruptDocument, CannotOpen) as error:
+            self._problem(key, str(error))
+        except HostDied as death:
+            if has_schema:
+                self._problem(key, f"it cannot be opened: its host ends: {death.cause}")
+            else:  # Not lost: its room goes on without a Doc, which reads and keeps it as bytes.
+                self._output(f"{key}: served without a Doc: reading it kills a document host: {death.cause}")
+        else:
+            if different:
+                self._problem(key, "the stored rows are not those of the document")
+            most = MAX_DOCUMENT_BYTES if has_schema else self._settings.max_document_bytes
+            self._compare(key, "document", size, most, "bytes")
+
+    async def usage(self, wedding: str) -> None:
+        """Compare what a wedding takes with its quota."""
+        usage: WeddingUsage = await self._storage.usage(wedding)
+        settings = self._settings
+        self._compare(wedding, "wedding", usage.size_bytes, settings.max_wedding_bytes, "bytes")
+        self._compare(wedding, "wedding", usage.records, settings.max_wedding_records, "records")
+        self._compare(wedding, "wedding", usage.documents, settings.max_wedding_documents, "documents")
+
+    def _compare(self, subject: object, what: str, count: int, most: int, unit: str) -> None:
+        if 0 < most <= count:
+            self._problem(subject, f"the {what} is full: {count} of {most} {unit}")
+        elif most and count >= NEARLY * most:
+            self._output(f"{subject}: the {what} is nearly full: {count} of {most} {unit}")
 
 
-async def _verify_rows(storage: Storage, host: Supervisor, key: DocumentKey) -> str | None:
-    """Compare the stored rows with those of the document, both of one moment."""
-    kind = kind_of(key.document)
-    if kind is None or kind.free:
-        return None
+async def _rows_agree(storage: Storage, host: Supervisor, key: DocumentKey) -> bool:
+    """Whether the stored rows are those of the document, both of one moment. Raises CannotOpen."""
     for _ in range(MOMENTS):
         stored = await storage.load(key)
         rows = await storage.document_rows(key)
         if (await storage.load(key)).head_seq == stored.head_seq:
             break
     else:
-        return None  # it is written all the time; its rows are compared when it is next opened, too
+        return True  # it is written all the time; its rows are compared when it is next opened, too
     if not rows:
-        return None  # imported, and not opened since
+        return True  # imported, and not opened since
     response = await host.run((), [ReadRows(key.document, [row.update for row in stored.updates])])
     result = response.jobs[0]
     if not isinstance(result, StoredRows):
-        return "the rows of the document cannot be read"
+        raise CannotOpen("the rows of the document cannot be read")
     mirror: dict[str, dict[str, Any]] = {}
     for row in rows:
         if row.fields is not None:
             mirror.setdefault(row.root, {})[row.record] = json.loads(row.fields)
-    return None if canonical_json(mirror).encode() == result.rows else "the stored rows are not those of the document"
+    return canonical_json(mirror).encode() == result.rows
 
 
-async def compact_store(settings: Settings, wedding: str | None, output: Callable[[str], None]) -> int:
+async def compact_store(settings: Settings, wedding: str | None, output: Output) -> int:
     """Merge the rows of every document, then give free pages back. Returns the number of corrupt documents."""
     storage = await open_storage(settings.database_url)
     problems = 0
     before = await storage.size_bytes()
     try:
-        async with _host(settings) as host:
+        async with document_host(settings) as host:
             job_worker = JobWorker(host)
             worker = asyncio.create_task(job_worker.run())
             async for key in storage.keys(wedding):

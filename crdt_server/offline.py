@@ -1,0 +1,136 @@
+"""Documents of a store outside of any server: opened in a host of their own as they are opened for a client, with the
+rows, the rules and the bookings of their wedding."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import asynccontextmanager
+from typing import NamedTuple
+
+from crdt_server.hosts.batch import slices
+from crdt_server.hosts.supervisor import HostFactory, Supervisor
+from crdt_server.hub.bookings import BLOCK_MINUTES, others_of, read_vouched
+from crdt_server.pipe import (
+    BatchResponse,
+    ForgetRooms,
+    HostRequest,
+    LoadRefused,
+    LoadStep,
+    MirrorRow,
+    RequestKind,
+    RoomRequests,
+    RoomResult,
+    SchemaContext,
+)
+from crdt_server.records import BookingChange, ClientOwner
+from crdt_server.settings import Settings
+from documents.registry import kind_of
+from storage import DocumentKey, Storage
+
+
+class CannotOpen(Exception):
+    """A document that no client can open, and why."""
+
+
+class HostWrite(NamedTuple):
+    """What opening documents has led to in one of them: to be stored, or only reported."""
+
+    key: DocumentKey
+    result: RoomResult
+
+
+@asynccontextmanager
+async def document_host(settings: Settings) -> AsyncIterator[Supervisor]:
+    """A host for as long as the context lasts."""
+    factory = HostFactory(memory_bytes=settings.host_memory_bytes, max_document_bytes=settings.max_document_bytes)
+    supervisor = Supervisor("maintenance", factory, timeout_seconds=settings.host_timeout_seconds)
+    try:
+        yield supervisor
+    finally:
+        await supervisor.stop()
+        await factory.stop()
+
+
+class OfflineWedding:
+    """The documents of one wedding that are open in a host. `written` takes what it wrote since the last call."""
+
+    def __init__(self, settings: Settings, storage: Storage, host: Supervisor, wedding: str) -> None:
+        self.heads: dict[str, int] = {}
+        """Sequence numbers of the documents when they were read."""
+        self.needed: set[str] = set()
+        """Documents that the rules need open besides."""
+        self._storage = storage
+        self._host = host
+        self._wedding = wedding
+        self._vouched = read_vouched(settings.vouched_organizations)
+        self._rooms: dict[str, int] = {}
+        self._names: dict[int, str] = {}
+        self._numbers = itertools.count(1)
+        self._results: list[RoomResult] = []
+
+    async def open(self, document: str) -> int:
+        """Open a document, with its Doc, its rows, and the rules of the wedding. Returns its size in bytes.
+
+        Raises CorruptDocument, CannotOpen, and HostDied, after which nothing of the wedding is open.
+        """
+        stored = await self._storage.load(DocumentKey(self._wedding, document))
+        context = await self._context(document)
+        room = self._rooms[document] = next(self._numbers)
+        self._names[room] = document
+        self.heads[document] = stored.head_seq
+        parts = slices([row.update for row in stored.updates])
+        first = True
+        while parts:
+            load = LoadStep(parts.popleft(), last=not parts, context=context if first else None)
+            await self._run(RoomRequests(room, [], load))
+            first = False
+        while True:
+            result = await self._run(RoomRequests(room, [HostRequest(RequestKind.BUILD_DOC, b"")]))
+            if result.built:
+                return result.size
+
+    async def run_scheduled(self, document: str) -> None:
+        """Do the scheduled work of the wedding that is due. Raises HostDied."""
+        request = HostRequest(RequestKind.RUN_SCHEDULED, b"")
+        await self._run(RoomRequests(self._rooms[document], [request]))
+
+    async def close(self) -> None:
+        """Close all its documents. Raises HostDied."""
+        rooms = list(self._rooms.values())
+        self._rooms.clear()
+        await self._host.run((), [ForgetRooms(rooms)])
+
+    def written(self) -> Iterator[HostWrite]:
+        """What the host wrote since the last call."""
+        results, self._results = self._results, []
+        for result in results:
+            if result.updates or result.derived is not None:
+                yield HostWrite(DocumentKey(self._wedding, self._names[result.room]), result)
+
+    async def _context(self, document: str) -> SchemaContext | None:
+        kind = kind_of(document)
+        if kind is None or kind.free:
+            return None
+        storage, wedding = self._storage, self._wedding
+        owners = await storage.owners(DocumentKey(wedding, document))
+        context = SchemaContext(wedding, document, [ClientOwner(*owner) for owner in owners.items()])
+        if not self._rooms:
+            context.rows = [MirrorRow(name, *row) for name, row in await storage.wedding_rows(wedding)]
+            context.bookings = [BookingChange(*each) for each in await storage.bookings(wedding)]
+            found = await storage.overlapping(wedding, BLOCK_MINUTES) if context.bookings else []
+            context.others = list(others_of(found, self._vouched))
+        return context
+
+    async def _run(self, requests: RoomRequests) -> RoomResult:
+        response: BatchResponse = await self._host.run([requests])
+        result = response.results[0]
+        if isinstance(result, LoadRefused):
+            raise CannotOpen(result.reason)
+        if not isinstance(result, RoomResult):
+            raise CannotOpen("its host does not hold the wedding")
+        others: Sequence[RoomResult] = response.others
+        self._results += [result, *others]
+        for state in response.weddings:
+            self.needed.update(state.needed)
+        return result
