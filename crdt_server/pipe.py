@@ -120,9 +120,9 @@ class LoadStep(_Record):
 
 
 class HostRequest(_Record):
-    """One request. ``summary``: of an update that was checked before; ``actor``: of an update,
-    and of any request to a document with a schema; ``client_state_vector``: that of an update's sender, where it was away until now. ``vector_of``: the large update of
-    which this is a piece; its state vector comes once."""
+    """One request. ``summary``: of an update that was checked before; ``actor``: of an update, and of any request to a
+    document with a schema; ``client_state_vector``: that of an update's sender, where it was away until now.
+    ``vector_of``: the large update of which this is a piece; its state vector comes once."""
 
     kind: RequestKind
     payload: bytes

@@ -62,6 +62,7 @@ class StateError(CrdtServerError):
 STATUS |= {BodyTimeoutError: 408, EventsExpiredError: 410, PayloadTooLargeError: 413, StateError: 409}
 
 
+_BLAMELESS = frozenset(("invalid_request", "over_quota", "client_id_taken"))
 _HEADERS = {401: {"WWW-Authenticate": "Bearer"}, 429: {"Retry-After": "1"}, 503: {"Retry-After": "1"}}
 
 
@@ -106,7 +107,7 @@ async def on_server_error(request: Request, error: Exception) -> Response:
 def _count_refusal(request: Request, error: CrdtServerError) -> None:
     """What is refused over HTTP counts as on a socket."""
     sender: tuple[Identity, str] | None = getattr(request.state, "sender", None)
-    if sender is None or not isinstance(error, (ProtocolError, ViolationError)) or error.code == "invalid_request":
+    if sender is None or not isinstance(error, (ProtocolError, ViolationError)) or error.code in _BLAMELESS:
         return
     hub: Hub = request.app.state.hub
     hub.strikes.add(*sender, hub.time(), hostile=error.code == "malformed_update")

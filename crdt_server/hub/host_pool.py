@@ -17,7 +17,7 @@ from crdt_server.hosts.jobs import JobWorker
 from crdt_server.hosts.results import HEAVY_DOCUMENT_BYTES
 from crdt_server.hosts.supervisor import HostFactory, Supervisor
 from crdt_server.hub.background_tasks import Spawn
-from crdt_server.hub.bookings import BLOCK_MINUTES, others_of
+from crdt_server.hub.bookings import BLOCK_MINUTES, others_of, read_vouched
 from crdt_server.hub.commit import CommitPump
 from crdt_server.hub.compaction import Compactor
 from crdt_server.hub.host_memory import HostMemories
@@ -53,7 +53,6 @@ class HostPool:
         factory: HostFactory,
         quotas: Quotas,
         *,
-        vouched: frozenset[str],
         fail: Callable[[Room], None],
         spawn: Spawn,
         strikes: SenderStrikes,
@@ -63,7 +62,7 @@ class HostPool:
         self._metrics = metrics
         self._factory = factory
         self._quotas = quotas
-        self._vouched = vouched
+        self.vouched = read_vouched(settings.vouched_organizations)
         self.fail = fail
         self._spawn = spawn
         self._strikes = strikes
@@ -164,7 +163,7 @@ class HostPool:
         context.bookings = [BookingChange(*each) for each in await self._storage.bookings(room.wedding)]
         if context.bookings:
             found = await self._storage.overlapping(room.wedding, BLOCK_MINUTES)
-            context.others = list(others_of(found, self._vouched))
+            context.others = list(others_of(found, self.vouched))
         if context.others:  # stored by a process that has ended since, perhaps before the weddings were notified
             self._scheduler.schedule(room.wedding, room.document, None, ["wedding"])
         return context

@@ -19,7 +19,7 @@ from crdt_server.errors import CLOSE_CODES, AdmissionError
 from crdt_server.hosts.jobs import JobDied, JobFailed, JobsFull
 from crdt_server.hosts.supervisor import HostFactory
 from crdt_server.hub.background_tasks import BackgroundTasks, Work
-from crdt_server.hub.bookings import BookingNotifier, read_vouched
+from crdt_server.hub.bookings import BookingNotifier
 from crdt_server.hub.cluster_port import ClusterPort, RoomDispatcher
 from crdt_server.hub.commit import CommitPump
 from crdt_server.hub.event_notifier import EventNotifier
@@ -117,10 +117,8 @@ def _report_gauges(hub: Hub, metrics: Metrics) -> None:
     metrics.gauge("loop_lag_seconds", "How late the event loop is", lambda: hub.loop_monitor.seconds)
 
 
-def _room_limits(settings: Settings) -> RoomLimits:
-    return RoomLimits(
-        max_sessions=settings.max_connections_per_room, max_awareness_bytes=settings.max_awareness_bytes
-    )
+def _host_factory(settings: Settings) -> HostFactory:
+    return HostFactory(memory_bytes=settings.host_memory_bytes, max_document_bytes=settings.max_document_bytes)
 
 
 def _limits(settings: Settings) -> Limits:
@@ -151,15 +149,11 @@ class Hub:
         self.loop_monitor = LoopMonitor(metrics)
         self.events = EventNotifier()
         self.draining = False
-        factory = factory or HostFactory(
-            memory_bytes=settings.host_memory_bytes, max_document_bytes=settings.max_document_bytes
-        )
+        factory = factory or _host_factory(settings)
         self.quotas = Quotas(storage, _limits(settings), self.spawn, self.time)
         self.retention = Retention(storage, _kept(settings), metrics, "" if cluster is None else cluster.node)
-        vouched = read_vouched(settings.vouched_organizations)
         self.hosts = HostPool(
-            settings, storage, metrics, factory, self.quotas, vouched=vouched, fail=self.fail, spawn=self.spawn,
-            strikes=self.strikes
+            settings, storage, metrics, factory, self.quotas, fail=self.fail, spawn=self.spawn, strikes=self.strikes
         )
         self._reactor = _RoomReactor(self)
         self.registry = RoomRegistry(
@@ -176,7 +170,7 @@ class Hub:
             metrics,
             fail=self.fail,
             on_events=self.events.publish if cluster is None else cluster.publish_events,
-            on_bookings=BookingNotifier(storage, self.request, self.spawn, vouched).changed,
+            on_bookings=BookingNotifier(storage, self.request, self.spawn, self.hosts.vouched).changed,
         )
         self.scheduler = Scheduler(self.request, self.spawn)
         self.hosts.connect(self.registry, self.commits, self.scheduler)

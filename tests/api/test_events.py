@@ -15,6 +15,7 @@ from crdt_server.api import events
 from crdt_server.hub.event_notifier import EventNotifier
 from documents.events import fold
 from storage import open_storage
+from tests.support.backend import Server
 from tests.support.server import ServerProcess
 
 Check = Callable[..., None]
@@ -104,6 +105,23 @@ class TestPages:
 
     async def test_a_wedding_without_events(self, client: httpx.AsyncClient) -> None:
         assert (await client.get("/silent/events")).json() == {"events": [], "head": 0}
+
+    async def test_events_that_are_not_kept_any_more(
+        self, client: httpx.AsyncClient, server: Server, is_problem: Check
+    ) -> None:
+        await add(client, "old", *(f"g_{n}" for n in range(5)))
+        storage = await open_storage(server.database_url)
+        try:
+            assert await storage.expire_events("old", excess_bytes=1)
+        finally:
+            await storage.close()
+        for query, headers in (("", {}), ("/stream?after=0", {}), ("/stream", {"Last-Event-ID": "0"})):
+            answer = await client.get(f"/old/events{query}", headers=headers)
+            is_problem(answer, 410, "events_expired")
+            assert answer.json()["after"] == 1
+        assert numbers((await client.get("/old/events?after=1")).json()["events"]) == [2, 3, 4, 5]
+        async with streaming(client, "old", params={"after": 1}) as stream:
+            assert numbers(await stream.events(4)) == [2, 3, 4, 5]
 
     @pytest.mark.parametrize("query", ["after=-1", "after=x", f"after={1 << 63}", "limit=0", "limit=501"])
     async def test_what_cannot_be_asked(self, client: httpx.AsyncClient, is_problem: Check, query: str) -> None:

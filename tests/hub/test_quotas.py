@@ -70,7 +70,7 @@ async def test_a_note_over_the_quota_takes_deletions_only(storage: Storage) -> N
         assert person.socket.closed is None
         person.type("more")
         assert await closed(person) == OVER_QUOTA
-        assert hub.strikes._strikes == {}
+        assert hub.strikes._strikes._strikes == {}
         with pytest.raises(ViolationError) as refused:
             await sync(hub, DocumentKey("w", "notes.a"), ADA, "::1", b"\0", person.replica.doc.get_update(before))
         assert refused.value.code == "over_quota"

@@ -338,9 +338,9 @@ class TestWedding:
     def test_what_others_have_booked_comes_with_the_rows_and_later(self, place: Place) -> None:
         """The photographer, who is booked elsewhere, is here set back to quoted, and then not any more."""
         lens = {"name": "Lens", "organization": "o", "stage": "booked", "bookedWindow": {"start": 0, "end": 60}}
-        other = OtherBooking("o", "elsewhere", "v_2", 29_698_560, 29_698_680, "booked", 1)
+        other = OtherBooking("o", "elsewhere", "v_2", 29_698_560, 29_698_680, "booked", 1, vouched=True)
         doc: Doc[Any] = Doc(client_id=7)
-        doc.get("meta", type=Map)["date"] = "2026-06-20"
+        doc.get("meta", type=Map).update({"date": "2026-06-20", "strategy:W2": "priority_based"})
         room = place.room("wedding")
         place.run([load(room)])
         place.request(room, RequestKind.UPDATE, doc.get_update())
