@@ -265,8 +265,7 @@ class Notice(_Record):
 
 
 class RoomResult(_Record, tag=0):
-    """``updates`` are to be stored and sent: one nearly always, none when nothing is new. ``size`` is in bytes,
-    ``built``: the Doc is built."""
+    """``updates`` are to be stored and sent: nearly always one, or none. ``size``: in bytes; ``built``: is the Doc."""
 
     room: int
     size: int

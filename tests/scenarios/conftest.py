@@ -19,7 +19,8 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     directory = tmp_path_factory.mktemp("server")
     vouched = directory / "organizations"
     vouched.write_text("\n".join(f"{VOUCHED}{number}" for number in range(100)))
-    env = {"CRDT_SERVER_HANDSHAKES_PER_SECOND": "0", "CRDT_SERVER_VOUCHED_ORGANIZATIONS": str(vouched)}
+    unlimited = ("HANDSHAKES_PER_SECOND", "MAX_READS_PER_PERSON", "MAX_READS_PER_ADDRESS")
+    env = {f"CRDT_SERVER_{name}": "0" for name in unlimited} | {"CRDT_SERVER_VOUCHED_ORGANIZATIONS": str(vouched)}
     server = make_server(directory, env=env)
     server.start()
     try:
