@@ -35,7 +35,7 @@ def compared(update: bytes, pieces: Sequence[bytes]) -> Known:
     for piece in pieces:
         for client, _, following in decode_update(piece, max_bytes=len(piece)).ranges:
             clocks[client] = max(clocks.get(client, 0), following)
-    return compare_known(update, decode_structs(update).structs, clocks, pieces[::-1])
+    return compare_known(update, decode_structs(update).structs, clocks, pieces[::-1]).known
 
 
 @given(text=st.text(alphabet="abé😀", min_size=1, max_size=20), cut=st.integers(0, 20), data=st.data())
@@ -123,6 +123,18 @@ class TestDocument:
         updates = typed("abc")
         self.apply(document, "ada", *updates)
         assert self.apply(document, "ben", updates[1], merge_updates(*updates)) == [Status.KNOWN, Status.KNOWN]
+
+    def test_in_one_batch_only_so_many_are_compared(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(known_contents, "BATCH_BYTES", 1_000)
+        document = Document(1 << 20)
+        updates = typed("abc")
+        self.apply(document, "ada", *updates)
+        statuses = self.apply(document, "ada", *updates, *typed("d", CLIENT + 1))
+        later = statuses.index(Status.LATER)
+        assert statuses == [Status.KNOWN] * later + [Status.LATER] * (3 - later) + [Status.OK]
+        assert 0 < later < 3
+        document.compared_bytes = 0
+        assert self.apply(document, "ada", *updates[later:])[0] is Status.KNOWN
 
     def test_stored_owners_count(self) -> None:
         document = Document(1 << 20, owners={CLIENT: "ada"})
