@@ -40,6 +40,14 @@ class Limits(NamedTuple):
         full = _reached(taken.size_bytes, self.size_bytes) or _reached(taken.records, self.records)
         return WeddingQuota(full, _reached(taken.documents, self.documents))
 
+    def are_reached(self, taken: Amounts) -> bool:
+        """Whether any bound is."""
+        return (
+            _reached(taken.size_bytes, self.size_bytes)
+            or _reached(taken.records, self.records)
+            or _reached(taken.documents, self.documents)
+        )
+
 
 def _reached(count: int, most: int) -> bool:
     return 0 < most <= count
@@ -52,6 +60,12 @@ class Amounts:
     size_bytes: int = 0
     records: int = 0
     documents: int = 0
+
+    def add(self, size_bytes: int, records: int, documents: int) -> None:
+        """More is taken."""
+        self.size_bytes += size_bytes
+        self.records += records
+        self.documents += documents
 
     def __add__(self, more: Amounts) -> Amounts:
         return Amounts(self.size_bytes + more.size_bytes, self.records + more.records, self.documents + more.documents)
@@ -99,22 +113,23 @@ class Quotas:
 
     def stored(self, updates: Sequence[Append], derived: Sequence[DerivedRecords]) -> None:
         """These were stored just now."""
+        accounts = self._accounts
         for update in updates:
-            account = self._accounts.get(update.key.wedding)
+            account = accounts.get(update.key.wedding)
             if account is not None:
-                self._add(update.key.wedding, account, Amounts(len(update.update), 0, int(update.seq == 1)))
+                self._add(update.key.wedding, account, len(update.update), 0, int(update.seq == 1))
         for each in derived:
-            account = self._accounts.get(each.key.wedding)
+            account = accounts.get(each.key.wedding)
             if account is not None:
                 rows = sum(len(row.fields or "") + len(row.writers) for row in each.rows)
                 events = sum(len(event.body) for event in each.events)
-                self._add(each.key.wedding, account, Amounts(rows + events, len(each.rows)))
+                self._add(each.key.wedding, account, rows + events, len(each.rows), 0)
 
-    def _add(self, wedding: str, account: _Account, more: Amounts) -> None:
-        account.written += more
+    def _add(self, wedding: str, account: _Account, size_bytes: int, records: int, documents: int) -> None:
+        account.written.add(size_bytes, records, documents)
         if account.taken is not None:
-            account.taken += more
-            if self._limits.exceeded(account.taken) != WeddingQuota():  # perhaps; or something has been freed
+            account.taken.add(size_bytes, records, documents)
+            if self._limits.are_reached(account.taken):  # perhaps; or something has been freed
                 self._measure_soon(wedding, account)
 
     def _measure_soon(self, wedding: str, account: _Account) -> None:

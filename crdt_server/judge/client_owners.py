@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from crdt_server.judge.clock_ranges import Span
 
 CLAIMED_CLIENTS = 64  # client ids that belong to the sender of one update; those of a person who was away are few
+MOST_OWNERS = 20_000  # of one document, which are loaded with it; of further client ids only the contents are compared
 
 
 class ClientOwners:
@@ -33,7 +34,7 @@ class ClientOwners:
     def claim(self, number: int, ranges: Sequence[Span]) -> None:
         """Record an update that is accepted."""
         for client, _, _ in ranges[:CLAIMED_CLIENTS] if self._users else ():
-            if client not in self._owners:
+            if client not in self._owners and len(self._owners) < MOST_OWNERS:
                 self._owners[client] = self._users[number]
                 self._new.append((client, self._users[number]))
 

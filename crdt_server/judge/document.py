@@ -23,6 +23,7 @@ from typing import Any
 from pycrdt import Doc
 
 from crdt_server.errors import ProtocolError
+from crdt_server.judge import known_contents
 from crdt_server.judge.client_owners import ClientOwners
 from crdt_server.judge.coverage import Coverage
 from crdt_server.judge.diffs import Diffs
@@ -99,6 +100,7 @@ class Document:
         self.max_bytes = max_bytes
         self.bytes_only = bytes_only
         self.over_quota = False  # it may not grow
+        self.compared_bytes = 0  # with updates that bring known ids, in this batch
         self.pieces = Pieces()
         self.coverage = Coverage()
         self.clocks = self.coverage.clocks
@@ -282,8 +284,12 @@ class Document:
 
 def _compared(document: Document, data: bytes) -> Status | None:
     """Why an update of which ids are taken is not receipted: they have other content here, or to find that out would
-    take too long, and its sender learns by a sync what is missing. None: the content is the same."""
+    take too long, and its sender learns by a sync what is missing, or it has to come again. None: the content is the
+    same."""
+    if document.compared_bytes > known_contents.BATCH_BYTES:
+        return Status.LATER
     document.flush()
     pieces = (document.pieces[n] for n in range(len(document.pieces) - 1, -1, -1))
-    known = compare_known(data, decode_structs(data).structs, document.clocks, pieces)
+    known, cost_bytes = compare_known(data, decode_structs(data).structs, document.clocks, pieces)
+    document.compared_bytes += cost_bytes
     return {Known.SAME: None, Known.OTHER: Status.CLIENT_ID_TAKEN, Known.UNDECIDED: Status.GAP}[known]

@@ -5,7 +5,8 @@ a receipt: the content is stored nowhere. Contents are compared, not encodings: 
 and what was deleted has no content any more, on either side.
 
 The newest pieces of the document are read first, and of each client only what it wrote from the first of these ids on:
-of an edit that is sent twice that is little. Where it is much, the comparison is given up.
+of an edit that is sent twice that is little. Where it is much, the comparison is given up, and in one batch only so
+many are made: an update of 30 bytes may cost 5 ms.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from __future__ import annotations
 import enum
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from pycrdt import get_update
 
@@ -25,6 +26,12 @@ from crdt_server.protocol.update import decode_structs
 # Bytes for one update, or so many times its own: of pieces that are searched (6 ms for each MB), and of structs that
 # are found there and decoded (150 ms for each MB).
 SEARCHED_BYTES, DECODED_BYTES, PER_BYTE = 512 * 1024, 16 * 1024, 8
+# Of comparisons of one document in a batch, in bytes that are searched: 6 ms; those beyond wait for the next batch.
+BATCH_BYTES = 1 << 20
+DECODED_COST, CLIENT_COST = (
+    25,
+    100,
+)  # bytes searched that cost as much as one that is decoded, as a client of the document
 _UNKNOWN = frozenset((GC, DELETED, SKIP))  # kinds of structs whose content is not there
 _REPLACEMENT = "\ufffd".encode("utf-16-le")  # stands for half of a surrogate pair, where a struct was cut inside of one
 
@@ -37,19 +44,30 @@ class Known(enum.Enum):
     OTHER = 2
 
 
+class Compared(NamedTuple):
+    """The outcome, and what it cost: in bytes that are searched."""
+
+    known: Known
+    cost_bytes: int
+
+
 class _TooMuch(Exception):
     """The comparison is given up."""
 
 
-def compare_known(data: bytes, structs: Sequence[Struct], clocks: Mapping[int, int], pieces: Iterable[bytes]) -> Known:
+def compare_known(
+    data: bytes, structs: Sequence[Struct], clocks: Mapping[int, int], pieces: Iterable[bytes]
+) -> Compared:
     """Compare the structs of an update ``data`` whose ids are taken with those in the pieces of a document, which come
     the newest first. ``clocks``: client id -> next clock of the document."""
     wanted: dict[int, list[Struct]] = {}
     for struct in structs:
         if struct.content not in _UNKNOWN and struct.clock < clocks.get(struct.client, 0):
             wanted.setdefault(struct.client, []).append(struct)
+    cost_bytes = DECODED_COST * len(data)
     if not wanted:
-        return Known.SAME
+        return Compared(Known.SAME, cost_bytes)
+    cost_bytes += CLIENT_COST * len(clocks)
     spans = [
         (each.client, each.clock, min(each.clock + each.length, clocks[each.client]))
         for found in wanted.values()
@@ -57,7 +75,8 @@ def compare_known(data: bytes, structs: Sequence[Struct], clocks: Mapping[int, i
     ]
     covered, worst = ClockRanges(), Known.SAME
     try:
-        for found in _found(data, wanted, clocks, pieces):
+        for found, cost in _found(data, wanted, clocks, pieces):
+            cost_bytes += cost
             for struct, other in _pairs(wanted, found):
                 worst = max(worst, _compared(struct, other), key=lambda known: known.value)
             for other in found:
@@ -65,15 +84,15 @@ def compare_known(data: bytes, structs: Sequence[Struct], clocks: Mapping[int, i
             if worst is Known.OTHER or all(covered.covers(*span) for span in spans):
                 break
     except _TooMuch:
-        return Known.UNDECIDED
-    return worst
+        worst, cost_bytes = Known.UNDECIDED, cost_bytes + SEARCHED_BYTES
+    return Compared(worst, cost_bytes)
 
 
 def _found(
     data: bytes, wanted: Mapping[int, Sequence[Struct]], clocks: Mapping[int, int], pieces: Iterable[bytes]
-) -> Iterator[list[Struct]]:
-    """The structs of the pieces, one piece after the other: of these clients, from the first struct that is wanted on.
-    Raises _TooMuch."""
+) -> Iterator[tuple[list[Struct], int]]:
+    """The structs of the pieces, one piece after the other: of these clients, from the first struct that is wanted on;
+    and the cost of each piece. Raises _TooMuch."""
     state_vector = encode_clocks(dict(clocks) | {client: structs[0].clock for client, structs in wanted.items()})
     searched, decoded = max(SEARCHED_BYTES, PER_BYTE * len(data)), max(DECODED_BYTES, PER_BYTE * len(data))
     for piece in pieces:
@@ -85,9 +104,10 @@ def _found(
         if decoded < 0:
             raise _TooMuch
         try:
-            yield [struct for struct in decode_structs(part).structs if struct.client in wanted]
+            structs = [struct for struct in decode_structs(part).structs if struct.client in wanted]
         except ProtocolError as error:  # the cut has left something that no client could read
             raise _TooMuch from error
+        yield structs, len(piece) + DECODED_COST * len(part)
 
 
 def _pairs(wanted: Mapping[int, Sequence[Struct]], found: Iterable[Struct]) -> Iterator[tuple[Struct, Struct]]:

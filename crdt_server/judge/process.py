@@ -130,7 +130,7 @@ class DocumentHost:
             if not load.last:
                 return RoomResult.empty(room, self.documents[room].pieces.size, built=False)
         document = self.documents[room]
-        document.over_quota = batch.over_quota
+        document.over_quota, document.compared_bytes = batch.over_quota, 0
         if isinstance(document, SchemaDocument):
             judge = self._judges[room]
             self._touched[judge] = None

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pycrdt import Doc, Map, Text, merge_updates
 
-from crdt_server.judge import known_contents
+from crdt_server.judge import client_owners, known_contents
 from crdt_server.judge.document import Document
 from crdt_server.judge.known_contents import Known, compare_known
 from crdt_server.pipe import Status
@@ -35,7 +35,7 @@ def compared(update: bytes, pieces: Sequence[bytes]) -> Known:
     for piece in pieces:
         for client, _, following in decode_update(piece, max_bytes=len(piece)).ranges:
             clocks[client] = max(clocks.get(client, 0), following)
-    return compare_known(update, decode_structs(update).structs, clocks, pieces[::-1])
+    return compare_known(update, decode_structs(update).structs, clocks, pieces[::-1]).known
 
 
 @given(text=st.text(alphabet="abé😀", min_size=1, max_size=20), cut=st.integers(0, 20), data=st.data())
@@ -123,6 +123,29 @@ class TestDocument:
         updates = typed("abc")
         self.apply(document, "ada", *updates)
         assert self.apply(document, "ben", updates[1], merge_updates(*updates)) == [Status.KNOWN, Status.KNOWN]
+
+    def test_the_owners_of_a_document_are_bounded(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(client_owners, "MOST_OWNERS", 3)
+        monkeypatch.setattr(client_owners, "CLAIMED_CLIENTS", 2)
+        document = Document(1 << 20)
+        many = merge_updates(*(typed("a", client)[0] for client in range(100, 105)))
+        assert self.apply(document, "eve", many) == [Status.OK]
+        assert len(document.owners.take()) == 2
+        for client in (200, 201):
+            assert self.apply(document, "ada", typed("a", client)[0]) == [Status.OK]
+        assert document.owners.take() == [(200, "ada")]
+
+    def test_in_one_batch_only_so_many_are_compared(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(known_contents, "BATCH_BYTES", 1_000)
+        document = Document(1 << 20)
+        updates = typed("abc")
+        self.apply(document, "ada", *updates)
+        statuses = self.apply(document, "ada", *updates, *typed("d", CLIENT + 1))
+        later = statuses.index(Status.LATER)
+        assert statuses == [Status.KNOWN] * later + [Status.LATER] * (3 - later) + [Status.OK]
+        assert 0 < later < 3
+        document.compared_bytes = 0
+        assert self.apply(document, "ada", *updates[later:])[0] is Status.KNOWN
 
     def test_stored_owners_count(self) -> None:
         document = Document(1 << 20, owners={CLIENT: "ada"})
