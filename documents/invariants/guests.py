@@ -75,13 +75,13 @@ class Guests(Part):
     def candidates(self) -> Iterator[Subject]:
         for people in self._alike.values():
             yield from _pairs(people)
-        for event in self.wedding.rows("wedding", "events"):
+        for event in list(self.wedding.rows("wedding", "events")):
             yield Subject("G2", (event,))
         for host in self._brought:
             yield Subject("G3", (host,))
         for guest, events in self._answers.items():
             yield from (Subject("G4", (guest, event)) for event in events)
-        for guest, row in self.wedding.rows(*GUESTS).items():
+        for guest, row in list(self.wedding.rows(*GUESTS).items()):
             if type(row) is dict:
                 yield Subject("G5", (guest, "household"))
                 yield Subject("G5", (guest, "plusOneOf"))

@@ -94,8 +94,14 @@ class Seating(Part):
         for document in {document for document, _ in self._seats}:
             for household in self._households:
                 yield Subject("S6", (document, "households", household))
+        yield from self.of_context()
+
+    def of_context(self) -> Iterator[Subject]:
         for document, table in self.wedding.context.locked:
             yield from self._of_lock(document, table)
+
+    def read(self) -> Iterator[None]:
+        return self._unseated.read()
 
     # Following changes
 
@@ -572,10 +578,13 @@ _BROKEN: Final[Mapping[str, Callable[[Seating, Subject], object]]] = {
 """Of those whose findings search other tables: whether there is a finding at all."""
 
 
-def assignments_at(wedding: Wedding, document: str, table: str) -> dict[str, Any]:
-    """guest -> assignment of everybody at a table, as `Context.locked` holds it when the table is locked."""
-    rows = wedding.rows(document, "assignments").items()
-    return {guest: row for guest, row in rows if type(row) is dict and row.get("table") == table}
+def assignments_by_table(wedding: Wedding, document: str) -> dict[str, dict[str, Any]]:
+    """table -> guest -> assignment, as `Context.locked` holds those of a table when it is locked."""
+    found: dict[str, dict[str, Any]] = {}
+    for guest, row in wedding.rows(document, "assignments").items():
+        if type(row) is dict and type(row.get("table")) is str:
+            found.setdefault(row["table"], {})[guest] = row
+    return found
 
 
 def _of_rule(document: str, rule: str) -> tuple[Subject, Subject]:
