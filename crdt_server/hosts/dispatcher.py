@@ -47,8 +47,8 @@ class DispatcherEvents(ResultEvents, Protocol):
         """Read what is stored of a room, after all its commits, with the rows of its wedding where the host does not
         hold them. Raises LoadFailed."""
 
-    def on_unreadable(self, room: Room, why: str) -> None:
-        """What is stored of a room cannot be held: the room has to end."""
+    def on_unreadable(self, room: Room, why: str, *, stored: bool = True) -> None:
+        """A room has to end: a host cannot hold what is ``stored`` of it, or that could not be fetched now."""
 
     def fail(self, room: Room) -> None:
         """End a room whose host does not hold what is stored."""
@@ -210,7 +210,7 @@ class HostDispatcher:
                 target = self._heavy
             target.receive_load(room, plan)
         except LoadFailed as error:
-            self.events.on_unreadable(room, str(error))
+            self.events.on_unreadable(room, str(error), stored=False)
         except Exception:
             # A defect of ours: the room ends, and what waits in it comes again, rather than wait for ever.
             log.exception("fetch_failed", room=room.name)

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger(__name__)
 
+MOST_LOADS = 10  # of one part of a batch, when hosts die of it whatever the reason: then its rooms end
 OUTSIDE_KILLS = 5  # of one part of a batch: then its room ends, because the request may not be the cause
 
 
@@ -50,7 +51,11 @@ async def recover(dispatcher: HostDispatcher, entries: Sequence[BatchEntry], dea
         try:
             await _load_all(dispatcher, [entry.room for entry in part])
         except LoadDied:
-            work.appendleft((part, kills))
+            if kills < MOST_LOADS:
+                work.appendleft((part, kills + 1))
+            else:
+                for entry in part:
+                    dispatcher.events.fail(entry.room)
             continue
         part = [entry for entry in part if entry.requests and entry.room.phase is not Phase.DEAD]
         if not part:
@@ -159,5 +164,5 @@ async def _fetch_or_end(dispatcher: HostDispatcher, room: Room) -> Iterator[Batc
     try:
         return (await dispatcher.events.fetch(room, room.hosted.has_schema)).steps(room)
     except LoadFailed as error:
-        dispatcher.events.on_unreadable(room, str(error))
+        dispatcher.events.on_unreadable(room, str(error), stored=False)
         return None

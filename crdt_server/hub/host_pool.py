@@ -187,10 +187,10 @@ class HostPool:
                 self._tails[room] = 0
                 self.compactor.schedule(key_of(room))
 
-    def on_unreadable(self, room: Room, why: str) -> None:
-        """The stored rows of a room cannot be held."""
+    def on_unreadable(self, room: Room, why: str, *, stored: bool = True) -> None:
+        """The ``stored`` rows of a room cannot be held, or could not be fetched."""
         log.error("document_unreadable", room=room.name, why=why)
-        self._registry.fail_alone(room)
+        self._registry.refuse(room, asyncio.get_running_loop().time() if stored else None)
 
     def on_deadly(self, request: Request, room: Room, cause: str) -> None:
         """A request has killed a new host all by itself: quarantine it."""

@@ -60,7 +60,9 @@ class Evaluation:
         unclaimed = dict.fromkeys(self._open_records)
         for subject in self._index.candidates():
             yield
-            self._subjects.add((subject,), settled=settled)
+            if subject is None:
+                continue
+            self._subjects.add_found(subject, settled=settled)
             if unclaimed:
                 unclaimed.pop(review_id(subject), None)
         self.moot.extend(unclaimed)

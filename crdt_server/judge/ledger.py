@@ -62,10 +62,10 @@ class Writers:
         return [Actor(*each) for each in found[6]] if len(found) > 6 else []
 
     def __iter__(self) -> Iterator[Field]:
-        """Every row that has a writer, at least once, in steps between which others may be read and written; the keys
-        are not complete."""
+        """Every row that has a writer, at least once, without keys. Between the steps others may be read and written.
+        """
         yield from (Field(*row, None) for row in list(self._packed))
-        yield from (Field(*row, key or None) for row in list(self._of_row) for key in list(self._of_row[row]))
+        yield from (Field(*row, None) for row in list(self._of_row))
 
     def newest(self) -> int:
         """The highest arrival of the rows that were unpacked from the store."""

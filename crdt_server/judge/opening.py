@@ -49,10 +49,14 @@ def _differing(old: Mapping[str, Mapping[str, Any]], new: RowsByRoot, found: lis
     """Add the rows that differ to ``found``: by root as declared, then by record."""
     for root, rows in new.items():
         before, here = old.get(root, {}), list[Where]()
-        for record in [*rows, *(each for each in before if each not in rows)]:
-            if not same(before.get(record), rows.get(record)):
-                here.append((root, record))
+        for record, row in rows.items():
             yield
+            if not same(before.get(record), row):
+                here.append((root, record))
+        for record in before:
+            yield
+            if record not in rows:
+                here.append((root, record))
         found += sorted(here)
 
 

@@ -94,6 +94,7 @@ class DocumentHost:
         self._copies = ForkPool()
         self._loaded: deque[Document] = deque()  # see STRUCTS_KEPT
         self._vectors = StateVectors()
+        self._freed = 0  # bytes of documents that were forgotten since their memory was collected
 
     def handle(self, batch: Batch) -> BatchResponse:
         self._batch += 1
@@ -105,6 +106,8 @@ class DocumentHost:
             self._mark.set(len(batch.rooms) + index, 0)
             jobs.append(self._job(job))
         results = [self._judge_room(index, each) for index, each in enumerate(batch.rooms)]
+        if any(map(_loads, batch.rooms)):
+            gc.freeze()  # else what was loaded is looked through again and again: 0.1 s for a large document
         self._progress.idle()
         # Last, so that a reader has all that the server sends as the updates of this batch: it is kept for others, too.
         for index, (each, result) in enumerate(zip(batch.rooms, results, strict=True)):
@@ -333,11 +336,20 @@ class DocumentHost:
     def _job(self, job: Job) -> JobResult:
         if not isinstance(job, ForgetRooms):
             return perform(job)
-        freed = sum(map(self._forget, job.rooms))
-        if freed > TRIM_BYTES:
+        self._freed += sum(map(self._forget, job.rooms))
+        if self._freed > TRIM_BYTES:
+            self._freed = 0
+            gc.unfreeze()
             gc.collect()
+            gc.freeze()
             trim_heap()
         return Forgotten()
+
+
+def _loads(requested: RoomRequests) -> bool:
+    """Whether a part of a batch makes much that stays in memory."""
+    own = (RequestKind.BUILD_DOC, RequestKind.RESUME)
+    return requested.load is not None or any(each.kind in own for each in requested.requests)
 
 
 def _only_waits(requested: RoomRequests, result: RoomResult | LoadRefused | ContextMissing) -> bool:
@@ -374,15 +386,23 @@ def serve(pipe: socket.socket, host: DocumentHost) -> None:
         pipe.sendall(frame(host.handle(decode_batch(body))))
 
 
+def _warm_up() -> None:
+    """Open a document once: the first time takes ten times as long, and would use up the slice of a batch."""
+    kind = kind_of("guests")
+    assert kind is not None
+    WeddingJudge("", ()).build_doc(SchemaDocument(kind, "guests", {}))
+
+
 def main(argv: list[str]) -> None:
     pipe_fd, mark_fd, memory_bytes, max_document_bytes = map(int, argv)
     if memory_bytes:
         resource.setrlimit(resource.RLIMIT_AS, (memory_bytes, memory_bytes))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    _warm_up()
     pipe = socket.socket(fileno=pipe_fd)
     host = DocumentHost(ProgressMark(mark_fd), max_document_bytes)
     gc.freeze()
-    gc.set_threshold(50_000, 20, 100)
+    gc.set_threshold(10_000, 5, 100)
     try:
         serve(pipe, host)
     except MemoryError:

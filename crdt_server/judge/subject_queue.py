@@ -7,8 +7,9 @@
 
 from __future__ import annotations
 
+import enum
 from collections.abc import Collection, Iterable, Sequence
-from itertools import islice, takewhile
+from itertools import takewhile
 
 from crdt_server.judge.slices import STEPS, Slices
 from documents.changes import Change, Changes
@@ -16,6 +17,14 @@ from documents.invariants import Field, Finding, Index, Op, Subject, review_id
 
 MOST_BROKEN = 256
 """Subjects that are acted on in their order; of more, these come first."""
+
+
+class Haste(enum.IntEnum):
+    """Whether a finding about a subject waits in case that it settles by itself."""
+
+    WAITS = 0
+    FOUND = 1  # with all others: it does not wait, except for a change that comes before it is looked up
+    HURRIES = 2
 
 
 class SubjectQueue:
@@ -26,8 +35,8 @@ class SubjectQueue:
         # When to look up again, seconds since 1970; the earliest first, since all that settle take as long.
         self.due: dict[Subject, float] = {}
         self._changed: dict[Field, bool] = {}  # fields that the index has not followed yet; whether they need not wait
-        self._queue: dict[Subject, bool] = {}  # whether it need not wait
-        self._checking: dict[Subject, bool] = {}  # the part of the queue that `take` is about
+        self._queue: dict[Subject, Haste] = {}
+        self._checking: dict[Subject, Haste] = {}  # the part of the queue that `take` is about
         self._found: list[Subject] = []  # by it so far
         self._waiting: set[Subject] = set()
 
@@ -54,10 +63,17 @@ class SubjectQueue:
                 changed[field] = settled or changed.get(field, False)
 
     def add(self, subjects: Iterable[Subject], *, settled: bool) -> None:
-        """Subjects to look up. ``settled``: they need not wait."""
+        """Subjects that a change concerns. ``settled``: they need not wait."""
         queue = self._queue
         for subject in subjects:
-            queue[subject] = settled or queue.get(subject, False)
+            if settled:
+                queue[subject] = Haste.HURRIES
+            elif queue.get(subject) is not Haste.HURRIES:
+                queue[subject] = Haste.WAITS
+
+    def add_found(self, subject: Subject, *, settled: bool) -> None:
+        """A subject of an evaluation. ``settled``: it need not wait."""
+        self._queue.setdefault(subject, Haste.FOUND if settled else Haste.WAITS)
 
     def touched_by(self, field: Field) -> list[Subject]:
         """The subjects that a change of a field may concern, in their order; all are looked up besides. The index must
@@ -88,13 +104,11 @@ class SubjectQueue:
         """Let the index follow the collected changes. Returns whether it has followed all."""
         changed = self._changed
         while changed:
-            some = list(islice(changed.items(), STEPS))
+            some = [changed.popitem() for _ in range(min(STEPS, len(changed)))]
             for settled in (True, False):
                 fields = [field for field, each in some if each is settled]
                 if fields:
                     self.add(self._index.update(fields), settled=settled)
-            for field, _ in some:
-                del changed[field]
             if changed and slices.used_up():
                 return False
         return True
@@ -114,14 +128,14 @@ class SubjectQueue:
         self._found = []
         return sorted(found)
 
-    def _check(self, subject: Subject, settled: bool, now: float, open_records: Collection[str]) -> None:
+    def _check(self, subject: Subject, haste: Haste, now: float, open_records: Collection[str]) -> None:
         due = self.due
         if not self._index.broken(subject):
             if due:
                 due.pop(subject, None)
             if (open_records and review_id(subject) in open_records) or self._index.derived(subject):
                 self._found.append(subject)
-        elif settled or not subject.settle_seconds:
+        elif haste or not subject.settle_seconds:
             due.pop(subject, None)
             self._found.append(subject)
         else:

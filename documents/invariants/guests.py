@@ -72,8 +72,9 @@ class Guests(Part):
     def find(self, subject: Subject) -> Finding | None:
         return _FIND[subject.invariant](self, subject)
 
-    def candidates(self) -> Iterator[Subject]:
+    def candidates(self) -> Iterator[Subject | None]:
         for people in self._alike.values():
+            yield None
             yield from _pairs(people)
         for event in list(self.wedding.rows("wedding", "events")):
             yield Subject("G2", (event,))
@@ -150,7 +151,7 @@ class Guests(Part):
         touched.add(Subject("G2", (event,)))
 
     def _meta(self, _: str, __: str, touched: Touched) -> None:
-        touched.update(subject for subject in self.candidates() if subject.invariant in ("G2", "G4"))
+        touched.update(each for each in self.candidates() if each is not None and each.invariant in ("G2", "G4"))
 
     # G1
 

@@ -10,7 +10,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any, Final, NamedTuple
 
 from documents.invariants.budget import Budget
@@ -111,11 +111,11 @@ class Index:
 
     def subjects(self) -> set[Subject]:
         """Every subject that may have a finding."""
-        return set(self.candidates())
+        return {subject for subject in self.candidates() if subject is not None}
 
-    def candidates(self) -> Iterator[Subject]:
-        """Every subject that may have a finding, some more than once, in steps. `update` may not be called before the
-        last."""
+    def candidates(self) -> Iterator[Subject | None]:
+        """Every subject that may have a finding, some more than once, in steps, some without one. `update` may not be
+        called before the last."""
         for part in self._parts:
             yield from part.candidates()
 
@@ -140,10 +140,10 @@ class Index:
                 for key in route.keys:
                     by_key[key] = (*by_key.get(key, ()), route.refresh)
 
-    def _routes_of(self, document: str, root: str, known: Collection[str] = ()) -> _Routes:
+    def _routes_of(self, document: str, root: str) -> _Routes:
         where = (document_kind(document), root)
         by_key, of_key = self._by_key.get(where, {}), self._of_key.get(where, {})
-        found = _Routes(self._every.get(where, ()), by_key, of_key, set(known))
+        found = _Routes(self._every.get(where, ()), by_key, of_key, set())
         self._routes[document, root] = found
         return found
 
@@ -151,9 +151,14 @@ class Index:
         touched: set[Subject] = set()
         for document, roots in list(self.wedding.documents.items()):
             for root, rows in list(roots.items()):
+                every, _, _, known = self._routes_of(document, root)
                 records = list(rows)
-                for refresh in self._routes_of(document, root, records).every:
+                for record in records:
+                    yield
+                    if record in rows:
+                        known.add(record)
+                for refresh in every:
                     for record in records:
+                        yield
                         refresh(document, record, touched)
                         touched.clear()
-                        yield

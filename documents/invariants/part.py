@@ -79,8 +79,9 @@ class Part:
         """Whether `find` would find something."""
         return self.find(subject) is not None
 
-    def candidates(self) -> Iterator[Subject]:
-        """Every subject that may have a finding. Rows may change in between, the indexes do not."""
+    def candidates(self) -> Iterator[Subject | None]:
+        """Every subject that may have a finding; None: a step without one. Rows may change in between, the indexes do
+        not."""
         raise NotImplementedError
 
     def of_context(self) -> Iterator[Subject]:

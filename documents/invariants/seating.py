@@ -21,6 +21,7 @@ from documents.invariants.model import (
     Subject,
     Wedding,
     Writer,
+    document_kind,
     suffixes,
     whole,
 )
@@ -79,10 +80,9 @@ class Seating(Part):
         look = _BROKEN.get(subject.invariant)
         return super().broken(subject) if look is None else bool(look(self, subject))
 
-    def candidates(self) -> Iterator[Subject]:
+    def candidates(self) -> Iterator[Subject | None]:
         for (document, table, number), guests in self._numbered.items():
-            if len(guests) > 1:
-                yield Subject("S1", (document, table, str(number)))
+            yield Subject("S1", (document, table, str(number))) if len(guests) > 1 else None
         for place in self._tables:
             yield Subject("S2", place)
         for place in self._seats:
@@ -91,7 +91,7 @@ class Seating(Part):
         yield from self._unseated.subjects()
         for place in self._rules:
             yield from _of_rule(*place)
-        for document in {document for document, _ in self._seats}:
+        for document in [each for each in self.wedding.documents if document_kind(each) == "seating"]:
             for household in self._households:
                 yield Subject("S6", (document, "households", household))
         yield from self.of_context()

@@ -13,8 +13,12 @@ from typing import Any
 import pytest
 
 from crdt_server.access.identity import SERVER
+from crdt_server.errors import AdmissionError
 from crdt_server.hub.hub import Hub
+from crdt_server.hub.registry import UNREADABLE_SECONDS
+from crdt_server.hub.ticks import ANSWER_SECONDS
 from crdt_server.pipe import ProgressMark, RequestKind
+from crdt_server.rooms.room import Phase
 from crdt_server.rooms.session import Request
 from crdt_server.settings import Settings
 from documents.registry import kind_of
@@ -182,3 +186,57 @@ async def test_a_full_document_opens_at_once(hub: Hub, records: int) -> None:
     print(f"\n{size} bytes are open after {seconds:.2f} s, at rest after {time.monotonic() - began:.2f} s")
     print(f"{len(waits)} edits of others: p50 {waits[len(waits) // 2]:.4f} s, longest {waits[-1]:.4f} s")
     assert hub.hosts.dispatchers[0].supervisor.restarts == 0
+
+
+class TestAnswers:
+    """Whoever is served from the store gets an answer to what they write, or a close that gives the reason."""
+
+    async def test_a_document_that_cannot_be_read_is_refused_for_some_time(self, hub: Hub) -> None:
+        await hub.storage.append([Append(DocumentKey("w", "guests"), 1, b"these are no update")])
+        guide = Guide(hub, 12)
+        await guide.socket.until(lambda: guide.socket.closed is not None)
+        assert guide.socket.closed == (1013, "the document cannot be read")
+        with pytest.raises(AdmissionError, match="cannot be read"):
+            guide.enter()
+        other = Guide(hub, 13, document="budget")
+        await other.is_synced()
+        again = hub.time() + UNREADABLE_SECONDS
+        assert hub.registry.open("w", "guests", guide.room.events, again).phase is Phase.LOADING
+
+    async def test_requests_that_nobody_answers_end_their_room(self, hub: Hub) -> None:
+        guide = Guide(hub, 12)
+        guide.put("g_1")
+        await guide.knows("g_1")
+        pid = hub.hosts.dispatchers[0].supervisor.pid
+        assert pid is not None
+        os.kill(pid, signal.SIGSTOP)
+        while not guide.room.inbox:
+            guide.put("g_2")  # the first is on its way to the host
+            await asyncio.sleep(0)
+        now = hub.time()
+        hub.ticks.check_answers(guide.room, now)
+        hub.ticks.check_answers(guide.room, now + ANSWER_SECONDS - 1)
+        assert guide.socket.closed is None
+        hub.ticks.check_answers(guide.room, now + ANSWER_SECONDS)
+        assert guide.socket.closed == (1013, "no answer")
+        os.kill(pid, signal.SIGCONT)
+
+    async def test_a_slow_answer_ends_nothing(self, hub: Hub) -> None:
+        guide, now = Guide(hub, 12), 0.0
+        for edit in range(5):
+            guide.put(f"g_{edit}")
+            hub.ticks.check_answers(guide.room, now)
+            await guide.knows(*(f"g_{n}" for n in range(edit + 1)))
+            now += ANSWER_SECONDS
+        assert guide.socket.closed is None
+
+    @pytest.mark.soak
+    async def test_a_host_that_dies_whenever_it_loads_ends_the_room(self, hub: Hub) -> None:
+        guide = Guide(hub, 12)
+        guide.put("g_1")
+        while guide.socket.closed is None:
+            pid = hub.hosts.dispatchers[0].supervisor.pid
+            if pid is not None:
+                os.kill(pid, signal.SIGKILL)
+            await asyncio.sleep(0)
+        assert guide.socket.close_code == 1013

@@ -137,6 +137,20 @@ def test_whatever_the_slices_everything_wrong_is_found(seed: int) -> None:
     assert {review_id(finding.subject) for finding in bench.findings() if finding.manual} <= decided
 
 
+def test_a_swap_is_not_repaired_between_its_two_writes_though_everything_is_looked_up() -> None:
+    """What is written while the wedding is evaluated has its time to settle as at any other moment."""
+    bench = Bench({"timeline": busy_day()}, slices=of_looks(LOOKS))
+    ada = bench.join("ada", "couple", 100)
+    bench.reopen()
+    assert bench.state.resolver.evaluation.has_work
+    ada.set("seating", "assignments", "g_1", None, {"table": "t_gone", "seat": 1})
+    bench.sync(ada)
+    bench.rest()
+    assert bench.rows("seating")["assignments"].keys() == {"g_1"}
+    bench.settle()
+    assert bench.rows("seating")["assignments"] == {}
+
+
 def test_a_write_that_is_judged_by_what_it_replaced_holds_the_next_one() -> None:
     """Two writes of the date in one batch, by somebody who may not set it: the date of the couple is put back."""
     bench = Bench({"timeline": busy_day(), "wedding": {"meta": {"": {"date": "2027-06-19"}}}}, slices=of_looks(3))
