@@ -1,8 +1,8 @@
 """The messages on the pipe between the serving process and a document host.
 
-Both directions carry frames: four bytes of length (little endian), then msgpack of one of the structs below: a `Batch`
-to the host, a `BatchResponse` back. A host has parsed hostile bytes in native code, so its response is plain data: the
-decoder checks every type, `hosts.batch` what the types do not express, and nothing on this pipe can name code to run.
+Both directions carry frames: four bytes of length (little endian), then msgpack of a `Batch` to the host, of a
+`BatchResponse` back. A host has parsed hostile bytes in native code, so its response is plain data: the decoder checks
+every type, `hosts.batch` what the types do not express, and nothing on this pipe can name code to run.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from crdt_server.records import BatchRecords, BookingChange, ClientOwner
 
 LENGTH = struct.Struct("<I")
 MAX_FRAME_BYTES = 1 << 30
-PIECE_BYTES = 64 * 1024  # pieces and stored rows grow by merging up to this size; one step on one takes about 20 ms
+PIECE_BYTES = 16 * 1024  # pieces and stored rows grow by merging up to this size; a step on one takes 5 ms at most
 DRY_RUN_BYTES = 1024  # larger updates are tried in a copy; smaller ones hold a few dozen structs, which is soon done
 DIFF_STEP_BYTES = 64 * 1024  # a host reads that much of a document for a sync step 1 in one batch
 ALREADY_ANSWERED = "answered"  # the code of the problem of a command that was carried out before
@@ -38,6 +38,7 @@ class RequestKind(enum.IntEnum):
     COMMAND = 6  # payload: an encoded CommandBody; response: CommandDone, CommandRefused or CommandLacks
     RUN_SCHEDULED = 7  # do the scheduled work that is due; response: Done
     SET_BOOKINGS = 8  # payload: encoded OtherBookings; response: Done
+    RESUME = 9  # the next slice of the rules of its wedding; no response
 
 
 class Status(enum.IntEnum):
@@ -64,8 +65,6 @@ class _Record(msgspec.Struct, array_like=True, forbid_unknown_fields=True, gc=Fa
 
 
 # To the host
-
-
 class MirrorRow(NamedTuple):
     """One row of a wedding as the store has it, see `RowChange`."""
 
@@ -97,8 +96,8 @@ class OtherBookings(_Record):
 
 
 class SchemaContext(_Record):
-    """The context of a document that has a schema. ``rows`` and ``bookings`` are those of the whole wedding,
-    ``others`` the bookings of other weddings that overlap them; ``rows`` None: the host should hold the wedding."""
+    """The context of a document that has a schema. ``rows`` and ``bookings`` are those of the whole wedding, ``others``
+    the overlapping bookings of other weddings. ``rows`` None: the host should hold the wedding."""
 
     wedding: str
     document: str
@@ -106,17 +105,20 @@ class SchemaContext(_Record):
     rows: list[MirrorRow] | None = None
     bookings: list[BookingChange] = []
     others: list[OtherBooking] = []
+    without_rules: bool = False
 
 
 class LoadStep(_Record):
     """Stored updates of a document. ``last``: it is complete with them; ``bytes_only``: without a Doc; ``owners``: of
-    client ids, without a schema."""
+    client ids, without a schema; ``rows``: further ones of its wedding; ``more_rows``: these are not the last."""
 
     updates: list[bytes]
     last: bool = True
     bytes_only: bool = False
     context: SchemaContext | None = None
     owners: list[ClientOwner] = []
+    rows: list[MirrorRow] = []
+    more_rows: bool = False
 
 
 class HostRequest(_Record):
@@ -187,8 +189,6 @@ class CommandBody(_Record):
 
 
 # From the host
-
-
 class Bytes(_Record, tag=0):
     """A state vector, or rows as JSON."""
 
@@ -296,12 +296,13 @@ class ContextMissing(_Record, tag=2):
 
 
 class WeddingState(_Record):
-    """One room of a wedding, in how many seconds the wedding has scheduled work (None: it has none), and the documents
-    that it needs open."""
+    """One room of a wedding, in how many seconds the wedding has scheduled work (None: none), the documents that it
+    needs open, and whether its rules need further slices."""
 
     room: int
     due_seconds: float | None
     needed: list[str]
+    unfinished: bool = False
 
 
 class CheckedPiece(_Record):
@@ -343,7 +344,7 @@ JobResult = Checked | Merged | Forgotten | StoredRows | JobRefused
 
 
 class BatchResponse(_Record):
-    """``results`` has one for each room of the batch, in its order, ``jobs`` one for each job; ``others`` are rooms the
+    """``results``: one for each room of the batch, in its order; ``jobs``: one for each job; ``others``: rooms that the
     batch did not name, into whose documents the server has written."""
 
     results: list[RoomResult | LoadRefused | ContextMissing]
@@ -355,7 +356,6 @@ class BatchResponse(_Record):
 _encoder = msgspec.msgpack.Encoder()
 encode = _encoder.encode
 """A struct as msgpack. Raises OverflowError, UnicodeEncodeError, TypeError on what msgpack cannot hold."""
-
 decode_batch = msgspec.msgpack.Decoder(Batch).decode
 decode_response = msgspec.msgpack.Decoder(BatchResponse).decode
 """Raises msgspec.MsgspecError (a ValueError) on anything else."""
@@ -372,15 +372,15 @@ def frame(value: Batch | BatchResponse) -> bytes:
 
 
 class ProgressMark:
-    """Two integers shared with a host: the room and request of the batch that it works on, so that a crash names its
-    suspect. The host writes before each risky step; the serving process reads after the host is dead.
-    """
+    """Two integers shared with a host: room and request that it works on, written before each risky step, so that a
+    crash names its suspect."""
 
     SIZE = mmap.PAGESIZE
     STARTING = (-2, -2)  # the host has not opened it yet
     IDLE = (-1, -1)
     MERGING = -1  # in place of a request: what was accepted is put together, and no single update is the cause
     LOADING = -2  # in place of a request: the stored bytes themselves are being read
+    RESOLVING = -3  # in place of a request: the rules of the wedding, which no request and no stored bytes answer for
     _cells = struct.Struct("<ii")
 
     def __init__(self, fd: int) -> None:

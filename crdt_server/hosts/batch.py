@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import math
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from crdt_server.hosts.supervisor import HostDied
 from crdt_server.pipe import (
+    PIECE_BYTES,
     BatchResponse,
     Bytes,
     CommandDone,
@@ -20,6 +21,7 @@ from crdt_server.pipe import (
     IndexedResponse,
     LoadRefused,
     LoadStep,
+    MirrorRow,
     NoOverlap,
     ProgressMark,
     RequestKind,
@@ -37,8 +39,10 @@ from crdt_server.rooms.room import Room
 from crdt_server.rooms.session import Request
 from documents.registry import is_document_name
 
-SLICE_BYTES = 64 * 1024  # of stored updates in one load step
-SLICE_UPDATES = 2000
+SLICE_BYTES = PIECE_BYTES  # of stored updates in one load step
+SLICE_UPDATES = 1000
+SLICE_ROW_BYTES = 64 * 1024  # of rows of a wedding in one load step
+ROW_OVERHEAD_BYTES = 100
 _YEAR_9500 = 3_960_000_000  # in minutes since 1970: hosts of other weddings make dates of the times of bookings
 
 _RESPONSES: Mapping[RequestKind, tuple[type[Response], ...]] = {
@@ -50,7 +54,8 @@ _RESPONSES: Mapping[RequestKind, tuple[type[Response], ...]] = {
     RequestKind.RUN_SCHEDULED: (Done,),
     RequestKind.SET_BOOKINGS: (Done,),
 }
-_WITHOUT_RESPONSE = frozenset((RequestKind.UPDATE, RequestKind.BUILD_DOC))
+_OWN = frozenset((RequestKind.BUILD_DOC, RequestKind.RESUME))
+_WITHOUT_RESPONSE = _OWN | {RequestKind.UPDATE}
 
 
 class LoadFailed(Exception):
@@ -72,25 +77,52 @@ class BatchEntry:
         return RoomRequests(self.room.id, requests, self.load, over_quota)
 
     @property
-    def builds_doc(self) -> bool:
+    def is_own(self) -> bool:
         """Whether its request is the dispatcher's own."""
-        return bool(self.requests) and self.requests[0].kind is RequestKind.BUILD_DOC
+        return bool(self.requests) and self.requests[0].kind in _OWN
 
 
 @dataclass(slots=True)
 class LoadPlan:
-    """The stored updates of a document; the context of one with a schema, and the owners of client ids of another."""
+    """The stored updates of a document; the context of one with a schema, and the rows of its wedding (None: the host
+    should hold them); the owners of client ids of one without."""
 
     updates: list[bytes]
     context: SchemaContext | None = None
     owners: list[ClientOwner] = field(default_factory=list)
+    rows: Sequence[MirrorRow] | None = None
 
-    def steps(self, room: Room) -> deque[BatchEntry]:
-        """Load steps; at least one, so that an empty document is loaded too."""
-        bytes_only = room.hosted.bytes_only
-        steps = [LoadStep(part, last=False, bytes_only=bytes_only) for part in slices(self.updates)]
-        steps[0].context, steps[0].owners, steps[-1].last = self.context, self.owners, True
-        return deque(BatchEntry(room, (), step) for step in steps)
+    def steps(self, room: Room) -> Iterator[BatchEntry]:
+        """Load steps, those with rows first; at least one, so that an empty document is loaded too."""
+        bytes_only, context = room.hosted.bytes_only, self.context
+        rows: list[MirrorRow] = []
+        if context is not None:
+            context.without_rules = room.hosted.without_rules
+        if context is not None and self.rows is not None:
+            parts = _row_slices(self.rows)
+            context.rows = next(parts)
+            for part in parts:
+                yield BatchEntry(room, (), LoadStep([], last=False, context=context, rows=rows, more_rows=True))
+                context, rows = None, part
+        updates, owners = slices(self.updates), self.owners
+        while updates:
+            step = LoadStep(updates.popleft(), bytes_only=bytes_only, context=context, owners=owners, rows=rows)
+            step.last = not updates
+            yield BatchEntry(room, (), step)
+            context, owners, rows = None, [], []
+
+
+def _row_slices(rows: Sequence[MirrorRow]) -> Iterator[list[MirrorRow]]:
+    """Rows cut into load steps; at least one."""
+    part: list[MirrorRow] = []
+    size = 0
+    for row in rows:
+        if size > SLICE_ROW_BYTES:
+            yield part
+            part, size = [], 0
+        part.append(row)
+        size += len(row.fields or "") + len(row.writers) + ROW_OVERHEAD_BYTES
+    yield part
 
 
 def slices(updates: Sequence[bytes]) -> deque[list[bytes]]:
@@ -117,11 +149,11 @@ def split(entries: Sequence[BatchEntry], death: HostDied) -> list[list[BatchEntr
             [BatchEntry(suspect.room, suspect.requests[op : op + 1])],
             [BatchEntry(suspect.room, suspect.requests[op + 1 :]), *entries[index + 1 :]],
         ]
-    elif death.mark[1] == ProgressMark.LOADING:
+    elif death.mark[1] in (ProgressMark.LOADING, ProgressMark.RESOLVING):
         parts = [list(entries)]
     else:
         parts = _halves([(entry.room, request) for entry in entries for request in entry.requests])
-    cleaned = [[BatchEntry(e.room, e.requests) for e in part if e.requests and not e.builds_doc] for part in parts]
+    cleaned = [[BatchEntry(e.room, e.requests) for e in part if e.requests and not e.is_own] for part in parts]
     return [part for part in cleaned if part]
 
 

@@ -15,6 +15,7 @@ from typing import Protocol
 import structlog
 
 from crdt_server.hosts.batch import SLICE_BYTES, BatchEntry, LoadFailed, LoadPlan, fits
+from crdt_server.hosts.continuations import Continuations
 from crdt_server.hosts.recovery import recover
 from crdt_server.hosts.residency import Residency
 from crdt_server.hosts.results import HEAVY_DOCUMENT_BYTES, ResultEvents, settle_room, submit
@@ -46,8 +47,8 @@ class DispatcherEvents(ResultEvents, Protocol):
         """Read what is stored of a room, after all its commits, with the rows of its wedding where the host does not
         hold them. Raises LoadFailed."""
 
-    def on_unreadable(self, room: Room, why: str) -> None:
-        """What is stored of a room cannot be held: the room has to end."""
+    def on_unreadable(self, room: Room, why: str, *, stored: bool = True) -> None:
+        """A room has to end: a host cannot hold what is ``stored`` of it, or that could not be fetched now."""
 
     def fail(self, room: Room) -> None:
         """End a room whose host does not hold what is stored."""
@@ -72,6 +73,7 @@ class HostDispatcher:
         self.metrics = metrics
         self.events = events
         self.residency = Residency()
+        self.continuations = Continuations(self.residency)
         self._heavy = heavy
         self._batch_bytes = batch_bytes
         self._scheduled: dict[Room, None] = {}
@@ -92,8 +94,10 @@ class HostDispatcher:
         """Whether the room is part of the batch in flight or of a load."""
         if room in self._in_flight or room in self._fetching or self.residency.is_loading(room):
             return True
+        if not room.hosted.has_schema:
+            return False
         # the server may write into any document of a wedding that is part of the batch
-        return room.hosted.has_schema and not self._in_flight.isdisjoint(self.residency.siblings(room))
+        return room in self.continuations or not self._in_flight.isdisjoint(self.residency.siblings(room))
 
     def drop(self, room: Room) -> None:
         """The room has ended: the host may forget its document."""
@@ -103,6 +107,7 @@ class HostDispatcher:
 
     def host_lost(self) -> None:
         """The host's documents are gone with it; rooms come back from the store when they next have requests."""
+        self.continuations.clear()
         for room in self.residency.clear():
             if room.inbox:
                 self.schedule(room)
@@ -131,7 +136,8 @@ class HostDispatcher:
                 await asyncio.sleep(requests * PAUSE_SECONDS_PER_REQUEST)
 
     def _take(self) -> list[BatchEntry]:
-        """The next batch: a slice of every load that fits, and a fair share of every scheduled room."""
+        """The next batch: a slice of every load that fits, a fair share of every scheduled room, and a slice of the
+        rules of a wedding."""
         entries = list(self.residency.take_load_steps())
         arriving = {entry.room for entry in entries}
         budget, large = self._batch_bytes, 0 if self._took_large else LARGE_IN_BATCH
@@ -152,6 +158,7 @@ class HostDispatcher:
             elif room.phase is not Phase.DEAD and room.inbox and not self._move_if_heavy(room) and room not in arriving:
                 self._start_fetch(room)  # it is scheduled again when it is loaded
         self._scheduled = dict.fromkeys((*not_reached, *left, *behind)) | self._scheduled
+        entries += self.continuations.take()
         if not entries and self._scheduled and skipped_large:
             return self._take()
         return entries
@@ -163,7 +170,7 @@ class HostDispatcher:
         hosted = room.hosted
         if room.inbox.updates and not hosted.built and hosted.size > SLICE_BYTES:
             entries.append(BatchEntry(room, [Request(None, RequestKind.BUILD_DOC, b"")]))
-            return SLICE_BYTES // 4, 0
+            return SLICE_BYTES, 0
         taken = room.take(budget, large=large)
         if taken.requests:
             entries.append(BatchEntry(room, taken.requests))
@@ -203,7 +210,7 @@ class HostDispatcher:
                 target = self._heavy
             target.receive_load(room, plan)
         except LoadFailed as error:
-            self.events.on_unreadable(room, str(error))
+            self.events.on_unreadable(room, str(error), stored=False)
         except Exception:
             # A defect of ours: the room ends, and what waits in it comes again, rather than wait for ever.
             log.exception("fetch_failed", room=room.name)
@@ -266,5 +273,8 @@ class HostDispatcher:
             room.hosted.measured(other.size, built=other.built)
             submit(self.events, RoomBatch(room), other)
         for wedding in response.weddings:
-            self.events.on_scheduled(known[wedding.room], wedding.due_seconds, wedding.needed)
+            room = known[wedding.room]
+            if wedding.unfinished:
+                self.continuations.add(room)
+            self.events.on_scheduled(room, wedding.due_seconds, wedding.needed)
         return unfinished

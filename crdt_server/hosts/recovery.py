@@ -4,13 +4,16 @@ The cause is not evident: the host marks in shared memory which request it works
 that was damaged earlier can kill later. Therefore the batch is run again on a new host in parts (before the suspect,
 the suspect alone, after it), or in halves where there is no suspect, until the deadly request stands alone. Only a
 request that kills a new host all by itself is refused and quarantined. All other requests are applied.
+
+Where the mark names the rules of a wedding, neither requests nor stored bytes are the cause. If the rules kill a second
+host, the documents of that wedding are held without them until all are closed.
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 import structlog
@@ -27,6 +30,7 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger(__name__)
 
+MOST_LOADS = 10  # of one part of a batch, when hosts die of it whatever the reason: then its rooms end
 OUTSIDE_KILLS = 5  # of one part of a batch: then its room ends, because the request may not be the cause
 
 
@@ -47,7 +51,11 @@ async def recover(dispatcher: HostDispatcher, entries: Sequence[BatchEntry], dea
         try:
             await _load_all(dispatcher, [entry.room for entry in part])
         except LoadDied:
-            work.appendleft((part, kills))
+            if kills < MOST_LOADS:
+                work.appendleft((part, kills + 1))
+            else:
+                for entry in part:
+                    dispatcher.events.fail(entry.room)
             continue
         part = [entry for entry in part if entry.requests and entry.room.phase is not Phase.DEAD]
         if not part:
@@ -66,6 +74,12 @@ def _after_another_death(
 ) -> list[tuple[list[BatchEntry], int]]:
     """The parts to run next, in order, after one has killed its host too."""
     _count_death(dispatcher, part, death)
+    if death.mark[1] == ProgressMark.RESOLVING:
+        if kills < OUTSIDE_KILLS:
+            return [(part, kills + 1)]
+        for entry in part:
+            dispatcher.events.fail(entry.room)
+        return []
     if sum(len(entry.requests) for entry in part) > 1:
         return [(smaller, 0) for smaller in _parts(dispatcher, part, death)]
     if death.own_fault:
@@ -78,16 +92,29 @@ def _after_another_death(
 
 
 def _count_death(dispatcher: HostDispatcher, entries: Sequence[BatchEntry], death: HostDied) -> None:
-    """Count a death. A room whose stored bytes have killed a host twice goes on without a Doc, or ends."""
+    """Count a death. A room whose stored bytes have killed a host twice goes on without a Doc, or ends; a wedding whose
+    rules have, goes on without rules."""
     dispatcher.metrics.host_restarts.inc()
-    dispatcher.host_lost()
     index, request = death.mark
+    if request == ProgressMark.RESOLVING and index < len(entries):
+        _count_rules(dispatcher, entries[index].room, death)
+    dispatcher.host_lost()
     if len(entries) == 1 and not entries[0].requests:
         index, request = 0, ProgressMark.LOADING  # it did nothing but load
     if death.own_fault and request == ProgressMark.LOADING and index < len(entries):
         room = entries[index].room
         if room.hosted.load_died() > 1:
             _fall_back_to_bytes(dispatcher, room, death.cause)
+
+
+def _count_rules(dispatcher: HostDispatcher, room: Room, death: HostDied) -> None:
+    if not death.own_fault:
+        return
+    together = {room, *dispatcher.residency.siblings(room)}
+    if max([each.hosted.rules_died() for each in together]) > 1:
+        log.error("wedding_without_rules", wedding=room.wedding, why=f"its rules kill a host: {death.cause}")
+        for each in together:
+            each.hosted.stop_rules()
 
 
 def _fall_back_to_bytes(dispatcher: HostDispatcher, room: Room, cause: str) -> None:
@@ -123,8 +150,9 @@ async def _load_all(dispatcher: HostDispatcher, rooms: Sequence[Room]) -> None:
         if steps is None or room.ended:  # it has ended meanwhile, and its host was told so already
             continue
         dispatcher.residency.register(room)
-        while steps and room.phase is not Phase.DEAD:
-            entry = steps.popleft()
+        for entry in steps:
+            if room.phase is Phase.DEAD:
+                break
             try:
                 dispatcher.settle([entry], await dispatcher.request([entry]))
             except HostDied as death:
@@ -132,9 +160,9 @@ async def _load_all(dispatcher: HostDispatcher, rooms: Sequence[Room]) -> None:
                 raise LoadDied from death
 
 
-async def _fetch_or_end(dispatcher: HostDispatcher, room: Room) -> deque[BatchEntry] | None:
+async def _fetch_or_end(dispatcher: HostDispatcher, room: Room) -> Iterator[BatchEntry] | None:
     try:
         return (await dispatcher.events.fetch(room, room.hosted.has_schema)).steps(room)
     except LoadFailed as error:
-        dispatcher.events.on_unreadable(room, str(error))
+        dispatcher.events.on_unreadable(room, str(error), stored=False)
         return None

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Iterator, Mapping
 
-from crdt_server.hosts.batch import SLICE_BYTES, BatchEntry, LoadPlan
+from crdt_server.hosts.batch import BatchEntry, LoadPlan
+from crdt_server.hosts.loads import Loads
 from crdt_server.rooms.room import Phase, Room
 
 
@@ -13,7 +13,7 @@ class Residency:
     """See the head of the file."""
 
     def __init__(self) -> None:
-        self._loading: dict[Room, deque[BatchEntry]] = {}
+        self._loads = Loads()
         self._resident: set[Room] = set()
         self._forget: list[int] = []
         self._weddings: dict[str, set[Room]] = {}  # documents with a schema that the host was sent
@@ -30,7 +30,7 @@ class Residency:
 
     def is_loading(self, room: Room) -> bool:
         """Whether a load step of the room is still to come."""
-        return room in self._loading
+        return room in self._loads
 
     def holds_wedding(self, wedding: str) -> bool:
         """Whether the host holds the rows of a wedding."""
@@ -48,26 +48,17 @@ class Residency:
 
     def add_load(self, room: Room, plan: LoadPlan) -> None:
         """Bring a document into the host, step by step."""
-        self._loading[room] = plan.steps(room)
+        self._loads.add(room, plan)
         self.register(room)
 
     def cancel_load(self, room: Room) -> None:
-        """No step of it is to come."""
-        self._loading.pop(room, None)
+        """The host lacks the rows of its wedding: no step of it is to come."""
+        self._loads.cancel(room)
+        self._loads.forget_wedding(room.wedding)
 
     def take_load_steps(self) -> Iterator[BatchEntry]:
-        """Load steps for the next batch, one of each room, until they are large enough."""
-        budget = SLICE_BYTES
-        for room in list(self._loading):
-            if budget <= 0:
-                return
-            steps = self._loading[room]
-            step = steps.popleft()
-            if not steps:
-                del self._loading[room]
-            assert step.load is not None
-            budget -= sum(map(len, step.load.updates))
-            yield step
+        """Load steps for the next batch, see `Loads.take`."""
+        return self._loads.take()
 
     def loaded(self, room: Room) -> bool:
         """The host holds the whole document. Returns whether the room is still there to use it."""
@@ -79,7 +70,7 @@ class Residency:
 
     def drop(self, room: Room, *, in_flight: bool) -> bool:
         """The room has ended. Returns whether the host has something to forget."""
-        partly = self._loading.pop(room, None) is not None
+        partly = self._loads.cancel(room)
         forgets = partly or in_flight or room in self._resident
         if forgets:
             self._resident.discard(room)
@@ -88,6 +79,7 @@ class Residency:
             rooms.discard(room)
             if not rooms:
                 del self._weddings[room.wedding]
+                self._loads.forget_wedding(room.wedding)
         return forgets
 
     def take_forget(self) -> list[int]:
@@ -104,9 +96,9 @@ class Residency:
         """The host is gone, with all it held. Returns the rooms of which it held something."""
         for room in self._resident:
             room.hosted.host_lost()
-        lost = [*self._resident, *self._loading]
+        lost = [*self._resident, *self._loads]
         self._resident.clear()
-        self._loading.clear()
+        self._loads.clear()
         self._forget.clear()
         self._weddings.clear()
         self._known.clear()

@@ -33,7 +33,7 @@ def settle_room(events: ResultEvents, entry: BatchEntry, result: RoomResult) -> 
         room.hosted.mark_heavy()
     if room.phase is Phase.DEAD or not (requests or result.updates or result.derived):
         return []
-    batch = RoomBatch(room, () if entry.builds_doc else requests)
+    batch = RoomBatch(room, () if entry.is_own else requests)
     later: list[Request] = []
     if result.faults:
         batch.statuses = {fault.index: fault.status for fault in result.faults}

@@ -38,6 +38,7 @@ log = structlog.get_logger(__name__)
 
 # Where cores are few, the serving process goes first, then the hosts of small documents, then large ones, then jobs.
 HOST_NICENESS, HEAVY_NICENESS, JOB_NICENESS = 2, 4, 10
+ROWS_AT_ONCE = 2000  # of a wedding: the loop gets its turn after about a millisecond
 JOB_PATIENCE = 4  # it goes last, and an update that it has no time to check is refused
 
 
@@ -140,7 +141,9 @@ class HostPool:
         try:
             stored = await self._storage.load(key_of(room))
             owners = [ClientOwner(*owner) for owner in (await self._storage.owners(key_of(room))).items()]
-            context = await self._fetch_context(room, owners, with_rows) if room.hosted.has_schema else None
+            context, rows = None, None
+            if room.hosted.has_schema:
+                context, rows = await self._fetch_context(room, owners, with_rows)
         except StorageError as error:
             raise LoadFailed(f"{type(error).__name__}: {error}") from error
         if room.ended:
@@ -153,20 +156,26 @@ class HostPool:
             return LoadPlan([])
         room.loaded_from_store(stored.head_seq)
         self._tails[room] = sum(row.first_seq == row.last_seq for row in stored.updates)
-        return LoadPlan([row.update for row in stored.updates], context, [] if context is not None else owners)
+        return LoadPlan([row.update for row in stored.updates], context, [] if context is not None else owners, rows)
 
-    async def _fetch_context(self, room: Room, owners: list[ClientOwner], with_rows: bool) -> SchemaContext:
+    async def _fetch_context(
+        self, room: Room, owners: list[ClientOwner], with_rows: bool
+    ) -> tuple[SchemaContext, list[MirrorRow] | None]:
         context = SchemaContext(room.wedding, room.document, owners)
         if not with_rows:
-            return context
-        context.rows = [MirrorRow(name, *row) for name, row in await self._storage.wedding_rows(room.wedding)]
+            return context, None
+        rows: list[MirrorRow] = []
+        stored = await self._storage.wedding_rows(room.wedding)
+        while len(rows) < len(stored):
+            rows += [MirrorRow(name, *row) for name, row in stored[len(rows) : len(rows) + ROWS_AT_ONCE]]
+            await asyncio.sleep(0)
         context.bookings = [BookingChange(*each) for each in await self._storage.bookings(room.wedding)]
         if context.bookings:
             found = await self._storage.overlapping(room.wedding, BLOCK_MINUTES)
             context.others = list(others_of(found, self.vouched))
         if context.others:  # stored by a process that has ended since, perhaps before the weddings were notified
             self._scheduler.schedule(room.wedding, room.document, None, ["wedding"])
-        return context
+        return context, rows
 
     def on_batch(self, batch: RoomBatch) -> None:
         """Store a batch, and have its document compacted now and then."""
@@ -178,10 +187,10 @@ class HostPool:
                 self._tails[room] = 0
                 self.compactor.schedule(key_of(room))
 
-    def on_unreadable(self, room: Room, why: str) -> None:
-        """The stored rows of a room cannot be held."""
+    def on_unreadable(self, room: Room, why: str, *, stored: bool = True) -> None:
+        """The ``stored`` rows of a room cannot be held, or could not be fetched."""
         log.error("document_unreadable", room=room.name, why=why)
-        self._registry.fail_alone(room)
+        self._registry.refuse(room, asyncio.get_running_loop().time() if stored else None)
 
     def on_deadly(self, request: Request, room: Room, cause: str) -> None:
         """A request has killed a new host all by itself: quarantine it."""

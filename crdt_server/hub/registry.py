@@ -15,6 +15,8 @@ from crdt_server.rooms.inbox import RoomLimits
 from crdt_server.rooms.room import Phase, Room, RoomEvents
 from storage import DocumentKey
 
+# A document that no host could read is refused for so long: each try may cost others of its host a second.
+UNREADABLE_SECONDS = 30.0
 COUNTED_ROOMS, COUNT_SECONDS = 200, 0.1  # with more rooms their bytes are summed up that often, not for each new one
 
 log = structlog.get_logger(__name__)
@@ -50,6 +52,7 @@ class RoomRegistry:
         self._cluster = cluster
         self._room_ids = itertools.count(1)
         self._empty_since: dict[Room, float] = {}
+        self._unreadable: dict[tuple[str, str], float] = {}  # until when it is refused
         self._full, self._count_again = False, 0.0
 
     @property
@@ -62,6 +65,8 @@ class RoomRegistry:
         room = self.rooms.get((wedding, document))
         if room is not None:
             return room
+        if now < self._unreadable.get((wedding, document), now):
+            raise AdmissionError("unreadable", "the document cannot be read")
         if self._out_of_memory(now):
             self.evict_idle(now, 0)
             if self.loaded_bytes > self._most_bytes:
@@ -90,20 +95,27 @@ class RoomRegistry:
         """Whether something of the room waits or is in flight."""
         return bool(room.inbox) or room.pins > 0 or self._dispatcher_for(room).busy(room)
 
-    def fail(self, room: Room) -> None:
+    def fail(self, room: Room, reason: str = "try again") -> None:
         """A room's host does not hold what is stored: it ends, and comes back from the store."""
         if room.phase is Phase.DEAD:
             return
-        self.fail_alone(room)
+        self._fail_alone(room, reason)
         if room.hosted.has_schema and room.hosted.placement is not Placement.REMOTE:
             # The state of the wedding in their host is ahead of the store: all of it is loaded again from there.
             for other in [each for each in self.rooms.values() if _same_judge(each, room)]:
                 self.fail(other)
 
-    def fail_alone(self, room: Room) -> None:
-        """End a room in the middle of its work, and no other of its wedding."""
-        log.warning("room_failed", room=room.name, sessions=len(room.members))
-        self.end(room, CLOSE_CODES["try_again"], "try again")
+    def refuse(self, room: Room, now: float | None) -> None:
+        """The document of a room cannot be read: it ends alone, and is refused for some time from ``now`` on (None: it
+        may be readable at once)."""
+        if now is not None:
+            self._unreadable = {key: until for key, until in self._unreadable.items() if until > now}
+            self._unreadable[room.wedding, room.document] = now + UNREADABLE_SECONDS
+        self._fail_alone(room, "the document cannot be read")
+
+    def _fail_alone(self, room: Room, reason: str) -> None:
+        log.warning("room_failed", room=room.name, sessions=len(room.members), why=reason)
+        self.end(room, CLOSE_CODES["try_again"], reason)
 
     def end(self, room: Room, code: int, reason: str) -> None:
         """End a room; its sessions are closed."""

@@ -1,4 +1,5 @@
-"""Periodic work: presence per tick, keep-alive messages, idle rooms, the memory of the process, and old answers."""
+"""Periodic work: presence per tick, keep-alive messages, idle rooms and those without an answer, the memory of the
+process, and old answers."""
 
 from __future__ import annotations
 
@@ -23,6 +24,9 @@ log = structlog.get_logger(__name__)
 SWEEP_SECONDS = 5.0
 SHED_TICK_SECONDS = 0.5
 STATES_PER_TICK = 8192  # presence states that are read in one turn of the loop: about ten milliseconds
+# Requests of a room that wait for longer without any answer, whatever the reason: its sockets are closed. A client may
+# have been served from the store, and shows what nobody takes.
+ANSWER_SECONDS = 60.0
 KEEP_ALIVE_SECONDS = 20.0  # stock clients drop a link on which they received nothing for 30 s
 ROOMS_AT_ONCE = 50
 ANSWERS_KEPT = timedelta(days=7)
@@ -42,6 +46,7 @@ class Ticks:
         self._presence: dict[Room, None] = {}
         self._timer: asyncio.TimerHandle | None = None
         self._last_keep_alive = 0.0
+        self._waiting: dict[Room, tuple[int, float]] = {}  # how many batches were answered, and when that was seen
 
     def presence_changed(self, room: Room) -> None:
         """The room has presence to send."""
@@ -56,6 +61,7 @@ class Ticks:
     def closed(self, room: Room) -> None:
         """The room has ended."""
         self._presence.pop(room, None)
+        self._waiting.pop(room, None)
 
     def _publish_presence(self) -> None:
         self._timer = None
@@ -93,8 +99,20 @@ class Ticks:
                 publish_presence(room, now, STATES_PER_TICK)
             if keep_alive:
                 room.presence.keep_alive()
+            self.check_answers(room, now)
             if count % ROOMS_AT_ONCE == ROOMS_AT_ONCE - 1:
                 await asyncio.sleep(0)
+
+    def check_answers(self, room: Room, now: float) -> None:
+        """End a room whose requests have waited for too long."""
+        if not room.inbox:
+            self._waiting.pop(room, None)
+            return
+        settled, since = self._waiting.setdefault(room, (room.settled, now))
+        if settled != room.settled:
+            self._waiting[room] = room.settled, now
+        elif now - since >= ANSWER_SECONDS:
+            self._registry.fail(room, "no answer")
 
 
 async def forget_answers(storage: Storage) -> None:

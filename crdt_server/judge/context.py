@@ -6,13 +6,13 @@ After a restart they are those of now, except where an open conflict says what t
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Set
 from dataclasses import replace
 from functools import lru_cache
 from typing import Any
 
 from documents.changes import Changes
-from documents.invariants import Context, Op, Subject, Wedding, assignments_at, operations, review_id
+from documents.invariants import Context, Op, Subject, Wedding, assignments_by_table, operations, review_id
 
 _ITEMS = ("timeline", "items")
 
@@ -23,10 +23,9 @@ def context_of(wedding: Wedding, at: str) -> Context:
         key.partition(":")[2]: value for key, value in wedding.meta("wedding").items() if key.startswith("strategy:")
     }
     before = wedding.context
-    locked = {
-        place: before.locked[place] if place in before.locked else _seats(wedding, *place)
-        for place in _locked_tables(wedding)
-    }
+    tables = set(_locked_tables(wedding))
+    locked = {place: seats for place, seats in before.locked.items() if place in tables}
+    locked |= _seats(wedding, tables - locked.keys())
     planned = (before.planned or _planned(wedding)) if wedding.live else {}
     return replace(before, now=at, strategies=strategies, locked=locked, planned=planned)
 
@@ -52,15 +51,21 @@ def _locked_tables(wedding: Wedding) -> Iterator[tuple[str, str]]:
                     yield document, table
 
 
-def _seats(wedding: Wedding, document: str, table: str) -> dict[str, Any]:
-    seats = assignments_at(wedding, document, table)
-    for row in wedding.rows(document, "review").values():
-        op = _put_back(row) if row.get("_kind") == "S7" else None
-        if op is not None:
-            seats.pop(op.record, None)
-            if op.kind == "set" and op.value["table"] == table:
-                seats[op.record] = op.value
-    return seats
+def _seats(wedding: Wedding, places: Set[tuple[str, str]]) -> dict[tuple[str, str], dict[str, Any]]:
+    """(document, table) -> guest -> assignment, of these tables."""
+    found: dict[tuple[str, str], dict[str, Any]] = {}
+    for document in {document for document, _ in places}:
+        tables = assignments_by_table(wedding, document)
+        table_of = {guest: table for table, seats in tables.items() for guest in seats}
+        for row in wedding.rows(document, "review").values():
+            op = _put_back(row) if row.get("_kind") == "S7" else None
+            if op is not None:
+                if op.record in table_of:
+                    del tables[table_of.pop(op.record)][op.record]
+                if op.kind == "set":
+                    tables.setdefault(op.value["table"], {})[op.record] = op.value
+        found |= {place: tables.get(place[1], {}) for place in places if place[0] == document}
+    return found
 
 
 def _planned(wedding: Wedding) -> dict[str, int]:

@@ -13,7 +13,6 @@ Rules of this file:
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from math import inf
@@ -31,6 +30,7 @@ from crdt_server.judge.dry_run import DryRun, ForkPool
 from crdt_server.judge.known_contents import Known, compare_known
 from crdt_server.judge.merging import without_taken_ids
 from crdt_server.judge.pieces import Pieces
+from crdt_server.judge.slices import Slices
 from crdt_server.pipe import DRY_RUN_BYTES, ProgressMark, Status
 from crdt_server.protocol.lib0 import read_var_uint
 from crdt_server.protocol.structs import Struct, in_order, new_structs
@@ -39,6 +39,7 @@ from crdt_server.protocol.update import Update, decode_structs, decode_update, m
 # What needs no dry run. A struct passes at most all others of its list on the way to its place, at 70 to 95 ns each.
 FEW_STRUCTS, FEW_STEPS = 32, 250_000
 FEW_DELETIONS = 256
+KEPT_BYTES = 256 * 1024  # the size of a document up to which its structs may be kept until they are needed
 # CPU time for one update. Yjs' order of concurrent insertions is quadratic in the worst case: 27 KB can take more than
 # a second, in every browser of the room too.
 UPDATE_CPU_SECONDS = 0.05
@@ -131,19 +132,21 @@ class Document:
             self.close()
             self.doc = None
         self.pieces.load(updates)
+        if self.pieces.size > KEPT_BYTES:
+            self.loaded = None
 
-    def build(self, budget: int = sys.maxsize) -> None:
-        """Feed the Doc with stored pieces, at least one, until it is built or ``budget`` bytes are used."""
+    def build(self, slices: Slices | None = None) -> bool:
+        """Feed the Doc with stored pieces, at least one, until it is built or the slice is used up. Returns whether it
+        is built."""
         if self.doc is None:
             self.doc = Doc(client_id=self._client_id)
             self._built = 0
         while self._built < len(self.pieces):
-            piece = self.pieces[self._built]
-            self.doc.apply_update(piece)
+            self.doc.apply_update(self.pieces[self._built])
             self._built += 1
-            budget -= len(piece)
-            if budget <= 0:
+            if slices is not None and slices.used_up():
                 break
+        return self._built == len(self.pieces)
 
     def close(self) -> None:
         """Close the document: its dry run ends."""

@@ -47,6 +47,7 @@ class Writers:
     def __init__(self) -> None:
         self._of_row: dict[RowKey, dict[str, Sequence[Any]]] = {}
         self._packed: dict[RowKey, str] = {}
+        self._newest = 0
 
     def get(self, field: Any, default: Writer = NOBODY) -> Writer:
         """The last writer of a field, as `Mapping.get`; ``field`` may be a `documents.invariants.Field`."""
@@ -61,14 +62,14 @@ class Writers:
         return [Actor(*each) for each in found[6]] if len(found) > 6 else []
 
     def __iter__(self) -> Iterator[Field]:
-        """Every row that has a writer, at least once; the keys are not complete."""
-        yield from (Field(*row, None) for row in self._packed)
-        yield from (Field(*row, key or None) for row, writers in self._of_row.items() for key in writers)
+        """Every row that has a writer, at least once, without keys. Between the steps others may be read and written.
+        """
+        yield from (Field(*row, None) for row in list(self._packed))
+        yield from (Field(*row, None) for row in list(self._of_row))
 
     def newest(self) -> int:
-        """The highest arrival of the rows that were unpacked from the store and not read yet."""
-        rows = map(orjson.loads, self._packed.values())
-        return max((writer[3] for row in rows for writer in row.values()), default=0)
+        """The highest arrival of the rows that were unpacked from the store."""
+        return self._newest
 
     def put(self, row: RowKey, key: str | None, writer: Sequence[Any]) -> None:
         """Set the writer of a key of a row: a `Writer`, or its members, without ``before`` where that is not known.
@@ -86,6 +87,7 @@ class Writers:
     def unpack(self, row: RowKey, packed: str) -> None:
         """Take over what `pack` returned."""
         self._packed[row] = packed
+        self._newest = max([self._newest, *(writer[3] for writer in orjson.loads(packed).values())])
 
     def _row(self, row: RowKey) -> dict[str, Sequence[Any]] | None:
         packed = self._packed.pop(row, None) if self._packed else None
@@ -213,13 +215,14 @@ class Ledger:
         for field, edit in self.texts.due(now, open_documents):
             self._finish(field, edit, self._wedding.value(field), at)
 
-    def resume_texts(self, document: str, kind: Kind, rows: RowsByRoot, now: float) -> None:
-        """Edits that were pending when the document was closed become events at once."""
+    def resume_texts(self, document: str, kind: Kind, rows: RowsByRoot, now: float) -> Iterator[None]:
+        """Edits that were pending when the document was closed become events at once. In steps."""
         found: dict[Field, TextEdit] = {}
         for name, records in rows.items():
             root = kind.roots[name]
             for key in (None,) if root.shape is Shape.TEXT else root.text_keys:
                 for record in records:
+                    yield
                     field = Field(document, name, record, key)
                     writer = self.writers.get(field)
                     if writer.before is not UNKNOWN:

@@ -14,18 +14,19 @@ import socket
 import sys
 import time
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 
 from crdt_server.errors import ProtocolError
 from crdt_server.judge.clock_ranges import encode_clocks
 from crdt_server.judge.commands import command, write_limit_seconds
-from crdt_server.judge.cpu_limit import CpuLimit
+from crdt_server.judge.cpu_limit import Progress
 from crdt_server.judge.document import Document, cpu_limit_seconds
 from crdt_server.judge.dry_run import ForkPool
 from crdt_server.judge.jobs import decode_summary, perform
 from crdt_server.judge.reads import READS, answer_reads
 from crdt_server.judge.schema_document import SchemaDocument
+from crdt_server.judge.slices import Slices
 from crdt_server.judge.state_vectors import StateVectors
 from crdt_server.judge.wedding import WeddingJudge
 from crdt_server.memory import trim_heap
@@ -67,23 +68,21 @@ from documents.registry import kind_of
 
 EXIT_PANIC = 70  # pycrdt raised a PanicException: its memory must not be read any more
 EXIT_MEMORY = 71
-BUILD_STEP_BYTES = 64 * 1024
 TRIM_BYTES = 1 << 20
 UNLIMITED_MERGE_BYTES = 16 * 1024  # of updates of one room in a batch
 # The newest documents of a host keep the structs that they were loaded with, for edits that come at once: they take
 # twenty times as much memory as the bytes, and reading them again takes half the time of building the document.
 STRUCTS_KEPT = 32
 NAP_SECONDS = 0.005  # in a batch that can only wait for copies
-# CPU time for stored bytes, which may have been merged into something that takes for ever.
-LOAD_CPU_SECONDS = 0.5
-LOAD_BYTES_PER_CPU_SECOND = 2 << 20
 
 
 class DocumentHost:
     """All documents of one host, and the judgement of one batch at a time."""
 
-    def __init__(self, mark: ProgressMark, max_document_bytes: int) -> None:
-        self.mark = mark
+    def __init__(self, mark: ProgressMark, max_document_bytes: int, slices: Slices | None = None) -> None:
+        self._mark = mark
+        self._progress = Progress(mark)
+        self._slices = slices or Slices()
         self.max_document_bytes = max_document_bytes
         self.documents: dict[int, Document] = {}
         self._weddings: dict[str, WeddingJudge] = {}
@@ -93,31 +92,34 @@ class DocumentHost:
         self._batch = 0
         self._now = 0.0
         self._copies = ForkPool()
-        self._limit = CpuLimit()
         self._loaded: deque[Document] = deque()  # see STRUCTS_KEPT
         self._vectors = StateVectors()
+        self._freed = 0  # bytes of documents that were forgotten since their memory was collected
 
     def handle(self, batch: Batch) -> BatchResponse:
         self._batch += 1
         self._now = batch.now
+        self._slices.begin_batch()
         # Jobs first: a wedding that is loaded again must not find documents that are to be forgotten.
         jobs = []
         for index, job in enumerate(batch.jobs):
-            self.mark.set(len(batch.rooms) + index, 0)
+            self._mark.set(len(batch.rooms) + index, 0)
             jobs.append(self._job(job))
         results = [self._judge_room(index, each) for index, each in enumerate(batch.rooms)]
-        self._limit.lift()
+        if any(map(_loads, batch.rooms)):
+            gc.freeze()  # else what was loaded is looked through again and again: 0.1 s for a large document
+        self._progress.idle()
         # Last, so that a reader has all that the server sends as the updates of this batch: it is kept for others, too.
         for index, (each, result) in enumerate(zip(batch.rooms, results, strict=True)):
             if type(result) is RoomResult:
-                mark = partial(self.mark.set, index)
+                mark = partial(self._progress.request, index)
                 answer_reads(self.documents[each.room], each.requests, result, self._batch, mark)
-        self.mark.set(*ProgressMark.IDLE)
+        self._progress.idle()
         for result in results:
             if type(result) is RoomResult:
                 self._add_outcome(result)
         others, weddings = self._of_weddings({each.room for each in batch.rooms})
-        if not jobs and all(map(_only_waits, batch.rooms, results)):
+        if not jobs and not self._slices.used and all(map(_only_waits, batch.rooms, results)):
             self._copies.wait(NAP_SECONDS)  # a request that comes again at once would only keep the CPU from them
         return BatchResponse(results, jobs, others, weddings)
 
@@ -135,6 +137,7 @@ class DocumentHost:
             judge = self._judges[room]
             self._touched[judge] = None
             judge.set_time(self._now)
+            judge.on_resolve = partial(self._progress.resolving, index)
         result = RoomResult.empty(room)
         requests = batch.requests
         i, count = 0, len(requests)
@@ -147,7 +150,6 @@ class DocumentHost:
                 self._apply(index, start, room, requests[start:i], result)
                 continue
             if requests[i].kind not in READS:
-                self.mark.set(index, i)
                 self._respond(index, i, room, requests[i], result)
             i += 1
         result.built = document.is_built
@@ -158,17 +160,19 @@ class DocumentHost:
         try:
             if room not in self.documents and not self._open(room, load):
                 return ContextMissing(room)
-            self._before_reading(index, sum(map(len, load.updates)))
+            self._progress.reading(index, sum(map(len, load.updates)))
             document = self.documents[room]
+            judge = self._judges.get(room)
+            if judge is not None and not judge.complete:
+                judge.add_rows(load.rows, more=load.more_rows)
             document.load(load.updates)
-            self._loaded.append(document)
+            if document not in self._loaded:
+                self._loaded.append(document)
             if len(self._loaded) > STRUCTS_KEPT:
                 self._loaded.popleft().loaded = None
         except ProtocolError as error:
             self._forget(room)
             return LoadRefused(room, str(error))
-        finally:
-            self._limit.lift()
         return None
 
     def _apply(self, index: int, start: int, room: int, requests: Sequence[HostRequest], result: RoomResult) -> None:
@@ -194,23 +198,40 @@ class DocumentHost:
 
     def _respond(self, index: int, i: int, room: int, request: HostRequest, result: RoomResult) -> None:
         document, kind = self.documents[room], request.kind
+        self._progress.request(index, i)
         if kind is RequestKind.BUILD_DOC:
-            self._before_reading(index, PIECE_BYTES + BUILD_STEP_BYTES)
-            if isinstance(document, SchemaDocument):
-                self._judges[room].build_doc(document, BUILD_STEP_BYTES)
-            else:
-                document.build(BUILD_STEP_BYTES)
-            self._limit.lift()
-        elif isinstance(document, SchemaDocument):
-            self._before_reading(index, document.pieces.size)
-            self._judges[room].build_doc(document)
-            self._limit.lift()
-            self.mark.set(index, i)
-            result.responses.append(IndexedResponse(i, self._respond_from_rows(self._judges[room], document, request)))
-        else:
+            self._build(index, room)
+        elif not isinstance(document, SchemaDocument):
             result.faults.append(Fault(i, Status.VIOLATION))
+        elif kind is RequestKind.RESUME:
+            self._judges[room].resolve()
+        elif not self._build(index, room) or (kind is RequestKind.COMMAND and self._judges[room].resolver.urgent):
+            result.faults.append(Fault(i, Status.LATER))
+        else:
+            begin = partial(self._progress.update, index, i)
+            self._progress.request(index, i)
+            response = self._respond_from_rows(self._judges[room], document, request, begin)
+            self._progress.request(index, i)
+            result.responses.append(IndexedResponse(i, response))
 
-    def _respond_from_rows(self, judge: WeddingJudge, document: SchemaDocument, request: HostRequest) -> Response:
+    def _build(self, index: int, room: int) -> bool:
+        """The next slice of building a document. Returns whether it is built."""
+        document = self.documents[room]
+        if document.is_built:
+            return True
+        self._progress.reading(index, PIECE_BYTES)
+        if isinstance(document, SchemaDocument):
+            return self._judges[room].build_doc(document)
+        self._slices.begin(document)
+        try:
+            return document.build(self._slices)
+        finally:
+            self._slices.end()
+
+    def _respond_from_rows(
+        self, judge: WeddingJudge, document: SchemaDocument, request: HostRequest, begin: Callable[[float], None]
+    ) -> Response:
+        """The response to a request that needs the document open. ``begin(seconds)``: from now on it has a limit."""
         kind = request.kind
         if kind is RequestKind.READ:
             return Bytes(canonical_json(document.rows.roots).encode())
@@ -218,15 +239,14 @@ class DocumentHost:
             return RowsDigest(encode_clocks(document.clocks), digest(document.rows.roots))
         if kind is RequestKind.COMMAND:
             body, size = decode_command(request.payload), len(request.payload)
-            self._limit.arm(write_limit_seconds(size))
-            actor, lift = Actor(*request.actor or ()), self._limit.lift
-            response = command(judge, actor, body, size, clock=time.process_time, on_written=lift)
-            lift()
-            return response
+            begin(write_limit_seconds(size))
+            actor = Actor(*request.actor or ())
+            return command(judge, actor, body, size, clock=time.process_time, on_written=judge.on_resolve)
         if kind is RequestKind.SET_BOOKINGS:
             found = decode_other_bookings(request.payload)
             judge.replace_bookings(found.organization, found.bookings)
         else:
+            judge.on_resolve()
             judge.run_scheduled()
         return Done()
 
@@ -246,7 +266,9 @@ class DocumentHost:
         if state is None:
             if context.rows is None:
                 return False
-            state = WeddingJudge(context.wedding, context.rows, context.bookings, context.others)
+            stored = context.rows, context.bookings, context.others
+            rules = not context.without_rules
+            state = WeddingJudge(context.wedding, *stored, more=load.more_rows, slices=self._slices, rules=rules)
             self._weddings[context.wedding] = state
         kind = kind_of(context.document)
         assert kind is not None
@@ -261,7 +283,7 @@ class DocumentHost:
         document = self.documents[result.room]
         result.updates = document.take_outgoing()
         result.size = document.pieces.size
-        if isinstance(document, SchemaDocument) and document.is_built:
+        if isinstance(document, SchemaDocument):
             result.derived = self._judges[result.room].take_records(document)
         elif owners := document.owners.take():
             result.derived = BatchRecords([], [], [ClientOwner(*each) for each in owners], [], [])
@@ -278,9 +300,9 @@ class DocumentHost:
                     others.append(RoomResult.empty(room))
                     self._add_outcome(others[-1])
             needed, state.resolver.needed = sorted(state.resolver.needed), set()
-            due = state.next_due()
-            if rooms and (needed or due is not None):
-                weddings.append(WeddingState(next(iter(rooms.values())), due, needed))
+            due, unfinished = state.next_due(), state.resolver.has_work
+            if rooms and (needed or due is not None or unfinished):
+                weddings.append(WeddingState(next(iter(rooms.values())), due, needed, unfinished))
         self._touched.clear()
         return others, weddings
 
@@ -305,27 +327,29 @@ class DocumentHost:
     ) -> None:
         """Mark the next step. One that takes too long ends this process by SIGPROF."""
         if n == ProgressMark.LOADING:
-            self._before_reading(room, document.pieces.size)
+            self._progress.reading(room, document.pieces.size)
         elif n == ProgressMark.MERGING:
-            if sum(len(data) for data, _ in run) > UNLIMITED_MERGE_BYTES:
-                self._limit.lift()  # else the time that is left is enough
-            self.mark.set(room, n)
+            self._progress.merging(room, limited=sum(len(data) for data, _ in run) <= UNLIMITED_MERGE_BYTES)
         else:
-            self.mark.set(room, base + n)
-            self._limit.arm(cpu_limit_seconds(document, len(run[n][0])))
-
-    def _before_reading(self, room: int, size: int) -> None:
-        self.mark.set(room, ProgressMark.LOADING)
-        self._limit.arm(LOAD_CPU_SECONDS + size / LOAD_BYTES_PER_CPU_SECOND)
+            self._progress.update(room, base + n, cpu_limit_seconds(document, len(run[n][0])))
 
     def _job(self, job: Job) -> JobResult:
         if not isinstance(job, ForgetRooms):
             return perform(job)
-        freed = sum(map(self._forget, job.rooms))
-        if freed > TRIM_BYTES:
+        self._freed += sum(map(self._forget, job.rooms))
+        if self._freed > TRIM_BYTES:
+            self._freed = 0
+            gc.unfreeze()
             gc.collect()
+            gc.freeze()
             trim_heap()
         return Forgotten()
+
+
+def _loads(requested: RoomRequests) -> bool:
+    """Whether a part of a batch makes much that stays in memory."""
+    own = (RequestKind.BUILD_DOC, RequestKind.RESUME)
+    return requested.load is not None or any(each.kind in own for each in requested.requests)
 
 
 def _only_waits(requested: RoomRequests, result: RoomResult | LoadRefused | ContextMissing) -> bool:
@@ -362,15 +386,23 @@ def serve(pipe: socket.socket, host: DocumentHost) -> None:
         pipe.sendall(frame(host.handle(decode_batch(body))))
 
 
+def _warm_up() -> None:
+    """Open a document once: the first time takes ten times as long, and would use up the slice of a batch."""
+    kind = kind_of("guests")
+    assert kind is not None
+    WeddingJudge("", ()).build_doc(SchemaDocument(kind, "guests", {}))
+
+
 def main(argv: list[str]) -> None:
     pipe_fd, mark_fd, memory_bytes, max_document_bytes = map(int, argv)
     if memory_bytes:
         resource.setrlimit(resource.RLIMIT_AS, (memory_bytes, memory_bytes))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    _warm_up()
     pipe = socket.socket(fileno=pipe_fd)
     host = DocumentHost(ProgressMark(mark_fd), max_document_bytes)
     gc.freeze()
-    gc.set_threshold(50_000, 20, 100)
+    gc.set_threshold(10_000, 5, 100)
     try:
         serve(pipe, host)
     except MemoryError:

@@ -1,6 +1,8 @@
 """The resolution of findings: by rule, or by a person; recorded in the root `review`.
 
-- Nothing is written from here: `step` returns what is to be written, and has to be called until it returns None.
+- Nothing is written from here: `step` returns what is to be written, and has to be called until `has_work` is False.
+- It works in slices. Only what is `urgent` must not wait for the next one: until it is done, the wedding takes no
+  update, since the next write could hide the value that is judged.
 - A resolution in a document that is not open here waits until it is open (`needed`).
 - There is one record per subject, with the state of the conflict. A subject that holds again closes its record as
   `moot`.
@@ -13,9 +15,11 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Collection, Mapping, Sequence
 from functools import partial
-from typing import NamedTuple
+from typing import NamedTuple, TypeAlias
 
+from crdt_server.judge.evaluation import Evaluation
 from crdt_server.judge.ledger import SERVER_ACTOR, instant
+from crdt_server.judge.open_records import OpenRecords
 from crdt_server.judge.reviews import (
     close_ops,
     for_a_person,
@@ -23,9 +27,9 @@ from crdt_server.judge.reviews import (
     is_recorded,
     may_be_decided,
     open_ops,
-    open_records,
     record_of,
 )
+from crdt_server.judge.slices import Slices
 from crdt_server.judge.subject_queue import SubjectQueue
 from documents.changes import Change, Changes
 from documents.events import Actor
@@ -60,6 +64,17 @@ class Resolution(NamedTuple):
     """Fields whose recorded writer is another user."""
 
 
+Work: TypeAlias = Callable[[], list[Resolution]]
+
+
+class Urgent(NamedTuple):
+    """Work that must not wait for the end of a batch."""
+
+    work: Work
+    needs_index: bool = False
+    """Whether the index has to have followed all changes first."""
+
+
 class Repairs:
     """When each subject was repaired."""
 
@@ -86,13 +101,12 @@ class Resolver:
         self._documents = documents
         self._now = 0.0
         self.subjects = SubjectQueue(index)
+        self.open_records = OpenRecords()
+        self.evaluation = Evaluation(index, self.subjects, self.open_records.documents)
         self.needed: set[str] = set()  # documents that a resolution waits for
-        self.urgent: deque[Callable[[], list[Resolution]]] = deque()  # must not wait for the end of a batch
+        self.urgent: deque[Urgent] = deque()
         self._suspects: deque[Subject] = deque()
-        self._undecided: set[tuple[str, str]] = set()  # document and record of a choice that waits
         self._repairs = Repairs()
-        self._open: set[str] = set()  # records that wait for a person
-        self._open_x: dict[Field, str] = {}  # X1 that waits for a person -> its record
 
     def set_time(self, now: float) -> None:
         """It is ``now``. A clock that was set back makes nothing wait longer."""
@@ -107,25 +121,12 @@ class Resolver:
     @property
     def has_work(self) -> bool:
         """Whether `step` has anything to do."""
-        return bool(self.urgent or self.subjects or self._suspects)
-
-    def begin(self) -> None:
-        """Documents have been opened: look up everything, and close what holds again."""
-        known = {review_id(subject) for subject in self.subjects.add_all()}
-        for document, record, row in open_records(self._wedding):
-            self._open.add(record)
-            if "choice" in row:
-                self._undecided.add((document, record))
-            if row.get("_kind") == "X1":
-                self._open_x[Field(**{"key": None, **row["_subject"][0]})] = record
-            if record not in known and not str(row.get("_kind")).startswith("X"):
-                self.urgent.append(partial(self._close, document, record, "moot"))
-        self.resume()
+        return bool(self.urgent or self.evaluation.has_work or self._suspects or self.subjects)
 
     def resume(self) -> None:
         """Resume the subjects whose time has come, and those that waited for documents which are open now."""
         self.subjects.resume(self._now)
-        undecided, self._undecided = self._undecided, set()
+        undecided, self.open_records.undecided = self.open_records.undecided, set()
         for document, record in sorted(undecided):
             self.decide(document, record)
 
@@ -135,51 +136,69 @@ class Resolver:
         """Changes that were recorded: see `SubjectQueue.observe`. A field that is written again is no open question
         any more."""
         self.subjects.observe(document, changes, rewritten, settled=settled)
-        for change in changes.fields:
-            if change.root == "review" and change.key == "_state":
-                (self._open.add if change.after == "open" else self._open.discard)(change.record)
-            record = self._open_x.pop(Field(document, *change[:3]), None) if self._open_x else None
-            if record is not None:
-                self.urgent.append(partial(self._close, document, record, "moot"))
+        for record in self.open_records.observe(document, changes):
+            self.urgent.append(Urgent(partial(self._close, document, record, "moot")))
 
     def add(self, finding: Finding, writers: Mapping[Field, Writer] | None = None) -> None:
         """A finding to resolve. ``writers``: those of what its automatic operations set."""
-        self.urgent.append(partial(self._resolve, finding, writers))
+        self.urgent.append(Urgent(partial(self._resolve, finding, writers)))
 
     def decide(self, document: str, record: str) -> None:
         """The key `choice` of a record was set: carry out that option, or take back a choice there is not."""
-        self.urgent.append(partial(self._decide, document, record))
+        self.urgent.append(Urgent(partial(self._decide, document, record)))
 
-    def step(self, *, urgent: bool = False) -> list[Resolution] | None:
-        """The next resolutions, to be carried out in order before the next call; None: nothing is left.
+    def step(self, slices: Slices, *, urgent: bool = False) -> list[Resolution] | None:
+        """The next resolutions, to be carried out in order before the next call; None: nothing is left, or the slice
+        is used up.
 
         ``urgent``: only what must not wait for the end of a batch.
         """
-        while self.urgent or not urgent:
-            if self.urgent:
-                found = self.urgent.popleft()()
-            elif self._suspects:
-                found = self._look_up(self._suspects.popleft())
-            elif self.subjects:
-                self._suspects.extend(self.subjects.take(self._now, self._open))
-                continue
-            else:
-                break
+        while (self.urgent or not urgent) and not slices.used_up():
+            work = self._next_work(slices)
+            if work is None:
+                return None
+            found = work()
             if found:
                 return found
         return None
 
+    def _next_work(self, slices: Slices) -> Work | None:
+        """What to do next, when the index has followed all changes where that is needed."""
+        if self.urgent and not self.urgent[0].needs_index:
+            return self.urgent.popleft().work
+        if not self.has_work or not self.evaluation.follow(slices):
+            return None
+        if self.urgent:
+            return self.urgent.popleft().work
+        if self.evaluation.moot:
+            return partial(self._close_moot, self.evaluation.moot.popleft())
+        if not self._suspects:
+            taken = self.subjects.take(self._now, self.open_records.documents, slices)
+            if taken is None:
+                return None
+            self._suspects.extend(taken)
+        return partial(self.look_up, self._suspects.popleft()) if self._suspects else list
+
     # -- one subject
 
-    def _look_up(self, subject: Subject) -> list[Resolution]:
-        self.subjects.follow()  # the resolution of the subject before this one may have repaired it
+    def look_up(self, subject: Subject) -> list[Resolution]:
+        """Resolve what is wrong about a subject, if anything; close its record if it holds. The index must have
+        followed."""
         ops = self._index.derived(subject)
         if ops:  # the subject comes again with what they change
             if not self._missing({op.document for op in ops}):
                 return [Resolution(ops, None)]
             self.subjects.wait(subject)
         finding = self._index.find(subject)
-        return self._close_moot(subject) if finding is None else self._resolve(finding, None)
+        if finding is not None:
+            return self._resolve(finding, None)
+        record = review_id(subject) if self.open_records else ""
+        if record not in self.open_records:
+            return []
+        closed = self._close_moot(record)
+        if not closed:
+            self.subjects.wait(subject)
+        return closed
 
     def _resolve(self, finding: Finding, writers: Mapping[Field, Writer] | None) -> list[Resolution]:
         """The record of a finding, and the operations of its strategy."""
@@ -195,7 +214,7 @@ class Resolver:
             finding = for_a_person(finding)
         finding = with_way_back(self._wedding, finding)
         if subject.invariant == "X1" and finding.manual:
-            self._open_x[finding.parties[0].field] = record
+            self.open_records.enter_field(finding.parties[0].field, record)
         ops = open_ops(row, document, record, finding, instant(self._now))
         resolutions = [Resolution(ops, record)]
         if finding.automatic:
@@ -216,26 +235,22 @@ class Resolver:
             value = None if kind == "delete" else writer.before
             return [Resolution([Op(kind, document, "review", record, "choice", value)], record)]
         if self._missing({document, *(op.document for op in ops)}):
-            self._undecided.add((document, record))
+            self.open_records.undecided.add((document, record))
             return []
         actor = Actor(writer.user, writer.role)
         outcome = "undone" if row.get("_state") == "auto" else "option"
-        self._open_x = {field: each for field, each in self._open_x.items() if each != record}
+        self.open_records.decided(record)
         if outcome == "undone":
-            self.urgent.append(partial(_let_stand, self.subjects, document, record, ops))
+            self.urgent.append(Urgent(partial(_let_stand, self.subjects, document, record, ops), needs_index=True))
         return [*self._close(document, record, outcome, actor), Resolution(ops, record, actor)]
 
-    def _close_moot(self, subject: Subject) -> list[Resolution]:
-        if not self._open or (record := review_id(subject)) not in self._open:
-            return []
+    def _close_moot(self, record: str) -> list[Resolution]:
+        """Close the record of what holds again, in whatever document, unless it is about lost writes."""
         closed = []
         for document in self._wedding.documents:
             row = record_of(self._wedding, document, record)
-            if row is not None and row.get("_state") == "open":
-                found = self._close(document, record, "moot")
-                closed += found
-                if not found:
-                    self.subjects.wait(subject)
+            if row is not None and row.get("_state") == "open" and not str(row.get("_kind")).startswith("X"):
+                closed += self._close(document, record, "moot")
         return closed
 
     def _close(self, document: str, record: str, outcome: str, actor: Actor | None = None) -> list[Resolution]:
@@ -255,3 +270,15 @@ def _let_stand(subjects: SubjectQueue, document: str, record: str, ops: Sequence
     if finding is None:
         return []
     return [Resolution([Op("set", document, "review", record, "_fingerprint", finding.fingerprint)], record)]
+
+
+def judge_alone(resolver: Resolver, field: Field, invariant: str) -> None:
+    """A field was written whose invariant is about the value that was replaced: look up its subjects first."""
+
+    def look_up() -> list[Resolution]:
+        subjects = [each for each in resolver.subjects.touched_by(field) if each.invariant == invariant]
+        work = [Urgent(partial(resolver.look_up, each), needs_index=True) for each in reversed(subjects)]
+        resolver.urgent.extendleft(work)
+        return []
+
+    resolver.urgent.append(Urgent(look_up, needs_index=True))

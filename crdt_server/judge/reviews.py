@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from typing import Any
@@ -29,14 +29,6 @@ def record_of(wedding: Wedding, document: str, record: str) -> dict[str, Any] | 
     """The record of a conflict, None where there is none."""
     row = wedding.rows(document, "review").get(record)
     return row if type(row) is dict else None
-
-
-def open_records(wedding: Wedding) -> Iterator[tuple[str, str, Mapping[str, Any]]]:
-    """Document, id and row of the records that wait for a person."""
-    for document, roots in wedding.documents.items():
-        for record, row in roots.get("review", {}).items():
-            if row.get("_state") == "open":
-                yield document, record, row
 
 
 def open_ops(old: Mapping[str, Any] | None, document: str, record: str, finding: Finding, at: str) -> Sequence[Op]:

@@ -5,7 +5,7 @@ Plain values come from the structs. Texts are read in the Doc, and only those th
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from typing import Any
 
 from pycrdt import Doc, Map, Text
@@ -61,14 +61,20 @@ def _complete(found: dict[RowId, dict[str | None, Any]], where: RowId) -> None:
     found[where] = {None: record}
 
 
-def rows_of(
-    kind: Kind, index: StructIndex, newest: Mapping[Entries, Struct], texts: Collection[SharedType], read_text: ReadText
-) -> RowsByRoot:
-    """All rows of a document that was loaded: ``newest`` and ``texts`` as `StructIndex.load` gave them."""
-    rows: RowsByRoot = {name: {} for name in kind.roots}
+def read_rows(
+    rows: RowsByRoot,
+    kind: Kind,
+    index: StructIndex,
+    newest: Mapping[Entries, Struct],
+    texts: Collection[SharedType],
+    read_text: ReadText,
+) -> Iterator[None]:
+    """Read the rows of a document that was loaded, in steps, into ``rows``, which has every root: ``newest`` and
+    ``texts`` as `StructIndex.load` gave them."""
     covers = index.deleted.covers
     shared, record = None, None
     for entries, struct in newest.items():
+        yield
         if entries.parent is not shared:
             shared = entries.parent
             record = _record(index, rows, shared)
@@ -84,7 +90,6 @@ def rows_of(
     for name, root in kind.roots.items():
         if root.shape is Shape.RECORD and not any(rows[name].values()):
             rows[name].clear()
-    return rows
 
 
 def _record(index: StructIndex, rows: RowsByRoot, shared: SharedType) -> dict[str, Any] | None:

@@ -8,7 +8,6 @@ and sent, so no client receives a value that was undone, and its sender converge
 from __future__ import annotations
 
 import json
-import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from crdt_server.errors import ProtocolError
@@ -18,12 +17,12 @@ from crdt_server.judge.doc_writer import carry_out, changes_since
 from crdt_server.judge.document import Document
 from crdt_server.judge.dry_run import ForkPool
 from crdt_server.judge.restorations import Restorations
-from crdt_server.judge.row_values import TextReader, new_values, rows_of
+from crdt_server.judge.row_values import new_values
 from crdt_server.judge.rules import Outcome, Reverted, examine, may_stand
-from crdt_server.judge.shared_types import Entries, SharedType
+from crdt_server.judge.slices import Slices, Unlimited
+from crdt_server.judge.stored_structs import StoredStructs
 from crdt_server.judge.struct_index import Integrated, Step, StructIndex
 from crdt_server.judge.writes import NESTED, Write
-from crdt_server.protocol.structs import Struct
 from crdt_server.protocol.update import Update, decode_state_vector, decode_structs, is_empty
 from documents.changes import Changes
 from documents.events import Actor
@@ -64,6 +63,8 @@ class SchemaDocument(Document):
         self.kind = kind
         self.name = name
         self.loaded = []
+        self.is_open = False
+        """Whether its wedding has its rows; until then nothing is written to it."""
         self._owners = dict(owners)
         self._restored = Restorations()
         self._signed: Sequence[Signed] = ()
@@ -77,11 +78,8 @@ class SchemaDocument(Document):
     def _reset(self) -> None:
         self.items = StructIndex(self.kind, server_client=SERVER_CLIENT, deleted=self.coverage.deleted)
         self.items.owners.update(self._owners)
-        self._indexed = 0  # how many pieces the items have been built from
-        self._newest: dict[Entries, Struct] = {}  # by those
-        self._filled: dict[SharedType, None] = {}  # texts, by those
+        self._stored = StoredStructs(self.kind, self.items)
         self._rows: Rows | None = None
-        self._texts: TextReader | None = None
 
     @property
     def rows(self) -> Rows:
@@ -91,30 +89,29 @@ class SchemaDocument(Document):
 
     @property
     def is_built(self) -> bool:
-        return self._rows is not None
+        return self.is_open
 
     def takes(self, size_bytes: int) -> bool:
         """Whether it may grow by that much."""
         return self.pieces.whole_size + size_bytes <= self.max_bytes
 
-    def build(self, budget: int = sys.maxsize) -> None:
-        super().build(budget)
+    def build(self, slices: Slices | None = None) -> bool:
+        slices = slices or Unlimited()
+        if not super().build(slices):
+            return False
         if self.loaded is not None:
-            for structs in self.loaded:
-                self.items.load(structs, self._newest, self._filled)
-            self.loaded, self._indexed = None, len(self.pieces)
-        while self._indexed < self._built:
-            self.items.load(decode_structs(self.pieces[self._indexed]).structs, self._newest, self._filled)
-            self._indexed += 1
-        if self._rows is None and self._built == len(self.pieces):
+            self._stored.take(self.loaded, self.pieces)
+            self.loaded = None
+        if not self._stored.index(self.pieces, slices):
+            return False
+        if self._rows is None:
             assert self.doc is not None
-            self._texts = TextReader(self.kind, self.doc)
-            rows = rows_of(self.kind, self.items, self._newest, self._filled, self._texts.read)
-            self._rows = Rows(self.kind, rows)
-            self._newest, self._filled = {}, {}
+            self._rows = self._stored.read(self.doc, slices)
+        return self._rows is not None
 
     def close(self) -> None:
         super().close()
+        self.is_open = False
         self._reset()
 
     # -- updates of clients
@@ -178,8 +175,8 @@ class SchemaDocument(Document):
         self.pieces.accept(update.data)
 
     def _update_rows(self, done: Integrated) -> Changes:
-        assert self._texts is not None
-        return self.rows.update(new_values(self.items, done, self._texts.read))
+        assert self._stored.texts is not None
+        return self.rows.update(new_values(self.items, done, self._stored.texts.read))
 
     def outdone(self, writes: Sequence[Write]) -> list[Op]:
         """Operations that repeat the writes which lost only against values that the server had put back."""

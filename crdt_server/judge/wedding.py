@@ -1,8 +1,9 @@
 """One wedding inside a host: the rows of all its documents, their writers, and where its invariants do not hold.
 
 This is the one orchestrator: a document returns what it applied, the ledger records it, concurrent writes are detected,
-and the resolver is stepped until nothing is left. Invariants are looked up once per batch; a write that an invariant
-judges by the value it replaced (`documents.invariants.guards`) is resolved before the next update is applied.
+and the resolver is stepped until nothing is left, or its slice is used up. Invariants are looked up once per batch; a
+write that an invariant judges by the value it replaced (`documents.invariants.guards`) is resolved before the next
+update is applied. What is left when all documents are closed is found again when one is opened.
 
 The documents that are open here bring their rows themselves; those of the others come from the store with the first
 one that is opened, and stay valid: all documents of a wedding are in one host, which alone changes them.
@@ -10,10 +11,8 @@ one that is opened, and stay valid: all documents of a wedding are in one host, 
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from math import inf
-from typing import Any
 
 import orjson
 
@@ -22,21 +21,29 @@ from crdt_server.judge.bookings import Bookings
 from crdt_server.judge.concurrency import confirmed, detect
 from crdt_server.judge.context import concerns_context, context_of
 from crdt_server.judge.ledger import SERVER_ACTOR, Ledger, Writers, instant
-from crdt_server.judge.resolver import Resolver
+from crdt_server.judge.opening import opened
+from crdt_server.judge.resolver import Resolver, judge_alone
 from crdt_server.judge.schema_document import SchemaDocument, Signed
+from crdt_server.judge.slices import Slices, Unlimited
 from crdt_server.judge.writes import Marker, Write
-from crdt_server.pipe import MirrorRow, OtherBooking, ProgressMark
+from crdt_server.pipe import MirrorRow, OtherBooking, ProgressMark, Status
 from crdt_server.protocol.update import Update
 from crdt_server.records import BatchRecords, BookingChange
-from documents.changes import Change, Changes, RowsByRoot, compare
+from documents.changes import Change, Changes
 from documents.events import Actor
-from documents.fields import same
-from documents.invariants import Field, Index, Op, Wedding, Writer, is_judged_alone
-from documents.kind import Kind
+from documents.invariants import Field, Index, Op, Wedding, Writer, judged_alone
 
 
 class WeddingJudge:
-    """One wedding. ``mirror``: its rows as the store has them; ``bookings`` and ``others``: see `Bookings`."""
+    """One wedding. ``mirror``: its rows as the store has them; ``bookings`` and ``others``: see `Bookings`.
+
+    ``more``: further rows come with `add_rows`, and until then no document can be opened. ``slices``: of what is no
+    update's own work. ``rules``: resolve what merged edits break.
+    """
+
+    bookings: Bookings
+    index: Index
+    resolver: Resolver
 
     def __init__(
         self,
@@ -44,20 +51,43 @@ class WeddingJudge:
         mirror: Sequence[MirrorRow],
         bookings: Sequence[BookingChange] = (),
         others: Sequence[OtherBooking] = (),
+        *,
+        more: bool = False,
+        slices: Slices | None = None,
+        rules: bool = True,
     ) -> None:
         self.name = name
         self.now = 0.0
         self.at = ""
         self.open: dict[str, SchemaDocument] = {}
-        writers = Writers()
-        self.wedding = Wedding(_rows_of(mirror, writers), writers)  # type: ignore[arg-type]
-        self.ledger = Ledger(self.wedding, writers)
-        self.wedding.context = context_of(self.wedding, self.at)
-        self.bookings = Bookings(name, self.wedding, bookings, others)
-        self.index = Index(self.wedding, self.bookings)
-        self.resolver = Resolver(self.wedding, self.index, self.open.keys())
+        self.on_resolve: Callable[[], None] = lambda: None
+        """Called before work that no update answers for."""
         self.answered: dict[str, None] = {}  # keys of the newest commands
+        self._writers = Writers()
+        self.wedding = Wedding({}, self._writers)  # type: ignore[arg-type]
+        self._slices = slices or Unlimited()
+        self._opening: dict[SchemaDocument, Iterator[None]] = {}
         self._written: set[str] = set()  # documents with updates of the server that were not taken yet
+        self._stored_bookings = bookings, others
+        self.complete = False
+        self._rules = rules
+        self.add_rows(mirror, more=more)
+
+    def add_rows(self, mirror: Sequence[MirrorRow], *, more: bool) -> None:
+        """Take rows of the store. ``more``: these are not the last."""
+        documents = self.wedding.documents
+        for document, root, record, fields, of_row in mirror:
+            if fields is not None:
+                documents.setdefault(document, {}).setdefault(root, {})[record] = orjson.loads(fields)
+            self._writers.unpack((document, root, record), of_row)
+        if more:
+            return
+        self.ledger = Ledger(self.wedding, self._writers)
+        self.wedding.context = context_of(self.wedding, self.at)
+        self.bookings = Bookings(self.name, self.wedding, *self._stored_bookings)
+        self.index = Index(self.wedding, self.bookings, read=False)
+        self.resolver = Resolver(self.wedding, self.index, self.open.keys())
+        self.complete = True
 
     # -- time
 
@@ -76,20 +106,34 @@ class WeddingJudge:
 
     def next_due(self) -> float | None:
         """In how many seconds `run_scheduled` has something to do; None: nothing waits."""
-        due = min(self.ledger.texts.next_due(self.open), min(self.resolver.subjects.due.values(), default=inf))
+        due = min(self.ledger.texts.next_due(self.open), self.resolver.subjects.next_due(inf))
         return None if due == inf else max(0.0, due - self.now)
 
     # -- documents
 
-    def build_doc(self, document: SchemaDocument, budget: int = sys.maxsize) -> None:
-        """Build a document from its stored bytes; see `Document.build`."""
-        if not document.is_built:
-            document.build(budget)
-        if document.is_built and self.open.get(document.name) is not document:
-            self._attach(document)
+    def build_doc(self, document: SchemaDocument) -> bool:
+        """Build a document from its stored bytes and open it, in slices. Returns whether it is open."""
+        if document.is_open:
+            return True
+        if not self.complete:
+            return False
+        self._slices.begin(document)
+        try:
+            if not document.build(self._slices):
+                return False
+            if document not in self._opening:
+                self._opening[document] = opened(self, document)
+            if not self._slices.run(self._opening[document]):
+                return False
+            del self._opening[document]
+        finally:
+            self._slices.end()
+        self.resolve()
+        return True
 
     def detach(self, document: SchemaDocument) -> None:
         """A document is closed; its rows stay known."""
+        self._opening.pop(document, None)
         if self.open.get(document.name) is document:
             del self.open[document.name]
 
@@ -109,28 +153,9 @@ class WeddingJudge:
         return [document for name, document in open_ones if name in pending or document.pieces.has_news]
 
     def take_records(self, document: SchemaDocument) -> BatchRecords | None:
-        """The records to store with the updates of an open document; None: there are none."""
-        return self.ledger.take(document.name, document.rows.roots, self.at)
-
-    def _attach(self, document: SchemaDocument) -> None:
-        """A document is open now: its rows are those of the document, whatever the store has."""
-        name = document.name
-        known = self.wedding.documents.get(name, {})
-        self.open[name] = document
-        missed = _difference(document.kind, known, document.rows.roots)
-        self.wedding.documents[name] = document.rows.roots
-        self.ledger.resume_texts(name, document.kind, document.rows.roots, self.now)
-        if missed.fields:
-            writer = self.ledger.writer_of(SERVER_ACTOR, self.now, self.at)
-            self.ledger.record(name, document.kind, missed, writer, now=self.now, cause="import")
-            self.resolver.observe(name, missed)
-            self.wedding.context = context_of(self.wedding, self.at)
-            self.index.reload()
-        if missed.fields or len(self.open) == 1:
-            self.resolver.begin()
-        else:
-            self.resolver.resume()
-        self.resolve()
+        """The records to store with the updates of a document that is open, or about to be; None: there are none."""
+        roots = self.wedding.documents.get(document.name) if self.complete else None
+        return None if roots is None else self.ledger.take(document.name, roots, self.at)
 
     # -- updates of clients
 
@@ -143,15 +168,26 @@ class WeddingJudge:
         *,
         waiting: bool = False,
     ) -> list[Judgement]:
-        """Judge and apply updates of clients in order; see `SchemaDocument.judge`."""
+        """Judge and apply updates of clients in order; see `SchemaDocument.judge`. They have to come again while the
+        document is not open yet, or something urgent is not resolved."""
         if document.needs_doc(updates):
             mark(ProgressMark.LOADING)
-            self.build_doc(document)
+            if not self.build_doc(document):
+                return _later(range(len(updates)))
+        self.resolve(urgent=True)
+        if self.resolver.urgent:
+            return _later(range(len(updates)))
         judgements = []
         for judgement in document.judge(updates, signed, mark, at=self.at, waiting=waiting):
             judgements.append(judgement)
             if judgement.applied is not None:
                 self._accept(document, judgement.applied)
+                if self.resolver.urgent:
+                    break
+        if len(judgements) < len(updates):
+            mark(ProgressMark.MERGING)
+            document.flush()
+            judgements += _later(range(len(judgements), len(updates)))
         self.resolve()
         return judgements
 
@@ -176,15 +212,13 @@ class WeddingJudge:
             self.write([*document.outdone(writes), *ops], actor)
         for finding, writers in found:
             self.resolver.add(finding, writers)
-        alone = False
         for change in changes.fields:
             if change.root == "review" and change.key == "choice" and change.after is not None:
                 self.resolver.decide(document.name, change.record)
-            alone = alone or is_judged_alone(self.wedding, document.name, change)
-        if alone:
-            self.resolve()
-        elif self.resolver.urgent:
-            self.resolve(urgent=True)
+            invariant = judged_alone(self.wedding, document.name, change)
+            if invariant is not None:
+                judge_alone(self.resolver, Field(document.name, *change[:3]), invariant)
+        self.resolve(urgent=True)
 
     # -- recording and resolving
 
@@ -208,12 +242,22 @@ class WeddingJudge:
             self._record(document, changes, writer, cause=cause, writers=writers)
 
     def resolve(self, *, urgent: bool = False) -> None:
-        """Resolve until nothing is left. ``urgent``: only the part that must not wait for the end of a batch."""
-        if self.resolver.has_work and self.wedding.context.now != self.at:
-            self.wedding.context = self.wedding.context.at(self.at)
-        while (resolutions := self.resolver.step(urgent=urgent)) is not None:
-            for ops, cause, actor, writers in resolutions:
-                self.write(ops, actor, cause=cause, writers=writers)
+        """Resolve until nothing is left, or the slice is used up. ``urgent``: only the part that must not wait for the
+        end of a batch."""
+        if not self._rules:
+            self.resolver = Resolver(self.wedding, self.index, self.open.keys())
+        resolver = self.resolver
+        if resolver.urgent if urgent else resolver.has_work:
+            self.on_resolve()
+            if self.wedding.context.now != self.at:
+                self.wedding.context = self.wedding.context.at(self.at)
+            self._slices.begin(self)
+            try:
+                while (resolutions := resolver.step(self._slices, urgent=urgent)) is not None:
+                    for ops, cause, actor, writers in resolutions:
+                        self.write(ops, actor, cause=cause, writers=writers)
+            finally:
+                self._slices.end()
         bookings = self.bookings.take_changes() if "wedding" in self.open else ()
         if bookings:
             self.ledger.pending("wedding").bookings += bookings
@@ -240,18 +284,13 @@ class WeddingJudge:
             name, document.kind, changes, writer, now=self.now, cause=cause, writers=writers, rewritten=rewritten
         )
         if concerns_context(name, changes):
-            self.resolver.subjects.set_context(context_of(self.wedding, self.at))
+            self.on_resolve()
+            self.resolver.evaluation.set_context(context_of(self.wedding, self.at))
         self.resolver.observe(name, changes, rewritten, settled=settled)
 
 
-def _rows_of(mirror: Sequence[MirrorRow], writers: Writers) -> dict[str, RowsByRoot]:
-    """The rows of each document; their writers go into `writers`."""
-    documents: dict[str, RowsByRoot] = {}
-    for document, root, record, fields, of_row in mirror:
-        if fields is not None:
-            documents.setdefault(document, {}).setdefault(root, {})[record] = orjson.loads(fields)
-        writers.unpack((document, root, record), of_row)
-    return documents
+def _later(numbers: Iterable[int]) -> list[Judgement]:
+    return [Judgement(number, Status.LATER, None, None) for number in numbers]
 
 
 def _rewritten(changes: Changes, writes: Sequence[Write]) -> list[Change]:
@@ -267,14 +306,3 @@ def _rewritten(changes: Changes, writes: Sequence[Write]) -> list[Change]:
         and type(write.value) is not Marker
         and (write.root, write.record, write.key) not in changed
     ]
-
-
-def _difference(kind: Kind, old: Mapping[str, Mapping[str, Any]], new: RowsByRoot) -> Changes:
-    """The changes from the rows of the store to those of the document."""
-    changes = Changes([], [], [])
-    for root, rows in new.items():
-        before = old.get(root, {})
-        for record in sorted(rows.keys() | before.keys()):
-            if not same(before.get(record), rows.get(record)):
-                compare(kind.roots[root], record, before.get(record), rows.get(record), changes)
-    return changes

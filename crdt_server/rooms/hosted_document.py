@@ -27,7 +27,9 @@ class HostedDocument:
         "load_deaths",
         "placement",
         "quota",
+        "rule_deaths",
         "size",
+        "without_rules",
     )
 
     def __init__(self, *, has_schema: bool) -> None:
@@ -40,6 +42,8 @@ class HostedDocument:
         self.bytes_only = False  # no Doc of it survives: its host keeps bytes
         self.load_deaths = 0  # hosts that died of reading its stored updates
         self.quota = WeddingQuota()  # of its wedding
+        self.rule_deaths = 0  # hosts that died of the rules of its wedding
+        self.without_rules = False  # the rules of its wedding kill a host: they are not applied
 
     @property
     def belongs_on_heavy_host(self) -> bool:
@@ -70,6 +74,15 @@ class HostedDocument:
         """Count a host that died of reading it; how many there were."""
         self.load_deaths += 1
         return self.load_deaths
+
+    def rules_died(self) -> int:
+        """Count a host that died of the rules of its wedding; how many there were."""
+        self.rule_deaths += 1
+        return self.rule_deaths
+
+    def stop_rules(self) -> None:
+        """Apply no rules to its wedding from now on."""
+        self.without_rules = True
 
     def fall_back_to_bytes(self) -> None:
         """Hold it without a Doc from now on."""

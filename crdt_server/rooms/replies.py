@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from crdt_server.pipe import Bytes, Diff, RequestKind, Status
+from crdt_server.pipe import PIECE_BYTES, Bytes, Diff, RequestKind, Status
 from crdt_server.protocol.messages import SyncStep1
 from crdt_server.protocol.outgoing import Outgoing
 from crdt_server.protocol.update import EMPTY_STATE_VECTOR, EMPTY_UPDATE
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from crdt_server.rooms.room import Room
 
 EMPTY_STEP1 = Outgoing(SyncStep1(EMPTY_STATE_VECTOR))
-STORED_MESSAGES = 1000  # a host merges a longer reply first
+STORED_MESSAGES = 1000  # besides those that are half a piece: a host merges a longer reply first
 
 
 def takes_replies(room: Room, session: Session) -> bool:
@@ -46,7 +46,8 @@ def serve_from_store(room: Room, updates: Sequence[bytes]) -> None:
 
     To be called with all that is stored and while no batch of this room is in flight.
     """
-    if not 0 < len(updates) <= STORED_MESSAGES:
+    most = STORED_MESSAGES + sum(map(len, updates)) // (PIECE_BYTES // 2)
+    if not 0 < len(updates) <= most:
         return
     messages = reply_messages(updates)
     for session in list(room.members):

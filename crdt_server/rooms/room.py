@@ -83,6 +83,7 @@ class Room:
         self.replies = SyncReplyCache(limits.answer_cache_bytes, limits.newcomer_cache_bytes)
         self.head_seq = 0
         self.broadcast_seq = 0  # of the newest batch that was sent
+        self.settled = 0  # batches that were answered
         self.pins = 0  # operations in flight: it must not be evicted
         self.update_subscriber: Callable[[int, bytes], None] | None = None  # gets every update, for other nodes
 
@@ -161,6 +162,7 @@ class Room:
             if self.update_subscriber is not None:
                 self.update_subscriber(batch.seq, update)
         self.broadcast_seq = batch.seq
+        self.settled += 1
         if batch.notices or batch.needs_settling:
             settle_batch(self, batch)
         self.counters.updates += len(batch.requests) - len(batch.responses) - len(batch.statuses)

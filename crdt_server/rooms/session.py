@@ -91,7 +91,7 @@ class Request:
         *,
         echo: bool = False,
     ) -> None:
-        # Only a request of the dispatcher's own (BUILD_DOC) belongs to no session, and no room ever sees that one.
+        # Only a request of the dispatcher's own (BUILD_DOC, RESUME) belongs to no session; no room ever sees that one.
         self.session = cast("Session", session)
         self.kind = kind
         self.payload = payload

@@ -7,7 +7,7 @@ writes; `clash` and `clashes` compare the bookings of several weddings; `cascade
 from documents.invariants.bookings import TRAVEL_MINUTES, Booking, bookings, clash, clashes
 from documents.invariants.cascade import Cascade, Slot, cascade
 from documents.invariants.catalogue import INVARIANTS, RANKS, STRATEGIES, Invariant, rank_of
-from documents.invariants.guards import is_judged_alone
+from documents.invariants.guards import judged_alone
 from documents.invariants.index import Index
 from documents.invariants.model import (
     NOBODY,
@@ -25,7 +25,7 @@ from documents.invariants.model import (
     apply,
 )
 from documents.invariants.review import chosen, operations, review_id, review_row
-from documents.invariants.seating import assignments_at
+from documents.invariants.seating import assignments_by_table
 from documents.invariants.undoing import with_way_back
 from documents.invariants.writes import Written, edit_of_deleted, lost_write
 
@@ -53,14 +53,14 @@ __all__ = [
     "Writer",
     "Written",
     "apply",
-    "assignments_at",
+    "assignments_by_table",
     "bookings",
     "cascade",
     "chosen",
     "clash",
     "clashes",
     "edit_of_deleted",
-    "is_judged_alone",
+    "judged_alone",
     "lost_write",
     "operations",
     "rank_of",

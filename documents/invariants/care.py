@@ -63,7 +63,7 @@ class CareNeeds(Part):
         )
 
     def candidates(self) -> Iterator[Subject]:
-        return (Subject("C1", (guest,)) for guest in self.wedding.rows("care", "care"))
+        return (Subject("C1", (guest,)) for guest in list(self.wedding.rows("care", "care")))
 
     def _guest(self, _: str, guest: str, touched: Touched) -> None:
         touched.add(Subject("C1", (guest,)))

@@ -70,7 +70,8 @@ def _guard_of(document: str, root: str, key: str | None) -> WriteGuard | None:
     return guard if key in guard.keys or (key or "").partition(":")[0] in guard.keys else None
 
 
-def is_judged_alone(wedding: Wedding, document: str, change: Change) -> bool:
-    """Whether a write has to be resolved before the next write of the same field."""
+def judged_alone(wedding: Wedding, document: str, change: Change) -> str | None:
+    """The invariant for which a write has to be resolved before the next write of the same field; None: there is none.
+    """
     guard = _guard_of(document, change.root, change.key)
-    return guard is not None and guard.applies(wedding, document, change)
+    return guard.invariant if guard is not None and guard.applies(wedding, document, change) else None

@@ -72,16 +72,17 @@ class Guests(Part):
     def find(self, subject: Subject) -> Finding | None:
         return _FIND[subject.invariant](self, subject)
 
-    def candidates(self) -> Iterator[Subject]:
+    def candidates(self) -> Iterator[Subject | None]:
         for people in self._alike.values():
+            yield None
             yield from _pairs(people)
-        for event in self.wedding.rows("wedding", "events"):
+        for event in list(self.wedding.rows("wedding", "events")):
             yield Subject("G2", (event,))
         for host in self._brought:
             yield Subject("G3", (host,))
         for guest, events in self._answers.items():
             yield from (Subject("G4", (guest, event)) for event in events)
-        for guest, row in self.wedding.rows(*GUESTS).items():
+        for guest, row in list(self.wedding.rows(*GUESTS).items()):
             if type(row) is dict:
                 yield Subject("G5", (guest, "household"))
                 yield Subject("G5", (guest, "plusOneOf"))
@@ -150,7 +151,7 @@ class Guests(Part):
         touched.add(Subject("G2", (event,)))
 
     def _meta(self, _: str, __: str, touched: Touched) -> None:
-        touched.update(subject for subject in self.candidates() if subject.invariant in ("G2", "G4"))
+        touched.update(each for each in self.candidates() if each is not None and each.invariant in ("G2", "G4"))
 
     # G1
 

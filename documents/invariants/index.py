@@ -4,11 +4,13 @@
   of the changes, and changes named twice, do not matter. A row that comes or goes without any key is a change with the
   key None. A document that was not at hand before needs `reload`.
 - `all` and `find` are the same code: an index kept up to date finds what a new one finds.
+- Rows are read, and subjects listed, in steps between which rows may change: what changes meanwhile goes to `update`
+  when the last step is done.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Iterable, Iterator
 from typing import Any, Final, NamedTuple
 
 from documents.invariants.budget import Budget
@@ -38,9 +40,10 @@ class _Routes(NamedTuple):
 
 
 class Index:
-    """Where the invariants of one wedding do not hold. ``others``: families that are kept by the caller."""
+    """Where the invariants of one wedding do not hold. ``others``: families that are kept by the caller; ``read``: read
+    all rows now, rather than with `reading`."""
 
-    def __init__(self, wedding: Wedding, *others: Part) -> None:
+    def __init__(self, wedding: Wedding, *others: Part, read: bool = True) -> None:
         self.wedding = wedding
         self._others = others
         self._parts: tuple[Part, ...] = ()
@@ -50,15 +53,21 @@ class Index:
         self._by_key: dict[tuple[str, str], dict[str, tuple[Refresh, ...]]] = {}
         self._of_key: dict[tuple[str, str], dict[str, tuple[KeyRefresh, ...]]] = {}
         self._routes: dict[tuple[str, str], _Routes] = {}  # by document and root
-        self.reload()
+        self.reading = self.reload()
+        """The steps in which the rows are read. Nothing else may be called before the last."""
+        if read:
+            for _ in self.reading:
+                pass
 
-    def reload(self) -> None:
-        """Read all rows again."""
+    def reload(self) -> Iterator[None]:
+        """Read all rows again, in steps."""
         self._parts = (*(part(self.wedding) for part in PARTS), *self._others)
         self._by_invariant = {name: part for part in self._parts for name in part.invariants}
         self._every, self._by_key, self._of_key, self._routes = {}, {}, {}, {}
         self._wire()
-        self._read()
+        for part in self._parts:
+            yield from part.read()
+        yield from self._read()
 
     def update(self, fields: Iterable[Field]) -> set[Subject]:
         """The subjects whose finding may be another after changes of these fields, or of their writers."""
@@ -102,13 +111,20 @@ class Index:
 
     def subjects(self) -> set[Subject]:
         """Every subject that may have a finding."""
-        return {subject for part in self._parts for subject in part.candidates()}
+        return {subject for subject in self.candidates() if subject is not None}
+
+    def candidates(self) -> Iterator[Subject | None]:
+        """Every subject that may have a finding, some more than once, in steps, some without one. `update` may not be
+        called before the last."""
+        for part in self._parts:
+            yield from part.candidates()
 
     def set_context(self, context: Context) -> set[Subject]:
-        """Go on with another context: the subjects that may have another finding. Costs a whole evaluation."""
-        before = self.subjects()
+        """Go on with another context. Returns the subjects that there were because of the one before; the finding of
+        any subject may be another now."""
+        before = {subject for part in self._parts for subject in part.of_context()}
         self.wedding.context = context
-        return before | self.subjects()
+        return before
 
     def _wire(self) -> None:
         for part in self._parts:
@@ -124,18 +140,25 @@ class Index:
                 for key in route.keys:
                     by_key[key] = (*by_key.get(key, ()), route.refresh)
 
-    def _routes_of(self, document: str, root: str, known: Collection[str] = ()) -> _Routes:
+    def _routes_of(self, document: str, root: str) -> _Routes:
         where = (document_kind(document), root)
         by_key, of_key = self._by_key.get(where, {}), self._of_key.get(where, {})
-        found = _Routes(self._every.get(where, ()), by_key, of_key, set(known))
+        found = _Routes(self._every.get(where, ()), by_key, of_key, set())
         self._routes[document, root] = found
         return found
 
-    def _read(self) -> None:
+    def _read(self) -> Iterator[None]:
         touched: set[Subject] = set()
-        for document, roots in self.wedding.documents.items():
-            for root, rows in roots.items():
-                for refresh in self._routes_of(document, root, rows).every:
-                    for record in rows:
+        for document, roots in list(self.wedding.documents.items()):
+            for root, rows in list(roots.items()):
+                every, _, _, known = self._routes_of(document, root)
+                records = list(rows)
+                for record in records:
+                    yield
+                    if record in rows:
+                        known.add(record)
+                for refresh in every:
+                    for record in records:
+                        yield
                         refresh(document, record, touched)
-                    touched.clear()
+                        touched.clear()

@@ -17,11 +17,11 @@ class Messages(Part):
     def routes(self) -> Iterable[Route]:
         return (Route("thread", "messages", self._message),)
 
-    def candidates(self) -> Iterator[Subject]:
+    def candidates(self) -> Iterator[Subject | None]:
         # From the writers, because of messages that are gone.
         for document, root, record, _ in self.wedding.writers:
-            if root == "messages" and document_kind(document) == "thread":
-                yield Subject("M1", (document, record))
+            is_message = root == "messages" and document_kind(document) == "thread"
+            yield Subject("M1", (document, record)) if is_message else None
 
     def _message(self, document: str, message: str, touched: Touched) -> None:
         touched.add(Subject("M1", (document, message)))

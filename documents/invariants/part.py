@@ -67,6 +67,10 @@ class Part:
         """The changes that the family follows."""
         raise NotImplementedError
 
+    def read(self) -> Iterator[None]:
+        """Read what does not follow from the rows alone, in steps, before the rows are read."""
+        return iter(())
+
     def find(self, subject: Subject) -> Finding | None:
         """The finding about a subject, None where the invariant holds."""
         raise NotImplementedError
@@ -75,9 +79,14 @@ class Part:
         """Whether `find` would find something."""
         return self.find(subject) is not None
 
-    def candidates(self) -> Iterator[Subject]:
-        """Every subject that may have a finding."""
+    def candidates(self) -> Iterator[Subject | None]:
+        """Every subject that may have a finding; None: a step without one. Rows may change in between, the indexes do
+        not."""
         raise NotImplementedError
+
+    def of_context(self) -> Iterator[Subject]:
+        """The candidates that there are because of the context alone."""
+        return iter(())
 
     def derived(self, subject: Subject) -> Ops:
         """The operations that bring keys of the server up to date which follow from the rows about a subject, whether

@@ -21,6 +21,7 @@ from documents.invariants.model import (
     Subject,
     Wedding,
     Writer,
+    document_kind,
     suffixes,
     whole,
 )
@@ -79,10 +80,9 @@ class Seating(Part):
         look = _BROKEN.get(subject.invariant)
         return super().broken(subject) if look is None else bool(look(self, subject))
 
-    def candidates(self) -> Iterator[Subject]:
+    def candidates(self) -> Iterator[Subject | None]:
         for (document, table, number), guests in self._numbered.items():
-            if len(guests) > 1:
-                yield Subject("S1", (document, table, str(number)))
+            yield Subject("S1", (document, table, str(number))) if len(guests) > 1 else None
         for place in self._tables:
             yield Subject("S2", place)
         for place in self._seats:
@@ -91,11 +91,17 @@ class Seating(Part):
         yield from self._unseated.subjects()
         for place in self._rules:
             yield from _of_rule(*place)
-        for document in {document for document, _ in self._seats}:
+        for document in [each for each in self.wedding.documents if document_kind(each) == "seating"]:
             for household in self._households:
                 yield Subject("S6", (document, "households", household))
+        yield from self.of_context()
+
+    def of_context(self) -> Iterator[Subject]:
         for document, table in self.wedding.context.locked:
             yield from self._of_lock(document, table)
+
+    def read(self) -> Iterator[None]:
+        return self._unseated.read()
 
     # Following changes
 
@@ -572,10 +578,13 @@ _BROKEN: Final[Mapping[str, Callable[[Seating, Subject], object]]] = {
 """Of those whose findings search other tables: whether there is a finding at all."""
 
 
-def assignments_at(wedding: Wedding, document: str, table: str) -> dict[str, Any]:
-    """guest -> assignment of everybody at a table, as `Context.locked` holds it when the table is locked."""
-    rows = wedding.rows(document, "assignments").items()
-    return {guest: row for guest, row in rows if type(row) is dict and row.get("table") == table}
+def assignments_by_table(wedding: Wedding, document: str) -> dict[str, dict[str, Any]]:
+    """table -> guest -> assignment, as `Context.locked` holds those of a table when it is locked."""
+    found: dict[str, dict[str, Any]] = {}
+    for guest, row in wedding.rows(document, "assignments").items():
+        if type(row) is dict and type(row.get("table")) is str:
+            found.setdefault(row["table"], {})[guest] = row
+    return found
 
 
 def _of_rule(document: str, rule: str) -> tuple[Subject, Subject]:

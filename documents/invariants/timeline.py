@@ -68,7 +68,7 @@ class Timeline(Part):
             yield _pair(invariant, key, one, other)
         for item, entry in self._items.items():
             yield from self._own(item, entry)
-        for event, row in self.wedding.rows("wedding", "events").items():
+        for event, row in list(self.wedding.rows("wedding", "events").items()):
             if type(row) is dict and type(row.get("place")) is str:
                 yield Subject("T3", (row["place"], event))
 

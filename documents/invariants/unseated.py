@@ -41,13 +41,17 @@ class Unseated:
         self._from: dict[Place, set[str]] = {}
         self._had: dict[Place, SeatEntry] = {}
         self._documents: dict[str, set[str]] = {}
-        # Looking a writer up may change the mapping.
-        seats_ever = {each[::2] for each in wedding.writers if each[1] == "assignments"}
-        for document, guest in sorted(seats_ever):
-            if document_kind(document) == "seating":
-                self.refresh(document, guest, set())
 
     # Following changes
+
+    def read(self) -> Iterator[None]:
+        """Read who had a seat from the writers, in steps."""
+        touched: Touched = set()
+        for document, root, guest, _ in self._wedding.writers:
+            if root == "assignments" and document_kind(document) == "seating":
+                self.refresh(document, guest, touched)
+                touched.clear()
+            yield
 
     def refresh(self, document: str, guest: str, touched: Touched) -> None:
         """Read the seat of a guest again."""

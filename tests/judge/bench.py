@@ -11,6 +11,7 @@ from pycrdt import Doc, Map, Text
 from crdt_server.judge.clock_ranges import encode_clocks
 from crdt_server.judge.dry_run import ForkPool
 from crdt_server.judge.schema_document import SchemaDocument
+from crdt_server.judge.slices import Slices, Unlimited
 from crdt_server.judge.wedding import WeddingJudge
 from crdt_server.pipe import MirrorRow, Status
 from documents.events import Actor, fold
@@ -80,7 +81,7 @@ class Replica:
 class Bench:
     """``rows`` are in the store before anybody comes; ``writers`` wrote them, else the server did.
 
-    ``like``: begin with what is stored in another.
+    ``like``: begin with what is stored in another; ``slices``: of what is no update's own work.
     """
 
     def __init__(
@@ -91,7 +92,9 @@ class Bench:
         names: Iterable[str] = NAMES,
         now: float = START,
         like: Bench | None = None,
+        slices: Slices | None = None,
     ) -> None:
+        self.slices = slices or Unlimited()
         self.names = tuple(names)
         self.now = now
         self.updates: dict[str, list[bytes]] = {name: [] for name in self.names}
@@ -111,11 +114,13 @@ class Bench:
     # -- time, opening and closing
 
     def open(self) -> None:
-        self.state = WeddingJudge("w", [MirrorRow(*row, *image) for row, image in self.mirror.items()])
-        self.state.set_time(self.now)
+        mirror = [MirrorRow(*row, *image) for row, image in self.mirror.items()]
+        self.state = WeddingJudge("w", mirror, slices=self.slices)
+        self.begin_batch()
         self.documents = {name: self._load(name) for name in self.names}
         for document in self.documents.values():
-            self.state.build_doc(document)
+            while not self.state.build_doc(document):
+                self.begin_batch()
         self.state.resolver.needed.clear()  # what the first ones waited for is open by now
         self.commit()
 
@@ -132,9 +137,25 @@ class Bench:
     def wait(self, seconds: float) -> None:
         """The time passes, and what was due is done."""
         self.now += seconds
-        self.state.set_time(self.now)
+        self.begin_batch()
         self.state.run_scheduled()
         self.commit()
+        self.rest()
+
+    def begin_batch(self) -> None:
+        """The time and the slices of another batch."""
+        self.slices.begin_batch()
+        self.state.set_time(self.now)
+
+    def rest(self) -> int:
+        """Batches until no rule has anything left to do; how many."""
+        batches = 0
+        while self.state.resolver.has_work:
+            self.begin_batch()
+            self.state.resolve()
+            self.commit()
+            batches += 1
+        return batches
 
     def settle(self) -> None:
         """Wait until nothing is due any more."""
@@ -194,7 +215,7 @@ class Bench:
     ) -> tuple[list[Any], list[Any]]:
         document = self.documents[name]
         while True:
-            self.state.set_time(self.now)
+            self.begin_batch()
             verdicts = self.state.receive(document, [(update, None)], [(actor, client_state_vector)], lambda _: None)
             faults = [(each.number, each.status) for each in verdicts if each.status is not Status.OK]
             notices = [json.loads(each.notice) for each in verdicts if each.notice is not None]
@@ -207,7 +228,7 @@ class Bench:
         """Updates of several people, each with the state vector of a reconnection or None, in one batch."""
         waiting = list(updates)
         while waiting:
-            self.state.set_time(self.now)
+            self.begin_batch()
             signed = [(actor, state_vector) for actor, _, state_vector in waiting]
             data = [(update, None) for _, update, _ in waiting]
             judgements = self.state.receive(self.documents[name], data, signed, lambda _: None)

@@ -8,7 +8,7 @@ from typing import Any
 from pycrdt import Doc, Map
 
 from crdt_server.judge.clock_ranges import encode_clocks
-from crdt_server.judge.row_values import TextReader, new_values, rows_of
+from crdt_server.judge.row_values import TextReader, new_values, read_rows
 from crdt_server.judge.shared_types import Entries, SharedType
 from crdt_server.judge.struct_index import StructIndex
 from crdt_server.judge.writes import Write
@@ -19,6 +19,7 @@ from documents.changes import Changes, RowsByRoot
 from documents.fields import AnyJson, Note, String
 from documents.kind import Kind, key, record, records, single, text, values
 from documents.rows import Rows
+from tests.support.slices import finish
 
 SERVER_CLIENT = 99
 
@@ -69,7 +70,9 @@ class Server:
         self._account(update)
         for deleted in update.deletes:
             self.items.deleted.add(*deleted)
-        return rows_of(KIND, self.items, newest, texts, lambda text: "some text")
+        rows: RowsByRoot = {name: {} for name in KIND.roots}
+        finish(read_rows(rows, KIND, self.items, newest, texts, lambda text: "some text"))
+        return rows
 
     def _account(self, update: Update) -> None:
         for client, _, following in update.ranges:
@@ -101,7 +104,9 @@ class IndexedRows:
         self._items.load(update.structs, newest, texts)
         for deleted in update.deletes:
             self._items.deleted.add(*deleted)
-        self._rows = Rows(kind, rows_of(kind, self._items, newest, texts, self._texts.read))
+        rows: RowsByRoot = {name: {} for name in kind.roots}
+        finish(read_rows(rows, kind, self._items, newest, texts, self._texts.read))
+        self._rows = Rows(kind, rows)
 
     @property
     def roots(self) -> RowsByRoot:

@@ -16,6 +16,7 @@ from crdt_server.judge.merging import merge
 from crdt_server.pipe import ProgressMark, Status
 from crdt_server.protocol.update import EMPTY_STATE_VECTOR, EMPTY_UPDATE, decode_state_vector
 from tests.support.effort import examples
+from tests.support.slices import shortest
 from tests.support.wire import Replica, Typist, state_vector
 
 MOST_BYTES = 1 << 20
@@ -253,7 +254,7 @@ class TestStored:
         steps = 0
         while not document.is_built:
             seen = document._built
-            document.build(1)
+            document.build(shortest())
             assert document._built == seen + 1
             steps += 1
         assert steps == 5

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from datetime import datetime
 from typing import Any
 
@@ -13,8 +15,9 @@ from pycrdt import Doc, Map, Text
 
 from crdt_server.access.identity import Identity
 from crdt_server.counters import Counters
-from crdt_server.hosts.batch import BatchEntry, fits
+from crdt_server.hosts.batch import BatchEntry, LoadPlan, fits
 from crdt_server.judge.process import DocumentHost
+from crdt_server.judge.slices import Slices, Unlimited
 from crdt_server.pipe import (
     Batch,
     BatchResponse,
@@ -51,11 +54,14 @@ from crdt_server.records import BatchRecords, BookingChange, ClientOwner
 from crdt_server.rooms.inbox import RoomLimits
 from crdt_server.rooms.room import Room
 from crdt_server.rooms.session import Request, Session, SessionId
+from documents.invariants import Index, Subject
 from tests.support.room_events import RecordingRoomEvents
+from tests.support.slices import of_looks
 from tests.support.sockets import HandSocket
 from tests.support.wire import Typist
 
 NOW = 1_780_000_000.0
+LOOKS, SEATS = 6, 30
 ADA = Identity("ada", "couple")
 READS = [(RequestKind.STATE_VECTOR, b""), (RequestKind.DIFF, b"\0")]
 
@@ -63,14 +69,15 @@ READS = [(RequestKind.STATE_VECTOR, b""), (RequestKind.DIFF, b"\0")]
 class Place:
     """A host, and rooms of one wedding. Every response is one that the serving process would take."""
 
-    def __init__(self, mark: ProgressMark) -> None:
-        self.host = DocumentHost(mark, 1 << 20)
+    def __init__(self, mark: ProgressMark, slices: Slices | None = None) -> None:
+        self.mark = mark
+        self.host = DocumentHost(mark, 1 << 20, slices or Unlimited())
         self.now = NOW
         self.rooms: dict[int, Room] = {}
         self.session = Session(SessionId(1), HandSocket(), ADA)
 
-    def room(self, name: str) -> Room:
-        room = Room(len(self.rooms) + 1, "w", name, RoomLimits(), Counters(), RecordingRoomEvents())
+    def room(self, name: str, wedding: str = "w") -> Room:
+        room = Room(len(self.rooms) + 1, wedding, name, RoomLimits(), Counters(), RecordingRoomEvents())
         self.rooms[room.id] = room
         return room
 
@@ -91,9 +98,22 @@ class Place:
         return indexed.response
 
     def rows(self, room: Room) -> Any:
-        response = self.response(room, RequestKind.READ)
-        assert isinstance(response, Bytes)
-        return json.loads(response.data)
+        while True:  # until the document is open
+            result = self.result(room, RequestKind.READ)
+            if result.faults != [Fault(0, Status.LATER)]:
+                break
+        (indexed,) = result.responses
+        assert isinstance(indexed.response, Bytes)
+        return json.loads(indexed.response.data)
+
+    def finish(self, room: Room) -> int:
+        """Batches until the rules of the wedding have nothing left to do; how many."""
+        batches = 0
+        while True:
+            batches += 1
+            response = self.run([BatchEntry(room, [Request(None, RequestKind.RESUME, b"")])])
+            if not any(wedding.unfinished for wedding in response.weddings):
+                return batches
 
     def digest(self, room: Room) -> RowsDigest:
         response = self.response(room, RequestKind.DIGEST)
@@ -112,14 +132,20 @@ def derived_of(result: RoomResult) -> BatchRecords:
     return result.derived
 
 
-@pytest.fixture
-def place() -> Iterator[Place]:
+@contextmanager
+def mark() -> Iterator[ProgressMark]:
     fd = os.memfd_create("mark")
     os.ftruncate(fd, ProgressMark.SIZE)
-    mark = ProgressMark(fd)
+    shared = ProgressMark(fd)
     os.close(fd)
-    yield Place(mark)
-    mark.close()
+    yield shared
+    shared.close()
+
+
+@pytest.fixture
+def place() -> Iterator[Place]:
+    with mark() as shared:
+        yield Place(shared)
 
 
 def context(
@@ -149,6 +175,16 @@ def load(
 def guest(client: int, record: str, **fields: Any) -> bytes:
     doc: Doc[Any] = Doc(client_id=client)
     doc.get("guests", type=Map)[record] = Map({"firstName": "Ann", "note": Text(), **fields})
+    return doc.get_update()
+
+
+def seats_at_no_table(client: int, count: int, *, first: int = 0) -> bytes:
+    """Guests at a table that there is not: each seat is freed by rule."""
+    doc: Doc[Any] = Doc(client_id=client)
+    seats = doc.get("assignments", type=Map)
+    with doc.transaction():
+        for n in range(first, first + count):
+            seats[f"g_{n}"] = {"table": "t_gone", "seat": n}
     return doc.get_update()
 
 
@@ -388,3 +424,95 @@ class TestWedding:
         (refused,) = place.run([load(broken, None, [b"damaged"])]).results
         assert isinstance(refused, LoadRefused)
         assert place.rows(guests)["guests"].keys() == {"g_1"}
+
+
+class TestSlices:
+    """The rules of one wedding take many batches; every other room is answered in its own."""
+
+    @pytest.fixture
+    def place(self) -> Iterator[Place]:
+        with mark() as shared:
+            yield Place(shared, of_looks(LOOKS))
+
+    def test_a_batch_answers_all_and_reports_who_is_unfinished(self, place: Place) -> None:
+        busy, other = place.room("seating"), place.room("guests", wedding="elsewhere")
+        place.run([load(busy), load(other)])
+        place.request(other, RequestKind.UPDATE, guest(7, "g_1"))
+        mine = Request(place.session, RequestKind.UPDATE, seats_at_no_table(8, SEATS))
+        theirs = Request(place.session, RequestKind.UPDATE, guest(9, "g_2"))
+        response = place.run([BatchEntry(busy, [mine]), BatchEntry(other, [theirs])])
+        assert [result.updates for result in response.results if isinstance(result, RoomResult)] == [
+            [mine.payload],
+            [theirs.payload],
+        ]
+        assert busy.id in {wedding.room for wedding in response.weddings if wedding.unfinished}
+        place.finish(busy)
+        place.now += 10
+        place.request(busy, RequestKind.RUN_SCHEDULED)
+        assert place.finish(busy) > 3
+        assert len(place.rows(busy)["review"]) == SEATS
+        assert "assignments" not in place.rows(busy)
+
+    def test_a_document_opens_in_many_batches_and_edits_of_it_come_again(self, place: Place) -> None:
+        room, other = place.room("seating"), place.room("guests", wedding="elsewhere")
+        place.run([load(room, (), [seats_at_no_table(8, 20 * SEATS)]), load(other)])
+        update = Request(place.session, RequestKind.UPDATE, seats_at_no_table(9, 1, first=20 * SEATS))
+        tries = 0
+        while True:
+            tries += 1
+            mine, theirs = place.run(
+                [
+                    BatchEntry(room, [update]),
+                    BatchEntry(other, [Request(place.session, RequestKind.UPDATE, guest(100 + tries, f"g_{tries}"))]),
+                ]
+            ).results
+            assert isinstance(mine, RoomResult)
+            assert isinstance(theirs, RoomResult)
+            assert theirs.faults == []
+            if mine.faults != [Fault(0, Status.LATER)]:
+                break
+        assert (mine.faults, mine.built) == ([], True)
+        assert tries > 3
+
+    def test_the_rows_of_a_wedding_come_in_steps(self, place: Place) -> None:
+        room = place.room("guests")
+        rows = [MirrorRow("seating", "tables", f"t_{n}", '{"label":"x"}', "{}") for n in range(3)]
+        first = BatchEntry(room, (), LoadStep([], False, False, context(room, rows[:1]), more_rows=True))
+        place.run([first])
+        place.run([BatchEntry(room, (), LoadStep([], False, rows=rows[1:2], more_rows=True))])
+        place.run([BatchEntry(room, (), LoadStep([guest(7, "g_1")], rows=rows[2:]))])
+        assert place.rows(room)["guests"].keys() == {"g_1"}
+        assert place.host._weddings["w"].wedding.rows("seating", "tables").keys() == {"t_0", "t_1", "t_2"}
+
+    def test_a_wedding_without_rules_takes_everything_as_it_is(self, place: Place) -> None:
+        room = place.room("seating")
+        room.hosted.stop_rules()
+        (entry,) = LoadPlan([], context(room, None), []).steps(room)
+        place.run([entry])
+        response = place.request(room, RequestKind.UPDATE, seats_at_no_table(8, SEATS))
+        assert response.weddings == []
+        assert len(place.rows(room)["assignments"]) == SEATS
+
+
+class TestProgress:
+    """What the mark names while something is done, and whether a limit of CPU time holds."""
+
+    def test_no_limit_outlives_the_updates(self, place: Place, guests: Room) -> None:
+        place.request(guests, RequestKind.UPDATE, guest(7, "g_1"))
+        assert signal.getitimer(signal.ITIMER_PROF) == (0.0, 0.0)
+
+    def test_rules_have_a_mark_of_their_own_and_no_limit(
+        self, place: Place, guests: Room, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        seen = []
+        judge = place.host._judges[guests.id]
+        find = Index.broken
+
+        def broken(index: Index, subject: Subject) -> bool:
+            seen.append((place.mark.get(), signal.getitimer(signal.ITIMER_PROF)))
+            return find(index, subject)
+
+        monkeypatch.setattr(Index, "broken", broken)
+        place.request(guests, RequestKind.UPDATE, guest(7, "g_1", household="h_gone"))
+        assert judge.complete
+        assert set(seen) == {((0, ProgressMark.RESOLVING), (0.0, 0.0))}

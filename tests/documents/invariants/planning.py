@@ -17,7 +17,7 @@ from documents.invariants import (
     Wedding,
     Writer,
     apply,
-    assignments_at,
+    assignments_by_table,
     chosen,
     rank_of,
     review_row,
@@ -100,7 +100,7 @@ class Planning:
 
     def locked(self, document: str, table: str, user: str) -> None:
         """Lock a table."""
-        seats = assignments_at(self.wedding, document, table)
+        seats = assignments_by_table(self.wedding, document).get(table, {})
         self.write(user, document, "tables", table, "locked", {"at": NOW, "by": user})
         self.context(locked={**self.wedding.context.locked, (document, table): copy.deepcopy(seats)})
 
@@ -108,7 +108,8 @@ class Planning:
         """Go on with another context."""
         now = self.wedding.context
         kept = {name: getattr(now, name) for name in now.__slots__}
-        for subject in self.index.set_context(Context(**{**kept, **context})):
+        before = self.index.set_context(Context(**{**kept, **context}))
+        for subject in before | self.index.subjects():
             self._look(subject)
         self.check()
 

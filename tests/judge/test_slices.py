@@ -1,0 +1,184 @@
+"""The work of rules in slices: it never makes a batch long, and it comes to the same end."""
+
+from __future__ import annotations
+
+from itertools import count
+from random import Random
+from typing import Any
+
+import pytest
+from pycrdt import Doc, Map
+
+from crdt_server.judge.slices import QUANTUM_SECONDS, SLICE_SECONDS, STEPS, Slices
+from crdt_server.pipe import Status
+from documents.events import Actor
+from documents.invariants import review_id
+from tests.judge.bench import Bench
+from tests.judge.crowd import Hand
+from tests.judge.test_crowds import PEOPLE, wedding
+from tests.support.effort import and_repeated
+from tests.support.slices import of_looks
+
+LOOKS = 6
+VENDORS, ITEMS = 6, 12
+ROUNDS, EDITS = 3, 10
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.now = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+class TestSlices:
+    @pytest.fixture
+    def clock(self) -> Clock:
+        return Clock()
+
+    @pytest.fixture
+    def slices(self, clock: Clock) -> Slices:
+        return Slices(clock)
+
+    def turn(self, slices: Slices, clock: Clock, owner: object) -> float:
+        """A turn that lasts as long as it may."""
+        slices.begin(owner)
+        began = clock.now
+        while not slices.used_up():
+            clock.now += SLICE_SECONDS / 100
+        slices.end()
+        return clock.now - began
+
+    def test_the_first_gets_the_slice_and_the_others_their_quantum(self, slices: Slices, clock: Clock) -> None:
+        assert self.turn(slices, clock, "a") == pytest.approx(SLICE_SECONDS + QUANTUM_SECONDS, rel=0.02)
+        assert self.turn(slices, clock, "b") == pytest.approx(QUANTUM_SECONDS, rel=0.1)
+        assert self.turn(slices, clock, "b") < QUANTUM_SECONDS / 10
+        slices.begin_batch()
+        assert self.turn(slices, clock, "b") == pytest.approx(SLICE_SECONDS + QUANTUM_SECONDS, rel=0.02)
+
+    def test_what_is_small_takes_nothing_from_others(self, slices: Slices, clock: Clock) -> None:
+        for owner in range(100):
+            slices.begin(owner)
+            clock.now += QUANTUM_SECONDS / 2
+            slices.end()
+        assert self.turn(slices, clock, "last") == pytest.approx(SLICE_SECONDS + QUANTUM_SECONDS, rel=0.02)
+
+    def test_steps_are_run_until_the_turn_is_over(self, slices: Slices, clock: Clock) -> None:
+        done: list[int] = []
+
+        def steps() -> Any:
+            for step in range(3 * STEPS):
+                done.append(step)
+                clock.now += SLICE_SECONDS
+                yield
+
+        work = steps()
+        slices.begin("a")
+        assert not slices.run(work)
+        assert len(done) == STEPS
+        slices.end()
+        clock.now = 0.0
+        slices.begin_batch()
+        slices.begin("a")
+        assert not slices.run(work)
+        clock.now = -1000.0
+        assert slices.run(work)
+
+
+def busy_day() -> dict[str, Any]:
+    """A timeline of items that are all at one time, with the same vendors at different places."""
+    items = {
+        f"i_{n:02}": {
+            "title": f"Item {n}", "start": 600, "duration": 60, "place": f"p_{n}", "note": "",
+            **{f"vendor:v_{vendor}": True for vendor in range(VENDORS)},
+        }
+        for n in range(ITEMS)
+    }  # fmt: skip
+    return {"items": items}
+
+
+def test_a_wedding_with_much_to_resolve_takes_edits_meanwhile() -> None:
+    bench = Bench({"timeline": busy_day()}, slices=of_looks(LOOKS))
+    ada = bench.join("ada", "couple", 100)
+    bench.reopen()
+    for edit in range(EDITS):
+        assert bench.state.resolver.has_work
+        ada.add("guests", "guests", f"g_{edit}", {"firstName": "Ann"})
+        bench.sync(ada)
+    assert bench.rest() > EDITS
+    assert len(bench.rows("guests")["guests"]) == EDITS
+    bench.settle()
+    bench.check()
+    bench.check_restart()
+
+
+@pytest.mark.parametrize("seed", and_repeated(1, 2, 3))
+def test_whatever_the_slices_everything_wrong_is_found(seed: int) -> None:
+    random, clock = Random(seed), count()
+    bench = Bench(like=wedding(), now=wedding().now, slices=of_looks(LOOKS))
+    hands = [Hand(bench.join(*person, 10 + n), random, clock) for n, person in enumerate(PEOPLE)]
+    for _ in range(ROUNDS):
+        for hand in hands:
+            bench.part(hand.replica)
+            for _ in range(EDITS):
+                hand.edit()
+        for hand in hands:
+            bench.sync(hand.replica)
+            if random.random() < 0.5:
+                bench.reopen()
+    for _ in range(2):
+        bench.rest()
+        bench.settle()
+        for hand in hands:
+            bench.sync(hand.replica)
+    bench.check()
+    decided = {record["id"] for record in bench.reviews() if record["_state"] in ("open", "resolved")}
+    assert {review_id(finding.subject) for finding in bench.findings() if finding.manual} <= decided
+
+
+def test_a_swap_is_not_repaired_between_its_two_writes_though_everything_is_looked_up() -> None:
+    """What is written while the wedding is evaluated has its time to settle as at any other moment."""
+    bench = Bench({"timeline": busy_day()}, slices=of_looks(LOOKS))
+    ada = bench.join("ada", "couple", 100)
+    bench.reopen()
+    assert bench.state.resolver.evaluation.has_work
+    ada.set("seating", "assignments", "g_1", None, {"table": "t_gone", "seat": 1})
+    bench.sync(ada)
+    bench.rest()
+    assert bench.rows("seating")["assignments"].keys() == {"g_1"}
+    bench.settle()
+    assert bench.rows("seating")["assignments"] == {}
+
+
+def test_a_write_that_is_judged_by_what_it_replaced_holds_the_next_one() -> None:
+    """Two writes of the date in one batch, by somebody who may not set it: the date of the couple is put back."""
+    bench = Bench({"timeline": busy_day(), "wedding": {"meta": {"": {"date": "2027-06-19"}}}}, slices=of_looks(3))
+    ada = bench.join("ada", "couple", 100)
+    ada.set("wedding", "meta", "", "date", "2027-06-20")
+    bench.sync(ada)
+    ben = Doc[Any](client_id=200)
+    for piece in bench.documents["wedding"].diff(b"\0") or ():
+        ben.apply_update(piece)
+    updates = []
+    for date in ("2027-07-01", "2027-07-02"):
+        before = ben.get_state()
+        ben.get("meta", type=Map)["date"] = date
+        updates.append(ben.get_update(before))
+    bench.reopen()
+    actor = Actor("ben", "planner")
+    seen = []
+    waiting = updates
+    while waiting:
+        bench.begin_batch()
+        data = [(update, None) for update in waiting]
+        verdicts = bench.state.receive(
+            bench.documents["wedding"], data, [(actor, None)] * len(waiting), lambda _: None
+        )
+        seen.append([verdict.status for verdict in verdicts])
+        waiting = [waiting[each.number] for each in verdicts if each.status is Status.LATER]
+        bench.commit()
+    bench.rest()
+    assert bench.value("wedding", "meta", "", "date") == "2027-06-20"
+    assert any(Status.LATER in statuses for statuses in seen)
+    bench.check()
