@@ -24,7 +24,7 @@ from tests.support.hosts import make_hub
 from tests.support.wire import Replica, Typist
 
 MANY, LARGE_ITEMS, SMALL_BYTES = 5, 60_000, 40_000
-MANY_GUESTS = 2_500
+MANY_GUESTS = 1_900
 ADA = Identity("ada", "couple")
 
 
