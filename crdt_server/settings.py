@@ -65,7 +65,7 @@ class Settings(BaseSettings):
     )
     max_unfinished_per_address: Count = Field(64 << 20, description="Such bytes of one address (1013, HTTP 503 above)")
     max_checking_bytes: Count = Field(
-        128 << 20, description="Large updates that wait for their check, in all (1013 for the sender of most, above)"
+        128 << 20, description="Large updates that wait for their check, in all (1013 for the address of most, above)"
     )
     max_checking_per_sender: Count = Field(
         32 << 20, description="Large updates of one person that wait for their check (1013 above)"

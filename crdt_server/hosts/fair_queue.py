@@ -1,12 +1,20 @@
-"""A queue in which senders take turns, and the smallest item of a sender is its next one."""
+"""A queue in which addresses take turns, at each address its senders, and the smallest item of a sender is its next."""
 
 from __future__ import annotations
 
 import itertools
+from collections import Counter
 from heapq import heapify, heappop, heappush
-from typing import Generic, TypeVar
+from typing import Generic, NamedTuple, TypeVar
 
 T = TypeVar("T")
+
+
+class Sender(NamedTuple):
+    """A person at an address."""
+
+    address: str
+    person: str
 
 
 class FairQueue(Generic[T]):
@@ -17,49 +25,58 @@ class FairQueue(Generic[T]):
         self._most = most_bytes
         self._most_per_sender = most_per_sender
         self._numbers = itertools.count()
-        self._items: dict[str, list[tuple[int, int, T]]] = {}  # heaps of size and number, in the order of the turns
-        self._bytes: dict[str, int] = {}
+        # Address -> sender -> heap of size, number and item; both in the order of their turns.
+        self._items: dict[str, dict[Sender, list[tuple[int, int, T]]]] = {}
+        self._bytes: Counter[Sender | str] = Counter()  # of senders and of addresses
 
-    def put(self, sender: str, size_bytes: int, item: T) -> list[T]:
-        """Add an item. Returns those that have to go for it, the largest of the sender with the most bytes first: this
-        item itself, where that is its own sender."""
-        own = self._bytes.get(sender, 0)
+    def put(self, sender: Sender, size_bytes: int, item: T) -> list[T]:
+        """Add an item. Returns those that have to go for it: the largest of the sender with the most bytes, at the
+        address with the most bytes. This item itself may be one of them."""
+        own = self._bytes[sender]
         if own and 0 < self._most_per_sender < own + size_bytes:
             return [item]
-        heappush(self._items.setdefault(sender, []), (size_bytes, next(self._numbers), item))
+        heap = self._items.setdefault(sender.address, {}).setdefault(sender, [])
+        heappush(heap, (size_bytes, next(self._numbers), item))
         self._count(sender, size_bytes)
         dropped: list[T] = []
         while 0 < self._most < self.waiting_bytes > size_bytes:
-            largest = max(self._bytes, key=self._bytes.__getitem__)
-            dropped.append(self._drop_largest(largest))
+            address = max(self._items, key=self._bytes.__getitem__)
+            dropped.append(self._drop_largest(max(self._items[address], key=self._bytes.__getitem__)))
             if dropped[-1] is item:
                 break
         return dropped
 
     def take(self, most_bytes: int | None = None) -> T | None:
         """The next item, of those up to this size; None: there is none."""
-        for sender, heap in self._items.items():
-            if most_bytes is None or heap[0][0] <= most_bytes:
-                size_bytes, _, item = heappop(heap)
-                del self._items[sender]
-                if heap:
-                    self._items[sender] = heap  # behind all others
-                self._count(sender, -size_bytes)
-                return item
+        for address, senders in self._items.items():
+            for sender, heap in senders.items():
+                if most_bytes is None or heap[0][0] <= most_bytes:
+                    size_bytes, _, item = heappop(heap)
+                    del self._items[address], senders[sender]
+                    if heap:
+                        senders[sender] = heap  # behind all others
+                    if senders:
+                        self._items[address] = senders
+                    self._count(sender, -size_bytes)
+                    return item
         return None
 
-    def _drop_largest(self, sender: str) -> T:
-        heap = self._items[sender]
+    def _drop_largest(self, sender: Sender) -> T:
+        senders = self._items[sender.address]
+        heap = senders[sender]
         size_bytes, _, item = largest = max(heap, key=lambda each: each[:2])
         heap.remove(largest)
         heapify(heap)
         if not heap:
-            del self._items[sender]
+            del senders[sender]
+        if not senders:
+            del self._items[sender.address]
         self._count(sender, -size_bytes)
         return item
 
-    def _count(self, sender: str, size_bytes: int) -> None:
+    def _count(self, sender: Sender, size_bytes: int) -> None:
         self.waiting_bytes += size_bytes
-        left = self._bytes[sender] = self._bytes.get(sender, 0) + size_bytes
-        if not left:
-            del self._bytes[sender]
+        for each in (sender, sender.address):
+            self._bytes[each] += size_bytes
+            if not self._bytes[each]:
+                del self._bytes[each]

@@ -1,6 +1,7 @@
 """Hosts without documents: long work that belongs to no batch (checking large updates, merging for compaction).
 
-Senders take turns. One of the two hosts takes any job, the other one small checks only: those wait for no large job.
+Addresses and their senders take turns. One of the two hosts takes any job, the other one small checks only: those wait
+for no large job.
 """
 
 from __future__ import annotations
@@ -9,12 +10,14 @@ import asyncio
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from crdt_server.hosts.fair_queue import FairQueue
+from crdt_server.hosts.fair_queue import FairQueue, Sender
 from crdt_server.hosts.supervisor import HostDied, Supervisor
 from crdt_server.pipe import Checked, CheckUpdate, Job, JobRefused, JobResult, Merged, MergeUpdates
 
 OUTSIDE_KILLS = 5
 SMALL_CHECK_BYTES = 256 * 1024  # at most 0.2 s
+
+SERVER = Sender("", "")
 
 
 class JobFailed(Exception):
@@ -55,7 +58,7 @@ class JobWorker:
         """Bytes of updates that wait for their check."""
         return self._checks.waiting_bytes
 
-    async def check(self, update: bytes, sender: str = "") -> list[tuple[bytes, bytes]]:
+    async def check(self, update: bytes, sender: Sender = SERVER) -> list[tuple[bytes, bytes]]:
         """A well-formed update in pieces of bounded size, to be applied in order, each with its summary, which only a
         host reads. Raises JobFailed, JobDied, and JobsFull where too much of this sender waits."""
         result = await self._do(self._checks, CheckUpdate(update), sender, len(update))
@@ -63,14 +66,14 @@ class JobWorker:
             raise JobFailed("broken response")
         return [(update if piece.update is None else piece.update, piece.summary) for piece in result.pieces]
 
-    async def merge(self, updates: list[bytes], sender: str = "") -> bytes:
+    async def merge(self, updates: list[bytes], sender: Sender = SERVER) -> bytes:
         """One update with the content of all, proved complete. Raises JobFailed."""
         result = await self._do(self._merges, MergeUpdates(updates), sender, sum(map(len, updates)))
         if type(result) is not Merged:
             raise JobFailed("broken response")
         return result.update
 
-    async def _do(self, queue: FairQueue[_Task], job: Job, sender: str, size_bytes: int) -> JobResult:
+    async def _do(self, queue: FairQueue[_Task], job: Job, sender: Sender, size_bytes: int) -> JobResult:
         task = _Task(job, asyncio.get_running_loop().create_future())
         _drop(queue.put(sender, size_bytes, task))
         self._wake.set()

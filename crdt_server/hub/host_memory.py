@@ -17,6 +17,7 @@ FULL = 0.75  # of the address space: the rest is for batches and loads
 USUAL_FACTOR, LEAST_FACTOR, MOST_FACTOR = 60.0, 14.0, 80.0  # 54 where all structs are small, 14 for long texts
 COUNTED_ROOMS = 50  # with so many rooms their bytes are summed up after each change, with more of them less often
 MEASURED_BYTES = 256 * 1024  # of built documents: fewer say little about the factor
+NOTHING = Usage(0, 0)
 
 
 class HostMemory:
@@ -48,41 +49,37 @@ class HostMemory:
     @property
     def resident_bytes(self) -> int:
         """The memory of the process, 0 where there is none."""
-        usage = self._measure()
-        return 0 if usage is None else usage.resident_bytes
+        return self._measure()[1].resident_bytes
 
     def takes(self, stored_bytes: int) -> bool:
         """Whether there is memory for a document besides the others; for one alone there always is."""
         if self._count_after <= 0:
             self._count()
-        start, factor = self._before_documents()
+        start, usage = self._measure()
         if not self._limit_bytes or not self.rooms:
             return True
-        return start + (self._stored_bytes + stored_bytes) * factor <= FULL * self._limit_bytes
+        # By what is resident: what was freed and kept for later stays in the address space.
+        grown = usage.resident_bytes - start.resident_bytes
+        factor = USUAL_FACTOR
+        if self._built_bytes >= MEASURED_BYTES:
+            factor = min(max(grown / self._built_bytes, LEAST_FACTOR), MOST_FACTOR)
+        taken = max(grown, self._stored_bytes * factor)  # a document grows when it is built
+        return start.address_bytes + taken + stored_bytes * factor <= FULL * self._limit_bytes
 
     def _count(self) -> None:
         self._stored_bytes = sum(max(size, room.hosted.size) for room, size in self.rooms.items())
         self._built_bytes = sum(room.hosted.size for room in self.rooms if room.hosted.built)
         self._count_after = len(self.rooms) // COUNTED_ROOMS
 
-    def _before_documents(self) -> tuple[int, float]:
-        """The address space that is taken without any document, and the bytes for each stored byte."""
-        usage = self._measure()
-        if usage is None or self._at_start is None:
-            return 0, USUAL_FACTOR
-        start = self._at_start[1]
-        if self._built_bytes < MEASURED_BYTES:
-            return start.address_bytes, USUAL_FACTOR
-        # By what is resident: what was freed and kept for later stays in the address space.
-        factor = (usage.resident_bytes - start.resident_bytes) / self._built_bytes
-        return start.address_bytes, min(max(factor, LEAST_FACTOR), MOST_FACTOR)
-
-    def _measure(self) -> Usage | None:
+    def _measure(self) -> tuple[Usage, Usage]:
+        """The memory of the process without documents, and now; zeros where there is none."""
         pid = self._supervisor.pid
         usage = None if pid is None else usage_of(pid)
-        if usage is not None and pid is not None and (self._at_start is None or self._at_start[0] != pid):
+        if pid is None or usage is None:
+            return NOTHING, NOTHING
+        if self._at_start is None or self._at_start[0] != pid:
             self._at_start = pid, usage  # before the first document of this process is loaded
-        return usage
+        return self._at_start[1], usage
 
 
 class HostMemories:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from crdt_server.access.identity import Identity
+from crdt_server.hosts.fair_queue import Sender
 from crdt_server.hub.hub import Hub
 from crdt_server.hub.request_session import RequestConnection, RequestSession, settled
 from crdt_server.pipe import Bytes, Diff, RequestKind
@@ -38,4 +39,6 @@ async def sync(
     assert isinstance(server_vector, Bytes)
     assert isinstance(diff, Diff)
     updates = diff.updates
-    return server_vector.data, updates[0] if len(updates) == 1 else await hub.hosts.jobs.merge(updates, session.person)
+    if len(updates) == 1:
+        return server_vector.data, updates[0]
+    return server_vector.data, await hub.hosts.jobs.merge(updates, Sender(address, session.person))

@@ -16,6 +16,7 @@ import structlog
 from crdt_server.access.identity import Identity
 from crdt_server.access.limits import SenderStrikes, Strikes
 from crdt_server.errors import CLOSE_CODES, AdmissionError
+from crdt_server.hosts.fair_queue import Sender
 from crdt_server.hosts.jobs import JobDied, JobFailed, JobsFull
 from crdt_server.hosts.supervisor import HostFactory
 from crdt_server.hub.background_tasks import BackgroundTasks, Work
@@ -68,8 +69,9 @@ class _RoomReactor:
 
     async def _check(self, room: Room, request: Request) -> None:
         session = request.session
+        sender = Sender(session.connection.address, session.person)
         try:
-            pieces = await self._hub.hosts.jobs.check(request.payload, session.person)
+            pieces = await self._hub.hosts.jobs.check(request.payload, sender)
         except (JobsFull, JobDied) as failure:
             log.info("large_update_deferred", session=session.id, size_bytes=len(request.payload), why=str(failure))
             if isinstance(failure, JobDied):

@@ -55,7 +55,8 @@ def _receive_update(room: Room, session: Session, update: bytes, *, echo: bool) 
         return
     request = Request(session, RequestKind.UPDATE, update, echo=echo)
     if room.hosted.has_schema and not echo:
-        request.client_state_vector = session.client_state_vector
+        # Once: what it sends after that was made here. Thirty bytes must not have a host read a megabyte each time.
+        request.client_state_vector, session.client_state_vector = session.client_state_vector, None
     enqueue(room, request)
 
 

@@ -156,7 +156,7 @@ class Session:
         self.id = id_
         self.connection = connection
         self.identity = identity
-        self.client_state_vector: bytes | None = None  # of its newest step 1
+        self.client_state_vector: bytes | None = None  # of its newest step 1, until its step 2
         # Made when first needed, and a list: most sockets are idle, and a deque of nothing takes 760 bytes.
         self.inbox: list[Request] | None = None
         self.queued_bytes = 0

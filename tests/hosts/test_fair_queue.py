@@ -5,12 +5,12 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from crdt_server.hosts.fair_queue import FairQueue
+from crdt_server.hosts.fair_queue import FairQueue, Sender
 
 
 def filled(queue: FairQueue[str], *items: tuple[str, int]) -> list[str]:
-    """Items are named by sender and size. Returns what was dropped."""
-    return [dropped for sender, size in items for dropped in queue.put(sender, size, f"{sender}{size}")]
+    """Items are named by sender and size; the first letter of a sender is the address. Returns what was dropped."""
+    return [dropped for name, size in items for dropped in queue.put(Sender(name[0], name), size, f"{name}{size}")]
 
 
 def drained(queue: FairQueue[str]) -> list[str]:
@@ -46,6 +46,19 @@ def test_in_all_the_sender_of_most_makes_place() -> None:
     assert filled(queue, ("c", 30)) == []
 
 
+def test_many_names_at_one_address_have_one_turn_between_them() -> None:
+    queue = FairQueue[str]()
+    filled(queue, ("ax", 1), ("ay", 2), ("az", 3), ("az", 4), ("b", 9))
+    assert drained(queue) == ["ax1", "b9", "ay2", "az3", "az4"]
+
+
+def test_and_make_place_together() -> None:
+    queue = FairQueue[str](20)
+    assert filled(queue, ("ax", 4), ("ay", 5), ("az", 5), ("b", 6)) == []
+    assert filled(queue, ("c", 5)) == ["ay5"]
+    assert queue.waiting_bytes == 20
+
+
 @given(st.lists(st.tuples(st.sampled_from("abc"), st.integers(1, 9), st.booleans()), max_size=60))
 def test_it_stays_within_its_bounds_and_loses_nothing(steps: list[tuple[str, int, bool]]) -> None:
     queue, waiting = FairQueue[tuple[str, int]](20, 12), list[tuple[str, int]]()
@@ -57,7 +70,7 @@ def test_it_stays_within_its_bounds_and_loses_nothing(steps: list[tuple[str, int
             assert taken[1] == min(other for name, other in [*waiting, taken] if name == taken[0])
         else:
             waiting.append((sender, size))
-            for dropped in queue.put(sender, size, (sender, size)):
+            for dropped in queue.put(Sender(sender, sender), size, (sender, size)):
                 waiting.remove(dropped)
         assert queue.waiting_bytes == sum(size for _, size in waiting) <= 20
         assert all(sum(size for name, size in waiting if name == each) <= 12 for each in "abc")

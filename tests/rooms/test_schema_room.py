@@ -89,6 +89,18 @@ def test_what_somebody_brings_back_goes_over_with_what_they_knew() -> None:
     ]
 
 
+def test_what_they_knew_goes_over_once() -> None:
+    table = Table()
+    session, _ = table.join()
+    receive(table.room, session, encode_sync_step1(AWAY))
+    for payload in (b"made while away", b"sent again", b"and again"):
+        receive(table.room, session, encode_sync_step2(payload))
+    receive(table.room, session, encode_sync_step1(AWAY))
+    receive(table.room, session, encode_sync_step2(b"away once more"))
+    requests = [request for request in table.take() if request.kind is RequestKind.UPDATE]
+    assert [request.client_state_vector for request in requests] == [AWAY, None, None, AWAY]
+
+
 def test_without_a_schema_the_state_vector_of_the_client_is_not_passed_on() -> None:
     table = Table("notes.a")
     session, _ = table.join()
