@@ -185,7 +185,8 @@ class DocumentHost:
         before_step = partial(self._before_step, index, start, updates, document)
         waiting = any(fault.status is Status.LATER for fault in result.faults)
         if not isinstance(document, SchemaDocument):
-            users = ["" if each.actor is None else each.actor.user for each in requests]
+            known = [each.actor.user for each in requests if each.actor is not None]
+            users = known if len(known) == len(requests) else ()
             found = document.apply(updates, before_step, users=users, waiting=waiting)
             result.faults += [Fault(start + n, status) for n, status in found]
             return

@@ -250,8 +250,8 @@ def test_the_sender_goes_over_only_where_it_matters() -> None:
     request.client_state_vector = b"\x00"
     signed = BatchEntry(GUESTS, [request]).for_host()
     assert signed.requests == [HostRequest(RequestKind.UPDATE, b"p", b"summary", ADA, b"\x00")]
-    unsigned = BatchEntry(NOTE, [request]).for_host()
-    assert unsigned.requests == [HostRequest(RequestKind.UPDATE, b"p", b"summary", None, b"\x00")]
+    in_a_note = BatchEntry(NOTE, [request, Request(SESSION, RequestKind.DIFF, b"")]).for_host()
+    assert in_a_note.requests == [signed.requests[0], HostRequest(RequestKind.DIFF, b"", None, None, None)]
     own = BatchEntry(GUESTS, [Request(None, RequestKind.BUILD_DOC, b"")]).for_host()
     assert own.requests == [HostRequest(RequestKind.BUILD_DOC, b"", None, None, None)]
 
