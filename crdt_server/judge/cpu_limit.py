@@ -43,7 +43,7 @@ class CpuLimit:
             signal.setitimer(signal.ITIMER_PROF, 0)
 
 
-class Progress:
+class HostProgress:
     """The mark that the serving process reads when this one has died, and the limit that belongs to it."""
 
     def __init__(self, mark: ProgressMark) -> None:

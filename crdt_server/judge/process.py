@@ -20,11 +20,12 @@ from functools import partial
 from crdt_server.errors import ProtocolError
 from crdt_server.judge.clock_ranges import encode_clocks
 from crdt_server.judge.commands import command, write_limit_seconds
-from crdt_server.judge.cpu_limit import Progress
+from crdt_server.judge.cpu_limit import HostProgress
 from crdt_server.judge.document import Document, cpu_limit_seconds
 from crdt_server.judge.dry_run import ForkPool
 from crdt_server.judge.jobs import decode_summary, perform
 from crdt_server.judge.reads import READS, answer_reads
+from crdt_server.judge.requested import loads, only_waits
 from crdt_server.judge.schema_document import SchemaDocument
 from crdt_server.judge.slices import Slices
 from crdt_server.judge.state_vectors import StateVectors
@@ -81,7 +82,7 @@ class DocumentHost:
 
     def __init__(self, mark: ProgressMark, max_document_bytes: int, slices: Slices | None = None) -> None:
         self._mark = mark
-        self._progress = Progress(mark)
+        self._progress = HostProgress(mark)
         self._slices = slices or Slices()
         self.max_document_bytes = max_document_bytes
         self.documents: dict[int, Document] = {}
@@ -106,7 +107,7 @@ class DocumentHost:
             self._mark.set(len(batch.rooms) + index, 0)
             jobs.append(self._job(job))
         results = [self._judge_room(index, each) for index, each in enumerate(batch.rooms)]
-        if any(map(_loads, batch.rooms)):
+        if any(map(loads, batch.rooms)):
             gc.freeze()  # else what was loaded is looked through again and again: 0.1 s for a large document
         self._progress.idle()
         # Last, so that a reader has all that the server sends as the updates of this batch: it is kept for others, too.
@@ -119,7 +120,7 @@ class DocumentHost:
             if type(result) is RoomResult:
                 self._add_outcome(result)
         others, weddings = self._of_weddings({each.room for each in batch.rooms})
-        if not jobs and not self._slices.used and all(map(_only_waits, batch.rooms, results)):
+        if not jobs and not self._slices.used and all(map(only_waits, batch.rooms, results)):
             self._copies.wait(NAP_SECONDS)  # a request that comes again at once would only keep the CPU from them
         return BatchResponse(results, jobs, others, weddings)
 
@@ -347,23 +348,6 @@ class DocumentHost:
         return Forgotten()
 
 
-def _loads(requested: RoomRequests) -> bool:
-    """Whether a part of a batch makes much that stays in memory."""
-    own = (RequestKind.BUILD_DOC, RequestKind.RESUME)
-    return requested.load is not None or any(each.kind in own for each in requested.requests)
-
-
-def _only_waits(requested: RoomRequests, result: RoomResult | LoadRefused | ContextMissing) -> bool:
-    """Whether all that was requested of a room is updates that are being tried in a copy."""
-    return (
-        requested.load is None
-        and type(result) is RoomResult
-        and len(result.faults) == len(requested.requests)
-        and all(request.kind is RequestKind.UPDATE for request in requested.requests)
-        and all(fault.status is Status.LATER for fault in result.faults)
-    )
-
-
 def _read_exactly(pipe: socket.socket, size: int) -> bytearray | None:
     data = bytearray(size)
     view = memoryview(data)
@@ -399,9 +383,9 @@ def main(argv: list[str]) -> None:
     if memory_bytes:
         resource.setrlimit(resource.RLIMIT_AS, (memory_bytes, memory_bytes))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    _warm_up()
     pipe = socket.socket(fileno=pipe_fd)
     host = DocumentHost(ProgressMark(mark_fd), max_document_bytes)
+    _warm_up()
     gc.freeze()
     gc.set_threshold(10_000, 5, 100)
     try:

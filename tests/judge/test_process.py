@@ -487,7 +487,7 @@ class TestSlices:
     def test_a_wedding_without_rules_takes_everything_as_it_is(self, place: Place) -> None:
         room = place.room("seating")
         room.hosted.stop_rules()
-        (entry,) = LoadPlan([], context(room, None), []).steps(room)
+        (entry,) = LoadPlan([], context(room, None), rows=[]).steps(room)
         place.run([entry])
         response = place.request(room, RequestKind.UPDATE, seats_at_no_table(8, SEATS))
         assert response.weddings == []
