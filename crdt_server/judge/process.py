@@ -90,8 +90,7 @@ class DocumentHost:
         self._judges: dict[int, WeddingJudge] = {}  # by room
         self._rooms: dict[WeddingJudge, dict[str, int]] = {}  # by name of the document
         self._touched: dict[WeddingJudge, None] = {}  # by this batch
-        self._batch = 0
-        self._now = 0.0
+        self._batch, self._now = 0, 0.0
         self._copies = ForkPool()
         self._loaded: deque[Document] = deque()  # see STRUCTS_KEPT
         self._vectors = StateVectors()
@@ -210,8 +209,8 @@ class DocumentHost:
         elif not self._build(index, room) or (kind is RequestKind.COMMAND and self._judges[room].resolver.urgent):
             result.faults.append(Fault(i, Status.LATER))
         else:
-            begin = partial(self._progress.update, index, i)
             self._progress.request(index, i)
+            begin = partial(self._progress.update, index, i)
             response = self._respond_from_rows(self._judges[room], document, request, begin)
             self._progress.request(index, i)
             result.responses.append(IndexedResponse(i, response))
