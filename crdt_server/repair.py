@@ -35,6 +35,7 @@ from storage import (
 
 LEASE_SECONDS = 30.0
 ROUNDS = 20  # of opening documents that the rules need besides
+SCHEDULED_ROUNDS = 200  # of scheduled work, of which each removes a bounded number of records
 
 Output = Callable[[str], None]
 
@@ -129,12 +130,16 @@ class _Repair:
             if not due:
                 break
         for document in list(wedding.heads)[:1]:
-            await wedding.run_scheduled(document)
-            await self._store(wedding)
+            for _ in range(SCHEDULED_ROUNDS):
+                await wedding.run_scheduled(document)
+                if not await self._store(wedding):
+                    break
         await wedding.close()
         return good
 
-    async def _store(self, wedding: OfflineWedding) -> None:
+    async def _store(self, wedding: OfflineWedding) -> bool:
+        """Store what was written since the last call. Returns whether there was anything."""
+        written = None
         for written in wedding.written():
             key, result = written
             updates = []
@@ -144,6 +149,7 @@ class _Repair:
             self._report(written)
             if not self._dry_run:
                 await self._storage.append(updates, _derived(written), self._fences, self._node)
+        return written is not None
 
     def _report(self, written: HostWrite) -> None:
         key, result = written
