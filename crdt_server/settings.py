@@ -110,7 +110,7 @@ class Settings(BaseSettings):
     max_loop_lag_seconds: Seconds = Field(1.0, description="Above this new sockets get 4503, /readyz 503")
 
     max_wedding_bytes: Count = Field(
-        1 << 30, description="Stored bytes of one wedding: updates, rows and events (4409, HTTP 409 above)"
+        1 << 30, description="Stored bytes of one wedding: updates, rows, events… (4409, HTTP 409 above)"
     )
     max_wedding_records: Count = Field(200_000, description="Records of one wedding in all its documents (likewise)")
     max_wedding_documents: Count = Field(1_000, description="Documents of one wedding (likewise for those beyond)")

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import ColumnElement, Connection, LargeBinary, Select, cast, func, select
 
-from storage.tables import client_ids, documents, events, rows, updates
+from storage.tables import answers, client_ids, documents, events, rows, updates
 
 CLIENT_BYTES = 64
 """What one client id of a document counts."""
@@ -21,6 +21,7 @@ class WeddingUsage(NamedTuple):
     row_bytes: int
     event_bytes: int
     client_bytes: int
+    answer_bytes: int
     records: int
     """Rows of documents, those that were removed included."""
     documents: int
@@ -28,7 +29,7 @@ class WeddingUsage(NamedTuple):
     @property
     def size_bytes(self) -> int:
         """All bytes together."""
-        return self.update_bytes + self.row_bytes + self.event_bytes + self.client_bytes
+        return self.update_bytes + self.row_bytes + self.event_bytes + self.client_bytes + self.answer_bytes
 
 
 def usage(connection: Connection, wedding: str) -> WeddingUsage:
@@ -42,12 +43,14 @@ def usage(connection: Connection, wedding: str) -> WeddingUsage:
     mirrored = select(func.coalesce(func.sum(row_size), 0), func.count()).where(rows.c.wedding == wedding)
     row_bytes, records = connection.execute(mirrored).one()
     happened = select(func.coalesce(func.sum(size(connection, events.c.body)), 0)).where(events.c.wedding == wedding)
+    answered = func.coalesce(func.sum(size(connection, answers.c.key) + size(connection, answers.c.body)), 0)
     clients = select(func.count()).where(client_ids.c.wedding == wedding)
     return WeddingUsage(
         _number(connection, stored),
         int(row_bytes),
         _number(connection, happened),
         CLIENT_BYTES * _number(connection, clients),
+        _number(connection, select(answered).where(answers.c.wedding == wedding)),
         int(records),
         count_documents(connection, wedding),
     )

@@ -123,7 +123,8 @@ class Quotas:
             if account is not None:
                 rows = sum(len(row.fields or "") + len(row.writers) for row in each.rows)
                 events = sum(len(event.body) for event in each.events)
-                self._add(each.key.wedding, account, rows + events, len(each.rows), 0)
+                answers = sum(len(answer.key) + len(answer.body) for answer in each.answers)
+                self._add(each.key.wedding, account, rows + events + answers, len(each.rows), 0)
 
     def _add(self, wedding: str, account: _Account, size_bytes: int, records: int, documents: int) -> None:
         account.written.add(size_bytes, records, documents)

@@ -15,6 +15,7 @@ from storage import (
     QuarantinedUpdate,
     RowKey,
     Storage,
+    StoredAnswer,
     StoredRow,
     WeddingUsage,
     quarantine,
@@ -42,13 +43,14 @@ async def numbers(store: Storage, wedding: str = "w_42") -> list[int]:
 
 class TestUsage:
     async def test_counts_bytes_records_and_documents_of_one_wedding(self, store: Storage) -> None:
-        assert await store.usage("w_42") == WeddingUsage(0, 0, 0, 0, 0, 0)
+        assert await store.usage("w_42") == WeddingUsage(0, 0, 0, 0, 0, 0, 0)
         rows = [StoredRow("guests", "g_1", '{"n":"ä"}', "{}"), StoredRow("guests", "g_2", None, '{"":1}')]
-        records = DerivedRecords(GUESTS, rows, [event()], [ClientUser(7, "u_1")])
+        answers = [StoredAnswer("key", "digest", '{"ä":1}', BETWEEN)]
+        records = DerivedRecords(GUESTS, rows, [event()], [ClientUser(7, "u_1")], answers)
         await store.append([Append(GUESTS, 1, b"12345"), Append(GUESTS, 2, b"67"), Append(NOTE, 1, b"8")], [records])
         await store.append([Append(ELSEWHERE, 1, b"x" * 100)], [DerivedRecords(ELSEWHERE, rows, [event()])])
-        assert await store.usage("w_42") == WeddingUsage(8, 10 + 2 + 6, 8, 64, 2, 2)
-        assert (await store.usage("w_42")).size_bytes == 98
+        assert await store.usage("w_42") == WeddingUsage(8, 10 + 2 + 6, 8, 64, 3 + 8, 2, 2)
+        assert (await store.usage("w_42")).size_bytes == 109
         assert await store.document_count("w_42") == 2
         assert await store.document_count("w_8") == 0
 
