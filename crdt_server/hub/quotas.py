@@ -1,9 +1,9 @@
 """What each open wedding takes in the store, and whether that is as much as it may.
 
-The store is measured when a document of a wedding is opened, and again when what was written since might have reached a
-bound: rows replace one another, and compaction and retention free what was counted. Between two measurements of a
-wedding lie some seconds, so it may take a little more than its quota. A wedding is never refused for what is not
-measured.
+A wedding is measured when something worth it has been written since it was opened (most are only read), and again when
+what was written since might have reached a bound: rows replace one another, and compaction and retention free what was
+counted. Between two measurements of a wedding lie some seconds, so it may take a little more than its quota. A wedding
+is never refused for what is not measured.
 """
 
 from __future__ import annotations
@@ -71,6 +71,11 @@ class Amounts:
         return Amounts(self.size_bytes + more.size_bytes, self.records + more.records, self.documents + more.documents)
 
 
+UNMEASURED = Limits(64 * 1024, 500, 10)
+"""Written by a wedding before it is measured for the first time: to measure each that is opened would double the cost
+of opening it."""
+
+
 @dataclass(slots=True)
 class _Account:
     """One wedding."""
@@ -105,7 +110,6 @@ class Quotas:
             account = self._accounts[wedding] = _Account()
             while len(self._accounts) > WEDDINGS_KEPT:
                 self._accounts.popitem(last=False)
-            self._measure_soon(wedding, account)
         self._accounts.move_to_end(wedding)
         if account.quota.full or account.quota.documents_full:
             self._measure_soon(wedding, account)  # something may have been freed
@@ -128,10 +132,13 @@ class Quotas:
 
     def _add(self, wedding: str, account: _Account, size_bytes: int, records: int, documents: int) -> None:
         account.written.add(size_bytes, records, documents)
-        if account.taken is not None:
-            account.taken.add(size_bytes, records, documents)
-            if self._limits.are_reached(account.taken):  # perhaps; or something has been freed
+        if account.taken is None:
+            if UNMEASURED.are_reached(account.written):
                 self._measure_soon(wedding, account)
+            return
+        account.taken.add(size_bytes, records, documents)
+        if self._limits.are_reached(account.taken):  # perhaps; or something has been freed
+            self._measure_soon(wedding, account)
 
     def _measure_soon(self, wedding: str, account: _Account) -> None:
         if not account.measuring:

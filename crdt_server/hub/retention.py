@@ -21,7 +21,7 @@ log = structlog.get_logger(__name__)
 
 T = TypeVar("T")
 
-PASS_SECONDS = 3600.0
+FIRST_SECONDS, PASS_SECONDS = 300.0, 3600.0
 PASSES_PER_DAY = 24
 REST = 3  # parts of rest after each part of work
 
@@ -50,8 +50,9 @@ class Retention:
             self._written[each.key.wedding] = None
 
     async def run(self) -> None:
-        """Pass after pass, until cancelled. The first one looks through all weddings."""
+        """Pass after pass, until cancelled. The first one, a while after the start, looks through all weddings."""
         passes = 0
+        await asyncio.sleep(FIRST_SECONDS)
         while True:
             try:
                 await self.look_through(every=passes % PASSES_PER_DAY == 0)

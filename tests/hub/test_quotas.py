@@ -42,6 +42,7 @@ def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     """Measurements do not wait."""
     monkeypatch.setattr(quotas, "MEASURE_SECONDS", 0)
     monkeypatch.setattr(quotas, "REST", 0)
+    monkeypatch.setattr(quotas, "UNMEASURED", quotas.Limits(1, 0, 0))
 
 
 async def measured(hub: Hub) -> None:
@@ -131,7 +132,8 @@ async def test_room_that_is_made_is_seen(storage: Storage) -> None:
     hub = await opened(storage, max_wedding_bytes=15_000)
     try:
         person = Person(hub, "notes.a", 11)
-        await person.socket.until(lambda: person.read() or person.synced)
+        person.type("x")
+        await person.socket.until(lambda: person.read() or person.saved)
         await measured(hub)
         assert hub.quotas.weddings_over_quota == 1
         await storage.replace(key, 1, 2, b"\0\0")  # compaction
@@ -145,7 +147,8 @@ async def test_room_that_is_made_is_seen(storage: Storage) -> None:
         await hub.stop()
 
 
-async def test_of_many_writes_few_are_measured(storage: Storage) -> None:
+async def test_of_many_writes_few_are_measured(storage: Storage, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(quotas, "UNMEASURED", quotas.Limits(3_000, 0, 0))
     hub = await opened(storage, max_wedding_bytes=1_000_000)
     try:
         reads = 0
@@ -158,9 +161,10 @@ async def test_of_many_writes_few_are_measured(storage: Storage) -> None:
 
         storage.usage = counted  # type: ignore[method-assign,assignment]
         person = Person(hub, "notes.a", 11)
-        for _ in range(50):
+        for n in range(50):
             person.type("x" * 100)
             await person.socket.until(lambda: person.read() or person.saved)
-        assert reads == 1
+            await measured(hub)
+            assert reads == (n >= 27)  # of 110 bytes each
     finally:
         await hub.stop()
