@@ -68,6 +68,7 @@ class OfflineWedding:
         self._names: dict[int, str] = {}
         self._numbers = itertools.count(1)
         self._results: list[RoomResult] = []
+        self._unfinished = False  # the rules need further slices
 
     async def open(self, document: str) -> int:
         """Open a document, with its Doc, its rows, and the rules of the wedding. Returns its size in bytes.
@@ -88,12 +89,19 @@ class OfflineWedding:
         while True:
             result = await self._run(RoomRequests(room, [HostRequest(RequestKind.BUILD_DOC, b"")]))
             if result.built:
+                await self._finish(room)
                 return result.size
 
     async def run_scheduled(self, document: str) -> None:
         """Do the scheduled work of the wedding that is due. Raises HostDied."""
         request = HostRequest(RequestKind.RUN_SCHEDULED, b"")
         await self._run(RoomRequests(self._rooms[document], [request]))
+        await self._finish(self._rooms[document])
+
+    async def _finish(self, room: int) -> None:
+        """Have the rules of the wedding finished, slice by slice."""
+        while self._unfinished:
+            await self._run(RoomRequests(room, [HostRequest(RequestKind.RESUME, b"")]))
 
     async def close(self) -> None:
         """Close all its documents. Raises HostDied."""
@@ -131,6 +139,8 @@ class OfflineWedding:
             raise CannotOpen("its host does not hold the wedding")
         others: Sequence[RoomResult] = response.others
         self._results += [result, *others]
+        self._unfinished = False
         for state in response.weddings:
             self.needed.update(state.needed)
+            self._unfinished = self._unfinished or state.unfinished
         return result
