@@ -41,7 +41,7 @@ from documents.registry import is_document_name
 
 SLICE_BYTES = PIECE_BYTES  # of stored updates in one load step
 SLICE_UPDATES = 1000
-SLICE_ROW_BYTES = 64 * 1024  # of rows of a wedding in one load step
+SLICE_ROW_BYTES = 256 * 1024  # of rows of a wedding in one load step: some 5 ms
 ROW_OVERHEAD_BYTES = 100
 _YEAR_9500 = 3_960_000_000  # in minutes since 1970: hosts of other weddings make dates of the times of bookings
 

@@ -19,6 +19,7 @@ from crdt_server.hosts.continuations import Continuations
 from crdt_server.hosts.recovery import recover
 from crdt_server.hosts.residency import Residency
 from crdt_server.hosts.results import HEAVY_DOCUMENT_BYTES, ResultEvents, settle_room, submit
+from crdt_server.hosts.sender_turns import SenderTurns
 from crdt_server.hosts.supervisor import HostDied, Supervisor
 from crdt_server.metrics import Metrics
 from crdt_server.pipe import BatchResponse, ForgetRooms, Job, LoadRefused, RequestKind, RoomResult
@@ -80,6 +81,7 @@ class HostDispatcher:
         self._fetching: dict[Room, asyncio.Task[None]] = {}
         self._in_flight: set[Room] = set()
         self._took_large = False
+        self._turns = SenderTurns()
         self._wake = asyncio.Event()
 
     # -- called by the hub, at any time
@@ -146,7 +148,8 @@ class HostDispatcher:
         not_reached: list[Room] = []
         left: list[Room] = []
         behind: list[Room] = []  # had its turn at what is large
-        for room in scheduled:
+        self._turns.end_batch()
+        for room in self._turns.order(scheduled):
             if budget <= 0:
                 not_reached.append(room)
             elif room in self.residency:
@@ -173,6 +176,7 @@ class HostDispatcher:
             return SLICE_BYTES, 0
         taken = room.take(budget, large=large)
         if taken.requests:
+            self._turns.charge(taken.requests)
             entries.append(BatchEntry(room, taken.requests))
         self._took_large = self._took_large or taken.large > 0
         # A large request leaves at least half of the budget to small ones, which else would wait for it.

@@ -69,6 +69,11 @@ class Inbox:
     def __bool__(self) -> bool:
         return bool(self._ready)
 
+    @property
+    def first_sender(self) -> str:
+        """The person whose turn it is; empty where nothing waits."""
+        return self._ready[0].person if self._ready else ""
+
     def add(self, request: Request) -> None:
         """Append a request whose cost is already counted in its session."""
         session = request.session
