@@ -8,6 +8,7 @@ import os
 import signal
 import time
 from collections.abc import AsyncIterator
+from itertools import count
 from typing import Any
 
 import pytest
@@ -115,12 +116,14 @@ async def test_what_breaks_thousands_of_rules_costs_nobody_else(hub: Hub, items:
     assert (guide.socket.closed, elsewhere.socket.closed) == (None, None)
 
 
-async def die_of_rules(hub: Hub) -> None:
-    """The host of small documents dies while it applies rules."""
-    supervisor = hub.hosts.dispatchers[0].supervisor
+async def die_of_rules(hub: Hub, guide: Guide) -> None:
+    """The host of small documents dies while it applies the rules of a wedding, in which somebody edits."""
+    supervisor, edits = hub.hosts.dispatchers[0].supervisor, count()
     async with asyncio.timeout(60):
         while True:
             await asyncio.sleep(0)
+            if known(guide):
+                guide.put(f"h_{next(edits)}")
             process, pid = supervisor._process, supervisor.pid
             if process is None or pid is None:
                 continue
@@ -139,7 +142,7 @@ async def test_rules_that_kill_their_host_convict_nobody_and_are_left_out(hub: H
     guide, planner, elsewhere = Guide(hub, 12), Person(hub, "timeline", 14), Guide(hub, 13, wedding="v")
     for death in range(2):
         opened = asyncio.create_task(read(hub, DocumentKey("w", "timeline")))
-        await die_of_rules(hub)
+        await die_of_rules(hub, guide)
         await edit_together(guide, elsewhere, names=range(death, death + 1))
         await opened
     await until_rest(hub, guide)
