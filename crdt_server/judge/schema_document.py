@@ -19,6 +19,7 @@ from crdt_server.judge.dry_run import ForkPool
 from crdt_server.judge.restorations import Restorations
 from crdt_server.judge.row_values import new_values
 from crdt_server.judge.rules import Outcome, Reverted, examine, may_stand
+from crdt_server.judge.size_limit import only_deletes_records
 from crdt_server.judge.slices import Slices, Unlimited
 from crdt_server.judge.stored_structs import StoredStructs
 from crdt_server.judge.struct_index import Integrated, Step, StructIndex
@@ -38,24 +39,15 @@ SERVER_CLIENT = 1
 # Four times what it takes: the structs, rows, rules and events of a new wedding's 110 KB of guests take 0.4 s.
 JUDGED_BYTES_PER_CPU_SECOND = 64 * 1024
 
-DELETED_KEY = "deleted"
-
 Signed = tuple[Actor, bytes | None]
 """The sender of an update, and the state vector of its reconnection where it was away until now."""
-
-
-def _only_deletes_softly(update: Update) -> bool:
-    """Whether an update does nothing but delete: for good, or softly and for the first time."""
-    if not update.ranges:
-        return True
-    return bool(update.structs) and all(each.key == DELETED_KEY and each.origin is None for each in update.structs)
 
 
 class SchemaDocument(Document):
     """See the head of the file. ``owners``: client id -> user, as the store has them."""
 
     decode = staticmethod(decode_structs)
-    frees = staticmethod(_only_deletes_softly)
+    frees = staticmethod(only_deletes_records)
     judged_bytes_per_cpu_second = JUDGED_BYTES_PER_CPU_SECOND
 
     def __init__(self, kind: Kind, name: str, owners: Mapping[int, str], copies: ForkPool | None = None) -> None:
@@ -91,9 +83,9 @@ class SchemaDocument(Document):
     def is_built(self) -> bool:
         return self.is_open
 
-    def takes(self, size_bytes: int) -> bool:
-        """Whether it may grow by that much."""
-        return self.pieces.whole_size + size_bytes <= self.max_bytes
+    def takes(self, size_bytes: int, *, frees: bool) -> bool:
+        """Whether it may grow by that much. ``frees``: by what only deletes."""
+        return self.limit.takes(self.pieces.whole_size, size_bytes, frees=frees)
 
     def build(self, slices: Slices | None = None) -> bool:
         slices = slices or Unlimited()
@@ -172,6 +164,7 @@ class SchemaDocument(Document):
     def _accept(self, update: Update) -> None:
         """Record an update that is in the Doc, the items and the rows."""
         self.coverage.add_structs(update)
+        self.limit.count(update)
         self.pieces.accept(update.data)
 
     def _update_rows(self, done: Integrated) -> Changes:
