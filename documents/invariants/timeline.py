@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import Any, Final
 
-from documents.invariants.busy import BusyTimes, Claim, Pair, TimelineEntry
+from documents.invariants.busy import BusyTimes, Pair, TimelineEntry
 from documents.invariants.cascade import MAX_ITEMS, Cascade, Node, Plan, Slot
 from documents.invariants.catalogue import MERGE, PRIORITY
 from documents.invariants.model import Finding, Op, Party, Subject, Wedding, fingerprint, string, suffixes, whole
@@ -19,8 +19,6 @@ from documents.invariants.review import review_id
 from documents.invariants.venues import Venues
 
 ITEMS: Final = ("timeline", "items")
-MAX_RECORDS: Final = 20_000
-"""Of so many pairs the records are followed; of others the next pair comes up with the next change of an item."""
 MAX_MOVED_ALONE: Final = 8
 """Of a larger cluster nothing is moved by itself: each of its items would push all that were moved before."""
 _RIGIDITY: Final = {"fixed": 0, "flex": 1, "buffer": 2}
@@ -35,11 +33,12 @@ class Timeline(Part):
         super().__init__(wedding)
         self._items: dict[str, TimelineEntry] = {}
         self._busy = BusyTimes(self._is_left)
-        self._claim_of: dict[str, Claim] = {}
-        """Record in `review` -> the claim it is about, of pairs that are or were in conflict."""
+        self._decided: set[str] = set()
+        """The records in `review` about what is decided."""
         # Sets of subjects, so that those of many items are touched at once: one by one it takes ten times as long.
         self._successors: dict[str, set[Subject]] = {}
         self._used: dict[tuple[str, str], set[Subject]] = {}
+        self._times: set[Subject] = set()
         self._venues = Venues(wedding)
         self._exclusive: set[str] = set()
         self._timed: dict[str, None] = {}
@@ -60,7 +59,7 @@ class Timeline(Part):
             Route("wedding", "vendors", self._vendor, frozenset({"stage", "deleted"})),
             Route("wedding", "places", self._place, frozenset({"capacity", "exclusive", "deleted"})),
             Route("wedding", "events", self._event, frozenset({"place", "deleted"})),
-            Route("wedding", "meta", self._meta, frozenset({"hardEnd", "phase", "cascade"})),
+            Route("wedding", "meta", self._meta, frozenset({"hardEnd", "phase"})),
             Route("guests", "guests", self._guest, frozenset({"deleted"})),
             Route("timeline", "review", self._review, frozenset({"_state", "_outcome", "_fingerprint"})),
             KeyRoute(*ITEMS, self._time, frozenset({"start", "duration"})),
@@ -132,6 +131,7 @@ class Timeline(Part):
 
     def _set(self, item: str, entry: TimelineEntry) -> None:
         self._items[item] = entry
+        self._times.update(_alone(item)[:2])
         if entry.timed:
             self._timed[item] = None
         else:
@@ -139,6 +139,7 @@ class Timeline(Part):
 
     def _remove(self, item: str, entry: TimelineEntry, touched: Touched) -> None:
         del self._items[item]
+        self._times.difference_update(_alone(item)[:2])
         self._timed.pop(item, None)
         touched.update(map(_pair, self._busy.remove(item, entry)))
         for before in entry.after:
@@ -171,7 +172,7 @@ class Timeline(Part):
         self._venues.refresh_event(event, touched)
 
     def _meta(self, _: str, __: str, touched: Touched) -> None:
-        touched.update(subject for item in self._items for subject in _alone(item)[:2])
+        touched |= self._times
 
     def _guest(self, _: str, guest: str, touched: Touched) -> None:
         self._venues.refresh_guest(guest, touched)
@@ -180,20 +181,24 @@ class Timeline(Part):
         self._venues.refresh_answer(guest, key[5:], touched)
 
     def _review(self, _: str, record: str, touched: Touched) -> None:
-        claim = self._claim_of.get(record)
-        if claim is not None:
-            touched.update(map(_pair, self._busy.refresh(claim)))
+        row = self.wedding.rows("timeline", "review").get(record)
+        is_decided = type(row) is dict and row.get("_state") == "resolved" and row.get("_outcome") != "moot"
+        if is_decided or record in self._decided:
+            (self._decided.add if is_decided else self._decided.discard)(record)
+            items = {each["record"] for each in row.get("_subject", ())} if type(row) is dict else set()
+            for item in items & self._items.keys():
+                for claim, _slot in self._items[item].slots(item):
+                    touched.update(map(_pair, self._busy.refresh(claim)))
 
     # T1-T3
 
     def _is_left(self, pair: Pair) -> bool:
         """Whether somebody has decided about a pair, and the facts are still the same."""
+        if not self._decided:  # nearly always
+            return False
         subject = _pair(pair)
-        record = review_id(subject)
-        if len(self._claim_of) < MAX_RECORDS:
-            self._claim_of[record] = pair[0]
-        row = self.wedding.rows("timeline", "review").get(record)
-        if type(row) is not dict or row.get("_state") != "resolved" or row.get("_outcome") == "moot":
+        row = self.wedding.rows("timeline", "review").get(review_id(subject))
+        if type(row) is not dict or review_id(subject) not in self._decided:
             return False
         if any(self.wedding.record(*ITEMS, item) is None for item in subject.ids[1:]):  # gone, and not followed yet
             return False
