@@ -135,7 +135,7 @@ class SchemaDocument(Document):
             update = decode_structs(update.data)
         found = self.items.check(update, actor.user, self.clocks)
         if isinstance(found, str):
-            self._notice = _notice([], found)
+            self._notice = _notice([], f"{found}: drop this copy and load the document again")
             return True
         self._steps = found
         return False

@@ -216,7 +216,7 @@ class Seating(Part):
     def _events(self, _: str, event: str, touched: Touched) -> None:
         """The event of `seating` is found by its id."""
         if event == "e_reception" and not self.wedding.context.reception:
-            touched.update(self._unseated.subjects())
+            self._unseated.touch_all(touched)
             touched.update(self._subjects.of_document("seating"))
 
     def _of_lock(self, document: str, table: str) -> Iterator[Subject]:

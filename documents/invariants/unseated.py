@@ -87,6 +87,11 @@ class Unseated:
         for place in self._had:
             yield from _of(*place)
 
+    def touch_all(self, touched: Touched) -> None:
+        """Any guest may come now, or not any more."""
+        for subjects in self._from.values():
+            touched |= subjects
+
     def touch_table(self, document: str, table: str, touched: Touched) -> None:
         """The table has changed."""
         touched |= self._from.get((document, table), set())

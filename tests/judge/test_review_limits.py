@@ -55,6 +55,20 @@ def test_an_import_without_times_makes_one_record_per_vendor() -> None:
     bench.check()
 
 
+def test_items_that_all_need_everybody_at_once_make_one_record_each() -> None:
+    wanted = {f"vendor:v_{i}": True for i in range(20)} | {f"person:g_{i}": True for i in range(20)}
+    items = {f"i_{i}": {"start": 600, "duration": 60, "place": f"p_{i}", **wanted} for i in range(100)}
+    bench = Bench({"timeline": {"items": items}})
+    assert len(listed(bench, "T1")) + counted(bench, "T1") == 20
+    assert len(listed(bench, "T2")) + counted(bench, "T2") == 20
+    assert len(listed(bench, "T6")) + counted(bench, "T6") == 100
+    assert size(bench, "timeline") < 3 * (MAX_OPEN_BYTES + 1024)
+    before = bench.everything()
+    bench.reopen()
+    assert bench.everything() == before
+    bench.check()
+
+
 def test_open_findings_beyond_the_bound_are_counted_and_come_up_as_others_are_resolved() -> None:
     bench = Bench({"guests": {"guests": twins(120)}})
     boss = bench.join("boss", "couple", 100)
