@@ -182,16 +182,9 @@ class Resolver:
             if taken is None:
                 return None
             self._suspects.extend(taken)
-        return partial(self.look_up, self._suspects.popleft()) if self._suspects else self._keep_limits
-
-    def _keep_limits(self) -> list[Resolution]:
-        """Look up again what may be listed by now; else count what is not, and remove records that are too many."""
-        if self._limits.again:
-            self.subjects.add(self._limits.again, settled=True)
-            self._limits.again.clear()
-            return []
-        ops = self._limits.next_ops(self._documents, instant(self._now), self._now)
-        return [Resolution(ops, None)] if ops else []
+        if self._suspects:
+            return partial(self.look_up, self._suspects.popleft())
+        return partial(_keep_limits, self._limits, self.subjects, self._documents, self._now)
 
     # -- one subject
 
@@ -287,6 +280,18 @@ class Resolver:
         missing = {document for document in documents if document not in self._documents}
         self.needed |= missing
         return bool(missing)
+
+
+def _keep_limits(
+    limits: ReviewLimits, subjects: SubjectQueue, documents: Collection[str], now: float
+) -> list[Resolution]:
+    """Look up again what may be listed by now; else count what is not, and remove records that are too many."""
+    if limits.again:
+        subjects.add(limits.again, settled=True)
+        limits.again.clear()
+        return []
+    ops = limits.next_ops(documents, instant(now), now)
+    return [Resolution(ops, None)] if ops else []
 
 
 def _let_stand(subjects: SubjectQueue, document: str, record: str, ops: Sequence[Op]) -> list[Resolution]:

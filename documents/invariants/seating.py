@@ -24,7 +24,6 @@ from documents.invariants.model import (
     Subject,
     Wedding,
     Writer,
-    document_kind,
     suffixes,
     whole,
 )
@@ -585,15 +584,6 @@ _BROKEN: Final[Mapping[str, Callable[[Seating, Subject], object]]] = {
     "S6": Seating._scattered,
 }
 """Of those whose findings search other tables: whether there is a finding at all."""
-
-
-def assignments_by_table(wedding: Wedding, document: str) -> dict[str, dict[str, Any]]:
-    """table -> guest -> assignment, as `Context.locked` holds those of a table when it is locked."""
-    found: dict[str, dict[str, Any]] = {}
-    for guest, row in wedding.rows(document, "assignments").items():
-        if type(row) is dict and type(row.get("table")) is str:
-            found.setdefault(row["table"], {})[guest] = row
-    return found
 
 
 def _of_rule(document: str, rule: str) -> tuple[Subject, Subject]:

@@ -147,3 +147,12 @@ def _position(row: Any) -> tuple[int, int] | None:
         return None
     x, y = whole(position, "x"), whole(position, "y")
     return None if x is None or y is None else (x, y)
+
+
+def assignments_by_table(wedding: Wedding, document: str) -> dict[str, dict[str, Any]]:
+    """table -> guest -> assignment, as `Context.locked` holds those of a table when it is locked."""
+    found: dict[str, dict[str, Any]] = {}
+    for guest, row in wedding.rows(document, "assignments").items():
+        if type(row) is dict and type(row.get("table")) is str:
+            found.setdefault(row["table"], {})[guest] = row
+    return found

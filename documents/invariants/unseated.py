@@ -151,12 +151,16 @@ class Unseated:
         writer = self._wedding.writer(document, "assignments", guest)
         table = self._wedding.record(document, "tables", had.table)
         event = event_of(self._wedding, document)
-        if table is None or not comes(self._wedding, event, guest) or self._locked_since(document, had.table, writer):
+        if (
+            table is None
+            or not comes(self._wedding, event, guest)
+            or _locked_since(self._wedding, document, had.table, writer)
+        ):
             return False
         restored = _follows(self._wedding.writer(document, "tables", had.table, "deleted"), writer)
         if subject.invariant == "S3" or restored:
             return restored and subject.invariant == "S3"
-        return any(_follows(each, writer) for each in self._invitations(guest, event))
+        return any(_follows(each, writer) for each in _invitations(self._wedding, guest, event))
 
     def give_back(self, subject: Subject) -> tuple[str, Ops | None, list[Choice]]:
         """What is said of a seat that is due, the operations that give it back (None: it is taken), and options."""
@@ -191,17 +195,19 @@ class Unseated:
         row = self._wedding.rows(document, "tables")[table]
         return len(self._tables.get((document, table), ())) < capacity_of(row)
 
-    def _locked_since(self, document: str, table: str, freed: Writer) -> bool:
-        """Whether the table was locked without the guest. That follows from the writers, as after a restart the seats
-        at the time of the lock are not known any more."""
-        row = self._wedding.rows(document, "tables")[table]
-        return "locked" in row and self._wedding.writer(document, "tables", table, "locked").seq > freed.seq
 
-    def _invitations(self, guest: str, event: str) -> Iterator[Writer]:
-        row = self._wedding.rows("guests", "guests").get(guest)
-        keys = {"deleted"} if type(row) is not dict else {"deleted", *(key for key in row if key.startswith("rsvp:"))}
-        for key in keys if not event else ("deleted", f"rsvp:{event}"):
-            yield self._wedding.writer("guests", "guests", guest, key)
+def _locked_since(wedding: Wedding, document: str, table: str, freed: Writer) -> bool:
+    """Whether the table was locked without the guest. That follows from the writers, as after a restart the seats at
+    the time of the lock are not known any more."""
+    row = wedding.rows(document, "tables")[table]
+    return "locked" in row and wedding.writer(document, "tables", table, "locked").seq > freed.seq
+
+
+def _invitations(wedding: Wedding, guest: str, event: str) -> Iterator[Writer]:
+    row = wedding.rows("guests", "guests").get(guest)
+    keys = {"deleted"} if type(row) is not dict else {"deleted", *(key for key in row if key.startswith("rsvp:"))}
+    for key in keys if not event else ("deleted", f"rsvp:{event}"):
+        yield wedding.writer("guests", "guests", guest, key)
 
 
 def _of(document: str, guest: str) -> tuple[Subject, Subject]:

@@ -59,6 +59,7 @@ def test_items_that_all_need_everybody_at_once_make_one_record_each() -> None:
     wanted = {f"vendor:v_{i}": True for i in range(20)} | {f"person:g_{i}": True for i in range(20)}
     items = {f"i_{i}": {"start": 600, "duration": 60, "place": f"p_{i}", **wanted} for i in range(100)}
     bench = Bench({"timeline": {"items": items}})
+    bench.settle()
     assert len(listed(bench, "T1")) + counted(bench, "T1") == 20
     assert len(listed(bench, "T2")) + counted(bench, "T2") == 20
     assert len(listed(bench, "T6")) + counted(bench, "T6") == 100
