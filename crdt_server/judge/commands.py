@@ -70,7 +70,7 @@ def command(
         message = "the command was carried out before"
         return CommandRefused([Problem(document=parts[0][0], code=ALREADY_ANSWERED, message=message)])
     draft = _Draft(judge, clock)
-    problems = draft.take(parts) or draft.examine() or _too_large(judge, parts, size_bytes, draft.ops)
+    problems = draft.take(parts) or draft.examine() or _too_large(judge, draft.ops, size_bytes)
     if problems:
         return CommandRefused(problems)
     judge.write(draft.ops, actor)
@@ -89,13 +89,14 @@ def command(
     return CommandDone(answer)
 
 
-def _too_large(judge: WeddingJudge, parts: Parts, size_bytes: int, ops: Sequence[Op]) -> list[Problem]:
+def _too_large(judge: WeddingJudge, ops: Sequence[Op], size_bytes: int) -> list[Problem]:
     frees = all(op.kind == "delete" or op.key == "deleted" for op in ops)
-    refused = [name for name, _ in parts if judge.open[name].over_quota and not frees]
+    documents = sorted({op.document for op in ops})
+    refused = [name for name in documents if judge.open[name].over_quota and not frees]
     if refused:
         message = "the wedding has no room left"
         return [Problem(document=name, code="over_quota", message=message) for name in refused]
-    full = [document for document, _ in parts if not judge.open[document].takes(size_bytes)]
+    full = [document for document in documents if not judge.open[document].takes(size_bytes, frees=frees)]
     return [Problem(document=name, code="too_large", message="the document is full") for name in full]
 
 

@@ -18,8 +18,11 @@ from documents.invariants import Op
 from documents.kind import Kind, Root, Shape
 
 
-def carry_out(kind: Kind, doc: Doc[Any], ops: Iterable[Op]) -> bytes:
-    """Carry out operations in one transaction. Returns its update; operations on missing records are left out."""
+def carry_out(kind: Kind, doc: Doc[Any], ops: Iterable[Op], deletes: Sequence[Span] = ()) -> bytes:
+    """Carry out operations in one transaction. Returns its update; operations on missing records are left out.
+
+    ``deletes``: structs to delete besides, wherever they are.
+    """
     updates = [EMPTY_UPDATE]
 
     def keep(event: TransactionEvent) -> None:
@@ -34,6 +37,8 @@ def carry_out(kind: Kind, doc: Doc[Any], ops: Iterable[Op]) -> bytes:
                     replace_text(doc.get(root.name, type=Text), op.value or "")
                 else:
                     _write(root, doc.get(root.name, type=Map), op)
+            if deletes:
+                doc.apply_update(with_deletes(EMPTY_UPDATE, deletes))
     finally:
         doc.unobserve(subscription)
     return updates[-1]

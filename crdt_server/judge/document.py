@@ -30,6 +30,7 @@ from crdt_server.judge.dry_run import DryRun, ForkPool
 from crdt_server.judge.known_contents import Known, compare_known
 from crdt_server.judge.merging import without_taken_ids
 from crdt_server.judge.pieces import Pieces
+from crdt_server.judge.size_limit import SizeLimit, only_deletes
 from crdt_server.judge.slices import Slices
 from crdt_server.pipe import DRY_RUN_BYTES, ProgressMark, Status
 from crdt_server.protocol.lib0 import read_var_uint
@@ -75,16 +76,12 @@ def _decode(data: bytes) -> Update:
     return decode_update(data, max_bytes=len(data))
 
 
-def _only_deletes(update: Update) -> bool:
-    return not update.ranges
-
-
 class Document:
     """The document of one room. Not thread-safe; any method may kill the process (that is what hosts are for)."""
 
     decode = staticmethod(_decode)
     """Reads and checks an update of a client. Raises ProtocolError."""
-    frees = staticmethod(_only_deletes)
+    frees = staticmethod(only_deletes)
     """Whether an update makes room, or a first step to that: it is accepted by a document that may not grow."""
     judged_bytes_per_cpu_second = inf
     """Speed of the work besides that of the Doc."""
@@ -98,7 +95,7 @@ class Document:
         client_id: int | None = None,
         owners: Mapping[int, str] = MappingProxyType({}),
     ) -> None:
-        self.max_bytes = max_bytes
+        self.limit = SizeLimit(max_bytes, client_id)
         self.bytes_only = bytes_only
         self.over_quota = False  # it may not grow
         self.compared_bytes = 0  # with updates that bring known ids, in this batch
@@ -126,6 +123,7 @@ class Document:
             if missing(decoded, self.clocks):
                 raise ProtocolError("stored_gap", "the stored updates have a gap")
             self.coverage.add(decoded)
+            self.limit.count(decoded)
             if self.loaded is not None:
                 self.loaded.append(decoded.structs)
         if self.doc is not None:  # pieces it has seen may be merged with these
@@ -266,9 +264,11 @@ class Document:
             return Status.KNOWN
         if self.over_quota and not self.frees(update):
             return Status.OVER_QUOTA
-        if self.pieces.whole_size + len(data) > self.max_bytes:
-            return Status.TOO_LARGE
-        return update
+        takes = self.limit.takes
+        if takes(self.pieces.whole_size, len(data), frees=False):
+            return update
+        is_repair = self.frees(update) and takes(self.pieces.whole_size, len(data), frees=True)
+        return update if is_repair else Status.TOO_LARGE
 
     def _forbids(self, index: int, update: Update) -> bool:
         """Whether an update is refused for its structs: new structs of several clients that wait for one another, which

@@ -5,15 +5,17 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from crdt_server.judge.review_limits import ReviewLimits, is_summary
 from crdt_server.judge.reviews import record_of
 from documents.changes import Changes
 from documents.invariants import Field, Wedding
 
 
 class OpenRecords:
-    """See the head of the file: `documents` has the document of each."""
+    """See the head of the file: `documents` has the document of each. ``limits``: follow all records from here."""
 
-    def __init__(self) -> None:
+    def __init__(self, limits: ReviewLimits) -> None:
+        self._limits = limits
         self.documents: dict[str, str] = {}
         self.undecided: set[tuple[str, str]] = set()
         """Document and record of a choice that is not carried out yet."""
@@ -30,8 +32,9 @@ class OpenRecords:
         for document, roots in list(wedding.documents.items()):
             for record in list(roots.get("review", ())):
                 yield
+                self._limits.refresh(document, record)
                 row = record_of(wedding, document, record)
-                if row is not None and row.get("_state") == "open":
+                if row is not None and row.get("_state") == "open" and not is_summary(row):
                     self._enter(document, record, row)
 
     def enter_field(self, field: Field, record: str) -> None:
@@ -45,9 +48,11 @@ class OpenRecords:
     def observe(self, document: str, changes: Changes) -> list[str]:
         """Follow changes. Returns the records about fields that were written again: they are moot."""
         moot = []
+        for each in {change.record for change in changes.fields if change.root == "review"}:
+            self._limits.refresh(document, each)
         for change in changes.fields:
             if change.root == "review" and change.key == "_state":
-                if change.after == "open":
+                if change.after == "open" and change.record not in self._limits.summaries:
                     self.documents[change.record] = document
                 else:
                     self.documents.pop(change.record, None)

@@ -12,14 +12,15 @@
 
 from __future__ import annotations
 
-from collections import deque
+from collections import ChainMap, deque
 from collections.abc import Callable, Collection, Mapping, Sequence
 from functools import partial
-from typing import NamedTuple, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 from crdt_server.judge.evaluation import Evaluation
 from crdt_server.judge.ledger import SERVER_ACTOR, instant
 from crdt_server.judge.open_records import OpenRecords
+from crdt_server.judge.review_limits import ReviewLimits, size_of
 from crdt_server.judge.reviews import (
     close_ops,
     for_a_person,
@@ -101,7 +102,8 @@ class Resolver:
         self._documents = documents
         self._now = 0.0
         self.subjects = SubjectQueue(index)
-        self.open_records = OpenRecords()
+        self._limits = ReviewLimits(wedding)
+        self.open_records = OpenRecords(self._limits)
         self.evaluation = Evaluation(index, self.subjects, self.open_records.documents)
         self.needed: set[str] = set()  # documents that a resolution waits for
         self.urgent: deque[Urgent] = deque()
@@ -121,7 +123,9 @@ class Resolver:
     @property
     def has_work(self) -> bool:
         """Whether `step` has anything to do."""
-        return bool(self.urgent or self.evaluation.has_work or self._suspects or self.subjects)
+        if self.urgent or self.evaluation.has_work or self._suspects or self.subjects:
+            return True
+        return self._limits.has_work(self._documents)
 
     def resume(self) -> None:
         """Resume the subjects whose time has come, and those that waited for documents which are open now."""
@@ -173,11 +177,14 @@ class Resolver:
         if self.evaluation.moot:
             return partial(self._close_moot, self.evaluation.moot.popleft())
         if not self._suspects:
-            taken = self.subjects.take(self._now, self.open_records.documents, slices)
+            records = ChainMap[str, Any](self.open_records.documents, self._limits.waiting)
+            taken = self.subjects.take(self._now, records, slices)
             if taken is None:
                 return None
             self._suspects.extend(taken)
-        return partial(self.look_up, self._suspects.popleft()) if self._suspects else list
+        if self._suspects:
+            return partial(self.look_up, self._suspects.popleft())
+        return partial(_keep_limits, self._limits, self.subjects, self._documents, self._now)
 
     # -- one subject
 
@@ -189,9 +196,12 @@ class Resolver:
             if not self._missing({op.document for op in ops}):
                 return [Resolution(ops, None)]
             self.subjects.wait(subject)
+        if self._limits.keeps_waiting(subject, self._index):
+            return []
         finding = self._index.find(subject)
         if finding is not None:
             return self._resolve(finding, None)
+        self._limits.forget(subject)
         record = review_id(subject) if self.open_records else ""
         if record not in self.open_records:
             return []
@@ -205,7 +215,9 @@ class Resolver:
         subject, record = finding.subject, review_id(finding.subject)
         document = home_of(finding)
         row = record_of(self._wedding, document, record)
-        if row is not None and is_recorded(row, finding):
+        is_open = row is not None and row.get("_state") == "open"
+        if row is not None and is_recorded(row, finding) and not (is_open and self._limits.is_over(subject)):
+            self._limits.forget(subject)
             return []
         if self._missing({document, *(op.document for op in finding.automatic or ())}):
             self.subjects.wait(subject)
@@ -213,9 +225,15 @@ class Resolver:
         if finding.automatic and self._repairs.exhausted(subject, self._now):
             finding = for_a_person(finding)
         finding = with_way_back(self._wedding, finding)
+        ops = open_ops(row, document, record, finding, instant(self._now))
+        if not self._limits.admits(finding, size_of(ops), self._now):
+            self._limits.leave_out(finding)
+            ops = [Op("delete", document, "review", record)] if is_open else []
+            automatic = () if finding.manual else finding.automatic or ()
+            return [Resolution(each, None, writers=writers) for each in (ops, automatic) if each]
+        self._limits.forget(subject)
         if subject.invariant == "X1" and finding.manual:
             self.open_records.enter_field(finding.parties[0].field, record)
-        ops = open_ops(row, document, record, finding, instant(self._now))
         resolutions = [Resolution(ops, record)]
         if finding.automatic:
             resolutions.append(Resolution(finding.automatic, record, writers=writers))
@@ -262,6 +280,18 @@ class Resolver:
         missing = {document for document in documents if document not in self._documents}
         self.needed |= missing
         return bool(missing)
+
+
+def _keep_limits(
+    limits: ReviewLimits, subjects: SubjectQueue, documents: Collection[str], now: float
+) -> list[Resolution]:
+    """Look up again what may be listed by now; else count what is not, and remove records that are too many."""
+    if limits.again:
+        subjects.add(limits.again, settled=True)
+        limits.again.clear()
+        return []
+    ops = limits.next_ops(documents, instant(now), now)
+    return [Resolution(ops, None)] if ops else []
 
 
 def _let_stand(subjects: SubjectQueue, document: str, record: str, ops: Sequence[Op]) -> list[Resolution]:

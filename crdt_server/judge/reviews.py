@@ -9,7 +9,7 @@ from typing import Any
 
 from documents.events import Actor
 from documents.fields import same
-from documents.invariants import Finding, Op, Option, Wedding, review_row
+from documents.invariants import Finding, Op, Option, Subject, Wedding, review_row
 from documents.invariants.part import LEAVE
 
 UNDO_SECONDS = 24 * 3600.0
@@ -23,6 +23,12 @@ def home_of(finding: Finding) -> str:
     kind = _KIND_OF.get(finding.invariant[0])
     documents = (party.field.document for party in finding.parties)
     return next((each for each in documents if each.partition(".")[0] == kind), kind or first)
+
+
+def home_of_subject(subject: Subject) -> str:
+    """`home_of` the findings about a subject."""
+    kind = _KIND_OF[subject.invariant[0]]
+    return subject.ids[0] if kind in ("seating", "thread") else kind
 
 
 def record_of(wedding: Wedding, document: str, record: str) -> dict[str, Any] | None:
@@ -69,6 +75,6 @@ def is_recorded(row: Mapping[str, Any], finding: Finding) -> bool:
     """Whether the record has the finding already, with nothing left to do about it."""
     if row.get("_fingerprint") != finding.fingerprint:
         return False
-    if row.get("_state") == "resolved":
-        return not finding.invariant.startswith("X")  # it has happened once more
+    if row.get("_state") == "resolved":  # else it has happened once more
+        return not finding.invariant.startswith("X") and row.get("_outcome") != "moot"
     return row.get("_state") == "open" or not finding.automatic

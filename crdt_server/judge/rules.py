@@ -6,14 +6,17 @@ Pure: rows and changes in, operations out. Rights of users are no part of them.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from difflib import get_close_matches
+from typing import Any, Final, NamedTuple
 
 from crdt_server.judge.writes import GONE, NESTED, Write
 from documents.changes import Change, Changes
 from documents.fields import Reason, Unreadable
 from documents.invariants import Op
-from documents.kind import MAX_RECORD_KEYS, Kind, Root, Shape
+from documents.kind import MAX_RECORD_KEYS, WHOLE, Kind, Root, Shape
 
+MAX_NAME: Final = 80
+"""Characters of the name of an unknown root in a notice."""
 _SERVER_ONLY = Reason("server_only", "only the server writes this")
 _FINAL = Reason("final", "what is written here stays as it is")
 _NOT_REMOVABLE = Reason("not_removable", "set `deleted` instead of removing the record")
@@ -37,6 +40,13 @@ class Outcome(NamedTuple):
     ops: list[Op]
     withdrawn: Sequence[tuple[str, str]] = ()
     """Rows that were taken away, put back by `ops` and withdrawn instead: root and record."""
+
+
+def unknown_root(kind: Kind, name: str) -> Reverted:
+    """A root that the kind has not, of which everything is undone."""
+    near = get_close_matches(name[:MAX_NAME], kind.roots, n=3)
+    meant = f": did you mean {', '.join(near)}?" if near else f", but {', '.join(kind.roots)}"
+    return Reverted(name, WHOLE, None, Reason("unknown_root", f"{kind.name} has no root {name[:MAX_NAME]!r}{meant}"))
 
 
 class _Withdrawal(NamedTuple):

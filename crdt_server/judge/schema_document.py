@@ -12,13 +12,15 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from crdt_server.errors import ProtocolError
 from crdt_server.judge.applied import Applied, Judgement
-from crdt_server.judge.clock_ranges import encode_clocks
+from crdt_server.judge.clock_ranges import Span, encode_clocks
 from crdt_server.judge.doc_writer import carry_out, changes_since
 from crdt_server.judge.document import Document
 from crdt_server.judge.dry_run import ForkPool
 from crdt_server.judge.restorations import Restorations
 from crdt_server.judge.row_values import new_values
-from crdt_server.judge.rules import Outcome, Reverted, examine, may_stand
+from crdt_server.judge.rules import MAX_NAME, Outcome, Reverted, examine, may_stand, unknown_root
+from crdt_server.judge.shared_types import UNKNOWN
+from crdt_server.judge.size_limit import only_deletes_records
 from crdt_server.judge.slices import Slices, Unlimited
 from crdt_server.judge.stored_structs import StoredStructs
 from crdt_server.judge.struct_index import Integrated, Step, StructIndex
@@ -38,24 +40,15 @@ SERVER_CLIENT = 1
 # Four times what it takes: the structs, rows, rules and events of a new wedding's 110 KB of guests take 0.4 s.
 JUDGED_BYTES_PER_CPU_SECOND = 64 * 1024
 
-DELETED_KEY = "deleted"
-
 Signed = tuple[Actor, bytes | None]
 """The sender of an update, and the state vector of its reconnection where it was away until now."""
-
-
-def _only_deletes_softly(update: Update) -> bool:
-    """Whether an update does nothing but delete: for good, or softly and for the first time."""
-    if not update.ranges:
-        return True
-    return bool(update.structs) and all(each.key == DELETED_KEY and each.origin is None for each in update.structs)
 
 
 class SchemaDocument(Document):
     """See the head of the file. ``owners``: client id -> user, as the store has them."""
 
     decode = staticmethod(decode_structs)
-    frees = staticmethod(_only_deletes_softly)
+    frees = staticmethod(only_deletes_records)
     judged_bytes_per_cpu_second = JUDGED_BYTES_PER_CPU_SECOND
 
     def __init__(self, kind: Kind, name: str, owners: Mapping[int, str], copies: ForkPool | None = None) -> None:
@@ -91,9 +84,9 @@ class SchemaDocument(Document):
     def is_built(self) -> bool:
         return self.is_open
 
-    def takes(self, size_bytes: int) -> bool:
-        """Whether it may grow by that much."""
-        return self.pieces.whole_size + size_bytes <= self.max_bytes
+    def takes(self, size_bytes: int, *, frees: bool) -> bool:
+        """Whether it may grow by that much. ``frees``: by what only deletes."""
+        return self.limit.takes(self.pieces.whole_size, size_bytes, frees=frees)
 
     def build(self, slices: Slices | None = None) -> bool:
         slices = slices or Unlimited()
@@ -142,7 +135,7 @@ class SchemaDocument(Document):
             update = decode_structs(update.data)
         found = self.items.check(update, actor.user, self.clocks)
         if isinstance(found, str):
-            self._notice = _notice([], found)
+            self._notice = _notice([], f"{found}: drop this copy and load the document again")
             return True
         self._steps = found
         return False
@@ -158,11 +151,12 @@ class SchemaDocument(Document):
         writes = self._restored.with_seen(done.writes, self._steps)
         stamp = {"at": self._at, "by": user_id(actor.user)}
         outcome = examine(self.kind, self.name, self.rows.roots, self._update_rows(done), stamp)
-        roots = self.kind.roots
+        roots, stray = self.kind.roots, _in_unknown_roots(self._steps)
         losing = [write for write in writes if write.orphan or not write.wins]
-        if outcome.ops or any(not may_stand(roots[write.root], write) for write in losing):
+        if outcome.ops or stray or any(not may_stand(roots[write.root], write) for write in losing):
             # also of a value that did not come to stand, and could not, nobody is to receive a byte
-            writes = self._undo(update, outcome, writes)
+            outcome.reverted.extend(unknown_root(self.kind, name) for name in stray)
+            writes = self._undo(update, outcome, writes, [span for spans in stray.values() for span in spans])
         else:
             self._accept(update)
         if outcome.reverted:
@@ -172,6 +166,7 @@ class SchemaDocument(Document):
     def _accept(self, update: Update) -> None:
         """Record an update that is in the Doc, the items and the rows."""
         self.coverage.add_structs(update)
+        self.limit.count(update)
         self.pieces.accept(update.data)
 
     def _update_rows(self, done: Integrated) -> Changes:
@@ -187,11 +182,13 @@ class SchemaDocument(Document):
             if self.items.newest(w.root, w.record, w.key) in self._restored and may_stand(self.kind.roots[w.root], w)
         ]
 
-    def _undo(self, update: Update, outcome: Outcome, writes: Sequence[Write]) -> list[Write]:
+    def _undo(
+        self, update: Update, outcome: Outcome, writes: Sequence[Write], deletes: Sequence[Span]
+    ) -> list[Write]:
         """Accept an update together with what undoes a part of it. Returns the writes that stand."""
         assert self.doc is not None
         before = encode_clocks(self.clocks)
-        undone = decode_structs(carry_out(self.kind, self.doc, outcome.ops)).deletes
+        undone = decode_structs(carry_out(self.kind, self.doc, outcome.ops, deletes)).deletes
         both = decode_structs(changes_since(self.doc, before, [*update.deletes, *undone]))
         self.coverage.add_structs(update)
         done = self.items.integrate(self.items.locate(both, self.clocks), both.deletes, SERVER)
@@ -217,9 +214,24 @@ class SchemaDocument(Document):
         return self._update_rows(done)
 
 
+def _in_unknown_roots(steps: Sequence[Step]) -> dict[str, list[Span]]:
+    """The structs in roots that the kind has not, by the names of those."""
+    found: dict[str, list[Span]] = {}
+    for struct, shared, _, _ in steps:
+        if shared is not None and shared.use == UNKNOWN:
+            spans = found.setdefault(shared.root.name, [])
+            spans.append((struct.client, struct.clock, struct.clock + struct.length))
+    return found
+
+
 def _notice(reverted: Sequence[Reverted], why: str) -> bytes:
     listed = [
-        {"root": each.root, "record": each.record[:200], "key": each.key and each.key[:200], "code": each.reason.code}
+        {
+            "root": each.root[:MAX_NAME],
+            "record": each.record[:200],
+            "key": each.key and each.key[:200],
+            "code": each.reason.code,
+        }
         for each in reverted[:50]
     ]
     messages = sorted({each.reason.message for each in reverted[:50]})

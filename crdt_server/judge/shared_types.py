@@ -24,10 +24,13 @@ from crdt_server.protocol.structs import (
     TYPE_TEXT,
     Struct,
 )
-from documents.kind import Root, Shape
+from documents.kind import WHOLE, Root, Shape, text
 
-# The purpose of a shared type; the last: a map where a plain value belongs.
-RECORDS, VALUES, RECORD, A_TEXT, STRAY = range(5)
+# The purpose of a shared type. STRAY: a map where a plain value belongs; UNKNOWN: a root that the kind has not.
+RECORDS, VALUES, RECORD, A_TEXT, STRAY, UNKNOWN = range(6)
+
+MAX_UNKNOWN_ROOTS = 32
+"""In one document. Their names stay in every copy, though they are empty."""
 
 USE_OF_ROOT: Mapping[Shape, int] = {
     Shape.RECORDS: RECORDS,
@@ -66,6 +69,20 @@ Entries: TypeAlias = MapEntries[SharedType]
 _NO_KEYS: dict[str, Entries] = {}  # of texts, which are many
 
 
+class UnknownRoots:
+    """The roots of one document that its kind has not. Their structs have their place in them, lists and texts too."""
+
+    def __init__(self) -> None:
+        self._roots: dict[str, SharedType] = {}
+
+    def root(self, name: str) -> SharedType | None:
+        """The root of a name; None: there are too many others."""
+        found = self._roots.get(name)
+        if found is None and len(self._roots) < MAX_UNKNOWN_ROOTS:
+            found = self._roots[name] = SharedType(UNKNOWN, text(name, ""), WHOLE, None, -1, -1)
+        return found
+
+
 def field_of(entries: Entries) -> tuple[str, str, str | None]:
     """Root, record and key."""
     shared = entries.parent
@@ -97,7 +114,7 @@ def fault(struct: Struct, shared: SharedType | None, key: str | None) -> str | N
     content = struct.content
     if content == DOC:
         return "a subdocument"
-    if shared is None:
+    if shared is None or shared.use == UNKNOWN:
         return None
     name = shared.root.name
     if shared.use == A_TEXT:

@@ -16,12 +16,15 @@ from crdt_server.judge.clock_ranges import ClockRanges, Span
 from crdt_server.judge.map_entries import IdRuns, MapEntries
 from crdt_server.judge.shared_types import (
     A_TEXT,
+    MAX_UNKNOWN_ROOTS,
     RECORDS,
     STRAY,
+    UNKNOWN,
     USE_OF_ROOT,
     VALUES,
     Entries,
     SharedType,
+    UnknownRoots,
     fault,
     field_of,
     opened,
@@ -107,6 +110,7 @@ class StructIndex:
         self.roots: Mapping[str, SharedType] = {
             name: SharedType(USE_OF_ROOT[root.shape], root, WHOLE, None, -1, -1) for name, root in kind.roots.items()
         }
+        self._unknown = UnknownRoots()
         self._clients: defaultdict[int, IdRuns[SharedType | Entries | None]] = defaultdict(IdRuns)
         # The latest lookup. The keys of a record follow one another; the place of a struct never changes.
         self._last: tuple[Id | None, _Spot | None] = (None, None)
@@ -128,8 +132,8 @@ class StructIndex:
                 return "structs that wait for one another"
         steps = self._steps(structs)
         for struct, shared, key, _ in steps:
-            if type(struct.parent) is str and struct.parent not in self.roots:
-                return f"unknown root {struct.parent[:_NAME_SHOWN]!r}"
+            if shared is None and type(struct.parent) is str:
+                return f"unknown root {struct.parent[:_NAME_SHOWN]!r}, and {MAX_UNKNOWN_ROOTS} others before"
             reason = fault(struct, shared, key)
             if reason is not None:
                 return reason
@@ -156,6 +160,8 @@ class StructIndex:
                 if shared.use == A_TEXT:
                     home = shared
                     coming.texts[shared] = None
+                elif shared.use == UNKNOWN:
+                    home = shared
                 elif key is not None and shared.use != STRAY:
                     entries = shared.entries_of(key)
                     coming.enter(entries, struct)
@@ -204,6 +210,8 @@ class StructIndex:
                 if shared.use == A_TEXT:
                     home = shared
                     texts[shared] = None
+                elif shared.use == UNKNOWN:
+                    home = shared
                 elif key is not None and shared.use != STRAY:
                     home = entries = shared.entries_of(key)
                     entries.add(client, clock, length, origin)
@@ -316,7 +324,7 @@ class StructIndex:
         origin, right_origin, parent = struct.origin, struct.right_origin, struct.parent
         if origin is None and right_origin is None:
             if type(parent) is str:
-                shared = self.roots.get(parent)
+                shared = self.roots.get(parent) or self._unknown.root(parent)
             else:
                 spot = None if parent is None else lookup(parent)  # type: ignore[arg-type]
                 shared = spot and spot[2]

@@ -56,6 +56,8 @@ class Update(NamedTuple):
     """Ids that its items name as their parent."""
     structs: Sequence[Struct] = ()
     """The structs in the order of the bytes, without Skips; only of `decode_structs`."""
+    sizes: Sequence[tuple[int, int]] = ()
+    """Client -> bytes of its structs; only of `decode_structs`."""
 
 
 _EMPTY = Update(EMPTY_UPDATE, (), (), {}, ())
@@ -202,6 +204,7 @@ def _read_update(data: bytes, found: _Found) -> Update:
         tuple(found.collected),
         tuple(found.parents),
         found.structs or (),
+        () if found.structs is None else [(run.client, run.end - run.start) for run in found.runs],
     )
 
 

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable
 
-from crdt_server.errors import ProtocolError
 from crdt_server.protocol.lib0 import write_var_uint
 from crdt_server.rooms.awareness_states import (
     MAX_STATES,
@@ -29,10 +28,11 @@ FEW_STATES = 8  # a message of more that does not name the client of its session
 class Awareness:
     """See the head of the file. ``now`` values are seconds of any monotonic clock, passed in."""
 
-    __slots__ = ("_max_state_bytes", "states")
+    __slots__ = ("_max_state_bytes", "states", "too_large")
 
     def __init__(self, max_state_bytes: int) -> None:
         self._max_state_bytes = max_state_bytes
+        self.too_large: set[Session] = set()  # whose states were not taken, until somebody has told them
         self.states = StateTable()
 
     def receive(self, session: Session, payload: bytes, now: float, most: int = MAX_STATES) -> int:
@@ -65,7 +65,8 @@ class Awareness:
 
     def _set(self, session: Session, client: int, clock: int, text: str, now: float) -> None:
         if len(text.encode()) > self._max_state_bytes:
-            raise ProtocolError("awareness_limit", "awareness state too large")
+            self.too_large.add(session)
+            return
         held = self.states.clients.get(client)
         if held is not None and clock < held.clock:
             return

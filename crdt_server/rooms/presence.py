@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Sequence
 
 from crdt_server.counters import Counters
 from crdt_server.errors import ProtocolError
-from crdt_server.protocol.messages import AwarenessUpdate
+from crdt_server.protocol.messages import AwarenessUpdate, PermissionDenied
 from crdt_server.protocol.outgoing import Outgoing
 from crdt_server.rooms.awareness import Awareness
 from crdt_server.rooms.awareness_states import MAX_MESSAGE_BYTES, Presence
@@ -21,10 +22,12 @@ NO_STATES = Outgoing(AwarenessUpdate(b"\x00"))
 class PresenceChannel:
     """See the head of the file. A session that sends more than its budget is not read until that is there again."""
 
-    __slots__ = ("_counters", "_limits", "_members", "_subscriber", "_waiting", "awareness")
+    __slots__ = ("_counters", "_limits", "_members", "_subscriber", "_too_large", "_waiting", "awareness")
 
     def __init__(self, members: Members, counters: Counters, limits: RoomLimits) -> None:
         self.awareness = Awareness(limits.max_awareness_bytes)
+        why = f"presence of more than {limits.max_awareness_bytes} bytes is not shown"
+        self._too_large = json.dumps({"reverted": [], "why": why})
         self._members = members
         self._counters = counters
         self._limits = limits
@@ -95,8 +98,15 @@ class PresenceChannel:
             if session.awareness_waiting or session.presence_paused:
                 behind[session] = None
         self._waiting |= behind
+        self._notify_of_size()
         self._counters.awareness_states += most_states - left
         return most_states - left, refused
+
+    def _notify_of_size(self) -> None:
+        """Send a notice to those whose states are too large to be shown: nothing that is final for a typo."""
+        for session in self.awareness.too_large:
+            session.connection.send(Outgoing(PermissionDenied(self._too_large)))
+        self.awareness.too_large.clear()
 
     def _read_session(self, session: Session, budget: PresenceBudget, now: float, most_states: int) -> int:
         """Read the messages of one session. Returns how many states were read. Raises ProtocolError."""

@@ -25,7 +25,7 @@ from documents.invariants.model import (
     apply,
 )
 from documents.invariants.review import chosen, operations, review_id, review_row
-from documents.invariants.seating import assignments_by_table
+from documents.invariants.seats import assignments_by_table
 from documents.invariants.undoing import with_way_back
 from documents.invariants.writes import Written, edit_of_deleted, lost_write
 

@@ -8,17 +8,25 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left, insort
 from collections.abc import Iterator
-from typing import Any, Final
+from itertools import islice
+from typing import Final, TypeAlias
 
 from documents.invariants.model import CHOOSER, SERVER, Op, Ops, Wedding, Writer, string, whole
-from documents.invariants.part import discard
 
 WHERE: Final = ("budget", "approvals")
 COUPLE: Final = "couple"
 PENDING: Final = "pending"
 APPROVED: Final = "approved"
 REJECTED: Final = "rejected"
+
+_ORDER: Final = (APPROVED, REJECTED, PENDING)
+MAX_COVERING: Final = 64
+"""Approvals of one item that are looked at, or brought up to date, in one go."""
+
+_Entry: TypeAlias = tuple[int, int, str]
+"""The amount, the place of the state in the order, and the approval."""
 
 _VOTES: Final = {"approvedBy:": False, "rejectedBy:": True}
 
@@ -28,8 +36,13 @@ class Approvals:
 
     def __init__(self, wedding: Wedding) -> None:
         self._wedding = wedding
-        self._item_of: dict[str, str] = {}
-        self._of: dict[str, set[str]] = {}
+        self._read: dict[str, tuple[str, _Entry]] = {}
+        """Approval -> item and entry."""
+        self._of: dict[str, list[_Entry]] = {}
+        self._outdated: dict[str, dict[str, str]] = {}
+        """Item -> approval -> state that it should have."""
+        self._by_mirror: set[str] = set()
+        """Those with votes whose writers are not known."""
 
     @property
     def items(self) -> set[str]:
@@ -38,28 +51,41 @@ class Approvals:
 
     def refresh(self, approval: str) -> set[str]:
         """Read an approval again. Returns the items that it is or was about."""
-        before = self._item_of.pop(approval, "")
-        if before:
-            discard(self._of, before, approval)
+        before, entry = self._read.pop(approval, ("", None))
+        if entry is not None:
+            entries = self._of[before]
+            del entries[bisect_left(entries, entry)]
+            self._outdated.get(before, {}).pop(approval, None)
+            if not entries:
+                del self._of[before]
+                self._outdated.pop(before, None)
+        self._by_mirror.discard(approval)
         row = self._wedding.record(*WHERE, approval)
         after = string(row, "item") if row is not None else ""
-        if after:
-            self._item_of[approval] = after
-            self._of.setdefault(after, set()).add(approval)
+        if row is not None and after:
+            state = self._state(approval)
+            entry = (whole(row, "to") or 0, _ORDER.index(state), approval)
+            self._read[approval] = after, entry
+            insort(self._of.setdefault(after, []), entry)
+            if state != row.get("_state", PENDING):
+                self._outdated.setdefault(after, {})[approval] = state
         return {before, after} - {""}
 
+    def refresh_members(self) -> set[str]:
+        """The members have changed. Returns the items concerned."""
+        return {item for approval in list(self._by_mirror) for item in self.refresh(approval)}
+
     def covering(self, item: str, amount: int) -> dict[str, str]:
-        """Approval -> its state, of those about as much as the item costs or more; the least amount first."""
-        found = [(whole(row, "to") or 0, approval) for approval, row in self._rows(item)]
-        return {approval: self._state(approval) for to, approval in sorted(found) if to >= amount}
+        """Approval -> its state, of those about as much as the item costs or more: the least amount first, and of one
+        amount those that are decided; at most `MAX_COVERING`."""
+        entries = self._of.get(item, [])
+        first = bisect_left(entries, (amount,))
+        return {approval: _ORDER[order] for _, order, approval in entries[first : first + MAX_COVERING]}
 
     def outdated(self, item: str) -> Ops:
-        """The operations that bring `_state` of the approvals of an item up to date with the votes."""
-        return tuple(
-            Op("set", *WHERE, approval, "_state", state)
-            for approval, row in self._rows(item)
-            if (state := self._state(approval)) != row.get("_state", PENDING)
-        )
+        """The operations that bring `_state` of the approvals of an item up to date with the votes, some at a time."""
+        outdated = islice(sorted(self._outdated.get(item, {}).items()), MAX_COVERING)
+        return tuple(Op("set", *WHERE, approval, "_state", state) for approval, state in outdated)
 
     def vote(self, question: Op, key: str) -> Ops:
         """The operations of a vote by the person who chooses them. ``question``: inserts the approval."""
@@ -69,12 +95,6 @@ class Approvals:
         if type(row) is dict and "deleted" in row:
             first = (Op("delete", *WHERE, approval, "deleted"),)
         return (*first, Op("set", *WHERE, approval, key + CHOOSER, CHOOSER))
-
-    def _rows(self, item: str) -> Iterator[tuple[str, dict[str, Any]]]:
-        for approval in sorted(self._of.get(item, ())):
-            row = self._wedding.record(*WHERE, approval)
-            if row is not None:
-                yield approval, row
 
     def _state(self, approval: str) -> str:
         votes = list(self._votes(approval))
@@ -91,15 +111,16 @@ class Approvals:
             if rejects is None:
                 continue
             writer = self._wedding.writer(*WHERE, approval, key)
-            if writer.seq >= asked and self._is_of_couple(writer, key.partition(":")[2]):
+            if writer.seq >= asked and self._is_of_couple(approval, writer, key.partition(":")[2]):
                 yield writer.seq, str(at), rejects
 
     def _asked(self, approval: str, key: str) -> int:
         writer = self._wedding.writer(*WHERE, approval, key)
         return 0 if writer.role == COUPLE else writer.seq
 
-    def _is_of_couple(self, writer: Writer, user: str) -> bool:
+    def _is_of_couple(self, approval: str, writer: Writer, user: str) -> bool:
         if writer.user not in ("", SERVER):
             return writer.role == COUPLE
+        self._by_mirror.add(approval)
         member = self._wedding.rows("wedding", "members").get(user)
         return type(member) is dict and member.get("role") == COUPLE

@@ -8,15 +8,14 @@
 
 from __future__ import annotations
 
-import re
 from bisect import bisect_left
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from datetime import date
-from fractions import Fraction
 from itertools import pairwise
 from math import ceil
-from typing import Any, Final, NamedTuple, TypeAlias
+from typing import Any, Final, NamedTuple
 
+from documents.invariants.amounts import Amount, converted, money
 from documents.invariants.approvals import APPROVED, COUPLE, PENDING, REJECTED, Approvals
 from documents.invariants.approvals import WHERE as APPROVALS
 from documents.invariants.catalogue import HIERARCHY, PRIORITY
@@ -36,61 +35,9 @@ from documents.invariants.model import (
 )
 from documents.invariants.part import Choice, Part, Route, Touched, by_arrival, discard, named
 
-Amount: TypeAlias = int | Fraction
-"""In minor units of the currency of the wedding."""
-
+MAX_SORTED: Final = 1000
+"""Of more amounts, or payments of one item, the latest are not looked for: it would take too long."""
 _FIELDS: Final = ("actual", "quoted", "estimated")
-_RATE: Final = re.compile(r"\d{1,12}(?:\.\d{1,12})?", re.ASCII).fullmatch
-
-_EXPONENTS: Final = {
-    **dict.fromkeys(
-        (
-            "BIF",
-            "CLP",
-            "DJF",
-            "GNF",
-            "ISK",
-            "JPY",
-            "KMF",
-            "KRW",
-            "PYG",
-            "RWF",
-            "UGX",
-            "VND",
-            "VUV",
-            "XAF",
-            "XOF",
-            "XPF",
-        ),
-        0,
-    ),
-    **dict.fromkeys(("BHD", "IQD", "JOD", "KWD", "LYD", "OMR", "TND"), 3),
-}
-"""Digits after the point of currencies that have not two (ISO 4217)."""
-
-
-def exponent(currency: str) -> int:
-    """How many digits the minor unit of a currency is after the point: 2 for GBP, 0 for JPY, 3 for KWD."""
-    return _EXPONENTS.get(currency, 2)
-
-
-def converted(amount: int, currency: str, rate: str, base: str) -> Amount | None:
-    """Minor units of `base` for minor units of `currency`; None where the rate is missing. Exact."""
-    if not currency or currency == base:
-        return amount
-    if not _RATE(rate):
-        return None
-    return Fraction(rate) * amount * Fraction(10) ** (exponent(base) - exponent(currency))
-
-
-def money(amount: Amount, currency: str) -> str:
-    """An amount as people read it: `1250.50 GBP`. Fractions of a minor unit are rounded up."""
-    digits = exponent(currency)
-    minor = ceil(amount)
-    sign, minor = "-" if minor < 0 else "", abs(minor)
-    text = f"{minor // 10**digits}.{minor % 10**digits:0{digits}}" if digits else str(minor)
-    return f"{sign}{text} {currency}".rstrip()
-
 
 class BudgetEntry(NamedTuple):
     category: str
@@ -120,6 +67,10 @@ class Budget(Part):
         self._categories: dict[str, Amount] = {}
         self._allocated: dict[str, int] = {}
         self._set_aside = 0
+        self._items_of: dict[str, dict[str, None]] = {}
+        self._approved_items: set[Subject] = set()
+        self._paid: dict[tuple[str, bool, str], int] = {}
+        """Item, whether refunds, and currency -> sum."""
         self._payments: dict[str, PaymentEntry] = {}
         self._payments_of: dict[str, set[str]] = {}
         self._alike: dict[tuple[str, int, str, bool], list[tuple[int, str]]] = {}
@@ -142,6 +93,20 @@ class Budget(Part):
     def find(self, subject: Subject) -> Finding | None:
         return _FIND[subject.invariant](self, subject)
 
+    def broken(self, subject: Subject) -> bool:
+        # Of those whose findings name the latest amounts: the check alone.
+        invariant, ids = subject
+        if invariant == "B1" or (invariant == "B2" and not ids):
+            limit = self._limit()
+            return limit is not None and (self._total if invariant == "B1" else self._set_aside) > limit
+        if invariant == "B2":
+            allocated = self._allocated.get(ids[0])
+            return allocated is not None and self._categories.get(ids[0], 0) > allocated
+        if invariant != "B3":
+            return super().broken(subject)
+        entry, (paid, refunded) = self._items.get(ids[0]), self._sums(ids[0])
+        return entry is not None and entry.converted is not None and not refunded <= paid <= refunded + entry.converted
+
     def candidates(self) -> Iterator[Subject]:
         yield Subject("B1")
         yield Subject("B2")
@@ -161,16 +126,20 @@ class Budget(Part):
     # Following changes
 
     def _item(self, _: str, item: str, touched: Touched) -> None:
-        before = self._items.pop(item, None)
+        before, approval = self._items.pop(item, None), Subject("B5", (item,))
         if before is not None:
             self._count(before, -1)
+            del self._items_of[before.category][item]
+            self._approved_items.discard(approval)
             touched.add(Subject("B2", (before.category,)))
         after = self._read_item(item)
         if after is not None:
             self._items[item] = after
             self._count(after, 1)
+            self._items_of.setdefault(after.category, {})[item] = None
+            self._approved_items.add(approval)
             touched.add(Subject("B2", (after.category,)))
-        touched.update((Subject("B1"), Subject("B3", (item,)), Subject("B5", (item,))))
+        touched.update((Subject("B1"), Subject("B3", (item,)), approval))
 
     def _read_item(self, item: str) -> BudgetEntry | None:
         row = self.wedding.record("budget", "items", item)
@@ -210,6 +179,7 @@ class Budget(Part):
 
     def _remove(self, payment: str, entry: PaymentEntry, touched: Touched) -> None:
         del self._payments[payment]
+        _count_payment(self._paid, entry, -1)
         discard(self._payments_of, entry.item, payment)
         alike = self._alike[entry.key]
         place = bisect_left(alike, (entry.day, payment))
@@ -221,6 +191,7 @@ class Budget(Part):
 
     def _insert(self, payment: str, entry: PaymentEntry, touched: Touched) -> None:
         self._payments[payment] = entry
+        _count_payment(self._paid, entry, 1)
         self._payments_of.setdefault(entry.item, set()).add(payment)
         alike = self._alike.setdefault(entry.key, [])
         place = bisect_left(alike, (entry.day, payment))
@@ -239,26 +210,26 @@ class Budget(Part):
         key = (item, amount, string(row, "currency"), refund)
         return PaymentEntry(item, key, _day(string(row, "on")), refund)
 
-    def _sum(self, item: str, *, refund: bool) -> Amount:
-        """The payments of an item, less refunds."""
+    def _sums(self, item: str) -> tuple[Amount, Amount]:
+        """The payments of an item, and its refunds."""
         row = self.wedding.rows("budget", "items").get(item)
         own, rate = (string(row, "currency"), string(row, "rate")) if type(row) is dict else ("", "")
-        total: Amount = 0
-        for payment in self._payments_of.get(item, ()):
-            _, amount, currency, _ = self._payments[payment].key
-            if self._payments[payment].refund == refund:
-                total += converted(amount, currency, rate if currency == own else "", self._base) or 0
-        return total
+        sums: list[Amount] = [0, 0]
+        for refund in (False, True):
+            for currency in {"", self._base, own}:  # there is no rate for any other
+                amount = self._paid.get((item, refund, currency), 0)
+                sums[refund] += converted(amount, currency, rate if currency == own else "", self._base) or 0
+        return sums[0], sums[1]
 
     def _approval(self, _: str, approval: str, touched: Touched) -> None:
         touched.update(Subject("B5", (item,)) for item in self._approvals.refresh(approval))
 
     def _meta(self, _: str, __: str, touched: Touched) -> None:
         touched.update((Subject("B1"), Subject("B2")))
-        touched.update(Subject("B5", (item,)) for item in self._items)
+        touched |= self._approved_items
 
     def _member(self, _: str, __: str, touched: Touched) -> None:
-        touched.update(Subject("B5", (item,)) for item in self._approvals.items)
+        touched.update(Subject("B5", (item,)) for item in self._approvals.refresh_members())
 
     def _wedding_meta(self, _: str, __: str, touched: Touched) -> None:
         if self._currency() == self._base:
@@ -294,13 +265,13 @@ class Budget(Part):
         )  # fmt: skip
 
     def _within_category(self, subject: Subject) -> Finding | None:
+        if not self.broken(subject):
+            return None
         if not subject.ids:
             return self._all_set_aside(subject)
         (category,) = subject.ids
-        allocated, total = self._allocated.get(category), self._categories.get(category, 0)
-        if allocated is None or total <= allocated:
-            return None
-        causes = self._latest(item for item, entry in self._items.items() if entry.category == category)
+        allocated, total = self._allocated[category], self._categories.get(category, 0)
+        causes = self._latest(self._items_of.get(category, ()))
         name = named(self.wedding, "budget", "categories", category)
         return self.found(
             subject,
@@ -314,10 +285,9 @@ class Budget(Part):
         )  # fmt: skip
 
     def _all_set_aside(self, subject: Subject) -> Finding | None:
-        limit = self._limit()
-        if limit is None or self._set_aside <= limit:
-            return None
-        parties = [self.wedding.party("budget", "categories", each, "allocated") for each in self._allocated]
+        limit = self._limit() or 0
+        listed = self._allocated if len(self._allocated) <= MAX_SORTED else ()
+        parties = [self.wedding.party("budget", "categories", each, "allocated") for each in listed]
         return self.found(
             subject,
             f"{self._money(self._set_aside)} is set aside, more than the limit of {self._money(limit)}.",
@@ -328,8 +298,10 @@ class Budget(Part):
             ],
         )  # fmt: skip
 
-    def _latest(self, items: Iterable[str]) -> list[Party]:
-        """The three amounts that arrived last: what broke the sum."""
+    def _latest(self, items: Collection[str]) -> list[Party]:
+        """The three amounts that arrived last: what broke the sum. Of very many none."""
+        if len(items) > MAX_SORTED:
+            return []
         return _latest(self.wedding.party("budget", "items", item, self._items[item].field) for item in items)
 
     def _causes_undone(self, causes: list[Party]) -> Iterator[tuple[str, list[Op]]]:
@@ -348,7 +320,7 @@ class Budget(Part):
         entry = self._items.get(item)
         if entry is None or entry.converted is None:
             return None
-        paid, refunded = self._sum(item, refund=False), self._sum(item, refund=True)
+        paid, refunded = self._sums(item)
         name = named(self.wedding, "budget", "items", item)
         if refunded > paid:
             summary = f"{self._money(refunded)} came back for {name}, of which {self._money(paid)} was paid."
@@ -356,7 +328,8 @@ class Budget(Part):
             summary = f"{self._money(paid - refunded)} is paid for {name}, which costs {self._money(entry.converted)}."
         else:
             return None
-        payments = self._payments_of.get(item, ())
+        payments = self._payments_of.get(item, set())
+        payments = payments if len(payments) <= MAX_SORTED else set()
         latest = _latest(self.wedding.party("budget", "payments", each) for each in payments)
         return self.found(
             subject,
@@ -473,6 +446,13 @@ _FIND: Final = {
     "B4": Budget._once,
     "B5": Budget._approved,
 }
+
+
+def _count_payment(paid: dict[tuple[str, bool, str], int], entry: PaymentEntry, sign: int) -> None:
+    _, amount, currency, refund = entry.key
+    total = paid.pop((entry.item, refund, currency), 0) + sign * amount
+    if total:
+        paid[entry.item, refund, currency] = total
 
 
 def _twice(alike: list[tuple[int, str]]) -> Iterator[Subject]:

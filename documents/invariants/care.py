@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from documents.invariants.guests import GUESTS
 from documents.invariants.instants import instant
-from documents.invariants.model import Finding, Op, Subject, string, suffixes
+from documents.invariants.model import Finding, Op, Subject, Wedding, string, suffixes
 from documents.invariants.part import Part, Route, Touched, guest_name
 
 NEAR_DAYS: Final = 14
@@ -51,25 +51,34 @@ def fits(meal: str, diets: Iterable[str]) -> bool:
 
 
 class CareNeeds(Part):
-    """The needs of guests. No index: needs and guest have the same id."""
+    """The needs of guests. Needs and guest have the same id."""
 
     invariants = ("C1",)
 
+    def __init__(self, wedding: Wedding) -> None:
+        super().__init__(wedding)
+        self._needs: set[Subject] = set()
+
     def routes(self) -> Iterable[Route]:
         return (
-            Route("care", "care", self._guest, frozenset({"allergy", "diet", "acknowledgedBy", "deleted"})),
+            Route("care", "care", self._needs_of, frozenset({"allergy", "diet", "acknowledgedBy", "deleted"})),
             Route(*GUESTS, self._guest, frozenset({"meal", "rsvp", "deleted"})),
             Route("wedding", "meta", self._meta, frozenset({"date"})),
         )
 
     def candidates(self) -> Iterator[Subject]:
-        return (Subject("C1", (guest,)) for guest in list(self.wedding.rows("care", "care")))
+        return iter(self._needs)
+
+    def _needs_of(self, _: str, guest: str, touched: Touched) -> None:
+        subject = Subject("C1", (guest,))
+        touched.add(subject)
+        (self._needs.add if guest in self.wedding.rows("care", "care") else self._needs.discard)(subject)
 
     def _guest(self, _: str, guest: str, touched: Touched) -> None:
         touched.add(Subject("C1", (guest,)))
 
     def _meta(self, _: str, __: str, touched: Touched) -> None:
-        touched.update(self.candidates())
+        touched |= self._needs
 
     def find(self, subject: Subject) -> Finding | None:
         (guest,) = subject.ids

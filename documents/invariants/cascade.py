@@ -11,13 +11,16 @@ import heapq
 from bisect import bisect_right
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
-from itertools import islice
 from typing import Any, Final, NamedTuple
 
 from documents.invariants.model import Op, whole
 
 MAX_ITEMS: Final = 300
 """Of a longer running order nothing is pushed: everything would have to be compared with everything."""
+
+MAX_STEPS: Final = 20_000
+"""Where more pairs of items would have to be looked at (about 5 ms), nothing is pushed either: many items that all need
+many vendors and people are as many comparisons as a far longer order."""
 
 
 class Slot(NamedTuple):
@@ -139,6 +142,8 @@ class Plan:
         self._order: list[str] = []
         self._place: dict[str, int] = {}
         self._known: dict[object, Cascade] = {}
+        self._steps = 0
+        """Of the push that is worked out."""
         self._too_long = len(nodes) > MAX_ITEMS
         if not self._too_long:
             self._sort()
@@ -155,9 +160,10 @@ class Plan:
 
     def _push(self, moved: Mapping[str, Slot], hard_end: int | None) -> Cascade:
         roots = {item: slot for item, slot in moved.items() if item in self._nodes}
-        if self._too_long:
+        self._steps = 0
+        edges = {} if self._too_long else self._reach(roots)
+        if self._too_long or self._steps > MAX_STEPS:
             return Cascade((), (), tuple(sorted(roots)))
-        edges = self._reach(roots)
         reached = sorted(edges, key=self._place.__getitem__)
         deadlines = self._deadlines(reached, edges, hard_end)
         slots, at_risk = self._shift(reached, edges, roots, deadlines, hard_end)
@@ -194,7 +200,7 @@ class Plan:
         """Of every item that a delay can reach: item -> successors with the minutes to keep in between."""
         edges: dict[str, dict[str, int]] = {}
         waiting = [item for item in roots if item in self._place]
-        while waiting:
+        while waiting and self._steps <= MAX_STEPS:
             item = waiting.pop()
             if item not in edges:
                 edges[item] = self._successors(self._nodes[item])
@@ -203,6 +209,7 @@ class Plan:
 
     def _successors(self, node: Node) -> dict[str, int]:
         found = dict.fromkeys((user for resource in node.resources for user in self._next(node, resource)), 0)
+        self._steps += len(node.resources) + len(self._followers.get(node.id, ()))
         for follower in self._followers.get(node.id, ()):
             other = self._nodes[follower]
             if follower in self._place and not other.over:
@@ -213,8 +220,11 @@ class Plan:
         """The next items that need the resource. Later ones are pushed by those."""
         users = self._users[resource]
         beyond = None
-        for place in islice(users, bisect_right(users, self._place[node.id]), None):
-            other = self._nodes[self._order[place]]
+        for index in range(bisect_right(users, self._place[node.id]), len(users)):
+            self._steps += 1
+            if self._steps > MAX_STEPS:
+                return
+            other = self._nodes[self._order[users[index]]]
             if other.over or other.slot.start < node.slot.end:
                 continue
             if beyond is not None and other.slot.start >= beyond:

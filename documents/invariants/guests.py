@@ -8,16 +8,15 @@
 
 from __future__ import annotations
 
-import re
-import unicodedata
-from bisect import bisect_left, insort
-from collections.abc import Iterable, Iterator, Sequence
-from functools import lru_cache
+from collections.abc import Iterable, Iterator
+from heapq import nsmallest
 from typing import Any, Final
 
 from documents.invariants.attendance import Attendance
 from documents.invariants.catalogue import HIERARCHY, MANUAL, MERGE
+from documents.invariants.company import Company
 from documents.invariants.instants import deadline, instant
+from documents.invariants.likeness import Likeness, folded
 from documents.invariants.merging import merged
 from documents.invariants.model import (
     MAX_PARTIES,
@@ -32,11 +31,13 @@ from documents.invariants.model import (
     suffixes,
     whole,
 )
-from documents.invariants.part import KeyRoute, Part, Route, Touched, by_hierarchy, discard, guest_name, named
+from documents.invariants.part import KeyRoute, Part, Route, Touched, by_hierarchy, guest_name, named
 
 GUESTS: Final = ("guests", "guests")
-MAX_ALIKE: Final = 32
-"""Of more people that are alike only so many are compared: their number is no e-mail address or phone of one person."""
+MAX_SORTED: Final = 1000
+"""Of more people nobody is named, or only the first by id are looked at: it would take too long."""
+MAX_TOGETHER: Final = 64
+"""People that a rule takes off the list in one go."""
 UNSORTED: Final = short_id("h", "unsorted")
 """The household for those whose own is gone."""
 
@@ -48,22 +49,20 @@ class Guests(Part):
 
     def __init__(self, wedding: Wedding) -> None:
         super().__init__(wedding)
-        self._marks: dict[str, frozenset[str]] = {}
-        self._alike: dict[str, list[str]] = {}
-        self._hosts: dict[str, str] = {}
-        self._brought: dict[str, set[str]] = {}
-        self._household_of: dict[str, str] = {}
-        self._households: dict[str, set[str]] = {}
+        self._likeness = Likeness(wedding)
+        self._company = Company(wedding)
         self._answers: dict[str, tuple[str, ...]] = {}
+        self._answered: set[Subject] = set()
+        self._events: set[Subject] = set()
         self._attendance = Attendance(wedding)
 
     def routes(self) -> Iterable[Route | KeyRoute]:
         alike = frozenset({"firstName", "lastName", "email", "phone", "household", "deleted"})
         return (
-            Route(*GUESTS, self._person, alike),
-            Route(*GUESTS, self._company, frozenset({"plusOneOf", "plusOnesAllowed", "household", "deleted"})),
+            Route(*GUESTS, self._likeness.refresh, alike),
+            Route(*GUESTS, self._company.refresh, frozenset({"plusOneOf", "plusOnesAllowed", "household", "deleted"})),
             Route(*GUESTS, self._answer, frozenset({"deleted"})),
-            Route("guests", "households", self._household, frozenset({"deleted"})),
+            Route("guests", "households", self._company.refresh_household, frozenset({"deleted"})),
             Route("wedding", "events", self._event, frozenset({"capacity", "deleted"})),
             Route("wedding", "meta", self._meta, frozenset({"capacity", "rsvpBy", "timeZone"})),
             KeyRoute(*GUESTS, self._answer_to, frozenset({"rsvp"})),
@@ -72,16 +71,19 @@ class Guests(Part):
     def find(self, subject: Subject) -> Finding | None:
         return _FIND[subject.invariant](self, subject)
 
+    def broken(self, subject: Subject) -> bool:
+        if subject.invariant == "G1":
+            return bool(self._likeness.common(subject))
+        if subject.invariant == "G2":
+            return self._overfull(*subject.ids) is not None
+        return self._brings_too_many(*subject.ids) if subject.invariant == "G3" else super().broken(subject)
+
     def candidates(self) -> Iterator[Subject | None]:
-        for people in self._alike.values():
-            yield None
-            yield from _pairs(people)
-        for event in list(self.wedding.rows("wedding", "events")):
-            yield Subject("G2", (event,))
-        for host in self._brought:
+        yield from self._likeness.subjects()
+        yield from self._events
+        for host in self._company.brought:
             yield Subject("G3", (host,))
-        for guest, events in self._answers.items():
-            yield from (Subject("G4", (guest, event)) for event in events)
+        yield from self._answered
         for guest, row in list(self.wedding.rows(*GUESTS).items()):
             if type(row) is dict:
                 yield Subject("G5", (guest, "household"))
@@ -89,47 +91,16 @@ class Guests(Part):
 
     # Following changes
 
-    def _person(self, _: str, guest: str, touched: Touched) -> None:
-        before = self._marks.pop(guest, frozenset())
-        after = frozenset(_marks(self.wedding.record(*GUESTS, guest)))
-        for mark in before | after:
-            touched.update(_pairs(self._alike.get(mark, ())))
-        for mark in before - after:
-            people = self._alike[mark]
-            del people[bisect_left(people, guest)]
-            touched.update(_pairs(people))
-            if not people:
-                del self._alike[mark]
-        for mark in after - before:
-            people = self._alike.setdefault(mark, [])
-            insort(people, guest)
-            touched.update(_pairs(people))
-        if after:
-            self._marks[guest] = after
-
-    def _company(self, _: str, guest: str, touched: Touched) -> None:
-        row = self.wedding.record(*GUESTS, guest)
-        for index, backwards, key in ((self._hosts, self._brought, "plusOneOf"),
-                                      (self._household_of, self._households, "household")):  # fmt: skip
-            before, after = index.pop(guest, None), string(row, key) if row is not None else ""
-            if before is not None:
-                discard(backwards, before, guest)
-            if after:
-                index[guest] = after
-                backwards.setdefault(after, set()).add(guest)
-            if key == "plusOneOf":
-                touched.update(Subject("G3", (host,)) for host in (before, after) if host)
-            touched.add(Subject("G5", (guest, key)))
-        touched.add(Subject("G3", (guest,)))
-        touched.update(Subject("G5", (each, "plusOneOf")) for each in self._brought.get(guest, ()))
-
     def _answer(self, _: str, guest: str, touched: Touched) -> None:
         touched.update(Subject("G2", (event,)) for event in self._attendance.refresh(guest))
         before, row = self._answers.pop(guest, ()), self.wedding.rows(*GUESTS).get(guest)
         after = tuple(suffixes(row, "rsvp:")) if type(row) is dict else ()
         if after:
             self._answers[guest] = after
-        touched.update(Subject("G4", (guest, event)) for event in {*before, *after})
+        subjects = [Subject("G4", (guest, event)) for event in {*before, *after}]
+        touched.update(subjects)
+        self._answered.difference_update(subjects)
+        self._answered.update(each for each in subjects if each.ids[1] in after)
 
     def _answer_to(self, _: str, guest: str, key: str, touched: Touched) -> None:
         event = key[5:]
@@ -142,27 +113,27 @@ class Guests(Part):
                 self._answers[guest] = after
             else:
                 del self._answers[guest]
+            self._answered ^= {Subject("G4", (guest, event))}
         touched.add(Subject("G4", (guest, event)))
 
-    def _household(self, _: str, household: str, touched: Touched) -> None:
-        touched.update(Subject("G5", (guest, "household")) for guest in self._households.get(household, ()))
-
     def _event(self, _: str, event: str, touched: Touched) -> None:
-        touched.add(Subject("G2", (event,)))
+        subject = Subject("G2", (event,))
+        touched.add(subject)
+        (self._events.add if event in self.wedding.rows("wedding", "events") else self._events.discard)(subject)
 
     def _meta(self, _: str, __: str, touched: Touched) -> None:
-        touched.update(each for each in self.candidates() if each is not None and each.invariant in ("G2", "G4"))
+        touched |= self._events
+        touched |= self._answered
 
     # G1
 
     def _nobody_twice(self, subject: Subject) -> Finding | None:
         one, other = subject.ids
-        common = self._marks.get(one, frozenset()) & self._marks.get(other, frozenset())
-        common = frozenset(mark for mark in common if subject in _pairs(self._alike[mark]))
+        common = self._likeness.common(subject)
         if not common:
             return None
         older, younger = sorted(subject.ids, key=self._age)
-        ops = merged(self.wedding, older, younger, self._brought.get(younger, ()))
+        ops = merged(self.wedding, older, younger, self._company.brought.get(younger, ()))
         kinds = {mark[0] for mark in common}
         automatic = None
         if self.wedding.strategy("G1") == MERGE and "e" in kinds and self._names_agree(one, other):
@@ -182,7 +153,7 @@ class Guests(Part):
                 (f"They are one person: unite them as {guest_name(self.wedding, older)}.", ops),
                 (
                     f"They are one person: unite them as {name}.",
-                    merged(self.wedding, younger, older, self._brought.get(older, ())),
+                    merged(self.wedding, younger, older, self._company.brought.get(older, ())),
                 ),
             ],
             automatic=automatic,
@@ -202,18 +173,27 @@ class Guests(Part):
 
     # G2, G3
 
-    def _room_for_all(self, subject: Subject) -> Finding | None:
-        (event,) = subject.ids
+    def _overfull(self, event: str) -> tuple[int | None, int | None, int] | None:
+        """Room at an event and at the venue, and how many come, where they are too many."""
         row = self.wedding.record("wedding", "events", event)
         if row is None:
             return None
         own, venue = whole(row, "capacity"), whole(self.wedding.meta("wedding"), "capacity")
-        room = min((each for each in (own, venue) if each is not None), default=None)
         heads = self._attendance.heads(event)
-        if room is None or heads <= room:
+        room = min((each for each in (own, venue) if each is not None), default=heads)
+        return (own, venue, heads) if heads > room else None
+
+    def _room_for_all(self, subject: Subject) -> Finding | None:
+        (event,) = subject.ids
+        found = self._overfull(event)
+        if found is None:
             return None
+        own, venue, heads = found
+        room = min(each for each in (own, venue) if each is not None)
+        guests = self.wedding.rows(*GUESTS)
+        listed = guests if len(guests) <= MAX_SORTED else {}
         latest = sorted(
-            (guest for guest, each in self.wedding.rows(*GUESTS).items() if _comes(each, event)),
+            (guest for guest, each in listed.items() if _comes(each, event)),
             key=lambda guest: (-self.wedding.writer(*GUESTS, guest, f"rsvp:{event}").seq, guest),
         )
         name = named(self.wedding, "wedding", "events", event)
@@ -234,14 +214,19 @@ class Guests(Part):
         if venue is not None and venue < heads:
             yield Op("set", "wedding", "meta", "", "capacity", heads)
 
+    def _brings_too_many(self, host: str) -> bool:
+        row = self.wedding.record(*GUESTS, host)
+        return row is not None and len(self._company.brought.get(host, ())) > max(0, whole(row, "plusOnesAllowed") or 0)
+
     def _plus_ones(self, subject: Subject) -> Finding | None:
         (host,) = subject.ids
-        row, brought = self.wedding.record(*GUESTS, host), self._brought.get(host, ())
-        allowed = max(0, whole(row, "plusOnesAllowed") or 0) if row is not None else 0
-        if row is None or len(brought) <= allowed:
+        if not self._brings_too_many(host):
             return None
-        ranked = sorted(brought, key=lambda guest: by_hierarchy(self._writer(guest, "plusOneOf"), guest))
-        surplus = [_deleted(self.wedding, guest) for guest in ranked[allowed:]]
+        row, brought = self.wedding.rows(*GUESTS)[host], self._company.brought[host]
+        allowed = max(0, whole(row, "plusOnesAllowed") or 0)
+        listed = brought if len(brought) <= MAX_SORTED else nsmallest(MAX_SORTED, brought)
+        ranked = sorted(listed, key=lambda guest: by_hierarchy(self._writer(guest, "plusOneOf"), guest))
+        surplus = [_deleted(self.wedding, guest) for guest in ranked[min(allowed, len(ranked)) :][-MAX_TOGETHER:]]
         name = guest_name(self.wedding, host)
         return self.found(
             subject,
@@ -255,7 +240,7 @@ class Guests(Part):
                 *((f"Take {guest_name(self.wedding, guest)} off the list.", [_deleted(self.wedding, guest)])
                   for guest in ranked[:MAX_PARTIES]),
             ],
-            automatic=surplus if self.wedding.strategy("G3") == HIERARCHY else None,
+            automatic=surplus if surplus and self.wedding.strategy("G3") == HIERARCHY else None,
         )  # fmt: skip
 
     # G4
@@ -330,41 +315,7 @@ _FIND: Final = {
     "G5": Guests._exists,
 }
 
-_NO_DIGITS: Final = re.compile(r"\D+").sub
-
 _WHY: Final = {"e": "e-mail address", "p": "telephone number", "n": "name and household"}
-
-
-@lru_cache(maxsize=4096)
-def folded(text: str) -> str:
-    """A name without case, accents, blanks and punctuation, to compare with others."""
-    letters = unicodedata.normalize("NFKD", text.casefold())
-    return "".join(letter for letter in letters if letter.isalnum())
-
-
-def _marks(row: dict[str, Any] | None) -> Iterator[str]:
-    """The marks by which a guest is recognised."""
-    if row is None:
-        return
-    email, phone = string(row, "email").strip().casefold(), _digits(string(row, "phone"))
-    if email:
-        yield "e" + email
-    if len(phone) >= 5:
-        yield "p" + phone
-    first = folded(string(row, "firstName"))
-    if first:
-        yield f"n{first}|{folded(string(row, 'lastName'))}|{string(row, 'household')}"
-
-
-def _digits(phone: str) -> str:
-    return _NO_DIGITS("", phone).removeprefix("00")
-
-
-def _pairs(people: Sequence[str]) -> Sequence[Subject]:
-    """The first of those alike beside each of the next."""
-    if len(people) < 2:  # nearly always
-        return ()
-    return [Subject("G1", (people[0], other)) for other in people[1:MAX_ALIKE]]
 
 
 def _comes(row: Any, event: str) -> bool:

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from heapq import nsmallest
+from itertools import islice
 from typing import Any, Final
 
 from documents.invariants.model import Op, Wedding, document_kind, stamp
 
+MAX_ROWS: Final = 1000
+"""Of more rules, or items of the running order, only the first are looked at; of those brought along, too."""
 MAX_NOTE_MOVED: Final = 4000
 """A longer remark stays with the deleted guest."""
 
@@ -20,7 +24,11 @@ def merged(wedding: Wedding, keep: str, drop: str, brought: Iterable[str]) -> li
     `drop` is deleted."""
     return [
         *_guest(wedding, keep, drop),
-        *(Op("set", "guests", "guests", guest, "plusOneOf", keep) for guest in sorted(brought) if guest != keep),
+        *(
+            Op("set", "guests", "guests", guest, "plusOneOf", keep)
+            for guest in nsmallest(MAX_ROWS, brought)
+            if guest != keep
+        ),
         *_care(wedding, keep, drop),
         *_seats(wedding, keep, drop),
         *_rules(wedding, keep, drop),
@@ -94,7 +102,7 @@ def _items(wedding: Wedding, keep: str, drop: str) -> Iterator[Op]:
 
 
 def _flags(wedding: Wedding, document: str, root: str, keep: str, drop: str) -> Iterator[Op]:
-    for record, row in wedding.rows(document, root).items():
+    for record, row in islice(wedding.rows(document, root).items(), MAX_ROWS):
         if type(row) is dict and drop in row:
             yield Op("set", document, root, record, keep, True)
             yield Op("delete", document, root, record, drop)

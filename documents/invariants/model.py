@@ -148,6 +148,8 @@ class Finding:
     """Whether a person has to decide although there are automatic operations."""
     facts: tuple[str, ...] = ()
     """Values it follows from besides its parties."""
+    more: int = 0
+    """How many others are concerned that are not listed."""
 
     @property
     def invariant(self) -> str:
@@ -161,8 +163,14 @@ class Finding:
     @property
     def fingerprint(self) -> str:
         """Equal while the facts are: a finding that somebody chose to leave as it is opens again with other facts."""
-        facts = [self.subject, [(party.field, party.value) for party in self.parties], *self.facts]
-        return hashlib.sha256(json.dumps(facts, sort_keys=True, default=repr).encode()).hexdigest()[:32]
+        base = fingerprint(self.subject, self.parties, self.facts)
+        return f"{base}+{self.more}" if self.more else base
+
+
+def fingerprint(subject: Subject, parties: Iterable[Party], facts: Iterable[str] = ()) -> str:
+    """`Finding.fingerprint`, without the number of those that are not listed."""
+    values = [subject, [(party.field, party.value) for party in parties], *facts]
+    return hashlib.sha256(json.dumps(values, sort_keys=True, default=repr).encode()).hexdigest()[:32]
 
 
 @dataclass(frozen=True, slots=True)

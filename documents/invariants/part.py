@@ -104,6 +104,7 @@ class Part:
         stays: bool = False,
         severity: str | None = None,
         facts: tuple[str, ...] = (),
+        more: int = 0,
     ) -> Finding:
         """A finding. Where a person decides, leaving it as it is is the last option."""
         manual = automatic is None or stays
@@ -121,6 +122,7 @@ class Part:
             None if automatic is None else tuple(automatic),
             stays,
             facts,
+            more,
         )
 
 
@@ -142,7 +144,7 @@ def guest_name(wedding: Wedding, guest: str) -> str:
     return f"{string(row, 'firstName')} {string(row, 'lastName')}".strip() or guest
 
 
-def discard(index: dict[Any, set[str]], key: Any, member: str) -> None:
+def discard(index: dict[Any, set[Any]], key: Any, member: Any) -> None:
     """Take a member out of one of the sets of an index, which keeps no empty ones."""
     members = index.get(key)
     if members is not None:

@@ -1,20 +1,28 @@
 """A finding as a record of the root `review`, within the limits of its fields.
 
 Parts that do not fit into a record are left out, so that one can always be written: values that are too large, parties
-without a known writer, options with more operations than a record holds.
+without a known writer, options with more operations than a record holds, and those after the first that fill it.
 """
 
 from __future__ import annotations
 
+import json
+from collections.abc import Iterator
 from functools import lru_cache
-from typing import Any
+from typing import Any, Final
 
 from documents.fields import AnyJson, Reason
-from documents.invariants.model import CHOOSER, Finding, Op, Option, Party, Subject, Writer, short_id, user_id
+from documents.invariants.model import CHOOSER, Finding, Op, Option, Subject, Writer, short_id, user_id
 from documents.shared import review
 
+MAX_RECORD_BYTES: Final = 24 * 1024
+"""Of a record, nearly."""
+
+_MAX_OPTIONS_BYTES: Final = 18 * 1024
+_MAX_VALUES_BYTES: Final = 4 * 1024
+_SMALL_BYTES: Final = 256
 _ROOT = review()
-_VALUE = AnyJson(4096)
+_VALUE = AnyJson(_MAX_VALUES_BYTES)
 
 
 @lru_cache(maxsize=4096)
@@ -25,18 +33,18 @@ def review_id(subject: Subject) -> str:
 
 def review_row(finding: Finding, at: str, *, state: str = "open") -> dict[str, Any]:
     """The keys that the server writes: `_kind`, `_subject`, `_options`… `at`: when it was found (RFC 3339, UTC)."""
-    row = {
+    row: dict[str, Any] = {
         "_kind": finding.invariant,
         "_subject": _subjects(finding),
         "_severity": finding.severity,
         "_at": at,
-        "_parties": [_party(each) for each in finding.parties if each.writer.user],
+        "_parties": list(_parties(finding)),
         "_options": [_option(each) for each in finding.options],
         "_strategy": finding.strategy,
         "_state": state,
         "_summary": finding.summary,
     }
-    options = [each for each in row.pop("_options") if _fits("_options", [each])]
+    options = _within(_MAX_OPTIONS_BYTES, [each for each in row.pop("_options") if _fits("_options", [each])])
     return {key: value for key, value in row.items() if _fits(key, value)} | {"_options": options}
 
 
@@ -73,10 +81,30 @@ def _subjects(finding: Finding) -> list[dict[str, Any]]:
     ]
 
 
-def _party(party: Party) -> dict[str, Any]:
-    row = {"user": party.writer.user, "role": party.writer.role}
-    row |= {"at": party.writer.at} if party.writer.at else {}
-    return row if party.value is None or not _is_small(party.value) else {**row, "value": party.value}
+def _parties(finding: Finding) -> Iterator[dict[str, Any]]:
+    room = _MAX_VALUES_BYTES
+    for party in finding.parties:
+        if not party.writer.user:
+            continue
+        row = {"user": party.writer.user, "role": party.writer.role}
+        row |= {"at": party.writer.at} if party.writer.at else {}
+        if party.value is not None and _is_small(party.value):
+            size = len(json.dumps(party.value))
+            if size <= room:
+                room -= size
+                row["value"] = party.value
+        yield row
+
+
+def _within(room: int, options: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The options that fit, and all small ones, such as the last: to leave it as it is."""
+    found = []
+    for option in options:
+        size = len(json.dumps(option))
+        if size <= max(room, _SMALL_BYTES):
+            room -= size
+            found.append(option)
+    return found
 
 
 def _option(option: Option) -> dict[str, Any]:

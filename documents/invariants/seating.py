@@ -7,7 +7,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from functools import partial
+from heapq import nsmallest
+from itertools import islice
 from typing import Any, Final
 
 from documents.invariants.catalogue import HIERARCHY, LAST, MANUAL, PRIORITY
@@ -21,7 +24,6 @@ from documents.invariants.model import (
     Subject,
     Wedding,
     Writer,
-    document_kind,
     suffixes,
     whole,
 )
@@ -37,9 +39,25 @@ from documents.invariants.part import (
     guest_name,
     named,
 )
-from documents.invariants.seats import SeatEntry, capacity_of, comes, event_of, nearest, rise, seat_of, sit
+from documents.invariants.seats import (
+    SeatEntry,
+    SeatSubjects,
+    capacity_of,
+    comes,
+    event_of,
+    keep_seat,
+    nearest,
+    reseat,
+    rise,
+    seat_of,
+    sit,
+)
 from documents.invariants.unseated import Unseated
 
+MAX_AT_TABLE: Final = 256
+"""Of more guests at a table, in a household or with one seat only the first by id are looked at."""
+MAX_TOGETHER: Final = 32
+"""Guests who are moved in one go."""
 _MAX_TARGETS: Final = 3
 
 
@@ -58,7 +76,8 @@ class Seating(Part):
         self._rules_of: dict[tuple[str, str], set[str]] = {}
         self._household_of: dict[str, str] = {}
         self._households: dict[str, set[str]] = {}
-        self._unseated = Unseated(wedding, self._seats, self._tables)
+        self._subjects = SeatSubjects()
+        self._unseated = Unseated(wedding, self._seats, self._tables, self._numbered)
 
     def routes(self) -> Iterable[Route | KeyRoute]:
         seen = frozenset({"deleted", "household", "party"})
@@ -91,9 +110,9 @@ class Seating(Part):
         yield from self._unseated.subjects()
         for place in self._rules:
             yield from _of_rule(*place)
-        for document in [each for each in self.wedding.documents if document_kind(each) == "seating"]:
-            for household in self._households:
-                yield Subject("S6", (document, "households", household))
+        for document, guest in self._seats:
+            if guest in self._household_of:
+                yield Subject("S6", (document, "households", self._household_of[guest]))
         yield from self.of_context()
 
     def of_context(self) -> Iterator[Subject]:
@@ -131,6 +150,7 @@ class Seating(Part):
         if seat.number is not None:
             self._numbered.setdefault((document, seat.table, seat.number), set()).add(guest)
         self._documents.setdefault(guest, set()).add(document)
+        self._subjects.add(document, guest, seat)
 
     def _leave(self, document: str, guest: str, seat: SeatEntry) -> None:
         del self._seats[document, guest]
@@ -141,18 +161,17 @@ class Seating(Part):
         if seat.number is not None:
             discard(self._numbered, (document, seat.table, seat.number), guest)
         discard(self._documents, guest, document)
+        self._subjects.remove(document, guest)
 
     def _touch_seat(self, document: str, seat: SeatEntry, touched: Touched) -> None:
         if seat.number is not None:
             touched.add(Subject("S1", (document, seat.table, str(seat.number))))
         touched.add(Subject("S2", (document, seat.table)))
-        self._unseated.touch_table(document, seat.table, touched)
+        self._unseated.touch_seat(document, seat, touched)
 
     def _table(self, document: str, table: str, touched: Touched) -> None:
         touched.add(Subject("S2", (document, table)))
-        for guest, number in self._tables.get((document, table), {}).items():
-            self._touch_seat(document, SeatEntry(table, number), touched)
-            touched.add(Subject("S3", (document, guest)))
+        touched.update(self._subjects.of_table(document, table))
         self._unseated.touch_table(document, table, touched)
         touched.update(self._of_lock(document, table))
 
@@ -181,9 +200,7 @@ class Seating(Part):
             seat = self._seats[document, guest]
             self._touch_seat(document, seat, touched)
             touched.add(Subject("S4", (document, guest)))
-            touched.update(
-                Subject("S6", (document, "households", each)) for each in (before, after) if type(each) is str
-            )
+            touched.update(Subject("S6", (document, "households", id)) for id in (before, after) if type(id) is str)
 
     def _answer_to(self, _: str, guest: str, key: str, touched: Touched) -> None:
         self._unseated.touch_guest(guest, touched)
@@ -198,11 +215,8 @@ class Seating(Part):
     def _events(self, _: str, event: str, touched: Touched) -> None:
         """The event of `seating` is found by its id."""
         if event == "e_reception" and not self.wedding.context.reception:
-            touched.update(self._unseated.subjects())
-            for document, guest in self._seats:
-                if document == "seating":
-                    touched.add(Subject("S4", (document, guest)))
-                    self._touch_seat(document, self._seats[document, guest], touched)
+            self._unseated.touch_all(touched)
+            touched.update(self._subjects.of_document("seating"))
 
     def _of_lock(self, document: str, table: str) -> Iterator[Subject]:
         locked = self.wedding.context.locked.get((document, table))
@@ -212,21 +226,30 @@ class Seating(Part):
 
     # S1
 
+    def _in_one_seat(self, subject: Subject) -> list[str]:
+        """The guests who have a seat, where they are several."""
+        document, table_id, number = subject.ids
+        guests = self._numbered.get((document, table_id, int(number)), ())
+        table = self.wedding.record(document, "tables", table_id)
+        if len(guests) < 2 or table is None or int(number) >= capacity_of(table):
+            return []
+        event = event_of(self.wedding, document)
+        sitting = [guest for guest in nsmallest(MAX_TOGETHER, guests) if comes(self.wedding, event, guest)]
+        return sitting if len(sitting) > 1 else []
+
     def _one_guest_per_seat(self, subject: Subject) -> Finding | None:
         document, table_id, number = subject.ids
-        guests = self._numbered.get((document, table_id, int(number)))
-        if guests is None or len(guests) < 2:
-            return None
-        table = self.wedding.record(document, "tables", table_id)
-        if table is None or int(number) >= capacity_of(table):
-            return None
-        event = event_of(self.wedding, document)
-        sitting = [guest for guest in sorted(guests) if comes(self.wedding, event, guest)]
-        if len(sitting) < 2:
+        sitting = self._in_one_seat(subject)
+        if not sitting:
             return None
         strategy = self.wedding.strategy("S1")
         ranked = self._ranked_for_seat(document, table_id, sitting, strategy)
-        options = (self._keep(document, table_id, int(number), guest, ranked) for guest in ranked)
+        taken = set(self._tables[document, table_id].values())
+        keep = partial(keep_seat, self.wedding, document, SeatEntry(table_id, int(number)), taken=taken)
+        options = (
+            (f"{guest_name(self.wedding, guest)} keeps seat {number}.", keep(guest, [g for g in ranked if g != guest]))
+            for guest in ranked
+        )
         names = ", ".join(guest_name(self.wedding, guest) for guest in ranked[:MAX_PARTIES])
         label = named(self.wedding, document, "tables", table_id, "label")
         return self.found(
@@ -234,7 +257,7 @@ class Seating(Part):
             f"{names} have the same seat {number} at table {label}.",
             parties=self._parties(document, ranked[:MAX_PARTIES]),
             options=options,
-            automatic=None if strategy == MANUAL else self._reseat(document, table_id, ranked[1:]),
+            automatic=None if strategy == MANUAL else reseat(self.wedding, document, table_id, ranked[1:], taken),
         )
 
     def _ranked_for_seat(self, document: str, table: str, guests: list[str], strategy: str) -> list[str]:
@@ -252,25 +275,6 @@ class Seating(Part):
 
         return sorted(guests, key=key)
 
-    def _keep(self, document: str, table: str, number: int, keeper: str, guests: list[str]) -> tuple[str, list[Op]]:
-        others = [guest for guest in guests if guest != keeper]
-        ops = [Op("set", document, "assignments", keeper, None, {"table": table, "seat": number})]
-        return f"{guest_name(self.wedding, keeper)} keeps seat {number}.", ops + self._reseat(document, table, others)
-
-    def _reseat(self, document: str, table_id: str, guests: list[str]) -> list[Op]:
-        """The lowest free seats of the table; any seat where their number is not given; else none."""
-        table = self.wedding.record(document, "tables", table_id)
-        capacity = whole(table, "capacity") if table is not None else None
-        if capacity is None:
-            return [sit(document, guest, table_id, None) for guest in guests]
-        taken = set(self._tables[document, table_id].values())
-        free = (seat for seat in range(capacity) if seat not in taken)
-        ops = []
-        for guest in guests:
-            seat = next(free, None)
-            ops.append(rise(document, guest) if seat is None else sit(document, guest, table_id, seat))
-        return ops
-
     # S2
 
     def _crowd(self, subject: Subject) -> list[str]:
@@ -280,6 +284,8 @@ class Seating(Part):
         table = self.wedding.record(document, "tables", table_id)
         if table is None or len(at_table) <= capacity_of(table):
             return []
+        if len(at_table) > MAX_AT_TABLE:  # whether each of them comes is not looked at
+            return nsmallest(MAX_AT_TABLE, at_table)
         event = event_of(self.wedding, document)
         guests = [guest for guest in sorted(at_table) if comes(self.wedding, event, guest)]
         return guests if len(guests) > capacity_of(table) else []
@@ -290,16 +296,18 @@ class Seating(Part):
             return None
         document, table_id = subject.ids
         capacity = capacity_of(self.wedding.rows(document, "tables")[table_id])
-        surplus = len(guests) - capacity
+        at_table = len(self._tables[document, table_id])
+        heads = len(guests) if at_table <= MAX_AT_TABLE else at_table
+        surplus = min(heads - capacity, MAX_TOGETHER)
         latest = sorted(guests, key=lambda guest: by_arrival(self._writer(document, guest), guest))
         label = named(self.wedding, document, "tables", table_id, "label")
         automatic = None
         if self.wedding.strategy("S2") == PRIORITY:
             ranked = sorted(guests, key=lambda guest: by_priority(self._writer(document, guest), guest))
-            automatic = self._spread(document, table_id, ranked[capacity:])
+            automatic = self._spread(document, table_id, ranked[-surplus:])
         return self.found(
             subject,
-            f"{len(guests)} guests are at table {label}, which has {capacity} seats.",
+            f"{heads} guests are at table {label}, which has {capacity} seats.",
             parties=(
                 self.wedding.party(document, "tables", table_id, "capacity"),
                 *self._parties(document, latest[:surplus]),
@@ -307,8 +315,8 @@ class Seating(Part):
             options=[
                 *self._move_options(document, table_id, latest[:surplus]),
                 (
-                    f"Set {len(guests)} seats at table {label}.",
-                    [Op("set", document, "tables", table_id, "capacity", len(guests))],
+                    f"Set {heads} seats at table {label}.",
+                    [Op("set", document, "tables", table_id, "capacity", heads)],
                 ),
             ],
             automatic=automatic,
@@ -329,8 +337,7 @@ class Seating(Part):
         who = ", ".join(guest_name(self.wedding, guest) for guest in guests[:5])
         who += f" and {len(guests) - 5} more" if len(guests) > 5 else ""
         others = nearest(self.wedding, document, table)
-        roomy = (target for target in others if self._room(document, target) >= len(guests))
-        for target, _ in zip(roomy, range(_MAX_TARGETS), strict=False):
+        for target in islice((each for each in others if self._room(document, each) >= len(guests)), _MAX_TARGETS):
             label = named(self.wedding, document, "tables", target, "label")
             yield f"Move {who} to table {label}.", [sit(document, guest, target, None) for guest in guests]
 
@@ -416,7 +423,7 @@ class Seating(Part):
             subject,
             f"{names} sit at one table and should be apart.",
             parties=(self.wedding.party(document, "rules", rule, "kind"), *self._parties(document, guests)),
-            options=list(self._apart_options(document, together, set(tables))),
+            options=self._apart_options(document, together, set(tables)),
             automatic=automatic,
         )
 
@@ -425,8 +432,9 @@ class Seating(Part):
         ops, used = [], set(used)
         for table, guests in together.items():
             ranked = sorted(guests, key=lambda guest: by_priority(self._writer(document, guest), guest))
+            free = self._free_tables(document, table, used)  # looks at what is used by then
             for guest in ranked[1:]:
-                target = next((each for each in self._free_tables(document, table, used)), None)
+                target = next(free, None)
                 if target is None:
                     return None
                 used.add(target)
@@ -438,8 +446,7 @@ class Seating(Part):
     ) -> Iterator[tuple[str, list[Op]]]:
         for table, guests in together.items():
             for guest in guests[:4]:
-                targets = zip(self._free_tables(document, table, used), range(_MAX_TARGETS), strict=False)
-                for target, _ in targets:
+                for target in islice(self._free_tables(document, table, used), _MAX_TARGETS):
                     label = named(self.wedding, document, "tables", target, "label")
                     name = guest_name(self.wedding, guest)
                     yield f"Move {name} to table {label}.", [sit(document, guest, target, None)]
@@ -458,10 +465,10 @@ class Seating(Part):
             row = self.wedding.record(document, "rules", id)
             if row is None or row.get("kind") != "together":
                 return {}
-            people: Iterable[str] = self._rules.get((document, id), ())
+            people: Collection[str] = self._rules.get((document, id), ())
         else:
             people = self._households.get(id, ())
-        tables = self._by_table(document, people)
+        tables = self._by_table(document, people if len(people) <= MAX_AT_TABLE else ())
         return tables if len(tables) > 1 else {}
 
     def _together(self, subject: Subject) -> Finding | None:
@@ -475,7 +482,7 @@ class Seating(Part):
             subject,
             f"{names} belong together and sit at {len(tables)} tables.",
             parties=self._parties(document, guests),
-            options=list(self._gather_options(document, tables)),
+            options=self._gather_options(document, tables),
         )
 
     def _gather_options(self, document: str, tables: dict[str, list[str]]) -> Iterator[tuple[str, list[Op]]]:
@@ -571,20 +578,12 @@ _FIND: Final = {
 }
 
 _BROKEN: Final[Mapping[str, Callable[[Seating, Subject], object]]] = {
+    "S1": Seating._in_one_seat,
     "S2": Seating._crowd,
     "S5": Seating._too_close,
     "S6": Seating._scattered,
 }
 """Of those whose findings search other tables: whether there is a finding at all."""
-
-
-def assignments_by_table(wedding: Wedding, document: str) -> dict[str, dict[str, Any]]:
-    """table -> guest -> assignment, as `Context.locked` holds those of a table when it is locked."""
-    found: dict[str, dict[str, Any]] = {}
-    for guest, row in wedding.rows(document, "assignments").items():
-        if type(row) is dict and type(row.get("table")) is str:
-            found.setdefault(row["table"], {})[guest] = row
-    return found
 
 
 def _of_rule(document: str, rule: str) -> tuple[Subject, Subject]:

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Iterable
+from itertools import islice
 from typing import Any, Final, NamedTuple
 
-from documents.invariants.model import Op, Wedding, whole
+from documents.invariants.model import Op, Subject, Wedding, whole
+
+MAX_TABLES: Final = 256
+"""Of more tables only so many are looked at for a free seat."""
 
 _UNBOUNDED: Final = 1 << 60
 _FAR: Final = 1 << 60
@@ -15,6 +20,43 @@ class SeatEntry(NamedTuple):
 
     table: str
     number: int | None
+
+
+class SeatSubjects:
+    """The subjects about those who sit somewhere, by table and document: all of them may be touched at once."""
+
+    def __init__(self) -> None:
+        self._tables: dict[tuple[str, str], dict[Subject, int]] = {}
+        self._documents: dict[str, dict[Subject, int]] = {}
+        self._of: dict[tuple[str, str], tuple[str, list[Subject]]] = {}
+
+    def add(self, document: str, guest: str, seat: SeatEntry) -> None:
+        """Somebody has sat down."""
+        place = (document, guest)
+        subjects = [Subject("S2", (document, seat.table)), Subject("S3", place), Subject("S4", place)]
+        if seat.number is not None:
+            subjects.append(Subject("S1", (document, seat.table, str(seat.number))))
+        self._of[place] = seat.table, subjects
+        for counter in (self._tables.setdefault((document, seat.table), {}), self._documents.setdefault(document, {})):
+            for subject in subjects:
+                counter[subject] = counter.get(subject, 0) + 1
+
+    def remove(self, document: str, guest: str) -> None:
+        """They have stood up again."""
+        table, subjects = self._of.pop((document, guest))
+        for counter in (self._tables[document, table], self._documents[document]):
+            for subject in subjects:
+                counter[subject] -= 1
+                if not counter[subject]:
+                    del counter[subject]
+
+    def of_table(self, document: str, table: str) -> Iterable[Subject]:
+        """Those about the guests at a table."""
+        return self._tables.get((document, table), ())
+
+    def of_document(self, document: str) -> Iterable[Subject]:
+        """Those about all who sit."""
+        return self._documents.get(document, ())
 
 
 def seat_of(value: Any) -> SeatEntry | None:
@@ -35,6 +77,29 @@ def sit(document: str, guest: str, table: str, seat: int | None) -> Op:
 
 def rise(document: str, guest: str) -> Op:
     return Op("delete", document, "assignments", guest)
+
+
+def reseat(
+    wedding: Wedding, document: str, table_id: str, guests: Iterable[str], taken: Collection[int | None]
+) -> list[Op]:
+    """The lowest free seats of the table; any seat where their number is not given; else none. ``taken``: seats."""
+    table = wedding.record(document, "tables", table_id)
+    capacity = whole(table, "capacity") if table is not None else None
+    if capacity is None:
+        return [sit(document, guest, table_id, None) for guest in guests]
+    free = (seat for seat in range(capacity) if seat not in taken)
+    ops = []
+    for guest in guests:
+        seat = next(free, None)
+        ops.append(rise(document, guest) if seat is None else sit(document, guest, table_id, seat))
+    return ops
+
+
+def keep_seat(
+    wedding: Wedding, document: str, seat: SeatEntry, guest: str, others: Iterable[str], taken: Collection[int | None]
+) -> list[Op]:
+    """One guest keeps a seat, the others get another one."""
+    return [sit(document, guest, *seat), *reseat(wedding, document, seat.table, others, taken)]
 
 
 def comes(wedding: Wedding, event: str, guest: str) -> bool:
@@ -72,7 +137,8 @@ def nearest(wedding: Wedding, document: str, table: str) -> list[str]:
             near = (here[0] - there[0]) ** 2 + (here[1] - there[1]) ** 2
         return (near, str(tables[other].get("order", "")), other)
 
-    return sorted((other for other, row in tables.items() if other != table and type(row) is dict), key=key)
+    looked_at = islice(tables.items(), MAX_TABLES)
+    return sorted((other for other, row in looked_at if other != table and type(row) is dict), key=key)
 
 
 def _position(row: Any) -> tuple[int, int] | None:
@@ -81,3 +147,12 @@ def _position(row: Any) -> tuple[int, int] | None:
         return None
     x, y = whole(position, "x"), whole(position, "y")
     return None if x is None or y is None else (x, y)
+
+
+def assignments_by_table(wedding: Wedding, document: str) -> dict[str, dict[str, Any]]:
+    """table -> guest -> assignment, as `Context.locked` holds those of a table when it is locked."""
+    found: dict[str, dict[str, Any]] = {}
+    for guest, row in wedding.rows(document, "assignments").items():
+        if type(row) is dict and type(row.get("table")) is str:
+            found.setdefault(row["table"], {})[guest] = row
+    return found

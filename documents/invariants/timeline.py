@@ -10,14 +10,17 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import Any, Final
 
-from documents.invariants.attendance import Attendance
-from documents.invariants.busy import BusyTimes, TimelineEntry
-from documents.invariants.cascade import Cascade, Node, Plan, Slot
+from documents.invariants.busy import BusyTimes, Pair, TimelineEntry
+from documents.invariants.cascade import MAX_ITEMS, Cascade, Node, Plan, Slot
 from documents.invariants.catalogue import MERGE, PRIORITY
-from documents.invariants.model import Finding, Op, Subject, Wedding, string, suffixes, whole
+from documents.invariants.model import Finding, Op, Party, Subject, Wedding, fingerprint, string, suffixes, whole
 from documents.invariants.part import KeyRoute, Part, Route, Touched, discard, named
+from documents.invariants.review import review_id
+from documents.invariants.venues import Venues
 
 ITEMS: Final = ("timeline", "items")
+MAX_MOVED_ALONE: Final = 8
+"""Of a larger cluster nothing is moved by itself: each of its items would push all that were moved before."""
 _RIGIDITY: Final = {"fixed": 0, "flex": 1, "buffer": 2}
 
 
@@ -29,11 +32,17 @@ class Timeline(Part):
     def __init__(self, wedding: Wedding) -> None:
         super().__init__(wedding)
         self._items: dict[str, TimelineEntry] = {}
-        self._busy = BusyTimes()
-        self._successors: dict[str, set[str]] = {}
-        self._used: dict[tuple[str, str], set[str]] = {}
-        self._attendance = Attendance(wedding)
+        self._busy = BusyTimes(self._is_left)
+        self._decided: set[str] = set()
+        """The records in `review` about what is decided."""
+        # Sets of subjects, so that those of many items are touched at once: one by one it takes ten times as long.
+        self._successors: dict[str, set[Subject]] = {}
+        self._used: dict[tuple[str, str], set[Subject]] = {}
+        self._times: set[Subject] = set()
+        self._venues = Venues(wedding)
         self._exclusive: set[str] = set()
+        self._timed: dict[str, None] = {}
+        """Those with a start, which a cascade can push."""
         self._nodes: dict[str, Node] = {}
         self._changed: set[str] = set()
         """Items whose nodes have to be read again before a cascade."""
@@ -50,8 +59,9 @@ class Timeline(Part):
             Route("wedding", "vendors", self._vendor, frozenset({"stage", "deleted"})),
             Route("wedding", "places", self._place, frozenset({"capacity", "exclusive", "deleted"})),
             Route("wedding", "events", self._event, frozenset({"place", "deleted"})),
-            Route("wedding", "meta", self._meta, frozenset({"hardEnd", "phase", "cascade"})),
+            Route("wedding", "meta", self._meta, frozenset({"hardEnd", "phase"})),
             Route("guests", "guests", self._guest, frozenset({"deleted"})),
+            Route("timeline", "review", self._review, frozenset({"_state", "_outcome", "_fingerprint"})),
             KeyRoute(*ITEMS, self._time, frozenset({"start", "duration"})),
             KeyRoute("guests", "guests", self._answer_to, frozenset({"rsvp"})),
         )
@@ -64,13 +74,10 @@ class Timeline(Part):
         return super().broken(subject) if check is None else check(self, subject)
 
     def candidates(self) -> Iterator[Subject]:
-        for (invariant, key), one, other in self._busy.pairs():
-            yield _pair(invariant, key, one, other)
+        yield from map(_pair, self._busy.pairs())
         for item, entry in self._items.items():
             yield from self._own(item, entry)
-        for event, row in list(self.wedding.rows("wedding", "events").items()):
-            if type(row) is dict and type(row.get("place")) is str:
-                yield Subject("T3", (row["place"], event))
+        yield from self._venues.subjects()
 
     # Following changes
 
@@ -78,12 +85,10 @@ class Timeline(Part):
         before, after = self._items.get(item), self._read_item(item)
         self._changed.add(item)
         if before is not None:
-            self._touch_item(item, before, touched)
-            self._remove(item, before)
+            self._remove(item, before, touched)
         if after is not None:
-            self._insert(item, after)
-            self._touch_item(item, after, touched)
-        touched.update(Subject("T4", (successor, item)) for successor in self._successors.get(item, ()))
+            self._insert(item, after, touched)
+        touched |= self._successors.get(item, set())
         touched.update(_alone(item))
 
     def _time(self, document: str, item: str, _: str, touched: Touched) -> None:
@@ -94,12 +99,11 @@ class Timeline(Part):
         start, end, timed = _span(row)
         after = TimelineEntry(start, end, timed, before.vendors, before.persons, before.place, before.after)
         self._changed.add(item)
-        self._touch_item(item, before, touched)
-        self._busy.remove(item, before)
-        self._items[item] = after
-        self._busy.add(item, after)
-        self._touch_item(item, after, touched)
-        touched.update(Subject("T4", (successor, item)) for successor in self._successors.get(item, ()))
+        touched.update(map(_pair, self._busy.remove(item, before)))
+        self._set(item, after)
+        touched.update(map(_pair, self._busy.add(item, after)))
+        touched.update(Subject("T4", (item, each)) for each in after.after)
+        touched |= self._successors.get(item, set())
         touched.update((Subject("T5", (item, "end")), Subject("T5", (item, "moved"))))
 
     def _read_item(self, item: str) -> TimelineEntry | None:
@@ -115,28 +119,35 @@ class Timeline(Part):
             tuple(suffixes(row, "after:")),
         )
 
-    def _insert(self, item: str, entry: TimelineEntry) -> None:
+    def _insert(self, item: str, entry: TimelineEntry, touched: Touched) -> None:
+        self._set(item, entry)
+        touched.update(map(_pair, self._busy.add(item, entry)))
+        for before in entry.after:
+            edge = Subject("T4", (item, before))
+            touched.add(edge)
+            self._successors.setdefault(before, set()).add(edge)
+        for use in _uses(entry):
+            self._used.setdefault(use, set()).add(Subject("T6", (item,)))
+
+    def _set(self, item: str, entry: TimelineEntry) -> None:
         self._items[item] = entry
-        self._busy.add(item, entry)
-        for before in entry.after:
-            self._successors.setdefault(before, set()).add(item)
-        for use in _uses(entry):
-            self._used.setdefault(use, set()).add(item)
+        self._times.update(_alone(item)[:2])
+        if entry.timed:
+            self._timed[item] = None
+        else:
+            self._timed.pop(item, None)
 
-    def _remove(self, item: str, entry: TimelineEntry) -> None:
+    def _remove(self, item: str, entry: TimelineEntry, touched: Touched) -> None:
         del self._items[item]
-        self._busy.remove(item, entry)
+        self._times.difference_update(_alone(item)[:2])
+        self._timed.pop(item, None)
+        touched.update(map(_pair, self._busy.remove(item, entry)))
         for before in entry.after:
-            discard(self._successors, before, item)
+            edge = Subject("T4", (item, before))
+            touched.add(edge)
+            discard(self._successors, before, edge)
         for use in _uses(entry):
-            discard(self._used, use, item)
-
-    def _touch_item(self, item: str, entry: TimelineEntry, touched: Touched) -> None:
-        for key in entry.claims():
-            for other in self._busy.overlapping(key, item, entry):
-                touched.add(_pair(*key, item, other))
-        for before in entry.after:
-            touched.add(Subject("T4", (item, before)))
+            discard(self._used, use, Subject("T6", (item,)))
 
     def _own(self, item: str, entry: TimelineEntry) -> Iterator[Subject]:
         yield from _alone(item)
@@ -144,57 +155,61 @@ class Timeline(Part):
             yield Subject("T4", (item, before))
 
     def _vendor(self, _: str, vendor: str, touched: Touched) -> None:
-        touched.update(Subject("T6", (item,)) for item in self._used.get(("vendors", vendor), ()))
+        touched |= self._used.get(("vendors", vendor), set())
 
     def _place(self, _: str, place: str, touched: Touched) -> None:
         row = self.wedding.record("wedding", "places", place)
         exclusive = row is not None and row.get("exclusive") is True
+        users = self._used.get(("places", place), set())
         if exclusive != (place in self._exclusive):
             self._exclusive ^= {place}
-            self._changed.update(self._used.get(("places", place), ()))
-        for item in self._used.get(("places", place), ()):
-            touched.add(Subject("T6", (item,)))
-            for other in self._busy.overlapping(("T3", place), item, self._items[item]):
-                touched.add(_pair("T3", place, item, other))
-        for event, row in self.wedding.rows("wedding", "events").items():
-            if type(row) is dict and row.get("place") == place:
-                touched.add(Subject("T3", (place, event)))
+            self._changed.update(each.ids[0] for each in users)
+            touched.update(map(_pair, self._busy.pairs_of(("T3", place))))
+        touched |= users
+        self._venues.refresh_place(place, touched)
 
     def _event(self, _: str, event: str, touched: Touched) -> None:
-        # Its former place is not recorded: all places are touched, which are few.
-        for place in self.wedding.rows("wedding", "places"):
-            touched.add(Subject("T3", (place, event)))
+        self._venues.refresh_event(event, touched)
 
     def _meta(self, _: str, __: str, touched: Touched) -> None:
-        touched.update(self.candidates())
+        touched |= self._times
 
     def _guest(self, _: str, guest: str, touched: Touched) -> None:
-        for event in self._attendance.refresh(guest):
-            row = self.wedding.record("wedding", "events", event)
-            if row is not None and type(row.get("place")) is str:
-                touched.add(Subject("T3", (row["place"], event)))
+        self._venues.refresh_guest(guest, touched)
 
     def _answer_to(self, _: str, guest: str, key: str, touched: Touched) -> None:
-        event = key[5:]
-        if self._attendance.refresh_answer(guest, event):
-            row = self.wedding.record("wedding", "events", event)
-            if row is not None and type(row.get("place")) is str:
-                touched.add(Subject("T3", (row["place"], event)))
+        self._venues.refresh_answer(guest, key[5:], touched)
+
+    def _review(self, _: str, record: str, touched: Touched) -> None:
+        row = self.wedding.rows("timeline", "review").get(record)
+        is_decided = type(row) is dict and row.get("_state") == "resolved" and row.get("_outcome") != "moot"
+        if is_decided or record in self._decided:
+            (self._decided.add if is_decided else self._decided.discard)(record)
+            items = {each["record"] for each in row.get("_subject", ())} if type(row) is dict else set()
+            for item in items & self._items.keys():
+                for claim, _slot in self._items[item].slots(item):
+                    touched.update(map(_pair, self._busy.refresh(claim)))
 
     # T1-T3
 
-    def _in_two_places(self, subject: Subject) -> bool:
-        _, one, other = subject.ids
-        if not self._overlap(subject):
+    def _is_left(self, pair: Pair) -> bool:
+        """Whether somebody has decided about a pair, and the facts are still the same."""
+        if not self._decided:  # nearly always
             return False
-        here, there = self._items[one].place, self._items[other].place
-        return here is not None and there is not None and here != there
+        subject = _pair(pair)
+        row = self.wedding.rows("timeline", "review").get(review_id(subject))
+        if type(row) is not dict or review_id(subject) not in self._decided:
+            return False
+        if any(self.wedding.record(*ITEMS, item) is None for item in subject.ids[1:]):  # gone, and not followed yet
+            return False
+        decided = string(row, "_fingerprint").partition("+")[0]
+        return decided == fingerprint(subject, self._parties(subject))
 
     def _one_place(self, subject: Subject) -> Finding | None:
-        if not self._in_two_places(subject):
+        if not self._overlap(subject):
             return None
         vendor = subject.ids[0]
-        return self._clash(subject, named(self.wedding, "wedding", "vendors", vendor), "place", f"vendor:{vendor}")
+        return self._clash(subject, named(self.wedding, "wedding", "vendors", vendor), f"vendor:{vendor}")
 
     def _one_item(self, subject: Subject) -> Finding | None:
         if not self._overlap(subject):
@@ -202,31 +217,33 @@ class Timeline(Part):
         person = subject.ids[0]
         row = self.wedding.rows("guests", "guests").get(person)
         name = f"{row.get('firstName', '')} {row.get('lastName', '')}".strip() if type(row) is dict else ""
-        return self._clash(subject, name or person, "start", f"person:{person}")
+        return self._clash(subject, name or person, f"person:{person}")
 
     def _used_twice(self, subject: Subject) -> bool:
         if len(subject.ids) == 2:
-            return self._large_enough(subject) is not None
+            return self._venues.is_too_small(subject)
         row = self.wedding.record("wedding", "places", subject.ids[0])
         return row is not None and row.get("exclusive") is True and self._overlap(subject)
 
     def _one_use(self, subject: Subject) -> Finding | None:
-        if len(subject.ids) == 2:
-            return self._large_enough(subject)
         if not self._used_twice(subject):
             return None
-        return self._clash(subject, named(self.wedding, "wedding", "places", subject.ids[0]), "place", None)
+        if len(subject.ids) == 2:
+            return self.found(subject, **self._venues.too_small(subject)._asdict())
+        return self._clash(subject, named(self.wedding, "wedding", "places", subject.ids[0]), None)
 
     def _overlap(self, subject: Subject) -> bool:
         key, one, other = subject.ids
-        first, second = self._items.get(one), self._items.get(other)
-        if first is None or second is None or first.start >= second.end or second.start >= first.end:
-            return False
-        claim = (subject.invariant, key)
-        return claim in first.claims() and claim in second.claims()
+        return self._busy.is_conflict((subject.invariant, key), one, other)
 
-    def _clash(self, subject: Subject, who: str, key: str, flag: str | None) -> Finding:
+    def _parties(self, subject: Subject) -> list[Party]:
+        keys = ("start",) if subject.invariant == "T2" else ("place", "start")
+        items = sorted(subject.ids[1:], key=self._precedence)
+        return [self.wedding.party(*ITEMS, item, key) for item in items for key in keys]
+
+    def _clash(self, subject: Subject, who: str, flag: str | None) -> Finding:
         winner, loser = sorted(subject.ids[1:], key=self._precedence)
+        others = self._busy.others((subject.invariant, subject.ids[0]), *subject.ids[1:])
         later = self._after(winner, loser)
         options: list[tuple[str, Iterable[Op]]] = [
             self._shift_option(winner, loser, later),
@@ -237,16 +254,14 @@ class Timeline(Part):
                 (f"{who} is not needed for {self._title(item)}.", [Op("delete", *ITEMS, item, flag)])
                 for item in (winner, loser)
             ]
+        more = f", and {len(others)} more" if others else ""
         return self.found(
             subject,
-            f"{who}: {self._title(winner)} and {self._title(loser)} overlap.",
-            parties=[
-                self.wedding.party(*ITEMS, item, each)
-                for item in (winner, loser)
-                for each in dict.fromkeys((key, "start"))
-            ],
+            f"{who}: {self._title(winner)} and {self._title(loser)} overlap{more}.",
+            parties=self._parties(subject),
             options=options,
-            automatic=self._by_itself(subject.invariant, loser, later),
+            automatic=self._by_itself(subject.invariant, loser, later) if len(others) < MAX_MOVED_ALONE else None,
+            more=len(others),
         )
 
     def _precedence(self, item: str) -> tuple[int, bool, int, str]:
@@ -272,29 +287,6 @@ class Timeline(Part):
         text += f"; {others} more items change" if others > 0 else ""
         text += f"; {', '.join(self._title(risk.item) for risk in later.at_risk[:3])} at risk" if later.at_risk else ""
         return text + ".", later.ops()
-
-    def _large_enough(self, subject: Subject) -> Finding | None:
-        place, event = subject.ids
-        here, row = self.wedding.record("wedding", "places", place), self.wedding.record("wedding", "events", event)
-        if here is None or row is None or row.get("place") != place:
-            return None
-        capacity, heads = whole(here, "capacity"), self._attendance.heads(event)
-        if capacity is None or heads <= capacity:
-            return None
-        return self.found(
-            subject,
-            f"{heads} guests come to {named(self.wedding, 'wedding', 'events', event)}; "
-            f"{named(self.wedding, 'wedding', 'places', place)} holds {capacity}.",
-            parties=[
-                self.wedding.party("wedding", "places", place, "capacity"),
-                self.wedding.party("wedding", "events", event, "place"),
-            ],
-            options=[
-                (f"Move it to {named(self.wedding, 'wedding', 'places', other)}.",
-                 [Op("set", "wedding", "events", event, "place", other)])
-                for other in _larger_places(self.wedding, heads)
-            ],
-        )  # fmt: skip
 
     # T4
 
@@ -335,19 +327,17 @@ class Timeline(Part):
         )
 
     def _cascade(self, moved: dict[str, Slot]) -> Cascade:
-        for item in self._changed:
-            self._read_node(item)
+        if len(self._timed) > MAX_ITEMS:
+            return Cascade((), (), tuple(sorted(moved)))
         if self._plan is None or self._changed:
+            read = self._changed if len(self._changed) <= MAX_ITEMS else self._timed
+            rows = self.wedding.rows(*ITEMS)
+            nodes = ((item, Node.read(item, rows.get(item), self._exclusive)) for item in read)
+            self._nodes.update((item, node) for item, node in nodes if node is not None)
+            self._nodes = {item: self._nodes[item] for item in self._timed if item in self._nodes}
             self._plan = Plan(self._nodes)
             self._changed.clear()
         return self._plan.push(moved, hard_end=whole(self.wedding.meta("wedding"), "hardEnd"))
-
-    def _read_node(self, item: str) -> None:
-        node = Node.read(item, self.wedding.rows(*ITEMS).get(item), self._exclusive)
-        if node is None:
-            self._nodes.pop(item, None)
-        else:
-            self._nodes[item] = node
 
     # T5
 
@@ -444,7 +434,7 @@ _FIND: Final = {
 }
 
 _BROKEN: Final = {
-    "T1": Timeline._in_two_places,
+    "T1": Timeline._overlap,
     "T2": Timeline._overlap,
     "T3": Timeline._used_twice,
     "T4": Timeline._too_early,
@@ -464,7 +454,8 @@ def clock(minutes: int) -> str:
     return f"{rest // 60:02}:{rest % 60:02}" + (f" ({day:+})" if day else "")
 
 
-def _pair(invariant: str, key: str, one: str, other: str) -> Subject:
+def _pair(pair: Pair) -> Subject:
+    (invariant, key), one, other = pair
     return Subject(invariant, (key, one, other) if one < other else (key, other, one))
 
 
@@ -484,12 +475,3 @@ def _works(wedding: Wedding, vendor: str) -> bool:
         return True
     row = wedding.record("wedding", "vendors", vendor)
     return row is not None and row.get("stage") != "cancelled"
-
-
-def _larger_places(wedding: Wedding, heads: int) -> list[str]:
-    places = wedding.rows("wedding", "places")
-    room = {
-        place: whole(row, "capacity") for place, row in places.items() if type(row) is dict and "deleted" not in row
-    }
-    fitting = [(capacity, place) for place, capacity in room.items() if capacity is not None and capacity >= heads]
-    return [place for _, place in sorted(fitting)[:3]]

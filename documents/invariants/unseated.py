@@ -7,7 +7,8 @@ from the rows and their writers: the last writer of the seat is the server, and 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
+from heapq import nsmallest
 from itertools import islice
 from typing import Final
 
@@ -29,16 +30,23 @@ Place = tuple[str, str]
 class Unseated:
     """The guests whose seats the server has freed, by table and by guest.
 
-    ``seats``, ``tables``: who sits where, as `Seating` keeps it up to date.
+    ``seats``, ``tables``, ``numbered``: who sits where, as `Seating` keeps it up to date.
     """
 
     def __init__(
-        self, wedding: Wedding, seats: Mapping[Place, SeatEntry], tables: Mapping[Place, Mapping[str, int | None]]
+        self,
+        wedding: Wedding,
+        seats: Mapping[Place, SeatEntry],
+        tables: Mapping[Place, Mapping[str, int | None]],
+        numbered: Mapping[tuple[str, str, int], Collection[str]],
     ) -> None:
         self._wedding = wedding
         self._seats = seats
         self._tables = tables
-        self._from: dict[Place, set[str]] = {}
+        self._numbered = numbered
+        self._from: dict[Place, set[Subject]] = {}
+        self._rivals: dict[tuple[str, str, int | None], set[str]] = {}
+        """Document, table and seat -> the guests who had it."""
         self._had: dict[Place, SeatEntry] = {}
         self._documents: dict[str, set[str]] = {}
 
@@ -58,32 +66,49 @@ class Unseated:
         place = (document, guest)
         had = self._had.pop(place, None)
         if had is not None:
-            discard(self._from, (document, had.table), guest)
+            for subject in _of(document, guest):
+                touched.add(subject)
+                discard(self._from, (document, had.table), subject)
+            discard(self._rivals, (document, *had), guest)
             discard(self._documents, guest, document)
-            self.touch_table(document, had.table, touched)
+            self.touch_seat(document, had, touched)
         writer = self._wedding.writer(document, "assignments", guest)
         if writer.user == SERVER and guest not in self._wedding.rows(document, "assignments"):
             had = seat_of(writer.before)
             if had is not None:
                 self._had[place] = had
-                self._from.setdefault((document, had.table), set()).add(guest)
+                self._from.setdefault((document, had.table), set()).update(_of(document, guest))
+                self._rivals.setdefault((document, *had), set()).add(guest)
                 self._documents.setdefault(guest, set()).add(document)
-                self.touch_table(document, had.table, touched)
+                self.touch_seat(document, had, touched)
 
     def subjects(self) -> Iterator[Subject]:
         """Every subject that may have a finding for a freed seat."""
         for place in self._had:
             yield from _of(*place)
 
+    def touch_all(self, touched: Touched) -> None:
+        """Any guest may come now, or not any more."""
+        for subjects in self._from.values():
+            touched |= subjects
+
     def touch_table(self, document: str, table: str, touched: Touched) -> None:
-        """The table or somebody at it has changed."""
-        for guest in self._from.get((document, table), ()):
-            touched.update(_of(document, guest))
+        """The table has changed."""
+        touched |= self._from.get((document, table), set())
+
+    def touch_seat(self, document: str, seat: SeatEntry, touched: Touched) -> None:
+        """Somebody has sat down, or stood up: those who had the seat, and some who had any at this table, as there may
+        be room now."""
+        for number in {seat.number, None}:
+            for guest in islice(self._rivals.get((document, seat.table, number), ()), MAX_RIVALS):
+                touched.update(_of(document, guest))
+        touched.update(islice(self._from.get((document, seat.table), ()), MAX_RIVALS))
 
     def touch_guest(self, guest: str, touched: Touched) -> None:
         """The guest has changed, and with it who else may have the same seat."""
         for document in self._documents.get(guest, ()):
-            self.touch_table(document, self._had[document, guest].table, touched)
+            touched.update(_of(document, guest))
+            self.touch_seat(document, self._had[document, guest], touched)
 
     # Options where a seat is freed
 
@@ -126,12 +151,16 @@ class Unseated:
         writer = self._wedding.writer(document, "assignments", guest)
         table = self._wedding.record(document, "tables", had.table)
         event = event_of(self._wedding, document)
-        if table is None or not comes(self._wedding, event, guest) or self._locked_since(document, had.table, writer):
+        if (
+            table is None
+            or not comes(self._wedding, event, guest)
+            or _locked_since(self._wedding, document, had.table, writer)
+        ):
             return False
         restored = _follows(self._wedding.writer(document, "tables", had.table, "deleted"), writer)
         if subject.invariant == "S3" or restored:
             return restored and subject.invariant == "S3"
-        return any(_follows(each, writer) for each in self._invitations(guest, event))
+        return any(_follows(each, writer) for each in _invitations(self._wedding, guest, event))
 
     def give_back(self, subject: Subject) -> tuple[str, Ops | None, list[Choice]]:
         """What is said of a seat that is due, the operations that give it back (None: it is taken), and options."""
@@ -152,11 +181,10 @@ class Unseated:
         if had.number is None:
             return True
         table = self._wedding.rows(document, "tables")[had.table]
-        if had.number >= capacity_of(table) or had.number in self._tables.get((document, had.table), {}).values():
+        if had.number >= capacity_of(table) or self._numbered.get((document, had.table, had.number)):
             return False
-        others = sorted(self._from[document, had.table])
-        rivals = (each for each in others if self._had[document, each].number == had.number)
-        return max((guest, *islice(rivals, MAX_RIVALS)), key=lambda each: (self._freed(document, each), each)) == guest
+        rivals = nsmallest(MAX_RIVALS, self._rivals[document, had.table, had.number])
+        return max((guest, *rivals), key=lambda each: (self._freed(document, each), each)) == guest
 
     def _freed(self, document: str, guest: str) -> int:
         """When the seat was freed; never, where it is not to be given back."""
@@ -167,17 +195,19 @@ class Unseated:
         row = self._wedding.rows(document, "tables")[table]
         return len(self._tables.get((document, table), ())) < capacity_of(row)
 
-    def _locked_since(self, document: str, table: str, freed: Writer) -> bool:
-        """Whether the table was locked without the guest. That follows from the writers, as after a restart the seats
-        at the time of the lock are not known any more."""
-        row = self._wedding.rows(document, "tables")[table]
-        return "locked" in row and self._wedding.writer(document, "tables", table, "locked").seq > freed.seq
 
-    def _invitations(self, guest: str, event: str) -> Iterator[Writer]:
-        row = self._wedding.rows("guests", "guests").get(guest)
-        keys = {"deleted"} if type(row) is not dict else {"deleted", *(key for key in row if key.startswith("rsvp:"))}
-        for key in keys if not event else ("deleted", f"rsvp:{event}"):
-            yield self._wedding.writer("guests", "guests", guest, key)
+def _locked_since(wedding: Wedding, document: str, table: str, freed: Writer) -> bool:
+    """Whether the table was locked without the guest. That follows from the writers, as after a restart the seats at
+    the time of the lock are not known any more."""
+    row = wedding.rows(document, "tables")[table]
+    return "locked" in row and wedding.writer(document, "tables", table, "locked").seq > freed.seq
+
+
+def _invitations(wedding: Wedding, guest: str, event: str) -> Iterator[Writer]:
+    row = wedding.rows("guests", "guests").get(guest)
+    keys = {"deleted"} if type(row) is not dict else {"deleted", *(key for key in row if key.startswith("rsvp:"))}
+    for key in keys if not event else ("deleted", f"rsvp:{event}"):
+        yield wedding.writer("guests", "guests", guest, key)
 
 
 def _of(document: str, guest: str) -> tuple[Subject, Subject]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from heapq import nsmallest
 from typing import Any, Final
 
 from documents.invariants.catalogue import HIERARCHY
@@ -13,6 +14,11 @@ COUPLE_KEYS: Final = ("date", "timeZone", "currency")
 """Keys that only the couple edits."""
 
 BOOKED: Final = ("booked", "confirmed")
+
+MAX_MEMBERS: Final = 1000
+"""Of more members only the first by id are looked at for those who were of the couple."""
+MAX_COMPARED: Final = 32
+"""Of more vendors of one trade only the first by id are named."""
 
 
 class Vendors(Part):
@@ -36,6 +42,9 @@ class Vendors(Part):
         if subject.invariant == "W3":
             return self._once(subject)
         return self._couple(subject) if subject.ids == ("members",) else self._by_the_couple(subject)
+
+    def broken(self, subject: Subject) -> bool:
+        return self._is_twice(*subject.ids) if subject.invariant == "W3" else super().broken(subject)
 
     def candidates(self) -> Iterator[Subject]:
         yield Subject("W1", ("members",))
@@ -71,7 +80,8 @@ class Vendors(Part):
         # Without any members, the participants are not entered yet.
         if not members or any(type(row) is dict and row.get("role") == "couple" for row in members.values()):
             return None
-        parties = [self.wedding.party("wedding", "members", user, "role") for user in sorted(members)]
+        listed = nsmallest(MAX_MEMBERS, members)
+        parties = [self.wedding.party("wedding", "members", user, "role") for user in listed]
         former = [party for party in parties if party.writer.before == "couple"]
         ops = [Op("set", *party.field[:3], "role", "couple") for party in former]
         return self.found(
@@ -97,16 +107,19 @@ class Vendors(Part):
 
     # W3
 
+    def _is_twice(self, category: str) -> bool:
+        return len(self._booked.get(category, ())) > 1 and category in self.wedding.context.single_trades
+
     def _once(self, subject: Subject) -> Finding | None:
         (category,) = subject.ids
-        booked = self._booked.get(category, ())
-        if len(booked) < 2 or category not in self.wedding.context.single_trades:
+        if not self._is_twice(category):
             return None
+        booked = self._booked[category]
 
         def key(vendor: str) -> tuple[int, int, str]:
             return by_hierarchy(self.wedding.writer("wedding", "vendors", vendor, "stage"), vendor)
 
-        ranked = sorted(booked, key=key)
+        ranked = sorted(nsmallest(MAX_COMPARED, booked), key=key)
         names = {vendor: named(self.wedding, "wedding", "vendors", vendor) for vendor in ranked}
         return self.found(
             subject,

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from crdt_server.judge import commands
 from crdt_server.judge.commands import command
 from crdt_server.judge.schema_document import SchemaDocument
+from crdt_server.judge.size_limit import RESERVE_SHARE
 from crdt_server.judge.wedding import WeddingJudge
 from crdt_server.pipe import CommandBody, CommandDone, CommandLacks, CommandRefused
 from crdt_server.records import CommandAnswer
@@ -187,7 +188,7 @@ def test_no_document_outgrows_its_limit() -> None:
     state = wedding_with("guests", "care")
     operation = {"op": "set", "root": "meta", "record": "", "key": "x:a.b", "value": 1}
     body = CommandBody([(name, [operation]) for name in ("guests", "care")])
-    state.open["care"].pieces.size = MAX_DOCUMENT_BYTES - 100
+    state.open["care"].pieces.size = MAX_DOCUMENT_BYTES + MAX_DOCUMENT_BYTES // RESERVE_SHARE - 100
     refused = command(state, ANN, body, 101)
     assert isinstance(refused, CommandRefused)
     assert [(each["document"], each["code"]) for each in refused.problems] == [("care", "too_large")]

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import pytest
-from pycrdt import Doc, Map, Text
+from pycrdt import Array, Doc, Map, Text
 
 from crdt_server.judge.ledger import instant
+from crdt_server.judge.shared_types import MAX_UNKNOWN_ROOTS
 from documents.fields import MAX_NOTE
 from documents.invariants import Field
 from documents.invariants.model import user_id
@@ -317,20 +319,72 @@ PAYMENT = {"item": "b_1", "amount": 100, "on": "2026-01-01", "kind": "deposit"}
 VOID = {"at": "2026-01-01T10:00:00Z", "by": "ada"}
 
 
-def test_another_root_or_list_is_refused_and_nothing_of_it_stays(party: Party) -> None:
-    from pycrdt import Array
-
-    doc: Doc[Any] = Doc(client_id=300)
-    doc.get("evil", type=Map)["a"] = FORBIDDEN
-    faults, notices = party.bench.try_to_receive(party.ada.actor, "guests", [doc.get_update()])
-    assert [status.name for _, status in faults] == ["VIOLATION"]
-    assert "unknown root" in notices[0]["why"]
-    doc = Doc(client_id=301)
+def test_a_list_in_a_map_is_refused_and_nothing_of_it_stays(party: Party) -> None:
+    doc: Doc[Any] = Doc(client_id=301)
     doc.get("guests", type=Array).append(FORBIDDEN)
     faults, _ = party.bench.try_to_receive(party.ada.actor, "guests", [doc.get_update()])
     assert [status.name for _, status in faults] == ["VIOLATION"]
     party.bench.check()
     assert party.sent() == b""
+
+
+def in_map(doc: Doc[Any], name: str) -> None:
+    shared: Map[Any] = doc.get(name, type=Map)
+    shared["a"] = FORBIDDEN
+    shared["b"] = Map({"deep": Map({"deeper": FORBIDDEN})})
+    shared["a"] = FORBIDDEN + "!"
+
+
+def in_list(doc: Doc[Any], name: str) -> None:
+    shared: Array[Any] = doc.get(name, type=Array)
+    shared.extend([FORBIDDEN, Map({"deep": FORBIDDEN}), FORBIDDEN])
+    shared.insert(1, FORBIDDEN)
+
+
+def in_text(doc: Doc[Any], name: str) -> None:
+    shared: Text = doc.get(name, type=Text)
+    shared.insert(0, FORBIDDEN)
+    shared.insert(3, "🎤" + FORBIDDEN)
+
+
+@pytest.mark.parametrize("write", [in_map, in_list, in_text])
+@pytest.mark.parametrize("at_once", [True, False])
+def test_what_is_written_in_an_unknown_root_is_undone(
+    party: Party, write: Callable[[Doc[Any], str], None], at_once: bool
+) -> None:
+    ada, doc = party.ada, party.ada.doc("guests")
+    write(doc, "guest")
+    notices = [] if at_once else party.bench.sync(ada)
+    ada.add("guests", "guests", "g_new", {"firstName": "Ann"})
+    notices += party.bench.sync(ada)
+    assert [(each["root"], each["code"]) for each in notices[0]["reverted"]] == [("guest", "unknown_root")]
+    assert "did you mean guests?" in notices[0]["why"]
+    assert party.bench.value("guests", "guests", "g_new", "firstName") == "Ann"
+    for part in party.bench.updates["guests"]:
+        assert FORBIDDEN.encode() not in part, "nobody receives a byte of it"
+    for each in (doc, Doc()):
+        for update in party.bench.updates["guests"]:
+            each.apply_update(update)
+        assert str(each.get("guest", type=Text)) == ""
+    party.bench.check()
+    party.bench.reopen()
+    ada.set("guests", "guests", "g_new", "firstName", "Anne")
+    party.bench.sync(ada)
+    assert party.bench.value("guests", "guests", "g_new", "firstName") == "Anne"
+    party.bench.check()
+
+
+def test_so_many_unknown_roots_are_undone(party: Party) -> None:
+    for number in range(MAX_UNKNOWN_ROOTS):
+        doc: Doc[Any] = Doc(client_id=400 + number)
+        doc.get(f"evil{number}", type=Map)["a"] = FORBIDDEN
+        assert party.bench.receive(party.ada.actor, "guests", doc.get_update())
+    doc = Doc(client_id=300)
+    doc.get("another", type=Map)["a"] = FORBIDDEN
+    faults, notices = party.bench.try_to_receive(party.ada.actor, "guests", [doc.get_update()])
+    assert [status.name for _, status in faults] == ["VIOLATION"]
+    assert "unknown root 'another', and 32 others before" in notices[0]["why"]
+    party.bench.check()
 
 
 def test_the_client_id_of_somebody_else_is_refused(party: Party) -> None:

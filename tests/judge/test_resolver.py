@@ -316,6 +316,33 @@ def test_after_a_minute_it_is_repaired_again(pair: Pair) -> None:
         assert pair.value(*SEATS, "g_b") == seat("t_1", 0)
 
 
+@pytest.mark.parametrize("items", [5, 9, 30])
+def test_the_repairs_of_many_items_at_one_time_end(items: int) -> None:
+    rows: dict[str, Any] = {
+        "wedding": {"meta": {"": {"cascade": "flex"}}, "places": {f"p_{i}": {"name": f"P{i}"} for i in range(items)},
+                    "vendors": {"v_lens": {"name": "Lens", "stage": "booked"}}},
+        "timeline": {"items": {f"i_{i:02}": {"title": f"I{i}", "start": 600, "duration": 10, "place": f"p_{i}"}
+                               for i in range(items)}},
+    }  # fmt: skip
+    pair = Pair()
+    pair.bench = Bench(rows)
+    boss = pair.bench.join("boss", "couple", 100)
+    for i in range(items):
+        boss.set("timeline", "items", f"i_{i:02}", "vendor:v_lens", True)
+    pair.bench.sync(boss)
+    pair.bench.settle()
+    starts = {row["start"] for row in pair.bench.rows("timeline")["items"].values()}
+    states = [each["_state"] for each in pair.bench.reviews("T1")]
+    if items < 10:
+        assert len(starts) == items
+        assert states == ["auto"] * (items - 1)
+    else:
+        assert starts == {600}
+        assert states == ["open"]
+        assert pair.record("T1")["_summary"] == "Lens: I0 and I1 overlap, and 28 more."
+    pair.bench.check()
+
+
 # -- documents that are not open
 
 

@@ -20,7 +20,7 @@ from tests.support.effort import and_repeated
 from tests.support.slices import of_looks
 
 LOOKS = 6
-VENDORS, ITEMS = 6, 12
+VENDORS, ITEMS = 6, 40
 ROUNDS, EDITS = 3, 10
 
 
@@ -87,10 +87,10 @@ class TestSlices:
 
 
 def busy_day() -> dict[str, Any]:
-    """A timeline of items that are all at one time, with the same vendors at different places."""
+    """A timeline of items of which two are at one time each, with the same vendors at different places."""
     items = {
         f"i_{n:02}": {
-            "title": f"Item {n}", "start": 600, "duration": 60, "place": f"p_{n}", "note": "",
+            "title": f"Item {n}", "start": n // 2 * 60, "duration": 60, "place": f"p_{n}", "note": "",
             **{f"vendor:v_{vendor}": True for vendor in range(VENDORS)},
         }
         for n in range(ITEMS)

@@ -214,8 +214,10 @@ def test_deep_json_is_refused_or_read_but_never_an_overflow() -> None:
 
 @pytest.mark.parametrize("name", ["a" * MOST_BYTES, "é" * (MOST_BYTES // 2), "💍" * (MOST_BYTES // 4)], ids="124")
 def test_the_bound_of_a_state_is_in_bytes(awareness: Awareness, name: str) -> None:
-    with pytest.raises(ProtocolError):
-        awareness.receive(session(), state(7, 1, {"n": name}), 0)
+    one = session()
+    awareness.receive(one, state(7, 1, {"n": name}), 0)
+    assert awareness.too_large == {one}
+    assert not awareness.states.dirty
 
 
 @pytest.mark.parametrize("count", [MAX_STATES + 1, 100_000])

@@ -403,6 +403,21 @@ def test_malformed_presence_closes_at_the_next_tick(table: Table) -> None:
     assert socket.close_code == 4400
 
 
+def test_presence_that_is_too_large_is_not_shown(table: Table) -> None:
+    session, socket = table.settled()
+    receive(table.room, session, presence(7, 1, {"name": "Ann"}))
+    publish_presence(table.room, 0)
+    socket.flush()
+    receive(table.room, session, presence(7, 2, {"name": "x" * 500}))
+    publish_presence(table.room, 1)
+    assert socket.close_code is None
+    assert table.events.refused == []
+    assert b"presence of more than 200 bytes is not shown" in b"".join(socket.flush())
+    receive(table.room, session, presence(7, 3, {"name": "Anne"}))
+    publish_presence(table.room, 2)
+    assert [read_states(p, None) for p in socket.presence()] == [[(7, 3, '{"name": "Anne"}')]]
+
+
 def test_several_messages_in_one_frame_keep_their_order(table: Table) -> None:
     session, _ = table.settled()
     receive(table.room, session, update(b"1") + encode_sync_step1(b"\x00") + encode_sync_step2(b"2") + update(b"3"))

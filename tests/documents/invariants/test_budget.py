@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from documents.invariants.budget import converted, money
+from documents.invariants.amounts import converted, money
 from tests.documents.invariants.planning import NOW, Planning, empty
 
 BUDGET = "budget"
