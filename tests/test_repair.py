@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from crdt_server.judge.review_limits import MAX_REVIEW_BYTES
 from crdt_server.maintenance import verify_store
 from crdt_server.repair import repair_store
 from crdt_server.sample import plant
@@ -192,3 +193,28 @@ async def test_of_two_at_once_one_stops(path: Path, monkeypatch: pytest.MonkeyPa
     failed, lines = await repaired(path)
     assert failed == 1
     assert any("written by another process meanwhile" in line for line in lines)
+
+
+async def test_a_review_beyond_its_bound_is_collapsed_by_the_server(path: Path) -> None:
+    """As older versions have left it: 3 MB of records that were closed long ago."""
+    kind = kind_of("guests")
+    assert kind is not None
+    closed = {
+        "_kind": "G1", "_subject": [], "_severity": "warning", "_at": "2026-01-01T00:00:00.000Z", "_parties": [],
+        "_options": [], "_strategy": "manual_review", "_state": "resolved", "_outcome": "moot",
+        "_summary": "x" * 900, "_fingerprint": "f" * 32,
+    }  # fmt: skip
+    update = build({"review": {f"c_{n:05}": closed for n in range(2_500)}}, kind, 7)
+    storage = await open_storage(f"sqlite:///{path}", migrate=True)
+    await storage.append([Append(GUESTS, 1, update)])
+    await storage.close()
+    before = await rows(path)
+    failed, lines = await repaired(path, dry_run=True)
+    assert (failed, await rows(path)) == (0, before)
+    failed, lines = await repaired(path)
+    assert failed == 0
+    assert any(line.startswith("w/guests: ") and " updates" in line for line in lines)
+    left = sum(len(fields or "") for fields in (await rows(path)).values())
+    assert left < MAX_REVIEW_BYTES
+    assert (await verified(path))[0] == 0
+    assert (await repaired(path))[1] == []
