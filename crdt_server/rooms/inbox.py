@@ -14,6 +14,7 @@ from crdt_server.rooms.session import Origin, Request, Session
 # a batch it takes more, so that a flood from one session delays that session rather than everybody else.
 JUDGED_BYTES, JUDGED_SHARE_BYTES = 512, 2048
 UNBOUNDED = 1 << 30
+_READ_ALL = frozenset((RequestKind.READ, RequestKind.DIGEST))
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,7 +142,7 @@ class Inbox:
     def _take_share(self, session: Session, share: _Share, members: dict[Session, None]) -> None:
         inbox = session.inbox
         assert inbox is not None
-        quantum = self._quantum_bytes
+        quantum = quantum_bytes = self._quantum_bytes
         while inbox and quantum > 0:
             request = inbox[0]
             kind, cost = request.kind, request.cost
@@ -153,7 +154,11 @@ class Inbox:
                     session.queued_bytes -= cost
                     continue  # no session waits for the answer
                 reads = _read_bytes(request, share)
-            if request.summary is not None or cost + reads > self._quantum_bytes:
+            elif kind in _READ_ALL:
+                reads = min(share.document_bytes, DIFF_STEP_BYTES)
+            elif kind is RequestKind.COMMAND:
+                reads = quantum_bytes  # 90 bytes, a move, have it sort all records of any document of the wedding
+            if request.summary is not None or cost + reads > quantum_bytes:
                 if share.large == share.large_left:
                     break
                 share.large += 1
