@@ -314,6 +314,8 @@ class _Protocol(WSProtocol):  # type: ignore[misc]  # a Cython class without ann
         if connection is None:
             super().buffer_updated(n)
             return
+        if connection.partial > STEP_BYTES and connection.closing:
+            return  # not kept: the next ones overwrite them, until the connection is aborted
         connection.partial += n
         super().buffer_updated(n)
         if connection.partial > STEP_BYTES:

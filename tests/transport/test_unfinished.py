@@ -16,6 +16,7 @@ from websockets.frames import Frame, Opcode
 from crdt_server import Settings
 from crdt_server.access.access import DevAccess
 from crdt_server.access.limits import ByteBudget
+from crdt_server.transport.picows import PicowsConnection
 from tests.support.codec import encode_update
 from tests.support.gate import SECONDS, LocalServer, ended, local_server, until
 from tests.support.wire import Replica
@@ -75,6 +76,17 @@ async def test_incomplete_messages_of_one_address_are_bounded(server: LocalServe
         send(two, bytes(PART_BYTES), fin=fin, less=less)
         assert await ended(two) == (1013, "too many bytes are under way")
         one.transport.abort()
+
+
+async def test_of_a_message_that_was_refused_nothing_more_is_kept(server: LocalServer) -> None:
+    """Its connection is read for a second longer: 60 of 16 MB took 460 MB, with a budget of 64."""
+    connections: set[PicowsConnection] = server.app.state.fast_transport.connections
+    async with visit(server) as websocket:
+        (connection,) = connections
+        send(websocket, bytes(20 * PART_BYTES), fin=True, less=1000)
+        assert await ended(websocket) == (1013, "too many bytes are under way")
+        await until(lambda: connection not in connections)
+        assert connection.partial < 2 * BUDGET_BYTES
 
 
 async def test_a_complete_message_is_not_counted_any_more(server: LocalServer) -> None:
