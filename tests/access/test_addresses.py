@@ -22,8 +22,8 @@ PROXIES = "10.0.0.0/8, 192.0.2.7,2001:db8::/32"
         (PROXIES, "10.0.0.1", ["198.51.100.9", "203.0.113.9, 10.1.2.3"], "203.0.113.9"),
         (PROXIES, "10.0.0.1", ["203.0.113.9, 192.0.2.7", "10.1.2.3"], "203.0.113.9"),
         (PROXIES, "10.0.0.1", ["203.0.113.9:4711"], "203.0.113.9"),
-        (PROXIES, "10.0.0.1", ["[2001:DB9::1]:4711"], "2001:db9::1"),
-        (PROXIES, "2001:db8::5", ["2001:db9::1"], "2001:db9::1"),
+        (PROXIES, "10.0.0.1", ["[2001:DB9::1]:4711"], "2001:db9::/64"),
+        (PROXIES, "2001:db8::5", ["2001:db9::1"], "2001:db9::/64"),
         (PROXIES, "::ffff:10.0.0.1", ["203.0.113.9"], "203.0.113.9"),
         (PROXIES, "10.0.0.1", ["203.0.113.9, nonsense"], "10.0.0.1"),
         (PROXIES, "10.0.0.1", ["10.0.0.2, 10.0.0.3"], "10.0.0.2"),
@@ -32,6 +32,21 @@ PROXIES = "10.0.0.0/8, 192.0.2.7,2001:db8::/32"
 )
 def test_addresses(listed: str, peer: str | None, forwarded_for: list[str], expected: str) -> None:
     assert TrustedProxies(listed).client_address(peer, forwarded_for) == expected
+
+
+@pytest.mark.parametrize(
+    ("peer", "expected"),
+    [
+        ("2001:db9:1:2:3:4:5:6", "2001:db9:1:2::/64"),
+        ("2001:db9:1:2:ffff::1", "2001:db9:1:2::/64"),
+        ("fe80::1%eth0", "fe80::/64"),
+        ("::ffff:203.0.113.9", "203.0.113.9"),
+        ("a:socket", "a:socket"),
+    ],
+)
+def test_a_network_of_ipv6_counts_as_one_address(peer: str, expected: str) -> None:
+    """Else anybody with one of their own has 2**64 times what an address may have."""
+    assert TrustedProxies().client_address(peer, []) == expected
 
 
 @pytest.mark.parametrize("listed", ["proxy.test", "10.0.0.0/33", "10.0.0.1/x", "1"])
