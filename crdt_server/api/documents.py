@@ -9,7 +9,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Query, Request, Response
 from pydantic import BaseModel, Field
 
-from crdt_server.api.requests import Authorized, document_key, read_body
+from crdt_server.api.requests import Authorized, document_key, read_body, reading
 from crdt_server.errors import ProtocolError
 from crdt_server.hub.commands import read_digest, read_rows
 from crdt_server.hub.http_sync import sync
@@ -78,5 +78,6 @@ async def post_sync(request: Request, caller: Authorized, wedding: str, document
     update, pos = read_var_bytes(body, pos)
     if pos != len(body):
         raise ProtocolError("trailing", "bytes after the update")
-    known, missing = await sync(hub, address, caller.identity, caller.address, state_vector, update)
+    with reading(request, caller):  # not before: a body that comes slowly reads nothing
+        known, missing = await sync(hub, address, caller.identity, caller.address, state_vector, update)
     return Response(write_var_bytes(known) + write_var_bytes(missing), media_type="application/octet-stream")

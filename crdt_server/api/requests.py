@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import inspect
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager
 from typing import Annotated, Any, NamedTuple, TypeVar
 
 from fastapi import Depends, Request
@@ -80,12 +81,18 @@ Authorized = Annotated[Caller, Depends(authorize)]
 
 
 async def count_read(request: Request, caller: Authorized) -> AsyncIterator[None]:
-    """The dependency of every route below `/api`: a person has only so many reads at a time, and so has an address.
-    Event streams have a limit of their own. Raises RateLimitError."""
-    path = request.url.path
-    if path.endswith("/stream") or not (request.method == "GET" or path.endswith("/sync")):
+    """The dependency of every route below `/api`: a GET is a read. Event streams have a limit of their own. Raises
+    RateLimitError."""
+    if request.method != "GET" or request.url.path.endswith("/stream"):
         yield
         return
+    with reading(request, caller):
+        yield
+
+
+@contextmanager
+def reading(request: Request, caller: Caller) -> Iterator[None]:
+    """A read goes on: a person has only so many at a time, and so has an address. Raises RateLimitError."""
     limits: RequestLimits = request.app.state.request_limits
     limits.begin_read(caller.identity, caller.address)
     try:

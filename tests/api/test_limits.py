@@ -8,6 +8,7 @@ import signal
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import httpx
 import pytest
@@ -86,6 +87,23 @@ async def test_reads_of_one_person_at_a_time(server: LocalServer, client: httpx.
         os.kill(host, signal.SIGCONT)
     assert [(await read).status_code for read in reads] == [200] * READS
     assert (await client.get("/events", params=ADA)).status_code == 200
+
+
+async def test_a_body_that_comes_slowly_is_no_read(server: LocalServer, client: httpx.AsyncClient) -> None:
+    """32 of one address, and nobody behind it could read anything for two minutes."""
+    address = urlsplit(server.url)
+    writers = []
+    for _ in range(READS):
+        _, writer = await asyncio.open_connection(address.hostname, address.port)
+        head = (
+            "POST /api/weddings/w/documents/notes.a/sync?user=ada HTTP/1.1\r\nHost: test\r\nContent-Length: 9\r\n\r\n"
+        )
+        writer.write(head.encode() + b"slow")
+        writers.append(writer)
+    await until(lambda: server.gate.unfinished.held == READS * len(b"slow"))
+    assert (await client.get("/events", params=ADA)).status_code == 200
+    for writer in writers:
+        writer.close()
 
 
 async def test_strikes_of_a_person_shut_out_neither_neighbours_nor_the_address(
