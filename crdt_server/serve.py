@@ -17,6 +17,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.server import ServerState
 
 from crdt_server.app import create_app
+from crdt_server.asgi_sockets import BoundedWebSocket
 from crdt_server.memory import give_back_large_blocks
 from crdt_server.sample import plant_demo
 from crdt_server.settings import Settings
@@ -157,13 +158,14 @@ def configure(app: FastAPI, settings: Settings) -> uvicorn.Config:
 
     fast = settings.websocket_lane == "fast"
     options = {"request_seconds": settings.request_seconds, "upgraded": staticmethod(upgraded)}
+    bounded = type("WebSocketProtocol", (BoundedWebSocket,), {"gate": staticmethod(lambda: app.state.gate)})
     return uvicorn.Config(
         app,
         host=settings.host,
         port=settings.port,
         loop="uvloop",
         http=type("HttpProtocol", (HandshakeSwitch if fast else TimedHttpProtocol,), options),
-        ws=cast("type[asyncio.Protocol]", upgraded) if fast else "websockets-sansio",
+        ws=cast("type[asyncio.Protocol]", upgraded) if fast else bounded,
         ws_max_size=settings.max_frame_bytes,
         ws_ping_interval=settings.ping_seconds,
         ws_ping_timeout=settings.ping_seconds,
