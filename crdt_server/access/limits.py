@@ -174,34 +174,6 @@ class RequestLimits:
         self._reads_of_persons.leave(person_at(identity, address))
 
 
-class Admission:
-    """Sockets that are open, in all and per address. 0: no limit."""
-
-    def __init__(self, most: int, most_per_address: int) -> None:
-        self._most = most
-        self._most_per_address = most_per_address
-        self.open = 0
-        self._by_address: dict[str, int] = {}
-
-    def enter(self, address: str) -> bool:
-        """Count a socket in, unless a limit is reached."""
-        of_address = self._by_address.get(address, 0)
-        if 0 < self._most <= self.open or 0 < self._most_per_address <= of_address:
-            return False
-        self.open += 1
-        self._by_address[address] = of_address + 1
-        return True
-
-    def leave(self, address: str) -> None:
-        """Count a socket out."""
-        self.open -= 1
-        left = self._by_address[address] - 1
-        if left:
-            self._by_address[address] = left
-        else:
-            del self._by_address[address]
-
-
 class ByteBudget:
     """Bytes that are held, in all and per address. 0: no limit."""
 
@@ -230,3 +202,20 @@ class ByteBudget:
             self._by_address[address] = left
         else:
             del self._by_address[address]
+
+
+class Admission(ByteBudget):
+    """Sockets that are open, in all and per address: each counts 1. 0: no limit."""
+
+    @property
+    def open(self) -> int:
+        """Sockets that are counted in."""
+        return self.held
+
+    def enter(self, address: str) -> bool:
+        """Count a socket in, unless a limit is reached."""
+        return self.take(address, 1)
+
+    def leave(self, address: str) -> None:
+        """Count a socket out."""
+        self.release(address, 1)

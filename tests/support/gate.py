@@ -13,7 +13,9 @@ from websockets.exceptions import ConnectionClosed
 from crdt_server import Settings, create_app
 from crdt_server.access.access import Access, Credentials, Denied, DevAccess
 from crdt_server.access.identity import Identity
+from crdt_server.protocol.messages import SyncUpdate
 from crdt_server.serve import DrainingServer, configure
+from tests.support.codec import decode_messages
 
 SECONDS = 20.0
 SLOW, BROKEN, BROKEN_AT_ONCE, CLOSED, UNKNOWN = "slow", "broken", "brokenatonce", "closed", "unknown"
@@ -96,3 +98,14 @@ async def ended(websocket: ClientConnection) -> tuple[int | None, str | None]:
             while True:
                 await websocket.recv()
     return websocket.close_code, websocket.close_reason
+
+
+async def update_from(websocket: ClientConnection) -> bytes:
+    """The next update that a socket is sent."""
+    async with asyncio.timeout(SECONDS):
+        while True:
+            frame = await websocket.recv()
+            assert isinstance(frame, bytes)
+            for message in decode_messages(frame):
+                if isinstance(message, SyncUpdate):
+                    return message.update

@@ -14,8 +14,7 @@ from crdt_server import Settings
 from crdt_server.access.access import Action, Decision, Denied
 from crdt_server.access.identity import Identity
 from crdt_server.errors import ForbiddenError
-from crdt_server.protocol.messages import SyncUpdate
-from tests.support.codec import decode_messages, encode_update
+from tests.support.codec import encode_update
 from tests.support.gate import (
     BROKEN,
     BROKEN_AT_ONCE,
@@ -28,6 +27,7 @@ from tests.support.gate import (
     ended,
     local_server,
     until,
+    update_from,
 )
 from tests.support.wire import Replica
 
@@ -93,16 +93,6 @@ async def visit(server: LocalServer, wedding: str, address: str = "127.0.0.1") -
     url = f"{server.ws_url}/{wedding}/notes.a"
     async with connect(url, compression=None, proxy=None, max_size=None, local_addr=(address, 0)) as websocket:
         yield websocket
-
-
-async def update_from(websocket: ClientConnection) -> bytes:
-    async with asyncio.timeout(SECONDS):
-        while True:
-            frame = await websocket.recv()
-            assert isinstance(frame, bytes)
-            for message in decode_messages(frame):
-                if isinstance(message, SyncUpdate):
-                    return message.update
 
 
 async def test_an_immediate_decision_makes_no_task(server: LocalServer) -> None:

@@ -12,25 +12,14 @@ from websockets.asyncio.client import ClientConnection, connect
 
 from crdt_server import Settings
 from crdt_server.access.access import DevAccess
-from crdt_server.protocol.messages import SyncUpdate
 from crdt_server.rooms.awareness_states import write_states
-from tests.support.codec import decode_messages, encode_awareness, encode_update
-from tests.support.gate import SECONDS, local_server, until
+from tests.support.codec import encode_awareness, encode_update
+from tests.support.gate import local_server, until, update_from
 from tests.support.wire import Replica
 
 OWN = 3_000_000_001
 MESSAGES = 400  # 16 MB in all: more than the buffers between two processes hold
 STATES = 4_096
-
-
-async def update_from(websocket: ClientConnection) -> bytes:
-    async with asyncio.timeout(SECONDS):
-        while True:
-            frame = await websocket.recv()
-            assert isinstance(frame, bytes)
-            for message in decode_messages(frame):
-                if isinstance(message, SyncUpdate):
-                    return message.update
 
 
 @pytest.mark.parametrize("lane", ["fast", "asgi"])
