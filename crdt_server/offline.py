@@ -8,22 +8,18 @@ from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager
 from typing import NamedTuple
 
-from crdt_server.hosts.batch import slices
 from crdt_server.hosts.supervisor import HostFactory, Supervisor
-from crdt_server.hub.bookings import BLOCK_MINUTES, others_of, read_vouched
+from crdt_server.hub.bookings import read_vouched
+from crdt_server.hub.stored_documents import plan_load
 from crdt_server.pipe import (
     BatchResponse,
     ForgetRooms,
     HostRequest,
     LoadRefused,
-    LoadStep,
-    MirrorRow,
     RequestKind,
     RoomRequests,
     RoomResult,
-    SchemaContext,
 )
-from crdt_server.records import BookingChange, ClientOwner
 from crdt_server.settings import Settings
 from documents.registry import kind_of
 from storage import DocumentKey, Storage
@@ -75,17 +71,17 @@ class OfflineWedding:
 
         Raises CorruptDocument, CannotOpen, and HostDied, after which nothing of the wedding is open.
         """
-        stored = await self._storage.load(DocumentKey(self._wedding, document))
-        context = await self._context(document)
+        key, kind = DocumentKey(self._wedding, document), kind_of(document)
+        stored = await self._storage.load(key)
+        has_schema = kind is not None and not kind.free
+        plan = await plan_load(
+            self._storage, key, stored, self._vouched, has_schema=has_schema, with_rows=not self._rooms
+        )
         room = self._rooms[document] = next(self._numbers)
         self._names[room] = document
         self.heads[document] = stored.head_seq
-        parts = slices([row.update for row in stored.updates])
-        first = True
-        while parts:
-            load = LoadStep(parts.popleft(), last=not parts, context=context if first else None)
-            await self._run(RoomRequests(room, [], load))
-            first = False
+        for step in plan.load_steps():
+            await self._run(RoomRequests(room, [], step))
         while True:
             result = await self._run(RoomRequests(room, [HostRequest(RequestKind.BUILD_DOC, b"")]))
             if result.built:
@@ -115,20 +111,6 @@ class OfflineWedding:
         for result in results:
             if result.updates or result.derived is not None:
                 yield HostWrite(DocumentKey(self._wedding, self._names[result.room]), result)
-
-    async def _context(self, document: str) -> SchemaContext | None:
-        kind = kind_of(document)
-        if kind is None or kind.free:
-            return None
-        storage, wedding = self._storage, self._wedding
-        owners = await storage.owners(DocumentKey(wedding, document))
-        context = SchemaContext(wedding, document, [ClientOwner(*owner) for owner in owners.items()])
-        if not self._rooms:
-            context.rows = [MirrorRow(name, *row) for name, row in await storage.wedding_rows(wedding)]
-            context.bookings = [BookingChange(*each) for each in await storage.bookings(wedding)]
-            found = await storage.overlapping(wedding, BLOCK_MINUTES) if context.bookings else []
-            context.others = list(others_of(found, self._vouched))
-        return context
 
     async def _run(self, requests: RoomRequests) -> RoomResult:
         response: BatchResponse = await self._host.run([requests])

@@ -105,8 +105,8 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
     "crdt_server.offline": (
         "crdt_server.hosts",
         "crdt_server.hub.bookings",
+        "crdt_server.hub.stored_documents",
         "crdt_server.pipe",
-        "crdt_server.records",
         "crdt_server.settings",
         "documents",
         "storage",

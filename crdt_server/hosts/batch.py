@@ -93,22 +93,28 @@ class LoadPlan:
     rows: Sequence[MirrorRow] | None = None
 
     def steps(self, room: Room) -> Iterator[BatchEntry]:
+        """The load steps of a room, see `load_steps`."""
+        hosted = room.hosted
+        for step in self.load_steps(bytes_only=hosted.bytes_only, without_rules=hosted.without_rules):
+            yield BatchEntry(room, (), step)
+
+    def load_steps(self, *, bytes_only: bool = False, without_rules: bool = False) -> Iterator[LoadStep]:
         """Load steps, those with rows first; at least one, so that an empty document is loaded too."""
-        bytes_only, context = room.hosted.bytes_only, self.context
+        context = self.context
         rows: list[MirrorRow] = []
         if context is not None:
-            context.without_rules = room.hosted.without_rules
+            context.without_rules = without_rules
         if context is not None and self.rows is not None:
             parts = _row_slices(self.rows)
             context.rows = next(parts)
             for part in parts:
-                yield BatchEntry(room, (), LoadStep([], last=False, context=context, rows=rows, more_rows=True))
+                yield LoadStep([], last=False, context=context, rows=rows, more_rows=True)
                 context, rows = None, part
         updates, owners = slices(self.updates), self.owners
         while updates:
             step = LoadStep(updates.popleft(), bytes_only=bytes_only, context=context, owners=owners, rows=rows)
             step.last = not updates
-            yield BatchEntry(room, (), step)
+            yield step
             context, owners, rows = None, [], []
 
 

@@ -17,16 +17,15 @@ from crdt_server.hosts.jobs import JobWorker
 from crdt_server.hosts.results import HEAVY_DOCUMENT_BYTES
 from crdt_server.hosts.supervisor import HostFactory, Supervisor
 from crdt_server.hub.background_tasks import Spawn
-from crdt_server.hub.bookings import BLOCK_MINUTES, others_of, read_vouched
+from crdt_server.hub.bookings import read_vouched
 from crdt_server.hub.commit import CommitPump
 from crdt_server.hub.compaction import Compactor
 from crdt_server.hub.host_memory import HostMemories
 from crdt_server.hub.quotas import Quotas
 from crdt_server.hub.registry import RoomRegistry, key_of
 from crdt_server.hub.scheduler import Scheduler
+from crdt_server.hub.stored_documents import plan_load
 from crdt_server.metrics import Metrics
-from crdt_server.pipe import MirrorRow, SchemaContext
-from crdt_server.records import BookingChange, ClientOwner
 from crdt_server.rooms.batch import RoomBatch
 from crdt_server.rooms.hosted_document import Placement
 from crdt_server.rooms.room import Phase, Room
@@ -38,7 +37,6 @@ log = structlog.get_logger(__name__)
 
 # Where cores are few, the serving process goes first, then the hosts of small documents, then large ones, then jobs.
 HOST_NICENESS, HEAVY_NICENESS, JOB_NICENESS = 2, 4, 10
-ROWS_AT_ONCE = 2000  # of a wedding: the loop gets its turn after about a millisecond
 JOB_PATIENCE = 4  # it goes last, and an update that it has no time to check is refused
 
 
@@ -138,44 +136,28 @@ class HostPool:
         """The stored rows of a room, after all its commits. The room ends where its host has no memory for it."""
         await self._commits.flush()
         room.hosted.quota = self._quotas.open(room.wedding)
+        key, has_schema = key_of(room), room.hosted.has_schema
         try:
-            stored = await self._storage.load(key_of(room))
-            owners = [ClientOwner(*owner) for owner in (await self._storage.owners(key_of(room))).items()]
-            context, rows = None, None
-            if room.hosted.has_schema:
-                context, rows = await self._fetch_context(room, owners, with_rows)
+            stored = await self._storage.load(key)
+            plan = await plan_load(
+                self._storage, key, stored, self.vouched, has_schema=has_schema, with_rows=with_rows
+            )
         except StorageError as error:
             raise LoadFailed(f"{type(error).__name__}: {error}") from error
+        if plan.context is not None and plan.context.others:
+            # Stored by a process that has ended since, perhaps before the weddings were notified.
+            self._scheduler.schedule(room.wedding, room.document, None, ["wedding"])
         if room.ended:
             return LoadPlan([])
-        size = sum(len(row.update) for row in stored.updates)
-        is_large = size > HEAVY_DOCUMENT_BYTES and not room.hosted.has_schema
+        size = sum(map(len, plan.updates))
+        is_large = size > HEAVY_DOCUMENT_BYTES and not has_schema
         dispatcher = self.heavy if is_large else self.dispatcher_for(room)
         if not self._memories.admit(room, size, dispatcher.supervisor):
             self._registry.end(room, CLOSE_CODES["try_again"], "too many documents are open")
             return LoadPlan([])
         room.loaded_from_store(stored.head_seq)
         self._tails[room] = sum(row.first_seq == row.last_seq for row in stored.updates)
-        return LoadPlan([row.update for row in stored.updates], context, [] if context is not None else owners, rows)
-
-    async def _fetch_context(
-        self, room: Room, owners: list[ClientOwner], with_rows: bool
-    ) -> tuple[SchemaContext, list[MirrorRow] | None]:
-        context = SchemaContext(room.wedding, room.document, owners)
-        if not with_rows:
-            return context, None
-        rows: list[MirrorRow] = []
-        stored = await self._storage.wedding_rows(room.wedding)
-        while len(rows) < len(stored):
-            rows += [MirrorRow(name, *row) for name, row in stored[len(rows) : len(rows) + ROWS_AT_ONCE]]
-            await asyncio.sleep(0)
-        context.bookings = [BookingChange(*each) for each in await self._storage.bookings(room.wedding)]
-        if context.bookings:
-            found = await self._storage.overlapping(room.wedding, BLOCK_MINUTES)
-            context.others = list(others_of(found, self.vouched))
-        if context.others:  # stored by a process that has ended since, perhaps before the weddings were notified
-            self._scheduler.schedule(room.wedding, room.document, None, ["wedding"])
-        return context, rows
+        return plan
 
     def on_batch(self, batch: RoomBatch) -> None:
         """Store a batch, and have its document compacted now and then."""

@@ -1,0 +1,49 @@
+"""Documents as a host is sent them from the store, with the rows and bookings of their wedding."""
+
+from __future__ import annotations
+
+import asyncio
+
+from crdt_server.hosts.batch import LoadPlan
+from crdt_server.hub.bookings import BLOCK_MINUTES, others_of
+from crdt_server.pipe import MirrorRow, SchemaContext
+from crdt_server.records import BookingChange, ClientOwner
+from storage import DocumentKey, Storage, StoredDocument
+
+ROWS_AT_ONCE = 2000  # of a wedding: the loop gets its turn after about a millisecond
+
+
+async def plan_load(
+    storage: Storage,
+    key: DocumentKey,
+    stored: StoredDocument,
+    vouched: frozenset[str],
+    *,
+    has_schema: bool,
+    with_rows: bool,
+) -> LoadPlan:
+    """The plan to load a document that was read. ``with_rows``: of its wedding; ``vouched``: see `others_of`.
+
+    Raises StorageError.
+    """
+    owners = [ClientOwner(*owner) for owner in (await storage.owners(key)).items()]
+    plan = LoadPlan([row.update for row in stored.updates])
+    if not has_schema:
+        plan.owners = owners
+        return plan
+    plan.context = context = SchemaContext(*key, owners)
+    if with_rows:
+        plan.rows = await _read_rows(storage, key.wedding)
+        context.bookings = [BookingChange(*each) for each in await storage.bookings(key.wedding)]
+    if context.bookings:
+        context.others = list(others_of(await storage.overlapping(key.wedding, BLOCK_MINUTES), vouched))
+    return plan
+
+
+async def _read_rows(storage: Storage, wedding: str) -> list[MirrorRow]:
+    rows: list[MirrorRow] = []
+    stored = await storage.wedding_rows(wedding)
+    while len(rows) < len(stored):
+        rows += [MirrorRow(name, *row) for name, row in stored[len(rows) : len(rows) + ROWS_AT_ONCE]]
+        await asyncio.sleep(0)
+    return rows
