@@ -18,6 +18,7 @@ from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 
 from crdt_server.hosts.supervisor import HostDied, Supervisor
+from crdt_server.hub.commit import derived_records
 from crdt_server.hub.retention import Kept, expire
 from crdt_server.offline import CannotOpen, HostWrite, OfflineWedding, document_host
 from crdt_server.settings import Settings
@@ -25,8 +26,6 @@ from documents.registry import kind_of
 from storage import (
     Append,
     CorruptDocument,
-    DerivedRecords,
-    DocumentKey,
     NotOwner,
     SequenceConflict,
     Storage,
@@ -148,7 +147,8 @@ class _Repair:
                 updates.append(Append(key, wedding.heads[key.document], update))
             self._report(written)
             if not self._dry_run:
-                await self._storage.append(updates, _derived(written), self._fences, self._node)
+                derived = [] if result.derived is None else [derived_records(key, result.derived)]
+                await self._storage.append(updates, derived, self._fences, self._node)
         return written is not None
 
     def _report(self, written: HostWrite) -> None:
@@ -167,11 +167,3 @@ class _Repair:
             self._output(f"{name}: {freed} bytes of events {'too many' if self._dry_run else 'removed'}")
         if rows:
             self._output(f"{name}: {rows} rows of removed records {'too many' if self._dry_run else 'removed'}")
-
-
-def _derived(written: HostWrite) -> list[DerivedRecords]:
-    key: DocumentKey = written.key
-    found = written.result.derived
-    if found is None:
-        return []
-    return [DerivedRecords(key, found.rows, found.events, found.owners, found.answers, found.bookings)]

@@ -113,6 +113,7 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
     ),
     "crdt_server.repair": (
         "crdt_server.hosts",
+        "crdt_server.hub.commit",
         "crdt_server.hub.retention",
         "crdt_server.offline",
         "crdt_server.settings",

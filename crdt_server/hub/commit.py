@@ -14,6 +14,7 @@ from typing import Protocol
 import structlog
 
 from crdt_server.metrics import Metrics
+from crdt_server.records import BatchRecords
 from crdt_server.rooms.batch import RoomBatch
 from crdt_server.rooms.room import Phase, Room
 from storage import (
@@ -42,6 +43,11 @@ class Store(Protocol):
         """As `Storage.confirm`."""
 
 
+def derived_records(key: DocumentKey, found: BatchRecords) -> DerivedRecords:
+    """The records of one document in a batch, as the store takes them."""
+    return DerivedRecords(key, found.rows, found.events, found.owners, found.answers, found.bookings)
+
+
 class _Transaction:
     """The content of one transaction for a list of batches."""
 
@@ -58,9 +64,7 @@ class _Transaction:
             if batch.update is not None:
                 self.updates.append(Append(DocumentKey(room.wedding, room.document), batch.seq, batch.update))
             if (found := batch.derived) is not None:
-                key = DocumentKey(room.wedding, room.document)
-                records = (found.rows, found.events, found.owners, found.answers, found.bookings)
-                self.derived.append(DerivedRecords(key, *records))
+                self.derived.append(derived_records(DocumentKey(room.wedding, room.document), found))
             if batch.refuses:
                 self.refused.add(room.wedding)
 

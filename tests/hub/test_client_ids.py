@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-
-import pytest
-
 from crdt_server.access.identity import Identity
 from crdt_server.errors import CLOSE_CODES
 from crdt_server.hub.hub import Hub
 from crdt_server.settings import Settings
-from storage import DocumentKey, Storage, open_storage
+from storage import DocumentKey, Storage
 from tests.rooms.person import Person
 from tests.support.codec import encode_update
 from tests.support.hosts import make_hub
@@ -38,13 +34,6 @@ class Somebody(Person):
     async def is_closed(self) -> tuple[int, str] | None:
         await self.socket.until(lambda: self.read() or self.socket.closed is not None)
         return self.socket.closed
-
-
-@pytest.fixture
-async def storage(database_url: str) -> AsyncIterator[Storage]:
-    storage = await open_storage(database_url, migrate=True)
-    yield storage
-    await storage.close()
 
 
 async def start(storage: Storage) -> Hub:

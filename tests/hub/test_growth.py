@@ -6,7 +6,7 @@ from pycrdt import Map, Text
 
 from crdt_server.hub.hub import Hub
 from storage import Storage
-from tests.hub.test_weddings import Guide, hub, storage  # noqa: F401 - fixtures
+from tests.hub.test_weddings import Guide, hub  # noqa: F401 - fixtures
 from tests.support.codec import encode_update
 
 NOTE_CHARACTERS = 19_000

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
 
 import pytest
 from pycrdt import Map
@@ -14,7 +13,7 @@ from crdt_server.hub.commands import OperationsRefusedError, carry_out
 from crdt_server.hub.http_sync import sync
 from crdt_server.hub.hub import Hub
 from crdt_server.settings import Settings
-from storage import Append, DocumentKey, Storage, open_storage
+from storage import Append, DocumentKey, Storage
 from tests.hub.test_weddings import ADA, Guide
 from tests.rooms.person import Person
 from tests.support.codec import encode_update
@@ -22,13 +21,6 @@ from tests.support.hosts import make_hub
 
 OVER_QUOTA = (CLOSE_CODES["violation"], "over_quota")
 FILLER = b"\0\0" * 5_000
-
-
-@pytest.fixture
-async def storage(database_url: str) -> AsyncIterator[Storage]:
-    storage = await open_storage(database_url, migrate=True)
-    yield storage
-    await storage.close()
 
 
 async def opened(storage: Storage, **settings: int) -> Hub:

@@ -3,23 +3,15 @@
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
 from crdt_server.hub.retention import Kept, Retention, expire
 from crdt_server.metrics import Metrics
-from storage import Append, DerivedRecords, DocumentKey, NewEvent, Storage, StoredRow, open_storage, retention
+from storage import Append, DerivedRecords, DocumentKey, NewEvent, Storage, StoredRow, retention
 
 NOW = datetime(2026, 6, 20, 12, tzinfo=UTC)
-
-
-@pytest.fixture
-async def storage(database_url: str) -> AsyncIterator[Storage]:
-    storage = await open_storage(database_url, migrate=True)
-    yield storage
-    await storage.close()
 
 
 def moment(days: float) -> str:

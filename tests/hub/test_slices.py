@@ -24,7 +24,7 @@ from crdt_server.rooms.session import Request
 from crdt_server.settings import Settings
 from documents.registry import kind_of
 from documents.sample.build import build_pieces
-from storage import Append, DerivedRecords, DocumentKey, Storage, StoredRow, open_storage
+from storage import Append, DerivedRecords, DocumentKey, Storage, StoredRow
 from tests.hub.test_weddings import Guide
 from tests.rooms.person import Person
 from tests.support.hosts import make_hub
@@ -33,13 +33,6 @@ from tests.support.hosts import make_hub
 SOME, MANY = (25, 3, 3), (100, 20, 20)
 RECORDS = int(os.environ.get("FULL_RECORDS", "10000"))
 FULL_RECORDS = 86_000
-
-
-@pytest.fixture
-async def storage(database_url: str) -> AsyncIterator[Storage]:
-    storage = await open_storage(database_url, migrate=True)
-    yield storage
-    await storage.close()
 
 
 @pytest.fixture

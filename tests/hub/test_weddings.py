@@ -59,13 +59,6 @@ class Guide(Person):
 
 
 @pytest.fixture
-async def storage(database_url: str) -> AsyncIterator[Storage]:
-    storage = await open_storage(database_url, migrate=True)
-    yield storage
-    await storage.close()
-
-
-@pytest.fixture
 async def hub(storage: Storage) -> AsyncIterator[Hub]:
     settings = Settings(dev=True, document_hosts=1, max_strikes=0, host_timeout_seconds=60)
     hub = make_hub(settings, storage)
