@@ -53,14 +53,14 @@ class DevAccess:
     """Access of ``--dev``: everybody has the name and role that the query gives, and may do everything."""
 
     def identify(self, credentials: Credentials, wedding: str) -> Identity:
-        """The identity in the query parameters ``user``, ``role``, ``vendor`` and ``guest``."""
+        """The identity in the query parameters ``user``, ``role``, ``vendor``, ``guest``, ``side`` and ``name``."""
         query = credentials.query
         if not query:
             return _ANYBODY
-        user, role, vendor, guest = (query.get(name, "")[:64] for name in ("user", "role", "vendor", "guest"))
+        user, role, *others = (query.get(field, "")[:64] for field in Identity._fields)
         if user == SERVER.user:
             user = ""
-        return Identity(user or _ANYBODY.user, role or _ANYBODY.role, vendor, guest)
+        return Identity(user or _ANYBODY.user, role or _ANYBODY.role, *others)
 
     def may(self, identity: Identity, action: Action, wedding: str, document: str | None) -> Decision:
         """Always allowed."""

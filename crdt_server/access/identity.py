@@ -18,6 +18,10 @@ class Identity(NamedTuple):
     """For roles of vendors: the vendor of the wedding."""
     guest: str = ""
     """For guests: the guest of the wedding."""
+    side: str = ""
+    """For family: the side of the couple, ``a`` or ``b``."""
+    name: str = ""
+    """The name that other people see; proves nothing."""
 
     @property
     def fault(self) -> str | None:

@@ -156,5 +156,5 @@ class IdempotentCommands:
 
 
 def digest_of(identity: Identity, parts: Sequence[Part]) -> str:
-    """Equal for equal commands of one user in one role: what a command may do depends on all of an identity."""
-    return hashlib.sha256(json.dumps([identity, parts], sort_keys=True).encode()).hexdigest()
+    """Equal for equal commands of one person in one role: what a command may do depends on it, and not on a name."""
+    return hashlib.sha256(json.dumps([identity._replace(name=""), parts], sort_keys=True).encode()).hexdigest()
