@@ -57,10 +57,10 @@ class DevAccess:
         query = credentials.query
         if not query:
             return _ANYBODY
-        user, role, *others = (query.get(field, "")[:64] for field in Identity._fields)
+        user, role, vendor, guest, side, name = (query.get(field, "")[:64] for field in _FROM_QUERY)
         if user == SERVER.user:
             user = ""
-        return Identity(user or _ANYBODY.user, role or _ANYBODY.role, *others)
+        return Identity(user or _ANYBODY.user, role or _ANYBODY.role, vendor, guest, side, name=name)
 
     def may(self, identity: Identity, action: Action, wedding: str, document: str | None) -> Decision:
         """Always allowed."""
@@ -68,6 +68,7 @@ class DevAccess:
 
 
 _ANYBODY = Identity("anonymous", "couple")
+_FROM_QUERY = ("user", "role", "vendor", "guest", "side", "name")
 
 _ERRORS: Mapping[str, type[CrdtServerError]] = {
     "unauthenticated": UnauthenticatedError,

@@ -20,6 +20,8 @@ class Identity(NamedTuple):
     """For guests: the guest of the wedding."""
     side: str = ""
     """For family: the side of the couple, ``a`` or ``b``."""
+    rights: str = ""
+    """Rights to write, a letter for each category of the policy: see `documents.events.Actor`."""
     name: str = ""
     """The name that other people see; proves nothing."""
 

@@ -6,9 +6,15 @@ from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from crdt_server.judge.writes import Write
-from crdt_server.pipe import Status
+from crdt_server.pipe import HostRequest, Status
 from documents.changes import Changes
 from documents.events import Actor
+
+
+def actor_of(request: HostRequest) -> Actor:
+    """The sender of a request to a document with a schema."""
+    assert request.actor is not None
+    return Actor(*request.actor[: len(Actor._fields)])
 
 
 class Applied(NamedTuple):

@@ -18,6 +18,7 @@ from collections.abc import Callable, Sequence
 from functools import partial
 
 from crdt_server.errors import ProtocolError
+from crdt_server.judge.applied import actor_of
 from crdt_server.judge.clock_ranges import encode_clocks
 from crdt_server.judge.commands import command, write_limit_seconds
 from crdt_server.judge.cpu_limit import HostProgress
@@ -63,7 +64,6 @@ from crdt_server.pipe import (
     frame,
 )
 from crdt_server.records import BatchRecords, ClientOwner
-from documents.events import Actor
 from documents.readers import canonical_json, digest
 from documents.registry import kind_of
 
@@ -190,7 +190,7 @@ class DocumentHost:
             found = document.apply(updates, before_step, users=users, waiting=waiting)
             result.faults += [Fault(start + n, status) for n, status in found]
             return
-        signed = [(Actor(*each.actor or ()), self._vectors.of(room, each)) for each in requests]
+        signed = [(actor_of(each), self._vectors.of(room, each)) for each in requests]
         for each in self._judges[room].receive(document, updates, signed, before_step, waiting=waiting):
             if each.status is not Status.OK:
                 result.faults.append(Fault(start + each.number, each.status))
@@ -241,7 +241,7 @@ class DocumentHost:
         if kind is RequestKind.COMMAND:
             body, size = decode_command(request.payload), len(request.payload)
             begin(write_limit_seconds(size))
-            actor = Actor(*request.actor or ())
+            actor = actor_of(request)
             return command(judge, actor, body, size, clock=time.process_time, on_written=judge.on_resolve)
         if kind is RequestKind.SET_BOOKINGS:
             found = decode_other_bookings(request.payload)

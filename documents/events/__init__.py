@@ -31,6 +31,11 @@ class Actor(NamedTuple):
     """The vendor of the wedding for which the user acts, if any."""
     guest: str = ""
     """The guest of the wedding who the user is, if any."""
+    side: str = ""
+    """Of family, the side of the couple: ``a`` or ``b``."""
+    rights: str = ""
+    """What the user may write, a letter for each `documents.categories.Category` in its order: ``W`` everything that
+    the role may, ``O`` their own, ``-`` nothing. Empty: everything, by nobody's rules."""
 
 
 class DocumentEvent(NamedTuple):

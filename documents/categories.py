@@ -1,0 +1,57 @@
+"""Categories of what a wedding's documents hold, as its policy of access names them."""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Final
+
+
+class Category(enum.Enum):
+    """One category. The order is that of the letters in `documents.events.Actor.rights`."""
+
+    WEDDING = "wedding"
+    """Settings of the wedding, its events, places, vendors and tasks."""
+    MEMBERS = "members"
+    TIMELINE = "timeline"
+    BUDGET = "budget"
+    GUESTS = "guests"
+    CARE = "care"
+    """Diets, allergies and medical remarks."""
+    SEATING = "seating"
+    MESSAGES = "messages"
+    DAY = "day"
+    """What controls the day itself: emergencies, and the status of vendors."""
+
+
+POSITIONS: Final[Mapping[Category, int]] = MappingProxyType({each: n for n, each in enumerate(Category)})
+
+_OF_KINDS: Final[Mapping[str, Category]] = MappingProxyType(
+    {
+        "wedding": Category.WEDDING,
+        "timeline": Category.TIMELINE,
+        "budget": Category.BUDGET,
+        "guests": Category.GUESTS,
+        "care": Category.CARE,
+        "seating": Category.SEATING,
+        "thread": Category.MESSAGES,
+        "notes": Category.WEDDING,
+    }
+)
+_OF_ROOTS: Final[Mapping[tuple[str, str], Category]] = MappingProxyType(
+    {("wedding", "members"): Category.MEMBERS, ("timeline", "emergencies"): Category.DAY}
+)
+_OF_KEYS: Final[Mapping[tuple[str, str, str], Category]] = MappingProxyType(
+    {("wedding", "vendors", "dayStatus"): Category.DAY}
+)
+
+
+def category_of(kind: str, root: str | None = None, key: str | None = None) -> Category:
+    """The category of documents of a kind, or of one of their roots, or of one key in its records."""
+    if root is not None:
+        found = _OF_KEYS.get((kind, root, key)) if key is not None else None
+        found = found or _OF_ROOTS.get((kind, root))
+        if found is not None:
+            return found
+    return _OF_KINDS[kind]
