@@ -8,7 +8,7 @@ from types import MappingProxyType
 from typing import Final
 
 
-class Category(enum.Enum):
+class AccessCategory(enum.Enum):
     """One category. The order is that of the letters in `documents.events.Actor.rights`."""
 
     WEDDING = "wedding"
@@ -25,29 +25,29 @@ class Category(enum.Enum):
     """What controls the day itself: emergencies, and the status of vendors."""
 
 
-POSITIONS: Final[Mapping[Category, int]] = MappingProxyType({each: n for n, each in enumerate(Category)})
+POSITIONS: Final[Mapping[AccessCategory, int]] = MappingProxyType({each: n for n, each in enumerate(AccessCategory)})
 
-_OF_KINDS: Final[Mapping[str, Category]] = MappingProxyType(
+_OF_KINDS: Final[Mapping[str, AccessCategory]] = MappingProxyType(
     {
-        "wedding": Category.WEDDING,
-        "timeline": Category.TIMELINE,
-        "budget": Category.BUDGET,
-        "guests": Category.GUESTS,
-        "care": Category.CARE,
-        "seating": Category.SEATING,
-        "thread": Category.MESSAGES,
-        "notes": Category.WEDDING,
+        "wedding": AccessCategory.WEDDING,
+        "timeline": AccessCategory.TIMELINE,
+        "budget": AccessCategory.BUDGET,
+        "guests": AccessCategory.GUESTS,
+        "care": AccessCategory.CARE,
+        "seating": AccessCategory.SEATING,
+        "thread": AccessCategory.MESSAGES,
+        "notes": AccessCategory.WEDDING,
     }
 )
-_OF_ROOTS: Final[Mapping[tuple[str, str], Category]] = MappingProxyType(
-    {("wedding", "members"): Category.MEMBERS, ("timeline", "emergencies"): Category.DAY}
+_OF_ROOTS: Final[Mapping[tuple[str, str], AccessCategory]] = MappingProxyType(
+    {("wedding", "members"): AccessCategory.MEMBERS, ("timeline", "emergencies"): AccessCategory.DAY}
 )
-_OF_KEYS: Final[Mapping[tuple[str, str, str], Category]] = MappingProxyType(
-    {("wedding", "vendors", "dayStatus"): Category.DAY}
+_OF_KEYS: Final[Mapping[tuple[str, str, str], AccessCategory]] = MappingProxyType(
+    {("wedding", "vendors", "dayStatus"): AccessCategory.DAY}
 )
 
 
-def category_of(kind: str, root: str | None = None, key: str | None = None) -> Category:
+def category_of(kind: str, root: str | None = None, key: str | None = None) -> AccessCategory:
     """The category of documents of a kind, or of one of their roots, or of one key in its records."""
     if root is not None:
         found = _OF_KEYS.get((kind, root, key)) if key is not None else None

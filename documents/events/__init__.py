@@ -34,7 +34,7 @@ class Actor(NamedTuple):
     side: str = ""
     """Of family, the side of the couple: ``a`` or ``b``."""
     rights: str = ""
-    """What the user may write, a letter for each `documents.categories.Category` in its order: ``W`` everything that
+    """What the user may write, a letter for each `documents.categories.AccessCategory` in its order: ``W`` everything that
     the role may, ``O`` their own, ``-`` nothing. Empty: everything, by nobody's rules."""
 
 
