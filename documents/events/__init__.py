@@ -34,8 +34,8 @@ class Actor(NamedTuple):
     side: str = ""
     """Of family, the side of the couple: ``a`` or ``b``."""
     rights: str = ""
-    """What the user may write, a letter for each `documents.categories.AccessCategory` in its order: ``W`` everything that
-    the role may, ``O`` their own, ``-`` nothing. Empty: everything, by nobody's rules."""
+    """What the user may write, a letter for each `documents.categories.AccessCategory` in its order: ``W`` everything
+    that the role may, ``O`` their own, ``-`` nothing. Empty: no rules apply, as with ``--dev``."""
 
 
 class DocumentEvent(NamedTuple):
