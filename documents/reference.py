@@ -1,4 +1,4 @@
-"""The published tables of fields and of events, made from the declarations."""
+"""The published tables of fields, of events and of the rules of roles, made from the declarations."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from dataclasses import fields
 
 from documents.events.rules import BY_SEVERITY, OVER_LIMIT, RULES, TYPES, URGENT_WHILE_LIVE, On, Rule, priority_of
+from documents.field_rules import EVERYBODY, OWN, RESERVED, FieldRule
 from documents.kind import Key, Kind, Root, Shape
 from documents.registry import KINDS
 
@@ -104,3 +105,21 @@ def _priority(type: str) -> str:
     if type == "conflict.opened":
         return ", ".join(f"{severity} {priority}" for severity, priority in BY_SEVERITY.items())
     return f"{usual}, live {priority_of(type, live=True)}" if type.partition(".")[0] in URGENT_WHILE_LIVE else usual
+
+
+def rules_table() -> str:
+    """Markdown: the fields that few roles write, and those that are written by roles which write nothing else there."""
+    head = ["| fields | right | roles | which |", "|---|---|---|---|"]
+    reserved = [f"| {_fields(rule)} | all | {_roles(rule)} | {rule.text} |" for rule in RESERVED]
+    own = [f"| {_fields(rule)} | own | {_roles(rule)} | {rule.text} |" for rule in OWN]
+    return "\n".join([*head, *reserved, *own, ""])
+
+
+def _fields(rule: FieldRule) -> str:
+    place = f"`{rule.kind}.{rule.root}`" if rule.root else "each record"
+    keys = ", ".join(f"`{key}`" for key in sorted(rule.keys or ()))
+    return f"{place}: {keys}" if keys else place
+
+
+def _roles(rule: FieldRule) -> str:
+    return "everybody" if rule.roles == EVERYBODY else ", ".join(sorted(rule.roles))

@@ -70,7 +70,7 @@ def command(
         message = "the command was carried out before"
         return CommandRefused([Problem(document=parts[0][0], code=ALREADY_ANSWERED, message=message)])
     draft = _Draft(judge, clock)
-    problems = draft.take(parts) or draft.examine() or _too_large(judge, draft.ops, size_bytes)
+    problems = draft.take(parts) or draft.examine(actor) or _too_large(judge, draft.ops, size_bytes)
     if problems:
         return CommandRefused(problems)
     judge.write(draft.ops, actor)
@@ -125,8 +125,8 @@ class _Draft:
                     return [{"document": document, "index": index, "code": "too_expensive", "message": TOO_EXPENSIVE}]
         return problems
 
-    def examine(self) -> list[Problem]:
-        """The problems that the kinds of the documents find."""
+    def examine(self, actor: Actor) -> list[Problem]:
+        """The problems that the kinds of the documents find, and the rules of the actor's role."""
         problems: list[Problem] = []
         for document, rows in self._rows.items():
             kind, before = self._judge.open[document].kind, self._judge.wedding.documents[document]
@@ -135,7 +135,7 @@ class _Draft:
                 if name == document:
                     old, new = before[root].get(record), rows[root].get(record)
                     compare(kind.roots[root], record, old, new, changes)
-            for each in examine(kind, document, rows, changes).reverted:
+            for each in examine(kind, document, rows, changes, actor).reverted:
                 problem = Problem(document=document, code=each.reason.code, message=each.reason.message)
                 problems.append(problem | {"root": each.root, "record": each.record, "key": each.key})
         return problems

@@ -1,6 +1,7 @@
 """The rules of a document's kind: they decide which changes of a client stand, and undo the others.
 
-Pure: rows and changes in, operations out. Rights of users are no part of them.
+Pure: rows and changes in, operations out. What the role of the actor may write is decided by
+`documents.field_rules`, and undone in the same way.
 """
 
 from __future__ import annotations
@@ -9,8 +10,10 @@ from collections.abc import Mapping, Sequence
 from difflib import get_close_matches
 from typing import Any, Final, NamedTuple
 
+from crdt_server.judge.role_rules import RowRules
 from crdt_server.judge.writes import GONE, NESTED, Write
 from documents.changes import Change, Changes
+from documents.events import Actor
 from documents.fields import Reason, Unreadable
 from documents.invariants import Op
 from documents.kind import MAX_RECORD_KEYS, WHOLE, Kind, Root, Shape
@@ -62,38 +65,39 @@ def examine(
     document: str,
     rows: Mapping[str, Mapping[str, Any]],
     changes: Changes,
+    actor: Actor,
     stamp: Mapping[str, Any] | None = None,
 ) -> Outcome:
-    """Look at every changed field once. ``rows`` already hold the changes.
+    """Look at every changed field of an actor once. ``rows`` already hold the changes.
 
     ``stamp``: the user and the instant. A row that may not be taken away is withdrawn with it where its root has a way
     to: an undo manager takes away what it undoes the addition of. None: such a removal is reverted.
     """
-    if len(changes.fields) == 1 and not changes.added and not changes.removed and _is_allowed(kind, rows, changes):
+    if _is_single(changes) and _is_allowed(kind, rows, changes, actor):
         return Outcome(changes, [], [])
     by_row = _grouped(changes)
     added, removed = set(changes.added), set(changes.removed)
-    coming_or_going = added | removed
-    reverted: list[Reverted] = []
-    withdrawn: dict[tuple[str, str], _Withdrawal] = {}
+    reverted, withdrawn = list[Reverted](), dict[tuple[str, str], _Withdrawal]()
     ops: list[Op] = []
     bad_rows: set[tuple[str, str]] = set()
     bad_fields: set[tuple[str, str, str | None]] = set()
     for where, group in by_row.items():
         root = kind.roots[where[0]]
-        reason = _whole(root, where, rows, group, where in added, where in removed)
+        role = RowRules(actor, kind, root, where[1], rows[where[0]].get(where[1]), group, added=where in added)
+        reason = _whole(root, where, rows, group, where in added, where in removed) or role.of_row()
         if reason is not None:
             bad_rows.add(where)
             ops.append(_row_restored(document, root, where, group, where in added))
             is_removal = where in removed and reason in (_FINAL, _NOT_REMOVABLE)
-            instead = _withdrawal(document, root, rows, ops[-1], stamp) if is_removal and stamp is not None else None
+            instead = _withdrawal(document, root, rows, ops[-1], stamp, role) if is_removal else None
             if instead is None:
                 reverted.append(Reverted(*where, None, reason))
             else:
                 withdrawn[where] = instead
                 ops.extend(instead.ops)
             continue
-        for change, reason in _too_many(root, rows, where, group) or _bad(root, group, where in coming_or_going):
+        is_whole = where in added or where in removed
+        for change, reason in _too_many(root, rows, where, group) or _bad(root, group, is_whole, role):
             if change.key is None:
                 bad_rows.add(where)
             bad_fields.add((*where, change.key))
@@ -106,6 +110,10 @@ def examine(
         legal.fields.extend(each.fields)
         legal.added.extend(each.added)
     return Outcome(legal, reverted, ops, list(withdrawn))
+
+
+def _is_single(changes: Changes) -> bool:
+    return len(changes.fields) == 1 and not changes.added and not changes.removed
 
 
 def _grouped(changes: Changes) -> dict[tuple[str, str], list[Change]]:
@@ -127,9 +135,16 @@ def _without(changes: Changes, rows: set[tuple[str, str]], fields: set[tuple[str
 
 
 def _withdrawal(
-    document: str, root: Root, rows: Mapping[str, Mapping[str, Any]], restored: Op, stamp: Mapping[str, Any]
+    document: str,
+    root: Root,
+    rows: Mapping[str, Mapping[str, Any]],
+    restored: Op,
+    stamp: Mapping[str, Any] | None,
+    role: RowRules,
 ) -> _Withdrawal | None:
-    """What withdraws a row that ``restored`` puts back; None where its root has no such thing."""
+    """What withdraws a row that ``restored`` puts back; None where its root has no such thing, or the role may not."""
+    if stamp is None or not role.may_withdraw(stamp):
+        return None
     record, value = restored.record, dict(stamp)
     if root.withdrawals is not None:
         if record in rows[root.withdrawals]:
@@ -144,14 +159,17 @@ def _withdrawal(
     return _Withdrawal([Op("set", document, *where, "deleted", value)], [Change(*where, "deleted", None, value)])
 
 
-def _is_allowed(kind: Kind, rows: Mapping[str, Mapping[str, Any]], changes: Changes) -> bool:
+def _is_allowed(kind: Kind, rows: Mapping[str, Mapping[str, Any]], changes: Changes, actor: Actor) -> bool:
     """Whether the only changed key of a record is certainly valid; False: the general check decides."""
     (change,) = changes.fields
     root = kind.roots[change.root]
     row = rows[change.root].get(change.record)
     if change.key is None or root.record is None or type(row) is not dict or len(row) > MAX_RECORD_KEYS:
         return False
-    return _reason(root, change, False) is None
+    if _reason(root, change, False) is not None:
+        return False
+    role = RowRules(actor, kind, root, change.record, row, changes.fields, added=False)
+    return role.of_key(change.key) is None
 
 
 def may_stand(root: Root, write: Write) -> bool:
@@ -192,10 +210,10 @@ def _whole(
     return _FINAL if root.final and not added else None
 
 
-def _bad(root: Root, group: Sequence[Change], whole: bool) -> list[tuple[Change, Reason]]:
+def _bad(root: Root, group: Sequence[Change], whole: bool, role: RowRules | None = None) -> list[tuple[Change, Reason]]:
     found = []
     for change in group:
-        reason = _reason(root, change, whole)
+        reason = _reason(root, change, whole) or (None if role is None else role.of_key(change.key, change.after))
         if reason is not None:
             found.append((change, reason))
     return found

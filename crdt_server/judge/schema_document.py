@@ -17,6 +17,7 @@ from crdt_server.judge.doc_writer import carry_out, changes_since
 from crdt_server.judge.document import Document
 from crdt_server.judge.dry_run import ForkPool
 from crdt_server.judge.restorations import Restorations
+from crdt_server.judge.role_rules import may_write
 from crdt_server.judge.row_values import new_values
 from crdt_server.judge.rules import MAX_NAME, Outcome, Reverted, examine, may_stand, unknown_root
 from crdt_server.judge.shared_types import UNKNOWN
@@ -141,7 +142,7 @@ class SchemaDocument(Document):
         return False
 
     def _take(self, index: int, update: Update) -> None:
-        actor = self._signed[index][0]
+        actor, _ = self._signed[index]
         known = len(self.items.owners)
         done = self.items.integrate(self._steps, update.deletes, actor.user)
         owners: Sequence[tuple[int, str]] = ()
@@ -150,13 +151,14 @@ class SchemaDocument(Document):
             self._owners.update(owners)
         writes = self._restored.with_seen(done.writes, self._steps)
         stamp = {"at": self._at, "by": user_id(actor.user)}
-        outcome = examine(self.kind, self.name, self.rows.roots, self._update_rows(done), stamp)
-        roots, stray = self.kind.roots, _in_unknown_roots(self._steps)
+        outcome = examine(self.kind, self.name, self.rows.roots, self._update_rows(done), actor, stamp)
+        stray = _in_unknown_roots(self._steps)
         losing = [write for write in writes if write.orphan or not write.wins]
-        if outcome.ops or stray or any(not may_stand(roots[write.root], write) for write in losing):
+        if outcome.ops or stray or any(not _may_stand(self, actor, write) for write in losing):
             # also of a value that did not come to stand, and could not, nobody is to receive a byte
             outcome.reverted.extend(unknown_root(self.kind, name) for name in stray)
             writes = self._undo(update, outcome, writes, [span for spans in stray.values() for span in spans])
+            writes = [write for write in writes if write not in losing or _may_stand(self, actor, write)]
         else:
             self._accept(update)
         if outcome.reverted:
@@ -173,13 +175,13 @@ class SchemaDocument(Document):
         assert self._stored.texts is not None
         return self.rows.update(new_values(self.items, done, self._stored.texts.read))
 
-    def outdone(self, writes: Sequence[Write]) -> list[Op]:
-        """Operations that repeat the writes which lost only against values that the server had put back."""
+    def outdone(self, actor: Actor, writes: Sequence[Write]) -> list[Op]:
+        """Operations that repeat the writes of an actor which lost only against values that the server had put back."""
         lost = [w for w in writes if w.seen and not (w.wins or w.orphan) and w.value is not NESTED]
         return [
             Op("set", self.name, w.root, w.record, w.key, normalised(w.value))
             for w in lost
-            if self.items.newest(w.root, w.record, w.key) in self._restored and may_stand(self.kind.roots[w.root], w)
+            if self.items.newest(w.root, w.record, w.key) in self._restored and _may_stand(self, actor, w)
         ]
 
     def _undo(
@@ -212,6 +214,12 @@ class SchemaDocument(Document):
         done = self.items.integrate(self.items.locate(update, self.clocks), update.deletes, SERVER)
         self._accept(update)
         return self._update_rows(done)
+
+
+def _may_stand(document: SchemaDocument, actor: Actor, write: Write) -> bool:
+    """Whether a write of an actor could stand, if it were the newest."""
+    row = document.rows.roots[write.root].get(write.record)
+    return may_stand(document.kind.roots[write.root], write) and may_write(actor, document.kind, write, row)
 
 
 def _in_unknown_roots(steps: Sequence[Step]) -> dict[str, list[Span]]:

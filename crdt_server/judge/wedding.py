@@ -209,7 +209,7 @@ class WeddingJudge:
         self._record(document, changes, writer, rewritten=rewritten, settled=client_state_vector is not None)
         if not ordinary:
             ops = [Op("set", *field, value) for field, value in again.items()]
-            self.write([*document.outdone(writes), *ops], actor)
+            self.write([*document.outdone(actor, writes), *ops], actor)
         for finding, writers in found:
             self.resolver.add(finding, writers)
         for change in changes.fields:

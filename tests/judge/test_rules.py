@@ -7,12 +7,14 @@ from typing import Any
 import pytest
 
 from crdt_server.judge.rules import Outcome, examine
+from documents.events import Actor
 from documents.fields import REASONS, Unreadable
 from documents.invariants import apply
 from documents.kind import MAX_RECORD_KEYS
 from documents.registry import kind_of
 from documents.rows import Changes, RowsByRoot, compare
 
+ANYBODY = Actor("ada", "couple")
 STAMP = {"at": "2026-05-01T10:00:00Z", "by": "ada"}
 PAYMENT = {"item": "b_1", "amount": 100, "on": "2026-01-01", "kind": "deposit"}
 MANY = {f"tag:{number}": True for number in range(MAX_RECORD_KEYS)}
@@ -20,7 +22,7 @@ MANY = {f"tag:{number}": True for number in range(MAX_RECORD_KEYS)}
 Rows = dict[str, dict[str, Any]]
 
 
-def judged(name: str, before: Rows, after: Rows) -> tuple[Outcome, RowsByRoot]:
+def judged(name: str, before: Rows, after: Rows, actor: Actor = ANYBODY) -> tuple[Outcome, RowsByRoot]:
     """What is said of what turns rows into others, and the rows once that is undone."""
     kind = kind_of(name)
     assert kind is not None
@@ -30,7 +32,7 @@ def judged(name: str, before: Rows, after: Rows) -> tuple[Outcome, RowsByRoot]:
         old = before.get(root.name, {})
         for record in sorted(rows[root.name].keys() | old.keys()):
             compare(root, record, old.get(record), rows[root.name].get(record), changes)
-    outcome = examine(kind, name, rows, changes)
+    outcome = examine(kind, name, rows, changes, actor)
     undone: Any = {name: {root: {id: _copy(row) for id, row in each.items()} for root, each in rows.items()}}
     for op in outcome.ops:
         if op.kind == "set" and op.key is None:

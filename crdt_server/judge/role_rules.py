@@ -1,0 +1,74 @@
+"""The rules of roles on fields (`documents.field_rules`), for the changes of one row by one actor."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+from crdt_server.judge.writes import Write
+from documents.changes import Change
+from documents.events import Actor
+from documents.field_rules import forbidden, may_add
+from documents.fields import Reason
+from documents.kind import Kind, Root
+
+_NOT_ADDED = Reason("not_allowed", "your role does not add this")
+_NO_ROW: Final[Mapping[str, Any]] = {}
+
+
+class RowRules:
+    """See the head of the file. ``row``: as it is after the changes of ``group``; ``added``: whether it is new."""
+
+    def __init__(
+        self, actor: Actor, kind: Kind, root: Root, record: str, row: object, group: Sequence[Change], *, added: bool
+    ) -> None:
+        self._actor, self._kind, self._root, self._record, self._added = actor, kind.name, root, record, added
+        self._applies = bool(actor.rights)
+        self._row = _judged(row, group, added=added) if self._applies else _NO_ROW
+
+    def of_row(self) -> Reason | None:
+        """Why the actor may not add the record; None where it is not new, or no rule is against it."""
+        if not (self._applies and self._added) or self._root.record is None:
+            return None
+        added = may_add(self._actor, self._kind, self._root.name, self._record, self._row)
+        return None if added else _NOT_ADDED
+
+    def of_key(self, key: str | None, value: object = None) -> Reason | None:
+        """Why the actor may not write a value at a key, or where it is None as the row; None: no rule is against it.
+
+        Each new record has its texts, empty.
+        """
+        if not self._applies or (self._added and value == "" and key in self._root.text_keys):
+            return None
+        return forbidden(self._actor, self._kind, self._root.name, self._record, key, self._row, added=self._added)
+
+    def may_withdraw(self, stamp: Mapping[str, Any]) -> bool:
+        """Whether the actor may withdraw the row, instead of taking it away."""
+        if not self._applies:
+            return True
+        if self._root.withdrawals is None:
+            return self.of_key("deleted") is None
+        return forbidden(self._actor, self._kind, self._root.withdrawals, self._record, None, stamp, added=True) is None
+
+
+def may_write(actor: Actor, kind: Kind, write: Write, row: object) -> bool:
+    """Whether no rule is against a write that did not come to stand. ``row``: as it is."""
+    if not actor.rights:
+        return True
+    known = row if type(row) is dict else _NO_ROW
+    return forbidden(actor, kind.name, write.root, write.record, write.key, known) is None
+
+
+def _judged(row: object, group: Sequence[Change], *, added: bool) -> Mapping[str, Any]:
+    """The row by which changes are judged: that before them, of a new one that after them."""
+    found = dict(row) if type(row) is dict else {}
+    if added:
+        return found
+    for change in group:
+        if change.key is None:
+            found = dict(change.before) if type(change.before) is dict else {}
+        elif change.before is None:
+            found.pop(change.key, None)
+        else:
+            found[change.key] = change.before
+    return found
