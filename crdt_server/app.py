@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from functools import partial
+from typing import Any
 
 from fastapi import Depends, FastAPI
 from fastapi.exceptions import RequestValidationError
@@ -18,9 +19,11 @@ from starlette.websockets import WebSocket
 from crdt_server import web
 from crdt_server.access.access import Access, DevAccess
 from crdt_server.access.limits import Admission, RequestLimits
+from crdt_server.access.policy import default_policy
 from crdt_server.api import commands, conflicts, documents, events, probes
 from crdt_server.api.problems import on_disconnect, on_http_error, on_invalid_request, on_server_error
 from crdt_server.api.requests import authorize, count_read
+from crdt_server.api.rights import describe_roles
 from crdt_server.cluster.cluster import Cluster
 from crdt_server.editing import Editor
 from crdt_server.errors import CrdtServerError
@@ -34,6 +37,9 @@ from crdt_server.transport.asgi import serve_websocket
 from crdt_server.transport.gate import Gate
 from crdt_server.transport.picows import PicowsTransport
 from storage import Storage, StorageError, open_storage
+
+_ROUTERS = tuple(resource.router for resource in (documents, commands, events, conflicts))
+"""Whose calls `authorize` decides about."""
 
 
 class DevModeRequired(Exception):
@@ -73,11 +79,20 @@ def create_app(settings: Settings | None = None, access: Access | None = None) -
     )
     app.state.access = access or DevAccess()
     app.include_router(probes.router)
-    for resource in (documents, commands, events, conflicts):
-        app.include_router(resource.router, dependencies=[Depends(authorize), Depends(count_read)])
+    for router in _ROUTERS:
+        app.include_router(router, dependencies=[Depends(authorize), Depends(count_read)])
     app.router.routes.append(WebSocketRoute("/ws/{address:path}", _websocket))
     app.router.routes.extend(web.routes())
+    app.openapi = partial(_openapi, app, app.openapi)  # type: ignore[method-assign]
     return app
+
+
+def _openapi(app: FastAPI, describe: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+    """The description of all calls, with the roles that may make them."""
+    if app.openapi_schema is None:
+        policy = getattr(app.state.access, "policy", default_policy())
+        describe_roles(describe(), _ROUTERS, policy)
+    return describe()
 
 
 @asynccontextmanager

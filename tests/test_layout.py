@@ -39,7 +39,7 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
     "crdt_server.logs": ("structlog",),
     "crdt_server.metrics": ("crdt_server.counters", "prometheus_client"),
     "crdt_server.protocol": ("crdt_server.protocol", "crdt_server.errors", "msgspec"),
-    "crdt_server.access": ("crdt_server.access", "crdt_server.errors"),
+    "crdt_server.access": ("crdt_server.access", "crdt_server.errors", "documents.categories", "documents.registry"),
     "crdt_server.pipe": ("crdt_server.access.identity", "crdt_server.operations", "crdt_server.records", "msgspec"),
     "crdt_server.records": ("msgspec",),
     "crdt_server.judge": (
@@ -94,6 +94,7 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
         "crdt_server.hosts.jobs",
         "crdt_server.hub",
         "crdt_server.names",
+        "documents.categories",
         "fastapi",
         "pydantic",
         "pydantic_core",

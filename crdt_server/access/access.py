@@ -12,13 +12,20 @@ from typing import NamedTuple, Protocol, TypeAlias
 
 from crdt_server.access.identity import SERVER, Identity
 from crdt_server.errors import CrdtServerError, ForbiddenError, NotFoundError, UnauthenticatedError
+from documents.categories import AccessCategory
 
 
 class Action(enum.Enum):
-    """An action on a document, or on a wedding as a whole."""
+    """An action on a document, on a category, or on a wedding as a whole."""
 
     READ = "read"
+    READ_PART = "read_part"
+    """Read a derived document of the category."""
+    COMMENT = "comment"
     WRITE = "write"
+    WRITE_OWN = "write_own"
+    """Write own items in a derived document of the category."""
+    ADMINISTER = "administer"
 
 
 class Credentials(NamedTuple):
@@ -38,6 +45,10 @@ class Denied(NamedTuple):
 Decision: TypeAlias = Denied | None
 """None: allowed."""
 
+Target: TypeAlias = str | AccessCategory | None
+"""A document, a category, or None: the wedding as a whole. A call about the wedding as a whole is allowed to everybody
+who takes part in it; what it reads or writes is decided piece by piece."""
+
 
 class Access(Protocol):
     """See the head of the file. Implementations may raise `CrdtServerError` in place of returning `Denied`."""
@@ -45,8 +56,8 @@ class Access(Protocol):
     def identify(self, credentials: Credentials, wedding: str) -> Identity | Denied | Awaitable[Identity | Denied]:
         """The person behind a request, in the role that person has in the wedding."""
 
-    def may(self, identity: Identity, action: Action, wedding: str, document: str | None) -> Decision:
-        """The decision about an action on a document; ``document`` None: on the wedding as a whole."""
+    def may(self, identity: Identity, action: Action, wedding: str, target: Target) -> Decision:
+        """The decision about an action on a target."""
 
 
 class DevAccess:
@@ -62,7 +73,7 @@ class DevAccess:
             user = ""
         return Identity(user or _ANYBODY.user, role or _ANYBODY.role, vendor, guest, side, name=name)
 
-    def may(self, identity: Identity, action: Action, wedding: str, document: str | None) -> Decision:
+    def may(self, identity: Identity, action: Action, wedding: str, target: Target) -> Decision:
         """Always allowed."""
         return None
 
@@ -89,8 +100,8 @@ def denial(denied: Denied) -> CrdtServerError:
     return _ERRORS.get(denied.code, CrdtServerError)(denied.code, denied.reason)
 
 
-def require(access: Access, identity: Identity, action: Action, wedding: str, document: str | None) -> None:
+def require(access: Access, identity: Identity, action: Action, wedding: str, target: Target) -> None:
     """Raise the error of a negative decision."""
-    denied = access.may(identity, action, wedding, document)
+    denied = access.may(identity, action, wedding, target)
     if denied is not None:
         raise denial(denied)

@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, JsonValue, model_validator
 
 from crdt_server.access.access import Action
 from crdt_server.api.requests import Authorized, Caller, describe_body, document_key, read_json, wedding_name
+from crdt_server.api.rights import by_content
 from crdt_server.hub.commands import IdempotentCommands, Part, carry_out, digest_of
 from crdt_server.hub.hub import Hub
 from crdt_server.operations import Operation as PlainOperation
@@ -136,6 +137,7 @@ async def post_document_ops(
 
 
 @router.post("/ops", responses=ANSWERS, response_class=Response, openapi_extra=describe_body(WeddingCommand))
+@by_content
 async def post_wedding_ops(
     request: Request, caller: Authorized, wedding: str, idempotency_key: IdempotencyKey = None
 ) -> Response:

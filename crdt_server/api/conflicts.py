@@ -12,6 +12,7 @@ from crdt_server.access.access import Action
 from crdt_server.access.identity import NAME_LENGTH, is_name
 from crdt_server.api.problems import StateError
 from crdt_server.api.requests import Authorized, describe_body, read_json, wedding_name
+from crdt_server.api.rights import by_content
 from crdt_server.errors import NotFoundError
 from crdt_server.hub.commands import OperationsRefusedError, carry_out, open_documents
 from crdt_server.hub.hub import Hub
@@ -43,6 +44,7 @@ class Choice(BaseModel):
 
 
 @router.get("")
+@by_content
 async def get_conflicts(
     request: Request,
     caller: Authorized,
@@ -67,22 +69,22 @@ async def get_conflicts(
         wedding_name(wedding), "review", after=(document, record), characters=PAGE_CHARACTERS
     )
     found = [each for each in map(_conflict, page) if state in (None, each.get("_state"))]
-    readable = {
-        document
-        for document in {each["document"] for each in found}
-        if caller.access.may(caller.identity, Action.READ, wedding, document) is None
-    }
+    documents = {each["document"] for each in found}
+    readable = {document for document in documents if caller.may(Action.READ, wedding, document)}
     size = sum(len(row.fields or "") for _, row in page)
     following = f"{page[-1][0]}/{page[-1][1].record}" if size >= PAGE_CHARACTERS else None
     return Conflicts(conflicts=[each for each in found if each["document"] in readable], next=following)
 
 
 @router.post("/{conflict}/resolve", openapi_extra=describe_body(Choice))
+@by_content
 async def post_resolve(request: Request, caller: Authorized, wedding: str, conflict: str) -> Conflict:
     """Choose one of the options; what the server resolved by itself can be undone so for 24 hours."""
     hub: Hub = request.app.state.hub
     chosen = await read_json(request, Choice, MAX_BODY_BYTES)
     record = await _find(hub.storage, wedding_name(wedding), conflict)
+    if not caller.may(Action.READ, wedding, record["document"]):
+        raise _no_such_conflict()
     if record.get("_state") not in ("open", "auto"):
         raise StateError("already_resolved", "the conflict is resolved")
     document, address = record["document"], caller.address
@@ -112,8 +114,12 @@ def _concerned(record: Conflict, choice: int) -> set[str]:
 async def _find(storage: Storage, wedding: str, conflict: str) -> Conflict:
     found = await storage.records_of_root(wedding, "review", conflict) if is_name(conflict) else []
     if not found:
-        raise NotFoundError("not_found", "no such conflict")
+        raise _no_such_conflict()
     return _conflict(found[0])
+
+
+def _no_such_conflict() -> NotFoundError:
+    return NotFoundError("not_found", "no such conflict")
 
 
 def _conflict(stored: tuple[str, StoredRow]) -> Conflict:

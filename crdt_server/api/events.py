@@ -12,7 +12,9 @@ from starlette.responses import StreamingResponse
 from starlette.types import Receive, Scope, Send
 
 from crdt_server.access.limits import Admission
+from crdt_server.api.event_filter import EventFilter
 from crdt_server.api.requests import Authorized, wedding_name
+from crdt_server.api.rights import by_content
 from crdt_server.errors import AdmissionError
 from crdt_server.hub.event_notifier import EventNotifier, EventsExpiredError
 from crdt_server.hub.hub import Hub
@@ -32,6 +34,7 @@ AFTER = Query(ge=0, le=MOST, description="The newest event that the client has")
 
 
 @router.get("", response_class=Response, responses={200: {"content": {"application/json": {}}}})
+@by_content
 async def get_events(
     request: Request,
     caller: Authorized,
@@ -39,7 +42,8 @@ async def get_events(
     after: Annotated[int, AFTER] = 0,
     limit: Annotated[int, Query(ge=1, le=MOST_EVENTS)] = 100,
 ) -> Response:
-    """The next events behind number `after`, and `head`, the number of the newest there is.
+    """The next events behind number `after`, `head`, the number of the newest there is, and `next`, what `after` is for
+    the next page: of the events in between, those that the caller may not read are left out.
 
     410 `events_expired` where some of them are not kept any more: all are behind the `after` of the problem.
     """
@@ -48,11 +52,14 @@ async def get_events(
     if page and page[0].seq > after + 1:
         raise EventsExpiredError(page[0].seq - 1)
     head = await storage.event_head(wedding)
-    events = ",".join(_as_json(wedding, event) for event in page)
-    return Response(f'{{"events":[{events}],"head":{head}}}', media_type="application/json")
+    shown = EventFilter(caller.access, caller.identity, wedding).readable(page)
+    events = ",".join(_as_json(wedding, event) for event in shown)
+    following = page[-1].seq if page else after
+    return Response(f'{{"events":[{events}],"head":{head},"next":{following}}}', media_type="application/json")
 
 
 @router.get("/stream", response_class=Response, responses={200: {"content": {"text/event-stream": {}}}})
+@by_content
 async def get_stream(
     request: Request,
     caller: Authorized,
@@ -62,7 +69,8 @@ async def get_stream(
 ) -> Response:
     """Events as they are stored: `id` is the number, `event` the type, `data` the event as in the pages.
 
-    Goes on behind `Last-Event-ID`, else behind `after`, else begins with what comes next; 410 as in the pages.
+    Goes on behind `Last-Event-ID`, else behind `after`, else begins with what comes next; 410 as in the pages. In place
+    of events that the caller may not read comes an `id` alone.
     """
     hub: Hub = request.app.state.hub
     streams: Admission = request.app.state.streams
@@ -75,7 +83,8 @@ async def get_stream(
             start = await hub.storage.event_head(wedding_name(wedding))
         elif start < (floor := await hub.storage.event_floor(wedding_name(wedding))):
             raise EventsExpiredError(floor)
-        events = _stream(hub.storage, hub.events, wedding_name(wedding), start)
+        event_filter = EventFilter(caller.access, caller.identity, wedding)
+        events = _stream(hub.storage, hub.events, wedding_name(wedding), start, event_filter)
     except BaseException:
         streams.leave(address)
         raise
@@ -99,7 +108,9 @@ class _EventStream(StreamingResponse):
             await self._events.aclose()
 
 
-async def _stream(storage: Storage, feed: EventNotifier, wedding: str, after: int) -> AsyncGenerator[str, None]:
+async def _stream(
+    storage: Storage, feed: EventNotifier, wedding: str, after: int, event_filter: EventFilter
+) -> AsyncGenerator[str, None]:
     """The notifier only wakes this; the events come from the store, in pages, as fast as they are read."""
     with feed.listen(wedding) as listener:
         # With an id, so that a client that is cut off before the first event does not miss it.
@@ -114,7 +125,10 @@ async def _stream(storage: Storage, feed: EventNotifier, wedding: str, after: in
                 return  # they were removed meanwhile: the client comes again, and is sent 410
             if page:
                 after = page[-1].seq
-                yield _messages(wedding, page)
+                shown = event_filter.readable(page)
+                yield _messages(wedding, shown)
+                if not shown or shown[-1].seq < after:
+                    yield f"id: {after}\n\n"
             elif not await listener.wait(COMMENT_SECONDS):
                 yield ": nothing new\n\n"
 

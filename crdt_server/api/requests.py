@@ -13,11 +13,12 @@ from fastapi.exceptions import RequestValidationError
 from pydantic import BaseModel, ValidationError
 from pydantic_core import from_json
 
-from crdt_server.access.access import Access, Action, Credentials, Denied, checked, denial, require
+from crdt_server.access.access import Access, Action, Credentials, Denied, Target, checked, denial, require
 from crdt_server.access.addresses import FORWARDED_FOR, TrustedProxies
 from crdt_server.access.identity import Identity
 from crdt_server.access.limits import ByteBudget, RequestLimits
 from crdt_server.api.problems import BodyTimeoutError, PayloadTooLargeError
+from crdt_server.api.rights import required_by
 from crdt_server.errors import AdmissionError, NotFoundError, ProtocolError
 from crdt_server.names import WEDDING, document_address
 from storage import DocumentKey
@@ -32,13 +33,17 @@ class Caller(NamedTuple):
     address: str
     access: Access
 
-    def require(self, action: Action, wedding: str, document: str | None) -> None:
+    def may(self, action: Action, wedding: str, target: Target) -> bool:
+        """Whether the person has a right to something beside the path."""
+        return self.access.may(self.identity, action, wedding, target) is None
+
+    def require(self, action: Action, wedding: str, target: Target) -> None:
         """Raise where a right to something beside the path is missing."""
-        require(self.access, self.identity, action, wedding, document)
+        require(self.access, self.identity, action, wedding, target)
 
 
 async def authorize(request: Request) -> Caller:
-    """The dependency of every route below `/api`: a call reads, and writes unless its method is GET.
+    """The dependency of every route below `/api` that is not public: see `crdt_server.api.rights`.
 
     Raises UnauthenticatedError, ForbiddenError, NotFoundError, RateLimitError, and AdmissionError where no decision
     comes in time.
@@ -65,8 +70,8 @@ async def authorize(request: Request) -> Caller:
     limits.check_person(identity, address, request.app.state.hub.time())
     request.state.sender = identity, address
     caller = Caller(identity, address, access)
-    for action in (Action.READ,) if request.method == "GET" else Action:
-        caller.require(action, wedding, document)
+    for action, target in required_by(request.scope["endpoint"], request.method, document):
+        caller.require(action, wedding, target)
     return caller
 
 

@@ -15,7 +15,7 @@ from crdt_server.protocol.messages import AwarenessUpdate, Received, SyncStep1, 
 from crdt_server.protocol.update import EMPTY_STATE_VECTOR, EMPTY_UPDATE
 from crdt_server.rooms.inbox import UNBOUNDED
 from crdt_server.rooms.presence import NO_STATES
-from crdt_server.rooms.refusals import reject
+from crdt_server.rooms.refusals import deny_update, reject
 from crdt_server.rooms.replies import reply_from_cache, takes_replies
 from crdt_server.rooms.session import Request, Session
 
@@ -52,6 +52,9 @@ def _receive_update(room: Room, session: Session, update: bytes, *, echo: bool) 
     if not echo:
         session.resyncing = False
     if update == EMPTY_UPDATE:
+        return
+    if session.reads_only and not room.hosted.has_schema:
+        deny_update(room, session, update)
         return
     request = Request(session, RequestKind.UPDATE, update, echo=echo)
     if room.hosted.has_schema and not echo:

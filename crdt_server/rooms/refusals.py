@@ -6,13 +6,16 @@ from typing import TYPE_CHECKING
 
 from crdt_server.errors import CLOSE_CODES, CrdtServerError
 from crdt_server.pipe import Status
-from crdt_server.protocol.messages import PermissionDenied
+from crdt_server.protocol.messages import PermissionDenied, SyncUpdate
 from crdt_server.protocol.outgoing import Outgoing
+from crdt_server.protocol.update import EMPTY_UPDATE, decode_update, with_deletes
 from crdt_server.rooms.session import Origin, Session
 
 if TYPE_CHECKING:
     from crdt_server.rooms.room import Room
 
+
+READS_ONLY = b'{"reverted": [], "why": "you may only read this: drop this copy and load the document again"}'
 
 MISTAKES = frozenset(("awareness_limit",))
 """Codes of protocol errors that an honest application can cause: its presence has become too large."""
@@ -37,6 +40,20 @@ def discard(room: Room, session: Session) -> None:
     if session.origin is Origin.REMOTE:  # its node keeps them until it has a result
         for request in dropped:
             session.settle(request, Status.VIOLATION, None)
+
+
+def deny_update(room: Room, session: Session, update: bytes) -> None:
+    """Undo an update of a session that only reads at its side, as far as an update can: what it inserted is deleted
+    there, what it overwrote or deleted comes back with a new copy. Raises ProtocolError.
+
+    Where there is a schema the host of the document undoes it, all of it. Nothing of a dropped update is missed later:
+    all updates of the session are dropped.
+    """
+    if len(update) <= room.limits.big_update_bytes:  # larger ones are not decoded here
+        inserted = decode_update(update, max_bytes=len(update)).ranges
+        spans = [(client, start, end) for client, start, end in inserted]
+        session.connection.send(Outgoing(SyncUpdate(with_deletes(EMPTY_UPDATE, spans))))
+    notify(room, session, READS_ONLY)
 
 
 def notify(room: Room, session: Session, notice: bytes) -> None:

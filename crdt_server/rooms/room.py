@@ -8,6 +8,7 @@ Rules of this package:
 - No await, no clock, no randomness.
 - An update is sent only by `broadcast`, which follows the commit; so are replies that may contain it.
 - No single update of an open session is dropped: it is applied, or known, or its sender is sent a step 1 or closed.
+  Of a session that only reads all are, or each is undone.
 - The state of a room is changed by methods of the room and of its parts only.
 """
 

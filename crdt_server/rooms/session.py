@@ -145,6 +145,7 @@ class Session:
         "presence_budget",
         "presence_paused",
         "queued_bytes",
+        "reads_only",
         "resyncing",
         "spare_reverts",
         "stash",
@@ -156,6 +157,7 @@ class Session:
         self.id = id_
         self.connection = connection
         self.identity = identity
+        self.reads_only = False  # all that it writes is undone
         self.client_state_vector: bytes | None = None  # of its newest step 1, until its step 2
         # Made when first needed, and a list: most sockets are idle, and a deque of nothing takes 760 bytes.
         self.inbox: list[Request] | None = None

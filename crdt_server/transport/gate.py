@@ -19,6 +19,7 @@ from crdt_server.access.access import Access, Action, Credentials, Denied, check
 from crdt_server.access.addresses import TrustedProxies
 from crdt_server.access.identity import Identity
 from crdt_server.access.limits import Admission, ByteBudget, TokenBucket
+from crdt_server.access.policy import NO_RIGHTS
 from crdt_server.errors import CLOSE_CODES, AdmissionError, CrdtServerError
 from crdt_server.hub.hub import Hub
 from crdt_server.names import document_address
@@ -48,6 +49,8 @@ class Admitted(NamedTuple):
     wedding: str
     document: str
     identity: Identity
+    reads_only: bool = False
+    """Whether what the session writes is undone."""
 
 
 class Refused(NamedTuple):
@@ -71,8 +74,7 @@ class Awaited(NamedTuple):
     identity: Awaitable[Identity | Denied]
 
 
-_SESSION_ACTIONS = (Action.READ, Action.WRITE)  # there are no read-only sessions
-_NOT_FOUND = Refused("not_found", CLOSE_CODES["not_found"], "no such document")
+_NOT_FOUND = Refused("not_found", CLOSE_CODES["not_found"], "no such wedding or document")
 _HOSTILE = Refused("rate_limited", CLOSE_CODES["rate_limited"], "too many hostile messages")
 _OVERLOADED = Refused("overloaded", CLOSE_CODES["admission"], "the server is overloaded", deferred=True)
 _FULL = Refused("admission", CLOSE_CODES["admission"], "too many connections", deferred=True)
@@ -152,11 +154,12 @@ class Gate:
             return _refusal(identity)
         if self.hub.strikes.exceeded_by(identity, address, self._now()):
             return _HOSTILE
-        for action in _SESSION_ACTIONS:
-            denied = self.access.may(identity, action, wedding, document)
-            if denied is not None:
-                return _refusal(denied)
-        return Admitted(wedding, document, identity)
+        denied = self.access.may(identity, Action.READ, wedding, document)
+        if denied is not None:
+            return _refusal(denied)
+        if self.access.may(identity, Action.WRITE, wedding, document) is None:
+            return Admitted(wedding, document, identity)
+        return Admitted(wedding, document, identity._replace(rights=identity.rights or NO_RIGHTS), reads_only=True)
 
     def wait(self, awaited: Awaited, decided: Callable[[Outcome], None]) -> PendingAdmission:
         """Call ``decided`` once, later: with the decision, or with a refusal after a time or where too many wait."""
@@ -178,10 +181,12 @@ class Gate:
     def enter(self, connection: Connection, admitted: Admitted) -> tuple[Room, Session] | Refused:
         """Bring an admitted connection into its room; a refused one does not count any more."""
         try:
-            return self.hub.enter(admitted.wedding, admitted.document, connection, admitted.identity)
+            room, session = self.hub.enter(admitted.wedding, admitted.document, connection, admitted.identity)
         except AdmissionError as error:
             self.admission.leave(connection.address)
             return Refused("admission", error.close_code, str(error), deferred=True)
+        session.reads_only = admitted.reads_only
+        return room, session
 
     def leave(self, connection: Connection, room: Room, session: Session) -> None:
         """The connection of a session is gone."""

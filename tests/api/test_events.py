@@ -11,7 +11,10 @@ from typing import Any
 import httpx
 import pytest
 
+from crdt_server.access.access import DevAccess
+from crdt_server.access.identity import Identity
 from crdt_server.api import events
+from crdt_server.api.event_filter import EventFilter
 from crdt_server.hub.event_notifier import EventNotifier
 from documents.events import fold
 from storage import open_storage
@@ -104,7 +107,7 @@ class TestPages:
             assert {root: records for root, records in folded[name].items() if records} == rows
 
     async def test_a_wedding_without_events(self, client: httpx.AsyncClient) -> None:
-        assert (await client.get("/silent/events")).json() == {"events": [], "head": 0}
+        assert (await client.get("/silent/events")).json() == {"events": [], "head": 0, "next": 0}
 
     async def test_events_that_are_not_kept_any_more(
         self, client: httpx.AsyncClient, server: Server, is_problem: Check
@@ -187,7 +190,8 @@ async def test_a_silent_stream_says_now_and_then_that_it_lives(
     monkeypatch.setattr(events, "COMMENT_SECONDS", 0.01)
     storage = await open_storage(database_url, migrate=True)
     notifier = EventNotifier()
-    stream = events._stream(storage, notifier, "w", 7)
+    everything = EventFilter(DevAccess(), Identity("ada", "couple"), "w")
+    stream = events._stream(storage, notifier, "w", 7, everything)
     assert [await anext(stream) for _ in range(3)] == ["retry: 1000\nid: 7\n\n", *[": nothing new\n\n"] * 2]
     notifier.close()
     assert [message async for message in stream] in ([], [": nothing new\n\n"])

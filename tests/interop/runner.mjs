@@ -70,12 +70,16 @@ async function stored (stateUrl) {
 }
 
 const commands = {
-  open ({ client: name, url, room, clientID }) {
+  open ({ client: name, url, room, clientID, params = {} }) {
     const doc = new Y.Doc()
     if (clientID != null) doc.clientID = clientID
-    const options = { WebSocketPolyfill: WebSocket, disableBc: true, maxBackoffTime: 200 }
+    const options = { WebSocketPolyfill: WebSocket, disableBc: true, maxBackoffTime: 200, params }
     const provider = new WebsocketProvider(url, room, doc, options)
-    const client = { doc, provider, closes: [] }
+    const client = { doc, provider, closes: [], denied: [] }
+    provider.messageHandlers[2] = (_encoder, decoder) => {
+      decoding.readVarUint(decoder)
+      client.denied.push(decoding.readVarString(decoder))
+    }
     provider.on('connection-close', event => { if (event !== null) client.closes.push(event.code) })
     clients.set(name, client)
   },

@@ -38,11 +38,9 @@ pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 
 class Access(HeldAccess):
-    """Nobody may write in the wedding ``readonly``; some weddings raise."""
+    """Some weddings raise."""
 
     def may(self, identity: Identity, action: Action, wedding: str, document: str | None) -> Decision:
-        if (wedding, action) == ("readonly", Action.WRITE):
-            return Denied("forbidden", "read only")
         if wedding == "raising":
             raise ForbiddenError("forbidden", "not you")
         if wedding == "defective":
@@ -107,7 +105,6 @@ async def test_an_immediate_decision_makes_no_task(server: LocalServer) -> None:
     [
         (CLOSED, 4403, "not invited"),
         (UNKNOWN, 4401, "no token"),
-        ("readonly", 4403, "read only"),
         (BROKEN, 1013, "try again"),
         (BROKEN_AT_ONCE, 1013, "try again"),
         ("raising", 4403, "not you"),

@@ -1,0 +1,227 @@
+"""`PolicyAccess`: proof of identity, the members of weddings, and the policy, as the one `Access` of a server.
+
+- What a role has no right to is denied. A document that every wedding has (`budget`) is then forbidden; one whose name
+  says something (`thread.t_1`, `timeline@v.v_2`) is not found, whether or not there is one.
+- Derived documents decide by themselves whom they admit; the policy has to allow their category as well.
+- Without I/O: the members of a wedding may come later, the overrides of a wedding are those in memory.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Generator
+from inspect import isawaitable
+from typing import Any, Final, Protocol, TypeAlias
+
+from crdt_server.access.access import Action, Credentials, Decision, Denied, Target
+from crdt_server.access.identity import SERVER, Identity
+from crdt_server.access.later import Later
+from crdt_server.access.policy import NO_OVERRIDES, Overrides, Policy, default_policy
+from documents.categories import AccessCategory, category_of
+from documents.registry import kind_of
+
+
+class VerifiedClaims(Protocol):
+    """The content of a proof that was verified. ``wedding`` "": of any wedding; ``role`` "": its members decide."""
+
+    @property
+    def user(self) -> str: ...
+    @property
+    def wedding(self) -> str: ...
+    @property
+    def role(self) -> str: ...
+    @property
+    def vendor(self) -> str: ...
+    @property
+    def guest(self) -> str: ...
+    @property
+    def side(self) -> str: ...
+    @property
+    def name(self) -> str: ...
+    @property
+    def device(self) -> str: ...
+
+
+class KnownMember(Protocol):
+    """A member of a wedding, or one that was removed."""
+
+    @property
+    def role(self) -> str: ...
+    @property
+    def vendor(self) -> str: ...
+    @property
+    def guest(self) -> str: ...
+    @property
+    def side(self) -> str: ...
+    @property
+    def name(self) -> str: ...
+    @property
+    def removed(self) -> bool: ...
+
+
+class MembersOfWedding(Protocol):
+    """The members of one wedding, in memory."""
+
+    def member(self, user: str) -> KnownMember | None:
+        """The member, also where it was removed; None: there never was one."""
+
+    def revoked(self, device: str) -> bool:
+        """Whether a device may not be used any more."""
+
+
+class MembersPort(Protocol):
+    """The members of all weddings."""
+
+    def of(self, wedding: str) -> MembersOfWedding | Awaitable[MembersOfWedding]:
+        """The members of a wedding; an awaitable where they have to be read first, as its overrides are then."""
+
+    def overrides(self, wedding: str) -> Overrides:
+        """The overrides of a wedding, as far as they are in memory."""
+
+
+class AudienceDocument(Protocol):
+    """A document that the server derives from another one for an audience."""
+
+    @property
+    def source(self) -> str:
+        """The document from which it is derived."""
+
+    def admits(self, role: str, vendor: str, guest: str, side: str) -> bool:
+        """Whether a person belongs to the audience."""
+
+
+class NoMembers:
+    """`MembersPort` of a server whose proofs of identity hold the roles."""
+
+    def of(self, wedding: str) -> NoMembers:
+        """See `MembersPort`."""
+        return self
+
+    def member(self, user: str) -> KnownMember | None:
+        """Nobody."""
+        return None
+
+    def revoked(self, device: str) -> bool:
+        """Never."""
+        return False
+
+    def overrides(self, wedding: str) -> Overrides:
+        """None."""
+        return NO_OVERRIDES
+
+
+Verified: TypeAlias = VerifiedClaims | Denied
+Verify = Callable[[Credentials, str], Verified | Awaitable[Verified]]
+"""Verifies the proof in the credentials of a request to a wedding."""
+
+_NOT_FOUND: Final = Denied("not_found", "no such wedding or document")
+_NO_MEMBER: Final = Denied("forbidden", "not a member of this wedding")
+_REVOKED: Final = Denied("unauthenticated", "this device was signed out")
+
+
+class PolicyAccess:
+    """See the head of the file. ``find_derived``: a derived document by its name."""
+
+    def __init__(
+        self,
+        verify: Verify,
+        members: MembersPort | None = None,
+        policy: Policy | None = None,
+        find_derived: Callable[[str], AudienceDocument | None] = lambda name: None,
+    ) -> None:
+        self._verify = verify
+        self._members: MembersPort = members or NoMembers()
+        self._find_derived = find_derived
+        self.policy = policy or default_policy()
+
+    def identify(self, credentials: Credentials, wedding: str) -> Identity | Denied | Awaitable[Identity | Denied]:
+        """The person that the proof names, in the role that the proof or the members of the wedding give."""
+        verified = self._verify(credentials, wedding)
+        if isawaitable(verified):
+            return _Flat(Later(verified, lambda claims: self._person(claims, wedding)))
+        return self._person(verified, wedding)
+
+    def _person(self, claims: Verified, wedding: str) -> Identity | Denied | Awaitable[Identity | Denied]:
+        if isinstance(claims, Denied):
+            return claims
+        if claims.wedding not in ("", wedding):
+            return _NO_MEMBER
+        members = self._members.of(wedding)
+        if isawaitable(members):
+            return Later(members, lambda found: self._in_wedding(claims, wedding, found))
+        return self._in_wedding(claims, wedding, members)
+
+    def _in_wedding(self, claims: VerifiedClaims, wedding: str, members: MembersOfWedding) -> Identity | Denied:
+        if claims.user in ("", SERVER.user):
+            return _NO_MEMBER
+        if claims.device and members.revoked(claims.device):
+            return _REVOKED
+        member = members.member(claims.user)
+        if member is not None and member.removed:
+            return _NO_MEMBER
+        given = claims if claims.role else member
+        if given is None or given.role not in self.policy.roles:
+            return _NO_MEMBER
+        rights = self.policy.rights_to_write(given.role, self._members.overrides(wedding))
+        name = given.name or claims.name
+        return Identity(claims.user, given.role, given.vendor, given.guest, given.side, rights, name)
+
+    def may(self, identity: Identity, action: Action, wedding: str, target: Target) -> Decision:
+        """See `Access.may`."""
+        if identity == SERVER:  # programs of this process; nobody is identified as it
+            return None
+        if identity.role not in self.policy.roles:
+            return _NO_MEMBER
+        if target is None:
+            return None
+        overrides = self._members.overrides(wedding)
+        if isinstance(target, AccessCategory):
+            return self.policy.may(identity, target, action, overrides)
+        return document_decision(self.policy, identity, action, target, self._find_derived(target), overrides)
+
+
+class _Flat(Awaitable[Identity | Denied]):
+    """The value of an awaitable, or what that value has to wait for."""
+
+    def __init__(self, outer: Awaitable[Identity | Denied | Awaitable[Identity | Denied]]) -> None:
+        self._outer = outer
+
+    def __await__(self) -> Generator[Any, Any, Identity | Denied]:
+        found = yield from self._outer.__await__()
+        if isawaitable(found):
+            found = yield from found.__await__()
+        return found
+
+
+def document_decision(
+    policy: Policy,
+    identity: Identity,
+    action: Action,
+    document: str,
+    derived: AudienceDocument | None,
+    overrides: Overrides = NO_OVERRIDES,
+) -> Decision:
+    """The decision about a document. ``derived``: where it is a derived one."""
+    named = "." in document
+    if "@" in document:
+        denied = _derived_decision(policy, identity, action, derived, overrides)
+        return _NOT_FOUND if derived is None or (named and denied is not None) else denied
+    rule = policy.document_rule(document)
+    if rule is None:
+        return _NOT_FOUND
+    denied = policy.may(identity, rule.category, rule.read if action is Action.READ else action, overrides)
+    if denied is None or not named or policy.may(identity, rule.category, rule.read, overrides) is None:
+        return denied
+    return _NOT_FOUND
+
+
+def _derived_decision(
+    policy: Policy, identity: Identity, action: Action, derived: AudienceDocument | None, overrides: Overrides
+) -> Decision:
+    kind = None if derived is None else kind_of(derived.source)
+    if derived is None or kind is None:
+        return _NOT_FOUND
+    if not derived.admits(identity.role, identity.vendor, identity.guest, identity.side):
+        return Denied("forbidden", f"the role {identity.role} may not open this document")
+    # Its fields decide what may be written in it.
+    part = Action.READ_PART if action in (Action.READ, Action.WRITE) else action
+    return policy.may(identity, category_of(kind.name), part, overrides)

@@ -1,0 +1,150 @@
+"""`PolicyAccess`: who a token is in a wedding, and which documents are forbidden, not found, or open."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from inspect import isawaitable
+
+import pytest
+
+from crdt_server.access.access import Action, Credentials, Denied
+from crdt_server.access.identity import SERVER, Identity
+from crdt_server.access.policy_access import PolicyAccess
+from documents.categories import AccessCategory
+from documents.registry import NAMES
+from tests.access.people import people, verify, verify_later
+from tests.access.roles import CATEGORIES, ROLES, TABLE
+
+DOCUMENTS = {"wedding": "wedding", **{name: name for name in ("timeline", "budget", "guests", "care", "seating")}}
+
+
+class Part:
+    """A derived document for the role, or for one vendor."""
+
+    def __init__(self, source: str, role: str, vendor: str = "") -> None:
+        self.source = source
+        self._role, self._vendor = role, vendor
+
+    def admits(self, role: str, vendor: str, guest: str, side: str) -> bool:
+        return role == self._role and (not self._vendor or vendor == self._vendor)
+
+
+PARTS = {
+    "timeline@v.v_1": Part("timeline", "vendor", "v_1"),
+    "timeline@v.v_2": Part("timeline", "vendor", "v_2"),
+    "care@cater": Part("care", "caterer"),
+    "budget@contrib": Part("budget", "family"),
+}
+
+
+def asked(access: PolicyAccess, token: str, wedding: str = "w") -> object:
+    found = access.identify(Credentials({"token": token}, {}), wedding)
+    if not isawaitable(found):
+        return found
+
+    async def wait() -> object:
+        return await found
+
+    return asyncio.run(wait())
+
+
+@pytest.mark.parametrize("slow", [False, True])
+@pytest.mark.parametrize("verifier", [verify, verify_later])
+@pytest.mark.parametrize(
+    ("token", "found"),
+    [
+        ("t_vendor", Identity("u_vendor", "vendor", "v_1", "g_1", "a", "--O----OO")),
+        ("t_member", Identity("u_member", "planner", rights="W" * 9, name="Mia")),
+        ("t_elsewhere", "forbidden"),
+        ("t_removed", "forbidden"),
+        ("t_unknown", "forbidden"),
+        ("t_server", "forbidden"),
+        ("t_no_such_role", "forbidden"),
+        ("t_expired", "unauthenticated"),
+        ("", "unauthenticated"),
+    ],
+)
+def test_tokens(slow: bool, verifier: Callable[..., object], token: str, found: Identity | str) -> None:
+    answer = asked(people(slow=slow, verifier=verifier)[0], token)
+    assert (answer.code if isinstance(answer, Denied) else answer) == found
+
+
+def test_a_revoked_device_and_a_removed_member_stay_out() -> None:
+    access, members = people()
+    members.revoked_devices.add("d_1")
+    assert asked(access, "t_member") == Denied("unauthenticated", "this device was signed out")
+    members.revoked_devices.clear()
+    del members.members["u_member"]
+    assert asked(access, "t_member") == Denied("forbidden", "not a member of this wedding")
+
+
+def test_other_weddings_answer_alike_whether_or_not_they_exist() -> None:
+    access, _ = people()
+    assert asked(access, "t_couple", "elsewhere") == asked(access, "t_unknown", "w")
+
+
+@pytest.fixture
+def access() -> PolicyAccess:
+    return PolicyAccess(verify, find_derived=PARTS.get)
+
+
+def person(role: str, vendor: str = "v_1") -> Identity:
+    return Identity(f"u_{role}", role, vendor, "g_1", "a")
+
+
+def code(access: PolicyAccess, identity: Identity, document: str, action: Action = Action.READ) -> str:
+    denied = access.may(identity, action, "w", document)
+    return "" if denied is None else denied.code
+
+
+@pytest.mark.parametrize("role", ROLES)
+def test_whole_documents(access: PolicyAccess, role: str) -> None:
+    assert set(DOCUMENTS) == NAMES
+    for document, category in DOCUMENTS.items():
+        rights = TABLE[role][CATEGORIES.index(AccessCategory(category))]
+        assert (code(access, person(role), document) == "") == (rights in "RWA"), document
+        assert (code(access, person(role), document, Action.WRITE) == "") == (rights in "WA"), document
+    for family, category in (("seating", "seating"), ("thread", "messages")):
+        may = TABLE[role][CATEGORIES.index(AccessCategory(category))] == "W"
+        assert code(access, person(role), f"{family}.x") == ("" if may else "not_found")
+    plans = TABLE[role][0] == "W"
+    for action in (Action.READ, Action.WRITE):
+        assert code(access, person(role), "notes.x", action) == ("" if plans else "not_found")
+
+
+def test_a_document_that_may_be_known_is_forbidden_and_another_one_is_not_found(access: PolicyAccess) -> None:
+    assert code(access, person("guest"), "budget") == "forbidden"
+    assert code(access, person("guest"), "guests") == "forbidden"
+    hidden = access.may(person("guest"), Action.READ, "w", "thread.t_1")
+    assert hidden == access.may(person("guest"), Action.READ, "w", "no_such_document.x")
+    assert code(access, person("family"), "wedding", Action.WRITE) == "forbidden"
+
+
+def test_derived_documents(access: PolicyAccess) -> None:
+    assert code(access, person("vendor"), "timeline@v.v_1") == ""
+    assert code(access, person("vendor"), "timeline@v.v_1", Action.WRITE) == ""
+    assert code(access, person("vendor"), "timeline@v.v_1", Action.ADMINISTER) == "not_found"
+    assert code(access, person("vendor"), "timeline@v.v_2") == "not_found"
+    assert code(access, person("vendor"), "timeline@v.v_3") == "not_found"
+    assert code(access, person("vendor"), "care@cater") == "forbidden"
+    assert code(access, person("caterer"), "care@cater") == ""
+    assert code(access, person("couple"), "timeline@v.v_1") == "not_found"
+
+
+def test_overrides_close_derived_documents_too() -> None:
+    _, members = people()
+    access = PolicyAccess(verify, members, find_derived=PARTS.get)
+    members.set_overrides["w"] = {("vendor", "timeline"): "N", ("caterer", "care"): "N", ("planner", "budget"): "R"}
+    assert code(access, person("vendor"), "timeline@v.v_1") == "not_found"
+    assert code(access, person("caterer"), "care@cater") == "forbidden"
+    assert code(access, person("planner"), "budget", Action.WRITE) == "forbidden"
+    assert code(access, person("planner"), "budget") == ""
+
+
+def test_the_wedding_as_a_whole_is_for_its_members(access: PolicyAccess) -> None:
+    assert all(access.may(person(role), Action.WRITE, "w", None) is None for role in ROLES)
+    assert access.may(person("admin"), Action.READ, "w", None) is not None
+    assert access.may(person("planner"), Action.ADMINISTER, "w", AccessCategory.MEMBERS) is None
+    assert access.may(person("guest"), Action.READ, "w", AccessCategory.MEMBERS) is not None
+    assert access.may(SERVER, Action.WRITE, "w", "budget") is None

@@ -1,0 +1,111 @@
+"""Stock clients of people who read a document and may not write it: what they write is undone at their side."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Iterator
+from typing import Any
+
+import httpx
+import pytest
+import pytest_asyncio
+
+from crdt_server import Settings
+from crdt_server.access.access import Action, Decision, Denied, DevAccess, Target
+from crdt_server.access.identity import Identity
+from tests.interop.clients import NodeRunner
+from tests.support.gate import LocalServer, local_server
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+
+class Readers(DevAccess):
+    """A guest reads everything and writes nothing."""
+
+    def may(self, identity: Identity, action: Action, wedding: str, target: Target) -> Decision:
+        return Denied("forbidden", "read only") if (identity.role, action) == ("guest", Action.WRITE) else None
+
+
+@pytest_asyncio.fixture(loop_scope="module", scope="module", params=["fast", "asgi"])
+async def server(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> AsyncIterator[LocalServer]:
+    settings = Settings(
+        port=0,
+        websocket_lane=request.param,
+        database_url=f"sqlite:///{tmp_path_factory.mktemp('server')}/store.db",
+        document_hosts=1,
+        max_loop_lag_seconds=3600.0,
+    )
+    async with local_server(settings, Readers()) as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def node() -> Iterator[NodeRunner]:
+    runner = NodeRunner()
+    yield runner
+    runner.close()
+
+
+class Visitor:
+    """A stock client of the server in the loop of the test."""
+
+    def __init__(self, node: NodeRunner, name: str) -> None:
+        self._node, self._name = node, name
+
+    async def call(self, command: str, **arguments: Any) -> Any:
+        return await asyncio.to_thread(self._node.call, command, client=self._name, **arguments)
+
+    async def run(self, code: str, **args: Any) -> Any:
+        return await self.call("run", code=code, args=args)
+
+    async def wait(self, expression: str, **args: Any) -> Any:
+        return await self.call("wait", expression=expression, args=args)
+
+
+async def visitor(node: NodeRunner, server: LocalServer, document: str, role: str) -> Visitor:
+    found = Visitor(node, f"{server.ws_url} {document} {role}")
+    params = {"user": f"u_{role}", "role": role}
+    await found.call("open", url=f"{server.ws_url}/w", room=document, params=params)
+    await found.wait("provider.synced")
+    return found
+
+
+async def test_what_a_reader_types_into_a_note_is_undone_at_their_side_alone(
+    node: NodeRunner, server: LocalServer
+) -> None:
+    ann = await visitor(node, server, "notes.read", "couple")
+    await ann.run("doc.getText('text').insert(0, 'Dear all')")
+    bob = await visitor(node, server, "notes.read", "guest")
+    await bob.wait("doc.getText('text').toString() === 'Dear all'")
+    await ann.run("client.frames = 0; provider.ws.addEventListener('message', () => client.frames++)")
+    await bob.run("doc.getText('text').insert(5, 'secret ')")
+    await bob.wait("client.denied.length === 1")
+    assert await bob.run("return doc.getText('text').toString()") == "Dear all"
+    assert json.loads(await bob.run("return client.denied[0]"))["reverted"] == []
+    await bob.run("doc.getText('text').insert(0, 'once more ')")
+    await bob.wait("client.denied.length === 2")
+    assert await ann.run("return client.frames") == 0
+    await ann.run("doc.getText('text').insert(8, ', welcome')")
+    await bob.wait("doc.getText('text').toString() === 'Dear all, welcome'")
+    await bob.run("provider.disconnect()")
+    await bob.wait("provider.ws === null")
+    await bob.run("provider.connect()")
+    await bob.wait("provider.synced && client.denied.length === 3")
+    assert await bob.run("return doc.getText('text').toString()") == "Dear all, welcome"
+    async with httpx.AsyncClient(trust_env=False) as client:
+        state = await client.get(f"{server.url}/api/weddings/w/documents/notes.read/state")
+    assert b"Dear" in state.content
+    assert b"secret" not in state.content
+    assert b"once more" not in state.content
+
+
+async def test_a_reader_does_not_write_over_http(server: LocalServer) -> None:
+    base = f"{server.url}/api/weddings/w/documents"
+    async with httpx.AsyncClient(trust_env=False, params={"role": "guest"}) as client:
+        assert (await client.get(f"{base}/notes.read/state")).status_code == 200
+        assert (await client.post(f"{base}/notes.read/sync", content=b"\1\0\2\0\0")).status_code == 403
+        operations = [{"op": "set", "root": "guests", "record": "g_1", "key": "meal", "value": "fish"}]
+        assert (await client.post(f"{base}/guests/ops", json={"operations": operations})).status_code == 403
