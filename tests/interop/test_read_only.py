@@ -102,6 +102,55 @@ async def test_what_a_reader_types_into_a_note_is_undone_at_their_side_alone(
     assert b"once more" not in state.content
 
 
+PLAN = """
+  const record = new Y.Map([['title', 'Dinner'], ['start', 900], ['duration', 30]])
+  doc.transact(() => {
+    doc.getMap('items').set('t_1', record)
+    record.set('note', new Y.Text('At the lake'))
+    doc.getMap('items').set('t_2', new Y.Map([['title', 'Cake'], ['start', 990]]))
+  })
+"""
+MESS = {
+    "a value overwritten": "doc.getMap('items').get('t_1').set('title', 'secret')",
+    "a value deleted": "doc.getMap('items').get('t_1').delete('duration')",
+    "a record added": "doc.getMap('items').set('t_3', new Y.Map([['title', 'secret'], ['start', 1000]]))",
+    "a record removed": "doc.getMap('items').delete('t_2')",
+    "a text inserted": "doc.getMap('items').get('t_1').get('note').insert(0, 'secret ')",
+    "a text deleted": "doc.getMap('items').get('t_1').get('note').delete(0, 3)",
+    "the same value": "doc.getMap('items').get('t_1').set('title', 'Dinner')",
+    "twice at once": "const t = doc.getMap('items').get('t_1')\ndoc.transact(() => { "
+    "t.set('title', 'secret'); t.set('title', 'Dinner') })",
+}
+ITEMS = """JSON.stringify(
+  Object.entries(doc.getMap('items').toJSON()).sort().map(([id, row]) => [id, Object.entries(row).sort()])
+)"""
+FRAMES = """
+  client.frames = []
+  provider.ws.addEventListener('message', each => client.frames.push(Buffer.from(each.data)))
+"""
+
+
+async def test_what_a_reader_changes_in_a_plan_is_undone_for_all(node: NodeRunner, server: LocalServer) -> None:
+    ann = await visitor(node, server, "timeline", "couple")
+    await ann.run(PLAN)
+    bob = await visitor(node, server, "timeline", "guest")
+    await bob.wait("doc.getMap('items').size === 2")
+    before = await ann.run(f"return {ITEMS}")
+    await ann.run(FRAMES)
+    for name, mess in MESS.items():
+        if name == "a text deleted":
+            await bob.run("provider.disconnect()")  # undone as well when it comes with a sync step 2
+            await bob.wait("provider.ws === null")
+        await bob.run(mess)
+        await bob.run("provider.connect()")
+        await bob.wait(f"provider.synced && {ITEMS} === args.before", before=before)
+    assert await ann.run(f"return {ITEMS}") == before
+    assert not await ann.run("return client.frames.some(frame => frame.includes('secret'))")
+    assert len(await bob.run("return client.denied")) >= len(MESS) - 2  # two change nothing
+    await ann.run("doc.getMap('items').get('t_1').set('title', 'Supper')")
+    await bob.wait("doc.getMap('items').get('t_1').get('title') === 'Supper'")
+
+
 async def test_a_reader_does_not_write_over_http(server: LocalServer) -> None:
     base = f"{server.url}/api/weddings/w/documents"
     async with httpx.AsyncClient(trust_env=False, params={"role": "guest"}) as client:
