@@ -1,0 +1,159 @@
+"""Every call and every document, asked by people who have no right to it.
+
+Generated from the OpenAPI description and the list of documents: a new call or a new kind of document is asked too.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterator
+from typing import Any, NamedTuple
+
+import httpx
+import pytest
+import pytest_asyncio
+from fastapi import APIRouter
+from websockets.asyncio.client import connect
+
+from crdt_server import Settings, create_app
+from crdt_server.access.policy import default_policy
+from crdt_server.api.rights import ROLES as ROLES_OF_CALL
+from crdt_server.api.rights import UndeclaredCall, describe_roles
+from documents.registry import FAMILIES, NAMES
+from tests.access.people import WEDDING, people
+from tests.access.roles import ROLES
+from tests.support.gate import LocalServer, ended, local_server
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+DOCUMENTS = (*sorted(NAMES), *sorted(f"{family}.x" for family in FAMILIES))
+WITHOUT_TOKEN = {"/healthz", "/readyz", "/metrics"}
+
+# Token -> status over HTTP and close code of a WebSocket.
+STRANGERS = {
+    "": (401, 4401),
+    "t_nonsense": (401, 4401),
+    "t_expired": (401, 4401),
+    "t_elsewhere": (403, 4403),
+    "t_removed": (403, 4403),
+    "t_unknown": (403, 4403),
+    "t_no_such_role": (403, 4403),
+    "t_server": (403, 4403),
+}
+
+
+class Call(NamedTuple):
+    """A call of the description. ``roles``: document or category -> the roles that may make it."""
+
+    method: str
+    path: str
+    roles: dict[str, list[str]]
+
+    def urls(self) -> Iterator[tuple[str, str]]:
+        """The document, and the path with it; of a call without a document, once."""
+        names = {"wedding": WEDDING, "conflict": "c_1"}
+        for document in DOCUMENTS if "{document}" in self.path else ("",):
+            yield document, self.path.format_map(_Filled(names | {"document": document}))
+
+
+class _Filled(dict[str, str]):
+    """Any other parameter of a path is ``x``."""
+
+    def __missing__(self, name: str) -> str:
+        return "x"
+
+
+def calls(description: dict[str, Any]) -> list[Call]:
+    """Every call that takes a token."""
+    found = []
+    for path, methods in description["paths"].items():
+        for method, call in methods.items():
+            if path not in WITHOUT_TOKEN:
+                assert ROLES_OF_CALL in call, f"{method} {path} does not say who may make it"
+                if call[ROLES_OF_CALL]:
+                    found.append(Call(method.upper(), path, call[ROLES_OF_CALL]))
+    return found
+
+
+@pytest_asyncio.fixture(loop_scope="module", scope="module")
+async def server(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[LocalServer]:
+    settings = Settings(
+        port=0,
+        database_url=f"sqlite:///{tmp_path_factory.mktemp('server')}/store.db",
+        document_hosts=1,
+        requests_per_second=0,
+        requests_per_address=0,
+        handshakes_per_second=0,
+        max_strikes=0,
+        max_loop_lag_seconds=3600.0,
+    )
+    async with local_server(settings, people()[0]) as running:
+        yield running
+
+
+@pytest_asyncio.fixture(loop_scope="module")
+async def client(server: LocalServer) -> AsyncIterator[httpx.AsyncClient]:
+    async with httpx.AsyncClient(base_url=server.url, trust_env=False, timeout=60) as open_client:
+        yield open_client
+
+
+@pytest_asyncio.fixture(loop_scope="module")
+async def described(client: httpx.AsyncClient) -> list[Call]:
+    return calls((await client.get("/api/openapi.json")).json())
+
+
+@pytest.mark.parametrize("token", STRANGERS)
+async def test_strangers_are_refused_by_every_call(
+    client: httpx.AsyncClient, described: list[Call], token: str
+) -> None:
+    assert len(described) >= 10
+    for call in described:
+        for _, url in call.urls():
+            for headers, query in (({"Authorization": f"Bearer {token}".strip()}, {}), ({}, {"token": token})):
+                answer = await client.request(call.method, url, params=query, headers=headers)
+                assert answer.status_code == STRANGERS[token][0], (call.method, url, answer.text)
+                assert "text/event-stream" not in answer.headers["content-type"]
+
+
+@pytest.mark.parametrize("token", STRANGERS)
+async def test_strangers_enter_no_room(server: LocalServer, token: str) -> None:
+    for document in DOCUMENTS:
+        url = f"{server.ws_url}/{WEDDING}/{document}?token={token}"
+        async with connect(url, compression=None, proxy=None) as websocket:
+            code, _ = await ended(websocket)
+        assert code == STRANGERS[token][1], document
+    assert not any(room.members.sessions for room in server.hub.rooms.values())
+
+
+@pytest.mark.parametrize("role", ROLES)
+async def test_a_role_makes_the_calls_that_name_it_and_no_other(
+    client: httpx.AsyncClient, described: list[Call], role: str
+) -> None:
+    for call in described:
+        for document, url in call.urls():
+            if url.endswith("/stream"):
+                continue  # an open one never ends: tests/access/test_cells.py reads it
+            answer = await client.request(call.method, url, params={"token": f"t_{role}"})
+            names = {document, document.replace(".x", ".*")} if document else set(call.roles)
+            allowed = any(role in call.roles.get(name, ()) for name in names)
+            if allowed:
+                assert answer.status_code not in (401, 403), (call.method, url, answer.text)
+            else:
+                hidden = "." in document and role not in readers(described, document)
+                assert answer.status_code == (404 if hidden else 403), (call.method, url, answer.text)
+
+
+def readers(described: list[Call], document: str) -> list[str]:
+    """The roles that read a document, as the call says that reads its rows."""
+    (roles,) = [call.roles for call in described if call.path.endswith("{document}") and call.method == "GET"]
+    return roles[document.replace(".x", ".*")]
+
+
+async def test_calls_that_forget_the_gate_or_their_right_are_found() -> None:
+    app = create_app(Settings(dev=True))
+    router = APIRouter()
+    router.add_api_route("/api/weddings/{wedding}/secrets", lambda: "all of them", methods=["GET"])
+    app.include_router(router)
+    with pytest.raises(AssertionError, match="secrets does not say"):
+        calls(app.openapi())
+    with pytest.raises(UndeclaredCall, match="GET /api/weddings/{wedding}/secrets"):
+        describe_roles(app.openapi(), [router], default_policy())
