@@ -67,6 +67,7 @@ async def _later(members: TableMembers) -> TableMembers:
 
 TOKENS: dict[str, TokenClaims | Denied] = {
     **{f"t_{role}": TokenClaims(f"u_{role}", role, vendor="v_1", guest="g_1", side="a") for role in ROLES},
+    **{f"e_{role}": TokenClaims(f"u_{role}", role, wedding="events") for role in ROLES},
     "t_member": TokenClaims("u_member", device="d_1"),
     "t_elsewhere": TokenClaims("u_else", "couple", wedding="other"),
     "t_removed": TokenClaims("u_removed", "couple"),

@@ -155,5 +155,5 @@ async def test_calls_that_forget_the_gate_or_their_right_are_found() -> None:
     app.include_router(router)
     with pytest.raises(AssertionError, match="secrets does not say"):
         calls(app.openapi())
-    with pytest.raises(UndeclaredCall, match="GET /api/weddings/{wedding}/secrets"):
+    with pytest.raises(UndeclaredCall, match="secrets"):
         describe_roles(app.openapi(), [router], default_policy())
