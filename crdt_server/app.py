@@ -17,9 +17,10 @@ from starlette.routing import WebSocketRoute
 from starlette.websockets import WebSocket
 
 from crdt_server import web
-from crdt_server.access.access import Access, DevAccess
+from crdt_server.access.access import Access
 from crdt_server.access.limits import Admission, RequestLimits
 from crdt_server.access.policy import default_policy
+from crdt_server.access.role_switch import RoleSwitch
 from crdt_server.api import commands, conflicts, documents, events, probes
 from crdt_server.api.problems import on_disconnect, on_http_error, on_invalid_request, on_server_error
 from crdt_server.api.requests import authorize, count_read
@@ -77,7 +78,7 @@ def create_app(settings: Settings | None = None, access: Access | None = None) -
             RequestValidationError: on_invalid_request,
         },
     )
-    app.state.access = access or DevAccess()
+    app.state.access = access or RoleSwitch()
     app.include_router(probes.router)
     for router in _ROUTERS:
         app.include_router(router, dependencies=[Depends(authorize), Depends(count_read)])

@@ -109,6 +109,15 @@ class NoMembers:
         return NO_OVERRIDES
 
 
+FindDerived = Callable[[str], AudienceDocument | None]
+"""A derived document by its name; None where there is none."""
+
+
+def no_derived(name: str) -> None:
+    """The `FindDerived` of a server without derived documents."""
+    return
+
+
 Verified: TypeAlias = VerifiedClaims | Denied
 Verify = Callable[[Credentials, str], Verified | Awaitable[Verified]]
 """Verifies the proof in the credentials of a request to a wedding."""
@@ -119,14 +128,14 @@ _REVOKED: Final = Denied("unauthenticated", "this device was signed out")
 
 
 class PolicyAccess:
-    """See the head of the file. ``find_derived``: a derived document by its name."""
+    """See the head of the file."""
 
     def __init__(
         self,
         verify: Verify,
         members: MembersPort | None = None,
         policy: Policy | None = None,
-        find_derived: Callable[[str], AudienceDocument | None] = lambda name: None,
+        find_derived: FindDerived = no_derived,
     ) -> None:
         self._verify = verify
         self._members: MembersPort = members or NoMembers()
@@ -169,14 +178,7 @@ class PolicyAccess:
         """See `Access.may`."""
         if identity == SERVER:  # programs of this process; nobody is identified as it
             return None
-        if identity.role not in self.policy.roles:
-            return _NO_MEMBER
-        if target is None:
-            return None
-        overrides = self._members.overrides(wedding)
-        if isinstance(target, AccessCategory):
-            return self.policy.may(identity, target, action, overrides)
-        return document_decision(self.policy, identity, action, target, self._find_derived(target), overrides)
+        return decide(self.policy, identity, action, target, self._find_derived, self._members.overrides(wedding))
 
 
 class _Flat(Awaitable[Identity | Denied]):
@@ -192,36 +194,54 @@ class _Flat(Awaitable[Identity | Denied]):
         return found
 
 
-def document_decision(
+def decide(
     policy: Policy,
     identity: Identity,
     action: Action,
-    document: str,
-    derived: AudienceDocument | None,
+    target: Target,
+    find_derived: FindDerived,
     overrides: Overrides = NO_OVERRIDES,
 ) -> Decision:
-    """The decision about a document. ``derived``: where it is a derived one."""
-    named = "." in document
-    if "@" in document:
-        denied = _derived_decision(policy, identity, action, derived, overrides)
-        return _NOT_FOUND if derived is None or (named and denied is not None) else denied
+    """The decision of `Access.may` about somebody in a wedding with these overrides."""
+    if identity.role not in policy.roles:
+        return _NO_MEMBER
+    if target is None:
+        return None
+    if isinstance(target, AccessCategory):
+        return policy.may(identity, target, action, overrides)
+    if "@" in target:
+        return _derived_decision(policy, identity, action, target, find_derived(target), overrides)
+    return _document_decision(policy, identity, action, target, overrides)
+
+
+def _document_decision(
+    policy: Policy, identity: Identity, action: Action, document: str, overrides: Overrides
+) -> Decision:
     rule = policy.document_rule(document)
     if rule is None:
         return _NOT_FOUND
     denied = policy.may(identity, rule.category, rule.read if action is Action.READ else action, overrides)
-    if denied is None or not named or policy.may(identity, rule.category, rule.read, overrides) is None:
+    if denied is None or "." not in document or policy.may(identity, rule.category, rule.read, overrides) is None:
         return denied
     return _NOT_FOUND
 
 
 def _derived_decision(
-    policy: Policy, identity: Identity, action: Action, derived: AudienceDocument | None, overrides: Overrides
+    policy: Policy,
+    identity: Identity,
+    action: Action,
+    document: str,
+    derived: AudienceDocument | None,
+    overrides: Overrides,
 ) -> Decision:
     kind = None if derived is None else kind_of(derived.source)
     if derived is None or kind is None:
         return _NOT_FOUND
-    if not derived.admits(identity.role, identity.vendor, identity.guest, identity.side):
-        return Denied("forbidden", f"the role {identity.role} may not open this document")
-    # Its fields decide what may be written in it.
-    part = Action.READ_PART if action in (Action.READ, Action.WRITE) else action
-    return policy.may(identity, category_of(kind.name), part, overrides)
+    denied: Decision
+    if derived.admits(identity.role, identity.vendor, identity.guest, identity.side):
+        # Its fields decide what may be written in it.
+        part = Action.READ_PART if action in (Action.READ, Action.WRITE) else action
+        denied = policy.may(identity, category_of(kind.name), part, overrides)
+    else:
+        denied = Denied("forbidden", f"the role {identity.role} may not open this document")
+    return denied if denied is None or "." not in document else _NOT_FOUND

@@ -69,7 +69,7 @@ class LocalServer:
 
 
 @asynccontextmanager
-async def local_server(settings: Settings, access: Access) -> AsyncIterator[LocalServer]:
+async def local_server(settings: Settings, access: Access | None) -> AsyncIterator[LocalServer]:
     """The whole server, until the end of the block."""
     app = create_app(settings, access)
     server = DrainingServer(configure(app, settings), app)
