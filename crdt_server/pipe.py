@@ -135,12 +135,14 @@ class HostRequest(_Record):
 
 
 class RoomRequests(_Record):
-    """One room in a batch: a load step, if any, then the requests. ``over_quota``: the document may not grow."""
+    """One room in a batch: a load step, if any, then the requests. ``over_quota``: the document may not grow;
+    ``claims``: client ids that are somebody's before a write, as `ClientOwners.claim` takes them."""
 
     room: int
     requests: list[HostRequest] = []
     load: LoadStep | None = None
     over_quota: bool = False
+    claims: list[ClientOwner] = []
 
 
 class CheckUpdate(_Record, tag=0):

@@ -14,6 +14,7 @@ import msgspec
 
 from crdt_server.access.identity import Identity
 from crdt_server.pipe import RequestKind, Response, Status
+from crdt_server.records import ClientOwner
 from crdt_server.rooms.awareness_states import Presence
 from crdt_server.rooms.session import SessionId
 from storage import DocumentKey
@@ -44,11 +45,13 @@ class RemoteRequest(_Message):
 
 
 class RequestMessage(_Message, tag=0):
-    """To the owner of a document: subscribe ``node`` to it, and execute the requests."""
+    """To the owner of a document: subscribe ``node`` to it, and execute the requests, behind the claims of client ids
+    that the node has learned of."""
 
     node: str
     key: DocumentKey
     requests: list[RemoteRequest]
+    claims: list[ClientOwner] = []
 
 
 class ResponseMessage(_Message, tag=1):

@@ -119,7 +119,8 @@ class RemoteDispatcher:
         return taken
 
     def _send(self, owner: str, remote: RemoteRoom, requests: list[RemoteRequest]) -> None:
-        self._messenger.send(owner, RequestMessage(self._owners.node, remote.key, requests))
+        claims = remote.room.claims.take(remote.subscription)
+        self._messenger.send(owner, RequestMessage(self._owners.node, remote.key, requests, claims))
 
     def on_response(self, remote: RemoteRoom) -> None:
         """A request of the room has been answered."""

@@ -36,6 +36,7 @@ class RemoteRoom:
         self.waiting_since: float | None = None  # for the response to the oldest request
         self.catching_up = False  # missing updates are being read from the store
         self.lookups: set[int] = set()  # numbers of requests that are being answered from the store
+        self.subscription = object()  # changes with each of them: its receiver has no claims of client ids yet
         self._pending: dict[int, Request] = {}
         self._same: dict[tuple[RequestKind, bytes], list[Request]] = {}  # later requests equal to a pending one
 
@@ -52,6 +53,7 @@ class RemoteRoom:
         """Begin a subscription at a node. What to send there: everything that is pending, except commands."""
         self.abandon_commands()
         self.owner, self.subscribed, self.message_at = owner, False, now
+        self.subscription = object()
         return [SUBSCRIPTION, *(encode_request(number, request) for number, request in self._pending.items())]
 
     def add(self, number: int, request: Request) -> None:

@@ -139,6 +139,7 @@ class Subscribers:
             log.warning("subscriber_refused", room=f"{wedding}/{document}", node=message.node, reason=error.code)
             return
         subscriber = self._subscriber(room, message.node)
+        room.claims.add(message.claims)
         for request in message.requests:
             subscriber.request(request)
 

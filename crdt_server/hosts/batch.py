@@ -74,7 +74,9 @@ class BatchEntry:
         hosted = self.room.hosted
         over_quota = hosted.quota.refuses_growth(stored=self.room.head_seq > 0)
         requests = [request.for_host(hosted.has_schema, hosted.incarnation) for request in self.requests]
-        return RoomRequests(self.room.id, requests, self.load, over_quota)
+        # Not with a load step: a host that dies of it takes them along, and its room was not resident yet.
+        claims = self.room.claims.take(hosted.incarnation) if requests else []
+        return RoomRequests(self.room.id, requests, self.load, over_quota, claims)
 
     @property
     def is_own(self) -> bool:

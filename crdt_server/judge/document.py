@@ -280,7 +280,7 @@ class Document:
 
     def _take(self, index: int, update: Update) -> None:
         """Record an update that was accepted, and is in the Doc."""
-        self.owners.claim(index, update.ranges)
+        self.owners.record(index, update.ranges)
         self.coverage.add(update)
         self.pieces.accept(update.data)
 

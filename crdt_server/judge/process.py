@@ -133,13 +133,13 @@ class DocumentHost:
                 return RoomResult.empty(room, self.documents[room].pieces.size, built=False)
         document = self.documents[room]
         document.over_quota, document.compared_bytes = batch.over_quota, 0
+        document.owners.claim(batch.claims)
         if isinstance(document, SchemaDocument):
             judge = self._judges[room]
             self._touched[judge] = None
             judge.set_time(self._now)
             judge.on_resolve = partial(self._progress.resolving, index)
-        result = RoomResult.empty(room)
-        requests = batch.requests
+        result, requests = RoomResult.empty(room), batch.requests
         i, count = 0, len(requests)
         # updates in a row are applied as one run; any other request is answered as of its place
         while i < count:

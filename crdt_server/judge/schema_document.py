@@ -70,7 +70,9 @@ class SchemaDocument(Document):
         self._reset()
 
     def _reset(self) -> None:
-        self.items = StructIndex(self.kind, server_client=SERVER_CLIENT, deleted=self.coverage.deleted)
+        self.items = StructIndex(
+            self.kind, server_client=SERVER_CLIENT, deleted=self.coverage.deleted, claims=self.owners.claims
+        )
         self.items.owners.update(self._owners)
         self._stored = StoredStructs(self.kind, self.items)
         self._rows: Rows | None = None
@@ -184,9 +186,7 @@ class SchemaDocument(Document):
             if self.items.newest(w.root, w.record, w.key) in self._restored and _may_stand(self, actor, w)
         ]
 
-    def _undo(
-        self, update: Update, outcome: Outcome, writes: Sequence[Write], deletes: Sequence[Span]
-    ) -> list[Write]:
+    def _undo(self, update: Update, outcome: Outcome, writes: Sequence[Write], deletes: Sequence[Span]) -> list[Write]:
         """Accept an update together with what undoes a part of it. Returns the writes that stand."""
         assert self.doc is not None
         before = encode_clocks(self.clocks)

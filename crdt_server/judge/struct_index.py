@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from types import MappingProxyType
 from typing import NamedTuple, TypeAlias
 
 from crdt_server.judge.clock_ranges import ClockRanges, Span
@@ -99,14 +100,23 @@ class _Coming:
 class StructIndex:
     """The structs of one document. Updates must have passed `decode_structs` and leave no hole.
 
-    ``deleted``: the deletions of the document, shared with it; `integrate` adds to them.
+    ``deleted``: the deletions of the document, shared with it; `integrate` adds to them. ``claims``: client id -> user,
+    of ids without an owner.
     """
 
-    def __init__(self, kind: Kind, *, server_client: int, deleted: ClockRanges | None = None) -> None:
+    def __init__(
+        self,
+        kind: Kind,
+        *,
+        server_client: int,
+        deleted: ClockRanges | None = None,
+        claims: Mapping[int, str] = MappingProxyType({}),
+    ) -> None:
         self.owners: dict[int, str] = {}
         """Client id -> user. The caller adds the stored ones, `integrate` new ones."""
         self.deleted = ClockRanges() if deleted is None else deleted
         self._server_client = server_client
+        self._claims = claims
         self.roots: Mapping[str, SharedType] = {
             name: SharedType(USE_OF_ROOT[root.shape], root, WHOLE, None, -1, -1) for name, root in kind.roots.items()
         }
@@ -252,7 +262,8 @@ class StructIndex:
     def _claim(self, client: int, user: str) -> str | None:
         if client == self._server_client and user != SERVER:
             return "the server's client id"
-        if self.owners.get(client, user) != user:
+        owner = self.owners.get(client)
+        if (self._claims.get(client, user) if owner is None else owner) != user:
             return f"client id {client} belongs to somebody else"
         return None
 

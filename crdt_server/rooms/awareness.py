@@ -3,7 +3,8 @@
 Rules of this file:
 - A socket speaks for one Yjs client id: the one in its first message about a single id. Stock clients re-send the
   states of others that they have received; those are ignored, so no client can speak for another.
-- Each node publishes the states of its own sockets; a newer clock wins, wherever the socket is.
+- Each node publishes the states of its own sockets; a newer clock wins, wherever the socket is, but not over a socket
+  here of another user.
 """
 
 from __future__ import annotations
@@ -106,6 +107,8 @@ class Awareness:
                 if held is not None and held.node == node and held.clock <= state.clock:
                     held.clock = state.clock
                     self.states.remove(state.client)
+            elif held is not None and held.session is not None and held.user != state.user:
+                continue  # a session here was the first: somebody else has copied its client id
             elif held is None or state.clock > held.clock:
                 if held is not None:
                     held.release()

@@ -21,6 +21,7 @@ from crdt_server.protocol.lib0 import (
     write_var_string,
     write_var_uint,
 )
+from crdt_server.rooms.claims import ClientClaims
 from crdt_server.rooms.session import Session
 
 MAX_STATES = 4096  # in one message: a newcomer's client echoes the whole room
@@ -124,12 +125,13 @@ class StateTable:
     """The newest state of each client, and the changes since they were last taken: those for the sessions here, and
     while ``shared`` those of sessions here for other nodes."""
 
-    __slots__ = ("_all", "_changed", "_local_changes", "clients", "removed", "shared")
+    __slots__ = ("_all", "_changed", "_local_changes", "claims", "clients", "removed", "shared")
 
     def __init__(self) -> None:
         self.clients: dict[int, HeldState] = {}
         self.removed: dict[int, int] = {}  # id -> last clock, the newest REMOVED_KEPT: older echoes must not revive
         self.shared = False
+        self.claims = ClientClaims()
         self._changed: dict[int, None] = {}
         self._local_changes: dict[int, tuple[str, str]] = {}  # client -> user and address
         self._all: bytes | None = None  # `all_states`, until something changes
@@ -145,12 +147,16 @@ class StateTable:
     def put(self, client: int, held: HeldState) -> None:
         """Replace the state of a client."""
         self.removed.pop(client, None)
+        before = self.clients.get(client)
         self.clients[client] = held
+        if before is None or (before.user, before.address) != (held.user, held.address):
+            self.claims.show(client, held.user, held.address)
         self._mark_changed(client, held)
 
     def remove(self, client: int) -> None:
         """Remove the state of a client."""
         held = self.clients.pop(client)
+        self.claims.end(client)
         self.removed[client] = held.clock
         if len(self.removed) > REMOVED_KEPT:
             del self.removed[next(iter(self.removed))]

@@ -80,6 +80,7 @@ class Room:
         self.hosted = HostedDocument(has_schema=has_schema)
         self.members = Members(counters, limits)
         self.presence = PresenceChannel(self.members, counters, limits)
+        self.claims = self.presence.awareness.states.claims
         self.inbox = Inbox(limits, has_schema=has_schema)
         self.replies = SyncReplyCache(limits.answer_cache_bytes, limits.newcomer_cache_bytes)
         self.head_seq = 0

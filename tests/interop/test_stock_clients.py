@@ -1,8 +1,13 @@
 """Stock Yjs clients (yjs and y-websocket in Node) against the real server, on both lanes."""
 
 import pytest
+from websockets.exceptions import ConnectionClosed
+from websockets.sync.client import connect
 
+from crdt_server.protocol.lib0 import write_var_uint
 from tests.interop.clients import Room
+from tests.support.codec import encode_update
+from tests.support.wire import Typist
 
 EVERY_TYPE = """
 doc.getText('text').insert(0, args.name)
@@ -239,3 +244,18 @@ def test_state_of_what_is_missing(room: Room) -> None:
     room.settle()
     assert room.node.call("missing", stateUrl=f"{room.api}/state", stateVector={"7": 4}) == [[7, 4, 2]]
     assert room.node.call("missing", stateUrl=f"{room.api}/state", stateVector={"7": 6}) == []
+
+
+def test_a_client_id_is_not_stolen_from_presence(room: Room) -> None:
+    ann = room.join("ann", client_id=4_000_000_001)
+    ann.run("awareness.setLocalState({ user: { name: 'Ann' } })")
+    with connect(f"{room.address}?user=eve", proxy=None) as thief:
+        while write_var_uint(4_000_000_001) not in (frame := thief.recv(20)) or frame[0] != 1:
+            pass
+        thief.send(encode_update(Typist(4_000_000_001, "text").text(b"s")))
+        with pytest.raises(ConnectionClosed):
+            _ = [thief.recv(20) for _ in range(100)]
+        assert thief.close_code == 4409
+    ann.run("doc.getText('text').insert(0, 'my text')")
+    assert room.settle()["text"] == [{"insert": "my text"}]
+    assert ann.run("return client.closes") == []

@@ -11,6 +11,7 @@ from crdt_server.rooms.awareness_states import (
     MAX_MESSAGE_BYTES,
     MAX_STATES,
     REMOVED_KEPT,
+    Presence,
     read_states,
     write_states,
 )
@@ -106,6 +107,15 @@ def test_the_same_person_on_a_new_socket_takes_the_id_along(awareness: Awareness
     awareness.leave(old)
     assert not awareness.states.dirty
     assert everybody(awareness) == {7: {"n": 2}}
+
+
+def test_a_copy_at_another_node_does_not_replace_the_state_of_a_session_here(awareness: Awareness) -> None:
+    one = session(1, "ada")
+    awareness.receive(one, state(7, 1, {"n": 1}), 0)
+    awareness.receive_from_node("other", [Presence(7, 99, '{"n":"forged"}', "eve", "192.0.2.9")], 0)
+    assert (one.awareness_id, everybody(awareness)) == (7, {7: {"n": 1}})
+    awareness.receive_from_node("other", [Presence(7, 2, '{"n":2}', "ada", "192.0.2.9")], 0)
+    assert (one.awareness_id, everybody(awareness)) == (None, {7: {"n": 2}})
 
 
 def test_leaving_removes_with_the_last_clock(awareness: Awareness) -> None:
