@@ -21,6 +21,9 @@ class ResultEvents(Protocol):
     def on_batch(self, batch: RoomBatch) -> None:
         """A batch of a room was judged and numbered: it is to be stored."""
 
+    def on_over_quota(self, room: Room) -> None:
+        """A wedding had no room for something."""
+
     def on_deadly(self, request: Request, room: Room, cause: str) -> None:
         """A request has killed a host, all by itself."""
 
@@ -49,7 +52,9 @@ def _settle_faults(
     events: ResultEvents, room: Room, requests: Sequence[Request], statuses: dict[int, Status]
 ) -> list[Request]:
     for index, status in statuses.items():
-        if status is Status.DEADLY:
+        if status is Status.OVER_QUOTA:
+            events.on_over_quota(room)
+        elif status is Status.DEADLY:
             events.on_deadly(requests[index], room, "a copy of the host died of it")
             room.hosted.mark_heavy()
             discard(room, requests[index].session)

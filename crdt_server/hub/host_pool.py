@@ -174,6 +174,10 @@ class HostPool:
         log.error("document_unreadable", room=room.name, why=why)
         self._registry.refuse(room, asyncio.get_running_loop().time() if stored else None)
 
+    def on_over_quota(self, room: Room) -> None:
+        """Measure the wedding of a room again, before long: something may have been freed."""
+        self._quotas.open(room.wedding)
+
     def on_deadly(self, request: Request, room: Room, cause: str) -> None:
         """A request has killed a new host all by itself: quarantine it."""
         session, address = request.session, request.session.connection.address

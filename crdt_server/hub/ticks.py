@@ -14,7 +14,8 @@ from crdt_server.access.limits import SenderStrikes
 from crdt_server.hub.loop_monitor import LoopMonitor
 from crdt_server.hub.registry import RoomRegistry
 from crdt_server.memory import trim_heap
-from crdt_server.rooms.intake import publish_presence
+from crdt_server.rooms.hosted_document import Placement
+from crdt_server.rooms.intake import publish_presence, retry_deferred
 from crdt_server.rooms.room import Room
 from crdt_server.settings import Settings
 from storage import Storage, StorageError
@@ -27,6 +28,7 @@ STATES_PER_TICK = 8192  # presence states that are read in one turn of the loop:
 # Requests of a room that wait for longer without any answer, whatever the reason: its sockets are closed. A client may
 # have been served from the store, and shows what nobody takes.
 ANSWER_SECONDS = 60.0
+RETRY_SECONDS = 60.0  # between two requests for what a wedding had no room for
 KEEP_ALIVE_SECONDS = 20.0  # stock clients drop a link on which they received nothing for 30 s
 ROOMS_AT_ONCE = 50
 ANSWERS_KEPT = timedelta(days=7)
@@ -46,6 +48,7 @@ class Ticks:
         self._presence: dict[Room, None] = {}
         self._timer: asyncio.TimerHandle | None = None
         self._last_keep_alive = 0.0
+        self._last_retry = 0.0
         self._waiting: dict[Room, tuple[int, float]] = {}  # how many batches were answered, and when that was seen
 
     def presence_changed(self, room: Room) -> None:
@@ -83,6 +86,7 @@ class Ticks:
             keep_alive = now - self._last_keep_alive >= KEEP_ALIVE_SECONDS
             if keep_alive:
                 self._last_keep_alive = now
+            self.retry_deferred(now)
             await self._sweep_rooms(now, keep_alive)
             self._registry.evict_idle(now, self._settings.room_grace_seconds)
             # Objects in cycles (every error that was raised through a task) may hold large frames. The collector runs
@@ -102,6 +106,18 @@ class Ticks:
             self.check_answers(room, now)
             if count % ROOMS_AT_ONCE == ROOMS_AT_ONCE - 1:
                 await asyncio.sleep(0)
+
+    def retry_deferred(self, now: float) -> None:
+        """Request what weddings had no room for, where they have some now, and of all now and then: of a wedding that
+        another node owns it is not known here."""
+        due = now - self._last_retry >= RETRY_SECONDS
+        if due:
+            self._last_retry = now
+        for room in [room for room in self._registry.rooms.values() if room.members.deferred]:
+            hosted = room.hosted
+            known = hosted.placement is not Placement.REMOTE
+            if due or (known and not hosted.quota.refuses_growth(stored=room.head_seq > 0)):
+                retry_deferred(room)
 
     def check_answers(self, room: Room, now: float) -> None:
         """End a room whose requests have waited for too long."""

@@ -155,6 +155,20 @@ def retry_as_newcomer(room: Room, request: Request) -> None:
         enqueue(room, request)
 
 
+def request_missing(room: Room, session: Session) -> None:
+    """Send a session a sync step 1, for all that the document lacks."""
+    session.resyncing = True
+    enqueue(room, Request(session, RequestKind.STATE_VECTOR, b""))
+
+
+def retry_deferred(room: Room) -> None:
+    """Request again what the wedding had no room for."""
+    deferred = list(room.members.deferred)
+    room.members.deferred.clear()
+    for session in deferred:
+        request_missing(room, session)
+
+
 def publish_presence(room: Room, now: float, most_states: int = UNBOUNDED) -> int:
     """Read the awareness messages of the sessions since the last tick, and send the changes.
 

@@ -13,10 +13,12 @@ from crdt_server.rooms.session import Session
 class Members:
     """See the head of the file. A message above ``big_update_bytes`` may wait in the write buffer of a socket."""
 
-    __slots__ = ("_counters", "_large_bytes", "_max_sessions", "sessions")
+    __slots__ = ("_counters", "_large_bytes", "_max_sessions", "deferred", "sessions")
 
     def __init__(self, counters: Counters, limits: RoomLimits) -> None:
         self.sessions: dict[Session, None] = {}
+        self.deferred: dict[Session, None] = {}
+        """Those that have updates for which the wedding has no room."""
         self._counters = counters
         self._large_bytes = limits.big_update_bytes
         self._max_sessions = limits.max_sessions
@@ -41,6 +43,7 @@ class Members:
     def remove(self, session: Session) -> None:
         """Its connection is gone."""
         self.sessions.pop(session, None)
+        self.deferred.pop(session, None)
 
     def broadcast(self, message: Outgoing) -> None:
         """Send a message of the document to every session."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING
 
 from crdt_server.errors import CLOSE_CODES, CrdtServerError
@@ -21,6 +22,15 @@ MISTAKES = frozenset(("awareness_limit",))
 """Codes of protocol errors that an honest application can cause: its presence has become too large."""
 
 
+NO_ROOM = json.dumps(
+    {
+        "reverted": [],
+        "code": "over_quota",
+        "why": "the wedding has no room left: nothing new is stored until something is deleted or the quota is raised",
+    }
+)
+
+
 def reject(room: Room, session: Session, error: CrdtServerError) -> None:
     """Close a session that has sent something malformed."""
     room.counters.protocol_errors += 1
@@ -32,6 +42,14 @@ def refuse(room: Room, session: Session, code: int, reason: str, *, hostile: boo
     room.events.on_refusal(room, session, hostile=hostile)
     discard(room, session)
     room.members.close(session, code, reason)
+
+
+def defer(room: Room, session: Session) -> None:
+    """Keep a session although the wedding has no room for an update of it. It is sent a notice, and keeps the update:
+    later ones that build on that leave a gap, until `intake.retry_deferred`."""
+    if session not in room.members.deferred:
+        room.members.deferred[session] = None
+        session.connection.send(Outgoing(PermissionDenied(NO_ROOM)))
 
 
 def discard(room: Room, session: Session) -> None:

@@ -9,18 +9,14 @@ from crdt_server.pipe import Bytes, Diff, NoOverlap, RequestKind, Response, Stat
 from crdt_server.protocol.messages import SyncStep1, SyncUpdate
 from crdt_server.protocol.outgoing import Outgoing
 from crdt_server.rooms.batch import RoomBatch
-from crdt_server.rooms.intake import enqueue, retry_as_newcomer
-from crdt_server.rooms.refusals import discard, notify, refuse, reject
+from crdt_server.rooms.intake import request_missing, retry_as_newcomer
+from crdt_server.rooms.refusals import defer, discard, notify, refuse, reject
 from crdt_server.rooms.replies import send_reply
 from crdt_server.rooms.session import Request, Session
 from crdt_server.rooms.sync_replies import reply_messages
 
 if TYPE_CHECKING:
     from crdt_server.rooms.room import Room
-
-
-BLAMELESS = frozenset((Status.OVER_QUOTA, Status.CLIENT_ID_TAKEN))
-"""Refusals that may have been caused by others: no strike."""
 
 
 def settle_batch(room: Room, batch: RoomBatch) -> None:
@@ -71,11 +67,13 @@ def _settle_fault(room: Room, request: Request, status: Status) -> None:
         room.counters.known_updates += 1
         if request.echo:
             session.connection.send(Outgoing(SyncUpdate(request.payload)))
+    elif status is Status.OVER_QUOTA:
+        defer(room, session)
     elif status is Status.GAP:
         _resync(room, session)
     elif status is Status.MALFORMED:
         reject(room, session, ProtocolError("malformed_update", "an update or state vector did not decode"))
-    elif status in BLAMELESS:
+    elif status is Status.CLIENT_ID_TAKEN:  # perhaps by others: no strike
         discard(room, session)
         room.members.close(session, CLOSE_CODES["violation"], status.name.lower())
     else:
@@ -86,11 +84,10 @@ def _settle_fault(room: Room, request: Request, status: Status) -> None:
 def _resync(room: Room, session: Session) -> None:
     """Send a step 1 for all that is missing, once at a time: an update has left a gap."""
     room.counters.gaps += 1
-    if session.resyncing:
-        return  # updates after a gap leave it too, and the client has been sent a step 1 already
+    if session.resyncing or session in room.members.deferred:
+        return  # updates after a gap leave it too, and the client has been sent a step 1 already, or will be
     session.gaps += 1
     if session.gaps > room.limits.max_gaps:
         room.members.close(session, CLOSE_CODES["try_again"], "gap")
     else:
-        session.resyncing = True
-        enqueue(room, Request(session, RequestKind.STATE_VECTOR, b""))
+        request_missing(room, session)

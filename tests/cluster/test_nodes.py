@@ -10,6 +10,7 @@ import pytest
 from crdt_server.access.identity import Identity
 from crdt_server.cluster import subscribers
 from crdt_server.cluster.messages import EventsMessage, encode
+from crdt_server.hub import ticks
 from crdt_server.hub.commands import IdempotentCommands, carry_out, digest_of
 from crdt_server.hub.http_sync import sync
 from crdt_server.pipe import Bytes, RequestKind
@@ -20,7 +21,7 @@ from storage import DocumentKey
 from tests.cluster.conftest import Node, Nodes, until
 from tests.hub.test_weddings import Guide
 from tests.rooms.person import Person
-from tests.support.codec import encode_awareness
+from tests.support.codec import encode_awareness, encode_update
 
 ADA = Identity("ada", "couple")
 
@@ -419,3 +420,22 @@ async def test_one_command_at_two_nodes_at_once_is_carried_out_once(nodes: Nodes
     assert sorted(replayed for _, replayed in told) == [False, True, True, True]
     assert await nodes.storage.event_head("w") == 1
     assert guide.socket.closed is None
+
+
+async def test_what_a_full_wedding_refuses_at_another_node_is_stored_when_there_is_room(
+    nodes: Nodes,
+) -> None:
+    one, two = await nodes.pair()
+    here, there = await couple(one, two)
+    here.type("hello")
+    await there.sees("hello")
+    here.room.hosted.quota.full = True
+    for letter in " you":
+        there.type(letter)
+    await there.socket.until(lambda: bool(_read(there).denied))
+    here.send(encode_update(here.replica.erase(0, 1)))
+    await asyncio.gather(here.sees("ello"), there.has_length(len("ello you")))
+    here.room.hosted.quota.full = False
+    two.hub.ticks.retry_deferred(two.hub.time() + ticks.RETRY_SECONDS)
+    await asyncio.gather(here.sees("ello you"), there.sees("ello you"))
+    assert [json.loads(notice)["code"] for notice in there.denied] == ["over_quota"]

@@ -1,14 +1,18 @@
-"""What a wedding may take: the measurements, and the refusals of documents with and without a schema."""
+"""What a wedding may take: the measurements, and the refusals of documents with and without a schema.
+
+A client whose update is refused is not closed: it keeps the update, and is asked for it when there is room again.
+"""
 
 from __future__ import annotations
 
 import asyncio
+import json
 
 import pytest
 from pycrdt import Map
 
-from crdt_server.errors import CLOSE_CODES, ViolationError
-from crdt_server.hub import quotas
+from crdt_server.errors import ViolationError
+from crdt_server.hub import quotas, ticks
 from crdt_server.hub.commands import OperationsRefusedError, carry_out
 from crdt_server.hub.http_sync import sync
 from crdt_server.hub.hub import Hub
@@ -19,7 +23,6 @@ from tests.rooms.person import Person
 from tests.support.codec import encode_update
 from tests.support.hosts import make_hub
 
-OVER_QUOTA = (CLOSE_CODES["violation"], "over_quota")
 FILLER = b"\0\0" * 5_000
 
 
@@ -43,9 +46,11 @@ async def measured(hub: Hub) -> None:
         await asyncio.gather(*tasks)
 
 
-async def closed(person: Person) -> tuple[int, str] | None:
-    await person.socket.until(lambda: person.socket.closed is not None)
-    return person.socket.closed
+async def is_denied(person: Person, times: int = 1) -> None:
+    """Wait for that many notices of a full wedding, and nothing else."""
+    await person.socket.until(lambda: person.read() or len(person.denied) == times or person.socket.closed is not None)
+    assert [json.loads(notice)["code"] for notice in person.denied] == ["over_quota"] * times
+    assert person.socket.closed is None
 
 
 async def test_a_note_over_the_quota_takes_deletions_only(storage: Storage) -> None:
@@ -61,8 +66,12 @@ async def test_a_note_over_the_quota_takes_deletions_only(storage: Storage) -> N
         person.send(encode_update(person.replica.doc.get_update(before)))
         await person.socket.until(lambda: person.read() or person.saved)
         assert person.socket.closed is None
-        person.type("more")
-        assert await closed(person) == OVER_QUOTA
+        for letter in "more":
+            person.type(letter)
+        await is_denied(person)
+        person.send(encode_update(person.replica.erase(0, 100)))
+        reader = Person(hub, "notes.a", 13)
+        await reader.has_length(2_300)
         assert hub.strikes._strikes._strikes == {}
         with pytest.raises(ViolationError) as refused:
             await sync(hub, DocumentKey("w", "notes.a"), ADA, "::1", b"\0", person.replica.doc.get_update(before))
@@ -94,7 +103,7 @@ async def test_a_guest_list_over_the_quota_takes_soft_deletions(storage: Storage
             await carry_out(hub, "w", ADA, "::1", [("guests", insert)])  # type: ignore[list-item]
         assert [problem["code"] for problem in refused.value.problems] == ["over_quota"]
         guide.put("g_3")
-        assert await closed(guide) == OVER_QUOTA
+        await is_denied(guide)
     finally:
         await hub.stop()
 
@@ -112,7 +121,7 @@ async def test_a_document_beyond_the_quota_is_refused_and_the_others_grow(storag
         await person.socket.until(lambda: person.read() or person.saved)
         new = Person(hub, "notes.new", 12)
         new.type("x")
-        assert await closed(new) == OVER_QUOTA
+        await is_denied(new)
         assert await storage.document_count("w") == 3
     finally:
         await hub.stop()
@@ -135,6 +144,36 @@ async def test_room_that_is_made_is_seen(storage: Storage) -> None:
         assert hub.quotas.weddings_over_quota == 0
         again.type("x")
         await again.socket.until(lambda: again.read() or again.saved)
+    finally:
+        await hub.stop()
+
+
+async def test_what_there_was_no_room_for_is_stored_when_there_is(storage: Storage) -> None:
+    key = DocumentKey("w", "notes.large")
+    await storage.append([Append(key, 1, FILLER), Append(key, 2, FILLER)])
+    hub = await opened(storage, max_wedding_bytes=15_000)
+    try:
+        person, other = Person(hub, "notes.a", 11), Person(hub, "notes.a", 12)
+        person.type("x")
+        await other.sees("x")
+        await measured(hub)
+        for letter in "yz":
+            person.type(letter)
+        await is_denied(person)
+        hub.ticks.retry_deferred(hub.time() + ticks.RETRY_SECONDS)
+        await is_denied(person, times=2)
+        hub.ticks.retry_deferred(hub.time() + ticks.RETRY_SECONDS)  # too early: nothing is requested
+        assert person.room.members.deferred == {person.session: None}
+        requested = hub.metrics.counters.updates
+        await storage.replace(key, 1, 2, b"\0\0")  # compaction
+        other.type("!", 0)
+        await is_denied(other)
+        await measured(hub)
+        assert hub.quotas.weddings_over_quota == 0
+        hub.ticks.retry_deferred(hub.time())
+        await asyncio.gather(person.sees("!xyz"), other.sees("!xyz"))
+        assert hub.metrics.counters.updates == requested + 2
+        assert person.room.members.deferred == {}
     finally:
         await hub.stop()
 

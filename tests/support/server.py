@@ -43,7 +43,7 @@ class ServerProcess:
         self.log_file = directory / log_name
         self._stack = ExitStack()
         self.database_url = database_url or self._stack.enter_context(new_database(directory))
-        self._flags = flags
+        self.flags = flags  # of the next start
         self._env = {"PYTHONUNBUFFERED": "1", "CRDT_SERVER_WEBSOCKET_LANE": lane, **(env or {})}
         self._port = 0
         self._process: subprocess.Popen[bytes] | None = None
@@ -86,7 +86,7 @@ class ServerProcess:
     def start(self) -> None:
         """Return when the server listens."""
         command = [sys.executable, "-m", "crdt_server", "serve", "--dev", "--host", "127.0.0.1"]
-        command += ["--port", str(self._port), "--database-url", self.database_url, *self._flags]
+        command += ["--port", str(self._port), "--database-url", self.database_url, *self.flags]
         with self.log_file.open("ab") as log:
             self._process = subprocess.Popen(
                 command, cwd=ROOT, env=os.environ | self._env, stdout=subprocess.PIPE, stderr=log
