@@ -3,7 +3,8 @@
 The cause is not evident: the host marks in shared memory which request it works on, which names a suspect, but memory
 that was damaged earlier can kill later. Therefore the batch is run again on a new host in parts (before the suspect,
 the suspect alone, after it), or in halves where there is no suspect, until the deadly request stands alone. Only a
-request that kills a new host all by itself is refused and quarantined. All other requests are applied.
+request that kills a new host all by itself is refused and quarantined. All other requests are applied. A command that
+used up its CPU time is refused as one whose estimate is too high.
 
 Where the mark names the rules of a wedding, neither requests nor stored bytes are the cause. If the rules kill a second
 host, the documents of that wedding are held without them until all are closed.
@@ -19,7 +20,7 @@ from typing import TYPE_CHECKING
 import structlog
 
 from crdt_server.hosts.batch import BatchEntry, LoadFailed, split
-from crdt_server.hosts.results import refuse
+from crdt_server.hosts.results import is_too_expensive, refuse, refuse_command
 from crdt_server.hosts.supervisor import HostDied
 from crdt_server.pipe import ProgressMark, RequestKind, Status
 from crdt_server.rooms.room import Phase, Room
@@ -138,6 +139,9 @@ def _parts(dispatcher: HostDispatcher, entries: Sequence[BatchEntry], death: Hos
 
 def _quarantine(dispatcher: HostDispatcher, room: Room, request: Request, cause: str) -> None:
     dispatcher.events.on_deadly(request, room, cause)
+    if is_too_expensive(request, cause):
+        refuse_command(dispatcher.events, room, request)
+        return
     is_update = request.kind is RequestKind.UPDATE
     refuse(dispatcher.events, room, request, Status.VIOLATION if is_update else Status.MALFORMED)
 

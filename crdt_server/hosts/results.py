@@ -6,13 +6,16 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from crdt_server.hosts.batch import BatchEntry, resolve
-from crdt_server.pipe import RoomResult, Status
+from crdt_server.hosts.supervisor import CPU_LIMIT
+from crdt_server.operations import Problem
+from crdt_server.pipe import CommandRefused, RequestKind, RoomResult, Status
 from crdt_server.rooms.batch import RoomBatch
 from crdt_server.rooms.refusals import discard
 from crdt_server.rooms.room import Phase, Room
 from crdt_server.rooms.session import Request
 
 HEAVY_DOCUMENT_BYTES = 1 << 20
+TOO_EXPENSIVE = "the operations take too long: send fewer at a time"
 
 
 class ResultEvents(Protocol):
@@ -75,6 +78,17 @@ def submit(events: ResultEvents, batch: RoomBatch, result: RoomResult) -> None:
 def refuse(events: ResultEvents, room: Room, request: Request, status: Status) -> None:
     """Submit the refusal of one request."""
     _submit_one(events, RoomBatch(room, [request], None, {0: status}))
+
+
+def is_too_expensive(request: Request, cause: str) -> bool:
+    """Whether a request that ended its host is a command that used up its CPU time."""
+    return request.kind is RequestKind.COMMAND and cause == CPU_LIMIT
+
+
+def refuse_command(events: ResultEvents, room: Room, request: Request) -> None:
+    """Submit the refusal of a command that took too much CPU time, with nothing done."""
+    problem = Problem(document=room.document, code="too_expensive", message=TOO_EXPENSIVE)
+    _submit_one(events, RoomBatch(room, [request], responses={0: CommandRefused([problem])}))
 
 
 def _submit_one(events: ResultEvents, batch: RoomBatch) -> None:

@@ -14,7 +14,7 @@ from crdt_server.errors import CLOSE_CODES
 from crdt_server.hosts.batch import LoadFailed, LoadPlan
 from crdt_server.hosts.dispatcher import BATCH_BYTES, HEAVY_BATCH_BYTES, HostDispatcher
 from crdt_server.hosts.jobs import JobWorker
-from crdt_server.hosts.results import HEAVY_DOCUMENT_BYTES
+from crdt_server.hosts.results import HEAVY_DOCUMENT_BYTES, is_too_expensive
 from crdt_server.hosts.supervisor import HostFactory, Supervisor
 from crdt_server.hub.background_tasks import Spawn
 from crdt_server.hub.bookings import read_vouched
@@ -179,9 +179,13 @@ class HostPool:
         self._quotas.open(room.wedding)
 
     def on_deadly(self, request: Request, room: Room, cause: str) -> None:
-        """A request has killed a new host all by itself: quarantine it."""
+        """A request has killed a new host all by itself: quarantine it, but for a command that was too expensive."""
         session, address = request.session, request.session.connection.address
-        self._strikes.add(session.identity, address, asyncio.get_running_loop().time(), hostile=True)
+        expensive = is_too_expensive(request, cause)
+        self._strikes.add(session.identity, address, asyncio.get_running_loop().time(), hostile=not expensive)
+        if expensive:
+            log.warning("command_too_expensive", room=room.name, user=session.user, size_bytes=len(request.payload))
+            return
         sender = f"{session.user} {address}"
         log.error("update_quarantined", room=room.name, session=session.id, cause=cause)
         self._metrics.quarantined.inc()
