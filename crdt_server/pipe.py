@@ -8,7 +8,6 @@ every type, `hosts.batch` what the types do not express, and nothing on this pip
 from __future__ import annotations
 
 import enum
-import mmap
 import struct
 from typing import NamedTuple
 
@@ -110,7 +109,8 @@ class SchemaContext(_Record):
 
 class LoadStep(_Record):
     """Stored updates of a document. ``last``: it is complete with them; ``bytes_only``: without a Doc; ``owners``: of
-    client ids, without a schema; ``rows``: further ones of its wedding; ``more_rows``: these are not the last."""
+    client ids, without a schema; ``rows``: further ones of its wedding; ``more_rows``: these are not the last.
+    ``further``: not the first of the document in this batch, and postponed where others wait for its end."""
 
     updates: list[bytes]
     last: bool = True
@@ -119,6 +119,7 @@ class LoadStep(_Record):
     owners: list[ClientOwner] = []
     rows: list[MirrorRow] = []
     more_rows: bool = False
+    further: bool = False
 
 
 class HostRequest(_Record):
@@ -297,6 +298,12 @@ class ContextMissing(_Record, tag=2):
     room: int
 
 
+class LoadPostponed(_Record, tag=3):
+    """Others wait for the end of the batch: this load step has to come again."""
+
+    room: int
+
+
 class WeddingState(_Record):
     """One room of a wedding, in how many seconds the wedding has scheduled work (None: none), the documents that it
     needs open, and whether its rules need further slices."""
@@ -345,11 +352,14 @@ class JobRefused(_Record, tag=4):
 JobResult = Checked | Merged | Forgotten | StoredRows | JobRefused
 
 
+RoomOutcome = RoomResult | LoadRefused | ContextMissing | LoadPostponed
+
+
 class BatchResponse(_Record):
     """``results``: one for each room of the batch, in its order; ``jobs``: one for each job; ``others``: rooms that the
     batch did not name, into whose documents the server has written."""
 
-    results: list[RoomResult | LoadRefused | ContextMissing]
+    results: list[RoomOutcome]
     jobs: list[JobResult]
     others: list[RoomResult]
     weddings: list[WeddingState]
@@ -371,29 +381,3 @@ def frame(value: Batch | BatchResponse) -> bytes:
     _encoder.encode_into(value, buffer, LENGTH.size)
     LENGTH.pack_into(buffer, 0, len(buffer) - LENGTH.size)
     return bytes(buffer)
-
-
-class ProgressMark:
-    """Two integers shared with a host: room and request that it works on, written before each risky step, so that a
-    crash names its suspect."""
-
-    SIZE = mmap.PAGESIZE
-    STARTING = (-2, -2)  # the host has not opened it yet
-    IDLE = (-1, -1)
-    MERGING = -1  # in place of a request: what was accepted is put together, and no single update is the cause
-    LOADING = -2  # in place of a request: the stored bytes themselves are being read
-    RESOLVING = -3  # in place of a request: the rules of the wedding, which no request and no stored bytes answer for
-    _cells = struct.Struct("<ii")
-
-    def __init__(self, fd: int) -> None:
-        self._map = mmap.mmap(fd, self.SIZE)
-        self.set(*self.IDLE)
-
-    def set(self, room: int, request: int) -> None:
-        self._cells.pack_into(self._map, 0, room, request)
-
-    def get(self) -> tuple[int, int]:
-        return self._cells.unpack_from(self._map, 0)
-
-    def close(self) -> None:
-        self._map.close()

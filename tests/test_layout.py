@@ -21,6 +21,7 @@ ROOM_CORE = (
     "crdt_server.errors",
     "crdt_server.operations",
     "crdt_server.pipe",
+    "crdt_server.progress_mark",
     "crdt_server.protocol",
     "crdt_server.records",
     "crdt_server.rooms",
@@ -41,6 +42,7 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
     "crdt_server.protocol": ("crdt_server.protocol", "crdt_server.errors", "msgspec"),
     "crdt_server.access": ("crdt_server.access", "crdt_server.errors", "documents.categories", "documents.registry"),
     "crdt_server.pipe": ("crdt_server.access.identity", "crdt_server.operations", "crdt_server.records", "msgspec"),
+    "crdt_server.progress_mark": (),
     "crdt_server.records": ("msgspec",),
     "crdt_server.judge": (
         "crdt_server.errors",
@@ -48,6 +50,7 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
         "crdt_server.memory",
         "crdt_server.operations",
         "crdt_server.pipe",
+        "crdt_server.progress_mark",
         "crdt_server.records",
         "msgspec",
         "crdt_server.protocol",

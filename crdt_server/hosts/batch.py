@@ -15,17 +15,16 @@ from crdt_server.pipe import (
     CommandDone,
     CommandLacks,
     CommandRefused,
-    ContextMissing,
     Diff,
     Done,
     IndexedResponse,
-    LoadRefused,
+    LoadPostponed,
     LoadStep,
     MirrorRow,
     NoOverlap,
-    ProgressMark,
     RequestKind,
     Response,
+    RoomOutcome,
     RoomRequests,
     RoomResult,
     RowsDigest,
@@ -34,6 +33,7 @@ from crdt_server.pipe import (
     Status,
     WeddingState,
 )
+from crdt_server.progress_mark import ProgressMark
 from crdt_server.records import BatchRecords, ClientOwner
 from crdt_server.rooms.room import Room
 from crdt_server.rooms.session import Request
@@ -183,9 +183,11 @@ def fits(entries: Sequence[BatchEntry], rooms: Mapping[int, Room], response: Bat
     )
 
 
-def _fits(entry: BatchEntry, result: RoomResult | LoadRefused | ContextMissing) -> bool:
+def _fits(entry: BatchEntry, result: RoomOutcome) -> bool:
     if result.room != entry.room.id:
         return False
+    if type(result) is LoadPostponed:
+        return entry.load is not None and entry.load.further
     if type(result) is not RoomResult:
         return entry.load is not None
     if result.size < 0 or (result.derived is not None and not _fits_records(result.derived)):

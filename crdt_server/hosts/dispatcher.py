@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from itertools import chain
 from typing import Protocol
 
 import structlog
@@ -22,7 +23,7 @@ from crdt_server.hosts.results import HEAVY_DOCUMENT_BYTES, ResultEvents, settle
 from crdt_server.hosts.sender_turns import SenderTurns
 from crdt_server.hosts.supervisor import HostDied, Supervisor
 from crdt_server.metrics import Metrics
-from crdt_server.pipe import BatchResponse, ForgetRooms, Job, LoadRefused, RequestKind, RoomResult
+from crdt_server.pipe import BatchResponse, ForgetRooms, Job, LoadPostponed, LoadRefused, RequestKind, RoomResult
 from crdt_server.rooms.batch import RoomBatch
 from crdt_server.rooms.hosted_document import Placement
 from crdt_server.rooms.intake import put_back
@@ -91,6 +92,7 @@ class HostDispatcher:
         if room not in self._scheduled:
             self._scheduled[room] = None
             self._wake.set()
+            self.supervisor.interrupt()
 
     def busy(self, room: Room) -> bool:
         """Whether the room is part of the batch in flight or of a load."""
@@ -140,7 +142,7 @@ class HostDispatcher:
     def _take(self) -> list[BatchEntry]:
         """The next batch: a slice of every load that fits, a fair share of every scheduled room, and a slice of the
         rules of a wedding."""
-        entries = list(self.residency.take_load_steps())
+        entries = list(self.residency.loads.take(alone=not self._scheduled))
         arriving = {entry.room for entry in entries}
         budget, large = self._batch_bytes, 0 if self._took_large else LARGE_IN_BATCH
         skipped_large, self._took_large = self._took_large, False
@@ -227,6 +229,7 @@ class HostDispatcher:
         """Load the stored updates of a room into the host."""
         self.residency.add_load(room, plan)
         self._wake.set()
+        self.supervisor.interrupt()
 
     # -- a batch and its response
 
@@ -249,7 +252,8 @@ class HostDispatcher:
     async def request(self, entries: Sequence[BatchEntry], forget: Sequence[int] = ()) -> BatchResponse:
         """The host's response, checked. Raises HostDied."""
         jobs: list[Job] = [ForgetRooms(list(forget))] if forget else []
-        response = await self.supervisor.run([entry.for_host() for entry in entries], jobs)
+        others_wait = any(room not in self._in_flight for room in chain(self.residency.loads, self._scheduled))
+        response = await self.supervisor.run([entry.for_host() for entry in entries], jobs, others_wait=others_wait)
         if not fits(entries, self.residency.known, response):
             raise await self.supervisor.kill("broken response")
         return response
@@ -257,6 +261,7 @@ class HostDispatcher:
     def settle(self, entries: Sequence[BatchEntry], response: BatchResponse) -> list[BatchEntry]:
         """Submit the results of a batch for storage. Returns the requests that have to come again."""
         unfinished: list[BatchEntry] = []
+        postponed: list[BatchEntry] = []
         for entry, result in zip(entries, response.results, strict=True):
             if type(result) is RoomResult:
                 if entry.load is not None and entry.load.last and self.residency.loaded(entry.room):
@@ -268,9 +273,12 @@ class HostDispatcher:
                     unfinished.append(BatchEntry(entry.room, later))
             elif type(result) is LoadRefused:
                 self.events.on_unreadable(entry.room, result.reason)
+            elif type(result) is LoadPostponed:
+                postponed.append(entry)
             else:
                 self.residency.cancel_load(entry.room)
                 self._start_fetch(entry.room, with_rows=True)
+        self.residency.loads.put_back([entry for entry in postponed if entry.room not in self._fetching])
         known = self.residency.known
         for other in response.others:
             room = known[other.room]

@@ -22,7 +22,8 @@ import structlog
 from crdt_server.hosts.batch import BatchEntry, LoadFailed, split
 from crdt_server.hosts.results import is_too_expensive, refuse, refuse_command
 from crdt_server.hosts.supervisor import HostDied
-from crdt_server.pipe import ProgressMark, RequestKind, Status
+from crdt_server.pipe import RequestKind, Status
+from crdt_server.progress_mark import ProgressMark
 from crdt_server.rooms.room import Phase, Room
 from crdt_server.rooms.session import Request
 

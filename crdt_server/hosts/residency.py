@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 
-from crdt_server.hosts.batch import BatchEntry, LoadPlan
+from crdt_server.hosts.batch import LoadPlan
 from crdt_server.hosts.loads import Loads
 from crdt_server.rooms.room import Phase, Room
 
@@ -13,7 +13,7 @@ class Residency:
     """See the head of the file."""
 
     def __init__(self) -> None:
-        self._loads = Loads()
+        self.loads = Loads()
         self._resident: set[Room] = set()
         self._forget: list[int] = []
         self._weddings: dict[str, set[Room]] = {}  # documents with a schema that the host was sent
@@ -30,7 +30,7 @@ class Residency:
 
     def is_loading(self, room: Room) -> bool:
         """Whether a load step of the room is still to come."""
-        return room in self._loads
+        return room in self.loads
 
     def holds_wedding(self, wedding: str) -> bool:
         """Whether the host holds the rows of a wedding."""
@@ -48,17 +48,13 @@ class Residency:
 
     def add_load(self, room: Room, plan: LoadPlan) -> None:
         """Bring a document into the host, step by step."""
-        self._loads.add(room, plan)
+        self.loads.add(room, plan)
         self.register(room)
 
     def cancel_load(self, room: Room) -> None:
         """The host lacks the rows of its wedding: no step of it is to come."""
-        self._loads.cancel(room)
-        self._loads.forget_wedding(room.wedding)
-
-    def take_load_steps(self) -> Iterator[BatchEntry]:
-        """Load steps for the next batch, see `Loads.take`."""
-        return self._loads.take()
+        self.loads.cancel(room)
+        self.loads.forget_wedding(room.wedding)
 
     def loaded(self, room: Room) -> bool:
         """The host holds the whole document. Returns whether the room is still there to use it."""
@@ -70,7 +66,7 @@ class Residency:
 
     def drop(self, room: Room, *, in_flight: bool) -> bool:
         """The room has ended. Returns whether the host has something to forget."""
-        partly = self._loads.cancel(room)
+        partly = self.loads.cancel(room)
         forgets = partly or in_flight or room in self._resident
         if forgets:
             self._resident.discard(room)
@@ -79,7 +75,7 @@ class Residency:
             rooms.discard(room)
             if not rooms:
                 del self._weddings[room.wedding]
-                self._loads.forget_wedding(room.wedding)
+                self.loads.forget_wedding(room.wedding)
         return forgets
 
     def take_forget(self) -> list[int]:
@@ -96,9 +92,9 @@ class Residency:
         """The host is gone, with all it held. Returns the rooms of which it held something."""
         for room in self._resident:
             room.hosted.host_lost()
-        lost = [*self._resident, *self._loads]
+        lost = [*self._resident, *self.loads]
         self._resident.clear()
-        self._loads.clear()
+        self.loads.clear()
         self._forget.clear()
         self._weddings.clear()
         self._known.clear()

@@ -27,11 +27,11 @@ from crdt_server.pipe import (
     Batch,
     BatchResponse,
     Job,
-    ProgressMark,
     RoomRequests,
     decode_response,
     frame,
 )
+from crdt_server.progress_mark import ProgressMark
 
 log = structlog.get_logger(__name__)
 
@@ -137,9 +137,10 @@ class HostProcess(asyncio.Protocol):
     def pid(self) -> int:
         return self._process.pid
 
-    async def run(self, batch: Batch, timeout_seconds: float) -> BatchResponse:
-        """Send one batch and wait for the response. Raises HostDied."""
+    async def run(self, batch: Batch, timeout_seconds: float, *, others_wait: bool = True) -> BatchResponse:
+        """Send one batch and wait for the response. ``others_wait``: as `interrupt`. Raises HostDied."""
         data = frame(batch)
+        self._mark.set_waiting(others_wait)
         loop = asyncio.get_running_loop()
         self._response = loop.create_future()
         if self.lost:
@@ -158,6 +159,10 @@ class HostProcess(asyncio.Protocol):
         finally:
             self._watchdog.cancel()
             self._response = None
+
+    def interrupt(self) -> None:
+        """Others wait for the end of the batch."""
+        self._mark.set_waiting(True)
 
     def _tick_later(self, seconds: float) -> None:
         self._watchdog = asyncio.get_running_loop().call_later(seconds, self._tick, seconds)
@@ -293,13 +298,15 @@ class Supervisor:
         """The delay before the next start: 0 at first, and longer while children die one after the other."""
         return 0.0 if self._deaths < 4 else min(2.0, 0.05 * 2 ** min(self._deaths - 4, 10))
 
-    async def run(self, rooms: Sequence[RoomRequests], jobs: Sequence[Job] = ()) -> BatchResponse:
-        """One batch. Raises HostDied; the child's documents are gone then."""
+    async def run(
+        self, rooms: Sequence[RoomRequests], jobs: Sequence[Job] = (), *, others_wait: bool = True
+    ) -> BatchResponse:
+        """One batch; ``others_wait`` for its end. Raises HostDied; the child's documents are gone then."""
         await self.start()
         assert self._process is not None
         try:
             batch = Batch(self._clock(), list(rooms), list(jobs))
-            response = await self._process.run(batch, self._timeout_seconds)
+            response = await self._process.run(batch, self._timeout_seconds, others_wait=others_wait)
             self._deaths = 0
             return response
         except HostDied as death:
@@ -308,6 +315,11 @@ class Supervisor:
             self._deaths += 1
             log.warning("document_host_died", host=self.name, cause=death.cause, own_fault=death.own_fault)
             raise
+
+    def interrupt(self) -> None:
+        """Others wait for the end of the batch in flight: what can go on later does."""
+        if self._process is not None:
+            self._process.interrupt()
 
     async def kill(self, why: str) -> HostDied:
         """Kill the child for its response. Returns the error to raise."""

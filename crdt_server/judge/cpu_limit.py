@@ -9,7 +9,7 @@ from __future__ import annotations
 import signal
 import time
 
-from crdt_server.pipe import ProgressMark
+from crdt_server.progress_mark import ProgressMark
 
 SLACK_SECONDS = 0.01
 # For one slice of stored bytes, which takes milliseconds: they may have been merged into something that never ends.

@@ -32,7 +32,8 @@ from crdt_server.judge.merging import without_taken_ids
 from crdt_server.judge.pieces import Pieces
 from crdt_server.judge.size_limit import SizeLimit, only_deletes
 from crdt_server.judge.slices import Slices
-from crdt_server.pipe import DRY_RUN_BYTES, ProgressMark, Status
+from crdt_server.pipe import DRY_RUN_BYTES, Status
+from crdt_server.progress_mark import ProgressMark
 from crdt_server.protocol.lib0 import read_var_uint
 from crdt_server.protocol.structs import Struct, in_order, new_structs
 from crdt_server.protocol.update import Update, decode_structs, decode_update, missing

@@ -13,32 +13,28 @@ import resource
 import socket
 import sys
 import time
-from collections import deque
 from collections.abc import Callable, Sequence
 from functools import partial
 
-from crdt_server.errors import ProtocolError
 from crdt_server.judge.applied import actor_of
 from crdt_server.judge.clock_ranges import encode_clocks
 from crdt_server.judge.commands import command, write_limit_seconds
 from crdt_server.judge.cpu_limit import HostProgress
 from crdt_server.judge.document import Document, cpu_limit_seconds
-from crdt_server.judge.dry_run import ForkPool
+from crdt_server.judge.held_documents import HeldDocuments
 from crdt_server.judge.jobs import decode_summary, perform
 from crdt_server.judge.reads import READS, answer_reads
-from crdt_server.judge.requested import loads, only_waits
+from crdt_server.judge.requested import loads, only_waits, sharing
 from crdt_server.judge.schema_document import SchemaDocument
 from crdt_server.judge.slices import Slices
 from crdt_server.judge.state_vectors import StateVectors
 from crdt_server.judge.wedding import WeddingJudge
-from crdt_server.memory import trim_heap
 from crdt_server.pipe import (
     LENGTH,
     PIECE_BYTES,
     Batch,
     BatchResponse,
     Bytes,
-    ContextMissing,
     Done,
     Fault,
     ForgetRooms,
@@ -47,12 +43,11 @@ from crdt_server.pipe import (
     IndexedResponse,
     Job,
     JobResult,
-    LoadRefused,
-    LoadStep,
+    LoadPostponed,
     Notice,
-    ProgressMark,
     RequestKind,
     Response,
+    RoomOutcome,
     RoomRequests,
     RoomResult,
     RowsDigest,
@@ -63,17 +58,14 @@ from crdt_server.pipe import (
     decode_other_bookings,
     frame,
 )
+from crdt_server.progress_mark import ProgressMark
 from crdt_server.records import BatchRecords, ClientOwner
 from documents.readers import canonical_json, digest
 from documents.registry import kind_of
 
 EXIT_PANIC = 70  # pycrdt raised a PanicException: its memory must not be read any more
 EXIT_MEMORY = 71
-TRIM_BYTES = 1 << 20
 UNLIMITED_MERGE_BYTES = 16 * 1024  # of updates of one room in a batch
-# The newest documents of a host keep the structs that they were loaded with, for edits that come at once: they take
-# twenty times as much memory as the bytes, and reading them again takes half the time of building the document.
-STRUCTS_KEPT = 32
 NAP_SECONDS = 0.005  # in a batch that can only wait for copies
 
 
@@ -83,23 +75,19 @@ class DocumentHost:
     def __init__(self, mark: ProgressMark, max_document_bytes: int, slices: Slices | None = None) -> None:
         self._mark = mark
         self._progress = HostProgress(mark)
-        self._slices = slices or Slices()
-        self.max_document_bytes = max_document_bytes
-        self.documents: dict[int, Document] = {}
-        self._weddings: dict[str, WeddingJudge] = {}
-        self._judges: dict[int, WeddingJudge] = {}  # by room
-        self._rooms: dict[WeddingJudge, dict[str, int]] = {}  # by name of the document
+        self._slices = slices or Slices(others_wait=mark.is_waiting)
+        self.held = HeldDocuments(max_document_bytes, self._slices)
+        self.documents = self.held.documents
         self._touched: dict[WeddingJudge, None] = {}  # by this batch
         self._batch, self._now = 0, 0.0
-        self._copies = ForkPool()
-        self._loaded: deque[Document] = deque()  # see STRUCTS_KEPT
         self._vectors = StateVectors()
-        self._freed = 0  # bytes of documents that were forgotten since their memory was collected
+        self._postponed: set[int] = set()  # rooms whose load goes on after this batch
 
     def handle(self, batch: Batch) -> BatchResponse:
         self._batch += 1
         self._now = batch.now
-        self._slices.begin_batch()
+        self._postponed.clear()
+        self._slices.begin_batch(sharing=sharing(batch.rooms))
         # Jobs first: a wedding that is loaded again must not find documents that are to be forgotten.
         jobs = []
         for index, job in enumerate(batch.jobs):
@@ -111,7 +99,7 @@ class DocumentHost:
         self._progress.idle()
         # Last, so that a reader has all that the server sends as the updates of this batch: it is kept for others, too.
         for index, (each, result) in enumerate(zip(batch.rooms, results, strict=True)):
-            if type(result) is RoomResult:
+            if type(result) is RoomResult and each.requests:
                 mark = partial(self._progress.request, index)
                 answer_reads(self.documents[each.room], each.requests, result, self._batch, mark)
         self._progress.idle()
@@ -120,13 +108,16 @@ class DocumentHost:
                 self._add_outcome(result)
         others, weddings = self._of_weddings({each.room for each in batch.rooms})
         if not jobs and not self._slices.used and all(map(only_waits, batch.rooms, results)):
-            self._copies.wait(NAP_SECONDS)  # a request that comes again at once would only keep the CPU from them
+            self.held.copies.wait(NAP_SECONDS)  # a request that comes again at once would only keep the CPU from them
         return BatchResponse(results, jobs, others, weddings)
 
-    def _judge_room(self, index: int, batch: RoomRequests) -> RoomResult | LoadRefused | ContextMissing:
+    def _judge_room(self, index: int, batch: RoomRequests) -> RoomOutcome:
         room, load = batch.room, batch.load
         if load is not None:
-            refused = self._load(index, room, load)
+            if load.further and self._postpones(room):
+                self._postponed.add(room)
+                return LoadPostponed(room)
+            refused = self.held.load(room, load, partial(self._progress.reading, index))
             if refused is not None:
                 return refused
             if not load.last:
@@ -135,7 +126,7 @@ class DocumentHost:
         document.over_quota, document.compared_bytes = batch.over_quota, 0
         document.owners.claim(batch.claims)
         if isinstance(document, SchemaDocument):
-            judge = self._judges[room]
+            judge = self.held.judges[room]
             self._touched[judge] = None
             judge.set_time(self._now)
             judge.on_resolve = partial(self._progress.resolving, index)
@@ -155,25 +146,9 @@ class DocumentHost:
         result.built = document.is_built
         return result
 
-    def _load(self, index: int, room: int, load: LoadStep) -> LoadRefused | ContextMissing | None:
-        """Take a load step. Returns the reason where that is not possible."""
-        try:
-            if room not in self.documents and not self._open(room, load):
-                return ContextMissing(room)
-            self._progress.reading(index, sum(map(len, load.updates)))
-            document = self.documents[room]
-            judge = self._judges.get(room)
-            if judge is not None and not judge.complete:
-                judge.add_rows(load.rows, more=load.more_rows)
-            document.load(load.updates)
-            if document not in self._loaded:
-                self._loaded.append(document)
-            if len(self._loaded) > STRUCTS_KEPT:
-                self._loaded.popleft().loaded = None
-        except ProtocolError as error:
-            self._forget(room)
-            return LoadRefused(room, str(error))
-        return None
+    def _postpones(self, room: int) -> bool:
+        """Whether a further load step comes too late: others wait, or one before it was not taken."""
+        return room in self._postponed or room not in self.documents or self._mark.is_waiting()
 
     def _apply(self, index: int, start: int, room: int, requests: Sequence[HostRequest], result: RoomResult) -> None:
         """Judge and apply updates that stand one after another in a batch, from the request ``start`` on."""
@@ -191,7 +166,7 @@ class DocumentHost:
             result.faults += [Fault(start + n, status) for n, status in found]
             return
         signed = [(actor_of(each), self._vectors.of(room, each)) for each in requests]
-        for each in self._judges[room].receive(document, updates, signed, before_step, waiting=waiting):
+        for each in self.held.judges[room].receive(document, updates, signed, before_step, waiting=waiting):
             if each.status is not Status.OK:
                 result.faults.append(Fault(start + each.number, each.status))
             if each.notice is not None:
@@ -205,13 +180,13 @@ class DocumentHost:
         elif not isinstance(document, SchemaDocument):
             result.faults.append(Fault(i, Status.VIOLATION))
         elif kind is RequestKind.RESUME:
-            self._judges[room].resolve()
-        elif not self._build(index, room) or (kind is RequestKind.COMMAND and self._judges[room].resolver.urgent):
+            self.held.judges[room].resolve()
+        elif not self._build(index, room) or (kind is RequestKind.COMMAND and self.held.judges[room].resolver.urgent):
             result.faults.append(Fault(i, Status.LATER))
         else:
             self._progress.request(index, i)
             begin = partial(self._progress.update, index, i)
-            response = self._respond_from_rows(self._judges[room], document, request, begin)
+            response = self._respond_from_rows(self.held.judges[room], document, request, begin)
             self._progress.request(index, i)
             result.responses.append(IndexedResponse(i, response))
 
@@ -222,7 +197,7 @@ class DocumentHost:
             return True
         self._progress.reading(index, PIECE_BYTES)
         if isinstance(document, SchemaDocument):
-            return self._judges[room].build_doc(document)
+            return self.held.judges[room].build_doc(document)
         self._slices.begin(document)
         try:
             return document.build(self._slices)
@@ -251,41 +226,15 @@ class DocumentHost:
             judge.run_scheduled()
         return Done()
 
-    # -- documents with a schema
-
-    def _open(self, room: int, load: LoadStep) -> bool:
-        """Begin a document. False where the rest of its wedding is not known."""
-        context = load.context
-        if context is None:
-            self.documents[room] = Document(
-                self.max_document_bytes, bytes_only=load.bytes_only, copies=self._copies, owners=dict(load.owners)
-            )
-            return True
-        if load.bytes_only:
-            raise ProtocolError("bytes_only", "a document with a schema cannot be held without its Doc")
-        state = self._weddings.get(context.wedding)
-        if state is None:
-            if context.rows is None:
-                return False
-            stored = context.rows, context.bookings, context.others
-            rules = not context.without_rules
-            state = WeddingJudge(context.wedding, *stored, more=load.more_rows, slices=self._slices, rules=rules)
-            self._weddings[context.wedding] = state
-        kind = kind_of(context.document)
-        assert kind is not None
-        owners = {owner.client: owner.user for owner in context.owners}
-        self.documents[room] = SchemaDocument(kind, context.document, owners, self._copies)
-        self._judges[room] = state
-        self._rooms.setdefault(state, {})[context.document] = room
-        return True
-
     def _add_outcome(self, result: RoomResult) -> None:
         """Complete a result with the outcome of the whole batch for its document."""
-        document = self.documents[result.room]
+        document = self.documents.get(result.room)
+        if document is None:
+            return  # a later load step of it was refused
         result.updates = document.take_outgoing()
         result.size = document.pieces.size
         if isinstance(document, SchemaDocument):
-            result.derived = self._judges[result.room].take_records(document)
+            result.derived = self.held.judges[result.room].take_records(document)
         elif owners := document.owners.take():
             result.derived = BatchRecords([], [], [ClientOwner(*each) for each in owners], [], [])
 
@@ -294,7 +243,7 @@ class DocumentHost:
         others: list[RoomResult] = []
         weddings: list[WeddingState] = []
         for state in self._touched:
-            rooms = self._rooms.get(state, {})
+            rooms = self.held.rooms.get(state, {})
             for document in state.documents_with_news():
                 room = rooms[document.name]
                 if room not in named:
@@ -306,22 +255,6 @@ class DocumentHost:
                 weddings.append(WeddingState(next(iter(rooms.values())), due, needed, unfinished))
         self._touched.clear()
         return others, weddings
-
-    def _forget(self, room: int) -> int:
-        """Drop a document; returns its size."""
-        document = self.documents.pop(room, None)
-        if document is None:
-            return 0
-        document.close()
-        if isinstance(document, SchemaDocument):
-            judge = self._judges.pop(room)
-            judge.detach(document)
-            rooms = self._rooms[judge]
-            if rooms.get(document.name) == room:
-                del rooms[document.name]
-            if not rooms:
-                del self._rooms[judge], self._weddings[judge.name]
-        return document.pieces.size
 
     def _before_step(
         self, room: int, base: int, run: Sequence[tuple[bytes, object]], document: Document, n: int
@@ -337,13 +270,7 @@ class DocumentHost:
     def _job(self, job: Job) -> JobResult:
         if not isinstance(job, ForgetRooms):
             return perform(job)
-        self._freed += sum(map(self._forget, job.rooms))
-        if self._freed > TRIM_BYTES:
-            self._freed = 0
-            gc.unfreeze()
-            gc.collect()
-            gc.freeze()
-            trim_heap()
+        self.held.forget(job.rooms)
         return Forgotten()
 
 

@@ -2,7 +2,18 @@
 
 from __future__ import annotations
 
-from crdt_server.pipe import ContextMissing, LoadRefused, RequestKind, RoomRequests, RoomResult, Status
+from collections.abc import Sequence
+
+from crdt_server.pipe import RequestKind, RoomOutcome, RoomRequests, RoomResult, Status
+
+LONG = frozenset((RequestKind.BUILD_DOC, RequestKind.RESUME, RequestKind.READ, RequestKind.DIGEST))
+"""Done in slices, and requested again until they are done."""
+
+
+def sharing(rooms: Sequence[RoomRequests]) -> int:
+    """How many rooms share a batch in which nobody waits for anything that is soon done; 0: somebody does."""
+    only_long = all(request.kind in LONG for each in rooms for request in each.requests)
+    return len(rooms) if only_long else 0
 
 
 def loads(requested: RoomRequests) -> bool:
@@ -11,7 +22,7 @@ def loads(requested: RoomRequests) -> bool:
     return requested.load is not None or any(each.kind in own for each in requested.requests)
 
 
-def only_waits(requested: RoomRequests, result: RoomResult | LoadRefused | ContextMissing) -> bool:
+def only_waits(requested: RoomRequests, result: RoomOutcome) -> bool:
     """Whether all that was requested of a room is updates that are being tried in a copy."""
     return (
         requested.load is None

@@ -3,6 +3,9 @@
 Everything that is not an update's own work is cut into steps, and is done in slices: of each batch it gets
 `SLICE_SECONDS` in all, and every document or wedding that takes part `QUANTUM_SECONDS` besides, so that what is
 small is done in the batch that it belongs to, whatever others need. What is left over continues with the next batch.
+
+A batch that nobody else waits for, and of which every request is long, need not end for them: each that takes part has
+its share of `ALONE_SECONDS` more, until somebody waits. A wedding that opens on an idle host waits for few batches.
 """
 
 from __future__ import annotations
@@ -13,14 +16,20 @@ from itertools import islice
 
 SLICE_SECONDS = 0.005
 QUANTUM_SECONDS = 0.001
+ALONE_SECONDS = 0.05
 STEPS = 16  # between two looks at the clock; one takes some microseconds
 
 
 class Slices:
-    """The slices of one batch after another. ``clock``: CPU seconds of this thread."""
+    """The slices of one batch after another. ``clock``: CPU seconds of this thread; ``others_wait``: whether somebody
+    waits for the end of this batch."""
 
-    def __init__(self, clock: Callable[[], float] = time.thread_time) -> None:
+    def __init__(
+        self, clock: Callable[[], float] = time.thread_time, others_wait: Callable[[], bool] = lambda: True
+    ) -> None:
         self._clock = clock
+        self._others_wait = others_wait
+        self._alone = 0.0  # what each may use besides while nobody waits
         self._shared = SLICE_SECONDS
         self._quanta: dict[object, float] = {}  # what is left of them
         self._owner: object = None
@@ -31,9 +40,10 @@ class Slices:
         """Whether anybody had a turn in this batch."""
         return bool(self._quanta)
 
-    def begin_batch(self) -> None:
-        """Another batch: everybody has a turn again."""
+    def begin_batch(self, *, sharing: int = 0) -> None:
+        """Another batch: everybody has a turn again. ``sharing``: how many share the time for which nobody waits."""
         self._shared = SLICE_SECONDS
+        self._alone = ALONE_SECONDS / sharing if sharing else 0.0
         self._quanta.clear()
 
     def begin(self, owner: object) -> None:
@@ -46,12 +56,13 @@ class Slices:
         used = self._clock() - self._began
         quantum = self._quanta.get(self._owner, QUANTUM_SECONDS)
         self._quanta[self._owner] = max(0.0, quantum - used)
-        self._shared -= max(0.0, used - quantum)
+        self._shared = max(0.0, self._shared - max(0.0, used - quantum))
         self._owner = None
 
     def used_up(self) -> bool:
         """Whether the turn has to end."""
-        return self._clock() >= self._end
+        now = self._clock()
+        return now >= self._end and (now >= self._end + self._alone or self._others_wait())
 
     def run(self, steps: Iterator[None]) -> bool:
         """Run steps within the turn. Returns whether they are done."""

@@ -35,7 +35,6 @@ from crdt_server.pipe import (
     IndexedResponse,
     LoadStep,
     MergeUpdates,
-    ProgressMark,
     ReadRows,
     RequestKind,
     RoomRequests,
@@ -47,6 +46,7 @@ from crdt_server.pipe import (
     encode,
     frame,
 )
+from crdt_server.progress_mark import ProgressMark
 from crdt_server.protocol.lib0 import write_var_string, write_var_uint
 from tests.support.wire import KILLER, KILLER_GROUND, Replica
 

@@ -7,7 +7,7 @@ import json
 import os
 import signal
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from itertools import count
 from typing import Any
 
@@ -15,10 +15,12 @@ import pytest
 
 from crdt_server.access.identity import SERVER
 from crdt_server.errors import AdmissionError
+from crdt_server.hosts.batch import BatchEntry
 from crdt_server.hub.hub import Hub
 from crdt_server.hub.registry import UNREADABLE_SECONDS
 from crdt_server.hub.ticks import ANSWER_SECONDS
-from crdt_server.pipe import ProgressMark, RequestKind
+from crdt_server.pipe import BatchResponse, Bytes, LoadPostponed, RequestKind
+from crdt_server.progress_mark import ProgressMark
 from crdt_server.rooms.room import Phase
 from crdt_server.rooms.session import Request
 from crdt_server.settings import Settings
@@ -182,6 +184,46 @@ async def test_a_full_document_opens_at_once(hub: Hub, records: int) -> None:
     print(f"\n{size} bytes are open after {seconds:.2f} s, at rest after {time.monotonic() - began:.2f} s")
     print(f"{len(waits)} edits of others: p50 {waits[len(waits) // 2]:.4f} s, longest {waits[-1]:.4f} s")
     assert hub.hosts.dispatchers[0].supervisor.restarts == 0
+
+
+async def test_an_idle_host_opens_a_document_in_few_batches(hub: Hub) -> None:
+    """31 load steps of its updates, 6 of its rows and 20 slices took as many batches."""
+    await plant_seating(hub.storage, 10_000)
+    dispatcher, sizes = hub.hosts.dispatchers[0], list[int]()
+    send = dispatcher.request
+
+    async def counted(entries: Sequence[BatchEntry], forget: Sequence[int] = ()) -> BatchResponse:
+        sizes.append(len(entries))
+        return await send(entries, forget)
+
+    dispatcher.request = counted  # type: ignore[method-assign]
+    await read(hub, DocumentKey("w", "seating"))
+    assert sum(sizes) > 37
+    assert len(sizes) <= 20
+
+
+async def test_whoever_comes_ends_the_batch_of_a_document_that_opens_alone(hub: Hub) -> None:
+    """Load steps that were to follow in it come again, and the document is the same."""
+    await plant_seating(hub.storage, 2_000)
+    elsewhere = Guide(hub, 13, wedding="v")
+    await edit_together(elsewhere, names=range(1))
+    dispatcher, postponed = hub.hosts.dispatchers[0], 0
+    send = dispatcher.request
+
+    async def interrupted(entries: Sequence[BatchEntry], forget: Sequence[int] = ()) -> BatchResponse:
+        nonlocal postponed
+        response = asyncio.ensure_future(send(entries, forget))
+        await asyncio.sleep(0)
+        elsewhere.put(f"g_{postponed}")
+        postponed += sum(type(each) is LoadPostponed for each in (await response).results)
+        return await response
+
+    dispatcher.request = interrupted  # type: ignore[method-assign]
+    request = Request(None, RequestKind.READ, b"")
+    rows = await hub.request(DocumentKey("w", "seating"), SERVER, "server", request)
+    assert isinstance(rows, Bytes)
+    assert len(json.loads(rows.data)["assignments"]) == 2_000
+    assert postponed
 
 
 class TestAnswers:

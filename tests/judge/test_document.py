@@ -13,7 +13,8 @@ from crdt_server.judge import diffs, pieces
 from crdt_server.judge.clock_ranges import ClockRanges
 from crdt_server.judge.document import Document, cpu_limit_seconds
 from crdt_server.judge.merging import merge
-from crdt_server.pipe import ProgressMark, Status
+from crdt_server.pipe import Status
+from crdt_server.progress_mark import ProgressMark
 from crdt_server.protocol.update import EMPTY_STATE_VECTOR, EMPTY_UPDATE, decode_state_vector
 from tests.support.effort import examples
 from tests.support.slices import shortest

@@ -22,13 +22,13 @@ from crdt_server.pipe import (
     IndexedResponse,
     LoadStep,
     NoOverlap,
-    ProgressMark,
     RequestKind,
     RoomRequests,
     RoomResult,
     SameAs,
     Status,
 )
+from crdt_server.progress_mark import ProgressMark
 from crdt_server.protocol.update import decode_update
 from tests.support.wire import Replica, Typist, state_vector
 
@@ -290,7 +290,7 @@ def test_a_host_forgets_a_document_and_its_copy() -> None:
     assert (result.updates, result.faults) == ([], [Fault(0, Status.LATER)])
     assert children()
     host.handle(Batch(0.0, [], [ForgetRooms([1])]))
-    assert gone(host._copies)
+    assert gone(host.held.copies)
     assert not children()
 
 

@@ -32,12 +32,12 @@ from crdt_server.pipe import (
     Fault,
     ForgetRooms,
     Job,
+    LoadPostponed,
     LoadRefused,
     LoadStep,
     MirrorRow,
     OtherBooking,
     OtherBookings,
-    ProgressMark,
     RequestKind,
     Response,
     RoomResult,
@@ -49,6 +49,7 @@ from crdt_server.pipe import (
     decode_response,
     encode,
 )
+from crdt_server.progress_mark import ProgressMark
 from crdt_server.protocol.update import decode_state_vector
 from crdt_server.records import BatchRecords, BookingChange, ClientOwner
 from crdt_server.rooms.inbox import RoomLimits
@@ -359,17 +360,17 @@ class TestWedding:
         response = place.run([load(room, None, [guest(7, "g_1")], last=steps == 1)])
         assert response.results == [ContextMissing(room.id)]
         assert not place.host.documents
-        assert not place.host._weddings
+        assert not place.host.held.weddings
 
     def test_a_forgotten_wedding_is_known_from_the_store_alone(self, place: Place, guests: Room, board: Room) -> None:
         """Its rooms failed, and the new ones come in the batch that ends the old ones."""
-        state = place.host._weddings["w"]
+        state = place.host.held.weddings["w"]
         again = place.room("guests")
         rows = [MirrorRow("seating", "tables", "t_1", '{"name":"Head"}', "{}")]
         place.run([load(again, rows)], ForgetRooms([guests.id, board.id]))
         place.response(again, RequestKind.RUN_SCHEDULED)
-        assert place.host._weddings["w"] is not state
-        assert place.host._weddings["w"].wedding.rows("seating", "tables") == {"t_1": {"name": "Head"}}
+        assert place.host.held.weddings["w"] is not state
+        assert place.host.held.weddings["w"].wedding.rows("seating", "tables") == {"t_1": {"name": "Head"}}
 
     def test_what_others_have_booked_comes_with_the_rows_and_later(self, place: Place) -> None:
         """The photographer, who is booked elsewhere, is here set back to quoted, and then not any more."""
@@ -396,10 +397,10 @@ class TestWedding:
 
     def test_with_its_last_document_it_is_forgotten(self, place: Place, guests: Room, board: Room) -> None:
         place.run([], ForgetRooms([guests.id]))
-        assert place.host._weddings
+        assert place.host.held.weddings
         place.run([], ForgetRooms([board.id, 99]))
-        assert not place.host._weddings
-        assert not place.host._rooms
+        assert not place.host.held.weddings
+        assert not place.host.held.rooms
         assert not place.host.documents
 
     def test_a_forgotten_document_is_not_named_any_more(self, place: Place, guests: Room, board: Room) -> None:
@@ -482,7 +483,48 @@ class TestSlices:
         place.run([BatchEntry(room, (), LoadStep([], False, rows=rows[1:2], more_rows=True))])
         place.run([BatchEntry(room, (), LoadStep([guest(7, "g_1")], rows=rows[2:]))])
         assert place.rows(room)["guests"].keys() == {"g_1"}
-        assert place.host._weddings["w"].wedding.rows("seating", "tables").keys() == {"t_0", "t_1", "t_2"}
+        assert place.host.held.weddings["w"].wedding.rows("seating", "tables").keys() == {"t_0", "t_1", "t_2"}
+
+    def test_what_opens_alone_goes_on_until_others_wait(self) -> None:
+        """A full document took 185 batches on a host with nothing else to do."""
+
+        def batches(waiting: bool) -> int:
+            with mark() as shared:
+                shared.set_waiting(waiting)
+                place = Place(shared, of_looks(LOOKS, shared.is_waiting))
+                room = place.room("seating")
+                place.run([load(room, updates=[seats_at_no_table(7, 10 * SEATS)])])
+                opened = 1
+                while not place.result(room, RequestKind.BUILD_DOC).built:
+                    opened += 1
+                return opened
+
+        alone = batches(False)
+        assert batches(True) > 2 * alone
+
+    def test_further_load_steps_are_postponed_while_others_wait(self, place: Place) -> None:
+        room = place.room("guests")
+        (first,) = LoadPlan([], context(room, ())).steps(room)
+        assert first.load is not None
+        first.load.last = False
+        steps = [LoadStep([guest(7 + n, f"g_{n}")], last=n == 2, further=True) for n in range(3)]
+        further = [BatchEntry(room, (), step) for step in steps]
+        place.mark.set_waiting(True)
+        results = place.run([first, *further]).results
+        assert [type(each) for each in results] == [RoomResult, *3 * [LoadPostponed]]
+        place.mark.set_waiting(False)
+        place.run(further)
+        assert place.rows(room)["guests"].keys() == {"g_0", "g_1", "g_2"}
+
+    def test_nothing_follows_a_load_step_that_was_refused(self, place: Place) -> None:
+        room = place.room("guests")
+        (first,) = LoadPlan([], context(room, ())).steps(room)
+        assert first.load is not None
+        first.load.last = False
+        bad, good = [LoadStep([data], last=False, further=True) for data in (b"no update", guest(7, "g_1"))]
+        results = place.run([first, BatchEntry(room, (), bad), BatchEntry(room, (), good)]).results
+        assert [type(each) for each in results] == [RoomResult, LoadRefused, LoadPostponed]
+        assert not place.host.documents
 
     def test_a_wedding_without_rules_takes_everything_as_it_is(self, place: Place) -> None:
         room = place.room("seating")
@@ -505,7 +547,7 @@ class TestProgress:
         self, place: Place, guests: Room, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         seen = []
-        judge = place.host._judges[guests.id]
+        judge = place.host.held.judges[guests.id]
         find = Index.broken
 
         def broken(index: Index, subject: Subject) -> bool:

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from pycrdt import Doc, Map
 
-from crdt_server.judge.slices import QUANTUM_SECONDS, SLICE_SECONDS, STEPS, Slices
+from crdt_server.judge.slices import ALONE_SECONDS, QUANTUM_SECONDS, SLICE_SECONDS, STEPS, Slices
 from crdt_server.pipe import Status
 from documents.events import Actor
 from documents.invariants import review_id
@@ -63,6 +63,20 @@ class TestSlices:
             clock.now += QUANTUM_SECONDS / 2
             slices.end()
         assert self.turn(slices, clock, "last") == pytest.approx(SLICE_SECONDS + QUANTUM_SECONDS, rel=0.02)
+
+    def test_a_turn_goes_on_while_nobody_waits(self, clock: Clock) -> None:
+        waiting = False
+        slices = Slices(clock, others_wait=lambda: waiting)
+        slices.begin_batch(sharing=2)
+        most = SLICE_SECONDS + QUANTUM_SECONDS + ALONE_SECONDS / 2
+        assert self.turn(slices, clock, "a") == pytest.approx(most, rel=0.02)
+        assert self.turn(slices, clock, "b") == pytest.approx(QUANTUM_SECONDS + ALONE_SECONDS / 2, rel=0.02)
+        waiting = True
+        slices.begin_batch(sharing=2)
+        assert self.turn(slices, clock, "a") == pytest.approx(SLICE_SECONDS + QUANTUM_SECONDS, rel=0.02)
+        waiting = False
+        slices.begin_batch()
+        assert self.turn(slices, clock, "a") == pytest.approx(SLICE_SECONDS + QUANTUM_SECONDS, rel=0.02)
 
     def test_steps_are_run_until_the_turn_is_over(self, slices: Slices, clock: Clock) -> None:
         done: list[int] = []

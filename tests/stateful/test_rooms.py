@@ -30,11 +30,11 @@ from crdt_server.pipe import (
     LoadStep,
     Merged,
     MergeUpdates,
-    ProgressMark,
     RoomRequests,
     RoomResult,
     Status,
 )
+from crdt_server.progress_mark import ProgressMark
 from crdt_server.protocol.messages import AwarenessUpdate, SyncStep1, SyncStep2, SyncUpdate
 from crdt_server.protocol.update import decode_update
 from crdt_server.rooms.awareness_states import read_states

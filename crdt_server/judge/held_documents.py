@@ -1,0 +1,111 @@
+"""The documents that a host holds, and the weddings of those with a schema: load steps in, documents out."""
+
+from __future__ import annotations
+
+import gc
+from collections import deque
+from collections.abc import Callable, Iterable
+
+from crdt_server.errors import ProtocolError
+from crdt_server.judge.document import Document
+from crdt_server.judge.dry_run import ForkPool
+from crdt_server.judge.schema_document import SchemaDocument
+from crdt_server.judge.slices import Slices
+from crdt_server.judge.wedding import WeddingJudge
+from crdt_server.memory import trim_heap
+from crdt_server.pipe import ContextMissing, LoadRefused, LoadStep
+from documents.registry import kind_of
+
+TRIM_BYTES = 1 << 20
+# The newest documents of a host keep the structs that they were loaded with, for edits that come at once: they take
+# twenty times as much memory as the bytes, and reading them again takes half the time of building the document.
+STRUCTS_KEPT = 32
+
+
+class HeldDocuments:
+    """See the head of the file. ``slices`` are those of the host."""
+
+    def __init__(self, max_document_bytes: int, slices: Slices) -> None:
+        self.max_document_bytes = max_document_bytes
+        self.documents: dict[int, Document] = {}
+        """By room, as `judges`."""
+        self.judges: dict[int, WeddingJudge] = {}
+        self.weddings: dict[str, WeddingJudge] = {}
+        self.rooms: dict[WeddingJudge, dict[str, int]] = {}  # by name of the document
+        self.copies = ForkPool()
+        self._slices = slices
+        self._loaded: deque[Document] = deque()  # see STRUCTS_KEPT
+        self._freed = 0  # bytes of documents that were forgotten since their memory was collected
+
+    def load(self, room: int, load: LoadStep, reading: Callable[[int], None]) -> LoadRefused | ContextMissing | None:
+        """Take a load step; ``reading`` is called with its size in bytes before. Returns the reason where that is not
+        possible."""
+        try:
+            if room not in self.documents and not self._open(room, load):
+                return ContextMissing(room)
+            reading(sum(map(len, load.updates)))
+            document = self.documents[room]
+            judge = self.judges.get(room)
+            if judge is not None and not judge.complete:
+                judge.add_rows(load.rows, more=load.more_rows)
+            document.load(load.updates)
+            if document not in self._loaded:
+                self._loaded.append(document)
+            if len(self._loaded) > STRUCTS_KEPT:
+                self._loaded.popleft().loaded = None
+        except ProtocolError as error:
+            self._forget(room)
+            return LoadRefused(room, str(error))
+        return None
+
+    def _open(self, room: int, load: LoadStep) -> bool:
+        """Begin a document. False where the rest of its wedding is not known."""
+        context = load.context
+        if context is None:
+            self.documents[room] = Document(
+                self.max_document_bytes, bytes_only=load.bytes_only, copies=self.copies, owners=dict(load.owners)
+            )
+            return True
+        if load.bytes_only:
+            raise ProtocolError("bytes_only", "a document with a schema cannot be held without its Doc")
+        judge = self.weddings.get(context.wedding)
+        if judge is None:
+            if context.rows is None:
+                return False
+            stored = context.rows, context.bookings, context.others
+            rules = not context.without_rules
+            judge = WeddingJudge(context.wedding, *stored, more=load.more_rows, slices=self._slices, rules=rules)
+            self.weddings[context.wedding] = judge
+        kind = kind_of(context.document)
+        assert kind is not None
+        owners = {owner.client: owner.user for owner in context.owners}
+        self.documents[room] = SchemaDocument(kind, context.document, owners, self.copies)
+        self.judges[room] = judge
+        self.rooms.setdefault(judge, {})[context.document] = room
+        return True
+
+    def forget(self, rooms: Iterable[int]) -> None:
+        """Drop documents, and give their memory back where that is much."""
+        self._freed += sum(map(self._forget, rooms))
+        if self._freed > TRIM_BYTES:
+            self._freed = 0
+            gc.unfreeze()
+            gc.collect()
+            gc.freeze()
+            trim_heap()
+
+    def _forget(self, room: int) -> int:
+        """Drop a document; returns its size."""
+        document = self.documents.pop(room, None)
+        if document is None:
+            return 0
+        document.close()
+        if isinstance(document, SchemaDocument):
+            judge = self.judges.pop(room)
+            judge.detach(document)
+            rooms = self.rooms[judge]
+            if rooms.get(document.name) == room:
+                del rooms[document.name]
+            if not rooms:
+                del self.rooms[judge], self.weddings[judge.name]
+        return document.pieces.size
