@@ -25,8 +25,7 @@ def read_records(kind: Kind, rows: Mapping[str, Mapping[str, Any]]) -> dict[str,
 
 def canonical_json(rows: Mapping[str, Mapping[str, Any]]) -> str:
     """One string for equal rows: keys sorted by code point, no blanks, integral numbers as integers, no empty roots."""
-    filled = {name: row_by_id for name, row_by_id in rows.items() if row_by_id}
-    return json.dumps(filled, sort_keys=True, separators=(",", ":"), ensure_ascii=False, default=_unreadable)
+    return canonical({name: row_by_id for name, row_by_id in rows.items() if row_by_id})
 
 
 def digest(rows: Mapping[str, Mapping[str, Any]]) -> str:
@@ -37,3 +36,7 @@ def digest(rows: Mapping[str, Mapping[str, Any]]) -> str:
 def _unreadable(value: object) -> Any:
     assert isinstance(value, Unreadable)
     return {"unreadable": value.shape}
+
+
+canonical = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False, default=_unreadable).encode
+"""Rows of one root, or whatever is in them, as canonical JSON."""

@@ -17,13 +17,12 @@ from collections.abc import Callable, Sequence
 from functools import partial
 
 from crdt_server.judge.applied import actor_of
-from crdt_server.judge.clock_ranges import encode_clocks
 from crdt_server.judge.commands import command, write_limit_seconds
 from crdt_server.judge.cpu_limit import HostProgress
 from crdt_server.judge.document import Document, cpu_limit_seconds
 from crdt_server.judge.held_documents import HeldDocuments
 from crdt_server.judge.jobs import decode_summary, perform
-from crdt_server.judge.reads import READS, answer_reads
+from crdt_server.judge.reads import OF_BYTES, OF_ROWS, Reader
 from crdt_server.judge.requested import loads, only_waits, sharing
 from crdt_server.judge.schema_document import SchemaDocument
 from crdt_server.judge.slices import Slices
@@ -34,7 +33,6 @@ from crdt_server.pipe import (
     PIECE_BYTES,
     Batch,
     BatchResponse,
-    Bytes,
     Done,
     Fault,
     ForgetRooms,
@@ -50,7 +48,6 @@ from crdt_server.pipe import (
     RoomOutcome,
     RoomRequests,
     RoomResult,
-    RowsDigest,
     Status,
     WeddingState,
     decode_batch,
@@ -60,7 +57,6 @@ from crdt_server.pipe import (
 )
 from crdt_server.progress_mark import ProgressMark
 from crdt_server.records import BatchRecords, ClientOwner
-from documents.readers import canonical_json, digest
 from documents.registry import kind_of
 
 EXIT_PANIC = 70  # pycrdt raised a PanicException: its memory must not be read any more
@@ -81,6 +77,7 @@ class DocumentHost:
         self._touched: dict[WeddingJudge, None] = {}  # by this batch
         self._batch, self._now = 0, 0.0
         self._vectors = StateVectors()
+        self._reader = Reader(self._slices)
         self._postponed: set[int] = set()  # rooms whose load goes on after this batch
 
     def handle(self, batch: Batch) -> BatchResponse:
@@ -98,10 +95,12 @@ class DocumentHost:
             gc.freeze()  # else what was loaded is looked through again and again: 0.1 s for a large document
         self._progress.idle()
         # Last, so that a reader has all that the server sends as the updates of this batch: it is kept for others, too.
+        now = self._batch, self._now
         for index, (each, result) in enumerate(zip(batch.rooms, results, strict=True)):
             if type(result) is RoomResult and each.requests:
                 mark = partial(self._progress.request, index)
-                answer_reads(self.documents[each.room], each.requests, result, self._batch, mark)
+                self._reader.answer(self.documents[each.room], each.requests, result, now, mark)
+        self._reader.expire(self._now)
         self._progress.idle()
         for result in results:
             if type(result) is RoomResult:
@@ -140,7 +139,7 @@ class DocumentHost:
             if start < i:
                 self._apply(index, start, room, requests[start:i], result)
                 continue
-            if requests[i].kind not in READS:
+            if requests[i].kind not in OF_BYTES:
                 self._respond(index, i, room, requests[i], result)
             i += 1
         result.built = document.is_built
@@ -175,8 +174,11 @@ class DocumentHost:
     def _respond(self, index: int, i: int, room: int, request: HostRequest, result: RoomResult) -> None:
         document, kind = self.documents[room], request.kind
         self._progress.request(index, i)
-        if kind is RequestKind.BUILD_DOC:
+        if kind is RequestKind.BUILD_DOC or (kind in OF_ROWS and isinstance(document, SchemaDocument)):
             self._build(index, room)
+            self._progress.request(index, i)
+        elif kind in OF_ROWS:
+            pass  # refused at the end of the batch
         elif not isinstance(document, SchemaDocument):
             result.faults.append(Fault(i, Status.VIOLATION))
         elif kind is RequestKind.RESUME:
@@ -186,7 +188,7 @@ class DocumentHost:
         else:
             self._progress.request(index, i)
             begin = partial(self._progress.update, index, i)
-            response = self._respond_from_rows(self.held.judges[room], document, request, begin)
+            response = self._respond_from_rows(self.held.judges[room], request, begin)
             self._progress.request(index, i)
             result.responses.append(IndexedResponse(i, response))
 
@@ -204,15 +206,9 @@ class DocumentHost:
         finally:
             self._slices.end()
 
-    def _respond_from_rows(
-        self, judge: WeddingJudge, document: SchemaDocument, request: HostRequest, begin: Callable[[float], None]
-    ) -> Response:
+    def _respond_from_rows(self, judge: WeddingJudge, request: HostRequest, begin: Callable[[float], None]) -> Response:
         """The response to a request that needs the document open. ``begin(seconds)``: from now on it has a limit."""
         kind = request.kind
-        if kind is RequestKind.READ:
-            return Bytes(canonical_json(document.rows.roots).encode())
-        if kind is RequestKind.DIGEST:
-            return RowsDigest(encode_clocks(document.clocks), digest(document.rows.roots))
         if kind is RequestKind.COMMAND:
             body, size = decode_command(request.payload), len(request.payload)
             begin(write_limit_seconds(size))

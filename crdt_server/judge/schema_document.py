@@ -28,6 +28,7 @@ from crdt_server.judge.struct_index import Integrated, Step, StructIndex
 from crdt_server.judge.writes import NESTED, Write
 from crdt_server.protocol.update import Update, decode_state_vector, decode_structs, is_empty
 from documents.changes import Changes
+from documents.encoded_rows import EncodedRows
 from documents.events import Actor
 from documents.fields import normalised
 from documents.invariants import Op
@@ -76,6 +77,8 @@ class SchemaDocument(Document):
         self.items.owners.update(self._owners)
         self._stored = StoredStructs(self.kind, self.items)
         self._rows: Rows | None = None
+        self.encoding: EncodedRows | None = None
+        """The rows as they are being encoded for a reader, if there is one."""
 
     @property
     def rows(self) -> Rows:
@@ -175,7 +178,11 @@ class SchemaDocument(Document):
 
     def _update_rows(self, done: Integrated) -> Changes:
         assert self._stored.texts is not None
-        return self.rows.update(new_values(self.items, done, self._stored.texts.read))
+        values = new_values(self.items, done, self._stored.texts.read)
+        changes = self.rows.update(values)
+        if self.encoding is not None:
+            self.encoding.changed(values)
+        return changes
 
     def outdone(self, actor: Actor, writes: Sequence[Write]) -> list[Op]:
         """Operations that repeat the writes of an actor which lost only against values that the server had put back."""

@@ -8,6 +8,7 @@ import signal
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
+from itertools import count
 from typing import Any
 
 import pytest
@@ -17,6 +18,7 @@ from crdt_server.access.identity import Identity
 from crdt_server.counters import Counters
 from crdt_server.hosts.batch import BatchEntry, LoadPlan, fits
 from crdt_server.judge.process import DocumentHost
+from crdt_server.judge.reads import ENCODING_SECONDS
 from crdt_server.judge.slices import Slices, Unlimited
 from crdt_server.pipe import (
     Batch,
@@ -56,6 +58,7 @@ from crdt_server.rooms.inbox import RoomLimits
 from crdt_server.rooms.room import Room
 from crdt_server.rooms.session import Request, Session, SessionId
 from documents.invariants import Index, Subject
+from documents.readers import canonical_json, digest
 from tests.support.room_events import RecordingRoomEvents
 from tests.support.slices import of_looks
 from tests.support.sockets import HandSocket
@@ -176,6 +179,15 @@ def load(
 def guest(client: int, record: str, **fields: Any) -> bytes:
     doc: Doc[Any] = Doc(client_id=client)
     doc.get("guests", type=Map)[record] = Map({"firstName": "Ann", "note": Text(), **fields})
+    return doc.get_update()
+
+
+def many_guests(client: int, count: int) -> bytes:
+    doc: Doc[Any] = Doc(client_id=client)
+    guests = doc.get("guests", type=Map)
+    with doc.transaction():
+        for n in range(count):
+            guests[f"h_{n}"] = Map({"firstName": "Ann"})
     return doc.get_update()
 
 
@@ -501,6 +513,51 @@ class TestSlices:
 
         alone = batches(False)
         assert batches(True) > 2 * alone
+
+    @pytest.mark.parametrize("kind", [RequestKind.READ, RequestKind.DIGEST])
+    def test_a_large_document_is_read_in_slices_as_it_is_at_the_end(self, kind: RequestKind) -> None:
+        """86,000 records were one step of 90 ms. Others are answered meanwhile, and whoever edits what is read, too."""
+        with mark() as shared:
+            place = Place(shared)
+            room, other = place.room("guests"), place.room("guests", "v")
+            place.run([load(room, updates=[many_guests(7, 3000)]), load(other)])
+            place.rows(room)
+            place.host._slices = place.host._reader._slices = of_looks(LOOKS)
+            for batches in count():
+                edit = Request(place.session, RequestKind.UPDATE, guest(100 + batches, f"g_{batches}"))
+                read, mine, theirs = place.run(
+                    [
+                        BatchEntry(room, [Request(place.session, kind, b"")]),
+                        BatchEntry(room, [edit]),
+                        BatchEntry(other, [edit]),
+                    ]
+                ).results
+                assert isinstance(read, RoomResult)
+                assert isinstance(mine, RoomResult)
+                assert isinstance(theirs, RoomResult)
+                assert (mine.faults, theirs.faults) == ([], [])
+                if read.faults != [Fault(0, Status.LATER)]:
+                    break
+            assert batches > 1
+            (indexed,) = read.responses
+            rows = place.host.held.weddings["w"].open["guests"].rows.roots
+            if isinstance(indexed.response, Bytes):
+                assert str(indexed.response.data, "utf-8") == canonical_json(rows)
+            else:
+                assert isinstance(indexed.response, RowsDigest)
+                assert indexed.response.sha256 == digest(rows)
+
+    def test_what_nobody_reads_any_more_is_not_encoded_further(self, place: Place) -> None:
+        room = place.room("guests")
+        place.run([load(room, updates=[many_guests(7, 3000)])])
+        place.rows(room)
+        place.host._slices = place.host._reader._slices = of_looks(LOOKS)
+        assert place.result(room, RequestKind.READ).faults == [Fault(0, Status.LATER)]
+        document = place.host.held.weddings["w"].open["guests"]
+        assert document.encoding is not None
+        place.now += ENCODING_SECONDS + 1
+        place.run([])
+        assert document.encoding is None
 
     def test_further_load_steps_are_postponed_while_others_wait(self, place: Place) -> None:
         room = place.room("guests")
