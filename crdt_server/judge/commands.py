@@ -10,13 +10,14 @@ from __future__ import annotations
 
 import copy
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from crdt_server.judge.rules import examine
+from crdt_server.judge.slices import Slices, Unlimited
 from crdt_server.judge.wedding import WeddingJudge
 from crdt_server.operations import Operation, Problem
-from crdt_server.pipe import ALREADY_ANSWERED, CommandBody, CommandDone, CommandLacks, CommandRefused, Response
+from crdt_server.pipe import ALREADY_ANSWERED, CommandBody, CommandDone, CommandLacks, CommandRefused, Response, encode
 from documents.changes import Changes, RowsByRoot, compare
 from documents.events import Actor
 from documents.fields import Reason
@@ -33,17 +34,22 @@ class _Refused(Exception):
 
 
 DRAFT_CPU_SECONDS = 0.5
-"""For trying the operations of a command: 1,000 take 12 to 105 ms. Nothing is written yet."""
-WRITTEN_BYTES_PER_CPU_SECOND = 64 * 1024
+"""For trying the operations of a command, in slices: 1,000 take 12 to 105 ms. Nothing is written yet."""
+WRITE_CPU_SECONDS, WRITTEN_BYTES_PER_CPU_SECOND = 0.5, 512 * 1024  # 1,000 operations of 113 KB take 0.07 to 0.12 s
+EXAMINED_AT_ONCE = 32
 TOO_EXPENSIVE = "the operations up to this one take too long: send fewer at a time"
+
+MOST_RESTARTS = 3
+"""Of a draft whose documents have changed meanwhile: the next one is made at once."""
+KEPT_SECONDS = 10.0
 
 ANSWERED_KEPT = 500
 """Keys of the newest commands: one may arrive twice at a time, from different nodes. The store has the earlier ones."""
 
 
 def write_limit_seconds(size_bytes: int) -> float:
-    """CPU time for the writes of a command of this size, which were tried within `DRAFT_CPU_SECONDS` before."""
-    return 2 * DRAFT_CPU_SECONDS + size_bytes / WRITTEN_BYTES_PER_CPU_SECOND
+    """CPU time for a slice of trying a command of this size, and for all its writes, which are made at once."""
+    return WRITE_CPU_SECONDS + size_bytes / WRITTEN_BYTES_PER_CPU_SECOND
 
 
 def command(
@@ -52,13 +58,13 @@ def command(
     body: CommandBody,
     size_bytes: int,
     *,
-    clock: Callable[[], float] = float,
+    drafts: Drafts | None = None,
     on_written: Callable[[], None] | None = None,
-) -> Response:
+) -> Response | None:
     """Carry out a command. ``size_bytes``: by how much no document may outgrow its limit.
 
-    ``clock``: the CPU time of this process in seconds, of which trying the operations may take `DRAFT_CPU_SECONDS`;
-    ``on_written`` is called before invariants are looked at: their CPU time is not that of the command.
+    ``drafts``: try the operations in their slices, and return None until that is done; ``on_written`` is called before
+    invariants are looked at: their CPU time is not that of the command.
     """
     parts = body.parts
     missing = sorted({document for document, _ in parts} - judge.open.keys())
@@ -69,8 +75,10 @@ def command(
     if name in judge.answered:
         message = "the command was carried out before"
         return CommandRefused([Problem(document=parts[0][0], code=ALREADY_ANSWERED, message=message)])
-    draft = _Draft(judge, clock)
-    problems = draft.take(parts) or draft.examine(actor) or _too_large(judge, draft.ops, size_bytes)
+    draft = (drafts or Drafts(Unlimited())).tried(judge, actor, body)
+    if draft is None:
+        return None
+    problems = draft.problems or _too_large(judge, draft.ops, size_bytes)
     if problems:
         return CommandRefused(problems)
     judge.write(draft.ops, actor)
@@ -100,45 +108,108 @@ def _too_large(judge: WeddingJudge, ops: Sequence[Op], size_bytes: int) -> list[
     return [Problem(document=name, code="too_large", message="the document is full") for name in full]
 
 
-class _Draft:
-    """The operations tried on copies of the rows they touch."""
+class Drafts:
+    """The commands of a host whose operations are being tried, in slices: of each its draft, as long as it comes again.
 
-    def __init__(self, judge: WeddingJudge, clock: Callable[[], float]) -> None:
+    ``clock``: the CPU time of this process in seconds, of which one draft may take `DRAFT_CPU_SECONDS`.
+    """
+
+    def __init__(self, slices: Slices, clock: Callable[[], float] = float) -> None:
+        self._slices = slices
+        self._clock = clock
+        self._drafts: dict[tuple[WeddingJudge, Actor, bytes], _Draft] = {}
+
+    def tried(self, judge: WeddingJudge, actor: Actor, body: CommandBody) -> _Draft | None:
+        """The draft of a command on the rows as they are. None: that takes further slices."""
+        key = judge, actor, encode(body)
+        draft = self._drafts.pop(key, None)
+        restarts = 0
+        if draft is None or not draft.is_current:
+            restarts = 0 if draft is None else draft.restarts + 1
+            draft = _Draft(judge, actor, body.parts, self._clock, restarts)
+        if not draft.run(self._slices if draft.restarts < MOST_RESTARTS else Unlimited()):
+            draft.requested = judge.now
+            self._drafts[key] = draft
+            return None
+        return draft
+
+    def expire(self, now: float) -> None:
+        """Drop the drafts of commands that do not come again."""
+        for key, draft in list(self._drafts.items()):
+            if not draft.is_open or now - draft.requested > KEPT_SECONDS:
+                del self._drafts[key]
+
+
+class _Draft:
+    """The operations tried on copies of the rows they touch, in steps. ``problems`` are complete after the last."""
+
+    def __init__(
+        self, judge: WeddingJudge, actor: Actor, parts: Parts, clock: Callable[[], float], restarts: int
+    ) -> None:
+        self.restarts = restarts
+        self.requested = 0.0  # when
+        self.problems: list[Problem] = []
         self._judge = judge
         self._clock = clock
-        self._deadline = clock() + DRAFT_CPU_SECONDS
+        self._began, self._used = 0.0, 0.0  # CPU time
+        self._documents = {name: (judge.open[name], judge.open[name].revision) for name, _ in parts}
+        self._steps = self._try(parts, actor)
         self.ops: list[Op] = []
         self._rows: dict[str, RowsByRoot] = {}
         self._touched: dict[tuple[str, str, str], None] = {}
         self._order_keys: dict[tuple[str, str], OrderKeys] = {}  # by document and root, since their first move
 
-    def take(self, parts: Parts) -> list[Problem]:
-        problems: list[Problem] = []
+    @property
+    def is_open(self) -> bool:
+        """Whether its documents are still open."""
+        return all(document.is_open for document, _ in self._documents.values())
+
+    @property
+    def is_current(self) -> bool:
+        """Whether its documents are as they were when it began."""
+        found = self._judge.open.get
+        return all(found(name) is each and each.revision == then for name, (each, then) in self._documents.items())
+
+    def run(self, slices: Slices) -> bool:
+        """Try further operations within a turn. Returns whether all are tried."""
+        slices.begin(self)
+        self._began = self._clock()
+        try:
+            return slices.run(self._steps)
+        finally:
+            self._used += self._clock() - self._began
+            slices.end()
+
+    def _try(self, parts: Parts, actor: Actor) -> Iterator[None]:
         for document, operations in parts:
             for index, operation in enumerate(operations):
                 try:
                     self._add(document, operation)
                 except _Refused as refusal:
                     code, message = refusal.args
-                    problems.append({"document": document, "index": index, "code": code, "message": message})
-                if self._clock() > self._deadline:
-                    return [{"document": document, "index": index, "code": "too_expensive", "message": TOO_EXPENSIVE}]
-        return problems
+                    self.problems.append({"document": document, "index": index, "code": code, "message": message})
+                if self._used + self._clock() - self._began > DRAFT_CPU_SECONDS:
+                    self.problems = [
+                        {"document": document, "index": index, "code": "too_expensive", "message": TOO_EXPENSIVE}
+                    ]
+                    return
+                yield
+        if not self.problems:
+            yield from self._examine(actor)
 
-    def examine(self, actor: Actor) -> list[Problem]:
-        """The problems that the kinds of the documents find, and the rules of the actor's role."""
-        problems: list[Problem] = []
+    def _examine(self, actor: Actor) -> Iterator[None]:
+        """Find the problems that the kinds of the documents find, and the rules of the actor's role."""
         for document, rows in self._rows.items():
             kind, before = self._judge.open[document].kind, self._judge.wedding.documents[document]
-            changes = Changes([], [], [])
-            for name, root, record in self._touched:
-                if name == document:
-                    old, new = before[root].get(record), rows[root].get(record)
-                    compare(kind.roots[root], record, old, new, changes)
-            for each in examine(kind, document, rows, changes, actor).reverted:
-                problem = Problem(document=document, code=each.reason.code, message=each.reason.message)
-                problems.append(problem | {"root": each.root, "record": each.record, "key": each.key})
-        return problems
+            touched = [where[1:] for where in self._touched if where[0] == document]
+            for start in range(0, len(touched), EXAMINED_AT_ONCE):
+                changes = Changes([], [], [])
+                for root, record in touched[start : start + EXAMINED_AT_ONCE]:
+                    yield
+                    compare(kind.roots[root], record, before[root].get(record), rows[root].get(record), changes)
+                for each in examine(kind, document, rows, changes, actor).reverted:
+                    problem = Problem(document=document, code=each.reason.code, message=each.reason.message)
+                    self.problems.append(problem | {"root": each.root, "record": each.record, "key": each.key})
 
     def _add(self, document: str, operation: Operation) -> None:
         root = self._judge.open[document].kind.root(operation["root"])

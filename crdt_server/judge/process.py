@@ -17,7 +17,7 @@ from collections.abc import Callable, Sequence
 from functools import partial
 
 from crdt_server.judge.applied import actor_of
-from crdt_server.judge.commands import command, write_limit_seconds
+from crdt_server.judge.commands import Drafts, command, write_limit_seconds
 from crdt_server.judge.cpu_limit import HostProgress
 from crdt_server.judge.document import Document, cpu_limit_seconds
 from crdt_server.judge.held_documents import HeldDocuments
@@ -78,6 +78,7 @@ class DocumentHost:
         self._batch, self._now = 0, 0.0
         self._vectors = StateVectors()
         self._reader = Reader(self._slices)
+        self._drafts = Drafts(self._slices, time.process_time)
         self._postponed: set[int] = set()  # rooms whose load goes on after this batch
 
     def handle(self, batch: Batch) -> BatchResponse:
@@ -101,6 +102,7 @@ class DocumentHost:
                 mark = partial(self._progress.request, index)
                 self._reader.answer(self.documents[each.room], each.requests, result, now, mark)
         self._reader.expire(self._now)
+        self._drafts.expire(self._now)
         self._progress.idle()
         for result in results:
             if type(result) is RoomResult:
@@ -190,7 +192,10 @@ class DocumentHost:
             begin = partial(self._progress.update, index, i)
             response = self._respond_from_rows(self.held.judges[room], request, begin)
             self._progress.request(index, i)
-            result.responses.append(IndexedResponse(i, response))
+            if response is None:
+                result.faults.append(Fault(i, Status.LATER))
+            else:
+                result.responses.append(IndexedResponse(i, response))
 
     def _build(self, index: int, room: int) -> bool:
         """The next slice of building a document. Returns whether it is built."""
@@ -206,14 +211,17 @@ class DocumentHost:
         finally:
             self._slices.end()
 
-    def _respond_from_rows(self, judge: WeddingJudge, request: HostRequest, begin: Callable[[float], None]) -> Response:
-        """The response to a request that needs the document open. ``begin(seconds)``: from now on it has a limit."""
+    def _respond_from_rows(
+        self, judge: WeddingJudge, request: HostRequest, begin: Callable[[float], None]
+    ) -> Response | None:
+        """The response to a request that needs the document open; None: it takes further slices. ``begin(seconds)``:
+        from now on it has a limit."""
         kind = request.kind
         if kind is RequestKind.COMMAND:
             body, size = decode_command(request.payload), len(request.payload)
             begin(write_limit_seconds(size))
             actor = actor_of(request)
-            return command(judge, actor, body, size, clock=time.process_time, on_written=judge.on_resolve)
+            return command(judge, actor, body, size, drafts=self._drafts, on_written=judge.on_resolve)
         if kind is RequestKind.SET_BOOKINGS:
             found = decode_other_bookings(request.payload)
             judge.replace_bookings(found.organization, found.bookings)

@@ -58,6 +58,8 @@ class SchemaDocument(Document):
         self.kind = kind
         self.name = name
         self.loaded = []
+        self.revision = 0
+        """Counts the changes of its rows."""
         self.is_open = False
         """Whether its wedding has its rows; until then nothing is written to it."""
         self._owners = dict(owners)
@@ -180,6 +182,7 @@ class SchemaDocument(Document):
         assert self._stored.texts is not None
         values = new_values(self.items, done, self._stored.texts.read)
         changes = self.rows.update(values)
+        self.revision += 1
         if self.encoding is not None:
             self.encoding.changed(values)
         return changes
