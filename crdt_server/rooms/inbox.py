@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from crdt_server.pipe import DIFF_STEP_BYTES, DRY_RUN_BYTES, RequestKind
 from crdt_server.protocol.update import EMPTY_STATE_VECTOR
-from crdt_server.rooms.session import Origin, Request, Session
+from crdt_server.rooms.session import BACKLOG, Origin, Request, Session
 
 # An update of a document with a schema, however small, takes a host as long as so much text; of its sender's share of
 # a batch it takes more, so that a flood from one session delays that session rather than everybody else.
@@ -115,8 +115,8 @@ class Inbox:
             self._take_share(session, share, members)
             if session.inbox:
                 (ready if share.large == large_before else behind).append(session)
-            if session.paused and session.queued_bytes <= self._queue_bytes // 2:
-                session.resume()
+            if session.paused & BACKLOG and session.queued_bytes <= self._queue_bytes // 2:
+                session.resume(BACKLOG)
             if share.cost >= budget:
                 break
         ready.extend(behind)
@@ -135,8 +135,8 @@ class Inbox:
         self._ready.clear()
         self.updates -= 1
         session.queued_bytes -= request.cost
-        if session.paused:
-            session.resume()
+        if session.paused & BACKLOG:
+            session.resume(BACKLOG)
         return Taken([request], request.cost, 0)
 
     def _take_share(self, session: Session, share: _Share, members: dict[Session, None]) -> None:
@@ -209,8 +209,8 @@ class Inbox:
         inbox.clear()
         self._ready.remove(session)
         session.queued_bytes -= sum(request.cost for request in requests)
-        if session.paused:
-            session.resume()
+        if session.paused & BACKLOG:
+            session.resume(BACKLOG)
         return requests
 
     def clear(self) -> None:

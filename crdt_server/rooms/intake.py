@@ -17,7 +17,7 @@ from crdt_server.rooms.inbox import UNBOUNDED
 from crdt_server.rooms.presence import NO_STATES
 from crdt_server.rooms.refusals import deny_update, reject
 from crdt_server.rooms.replies import reply_from_cache, takes_replies
-from crdt_server.rooms.session import Request, Session
+from crdt_server.rooms.session import BACKLOG, Request, Session
 
 if TYPE_CHECKING:
     from crdt_server.rooms.room import Room
@@ -88,8 +88,8 @@ def enqueue(room: Room, request: Request) -> None:
         room.events.on_large_update(room, request)
     else:
         add(room, request)
-    if session.queued_bytes > room.limits.session_queue_bytes and not session.paused:
-        session.pause()
+    if session.queued_bytes > room.limits.session_queue_bytes and not session.paused & BACKLOG:
+        session.pause(BACKLOG)
 
 
 def add(room: Room, request: Request) -> None:

@@ -13,7 +13,7 @@ from crdt_server.rooms.awareness import Awareness
 from crdt_server.rooms.awareness_states import MAX_MESSAGE_BYTES, Presence
 from crdt_server.rooms.inbox import RoomLimits
 from crdt_server.rooms.members import Members
-from crdt_server.rooms.session import PresenceBudget, Session
+from crdt_server.rooms.session import PRESENCE, PresenceBudget, Session
 
 MESSAGES_KEPT = 8  # of one session in one tick
 NO_STATES = Outgoing(AwarenessUpdate(b"\x00"))
@@ -62,9 +62,9 @@ class PresenceChannel:
             budget = PresenceBudget(limits.presence_states_per_second, limits.presence_bytes_per_second)
             session.presence_budget = budget
         budget.bytes -= len(payload)
-        if budget.spent and not session.presence_paused:
+        if budget.spent and not session.paused & PRESENCE:
             self._counters.awareness_pauses += 1
-            session.pause_presence()
+            session.pause(PRESENCE)
 
     def leave(self, session: Session) -> None:
         """The session is gone, and its presence with it."""
@@ -93,9 +93,9 @@ class PresenceChannel:
                 session.awareness_waiting = None
                 refused.append((session, error))
                 continue
-            if session.presence_paused and not budget.spent:
-                session.resume_presence()
-            if session.awareness_waiting or session.presence_paused:
+            if session.paused & PRESENCE and not budget.spent:
+                session.resume(PRESENCE)
+            if session.awareness_waiting or session.paused & PRESENCE:
                 behind[session] = None
         self._waiting |= behind
         self._notify_of_size()

@@ -15,6 +15,7 @@ from crdt_server.protocol.outgoing import Outgoing
 SessionId = NewType("SessionId", int)
 
 REQUEST_OVERHEAD_BYTES = 64  # small requests are not free
+BACKLOG, PRESENCE = 1, 2  # reasons not to read a socket: too many bytes of it wait, or it has sent too much presence
 
 
 class Connection(Protocol):
@@ -142,8 +143,8 @@ class Session:
         "identity",
         "inbox",
         "paused",
+        "person",
         "presence_budget",
-        "presence_paused",
         "queued_bytes",
         "reads_only",
         "resyncing",
@@ -157,13 +158,14 @@ class Session:
         self.id = id_
         self.connection = connection
         self.identity = identity
+        self.person = person_at(identity, connection.address)
+        """The key of its sender in tables of limits."""
         self.reads_only = False  # all that it writes is undone
         self.client_state_vector: bytes | None = None  # of its newest step 1, until its step 2
         # Made when first needed, and a list: most sockets are idle, and a deque of nothing takes 760 bytes.
         self.inbox: list[Request] | None = None
         self.queued_bytes = 0
-        self.paused = False  # too many bytes of it wait
-        self.presence_paused = False  # it has sent too much presence
+        self.paused = 0  # the reasons for it
         # Requests behind an update that is being checked elsewhere; None: none is.
         self.stash: list[Request] | None = None
         self.resyncing = False  # step 1 was sent after a gap and its step 2 has not come yet
@@ -177,30 +179,14 @@ class Session:
     def user(self) -> str:
         return self.identity.user
 
-    @property
-    def person(self) -> str:
-        """The key of its sender in tables of limits."""
-        return person_at(self.identity, self.connection.address)
-
-    def pause(self) -> None:
-        """Its socket is not read, until `resume`: too many bytes of it wait."""
-        self.paused = True
+    def pause(self, reason: int) -> None:
+        """Its socket is not read, until `resume` for the same reason: BACKLOG or PRESENCE."""
+        self.paused |= reason
         self.connection.pause()
 
-    def resume(self) -> None:
-        """The end of `pause`."""
-        self.paused = False
-        if not self.presence_paused:
-            self.connection.resume()
-
-    def pause_presence(self) -> None:
-        """Its socket is not read, until `resume_presence`: it has sent too much presence."""
-        self.presence_paused = True
-        self.connection.pause()
-
-    def resume_presence(self) -> None:
-        """The end of `pause_presence`."""
-        self.presence_paused = False
+    def resume(self, reason: int) -> None:
+        """The end of `pause` for this reason."""
+        self.paused &= ~reason
         if not self.paused:
             self.connection.resume()
 

@@ -19,6 +19,10 @@ if TYPE_CHECKING:
     from crdt_server.rooms.room import Room
 
 
+VIOLATION = "violation: drop this copy and load the document again"
+"""The reason of a close has 123 bytes: the cause is in the notice before it, if any."""
+
+
 def settle_batch(room: Room, batch: RoomBatch) -> None:
     """Send notices, answers and refusals of a batch whose update was sent."""
     for notice in batch.notices:
@@ -78,7 +82,8 @@ def _settle_fault(room: Room, request: Request, status: Status) -> None:
         room.members.close(session, CLOSE_CODES["violation"], status.name.lower())
     else:
         room.counters.violations += 1
-        refuse(room, session, CLOSE_CODES["violation"], status.name.lower())
+        reason = VIOLATION if status is Status.VIOLATION else status.name.lower()
+        refuse(room, session, CLOSE_CODES["violation"], reason)
 
 
 def _resync(room: Room, session: Session) -> None:

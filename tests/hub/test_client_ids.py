@@ -37,7 +37,10 @@ class Somebody(Person):
     def enter(self) -> None:
         self.identity = Identity(self._user, "couple")
         super().enter()
-        self.socket.address = f"192.0.2.{len(self._user)}"
+
+    @property
+    def address(self) -> str:
+        return f"192.0.2.{len(self._user)}"
 
     def show(self) -> None:
         """Send the presence of the client id."""

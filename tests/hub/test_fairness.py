@@ -21,10 +21,11 @@ MESSAGES = 8
 class Many(Person):
     """One of many rooms of one sender."""
 
+    address = "192.0.2.200"
+
     def enter(self) -> None:
         self.identity = Identity("many", "couple")
         super().enter()
-        self.socket.address = "192.0.2.200"
 
 
 async def test_a_sender_with_many_rooms_is_behind_one_with_a_single_edit(hub: Hub) -> None:

@@ -42,10 +42,11 @@ async def hub(database_url: str) -> AsyncIterator[Hub]:
 class Mallory(Person):
     """One person with many sockets, each with a large update."""
 
+    address = "192.0.2.66"
+
     def enter(self) -> None:
+        self.identity = Identity("mallory", "couple")
         super().enter()
-        self.session.identity = Identity("mallory", "couple")
-        self.socket.address = "192.0.2.66"
 
     def paste(self) -> None:
         self.send(encode_update(Typist(self.replica.client_id).many_items(LARGE_ITEMS)))

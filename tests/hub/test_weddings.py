@@ -16,6 +16,7 @@ from pycrdt import Map, Text
 from crdt_server.access.identity import Identity
 from crdt_server.hosts.batch import LoadPlan
 from crdt_server.hub.hub import Hub
+from crdt_server.judge.shared_types import MAX_UNKNOWN_ROOTS
 from crdt_server.pipe import Bytes, RequestKind
 from crdt_server.rooms.room import Phase, Room
 from crdt_server.rooms.session import Request
@@ -140,6 +141,26 @@ async def test_who_has_too_much_undone_is_closed(hub: Hub) -> None:
     two.put("h_1")
     await two.socket.until(lambda: "h_1" in two.guests and two.saved)
     assert two.socket.closed is None
+
+
+async def test_a_root_too_many_closes_with_what_to_do(hub: Hub) -> None:
+    guide = Guide(hub, 11)
+    await guide.is_synced()
+
+    def write_into(*roots: str) -> None:
+        before = guide.replica.state_vector
+        with guide.replica.doc.transaction():
+            for root in roots:
+                guide.replica.doc.get(root, type=Map)["a"] = 1
+        guide.send(encode_update(guide.replica.doc.get_update(before)))
+
+    write_into(*(f"guest{n}" for n in range(MAX_UNKNOWN_ROOTS)))
+    await guide.socket.until(lambda: guide.read() or (guide.saved and bool(guide.denied)))
+    write_into("guest")
+    await ended(guide)
+    assert guide.socket.closed == (4409, "violation: drop this copy and load the document again")
+    guide.read()
+    assert "unknown root 'guest'" in json.loads(guide.denied[-1])["why"]
 
 
 async def test_it_comes_back_from_the_store_with_all_that_is_known_of_it(hub: Hub) -> None:

@@ -28,9 +28,13 @@ class Person:
         self._place = (wedding, document)
         self.enter()
 
+    @property
+    def address(self) -> str:
+        return f"192.0.2.{self.replica.client_id}"
+
     def enter(self) -> None:
         """Join (again) with the replica as it is."""
-        self.socket = HandSocket(f"192.0.2.{self.replica.client_id}")
+        self.socket = HandSocket(self.address)
         self.room, self.session = self.hub.enter(*self._place, self.socket, self.identity)
         self.send(encode_sync_step1(self.replica.state_vector))
 
