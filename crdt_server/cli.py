@@ -15,7 +15,10 @@ import click
 from pydantic import ValidationError
 
 from crdt_server import logs
+from crdt_server.access.identity import Identity
+from crdt_server.access.policy import default_policy
 from crdt_server.app import DevModeRequired
+from crdt_server.explain import NothingToExplain, explain
 from crdt_server.maintenance import compact_store, verify_store
 from crdt_server.names import WEDDING
 from crdt_server.repair import repair_store
@@ -161,6 +164,26 @@ def sample(wedding: str, guests: int, seed: int, config: str | None, **flags: An
         click.echo(f"crdt-server: {error}", err=True)
         sys.exit(FOUND_A_PROBLEM)
     click.echo(f"{wedding}: {documents} documents, {guests} guests")
+
+
+@cli.command(name="explain")
+@click.argument("wedding")
+@click.argument("user")
+@click.argument("document")
+@click.argument("field")
+@click.option("--role", required=True, help="The role of USER in WEDDING")
+@click.option("--vendor", default="", help="For roles of vendors: the vendor of the wedding")
+@click.option("--guest", default="", help="For guests: the guest of the wedding")
+@click.option("--side", default="", type=click.Choice(("", "a", "b")), help="For family: the side of the couple")
+def explain_command(wedding: str, user: str, document: str, field: str, **person: str) -> None:
+    """Print whether USER may read DOCUMENT and write FIELD (`root.key`), and which line of the policy decides."""
+    if not WEDDING.fullmatch(wedding):
+        raise click.UsageError(f"no name of a wedding: {wedding!r}")
+    try:
+        for line in explain(default_policy(), Identity(user, **person), document, field):
+            click.echo(line)
+    except NothingToExplain as error:
+        raise click.UsageError(str(error)) from error
 
 
 def main() -> None:

@@ -106,6 +106,7 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
         "structlog",
     ),
     "crdt_server.web": ("starlette",),
+    "crdt_server.explain": ("crdt_server.access", "documents"),
     "crdt_server.offline": (
         "crdt_server.hosts",
         "crdt_server.hub.bookings",

@@ -73,21 +73,29 @@ async def visitor(node: NodeRunner, server: LocalServer, document: str, role: st
     return found
 
 
+FRAMES = """
+  client.frames = []
+  provider.ws.addEventListener('message', each => client.frames.push(Buffer.from(each.data)))
+"""
+UPDATES = "client.frames.filter(frame => frame[0] === 0 && frame[1] === 2).length"
+
+
 async def test_what_a_reader_types_into_a_note_is_undone_at_their_side_alone(
     node: NodeRunner, server: LocalServer
 ) -> None:
     ann = await visitor(node, server, "notes.read", "couple")
+    await ann.run(FRAMES)
     await ann.run("doc.getText('text').insert(0, 'Dear all')")
     bob = await visitor(node, server, "notes.read", "guest")
     await bob.wait("doc.getText('text').toString() === 'Dear all'")
-    await ann.run("client.frames = 0; provider.ws.addEventListener('message', () => client.frames++)")
     await bob.run("doc.getText('text').insert(5, 'secret ')")
     await bob.wait("client.denied.length === 1")
     assert await bob.run("return doc.getText('text').toString()") == "Dear all"
     assert json.loads(await bob.run("return client.denied[0]"))["reverted"] == []
     await bob.run("doc.getText('text').insert(0, 'once more ')")
     await bob.wait("client.denied.length === 2")
-    assert await ann.run("return client.frames") == 0
+    await ann.wait(f"{UPDATES} >= 1")
+    assert await ann.run(f"return {UPDATES}") == 1  # the echo of the first edit
     await ann.run("doc.getText('text').insert(8, ', welcome')")
     await bob.wait("doc.getText('text').toString() === 'Dear all, welcome'")
     await bob.run("provider.disconnect()")
@@ -124,12 +132,6 @@ MESS = {
 ITEMS = """JSON.stringify(
   Object.entries(doc.getMap('items').toJSON()).sort().map(([id, row]) => [id, Object.entries(row).sort()])
 )"""
-FRAMES = """
-  client.frames = []
-  provider.ws.addEventListener('message', each => client.frames.push(Buffer.from(each.data)))
-"""
-
-
 async def test_what_a_reader_changes_in_a_plan_is_undone_for_all(node: NodeRunner, server: LocalServer) -> None:
     ann = await visitor(node, server, "timeline", "couple")
     await ann.run(PLAN)
@@ -149,6 +151,13 @@ async def test_what_a_reader_changes_in_a_plan_is_undone_for_all(node: NodeRunne
     assert len(await bob.run("return client.denied")) >= len(MESS) - 2  # two change nothing
     await ann.run("doc.getMap('items').get('t_1').set('title', 'Supper')")
     await bob.wait("doc.getMap('items').get('t_1').get('title') === 'Supper'")
+
+
+async def test_a_reader_who_goes_on_writing_is_closed(node: NodeRunner, server: LocalServer) -> None:
+    bob = await visitor(node, server, "notes.flood", "guest")
+    await bob.run("for (let n = 0; n < 30; n++) doc.getText('text').insert(0, 'x')")
+    await bob.wait("client.closes.includes(4403)")
+    assert await bob.run("return client.denied.length") == 20
 
 
 async def test_a_reader_does_not_write_over_http(server: LocalServer) -> None:

@@ -1,0 +1,112 @@
+"""Why a person may or may not read and write a field: the lines of the policy and the rules that decide."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from crdt_server.access.access import Action
+from crdt_server.access.identity import Identity
+from crdt_server.access.policy import NO_OVERRIDES, Explanation, Overrides, Policy
+from crdt_server.access.policy_access import FindDerived, decide, no_derived
+from documents.categories import POSITIONS, AccessCategory, category_of
+from documents.field_rules import OWN, RESERVED, FieldRule
+from documents.kind import Kind, Root
+from documents.registry import kind_of
+
+
+class NothingToExplain(Exception):
+    """There is no such document, or no such field in documents of its kind."""
+
+
+def explain(
+    policy: Policy,
+    person: Identity,
+    document: str,
+    field: str,
+    overrides: Overrides = NO_OVERRIDES,
+    find_derived: FindDerived = no_derived,
+) -> Iterator[str]:
+    """Lines for people. ``field``: `root.key`, or the root alone. Raises NothingToExplain."""
+    derived = find_derived(document) if "@" in document else None
+    kind = kind_of(document if derived is None else derived.source)
+    if kind is None:
+        raise NothingToExplain(f"there can be no document {document!r}")
+    root, key = _field(kind, field)
+    own = ", ".join(f"{name} {value}" for name, value in zip(_OWN, person[2:5], strict=True) if value)
+    yield f"{person.user}: {person.role}{f' ({own})' if own else ''}"
+    category = category_of(kind.name)
+    reading = Action.READ_PART if derived is not None else _reading(policy, document)
+    opened = decide(policy, person, Action.READ, document, find_derived, overrides)
+    yield _line(f"read {document}", opened is None, policy.explain(person, category, reading, overrides))
+    if opened is not None and derived is not None:
+        yield f"  {opened.reason}"
+    if reading is Action.WRITE:
+        yield "  documents of this kind are read only by those who write them"
+    written = list(_writing(policy, person, kind, root, key, overrides))
+    yield from written
+    if opened is not None and ": allowed; " in written[0]:
+        yield "  in a derived document: this one they may not open"
+
+
+_OWN = ("vendor", "guest", "side")
+
+
+def _reading(policy: Policy, document: str) -> Action:
+    rule = policy.document_rule(document)
+    assert rule is not None
+    return rule.read
+
+
+def _field(kind: Kind, field: str) -> tuple[Root | None, str | None]:
+    name, _, key = field.partition(".")
+    if kind.free:
+        return None, None
+    root = kind.roots.get(name)
+    if root is None:
+        raise NothingToExplain(f"{kind.name} has no root {name!r}, but {', '.join(kind.roots)}")
+    if key and (root.record is None or (root.key(key) is None and not key.startswith("x:"))):
+        raise NothingToExplain(f"{kind.name}.{name} has no key {key!r}")
+    return root, key or None
+
+
+def _writing(
+    policy: Policy, person: Identity, kind: Kind, root: Root | None, key: str | None, overrides: Overrides
+) -> Iterator[str]:
+    name = "" if root is None else root.name
+    category = category_of(kind.name, name, key)
+    what = "write " + (f"{name}.{key}" if key else name or "anything")
+    explained = policy.explain(person, category, Action.WRITE, overrides)
+    if root is not None and not root.clients_may_write(key):
+        yield _line(what, False, explained._replace(why="only the server writes this"))
+        return
+    letter = _letter(policy, person, category, overrides)
+    rule = _deciding_rule(person, letter, kind, name, key)
+    allowed = letter == "W" if rule is None else person.role in rule.roles
+    yield _line(what, allowed, explained)
+    if rule is not None:
+        yield f"  rule on {_fields_of(rule)}: {rule.text}"
+    elif letter == "O":
+        yield "  no rule makes this one of their own things"
+
+
+def _letter(policy: Policy, person: Identity, category: AccessCategory, overrides: Overrides) -> str:
+    if person.role not in policy.roles:
+        return "-"
+    return policy.rights_to_write(person.role, overrides)[POSITIONS[category]]
+
+
+def _deciding_rule(person: Identity, letter: str, kind: Kind, root: str, key: str | None) -> FieldRule | None:
+    if letter == "W":
+        return next((rule for rule in RESERVED if rule.covers(kind.name, root, key)), None)
+    for rule in OWN:
+        if rule.covers(kind.name, root, key) and person.role in rule.roles and (letter == "O" or rule.any_letter):
+            return rule
+    return None
+
+
+def _fields_of(rule: FieldRule) -> str:
+    return f"{rule.kind or 'each kind'}.{rule.root or 'each root'}: {', '.join(sorted(rule.keys or ())) or 'all of it'}"
+
+
+def _line(what: str, allowed: bool, explained: Explanation) -> str:
+    return f"{what}: {'allowed' if allowed else 'forbidden'}; {explained.line}; {explained.why}"

@@ -1,0 +1,134 @@
+"""`crdt-server explain`: the decision, its line in the policy, and the rule on the field."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from crdt_server.access.identity import Identity
+from crdt_server.access.policy import default_policy
+from crdt_server.cli import cli
+from crdt_server.explain import NothingToExplain, explain
+from documents.categories import category_of
+from documents.events import Actor
+from documents.field_rules import forbidden
+from documents.kind import Shape
+from documents.registry import KINDS
+from tests.access.roles import ROLES
+
+POLICY = (Path(__file__).parents[1] / "crdt_server" / "access" / "policy.toml").read_text().splitlines()
+
+
+def run(*arguments: str) -> tuple[int, str]:
+    done = CliRunner().invoke(cli, ["explain", *arguments])
+    return done.exit_code, done.output
+
+
+@pytest.mark.parametrize(
+    ("arguments", "lines"),
+    [
+        (
+            ("budget", "meta.limit", "--role", "planner"),
+            ["ann: planner", r"read budget: allowed; policy.toml:\d+: roles.planner.budget = W; .*couple may set R.",
+             "write meta.limit: forbidden; .*", "  rule on budget.meta: limit, mustApproveOver: only the couple .*"],
+        ),
+        (
+            ("timeline", "items.status", "--role", "vendor", "--vendor", "v_1"),
+            ["ann: vendor .vendor v_1.", "read timeline: forbidden; .* = P.O; .*", "write items.status: allowed; .*",
+             "  rule on timeline.items: .*", "  in a derived document: this one they may not open"],
+        ),
+        (
+            ("wedding", "places.name", "--role", "coordinator"),
+            ["ann: coordinator", "read wedding: allowed; .*",
+             "write places.name: forbidden; .*only vendors.dayStatus.*", "  no rule makes this .*"],
+        ),
+        (
+            ("wedding", "members.role", "--role", "couple"),
+            ["ann: couple", "read wedding: allowed; .*", "write members.role: forbidden; .*only the server writes .*"],
+        ),
+        (
+            ("notes.menu", "text", "--role", "family"),
+            ["ann: family", "read notes.menu: forbidden; .*", "  documents of this kind are read only by .*",
+             "write anything: forbidden; .*"],
+        ),
+        (
+            ("guests", "guests.email", "--role", "nobody"),
+            ["ann: nobody", "read guests: forbidden; .*there is no role 'nobody'.*",
+             "write guests.email: forbidden; .*"],
+        ),
+    ],
+)  # fmt: skip
+def test_lines(arguments: Sequence[str], lines: Sequence[str]) -> None:
+    code, output = run("w_1", "ann", *arguments)
+    printed = output.splitlines()
+    assert (code, len(printed)) == (0, len(lines)), output
+    for line, pattern in zip(printed, lines, strict=True):
+        assert re.fullmatch(pattern, line), line
+    for number, name in re.findall(r"policy\.toml:(\d+): roles\.\w+\.(\w+)", output):
+        assert POLICY[int(number) - 1].startswith(name)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "fault"),
+    [
+        (("cake", "x", "--role", "couple"), "no document"),
+        (("guests", "cake", "--role", "couple"), "no root 'cake'"),
+        (("guests", "guests.cake", "--role", "couple"), "no key 'cake'"),
+        (("timeline@v.v_1", "items.title", "--role", "vendor"), "no document"),
+        (("guests", "guests.meal"), "--role"),
+    ],
+)
+def test_what_cannot_be_explained(arguments: Sequence[str], fault: str) -> None:
+    code, output = run("w_1", "ann", *arguments)
+    assert code != 0
+    assert fault in output
+    assert run("-", "ann", "guests", "guests.meal", "--role", "couple")[0] != 0
+
+
+def test_an_override_is_named() -> None:
+    person = Identity("ann", "coordinator")
+    lines = list(explain(default_policy(), person, "budget", "items.name", {("coordinator", "budget"): "R"}))
+    assert lines[1].startswith("read budget: allowed; override of the wedding: coordinator.budget = R (in place of")
+    assert lines[2].startswith("write items.name: forbidden; override of the wedding")
+
+
+@pytest.mark.parametrize("role", ROLES)
+def test_it_says_what_the_judge_does(role: str) -> None:
+    """A field that is said to be forbidden is forbidden in any row; one that is allowed, in some row of their own."""
+    person = Identity("ann", role, "v_1", "g_1", "a", rights=default_policy().rights_to_write(role))
+    actor = Actor(*person[:6])
+    own = {"vendor:v_1": True, "by": "ann", "from": "ann", "contributor": "ann", "side": "a", "plusOneOf": "g_1"}
+    for kind in KINDS:
+        for root in kind.roots.values():
+            if root.server or root.shape is Shape.TEXT:
+                continue
+            for key in root.keys if root.record is not None else (None,):
+                if not root.clients_may_write(key):
+                    continue
+                written = list(explain(default_policy(), person, _document(kind.name), _named(root.name, key)))
+                allowed = any(line.startswith("write ") and ": allowed; " in line for line in written)
+                records = ("r_1", "v_1", "g_1", "m_1|x|ann")
+                judged = [
+                    forbidden(actor, kind.name, root.name, record, key, own, added=added)
+                    for record in records
+                    for added in (False, True)
+                ]
+                assert allowed == (None in judged), (kind.name, root.name, key, written)
+                assert category_of(kind.name, root.name, key)
+
+
+def _document(kind: str) -> str:
+    return kind if kind not in ("thread", "notes") else f"{kind}.x"
+
+
+def _named(root: str, key: str | None) -> str:
+    return root if key is None else f"{root}.{key}"
+
+
+def test_a_field_that_there_is_not() -> None:
+    with pytest.raises(NothingToExplain):
+        list(explain(default_policy(), Identity("ann", "couple"), "budget", "voids.at"))
