@@ -15,7 +15,7 @@ from contextlib import asynccontextmanager
 from copy import deepcopy
 from typing import Any, Unpack
 
-from crdt_server.access.access import Access, Action, require
+from crdt_server.access.access import Access, Action, RightsOfRoles, require
 from crdt_server.access.identity import Identity
 from crdt_server.errors import NotFoundError
 from crdt_server.hub.commands import carry_out, read_rows
@@ -41,11 +41,13 @@ class Editor:
     async def edit(self, wedding: str, document: str, actor: Identity) -> AsyncIterator[EditedDocument]:
         """The rows of a document, to be changed.
 
-        Raises ForbiddenError where the actor may not read or write it, OperationsRefusedError where the kind of the
-        document does not allow the changes, and the other errors of `crdt_server.hub.commands.carry_out`.
+        Raises ForbiddenError and NotFoundError where the actor may not open it, OperationsRefusedError where its kind
+        or the role of the actor does not allow the changes, and the errors of `crdt_server.hub.commands.carry_out`.
         """
         rows = await self._read(wedding, document, actor)
         require(self._access, actor, Action.WRITE, wedding, document)
+        if isinstance(self._access, RightsOfRoles):
+            actor = self._access.with_rights(actor, wedding)
         yield rows
         if rows.operations:
             await carry_out(self._hub, wedding, actor, ADDRESS, [(document, rows.operations)])

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Awaitable, Mapping
-from typing import NamedTuple, Protocol, TypeAlias
+from typing import NamedTuple, Protocol, TypeAlias, runtime_checkable
 
 from crdt_server.access.identity import SERVER, Identity
 from crdt_server.errors import CrdtServerError, ForbiddenError, NotFoundError, UnauthenticatedError
@@ -58,6 +58,14 @@ class Access(Protocol):
 
     def may(self, identity: Identity, action: Action, wedding: str, target: Target) -> Decision:
         """The decision about an action on a target."""
+
+
+@runtime_checkable
+class RightsOfRoles(Protocol):
+    """An `Access` that knows what a role may write."""
+
+    def with_rights(self, identity: Identity, wedding: str) -> Identity:
+        """An identity that did not come from `identify`, with the `rights` of its role in a wedding."""
 
 
 class DevAccess:

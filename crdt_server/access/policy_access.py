@@ -15,7 +15,7 @@ from typing import Any, Final, Protocol, TypeAlias
 from crdt_server.access.access import Action, Credentials, Decision, Denied, Target
 from crdt_server.access.identity import SERVER, Identity
 from crdt_server.access.later import Later
-from crdt_server.access.policy import NO_OVERRIDES, Overrides, Policy, default_policy
+from crdt_server.access.policy import NO_OVERRIDES, NO_RIGHTS, Overrides, Policy, default_policy
 from documents.categories import AccessCategory, category_of
 from documents.registry import kind_of
 
@@ -170,9 +170,18 @@ class PolicyAccess:
         given = claims if claims.role else member
         if given is None or given.role not in self.policy.roles:
             return _NO_MEMBER
-        rights = self.policy.rights_to_write(given.role, self._members.overrides(wedding))
         name = given.name or claims.name
-        return Identity(claims.user, given.role, given.vendor, given.guest, given.side, rights, name)
+        identity = Identity(claims.user, given.role, given.vendor, given.guest, given.side, name=name)
+        return self.with_rights(identity, wedding)
+
+    def with_rights(self, identity: Identity, wedding: str) -> Identity:
+        """See `RightsOfRoles`."""
+        if identity == SERVER:
+            return identity
+        if identity.role not in self.policy.roles:
+            return identity._replace(rights=NO_RIGHTS)
+        rights = self.policy.rights_to_write(identity.role, self._members.overrides(wedding))
+        return identity._replace(rights=rights)
 
     def may(self, identity: Identity, action: Action, wedding: str, target: Target) -> Decision:
         """See `Access.may`."""

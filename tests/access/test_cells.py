@@ -6,6 +6,7 @@ import asyncio
 import json
 import subprocess
 from collections.abc import AsyncIterator
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -16,8 +17,12 @@ from fastapi import APIRouter, Depends
 
 from crdt_server import Settings
 from crdt_server.access.access import Action
+from crdt_server.access.identity import SERVER, Identity
 from crdt_server.api.requests import authorize
 from crdt_server.api.rights import requires
+from crdt_server.editing import Editor
+from crdt_server.errors import ForbiddenError, NotFoundError
+from crdt_server.hub.commands import OperationsRefusedError
 from documents.categories import AccessCategory
 from storage import DerivedRecords, DocumentKey, NewEvent
 from tests.access.people import WEDDING, people
@@ -185,6 +190,37 @@ async def test_a_coordinator_writes_the_status_of_vendors_and_no_other_setting(c
         json_ = {"operations": [change]}
         answer = await client.post("/documents/wedding/ops", params={"token": "t_coordinator"}, json=json_)
         assert answer.status_code == status, answer.text
+
+
+@pytest.mark.parametrize("role", ROLES)
+async def test_edits_of_programs_in_the_same_process(server: LocalServer, role: str) -> None:
+    editor: Editor = server.app.state.server
+    actor = Identity(f"u_{role}", role)
+    for category in DOCUMENTS:
+        rights = TABLE[role][CATEGORIES.index(category)]
+        found, record = sample(role, category, "edit")
+        if rights not in READS:
+            with pytest.raises(NotFoundError if "." in found.document else ForbiddenError):
+                await editor.read(WEDDING, found.document, actor)
+            continue
+        await editor.read(WEDDING, found.document, actor)
+        limited = (role, category) in LIMITED
+        refused = (
+            nullcontext()
+            if rights in WRITES and not limited
+            else pytest.raises(OperationsRefusedError if limited else ForbiddenError)
+        )
+        with refused:
+            async with editor.edit(WEDDING, found.document, actor) as rows:
+                if found.is_value:
+                    rows[found.root][record] = found.fields
+                else:
+                    rows[found.root].insert(record, found.fields)
+
+
+async def test_programs_edit_as_the_server(server: LocalServer) -> None:
+    async with server.app.state.server.edit(WEDDING, "wedding", SERVER) as rows:
+        rows["places"].insert("p_server", {"name": "Barn"})
 
 
 PARTS = {category: (found.document, found.root) for category, found in DOCUMENTS.items()} | {
