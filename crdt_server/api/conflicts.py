@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from crdt_server.access.access import Action
 from crdt_server.access.identity import NAME_LENGTH, is_name
 from crdt_server.api.problems import StateError
-from crdt_server.api.requests import Authorized, describe_body, read_json, wedding_name
+from crdt_server.api.requests import Authorized, Caller, describe_body, read_json, wedding_name
 from crdt_server.api.rights import by_content
 from crdt_server.errors import NotFoundError
 from crdt_server.hub.commands import OperationsRefusedError, carry_out, open_documents
@@ -65,15 +65,24 @@ async def get_conflicts(
     """Conflicts between edits, in the order of documents and ids. A page ends behind a million characters of them."""
     storage: Storage = request.app.state.hub.storage
     document, _, record = after.partition("/")
-    page = await storage.page_of_root(
-        wedding_name(wedding), "review", after=(document, record), characters=PAGE_CHARACTERS
-    )
-    found = [each for each in map(_conflict, page) if state in (None, each.get("_state"))]
-    documents = {each["document"] for each in found}
-    readable = {document for document in documents if caller.may(Action.READ, wedding, document)}
-    size = sum(len(row.fields or "") for _, row in page)
-    following = f"{page[-1][0]}/{page[-1][1].record}" if size >= PAGE_CHARACTERS else None
-    return Conflicts(conflicts=[each for each in found if each["document"] in readable], next=following)
+    found, following = await _readable_page(storage, caller, wedding_name(wedding), (document, record))
+    return Conflicts(conflicts=[each for each in found if state in (None, each.get("_state"))], next=following)
+
+
+async def _readable_page(
+    storage: Storage, caller: Caller, wedding: str, after: tuple[str, str]
+) -> tuple[list[Conflict], str | None]:
+    """The next conflicts in documents that the caller may read, and the `next` of that page. It names one of them: what
+    is in other documents, and that they are there, is not shown."""
+    while True:
+        page = await storage.page_of_root(wedding, "review", after=after, characters=PAGE_CHARACTERS)
+        is_full = sum(len(row.fields or "") for _, row in page) >= PAGE_CHARACTERS
+        names = {document for document, _ in page}
+        readable = {name for name in names if caller.may(Action.READ, wedding, name)}
+        found = [_conflict(each) for each in page if each[0] in readable]
+        if found or not is_full:
+            return found, f"{found[-1]['document']}/{found[-1]['id']}" if is_full else None
+        after = page[-1][0], page[-1][1].record
 
 
 @router.post("/{conflict}/resolve", openapi_extra=describe_body(Choice))
