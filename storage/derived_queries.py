@@ -2,8 +2,9 @@
 
 from collections.abc import Sequence
 from datetime import datetime
+from typing import Any
 
-from sqlalchemy import Connection, and_, delete, func, or_, select
+from sqlalchemy import Connection, Select, and_, delete, func, or_, select, tuple_
 
 from storage.derived import StoredAnswer, StoredBooking, StoredEvent, StoredRow, VendorBooking
 from storage.tables import answers, bookings, client_ids, documents, events, rows
@@ -11,13 +12,47 @@ from storage.updates import DocumentKey
 
 SPANS_AT_ONCE = 128
 EVENT_PAGE_CHARACTERS = 1_000_000
+ROWS_IN_PAGE = 2_000
+"""Of a wedding: the loop of the serving process gets its turn after a few milliseconds."""
+
+RowName = tuple[str, str, str]
+"""Document, root and record."""
 
 
-def wedding_rows(connection: Connection, wedding: str) -> list[tuple[str, StoredRow]]:
-    """All rows of a wedding with the names of their documents, in order of document, root and record."""
-    query = select(rows.c.document, rows.c.root, rows.c.record, rows.c.fields, rows.c.writers)
-    query = query.where(rows.c.wedding == wedding).order_by(rows.c.document, rows.c.root, rows.c.record)
-    return [(document, StoredRow(*image)) for document, *image in connection.execute(query)]
+def page_of_wedding(
+    connection: Connection, wedding: str, after: RowName, characters: int
+) -> tuple[list[tuple[str, StoredRow]], RowName | None]:
+    """The next rows of a wedding with the names of their documents, in order of document, root and record, behind those
+    names: up to the one that exceeds so many ``characters``. Also the names of the last one; None: there are no more.
+    """
+    names = (rows.c.document, rows.c.root, rows.c.record)
+    query = select(*names, rows.c.fields, rows.c.writers).where(rows.c.wedding == wedding)
+    query = query.where(tuple_(*names) > tuple_(*after)).order_by(*names).limit(ROWS_IN_PAGE)
+    page: list[tuple[str, StoredRow]] = []
+    if connection.dialect.name != "sqlite":  # which reads row by row, and would take twice as long
+        query = _no_longer(query, characters)
+    with connection.execute(query) as found:
+        for document, *image in found:
+            row = StoredRow(*image)
+            page.append((document, row))
+            characters -= len(row.fields or "") + len(row.writers)
+            if characters <= 0:
+                break
+    if characters > 0 and len(page) < ROWS_IN_PAGE:
+        return page, None
+    document, row = page[-1]
+    return page, (document, row.root, row.record)
+
+
+def _no_longer(query: Select[Any], characters: int) -> Select[Any]:
+    """The rows up to the one with which their fields and writers exceed so many characters."""
+    page = query.subquery()
+    size = func.coalesce(func.length(page.c.fields), 0) + func.length(page.c.writers)
+    names = (page.c.document, page.c.root, page.c.record)
+    before = func.coalesce(func.sum(size).over(order_by=names, rows=(None, -1)), 0)
+    sized = select(page, before.label("before")).subquery()
+    columns = [sized.c[column.name] for column in page.columns]
+    return select(*columns).where(sized.c.before < characters).order_by(*columns[:3])
 
 
 def page_of_root(

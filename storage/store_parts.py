@@ -1,7 +1,8 @@
 """The parts of `Storage` besides documents; each runs its queries on the executor of the store."""
 
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
 from datetime import datetime
+from functools import partial
 
 from storage import derived_queries, housekeeping, owners, quarantine, retention, usage
 from storage.derived import StoredAnswer, StoredBooking, StoredEvent, StoredRow, VendorBooking
@@ -11,6 +12,8 @@ from storage.quarantine import QuarantinedUpdate
 from storage.retention import RowKey
 from storage.updates import DocumentKey
 from storage.usage import WeddingUsage
+
+WEDDING_PAGE_CHARACTERS = 256 * 1024
 
 MOST_OVERLAPPING = 1_000
 """Bookings of other weddings that a query returns."""
@@ -26,9 +29,21 @@ class StorePart:
 class DerivedStore(StorePart):
     """Records derived from documents; they are stored by `Storage.append`."""
 
-    async def wedding_rows(self, wedding: str) -> list[tuple[str, StoredRow]]:
-        """The rows of all documents of a wedding with the document's name, removed ones included; ordered."""
-        return await self._executor.read(lambda connection: derived_queries.wedding_rows(connection, wedding))
+    async def pages_of_wedding(
+        self, wedding: str, *, characters: int = WEDDING_PAGE_CHARACTERS
+    ) -> AsyncIterator[list[tuple[str, StoredRow]]]:
+        """The rows of all documents of a wedding with the document's name, removed ones included; ordered.
+
+        A page ends with the row that exceeds so many characters. Each is read by itself: what is written meanwhile may
+        be in it or not.
+        """
+        after: derived_queries.RowName | None = ("", "", "")
+        while after is not None:
+            page, after = await self._executor.read(
+                partial(derived_queries.page_of_wedding, wedding=wedding, after=after, characters=characters)
+            )
+            if page:
+                yield page
 
     async def page_of_root(
         self, wedding: str, root: str, *, after: tuple[str, str] = ("", ""), characters: int = 1_000_000

@@ -12,6 +12,7 @@ from crdt_server.judge.ledger import Writers
 from crdt_server.sample import DEMO, WRONG, WeddingExists, plant, plant_demo
 from documents.sample import sample_wedding
 from storage import Append, DocumentKey, Storage, open_storage
+from tests.support.stored_rows import wedding_rows
 
 
 async def documents(storage: Storage) -> list[str]:
@@ -37,7 +38,7 @@ async def test_its_rows_and_their_writers_are_known_before_anybody_opens_it(data
     sample = sample_wedding(only=WRONG)
     rows: dict[str, dict[str, dict[str, object]]] = {document: {} for document in sample.documents}
     writers = Writers()
-    for document, row in await storage.wedding_rows("w"):
+    for document, row in await wedding_rows(storage, "w"):
         assert row.fields is not None
         rows[document].setdefault(row.root, {})[row.record] = json.loads(row.fields)
         writers.unpack((document, row.root, row.record), row.writers)

@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-import asyncio
-
 from crdt_server.hosts.batch import LoadPlan
 from crdt_server.hub.bookings import BLOCK_MINUTES, others_of
 from crdt_server.pipe import MirrorRow, SchemaContext
 from crdt_server.records import BookingChange, ClientOwner
 from storage import DocumentKey, Storage, StoredDocument
-
-ROWS_AT_ONCE = 2000  # of a wedding: the loop gets its turn after about a millisecond
 
 
 async def plan_load(
@@ -41,9 +37,4 @@ async def plan_load(
 
 
 async def _read_rows(storage: Storage, wedding: str) -> list[MirrorRow]:
-    rows: list[MirrorRow] = []
-    stored = await storage.wedding_rows(wedding)
-    while len(rows) < len(stored):
-        rows += [MirrorRow(name, *row) for name, row in stored[len(rows) : len(rows) + ROWS_AT_ONCE]]
-        await asyncio.sleep(0)
-    return rows
+    return [MirrorRow(name, *row) async for page in storage.pages_of_wedding(wedding) for name, row in page]

@@ -20,7 +20,8 @@ from storage import (
     ValuesRefused,
     open_storage,
 )
-from storage.derived_queries import EVENT_PAGE_CHARACTERS
+from storage.derived_queries import EVENT_PAGE_CHARACTERS, ROWS_IN_PAGE
+from tests.support.stored_rows import wedding_rows
 
 GUESTS = DocumentKey("w_42", "guests")
 BUDGET = DocumentKey("w_42", "budget")
@@ -47,7 +48,7 @@ async def is_empty(store: Storage) -> bool:
     found = [await store.load(key) for key in (GUESTS, ELSEWHERE)]
     assert not any(document.updates for document in found)
     for wedding in ("w_42", "w_7"):
-        assert await store.wedding_rows(wedding) == []
+        assert await wedding_rows(store, wedding) == []
         assert await store.events(wedding) == []
         assert await store.answer(wedding, "key") is None
     return await store.owners(GUESTS) == {}
@@ -75,9 +76,31 @@ class TestRows:
             DerivedRecords(ELSEWHERE, [DANIEL]),
             DerivedRecords(BUDGET, [meta]),
         )
-        assert await store.wedding_rows("w_42") == [("budget", meta), ("guests", CHLOE), ("guests", DANIEL)]
-        assert await store.wedding_rows("w_7") == [("guests", DANIEL)]
-        assert await store.wedding_rows("nobody") == []
+        assert await wedding_rows(store, "w_42") == [("budget", meta), ("guests", CHLOE), ("guests", DANIEL)]
+        assert await wedding_rows(store, "w_7") == [("guests", DANIEL)]
+        assert await wedding_rows(store, "nobody") == []
+
+    async def test_of_a_wedding_come_in_pages(self, store: Storage) -> None:
+        """100 MB in one answer stalled everybody else for 0.7 s."""
+        many = [StoredRow("guests", f"g_{number}", f'{{"n":"{"ü" * 90}"}}', '{"":"u"}') for number in range(5)]
+        gone = StoredRow("review", "c_9", None, "{}")
+        stored = {GUESTS: [*many, gone], BUDGET: [*many[:2], StoredRow("meta", "", '{"limit":1}', "{}")]}
+        await put(store, *(DerivedRecords(key, list(rows)) for key, rows in stored.items()))
+        await put(store, DerivedRecords(ELSEWHERE, many))
+        all_ = [(key.document, row) for key in (BUDGET, GUESTS) for row in stored[key]]
+        for characters in (1, 105, 250, 10_000):
+            pages = [page async for page in store.pages_of_wedding("w_42", characters=characters)]
+            assert [row for page in pages for row in page] == all_
+            for page in pages:
+                assert sum(len(row.fields or "") + len(row.writers) for _, row in page[:-1]) < characters
+        assert len(pages) == 1
+
+    async def test_of_a_wedding_that_are_many_come_in_pages(self, store: Storage) -> None:
+        many = [StoredRow("guests", f"g_{number:04}", "{}", "{}") for number in range(ROWS_IN_PAGE + 1)]
+        await put(store, DerivedRecords(GUESTS, many))
+        pages = [page async for page in store.pages_of_wedding("w_42")]
+        assert [len(page) for page in pages] == [ROWS_IN_PAGE, 1]
+        assert await wedding_rows(store, "w_42") == [("guests", row) for row in many]
 
     async def test_of_one_root_come_in_pages(self, store: Storage) -> None:
         reviews = [StoredRow("review", f"c_{number}", f'{{"n":"{"ü" * 90}"}}', "{}") for number in range(4)]
@@ -115,7 +138,7 @@ class TestRows:
         gone = CHLOE._replace(fields=None, writers='{"":"u_3"}')
         await put(store, DerivedRecords(GUESTS, [gone]))
         assert await store.document_rows(GUESTS) == [gone]
-        assert await store.wedding_rows("w_42") == [("guests", gone)]
+        assert await wedding_rows(store, "w_42") == [("guests", gone)]
         await put(store, DerivedRecords(GUESTS, [CHLOE]))
         assert await store.document_rows(GUESTS) == [CHLOE]
 
@@ -292,7 +315,7 @@ class TestTogether:
         key, name = DocumentKey("w" * 255, "💍" * 255), "é" * 255
         row, one = StoredRow(name, name, "{}", "{}"), NewEvent(name, "2" * 40, name, "{}")
         await put(store, DerivedRecords(key, [row], [one], [ClientUser(1, name)], [answer(name, name)]))
-        assert await store.wedding_rows(key.wedding) == [(key.document, row)]
+        assert await wedding_rows(store, key.wedding) == [(key.document, row)]
         assert await store.events(key.wedding) == [StoredEvent(1, name, "2" * 40, key.document, name, "{}")]
         assert await store.owners(key) == {1: name}
         assert await store.answer(key.wedding, name) == answer(name, name)

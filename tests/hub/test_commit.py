@@ -23,6 +23,7 @@ from storage import Append, BookingValues, DocumentKey, Storage, StoredRow, Vend
 from tests.support.codec import encode_update
 from tests.support.room_events import RecordingRoomEvents
 from tests.support.sockets import HandSocket
+from tests.support.stored_rows import wedding_rows
 
 AT = "2026-06-20T12:00:00.000Z"
 MOMENT = datetime.fromisoformat(AT)
@@ -283,7 +284,7 @@ class TestDerivedRecords:
         bench.pump.put(batch)
 
     async def records(self, bench: Bench) -> list[str]:
-        return [row.record for _, row in await bench.storage.wedding_rows("w")]
+        return [row.record for _, row in await wedding_rows(bench.storage, "w")]
 
     async def test_they_are_stored_with_the_update_and_announced_after_it(self, bench: Bench) -> None:
         room, session, socket = bench.room("guests")
@@ -292,7 +293,7 @@ class TestDerivedRecords:
         async with running(bench):
             await bench.pump.flush()
         assert socket.updates() == await bench.stored("guests") == [b"one"]
-        assert await bench.storage.wedding_rows("w") == [
+        assert await wedding_rows(bench.storage, "w") == [
             ("guests", StoredRow("guests", "g_1", '{"firstName":"Ann"}', "{}"))
         ]
         assert [(each.seq, each.document, each.body) for each in await bench.storage.events("w")] == [

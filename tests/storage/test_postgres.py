@@ -44,6 +44,7 @@ from tests.storage.postgres_support import (
     until_waiting,
 )
 from tests.support.postgres import shared_server
+from tests.support.stored_rows import wedding_rows
 
 EVENT = NewEvent("t", "2026-06-20T13:30:00Z", "r", "{}")
 
@@ -134,7 +135,7 @@ class TestAppendsAtOnce:
         writing = asyncio.create_task(_count_up(store, pair))
         seen = set()
         while not writing.done():
-            now = {row.fields for _, row in await second.wedding_rows("w_1")}
+            now = {row.fields for _, row in await wedding_rows(second, "w_1")}
             assert len(now) <= 1
             seen |= now
         await writing
