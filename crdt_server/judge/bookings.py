@@ -9,12 +9,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from itertools import islice
+from heapq import nsmallest
 from typing import Final
 
 from crdt_server.pipe import OtherBooking
 from crdt_server.records import BookingChange
-from documents.invariants import TRAVEL_MINUTES, Booking, Field, Finding, Subject, Wedding, bookings, clash
+from documents.invariants import TRAVEL_MINUTES, Booking, Field, Finding, Subject, Wedding, bookings, clash, is_booked
 from documents.invariants.part import Part, Route, Touched
 from documents.kind import WHOLE
 
@@ -45,10 +45,18 @@ class Bookings(Part):
         self._stored = {each.vendor: each for each in stored}
         self._changes: list[BookingChange] = []
         self._own: dict[str, Booking] = {}
+        self._booked: set[str] = set()  # vendors with a booking once the wedding has a date
         self._others: dict[str, list[Booking]] = {}
         for other in map(_booking, others):
             self._others.setdefault(other.organization, []).append(other)
-        self._read()
+
+    def read(self) -> Iterator[None]:
+        self._booked.clear()
+        for vendor in list(self.wedding.rows("wedding", "vendors")):
+            yield
+            if is_booked(self.wedding, vendor):
+                self._booked.add(vendor)
+        self._compare_all()
 
     def routes(self) -> Iterable[Route]:
         return (
@@ -88,18 +96,18 @@ class Bookings(Part):
         return {_subject(vendor) for vendor, own in self._own.items() if own.organization == organization}
 
     def _vendor(self, _: str, vendor: str, touched: Touched) -> None:
-        most = MOST - len(self._own) + (vendor in self._own)
-        touched |= self._replace((vendor,), self._booked((vendor,), most))
+        (self._booked.add if is_booked(self.wedding, vendor) else self._booked.discard)(vendor)
+        is_free = len(self._own) < MOST or vendor in self._own
+        touched |= self._replace((vendor,), self._bookings((vendor,) if is_free else ()))
 
     def _meta(self, _: str, __: str, touched: Touched) -> None:
-        touched |= self._read()
+        touched |= self._compare_all()
 
-    def _read(self) -> set[Subject]:
-        vendors = self.wedding.rows("wedding", "vendors").keys()
-        return self._replace({*self._own, *self._stored}, self._booked(vendors, MOST))
+    def _compare_all(self) -> set[Subject]:
+        return self._replace({*self._own, *self._stored}, self._bookings(nsmallest(MOST, self._booked)))
 
-    def _booked(self, vendors: Iterable[str], most: int) -> dict[str, Booking]:
-        found = islice(bookings(self._name, self.wedding, {}, vendors), most)
+    def _bookings(self, vendors: Iterable[str]) -> dict[str, Booking]:
+        found = bookings(self._name, self.wedding, {}, vendors)
         return {each.vendor: each._replace(seq=self._seq(each)) for each in found}
 
     def _seq(self, own: Booking) -> int:

@@ -4,7 +4,7 @@ Pure functions over plain rows. `Index` follows changes and finds; `lost_write` 
 writes; `clash` and `clashes` compare the bookings of several weddings; `cascade` pushes later items of a timeline.
 """
 
-from documents.invariants.bookings import TRAVEL_MINUTES, Booking, bookings, clash, clashes
+from documents.invariants.bookings import TRAVEL_MINUTES, Booking, bookings, clash, clashes, is_booked
 from documents.invariants.cascade import Cascade, Slot, cascade
 from documents.invariants.catalogue import INVARIANTS, RANKS, STRATEGIES, Invariant, rank_of
 from documents.invariants.guards import judged_alone
@@ -60,6 +60,7 @@ __all__ = [
     "clash",
     "clashes",
     "edit_of_deleted",
+    "is_booked",
     "judged_alone",
     "lost_write",
     "operations",

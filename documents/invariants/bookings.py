@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, date, datetime, time, timedelta
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from documents.invariants.catalogue import INVARIANTS, MANUAL
 from documents.invariants.instants import zone
@@ -64,18 +64,30 @@ def bookings(
         return
     for vendor in sorted(wedding.rows("wedding", "vendors") if vendors is None else vendors):
         row = wedding.record("wedding", "vendors", vendor)
-        window = row.get("bookedWindow") if row is not None else None
-        if row is None or type(window) is not dict or row.get("stage") not in ("booked", "confirmed"):
-            continue
-        start, end = whole(window, "start"), whole(window, "end")
-        if start is None or end is None or not string(row, "organization"):
-            continue
-        if max(abs(start), abs(end)) > _MOST_MINUTES:
+        window = None if row is None else _booked_window(row)
+        if row is None or window is None:
             continue
         yield Booking(
-            string(row, "organization"), name, vendor, midnight + start, midnight + end, string(row, "stage"),
+            string(row, "organization"), name, vendor, midnight + window[0], midnight + window[1], string(row, "stage"),
             seqs.get(vendor, 0), string(row, "name"), string(meta, "timeZone"), wedding.strategy("W2"),
         )  # fmt: skip
+
+
+def is_booked(wedding: Wedding, vendor: str) -> bool:
+    """Whether there is a booking of a vendor, once the wedding has a date."""
+    row = wedding.record("wedding", "vendors", vendor)
+    return row is not None and _booked_window(row) is not None
+
+
+def _booked_window(row: Mapping[str, Any]) -> tuple[int, int] | None:
+    """Start and end of a booking in minutes of the day of the wedding; None: there is none."""
+    window = row.get("bookedWindow")
+    if type(window) is not dict or row.get("stage") not in ("booked", "confirmed"):
+        return None
+    start, end = whole(window, "start"), whole(window, "end")
+    if start is None or end is None or not string(row, "organization"):
+        return None
+    return None if max(abs(start), abs(end)) > _MOST_MINUTES else (start, end)
 
 
 def clashes(bookings: Iterable[Booking], travel: int = TRAVEL_MINUTES) -> dict[str, list[Finding]]:

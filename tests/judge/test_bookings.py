@@ -20,11 +20,22 @@ from documents.events import Actor
 from documents.invariants import Field, Index, Op, Subject, Wedding
 from documents.registry import kind_of
 from tests.support.effort import examples
+from tests.support.slices import finish
 
 START = 1_777_636_800.0  # 2026-05-01 12:00 UTC
 MIDNIGHT = 29_698_500  # of 2026-06-20 in London, which is 23:00 UTC, in minutes since 1970
 MANUAL = "manual_review"
 LENS = "o_lens"
+
+
+class Counted(Wedding):
+    """A wedding that counts how many records of vendors are looked up."""
+
+    lookups = 0
+
+    def record(self, document: str, root: str, record: str | None) -> dict[str, Any] | None:
+        self.lookups += root == "vendors"
+        return super().record(document, root, record)
 
 
 class Party:
@@ -294,6 +305,22 @@ class TestNews:
         assert one.set_meta("title", "Us") == []
         assert one.set_meta("strategy:W2", MANUAL) == []
 
+    def test_a_change_of_the_date_reads_those_that_are_booked_only(self) -> None:
+        """All vendors were read as one step: 20,000 of them with each change of the date, and when it was opened."""
+        window = {"organization": LENS, "bookedWindow": {"start": 1, "end": 2}}
+        rows = {f"v_{n:04}": {**window, "stage": "quoted" if n % 1000 else "booked"} for n in range(5000)}
+        wedding = Counted({"wedding": {"meta": {"": {"date": "2026-06-20"}}, "vendors": rows}}, Writers())  # type: ignore[arg-type]
+        held = Bookings("w", wedding, [], [])
+        assert wedding.lookups == 0
+        assert sum(1 for _ in held.read()) == len(rows)
+        index = Index(wedding, held)
+        assert [change.vendor for change in held.take_changes()] == [f"v_{n}000" for n in range(5)]
+        wedding.lookups = 0
+        wedding.documents["wedding"]["meta"][""]["date"] = "2026-06-21"
+        touched = index.update([Field("wedding", "meta", "", "date")])
+        assert sum(subject.invariant == "W2" for subject in touched) == 5
+        assert 0 < wedding.lookups < 50
+
     def test_of_too_many_only_some(self) -> None:
         rows = {
             f"v_{n:04}": {"organization": LENS, "stage": "booked", "bookedWindow": {"start": n, "end": n + 1}}
@@ -301,6 +328,7 @@ class TestNews:
         }
         wedding = Wedding({"wedding": {"meta": {"": {"date": "2026-06-20"}}, "vendors": rows}}, Writers())  # type: ignore[arg-type]
         held = Bookings("w", wedding, [], [])
+        finish(held.read())
         assert len(held.take_changes()) == len(list(held.candidates())) == MOST
         index = Index(wedding, held)
         last = Field("wedding", "vendors", f"v_{MOST:04}", "name")
@@ -440,6 +468,7 @@ def test_in_the_end_nobody_is_booked_twice(edits: list[tuple[int, tuple[str, Any
     for party in town.parties:
         assert town.overlapping(party) == []
         fresh = Bookings(party.name, party.state.wedding, [], [])
+        finish(fresh.read())
         assert {vendor: told[:-1] for vendor, *told in fresh.take_changes()} == {
             vendor: told[:-1] for vendor, told in party.bookings.items()
         }
