@@ -41,7 +41,6 @@ from crdt_server.protocol.update import Update, decode_structs, decode_update, m
 # What needs no dry run. A struct passes at most all others of its list on the way to its place, at 70 to 95 ns each.
 FEW_STRUCTS, FEW_STEPS = 32, 250_000
 FEW_DELETIONS = 256
-KEPT_BYTES = 256 * 1024  # the size of a document up to which its structs may be kept until they are needed
 # CPU time for one update. Yjs' order of concurrent insertions is quadratic in the worst case: 27 KB can take more than
 # a second, in every browser of the room too.
 UPDATE_CPU_SECONDS = 0.05
@@ -131,8 +130,6 @@ class Document:
             self.close()
             self.doc = None
         self.pieces.load(updates)
-        if self.pieces.size > KEPT_BYTES:
-            self.loaded = None
 
     def build(self, slices: Slices | None = None) -> bool:
         """Feed the Doc with stored pieces, at least one, until it is built or the slice is used up. Returns whether it

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gc
-from collections import deque
 from collections.abc import Callable, Iterable
 
 from crdt_server.errors import ProtocolError
@@ -17,9 +16,10 @@ from crdt_server.pipe import ContextMissing, LoadRefused, LoadStep
 from documents.registry import kind_of
 
 TRIM_BYTES = 1 << 20
-# The newest documents of a host keep the structs that they were loaded with, for edits that come at once: they take
-# twenty times as much memory as the bytes, and reading them again takes half the time of building the document.
-STRUCTS_KEPT = 32
+# The newest documents of a host keep the structs that they were loaded with, for edits that come at once, as long as
+# those documents are no more, and have no more bytes: structs take twenty times as much memory, and reading them again
+# takes a fifth of the time of opening a document.
+STRUCTS_KEPT, STRUCTS_KEPT_BYTES = 32, 8 << 20
 
 
 class HeldDocuments:
@@ -34,7 +34,7 @@ class HeldDocuments:
         self.rooms: dict[WeddingJudge, dict[str, int]] = {}  # by name of the document
         self.copies = ForkPool()
         self._slices = slices
-        self._loaded: deque[Document] = deque()  # see STRUCTS_KEPT
+        self._loaded: dict[Document, None] = {}  # they may have structs, see STRUCTS_KEPT_BYTES
         self._freed = 0  # bytes of documents that were forgotten since their memory was collected
 
     def load(self, room: int, load: LoadStep, reading: Callable[[int], None]) -> LoadRefused | ContextMissing | None:
@@ -49,10 +49,7 @@ class HeldDocuments:
             if judge is not None and not judge.complete:
                 judge.add_rows(load.rows, more=load.more_rows)
             document.load(load.updates)
-            if document not in self._loaded:
-                self._loaded.append(document)
-            if len(self._loaded) > STRUCTS_KEPT:
-                self._loaded.popleft().loaded = None
+            self._keep_structs(document)
         except ProtocolError as error:
             self._forget(room)
             return LoadRefused(room, str(error))
@@ -84,6 +81,17 @@ class HeldDocuments:
         self.rooms.setdefault(judge, {})[context.document] = room
         return True
 
+    def _keep_structs(self, document: Document) -> None:
+        """Let a document keep its structs, if need be in place of others."""
+        self._loaded = {each: None for each in (*self._loaded, document) if each.loaded is not None}
+        size = sum(each.pieces.size for each in self._loaded)
+        for each in list(self._loaded):
+            if size <= STRUCTS_KEPT_BYTES and len(self._loaded) <= STRUCTS_KEPT:
+                return
+            size -= each.pieces.size
+            each.loaded = None
+            del self._loaded[each]
+
     def forget(self, rooms: Iterable[int]) -> None:
         """Drop documents, and give their memory back where that is much."""
         self._freed += sum(map(self._forget, rooms))
@@ -100,6 +108,7 @@ class HeldDocuments:
         if document is None:
             return 0
         document.close()
+        self._loaded.pop(document, None)
         if isinstance(document, SchemaDocument):
             judge = self.judges.pop(room)
             judge.detach(document)

@@ -17,6 +17,7 @@ from pycrdt import Doc, Map, Text
 from crdt_server.access.identity import Identity
 from crdt_server.counters import Counters
 from crdt_server.hosts.batch import BatchEntry, LoadPlan, fits
+from crdt_server.judge import held_documents
 from crdt_server.judge.process import DocumentHost
 from crdt_server.judge.reads import ENCODING_SECONDS
 from crdt_server.judge.slices import Slices, Unlimited
@@ -558,6 +559,26 @@ class TestSlices:
         place.now += ENCODING_SECONDS + 1
         place.run([])
         assert document.encoding is None
+
+    def test_a_large_document_is_decoded_once(self, place: Place) -> None:
+        """Above 256 KB its structs were dropped, and decoded again in the slices in which it is opened."""
+        room = place.room("guests")
+        update = many_guests(7, 7500)
+        assert len(update) > 256 * 1024
+        place.run([load(room, updates=[update])])
+        assert place.host.documents[room.id].loaded
+        assert len(place.rows(room)["guests"]) == 7500
+        assert place.host.documents[room.id].loaded is None
+
+    def test_the_structs_that_are_kept_have_a_bound(self, place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+        updates = [many_guests(7, 20 + n) for n in range(4)]
+        monkeypatch.setattr(held_documents, "STRUCTS_KEPT_BYTES", sum(map(len, updates[2:])))
+        rooms = [place.room("guests", f"w_{n}") for n in range(4)]
+        for room, update in zip(rooms, updates, strict=True):
+            place.run([load(room, updates=[update])])
+        kept = [place.host.documents[room.id].loaded is not None for room in rooms]
+        assert kept == [False, False, True, True]
+        assert [len(place.rows(room)["guests"]) for room in rooms] == [20, 21, 22, 23]
 
     def test_further_load_steps_are_postponed_while_others_wait(self, place: Place) -> None:
         room = place.room("guests")
