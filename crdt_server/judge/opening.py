@@ -40,6 +40,10 @@ def opened(judge: WeddingJudge, document: SchemaDocument) -> Iterator[None]:
     if missed or not judge.open:
         yield from resolver.open_records.read(judge.wedding)
         resolver.evaluation.want(settled=True)
+    for before in known.values():
+        for record in list(before):
+            yield
+            del before[record]  # to free all of them at once takes 10 ms
     resolver.resume()
     document.is_open = True
     judge.open[name] = document

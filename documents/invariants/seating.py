@@ -111,8 +111,8 @@ class Seating(Part):
         for place in self._rules:
             yield from _of_rule(*place)
         for document, guest in self._seats:
-            if guest in self._household_of:
-                yield Subject("S6", (document, "households", self._household_of[guest]))
+            household = self._household_of.get(guest)
+            yield None if household is None else Subject("S6", (document, "households", household))
         yield from self.of_context()
 
     def of_context(self) -> Iterator[Subject]:
