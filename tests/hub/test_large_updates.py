@@ -206,9 +206,9 @@ async def test_the_state_vector_of_a_reconnection_is_sent_to_the_host_once(hub: 
     supervisor, vectors = hub.hosts.dispatchers[0].supervisor, list[bytes | None]()
     run = supervisor.run
 
-    async def recorded(rooms: Any, jobs: Any = ()) -> Any:
+    async def recorded(rooms: Any, jobs: Any = (), **others_wait: bool) -> Any:
         vectors.extend(each.client_state_vector for room in rooms for each in room.requests if each.summary)
-        return await run(rooms, jobs)
+        return await run(rooms, jobs, **others_wait)
 
     supervisor.run = recorded  # type: ignore[method-assign]
     away = ada.replica.state_vector
