@@ -208,15 +208,22 @@ async def test_whoever_comes_ends_the_batch_of_a_document_that_opens_alone(hub: 
     elsewhere = Guide(hub, 13, wedding="v")
     await edit_together(elsewhere, names=range(1))
     dispatcher, postponed = hub.hosts.dispatchers[0], 0
-    send = dispatcher.request
+    send, supervisor = dispatcher.request, dispatcher.supervisor
 
     async def interrupted(entries: Sequence[BatchEntry], forget: Sequence[int] = ()) -> BatchResponse:
         nonlocal postponed
-        response = asyncio.ensure_future(send(entries, forget))
+        if postponed:
+            return await send(entries, forget)
+        elsewhere.put("g_1")  # it comes when the batch is put together already
+        sent = asyncio.ensure_future(send(entries, forget))
         await asyncio.sleep(0)
-        elsewhere.put(f"g_{postponed}")
-        postponed += sum(type(each) is LoadPostponed for each in (await response).results)
-        return await response
+        elsewhere.put("g_2")
+        assert supervisor._process is not None
+        alone = all(entry.room is not elsewhere.room for entry in entries)
+        assert supervisor._process._mark.is_waiting() or not alone
+        response = await sent
+        postponed += sum(type(each) is LoadPostponed for each in response.results)
+        return response
 
     dispatcher.request = interrupted  # type: ignore[method-assign]
     request = Request(None, RequestKind.READ, b"")
