@@ -17,7 +17,7 @@ from collections.abc import Callable, Sequence
 from functools import partial
 
 from crdt_server.judge.applied import actor_of
-from crdt_server.judge.commands import Drafts, command, write_limit_seconds
+from crdt_server.judge.commands import DRAFT_CPU_SECONDS, Drafts, command, write_limit_seconds
 from crdt_server.judge.cpu_limit import HostProgress
 from crdt_server.judge.document import Document, cpu_limit_seconds
 from crdt_server.judge.held_documents import HeldDocuments
@@ -219,9 +219,12 @@ class DocumentHost:
         kind = request.kind
         if kind is RequestKind.COMMAND:
             body, size = decode_command(request.payload), len(request.payload)
-            begin(write_limit_seconds(size))
+            begin(2 * DRAFT_CPU_SECONDS)
+            on_write = partial(begin, write_limit_seconds(size))
             actor = actor_of(request)
-            return command(judge, actor, body, size, drafts=self._drafts, on_written=judge.on_resolve)
+            return command(
+                judge, actor, body, size, drafts=self._drafts, on_write=on_write, on_written=judge.on_resolve
+            )
         if kind is RequestKind.SET_BOOKINGS:
             found = decode_other_bookings(request.payload)
             judge.replace_bookings(found.organization, found.bookings)

@@ -295,6 +295,33 @@ class TestDrafts:
         assert tries == 1 + commands.MOST_RESTARTS
         assert len(documents(state)["guests"]["guests"]) == self.GUESTS + commands.MOST_RESTARTS
 
+    def test_what_is_tried_as_one_step_has_less_time(self) -> None:
+        state, slices, steps = wedding_with("guests"), of_looks(LOOKS), list[str]()
+        drafts = Drafts(slices, Ticking())
+        while (
+            response := command(state, ANN, self.many(), 0, drafts=drafts, on_write=lambda: steps.append("w"))
+        ) is None:
+            assert isinstance(command(state, ANN, self.one(f"h_{len(steps)}"), 0), CommandDone)
+            steps.append("later")
+            slices.begin_batch()
+        assert steps == ["later"] * commands.MOST_RESTARTS
+        assert isinstance(response, CommandRefused)
+        (problem,) = response.problems
+        assert problem["code"] == "too_expensive"
+        assert problem["index"] == pytest.approx(100 * commands.AT_ONCE_CPU_SECONDS, abs=2)
+
+    def test_the_limit_of_the_writes_begins_with_them(self) -> None:
+        state, slices, seen = wedding_with("guests"), of_looks(LOOKS), list[int]()
+        drafts = Drafts(slices)
+
+        def written() -> None:
+            seen.append(len(documents(state)["guests"]["guests"]))
+
+        while command(state, ANN, self.many(), 0, drafts=drafts, on_write=written, on_written=written) is None:
+            assert not seen
+            slices.begin_batch()
+        assert seen == [0, self.GUESTS]
+
     def test_a_command_that_does_not_come_again_is_forgotten(self) -> None:
         state = wedding_with("guests")
         drafts = Drafts(of_looks(LOOKS))
