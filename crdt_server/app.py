@@ -18,7 +18,7 @@ from starlette.websockets import WebSocket
 
 from crdt_server import web
 from crdt_server.access.access import Access
-from crdt_server.access.limits import Admission, RequestLimits
+from crdt_server.access.limits import RequestLimits, SharedBudget
 from crdt_server.access.policy import default_policy
 from crdt_server.access.role_switch import RoleSwitch
 from crdt_server.api import commands, conflicts, documents, events, probes
@@ -117,7 +117,7 @@ async def _lifespan(settings: Settings, app: FastAPI) -> AsyncIterator[None]:
     )
     state.fast_transport = PicowsTransport(state.gate)
     state.answers = IdempotentCommands(storage)
-    state.streams = Admission(settings.max_connections, settings.max_streams_per_address)
+    state.streams = SharedBudget(settings.max_connections, settings.max_streams_per_address)
     state.server = Editor(hub, state.access)
     await hub.start()
     pinging = asyncio.create_task(state.fast_transport.keep_pinging())

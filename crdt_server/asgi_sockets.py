@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any, cast
 
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 
 from crdt_server.access.addresses import FORWARDED_FOR
 from crdt_server.errors import CLOSE_CODES
+from crdt_server.transport.asgi import ENDPOINT
+from crdt_server.transport.endpoint import NO_ENDPOINT, Endpoint
 from crdt_server.transport.gate import Gate
 from crdt_server.transport.unfinished import STEP_BYTES, UnfinishedMessage
 
@@ -45,11 +48,19 @@ class BoundedWebSocket(WebSocketsSansIOProtocol):
             gate = self.gate()
             address = gate.proxies.client_address(peer, forwarded_for)
             self._unfinished = UnfinishedMessage(gate.unfinished, address, self.loop.time())
-        if not self._unfinished.grow(self._partial):
-            self._refused = True
-            self.conn.send_close(CLOSE_CODES["try_again"], "too many bytes are under way")
+        scope = cast("dict[str, Any]", getattr(self, "scope", {}))  # none where the handshake was refused
+        endpoint: Endpoint = scope.get(ENDPOINT, NO_ENDPOINT)
+        if not self._unfinished.grow(self._partial, endpoint.person):
+            self._refuse("too many bytes are under way")
+
+    def _refuse(self, reason: str) -> None:
+        if self._refused:
+            return
+        self._refused = True
+        if not self.close_sent:
+            self.conn.send_close(CLOSE_CODES["try_again"], reason)
             self.transport.write(b"".join(self.conn.data_to_send()))
-            self.loop.call_later(LINGER_SECONDS, self.transport.abort)
+        self.loop.call_later(LINGER_SECONDS, self.transport.abort)
 
     def _release(self) -> None:
         self._partial = 0

@@ -21,7 +21,8 @@ def default_document_hosts() -> int:
 
 
 class Settings(BaseSettings):
-    """Defaults are for one machine. Counts of 0 mean: no limit."""
+    """Defaults are for one machine. Counts of 0 mean: no limit. Of what an address may have, half is for one
+    person at most."""
 
     model_config = SettingsConfigDict(env_prefix="CRDT_SERVER_", extra="forbid", toml_file=None)
 
@@ -63,7 +64,9 @@ class Settings(BaseSettings):
     max_unfinished_bytes: Count = Field(
         256 << 20, description="Bytes of messages and bodies that are not complete, in all (1013, HTTP 503 above)"
     )
-    max_unfinished_per_address: Count = Field(64 << 20, description="Such bytes of one address (1013, HTTP 503 above)")
+    max_unfinished_per_address: Count = Field(
+        64 << 20, description="Such bytes of one address, half of one person (1013, HTTP 503 above)"
+    )
     max_checking_bytes: Count = Field(
         128 << 20, description="Large updates that wait for their check, in all (1013 for the address of most, above)"
     )
@@ -73,12 +76,16 @@ class Settings(BaseSettings):
     message_seconds: Seconds = Field(120.0, description="Time for a large message or a body (1013, HTTP 408 after it)")
     write_buffer_bytes: Positive = Field(8 << 20, description="Unsent bytes after which a slow reader is closed (1013)")
     max_connections: Count = Field(20_000, description="Sockets in all (4503 above)")
-    max_connections_per_address: Count = Field(1_000, description="Sockets of one address (4503 above)")
+    max_connections_per_address: Count = Field(
+        1_000, description="Sockets of one address, half of one person (4503 above)"
+    )
     max_connections_per_room: Count = Field(2_000, description="Sockets in one room (4503 above)")
     max_pending_connections: Count = Field(1_000, description="Sockets that wait for a decision on access (4503 above)")
     max_pending_per_address: Count = Field(100, description="Such sockets of one address (4503 above)")
     admission_seconds: Seconds = Field(10.0, description="Time for a decision on access (4503, or HTTP 503, after it)")
-    max_streams_per_address: Count = Field(20, description="Event streams of one address (503 above)")
+    max_streams_per_address: Count = Field(
+        20, description="Event streams of one address, half of one person (503 above)"
+    )
     requests_per_second: Count = Field(
         200,
         description="HTTP requests of one person, with a burst of as many; 16 KB of a body count as one (429 above)",
@@ -89,10 +96,12 @@ class Settings(BaseSettings):
     max_reads_per_person: Count = Field(8, description="HTTP reads of one person at a time (429 above)")
     max_reads_per_address: Count = Field(32, description="HTTP reads of one address at a time (429 above)")
     handshakes_per_second: Count = Field(
-        100, description="WebSocket handshakes of one address, with a burst of as many"
+        100, description="WebSocket handshakes of one address, half of one person, with a burst of as many"
     )
     max_strikes: Count = Field(
-        10, description="Refused updates of a person, or hostile messages of an address, a minute (4529, 429 above)"
+        10,
+        description="Refused updates and malformed messages of one person a minute; persons of one address that send "
+        "what kills a document host (4529, 429 above)",
     )
     request_seconds: Seconds = Field(15.0, description="Time for the headers of an HTTP request, upgrades included")
     ping_seconds: Seconds = Field(30.0, description="A socket silent for this long is pinged, after twice that closed")

@@ -1,7 +1,10 @@
-"""Limits before admission: sockets in all and per address, handshakes and requests per second, strikes for what was
-refused, and the bytes of messages that are not complete.
+"""Limits per person and address: what is held at a time, events a second, strikes for what was refused.
 
-Pure bookkeeping on values that are passed in. Tables are bounded: an address costs nothing once it is quiet.
+An address may be a venue's Wi-Fi or a proxy: of what belongs to it, one person has `PERSON_SHARE`. A person counts as
+soon as the gate has identified it; until then only the address does.
+
+Pure bookkeeping on values that are passed in. Tables are bounded: an address costs nothing once it is quiet. Keys are
+addresses, and persons as `identity.person_at` names them.
 """
 
 from __future__ import annotations
@@ -12,6 +15,13 @@ from crdt_server.errors import RateLimitError
 STRIKE_SECONDS = 60.0
 TABLE_LIMIT = 100_000
 BODY_BYTES_PER_REQUEST = 16 * 1024  # a host takes about as long for them as a small request takes in all
+PERSON_SHARE = 0.5  # of what belongs to an address
+
+
+def share_of(most_per_address: int, most_per_person: int = 0) -> int:
+    """The most that one person may have of what belongs to an address. 0: no limit, in the arguments too."""
+    share = max(1, int(most_per_address * PERSON_SHARE)) if most_per_address else 0
+    return min(filter(None, (share, most_per_person)), default=0)
 
 
 class TokenBucket:
@@ -33,17 +43,47 @@ class TokenBucket:
             self.charge(key, now, cost)
         return allowed
 
-    def charge(self, key: str, now: float, cost: float) -> None:
-        """Count the cost of an event that was allowed before."""
+    def charge(self, key: str, now: float, cost: float) -> float:
+        """Count the cost of an event that was allowed before; less than 0 gives it back. Returns how much of it was
+        there: the key has to wait for the rest."""
         if not self._rate:
-            return
-        self._levels[key] = (self._level(key, now) - cost, now)
+            return cost
+        level = self._level(key, now)
+        self._levels[key] = (level - cost, now)
         if len(self._levels) > TABLE_LIMIT:
             self._levels = {k: v for k, v in self._levels.items() if self._level(k, now) < self._rate}
+        return min(cost, max(0.0, level))
 
     def _level(self, key: str, now: float) -> float:
         tokens, at = self._levels.get(key, (float(self._rate), now))
         return min(float(self._rate), tokens + (now - at) * self._rate)
+
+
+class SharedRate:
+    """Events a second of each address, and of each person of an address (``per_person`` at most).
+
+    An event that is refused to a person does not count for the address.
+    """
+
+    def __init__(self, per_address: int, per_person: int = 0) -> None:
+        self._of_addresses = TokenBucket(per_address)
+        self._of_persons = TokenBucket(share_of(per_address, per_person))
+
+    def take(self, address: str, now: float) -> bool:
+        """Whether one more event of an address is allowed now."""
+        return self._of_addresses.take(address, now)
+
+    def assign(self, person: str, address: str, now: float) -> bool:
+        """Whether the event that was taken for an address is allowed to the person that it was of."""
+        allowed = self._of_persons.take(person, now)
+        if not allowed:
+            self._of_addresses.charge(address, now, -1)
+        return allowed
+
+    def charge(self, person: str, address: str, now: float, cost: float) -> None:
+        """Count the cost of an event that was allowed: for the address as far as the person had it; the person alone
+        waits for the rest."""
+        self._of_addresses.charge(address, now, self._of_persons.charge(person, now, cost))
 
 
 class Allowance:
@@ -68,9 +108,56 @@ class Allowance:
         return max(0.0, self._full_at.get(key, now) - now - (self._most - 1) * self._seconds_each)
 
 
+class SharedBudget:
+    """What is held at a time, as sockets, bytes or streams: in all, of each address, and of each person of an address
+    (``most_per_person`` at most). 0: no limit."""
+
+    def __init__(self, most: int, most_per_address: int, most_per_person: int = 0) -> None:
+        self._most = most
+        self._most_per_address = most_per_address
+        self._most_per_person = share_of(most_per_address, most_per_person)
+        self.held = 0
+        self._by_key: dict[str, int] = {}  # address or person -> what it holds
+
+    def take(self, address: str, amount: int = 1, person: str = "") -> bool:
+        """Count an amount in, unless a limit would be exceeded. Without a ``person``, it is not known yet."""
+        within = not 0 < self._most < self.held + amount and self._fits(address, amount, self._most_per_address)
+        if not within or (person and not self._fits(person, amount, self._most_per_person)):
+            return False
+        self.held += amount
+        self._add(address, amount)
+        if person:
+            self._add(person, amount)
+        return True
+
+    def assign(self, person: str, amount: int = 1) -> bool:
+        """Count what was taken for an address alone for a person of it too, unless its limit would be exceeded."""
+        fits = self._fits(person, amount, self._most_per_person)
+        if fits:
+            self._add(person, amount)
+        return fits
+
+    def release(self, address: str, amount: int = 1, person: str = "") -> None:
+        """Count out what was taken, or assigned."""
+        self.held -= amount
+        self._add(address, -amount)
+        if person:
+            self._add(person, -amount)
+
+    def _fits(self, key: str, amount: int, most: int) -> bool:
+        return not 0 < most < self._by_key.get(key, 0) + amount
+
+    def _add(self, key: str, amount: int) -> None:
+        held = self._by_key.get(key, 0) + amount
+        if held:
+            self._by_key[key] = held
+        else:
+            self._by_key.pop(key, None)
+
+
 class Strikes:
-    """Counts events per key, as hostile messages of an address: ``most`` of them in a minute exceed the limit until the
-    minute is over. 0: never."""
+    """Counts events per key, as refusals of a person: ``most`` of them in a minute exceed the limit until the minute is
+    over. 0: never."""
 
     def __init__(self, most: int) -> None:
         self._most = most
@@ -82,6 +169,8 @@ class Strikes:
         if now - since > STRIKE_SECONDS:
             count, since = 0, now
         self._strikes[key] = (count + 1, since)
+        if len(self._strikes) > TABLE_LIMIT:  # of more invented names than that, the first ones
+            del self._strikes[next(iter(self._strikes))]
 
     def exceeded(self, key: str, now: float) -> bool:
         """Whether the limit of a key is exceeded."""
@@ -94,33 +183,42 @@ class Strikes:
 
 
 class SenderStrikes:
-    """Refusals, counted against the person that sent what was refused. Where no honest client sends that, they count
-    against the address as well: other persons may be behind it. ``most``: see `Strikes`."""
+    """Refusals, counted against the person that sent what was refused, never against its neighbours.
+
+    An address is refused only where ``most`` persons of it have sent, within a minute, what kills a document host: a
+    sender that takes a new name for each connection has no other bound on that. What else such a sender costs is
+    bounded by the rates of its address. ``most``: see `Strikes`.
+    """
 
     def __init__(self, most: int) -> None:
-        self._strikes = Strikes(most)
+        self._of_persons = Strikes(most)
+        self._killers = Strikes(1)
+        self._killers_of_addresses = Strikes(most)
 
-    def add(self, identity: Identity, address: str, now: float, *, hostile: bool) -> None:
-        """Count one refusal. ``hostile``: no honest client sends what was refused."""
-        self._strikes.add(person_at(identity, address), now)
-        if hostile:
-            self._strikes.add(address, now)
+    def add(self, identity: Identity, address: str, now: float, *, deadly: bool = False) -> None:
+        """Count one refusal. ``deadly``: it was of something that kills a document host."""
+        person = person_at(identity, address)
+        self._of_persons.add(person, now)
+        if deadly and not self._killers.exceeded(person, now):
+            self._killers.add(person, now)
+            self._killers_of_addresses.add(address, now)
 
     def exceeded_at(self, address: str, now: float) -> bool:
         """Whether the limit of an address is exceeded."""
-        return self._strikes.exceeded(address, now)
+        return self._killers_of_addresses.exceeded(address, now)
 
     def exceeded_by(self, identity: Identity, address: str, now: float) -> bool:
         """Whether the limit of a person is exceeded."""
-        return self._strikes.exceeded(person_at(identity, address), now)
+        return self._of_persons.exceeded(person_at(identity, address), now)
 
     def forget(self, now: float) -> None:
         """Drop expired strikes."""
-        self._strikes.forget(now)
+        for strikes in (self._of_persons, self._killers, self._killers_of_addresses):
+            strikes.forget(now)
 
 
 class RequestLimits:
-    """Limits of HTTP requests: strikes and requests a second, of persons and of addresses, and requests at a time.
+    """Limits of HTTP requests: strikes, requests a second, and reads at a time.
 
     Bodies count as more requests, by their bytes. Methods raise RateLimitError.
     """
@@ -135,87 +233,36 @@ class RequestLimits:
         reads_per_address: int,
     ) -> None:
         self._strikes = strikes
-        self._of_persons = TokenBucket(per_person)
-        self._of_addresses = TokenBucket(per_address)
-        self._reads_of_persons = Admission(0, reads_per_person)
-        self._reads_of_addresses = Admission(0, reads_per_address)
+        self._rates = SharedRate(per_address, per_person)
+        self._reads = SharedBudget(0, reads_per_address, reads_per_person)
 
     def check_address(self, address: str, now: float) -> None:
         """Count a request of an address."""
         if self._strikes.exceeded_at(address, now):
-            raise RateLimitError("rate_limited", "too many refused updates or hostile messages", STRIKE_SECONDS)
-        if not self._of_addresses.take(address, now):
+            raise _struck()
+        if not self._rates.take(address, now):
             raise RateLimitError("too_many_requests", "too many requests from this address")
 
     def check_person(self, identity: Identity, address: str, now: float) -> None:
-        """Count a request of a person."""
+        """Count a request that `check_address` has counted as one of a person."""
         if self._strikes.exceeded_by(identity, address, now):
-            raise RateLimitError("rate_limited", "too many refused updates or hostile messages", STRIKE_SECONDS)
-        if not self._of_persons.take(person_at(identity, address), now):
+            raise _struck()
+        if not self._rates.assign(person_at(identity, address), address, now):
             raise RateLimitError("too_many_requests", "too many requests")
 
     def charge_body(self, identity: Identity, address: str, size_bytes: int, now: float) -> None:
         """Count the body of a request that was counted before."""
-        cost = size_bytes / BODY_BYTES_PER_REQUEST
-        self._of_addresses.charge(address, now, cost)
-        self._of_persons.charge(person_at(identity, address), now, cost)
+        self._rates.charge(person_at(identity, address), address, now, size_bytes / BODY_BYTES_PER_REQUEST)
 
     def begin_read(self, identity: Identity, address: str) -> None:
         """Count a read that begins; `end_read` follows."""
-        if not self._reads_of_addresses.enter(address):
-            raise RateLimitError("too_many_reads", "too many reads at a time")
-        if not self._reads_of_persons.enter(person_at(identity, address)):
-            self._reads_of_addresses.leave(address)
+        if not self._reads.take(address, 1, person_at(identity, address)):
             raise RateLimitError("too_many_reads", "too many reads at a time")
 
     def end_read(self, identity: Identity, address: str) -> None:
         """Count a read out."""
-        self._reads_of_addresses.leave(address)
-        self._reads_of_persons.leave(person_at(identity, address))
+        self._reads.release(address, 1, person_at(identity, address))
 
 
-class ByteBudget:
-    """Bytes that are held, in all and per address. 0: no limit."""
-
-    def __init__(self, most: int, most_per_address: int) -> None:
-        self._most = most
-        self._most_per_address = most_per_address
-        self.held = 0
-        self._by_address: dict[str, int] = {}
-
-    def take(self, address: str, size_bytes: int) -> bool:
-        """Count bytes in, unless a limit would be exceeded."""
-        of_address = self._by_address.get(address, 0) + size_bytes
-        if 0 < self._most < self.held + size_bytes or 0 < self._most_per_address < of_address:
-            return False
-        self.held += size_bytes
-        self._by_address[address] = of_address
-        return True
-
-    def release(self, address: str, size_bytes: int) -> None:
-        """Count bytes out that were taken."""
-        if not size_bytes:
-            return
-        self.held -= size_bytes
-        left = self._by_address[address] - size_bytes
-        if left:
-            self._by_address[address] = left
-        else:
-            del self._by_address[address]
-
-
-class Admission(ByteBudget):
-    """Sockets that are open, in all and per address: each counts 1. 0: no limit."""
-
-    @property
-    def open(self) -> int:
-        """Sockets that are counted in."""
-        return self.held
-
-    def enter(self, address: str) -> bool:
-        """Count a socket in, unless a limit is reached."""
-        return self.take(address, 1)
-
-    def leave(self, address: str) -> None:
-        """Count a socket out."""
-        self.release(address, 1)
+def _struck() -> RateLimitError:
+    return RateLimitError("rate_limited", "too many refused updates or malformed messages", STRIKE_SECONDS)

@@ -11,7 +11,8 @@ from fastapi import APIRouter, Header, Query, Request, Response
 from starlette.responses import StreamingResponse
 from starlette.types import Receive, Scope, Send
 
-from crdt_server.access.limits import Admission
+from crdt_server.access.identity import person_at
+from crdt_server.access.limits import SharedBudget
 from crdt_server.api.event_filter import EventFilter
 from crdt_server.api.requests import Authorized, wedding_name
 from crdt_server.api.rights import by_content
@@ -73,9 +74,9 @@ async def get_stream(
     of events that the caller may not read comes an `id` alone.
     """
     hub: Hub = request.app.state.hub
-    streams: Admission = request.app.state.streams
-    address = caller.address
-    if hub.events.closed or not streams.enter(address):
+    streams: SharedBudget = request.app.state.streams
+    address, person = caller.address, person_at(caller.identity, caller.address)
+    if hub.events.closed or not streams.take(address, 1, person):
         raise AdmissionError("streams", "too many streams are open")
     try:
         start = last_event_id if last_event_id is not None else after
@@ -86,9 +87,9 @@ async def get_stream(
         event_filter = EventFilter(caller.access, caller.identity, wedding)
         events = _stream(hub.storage, hub.events, wedding_name(wedding), start, event_filter)
     except BaseException:
-        streams.leave(address)
+        streams.release(address, 1, person)
         raise
-    return _EventStream(events, lambda: streams.leave(address))
+    return _EventStream(events, lambda: streams.release(address, 1, person))
 
 
 class _EventStream(StreamingResponse):

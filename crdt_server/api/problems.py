@@ -110,7 +110,7 @@ def _count_refusal(request: Request, error: CrdtServerError) -> None:
     if sender is None or not isinstance(error, (ProtocolError, ViolationError)) or error.code in _BLAMELESS:
         return
     hub: Hub = request.app.state.hub
-    hub.strikes.add(*sender, hub.time(), hostile=error.code == "malformed_update")
+    hub.strikes.add(*sender, hub.time())
 
 
 async def on_invalid_request(request: Request, error: Exception) -> Response:

@@ -15,8 +15,8 @@ from pydantic_core import from_json
 
 from crdt_server.access.access import Access, Action, Credentials, Denied, Target, checked, denial, require
 from crdt_server.access.addresses import FORWARDED_FOR, TrustedProxies
-from crdt_server.access.identity import Identity
-from crdt_server.access.limits import ByteBudget, RequestLimits
+from crdt_server.access.identity import Identity, person_at
+from crdt_server.access.limits import RequestLimits, SharedBudget
 from crdt_server.api.problems import BodyTimeoutError, PayloadTooLargeError
 from crdt_server.api.rights import required_by
 from crdt_server.errors import AdmissionError, NotFoundError, ProtocolError
@@ -125,24 +125,25 @@ async def read_body(request: Request, limit: int) -> bytes:
     """The body.
 
     Raises PayloadTooLargeError where it has more than ``limit`` bytes, BodyTimeoutError where it does not come in time,
-    and AdmissionError where too much of this or of all addresses is under way.
+    and AdmissionError where too much of this person, of its address or of all is under way.
     """
-    unfinished: ByteBudget = request.app.state.unfinished
+    unfinished: SharedBudget = request.app.state.unfinished
     limits: RequestLimits = request.app.state.request_limits
     identity, address = request.state.sender
+    person = person_at(identity, address)
     body = bytearray()
     try:
         async with asyncio.timeout(request.app.state.hub.settings.message_seconds):
             async for part in request.stream():
                 if len(body) + len(part) > limit:
                     raise PayloadTooLargeError("body_too_large", f"the body is larger than {limit} bytes")
-                if not unfinished.take(address, len(part)):
+                if not unfinished.take(address, len(part), person):
                     raise AdmissionError("admission", "too many bytes are under way, try later")
                 body += part
     except TimeoutError as error:
         raise BodyTimeoutError("body_timeout", "the body did not come in time") from error
     finally:
-        unfinished.release(address, len(body))
+        unfinished.release(address, len(body), person)
         limits.charge_body(identity, address, len(body), request.app.state.hub.time())
     return bytes(body)
 

@@ -182,7 +182,7 @@ class HostPool:
         """A request has killed a new host all by itself: quarantine it, but for a command that was too expensive."""
         session, address = request.session, request.session.connection.address
         expensive = is_too_expensive(request, cause)
-        self._strikes.add(session.identity, address, asyncio.get_running_loop().time(), hostile=not expensive)
+        self._strikes.add(session.identity, address, asyncio.get_running_loop().time(), deadly=not expensive)
         if expensive:
             log.warning("command_too_expensive", room=room.name, user=session.user, size_bytes=len(request.payload))
             return

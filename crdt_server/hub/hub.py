@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterable
 import structlog
 
 from crdt_server.access.identity import Identity
-from crdt_server.access.limits import SenderStrikes, Strikes
+from crdt_server.access.limits import Allowance, SenderStrikes, Strikes
 from crdt_server.errors import CLOSE_CODES, AdmissionError
 from crdt_server.hosts.fair_queue import Sender
 from crdt_server.hosts.jobs import JobDied, JobFailed, JobsFull
@@ -47,6 +47,7 @@ from storage import DocumentKey, Storage
 log = structlog.get_logger(__name__)
 
 MOST_REVERTED = 20  # of one session in a minute
+LOGGED_REFUSALS, SECONDS_PER_LOGGED_REFUSAL = 20, 3.0  # of one address: new names have no other bound in the log
 DRAIN_SECONDS = 5.0
 
 
@@ -56,6 +57,7 @@ class _RoomReactor:
     def __init__(self, hub: Hub) -> None:
         self._hub = hub
         self._reverted = Strikes(MOST_REVERTED)
+        self._logged = Allowance(LOGGED_REFUSALS, SECONDS_PER_LOGGED_REFUSAL)
 
     def on_requests(self, room: Room) -> None:
         self._hub.dispatcher_for(room).schedule(room)
@@ -75,7 +77,7 @@ class _RoomReactor:
         except (JobsFull, JobDied) as failure:
             log.info("large_update_deferred", session=session.id, size_bytes=len(request.payload), why=str(failure))
             if isinstance(failure, JobDied):
-                self.on_refusal(room, session, hostile=False)
+                self.on_refusal(room, session)
             room.unpin()
             not_checked(room, request)
             return
@@ -85,9 +87,11 @@ class _RoomReactor:
         room.unpin()
         prechecked(room, request, pieces)
 
-    def on_refusal(self, room: Room, session: Session, *, hostile: bool) -> None:
-        log.info("session_refused", room=room.name, session=session.id, user=session.user, hostile=hostile)
-        self._hub.strikes.add(session.identity, session.connection.address, self._hub.time(), hostile=hostile)
+    def on_refusal(self, room: Room, session: Session) -> None:
+        address, now = session.connection.address, self._hub.time()
+        if self._logged.take(address, now):
+            log.info("session_refused", room=room.name, session=session.id, user=session.user, address=address)
+        self._hub.strikes.add(session.identity, address, now)
 
     def on_revert(self, room: Room, session: Session) -> bool:
         now = self._hub.time()

@@ -18,10 +18,6 @@ if TYPE_CHECKING:
 
 READS_ONLY = b'{"reverted": [], "why": "you may only read this: drop this copy and load the document again"}'
 
-MISTAKES = frozenset(("awareness_limit",))
-"""Codes of protocol errors that an honest application can cause: its presence has become too large."""
-
-
 NO_ROOM = json.dumps(
     {
         "reverted": [],
@@ -34,12 +30,12 @@ NO_ROOM = json.dumps(
 def reject(room: Room, session: Session, error: CrdtServerError) -> None:
     """Close a session that has sent something malformed."""
     room.counters.protocol_errors += 1
-    refuse(room, session, error.close_code, error.code, hostile=error.code not in MISTAKES)
+    refuse(room, session, error.close_code, error.code)
 
 
-def refuse(room: Room, session: Session, code: int, reason: str, *, hostile: bool = False) -> None:
-    """Close a session of which a request is refused for good. ``hostile``: no honest client sends it."""
-    room.events.on_refusal(room, session, hostile=hostile)
+def refuse(room: Room, session: Session, code: int, reason: str) -> None:
+    """Close a session of which a request is refused for good."""
+    room.events.on_refusal(room, session)
     discard(room, session)
     room.members.close(session, code, reason)
 

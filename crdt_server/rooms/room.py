@@ -54,8 +54,8 @@ class RoomEvents(Protocol):
     def on_large_update(self, room: Room, request: Request) -> None:
         """An update is to be checked elsewhere; ends with `intake.prechecked` or `intake.not_checked`."""
 
-    def on_refusal(self, room: Room, session: Session, *, hostile: bool) -> None:
-        """A request of a session was refused for good. ``hostile``: no honest client sends it."""
+    def on_refusal(self, room: Room, session: Session) -> None:
+        """A request of a session was refused for good."""
 
     def on_revert(self, room: Room, session: Session) -> bool:
         """Something of a session was undone. Returns whether that is too much."""

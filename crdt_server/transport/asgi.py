@@ -17,6 +17,7 @@ from crdt_server.protocol.outgoing import Outgoing
 from crdt_server.transport.endpoint import CONGESTED_BYTES, Endpoint, YWebSocketEndpoint
 from crdt_server.transport.gate import ConnectionRequest, Gate
 
+ENDPOINT = "crdt_server.endpoint"  # the key in the scope of a socket, for the server below
 WRITE_SECONDS = 20.0  # for one message; then the peer counts as gone
 
 
@@ -112,10 +113,12 @@ async def serve_websocket(websocket: WebSocket, gate: Gate) -> None:
     url = websocket.url
     request = ConnectionRequest(connection.address, url.path, url.query, websocket.headers)
     endpoint = YWebSocketEndpoint(gate, connection, request)
+    websocket.scope[ENDPOINT] = endpoint
     writer = asyncio.create_task(connection.write())
     try:
         await _pass_on(connection, endpoint, gate.hub.settings.max_frame_bytes)
     finally:
+        del websocket.scope[ENDPOINT]  # they refer to each other
         endpoint.disconnected()
         connection.close(1000, "")
         await writer

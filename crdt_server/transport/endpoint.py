@@ -42,6 +42,10 @@ class EndpointConnection(Connection, Protocol):
 class Endpoint(Protocol):
     """One connection as the transports see it. The transport calls `disconnected` last, and once."""
 
+    @property
+    def person(self) -> str:
+        """The key of its person in tables of limits; "" while nobody is identified."""
+
     def receive(self, frame: bytes | memoryview) -> None:
         """One whole WebSocket message; a memoryview is valid during the call only."""
 
@@ -54,6 +58,8 @@ class Endpoint(Protocol):
 
 class NoEndpoint:
     """The endpoint of a connection that has none yet, or none any more: it drops everything."""
+
+    person = ""
 
     def receive(self, frame: bytes | memoryview) -> None:
         """See `Endpoint.receive`."""
@@ -99,6 +105,11 @@ class YWebSocketEndpoint:
         else:
             self._decided(decision)
 
+    @property
+    def person(self) -> str:
+        """See `Endpoint.person`."""
+        return self._session.person if self.state is _OPEN else ""
+
     def receive(self, frame: bytes | memoryview) -> None:
         """See `Endpoint.receive`. A malformed frame closes the connection with 4400."""
         if self.state is _OPEN:
@@ -136,7 +147,7 @@ class YWebSocketEndpoint:
         pending, self._pending = self._pending, None
         if self.state is _CLOSED:  # the peer has left meanwhile
             if isinstance(outcome, Admitted):
-                self._gate.admission.leave(self._connection.address)
+                self._gate.give_up(self._connection, outcome)
             return
         entered = outcome if isinstance(outcome, Refused) else self._gate.enter(self._connection, outcome)
         if isinstance(entered, Refused):

@@ -17,8 +17,8 @@ import structlog
 
 from crdt_server.access.access import Access, Action, Credentials, Denied, checked
 from crdt_server.access.addresses import TrustedProxies
-from crdt_server.access.identity import Identity
-from crdt_server.access.limits import Admission, ByteBudget, TokenBucket
+from crdt_server.access.identity import Identity, person_at
+from crdt_server.access.limits import SharedBudget, SharedRate
 from crdt_server.access.policy import NO_RIGHTS
 from crdt_server.errors import CLOSE_CODES, AdmissionError, CrdtServerError
 from crdt_server.hub.hub import Hub
@@ -44,7 +44,7 @@ class ConnectionRequest(NamedTuple):
 
 
 class Admitted(NamedTuple):
-    """A positive decision. The socket counts as open until `Gate.leave`."""
+    """A positive decision. The socket counts as open, for its address and its person, until `Gate.leave`."""
 
     wedding: str
     document: str
@@ -75,9 +75,10 @@ class Awaited(NamedTuple):
 
 
 _NOT_FOUND = Refused("not_found", CLOSE_CODES["not_found"], "no such wedding or document")
-_HOSTILE = Refused("rate_limited", CLOSE_CODES["rate_limited"], "too many hostile messages")
+_HOSTILE = Refused("rate_limited", CLOSE_CODES["rate_limited"], "too many refused updates or malformed messages")
 _OVERLOADED = Refused("overloaded", CLOSE_CODES["admission"], "the server is overloaded", deferred=True)
 _FULL = Refused("admission", CLOSE_CODES["admission"], "too many connections", deferred=True)
+_TOO_MANY_HANDSHAKES = Refused("handshake_rate", CLOSE_CODES["admission"], "too many handshakes", deferred=True)
 _TOO_SLOW = Refused("admission_timeout", CLOSE_CODES["admission"], "no decision in time, try later", deferred=True)
 _FAILED = Refused("access_failed", CLOSE_CODES["try_again"], "try again")
 GONE = Refused("gone", CLOSE_CODES["try_again"], "gone")
@@ -93,17 +94,17 @@ class Gate:
         self.hub = hub
         self.access = access
         self.proxies = TrustedProxies(settings.trusted_proxies)
-        self.admission = Admission(settings.max_connections, settings.max_connections_per_address)
-        self.pending = Admission(settings.max_pending_connections, settings.max_pending_per_address)
-        self.unfinished = ByteBudget(settings.max_unfinished_bytes, settings.max_unfinished_per_address)
-        self._handshakes = TokenBucket(settings.handshakes_per_second)
+        self.admission = SharedBudget(settings.max_connections, settings.max_connections_per_address)
+        self.pending = SharedBudget(settings.max_pending_connections, settings.max_pending_per_address)
+        self.unfinished = SharedBudget(settings.max_unfinished_bytes, settings.max_unfinished_per_address)
+        self._handshakes = SharedRate(settings.handshakes_per_second)
         self._admission_seconds = settings.admission_seconds
         self._deferred = 0
         self._waiting: set[PendingAdmission] = set()
         self._now = now
-        hub.metrics.gauge("sockets", "WebSockets that are open or pending", lambda: self.admission.open)
+        hub.metrics.gauge("sockets", "WebSockets that are open or pending", lambda: self.admission.held)
         hub.metrics.gauge("unfinished_bytes", "Bytes of incomplete messages", lambda: self.unfinished.held)
-        hub.metrics.gauge("sockets_pending", "WebSockets without a decision on access", lambda: self.pending.open)
+        hub.metrics.gauge("sockets_pending", "WebSockets without a decision on access", lambda: self.pending.held)
 
     def may_shake_hands(self, address: str) -> bool:
         """Whether this address may upgrade one more connection now; otherwise HTTP 429."""
@@ -140,11 +141,11 @@ class Gate:
             return _HOSTILE
         if self.hub.overloaded:
             return _OVERLOADED
-        return None if self.admission.enter(address) else _FULL
+        return None if self.admission.take(address) else _FULL
 
     def _release_refused(self, address: str, outcome: Outcome) -> Outcome:
         if isinstance(outcome, Refused):
-            self.admission.leave(address)
+            self.admission.release(address)
         return outcome
 
     def authorize(self, address: str, wedding: str, document: str, identity: Identity | Denied) -> Outcome:
@@ -152,24 +153,30 @@ class Gate:
         identity = checked(identity)
         if isinstance(identity, Denied):
             return _refusal(identity)
-        if self.hub.strikes.exceeded_by(identity, address, self._now()):
+        person, now = person_at(identity, address), self._now()
+        if self.hub.strikes.exceeded_by(identity, address, now):
             return _HOSTILE
+        if not self._handshakes.assign(person, address, now):
+            return _TOO_MANY_HANDSHAKES
         denied = self.access.may(identity, Action.READ, wedding, document)
         if denied is not None:
             return _refusal(denied)
-        if self.access.may(identity, Action.WRITE, wedding, document) is None:
-            return Admitted(wedding, document, identity)
-        return Admitted(wedding, document, identity._replace(rights=identity.rights or NO_RIGHTS), reads_only=True)
+        reads_only = self.access.may(identity, Action.WRITE, wedding, document) is not None
+        if not self.admission.assign(person):
+            return _FULL
+        if reads_only:
+            identity = identity._replace(rights=identity.rights or NO_RIGHTS)
+        return Admitted(wedding, document, identity, reads_only=reads_only)
 
     def wait(self, awaited: Awaited, decided: Callable[[Outcome], None]) -> PendingAdmission:
         """Call ``decided`` once, later: with the decision, or with a refusal after a time or where too many wait."""
         address = awaited.address
-        within = self.pending.enter(address)
+        within = self.pending.take(address)
 
         def finish(outcome: Outcome) -> None:
             self._waiting.discard(pending)
             if within:
-                self.pending.leave(address)
+                self.pending.release(address)
             decided(self._release_refused(address, outcome))
 
         pending = PendingAdmission(self, awaited, self._admission_seconds, finish)
@@ -183,14 +190,18 @@ class Gate:
         try:
             room, session = self.hub.enter(admitted.wedding, admitted.document, connection, admitted.identity)
         except AdmissionError as error:
-            self.admission.leave(connection.address)
+            self.give_up(connection, admitted)
             return Refused("admission", error.close_code, str(error), deferred=True)
         session.reads_only = admitted.reads_only
         return room, session
 
+    def give_up(self, connection: Connection, admitted: Admitted) -> None:
+        """An admitted connection does not enter its room: it does not count any more."""
+        self.admission.release(connection.address, person=person_at(admitted.identity, connection.address))
+
     def leave(self, connection: Connection, room: Room, session: Session) -> None:
         """The connection of a session is gone."""
-        self.admission.leave(connection.address)
+        self.admission.release(connection.address, person=session.person)
         self.hub.leave(room, session)
 
     def refuse(self, connection: Connection, refused: Refused) -> None:

@@ -223,7 +223,7 @@ def _hold(connection: PicowsConnection) -> None:
     if connection.unfinished is None:
         budget, now = connection._server.gate.unfinished, asyncio.get_running_loop().time()
         connection.unfinished = UnfinishedMessage(budget, connection.address, now)
-    if not connection.unfinished.grow(size_bytes):
+    if not connection.unfinished.grow(size_bytes, connection._endpoint.person):
         connection.close(CLOSE_CODES["try_again"], "too many bytes are under way")
 
 

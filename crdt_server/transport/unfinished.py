@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from crdt_server.access.limits import ByteBudget
+from crdt_server.access.limits import SharedBudget
 
 STEP_BYTES = 64 * 1024  # a smaller rest is not counted
 
@@ -10,20 +10,26 @@ STEP_BYTES = 64 * 1024  # a smaller rest is not counted
 class UnfinishedMessage:
     """``now`` is the monotonic time in seconds at which its first bytes were counted."""
 
-    __slots__ = ("_address", "_budget", "_held", "_since")
+    __slots__ = ("_address", "_budget", "_held", "_person", "_since")
 
-    def __init__(self, budget: ByteBudget, address: str, now: float) -> None:
+    def __init__(self, budget: SharedBudget, address: str, now: float) -> None:
         self._budget = budget
         self._address = address
+        self._person = ""
         self._held = 0
         self._since = now
 
-    def grow(self, size_bytes: int) -> bool:
-        """Count that so many bytes of the message are there. Returns whether the budget allows them."""
+    def grow(self, size_bytes: int, person: str) -> bool:
+        """Count that so many bytes of the message are there. ``person``: see `Endpoint.person`. Returns whether the
+        budget allows them."""
         more = size_bytes - self._held
         if more < STEP_BYTES:
             return True
-        if not self._budget.take(self._address, more):
+        if person and not self._person:
+            if not self._budget.assign(person, self._held):
+                return False
+            self._person = person
+        if not self._budget.take(self._address, more, self._person):
             return False
         self._held = size_bytes
         return True
@@ -34,5 +40,5 @@ class UnfinishedMessage:
 
     def release(self) -> None:
         """The message is complete, or its connection is gone."""
-        self._budget.release(self._address, self._held)
+        self._budget.release(self._address, self._held, self._person)
         self._held = 0

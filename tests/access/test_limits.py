@@ -1,5 +1,8 @@
 """Limits of connections and messages; the clock is a number."""
 
+from collections import Counter
+from contextlib import suppress
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -8,11 +11,13 @@ from crdt_server.access import limits
 from crdt_server.access.identity import Identity
 from crdt_server.access.limits import (
     BODY_BYTES_PER_REQUEST,
-    Admission,
     RequestLimits,
     SenderStrikes,
+    SharedBudget,
+    SharedRate,
     Strikes,
     TokenBucket,
+    share_of,
 )
 from crdt_server.errors import RateLimitError
 
@@ -99,30 +104,71 @@ ADA, BOB, HERE = Identity("ada", "couple"), Identity("bob", "couple"), "192.0.2.
 class TestSenderStrikes:
     def test_neighbours_of_a_person_are_not_shut_out(self) -> None:
         strikes = SenderStrikes(10)
-        for _ in range(10):
-            strikes.add(ADA, HERE, 0, hostile=False)
+        for _ in range(100):
+            strikes.add(ADA, HERE, 0, deadly=True)
         assert strikes.exceeded_by(ADA, HERE, 0)
         assert not strikes.exceeded_by(ADA, "192.0.2.2", 0)
         assert not strikes.exceeded_by(BOB, HERE, 0)
         assert not strikes.exceeded_at(HERE, 0)
 
-    def test_what_no_honest_client_sends_counts_against_the_address(self) -> None:
+    def test_invented_names_shut_nobody_out(self) -> None:
         strikes = SenderStrikes(2)
-        for _ in range(2):
-            strikes.add(ADA, HERE, 0, hostile=True)
+        for number in range(1000):
+            strikes.add(Identity(f"name{number}", "couple"), HERE, 0)
+        assert not strikes.exceeded_by(BOB, HERE, 0)
+        assert not strikes.exceeded_at(HERE, 0)
+
+    def test_an_address_of_many_that_kill_hosts(self) -> None:
+        strikes = SenderStrikes(2)
+        strikes.add(ADA, HERE, 0, deadly=True)
+        assert not strikes.exceeded_at(HERE, 0)
+        strikes.add(BOB, HERE, 0, deadly=True)
         assert strikes.exceeded_at(HERE, 0)
+        assert not strikes.exceeded_at("192.0.2.2", 0)
         strikes.forget(61)
-        assert not strikes._strikes._strikes
+        tables = strikes._of_persons, strikes._killers, strikes._killers_of_addresses
+        assert not any(table._strikes for table in tables)
+
+    def test_invented_names_take_bounded_memory(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(limits, "TABLE_LIMIT", 10)
+        strikes = Strikes(1)
+        for number in range(1000):
+            strikes.add(str(number), 0)
+        assert list(strikes._strikes) == [str(number) for number in range(990, 1000)]
+
+
+class TestSharedRate:
+    def test_what_is_refused_to_a_person_does_not_count_for_its_address(self) -> None:
+        rates = SharedRate(4)
+        assert [rates.take(HERE, 0) and rates.assign("ada", HERE, 0) for _ in range(100)] == [True] * 2 + [False] * 98
+        assert [rates.take(HERE, 0) and rates.assign("bob", HERE, 0) for _ in range(3)] == [True, True, False]
+
+    def test_invented_names_have_what_their_address_has(self) -> None:
+        rates = SharedRate(4)
+        assert sum(rates.take(HERE, 0) and rates.assign(f"name{n}", HERE, 0) for n in range(100)) == 4
+
+    def test_for_a_large_cost_the_person_waits_alone(self) -> None:
+        rates = SharedRate(4)
+        for _ in range(3):
+            rates.charge("ada", HERE, 0, 100)
+        assert rates.take(HERE, 0)
+        assert rates.assign("bob", HERE, 0)
+        assert rates.take(HERE, 140)
+        assert not rates.assign("ada", HERE, 140)
+
+    def test_no_limits(self) -> None:
+        rates = SharedRate(0)
+        assert all(rates.take(HERE, 0) and rates.assign("ada", HERE, 0) for _ in range(1000))
 
 
 class TestRequestLimits:
     def limits(self, **changes: int) -> RequestLimits:
-        values = {"per_person": 3, "per_address": 5, "reads_per_person": 1, "reads_per_address": 2} | changes
+        values = {"per_person": 3, "per_address": 6, "reads_per_person": 1, "reads_per_address": 2} | changes
         return RequestLimits(SenderStrikes(1), **values)
 
     def test_requests_of_a_person_and_of_an_address(self) -> None:
         limits = self.limits()
-        for identity in (ADA, ADA, ADA, BOB, BOB):
+        for identity in (ADA, ADA, ADA, BOB, BOB, BOB):
             limits.check_address(HERE, 0)
             limits.check_person(identity, HERE, 0)
         with pytest.raises(RateLimitError, match="from this address"):
@@ -131,6 +177,17 @@ class TestRequestLimits:
             limits.check_person(ADA, HERE, 0)
         limits.check_address(HERE, 1)
         limits.check_person(ADA, HERE, 1)
+
+    def test_one_person_does_not_use_up_its_address(self) -> None:
+        limits = self.limits(per_person=100, per_address=4)
+        for _ in range(100):
+            limits.check_address(HERE, 0)
+            with suppress(RateLimitError):
+                limits.check_person(ADA, HERE, 0)
+        limits.charge_body(ADA, HERE, 1 << 30, 0)
+        for _ in range(2):
+            limits.check_address(HERE, 0)
+            limits.check_person(BOB, HERE, 0)
 
     def test_bodies_count_by_their_bytes(self) -> None:
         limits = self.limits()
@@ -153,33 +210,60 @@ class TestRequestLimits:
             limits.begin_read(Identity("eve", "couple"), HERE)
         limits.end_read(ADA, HERE)
         limits.end_read(BOB, HERE)
-        assert not limits._reads_of_persons._by_address
-        assert not limits._reads_of_addresses._by_address
+        assert not limits._reads._by_key
 
 
-class TestAdmission:
+class TestSharedBudget:
     def test_in_all_and_per_address(self) -> None:
-        admission = Admission(3, 2)
-        assert [admission.enter(a) for a in "aaab"] == [True, True, False, True]
-        assert not admission.enter("c")
-        admission.leave("a")
-        assert admission.enter("c")
-        assert admission.open == 3
+        budget = SharedBudget(10, 6)
+        assert budget.take("a", 6)
+        assert not budget.take("a", 1)
+        assert budget.take("b", 4)
+        assert not budget.take("c", 1)
+        budget.release("a", 6)
+        assert budget.take("c", 1)
+        budget.release("b", 0)
+        assert budget.held == 5
+
+    def test_one_person_has_half_of_its_address(self) -> None:
+        budget = SharedBudget(0, 4)
+        assert [budget.take("a", 1, person) for person in ("a ada", "a ada", "a ada")] == [True, True, False]
+        assert [budget.take("a", 1, person) for person in ("a bob", "a bob", "a eve")] == [True, True, False]
+        assert budget.take("b", 1, "b ada")
+        budget.release("a", 1, "a ada")
+        assert budget.take("a", 1, "a eve")
+
+    def test_a_person_that_becomes_known_later(self) -> None:
+        budget = SharedBudget(0, 4)
+        assert [budget.take("a") and budget.assign("a ada") for _ in range(3)] == [True, True, False]
+        budget.release("a")
+        assert budget.take("a", 2, "a bob")
+        budget.release("a", 2, "a ada")
+        budget.release("a", 2, "a bob")
+        assert (budget.held, budget._by_key) == (0, {})
 
     def test_no_limits(self) -> None:
-        admission = Admission(0, 0)
-        assert all(admission.enter("a") for _ in range(1000))
+        assert all(SharedBudget(0, 0).take("a", 1 << 40, "a ada") for _ in range(10))
 
-    @given(steps=st.lists(st.tuples(st.sampled_from("abc"), st.booleans()), max_size=60))
-    def test_it_counts_right(self, steps: list[tuple[str, bool]]) -> None:
-        admission, inside = Admission(5, 3), dict.fromkeys("abc", 0)
-        for address, enters in steps:
+    @pytest.mark.parametrize(
+        ("per_address", "per_person", "expected"), [(0, 0, 0), (0, 3, 3), (1, 0, 1), (5, 0, 2), (10, 3, 3), (4, 3, 2)]
+    )
+    def test_shares(self, per_address: int, per_person: int, expected: int) -> None:
+        assert share_of(per_address, per_person) == expected
+
+    @given(steps=st.lists(st.tuples(st.sampled_from("abc"), st.sampled_from("xyz"), st.booleans()), max_size=80))
+    def test_it_counts_right(self, steps: list[tuple[str, str, bool]]) -> None:
+        budget, inside = SharedBudget(7, 4), Counter[tuple[str, str]]()
+        for address, name, enters in steps:
+            person = f"{address} {name}"
             if enters:
-                expected = sum(inside.values()) < 5 and inside[address] < 3
-                assert admission.enter(address) == expected
-                inside[address] += expected
-            elif inside[address]:
-                admission.leave(address)
-                inside[address] -= 1
-            assert admission.open == sum(inside.values())
-        assert set(admission._by_address) == {address for address, count in inside.items() if count}
+                of_address = sum(count for (at, _), count in inside.items() if at == address)
+                expected = inside.total() < 7 and of_address < 4 and inside[address, name] < 2
+                assert budget.take(address, 1, person) == expected
+                inside[address, name] += expected
+            elif inside[address, name]:
+                budget.release(address, 1, person)
+                inside[address, name] -= 1
+            assert budget.held == inside.total()
+        persons = {f"{address} {name}" for (address, name), count in inside.items() if count}
+        assert set(budget._by_key) == persons | {person[0] for person in persons}

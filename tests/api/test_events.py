@@ -174,9 +174,11 @@ class TestStreams:
     async def test_streams_of_one_address_are_bounded(self, node_client: httpx.AsyncClient, is_problem: Check) -> None:
         client = node_client
         async with AsyncExitStack() as stack:
-            for _ in range(4):
-                await stack.enter_async_context(streaming(client, "many"))
-            is_problem(await client.get("/many/events/stream"), 503, "streams")
+            for user in ("ada", "ada", "bob", "eve"):
+                if user == "bob":  # one person has half of them
+                    is_problem(await client.get("/many/events/stream?user=ada"), 503, "streams")
+                await stack.enter_async_context(streaming(client, "many", params={"user": user}))
+            is_problem(await client.get("/many/events/stream?user=zoe"), 503, "streams")
         for _ in range(100):  # until the server has heard that they are closed
             async with client.stream("GET", "/many/events/stream") as response:
                 if response.status_code == 200:

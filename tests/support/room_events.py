@@ -15,7 +15,6 @@ class RecordingRoomEvents:
         self.with_presence: list[Room] = []
         self.large_updates: list[Request] = []
         self.refused: list[Session] = []
-        self.hostile: list[Session] = []
         self.reverted: list[Session] = []
 
     def on_requests(self, room: Room) -> None:
@@ -27,10 +26,8 @@ class RecordingRoomEvents:
     def on_large_update(self, room: Room, request: Request) -> None:
         self.large_updates.append(request)
 
-    def on_refusal(self, room: Room, session: Session, *, hostile: bool) -> None:
+    def on_refusal(self, room: Room, session: Session) -> None:
         self.refused.append(session)
-        if hostile:
-            self.hostile.append(session)
 
     def on_revert(self, room: Room, session: Session) -> bool:
         self.reverted.append(session)

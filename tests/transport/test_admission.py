@@ -83,7 +83,7 @@ async def nothing_leaks(server: LocalServer, access: Access) -> AsyncIterator[No
 
 
 def counts(server: LocalServer) -> tuple[int, int]:
-    return server.gate.admission.open, server.gate.pending.open
+    return server.gate.admission.held, server.gate.pending.held
 
 
 @asynccontextmanager

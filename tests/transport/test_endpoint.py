@@ -72,7 +72,7 @@ class Entry:
 
     @property
     def counts(self) -> tuple[int, int]:
-        return self.gate.admission.open, self.gate.pending.open
+        return self.gate.admission.held, self.gate.pending.held
 
 
 @pytest.fixture
@@ -176,7 +176,7 @@ async def test_names_that_cannot_be(entry: Entry, path: str) -> None:
 
 
 async def test_limits_come_before_access(entry: Entry) -> None:
-    entry.hub.strikes.add(ADA, "192.0.2.1", 0, hostile=True)
+    entry.hub.strikes.add(ADA, "192.0.2.1", 0, deadly=True)
     assert entry.connect()[1].close_code == 4529
     entry.hub.overloaded = True
     assert entry.connect(address=OTHER)[0].state is AdmissionState.CLOSED

@@ -291,7 +291,7 @@ async def test_a_server_that_lags_takes_no_more_sockets(lane: Lane, tmp_path: Pa
 class TestLimits:
     async def test_sockets_in_one_room(self, strict: ServerProcess) -> None:
         room = "w/notes.room"
-        async with visit(strict, room), visit(strict, room), visit(strict, room) as third:
+        async with visit(strict, room), visit(strict, room), visit(strict, f"{room}?user=third") as third:
             assert await close_code(third) == 4503
         async with visit(strict, "w/notes.room") as again:
             await again.recv()
@@ -299,8 +299,8 @@ class TestLimits:
     async def test_sockets_of_one_address(self, strict: ServerProcess) -> None:
         async with AsyncExitStack() as stack:
             for number in range(4):
-                await stack.enter_async_context(visit(strict, f"w/notes.{number}"))
-            fifth = await stack.enter_async_context(visit(strict, "w/notes.5"))
+                await stack.enter_async_context(visit(strict, f"w/notes.{number}?user=u{number}"))
+            fifth = await stack.enter_async_context(visit(strict, "w/notes.5?user=u5"))
             assert await close_code(fifth) == 4503
 
     async def test_handshakes_in_a_second(self, strict: ServerProcess) -> None:

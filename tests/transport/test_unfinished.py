@@ -1,10 +1,10 @@
-"""Messages and bodies that are not complete: their bytes are bounded per address, and so is the time for them."""
+"""Messages and bodies that are not complete: their bytes are bounded per person and address, and so is the time."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from urllib.parse import urlsplit
 
 import httpx
@@ -15,13 +15,12 @@ from websockets.frames import Frame, Opcode
 
 from crdt_server import Settings
 from crdt_server.access.access import DevAccess
-from crdt_server.access.limits import ByteBudget
 from crdt_server.transport.picows import PicowsConnection
 from tests.support.codec import encode_update
 from tests.support.gate import SECONDS, LocalServer, ended, local_server, until
 from tests.support.wire import Replica
 
-BUDGET_BYTES = 1 << 20
+BUDGET_BYTES = 1 << 20  # of one person; its address has twice as much
 PART_BYTES = 600_000
 HURRIED_SECONDS = 0.3
 SYNC = "/api/weddings/w/documents/notes.a/sync"
@@ -34,7 +33,7 @@ def server_settings(database_url: str, **changes: float) -> Settings:
         port=0,
         database_url=database_url,
         document_hosts=1,
-        max_unfinished_per_address=BUDGET_BYTES,
+        max_unfinished_per_address=2 * BUDGET_BYTES,
         max_loop_lag_seconds=3600.0,
         max_strikes=0,
     ).model_copy(update=changes)
@@ -51,12 +50,13 @@ async def server(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Loca
 async def nothing_leaks(server: LocalServer) -> AsyncIterator[None]:
     yield
     await until(lambda: server.gate.unfinished.held == 0)
-    assert not server.gate.unfinished._by_address
+    assert not server.gate.unfinished._by_key
 
 
 @asynccontextmanager
-async def visit(server: LocalServer) -> AsyncIterator[ClientConnection]:
-    async with connect(f"{server.ws_url}/w/notes.a", compression=None, proxy=None, max_size=None) as websocket:
+async def visit(server: LocalServer, user: str = "ada") -> AsyncIterator[ClientConnection]:
+    url = f"{server.ws_url}/w/notes.a?user={user}"
+    async with connect(url, compression=None, proxy=None, max_size=None) as websocket:
         yield websocket
 
 
@@ -68,14 +68,39 @@ def send(
     websocket.transport.write(raw[: len(raw) - less])
 
 
-@pytest.mark.parametrize(("fin", "less"), [(False, 0), (True, 1)], ids=["fragments", "frame"])
-async def test_incomplete_messages_of_one_address_are_bounded(server: LocalServer, fin: bool, less: int) -> None:
-    async with visit(server) as one, visit(server) as two:
-        send(one, bytes(PART_BYTES), fin=fin, less=less)
-        await until(lambda: server.gate.unfinished.held > PART_BYTES - 100_000)
-        send(two, bytes(PART_BYTES), fin=fin, less=less)
+async def hold(server: LocalServer, websocket: ClientConnection, **form: int) -> None:
+    """Send an incomplete message, and wait until the server counts it."""
+    before = server.gate.unfinished.held
+    send(websocket, bytes(PART_BYTES), **form)  # type: ignore[arg-type]
+    await until(lambda: server.gate.unfinished.held > before + PART_BYTES - 100_000)
+
+
+FORMS = pytest.mark.parametrize("form", [{"fin": 0}, {"fin": 1, "less": 1000}], ids=["fragments", "frame"])
+
+
+async def check_bounds(server: LocalServer, form: dict[str, int]) -> None:
+    """One person has half of what its address has."""
+    async with AsyncExitStack() as stack:
+        one, two, three, four, five = [
+            await stack.enter_async_context(visit(server, user)) for user in ("ada", "ada", "bob", "eve", "zoe")
+        ]
+        await hold(server, one, **form)
+        send(two, bytes(PART_BYTES), **form)  # type: ignore[arg-type]
         assert await ended(two) == (1013, "too many bytes are under way")
-        one.transport.abort()
+        await until(lambda: server.gate.unfinished.held <= PART_BYTES)
+        await hold(server, three, **form)
+        await hold(server, four, **form)
+        send(five, bytes(PART_BYTES), **form)  # type: ignore[arg-type]
+        assert await ended(five) == (1013, "too many bytes are under way")
+        for websocket in (one, three, four):
+            assert websocket.close_code is None
+            websocket.transport.abort()
+
+
+@FORMS
+async def test_incomplete_messages_of_one_address_are_bounded(server: LocalServer, form: dict[str, int]) -> None:
+    """One person had all of it: of its neighbours nobody could send 64 KB."""
+    await check_bounds(server, form)
 
 
 async def test_of_a_message_that_was_refused_nothing_more_is_kept(server: LocalServer) -> None:
@@ -101,20 +126,16 @@ async def test_a_complete_message_is_not_counted_any_more(server: LocalServer) -
         assert websocket.close_code is None
 
 
-@pytest.mark.parametrize("fin", [False, True], ids=["fragments", "frame"])
-async def test_incomplete_messages_are_bounded_on_the_asgi_lane(database_url: str, fin: bool) -> None:
+@FORMS
+async def test_incomplete_messages_are_bounded_on_the_asgi_lane(database_url: str, form: dict[str, int]) -> None:
     """60 sockets of 16 MB took 2.1 GB, and the loop stood still for 8 s."""
     settings = server_settings(database_url).model_copy(update={"websocket_lane": "asgi"})
-    async with local_server(settings, DevAccess()) as server, visit(server) as one, visit(server) as two:
-        send(one, bytes(PART_BYTES), fin=fin, less=1000 * fin)
-        await until(lambda: server.gate.unfinished.held > PART_BYTES - 100_000)
-        send(two, bytes(PART_BYTES), fin=fin, less=1000 * fin)
-        assert await ended(two) == (1013, "too many bytes are under way")
-        one.transport.abort()
+    async with local_server(settings, DevAccess()) as server:
+        await check_bounds(server, form)
         await until(lambda: server.gate.unfinished.held == 0)
 
 
-async def test_bodies_of_one_address_are_bounded(server: LocalServer) -> None:
+async def test_bodies_of_one_person_are_bounded(server: LocalServer) -> None:
     address = urlsplit(server.url)
     _, writer = await asyncio.open_connection(address.hostname, address.port)
     head = f"POST {SYNC} HTTP/1.1\r\nHost: test\r\nContent-Length: {PART_BYTES + 1}\r\n\r\n"
@@ -123,32 +144,30 @@ async def test_bodies_of_one_address_are_bounded(server: LocalServer) -> None:
     async with httpx.AsyncClient(base_url=server.url, trust_env=False, timeout=SECONDS) as client:
         answer = await client.post(SYNC, content=bytes(PART_BYTES))
         assert (answer.status_code, answer.json()["code"]) == (503, "admission")
+        assert (await client.post(SYNC, params={"user": "bob"}, content=bytes(PART_BYTES))).status_code == 400
         writer.close()
         await until(lambda: server.gate.unfinished.held == 0)
         assert (await client.post(SYNC, content=bytes(PART_BYTES))).status_code == 400
 
 
-async def test_what_takes_too_long_is_ended(database_url: str) -> None:
-    hurried = server_settings(database_url, message_seconds=HURRIED_SECONDS, ping_seconds=HURRIED_SECONDS)
+@pytest.mark.parametrize("lane", ["fast"])
+@FORMS
+async def test_a_message_that_takes_too_long_is_ended(database_url: str, lane: str, form: dict[str, int]) -> None:
+    hurried = server_settings(database_url, message_seconds=HURRIED_SECONDS)
+    ping_seconds = HURRIED_SECONDS if lane == "fast" else SECONDS  # the fast lane reads its clock when it pings
+    hurried = hurried.model_copy(update={"websocket_lane": lane, "ping_seconds": ping_seconds})
     async with local_server(hurried, DevAccess()) as server, visit(server) as websocket:
-        send(websocket, bytes(PART_BYTES), fin=False)
+        send(websocket, bytes(PART_BYTES), **form)  # type: ignore[arg-type]
         assert await ended(websocket) == (1013, "a message did not come in time")
+        await until(lambda: server.gate.unfinished.held == 0)
+
+
+async def test_a_body_that_takes_too_long_is_ended(database_url: str) -> None:
+    hurried = server_settings(database_url, message_seconds=HURRIED_SECONDS)
+    async with local_server(hurried, DevAccess()) as server:
         address = urlsplit(server.url)
         reader, writer = await asyncio.open_connection(address.hostname, address.port)
         writer.write(f"POST {SYNC} HTTP/1.1\r\nHost: test\r\nContent-Length: 9\r\n\r\nslow".encode())
         async with asyncio.timeout(SECONDS):
             assert (await reader.readline()).startswith(b"HTTP/1.1 408")
         writer.close()
-
-
-async def test_a_budget() -> None:
-    budget = ByteBudget(10, 6)
-    assert budget.take("a", 6)
-    assert not budget.take("a", 1)
-    assert budget.take("b", 4)
-    assert not budget.take("c", 1)
-    budget.release("a", 6)
-    assert budget.take("c", 1)
-    budget.release("b", 0)
-    assert budget.held == 5
-    assert ByteBudget(0, 0).take("a", 1 << 40)
