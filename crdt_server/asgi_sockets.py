@@ -1,7 +1,8 @@
-"""WebSockets of uvicorn for the ASGI lane, with the budget of incomplete messages that the fast lane has."""
+"""WebSockets of uvicorn for the ASGI lane, with the limits of incomplete messages that the fast lane has."""
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from typing import Any, cast
 
@@ -23,6 +24,7 @@ class BoundedWebSocket(WebSocketsSansIOProtocol):
     gate: Callable[[], Gate]
     _partial = 0  # bytes that came since the newest message
     _unfinished: UnfinishedMessage | None = None
+    _deadline: asyncio.TimerHandle | None = None  # of the unfinished message
     _refused = False
 
     def data_received(self, data: bytes) -> None:
@@ -48,6 +50,8 @@ class BoundedWebSocket(WebSocketsSansIOProtocol):
             gate = self.gate()
             address = gate.proxies.client_address(peer, forwarded_for)
             self._unfinished = UnfinishedMessage(gate.unfinished, address, self.loop.time())
+            seconds = gate.hub.settings.message_seconds
+            self._deadline = self.loop.call_later(seconds, self._refuse, "a message did not come in time")
         scope = cast("dict[str, Any]", getattr(self, "scope", {}))  # none where the handshake was refused
         endpoint: Endpoint = scope.get(ENDPOINT, NO_ENDPOINT)
         if not self._unfinished.grow(self._partial, endpoint.person):
@@ -67,3 +71,6 @@ class BoundedWebSocket(WebSocketsSansIOProtocol):
         if self._unfinished is not None:
             self._unfinished.release()
             self._unfinished = None
+        if self._deadline is not None:
+            self._deadline.cancel()
+            self._deadline = None
