@@ -18,8 +18,9 @@ from starlette.websockets import WebSocket
 
 from crdt_server import web
 from crdt_server.access.access import Access
-from crdt_server.access.limits import RequestLimits, SharedBudget
+from crdt_server.access.limits import SharedBudget
 from crdt_server.access.policy import default_policy
+from crdt_server.access.request_limits import RequestLimits
 from crdt_server.access.role_switch import RoleSwitch
 from crdt_server.api import commands, conflicts, documents, events, probes
 from crdt_server.api.problems import on_disconnect, on_http_error, on_invalid_request, on_server_error
@@ -32,6 +33,7 @@ from crdt_server.hosts.jobs import JobFailed
 from crdt_server.hub.bookings import read_vouched
 from crdt_server.hub.commands import IdempotentCommands
 from crdt_server.hub.hub import Hub
+from crdt_server.hub.pacing import role_limits
 from crdt_server.metrics import Metrics
 from crdt_server.settings import Settings
 from crdt_server.transport.asgi import serve_websocket
@@ -60,6 +62,7 @@ def create_app(settings: Settings | None = None, access: Access | None = None) -
     settings = settings or Settings.load()
     _require_cluster(settings)
     read_vouched(settings.vouched_organizations)
+    role_limits(settings)
     if access is None and not settings.dev:
         raise DevModeRequired("there is no access control yet: start with --dev (then anybody may read and write)")
 
@@ -110,6 +113,7 @@ async def _lifespan(settings: Settings, app: FastAPI) -> AsyncIterator[None]:
     state.proxies = state.gate.proxies
     state.request_limits = RequestLimits(
         hub.strikes,
+        hub.role_buckets,
         per_person=settings.requests_per_second,
         per_address=settings.requests_per_address,
         reads_per_person=settings.max_reads_per_person,

@@ -43,6 +43,13 @@ class BoundedWebSocket(WebSocketsSansIOProtocol):
         self._release()
         super().connection_lost(exc)
 
+    def keepalive_timeout(self) -> None:
+        if self.read_paused:  # the pong of a peer that is not read does not arrive
+            self.pong_timer = self.pending_ping_payload = None
+            self.schedule_ping()
+        else:
+            super().keepalive_timeout()
+
     def _hold(self) -> None:
         if self._unfinished is None:
             peer = self.client[0] if self.client else None

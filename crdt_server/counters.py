@@ -21,4 +21,5 @@ class Counters:
     awareness_shed: int = 0
     awareness_states: int = 0
     awareness_pauses: int = 0
+    edit_pauses: int = 0
     closed: dict[int, int] = field(default_factory=dict)

@@ -24,6 +24,7 @@ COUNTERS = {
     "awareness_shed": "Presence messages left out because a socket was slow",
     "awareness_states": "Presence states read from sockets",
     "awareness_pauses": "Sockets that were not read for a while because they had sent too much presence",
+    "edit_pauses": "Sockets that were not read for a while because their person had sent more than its role allows",
 }
 
 

@@ -93,6 +93,9 @@ class Settings(BaseSettings):
     requests_per_address: Count = Field(
         1_000, description="HTTP requests of one address a second, with a burst of as many (429 above)"
     )
+    role_limits: str = Field(
+        "", description="File with the limits of one person by role, as crdt_server/access/role_limits.toml; or `none`"
+    )
     max_reads_per_person: Count = Field(8, description="HTTP reads of one person at a time (429 above)")
     max_reads_per_address: Count = Field(32, description="HTTP reads of one address at a time (429 above)")
     handshakes_per_second: Count = Field(

@@ -17,6 +17,7 @@ PACKAGES = ("crdt_server", "documents", "storage")
 # Nobody but the wiring imports app, cli or serve.
 ROOM_CORE = (
     "crdt_server.access.identity",
+    "crdt_server.access.limits",
     "crdt_server.counters",
     "crdt_server.errors",
     "crdt_server.operations",

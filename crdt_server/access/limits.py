@@ -10,11 +10,9 @@ addresses, and persons as `identity.person_at` names them.
 from __future__ import annotations
 
 from crdt_server.access.identity import Identity, person_at
-from crdt_server.errors import RateLimitError
 
 STRIKE_SECONDS = 60.0
 TABLE_LIMIT = 100_000
-BODY_BYTES_PER_REQUEST = 16 * 1024  # a host takes about as long for them as a small request takes in all
 PERSON_SHARE = 0.5  # of what belongs to an address
 
 
@@ -24,39 +22,83 @@ def share_of(most_per_address: int, most_per_person: int = 0) -> int:
     return min(filter(None, (share, most_per_person)), default=0)
 
 
+class Level:
+    """How many events one key of a bucket has left: ``rate`` more every second, up to ``burst``. Below 0 it has spent
+    more than it had, and waits the longer."""
+
+    __slots__ = ("_at", "_burst", "_left", "_rate")
+
+    def __init__(self, rate: float, burst: float, now: float) -> None:
+        self._rate = rate
+        self._burst = burst
+        self._left = burst
+        self._at = now
+
+    def spend(self, cost: float, now: float) -> float:
+        """Count what has happened; less than 0 gives it back. Returns what is left: one more event needs 1."""
+        left = self._left + (now - self._at) * self._rate
+        if left > self._burst:
+            left = self._burst
+        self._left = left = left - cost
+        self._at = now
+        return left
+
+    def wait(self, now: float) -> float:
+        """In how many seconds one more event is allowed; 0: now."""
+        return max(0.0, 1 - self.spend(0, now)) / self._rate
+
+    def full(self, now: float) -> bool:
+        """Whether a new level would be the same."""
+        return self.spend(0, now) >= self._burst
+
+
 class TokenBucket:
-    """``rate`` events a second per key, with a burst of one second's worth. Rate 0: no limit.
+    """``rate`` events a second per key, and ``burst`` at once (by default as many as in a second). Rate 0: no limit.
 
     An event may cost more than one: it is allowed as long as one is left, and the next ones wait the longer.
     """
 
-    def __init__(self, rate: int) -> None:
+    def __init__(self, rate: float, burst: float | None = None) -> None:
         self._rate = rate
-        self._levels: dict[str, tuple[float, float]] = {}  # key -> (tokens left, at)
+        self._burst = float(rate if burst is None else burst)
+        self._levels: dict[str, Level] = {}
+
+    def level(self, key: str, now: float) -> Level | None:
+        """The level of a key, to be kept where it is needed often; None: there is no limit."""
+        if not self._rate:
+            return None
+        level = self._levels.get(key)
+        if level is None:
+            if len(self._levels) >= TABLE_LIMIT:
+                self._shrink(now)
+            level = self._levels[key] = Level(self._rate, self._burst, now)
+        return level
+
+    def _shrink(self, now: float) -> None:
+        """Forget levels that are full; of more than half a table of others, the oldest."""
+        spent = [(key, level) for key, level in self._levels.items() if not level.full(now)]
+        self._levels = dict(spent[-(TABLE_LIMIT // 2) :])
 
     def take(self, key: str, now: float, cost: float = 1.0) -> bool:
         """Whether one more event of ``key`` is allowed now."""
-        if not self._rate:
+        level = self.level(key, now)
+        if level is None:
             return True
-        allowed = self._level(key, now) >= 1
+        allowed = level.spend(0, now) >= 1
         if allowed:
-            self.charge(key, now, cost)
+            level.spend(cost, now)
         return allowed
 
     def charge(self, key: str, now: float, cost: float) -> float:
         """Count the cost of an event that was allowed before; less than 0 gives it back. Returns how much of it was
         there: the key has to wait for the rest."""
-        if not self._rate:
-            return cost
-        level = self._level(key, now)
-        self._levels[key] = (level - cost, now)
-        if len(self._levels) > TABLE_LIMIT:
-            self._levels = {k: v for k, v in self._levels.items() if self._level(k, now) < self._rate}
-        return min(cost, max(0.0, level))
+        level = self.level(key, now)
+        return cost if level is None else min(cost, max(0.0, level.spend(cost, now) + cost))
 
-    def _level(self, key: str, now: float) -> float:
-        tokens, at = self._levels.get(key, (float(self._rate), now))
-        return min(float(self._rate), tokens + (now - at) * self._rate)
+    def wait(self, key: str, now: float) -> float:
+        """In how many seconds `take` allows one more; 0: now."""
+        level = self.level(key, now)
+        return 0.0 if level is None else level.wait(now)
 
 
 class SharedRate:
@@ -77,8 +119,12 @@ class SharedRate:
         """Whether the event that was taken for an address is allowed to the person that it was of."""
         allowed = self._of_persons.take(person, now)
         if not allowed:
-            self._of_addresses.charge(address, now, -1)
+            self.give_back(address, now)
         return allowed
+
+    def give_back(self, address: str, now: float) -> None:
+        """An event that was taken for an address is refused to its person after all."""
+        self._of_addresses.charge(address, now, -1)
 
     def charge(self, person: str, address: str, now: float, cost: float) -> None:
         """Count the cost of an event that was allowed: for the address as far as the person had it; the person alone
@@ -215,54 +261,3 @@ class SenderStrikes:
         """Drop expired strikes."""
         for strikes in (self._of_persons, self._killers, self._killers_of_addresses):
             strikes.forget(now)
-
-
-class RequestLimits:
-    """Limits of HTTP requests: strikes, requests a second, and reads at a time.
-
-    Bodies count as more requests, by their bytes. Methods raise RateLimitError.
-    """
-
-    def __init__(
-        self,
-        strikes: SenderStrikes,
-        *,
-        per_person: int,
-        per_address: int,
-        reads_per_person: int,
-        reads_per_address: int,
-    ) -> None:
-        self._strikes = strikes
-        self._rates = SharedRate(per_address, per_person)
-        self._reads = SharedBudget(0, reads_per_address, reads_per_person)
-
-    def check_address(self, address: str, now: float) -> None:
-        """Count a request of an address."""
-        if self._strikes.exceeded_at(address, now):
-            raise _struck()
-        if not self._rates.take(address, now):
-            raise RateLimitError("too_many_requests", "too many requests from this address")
-
-    def check_person(self, identity: Identity, address: str, now: float) -> None:
-        """Count a request that `check_address` has counted as one of a person."""
-        if self._strikes.exceeded_by(identity, address, now):
-            raise _struck()
-        if not self._rates.assign(person_at(identity, address), address, now):
-            raise RateLimitError("too_many_requests", "too many requests")
-
-    def charge_body(self, identity: Identity, address: str, size_bytes: int, now: float) -> None:
-        """Count the body of a request that was counted before."""
-        self._rates.charge(person_at(identity, address), address, now, size_bytes / BODY_BYTES_PER_REQUEST)
-
-    def begin_read(self, identity: Identity, address: str) -> None:
-        """Count a read that begins; `end_read` follows."""
-        if not self._reads.take(address, 1, person_at(identity, address)):
-            raise RateLimitError("too_many_reads", "too many reads at a time")
-
-    def end_read(self, identity: Identity, address: str) -> None:
-        """Count a read out."""
-        self._reads.release(address, 1, person_at(identity, address))
-
-
-def _struck() -> RateLimitError:
-    return RateLimitError("rate_limited", "too many refused updates or malformed messages", STRIKE_SECONDS)

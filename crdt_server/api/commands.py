@@ -9,10 +9,12 @@ from fastapi import APIRouter, Header, Request, Response
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, model_validator
 
 from crdt_server.access.access import Action
+from crdt_server.access.request_limits import RequestLimits
 from crdt_server.api.requests import Authorized, Caller, describe_body, document_key, read_json, wedding_name
 from crdt_server.api.rights import by_content
 from crdt_server.hub.commands import IdempotentCommands, Part, carry_out, digest_of
 from crdt_server.hub.hub import Hub
+from crdt_server.hub.pacing import MESSAGES
 from crdt_server.operations import Operation as PlainOperation
 
 MAX_BODY_BYTES = 256 * 1024
@@ -151,12 +153,39 @@ def _plain(command: DocumentCommand) -> list[PlainOperation]:
     return [cast("PlainOperation", operation.model_dump(exclude_unset=True)) for operation in command.operations]
 
 
+def _check_limits(request: Request, caller: Caller, parts: Sequence[Part]) -> None:
+    """Messages to people have a limit of their own, and emergencies pass it and that of requests."""
+    limits: RequestLimits = request.app.state.request_limits
+    now = request.app.state.hub.time()
+    operations = [(document, operation) for document, part in parts for operation in part]
+    emergency = all(_is_of_emergency(*each) for each in operations)
+    if emergency and limits.pass_emergency(caller.identity, caller.address, now):
+        return
+    if request.state.spent is not None:
+        raise request.state.spent
+    messages = sum(_writes_message(*each) for each in operations)
+    limits.check_messages(caller.identity, caller.address, messages, now)
+
+
+def _writes_message(document: str, operation: PlainOperation) -> bool:
+    return document.startswith(MESSAGES) and operation["root"] == "messages" and operation["op"] != "delete"
+
+
+def _is_of_emergency(document: str, operation: PlainOperation) -> bool:
+    """Whether an operation reports an emergency, or changes it."""
+    if document == "timeline":
+        return operation["root"] == "emergencies"
+    value = operation.get("value")
+    return _writes_message(document, operation) and isinstance(value, dict) and value.get("kind") == "emergency"
+
+
 async def _command(request: Request, caller: Caller, wedding: str, parts: Sequence[Part], key: str | None) -> Response:
     hub: Hub = request.app.state.hub
     answers: IdempotentCommands = request.app.state.answers
     identity, address = caller.identity, caller.address
     for document, _ in parts:
         caller.require(Action.WRITE, wedding, document)
+    _check_limits(request, caller, parts)
     if key is None:
         body = await carry_out(hub, wedding, identity, address, parts)
         return Response(body, media_type="application/json")

@@ -16,10 +16,11 @@ from pydantic_core import from_json
 from crdt_server.access.access import Access, Action, Credentials, Denied, Target, checked, denial, require
 from crdt_server.access.addresses import FORWARDED_FOR, TrustedProxies
 from crdt_server.access.identity import Identity, person_at
-from crdt_server.access.limits import RequestLimits, SharedBudget
+from crdt_server.access.limits import SharedBudget
+from crdt_server.access.request_limits import SPENT, RequestLimits
 from crdt_server.api.problems import BodyTimeoutError, PayloadTooLargeError
 from crdt_server.api.rights import required_by
-from crdt_server.errors import AdmissionError, NotFoundError, ProtocolError
+from crdt_server.errors import AdmissionError, NotFoundError, ProtocolError, RateLimitError
 from crdt_server.names import WEDDING, document_address
 from storage import DocumentKey
 
@@ -67,12 +68,26 @@ async def authorize(request: Request) -> Caller:
     identity = checked(identity)
     if isinstance(identity, Denied):
         raise denial(identity)
-    limits.check_person(identity, address, request.app.state.hub.time())
+    request.state.spent = None
+    try:
+        limits.check_person(identity, address, request.app.state.hub.time())
+    except RateLimitError as error:
+        if not _may_be_emergency(request, error, identity, address):
+            raise
+        request.state.spent = error
     request.state.sender = identity, address
     caller = Caller(identity, address, access)
     for action, target in required_by(request.scope["endpoint"], request.method, document):
         caller.require(action, wedding, target)
     return caller
+
+
+def _may_be_emergency(request: Request, error: RateLimitError, identity: Identity, address: str) -> bool:
+    """Whether a request that is over the limit is read all the same: `api.commands` decides then."""
+    if error.code != SPENT or not request.url.path.endswith("/ops"):
+        return False
+    limits: RequestLimits = request.app.state.request_limits
+    return limits.may_be_emergency(identity, address, request.app.state.hub.time())
 
 
 def client_address(request: Request) -> str:

@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Sequence
 
 import structlog
 
 from crdt_server.access.identity import Identity
 from crdt_server.access.limits import Allowance, SenderStrikes, Strikes
+from crdt_server.access.role_limits import RoleBuckets
 from crdt_server.errors import CLOSE_CODES, AdmissionError
 from crdt_server.hosts.fair_queue import Sender
 from crdt_server.hosts.jobs import JobDied, JobFailed, JobsFull
@@ -26,6 +27,7 @@ from crdt_server.hub.commit import CommitPump
 from crdt_server.hub.event_notifier import EventNotifier
 from crdt_server.hub.host_pool import HostPool
 from crdt_server.hub.loop_monitor import LoopMonitor
+from crdt_server.hub.pacing import Pacer, role_limits
 from crdt_server.hub.quotas import Limits, ObservedStore, Quotas
 from crdt_server.hub.registry import RoomRegistry
 from crdt_server.hub.request_session import RequestConnection, RequestSession, settled
@@ -40,7 +42,7 @@ from crdt_server.rooms.hosted_document import Placement
 from crdt_server.rooms.inbox import RoomLimits
 from crdt_server.rooms.intake import enqueue, not_checked, prechecked, receive
 from crdt_server.rooms.room import Room
-from crdt_server.rooms.session import Connection, Request, Session, SessionId
+from crdt_server.rooms.session import Connection, Origin, Request, Session, SessionId
 from crdt_server.settings import Settings
 from storage import DocumentKey, Storage
 
@@ -152,6 +154,8 @@ class Hub:
         self.metrics = metrics
         self.cluster = cluster
         self.strikes = SenderStrikes(settings.max_strikes)
+        self.role_buckets = RoleBuckets(role_limits(settings))
+        self._pacer = Pacer(self.role_buckets, metrics.counters, self.time)
         self.loop_monitor = LoopMonitor(metrics)
         self.events = EventNotifier()
         self.draining = False
@@ -251,13 +255,17 @@ class Hub:
         if room.members.full:
             raise AdmissionError("room_full", "too many sockets in this room")
         session = session_type(SessionId(next(self._session_ids)), connection, identity)
+        if session.origin is Origin.SOCKET:
+            session.level = self._pacer.level_of(document, session)
         self.registry.occupied(room)
         room.join(session)
         return room, session
 
-    def receive(self, room: Room, session: Session, messages: Iterable[Received]) -> None:
+    def receive(self, room: Room, session: Session, messages: Sequence[Received]) -> None:
         """The messages of one frame of a session."""
         receive(room, session, messages)
+        if session.level is not None:
+            self._pacer.count(room, session, session.level, messages)
 
     def leave(self, room: Room, session: Session) -> None:
         """The session's connection is gone."""

@@ -9,13 +9,16 @@ import enum
 from typing import ClassVar, NewType, Protocol, cast
 
 from crdt_server.access.identity import Identity, person_at
+from crdt_server.access.limits import Level
 from crdt_server.pipe import HostRequest, RequestKind, Response, Status
 from crdt_server.protocol.outgoing import Outgoing
 
 SessionId = NewType("SessionId", int)
 
 REQUEST_OVERHEAD_BYTES = 64  # small requests are not free
-BACKLOG, PRESENCE = 1, 2  # reasons not to read a socket: too many bytes of it wait, or it has sent too much presence
+# Reasons not to read a socket: too many bytes of it wait, it has sent too much presence, its person has sent more than
+# the role allows.
+BACKLOG, PRESENCE, PACE = 1, 2, 4
 
 
 class Connection(Protocol):
@@ -142,6 +145,7 @@ class Session:
         "id",
         "identity",
         "inbox",
+        "level",
         "paused",
         "person",
         "presence_budget",
@@ -166,6 +170,7 @@ class Session:
         self.inbox: list[Request] | None = None
         self.queued_bytes = 0
         self.paused = 0  # the reasons for it
+        self.level: Level | None = None  # what its person may still send; None: there is no limit
         # Requests behind an update that is being checked elsewhere; None: none is.
         self.stash: list[Request] | None = None
         self.resyncing = False  # step 1 was sent after a gap and its step 2 has not come yet
@@ -180,7 +185,7 @@ class Session:
         return self.identity.user
 
     def pause(self, reason: int) -> None:
-        """Its socket is not read, until `resume` for the same reason: BACKLOG or PRESENCE."""
+        """Its socket is not read, until `resume` for the same reason: BACKLOG, PRESENCE or PACE."""
         self.paused |= reason
         self.connection.pause()
 

@@ -135,7 +135,7 @@ class PicowsConnection(WSListener):
         if self.unfinished is not None and self.unfinished.is_late(now, self._server.message_seconds):
             self.close(CLOSE_CODES["try_again"], "a message did not come in time")
             return
-        if self._received:
+        if self._received or self._paused:  # the pong of a peer that is not read does not arrive
             self._received = self._awaiting_pong = False
         elif self._awaiting_pong:
             self._underlying.abort()

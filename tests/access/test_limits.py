@@ -1,7 +1,6 @@
 """Limits of connections and messages; the clock is a number."""
 
 from collections import Counter
-from contextlib import suppress
 
 import pytest
 from hypothesis import given
@@ -10,8 +9,6 @@ from hypothesis import strategies as st
 from crdt_server.access import limits
 from crdt_server.access.identity import Identity
 from crdt_server.access.limits import (
-    BODY_BYTES_PER_REQUEST,
-    RequestLimits,
     SenderStrikes,
     SharedBudget,
     SharedRate,
@@ -19,7 +16,6 @@ from crdt_server.access.limits import (
     TokenBucket,
     share_of,
 )
-from crdt_server.errors import RateLimitError
 
 
 class TestTokenBucket:
@@ -46,6 +42,30 @@ class TestTokenBucket:
         for n in range(1000):
             bucket.take(str(n), n)
         assert len(bucket._levels) <= 11
+
+    def test_more_names_than_the_table_has_places(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(limits, "TABLE_LIMIT", 10)
+        bucket = TokenBucket(1)
+        for n in range(1000):
+            bucket.take(str(n), 0)
+            assert len(bucket._levels) <= 10
+        assert not bucket.take("999", 0)
+
+    def test_as_many_at_once_as_the_burst(self) -> None:
+        bucket = TokenBucket(5 / 60, 5)
+        assert [bucket.take("a", 0) for _ in range(6)] == [True] * 5 + [False]
+        assert bucket.wait("a", 0) == pytest.approx(12)
+        assert not bucket.take("a", 11.9)
+        assert bucket.take("a", 12.1)
+        assert bucket.wait("b", 0) == TokenBucket(0).wait("a", 0) == 0
+
+    def test_a_level_that_is_kept_is_that_of_its_key(self) -> None:
+        bucket = TokenBucket(2)
+        level = bucket.level("a", 0)
+        assert level is not None
+        assert level.spend(2, 0) == 0
+        assert not bucket.take("a", 0)
+        assert TokenBucket(0).level("a", 0) is None
 
     def test_what_costs_more_delays_what_follows(self) -> None:
         bucket = TokenBucket(2)
@@ -159,58 +179,6 @@ class TestSharedRate:
     def test_no_limits(self) -> None:
         rates = SharedRate(0)
         assert all(rates.take(HERE, 0) and rates.assign("ada", HERE, 0) for _ in range(1000))
-
-
-class TestRequestLimits:
-    def limits(self, **changes: int) -> RequestLimits:
-        values = {"per_person": 3, "per_address": 6, "reads_per_person": 1, "reads_per_address": 2} | changes
-        return RequestLimits(SenderStrikes(1), **values)
-
-    def test_requests_of_a_person_and_of_an_address(self) -> None:
-        limits = self.limits()
-        for identity in (ADA, ADA, ADA, BOB, BOB, BOB):
-            limits.check_address(HERE, 0)
-            limits.check_person(identity, HERE, 0)
-        with pytest.raises(RateLimitError, match="from this address"):
-            limits.check_address(HERE, 0)
-        with pytest.raises(RateLimitError, match="too many requests"):
-            limits.check_person(ADA, HERE, 0)
-        limits.check_address(HERE, 1)
-        limits.check_person(ADA, HERE, 1)
-
-    def test_one_person_does_not_use_up_its_address(self) -> None:
-        limits = self.limits(per_person=100, per_address=4)
-        for _ in range(100):
-            limits.check_address(HERE, 0)
-            with suppress(RateLimitError):
-                limits.check_person(ADA, HERE, 0)
-        limits.charge_body(ADA, HERE, 1 << 30, 0)
-        for _ in range(2):
-            limits.check_address(HERE, 0)
-            limits.check_person(BOB, HERE, 0)
-
-    def test_bodies_count_by_their_bytes(self) -> None:
-        limits = self.limits()
-        limits.check_person(ADA, HERE, 0)
-        limits.charge_body(ADA, HERE, 4 * BODY_BYTES_PER_REQUEST, 0)
-        with pytest.raises(RateLimitError):
-            limits.check_person(ADA, HERE, 0.9)
-        limits.check_person(ADA, HERE, 1.1)
-
-    def test_reads_at_a_time(self) -> None:
-        limits = self.limits()
-        limits.begin_read(ADA, HERE)
-        with pytest.raises(RateLimitError) as refused:
-            limits.begin_read(ADA, HERE)
-        assert refused.value.code == "too_many_reads"
-        limits.begin_read(BOB, HERE)
-        limits.end_read(ADA, HERE)
-        limits.begin_read(ADA, HERE)
-        with pytest.raises(RateLimitError):
-            limits.begin_read(Identity("eve", "couple"), HERE)
-        limits.end_read(ADA, HERE)
-        limits.end_read(BOB, HERE)
-        assert not limits._reads._by_key
 
 
 class TestSharedBudget:

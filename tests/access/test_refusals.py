@@ -80,6 +80,7 @@ async def server(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Loca
         port=0,
         database_url=f"sqlite:///{tmp_path_factory.mktemp('server')}/store.db",
         document_hosts=1,
+        role_limits="none",
         requests_per_second=0,
         requests_per_address=0,
         handshakes_per_second=0,

@@ -19,7 +19,9 @@ from crdt_server.access.access import DevAccess
 from crdt_server.access.identity import Identity
 from crdt_server.api import conflicts
 from crdt_server.errors import RateLimitError
+from crdt_server.protocol.lib0 import write_var_bytes
 from tests.support.gate import SECONDS, LocalServer, ended, local_server, until
+from tests.support.wire import message_update
 
 REQUESTS, READS = 20, 2
 PAIRS = 3  # of guests with one e-mail address
@@ -165,3 +167,65 @@ async def test_conflicts_come_in_pages(client: httpx.AsyncClient, monkeypatch: p
             if found == whole["conflicts"] and len(found) >= PAIRS:
                 break
     assert (await client.get("/conflicts", params={**ADA, "after": "guests\x00/"})).status_code == 400
+
+
+GUEST, VENDOR = {"user": "gus", "role": "guest"}, {"user": "vic", "role": "vendor"}
+
+
+def messages(count: int, user: str, first: int = 0, kind: str = "text") -> dict[str, Any]:
+    """A command that sends messages."""
+    value = {"from": user, "at": "2026-11-22T10:00:00Z", "kind": kind, "body": "hello"}
+    records = (f"01JY3Z8Q7M4T2V6W8X9Y{number:06d}" for number in range(first, first + count))
+    return {"operations": [{"op": "set", "root": "messages", "record": record, "value": value} for record in records]}
+
+
+async def send(client: httpx.AsyncClient, person: dict[str, str], *form: Any) -> httpx.Response:
+    return await client.post("/documents/thread.a/ops", params=person, json=messages(1, person["user"], *form))
+
+
+async def test_a_guest_sends_five_messages_a_minute(client: httpx.AsyncClient) -> None:
+    assert [(await send(client, GUEST, number)).status_code for number in range(5)] == [200] * 5
+    refused = await send(client, GUEST, 5)
+    assert code_of(refused) == (429, "too_many_messages")
+    assert 10 <= int(refused.headers["Retry-After"]) <= 12
+    assert 'crdt_refused_requests_total{code="too_many_messages"} 1.0' in await metrics(client)
+    assert (await send(client, GUEST, 6, "emergency")).status_code == 429  # a guest reports none
+    assert (await send(client, VENDOR, 7)).status_code == 200
+    assert (await client.get("/documents/guests", params=GUEST)).status_code == 200
+
+
+async def test_a_command_counts_with_its_messages(client: httpx.AsyncClient) -> None:
+    answer = await client.post("/documents/thread.a/ops", params=GUEST, json=messages(6, "gus"))
+    assert answer.status_code == 200, answer.text
+    assert code_of(await send(client, GUEST, 6)) == (429, "too_many_messages")
+
+
+async def test_an_offline_sync_of_a_thread_counts_as_a_message(client: httpx.AsyncClient) -> None:
+    url = "/documents/thread.a/sync"
+    bodies = [write_var_bytes(b"\x00") + write_var_bytes(message_update(number, "gus")) for number in range(6)]
+    answers = [await client.post(url, params=GUEST, content=body) for body in bodies]
+    assert [answer.status_code for answer in answers] == [200] * 5 + [429]
+    assert answers[-1].json()["code"] == "too_many_messages"
+    nothing = write_var_bytes(b"\x00") + write_var_bytes(b"\x00\x00")
+    assert (await client.post(url, params=GUEST, content=nothing)).status_code == 200
+
+
+async def test_an_emergency_passes_the_limits(server: LocalServer, client: httpx.AsyncClient) -> None:
+    server.hub.time = lambda: 0.0  # type: ignore[method-assign]
+    while (await send(client, VENDOR)).status_code == 200:
+        pass
+    emergency = {"op": "insert", "root": "emergencies", "record": "x_1", "value": {"kind": "power", "text": "dark"}}
+    command = {"operations": [emergency]}
+    while (await client.get("/documents/timeline", params=VENDOR)).status_code == 200:
+        pass
+    url = "/documents/timeline/ops"
+    mixed = {"operations": [emergency, {"op": "delete", "root": "items", "record": "i_1"}]}
+    assert code_of(await client.post(url, params=VENDOR, json=mixed)) == (429, "too_many_requests")
+    answer = await client.post(url, params=VENDOR, json=command)
+    assert answer.status_code == 200, answer.text
+    assert (await send(client, VENDOR, 8, "emergency")).status_code == 200
+    codes = [(await client.post(url, params=VENDOR, json=command)).status_code for _ in range(20)]
+    assert codes.count(429) >= 12, "ten an hour"
+    while (await client.get("/documents/timeline", params=GUEST)).status_code == 200:
+        pass
+    assert code_of(await client.post(url, params=GUEST, json=command)) == (429, "too_many_requests")

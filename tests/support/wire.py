@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from pycrdt import Doc, Text
+from pycrdt import Doc, Map, Text
 
 from crdt_server.protocol.lib0 import write_var_bytes, write_var_string, write_var_uint
 from crdt_server.protocol.update import Update, decode_state_vector, decode_update, missing
@@ -109,6 +109,14 @@ class Replica:
 
     def __str__(self) -> str:
         return str(self.text)
+
+
+def message_update(number: int, sender: str) -> bytes:
+    """An update that sends a message in a thread."""
+    doc: Doc[Any] = Doc(client_id=1000 + number)
+    value = {"from": sender, "at": "2026-11-22T10:00:00Z", "kind": "text", "body": "hello"}
+    doc.get("messages", type=Map)[f"01JY3Z8Q7M4T2V6W8X9Y{number:06d}"] = value
+    return doc.get_update()
 
 
 def presence(client: int, clock: int, state: Mapping[str, Any] | None, **options: Any) -> bytes:
