@@ -12,16 +12,22 @@ from typing import Any
 from fastapi import Depends, FastAPI
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
+from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import ClientDisconnect
 from starlette.routing import WebSocketRoute
 from starlette.websockets import WebSocket
 
 from crdt_server import web
 from crdt_server.access.access import Access
+from crdt_server.access.keys import Keys, KeySet
 from crdt_server.access.limits import SharedBudget
+from crdt_server.access.origins import AllowedOrigins
 from crdt_server.access.policy import default_policy
+from crdt_server.access.policy_access import PolicyAccess
 from crdt_server.access.request_limits import RequestLimits
 from crdt_server.access.role_switch import RoleSwitch
+from crdt_server.access.token_access import TokenOrDevAccess
+from crdt_server.access.tokens import TokenRules, TokenVerifier
 from crdt_server.api import commands, conflicts, documents, events, probes
 from crdt_server.api.problems import on_disconnect, on_http_error, on_invalid_request, on_server_error
 from crdt_server.api.requests import authorize, count_read
@@ -34,9 +40,11 @@ from crdt_server.hub.bookings import read_vouched
 from crdt_server.hub.commands import IdempotentCommands
 from crdt_server.hub.hub import Hub
 from crdt_server.hub.pacing import role_limits
+from crdt_server.key_source import FetchedKeys, open_keys
 from crdt_server.metrics import Metrics
 from crdt_server.settings import Settings
 from crdt_server.transport.asgi import serve_websocket
+from crdt_server.transport.expiry import close_expired
 from crdt_server.transport.gate import Gate
 from crdt_server.transport.picows import PicowsTransport
 from storage import Storage, StorageError, open_storage
@@ -45,30 +53,31 @@ _ROUTERS = tuple(resource.router for resource in (documents, commands, events, c
 """Whose calls `authorize` decides about."""
 
 
-class DevModeRequired(Exception):
-    """No access control is built in yet: without one of the caller's own, only ``dev`` may be served."""
+class AccessRequired(Exception):
+    """Nothing decides who may read and write: no key for tokens, no object of the caller's own, no ``dev``."""
 
 
 def create_app(settings: Settings | None = None, access: Access | None = None) -> FastAPI:
     """The server as an ASGI application, to serve alone or to mount in an application of your own.
 
-    ``access`` decides who may read and write; without it ``dev`` must be set, and everybody may.
+    ``access`` decides who may read and write. Without it tokens do, which the keys of the settings verify; or ``dev``
+    must be set, and everybody may who has no token.
     Mounted, its lifespan must run: pass ``app.router.lifespan_context`` on (``examples/embed.py`` shows it).
     Its WebSockets then take the plain ASGI transport; the fast one needs ``crdt-server serve``. While it runs,
     ``app.state.server`` is an `Editor`: programs read and write rows with it.
-    Raises DevModeRequired, and StorageError where the settings name stores that do not go together, or a file that
-    cannot be read.
+    Raises AccessRequired, KeyFileError where a key cannot be used, and StorageError where the settings name stores that
+    do not go together, or a file that cannot be read.
     """
     settings = settings or Settings.load()
     _require_cluster(settings)
     read_vouched(settings.vouched_organizations)
     role_limits(settings)
-    if access is None and not settings.dev:
-        raise DevModeRequired("there is no access control yet: start with --dev (then anybody may read and write)")
+    keys = None if access is not None else open_keys(settings)
+    access = access or _token_access(settings, keys)
 
     app = FastAPI(
         title="crdt-server",
-        lifespan=partial(_lifespan, settings),
+        lifespan=partial(_lifespan, settings, keys),
         openapi_url="/api/openapi.json",
         docs_url=None,
         redoc_url=None,
@@ -81,13 +90,15 @@ def create_app(settings: Settings | None = None, access: Access | None = None) -
             RequestValidationError: on_invalid_request,
         },
     )
-    app.state.access = access or RoleSwitch()
-    app.include_router(probes.router)
+    app.state.access = access
+    if settings.probes_port < 0:
+        app.include_router(probes.router)
     for router in _ROUTERS:
         app.include_router(router, dependencies=[Depends(authorize), Depends(count_read)])
     app.router.routes.append(WebSocketRoute("/ws/{address:path}", _websocket))
     app.router.routes.extend(web.routes())
     app.openapi = partial(_openapi, app, app.openapi)  # type: ignore[method-assign]
+    _allow_origins(app, settings)
     return app
 
 
@@ -99,8 +110,34 @@ def _openapi(app: FastAPI, describe: Callable[[], dict[str, Any]]) -> dict[str, 
     return describe()
 
 
+def _token_access(settings: Settings, keys: Keys | None) -> Access:
+    if keys is None:
+        if not settings.dev:
+            raise AccessRequired(
+                "nobody could be let in: set --jwt-secret-file, --jwt-public-key, --jwks-file or --jwks-url, "
+                "or --dev on a machine of your own (everybody may read and write then)"
+            )
+        return RoleSwitch()
+    rules = TokenRules(settings.jwt_issuer, settings.jwt_audience, settings.jwt_max_age)
+    access = PolicyAccess(TokenVerifier(keys, rules, time.time).verify_credentials)
+    return TokenOrDevAccess(access) if settings.dev else access
+
+
+def _allow_origins(app: FastAPI, settings: Settings) -> None:
+    """Let pages of other hosts call the API; sockets are let in by the gate."""
+    listed = AllowedOrigins(settings.allowed_origins).listed
+    if listed:
+        app.add_middleware(
+            CORSMiddleware,
+            allow_origins=listed,
+            allow_methods=("GET", "POST", "PUT", "PATCH", "DELETE"),
+            allow_headers=("Authorization", "Content-Type", "Idempotency-Key", "Last-Event-ID"),
+            expose_headers=("Retry-After",),
+        )
+
+
 @asynccontextmanager
-async def _lifespan(settings: Settings, app: FastAPI) -> AsyncIterator[None]:
+async def _lifespan(settings: Settings, keys: KeySet | FetchedKeys | None, app: FastAPI) -> AsyncIterator[None]:
     storage = await open_storage(settings.database_url, synchronous=settings.database_synchronous, migrate=True)
     cluster = _cluster(settings, storage)
     hub = Hub(settings, storage, Metrics(), cluster)
@@ -124,11 +161,16 @@ async def _lifespan(settings: Settings, app: FastAPI) -> AsyncIterator[None]:
     state.streams = SharedBudget(settings.max_connections, settings.max_streams_per_address)
     state.server = Editor(hub, state.access)
     await hub.start()
+    hub.spawn(close_expired(hub, time.time))
+    if isinstance(keys, FetchedKeys):
+        keys.refresh()
     pinging = asyncio.create_task(state.fast_transport.keep_pinging())
     try:
         yield
     finally:
         pinging.cancel()
+        if isinstance(keys, FetchedKeys):
+            keys.stop()
         state.gate.stop()
         await hub.stop()
         await storage.close()

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import sys
+import time
 import tomllib
 from collections.abc import Callable
 from typing import Any, Literal, get_args, get_origin
@@ -15,10 +16,14 @@ import click
 from pydantic import ValidationError
 
 from crdt_server import logs
+from crdt_server.access.access import Denied
 from crdt_server.access.identity import Identity
+from crdt_server.access.keys import KeySet
 from crdt_server.access.policy import default_policy
-from crdt_server.app import DevModeRequired
+from crdt_server.access.tokens import ROLES, SIDES, Claims, TokenRules, TokenVerifier, sign
+from crdt_server.app import AccessRequired
 from crdt_server.explain import NothingToExplain, explain
+from crdt_server.key_source import KeyFileError, read_secret
 from crdt_server.maintenance import compact_store, verify_store
 from crdt_server.names import WEDDING
 from crdt_server.repair import repair_store
@@ -37,6 +42,7 @@ _REPAIR_SETTINGS = (
     *("database_url", "max_document_bytes", "host_memory_bytes", "host_timeout_seconds", "vouched_organizations"),
     *("event_days", "event_bytes", "removed_record_days"),
 )
+_CLAIMS = ("wedding", "user", "role", "name", "vendor", "guest", "side")
 FOUND_A_PROBLEM = 1
 WRONG_USE = 2
 
@@ -88,7 +94,7 @@ def serve(config: str | None, **flags: Any) -> None:
     logs.configure(settings.log_level)
     try:
         run_server(settings)
-    except DevModeRequired as error:
+    except (AccessRequired, KeyFileError) as error:
         raise click.UsageError(str(error)) from error
     except SystemExit as error:
         sys.exit(WRONG_USE if error.code else 0)  # the address cannot be listened on; uvicorn has logged it
@@ -186,12 +192,40 @@ def explain_command(wedding: str, user: str, document: str, field: str, **person
         raise click.UsageError(str(error)) from error
 
 
+@cli.command()
+@click.option("--wedding", required=True, help="The wedding that the token is for")
+@click.option("--user", required=True, help="The user id of the person")
+@click.option("--role", required=True, type=click.Choice(ROLES), help="The role of the person in the wedding")
+@click.option("--name", default="", help="The name that other people see")
+@click.option("--vendor", default="", help="For roles of vendors: the vendor of the wedding")
+@click.option("--guest", default="", help="For guests: the guest of the wedding")
+@click.option("--side", default="", type=click.Choice(SIDES), help="For family: the side of the couple")
+@click.option("--ttl", type=click.IntRange(min=1), default=900, show_default=True, help="Seconds until it expires")
+@_options("jwt_secret_file", "jwt_issuer", "jwt_audience", "jwt_max_age")
+def token(ttl: int, config: str | None, **given: Any) -> None:
+    """Print a token, signed with the secret of --jwt-secret-file."""
+    claims = Claims(expires_at=time.time() + ttl, **{name: given.pop(name) for name in _CLAIMS})
+    settings = _settings(config, given)
+    if not settings.jwt_secret_file:
+        raise click.UsageError("no secret to sign with: set --jwt-secret-file")
+    try:
+        secret = read_secret(settings.jwt_secret_file)
+    except KeyFileError as error:
+        raise click.UsageError(str(error)) from error
+    rules = TokenRules(settings.jwt_issuer, settings.jwt_audience, settings.jwt_max_age)
+    signed = sign(claims, rules, secret)
+    verified = TokenVerifier(KeySet([secret]), rules, time.time).verify(signed, claims.wedding)
+    if isinstance(verified, Denied):
+        raise click.UsageError(verified.reason)
+    click.echo(signed)
+
+
 def main() -> None:
     """Entry point of ``crdt-server``."""
     try:
         cli(standalone_mode=False)
     except click.ClickException as error:
-        click.echo(f"crdt-server: {error.format_message()}", err=True)
+        click.echo(f"crdt-server: {' '.join(error.format_message().split())}", err=True)
         sys.exit(WRONG_USE)
     except click.Abort:
         sys.exit(130)

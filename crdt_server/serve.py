@@ -16,12 +16,13 @@ from fastapi import FastAPI
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.server import ServerState
 
+from crdt_server.api import probes
 from crdt_server.app import create_app
 from crdt_server.asgi_sockets import BoundedWebSocket
 from crdt_server.memory import give_back_large_blocks
 from crdt_server.sample import plant_demo
 from crdt_server.settings import Settings
-from crdt_server.workers import BACKLOG, run_workers
+from crdt_server.workers import BACKLOG, listen, run_workers, url
 from storage import migrate
 
 DRAIN_SECONDS = 3
@@ -111,22 +112,44 @@ class TimedHttpProtocol(HttpToolsProtocol):
 
 
 class DrainingServer(uvicorn.Server):
-    """uvicorn that prints when it listens, and ends streams and pending sockets before it waits for connections."""
+    """uvicorn that prints when it listens, and ends streams and pending sockets before it waits for connections.
+    ``probes``: a listening socket where health and metrics are answered, or None."""
 
-    def __init__(self, config: uvicorn.Config, app: FastAPI) -> None:
+    def __init__(self, config: uvicorn.Config, app: FastAPI, probes: socket.socket | None = None) -> None:
         super().__init__(config)
         self._app = app
+        self._listener = probes
+        self._probes: asyncio.Server | None = None
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
-        if self.started:
-            host, port = self.servers[0].sockets[0].getsockname()[:2]
-            click.echo(f"listening on http://{f'[{host}]' if ':' in host else host}:{port}")
+        if not self.started:
+            return
+        if self._listener is not None:
+            self._probes = await _answer_probes(self._app, self._listener)
+            click.echo(f"probes on {url(self._listener)}")
+        click.echo(f"listening on {url(self.servers[0].sockets[0])}")
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         self._app.state.hub.events.close()
         self._app.state.gate.stop()
         await super().shutdown(sockets)
+        if self._probes is not None:
+            self._probes.close()
+
+
+async def _answer_probes(app: FastAPI, listener: socket.socket) -> asyncio.Server:
+    """Answer the probes of the application at an address of their own."""
+    protocol = type("ProbeProtocol", (TimedHttpProtocol,), {"request_seconds": app.state.hub.settings.request_seconds})
+    config = uvicorn.Config(
+        probes.application(app.state), http=protocol, ws="none", lifespan="off", log_config=None, access_log=False
+    )
+    config.load()
+
+    def connected() -> asyncio.Protocol:
+        return cast("asyncio.Protocol", protocol(config=config, server_state=ServerState(), app_state={}))
+
+    return await asyncio.get_running_loop().create_server(connected, sock=listener)
 
 
 def serve(settings: Settings) -> None:
@@ -147,7 +170,13 @@ def serve(settings: Settings) -> None:
     gc.set_threshold(*GC_THRESHOLDS)
     sys.setswitchinterval(SWITCH_SECONDS)
     sockets = [socket.socket(fileno=settings.listen_fd)] if settings.listen_fd >= 0 else None
-    _run(DrainingServer(configure(app, settings), app), sockets)
+    _run(DrainingServer(configure(app, settings), app, _probes_listener(settings)), sockets)
+
+
+def _probes_listener(settings: Settings) -> socket.socket | None:
+    if settings.probes_fd >= 0:
+        return socket.socket(fileno=settings.probes_fd)
+    return listen(settings.probes_host or settings.host, settings.probes_port) if settings.probes_port >= 0 else None
 
 
 def configure(app: FastAPI, settings: Settings) -> uvicorn.Config:

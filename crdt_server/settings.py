@@ -31,6 +31,13 @@ class Settings(BaseSettings):
     listen_fd: Annotated[int, Field(ge=-1)] = Field(
         -1, description="Descriptor of an inherited listening socket, instead of host and port; -1: none"
     )
+    probes_host: str = Field("", description="Address for --probes-port; none: that of --host")
+    probes_port: Annotated[int, Field(ge=-1, le=65535)] = Field(
+        -1, description="Port of /healthz, /readyz and /metrics; 0 takes a free one, -1: that of everything else"
+    )
+    probes_fd: Annotated[int, Field(ge=-1)] = Field(
+        -1, description="Descriptor of an inherited listening socket for --probes-port; -1: none"
+    )
     trusted_proxies: str = Field(
         "",
         description="Networks and addresses of reverse proxies whose X-Forwarded-For is believed, with commas; or none",
@@ -45,6 +52,23 @@ class Settings(BaseSettings):
     )
     redis_url: str = Field("", description="Redis between several nodes on one PostgreSQL database; none: one node")
     dev: bool = Field(False, description="No token needed; a socket without one acts as couple")
+    jwt_secret_file: str = Field(
+        "", description="File with a secret of 32 bytes or more that signs tokens (HS256), for a backend of your own"
+    )
+    jwt_public_key: str = Field(
+        "",
+        description="Files with public keys that verify tokens (PEM: RS256, ES256, EdDSA), with commas; KID=FILE names "
+        "the key id of one",
+    )
+    jwks_file: str = Field("", description="File with a JSON Web Key Set that verifies tokens")
+    jwks_url: str = Field("", description="Where an identity provider publishes its JSON Web Key Set")
+    jwt_issuer: str = Field("", description="The issuer (iss) that tokens must have; none: any")
+    jwt_audience: str = Field("", description="The audience (aud) that tokens must be for; none: tokens without one")
+    jwt_max_age: Positive = Field(86_400, description="Seconds until the expiry of a token, at most (4401 above)")
+    allowed_origins: str = Field(
+        "",
+        description="Origins of pages on other hosts that may connect, with commas, or *; none: no origin is checked",
+    )
     websocket_lane: Literal["fast", "asgi"] = Field(
         "fast", description="Implementation of WebSockets: picows, or plain ASGI as under any other server"
     )

@@ -14,6 +14,8 @@ import sys
 import threading
 import time
 from collections import deque
+from contextlib import ExitStack
+from typing import NamedTuple
 
 import click
 import structlog
@@ -31,19 +33,32 @@ LISTENING = b"listening on "
 
 
 class WorkersFailed(Exception):
-    """Workers do not start, or die again and again."""
+    """Workers do not start, or die again and again; or an address cannot be listened on."""
+
+
+class Listeners(NamedTuple):
+    """The sockets that all workers share."""
+
+    main: socket.socket
+    probes: socket.socket | None
+
+
+def url(listener: socket.socket) -> str:
+    """The address of a listening socket."""
+    host, port = listener.getsockname()[:2]
+    return f"http://{f'[{host}]' if ':' in host else host}:{port}"
 
 
 class Worker:
     """One worker process. Its standard output is read here; its log goes to the standard error of this process."""
 
-    def __init__(self, settings: Settings, listener: socket.socket) -> None:
+    def __init__(self, settings: Settings, listeners: Listeners) -> None:
         self.started = time.monotonic()
         self._listens = threading.Event()
         self._process = subprocess.Popen(
             [sys.executable, "-m", "crdt_server", "serve"],
-            env=os.environ | _as_environment(settings, listener.fileno()),
-            pass_fds=(listener.fileno(),),
+            env=os.environ | _as_environment(settings, listeners),
+            pass_fds=[listener.fileno() for listener in listeners if listener is not None],
             stdout=subprocess.PIPE,
         )
         threading.Thread(target=self._read, daemon=True).start()
@@ -82,9 +97,9 @@ class Worker:
 class Workers:
     """`run` until SIGTERM or SIGINT. Raises WorkersFailed."""
 
-    def __init__(self, settings: Settings, listener: socket.socket) -> None:
+    def __init__(self, settings: Settings, listeners: Listeners) -> None:
         self._settings = settings
-        self._listener = listener
+        self._listeners = listeners
         self._workers: list[Worker] = []
         self._signals: deque[int] = deque()
         self._news = threading.Event()
@@ -96,8 +111,9 @@ class Workers:
             self._workers = [self._start() for _ in range(self._settings.workers)]
             if not all(worker.wait_until_it_listens() for worker in self._workers):
                 raise WorkersFailed("a worker does not start: see its output above")
-            host, port = self._listener.getsockname()[:2]
-            click.echo(f"listening on http://{f'[{host}]' if ':' in host else host}:{port}")
+            if self._listeners.probes is not None:
+                click.echo(f"probes on {url(self._listeners.probes)}")
+            click.echo(f"listening on {url(self._listeners.main)}")
             self._watch()
         finally:
             for worker in self._workers:
@@ -106,7 +122,7 @@ class Workers:
                 worker.end()
 
     def _start(self) -> Worker:
-        return Worker(self._settings, self._listener)
+        return Worker(self._settings, self._listeners)
 
     def _on_signal(self, number: int, _frame: object) -> None:
         self._signals.append(number)
@@ -147,8 +163,10 @@ class Workers:
             log.info("worker_replaced", worker=index)
 
 
-def _as_environment(settings: Settings, listener: int) -> dict[str, str]:
-    values = settings.model_dump(mode="json") | {"workers": 1, "listen_fd": listener}
+def _as_environment(settings: Settings, listeners: Listeners) -> dict[str, str]:
+    values = settings.model_dump(mode="json") | {"workers": 1, "listen_fd": listeners.main.fileno()}
+    if listeners.probes is not None:
+        values["probes_fd"] = listeners.probes.fileno()
     if "document_hosts" not in settings.model_fields_set:
         values["document_hosts"] = max(1, settings.document_hosts // settings.workers)
     return {f"CRDT_SERVER_{name.upper()}": str(value) for name, value in values.items() if value is not None}
@@ -156,11 +174,20 @@ def _as_environment(settings: Settings, listener: int) -> dict[str, str]:
 
 def run_workers(settings: Settings) -> None:
     """Serve with several nodes until SIGTERM or SIGINT. Raises WorkersFailed."""
-    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
+    with ExitStack() as stack:
+        main = stack.enter_context(listen(settings.host, settings.port))
+        probes = None
+        if settings.probes_port >= 0:
+            probes = stack.enter_context(listen(settings.probes_host or settings.host, settings.probes_port))
+        Workers(settings, Listeners(main, probes)).run()
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """A listening socket that other processes may inherit. Raises WorkersFailed."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:
-        listener = socket.create_server((settings.host, settings.port), family=family, backlog=BACKLOG)
+        listener = socket.create_server((host, port), family=family, backlog=BACKLOG)
     except OSError as error:
-        raise WorkersFailed(f"cannot listen on {settings.host}:{settings.port}: {error.strerror}") from error
-    with listener:
-        listener.set_inheritable(True)
-        Workers(settings, listener).run()
+        raise WorkersFailed(f"cannot listen on {host}:{port}: {error.strerror}") from error
+    listener.set_inheritable(True)
+    return listener

@@ -7,6 +7,7 @@ import socket
 import sqlite3
 import subprocess
 import sys
+import time
 from contextlib import closing
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -15,9 +16,12 @@ from typing import Protocol
 
 import pytest
 
+from crdt_server.access.keys import KeySet, secret_key
+from crdt_server.access.tokens import Claims, TokenRules, TokenVerifier
 from crdt_server.cli import cli, main
 from crdt_server.settings import Settings
 from storage import Append, DocumentKey, QuarantinedUpdate, StoredUpdate, open_storage
+from tests.support.tokens import SECRET
 from tests.support.wire import KILLER, KILLER_GROUND, Replica
 
 ROOT = Path(__file__).parents[1]
@@ -132,7 +136,8 @@ def test_the_version(run: Run) -> None:
     [
         *(["nonsense"], ["serve", "--nonsense"], ["serve", "--dev", "--port", "abc"], ["verify", "w", "x", "y"]),
         *(["serve", "--dev", "--config", "/nowhere.toml"], ["serve", "--dev", "--websocket-lane", "slow"]),
-        *(["serve", "--dev", "--max-connections", "-1"],),
+        *(["serve", "--dev", "--max-connections", "-1"], ["serve", "--dev", "--jwt-max-age", "0"]),
+        *(["serve", "--dev", "--probes-port", "65536"], ["token", "--wedding", "w"]),
         *(["migrate", "--database-url", "mysql://x/y"], ["verify", "--database-url", "sqlite:///nowhere/x.db"]),
         *(["compact", "--database-url", "sqlite:///nowhere/x.db"], ["migrate", "--database-url", "sqlite://"]),
         *(["sample"], ["sample", "a/b"], ["sample", "w", "--guests", "199"], ["sample", "w", "--seed", "x"]),
@@ -149,8 +154,56 @@ def test_a_database_that_cannot_be_opened_is_one_line(address: str) -> None:
 
 
 def test_without_dev_it_does_not_start_and_says_what_to_set(path: Path) -> None:
-    assert "--dev" in fails_in_one_line(start("serve", "--database-url", f"sqlite:///{path}"))
+    line = fails_in_one_line(start("serve", "--database-url", f"sqlite:///{path}"))
+    assert all(flag in line for flag in ("--jwt-secret-file", "--jwt-public-key", "--jwks-file", "--jwks-url", "--dev"))
     assert not path.exists()
+
+
+@pytest.mark.parametrize("flag", ["--jwt-secret-file", "--jwt-public-key"])
+def test_a_key_that_cannot_be_used_is_one_line(path: Path, flag: str) -> None:
+    short = path.with_name("short")
+    short.write_text("too short")
+    assert flag in fails_in_one_line(start("serve", flag, str(short), "--database-url", f"sqlite:///{path}"))
+    assert not path.exists()
+
+
+class TestToken:
+    """`crdt-server token`."""
+
+    @pytest.fixture
+    def secret(self, tmp_path: Path) -> str:
+        file = tmp_path / "secret"
+        file.write_bytes(SECRET + b"\n")
+        return str(file)
+
+    def test_it_prints_a_token(self, run: Run, secret: str) -> None:
+        claims = ("--vendor", "v_1", "--guest", "g_1", "--side", "b", "--name", "Zoë")
+        flags = ("--jwt-secret-file", secret, "--jwt-issuer", "issuer", "--jwt-audience", "audience", "--ttl", "60")
+        done = run("token", "--wedding", "w", "--user", "ada", "--role", "family", *claims, *flags)
+        assert (done.returncode, done.stderr) == (0, "")
+        verifier = TokenVerifier(KeySet([secret_key(SECRET)]), TokenRules("issuer", "audience"), time.time)
+        found = verifier.verify(done.stdout.rstrip("\n"), "w")
+        assert isinstance(found, Claims)
+        assert found[:1] + found[2:] == ("ada", "w", "family", "v_1", "g_1", "b", "Zoë", "", "")
+        assert 50 < found.expires_at - time.time() <= 60
+
+    @pytest.mark.parametrize(
+        "flags",
+        [
+            *(["--role", "king"], ["--role", "couple", "--side", "c"], ["--role", "couple", "--ttl", "0"], []),
+            *(["--role", "couple", "--ttl", "86500"], ["--role", "couple", "--user", "server"]),
+            *(["--role", "couple", "--name", "a\nb"], ["--role", "couple", "--jwt-secret-file", "/nowhere"]),
+        ],
+        ids=" ".join,
+    )
+    def test_what_no_server_would_take_is_not_signed(self, run: Run, secret: str, flags: list[str]) -> None:
+        done = run("token", "--wedding", "w", "--user", "ada", "--jwt-secret-file", secret, *flags)
+        fails_in_one_line(done)
+        assert done.stdout == ""
+
+    def test_without_a_secret_it_says_what_to_set(self, run: Run) -> None:
+        line = fails_in_one_line(run("token", "--wedding", "w", "--user", "ada", "--role", "couple"))
+        assert "--jwt-secret-file" in line
 
 
 def test_a_wrong_variable_is_one_line(run: Run) -> None:

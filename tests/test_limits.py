@@ -21,7 +21,7 @@ from storage import open_storage
 ROOT = Path(__file__).parents[1]
 PAGE = (ROOT / "crdt_server" / "LIMITS.md").read_text()
 COLUMNS = 6  # way in, what it costs, bound, at the bound, metric, test
-NAMES = {"port", "listen_fd"}  # numbers that bound nothing
+NAMES = {"port", "listen_fd", "probes_port", "probes_fd"}  # numbers that bound nothing
 METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE", "WS")
 
 

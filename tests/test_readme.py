@@ -6,6 +6,7 @@ import importlib
 import re
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -13,6 +14,8 @@ import httpx
 import pytest
 
 from crdt_server import Settings
+from crdt_server.access.keys import KeySet, secret_key
+from crdt_server.access.tokens import Claims, TokenRules, TokenVerifier
 from crdt_server.cli import cli
 
 ROOT = Path(__file__).parents[1]
@@ -67,7 +70,7 @@ def test_the_python_client_answers_for_a_guest(address: str) -> None:
 
 
 def test_the_url_of_the_readme_gives_an_update(address: str) -> None:
-    (url,) = re.findall(r"curl (\S+)", block("sh"))
+    (url,) = re.findall(r"curl (\S+)", README)
     response = httpx.get(url.replace(DEFAULT_ADDRESS, address))
     assert (response.status_code, response.headers["content-type"]) == (200, "application/octet-stream")
 
@@ -77,6 +80,27 @@ def test_the_application_of_the_readme_is_made(tmp_path: Path, monkeypatch: pyte
     names: dict[str, object] = {}
     exec(block("python"), names)  # noqa: S102 - the README's own text
     assert callable(names["app"])
+
+
+@pytest.mark.parametrize(("language", "program"), [("mjs", ["node"]), ("py", [sys.executable])])
+def test_the_tokens_of_the_readme_are_good(tmp_path: Path, language: str, program: list[str]) -> None:
+    content = "a secret of thirty-two bytes, or more"
+    (tmp_path / "jwt.secret").write_text(content + "\n")
+    (tmp_path / f"sign.{language}").write_text(block(language))
+    command = [*program, f"sign.{language}"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=60, check=True)
+    verifier = TokenVerifier(KeySet([secret_key(f"{content}\n".encode())]), TokenRules(), time.time)
+    found = verifier.verify(done.stdout.rstrip(), "demo")
+    assert isinstance(found, Claims), found
+    assert (found.user, found.name, found.role) == ("u_1", "Ada", "planner")
+
+
+def test_the_flags_of_the_readme_exist() -> None:
+    commands = re.findall(r"crdt-server ([a-z]+) (-(?:[^`\n]|\\\n)*)", README)
+    assert {name for name, _ in commands} >= {"serve", "token", "verify"}
+    for name, text in commands:
+        known = {option for parameter in cli.commands[name].params for option in parameter.opts} | {"--help"}
+        assert set(re.findall(r"--[a-z-]+", text)) - known == set(), name
 
 
 def test_the_settings_of_the_readme_exist_with_these_defaults() -> None:
@@ -110,10 +134,11 @@ def test_the_map_of_the_readme_is_of_this_tree() -> None:
     assert {part for part in parts if f"crdt_server/{part}/" not in paths} == set()
 
 
-def test_the_readme_fits_two_screens_and_its_map_one() -> None:
-    before, _, map_ = README.partition("## Where things are")
+def test_the_readme_fits_two_screens_and_each_further_section_one() -> None:
+    before, map_, *details = re.split(r"^## (?=Where things are|Sign a token|Put it)", README, flags=re.MULTILINE)
     assert len(before.splitlines()) <= TWO_SCREENS
-    assert len(map_.splitlines()) <= ONE_SCREEN
+    assert len(details) == 2
+    assert [len(section.splitlines()) for section in (map_, *details) if len(section.splitlines()) > ONE_SCREEN] == []
 
 
 async def test_the_server_runs_inside_another_application(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

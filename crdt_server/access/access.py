@@ -10,8 +10,8 @@ import enum
 from collections.abc import Awaitable, Mapping
 from typing import NamedTuple, Protocol, TypeAlias, runtime_checkable
 
-from crdt_server.access.identity import SERVER, Identity
-from crdt_server.errors import CrdtServerError, ForbiddenError, NotFoundError, UnauthenticatedError
+from crdt_server.access.identity import SERVER, Authenticated, Identity
+from crdt_server.errors import AdmissionError, CrdtServerError, ForbiddenError, NotFoundError, UnauthenticatedError
 from documents.categories import AccessCategory
 
 
@@ -40,10 +40,15 @@ class Denied(NamedTuple):
 
     code: str
     reason: str
+    hostile: bool = False
+    """Whether no honest client sends what was refused: then it counts against its address."""
 
 
 Decision: TypeAlias = Denied | None
 """None: allowed."""
+
+Identified: TypeAlias = Authenticated | Identity | Denied
+"""The answer to a request for an identity. An identity alone is valid without end."""
 
 Target: TypeAlias = str | AccessCategory | None
 """A document, a category, or None: the wedding as a whole. A call about the wedding as a whole is allowed to everybody
@@ -53,7 +58,7 @@ who takes part in it; what it reads or writes is decided piece by piece."""
 class Access(Protocol):
     """See the head of the file. Implementations may raise `CrdtServerError` in place of returning `Denied`."""
 
-    def identify(self, credentials: Credentials, wedding: str) -> Identity | Denied | Awaitable[Identity | Denied]:
+    def identify(self, credentials: Credentials, wedding: str) -> Identified | Awaitable[Identified]:
         """The person behind a request, in the role that person has in the wedding."""
 
     def may(self, identity: Identity, action: Action, wedding: str, target: Target) -> Decision:
@@ -93,14 +98,17 @@ _ERRORS: Mapping[str, type[CrdtServerError]] = {
     "unauthenticated": UnauthenticatedError,
     "forbidden": ForbiddenError,
     "not_found": NotFoundError,
+    "admission": AdmissionError,
 }
 
 
-def checked(identity: Identity | Denied) -> Identity | Denied:
+def checked(identified: Identified) -> Authenticated | Denied:
     """The answer of `Access.identify`, or the denial of an identity whose names the store could not keep."""
-    if isinstance(identity, Denied) or identity.fault is None:
-        return identity
-    return Denied("unauthenticated", identity.fault)
+    if isinstance(identified, Denied):
+        return identified
+    found = identified if isinstance(identified, Authenticated) else Authenticated(identified)
+    fault = found.identity.fault
+    return found if fault is None else Denied("unauthenticated", fault)
 
 
 def denial(denied: Denied) -> CrdtServerError:

@@ -36,6 +36,16 @@ class Identity(NamedTuple):
         return None
 
 
+class Authenticated(NamedTuple):
+    """An identity, and how long its proof is valid."""
+
+    identity: Identity
+    expires_at: float | None = None
+    """Seconds since 1970, after which sockets are closed with 4401 and event streams end; None: never."""
+    device: str = ""
+    """The device that the proof was given to, where it names one."""
+
+
 def is_name(text: str) -> bool:
     """Whether the store can keep this as a name: PostgreSQL, for one, has no character 0."""
     return len(text) <= NAME_LENGTH and not _UNPRINTABLE.search(text)
@@ -48,3 +58,6 @@ def person_at(identity: Identity, address: str) -> str:
 
 SERVER = Identity("server", "server")
 """The identity of the server's own writes."""
+
+UNIDENTIFIED = Identity("", "")
+"""Stands in tables of limits for those of an address whose proof of identity was forged."""

@@ -12,8 +12,8 @@ from collections.abc import Awaitable, Callable, Generator
 from inspect import isawaitable
 from typing import Any, Final, Protocol, TypeAlias
 
-from crdt_server.access.access import Action, Credentials, Decision, Denied, Target
-from crdt_server.access.identity import SERVER, Identity
+from crdt_server.access.access import Action, Credentials, Decision, Denied, Identified, Target
+from crdt_server.access.identity import SERVER, Authenticated, Identity
 from crdt_server.access.later import Later
 from crdt_server.access.policy import NO_OVERRIDES, NO_RIGHTS, Overrides, Policy, default_policy
 from documents.categories import AccessCategory, category_of
@@ -39,6 +39,8 @@ class VerifiedClaims(Protocol):
     def name(self) -> str: ...
     @property
     def device(self) -> str: ...
+    @property
+    def expires_at(self) -> float | None: ...
 
 
 class KnownMember(Protocol):
@@ -142,14 +144,14 @@ class PolicyAccess:
         self._find_derived = find_derived
         self.policy = policy or default_policy()
 
-    def identify(self, credentials: Credentials, wedding: str) -> Identity | Denied | Awaitable[Identity | Denied]:
+    def identify(self, credentials: Credentials, wedding: str) -> Identified | Awaitable[Identified]:
         """The person that the proof names, in the role that the proof or the members of the wedding give."""
         verified = self._verify(credentials, wedding)
         if isawaitable(verified):
             return _Flat(Later(verified, lambda claims: self._person(claims, wedding)))
         return self._person(verified, wedding)
 
-    def _person(self, claims: Verified, wedding: str) -> Identity | Denied | Awaitable[Identity | Denied]:
+    def _person(self, claims: Verified, wedding: str) -> Identified | Awaitable[Identified]:
         if isinstance(claims, Denied):
             return claims
         if claims.wedding not in ("", wedding):
@@ -159,7 +161,7 @@ class PolicyAccess:
             return Later(members, lambda found: self._in_wedding(claims, wedding, found))
         return self._in_wedding(claims, wedding, members)
 
-    def _in_wedding(self, claims: VerifiedClaims, wedding: str, members: MembersOfWedding) -> Identity | Denied:
+    def _in_wedding(self, claims: VerifiedClaims, wedding: str, members: MembersOfWedding) -> Identified:
         if claims.user in ("", SERVER.user):
             return _NO_MEMBER
         if claims.device and members.revoked(claims.device):
@@ -172,7 +174,7 @@ class PolicyAccess:
             return _NO_MEMBER
         name = given.name or claims.name
         identity = Identity(claims.user, given.role, given.vendor, given.guest, given.side, name=name)
-        return self.with_rights(identity, wedding)
+        return Authenticated(self.with_rights(identity, wedding), claims.expires_at, claims.device)
 
     def with_rights(self, identity: Identity, wedding: str) -> Identity:
         """See `RightsOfRoles`."""
@@ -190,13 +192,13 @@ class PolicyAccess:
         return decide(self.policy, identity, action, target, self._find_derived, self._members.overrides(wedding))
 
 
-class _Flat(Awaitable[Identity | Denied]):
+class _Flat(Awaitable[Identified]):
     """The value of an awaitable, or what that value has to wait for."""
 
-    def __init__(self, outer: Awaitable[Identity | Denied | Awaitable[Identity | Denied]]) -> None:
+    def __init__(self, outer: Awaitable[Identified | Awaitable[Identified]]) -> None:
         self._outer = outer
 
-    def __await__(self) -> Generator[Any, Any, Identity | Denied]:
+    def __await__(self) -> Generator[Any, Any, Identified]:
         found = yield from self._outer.__await__()
         if isawaitable(found):
             found = yield from found.__await__()

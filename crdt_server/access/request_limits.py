@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from math import ceil
 
-from crdt_server.access.identity import Identity, person_at
+from crdt_server.access.access import Denied
+from crdt_server.access.identity import UNIDENTIFIED, Identity, person_at
 from crdt_server.access.limits import STRIKE_SECONDS, SenderStrikes, SharedBudget, SharedRate
 from crdt_server.access.role_limits import RoleBuckets
 from crdt_server.errors import RateLimitError
@@ -51,6 +52,16 @@ class RequestLimits:
         if not of_role.take(person, now):
             self._rates.give_back(address, now)
             raise RateLimitError(SPENT, "too many requests", _seconds(of_role.wait(person, now)))
+
+    def count_denial(self, denied: Denied, address: str, now: float) -> None:
+        """Count a request that `check_address` has counted, and whose sender is denied."""
+        if not denied.hostile:
+            return
+        if self._strikes.exceeded_by(UNIDENTIFIED, address, now):
+            raise _struck()
+        self._strikes.add(UNIDENTIFIED, address, now)
+        if not self._rates.assign(person_at(UNIDENTIFIED, address), address, now):
+            raise RateLimitError(SPENT, "too many requests")
 
     def charge_body(self, identity: Identity, address: str, size_bytes: int, now: float) -> None:
         """Count the body of a request that was counted before."""

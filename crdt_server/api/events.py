@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import math
+import time
 from collections.abc import AsyncGenerator, Callable, Sequence
 from typing import Annotated
 
@@ -85,7 +87,7 @@ async def get_stream(
         elif start < (floor := await hub.storage.event_floor(wedding_name(wedding))):
             raise EventsExpiredError(floor)
         event_filter = EventFilter(caller.access, caller.identity, wedding)
-        events = _stream(hub.storage, hub.events, wedding_name(wedding), start, event_filter)
+        events = _stream(hub.storage, hub.events, wedding_name(wedding), start, event_filter, caller.expires_at)
     except BaseException:
         streams.release(address, 1, person)
         raise
@@ -110,13 +112,19 @@ class _EventStream(StreamingResponse):
 
 
 async def _stream(
-    storage: Storage, feed: EventNotifier, wedding: str, after: int, event_filter: EventFilter
+    storage: Storage,
+    feed: EventNotifier,
+    wedding: str,
+    after: int,
+    event_filter: EventFilter,
+    expires_at: float | None = None,
 ) -> AsyncGenerator[str, None]:
-    """The notifier only wakes this; the events come from the store, in pages, as fast as they are read."""
+    """The notifier only wakes this; the events come from the store, in pages, as fast as they are read, until the proof
+    of the reader's identity expires."""
     with feed.listen(wedding) as listener:
         # With an id, so that a client that is cut off before the first event does not miss it.
         yield f"retry: {RETRY_MILLISECONDS}\nid: {after}\n\n"
-        while not feed.closed:
+        while not feed.closed and (left := _seconds_until(expires_at)) > 0:
             try:
                 page = await storage.events(wedding, after=after, limit=STREAM_PAGE)
             except StorageError as error:
@@ -130,8 +138,12 @@ async def _stream(
                 yield _messages(wedding, shown)
                 if not shown or shown[-1].seq < after:
                     yield f"id: {after}\n\n"
-            elif not await listener.wait(COMMENT_SECONDS):
+            elif not await listener.wait(min(left, COMMENT_SECONDS)) and left > COMMENT_SECONDS:
                 yield ": nothing new\n\n"
+
+
+def _seconds_until(expires_at: float | None) -> float:
+    return math.inf if expires_at is None else expires_at - time.time()
 
 
 def _messages(wedding: str, page: Sequence[StoredEvent]) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
-from fastapi import APIRouter, Request, Response
+from fastapi import APIRouter, FastAPI, Request, Response
 from starlette.datastructures import State
 
 from crdt_server.api.problems import problem
@@ -14,6 +14,14 @@ from storage import StorageError
 PROBE_SECONDS = 2.0
 
 router = APIRouter(tags=["probes"])
+
+
+def application(state: State) -> FastAPI:
+    """The probes alone, of the application with this state."""
+    alone = FastAPI(openapi_url=None)
+    alone.state = state
+    alone.include_router(router)
+    return alone
 
 
 @router.get("/healthz")

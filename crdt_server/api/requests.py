@@ -33,6 +33,8 @@ class Caller(NamedTuple):
     identity: Identity
     address: str
     access: Access
+    expires_at: float | None = None
+    """When its proof expires, in seconds since 1970; None: never."""
 
     def may(self, action: Action, wedding: str, target: Target) -> bool:
         """Whether the person has a right to something beside the path."""
@@ -58,16 +60,18 @@ async def authorize(request: Request) -> Caller:
         wedding_name(wedding)
     else:
         document_key(wedding, document)
-    identity = access.identify(Credentials(request.query_params, request.headers), wedding)
-    if inspect.isawaitable(identity):
+    identified = access.identify(Credentials(request.query_params, request.headers), wedding)
+    if inspect.isawaitable(identified):
         try:
             async with asyncio.timeout(request.app.state.hub.settings.admission_seconds):
-                identity = await identity
+                identified = await identified
         except TimeoutError as error:
             raise AdmissionError("admission", "no decision on access in time, try later") from error
-    identity = checked(identity)
-    if isinstance(identity, Denied):
-        raise denial(identity)
+    authenticated = checked(identified)
+    if isinstance(authenticated, Denied):
+        limits.count_denial(authenticated, address, request.app.state.hub.time())
+        raise denial(authenticated)
+    identity = authenticated.identity
     request.state.spent = None
     try:
         limits.check_person(identity, address, request.app.state.hub.time())
@@ -76,7 +80,7 @@ async def authorize(request: Request) -> Caller:
             raise
         request.state.spent = error
     request.state.sender = identity, address
-    caller = Caller(identity, address, access)
+    caller = Caller(identity, address, access, authenticated.expires_at)
     for action, target in required_by(request.scope["endpoint"], request.method, document):
         caller.require(action, wedding, target)
     return caller

@@ -8,7 +8,7 @@ from __future__ import annotations
 import enum
 from typing import ClassVar, NewType, Protocol, cast
 
-from crdt_server.access.identity import Identity, person_at
+from crdt_server.access.identity import Authenticated, Identity, person_at
 from crdt_server.access.limits import Level
 from crdt_server.pipe import HostRequest, RequestKind, Response, Status
 from crdt_server.protocol.outgoing import Outgoing
@@ -137,6 +137,7 @@ class Session:
     """One participant of a room."""
 
     __slots__ = (
+        "authenticated",
         "awareness_id",
         "awareness_waiting",
         "client_state_vector",
@@ -165,6 +166,7 @@ class Session:
         self.person = person_at(identity, connection.address)
         """The key of its sender in tables of limits."""
         self.reads_only = False  # all that it writes is undone
+        self.authenticated: Authenticated | None = None  # where it expires, or names a device
         self.client_state_vector: bytes | None = None  # of its newest step 1, until its step 2
         # Made when first needed, and a list: most sockets are idle, and a deque of nothing takes 760 bytes.
         self.inbox: list[Request] | None = None

@@ -135,7 +135,7 @@ async def _pass_on(connection: AsgiConnection, endpoint: Endpoint, max_frame_byt
                 reading.cancel()
                 return
             frame = reading.result()
-            if frame is None:
+            if frame is None or connection.closing:  # it was closed while this was read
                 return
             if isinstance(frame, str):
                 endpoint.reject(CLOSE_CODES["malformed"], "binary messages only")

@@ -15,10 +15,11 @@ from urllib.parse import parse_qsl, unquote
 
 import structlog
 
-from crdt_server.access.access import Access, Action, Credentials, Denied, checked
+from crdt_server.access.access import Access, Action, Credentials, Denied, Identified, checked
 from crdt_server.access.addresses import TrustedProxies
-from crdt_server.access.identity import Identity, person_at
+from crdt_server.access.identity import UNIDENTIFIED, Authenticated, Identity, person_at
 from crdt_server.access.limits import SharedBudget, SharedRate
+from crdt_server.access.origins import AllowedOrigins
 from crdt_server.access.policy import NO_RIGHTS
 from crdt_server.errors import CLOSE_CODES, AdmissionError, CrdtServerError
 from crdt_server.hub.hub import Hub
@@ -48,7 +49,7 @@ class Admitted(NamedTuple):
 
     wedding: str
     document: str
-    identity: Identity
+    authenticated: Authenticated
     reads_only: bool = False
     """Whether what the session writes is undone."""
 
@@ -71,10 +72,11 @@ class Awaited(NamedTuple):
     address: str
     wedding: str
     document: str
-    identity: Awaitable[Identity | Denied]
+    identity: Awaitable[Identified]
 
 
 _NOT_FOUND = Refused("not_found", CLOSE_CODES["not_found"], "no such wedding or document")
+_OTHER_ORIGIN = Refused("origin", CLOSE_CODES["forbidden"], "pages of this origin may not connect")
 _HOSTILE = Refused("rate_limited", CLOSE_CODES["rate_limited"], "too many refused updates or malformed messages")
 _OVERLOADED = Refused("overloaded", CLOSE_CODES["admission"], "the server is overloaded", deferred=True)
 _FULL = Refused("admission", CLOSE_CODES["admission"], "too many connections", deferred=True)
@@ -94,6 +96,7 @@ class Gate:
         self.hub = hub
         self.access = access
         self.proxies = TrustedProxies(settings.trusted_proxies)
+        self.origins = AllowedOrigins(settings.allowed_origins)
         self.admission = SharedBudget(settings.max_connections, settings.max_connections_per_address)
         self.pending = SharedBudget(settings.max_pending_connections, settings.max_pending_per_address)
         self.unfinished = SharedBudget(settings.max_unfinished_bytes, settings.max_unfinished_per_address)
@@ -121,6 +124,8 @@ class Gate:
         address = document_address(*(map(unquote, match.groups()) if "%" in request.path else match.groups()))
         if address is None:
             return _NOT_FOUND
+        if not self.origins.admit(request.headers):
+            return _OTHER_ORIGIN
         refused = self._check_limits(request.address)
         if refused is not None:
             return refused
@@ -128,7 +133,7 @@ class Gate:
         outcome: Outcome
         try:
             identity = self.access.identify(Credentials(query, request.headers), address[0])
-            if not isinstance(identity, (Identity, Denied)):
+            if not isinstance(identity, (Authenticated, Identity, Denied)):
                 return Awaited(request.address, *address, identity)
             outcome = self.authorize(request.address, *address, identity)
         except Exception as error:  # noqa: BLE001 - a defect of an identity provider must not leave the socket counted
@@ -148,11 +153,12 @@ class Gate:
             self.admission.release(address)
         return outcome
 
-    def authorize(self, address: str, wedding: str, document: str, identity: Identity | Denied) -> Outcome:
+    def authorize(self, address: str, wedding: str, document: str, identified: Identified) -> Outcome:
         """The decision, once the identity is there."""
-        identity = checked(identity)
-        if isinstance(identity, Denied):
-            return _refusal(identity)
+        authenticated = checked(identified)
+        if isinstance(authenticated, Denied):
+            return self._refuse_unidentified(address, authenticated)
+        identity = authenticated.identity
         person, now = person_at(identity, address), self._now()
         if self.hub.strikes.exceeded_by(identity, address, now):
             return _HOSTILE
@@ -165,8 +171,20 @@ class Gate:
         if not self.admission.assign(person):
             return _FULL
         if reads_only:
-            identity = identity._replace(rights=identity.rights or NO_RIGHTS)
-        return Admitted(wedding, document, identity, reads_only=reads_only)
+            reader = identity._replace(rights=identity.rights or NO_RIGHTS)
+            authenticated = authenticated._replace(identity=reader)
+        return Admitted(wedding, document, authenticated, reads_only=reads_only)
+
+    def _refuse_unidentified(self, address: str, denied: Denied) -> Refused:
+        """Senders of forged proofs share what one person of their address may send, their neighbours have the rest."""
+        if denied.hostile:
+            now = self._now()
+            if self.hub.strikes.exceeded_by(UNIDENTIFIED, address, now):
+                return _HOSTILE
+            self.hub.strikes.add(UNIDENTIFIED, address, now)
+            if not self._handshakes.assign(person_at(UNIDENTIFIED, address), address, now):
+                return _TOO_MANY_HANDSHAKES
+        return _refusal(denied)
 
     def wait(self, awaited: Awaited, decided: Callable[[Outcome], None]) -> PendingAdmission:
         """Call ``decided`` once, later: with the decision, or with a refusal after a time or where too many wait."""
@@ -187,17 +205,21 @@ class Gate:
 
     def enter(self, connection: Connection, admitted: Admitted) -> tuple[Room, Session] | Refused:
         """Bring an admitted connection into its room; a refused one does not count any more."""
+        authenticated = admitted.authenticated
         try:
-            room, session = self.hub.enter(admitted.wedding, admitted.document, connection, admitted.identity)
+            room, session = self.hub.enter(admitted.wedding, admitted.document, connection, authenticated.identity)
         except AdmissionError as error:
             self.give_up(connection, admitted)
             return Refused("admission", error.close_code, str(error), deferred=True)
         session.reads_only = admitted.reads_only
+        if authenticated.expires_at is not None or authenticated.device:
+            session.authenticated = authenticated
         return room, session
 
     def give_up(self, connection: Connection, admitted: Admitted) -> None:
         """An admitted connection does not enter its room: it does not count any more."""
-        self.admission.release(connection.address, person=person_at(admitted.identity, connection.address))
+        person = person_at(admitted.authenticated.identity, connection.address)
+        self.admission.release(connection.address, person=person)
 
     def leave(self, connection: Connection, room: Room, session: Session) -> None:
         """The connection of a session is gone."""
@@ -248,7 +270,7 @@ class PendingAdmission:
         self._refused = refused
         self._task.cancel()
 
-    def _decided(self, task: asyncio.Future[Identity | Denied]) -> None:
+    def _decided(self, task: asyncio.Future[Identified]) -> None:
         self._timer.cancel()
         try:
             awaited = self._awaited

@@ -9,7 +9,7 @@ from inspect import isawaitable
 import pytest
 
 from crdt_server.access.access import Action, Credentials, Denied
-from crdt_server.access.identity import SERVER, Identity
+from crdt_server.access.identity import SERVER, Authenticated, Identity
 from crdt_server.access.policy_access import PolicyAccess
 from documents.categories import AccessCategory
 from documents.registry import NAMES
@@ -49,13 +49,17 @@ def asked(access: PolicyAccess, token: str, wedding: str = "w") -> object:
     return asyncio.run(wait())
 
 
+def proven(identity: Identity, device: str = "") -> Authenticated:
+    return Authenticated(identity, 2_000_000_000.0, device)
+
+
 @pytest.mark.parametrize("slow", [False, True])
 @pytest.mark.parametrize("verifier", [verify, verify_later])
 @pytest.mark.parametrize(
     ("token", "found"),
     [
-        ("t_vendor", Identity("u_vendor", "vendor", "v_1", "g_1", "a", "--O----OO")),
-        ("t_member", Identity("u_member", "planner", rights="W" * 9, name="Mia")),
+        ("t_vendor", proven(Identity("u_vendor", "vendor", "v_1", "g_1", "a", "--O----OO"))),
+        ("t_member", proven(Identity("u_member", "planner", rights="W" * 9, name="Mia"), "d_1")),
         ("t_elsewhere", "forbidden"),
         ("t_removed", "forbidden"),
         ("t_unknown", "forbidden"),
@@ -65,7 +69,7 @@ def asked(access: PolicyAccess, token: str, wedding: str = "w") -> object:
         ("", "unauthenticated"),
     ],
 )
-def test_tokens(slow: bool, verifier: Callable[..., object], token: str, found: Identity | str) -> None:
+def test_tokens(slow: bool, verifier: Callable[..., object], token: str, found: Authenticated | str) -> None:
     answer = asked(people(slow=slow, verifier=verifier)[0], token)
     assert (answer.code if isinstance(answer, Denied) else answer) == found
 

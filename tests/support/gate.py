@@ -69,8 +69,8 @@ class LocalServer:
 
 
 @asynccontextmanager
-async def local_server(settings: Settings, access: Access | None) -> AsyncIterator[LocalServer]:
-    """The whole server, until the end of the block."""
+async def local_server(settings: Settings, access: Access | None = None) -> AsyncIterator[LocalServer]:
+    """The whole server, until the end of the block; without ``access`` the settings decide."""
     app = create_app(settings, access)
     server = DrainingServer(configure(app, settings), app)
     serving = asyncio.create_task(server.serve())
