@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import re
 import signal
 import socket
 import sys
@@ -27,6 +28,8 @@ from storage import migrate
 
 DRAIN_SECONDS = 3
 UPGRADE = b"\r\nupgrade: websocket\r\n"
+# Of what is malformed picows repeats a line in its answer, and a token may be in it.
+WELL_FORMED = re.compile(rb"GET [^ \r\n]+ HTTP/1\.1\r\n(?:[\x21-\x39\x3b-\x7e]+:[\t\x20-\x7e\x80-\xff]*\r\n)+\r\n")
 GC_THRESHOLDS = (50_000, 20, 100)
 # A commit's thread requests the interpreter about ten times; beside a busy loop each time takes this long.
 SWITCH_SECONDS = 0.001
@@ -54,7 +57,7 @@ class HandshakeSwitch(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         transport = self._transport
         self._server_state.connections.discard(self)
-        if data.startswith(b"GET ") and b"\r\n\r\n" in data and UPGRADE in data.lower():
+        if UPGRADE in data.lower() and WELL_FORMED.match(data):
             self._deadline.cancel()
             websocket = cast("asyncio.Protocol", self.upgraded())
             websocket.connection_made(transport)
@@ -127,8 +130,9 @@ class DrainingServer(uvicorn.Server):
             return
         if self._listener is not None:
             self._probes = await _answer_probes(self._app, self._listener)
-            click.echo(f"probes on {url(self._listener)}")
         click.echo(f"listening on {url(self.servers[0].sockets[0])}")
+        if self._listener is not None:
+            click.echo(f"probes on {url(self._listener)}")
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         self._app.state.hub.events.close()

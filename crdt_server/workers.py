@@ -111,9 +111,9 @@ class Workers:
             self._workers = [self._start() for _ in range(self._settings.workers)]
             if not all(worker.wait_until_it_listens() for worker in self._workers):
                 raise WorkersFailed("a worker does not start: see its output above")
+            click.echo(f"listening on {url(self._listeners.main)}")
             if self._listeners.probes is not None:
                 click.echo(f"probes on {url(self._listeners.probes)}")
-            click.echo(f"listening on {url(self._listeners.main)}")
             self._watch()
         finally:
             for worker in self._workers:

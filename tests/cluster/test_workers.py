@@ -11,6 +11,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
+import httpx
 import pytest
 
 from storage import open_storage
@@ -45,9 +46,13 @@ class Workers(ServerProcess):
 async def written_to(directory: Path) -> AsyncIterator[tuple[Workers, Crowd]]:
     """A running server with three workers, and a crowd that writes; in the end everybody has everything."""
     with shared_server().database() as database_url, RedisServer() as redis:
-        flags = ["--workers", str(WORKERS), "--redis-url", redis.url]
+        flags = ["--workers", str(WORKERS), "--redis-url", redis.url, "--probes-port", "0"]
         server = Workers(directory, flags=flags, env=ENVIRONMENT, database_url=database_url)
         await asyncio.to_thread(server.start)
+        probes = (await asyncio.to_thread(server.next_line)).split()[-1]
+        async with httpx.AsyncClient(trust_env=False) as client:
+            assert (await client.get(f"{probes}/readyz")).status_code == 200
+            assert (await client.get(f"{server.url}/readyz")).status_code == 404
         storage = await open_storage(database_url)
         try:
             crowd = Crowd([server.port], weddings=3, clients=12, seed=1, pace_seconds=0.2)

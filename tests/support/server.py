@@ -27,7 +27,7 @@ class ServerProcess:
 
     Everything the server prints, over all its lives, is in `log_file`. ``flags`` are added to the command line,
     ``env`` to the environment. The first start takes a free port, later ones the same. Without ``database_url`` it
-    has a new database, which is removed by `close`.
+    has a new database, which is removed by `close`. Without ``dev`` the flags name a key for tokens.
     """
 
     def __init__(
@@ -39,11 +39,13 @@ class ServerProcess:
         env: Mapping[str, str] | None = None,
         database_url: str | None = None,
         log_name: str = "server.log",
+        dev: bool = True,
     ) -> None:
         self.log_file = directory / log_name
         self._stack = ExitStack()
         self.database_url = database_url or self._stack.enter_context(new_database(directory))
         self.flags = flags  # of the next start
+        self._mode = ["--dev"] if dev else []
         self._env = {"PYTHONUNBUFFERED": "1", "CRDT_SERVER_WEBSOCKET_LANE": lane, **(env or {})}
         self._port = 0
         self._process: subprocess.Popen[bytes] | None = None
@@ -85,8 +87,8 @@ class ServerProcess:
 
     def start(self) -> None:
         """Return when the server listens."""
-        command = [sys.executable, "-m", "crdt_server", "serve", "--dev", "--host", "127.0.0.1"]
-        command += ["--port", str(self._port), "--database-url", self.database_url, *self.flags]
+        command = [sys.executable, "-m", "crdt_server", "serve", "--host", "127.0.0.1"]
+        command += ["--port", str(self._port), "--database-url", self.database_url, *self._mode, *self.flags]
         with self.log_file.open("ab") as log:
             self._process = subprocess.Popen(
                 command, cwd=ROOT, env=os.environ | self._env, stdout=subprocess.PIPE, stderr=log
@@ -101,6 +103,12 @@ class ServerProcess:
         assert process.stdout is not None
         ready, _, _ = select.select([process.stdout], [], [], START_SECONDS)
         return process.stdout.readline().decode() if ready else ""
+
+    def next_line(self) -> str:
+        """What it prints after the line that says where it listens."""
+        assert self._process is not None
+        assert self._process.stdout is not None
+        return self._process.stdout.readline().decode()
 
     def kill9(self) -> None:
         """SIGKILL: nothing can be tidied up."""
