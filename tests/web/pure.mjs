@@ -5,6 +5,7 @@ import * as Y from 'yjs'
 import { ago, dayName, dayOf, formatClock, parseClock, timeOfDay } from '../../crdt_server/web/src/clock.js'
 import { newId } from '../../crdt_server/web/src/ids.js'
 import { amountOf, convert, exponent, formatMoney, moneyToText, sum, textToMoney } from '../../crdt_server/web/src/money.js'
+import { readPlace, readToken } from '../../crdt_server/web/src/place.js'
 import { byTime, family, folded, fullName, initials, list, live, text, whole, write } from '../../crdt_server/web/src/records.js'
 
 const LARGEST = Number.MAX_SAFE_INTEGER
@@ -134,4 +135,20 @@ test('ids are those of the documents', () => {
   const made = new Set(Array.from({ length: 1000 }, () => newId('g')))
   assert.equal(made.size, 1000)
   for (const id of made) assert.match(id, /^g_[0-9a-hjkmnp-tv-z]{12}$/)
+})
+
+test('a token says who we are, and does not stay in the address', () => {
+  const payload = { sub: 'u_7', wedding: 'w_2', role: 'guest', guest: 'g_1', name: 'Zoë 🌿', exp: 1 }
+  const token = `x.${Buffer.from(JSON.stringify(payload)).toString('base64url')}.x`
+  assert.deepEqual(readToken(token), { user: 'u_7', wedding: 'w_2', role: 'guest', guest: 'g_1', name: 'Zoë 🌿' })
+  for (const nonsense of ['', 'x', 'a.b.c', 'x.é.x', `x.${Buffer.from('[1]').toString('base64url')}.x`]) {
+    assert.deepEqual(readToken(nonsense), {})
+  }
+  const kept = new Map()
+  globalThis.sessionStorage = { setItem: (key, value) => kept.set(key, value), getItem: (key) => kept.get(key) ?? null }
+  globalThis.location = { hash: `#token=${token}&user=u_1&role=couple`, search: '' }
+  const place = readPlace()
+  assert.deepEqual([place.token, place.user, place.role, place.wedding], [token, 'u_7', 'guest', 'w_2'])
+  globalThis.location = { hash: '#user=u_1&role=couple', search: '' }
+  assert.equal(readPlace().user, 'u_7')
 })

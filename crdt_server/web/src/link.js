@@ -28,14 +28,14 @@ export class Link {
    * `on` is told: changed(link) when the document has changed, state(link) when the connection or the receipts have,
    * presence(link), denied(link, { reverted, why }).
    */
-  constructor (wedding, name, { user, role, vendor, guest }, on) {
+  constructor (wedding, name, { user, role, vendor, guest, token }, on) {
     this.name = name
     this.doc = new Y.Doc()
     // Without disableBc two tabs of one browser would talk past the server.
     this.provider = new WebsocketProvider(webSocketUrl(wedding), name, this.doc, {
       connect: false,
       disableBc: true,
-      params: { user, role, ...(vendor ? { vendor } : {}), ...(guest ? { guest } : {}) }
+      params: token ? { token } : { user, role, ...(vendor ? { vendor } : {}), ...(guest ? { guest } : {}) }
     })
     this.awareness = this.provider.awareness
     this.status = 'connecting'

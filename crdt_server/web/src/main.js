@@ -22,7 +22,7 @@ const badge = (id, state, label) => {
 const CONNECTION = { connecting: 'Connecting', connected: 'Live', disconnected: 'Offline', closed: 'Closed' }
 const CLOSED = {
   4400: 'The server could not read what this tab sent. Copy what is not saved and reload.',
-  4401: 'The server wants a token. This page only works with a server started with --dev.',
+  4401: 'This link has no token, or one that has expired. Open a new link (#token=...).',
   4403: 'You may not open this in this role.',
   4404: 'There is no such wedding or document.',
   4409: 'The server refused a change of this tab. Copy what is not saved and reload.',
@@ -156,7 +156,7 @@ const go = (change) => {
   const next = { ...place, ...change }
   const differs = (...keys) => keys.some((key) => next[key] !== place[key])
   if (differs('note') && change.tab === undefined) next.tab = 'note'
-  const reopen = differs('wedding', 'user', 'role', 'vendor', 'guest')
+  const reopen = differs('wedding', 'user', 'role', 'vendor', 'guest', 'token')
   const otherNote = differs('note')
   if ((reopen || otherNote) && !leaveAnyway()) {
     writePlace(place)

@@ -1,6 +1,6 @@
 // Where we are and who we are, kept in the URL's hash: #wedding=demo&tab=timeline&note=welcome&name=Ann&colour=rose
 // &user=u_1&role=couple, and vendor or guest for those who are one. The query says the same where the hash says nothing. A link for others carries no person; who
-// we were last is remembered by the browser.
+// we were last is remembered by the browser. A token (#token=...) says who we are in place of all that.
 import { newId } from './ids.js'
 
 export const COLOURS = {
@@ -21,6 +21,7 @@ export const ROLES = ['couple', 'planner', 'coordinator', 'venue', 'caterer', 'p
 const NAME_IN_URL = /^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$/
 const FIRST_NAMES = ['Ada', 'Bao', 'Chloé', 'Dara', 'Emeka', 'Freya', 'Goran', 'Hana', 'Ines', 'Jonas', 'Kofi', 'Lina']
 const REMEMBERED = 'wedding-planner.you'
+const TOKEN = 'wedding-planner.token'
 
 const pick = (list) => list[Math.floor(Math.random() * list.length)]
 
@@ -45,10 +46,34 @@ const remember = (place) => {
 
 export const isNameInUrl = (value) => NAME_IN_URL.test(value)
 
+/** What a token says of its person, for display only: the server verifies it. */
+export const readToken = (token) => {
+  try {
+    const bytes = Uint8Array.from(atob(token.split('.')[1].replace(/-/g, '+').replace(/_/g, '/')), (c) => c.charCodeAt(0))
+    const { sub: user, wedding, role, name, vendor, guest } = JSON.parse(new TextDecoder().decode(bytes))
+    return Object.fromEntries(Object.entries({ user, wedding, role, name, vendor, guest })
+      .filter(([, value]) => typeof value === 'string' && value))
+  } catch {
+    return {}
+  }
+}
+
+/** The token in the hash, else the one that this tab had before: a token does not stay in the address. */
+const ownToken = (hash) => {
+  try {
+    if (hash.has('token')) sessionStorage.setItem(TOKEN, hash.get('token'))
+    return sessionStorage.getItem(TOKEN) ?? ''
+  } catch {
+    return hash.get('token') ?? ''
+  }
+}
+
 /** Reads hash and query; what they lack or spell wrongly is filled from memory or chosen. */
 export const readPlace = () => {
   const [hash, query, you] = [new URLSearchParams(location.hash.slice(1)), new URLSearchParams(location.search), remembered()]
-  const said = (key) => hash.get(key) ?? query.get(key) ?? ''
+  const token = ownToken(hash)
+  const signed = readToken(token)
+  const said = (key) => signed[key] ?? hash.get(key) ?? query.get(key) ?? ''
   const own = (key) => said(key) || (typeof you[key] === 'string' ? you[key] : '')
   const among = (key, values, otherwise) => [said(key), you[key]].find((value) => values.includes(value)) ?? otherwise
   const valid = (value, otherwise) => (isNameInUrl(value) ? value : otherwise())
@@ -61,7 +86,8 @@ export const readPlace = () => {
     user: valid(own('user'), () => newId('u')),
     role: among('role', ROLES, ROLES[0]),
     vendor: valid(own('vendor'), () => ''),
-    guest: valid(own('guest'), () => '')
+    guest: valid(own('guest'), () => ''),
+    token
   }
 }
 
