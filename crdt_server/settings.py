@@ -118,7 +118,7 @@ class Settings(BaseSettings):
         1_000, description="HTTP requests of one address a second, with a burst of as many (429 above)"
     )
     role_limits: str = Field(
-        "", description="File with the limits of one person by role, as crdt_server/access/role_limits.toml; or `none`"
+        "", description="File with limits of one person by role, or `none` (default: role_limits.toml in the package)"
     )
     max_reads_per_person: Count = Field(8, description="HTTP reads of one person at a time (429 above)")
     max_reads_per_address: Count = Field(32, description="HTTP reads of one address at a time (429 above)")

@@ -98,7 +98,7 @@ async def test_what_is_written_under_a_client_id_that_was_taken_is_never_receipt
         assert await victim.is_closed() == TAKEN
         assert mine not in victim.received
         assert "abc" in str(victim.replica)  # the text is there still
-        assert hub.strikes._strikes._strikes == {}
+        assert hub.strikes._of_persons._strikes == {}
         again = Somebody(hub, "ada", VICTIM + 1)
         await again.is_synced()
         again.type("abc")

@@ -56,6 +56,6 @@ async def test_it_is_refused_as_too_expensive_and_nothing_is_done(storage: Stora
         assert hub.hosts.dispatchers[0].supervisor.restarts == 1
         assert not any((await read_rows(hub)).values())
         assert await storage.quarantined() == []
-        assert set(hub.strikes._strikes._strikes) == {person_at(ADA, HOME)}
+        assert set(hub.strikes._of_persons._strikes) == {person_at(ADA, HOME)}
     finally:
         await hub.stop()

@@ -72,7 +72,7 @@ async def test_a_note_over_the_quota_takes_deletions_only(storage: Storage) -> N
         person.send(encode_update(person.replica.erase(0, 100)))
         reader = Person(hub, "notes.a", 13)
         await reader.has_length(2_300)
-        assert hub.strikes._strikes._strikes == {}
+        assert hub.strikes._of_persons._strikes == {}
         with pytest.raises(ViolationError) as refused:
             await sync(hub, DocumentKey("w", "notes.a"), ADA, "::1", b"\0", person.replica.doc.get_update(before))
         assert refused.value.code == "over_quota"
