@@ -4,6 +4,7 @@ Knows no Yjs, no HTTP and no kinds of documents.
 """
 
 from storage.appends import Append
+from storage.audit import AuditEntry, AuditFault, AuditHead, AuditValues, NewAuditEntry
 from storage.bus import Bus, Listener, LocalBus, LocalWire, Subscription
 from storage.derived import (
     AnswerValues,
@@ -30,6 +31,16 @@ from storage.errors import (
     StorageUnavailable,
     ValuesRefused,
 )
+from storage.grants import GrantChange, PolicyOverride, StoredGrant, StoredRights
+from storage.members import (
+    MemberChange,
+    NewDevice,
+    SignedIn,
+    StoredDevice,
+    StoredInvitation,
+    StoredMember,
+    TokenReused,
+)
 from storage.owners import Owner
 from storage.postgres_executor import Timeouts
 from storage.quarantine import QuarantinedUpdate
@@ -42,6 +53,10 @@ __all__ = [
     "AnswerTaken",
     "AnswerValues",
     "Append",
+    "AuditEntry",
+    "AuditFault",
+    "AuditHead",
+    "AuditValues",
     "BookingValues",
     "Bus",
     "ClientUser",
@@ -50,28 +65,40 @@ __all__ = [
     "DerivedRecords",
     "DocumentKey",
     "EventValues",
+    "GrantChange",
     "Listener",
     "LocalBus",
     "LocalWire",
+    "MemberChange",
+    "NewAuditEntry",
+    "NewDevice",
     "NewEvent",
     "NotOwner",
     "Owner",
+    "PolicyOverride",
     "QuarantinedUpdate",
     "RowKey",
     "RowValues",
     "SchemaOutdated",
     "SequenceConflict",
+    "SignedIn",
     "Storage",
     "StorageError",
     "StorageUnavailable",
     "StoredAnswer",
     "StoredBooking",
+    "StoredDevice",
     "StoredDocument",
     "StoredEvent",
+    "StoredGrant",
+    "StoredInvitation",
+    "StoredMember",
+    "StoredRights",
     "StoredRow",
     "StoredUpdate",
     "Subscription",
     "Timeouts",
+    "TokenReused",
     "ValuesRefused",
     "VendorBooking",
     "WeddingUsage",

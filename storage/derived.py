@@ -1,4 +1,4 @@
-"""Derived records: rows, events, users of client ids, answers to commands, and bookings.
+"""Derived records: rows, events, users of client ids, answers to commands, bookings, and entries of the audit log.
 
 They follow from the updates of one document and are stored in the transaction of those updates, so that neither is
 there without the other. JSON is text to the store.
@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import NamedTuple, Protocol
 
+from storage.audit import AuditValues
 from storage.updates import DocumentKey
 
 
@@ -164,3 +165,4 @@ class DerivedRecords:
     owners: Sequence[ClientValues] = ()
     answers: Sequence[AnswerValues] = ()
     bookings: Sequence[BookingValues] = ()
+    audit: Sequence[AuditValues] = ()

@@ -13,6 +13,7 @@ from typing import Any
 from sqlalchemy import String, Table
 
 from storage import tables
+from storage.audit import AuditValues, check_entries
 from storage.derived import DerivedRecords
 from storage.errors import AnswerTaken, ValuesRefused
 from storage.updates import check_name
@@ -67,6 +68,8 @@ ANSWERS = DerivedTable(tables.answers, ("wedding",), ("key", "digest", "body", "
 EVENTS = DerivedTable(
     tables.events, ("wedding", "seq", "document"), ("type", "at", "record", "body"), on_conflict=OnConflict.FAIL
 )
+AUDIT = DerivedTable(tables.audit, ("wedding", "seq"), ("at", "actor", "action", "detail"), on_conflict=OnConflict.FAIL)
+"""Of an entry of the audit log the database fills in more: its number and the digests."""
 DERIVED_TABLES = (ROWS, BOOKINGS, CLIENT_IDS, ANSWERS, EVENTS)
 
 
@@ -86,6 +89,8 @@ class Arranged:
     answers: Sequence[Row] = ()
     events: Sequence[Row] = ()
     event_weddings: Sequence[str] = ()
+    audit: Sequence[tuple[str, Sequence[AuditValues]]] = ()
+    """The entries of each wedding, in the order of the weddings."""
 
 
 NOTHING = Arranged()
@@ -103,6 +108,7 @@ def arrange(derived: Sequence[DerivedRecords]) -> Arranged:
     events: list[Row] = []
     places: dict[str, int] = {}
     counts: list[int] = []
+    audit: dict[str, list[AuditValues]] = {}
     for each in derived:
         key, wedding = each.key, each.key.wedding
         check_name(key)
@@ -123,6 +129,9 @@ def arrange(derived: Sequence[DerivedRecords]) -> Arranged:
             _add(answers, ANSWERS, (wedding,), each.answers)
         if each.bookings:
             _add(bookings, BOOKINGS, (wedding,), each.bookings)
+        if each.audit:
+            check_entries(each.audit)
+            audit.setdefault(wedding, []).extend(each.audit)
     removed = [name for name, values in bookings.items() if values[_STAGE] is None]
     for name in removed:
         del bookings[name]
@@ -134,6 +143,7 @@ def arrange(derived: Sequence[DerivedRecords]) -> Arranged:
         answers=_checked(ANSWERS, list(answers.values())),
         events=_checked(EVENTS, events),
         event_weddings=list(places),
+        audit=sorted(audit.items()),
     )
 
 

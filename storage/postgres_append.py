@@ -9,7 +9,7 @@ from typing import Any, Protocol
 from zlib import crc32
 
 from storage.appends import Append, AppendRequest, expected_heads
-from storage.derived_tables import ANSWERS, BOOKINGS, CLIENT_IDS, EVENTS, ROWS, Arranged, Row, arrange
+from storage.derived_tables import ANSWERS, AUDIT, BOOKINGS, CLIENT_IDS, EVENTS, ROWS, Arranged, Row, arrange
 from storage.errors import AnswerTaken, NotOwner, SequenceConflict
 from storage.postgres_function import CALL
 from storage.updates import DocumentKey, check_name
@@ -73,6 +73,7 @@ class PostgresAppend:
             *_columns(arranged.answers, len(ANSWERS.columns)),
             arranged.event_weddings,
             *_event_columns(arranged),
+            *_audit_columns(arranged),
         ]
 
 
@@ -94,3 +95,8 @@ def _event_columns(arranged: Arranged) -> list[tuple[Any, ...]]:
     # Arrays of PostgreSQL count from 1.
     places, *others = _columns(arranged.events, len(EVENTS.columns))
     return [tuple(place + 1 for place in places), *others]
+
+
+def _audit_columns(arranged: Arranged) -> list[tuple[Any, ...]]:
+    rows = [(wedding, *AUDIT.attributes_of(entry)) for wedding, entries in arranged.audit for entry in entries]
+    return _columns(rows, len(AUDIT.columns) - 1)

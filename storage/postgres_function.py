@@ -10,7 +10,7 @@ from sqlalchemy import Connection, Table
 from sqlalchemy.dialects import postgresql
 from sqlalchemy.types import String
 
-from storage.derived_tables import ANSWERS, BOOKINGS, CLIENT_IDS, EVENTS, ROWS, DerivedTable
+from storage.derived_tables import ANSWERS, AUDIT, BOOKINGS, CLIENT_IDS, EVENTS, ROWS, DerivedTable
 from storage.statements import names, on_conflict
 from storage.tables import updates
 
@@ -34,6 +34,9 @@ DECLARE
     v_place bigint;
     v_head bigint;
     v_heads bigint[] := '{{}}';
+    v_entry record;
+    v_previous text;
+    v_digest text;
 BEGIN
     INSERT INTO owners (wedding, node, fence)
     SELECT w, '', 0 FROM unnest(p_weddings) AS given(w)
@@ -96,6 +99,22 @@ BEGIN
         SELECT p_event_weddings[place], v_heads[place] + number, {event_values}
         FROM unnest(p_events_place, {event_arrays}) AS new(place, number, {event_values});
     END IF;
+    IF cardinality(p_audit_wedding) > 0 THEN
+        INSERT INTO rights (wedding, version, audit_seq, audit_digest)
+        SELECT DISTINCT w, 0, 0, '' FROM unnest(p_audit_wedding) AS given(w) ORDER BY 1
+        ON CONFLICT (wedding) DO NOTHING;
+        FOR v_entry IN
+            SELECT * FROM unnest({audit_arrays}) WITH ORDINALITY AS new(w, {audit_values}, place) ORDER BY place
+        LOOP
+            SELECT audit_seq + 1, audit_digest INTO v_head, v_previous FROM rights WHERE wedding = v_entry.w FOR UPDATE;
+            v_digest := encode(sha256(convert_to(concat_ws(
+                chr(10), v_entry.w, v_head::text, {audit_lines}, v_previous
+            ), 'UTF8')), 'hex');
+            INSERT INTO audit (wedding, seq, {audit_values}, previous, digest)
+            VALUES (v_entry.w, v_head, {audit_lines}, v_previous, v_digest);
+            UPDATE rights SET audit_seq = v_head, audit_digest = v_digest WHERE wedding = v_entry.w;
+        END LOOP;
+    END IF;
     RETURN v_heads;
 END
 $$
@@ -137,6 +156,8 @@ PARAMETERS = [
     # In place of its wedding an event has the place of it.
     ("p_events_place", "integer[]"),
     *_arrays(EVENTS)[1:],
+    # An entry is numbered here.
+    *(_arrays(AUDIT)[each] for each in (0, 2, 3, 4, 5)),
 ]
 
 
@@ -161,6 +182,9 @@ def _create(name: str) -> str:
         event_columns=names(EVENTS.columns),
         event_values=names(EVENTS.columns[2:]),
         event_arrays=", ".join(_array(EVENTS, column) for column in EVENTS.columns[1:]),
+        audit_arrays=", ".join(_array(AUDIT, column) for column in AUDIT.columns if column != "seq"),
+        audit_values=names(AUDIT.columns[2:]),
+        audit_lines=", ".join(f'v_entry."{column}"' for column in AUDIT.columns[2:]),
     )
 
 

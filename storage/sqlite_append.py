@@ -14,9 +14,21 @@ from zlib import crc32
 from sqlalchemy.dialects import sqlite
 
 from storage.appends import Append, AppendRequest, expected_heads, out_of_order
-from storage.derived_tables import ANSWERS, BOOKINGS, CLIENT_IDS, EVENTS, NOTHING, ROWS, Arranged, Row, arrange
+from storage.audit import NO_ENTRIES, AuditHead, AuditValues, chain
+from storage.derived_tables import (
+    ANSWERS,
+    AUDIT,
+    BOOKINGS,
+    CLIENT_IDS,
+    EVENTS,
+    NOTHING,
+    ROWS,
+    Arranged,
+    Row,
+    arrange,
+)
 from storage.errors import AnswerTaken, NotOwner, SequenceConflict, ValuesRefused
-from storage.statements import MAX_ROWS, batches, insert, with_rows
+from storage.statements import MAX_ROWS, batches, insert, names, with_rows
 from storage.tables import answers
 from storage.updates import DocumentKey, check_name
 
@@ -58,6 +70,13 @@ SELECT json_group_array(json_array(
 """
 _INSERT_ROWS, _INSERT_BOOKINGS, _INSERT_CLIENT_IDS = insert(ROWS), insert(BOOKINGS), insert(CLIENT_IDS)
 _INSERT_ANSWERS, _INSERT_EVENTS = insert(ANSWERS), insert(EVENTS)
+_AUDIT_FIELDS = ("seq", *AUDIT.columns[2:], "previous", "digest")
+_AUDIT_HEAD = "SELECT audit_seq, audit_digest FROM rights WHERE wedding = ?"
+_ADD_AUDIT = f"INSERT INTO audit (wedding, {names(_AUDIT_FIELDS)}) VALUES (?, ?, ?, ?, ?, ?, ?, ?)"  # noqa: S608 - ours
+_KEEP_AUDIT_HEAD = """
+INSERT INTO rights (wedding, version, audit_seq, audit_digest) VALUES (?, 0, ?, ?)
+ON CONFLICT (wedding) DO UPDATE SET audit_seq = excluded.audit_seq, audit_digest = excluded.audit_digest
+"""
 _ANSWERED_AT = ANSWERS.columns.index("at")
 _store_moment = answers.c.at.type.dialect_impl(sqlite.dialect()).bind_processor(sqlite.dialect())
 
@@ -214,6 +233,8 @@ def _add_derived(cursor: Cursor, arranged: Arranged) -> dict[str, int]:
     ):
         if rows:
             _write(cursor, template, rows)
+    for wedding, entries in arranged.audit:
+        _add_audit(cursor, wedding, entries)
     return _add_events(cursor, arranged) if arranged.events else {}
 
 
@@ -231,6 +252,15 @@ def _add_events(cursor: Cursor, arranged: Arranged) -> dict[str, int]:
     numbered = [(weddings[place], heads[place] + number, *values) for place, number, *values in arranged.events]
     _write(cursor, _INSERT_EVENTS, sorted(numbered))
     return {wedding: heads[place] + 1 for place, wedding in enumerate(weddings)}
+
+
+def _add_audit(cursor: Cursor, wedding: str, entries: Sequence[AuditValues]) -> None:
+    cursor.execute(_AUDIT_HEAD, (wedding,))
+    head = next((AuditHead(*row) for row in cursor.fetchall()), NO_ENTRIES)
+    for entry in chain(wedding, head, entries):
+        cursor.execute(_ADD_AUDIT, (wedding, *entry))
+        head = AuditHead(entry.seq, entry.digest)
+    cursor.execute(_KEEP_AUDIT_HEAD, (wedding, *head))
 
 
 def _write(cursor: Cursor, template: str, rows: Sequence[Row]) -> None:

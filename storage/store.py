@@ -7,6 +7,7 @@ from sqlalchemy import URL, make_url
 from sqlalchemy.exc import ArgumentError
 
 from storage import owners, schema, updates
+from storage.access_parts import AuditStore, GrantStore, MemberStore
 from storage.appends import Append, AppendRequest
 from storage.derived import DerivedRecords
 from storage.errors import SchemaOutdated, StorageError
@@ -28,7 +29,7 @@ _EXECUTORS: dict[str, Callable[[URL, str, Timeouts], SqlExecutor]] = {
 }
 
 
-class Storage(DerivedStore, OwnerStore, RetentionStore, OperatorStore):
+class Storage(DerivedStore, OwnerStore, RetentionStore, OperatorStore, MemberStore, GrantStore, AuditStore):
     """Documents as bytes under sequence numbers, and records derived from them. Made by `open_storage`.
 
     Use from one event loop. Every method raises StorageUnavailable when the database cannot be used; nothing of a

@@ -5,6 +5,8 @@ An appended update covers one number; compaction replaces neighbouring rows by o
 `rows`, `events`, `client_ids`, `answers` and `bookings` follow from updates and are written with them: what an append
 puts into them, and the treatment of a record whose key is stored already, is declared in `derived_tables`.
 `nodes` and `owners` hold which process may write which wedding: see `owners`.
+`rights` and the tables behind it hold who may read and write what, and what has been done with that: see `members`,
+`grants` and `audit`. Codes and tokens are stored as SHA-256.
 
 All tables of SQLite have row ids on purpose: what a batch adds lies in the last pages of a table then. WITHOUT ROWID,
 `rows` and `events` cost 33 pages of write-ahead log instead of 16 for a batch of 16 weddings, and 196 instead of 67 for
@@ -32,7 +34,7 @@ from sqlalchemy import (
     func,
 )
 
-SCHEMA_REVISION = "0005"
+SCHEMA_REVISION = "0006"
 """The Alembic revision whose schema equals this file."""
 
 NAME_LENGTH = 255
@@ -42,7 +44,10 @@ MOMENT_LENGTH = 40
 """Longest moment kept as text, in characters."""
 
 REASON_LENGTH = 500
-"""Longest reason or sender kept with a quarantined update, in characters."""
+"""Longest reason or sender kept with a quarantined update, and longest reason of a grant, in characters."""
+
+DIGEST_LENGTH = 64
+"""A SHA-256 in hexadecimal digits."""
 
 
 class UtcDateTime(TypeDecorator[datetime]):
@@ -195,4 +200,114 @@ owners = Table(
     Column("node", name, nullable=False),
     Column("fence", BigInteger, nullable=False),
     Index(None, "node"),
+)
+
+# The version of the rights of a wedding, which every change of them counts up, and the newest entry of its audit log.
+# Whatever changes rights or adds an entry locks this row first.
+rights = Table(
+    "rights",
+    metadata,
+    Column("wedding", name, primary_key=True),
+    Column("version", BigInteger, nullable=False),
+    Column("audit_seq", BigInteger, nullable=False),
+    Column("audit_digest", String(DIGEST_LENGTH), nullable=False),
+)
+
+
+def _person() -> list[Column[str]]:
+    """The columns of a person in a role. Of vendor, guest, side and name, those that the role has not are empty."""
+    return [Column(each, name, nullable=False) for each in ("role", "vendor", "guest", "side", "name")]
+
+
+# A member that was removed stays: a token may still name it.
+members = Table(
+    "members",
+    metadata,
+    Column("wedding", name, primary_key=True),
+    Column("user", name, primary_key=True),
+    *_person(),
+    Column("added_by", name, nullable=False),
+    Column("at", UtcDateTime, nullable=False),
+    Column("removed_at", UtcDateTime),
+)
+
+invitations = Table(
+    "invitations",
+    metadata,
+    Column("code", String(DIGEST_LENGTH), primary_key=True),
+    Column("wedding", name, nullable=False),
+    Column("id", name, nullable=False),
+    Column("user", name, nullable=False),
+    *_person(),
+    Column("invited_by", name, nullable=False),
+    Column("at", UtcDateTime, nullable=False),
+    Column("expires", UtcDateTime, nullable=False),
+    Index(None, "wedding", "id"),
+)
+
+# A device has one refresh token at a time, that of its newest generation.
+devices = Table(
+    "devices",
+    metadata,
+    Column("device", name, primary_key=True),
+    Column("wedding", name, nullable=False),
+    Column("user", name, nullable=False),
+    Column("label", name, nullable=False),
+    Column("at", UtcDateTime, nullable=False),
+    Column("seen_at", UtcDateTime, nullable=False),
+    Column("generation", BigInteger, nullable=False),
+    Column("revoked_at", UtcDateTime),
+    Index(None, "wedding", "user"),
+)
+
+refresh_tokens = Table(
+    "refresh_tokens",
+    metadata,
+    Column("token", String(DIGEST_LENGTH), primary_key=True),
+    Column("device", name, nullable=False),
+    Column("generation", BigInteger, nullable=False),
+    Index(None, "device", "generation"),
+)
+
+# Asked for as long as it has no `given_at`. It holds from then on until `until`, or until it was ended.
+grants = Table(
+    "grants",
+    metadata,
+    Column("wedding", name, primary_key=True),
+    Column("id", name, primary_key=True),
+    Column("user", name, nullable=False),
+    Column("what", name, nullable=False),
+    Column("reason", String(REASON_LENGTH), nullable=False),
+    Column("seconds", BigInteger, nullable=False),
+    Column("at", UtcDateTime, nullable=False),
+    Column("given_by", name, nullable=False),
+    Column("given_at", UtcDateTime),
+    Column("until", UtcDateTime),
+    Column("ended_at", UtcDateTime),
+)
+
+policy_overrides = Table(
+    "policy_overrides",
+    metadata,
+    Column("wedding", name, primary_key=True),
+    Column("role", name, primary_key=True),
+    Column("category", name, primary_key=True),
+    Column("rights", name, nullable=False),
+    Column("by", name, nullable=False),
+    Column("at", UtcDateTime, nullable=False),
+)
+
+# `digest` is that of the entry and of `previous`, the digest of the entry before it.
+audit = Table(
+    "audit",
+    metadata,
+    Column("wedding", name, primary_key=True),
+    Column("seq", BigInteger, primary_key=True, autoincrement=False),
+    Column("at", String(MOMENT_LENGTH), nullable=False),
+    Column("actor", name, nullable=False),
+    Column("action", name, nullable=False),
+    Column("detail", Text, nullable=False),
+    Column("previous", String(DIGEST_LENGTH), nullable=False),
+    Column("digest", String(DIGEST_LENGTH), nullable=False),
+    CheckConstraint("seq >= 1", name="seq"),
 )

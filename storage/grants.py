@@ -1,0 +1,169 @@
+"""Rights of single persons for a time, changes of the policy of a wedding, and all rights of a wedding at once.
+
+Changes are made as in `members`. What happens to a grant is an event of the wedding too. Plain functions over a
+`Connection`, as in `updates`.
+"""
+
+import json
+from collections.abc import Callable, Sequence
+from datetime import datetime
+from typing import NamedTuple
+
+from sqlalchemy import Connection, and_, delete, func, insert, select, text, update
+
+from storage import audit, members
+from storage.audit import NewAuditEntry
+from storage.derived import NewEvent
+from storage.errors import ValuesRefused
+from storage.members import StoredMember
+from storage.tables import events, grants, policy_overrides
+
+WEDDING_DOCUMENT = "wedding"
+"""The document that events about grants belong to."""
+
+
+class StoredGrant(NamedTuple):
+    """What a user may for a time besides what its role may. Asked for as long as it has no `given_at`; it holds from
+    then until `until`, unless it was ended before."""
+
+    id: str
+    user: str
+    what: str
+    reason: str
+    seconds: int
+    at: datetime
+    given_by: str = ""
+    given_at: datetime | None = None
+    until: datetime | None = None
+    ended_at: datetime | None = None
+
+
+class GrantChange(NamedTuple):
+    """A grant as it is to be, and what is recorded of that."""
+
+    grant: StoredGrant
+    entry: NewAuditEntry
+    event: NewEvent
+
+
+class PolicyOverride(NamedTuple):
+    """The rights of a role in a category, in place of those of the policy."""
+
+    role: str
+    category: str
+    rights: str
+    by: str
+    at: datetime
+
+
+class StoredRights(NamedTuple):
+    """All that decides about the rights in a wedding; at least as new as `version`."""
+
+    version: int
+    members: Sequence[StoredMember]
+    overrides: Sequence[PolicyOverride]
+    grants: Sequence[StoredGrant]
+    """Those that hold, or will."""
+    revoked_devices: Sequence[str]
+
+
+DecideGrant = Callable[[StoredGrant | None], GrantChange]
+"""Decides about the change of a grant, given as it is. May raise."""
+
+_WEDDINGS = {
+    "sqlite": "SELECT value FROM json_each(:weddings)",
+    "postgresql": 'SELECT each COLLATE "C" FROM json_array_elements_text(CAST(:weddings AS json)) AS e (each)',
+}
+_VERSIONS = "SELECT wedding, version FROM rights WHERE wedding IN ({given})"
+_OWNER_ROW = "INSERT INTO owners (wedding, node, fence) VALUES (:wedding, '', 0) ON CONFLICT (wedding) DO NOTHING"
+_LOCK_OWNER = "SELECT 1 FROM owners WHERE wedding = :wedding FOR NO KEY UPDATE"
+
+
+def change(connection: Connection, wedding: str, id_: str, decide: DecideGrant, most_open: int) -> tuple[int, int]:
+    """Change a grant, or add one; returns the version of the rights and the number of the event about it.
+
+    Raises ValuesRefused for one more than `most_open` that have not ended.
+    """
+    _lock_events(connection, wedding)
+    audit.lock(connection, wedding)
+    key = and_(grants.c.wedding == wedding, grants.c.id == id_)
+    row = connection.execute(select(*(grants.c[field] for field in StoredGrant._fields)).where(key)).one_or_none()
+    grant, entry, event = decide(None if row is None else StoredGrant(*row))
+    if row is not None:
+        connection.execute(update(grants).where(key).values(grant._asdict()))
+    elif _count_open(connection, wedding, grant.at) >= most_open:
+        raise ValuesRefused(f"there are {most_open} grants that have not ended")
+    else:
+        connection.execute(insert(grants), {"wedding": wedding, **grant._asdict()})
+    seq = _add_event(connection, wedding, event)
+    return audit.add(connection, wedding, [entry], changes_rights=True), seq
+
+
+def _count_open(connection: Connection, wedding: str, now: datetime) -> int:
+    query = select(func.count()).select_from(grants).where(grants.c.wedding == wedding, grants.c.ended_at.is_(None))
+    return int(connection.scalars(query.where((grants.c.until > now) | grants.c.until.is_(None))).one())
+
+
+def list_all(connection: Connection, wedding: str, limit: int) -> list[StoredGrant]:
+    """The newest grants of a wedding, also those that have ended."""
+    query = select(*(grants.c[field] for field in StoredGrant._fields)).where(grants.c.wedding == wedding)
+    query = query.order_by(grants.c.at.desc(), grants.c.id).limit(limit)
+    return [StoredGrant(*row) for row in connection.execute(query)]
+
+
+def set_override(
+    connection: Connection, wedding: str, override: PolicyOverride, entry: NewAuditEntry, *, keep: bool
+) -> int:
+    """Put an override in the place of the one of its role and category; without `keep` that one only goes. Returns the
+    version of the rights."""
+    audit.lock(connection, wedding)
+    table = policy_overrides
+    same = and_(table.c.wedding == wedding, table.c.role == override.role, table.c.category == override.category)
+    connection.execute(delete(table).where(same))
+    if keep:
+        connection.execute(insert(table), {"wedding": wedding, **override._asdict()})
+    return audit.add(connection, wedding, [entry], changes_rights=True)
+
+
+def list_overrides(connection: Connection, wedding: str) -> list[PolicyOverride]:
+    """The overrides of a wedding, by role and category."""
+    table = policy_overrides
+    query = select(*(table.c[field] for field in PolicyOverride._fields)).where(table.c.wedding == wedding)
+    return [PolicyOverride(*row) for row in connection.execute(query.order_by(table.c.role, table.c.category))]
+
+
+def rights_of(connection: Connection, wedding: str, now: datetime) -> StoredRights:
+    """All rights of a wedding."""
+    # The version first: on PostgreSQL each query of a read shows what is committed when it begins.
+    version = versions(connection, [wedding]).get(wedding, 0)
+    query = select(*(grants.c[field] for field in StoredGrant._fields)).where(
+        grants.c.wedding == wedding, grants.c.ended_at.is_(None), grants.c.until > now
+    )
+    return StoredRights(
+        version,
+        members.list_all(connection, wedding),
+        list_overrides(connection, wedding),
+        [StoredGrant(*row) for row in connection.execute(query)],
+        members.revoked_devices(connection, wedding),
+    )
+
+
+def versions(connection: Connection, weddings: Sequence[str]) -> dict[str, int]:
+    """The versions of the rights of these weddings, as far as they were ever changed."""
+    statement = text(_VERSIONS.format(given=_WEDDINGS[connection.dialect.name]))
+    return {row.wedding: row.version for row in connection.execute(statement, {"weddings": json.dumps(list(weddings))})}
+
+
+def _lock_events(connection: Connection, wedding: str) -> None:
+    """As an append does, before anything else is locked: events of a wedding are numbered one after the other."""
+    if connection.dialect.name == "postgresql":
+        connection.execute(text(_OWNER_ROW), {"wedding": wedding})
+        connection.execute(text(_LOCK_OWNER), {"wedding": wedding})
+
+
+def _add_event(connection: Connection, wedding: str, event: NewEvent) -> int:
+    newest = select(func.coalesce(func.max(events.c.seq), 0)).where(events.c.wedding == wedding)
+    seq = int(connection.scalars(newest).one()) + 1
+    values = {"wedding": wedding, "seq": seq, "document": WEDDING_DOCUMENT, **event._asdict()}
+    connection.execute(insert(events), values)
+    return seq
