@@ -65,6 +65,9 @@ class Metrics(Collector):
         self.quarantined = Counter("crdt_quarantined", "Updates kept aside", registry=self.registry)
         self.hosts_full = Counter("crdt_hosts_full", "Documents not opened for want of memory", registry=self.registry)
         self.slow_consumers = Counter("crdt_slow_consumers", "Sockets closed for not reading", registry=self.registry)
+        self.revoked = Counter(
+            "crdt_sessions_revoked", "Sessions that lost their room with their rights", registry=self.registry
+        )
         self.refused = Counter("crdt_refused_connections", "Sockets not let in", ["reason"], registry=self.registry)
         self.refused_requests = Counter(
             "crdt_refused_requests", "HTTP requests above a limit (429)", ["code"], registry=self.registry

@@ -53,6 +53,7 @@ class Status(enum.IntEnum):
     LATER = 7  # takes more than one batch: request it again
     OVER_QUOTA = 8  # the wedding may not grow any more
     CLIENT_ID_TAKEN = 9  # the client id belongs to somebody else, or its clock holds other content already
+    FORBIDDEN = 10  # its sender may not write there any more; decided before it reaches a document
 
 
 REFUSALS = frozenset((Status.VIOLATION, Status.TOO_LARGE, Status.DEADLY, Status.OVER_QUOTA, Status.CLIENT_ID_TAKEN))

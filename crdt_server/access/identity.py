@@ -44,6 +44,8 @@ class Authenticated(NamedTuple):
     """Seconds since 1970, after which sockets are closed with 4401 and event streams end; None: never."""
     device: str = ""
     """The device that the proof was given to, where it names one."""
+    by_members: bool = False
+    """Whether the members of the wedding have decided about the role, and not the proof: then it follows them."""
 
 
 def is_name(text: str) -> bool:

@@ -11,9 +11,9 @@ from collections.abc import Iterator, Mapping
 from functools import cache
 from importlib.resources import files
 from types import MappingProxyType
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, Protocol
 
-from crdt_server.access.access import Action, Decision, Denied
+from crdt_server.access.access import Action, Decision, Denied, Target
 from crdt_server.access.identity import Identity
 from documents.categories import AccessCategory, category_of
 from documents.registry import FAMILIES, KINDS, NAMES, kind_of
@@ -66,6 +66,13 @@ class Cell(NamedTuple):
     def allows(self, action: Action) -> bool:
         """Whether one of the rights allows the action."""
         return any(right in _ALLOWED_BY[action] for right in self.rights.split("+"))
+
+
+class RoomRights(NamedTuple):
+    """The right to a room: of somebody who only reads there, all edits are undone."""
+
+    identity: Identity
+    reads_only: bool = False
 
 
 class DocumentRule(NamedTuple):
@@ -284,3 +291,20 @@ def _lines_of(text: str) -> dict[tuple[str, str], int]:
         elif "=" in line and not line.startswith("#"):
             found[table, line.partition("=")[0].strip()] = number
     return found
+
+
+class Decides(Protocol):
+    """The part of `Access` that decides."""
+
+    def may(self, identity: Identity, action: Action, wedding: str, target: Target) -> Decision:
+        """See `Access.may`."""
+
+
+def room_rights(access: Decides, identity: Identity, wedding: str, document: str) -> RoomRights | Denied:
+    """The right to the room of a document, or its denial."""
+    denied = access.may(identity, Action.READ, wedding, document)
+    if denied is not None:
+        return denied
+    if access.may(identity, Action.WRITE, wedding, document) is None:
+        return RoomRights(identity)
+    return RoomRights(identity._replace(rights=identity.rights or NO_RIGHTS), reads_only=True)

@@ -15,6 +15,7 @@ from typing import Any, Final, Protocol, TypeAlias
 from crdt_server.access.access import Action, Credentials, Decision, Denied, Identified, Target
 from crdt_server.access.identity import SERVER, Authenticated, Identity
 from crdt_server.access.later import Later
+from crdt_server.access.members import KnownMember, WeddingRights, current_identity
 from crdt_server.access.policy import NO_OVERRIDES, NO_RIGHTS, Overrides, Policy, default_policy
 from documents.categories import AccessCategory, category_of
 from documents.registry import kind_of
@@ -41,23 +42,6 @@ class VerifiedClaims(Protocol):
     def device(self) -> str: ...
     @property
     def expires_at(self) -> float | None: ...
-
-
-class KnownMember(Protocol):
-    """A member of a wedding, or one that was removed."""
-
-    @property
-    def role(self) -> str: ...
-    @property
-    def vendor(self) -> str: ...
-    @property
-    def guest(self) -> str: ...
-    @property
-    def side(self) -> str: ...
-    @property
-    def name(self) -> str: ...
-    @property
-    def removed(self) -> bool: ...
 
 
 class MembersOfWedding(Protocol):
@@ -174,7 +158,8 @@ class PolicyAccess:
             return _NO_MEMBER
         name = given.name or claims.name
         identity = Identity(claims.user, given.role, given.vendor, given.guest, given.side, name=name)
-        return Authenticated(self.with_rights(identity, wedding), claims.expires_at, claims.device)
+        identity = self.with_rights(identity, wedding)
+        return Authenticated(identity, claims.expires_at, claims.device, by_members=not claims.role)
 
     def with_rights(self, identity: Identity, wedding: str) -> Identity:
         """See `RightsOfRoles`."""
@@ -184,6 +169,15 @@ class PolicyAccess:
             return identity._replace(rights=NO_RIGHTS)
         rights = self.policy.rights_to_write(identity.role, self._members.overrides(wedding))
         return identity._replace(rights=rights)
+
+    def recheck(self, held: Authenticated, wedding: str, rights: WeddingRights) -> Identity | Denied:
+        """Somebody who was admitted before, by newer rights of the wedding: as now, or denied."""
+        current = current_identity(held, rights)
+        if isinstance(current, Denied) or current == SERVER:
+            return current
+        if current.role not in self.policy.roles:
+            return _NO_MEMBER
+        return current._replace(rights=self.policy.rights_to_write(current.role, rights.overrides))
 
     def may(self, identity: Identity, action: Action, wedding: str, target: Target) -> Decision:
         """See `Access.may`."""

@@ -20,6 +20,7 @@ from crdt_server.api.requests import Authorized, wedding_name
 from crdt_server.api.rights import by_content
 from crdt_server.errors import AdmissionError
 from crdt_server.hub.event_notifier import EventNotifier, EventsExpiredError
+from crdt_server.hub.held_streams import HeldStream
 from crdt_server.hub.hub import Hub
 from storage import Storage, StorageError, StoredEvent
 
@@ -87,11 +88,17 @@ async def get_stream(
         elif start < (floor := await hub.storage.event_floor(wedding_name(wedding))):
             raise EventsExpiredError(floor)
         event_filter = EventFilter(caller.access, caller.identity, wedding)
-        events = _stream(hub.storage, hub.events, wedding_name(wedding), start, event_filter, caller.expires_at)
+        held = hub.rights.streams.hold(wedding_name(wedding), caller.authenticated)
+        events = _stream(hub.storage, hub.events, after=start, event_filter=event_filter, held=held)
     except BaseException:
         streams.release(address, 1, person)
         raise
-    return _EventStream(events, lambda: streams.release(address, 1, person))
+
+    def ended() -> None:
+        streams.release(address, 1, person)
+        hub.rights.streams.release(held)
+
+    return _EventStream(events, ended)
 
 
 class _EventStream(StreamingResponse):
@@ -112,19 +119,15 @@ class _EventStream(StreamingResponse):
 
 
 async def _stream(
-    storage: Storage,
-    feed: EventNotifier,
-    wedding: str,
-    after: int,
-    event_filter: EventFilter,
-    expires_at: float | None = None,
+    storage: Storage, feed: EventNotifier, *, after: int, event_filter: EventFilter, held: HeldStream
 ) -> AsyncGenerator[str, None]:
-    """The notifier only wakes this; the events come from the store, in pages, as fast as they are read, until the proof
-    of the reader's identity expires."""
+    """The notifier only wakes this; the events come from the store, in pages, as fast as they are read, for as long as
+    the reader has the right to them and the proof of the identity is valid."""
+    wedding = held.wedding
     with feed.listen(wedding) as listener:
         # With an id, so that a client that is cut off before the first event does not miss it.
         yield f"retry: {RETRY_MILLISECONDS}\nid: {after}\n\n"
-        while not feed.closed and (left := _seconds_until(expires_at)) > 0:
+        while held.admitted and not feed.closed and (left := _seconds_until(held.authenticated.expires_at)) > 0:
             try:
                 page = await storage.events(wedding, after=after, limit=STREAM_PAGE)
             except StorageError as error:
@@ -132,13 +135,13 @@ async def _stream(
                 return
             if page and page[0].seq > after + 1:
                 return  # they were removed meanwhile: the client comes again, and is sent 410
-            if page:
+            if page and held.admitted:
                 after = page[-1].seq
                 shown = event_filter.readable(page)
                 yield _messages(wedding, shown)
                 if not shown or shown[-1].seq < after:
                     yield f"id: {after}\n\n"
-            elif not await listener.wait(min(left, COMMENT_SECONDS)) and left > COMMENT_SECONDS:
+            elif not page and not await listener.wait(min(left, COMMENT_SECONDS)) and left > COMMENT_SECONDS:
                 yield ": nothing new\n\n"
 
 

@@ -15,7 +15,7 @@ from pydantic_core import from_json
 
 from crdt_server.access.access import Access, Action, Credentials, Denied, Target, checked, denial, require
 from crdt_server.access.addresses import FORWARDED_FOR, TrustedProxies
-from crdt_server.access.identity import Identity, person_at
+from crdt_server.access.identity import Authenticated, Identity, person_at
 from crdt_server.access.limits import SharedBudget
 from crdt_server.access.request_limits import SPENT, RequestLimits
 from crdt_server.api.problems import BodyTimeoutError, PayloadTooLargeError
@@ -30,11 +30,14 @@ Model = TypeVar("Model", bound=BaseModel)
 class Caller(NamedTuple):
     """The person behind a request, with the right to what the method does to the document or wedding of the path."""
 
-    identity: Identity
+    authenticated: Authenticated
     address: str
     access: Access
-    expires_at: float | None = None
-    """When its proof expires, in seconds since 1970; None: never."""
+
+    @property
+    def identity(self) -> Identity:
+        """The person."""
+        return self.authenticated.identity
 
     def may(self, action: Action, wedding: str, target: Target) -> bool:
         """Whether the person has a right to something beside the path."""
@@ -80,7 +83,7 @@ async def authorize(request: Request) -> Caller:
             raise
         request.state.spent = error
     request.state.sender = identity, address
-    caller = Caller(identity, address, access, authenticated.expires_at)
+    caller = Caller(authenticated, address, access)
     for action, target in required_by(request.scope["endpoint"], request.method, document):
         caller.require(action, wedding, target)
     return caller

@@ -12,7 +12,7 @@ import structlog
 
 from crdt_server.cluster import messages
 from crdt_server.cluster.fenced_storage import FencedStorage
-from crdt_server.cluster.messages import EventsMessage, ReleasedMessage
+from crdt_server.cluster.messages import EventsMessage, ReleasedMessage, RightsMessage
 from crdt_server.cluster.messenger import Messenger
 from crdt_server.cluster.owner_messages import OwnerMessages
 from crdt_server.cluster.owners import Owners
@@ -55,8 +55,9 @@ class Cluster:
             messages.UpdateMessage: owner.on_update,
             messages.NoticeMessage: owner.on_notice,
             messages.NotOwnerMessage: owner.on_not_owner,
-            messages.EventsMessage: self._on_events,
+            messages.EventsMessage: lambda message: hub.events.publish(message.wedding, message.head),
             messages.ReleasedMessage: self._on_released,
+            messages.RightsMessage: lambda message: hub.rights.on_change(message.wedding),
         }
 
     @property
@@ -94,6 +95,9 @@ class Cluster:
             self._releasing = True
             self._hub.spawn(self._release())
 
+    def publish_rights(self, wedding: str) -> None:
+        self._messenger.broadcast(RightsMessage(wedding))
+
     def publish_events(self, wedding: str, head: int) -> None:
         self._messenger.broadcast(EventsMessage(wedding, head))
 
@@ -102,9 +106,7 @@ class Cluster:
     def _on_resync(self) -> None:
         self.dispatcher.resubscribe()
         self._hub.events.wake_all()
-
-    def _on_events(self, message: EventsMessage) -> None:
-        self._hub.events.publish(message.wedding, message.head)
+        self._hub.rights.on_resync()
 
     def _on_released(self, message: ReleasedMessage) -> None:
         if message.node != self.node:

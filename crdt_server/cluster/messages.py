@@ -42,6 +42,8 @@ class RemoteRequest(_Message):
     summary: bytes | None = None
     client_state_vector: bytes | None = None
     echo: bool = False
+    device: str = ""
+    by_members: bool = False
 
 
 class RequestMessage(_Message, tag=0):
@@ -115,6 +117,12 @@ class InStoreMessage(_Message, tag=8):
     number: int
 
 
+class RightsMessage(_Message, tag=9):
+    """To all: rights in a wedding have changed."""
+
+    wedding: str
+
+
 NodeMessage = (
     RequestMessage
     | ResponseMessage
@@ -125,6 +133,7 @@ NodeMessage = (
     | EventsMessage
     | ReleasedMessage
     | InStoreMessage
+    | RightsMessage
 )
 
 

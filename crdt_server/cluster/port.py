@@ -7,12 +7,30 @@ from typing import Any, Protocol
 
 from crdt_server.hub.event_notifier import EventNotifier
 from crdt_server.rooms.room import Room
+from crdt_server.rooms.session import Session
+
+
+class RightsPort(Protocol):
+    """The part of `RightsWatch` that the cluster uses."""
+
+    def on_change(self, wedding: str) -> None:
+        """Another node has changed rights in a wedding."""
+
+    def on_resync(self) -> None:
+        """Messages about such changes may be missing."""
+
+    def may_stay(self, room: Room, session: Session) -> bool:
+        """Whether a session of another node may be in a room; its requests are dropped if not."""
 
 
 class HubPort(Protocol):
     """The part of `Hub` that the cluster uses."""
 
     events: EventNotifier
+
+    @property
+    def rights(self) -> RightsPort:
+        """Those who are connected, and the rights by which they are."""
 
     @property
     def rooms(self) -> dict[tuple[str, str], Room]:

@@ -131,6 +131,7 @@ class RemoteRoom:
 def encode_request(number: int, request: Request) -> RemoteRequest:
     """A request of a session here, for the owner of its document."""
     session = request.session
+    proof = session.authenticated
     return RemoteRequest(
         number,
         session.id,
@@ -141,6 +142,7 @@ def encode_request(number: int, request: Request) -> RemoteRequest:
         request.summary,
         request.client_state_vector,
         request.echo,
+        *(() if proof is None else (proof.device, proof.by_members)),
     )
 
 

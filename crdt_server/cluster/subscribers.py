@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterable
 
 import structlog
 
-from crdt_server.access.identity import Identity
+from crdt_server.access.identity import Authenticated, Identity
 from crdt_server.cluster.messages import (
     InStoreMessage,
     NoticeMessage,
@@ -78,19 +78,23 @@ class Subscriber:
         self._pending: set[int] = set()  # numbers of requests without a response
         self._sessions: dict[SessionId, RemoteSession] = {}
 
-    def request(self, remote: RemoteRequest) -> None:
-        """Let a request wait for the room's host. A repetition of one that is pending is dropped."""
+    def request(self, remote: RemoteRequest) -> RemoteSession | None:
+        """Let a request wait for the room's host. A repetition of one that is pending is dropped. Returns its session
+        where that is new here."""
         if remote.number in self._pending:
-            return
+            return None
         session = self._sessions.get(remote.session)
+        known = session is not None
         if session is None:
             session = RemoteSession(self, remote.session, remote.identity, remote.address)
+            session.authenticated = Authenticated(remote.identity, None, remote.device, remote.by_members)
             self._sessions[remote.session] = session
         request = NumberedRequest(session, remote)
         self._pending.add(remote.number)
         session.pending += 1
         session.queued_bytes += request.cost
         add(self._room, request)
+        return None if known else session
 
     def respond(self, session: RemoteSession, number: int, status: Status, response: Response | None) -> None:
         """The room has settled a request."""
@@ -141,7 +145,9 @@ class Subscribers:
         subscriber = self._subscriber(room, message.node)
         room.claims.add(message.claims)
         for request in message.requests:
-            subscriber.request(request)
+            session = subscriber.request(request)
+            if session is not None:
+                self._hub.rights.may_stay(room, session)
 
     def _subscriber(self, room: Room, node: str) -> Subscriber:
         subscribers = self._subscribers.setdefault(room, {})

@@ -50,5 +50,8 @@ class ClusterPort(Protocol):
     def closed(self, room: Room) -> None:
         """A room was closed. Its wedding is released when it was the last one."""
 
+    def publish_rights(self, wedding: str) -> None:
+        """Publish that rights in the wedding have changed."""
+
     def publish_events(self, wedding: str, head: int) -> None:
         """Publish that events of the wedding are stored up to the number `head`."""

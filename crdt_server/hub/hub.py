@@ -32,6 +32,7 @@ from crdt_server.hub.quotas import Limits, ObservedStore, Quotas
 from crdt_server.hub.registry import RoomRegistry
 from crdt_server.hub.request_session import RequestConnection, RequestSession, settled
 from crdt_server.hub.retention import Kept, Retention
+from crdt_server.hub.rights import RightsWatch
 from crdt_server.hub.scheduler import Scheduler
 from crdt_server.hub.shutdown import close_sockets
 from crdt_server.hub.ticks import Ticks, forget_answers
@@ -87,6 +88,7 @@ class _RoomReactor:
             log.info("large_update_refused", session=session.id, why=str(failure))
             pieces = None
         room.unpin()
+        self._hub.rights.may_stay(room, session)
         prechecked(room, request, pieces)
 
     def on_refusal(self, room: Room, session: Session) -> None:
@@ -123,6 +125,19 @@ def _report_gauges(hub: Hub, metrics: Metrics) -> None:
     metrics.gauge("commit_backlog", "Batches that wait for a commit", lambda: hub.commits.backlog)
     metrics.gauge("weddings_over_quota", "Weddings that may not grow any more", lambda: hub.quotas.weddings_over_quota)
     metrics.gauge("loop_lag_seconds", "How late the event loop is", lambda: hub.loop_monitor.seconds)
+
+
+def _rights_watch(hub: Hub) -> RightsWatch:
+    return RightsWatch(
+        hub.storage,
+        hub.metrics,
+        hub.spawn,
+        hub.time,
+        rooms=lambda: hub.registry.rooms,
+        announce=(lambda _: None) if hub.cluster is None else hub.cluster.publish_rights,
+        wake=lambda wedding: hub.events.publish(wedding, 0),
+        left=hub.idle,
+    )
 
 
 def _host_factory(settings: Settings) -> HostFactory:
@@ -165,6 +180,7 @@ class Hub:
         self.hosts = HostPool(
             settings, storage, metrics, factory, self.quotas, fail=self.fail, spawn=self.spawn, strikes=self.strikes
         )
+        self.publish_events = self.events.publish if cluster is None else cluster.publish_events
         self._reactor = _RoomReactor(self)
         self.registry = RoomRegistry(
             _room_limits(settings),
@@ -179,9 +195,10 @@ class Hub:
             ObservedStore(storage if cluster is None else cluster.store, [self.quotas.stored, self.retention.stored]),
             metrics,
             fail=self.fail,
-            on_events=self.events.publish if cluster is None else cluster.publish_events,
+            on_events=self.publish_events,
             on_bookings=BookingNotifier(storage, self.request, self.spawn, self.hosts.vouched).changed,
         )
+        self.rights = _rights_watch(self)
         self.scheduler = Scheduler(self.request, self.spawn)
         self.hosts.connect(self.registry, self.commits, self.scheduler)
         self.ticks = Ticks(settings, self.registry, self.loop_monitor, self.strikes)
@@ -203,11 +220,13 @@ class Hub:
         self.spawn(self.loop_monitor.run())
         self.spawn(forget_answers(self.storage))
         self.spawn(self.retention.run())
+        self.spawn(self.rights.run())
 
     async def stop(self) -> None:
         """Let no session in, store what has come in, close every socket with 1012, end the hosts."""
         self.draining = True
         self.scheduler.stop()
+        self.rights.stop()
         await close_sockets(self.registry.rooms.values())
         deadline = self._loop.time() + DRAIN_SECONDS
         rooms = self.registry.rooms

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 
 from crdt_server.access.identity import Identity
-from crdt_server.errors import CLOSE_CODES, CrdtServerError, ProtocolError, ViolationError
+from crdt_server.errors import CLOSE_CODES, CrdtServerError, ForbiddenError, ProtocolError, ViolationError
 from crdt_server.pipe import Response, Status
 from crdt_server.protocol.outgoing import Outgoing
 from crdt_server.rooms.session import Connection, Origin, Request, Session, SessionId
@@ -58,6 +58,8 @@ def _error(code: int, reason: str) -> CrdtServerError:
         return ProtocolError("malformed_update", reason)
     if code == CLOSE_CODES["violation"]:
         return ViolationError("violation", reason)
+    if code == CLOSE_CODES["forbidden"]:
+        return ForbiddenError("forbidden", reason)
     return CrdtServerError("try_again", reason)
 
 
@@ -89,6 +91,8 @@ class RequestSession(Session):
             future.set_exception(GapError("gap", "the update builds on edits the server has never seen"))
         elif status is Status.MALFORMED:
             future.set_exception(ProtocolError("malformed_update", "the update or state vector did not decode"))
+        elif status is Status.FORBIDDEN:
+            future.set_exception(ForbiddenError("forbidden", "not allowed in this room any more"))
         else:
             future.set_exception(ViolationError(status.name.lower(), "the document cannot take this update"))
         return True

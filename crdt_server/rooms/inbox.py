@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -74,6 +75,11 @@ class Inbox:
     def first_sender(self) -> str:
         """The person whose turn it is; empty where nothing waits."""
         return self._ready[0].person if self._ready else ""
+
+    @property
+    def senders(self) -> Sequence[Session]:
+        """The sessions of which requests wait."""
+        return tuple(self._ready)
 
     def add(self, request: Request) -> None:
         """Append a request whose cost is already counted in its session."""

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from crdt_server.errors import CLOSE_CODES, ProtocolError
-from crdt_server.pipe import RequestKind
+from crdt_server.pipe import RequestKind, Status
 from crdt_server.protocol.messages import AwarenessUpdate, Received, SyncStep1, SyncStep2, SyncUpdate
 from crdt_server.protocol.update import EMPTY_STATE_VECTOR, EMPTY_UPDATE
 from crdt_server.rooms.inbox import UNBOUNDED
@@ -105,7 +105,7 @@ def prechecked(room: Room, request: Request, pieces: Sequence[tuple[bytes, bytes
     """A large update was checked: its pieces with their summaries, or None when it is malformed."""
     session = request.session
     stash, session.stash = session.stash or [], None
-    if room.ended:
+    if room.ended or session.revoked:
         return
     if pieces is None:
         session.queued_bytes = 0
@@ -132,14 +132,19 @@ def not_checked(room: Room, request: Request) -> None:
     session = request.session
     stash, session.stash = session.stash or [], None
     session.queued_bytes -= request.cost + sum(later.cost for later in stash)
-    if not room.ended:
+    if not (room.ended or session.revoked):
         room.members.close(session, CLOSE_CODES["try_again"], "a large update could not be checked now")
 
 
 def put_back(room: Room, request: Request) -> None:
     """Queue an unfinished request before all others of its session. An update is never dropped; any other request is
-    dropped when its session has left."""
-    if room.ended or (request.kind is not RequestKind.UPDATE and not takes_replies(room, request.session)):
+    dropped when its session has left; a session that was revoked has nothing any more."""
+    if room.ended:
+        return
+    if request.session.revoked:
+        request.session.settle(request, Status.FORBIDDEN, None)  # the node of its socket waits for it
+        return
+    if request.kind is not RequestKind.UPDATE and not takes_replies(room, request.session):
         return
     room.inbox.put_back(request)
     room.events.on_requests(room)

@@ -70,6 +70,19 @@ def deny_update(room: Room, session: Session, update: bytes) -> None:
     notify(room, session, READS_ONLY)
 
 
+def revoke(room: Room, session: Session, code: int, reason: str) -> None:
+    """Close a session that may not be in the room any more: nothing more is sent to it, nothing that waits is applied.
+    No strike: it has done nothing."""
+    session.revoked = True
+    dropped = room.inbox.discard(session)
+    if session.origin is Origin.REMOTE:
+        for request in dropped:
+            session.settle(request, Status.FORBIDDEN, None)
+    else:
+        room.leave(session)
+        room.members.close(session, code, reason)
+
+
 def notify(room: Room, session: Session, notice: bytes) -> None:
     """Send a session the notice that an edit of it was undone or refused. Too many of them close the session."""
     if session not in room.members:

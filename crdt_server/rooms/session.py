@@ -153,6 +153,7 @@ class Session:
         "queued_bytes",
         "reads_only",
         "resyncing",
+        "revoked",
         "spare_reverts",
         "stash",
     )
@@ -167,6 +168,7 @@ class Session:
         """The key of its sender in tables of limits."""
         self.reads_only = False  # all that it writes is undone
         self.authenticated: Authenticated | None = None  # where it expires, or names a device
+        self.revoked = False  # it has lost the room: nothing more of it is applied
         self.client_state_vector: bytes | None = None  # of its newest step 1, until its step 2
         # Made when first needed, and a list: most sockets are idle, and a deque of nothing takes 760 bytes.
         self.inbox: list[Request] | None = None

@@ -10,7 +10,7 @@ from crdt_server.protocol.messages import SyncStep1, SyncUpdate
 from crdt_server.protocol.outgoing import Outgoing
 from crdt_server.rooms.batch import RoomBatch
 from crdt_server.rooms.intake import request_missing, retry_as_newcomer
-from crdt_server.rooms.refusals import defer, discard, notify, refuse, reject
+from crdt_server.rooms.refusals import defer, discard, notify, refuse, reject, revoke
 from crdt_server.rooms.replies import send_reply
 from crdt_server.rooms.session import Request, Session
 from crdt_server.rooms.sync_replies import reply_messages
@@ -77,6 +77,8 @@ def _settle_fault(room: Room, request: Request, status: Status) -> None:
         _resync(room, session)
     elif status is Status.MALFORMED:
         reject(room, session, ProtocolError("malformed_update", "an update or state vector did not decode"))
+    elif status is Status.FORBIDDEN:
+        revoke(room, session, CLOSE_CODES["forbidden"], "not allowed in this room any more")
     elif status is Status.CLIENT_ID_TAKEN:  # perhaps by others: no strike
         discard(room, session)
         room.members.close(session, CLOSE_CODES["violation"], status.name.lower())

@@ -12,10 +12,11 @@ import httpx
 import pytest
 
 from crdt_server.access.access import DevAccess
-from crdt_server.access.identity import Identity
+from crdt_server.access.identity import Authenticated, Identity
 from crdt_server.api import events
 from crdt_server.api.event_filter import EventFilter
 from crdt_server.hub.event_notifier import EventNotifier
+from crdt_server.hub.held_streams import HeldStream
 from documents.events import fold
 from storage import open_storage
 from tests.support.backend import Server
@@ -192,8 +193,9 @@ async def test_a_silent_stream_says_now_and_then_that_it_lives(
     monkeypatch.setattr(events, "COMMENT_SECONDS", 0.01)
     storage = await open_storage(database_url, migrate=True)
     notifier = EventNotifier()
-    everything = EventFilter(DevAccess(), Identity("ada", "couple"), "w")
-    stream = events._stream(storage, notifier, "w", 7, everything)
+    ada = Identity("ada", "couple")
+    everything, held = EventFilter(DevAccess(), ada, "w"), HeldStream("w", Authenticated(ada))
+    stream = events._stream(storage, notifier, after=7, event_filter=everything, held=held)
     assert [await anext(stream) for _ in range(3)] == ["retry: 1000\nid: 7\n\n", *[": nothing new\n\n"] * 2]
     notifier.close()
     assert [message async for message in stream] in ([], [": nothing new\n\n"])

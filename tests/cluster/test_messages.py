@@ -20,6 +20,7 @@ from crdt_server.cluster.messages import (
     RemoteRequest,
     RequestMessage,
     ResponseMessage,
+    RightsMessage,
     UnsubscribeMessage,
     UpdateMessage,
     decode_message,
@@ -49,6 +50,7 @@ MESSAGES: list[NodeMessage] = [
     EventsMessage("w", 12),
     ReleasedMessage("node-1", ["w", "v"]),
     InStoreMessage(KEY, 6, 11),
+    RightsMessage("w"),
 ]
 MALFORMED: list[Any] = [
     [99, "node-1"],  # an unknown tag

@@ -1,0 +1,151 @@
+"""Members of weddings: who may change them, how many devices they have, and what they are known to be at a moment.
+
+Pure: rights come in as they were read from the store.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Final, NamedTuple
+
+from crdt_server.access.access import Decision, Denied
+from crdt_server.access.identity import SERVER, Authenticated, Identity
+
+COUPLE: Final = "couple"
+VENDOR_ROLES: Final = ("venue", "caterer", "photographer", "vendor")
+ROLES: Final = (COUPLE, "planner", "coordinator", *VENDOR_ROLES, "family", "wedding_party", "guest")
+
+MANAGERS: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType({COUPLE: (), "planner": (COUPLE,)})
+"""Roles that change members -> the roles whose members they do not reach."""
+
+MOST_DEVICES: Final[Mapping[str, int]] = MappingProxyType({"family": 5, "wedding_party": 5, "guest": 5})
+DEVICES: Final = 20
+"""Devices that a person has at a time, in the roles above and in all others."""
+
+_REMOVED = Denied("forbidden", "not a member of this wedding any more")
+_REVOKED = Denied("forbidden", "this device was revoked")
+
+
+class KnownMember(NamedTuple):
+    """A member of a wedding, or one that was removed."""
+
+    user: str
+    role: str
+    vendor: str = ""
+    guest: str = ""
+    side: str = ""
+    name: str = ""
+    removed: bool = False
+
+
+class HeldGrant(NamedTuple):
+    """What a user may besides what its role may, until a moment in seconds since 1970."""
+
+    user: str
+    what: str
+    until: float
+
+
+@dataclass(frozen=True, slots=True)
+class WeddingRights:
+    """All that decides about the rights in one wedding, as of a version of them."""
+
+    version: int = 0
+    members: Mapping[str, KnownMember] = field(default_factory=dict)
+    overrides: Mapping[tuple[str, str], str] = field(default_factory=dict)
+    """Role and category -> rights, in place of those of the policy."""
+    grants: tuple[HeldGrant, ...] = ()
+    revoked_devices: frozenset[str] = frozenset()
+
+    def member(self, user: str) -> KnownMember | None:
+        """The member, also where it was removed; None: there never was one."""
+        return self.members.get(user)
+
+    def revoked(self, device: str) -> bool:
+        """Whether a device may not be used any more."""
+        return device in self.revoked_devices
+
+    def granted(self, user: str, what: str, now: float) -> bool:
+        """Whether a user has a grant at a moment, in seconds since 1970."""
+        return any(each.user == user and each.what == what and now < each.until for each in self.grants)
+
+    def next_end(self, now: float) -> float | None:
+        """When the next grant ends by itself."""
+        return min((each.until for each in self.grants if each.until > now), default=None)
+
+
+def current_identity(held: Authenticated, rights: WeddingRights) -> Identity | Denied:
+    """An identity that was admitted before, as it is by newer rights."""
+    identity = held.identity
+    if identity == SERVER:
+        return identity
+    if held.device and rights.revoked(held.device):
+        return _REVOKED
+    member = rights.member(identity.user)
+    if member is None:
+        return identity
+    if member.removed:
+        return _REMOVED
+    if not held.by_members:
+        return identity
+    return identity._replace(
+        role=member.role,
+        vendor=member.vendor,
+        guest=member.guest,
+        side=member.side,
+        name=member.name or identity.name,
+    )
+
+
+def may_manage(actor: Identity, *roles: str) -> Decision:
+    """Whether somebody may add, change or remove a member: the couple everybody, a planner everybody but the couple.
+    ``roles``: those that the member has, and is to have."""
+    beyond = MANAGERS.get(actor.role)
+    if beyond is None:
+        return Denied("forbidden", f"the role {actor.role} may not change members")
+    for role in roles:
+        if role in beyond:
+            return Denied("forbidden", f"the role {actor.role} may not change members in the role {role}")
+    return None
+
+
+def may_read_members(actor: Identity) -> Decision:
+    """Whether somebody may read the members, their devices and their grants."""
+    if actor.role in MANAGERS or actor.role == "coordinator":
+        return None
+    return Denied("forbidden", f"the role {actor.role} may not read members")
+
+
+def may_read_audit(actor: Identity) -> Decision:
+    """Whether somebody may read the audit log."""
+    return None if actor.role in MANAGERS else Denied("forbidden", f"the role {actor.role} may not read the audit log")
+
+
+def may_override(actor: Identity) -> Decision:
+    """Whether somebody may change the policy of a wedding, or give grants."""
+    return None if actor.role == COUPLE else Denied("forbidden", "only the couple may do this")
+
+
+def fault_of(person: Identity) -> str | None:
+    """Why nobody can be a member like this."""
+    if not person.user or person.user == SERVER.user:
+        return "a member needs a user"
+    if person.role not in ROLES:
+        return f"role is one of {', '.join(ROLES)}"
+    for name, needed in (
+        ("vendor", person.role in VENDOR_ROLES),
+        ("guest", person.role == "guest"),
+        ("side", person.role == "family"),
+    ):
+        if bool(getattr(person, name)) is not needed:
+            return f"the role {person.role} {'needs a' if needed else 'has no'} {name}"
+    if person.side not in ("", "a", "b"):
+        return "side is a or b"
+    return person.fault
+
+
+def most_devices(role: str) -> int:
+    """How many devices a person in a role has at a time."""
+    return MOST_DEVICES.get(role, DEVICES)
