@@ -6,11 +6,13 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from datetime import UTC, datetime
 from functools import partial
 from typing import Any
 
 from fastapi import Depends, FastAPI
 from fastapi.exceptions import RequestValidationError
+from starlette.datastructures import State
 from starlette.exceptions import HTTPException
 from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import ClientDisconnect
@@ -28,7 +30,7 @@ from crdt_server.access.request_limits import RequestLimits
 from crdt_server.access.role_switch import RoleSwitch
 from crdt_server.access.token_access import TokenOrDevAccess
 from crdt_server.access.tokens import TokenRules, TokenVerifier
-from crdt_server.api import commands, conflicts, documents, events, probes
+from crdt_server.api import audit, commands, conflicts, documents, events, members, probes, sessions
 from crdt_server.api.problems import on_disconnect, on_http_error, on_invalid_request, on_server_error
 from crdt_server.api.requests import authorize, count_read
 from crdt_server.api.rights import describe_roles
@@ -40,8 +42,12 @@ from crdt_server.hub.bookings import read_vouched
 from crdt_server.hub.commands import IdempotentCommands
 from crdt_server.hub.hub import Hub
 from crdt_server.hub.pacing import role_limits
+from crdt_server.hub.rights import Recheck
 from crdt_server.key_source import FetchedKeys, open_keys
 from crdt_server.metrics import Metrics
+from crdt_server.services.grants import GrantService
+from crdt_server.services.members import MemberService
+from crdt_server.services.sessions import SessionService
 from crdt_server.settings import Settings
 from crdt_server.transport.asgi import serve_websocket
 from crdt_server.transport.expiry import close_expired
@@ -49,7 +55,7 @@ from crdt_server.transport.gate import Gate
 from crdt_server.transport.picows import PicowsTransport
 from storage import Storage, StorageError, open_storage
 
-_ROUTERS = tuple(resource.router for resource in (documents, commands, events, conflicts))
+_ROUTERS = tuple(resource.router for resource in (documents, commands, events, conflicts, members, audit))
 """Whose calls `authorize` decides about."""
 
 
@@ -93,6 +99,7 @@ def create_app(settings: Settings | None = None, access: Access | None = None) -
     app.state.access = access
     if settings.probes_port < 0:
         app.include_router(probes.router)
+    app.include_router(sessions.router)
     for router in _ROUTERS:
         app.include_router(router, dependencies=[Depends(authorize), Depends(count_read)])
     app.router.routes.append(WebSocketRoute("/ws/{address:path}", _websocket))
@@ -106,7 +113,7 @@ def _openapi(app: FastAPI, describe: Callable[[], dict[str, Any]]) -> dict[str, 
     """The description of all calls, with the roles that may make them."""
     if app.openapi_schema is None:
         policy = getattr(app.state.access, "policy", default_policy())
-        describe_roles(describe(), _ROUTERS, policy)
+        describe_roles(describe(), (*_ROUTERS, sessions.router), policy)
     return describe()
 
 
@@ -160,6 +167,7 @@ async def _lifespan(settings: Settings, keys: KeySet | FetchedKeys | None, app: 
     state.answers = IdempotentCommands(storage)
     state.streams = SharedBudget(settings.max_connections, settings.max_streams_per_address)
     state.server = Editor(hub, state.access)
+    _open_services(hub, state)
     await hub.start()
     hub.spawn(close_expired(hub, time.time))
     if isinstance(keys, FetchedKeys):
@@ -174,6 +182,16 @@ async def _lifespan(settings: Settings, keys: KeySet | FetchedKeys | None, app: 
         state.gate.stop()
         await hub.stop()
         await storage.close()
+
+
+def _open_services(hub: Hub, state: State) -> None:
+    """The services behind the API. Rights that change are decided about again where the access can do that."""
+    if isinstance(state.access, Recheck):
+        hub.rights.access = state.access
+    parts = hub.storage, partial(datetime.now, UTC), hub.rights.changed
+    state.members = MemberService(*parts)
+    state.sessions = SessionService(*parts, sign=None)
+    state.grants = GrantService(*parts, published=hub.publish_events)
 
 
 async def _websocket(socket: WebSocket) -> None:

@@ -18,6 +18,9 @@ from storage.errors import ValuesRefused
 from storage.members import StoredMember
 from storage.tables import events, grants, policy_overrides
 
+GRANTS_KEPT = 1_000
+"""Grants of a wedding that are kept when they have ended."""
+
 WEDDING_DOCUMENT = "wedding"
 """The document that events about grants belong to."""
 
@@ -95,6 +98,7 @@ def change(connection: Connection, wedding: str, id_: str, decide: DecideGrant, 
         raise ValuesRefused(f"there are {most_open} grants that have not ended")
     else:
         connection.execute(insert(grants), {"wedding": wedding, **grant._asdict()})
+        _forget_ended(connection, wedding)
     seq = _add_event(connection, wedding, event)
     return audit.add(connection, wedding, [entry], changes_rights=True), seq
 
@@ -102,6 +106,13 @@ def change(connection: Connection, wedding: str, id_: str, decide: DecideGrant, 
 def _count_open(connection: Connection, wedding: str, now: datetime) -> int:
     query = select(func.count()).select_from(grants).where(grants.c.wedding == wedding, grants.c.ended_at.is_(None))
     return int(connection.scalars(query.where((grants.c.until > now) | grants.c.until.is_(None))).one())
+
+
+def _forget_ended(connection: Connection, wedding: str) -> None:
+    """Delete ended grants behind the newest."""
+    newest = select(grants.c.id).where(grants.c.wedding == wedding).order_by(grants.c.at.desc()).limit(GRANTS_KEPT)
+    ended = and_(grants.c.wedding == wedding, grants.c.ended_at.is_not(None))
+    connection.execute(delete(grants).where(ended, grants.c.id.not_in(newest)))
 
 
 def list_all(connection: Connection, wedding: str, limit: int) -> list[StoredGrant]:

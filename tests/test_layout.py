@@ -106,6 +106,7 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
         "crdt_server.hosts.jobs",
         "crdt_server.hub",
         "crdt_server.names",
+        "crdt_server.services",
         "documents.categories",
         "fastapi",
         "pydantic",
@@ -114,6 +115,7 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
         "storage",
         "structlog",
     ),
+    "crdt_server.services": ("crdt_server.access", "crdt_server.errors", "crdt_server.services", "storage"),
     "crdt_server.web": ("starlette",),
     "crdt_server.explain": ("crdt_server.access", "documents"),
     "crdt_server.offline": (

@@ -27,6 +27,7 @@ from crdt_server.hub.commands import KeyReusedError, NoSchemaError, OperationsRe
 from crdt_server.hub.event_notifier import EventsExpiredError
 from crdt_server.hub.hub import Hub
 from crdt_server.hub.request_session import GapError
+from crdt_server.services.entries import MembershipError
 from storage import StorageError
 
 log = structlog.get_logger(__name__)
@@ -59,7 +60,13 @@ class StateError(CrdtServerError):
     """Not possible in the present state."""
 
 
-STATUS |= {BodyTimeoutError: 408, EventsExpiredError: 410, PayloadTooLargeError: 413, StateError: 409}
+STATUS |= {
+    MembershipError: 409,
+    BodyTimeoutError: 408,
+    EventsExpiredError: 410,
+    PayloadTooLargeError: 413,
+    StateError: 409,
+}
 
 
 _BLAMELESS = frozenset(("invalid_request", "over_quota", "client_id_taken"))

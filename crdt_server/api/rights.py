@@ -34,11 +34,14 @@ class Right(NamedTuple):
     action: Action | None = None
     category: AccessCategory | None = None
     is_public: bool = False
+    only: tuple[str, ...] = ()
+    """The roles that it is for, of those with the right; none: all."""
 
 
-def requires(category: AccessCategory, action: Action) -> Callable[[Endpoint], Endpoint]:
-    """Declare that a call takes this right. To be put below the decorator of its route, as all of these."""
-    return lambda endpoint: _declare(endpoint, Right(action, category))
+def requires(category: AccessCategory, action: Action, *, only: tuple[str, ...] = ()) -> Callable[[Endpoint], Endpoint]:
+    """Declare that a call takes this right. To be put below the decorator of its route, as all of these. ``only``: the
+    roles to which the call limits it."""
+    return lambda endpoint: _declare(endpoint, Right(action, category, only=only))
 
 
 def by_content(endpoint: Endpoint) -> Endpoint:
@@ -93,7 +96,9 @@ def _roles_of(route: APIRoute, method: str, policy: Policy) -> tuple[dict[str, l
         return {}, "Roles: anybody, no token needed."
     if right.action is None or right.category is None:
         return {"*": list(policy.roles)}, "Roles: everybody in the wedding, each for what the role may read or write."
-    roles = policy.roles_that_may(right.category, right.action)
+    roles = [
+        role for role in policy.roles_that_may(right.category, right.action) if not right.only or role in right.only
+    ]
     return {right.category.value: roles}, f"Roles: {', '.join(roles)}."
 
 

@@ -139,9 +139,7 @@ class HostPool:
         key, has_schema = key_of(room), room.hosted.has_schema
         try:
             stored = await self._storage.load(key)
-            plan = await plan_load(
-                self._storage, key, stored, self.vouched, has_schema=has_schema, with_rows=with_rows
-            )
+            plan = await plan_load(self._storage, key, stored, self.vouched, has_schema=has_schema, with_rows=with_rows)
         except StorageError as error:
             raise LoadFailed(f"{type(error).__name__}: {error}") from error
         if plan.context is not None and plan.context.others:

@@ -231,9 +231,7 @@ def test_a_write_that_is_judged_by_what_it_replaced_holds_the_next_one() -> None
     while waiting:
         bench.begin_batch()
         data = [(update, None) for update in waiting]
-        verdicts = bench.state.receive(
-            bench.documents["wedding"], data, [(actor, None)] * len(waiting), lambda _: None
-        )
+        verdicts = bench.state.receive(bench.documents["wedding"], data, [(actor, None)] * len(waiting), lambda _: None)
         seen.append([verdict.status for verdict in verdicts])
         waiting = [waiting[each.number] for each in verdicts if each.status is Status.LATER]
         bench.commit()

@@ -1,0 +1,81 @@
+"""Sessions over HTTP: tokens for a code, and new ones for a refresh token. These calls need no token."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Request
+from pydantic import BaseModel, ConfigDict, Field
+
+from crdt_server.access.identity import Identity
+from crdt_server.access.limits import RequestLimits
+from crdt_server.api.requests import client_address, describe_body, read_json
+from crdt_server.api.rights import public
+from crdt_server.services.sessions import ACCESS_SECONDS, OpenedSession, SessionService
+
+MAX_BODY_BYTES = 4 * 1024
+
+router = APIRouter(prefix="/api/sessions", tags=["sessions"])
+
+
+class SessionCode(BaseModel):
+    """The code of an invitation."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    code: Annotated[str, Field(max_length=1000)]
+    device: Annotated[str, Field(max_length=255, description="What people call the device")] = ""
+
+
+class RefreshToken(BaseModel):
+    """A refresh token."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    refresh_token: Annotated[str, Field(max_length=1000)]
+
+
+@router.post("", status_code=201, openapi_extra=describe_body(SessionCode))
+@public
+async def post_session(request: Request) -> dict[str, Any]:
+    """Tokens for the code of an invitation, which is used up then. 403 `too_many_devices`."""
+    address = _begin(request)
+    body = await read_json(request, SessionCode, MAX_BODY_BYTES)
+    service: SessionService = request.app.state.sessions
+    return _as_json(await service.open(body.code, body.device, address))
+
+
+@router.post("/refresh", openapi_extra=describe_body(RefreshToken))
+@public
+async def post_refresh(request: Request) -> dict[str, Any]:
+    """New tokens for a refresh token, which is used up then. One that is used twice revokes its device."""
+    address = _begin(request)
+    body = await read_json(request, RefreshToken, MAX_BODY_BYTES)
+    service: SessionService = request.app.state.sessions
+    return _as_json(await service.refresh(body.refresh_token, address))
+
+
+def _begin(request: Request) -> str:
+    """Count a request of somebody who has no token yet. Returns the address. Raises RateLimitError."""
+    limits: RequestLimits = request.app.state.request_limits
+    address = client_address(request)
+    limits.check_address(address, request.app.state.hub.time())
+    request.state.sender = _NOBODY, address
+    return address
+
+
+_NOBODY = Identity("", "")
+
+
+def _as_json(opened: OpenedSession) -> dict[str, Any]:
+    member = opened.member
+    person = {name: getattr(member, name) for name in ("user", "role", "vendor", "guest", "side", "name")}
+    return {
+        "access_token": opened.access_token,
+        "token_type": "Bearer",
+        "expires_in": ACCESS_SECONDS,
+        "refresh_token": opened.refresh_token,
+        "wedding": opened.wedding,
+        "device": opened.device,
+        "member": person,
+    }

@@ -1,0 +1,141 @@
+"""Grants: rights of one person for a time, with a reason. The couple gives them; on the day of the wedding the policy
+does, to a coordinator. The couple is informed by an event in each case, and the audit log has it."""
+
+from __future__ import annotations
+
+import json
+import secrets
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from typing import Final, TypeAlias
+
+from crdt_server.access.identity import Identity
+from crdt_server.access.members import COUPLE, may_override, may_read_members
+from crdt_server.errors import ForbiddenError, NotFoundError
+from crdt_server.services.entries import Changed, MembershipError, Now, audit_entry, moment
+from crdt_server.services.members import require
+from storage import GrantChange, NewEvent, Storage, StoredGrant, ValuesRefused
+
+MOST_OPEN: Final = 100
+"""Grants of a wedding that are asked for or hold."""
+
+LISTED: Final = 200
+LONGEST_SECONDS: Final = 24 * 3600
+GRANTED_LIVE: Final = ("coordinator",)
+"""Roles that are given what they request while the wedding is live."""
+
+ASKING: Final = ("planner", "coordinator")
+
+Published = Callable[[str, int], None]
+"""Called with a wedding and the number of its newest event."""
+
+
+_Decide: TypeAlias = Callable[[StoredGrant | None], GrantChange]
+
+
+class GrantService:
+    """See the head of the file. Methods raise ForbiddenError, NotFoundError and MembershipError."""
+
+    def __init__(self, storage: Storage, now: Now, changed: Changed, published: Published) -> None:
+        self._storage = storage
+        self._now = now
+        self._changed = changed
+        self._published = published
+
+    async def newest(self, wedding: str, actor: Identity) -> list[StoredGrant]:
+        """The newest grants; to whom may not read members, one's own."""
+        found = await self._storage.grants(wedding, LISTED)
+        return found if may_read_members(actor) is None else [each for each in found if each.user == actor.user]
+
+    async def ask(self, wedding: str, actor: Identity, what: str, reason: str, seconds: int) -> StoredGrant:
+        """Request a grant for oneself. It is given at once while the wedding is live, to a coordinator."""
+        if actor.role not in ASKING:
+            raise ForbiddenError("forbidden", f"the role {actor.role} may not request this")
+        at = self._now()
+        grant = StoredGrant(f"gr_{secrets.token_hex(8)}", actor.user, what, reason, min(seconds, LONGEST_SECONDS), at)
+        live = actor.role in GRANTED_LIVE and await self._phase(wedding) == "live"
+        if live:
+            grant = _given(grant, "policy", at)
+
+        def decide(before: StoredGrant | None) -> GrantChange:
+            return _change(grant, actor, "grant.given" if live else "grant.asked", at)
+
+        return await self._store(wedding, grant.id, decide)
+
+    async def give(self, wedding: str, actor: Identity, id_: str) -> StoredGrant:
+        """Give what was asked for, from now on."""
+        require(may_override(actor))
+        at = self._now()
+
+        def decide(before: StoredGrant | None) -> GrantChange:
+            grant = _present(before)
+            if grant.given_at is not None:
+                raise MembershipError("grant_given", "it was given already")
+            return _change(_given(grant, actor.user, at), actor, "grant.given", at)
+
+        return await self._store(wedding, id_, decide)
+
+    async def end(self, wedding: str, actor: Identity, id_: str) -> StoredGrant:
+        """End a grant, or refuse one: the couple every one, others their own."""
+        at = self._now()
+
+        def decide(before: StoredGrant | None) -> GrantChange:
+            grant = _present(before)
+            if actor.role != COUPLE and actor.user != grant.user:
+                raise NotFoundError("not_found", "no such grant")
+            return _change(grant._replace(ended_at=at), actor, "grant.ended", at)
+
+        return await self._store(wedding, id_, decide)
+
+    async def _store(self, wedding: str, id_: str, decide: _Decide) -> StoredGrant:
+        stored: list[StoredGrant] = []
+
+        def keep(before: StoredGrant | None) -> GrantChange:
+            change = decide(before)
+            stored[:] = [change.grant]
+            return change
+
+        try:
+            _, event = await self._storage.change_grant(wedding, id_, keep, MOST_OPEN)
+        except ValuesRefused as error:
+            raise MembershipError("too_many_grants", str(error)) from error
+        self._published(wedding, event)
+        self._changed(wedding)
+        return stored[0]
+
+    async def _phase(self, wedding: str) -> str:
+        """The phase of the wedding, as its document says."""
+        for document, row in await self._storage.records_of_root(wedding, "meta", ""):
+            if document == "wedding":
+                return str(json.loads(row.fields or "{}").get("phase", ""))
+        return ""
+
+
+def _given(grant: StoredGrant, by: str, at: datetime) -> StoredGrant:
+    return grant._replace(given_by=by, given_at=at, until=at + timedelta(seconds=grant.seconds))
+
+
+def _present(grant: StoredGrant | None) -> StoredGrant:
+    if grant is None or grant.ended_at is not None:
+        raise NotFoundError("not_found", "no such grant")
+    return grant
+
+
+def _change(grant: StoredGrant, actor: Identity, type_: str, at: datetime) -> GrantChange:
+    until = None if grant.until is None else moment(grant.until)
+    told = {"user": grant.user, "what": grant.what, "reason": grant.reason, "until": until, "by": grant.given_by}
+    body = {
+        "type": type_,
+        "priority": 2,
+        "at": moment(at),
+        "actor": {"user": actor.user, "role": actor.role},
+        "document": "wedding",
+        "root": "grants",
+        "record": grant.id,
+        "fields": [],
+        "before": None,
+        "after": None,
+        "grant": {**told, "seconds": grant.seconds},
+    }
+    event = NewEvent(type_, moment(at), grant.id, json.dumps(body, ensure_ascii=False))
+    return GrantChange(grant, audit_entry(at, actor.user, type_, grant=grant.id, **told), event)

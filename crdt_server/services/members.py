@@ -1,0 +1,248 @@
+"""Members of a wedding, invitations, devices, and the policy of a wedding.
+
+A right is decided on what is stored, in the transaction of the change: see `storage.members`.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable, Mapping
+from datetime import timedelta
+from hashlib import sha256
+from typing import Final, NamedTuple, TypeAlias
+
+from crdt_server.access.access import Decision, denial
+from crdt_server.access.identity import Identity
+from crdt_server.access.members import (
+    COUPLE,
+    ROLES,
+    fault_of,
+    may_manage,
+    may_override,
+    may_read_members,
+)
+from crdt_server.errors import NotFoundError, ProtocolError
+from crdt_server.services.entries import Changed, MembershipError, Now, audit_entry, described
+from storage import (
+    MemberChange,
+    NewAuditEntry,
+    PolicyOverride,
+    Storage,
+    StoredDevice,
+    StoredInvitation,
+    StoredMember,
+    ValuesRefused,
+)
+
+INVITATIONS: Final = 1_000
+"""Invitations of a wedding that nobody has used."""
+
+LONGEST_INVITATION_SECONDS: Final = 90 * 86_400
+SEEN_WITHIN: Final = timedelta(days=30)
+"""A device that was not given new tokens for so long has ended."""
+
+_ALPHABET: Final = "ABCDEFGHJKMNPQRSTVWXYZ23456789"
+_GROUPS, _GROUP = 4, 4  # 16 characters of 30: 78 bits
+
+
+_Decide: TypeAlias = Callable[[StoredMember | None, int], MemberChange]
+
+
+class Invited(NamedTuple):
+    """An invitation with its code, which is not kept."""
+
+    invitation: StoredInvitation
+    code: str
+
+
+class MemberService:
+    """See the head of the file. ``actor`` is who wants it. Methods raise ForbiddenError, NotFoundError, ProtocolError
+    for what nobody can be, and MembershipError."""
+
+    def __init__(self, storage: Storage, now: Now, changed: Changed) -> None:
+        self._storage = storage
+        self._now = now
+        self._changed = changed
+
+    # -- members
+
+    async def present(self, wedding: str, actor: Identity) -> list[StoredMember]:
+        """The members, without those that were removed."""
+        require(may_read_members(actor))
+        return [each for each in await self._storage.members(wedding) if each.removed_at is None]
+
+    async def add(self, wedding: str, actor: Identity, person: Identity) -> StoredMember:
+        """Make a person a member."""
+        _require_possible(person)
+
+        def decide(before: StoredMember | None, _: int) -> MemberChange:
+            require(may_manage(actor, person.role))
+            if before is not None and before.removed_at is None:
+                raise MembershipError("member_exists", "this user is a member already")
+            return self._change(actor, "member.added", person)
+
+        return await self._store(wedding, person.user, decide)
+
+    async def change(self, wedding: str, actor: Identity, user: str, fields: Mapping[str, str]) -> StoredMember:
+        """Give a member another role, or another name."""
+
+        def decide(before: StoredMember | None, others: int) -> MemberChange:
+            member = _present(before)
+            person = changed_person(_person(member), fields)
+            require(may_manage(actor, member.role, person.role))
+            if person.role != COUPLE:
+                _keep_couple(member, others)
+            _require_possible(person)
+            return self._change(actor, "member.changed", person, member)
+
+        return await self._store(wedding, user, decide)
+
+    async def remove(self, wedding: str, actor: Identity, user: str) -> StoredMember:
+        """Remove a member, whose devices, invitations and grants end."""
+
+        def decide(before: StoredMember | None, others: int) -> MemberChange:
+            member = _present(before)
+            require(may_manage(actor, member.role))
+            _keep_couple(member, others)
+            at = self._now()
+            entry = audit_entry(at, actor.user, "member.removed", **described(_person(member)))
+            return MemberChange(member._replace(removed_at=at), entry)
+
+        return await self._store(wedding, user, decide)
+
+    def _change(
+        self, actor: Identity, action: str, person: Identity, before: StoredMember | None = None
+    ) -> MemberChange:
+        at = self._now()
+        was = {} if before is None else {"before": described(_person(before))}
+        member = StoredMember(*_columns(person), actor.user if before is None else before.added_by, at)
+        return MemberChange(member, audit_entry(at, actor.user, action, **described(person), **was))
+
+    async def _store(self, wedding: str, user: str, decide: _Decide) -> StoredMember:
+        member, _ = await self._storage.change_member(wedding, user, decide)
+        self._changed(wedding)
+        return member
+
+    # -- invitations
+
+    async def invite(self, wedding: str, actor: Identity, person: Identity, seconds: int) -> Invited:
+        """Invite a person, who is a member with the first use of the code. Without a user one is made up."""
+        if not person.user:
+            person = person._replace(user=f"u_{secrets.token_hex(8)}")
+        _require_possible(person)
+        require(may_manage(actor, person.role))
+        at, code = self._now(), _new_code()
+        expires = at + timedelta(seconds=min(seconds, LONGEST_INVITATION_SECONDS))
+        invitation = StoredInvitation(f"i_{secrets.token_hex(8)}", *_columns(person), actor.user, at, expires)
+        entry = audit_entry(at, actor.user, "invitation.made", invitation=invitation.id, **described(person))
+        try:
+            await self._storage.invite(wedding, digest_of_code(code), invitation, INVITATIONS, entry)
+        except ValuesRefused as error:
+            raise MembershipError("too_many_invitations", str(error)) from error
+        return Invited(invitation, code)
+
+    async def invitations(self, wedding: str, actor: Identity) -> list[StoredInvitation]:
+        """The invitations that nobody has used, without their codes."""
+        require(may_read_members(actor))
+        return await self._storage.invitations(wedding, self._now())
+
+    async def withdraw(self, wedding: str, actor: Identity, id_: str) -> None:
+        """End an invitation."""
+
+        def decide(found: StoredInvitation) -> NewAuditEntry:
+            require(may_manage(actor, found.role))
+            return audit_entry(self._now(), actor.user, "invitation.withdrawn", invitation=found.id, user=found.user)
+
+        if not await self._storage.withdraw(wedding, id_, decide):
+            raise NotFoundError("not_found", "no such invitation")
+
+    # -- devices
+
+    async def devices(self, wedding: str, actor: Identity) -> list[StoredDevice]:
+        """The devices of the members, or to whom may not read those, one's own."""
+        user = actor.user if may_read_members(actor) is not None else None
+        return await self._storage.devices(wedding, user, self._now() - SEEN_WITHIN)
+
+    async def revoke(self, wedding: str, actor: Identity, device: str) -> None:
+        """End a device: one's own, or one of a member that one may change."""
+        at = self._now()
+
+        def decide(found: StoredDevice, member: StoredMember | None) -> NewAuditEntry:
+            if found.user != actor.user:
+                require(may_manage(actor, "" if member is None else member.role))
+            return audit_entry(at, actor.user, "device.revoked", device=device, user=found.user)
+
+        if not await self._storage.revoke_device(wedding, device, decide, at):
+            raise NotFoundError("not_found", "no such device")
+        self._changed(wedding)
+
+    # -- policy
+
+    async def overrides(self, wedding: str, actor: Identity) -> list[PolicyOverride]:
+        """The cells of the policy that the couple has changed."""
+        require(may_read_members(actor))
+        return await self._storage.overrides(wedding)
+
+    async def override(self, wedding: str, actor: Identity, role: str, category: str, rights: str | None) -> None:
+        """Change one cell of the policy; None: it is as for all weddings again."""
+        require(may_override(actor))
+        if role not in ROLES or role == COUPLE:
+            raise ProtocolError("invalid_request", "role is one of the policy, and not that of the couple")
+        at = self._now()
+        change = PolicyOverride(role, category, rights or "", actor.user, at)
+        entry = audit_entry(at, actor.user, "policy.changed", role=role, category=category, rights=rights)
+        await self._storage.set_override(wedding, change, entry, keep=rights is not None)
+        self._changed(wedding)
+
+
+def require(decision: Decision) -> None:
+    """Raise the error of a negative decision."""
+    if decision is not None:
+        raise denial(decision)
+
+
+def digest_of_code(code: str) -> str:
+    """The digest of a code, or of a refresh token, under which it is kept. Codes are compared by their letters."""
+    return sha256(code.encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def plain_code(typed: str) -> str:
+    """A code as somebody has typed it, as it was made."""
+    letters = "".join(filter(str.isalnum, typed.upper()))
+    return "-".join(letters[begin : begin + _GROUP] for begin in range(0, len(letters), _GROUP))
+
+
+def changed_person(person: Identity, fields: Mapping[str, str]) -> Identity:
+    """A person with other fields. Another role begins without the vendor, guest and side of the one before."""
+    if fields.get("role", person.role) != person.role:
+        person = person._replace(vendor="", guest="", side="")
+    return person._replace(**fields)
+
+
+def _new_code() -> str:
+    return plain_code("".join(secrets.choice(_ALPHABET) for _ in range(_GROUPS * _GROUP)))
+
+
+def _columns(person: Identity) -> tuple[str, str, str, str, str, str]:
+    return person.user, person.role, person.vendor, person.guest, person.side, person.name
+
+
+def _person(member: StoredMember) -> Identity:
+    return Identity(member.user, member.role, member.vendor, member.guest, member.side, name=member.name)
+
+
+def _require_possible(person: Identity) -> None:
+    fault = fault_of(person)
+    if fault is not None:
+        raise ProtocolError("invalid_request", fault)
+
+
+def _present(member: StoredMember | None) -> StoredMember:
+    if member is None or member.removed_at is not None:
+        raise NotFoundError("not_found", "no such member")
+    return member
+
+
+def _keep_couple(member: StoredMember, others: int) -> None:
+    if member.role == COUPLE and not others:
+        raise MembershipError("last_of_couple", "nobody would be left who may do everything")
