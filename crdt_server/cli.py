@@ -8,12 +8,9 @@ from __future__ import annotations
 import asyncio
 import sys
 import time
-import tomllib
-from collections.abc import Callable
-from typing import Any, Literal, get_args, get_origin
+from typing import Any
 
 import click
-from pydantic import ValidationError
 
 from crdt_server import logs
 from crdt_server.access.access import Denied
@@ -25,7 +22,10 @@ from crdt_server.app import AccessRequired
 from crdt_server.explain import NothingToExplain, explain
 from crdt_server.key_source import KeyFileError, read_secret
 from crdt_server.maintenance import compact_store, verify_store
+from crdt_server.member_commands import member
 from crdt_server.names import WEDDING
+from crdt_server.options import load_settings as _settings
+from crdt_server.options import setting_options as _options
 from crdt_server.repair import repair_store
 from crdt_server.sample import WeddingExists, plant
 from crdt_server.serve import serve as run_server
@@ -45,39 +45,6 @@ _REPAIR_SETTINGS = (
 _CLAIMS = ("wedding", "user", "role", "name", "vendor", "guest", "side")
 FOUND_A_PROBLEM = 1
 WRONG_USE = 2
-
-
-def _options(*names: str) -> Callable[[Any], Any]:
-    """Click options for settings; their defaults stay unset, so that environment and file are read."""
-
-    def decorate(command: Any) -> Any:
-        for name in reversed(names):
-            field = Settings.model_fields[name]
-            flag = "--" + name.replace("_", "-")
-            default = field.get_default(call_default_factory=True)
-            text = f"{field.description}.  [env: CRDT_SERVER_{name.upper()}; default: {default}]"
-            if field.annotation is bool:
-                option = click.option(flag, is_flag=True, default=None, help=text)
-            elif get_origin(field.annotation) is Literal:
-                option = click.option(flag, type=click.Choice(list(get_args(field.annotation))), help=text)
-            else:
-                option = click.option(flag, help=text, metavar=getattr(field.annotation, "__name__", "text").upper())
-            command = option(command)
-        return click.option("--config", type=click.Path(exists=True, dir_okay=False), help="TOML file with settings")(
-            command
-        )
-
-    return decorate
-
-
-def _settings(config: str | None, flags: dict[str, Any]) -> Settings:
-    try:
-        return Settings.load(config, **{name: value for name, value in flags.items() if value is not None})
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise click.UsageError(f"{config} is not TOML: {error}") from error
-    except ValidationError as error:
-        first = error.errors()[0]
-        raise click.UsageError(f"{'.'.join(map(str, first['loc']))}: {first['msg']}") from error
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 120})
@@ -116,7 +83,8 @@ def _progress(line: str) -> None:
 @_options(*_VERIFY_SETTINGS)
 def verify(wedding: str | None, config: str | None, **flags: Any) -> None:
     """Open every document (of WEDDING) as a client would, and print what cannot be opened, what is full, and what
-    exceeds a quota; list the updates in quarantine."""
+    exceeds a quota; walk the audit logs, and print what was altered, removed or inserted; list the updates in
+    quarantine."""
     problems = asyncio.run(verify_store(_settings(config, flags), wedding, click.echo, _progress))
     if problems:
         sys.exit(FOUND_A_PROBLEM)
@@ -218,6 +186,9 @@ def token(ttl: int, config: str | None, **given: Any) -> None:
     if isinstance(verified, Denied):
         raise click.UsageError(verified.reason)
     click.echo(signed)
+
+
+cli.add_command(member)
 
 
 def main() -> None:

@@ -43,7 +43,8 @@ class Progress:
 
 
 async def verify_store(settings: Settings, wedding: str | None, output: Output, progress: Output) -> int:
-    """Open every document as a client would, and compare each wedding with its quota. Returns the number of problems.
+    """Open every document as a client would, compare each wedding with its quota, and walk its audit log. Returns the
+    number of problems.
 
     ``progress`` gets a line now and then.
     """
@@ -65,6 +66,9 @@ async def verify_store(settings: Settings, wedding: str | None, output: Output, 
                 f"{item.key}: quarantined update {item.id} of {len(item.update)} bytes, {at}, "
                 f"from {item.sender}: {item.reason}"
             )
+        async for audited in storage.audited_weddings():
+            if wedding in (None, audited):
+                await check.audit(audited)
         output(f"{check.documents} documents, {check.problems} problems")
     finally:
         await storage.close()
@@ -106,6 +110,14 @@ class _Verification:
                 self._problem(key, "the stored rows are not those of the document")
             most = MAX_DOCUMENT_BYTES if has_schema else self._settings.max_document_bytes
             self._compare(key, "document", size, most, "bytes")
+
+    async def audit(self, wedding: str) -> None:
+        """Walk the audit log of a wedding. Its head is printed: kept elsewhere, it shows later what the log was."""
+        head, fault = await self._storage.check_audit(wedding)
+        if fault is not None:
+            self._problem(wedding, f"entry {fault.seq} of the audit log {fault.reason}")
+        else:
+            self._output(f"{wedding}: audit log of {head.seq} entries, the newest {head.digest}")
 
     async def usage(self, wedding: str) -> None:
         """Compare what a wedding takes with its quota."""

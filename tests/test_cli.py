@@ -108,7 +108,7 @@ def path(tmp_path: Path) -> Path:
 def test_the_help_names_every_command(run: Run) -> None:
     done = run("--help")
     assert done.returncode == 0
-    assert all(name in done.stdout for name in ("serve", "migrate", "verify", "compact", "sample"))
+    assert all(name in done.stdout for name in ("serve", "migrate", "verify", "compact", "sample", "member"))
 
 
 @pytest.mark.parametrize("command", sorted(cli.commands))
@@ -337,3 +337,34 @@ def stored(url: str, wedding: str) -> dict[str, list[StoredUpdate]]:
         return rows
 
     return asyncio.run(read())
+
+
+def test_members_of_a_wedding(run: Run, path: Path) -> None:
+    def member(*arguments: str) -> Done:
+        return run("member", *arguments, "--database-url", f"sqlite:///{path}")
+
+    assert member("add", "w", "u_aroha", "couple", "--name", "Aroha").returncode == 0
+    assert member("add", "w", "u_flo", "vendor", "--vendor", "v_flo").returncode == 0
+    assert member("list", "w").stdout == "u_aroha\tcouple\tAroha\nu_flo\tvendor\tv_flo\n"
+    assert member("role", "w", "u_flo", "guest", "--guest", "g_1").returncode == 0
+    assert member("list", "w").stdout == "u_aroha\tcouple\tAroha\nu_flo\tguest\tg_1\n"
+    assert member("remove", "w", "u_flo").returncode == 0
+    invited = member("invite", "w", "family", "--side", "a")
+    assert (invited.returncode, len(invited.stdout.strip())) == (0, 19)
+    assert "no such member" in fails_in_one_line(member("remove", "w", "u_flo"), 1)
+    assert "needs a guest" in fails_in_one_line(member("add", "w", "u_1", "guest"), 1)
+    assert "nobody would be left" in fails_in_one_line(member("remove", "w", "u_aroha"), 1)
+    assert "no name of a wedding" in fails_in_one_line(member("list", "w/1"))
+    assert "is not one of" in fails_in_one_line(member("add", "w", "u_1", "florist"))
+
+
+def test_verify_names_the_entry_of_the_audit_log_that_was_altered(run: Run, path: Path) -> None:
+    address = f"sqlite:///{path}"
+    for number in range(3):
+        assert run("member", "add", "w", f"u_{number}", "planner", "--database-url", address).returncode == 0
+    done = run("verify", "--database-url", address)
+    assert (done.returncode, "w: audit log of 3 entries, the newest " in done.stdout) == (0, True), done.stdout
+    with closing(sqlite3.connect(path)) as connection, connection:
+        connection.execute("UPDATE audit SET actor = 'u_nobody' WHERE seq = 2")
+    done = run("verify", "w", "--database-url", address)
+    assert (done.returncode, "w: entry 2 of the audit log was altered" in done.stdout) == (1, True), done.stdout

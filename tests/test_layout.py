@@ -145,7 +145,7 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
         "documents",
         "storage",
     ),
-    # app, cli, serve: the wiring
+    # app, cli, serve, commands: the wiring
     "crdt_server": (*PACKAGES, "click", "fastapi", "pydantic", "starlette", "structlog", "uvicorn", "uvloop"),
 }
 ONLY_HOSTS_AND_DOCUMENTS = ("crdt_server.judge", "documents")
