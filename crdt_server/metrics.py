@@ -68,6 +68,9 @@ class Metrics(Collector):
         self.revoked = Counter(
             "crdt_sessions_revoked", "Sessions that lost their room with their rights", registry=self.registry
         )
+        self.audit_merged = Counter(
+            "crdt_audit_merged", "Entries of audit logs that were only counted", registry=self.registry
+        )
         self.refused = Counter("crdt_refused_connections", "Sockets not let in", ["reason"], registry=self.registry)
         self.refused_requests = Counter(
             "crdt_refused_requests", "HTTP requests above a limit (429)", ["code"], registry=self.registry

@@ -114,6 +114,11 @@ async def on_server_error(request: Request, error: Exception) -> Response:
 def _count_refusal(request: Request, error: CrdtServerError) -> None:
     """What is refused over HTTP counts as on a socket."""
     sender: tuple[Identity, str] | None = getattr(request.state, "sender", None)
+    wedding = request.path_params.get("wedding")
+    if sender is not None and wedding is not None and isinstance(error, ForbiddenError):
+        about = {"method": request.method, "call": request.scope["route"].path}
+        document = request.path_params.get("document", "")
+        request.app.state.hub.audit.record(wedding, sender[0].user, "request.refused", **about, document=document)
     if sender is None or not isinstance(error, (ProtocolError, ViolationError)) or error.code in _BLAMELESS:
         return
     hub: Hub = request.app.state.hub

@@ -20,6 +20,7 @@ from crdt_server.rooms.room import Phase, Room
 from storage import (
     AnswerTaken,
     Append,
+    AuditValues,
     BookingValues,
     DerivedRecords,
     DocumentKey,
@@ -43,9 +44,20 @@ class Store(Protocol):
         """As `Storage.confirm`."""
 
 
-def derived_records(key: DocumentKey, found: BatchRecords) -> DerivedRecords:
+def derived_records(key: DocumentKey, found: BatchRecords | None, audit: Sequence[AuditValues] = ()) -> DerivedRecords:
     """The records of one document in a batch, as the store takes them."""
-    return DerivedRecords(key, found.rows, found.events, found.owners, found.answers, found.bookings)
+    if found is None:
+        return DerivedRecords(key, audit=audit)
+    return DerivedRecords(key, found.rows, found.events, found.owners, found.answers, found.bookings, audit)
+
+
+Audit = Callable[[RoomBatch], Sequence[AuditValues]]
+"""The entries of the audit log about what was undone of a batch."""
+
+
+def no_audit(batch: RoomBatch) -> Sequence[AuditValues]:
+    """Nothing is recorded."""
+    return ()
 
 
 class _Transaction:
@@ -53,7 +65,7 @@ class _Transaction:
 
     __slots__ = ("derived", "refused", "updates")
 
-    def __init__(self, batches: Sequence[RoomBatch]) -> None:
+    def __init__(self, batches: Sequence[RoomBatch], audit: Audit) -> None:
         self.updates: list[Append] = []
         self.derived: list[DerivedRecords] = []
         self.refused: set[str] = set()  # weddings of which a request is refused for good
@@ -63,8 +75,10 @@ class _Transaction:
                 continue
             if batch.update is not None:
                 self.updates.append(Append(DocumentKey(room.wedding, room.document), batch.seq, batch.update))
-            if (found := batch.derived) is not None:
-                self.derived.append(derived_records(DocumentKey(room.wedding, room.document), found))
+            entries = audit(batch) if batch.notices else ()
+            if batch.derived is not None or entries:
+                key = DocumentKey(room.wedding, room.document)
+                self.derived.append(derived_records(key, batch.derived, entries))
             if batch.refuses:
                 self.refused.add(room.wedding)
 
@@ -76,7 +90,7 @@ class CommitPump:
     here.
 
     ``fail`` ends a room whose batch could not be stored. ``on_events`` is called with a wedding that has events up to a
-    number, ``on_bookings`` with changes of its bookings.
+    number, ``on_bookings`` with changes of its bookings. What ``audit`` returns for a batch is stored with it.
     """
 
     def __init__(
@@ -87,12 +101,14 @@ class CommitPump:
         fail: Callable[[Room], None],
         on_events: Callable[[str, int], None],
         on_bookings: Callable[[str, Sequence[BookingValues]], None],
+        audit: Audit = no_audit,
     ) -> None:
         self._store = store
         self._metrics = metrics
         self._fail_room = fail
         self._on_events = on_events
         self._on_bookings = on_bookings
+        self._audit = audit
         self._waiting: list[RoomBatch] = []
         self._wake = asyncio.Event()
         self._stored: deque[RoomBatch] = deque()
@@ -109,7 +125,8 @@ class CommitPump:
 
     def put(self, batch: RoomBatch) -> None:
         """Store a batch, then broadcast it. One without a commit is broadcast at once if none waits before it."""
-        if batch.update is None and batch.derived is None and self._enqueued == self._settled and not batch.refuses:
+        changes = batch.update is not None or batch.derived is not None or batch.notices
+        if not changes and self._enqueued == self._settled and not batch.refuses:
             batch.room.broadcast(batch)
             return
         batch.room.pin()
@@ -170,7 +187,7 @@ class CommitPump:
                 flushed.set_result(None)
 
     async def _commit(self, batches: Sequence[RoomBatch]) -> None:
-        transaction = _Transaction(batches)
+        transaction = _Transaction(batches, self._audit)
         try:
             first_events = await self._store_all(transaction)
         except (NotOwner, AnswerTaken, SequenceConflict) as error:

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-from collections.abc import Callable, Sequence
+import time
+from collections.abc import Callable, Iterable, Sequence
 
 import structlog
 
@@ -20,6 +21,7 @@ from crdt_server.errors import CLOSE_CODES, AdmissionError
 from crdt_server.hosts.fair_queue import Sender
 from crdt_server.hosts.jobs import JobDied, JobFailed, JobsFull
 from crdt_server.hosts.supervisor import HostFactory
+from crdt_server.hub.audit_log import AuditLog
 from crdt_server.hub.background_tasks import BackgroundTasks, Work
 from crdt_server.hub.bookings import BookingNotifier
 from crdt_server.hub.cluster_port import ClusterPort, RoomDispatcher
@@ -92,12 +94,15 @@ class _RoomReactor:
         prechecked(room, request, pieces)
 
     def on_refusal(self, room: Room, session: Session) -> None:
+        self._hub.audit.record(room.wedding, session.user, "write.refused", document=room.document)
         address, now = session.connection.address, self._hub.time()
         if self._logged.take(address, now):
             log.info("session_refused", room=room.name, session=session.id, user=session.user, address=address)
         self._hub.strikes.add(session.identity, address, now)
 
     def on_revert(self, room: Room, session: Session) -> bool:
+        if not room.hosted.has_schema:  # the others are recorded with what is stored of them
+            self._hub.audit.record(room.wedding, session.user, "write.reverted", document=room.document)
         now = self._hub.time()
         self._reverted.forget(now)
         self._reverted.add(str(session.id), now)
@@ -180,6 +185,7 @@ class Hub:
         self.hosts = HostPool(
             settings, storage, metrics, factory, self.quotas, fail=self.fail, spawn=self.spawn, strikes=self.strikes
         )
+        self.audit = AuditLog(storage, metrics, time.monotonic)
         self.publish_events = self.events.publish if cluster is None else cluster.publish_events
         self._reactor = _RoomReactor(self)
         self.registry = RoomRegistry(
@@ -196,6 +202,7 @@ class Hub:
             metrics,
             fail=self.fail,
             on_events=self.publish_events,
+            audit=self.audit.of_batch,
             on_bookings=BookingNotifier(storage, self.request, self.spawn, self.hosts.vouched).changed,
         )
         self.rights = _rights_watch(self)
@@ -221,6 +228,7 @@ class Hub:
         self.spawn(forget_answers(self.storage))
         self.spawn(self.retention.run())
         self.spawn(self.rights.run())
+        self.spawn(self.audit.run())
 
     async def stop(self) -> None:
         """Let no session in, store what has come in, close every socket with 1012, end the hosts."""
@@ -238,6 +246,7 @@ class Hub:
         if self.cluster is not None:
             await self.cluster.stop()
         await self._tasks.cancel()
+        await self.audit.stop()
         await self.hosts.stop()
 
     def spawn(self, work: Work) -> None:
