@@ -3,6 +3,7 @@
 - What a role has no right to is denied. A document that every wedding has (`budget`) is then forbidden; one whose name
   says something (`thread.t_1`, `timeline@v.v_2`) is not found, whether or not there is one.
 - Derived documents decide by themselves whom they admit; the policy has to allow their category as well.
+- A grant opens one document to one person, to be read, for as long as it holds.
 - Without I/O: the members of a wedding may come later, the overrides of a wedding are those in memory.
 """
 
@@ -63,6 +64,9 @@ class MembersPort(Protocol):
     def overrides(self, wedding: str) -> Overrides:
         """The overrides of a wedding, as far as they are in memory."""
 
+    def granted(self, wedding: str, user: str, document: str) -> bool:
+        """Whether a user has a grant to read a document now, as far as grants are in memory."""
+
 
 class AudienceDocument(Protocol):
     """A document that the server derives from another one for an audience."""
@@ -94,6 +98,10 @@ class NoMembers:
         """None."""
         return NO_OVERRIDES
 
+    def granted(self, wedding: str, user: str, document: str) -> bool:
+        """Never."""
+        return False
+
 
 FindDerived = Callable[[str], AudienceDocument | None]
 """A derived document by its name; None where there is none."""
@@ -107,6 +115,9 @@ def no_derived(name: str) -> None:
 Verified: TypeAlias = VerifiedClaims | Denied
 Verify = Callable[[Credentials, str], Verified | Awaitable[Verified]]
 """Verifies the proof in the credentials of a request to a wedding."""
+
+_GRANTED: Final = frozenset((Action.READ, Action.READ_PART))
+"""What a grant allows: a document is never written by one."""
 
 _NOT_FOUND: Final = Denied("not_found", "no such wedding or document")
 _NO_MEMBER: Final = Denied("forbidden", "not a member of this wedding")
@@ -183,7 +194,10 @@ class PolicyAccess:
         """See `Access.may`."""
         if identity == SERVER:  # programs of this process; nobody is identified as it
             return None
-        return decide(self.policy, identity, action, target, self._find_derived, self._members.overrides(wedding))
+        denied = decide(self.policy, identity, action, target, self._find_derived, self._members.overrides(wedding))
+        if denied is None or action not in _GRANTED or not isinstance(target, str):
+            return denied
+        return None if self._members.granted(wedding, identity.user, target) else denied
 
 
 class _Flat(Awaitable[Identified]):

@@ -12,7 +12,7 @@ from crdt_server.access.access import Action
 from crdt_server.access.identity import Identity
 from crdt_server.access.members import may_override
 from crdt_server.access.policy import OVERRIDERS
-from crdt_server.api.requests import Authorized, describe_body, read_json, wedding_name
+from crdt_server.api.requests import Authorized, describe_body, document_key, read_json, wedding_name
 from crdt_server.api.rights import by_content, requires
 from crdt_server.services.grants import LONGEST_SECONDS, GrantService
 from crdt_server.services.members import LONGEST_INVITATION_SECONDS, MemberService, require
@@ -91,7 +91,7 @@ class PolicyCell(_Body):
 class NewGrant(_Body):
     """A request for rights that the role has not."""
 
-    what: Annotated[str, Field(min_length=1, max_length=255)]
+    what: Annotated[str, Field(min_length=1, max_length=255, description="A document, to be read")]
     reason: Annotated[str, Field(min_length=1, max_length=500)]
     seconds: Annotated[int, Field(ge=60, le=LONGEST_SECONDS)] = 4 * 3600
 
@@ -223,6 +223,7 @@ async def get_grants(grants: Grants, caller: Authorized, wedding: str) -> dict[s
 async def post_grant(request: Request, grants: Grants, caller: Authorized, wedding: str) -> Row:
     """Request a right for a time, with a reason. It holds when the couple gives it, or at once on the live day."""
     body = await read_json(request, NewGrant, MAX_BODY_BYTES)
+    document_key(wedding, body.what)
     return _row(await grants.ask(wedding_name(wedding), caller.identity, body.what, body.reason, body.seconds))
 
 

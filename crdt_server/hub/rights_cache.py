@@ -9,6 +9,7 @@ with it.
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable, Collection, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -48,6 +49,11 @@ class RightsCache:
         """The changed cells of the policy of a wedding, as far as its rights are held."""
         held = self._held.get(wedding)
         return NO_OVERRIDES if held is None else held.rights.overrides
+
+    def granted(self, wedding: str, user: str, document: str) -> bool:
+        """Whether a user has a grant to read a document now, as far as the rights of the wedding are held."""
+        held = self._held.get(wedding)
+        return held is not None and held.rights.granted(user, document, time.time())
 
     def held(self, wedding: str) -> WeddingRights | None:
         """The rights as they were last read; None where they were not."""

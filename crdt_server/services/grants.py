@@ -24,6 +24,9 @@ LONGEST_SECONDS: Final = 24 * 3600
 GRANTED_LIVE: Final = ("coordinator",)
 """Roles that are given what they request while the wedding is live."""
 
+GRANTED_DOCUMENT: Final = "guests"
+"""What they are given then: this document, and those derived from it."""
+
 ASKING: Final = ("planner", "coordinator")
 
 Published = Callable[[str, int], None]
@@ -53,7 +56,8 @@ class GrantService:
             raise ForbiddenError("forbidden", f"the role {actor.role} may not request this")
         at = self._now()
         grant = StoredGrant(f"gr_{secrets.token_hex(8)}", actor.user, what, reason, min(seconds, LONGEST_SECONDS), at)
-        live = actor.role in GRANTED_LIVE and await self._phase(wedding) == "live"
+        by_policy = actor.role in GRANTED_LIVE and what.partition("@")[0] == GRANTED_DOCUMENT
+        live = by_policy and await self._phase(wedding) == "live"
         if live:
             grant = _given(grant, "policy", at)
 

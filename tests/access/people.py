@@ -46,6 +46,7 @@ class TableMembers:
         self.members: dict[str, TableMember] = {}
         self.revoked_devices: set[str] = set()
         self.set_overrides: dict[str, Overrides] = {}
+        self.grants: set[tuple[str, str, str]] = set()
         self._slow = slow
 
     def of(self, wedding: str) -> TableMembers | Awaitable[TableMembers]:
@@ -59,6 +60,9 @@ class TableMembers:
 
     def overrides(self, wedding: str) -> Overrides:
         return self.set_overrides.get(wedding, NO_OVERRIDES)
+
+    def granted(self, wedding: str, user: str, document: str) -> bool:
+        return (wedding, user, document) in self.grants
 
 
 async def _later(members: TableMembers) -> TableMembers:

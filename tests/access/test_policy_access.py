@@ -10,6 +10,7 @@ import pytest
 
 from crdt_server.access.access import Action, Credentials, Denied
 from crdt_server.access.identity import SERVER, Authenticated, Identity
+from crdt_server.access.members import KnownMember, WeddingRights
 from crdt_server.access.policy_access import PolicyAccess
 from documents.categories import AccessCategory
 from documents.registry import NAMES
@@ -152,3 +153,37 @@ def test_the_wedding_as_a_whole_is_for_its_members(access: PolicyAccess) -> None
     assert access.may(person("planner"), Action.ADMINISTER, "w", AccessCategory.MEMBERS) is None
     assert access.may(person("guest"), Action.READ, "w", AccessCategory.MEMBERS) is not None
     assert access.may(SERVER, Action.WRITE, "w", "budget") is None
+
+
+def test_a_grant_opens_one_document_to_one_person_to_be_read() -> None:
+    access, members = people()
+    coordinator, other = Identity("u_kit", "coordinator"), Identity("u_2", "coordinator")
+    assert isinstance(access.may(coordinator, Action.READ, "w", "guests"), Denied)
+    members.grants.add(("w", "u_kit", "guests"))
+    assert access.may(coordinator, Action.READ, "w", "guests") is None
+    for identity, action, wedding, document in (
+        (coordinator, Action.WRITE, "w", "guests"),
+        (coordinator, Action.READ, "w_2", "guests"),
+        (coordinator, Action.READ, "w", "budget"),
+        (other, Action.READ, "w", "guests"),
+    ):
+        assert isinstance(access.may(identity, action, wedding, document), Denied)
+
+
+def test_somebody_who_is_connected_is_decided_about_again_by_newer_rights() -> None:
+    access, _ = people()
+    mia = Identity("u_mia", "planner", rights="W" * 9)
+    held = Authenticated(mia, None, "d_1", by_members=True)
+    caterer = {"u_mia": KnownMember("u_mia", "caterer", vendor="v_1", name="Mia")}
+    current = access.recheck(held, "w", WeddingRights(1, caterer))
+    assert isinstance(current, Identity)
+    assert current == Identity("u_mia", "caterer", "v_1", rights=access.policy.rights_to_write("caterer"), name="Mia")
+    overrides = {("planner", "budget"): "R"}
+    current = access.recheck(held, "w", WeddingRights(1, overrides=overrides))
+    assert isinstance(current, Identity)
+    assert current.rights == access.policy.rights_to_write("planner", overrides)
+    removed = {"u_mia": KnownMember("u_mia", "planner", removed=True)}
+    assert isinstance(access.recheck(held, "w", WeddingRights(1, removed)), Denied)
+    assert isinstance(
+        access.recheck(held._replace(identity=mia._replace(role="florist")), "w", WeddingRights()), Denied
+    )

@@ -113,8 +113,8 @@ async def test_the_couple_changes_the_policy(
         is_problem(answer, 400, "invalid_request")
 
 
-async def ask(client: httpx.AsyncClient, wedding: str) -> dict[str, Any]:
-    body = {"what": "guests@phones", "reason": "the bus is late", "seconds": 14_400}
+async def ask(client: httpx.AsyncClient, wedding: str, what: str = "guests") -> dict[str, Any]:
+    body = {"what": what, "reason": "the bus is late", "seconds": 14_400}
     answer = await client.post(f"{wedding}/grants", params=COORDINATOR, json=body)
     assert answer.status_code == 201, answer.text
     found: dict[str, Any] = answer.json()
@@ -141,7 +141,7 @@ async def test_the_couple_gives_and_ends_a_grant_and_is_informed(
     assert feed[0]["grant"]["reason"] == "the bus is late"
     assert await actions(client, wedding) == ["grant.asked", "grant.given", "grant.ended"]
     is_problem(
-        await client.post(f"{wedding}/grants", params=GUEST, json={"what": "a", "reason": "b"}), 403, "forbidden"
+        await client.post(f"{wedding}/grants", params=GUEST, json={"what": "guests", "reason": "b"}), 403, "forbidden"
     )
 
 
@@ -155,6 +155,7 @@ async def test_on_the_live_day_the_policy_gives_a_coordinator_what_it_asks_for(
     assert grant["given_by"] == "policy"
     feed = (await client.get(f"{wedding}/events", params=COUPLE)).json()["events"]
     assert feed[-1]["type"] == "grant.given"
+    assert (await ask(client, wedding, "budget"))["given_by"] == ""
 
 
 async def test_the_audit_log_comes_in_pages(client: httpx.AsyncClient, wedding: str) -> None:
