@@ -10,16 +10,17 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, Final
 
 import structlog
 
+from crdt_server.access.identity import Identity
 from crdt_server.access.limits import Allowance
 from crdt_server.metrics import Metrics
 from crdt_server.rooms.batch import RoomBatch
-from storage import NewAuditEntry, Storage, StorageError, ValuesRefused
+from storage import DerivedRecords, DocumentKey, NewAuditEntry, Storage, StorageError, ValuesRefused
 
 log = structlog.get_logger(__name__)
 
@@ -29,6 +30,13 @@ SECONDS_PER_ENTRY: Final = 10.0
 
 MOST_WAITING: Final = 10_000
 """Entries, and counts, that wait to be stored, of all weddings."""
+
+WEDDINGS_AT_ONCE: Final = 200
+SIGNED_IN_SECONDS: Final = 3600.0
+"""The first socket of a person in a wedding is a sign-in, and then the first after so many seconds."""
+
+MOST_SIGNED_IN: Final = 100_000
+AUDITED: Final = "wedding"  # the document that entries are stored with; none of it is read or written
 
 PATHS: Final = 20
 """Places named by an entry about a write that was undone."""
@@ -48,6 +56,7 @@ class AuditLog:
         self._waiting: dict[str, list[NewAuditEntry]] = {}
         self._counts: dict[tuple[str, str, str], int] = {}  # wedding, actor, action
         self._counted_at = time()
+        self._signed_in: dict[tuple[str, str], float] = {}  # wedding and user -> until when it is no news
         self.waiting = 0
         """Entries that wait to be stored."""
         metrics.gauge("audit_waiting", "Entries of audit logs that wait to be stored", lambda: self.waiting)
@@ -61,6 +70,19 @@ class AuditLog:
             self._count(wedding, actor, action)
             return
         self._enqueue(wedding, _entry(actor, action, detail))
+
+    def sign_in(self, wedding: str, identity: Identity) -> None:
+        """A socket of a person was let in."""
+        key, now = (wedding, identity.user), self._time()
+        if now < self._signed_in.get(key, now):
+            return
+        if len(self._signed_in) >= MOST_SIGNED_IN:
+            self._signed_in = {each: until for each, until in self._signed_in.items() if until > now}
+        if len(self._signed_in) >= MOST_SIGNED_IN or self.waiting >= MOST_WAITING:
+            self._count(wedding, EVERYBODY, "signed_in")
+            return
+        self._signed_in[key] = now + SIGNED_IN_SECONDS
+        self._enqueue(wedding, _entry(identity.user, "signed_in", {"role": identity.role}))
 
     def of_batch(self, batch: RoomBatch) -> Sequence[NewAuditEntry]:
         """The entries about what was undone of a batch, which is stored with them."""
@@ -111,18 +133,28 @@ class AuditLog:
         await self.flush()
 
     async def flush(self) -> None:
-        """Store what waits. What cannot be stored now waits on."""
-        for wedding in list(self._waiting):
-            entries = self._waiting.pop(wedding)
+        """Store what waits, of many weddings in one transaction. What cannot be stored now waits on."""
+        while self._waiting:
+            taken = {wedding: self._waiting.pop(wedding) for wedding in list(self._waiting)[:WEDDINGS_AT_ONCE]}
             try:
-                await self._storage.add_audit(wedding, entries)
-            except ValuesRefused as error:
-                log.error("audit_entries_refused", wedding=wedding, entries=len(entries), error=str(error))
+                await self._store(taken)
             except StorageError as error:
-                log.warning("audit_not_stored", wedding=wedding, entries=len(entries), error=str(error))
-                self._waiting[wedding] = entries + self._waiting.get(wedding, [])
+                log.warning("audit_not_stored", weddings=len(taken), error=str(error))
+                for wedding, entries in taken.items():
+                    self._waiting[wedding] = entries + self._waiting.get(wedding, [])
                 return
-            self.waiting -= len(entries)
+            self.waiting -= sum(map(len, taken.values()))
+
+    async def _store(self, taken: Mapping[str, Sequence[NewAuditEntry]]) -> None:
+        records = [DerivedRecords(DocumentKey(wedding, AUDITED), audit=entries) for wedding, entries in taken.items()]
+        try:
+            await self._storage.append([], records)
+        except ValuesRefused as error:
+            if len(records) == 1:
+                log.error("audit_entries_refused", wedding=records[0].key.wedding, error=str(error))
+                return
+            for wedding, entries in taken.items():
+                await self._store({wedding: entries})
 
 
 def _undone(notice: bytes) -> dict[str, Any]:

@@ -287,6 +287,8 @@ class Hub:
             session.level = self._pacer.level_of(document, session)
         self.registry.occupied(room)
         room.join(session)
+        if identity.rights and session.origin is Origin.SOCKET:
+            self.audit.sign_in(wedding, identity)
         return room, session
 
     def receive(self, room: Room, session: Session, messages: Sequence[Received]) -> None:

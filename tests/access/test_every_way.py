@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import AsyncIterator, Iterator
 
 import httpx
@@ -168,3 +169,12 @@ async def test_embedded_edits_ask(app: FastAPI, access: Nobody) -> None:
     with pytest.raises(ForbiddenError):
         async with editor.edit("w", "guests", ADA):
             pass
+
+
+async def test_a_refusal_is_in_the_audit_log(app: FastAPI, client: httpx.AsyncClient, access: Nobody) -> None:
+    assert (await client.get("/api/weddings/w/documents/guests", params={"user": "u_kit"})).status_code == 403
+    await app.state.hub.audit.flush()
+    (entry,) = await app.state.hub.storage.audit("w")
+    assert (entry.actor, entry.action) == ("u_kit", "request.refused")
+    call = "/api/weddings/{wedding}/documents/{document}"
+    assert json.loads(entry.detail) == {"method": "GET", "call": call, "document": "guests"}

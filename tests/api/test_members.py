@@ -21,9 +21,10 @@ def wedding() -> str:
 
 
 async def actions(client: httpx.AsyncClient, wedding: str) -> list[str]:
+    """The entries of the audit log, without those of refusals, which are stored later."""
     answer = await client.get(f"{wedding}/audit", params=COUPLE)
     assert answer.status_code == 200, answer.text
-    return [each["action"] for each in answer.json()["entries"]]
+    return [each["action"] for each in answer.json()["entries"] if each["action"] != "request.refused"]
 
 
 async def add(client: httpx.AsyncClient, wedding: str, member: dict[str, str], by: dict[str, str] = COUPLE) -> int:

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from pycrdt import Map
 
+from crdt_server.access.identity import Identity
 from crdt_server.hub import audit_log
 from crdt_server.hub.audit_log import AuditLog
 from crdt_server.hub.hub import Hub
@@ -15,6 +16,7 @@ from crdt_server.metrics import Metrics
 from storage import AuditEntry, Storage, StorageUnavailable
 from tests.rooms.person import Person
 from tests.support.codec import encode_update
+from tests.support.sockets import HandSocket
 
 
 async def entries(storage: Storage, wedding: str = "w") -> list[tuple[str, str, dict[str, Any]]]:
@@ -82,6 +84,31 @@ async def test_what_one_person_has_too_much_of_is_counted(audit: AuditLog, stora
     assert audit.waiting == 0
 
 
+async def test_a_person_signs_in_once_an_hour_however_many_sockets(
+    hub: Hub, audit: AuditLog, storage: Storage, clock: Clock
+) -> None:
+    kit, mia = Identity("u_kit", "coordinator", rights="W" * 9), Identity("u_mia", "planner", rights="W" * 9)
+    for identity in (kit, kit, mia, Identity("anybody", "couple")):
+        hub.enter("w", "notes.a", HandSocket(), identity)
+    await hub.audit.flush()
+    expected = [("u_kit", "signed_in", {"role": "coordinator"}), ("u_mia", "signed_in", {"role": "planner"})]
+    assert await entries(storage) == expected
+    for clock.now in (0.0, 1.0, audit_log.SIGNED_IN_SECONDS):
+        audit.sign_in("w_2", kit)
+    await audit.flush()
+    assert await entries(storage, "w_2") == expected[:1] * 2
+
+
+async def test_entries_of_many_weddings_are_stored_together_and_a_bad_one_alone(
+    audit: AuditLog, storage: Storage
+) -> None:
+    for number in range(3):
+        audit.record(f"w_{number}", "u\n1" if number == 1 else "u_1", "write.refused")
+    await audit.flush()
+    assert [len(await entries(storage, f"w_{number}")) for number in range(3)] == [1, 0, 1]
+    assert audit.waiting == 0
+
+
 async def test_what_waits_is_bounded(audit: AuditLog, storage: Storage, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(audit_log, "MOST_WAITING", 3)
     for number in range(20):
@@ -102,7 +129,7 @@ async def test_what_cannot_be_stored_now_waits(
         async def fail(*_: object) -> None:
             raise StorageUnavailable("the database is away")
 
-        cut.setattr(storage, "add_audit", fail)
+        cut.setattr(storage, "append", fail)
         await audit.flush()
     assert await entries(storage) == []
     audit.record("w", "u_2", "write.refused")
