@@ -29,8 +29,9 @@ from crdt_server.access.policy_access import PolicyAccess
 from crdt_server.access.request_limits import RequestLimits
 from crdt_server.access.role_switch import RoleSwitch
 from crdt_server.access.token_access import TokenOrDevAccess
-from crdt_server.access.tokens import TokenRules, TokenVerifier
-from crdt_server.api import audit, commands, conflicts, documents, events, members, probes, sessions
+from crdt_server.access.tokens import Claims, TokenRules, TokenVerifier, sign
+from crdt_server.api import audit, commands, conflicts, documents, events, probes, sessions
+from crdt_server.api import members as members_api
 from crdt_server.api.problems import on_disconnect, on_http_error, on_invalid_request, on_server_error
 from crdt_server.api.requests import authorize, count_read
 from crdt_server.api.rights import describe_roles
@@ -43,11 +44,12 @@ from crdt_server.hub.commands import IdempotentCommands
 from crdt_server.hub.hub import Hub
 from crdt_server.hub.pacing import role_limits
 from crdt_server.hub.rights import Recheck
-from crdt_server.key_source import FetchedKeys, open_keys
+from crdt_server.hub.rights_cache import HeldMembers
+from crdt_server.key_source import FetchedKeys, open_keys, read_secret
 from crdt_server.metrics import Metrics
 from crdt_server.services.grants import GrantService
 from crdt_server.services.members import MemberService
-from crdt_server.services.sessions import SessionService
+from crdt_server.services.sessions import SessionService, Sign
 from crdt_server.settings import Settings
 from crdt_server.transport.asgi import serve_websocket
 from crdt_server.transport.expiry import close_expired
@@ -55,7 +57,7 @@ from crdt_server.transport.gate import Gate
 from crdt_server.transport.picows import PicowsTransport
 from storage import Storage, StorageError, open_storage
 
-_ROUTERS = tuple(resource.router for resource in (documents, commands, events, conflicts, members, audit))
+_ROUTERS = tuple(resource.router for resource in (documents, commands, events, conflicts, members_api, audit))
 """Whose calls `authorize` decides about."""
 
 
@@ -79,11 +81,12 @@ def create_app(settings: Settings | None = None, access: Access | None = None) -
     read_vouched(settings.vouched_organizations)
     role_limits(settings)
     keys = None if access is not None else open_keys(settings)
-    access = access or _token_access(settings, keys)
+    members = HeldMembers()
+    access = access or _token_access(settings, keys, members)
 
     app = FastAPI(
         title="crdt-server",
-        lifespan=partial(_lifespan, settings, keys),
+        lifespan=partial(_lifespan, settings, keys, members),
         openapi_url="/api/openapi.json",
         docs_url=None,
         redoc_url=None,
@@ -117,7 +120,7 @@ def _openapi(app: FastAPI, describe: Callable[[], dict[str, Any]]) -> dict[str, 
     return describe()
 
 
-def _token_access(settings: Settings, keys: Keys | None) -> Access:
+def _token_access(settings: Settings, keys: Keys | None, members: HeldMembers) -> Access:
     if keys is None:
         if not settings.dev:
             raise AccessRequired(
@@ -125,9 +128,20 @@ def _token_access(settings: Settings, keys: Keys | None) -> Access:
                 "or --dev on a machine of your own (everybody may read and write then)"
             )
         return RoleSwitch()
-    rules = TokenRules(settings.jwt_issuer, settings.jwt_audience, settings.jwt_max_age)
-    access = PolicyAccess(TokenVerifier(keys, rules, time.time).verify_credentials)
+    access = PolicyAccess(TokenVerifier(keys, _token_rules(settings), time.time).verify_credentials, members)
     return TokenOrDevAccess(access) if settings.dev else access
+
+
+def _token_rules(settings: Settings) -> TokenRules:
+    return TokenRules(settings.jwt_issuer, settings.jwt_audience, settings.jwt_max_age)
+
+
+def _signer(settings: Settings) -> Sign | None:
+    """Signs the tokens of sessions; None where there is no secret to sign with."""
+    if not settings.jwt_secret_file:
+        return None
+    secret, rules = read_secret(settings.jwt_secret_file), _token_rules(settings)
+    return lambda claims: sign(Claims(**claims._asdict()), rules, secret)
 
 
 def _allow_origins(app: FastAPI, settings: Settings) -> None:
@@ -144,7 +158,9 @@ def _allow_origins(app: FastAPI, settings: Settings) -> None:
 
 
 @asynccontextmanager
-async def _lifespan(settings: Settings, keys: KeySet | FetchedKeys | None, app: FastAPI) -> AsyncIterator[None]:
+async def _lifespan(
+    settings: Settings, keys: KeySet | FetchedKeys | None, members: HeldMembers, app: FastAPI
+) -> AsyncIterator[None]:
     storage = await open_storage(settings.database_url, synchronous=settings.database_synchronous, migrate=True)
     cluster = _cluster(settings, storage)
     hub = Hub(settings, storage, Metrics(), cluster)
@@ -167,7 +183,8 @@ async def _lifespan(settings: Settings, keys: KeySet | FetchedKeys | None, app: 
     state.answers = IdempotentCommands(storage)
     state.streams = SharedBudget(settings.max_connections, settings.max_streams_per_address)
     state.server = Editor(hub, state.access)
-    _open_services(hub, state)
+    members.cache = hub.rights.cache
+    _open_services(hub, state, _signer(settings))
     await hub.start()
     hub.spawn(close_expired(hub, time.time))
     if isinstance(keys, FetchedKeys):
@@ -184,13 +201,13 @@ async def _lifespan(settings: Settings, keys: KeySet | FetchedKeys | None, app: 
         await storage.close()
 
 
-def _open_services(hub: Hub, state: State) -> None:
+def _open_services(hub: Hub, state: State, sign: Sign | None) -> None:
     """The services behind the API. Rights that change are decided about again where the access can do that."""
     if isinstance(state.access, Recheck):
         hub.rights.access = state.access
     parts = hub.storage, partial(datetime.now, UTC), hub.rights.changed
     state.members = MemberService(*parts)
-    state.sessions = SessionService(*parts, sign=None)
+    state.sessions = SessionService(*parts, sign=sign)
     state.grants = GrantService(*parts, published=hub.publish_events)
 
 

@@ -12,10 +12,10 @@ from typing import Final, NamedTuple
 
 from crdt_server.access.access import Decision, Denied
 from crdt_server.access.identity import SERVER, Authenticated, Identity
+from crdt_server.access.tokens import ROLES
 
 COUPLE: Final = "couple"
 VENDOR_ROLES: Final = ("venue", "caterer", "photographer", "vendor")
-ROLES: Final = (COUPLE, "planner", "coordinator", *VENDOR_ROLES, "family", "wedding_party", "guest")
 
 MANAGERS: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType({COUPLE: (), "planner": (COUPLE,)})
 """Roles that change members -> the roles whose members they do not reach."""
@@ -81,14 +81,12 @@ def current_identity(held: Authenticated, rights: WeddingRights) -> Identity | D
     identity = held.identity
     if identity == SERVER:
         return identity
+    member = rights.member(identity.user)
+    if member is not None and member.removed:  # and all devices are revoked with it
+        return _REMOVED
     if held.device and rights.revoked(held.device):
         return _REVOKED
-    member = rights.member(identity.user)
-    if member is None:
-        return identity
-    if member.removed:
-        return _REMOVED
-    if not held.by_members:
+    if member is None or not held.by_members:
         return identity
     return identity._replace(
         role=member.role,

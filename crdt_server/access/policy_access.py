@@ -159,11 +159,11 @@ class PolicyAccess:
     def _in_wedding(self, claims: VerifiedClaims, wedding: str, members: MembersOfWedding) -> Identified:
         if claims.user in ("", SERVER.user):
             return _NO_MEMBER
+        member = members.member(claims.user)
+        if member is not None and member.removed:  # and all devices are revoked with it
+            return _NO_MEMBER
         if claims.device and members.revoked(claims.device):
             return _REVOKED
-        member = members.member(claims.user)
-        if member is not None and member.removed:
-            return _NO_MEMBER
         given = claims if claims.role else member
         if given is None or given.role not in self.policy.roles:
             return _NO_MEMBER

@@ -107,6 +107,26 @@ class RightsCache:
         return rights
 
 
+class HeldMembers:
+    """The members of all weddings as an access object asks for them, which is made before the store is open: `cache` is
+    set with it."""
+
+    def __init__(self) -> None:
+        self.cache: RightsCache
+
+    def of(self, wedding: str) -> WeddingRights | Awaitable[WeddingRights]:
+        """See `RightsCache.of`."""
+        return self.cache.of(wedding)
+
+    def overrides(self, wedding: str) -> Mapping[tuple[str, str], str]:
+        """See `RightsCache.overrides`."""
+        return self.cache.overrides(wedding)
+
+    def granted(self, wedding: str, user: str, document: str) -> bool:
+        """See `RightsCache.granted`."""
+        return self.cache.granted(wedding, user, document)
+
+
 def rights_of(stored: StoredRights) -> WeddingRights:
     """Rights as they are decided on."""
     return WeddingRights(

@@ -15,12 +15,12 @@ from crdt_server.access.access import Decision, denial
 from crdt_server.access.identity import Identity
 from crdt_server.access.members import (
     COUPLE,
-    ROLES,
     fault_of,
     may_manage,
     may_override,
     may_read_members,
 )
+from crdt_server.access.tokens import ROLES
 from crdt_server.errors import NotFoundError, ProtocolError
 from crdt_server.services.entries import Changed, MembershipError, Now, audit_entry, described
 from storage import (

@@ -7,7 +7,6 @@ import pytest
 from crdt_server.access.access import Denied
 from crdt_server.access.identity import SERVER, Authenticated, Identity
 from crdt_server.access.members import (
-    ROLES,
     HeldGrant,
     KnownMember,
     WeddingRights,
@@ -19,6 +18,7 @@ from crdt_server.access.members import (
     may_read_members,
     most_devices,
 )
+from crdt_server.access.tokens import ROLES
 
 CHLOE = Identity("u_chloe", "guest", guest="g_1", name="Chloé")
 

@@ -50,8 +50,8 @@ def asked(access: PolicyAccess, token: str, wedding: str = "w") -> object:
     return asyncio.run(wait())
 
 
-def proven(identity: Identity, device: str = "") -> Authenticated:
-    return Authenticated(identity, 2_000_000_000.0, device)
+def proven(identity: Identity, device: str = "", *, by_members: bool = False) -> Authenticated:
+    return Authenticated(identity, 2_000_000_000.0, device, by_members)
 
 
 @pytest.mark.parametrize("slow", [False, True])
@@ -60,7 +60,7 @@ def proven(identity: Identity, device: str = "") -> Authenticated:
     ("token", "found"),
     [
         ("t_vendor", proven(Identity("u_vendor", "vendor", "v_1", "g_1", "a", "--O----OO"))),
-        ("t_member", proven(Identity("u_member", "planner", rights="W" * 9, name="Mia"), "d_1")),
+        ("t_member", proven(Identity("u_member", "planner", rights="W" * 9, name="Mia"), "d_1", by_members=True)),
         ("t_elsewhere", "forbidden"),
         ("t_removed", "forbidden"),
         ("t_unknown", "forbidden"),

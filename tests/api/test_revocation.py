@@ -1,0 +1,199 @@
+"""Rights that change, from sign-in to the closed socket: a server with tokens and members."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import httpx
+import pytest
+from pycrdt import Map
+from websockets.asyncio.client import ClientConnection, connect
+from websockets.exceptions import ConnectionClosed
+
+from crdt_server import Settings
+from crdt_server.access.identity import Identity
+from crdt_server.services.members import MemberService
+from storage import Storage
+from tests.support.codec import encode_update
+from tests.support.gate import SECONDS, LocalServer, local_server, until
+from tests.support.rights import put_member
+from tests.support.tokens import SECRET
+from tests.support.wire import Replica
+
+WEDDING = "/api/weddings/w"
+OPERATOR = Identity("operator", "couple")
+REMOVED = (4403, "not a member of this wedding any more")
+
+
+class Tokens(NamedTuple):
+    """The tokens of one device."""
+
+    user: str
+    device: str
+    access: str
+    refresh: str
+
+    @property
+    def headers(self) -> dict[str, str]:
+        return {"Authorization": f"Bearer {self.access}"}
+
+
+@pytest.fixture
+async def server(tmp_path: Path, database_url: str) -> AsyncIterator[LocalServer]:
+    (tmp_path / "secret").write_bytes(SECRET)
+    settings = Settings(
+        port=0,
+        database_url=database_url,
+        document_hosts=1,
+        jwt_secret_file=f"{tmp_path}/secret",
+        max_loop_lag_seconds=3600.0,
+    )
+    async with local_server(settings) as running:
+        yield running
+
+
+@pytest.fixture
+async def client(server: LocalServer) -> AsyncIterator[httpx.AsyncClient]:
+    async with httpx.AsyncClient(base_url=server.url, trust_env=False, timeout=60) as open_client:
+        yield open_client
+
+
+@pytest.fixture
+def members(server: LocalServer) -> MemberService:
+    return server.app.state.members  # type: ignore[no-any-return]
+
+
+async def sign_in(client: httpx.AsyncClient, members: MemberService, user: str, role: str, **more: str) -> Tokens:
+    invited = await members.invite("w", OPERATOR, Identity(user, role, **more), 3600)
+    answer = await client.post("/api/sessions", json={"code": invited.code, "device": "phone"})
+    assert answer.status_code == 201, answer.text
+    found: dict[str, Any] = answer.json()
+    return Tokens(user, found["device"], found["access_token"], found["refresh_token"])
+
+
+async def enter(server: LocalServer, tokens: Tokens, document: str) -> ClientConnection:
+    url = f"{server.ws_url}/w/{document}?token={tokens.access}"
+    return await connect(url, compression=None, proxy=None)
+
+
+async def closed(websocket: ClientConnection) -> tuple[int, str]:
+    """The close code and reason, once it is closed."""
+    async with asyncio.timeout(SECONDS):
+        try:
+            while True:
+                await websocket.recv()
+        except ConnectionClosed:
+            return websocket.close_code or 0, websocket.close_reason or ""
+
+
+async def test_a_removed_member_is_closed_everywhere_and_stays_out(
+    server: LocalServer, client: httpx.AsyncClient, members: MemberService
+) -> None:
+    aroha = await sign_in(client, members, "u_aroha", "couple")
+    mia = await sign_in(client, members, "u_mia", "planner")
+    sockets = [await enter(server, mia, document) for document in ("timeline", "budget")]
+    stays = await enter(server, aroha, "timeline")
+    for websocket in (*sockets, stays):
+        await websocket.recv()
+    answer = await client.delete(f"{WEDDING}/members/u_mia", headers=aroha.headers)
+    assert answer.status_code == 204, answer.text
+    assert [await closed(websocket) for websocket in sockets] == [REMOVED] * 2
+    assert (await closed(await enter(server, mia, "timeline")))[0] == 4403
+    assert (await client.get(f"{WEDDING}/members", headers=mia.headers)).status_code == 403
+    assert (await client.post("/api/sessions/refresh", json={"refresh_token": mia.refresh})).status_code == 401
+    await stays.ping()
+    await stays.close()
+
+
+async def test_another_role_is_that_of_the_open_sockets(
+    server: LocalServer, client: httpx.AsyncClient, members: MemberService
+) -> None:
+    mia = await sign_in(client, members, "u_mia", "planner")
+    budget, timeline = await enter(server, mia, "budget"), await enter(server, mia, "seating")
+    for websocket in (budget, timeline):
+        await websocket.recv()
+    await members.change("w", OPERATOR, "u_mia", {"role": "coordinator"})
+    assert (await closed(budget))[0] == 4403
+    (session,) = [each for room in server.hub.rooms.values() for each in room.members]
+    assert session.identity.role == "coordinator"
+    await timeline.close()
+
+
+async def test_a_policy_that_the_couple_has_changed_makes_a_socket_read_only(
+    server: LocalServer, client: httpx.AsyncClient, members: MemberService
+) -> None:
+    mia = await sign_in(client, members, "u_mia", "planner")
+    websocket = await enter(server, mia, "budget")
+    await websocket.recv()
+    await members.override("w", OPERATOR, "planner", "budget", "R")
+    (session,) = [each for room in server.hub.rooms.values() for each in room.members]
+    await until(lambda: session.reads_only)
+    replica = Replica(7)
+    replica.doc.get("items", type=Map)["b_1"] = Map({"name": "Band"})
+    await websocket.send(encode_update(replica.doc.get_update()))
+    async with asyncio.timeout(SECONDS):
+        while not bytes(await websocket.recv()).startswith(b"\2\0"):
+            pass
+    answer = await client.get(f"{WEDDING}/documents/budget", headers=mia.headers)
+    assert answer.status_code == 200
+    assert answer.json().get("items", {}) == {}
+    await websocket.close()
+
+
+async def test_a_revoked_device_is_closed_and_the_other_stays(
+    server: LocalServer, client: httpx.AsyncClient, members: MemberService
+) -> None:
+    aroha = await sign_in(client, members, "u_aroha", "couple")
+    stolen = await sign_in(client, members, "u_aroha", "couple")
+    gone, stays = await enter(server, stolen, "timeline"), await enter(server, aroha, "timeline")
+    for websocket in (gone, stays):
+        await websocket.recv()
+    answer = await client.delete(f"{WEDDING}/devices/{stolen.device}", headers=aroha.headers)
+    assert answer.status_code == 204, answer.text
+    assert await closed(gone) == (4403, "this device was revoked")
+    assert (await client.get(f"{WEDDING}/members", headers=stolen.headers)).status_code == 401
+    await stays.ping()
+    await stays.close()
+
+
+async def test_a_grant_opens_a_document_until_it_ends(
+    server: LocalServer, client: httpx.AsyncClient, members: MemberService
+) -> None:
+    aroha = await sign_in(client, members, "u_aroha", "couple")
+    kit = await sign_in(client, members, "u_kit", "coordinator")
+    assert (await closed(await enter(server, kit, "guests")))[0] == 4403
+    body = {"what": "guests", "reason": "the bus is late", "seconds": 60}
+    answer = await client.post(f"{WEDDING}/grants", json=body, headers=kit.headers)
+    assert answer.status_code == 201, answer.text
+    path = f"{WEDDING}/grants/{answer.json()['id']}"
+    assert (await client.post(f"{path}/give", headers=aroha.headers)).status_code == 200
+    assert (await client.get(f"{WEDDING}/documents/guests", headers=kit.headers)).status_code == 200
+    websocket = await enter(server, kit, "guests")
+    await websocket.recv()
+    assert (await client.delete(path, headers=aroha.headers)).status_code == 204
+    assert (await closed(websocket))[0] == 4403
+    assert (await client.get(f"{WEDDING}/documents/guests", headers=kit.headers)).status_code == 403
+
+
+async def test_a_stream_of_events_ends_with_the_right_to_it(client: httpx.AsyncClient, members: MemberService) -> None:
+    mia = await sign_in(client, members, "u_mia", "planner")
+    async with client.stream("GET", f"{WEDDING}/events/stream", headers=mia.headers) as stream:
+        lines = stream.aiter_lines()
+        assert (await anext(lines)).startswith("retry")
+        await members.remove("w", OPERATOR, "u_mia")
+        async with asyncio.timeout(SECONDS):
+            assert [line async for line in lines if line.startswith("data")] == []
+
+
+async def test_a_change_by_another_program_reaches_the_socket(
+    server: LocalServer, client: httpx.AsyncClient, members: MemberService
+) -> None:
+    mia = await sign_in(client, members, "u_mia", "planner")
+    websocket = await enter(server, mia, "timeline")
+    await websocket.recv()
+    storage: Storage = server.hub.storage
+    await put_member(storage, "u_mia", "planner", removed=True)
+    assert await closed(websocket) == REMOVED
