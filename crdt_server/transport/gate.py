@@ -15,12 +15,12 @@ from urllib.parse import parse_qsl, unquote
 
 import structlog
 
-from crdt_server.access.access import Access, Action, Credentials, Denied, Identified, checked
+from crdt_server.access.access import Access, Credentials, Denied, Identified, checked
 from crdt_server.access.addresses import TrustedProxies
 from crdt_server.access.identity import UNIDENTIFIED, Authenticated, Identity, person_at
 from crdt_server.access.limits import SharedBudget, SharedRate
 from crdt_server.access.origins import AllowedOrigins
-from crdt_server.access.policy import NO_RIGHTS
+from crdt_server.access.policy import room_rights
 from crdt_server.errors import CLOSE_CODES, AdmissionError, CrdtServerError
 from crdt_server.hub.hub import Hub
 from crdt_server.names import document_address
@@ -164,16 +164,14 @@ class Gate:
             return _HOSTILE
         if not self._handshakes.assign(person, address, now):
             return _TOO_MANY_HANDSHAKES
-        denied = self.access.may(identity, Action.READ, wedding, document)
-        if denied is not None:
-            return _refusal(denied)
-        reads_only = self.access.may(identity, Action.WRITE, wedding, document) is not None
+        rights = room_rights(self.access, identity, wedding, document)
+        if isinstance(rights, Denied):
+            self.hub.audit.record(wedding, identity.user, "socket.refused", document=document, role=identity.role)
+            return _refusal(rights)
         if not self.admission.assign(person):
             return _FULL
-        if reads_only:
-            reader = identity._replace(rights=identity.rights or NO_RIGHTS)
-            authenticated = authenticated._replace(identity=reader)
-        return Admitted(wedding, document, authenticated, reads_only=reads_only)
+        authenticated = authenticated._replace(identity=rights.identity)
+        return Admitted(wedding, document, authenticated, reads_only=rights.reads_only)
 
     def _refuse_unidentified(self, address: str, denied: Denied) -> Refused:
         """Senders of forged proofs share what one person of their address may send, their neighbours have the rest."""

@@ -165,6 +165,9 @@ async def test_a_grant_opens_a_document_until_it_ends(
     aroha = await sign_in(client, members, "u_aroha", "couple")
     kit = await sign_in(client, members, "u_kit", "coordinator")
     assert (await closed(await enter(server, kit, "guests")))[0] == 4403
+    await server.hub.audit.flush()
+    log = (await client.get(f"{WEDDING}/audit", headers=aroha.headers)).json()["entries"]
+    assert (log[-1]["actor"], log[-1]["action"]) == ("u_kit", "socket.refused")
     body = {"what": "guests", "reason": "the bus is late", "seconds": 60}
     answer = await client.post(f"{WEDDING}/grants", json=body, headers=kit.headers)
     assert answer.status_code == 201, answer.text
