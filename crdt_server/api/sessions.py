@@ -8,7 +8,7 @@ from fastapi import APIRouter, Request
 from pydantic import BaseModel, ConfigDict, Field
 
 from crdt_server.access.identity import Identity
-from crdt_server.access.limits import RequestLimits
+from crdt_server.access.request_limits import RequestLimits
 from crdt_server.api.requests import client_address, describe_body, read_json
 from crdt_server.api.rights import public
 from crdt_server.services.sessions import ACCESS_SECONDS, OpenedSession, SessionService
