@@ -12,6 +12,9 @@ from crdt_server.hub.hub import Hub
 from storage import StorageError
 
 PROBE_SECONDS = 2.0
+# After a commit that failed: on a full disk a page may still be written, which is all that a probe writes. Then the
+# node takes people again, and the next commit decides.
+FAILURE_SECONDS = 10.0
 
 router = APIRouter(tags=["probes"])
 
@@ -41,6 +44,9 @@ async def readyz(request: Request) -> Response:
         return problem(503, "draining", "the server is going away")
     if hub.overloaded:
         return problem(503, "overloaded", f"the event loop is {hub.loop_monitor.seconds:.2f} s late")
+    failed_at = hub.commits.failed_at
+    if failed_at is not None and hub.time() - failed_at < FAILURE_SECONDS:
+        return problem(503, "database_unavailable", "the last commit failed")
     try:
         await _probe(request.app.state, hub)
     except TimeoutError:

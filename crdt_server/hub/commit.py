@@ -117,6 +117,8 @@ class CommitPump:
         self._finished = 0  # of them, those that were stored or failed
         self._settled = 0  # of them, those that were broadcast or failed
         self._flushes: deque[tuple[int, asyncio.Future[None]]] = deque()
+        self.failed_at: float | None = None
+        """When the store refused a transaction, by the clock of the loop; None where it has taken one since."""
 
     @property
     def backlog(self) -> int:
@@ -197,8 +199,11 @@ class CommitPump:
             await self._commit_each_wedding(error, batches)
             return
         except Exception as error:  # noqa: BLE001 - whatever it was, nothing is known to be stored
+            self.failed_at = asyncio.get_running_loop().time()
             self._fail(batches, error)
             return
+        if transaction.updates or transaction.derived:
+            self.failed_at = None
         if transaction.derived:
             self._report(transaction.derived, first_events)
         self._stored.extend(batches)

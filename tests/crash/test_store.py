@@ -13,6 +13,7 @@ from tests.support.yclient import YClient
 
 TRY_AGAIN = 1013
 SMALLEST_FILE = 4096
+FRAME_BYTES = 4096 + 24  # of the write-ahead log: a page and its head
 
 
 async def sent_away(people: Fleet) -> None:
@@ -43,6 +44,26 @@ async def test_disk_full(start: StartServer) -> None:
         await server.kill()
         await people.nothing_missing(receipts)
         await server.start()
+        await people.converged()
+
+
+@about_sqlite
+async def test_a_disk_with_room_for_a_probe_but_for_no_commit(start: StartServer) -> None:
+    server = await start()
+    async with fleet(server, clients=4, rooms=2) as people:
+        people.start_writing()
+        await people.heard(each=3)
+        await people.stop_writing()
+        await people.converged()
+        log = server.database.with_name(f"{server.database.name}-wal")
+        server.limit_files(log.stat().st_size + FRAME_BYTES)
+        people.start_writing()
+        await sent_away(people)
+        assert await server.status("/readyz") == 503
+        server.limit_files(-1)
+        await people.heard(each=3)
+        assert await server.status("/readyz") == 200
+        await people.stop_writing()
         await people.converged()
 
 
