@@ -1,6 +1,6 @@
-// Honest clients: stock yjs and y-websocket, all in this process, each typing a few times a second and watching
-// what comes back. Commands arrive as lines on stdin:
-//   quiet   stop typing, wait until everything typed was receipted and the replicas of each room are equal
+// Honest clients: stock yjs and y-websocket, all in this process, each at its work (see works.mjs) and watching what
+// comes back. Commands arrive as lines on stdin:
+//   quiet   stop working, wait until everything typed was receipted and the replicas of each room are equal
 //   check   compare each replica with the bytes in the files given per room, as a fresh Yjs document reads them
 //   leave   disconnect, keep the replicas
 //   bye     end
@@ -12,8 +12,9 @@ import * as decoding from 'lib0/decoding'
 import { WebsocketProvider } from 'y-websocket'
 import * as Y from 'yjs'
 import { ThreadedSocket } from './socket.mjs'
+import { WORKS } from './works.mjs'
 
-const { url, clients, seed, samplesFile, settleSeconds } = JSON.parse(process.argv[2])
+const { urls, clients, seed, samplesFile, settleSeconds } = JSON.parse(process.argv[2])
 
 const errors = []
 let errorCount = 0
@@ -42,29 +43,29 @@ const samples = [] // [kind ('own' | 'peer'), room, sent (ms since the epoch), l
 const byId = new Map() // Yjs client id -> client
 const closes = {}
 const spoofs = []
-let typing = true
+let working = true
 let leaving = false
 
 class Client {
-  constructor ({ wedding, document, id }, index) {
+  constructor ({ wedding, document, roots, id, work, number }, index) {
     this.room = `${wedding}/${document}`
+    this.document = document
+    this.roots = roots
     this.id = id
     this.name = `Chloé 💍 ${index}`
     this.random = randomFrom(seed * 1000 + index)
     this.edits = [] // {end: clock after the edit, at: when}
     this.seen = new Map() // client id -> how many of its edits came back, or arrived here
     this.spoofed = 0
+    this.begun = false
     this.doc = new Y.Doc()
     this.doc.clientID = id
     byId.set(id, this)
-    this.text = this.doc.getText('honest')
-    this.map = this.doc.getMap('honest-map')
-    this.doc.on('update', (_, origin) => {
-      if (origin === 'me') this.edits.push({ end: Y.getState(this.doc.store, id), at: Date.now() })
+    this.provider = new WebsocketProvider(`${urls[index % urls.length]}/ws/${wedding}`, document, this.doc, {
+      WebSocketPolyfill: ThreadedSocket, disableBc: true, connect: false, params: { user: `honest${index}` }
     })
-    this.provider = new WebsocketProvider(`${url}/ws/${wedding}`, document, this.doc, {
-      WebSocketPolyfill: ThreadedSocket, disableBc: true
-    })
+    this.work = new WORKS[work](this, number)
+    this.doc.on('update', (_, origin) => this.edited(origin))
     this.tap()
     this.provider.on('connection-close', (event) => {
       if (leaving) return
@@ -73,7 +74,21 @@ class Client {
     })
     this.provider.awareness.setLocalStateField('user', { name: this.name })
     this.provider.awareness.on('change', () => this.checkPresence())
-    this.typeLater()
+    if (this.work.connects) this.connect()
+    this.workLater()
+  }
+
+  connect () {
+    this.begun = true
+    const at = Date.now()
+    for (const edit of this.edits) edit.at = at // made offline: they wait from now on
+    this.provider.connect()
+  }
+
+  // A deletion alone has no clock that could come back.
+  edited (origin) {
+    const end = Y.getState(this.doc.store, this.id)
+    if (this.work.origins.has(origin) && end > (this.edits.at(-1)?.end ?? 0)) this.edits.push({ end, at: Date.now() })
   }
 
   tap () {
@@ -113,23 +128,13 @@ class Client {
     }
   }
 
-  typeLater () {
+  workLater () {
     setTimeout(() => {
-      if (typing) {
-        try { this.type() } catch (error) { note('typing')(error) }
-        this.typeLater()
+      if (working) {
+        try { this.work.step() } catch (error) { note('working')(error) }
+        this.workLater()
       }
-    }, 200 + this.random() * 300)
-  }
-
-  type () {
-    const { random, text } = this
-    this.doc.transact(() => {
-      const at = Math.floor(random() * Math.min(text.length + 1, 3000))
-      if (text.length > 4000) text.delete(Math.floor(random() * 3000), 500)
-      text.insert(at, random() < 0.1 ? 'né💍e' : `w${Math.floor(random() * 1e6)} `)
-      if (random() < 0.2) this.map.set(`${this.id}`, this.edits.length)
-    }, 'me')
+    }, this.work.pause())
   }
 
   get unreceipted () { return this.edits.length - (this.seen.get(this.id) ?? 0) }
@@ -138,36 +143,37 @@ class Client {
 const started = process.cpuUsage()
 const all = clients.map((row, index) => new Client(row, index))
 const rooms = [...new Set(all.map((client) => client.room))]
-const of = (room) => all.filter((client) => client.room === room)
+const present = () => all.filter((client) => client.begun)
+const of = (room) => present().filter((client) => client.room === room)
 const say = (what) => process.stdout.write(JSON.stringify(what) + '\n')
 
 // What attackers wrote is compared too, but apart: Yjs itself reads some impossible structures (an item between
 // neighbours of two parents) differently from one order of arrival to another.
 const wholly = (a, b) => Y.equalSnapshots(Y.snapshot(a), Y.snapshot(b))
 const vector = (doc) => JSON.stringify([...Y.decodeStateVector(Y.encodeStateVector(doc))].sort(([a], [b]) => a - b))
-const equal = (a, b) => vector(a) === vector(b) &&
-  a.getText('honest').toString() === b.getText('honest').toString() &&
-  JSON.stringify(a.getMap('honest-map').toJSON(), sorted) === JSON.stringify(b.getMap('honest-map').toJSON(), sorted)
+const read = (doc, roots) => JSON.stringify(Object.entries(roots).map(([name, shape]) =>
+  shape === 'text' ? doc.getText(name).toString() : doc.getMap(name).toJSON()), sorted)
+const equal = (a, b, roots) => vector(a) === vector(b) && read(a, roots) === read(b, roots)
 const sorted = (_, value) => value?.constructor === Object
   ? Object.fromEntries(Object.entries(value).sort(([a], [b]) => a < b ? -1 : 1))
   : value
 
-const settled = () => all.every((c) => c.provider.synced && c.unreceipted === 0) &&
-  rooms.every((room) => of(room).every((client) => equal(client.doc, of(room)[0].doc)))
+const equalIn = (room) => of(room).every((client) => equal(client.doc, of(room)[0].doc, client.roots))
+const settled = () => present().every((c) => c.provider.synced && c.unreceipted === 0) && rooms.every(equalIn)
 
 async function quiet () {
-  typing = false
+  working = false
   const until = Date.now() + settleSeconds * 1000
   while (!settled() && Date.now() < until) await new Promise((resolve) => setTimeout(resolve, 250))
   writeFileSync(samplesFile, JSON.stringify(samples))
   const cpu = process.cpuUsage(started)
   say({
     settled: settled(),
-    edits: all.reduce((sum, c) => sum + c.edits.length, 0),
-    unreceipted: all.reduce((sum, c) => sum + c.unreceipted, 0),
-    unequal: rooms.filter((room) => !of(room).every((client) => equal(client.doc, of(room)[0].doc))),
+    edits: present().reduce((sum, c) => sum + c.edits.length, 0),
+    unreceipted: present().reduce((sum, c) => sum + c.unreceipted, 0),
+    unequal: rooms.filter((room) => !equalIn(room)),
     pending: all.filter((c) => c.doc.store.pendingStructs !== null).length,
-    offline: all.filter((c) => !c.provider.synced).length,
+    offline: present().filter((c) => !c.provider.synced).length,
     spoofed: all.reduce((sum, c) => sum + c.spoofed, 0),
     spoofs,
     unseenPeers: rooms.filter((room) => !of(room).every((client) =>
@@ -175,7 +181,7 @@ async function quiet () {
     closes,
     errorCount,
     errors,
-    clientIds: Object.fromEntries(rooms.map((room) => [room, Y.decodeStateVector(Y.encodeStateVector(of(room)[0].doc)).size])),
+    clientIds: Object.fromEntries(rooms.filter((room) => of(room).length).map((room) => [room, Y.decodeStateVector(Y.encodeStateVector(of(room)[0].doc)).size])),
     cpuSeconds: (cpu.user + cpu.system) / 1e6,
     loopDelayMs: [{ p99: loopDelay.percentile(99) / 1e6, max: loopDelay.max / 1e6 }]
   })
@@ -189,7 +195,6 @@ function difference (room, stored, held) {
     clocks: [...ids].map((id) => [id, clocks[0].get(id), clocks[1].get(id)]).filter(([, a, b]) => a !== b).slice(0, 20),
     deletions: [stored, held].map((doc) => Y.snapshot(doc).ds.clients.size),
     deletionsOf: [...ids].filter((id) => JSON.stringify(deletions(stored, id)) !== JSON.stringify(deletions(held, id))).slice(0, 20),
-    text: stored.getText('honest').toString() === held.getText('honest').toString(),
     pending: [stored, held].map((doc) => doc.store.pendingStructs !== null || doc.store.pendingDs !== null)
   }
 }
@@ -198,6 +203,7 @@ const deletions = (doc, id) => Y.snapshot(doc).ds.clients.get(id)
 function check (files) {
   const result = { unequal: [], missing: 0, broken: [], differences: [] }
   for (const room of rooms) {
+    if (files[room] === undefined || of(room).length === 0) continue
     const doc = new Y.Doc()
     try {
       Y.applyUpdate(doc, readFileSync(files[room]))
@@ -205,7 +211,7 @@ function check (files) {
       result.broken.push(`${room}: ${error}`)
       continue
     }
-    if (!equal(doc, of(room)[0].doc)) result.unequal.push(room)
+    if (!equal(doc, of(room)[0].doc, of(room)[0].roots)) result.unequal.push(room)
     if (!wholly(doc, of(room)[0].doc)) {
       result.differences.push(difference(room, doc, of(room)[0].doc))
       writeFileSync(`${files[room]}.honest`, Y.encodeStateAsUpdate(of(room)[0].doc))

@@ -23,7 +23,7 @@ def together(answers: list[Any]) -> Any:
 
 
 class Honest:
-    """All honest clients. ``clients``: wedding, document and client id of each, by process."""
+    """All honest clients. ``clients``: what `people` says of each, by process."""
 
     def __init__(self, directory: Path, clients: list[list[dict[str, Any]]], seed: int, settle_seconds: float) -> None:
         self._parts = [
@@ -36,9 +36,9 @@ class Honest:
         """Those that are started."""
         return [part.process for part in self._parts if hasattr(part, "process")]
 
-    async def start(self, url: str) -> None:
-        """Start typing."""
-        await asyncio.gather(*(part.start(url) for part in self._parts))
+    async def start(self, urls: list[str]) -> None:
+        """Start working, at any of the nodes."""
+        await asyncio.gather(*(part.start(urls) for part in self._parts))
 
     async def ask(self, command: str, argument: Any = None) -> dict[str, Any]:
         """One command, the answer of all."""
@@ -62,10 +62,10 @@ class HonestProcess:
         self._clients = clients
         self._log = path.with_suffix(".log")
 
-    async def start(self, url: str) -> None:
-        """Start typing."""
+    async def start(self, urls: list[str]) -> None:
+        """Start working."""
         settings = {
-            "url": url.replace("http", "ws"),
+            "urls": [url.replace("http", "ws") for url in urls],
             "clients": self._clients,
             "seed": self._seed,
             "samplesFile": str(self.samples_file),

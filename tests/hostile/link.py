@@ -7,8 +7,10 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import json
 from collections import deque
-from typing import Any
+from contextlib import suppress
+from typing import Any, NamedTuple
 
 CONTINUATION, TEXT, BINARY, CLOSE, PING, PONG = 0, 1, 2, 8, 9, 10
 CUT = 1006
@@ -16,6 +18,7 @@ CUT = 1006
 
 SHORT_BYTES = 8192
 WRITE_BUFFER_BYTES = 4 << 20
+HTTP_SECONDS = 60
 
 
 class Refused(Exception):
@@ -50,6 +53,12 @@ class Link(asyncio.Protocol):
         self.closed: asyncio.Future[int] = loop.create_future()
         self.messages: deque[bytes] = deque(maxlen=64)
         """The newest short messages of the server."""
+        self.kept_bytes = SHORT_BYTES
+        """Up to which size a message is short."""
+        self._mark = b""
+        self._marked = asyncio.Event()
+        self.status = 0
+        """Of the answer to whatever HTTP request this connection began with; 0 while there is none."""
         self._handshake: asyncio.Future[int] = loop.create_future()
         self._buffer = bytearray()
         self._skip = 0
@@ -98,6 +107,19 @@ class Link(asyncio.Protocol):
                 (asyncio.ensure_future(self._writable.wait()), self.closed), return_when=asyncio.FIRST_COMPLETED
             )
 
+    async def receives(self, mark: bytes, seconds: float) -> bool:
+        """Whether a message with these bytes in it comes in time, before the connection ends."""
+        self._mark = mark
+        self._marked.clear()
+        if any(mark in message for message in self.messages):
+            return True
+        coming = asyncio.ensure_future(self._marked.wait())
+        try:
+            await asyncio.wait((coming, self.closed), timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            coming.cancel()
+        return self._marked.is_set()
+
     def stop_reading(self) -> None:
         """Never read again."""
         self.transport.pause_reading()
@@ -143,6 +165,7 @@ class Link(asyncio.Protocol):
             return
         status = int(self._buffer[9:12] or b"0")
         del self._buffer[: end + 4]
+        self.status = status
         self._upgraded = status == 101
         if not self._handshake.done():
             self._handshake.set_result(status)
@@ -157,7 +180,7 @@ class Link(asyncio.Protocol):
             if len(buffer) < start:
                 return False
             size = int.from_bytes(buffer[2:start], "big")
-        if size > SHORT_BYTES:
+        if size > self.kept_bytes:
             present = min(len(buffer) - start, size)
             self._skip = size - present
             del buffer[: start + present]
@@ -173,6 +196,8 @@ class Link(asyncio.Protocol):
             self.raw(client_frame(payload, opcode=PONG))
         else:
             self.messages.append(payload)
+            if self._mark and self._mark in payload:
+                self._marked.set()
         return True
 
 
@@ -190,14 +215,30 @@ def handshake(host: str, path: str) -> bytes:
     return "\r\n".join((*lines, "", "")).encode()
 
 
-async def http(host: str, port: int, source: str, method: str, path: str, body: bytes = b"") -> int:
-    """The status of one request on its own connection. Raises OSError, TimeoutError."""
+class Answer(NamedTuple):
+    """Of an HTTP request. ``status`` 0: the connection ended without one."""
+
+    status: int
+    body: bytes
+
+    @property
+    def problem(self) -> str:
+        """The status, and the code of the error if there is one."""
+        with suppress(ValueError, KeyError, TypeError):
+            return f"{self.status} {json.loads(self.body)['code']}"
+        return str(self.status)
+
+
+async def http(
+    host: str, port: int, source: str, method: str, path: str, body: bytes = b"", *, headers: str = ""
+) -> Answer:
+    """One request on its own connection. ``headers`` are lines that end in CR LF. Raises OSError, TimeoutError."""
     reader, writer = await asyncio.open_connection(host, port, local_addr=(source, 0))
     try:
-        head = f"{method} {path} HTTP/1.1\r\nHost: {host}\r\nContent-Length: {len(body)}\r\nConnection: close\r\n\r\n"
-        writer.write(head.encode() + body)
-        async with asyncio.timeout(30):
+        head = f"{method} {path} HTTP/1.1\r\nHost: {host}\r\nContent-Length: {len(body)}\r\nConnection: close\r\n"
+        writer.write(f"{head}{headers}\r\n".encode() + body)
+        async with asyncio.timeout(HTTP_SECONDS):
             answer = await reader.read()
-        return int(answer[9:12] or b"0")
+        return Answer(int(answer[9:12] or b"0"), answer.partition(b"\r\n\r\n")[2])
     finally:
         writer.transport.abort()

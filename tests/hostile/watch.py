@@ -29,6 +29,14 @@ def children(pid: int) -> list[int]:
     return [pid, *(below for child in own for below in children(child))]
 
 
+def alive(pid: int) -> bool:
+    """Whether a process runs: one that has ended and waits for its parent does not."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] not in "ZX"
+    except FileNotFoundError:
+        return False
+
+
 def rss_bytes(pid: int) -> list[int]:
     """Resident memory of the process and of each below it."""
     sizes = []
@@ -65,7 +73,9 @@ class Watch:
     health_ms: list[float] = field(default_factory=list)
     failures: list[str] = field(default_factory=list)
     pids: set[int] = field(default_factory=set)
-    peak_rss_bytes: int = 0
+    peak_front_bytes: int = 0
+    peak_host_bytes: int = 0
+    """Of the largest process below the serving one."""
     last_metrics: str = ""
 
     async def run(self) -> None:
@@ -82,7 +92,9 @@ class Watch:
                 except httpx.HTTPError as error:
                     self.failures.append(repr(error))
                 if number % PROBES_PER_SECOND == 0:
-                    self.peak_rss_bytes = max(self.peak_rss_bytes, sum(rss_bytes(self.pid)))
+                    front, *hosts = rss_bytes(self.pid) or [0]
+                    self.peak_front_bytes = max(self.peak_front_bytes, front)
+                    self.peak_host_bytes = max(self.peak_host_bytes, *hosts, 0)
                 number += 1
                 await asyncio.sleep(max(0.0, 1 / PROBES_PER_SECOND - (time.monotonic() - begun)))
 
@@ -91,10 +103,15 @@ class Watch:
         match = re.search(rf"^{re.escape(name)} (\S+)$", self.last_metrics, re.MULTILINE)
         return float(match[1]) if match else 0.0
 
-    def closed(self) -> dict[str, int]:
+    def counters(self) -> Counter[str]:
+        """All counters of the server, with their labels."""
+        found = re.findall(r"^crdt_(\w+_total(?:\{.*\})?) (\S+)$", self.last_metrics, re.MULTILINE)
+        return Counter({name: int(float(count)) for name, count in found})
+
+    def closed(self) -> Counter[str]:
         """Close codes the server counted."""
         found = re.findall(r'^crdt_sockets_closed_total\{code="(\d+)"\} (\S+)$', self.last_metrics, re.MULTILINE)
-        return {code: int(float(count)) for code, count in found}
+        return Counter({code: int(float(count)) for code, count in found})
 
 
 @dataclass
@@ -105,10 +122,10 @@ class Log:
     other: list[str]
 
     @classmethod
-    def read(cls, path: Path) -> Log:
+    def read(cls, *paths: Path) -> Log:
         """JSON lines, and whatever else there is."""
         lines, other = [], []
-        for text in path.read_text(errors="replace").splitlines():
+        for text in "\n".join(path.read_text(errors="replace") for path in paths).splitlines():
             try:
                 lines.append(json.loads(text))
             except ValueError:
@@ -123,7 +140,7 @@ class Log:
         """When an event was logged, in milliseconds since the epoch; `where` values are prefixes."""
         return [
             datetime.fromisoformat(line["timestamp"]).timestamp() * 1000
-            for line in self.lines
+            for line in sorted(self.lines, key=lambda line: str(line["timestamp"]))
             if line["event"] == event and all(str(line.get(key, "")).startswith(text) for key, text in where.items())
         ]
 
