@@ -176,15 +176,13 @@ class Hub:
         self.strikes = SenderStrikes(settings.max_strikes)
         self.role_buckets = RoleBuckets(role_limits(settings))
         self._pacer = Pacer(self.role_buckets, metrics.counters, self.time)
-        self.loop_monitor = LoopMonitor(metrics)
-        self.events = EventNotifier()
-        self.draining = False
-        factory = factory or _host_factory(settings)
+        self.loop_monitor, self.events, self.draining = LoopMonitor(metrics), EventNotifier(), False
         self.quotas = Quotas(storage, _limits(settings), self.spawn, self.time)
         self.retention = Retention(storage, _kept(settings), metrics, "" if cluster is None else cluster.node)
         self.hosts = HostPool(
-            settings, storage, metrics, factory, self.quotas, fail=self.fail, spawn=self.spawn, strikes=self.strikes
-        )
+            settings, storage, metrics, factory or _host_factory(settings), self.quotas,
+            fail=self.fail, spawn=self.spawn, strikes=self.strikes,
+        )  # fmt: skip
         self.audit = AuditLog(storage, metrics, time.monotonic)
         self.publish_events = self.events.publish if cluster is None else cluster.publish_events
         self._reactor = _RoomReactor(self)
@@ -209,8 +207,7 @@ class Hub:
         self.scheduler = Scheduler(self.request, self.spawn)
         self.hosts.connect(self.registry, self.commits, self.scheduler)
         self.ticks = Ticks(settings, self.registry, self.loop_monitor, self.strikes)
-        self._session_ids = itertools.count(1)
-        self._tasks = BackgroundTasks()
+        self._session_ids, self._tasks = itertools.count(1), BackgroundTasks()
         self._loop: asyncio.AbstractEventLoop
         _report_gauges(self, metrics)
 
