@@ -154,9 +154,10 @@ class CheckUpdate(_Record, tag=0):
 
 
 class MergeUpdates(_Record, tag=1):
-    """Merge updates into one that provably holds all of them."""
+    """Merge updates into one that provably holds all of them. ``collected``: what is deleted, without its content."""
 
     updates: list[bytes]
+    collected: bool = False
 
 
 class ForgetRooms(_Record, tag=2):

@@ -341,6 +341,7 @@ class Kind:
         one: bool = True,
         many: bool = False,
         free: bool = False,
+        derived: bool = False,
     ) -> None:
         self.name, self.about, self.version = name, about, version
         self.roots: Mapping[str, Root] = {root.name: root for root in roots}
@@ -350,6 +351,8 @@ class Kind:
         """Whether there may be documents ``name.slug``."""
         self.free = free
         """Whether anything may be written: no schema, no rows."""
+        self.derived = derived
+        """Whether its documents show rows of others: see `documents.derived`."""
 
     def __repr__(self) -> str:
         return f"Kind({self.name!r})"

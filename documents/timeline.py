@@ -70,6 +70,11 @@ class Emergency(Record):
     by: str | None = key(USER, "Who raised it.")
     acknowledged_by: Mapping[str, str] = family("acknowledgedBy", USER, Instant(), "Who has read it, and when.")
     closed: Stamp | None = key(STAMP, "Set: it is over.")
+    audience: str = key(
+        Enum("team", "vendors", "everyone"),
+        "Who is told: those who plan, vendors too, or guests as well.",
+        default="vendors",
+    )
 
 
 KIND = Kind(

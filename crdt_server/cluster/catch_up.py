@@ -1,4 +1,8 @@
-"""Catching up of remote rooms from the store: updates that did not arrive, and responses too long for the bus."""
+"""Catching up of remote rooms from the store: updates that did not arrive, and responses too long for the bus.
+
+Not of derived documents: the store may hold what is not shown any more. Their sockets come again, and are answered by
+the owner.
+"""
 
 from __future__ import annotations
 
@@ -55,10 +59,14 @@ class CatchUp:
             remote.catching_up = False
 
     async def send_stored(self, remote: RemoteRoom) -> None:
-        """Send the room's sessions the stored updates that they lack. Raises StorageError."""
+        """Send the room's sessions the stored updates that they lack; a derived document ends instead. Raises
+        StorageError."""
         room = remote.room
         rows = await self._storage.updates_after(remote.key, room.head_seq)
         if not _is_remote(room):
+            return
+        if room.hosted.derived and rows and rows[-1].last_seq > room.head_seq:
+            self._hub.fail(room)
             return
         for row in rows:
             if row.last_seq > room.head_seq:  # else its owner has sent it meanwhile
@@ -66,8 +74,8 @@ class CatchUp:
         remote.newest_seq = max(remote.newest_seq, room.head_seq) if rows else room.head_seq
 
     def respond(self, remote: RemoteRoom, number: int) -> None:
-        """Answer a pending DIFF request with the whole document."""
-        if number not in remote.lookups:
+        """Answer a pending DIFF request with the whole document, which is not derived."""
+        if number not in remote.lookups and not remote.room.hosted.derived:
             remote.lookups.add(number)
             self._hub.spawn(self._respond(remote, number))
 

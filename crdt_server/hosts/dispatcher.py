@@ -205,7 +205,8 @@ class HostDispatcher:
             plan = await self.events.fetch(room, with_rows or lacks_rows)
             if room.phase is Phase.DEAD:
                 return
-            serve_from_store(room, plan.updates)
+            if not room.hosted.derived:
+                serve_from_store(room, plan.updates)
             if not plan.updates and not room.hosted.has_schema and serve_empty(room):
                 return  # its first edit loads it: many rooms are opened and closed without an edit
             if sum(map(len, plan.updates)) > HEAVY_DOCUMENT_BYTES:

@@ -66,9 +66,10 @@ class JobWorker:
             raise JobFailed("broken response")
         return [(update if piece.update is None else piece.update, piece.summary) for piece in result.pieces]
 
-    async def merge(self, updates: list[bytes], sender: Sender = SERVER) -> bytes:
-        """One update with the content of all, proved complete. Raises JobFailed."""
-        result = await self._do(self._merges, MergeUpdates(updates), sender, sum(map(len, updates)))
+    async def merge(self, updates: list[bytes], sender: Sender = SERVER, *, collected: bool = False) -> bytes:
+        """One update with the content of all, proved complete. ``collected``: without what was deleted since. Raises
+        JobFailed."""
+        result = await self._do(self._merges, MergeUpdates(updates, collected), sender, sum(map(len, updates)))
         if type(result) is not Merged:
             raise JobFailed("broken response")
         return result.update

@@ -28,6 +28,7 @@ from crdt_server.pipe import (
     encode,
 )
 from crdt_server.rooms.session import Request
+from documents.kind import Kind
 from documents.registry import kind_of
 from storage import DocumentKey, Storage
 
@@ -38,7 +39,7 @@ Part = tuple[str, Sequence[Operation]]
 
 
 class NoSchemaError(CrdtServerError):
-    """A free-form document has no rows."""
+    """A free-form document has no rows, and a derived document none of its own."""
 
 
 class OperationsRefusedError(CrdtServerError):
@@ -88,7 +89,8 @@ async def carry_out(
     """
     documents = sorted({document for document, _ in parts})
     for document in documents:
-        _require_schema(document)
+        if _require_schema(document).derived:
+            raise NoSchemaError("derived_document", f"{document} shows other documents: write there")
     try:
         payload = encode(CommandBody([(name, list(operations)) for name, operations in parts], **(names or {})))
     except (OverflowError, UnicodeEncodeError, ValueError) as error:
@@ -119,12 +121,13 @@ async def open_documents(hub: Hub, wedding: str, documents: Sequence[str], addre
     )
 
 
-def _require_schema(document: str) -> None:
+def _require_schema(document: str) -> Kind:
     kind = kind_of(document)
     if kind is None:
         raise NotFoundError("not_found", f"there can be no document {document[:80]!r}")
     if kind.free:
         raise NoSchemaError("no_schema", f"{document} is a free-form document: it has no rows")
+    return kind
 
 
 class IdempotentCommands:

@@ -1,6 +1,9 @@
 """Compaction: runs of small stored rows become one row with the same content. Online, crash-safe, bounded steps.
 
 A row never grows beyond `PIECE_BYTES`, so that no later step (loading, merging, checking) is long.
+
+All rows of a derived document become one, of what its Doc still holds: values that are not shown any more are removed
+from the store. It is as large as its rows are, some 100 KB for the guests of a wedding.
 """
 
 from __future__ import annotations
@@ -14,6 +17,7 @@ import structlog
 from crdt_server.hosts.jobs import JobFailed, JobWorker
 from crdt_server.metrics import Metrics
 from crdt_server.pipe import PIECE_BYTES
+from documents.registry import kind_of
 from storage import DocumentKey, SequenceConflict, Storage, StorageError, StoredUpdate
 
 log = structlog.get_logger(__name__)
@@ -50,12 +54,24 @@ async def compact(storage: Storage, job_worker: JobWorker, key: DocumentKey, *, 
     Raises storage errors, JobFailed, and SequenceConflict when another process compacts it at the same time.
     """
     stored = await storage.load(key)
+    kind = kind_of(key.document)
+    if kind is not None and kind.derived:
+        return await _collect(storage, job_worker, key, stored.updates)
     fewer = 0
     for run in plan(stored.updates, whole=whole):
         merged = await job_worker.merge([row.update for row in run])
         await storage.replace(key, run[0].first_seq, run[-1].last_seq, merged)
         fewer += len(run) - 1
     return fewer
+
+
+async def _collect(storage: Storage, job_worker: JobWorker, key: DocumentKey, rows: Sequence[StoredUpdate]) -> int:
+    if not rows:
+        return 0
+    collected = await job_worker.merge([row.update for row in rows], collected=True)
+    if len(rows) > 1 or collected != rows[0].update:
+        await storage.replace(key, rows[0].first_seq, rows[-1].last_seq, collected)
+    return len(rows) - 1
 
 
 class Compactor:

@@ -37,6 +37,7 @@ log = structlog.get_logger(__name__)
 
 # Where cores are few, the serving process goes first, then the hosts of small documents, then large ones, then jobs.
 HOST_NICENESS, HEAVY_NICENESS, JOB_NICENESS = 2, 4, 10
+DERIVED_TAIL = 4  # rows of a derived document until it is compacted: they may hold what is not shown any more
 JOB_PATIENCE = 4  # it goes last, and an update that it has no time to check is refused
 
 
@@ -122,7 +123,7 @@ class HostPool:
     def evicted(self, room: Room) -> None:
         """The room is evicted because it was empty: its document may be compacted."""
         self._metrics.evictions.inc()
-        if self._tails.get(room, 0) > 1:
+        if self._tails.get(room, 0) > (0 if room.hosted.derived else 1):
             self.compactor.schedule(key_of(room))
 
     def closed(self, room: Room) -> None:
@@ -155,6 +156,8 @@ class HostPool:
             return LoadPlan([])
         room.loaded_from_store(stored.head_seq)
         self._tails[room] = sum(row.first_seq == row.last_seq for row in stored.updates)
+        if room.hosted.derived and len(stored.updates) > 1:
+            self.compactor.schedule(key)
         return plan
 
     def on_batch(self, batch: RoomBatch) -> None:
@@ -163,7 +166,8 @@ class HostPool:
         room = batch.room
         if batch.update is not None and room.phase is not Phase.DEAD:
             tail = self._tails[room] = self._tails.get(room, 0) + 1
-            if tail >= self._settings.compact_after_updates:
+            most = self._settings.compact_after_updates
+            if tail >= (min(DERIVED_TAIL, most) if room.hosted.derived else most):
                 self._tails[room] = 0
                 self.compactor.schedule(key_of(room))
 

@@ -83,6 +83,8 @@ class Document:
     """Reads and checks an update of a client. Raises ProtocolError."""
     frees = staticmethod(only_deletes)
     """Whether an update makes room, or a first step to that: it is accepted by a document that may not grow."""
+    reads_doc = False
+    """Whether it has to be open to be read."""
     judged_bytes_per_cpu_second = inf
     """Speed of the work besides that of the Doc."""
 

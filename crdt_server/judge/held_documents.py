@@ -8,12 +8,12 @@ from collections.abc import Callable, Iterable
 from crdt_server.errors import ProtocolError
 from crdt_server.judge.document import Document
 from crdt_server.judge.dry_run import ForkPool
+from crdt_server.judge.making import make_document
 from crdt_server.judge.schema_document import SchemaDocument
 from crdt_server.judge.slices import Slices
 from crdt_server.judge.wedding import WeddingJudge
 from crdt_server.memory import trim_heap
 from crdt_server.pipe import ContextMissing, LoadRefused, LoadStep
-from documents.registry import kind_of
 
 TRIM_BYTES = 1 << 20
 # The newest documents of a host keep the structs that they were loaded with, for edits that come at once, as long as
@@ -73,10 +73,7 @@ class HeldDocuments:
             rules = not context.without_rules
             judge = WeddingJudge(context.wedding, *stored, more=load.more_rows, slices=self._slices, rules=rules)
             self.weddings[context.wedding] = judge
-        kind = kind_of(context.document)
-        assert kind is not None
-        owners = {owner.client: owner.user for owner in context.owners}
-        self.documents[room] = SchemaDocument(kind, context.document, owners, self.copies)
+        self.documents[room] = make_document(judge, context, self.copies)
         self.judges[room] = judge
         self.rooms.setdefault(judge, {})[context.document] = room
         return True

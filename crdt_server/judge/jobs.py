@@ -8,7 +8,7 @@ import msgspec
 from pycrdt import Doc
 
 from crdt_server.errors import ProtocolError
-from crdt_server.judge.merging import merge_checked
+from crdt_server.judge.merging import collected, merge_checked
 from crdt_server.pipe import (
     Checked,
     CheckedPiece,
@@ -37,7 +37,7 @@ def perform(job: CheckUpdate | MergeUpdates | ReadRows) -> JobResult:
             return StoredRows(_rows(job.document, job.updates))
         if isinstance(job, CheckUpdate):
             return Checked(_check(job.update))
-        return Merged(merge_checked(job.updates))
+        return Merged(collected(job.updates) if job.collected else merge_checked(job.updates))
     except ProtocolError as error:
         return JobRefused(str(error))
 

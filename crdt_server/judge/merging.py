@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
-from pycrdt import get_update, merge_updates
+from pycrdt import Doc, get_update, merge_updates
 
 from crdt_server.errors import ProtocolError
 from crdt_server.judge.clock_ranges import ClockRanges, Span, encode_clocks
@@ -65,6 +66,19 @@ def merge_checked(updates: Sequence[bytes]) -> bytes:
     if len(merged) != 1 or not holds_all(merged[0], updates):
         raise ProtocolError("merge_lost_content", "merging would lose content")
     return merged[0]
+
+
+def collected(updates: Sequence[bytes]) -> bytes:
+    """One update that is proved to cover its parts, with nothing of the content that they delete. Raises ProtocolError.
+    """
+    doc: Doc[Any] = Doc()
+    for update in updates:
+        decode_update(update, max_bytes=len(update))
+        doc.apply_update(update)
+    whole = doc.get_update()
+    if not holds_all(whole, updates):
+        raise ProtocolError("merge_lost_content", "collecting would lose content")
+    return whole
 
 
 def without_taken_ids(update: Update, clocks: Mapping[int, int], decode: Callable[[bytes], Update]) -> Update | None:

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from crdt_server.judge.context import context_of
+from crdt_server.judge.derived_document import AudienceDocument
 from crdt_server.judge.ledger import SERVER_ACTOR
 from crdt_server.judge.schema_document import SchemaDocument
 from documents.changes import Changes, RowsByRoot, compare
@@ -23,6 +24,9 @@ Where = tuple[str, str]
 
 def opened(judge: WeddingJudge, document: SchemaDocument) -> Iterator[None]:
     """Open a document that is built, in steps: its rows are those of the document, whatever the store has."""
+    if isinstance(document, AudienceDocument):
+        yield from judge.derived.opened(document)
+        return
     name, rows, resolver = document.name, document.rows.roots, judge.resolver
     known = judge.wedding.documents.get(name, {})
     missed: list[Where] = []
@@ -35,6 +39,7 @@ def opened(judge: WeddingJudge, document: SchemaDocument) -> Iterator[None]:
             yield
             judge.ledger.record(name, document.kind, changes, writer, now=judge.now, cause="import")
             resolver.observe(name, changes)
+            judge.derived.observe(name, changes)
         judge.wedding.context = context_of(judge.wedding, judge.at)
         resolver.evaluation.read_again()
     if missed or not judge.open:

@@ -22,6 +22,7 @@ from crdt_server.judge.cpu_limit import HostProgress
 from crdt_server.judge.document import Document, cpu_limit_seconds
 from crdt_server.judge.held_documents import HeldDocuments
 from crdt_server.judge.jobs import decode_summary, perform
+from crdt_server.judge.making import warm_up
 from crdt_server.judge.reads import OF_BYTES, OF_ROWS, Reader
 from crdt_server.judge.requested import loads, only_waits, sharing
 from crdt_server.judge.schema_document import SchemaDocument
@@ -57,7 +58,6 @@ from crdt_server.pipe import (
 )
 from crdt_server.progress_mark import ProgressMark
 from crdt_server.records import BatchRecords, ClientOwner
-from documents.registry import kind_of
 
 EXIT_PANIC = 70  # pycrdt raised a PanicException: its memory must not be read any more
 EXIT_MEMORY = 71
@@ -94,6 +94,8 @@ class DocumentHost:
         results = [self._judge_room(index, each) for index, each in enumerate(batch.rooms)]
         if any(map(loads, batch.rooms)):
             gc.freeze()  # else what was loaded is looked through again and again: 0.1 s for a large document
+        for judge in self._touched:
+            judge.derived.refresh()
         self._progress.idle()
         # Last, so that a reader has all that the server sends as the updates of this batch: it is kept for others, too.
         now = self._batch, self._now
@@ -131,6 +133,8 @@ class DocumentHost:
             self._touched[judge] = None
             judge.set_time(self._now)
             judge.on_resolve = partial(self._progress.resolving, index)
+            if document.reads_doc:
+                self._build(index, room)
         result, requests = RoomResult.empty(room), batch.requests
         i, count = 0, len(requests)
         # updates in a row are applied as one run; any other request is answered as of its place
@@ -304,13 +308,6 @@ def serve(pipe: socket.socket, host: DocumentHost) -> None:
         pipe.sendall(frame(host.handle(decode_batch(body))))
 
 
-def _warm_up() -> None:
-    """Open a document once: the first time takes ten times as long, and would use up the slice of a batch."""
-    kind = kind_of("guests")
-    assert kind is not None
-    WeddingJudge("", ()).build_doc(SchemaDocument(kind, "guests", {}))
-
-
 def main(argv: list[str]) -> None:
     pipe_fd, mark_fd, memory_bytes, max_document_bytes = map(int, argv)
     if memory_bytes:
@@ -318,7 +315,7 @@ def main(argv: list[str]) -> None:
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     pipe = socket.socket(fileno=pipe_fd)
     host = DocumentHost(ProgressMark(mark_fd), max_document_bytes)
-    _warm_up()
+    warm_up()
     gc.freeze()
     gc.set_threshold(10_000, 5, 100)
     try:

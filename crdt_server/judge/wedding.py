@@ -20,6 +20,8 @@ from crdt_server.judge.applied import Applied, Judgement
 from crdt_server.judge.bookings import Bookings
 from crdt_server.judge.concurrency import confirmed, detect
 from crdt_server.judge.context import concerns_context, context_of
+from crdt_server.judge.derived import OpenDerived
+from crdt_server.judge.derived_document import AudienceDocument
 from crdt_server.judge.ledger import SERVER_ACTOR, Ledger, Writers, instant
 from crdt_server.judge.opening import opened
 from crdt_server.judge.resolver import Resolver, judge_alone
@@ -63,6 +65,7 @@ class WeddingJudge:
         self.open: dict[str, SchemaDocument] = {}
         self.on_resolve: Callable[[], None] = lambda: None
         """Called before work that no update answers for."""
+        self.derived = OpenDerived(lambda: self.on_resolve())
         self.answered: dict[str, None] = {}  # keys of the newest commands
         self._writers = Writers()
         self.wedding = Wedding({}, self._writers)  # type: ignore[arg-type]
@@ -135,6 +138,8 @@ class WeddingJudge:
     def detach(self, document: SchemaDocument) -> None:
         """A document is closed; its rows stay known."""
         self._opening.pop(document, None)
+        if isinstance(document, AudienceDocument):
+            self.derived.close(document)
         if self.open.get(document.name) is document:
             del self.open[document.name]
 
@@ -147,14 +152,17 @@ class WeddingJudge:
         """The open documents that have something to be taken, in the order in which they were opened."""
         named = self.ledger.documents() | self._written
         self._written = set()
+        derived: list[SchemaDocument] = [*self.derived.with_news()]
         if not named:
-            return []
+            return derived
         pending = self.ledger.documents()
         open_ones = [(name, document) for name, document in self.open.items() if name in named]
-        return [document for name, document in open_ones if name in pending or document.pieces.has_news]
+        return [document for name, document in open_ones if name in pending or document.pieces.has_news] + derived
 
     def take_records(self, document: SchemaDocument) -> BatchRecords | None:
         """The records to store with the updates of a document that is open, or about to be; None: there are none."""
+        if isinstance(document, AudienceDocument):
+            return document.take_records()
         roots = self.wedding.documents.get(document.name) if self.complete else None
         return None if roots is None else self.ledger.take(document.name, roots, self.at)
 
@@ -195,6 +203,9 @@ class WeddingJudge:
     def _accept(self, document: SchemaDocument, applied: Applied) -> None:
         """Record an update, and resolve the part that must not wait for the end of the batch."""
         actor, changes, writes, client_state_vector, owners = applied
+        if isinstance(document, AudienceDocument):
+            document.claim(owners)
+            return
         writer = self.ledger.writer_of(actor, self.now, self.at)
         ordinary = all(write.seen and write.wins and not write.orphan for write in writes)
         found = detect(self.wedding, document, writer, applied)
@@ -288,6 +299,7 @@ class WeddingJudge:
             self.on_resolve()
             self.resolver.evaluation.set_context(context_of(self.wedding, self.at))
         self.resolver.observe(name, changes, rewritten, settled=settled)
+        self.derived.observe(name, changes)
 
 
 def _later(numbers: Iterable[int]) -> list[Judgement]:

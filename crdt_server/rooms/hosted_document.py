@@ -21,6 +21,7 @@ class HostedDocument:
     __slots__ = (
         "built",
         "bytes_only",
+        "derived",
         "has_schema",
         "heavy",
         "incarnation",
@@ -32,8 +33,9 @@ class HostedDocument:
         "without_rules",
     )
 
-    def __init__(self, *, has_schema: bool) -> None:
+    def __init__(self, *, has_schema: bool, derived: bool = False) -> None:
         self.has_schema = has_schema
+        self.derived = derived  # stored bytes may hold what its readers may not see any more: only its host reads them
         self.placement = Placement.HOST
         self.size = 0  # stored bytes
         self.built = False  # the host has built its Doc

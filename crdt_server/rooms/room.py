@@ -77,12 +77,14 @@ class Room:
         self.counters = counters
         self.events = events
         self.phase = Phase.LOADING
-        self.hosted = HostedDocument(has_schema=has_schema)
+        self.hosted = HostedDocument(has_schema=has_schema, derived=kind is not None and kind.derived)
         self.members = Members(counters, limits)
         self.presence = PresenceChannel(self.members, counters, limits)
         self.claims = self.presence.awareness.states.claims
         self.inbox = Inbox(limits, has_schema=has_schema)
-        self.replies = SyncReplyCache(limits.answer_cache_bytes, limits.newcomer_cache_bytes)
+        self.replies = SyncReplyCache(
+            limits.answer_cache_bytes, limits.newcomer_cache_bytes, follows_edits=not self.hosted.derived
+        )
         self.head_seq = 0
         self.broadcast_seq = 0  # of the newest batch that was sent
         self.settled = 0  # batches that were answered

@@ -2,7 +2,8 @@
 
 The reply to a state vector is valid until the next edit. The reply to a newcomer is kept longer: everything as of one
 moment, and the updates that were sent to all since. Otherwise a hundred sockets that come and go would have a large
-document read, carried and encoded a hundred times a second.
+document read, carried and encoded a hundred times a second. Of a derived document it would hold values that are not
+shown any more: there it is valid until the next edit, too.
 """
 
 from __future__ import annotations
@@ -24,11 +25,12 @@ def reply_messages(updates: Sequence[bytes]) -> tuple[Outgoing, ...]:
 
 
 class SyncReplyCache:
-    """State vector -> messages. Bytes are those of payloads."""
+    """State vector -> messages. Bytes are those of payloads. ``follows_edits``: the reply to a newcomer may."""
 
     __slots__ = (
         "_exact",
         "_exact_bytes",
+        "_follows_edits",
         "_most_bytes",
         "_most_newcomer_bytes",
         "_newcomer",
@@ -37,7 +39,8 @@ class SyncReplyCache:
         "state_vector",
     )
 
-    def __init__(self, most_bytes: int, most_newcomer_bytes: int) -> None:
+    def __init__(self, most_bytes: int, most_newcomer_bytes: int, *, follows_edits: bool = True) -> None:
+        self._follows_edits = follows_edits
         self._most_bytes = most_bytes
         self._most_newcomer_bytes = most_newcomer_bytes
         self._exact: dict[bytes, tuple[Outgoing, ...]] = {}
@@ -57,7 +60,7 @@ class SyncReplyCache:
         self, state_vector: bytes, updates: Sequence[bytes], messages: tuple[Outgoing, ...], *, current: bool
     ) -> None:
         """Keep a reply, which has every update that was sent until now. ``current``: nothing was accepted since."""
-        if state_vector == EMPTY_STATE_VECTOR:
+        if state_vector == EMPTY_STATE_VECTOR and self._follows_edits:
             self._store_newcomer(updates, messages)
         elif current:
             size = len(state_vector) + sum(message.size_bytes for message in messages)

@@ -1,0 +1,81 @@
+"""The derived documents of one wedding that are open: kept equal to what the rows of the wedding show.
+
+- `observe` receives every change of a row, and notes which records of which open document it concerns: a dictionary
+  lookup, and for each document that shows such rows the targets of its dependency.
+- `refresh` computes the rows of those records again and writes what differs, once in a batch and after its rules: what
+  a source and its derived documents get of one edit is one commit, and a value that was put back is never shown.
+- A document that was closed is brought up to date when it is opened, in slices (`opened`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+from crdt_server.judge.derived_document import RECORDS_AT_ONCE, AudienceDocument
+from documents.changes import Change, Changes
+from documents.derived.model import Targets
+
+_Place = tuple[str, str]
+"""Document and root."""
+
+
+class OpenDerived:
+    """See the head of the file. ``on_refresh`` is called before work that no update answers for."""
+
+    def __init__(self, on_refresh: Callable[[], None]) -> None:
+        self.documents: dict[str, AudienceDocument] = {}
+        self._on_refresh = on_refresh
+        self._followers: dict[_Place, list[tuple[AudienceDocument, str, Targets]]] = {}
+        self._stale: dict[AudienceDocument, None] = {}
+
+    def opened(self, document: AudienceDocument) -> Iterator[None]:
+        """Open a document that is built, in steps: its rows are those of the wedding, whatever it was stored with."""
+        self._follow(document)
+        document.touch_all()
+        while document.stale:  # also with changes of its sources meanwhile
+            yield
+            document.refresh(RECORDS_AT_ONCE)
+        document.is_open = True
+        self.documents[document.name] = document
+
+    def close(self, document: AudienceDocument) -> None:
+        """A document is closed."""
+        for followers in self._followers.values():
+            followers[:] = [each for each in followers if each[0] is not document]
+        self._stale.pop(document, None)
+        if self.documents.get(document.name) is document:
+            del self.documents[document.name]
+
+    def observe(self, document: str, changes: Changes) -> None:
+        """Changes of a document that are in the rows already."""
+        if not self._followers:
+            return
+        for change in changes.fields:
+            self._touch(document, change)
+        for where in (*changes.added, *changes.removed):
+            self._touch(document, Change(*where, None, None, None))
+
+    def refresh(self) -> None:
+        """Write what has changed into the open documents that show it."""
+        if self._stale:
+            self._on_refresh()
+        while self._stale:
+            document, _ = self._stale.popitem()
+            if document.is_open:
+                document.refresh()
+
+    def with_news(self) -> list[AudienceDocument]:
+        """The open documents that have something to be taken."""
+        return [document for document in self.documents.values() if document.pieces.has_news]
+
+    def _follow(self, document: AudienceDocument) -> None:
+        for name, part in document.derived.declaration.parts.items():
+            for dependency in part.all_dependencies():
+                followers = self._followers.setdefault((dependency.document, dependency.root), [])
+                followers.append((document, name, dependency.targets))
+
+    def _touch(self, document: str, change: Change) -> None:
+        for derived, name, targets in self._followers.get((document, change.root), ()):
+            for record in targets(derived.view, change):
+                derived.stale[name, record] = None
+                self._stale[derived] = None

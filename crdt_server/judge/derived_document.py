@@ -1,0 +1,131 @@
+"""A derived document inside a host: `documents.derived` says what it shows, `derived` when it is brought up to date.
+
+- Its rows are a function of those of the wedding, and are no rows of the wedding themselves: it has no events, no rows
+  in the store, no invariants and no conflicts. These are of its sources.
+- The server writes into it what has changed. What its readers write is checked like any edit: what they may not is put
+  back in the same step.
+- A newcomer gets no byte of what is not shown any more. What is deleted is still in the raw updates, so a difference is
+  taken from the Doc, which has collected it, and never from the raw updates.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from crdt_server.judge.dry_run import ForkPool
+from crdt_server.judge.schema_document import SchemaDocument
+from crdt_server.protocol.update import Update
+from crdt_server.records import BatchRecords, ClientOwner
+from documents.derived import DerivedDocument, View
+from documents.derived.model import Source
+from documents.fields import Reason, same
+from documents.invariants import Op
+from documents.kind import Root, Shape
+
+RECORDS_AT_ONCE = 4
+DIFFS_KEPT = 4
+
+
+class AudienceDocument(SchemaDocument):
+    """See the head of the file. ``source``: the rows of its wedding."""
+
+    reads_doc = True
+
+    def __init__(
+        self, derived: DerivedDocument, source: Source, owners: Mapping[int, str], copies: ForkPool | None = None
+    ) -> None:
+        super().__init__(derived.kind, derived.name, owners, copies)
+        self.derived = derived
+        self.stale: dict[tuple[str, str], None] = {}
+        """Root and record of rows that may not be those of the wedding any more."""
+        self._source = source
+        self._view: View | None = None
+        self._new_owners: list[tuple[int, str]] = []
+        self._differences: dict[bytes, list[bytes]] = {}  # that are still valid
+
+    @property
+    def view(self) -> View:
+        """What its rows follow from."""
+        if self._view is None:
+            self._view = View(self._source, self.derived.own, self.items.owners.values())
+        return self._view
+
+    def close(self) -> None:
+        super().close()
+        self._view = None
+        self.stale.clear()
+
+    def touch_all(self) -> None:
+        """Any row may be another."""
+        for name, part in self.derived.declaration.parts.items():
+            self.stale.update(((name, record), None) for record in part.all_records(self.view))
+            self.stale.update(((name, record), None) for record in self.rows.roots[name])
+
+    def refresh(self, most: int | None = None) -> None:
+        """Bring stale rows up to date, so many at most. The document has to be built."""
+        ops: list[Op] = []
+        parts, view, roots = self.derived.declaration.parts, self.view, self.rows.roots
+        for _ in range(len(self.stale) if most is None else min(most, len(self.stale))):
+            where = next(iter(self.stale))
+            del self.stale[where]
+            name, record = where
+            part = parts[name]
+            after, before = part.row(view, record), roots[name].get(record)
+            if after is not None or before is not None:
+                ops += _difference(self.name, part.root, record, before, after)
+        if ops:
+            self.write(ops)
+
+    def diff(self, state_vector: bytes, batch: int | None = None) -> list[bytes] | None:
+        """The update that a client with this state vector lacks; None: the document is not open yet."""
+        if not self.is_open:
+            return None
+        self.flush()
+        found = self._differences.get(state_vector)
+        if found is None:
+            assert self.doc is not None
+            if len(self._differences) == DIFFS_KEPT:
+                self._differences.clear()
+            found = self._differences[state_vector] = [self.doc.get_update(state_vector)]
+        return found
+
+    def claim(self, owners: Sequence[tuple[int, str]]) -> None:
+        """Client ids that were seen for the first time."""
+        self._new_owners += owners
+
+    def take_records(self) -> BatchRecords | None:
+        """The records to store with its updates; None: there are none."""
+        owners, self._new_owners = self._new_owners, []
+        return BatchRecords([], [], [ClientOwner(*each) for each in owners], [], []) if owners else None
+
+    def _accept(self, update: Update) -> None:
+        self._differences.clear()
+        super()._accept(update)
+
+
+def _difference(document: str, root: Root, record: str, before: Any, after: Any) -> list[Op]:
+    """The operations that make one row another. Values that the root does not allow are left out: the rows of a source
+    may hold whatever was once written."""
+    if root.shape is not Shape.RECORD and (before is None or after is None or type(after) is not dict):
+        if after is None:
+            return [Op("delete", document, root.name, record)]
+        allowed = _allowed(root, record, after)
+        unchanged = allowed is None or same(before, allowed)
+        return [] if unchanged else [Op("set", document, root.name, record, None, allowed)]
+    old, new = before or {}, after or {}
+    ops = [Op("delete", document, root.name, record, key) for key in old if key not in new]
+    for key, value in new.items():
+        if key in old and same(old[key], value):
+            continue
+        if type(root.check(record, key, value)) is not Reason:
+            ops.append(Op("set", document, root.name, record, key, value))
+        elif key in old:
+            ops.append(Op("delete", document, root.name, record, key))
+    return ops
+
+
+def _allowed(root: Root, record: str, row: Any) -> Any:
+    if root.record is None:
+        return None if type(root.check(record, None, row)) is Reason else row
+    return {key: value for key, value in row.items() if type(root.check(record, key, value)) is not Reason}

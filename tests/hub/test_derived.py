@@ -1,0 +1,139 @@
+"""Derived documents in the running parts of the server: what is shown, from the first frame on and after a restart."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence
+from typing import Any
+
+import pytest
+from pycrdt import Map
+
+from crdt_server.hub.hub import Hub
+from crdt_server.settings import Settings
+from storage import DocumentKey, Storage, open_storage
+from tests.hub.derived import Reader, close, stored_bytes
+from tests.support.hosts import make_hub
+
+SECRET = "Quarrel at the altar"  # noqa: S105 - no password
+
+
+async def shown(hub: Hub, items: dict[str, dict[str, Any]]) -> Reader:
+    """A planner who has written items."""
+    planner = Reader(hub, "timeline", 11)
+    await planner.is_synced()
+    for record, fields in items.items():
+        planner.add("items", record, fields)
+    await planner.until(lambda rows: True)
+    return planner
+
+
+async def test_an_edit_is_shown_at_once_and_stored_with_its_source(
+    hub: Hub, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    planner = await shown(hub, {"i_1": {"title": "Ceremony", "visibility": "public", "start": 900}})
+    guest = Reader(hub, "timeline@public", 12, "guest")
+    await guest.until(lambda rows: rows["items"] == {"i_1": {"title": "Ceremony", "start": 900}})
+    commits: list[list[str]] = []
+    append = hub.storage.append
+
+    async def noted(batch: Sequence[Any], *others: Any) -> dict[str, int]:
+        commits.append([each.key.document for each in batch])
+        return await append(batch, *others)
+
+    monkeypatch.setattr(hub.storage, "append", noted)
+    planner.set("items", "i_1", title="Vows", minDuration=10)
+    await guest.until(lambda rows: rows["items"] == {"i_1": {"title": "Vows", "start": 900}})
+    assert commits == [["timeline", "timeline@public"]]
+    planner.set("items", "i_1", minDuration=20)
+    await planner.until(lambda rows: rows["items"]["i_1"]["minDuration"] == 20)
+    assert commits[1:] == [["timeline"]]
+
+
+async def test_what_is_not_shown_is_in_no_frame_and_not_in_the_store(hub: Hub) -> None:
+    planner = await shown(
+        hub,
+        {
+            "i_1": {"title": "Ceremony", "visibility": "public", "note": SECRET},
+            "i_2": {"title": SECRET, "visibility": "private"},
+            "i_3": {"title": SECRET},
+        },
+    )
+    early = Reader(hub, "timeline@public", 12, "guest")
+    await early.until(lambda rows: list(rows["items"]) == ["i_1"])
+    planner.set("items", "i_3", title=f"Another {SECRET}", minDuration=10)
+    planner.set("items", "i_1", title="Vows")
+    await early.until(lambda rows: rows["items"]["i_1"] == {"title": "Vows"})
+    assert SECRET.encode() not in early.received_bytes()
+
+    planner.set("items", "i_3", visibility="public")
+    await early.until(lambda rows: "i_3" in rows["items"])
+    planner.set("items", "i_3", visibility="team")
+    await early.until(lambda rows: "i_3" not in rows["items"])
+    planner.set("items", "i_1", title="Ceremony")
+    await early.until(lambda rows: rows["items"]["i_1"] == {"title": "Ceremony"})
+    late = Reader(hub, "timeline@public", 13, "guest")
+    await late.until(lambda rows: rows == early.rows)
+    assert SECRET.encode() not in late.received_bytes()
+    assert b"Vows" not in late.received_bytes()
+
+    await close(hub, early, late)
+    assert SECRET.encode() not in await stored_bytes(hub, "timeline@public")
+    later = Reader(hub, "timeline@public", 14, "guest")
+    await later.until(lambda rows: rows["items"] == {"i_1": {"title": "Ceremony"}})
+    assert SECRET.encode() not in later.received_bytes()
+    assert SECRET.encode() in planner.received_bytes()
+
+
+async def test_what_its_audience_writes_is_undone_and_reaches_nobody(hub: Hub) -> None:
+    await shown(hub, {"i_1": {"title": "Ceremony", "visibility": "public"}})
+    peer, guest = Reader(hub, "timeline@public", 12, "guest"), Reader(hub, "timeline@public", 13, "guest")
+    for each in (peer, guest):
+        await each.until(lambda rows: list(rows["items"]) == ["i_1"])
+    guest.set("items", "i_1", title=SECRET)
+    await guest.until(lambda rows: rows["items"]["i_1"] == {"title": "Ceremony"})
+    guest.add("items", "i_9", {"title": SECRET})
+    guest.write(lambda doc: doc.get("items", type=Map).pop("i_1"))
+    await guest.until(lambda rows: rows["items"] == {"i_1": {"title": "Ceremony"}})
+    assert len(guest.denied) == 3
+    assert peer.rows["items"] == {"i_1": {"title": "Ceremony"}}
+    assert SECRET.encode() not in peer.received_bytes()
+    await close(hub, peer, guest)
+    assert SECRET.encode() not in await stored_bytes(hub, "timeline@public")
+
+
+@pytest.fixture
+async def store(database_url: str) -> AsyncIterator[Storage]:
+    storage = await open_storage(database_url, migrate=True)
+    yield storage
+    await storage.close()
+
+
+async def test_a_copy_of_last_week_merges_and_brings_nothing_back(store: Storage) -> None:
+    hub = make_hub(Settings(dev=True, document_hosts=1, max_strikes=0), store)
+    await hub.start()
+    planner = await shown(hub, {f"i_{n}": {"title": f"Item {n}", "visibility": "public"} for n in range(3)})
+    planner.set("items", "i_0", title=SECRET)
+    phone = Reader(hub, "timeline@public", 12, "guest")
+    await phone.until(lambda rows: len(rows["items"]) == 3 and rows["items"]["i_0"]["title"] == SECRET)
+    await close(hub, phone)
+    planner.set("items", "i_0", title="Item 0")
+    planner.set("items", "i_1", visibility="private")
+    await planner.until(lambda rows: rows["items"]["i_1"]["visibility"] == "private")
+    await hub.stop()
+
+    hub = make_hub(Settings(dev=True, document_hosts=1, max_strikes=0), store)
+    await hub.start()
+    newcomer = Reader(hub, "timeline@public", 13, "guest")  # the first frames come before the planner's document opens
+    expected = {"i_0": {"title": "Item 0"}, "i_2": {"title": "Item 2"}}
+    await newcomer.until(lambda rows: rows["items"] == expected)
+    assert SECRET.encode() not in newcomer.received_bytes()
+    phone.replica.doc.get("items", type=Map)["i_1"]["title"] = "Mine"  # it is in its copy still
+    phone.hub = hub
+    phone.enter()
+    await phone.until(lambda rows: rows["items"] == expected)
+    assert newcomer.rows["items"] == expected
+    assert b"Mine" not in newcomer.received_bytes()
+    await close(hub, phone, newcomer)
+    assert SECRET.encode() not in await stored_bytes(hub, "timeline@public")
+    assert (await store.load(DocumentKey("w", "timeline@public"))).head_seq > 1
+    await hub.stop()
