@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 
 from crdt_server.judge.derived_document import RECORDS_AT_ONCE, AudienceDocument
+from crdt_server.judge.schema_document import SchemaDocument
 from documents.changes import Change, Changes
 from documents.derived.model import Targets
 
@@ -64,13 +65,25 @@ class OpenDerived:
             if document.is_open:
                 document.refresh()
 
+    def takes_edits(self, document: SchemaDocument, needed: set[str]) -> bool:
+        """Whether updates of a document may be judged now. A derived one has to show all that its sources hold, so that
+        it is known what their authors have not seen, and these have to be open: those that are not go to ``needed``."""
+        if not isinstance(document, AudienceDocument) or not document.is_open:
+            return True
+        document.refresh()
+        writable = [each for each in document.derived.declaration.projections.values() if each.refuses is not None]
+        used = {each.document for each in writable if each.adds or document.rows.roots[each.root.name]}
+        missing = used - document.sources.keys()
+        needed |= missing
+        return not missing
+
     def with_news(self) -> list[AudienceDocument]:
         """The open documents that have something to be taken."""
         return [document for document in self.documents.values() if document.pieces.has_news]
 
     def _follow(self, document: AudienceDocument) -> None:
-        for name, part in document.derived.declaration.parts.items():
-            for dependency in part.all_dependencies():
+        for name, projection in document.derived.declaration.projections.items():
+            for dependency in projection.all_dependencies():
                 followers = self._followers.setdefault((dependency.document, dependency.root), [])
                 followers.append((document, name, dependency.targets))
 

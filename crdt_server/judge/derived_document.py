@@ -13,12 +13,17 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from crdt_server.judge.derived_edits import change_of, examined, refusal
 from crdt_server.judge.dry_run import ForkPool
+from crdt_server.judge.rules import Outcome, may_stand
 from crdt_server.judge.schema_document import SchemaDocument
+from crdt_server.judge.writes import Write
 from crdt_server.protocol.update import Update
 from crdt_server.records import BatchRecords, ClientOwner
+from documents.changes import Changes
 from documents.derived import DerivedDocument, View
 from documents.derived.model import Source
+from documents.events import Actor
 from documents.fields import Reason, same
 from documents.invariants import Op
 from documents.kind import Root, Shape
@@ -28,15 +33,23 @@ DIFFS_KEPT = 4
 
 
 class AudienceDocument(SchemaDocument):
-    """See the head of the file. ``source``: the rows of its wedding."""
+    """See the head of the file. ``source``: the rows of its wedding; ``sources``: the documents of it that are open."""
 
     reads_doc = True
 
     def __init__(
-        self, derived: DerivedDocument, source: Source, owners: Mapping[int, str], copies: ForkPool | None = None
+        self,
+        derived: DerivedDocument,
+        source: Source,
+        sources: Mapping[str, SchemaDocument],
+        owners: Mapping[int, str],
+        copies: ForkPool | None = None,
     ) -> None:
         super().__init__(derived.kind, derived.name, owners, copies)
         self.derived = derived
+        self.sources = sources
+        self.examine = self._examined
+        self.may_stand = self._may_stand
         self.stale: dict[tuple[str, str], None] = {}
         """Root and record of rows that may not be those of the wedding any more."""
         self._source = source
@@ -58,22 +71,22 @@ class AudienceDocument(SchemaDocument):
 
     def touch_all(self) -> None:
         """Any row may be another."""
-        for name, part in self.derived.declaration.parts.items():
-            self.stale.update(((name, record), None) for record in part.all_records(self.view))
+        for name, projection in self.derived.declaration.projections.items():
+            self.stale.update(((name, record), None) for record in projection.all_records(self.view))
             self.stale.update(((name, record), None) for record in self.rows.roots[name])
 
     def refresh(self, most: int | None = None) -> None:
         """Bring stale rows up to date, so many at most. The document has to be built."""
         ops: list[Op] = []
-        parts, view, roots = self.derived.declaration.parts, self.view, self.rows.roots
+        projections, view, roots = self.derived.declaration.projections, self.view, self.rows.roots
         for _ in range(len(self.stale) if most is None else min(most, len(self.stale))):
             where = next(iter(self.stale))
             del self.stale[where]
             name, record = where
-            part = parts[name]
-            after, before = part.row(view, record), roots[name].get(record)
+            projection = projections[name]
+            after, before = projection.row(view, record), roots[name].get(record)
             if after is not None or before is not None:
-                ops += _difference(self.name, part.root, record, before, after)
+                ops += _difference(self.name, projection.root, record, before, after)
         if ops:
             self.write(ops)
 
@@ -98,6 +111,12 @@ class AudienceDocument(SchemaDocument):
         """The records to store with its updates; None: there are none."""
         owners, self._new_owners = self._new_owners, []
         return BatchRecords([], [], [ClientOwner(*each) for each in owners], [], []) if owners else None
+
+    def _examined(self, actor: Actor, changes: Changes, stamp: Mapping[str, Any]) -> Outcome:
+        return examined(self, actor, changes)
+
+    def _may_stand(self, actor: Actor, write: Write) -> bool:
+        return may_stand(self.kind.roots[write.root], write) and refusal(self, change_of(write), actor) is None
 
     def _accept(self, update: Update) -> None:
         self._differences.clear()

@@ -19,7 +19,7 @@ def make_document(judge: WeddingJudge, context: SchemaContext, copies: ForkPool)
     if found is not None:
         if context.without_rules:  # one of them may be what kills the host; nobody is sent rows of last week instead
             raise ProtocolError("without_rules", "a derived document needs the rules of its wedding")
-        return AudienceDocument(found, judge.wedding, owners, copies)
+        return AudienceDocument(found, judge.wedding, judge.open, owners, copies)
     kind = kind_of(context.document)
     assert kind is not None
     return SchemaDocument(kind, context.document, owners, copies)

@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
+from typing import Any
 
 from crdt_server.errors import ProtocolError
 from crdt_server.judge.applied import Applied, Judgement
@@ -45,6 +47,9 @@ JUDGED_BYTES_PER_CPU_SECOND = 64 * 1024
 Signed = tuple[Actor, bytes | None]
 """The sender of an update, and the state vector of its reconnection where it was away until now."""
 
+Examine = Callable[[Actor, Changes, Mapping[str, Any]], Outcome]
+"""Decides which changes of somebody stand; the last is the stamp of what they withdraw."""
+
 
 class SchemaDocument(Document):
     """See the head of the file. ``owners``: client id -> user, as the store has them."""
@@ -57,6 +62,10 @@ class SchemaDocument(Document):
         super().__init__(MAX_DOCUMENT_BYTES, copies=copies, client_id=SERVER_CLIENT)
         self.kind = kind
         self.name = name
+        self.examine: Examine = lambda actor, changes, stamp: examine(
+            kind, name, self.rows.roots, changes, actor, stamp
+        )
+        self.may_stand: Callable[[Actor, Write], bool] = partial(_may_stand, self)
         self.loaded = []
         self.revision = 0
         """Counts the changes of its rows."""
@@ -158,14 +167,14 @@ class SchemaDocument(Document):
             self._owners.update(owners)
         writes = self._restored.with_seen(done.writes, self._steps)
         stamp = {"at": self._at, "by": user_id(actor.user)}
-        outcome = examine(self.kind, self.name, self.rows.roots, self._update_rows(done), actor, stamp)
+        outcome = self.examine(actor, self._update_rows(done), stamp)
         stray = _in_unknown_roots(self._steps)
         losing = [write for write in writes if write.orphan or not write.wins]
-        if outcome.ops or stray or any(not _may_stand(self, actor, write) for write in losing):
+        if outcome.ops or stray or any(not self.may_stand(actor, write) for write in losing):
             # also of a value that did not come to stand, and could not, nobody is to receive a byte
             outcome.reverted.extend(unknown_root(self.kind, name) for name in stray)
             writes = self._undo(update, outcome, writes, [span for spans in stray.values() for span in spans])
-            writes = [write for write in writes if write not in losing or _may_stand(self, actor, write)]
+            writes = [write for write in writes if write not in losing or self.may_stand(actor, write)]
         else:
             self._accept(update)
         if outcome.reverted:
@@ -193,7 +202,7 @@ class SchemaDocument(Document):
         return [
             Op("set", self.name, w.root, w.record, w.key, normalised(w.value))
             for w in lost
-            if self.items.newest(w.root, w.record, w.key) in self._restored and _may_stand(self, actor, w)
+            if self.items.newest(w.root, w.record, w.key) in self._restored and self.may_stand(actor, w)
         ]
 
     def _undo(self, update: Update, outcome: Outcome, writes: Sequence[Write], deletes: Sequence[Span]) -> list[Write]:

@@ -22,6 +22,7 @@ from crdt_server.judge.concurrency import confirmed, detect
 from crdt_server.judge.context import concerns_context, context_of
 from crdt_server.judge.derived import OpenDerived
 from crdt_server.judge.derived_document import AudienceDocument
+from crdt_server.judge.derived_edits import carried
 from crdt_server.judge.ledger import SERVER_ACTOR, Ledger, Writers, instant
 from crdt_server.judge.opening import opened
 from crdt_server.judge.resolver import Resolver, judge_alone
@@ -184,7 +185,7 @@ class WeddingJudge:
             if not self.build_doc(document):
                 return _later(range(len(updates)))
         self.resolve(urgent=True)
-        if self.resolver.urgent:
+        if self.resolver.urgent or not self.derived.takes_edits(document, self.resolver.needed):
             return _later(range(len(updates)))
         judgements = []
         for judgement in document.judge(updates, signed, mark, at=self.at, waiting=waiting):
@@ -205,6 +206,9 @@ class WeddingJudge:
         actor, changes, writes, client_state_vector, owners = applied
         if isinstance(document, AudienceDocument):
             document.claim(owners)
+            for edit in carried(document, applied):
+                self._accept(self.open[edit.document], edit.applied(actor, self.open[edit.document].write(edit.ops)))
+            document.refresh()  # before the next update is judged: what its author has seen follows from what is here
             return
         writer = self.ledger.writer_of(actor, self.now, self.at)
         ordinary = all(write.seen and write.wins and not write.orphan for write in writes)

@@ -53,8 +53,8 @@ class View:
 
 
 Targets: TypeAlias = Callable[[View, Change], Iterable[str]]
-"""The records of a part that a change of a source may concern. A record that comes or goes without any key changes with
-the key None."""
+"""The records of a projection that a change of a source may concern. A record that comes or goes without any key
+changes with the key None."""
 
 
 class Dependency(NamedTuple):
@@ -86,6 +86,8 @@ class Projection:
     """All records that may be shown; None: those of the source."""
     refuses: Callable[[View, Change, Actor], Reason | None] | None = None
     """Why somebody may not make a change that the schema allows; None: nothing of it is writable."""
+    adds: bool = False
+    """Whether its readers may add records."""
 
     def all_records(self, view: View) -> Iterable[str]:
         """The records that may be shown."""
@@ -158,7 +160,7 @@ class Declaration:
         self,
         name: str,
         about: str,
-        parts: tuple[Projection, ...],
+        projections: tuple[Projection, ...],
         *,
         roles: Collection[str],
         own: str = "",
@@ -171,8 +173,8 @@ class Declaration:
         """What the last part of the name may be; None: any id."""
         self.roles = frozenset(roles)
         """The roles of its readers."""
-        self.parts: Mapping[str, Projection] = {part.root.name: part for part in parts}
-        self.kind = Kind(name, about, tuple(part.root for part in parts), derived=True)
+        self.projections: Mapping[str, Projection] = {each.root.name: each for each in projections}
+        self.kind = Kind(name, about, tuple(each.root for each in projections), derived=True)
 
     @property
     def source(self) -> str:

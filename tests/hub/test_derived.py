@@ -137,3 +137,72 @@ async def test_a_copy_of_last_week_merges_and_brings_nothing_back(store: Storage
     assert SECRET.encode() not in await stored_bytes(hub, "timeline@public")
     assert (await store.load(DocumentKey("w", "timeline@public"))).head_seq > 1
     await hub.stop()
+
+
+ITEMS = {
+    "i_1": {"title": "Portraits", "vendor:v_lens": True, "after:i_2": 10, "note": SECRET},
+    "i_2": {"title": "Ceremony", "vendor:v_dj": True},
+    "i_3": {"title": "Dance", "keyMoment": True, "vendor:v_dj": True, "vendorNote:v_dj": SECRET},
+    "i_4": {"title": SECRET, "keyMoment": True, "vendor:v_lens": True, "visibility": "private"},
+    "i_5": {"title": SECRET, "vendor:v_dj": True},
+}
+
+
+async def test_a_vendor_writes_in_own_items_and_only_there(hub: Hub) -> None:
+    planner = await shown(hub, ITEMS)
+    public = Reader(hub, "timeline@public", 12, "guest")
+    lens = Reader(hub, "timeline@v.v_lens", 13, "photographer", vendor="v_lens")
+    dj = Reader(hub, "timeline@v.v_dj", 14, "vendor", vendor="v_dj")
+    await lens.until(lambda rows: rows["items"].keys() == {"i_1", "i_2", "i_3"})
+    await dj.until(lambda rows: rows["items"].keys() == {"i_2", "i_3", "i_5"})
+    assert lens.rows["items"]["i_1"] == {"title": "Portraits", "vendor:v_lens": True, "after:i_2": 10}
+    assert lens.rows["items"]["i_2"] == {"title": "Ceremony"}
+    planner.set("items", "i_1", visibility="public")
+    await public.until(lambda rows: list(rows["items"]) == ["i_1"])
+
+    lens.set("items", "i_1", status="ready", **{"vendorNote:v_lens": "Sun from the left"})
+    await planner.until(lambda rows: rows["items"]["i_1"].get("status") == "ready")
+    await public.until(lambda rows: rows["items"]["i_1"].get("status") == "ready")
+    assert planner.rows["items"]["i_1"]["vendorNote:v_lens"] == "Sun from the left"
+    events = [each for each in await hub.storage.events("w") if "timeline.item" in each.type]
+    assert '"user":"user-13"' in events[-1].body
+
+    lens.set("items", "i_2", status="done")
+    lens.set("items", "i_1", status="done", start=900, **{"vendorNote:v_dj": "Mine"})
+    await planner.until(lambda rows: rows["items"]["i_1"].get("status") == "done")
+    await lens.until(lambda rows: "start" not in rows["items"]["i_1"])
+    assert "status" not in lens.rows["items"]["i_2"]
+    assert "status" not in planner.rows["items"]["i_2"]
+    assert planner.rows["items"]["i_1"].keys() >= {"title", "status", "vendorNote:v_lens"}
+    assert "vendorNote:v_dj" not in planner.rows["items"]["i_1"]
+    assert len(lens.denied) == 2
+    assert "items of your own" in lens.denied[0]
+    for each in (lens, public):
+        assert SECRET.encode() not in each.received_bytes()
+
+    planner.set("items", "i_1", **{"vendor:v_lens": None})
+    await lens.until(lambda rows: list(rows["items"]) == ["i_3"])
+
+
+async def test_a_status_that_was_written_offline_is_concurrent_with_that_of_the_planner(hub: Hub) -> None:
+    planner = await shown(hub, ITEMS)
+    lens = Reader(hub, "timeline@v.v_lens", 13, "photographer", vendor="v_lens")
+    await lens.until(lambda rows: len(rows["items"]) == 3)
+    lens.leave()
+    planner.set("items", "i_1", status="skipped")
+    await planner.until(lambda rows: rows["items"]["i_1"].get("status") == "skipped")
+    lens.replica.doc.get("items", type=Map)["i_1"]["status"] = "ready"
+    lens.enter()
+    await lens.until(lambda rows: rows["items"]["i_1"].get("status") == "skipped")  # of the couple, who rank higher
+    rows = await planner.until(lambda rows: bool(rows["review"]))
+    (conflict,) = rows["review"].values()
+    assert conflict["_kind"] == "X1"
+    assert {(each["user"], each["value"]) for each in conflict["_parties"]} == {
+        ("user-11", "skipped"),
+        ("user-13", "ready"),
+    }
+    assert planner.rows["items"]["i_1"]["status"] == "skipped"
+
+    lens.set("items", "i_1", status="ready")  # they have seen it now
+    await planner.until(lambda rows: rows["items"]["i_1"]["status"] == "ready")
+    assert {each["_state"] for each in planner.rows["review"].values()} != {"open"}
