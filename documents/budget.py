@@ -14,6 +14,7 @@ from documents.shared import (
     BUDGET_ITEM,
     COUNT,
     CURRENCY,
+    GUEST,
     LABEL,
     NAME,
     ORDER,
@@ -86,6 +87,7 @@ class Contribution:
     amount: int = needed(AMOUNT, "How much, in the currency of the wedding.")
     on: str | None = key(Date(), "When it comes.")
     note: str | None = key(String(), "Remarks.")
+    guest: str | None = key(GUEST, "The guest who gives, where they are one.")
 
 
 @record

@@ -1,11 +1,13 @@
-"""The published tables of fields, of events and of the rules of roles, made from the declarations."""
+"""The published tables of fields, of derived documents, of events and of the rules of roles, made from the
+declarations."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import fields
 
+from documents.derived import DECLARATIONS, Declaration
 from documents.events.rules import BY_SEVERITY, OVER_LIMIT, RULES, TYPES, URGENT_WHILE_LIVE, On, Rule, priority_of
 from documents.field_rules import EVERYBODY, OWN, RESERVED, FieldRule
 from documents.kind import Key, Kind, Root, Shape
@@ -123,3 +125,43 @@ def _fields(rule: FieldRule) -> str:
 
 def _roles(rule: FieldRule) -> str:
     return "everybody" if rule.roles == EVERYBODY else ", ".join(sorted(rule.roles))
+
+
+def derived_table() -> str:
+    """Markdown: the derived documents, for whom each is, what it shows, and what of it may be written."""
+    rows = [
+        f"| `{each.name}{'.{' + each.own + '}' if each.own else ''}` | {_readers(each)} | {each.kind.about} "
+        f"| {_shown(each)} | {_written(each)} |"
+        for each in DECLARATIONS
+    ]
+    return "\n".join(["| document | for | what | roots and keys | writable |", "|---|---|---|---|---|", *rows, ""])
+
+
+def _readers(declaration: Declaration) -> str:
+    return ", ".join(sorted(declaration.roles))
+
+
+def _shown(declaration: Declaration) -> str:
+    roots = [each.root for each in declaration.projections.values() if each.root.name != "emergencies"]
+    return "; ".join(f"`{root.name}`: {_names(root, [*root.keys, *root.families])}" for root in roots)
+
+
+def _written(declaration: Declaration) -> str:
+    found = []
+    for name, each in declaration.projections.items():
+        root = each.root
+        keys = [key for key in (*root.keys, *root.families) if root.clients_may_write(_key_of(root, key))]
+        if each.refuses is not None and name != "emergencies":
+            added = ", and records may be added" if root.clients_may_write(None) else ""
+            found.append(f"`{name}`: {_names(root, keys)}{added}")
+    return "; ".join(found) or "—"
+
+
+def _names(root: Root, keys: Sequence[str]) -> str:
+    if root.type is not None:
+        return "the value"
+    return ", ".join(f"`{_key_of(root, key)}`" for key in keys)
+
+
+def _key_of(root: Root, key: str) -> str:
+    return f"{key}:" if key in root.families else key

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
-from crdt_server.judge.derived_document import RECORDS_AT_ONCE, AudienceDocument
+from crdt_server.judge.derived_document import RECORDS_AT_ONCE, ProjectedDocument
 from crdt_server.judge.schema_document import SchemaDocument
 from documents.changes import Change, Changes
 from documents.derived.model import Targets
@@ -24,12 +24,12 @@ class OpenDerived:
     """See the head of the file. ``on_refresh`` is called before work that no update answers for."""
 
     def __init__(self, on_refresh: Callable[[], None]) -> None:
-        self.documents: dict[str, AudienceDocument] = {}
+        self.documents: dict[str, ProjectedDocument] = {}
         self._on_refresh = on_refresh
-        self._followers: dict[_Place, list[tuple[AudienceDocument, str, Targets]]] = {}
-        self._stale: dict[AudienceDocument, None] = {}
+        self._followers: dict[_Place, list[tuple[ProjectedDocument, str, Targets]]] = {}
+        self._stale: dict[ProjectedDocument, None] = {}
 
-    def opened(self, document: AudienceDocument) -> Iterator[None]:
+    def opened(self, document: ProjectedDocument) -> Iterator[None]:
         """Open a document that is built, in steps: its rows are those of the wedding, whatever it was stored with."""
         self._follow(document)
         document.touch_all()
@@ -39,7 +39,7 @@ class OpenDerived:
         document.is_open = True
         self.documents[document.name] = document
 
-    def close(self, document: AudienceDocument) -> None:
+    def close(self, document: ProjectedDocument) -> None:
         """A document is closed."""
         for followers in self._followers.values():
             followers[:] = [each for each in followers if each[0] is not document]
@@ -68,7 +68,7 @@ class OpenDerived:
     def takes_edits(self, document: SchemaDocument, needed: set[str]) -> bool:
         """Whether updates of a document may be judged now. A derived one has to show all that its sources hold, so that
         it is known what their authors have not seen, and these have to be open: those that are not go to ``needed``."""
-        if not isinstance(document, AudienceDocument) or not document.is_open:
+        if not isinstance(document, ProjectedDocument) or not document.is_open:
             return True
         document.refresh()
         writable = [each for each in document.derived.declaration.projections.values() if each.refuses is not None]
@@ -77,11 +77,11 @@ class OpenDerived:
         needed |= missing
         return not missing
 
-    def with_news(self) -> list[AudienceDocument]:
+    def with_news(self) -> list[ProjectedDocument]:
         """The open documents that have something to be taken."""
         return [document for document in self.documents.values() if document.pieces.has_news]
 
-    def _follow(self, document: AudienceDocument) -> None:
+    def _follow(self, document: ProjectedDocument) -> None:
         for name, projection in document.derived.declaration.projections.items():
             for dependency in projection.all_dependencies():
                 followers = self._followers.setdefault((dependency.document, dependency.root), [])

@@ -13,17 +13,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from crdt_server.judge.derived_edits import change_of, examined, refusal
+from crdt_server.judge.derived_edits import could_stand, examined
 from crdt_server.judge.dry_run import ForkPool
-from crdt_server.judge.rules import Outcome, may_stand
 from crdt_server.judge.schema_document import SchemaDocument
-from crdt_server.judge.writes import Write
 from crdt_server.protocol.update import Update
 from crdt_server.records import BatchRecords, ClientOwner
-from documents.changes import Changes
 from documents.derived import DerivedDocument, View
 from documents.derived.model import Source
-from documents.events import Actor
 from documents.fields import Reason, same
 from documents.invariants import Op
 from documents.kind import Root, Shape
@@ -32,10 +28,12 @@ RECORDS_AT_ONCE = 4
 DIFFS_KEPT = 4
 
 
-class AudienceDocument(SchemaDocument):
+class ProjectedDocument(SchemaDocument):
     """See the head of the file. ``source``: the rows of its wedding; ``sources``: the documents of it that are open."""
 
     reads_doc = True
+    examine = staticmethod(examined)
+    may_stand = staticmethod(could_stand)
 
     def __init__(
         self,
@@ -48,8 +46,6 @@ class AudienceDocument(SchemaDocument):
         super().__init__(derived.kind, derived.name, owners, copies)
         self.derived = derived
         self.sources = sources
-        self.examine = self._examined
-        self.may_stand = self._may_stand
         self.stale: dict[tuple[str, str], None] = {}
         """Root and record of rows that may not be those of the wedding any more."""
         self._source = source
@@ -112,12 +108,6 @@ class AudienceDocument(SchemaDocument):
         owners, self._new_owners = self._new_owners, []
         return BatchRecords([], [], [ClientOwner(*each) for each in owners], [], []) if owners else None
 
-    def _examined(self, actor: Actor, changes: Changes, stamp: Mapping[str, Any]) -> Outcome:
-        return examined(self, actor, changes)
-
-    def _may_stand(self, actor: Actor, write: Write) -> bool:
-        return may_stand(self.kind.roots[write.root], write) and refusal(self, change_of(write), actor) is None
-
     def _accept(self, update: Update) -> None:
         self._differences.clear()
         super()._accept(update)
@@ -126,7 +116,7 @@ class AudienceDocument(SchemaDocument):
 def _difference(document: str, root: Root, record: str, before: Any, after: Any) -> list[Op]:
     """The operations that make one row another. Values that the root does not allow are left out: the rows of a source
     may hold whatever was once written."""
-    if root.shape is not Shape.RECORD and (before is None or after is None or type(after) is not dict):
+    if root.shape is not Shape.RECORD and (before is None or after is None or root.record is None):
         if after is None:
             return [Op("delete", document, root.name, record)]
         allowed = _allowed(root, record, after)

@@ -13,8 +13,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from crdt_server.judge.applied import Applied
-from crdt_server.judge.rules import Outcome, Reverted, examine
-from crdt_server.judge.writes import GONE, Write
+from crdt_server.judge.role_rules import may_write
+from crdt_server.judge.rules import Outcome, Reverted, examine, may_stand
+from crdt_server.judge.writes import GONE, NESTED, Write
 from documents.changes import Change, Changes, RowsByRoot, compare
 from documents.derived.model import NOT_WRITABLE
 from documents.events import Actor
@@ -24,12 +25,13 @@ from documents.kind import Kind
 from documents.registry import kind_of
 
 if TYPE_CHECKING:
-    from crdt_server.judge.derived_document import AudienceDocument
+    from crdt_server.judge.derived_document import ProjectedDocument
 
 Place = tuple[str, str, str | None]
 """Root, record and key."""
 
 _NOT_THERE = Reason("missing", "this is not shown any more")
+_TAKEN = Reason("exists", "the id is taken")
 
 
 class Carried(NamedTuple):
@@ -44,7 +46,9 @@ class Carried(NamedTuple):
         return Applied(actor, changes, self.writes, None)
 
 
-def examined(document: AudienceDocument, actor: Actor, changes: Changes) -> Outcome:
+def examined(
+    document: ProjectedDocument, actor: Actor, changes: Changes, _stamp: Mapping[str, Any] | None = None
+) -> Outcome:
     """The changes of an update that stand, and what undoes the others. The rows already hold them."""
     found = examine(document.kind, document.name, document.rows.roots, changes, actor._replace(rights=""))
     refused: dict[Place, Reason] = {}
@@ -52,20 +56,61 @@ def examined(document: AudienceDocument, actor: Actor, changes: Changes) -> Outc
         reason = refusal(document, change, actor)
         if reason is not None:
             refused[change[:3]] = reason
-    refused |= _refused_by_sources(document, [each for each in found.legal.fields if each[:3] not in refused])
-    if not refused:
-        return found
-    ops, reverted = list(found.ops), list(found.reverted)
-    for change in found.legal.fields:
-        if change[:3] in refused:
+    for where in found.legal.added:
+        if where[1] in document.view.source.rows(*_source_of(document, where[0])):  # it is not shown here
+            refused[*where, None] = _TAKEN
+    tried = [each for each in found.legal.fields if each[:3] not in refused]
+    refused |= _refused_by_sources(document, tried, actor)
+    return _without(found, document.name, refused) if refused else found
+
+
+def _without(found: Outcome, document: str, refused: Mapping[Place, Reason]) -> Outcome:
+    """The outcome without changes that are refused; of new records nothing stands then."""
+    ops, reverted, legal = list(found.ops), list(found.reverted), found.legal
+    added = {place[:2]: reason for place, reason in refused.items() if place[:2] in legal.added}
+    for where, reason in added.items():
+        reverted.append(Reverted(*where, None, reason))
+        ops.append(Op("delete", document, *where))
+    for change in legal.fields:
+        if change[:3] in refused and change[:2] not in added:
             reverted.append(Reverted(*change[:3], refused[change[:3]]))
             kind = "delete" if change.before is None else "set"
-            ops.append(Op(kind, document.name, *change[:3], change.before))
-    legal = Changes([each for each in found.legal.fields if each[:3] not in refused], *found.legal[1:])
-    return Outcome(legal, reverted, ops, found.withdrawn)
+            ops.append(Op(kind, document, *change[:3], change.before))
+    standing = Changes(
+        [each for each in legal.fields if each[:3] not in refused and each[:2] not in added],
+        [where for where in legal.added if where not in added],
+        [where for where in legal.removed if (*where, None) not in refused],
+    )
+    return Outcome(standing, reverted, ops, found.withdrawn)
 
 
-def refusal(document: AudienceDocument, change: Change, actor: Actor) -> Reason | None:
+def _foundation(document: ProjectedDocument, root: str, record: str, actor: Actor) -> dict[str, Any] | Reason | None:
+    """The record that has to be made in the source before somebody writes in one here, or why they may not; None: it is
+    there, or is one value."""
+    projection, source = document.derived.declaration.projections[root], document.view.source
+    if projection.root.record is None:
+        return None
+    row = source.rows(projection.document, projection.source).get(record)
+    if row is None:
+        return _NOT_THERE if projection.adds is None else projection.adds(document.view, record, actor)
+    return None if type(row) is dict and "deleted" not in row else _NOT_THERE
+
+
+def could_stand(document: ProjectedDocument, actor: Actor, write: Write) -> bool:
+    """Whether a write that did not come to stand could, if it were the newest."""
+    name, root = _source_of(document, write.root)
+    rows = document.view.source.rows(name, root)
+    kind, value = kind_of(name), None if write.value is GONE else write.value
+    if kind is None or write.record not in document.rows.roots[write.root]:
+        return False
+    if not may_stand(document.kind.roots[write.root], write):
+        return False
+    if not may_write(actor, kind, write._replace(root=root), rows.get(write.record)):
+        return False
+    return refusal(document, Change(*write[:3], None, value), actor) is None
+
+
+def refusal(document: ProjectedDocument, change: Change, actor: Actor) -> Reason | None:
     """Why somebody may not make a change that the schema of a derived document allows."""
     projection = document.derived.declaration.projections[change.root]
     if projection.refuses is None:
@@ -73,13 +118,18 @@ def refusal(document: AudienceDocument, change: Change, actor: Actor) -> Reason 
     return projection.refuses(document.view, change, actor)
 
 
-def carried(document: AudienceDocument, applied: Applied) -> Iterator[Carried]:
+def carried(document: ProjectedDocument, applied: Applied) -> Iterator[Carried]:
     """What an accepted update is in the sources, one by one."""
     places = {write[:3]: write for write in applied.writes}
     outdone = [Change(*op[2:5], None, op.value) for op in document.outdone(applied.actor, applied.writes)]
     changed = {change[:3]: change for change in (*applied.changes.fields, *outdone)}
     ops: dict[str, list[Op]] = {}
     writes: dict[str, list[Write]] = {}
+    for where in dict.fromkeys((*applied.changes.added, *(place[:2] for place in changed))):
+        name, root = _source_of(document, where[0])
+        base = _foundation(document, *where, applied.actor)
+        if type(base) is dict:
+            ops.setdefault(name, []).append(Op("insert", name, root, where[1], None, base))
     for place, change in changed.items():
         name, root = _source_of(document, change.root)
         ops.setdefault(name, []).append(_op(name, root, change))
@@ -88,7 +138,7 @@ def carried(document: AudienceDocument, applied: Applied) -> Iterator[Carried]:
             entry = write._replace(root=root, value=change.after, wins=True, orphan=False)
             writes.setdefault(name, []).append(entry)
     for write in applied.writes:
-        if write[:3] not in changed and document.may_stand(applied.actor, write):
+        if write[:3] not in changed and write.value is not NESTED and could_stand(document, applied.actor, write):
             name, root = _source_of(document, write.root)
             stands = write.wins and not write.orphan
             entry = write._replace(root=root, seen=write.seen and stands, wins=stands, orphan=False)
@@ -97,17 +147,12 @@ def carried(document: AudienceDocument, applied: Applied) -> Iterator[Carried]:
         yield Carried(name, ops.get(name, ()), writes.get(name, ()))
 
 
-def change_of(write: Write) -> Change:
-    """A write as the change that it would be where it was made."""
-    return Change(*write[:3], None, None if write.value is GONE else write.value)
-
-
-def _source_of(document: AudienceDocument, root: str) -> tuple[str, str]:
+def _source_of(document: ProjectedDocument, root: str) -> tuple[str, str]:
     projection = document.derived.declaration.projections[root]
     return projection.document, projection.source
 
 
-def _refused_by_sources(document: AudienceDocument, changes: Sequence[Change]) -> dict[Place, Reason]:
+def _refused_by_sources(document: ProjectedDocument, changes: Sequence[Change], actor: Actor) -> dict[Place, Reason]:
     """The changes that the rules of the sources do not allow, tried on copies of the rows."""
     by_source: dict[str, list[Change]] = {}
     for change in changes:
@@ -119,29 +164,29 @@ def _refused_by_sources(document: AudienceDocument, changes: Sequence[Change]) -
             reason = Reason("too_large", "the document that this is written to is full")
             refused |= dict.fromkeys((change[:3] for change in those), reason)
             continue
-        refused |= _tried(document, name, source.rows.roots, those)
+        refused |= _tried(document, name, those, actor)
     return refused
 
 
-def _tried(
-    document: AudienceDocument, name: str, rows: Mapping[str, Mapping[str, Any]], changes: Sequence[Change]
-) -> dict[Place, Reason]:
-    kind = kind_of(name)
+def _tried(document: ProjectedDocument, name: str, changes: Sequence[Change], actor: Actor) -> dict[Place, Reason]:
+    kind, rows = kind_of(name), document.sources[name].rows.roots
     assert kind is not None
     refused: dict[Place, Reason] = {}
     copies: RowsByRoot = {root: dict(records) for root, records in rows.items()}
     of_source: dict[Place, Place] = {}
     for change in changes:
         root = _source_of(document, change.root)[1]
-        row = document.view.source.record(name, root, change.record)
-        if row is None:
-            refused[change[:3]] = _NOT_THERE
-            continue
-        if copies[root][change.record] is row:
-            copies[root][change.record] = dict(row)
+        if copies[root].get(change.record) is rows[root].get(change.record):
+            base = _foundation(document, change.root, change.record, actor)
+            if isinstance(base, Reason):
+                refused[change[:3]] = base
+                continue
+            row = rows[root].get(change.record) if base is None else base
+            if type(row) is dict:
+                copies[root][change.record] = dict(row)
         of_source[root, *change[1:3]] = change[:3]
         apply({name: copies}, [_op(name, root, change)])
-    return refused | _examined_source(kind, name, rows, copies, of_source)
+    return refused | _examined_source(kind, name, rows, copies, of_source, actor)
 
 
 def _examined_source(
@@ -150,12 +195,13 @@ def _examined_source(
     rows: Mapping[str, Mapping[str, Any]],
     copies: RowsByRoot,
     of_source: Mapping[Place, Place],
+    actor: Actor,
 ) -> dict[Place, Reason]:
     differences = Changes([], [], [])
     for root, record in dict.fromkeys((root, record) for root, record, _ in of_source):
         compare(kind.roots[root], record, rows[root].get(record), copies[root].get(record), differences)
     refused = {}
-    for each in examine(kind, name, copies, differences).reverted:
+    for each in examine(kind, name, copies, differences, actor).reverted:
         for place, of_derived in of_source.items():
             if place[:2] == (each.root, each.record) and each.key in (None, place[2]):
                 refused[of_derived] = each.reason

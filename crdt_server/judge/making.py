@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from crdt_server.errors import ProtocolError
-from crdt_server.judge.derived_document import AudienceDocument
+from crdt_server.judge.derived_document import ProjectedDocument
 from crdt_server.judge.dry_run import ForkPool
 from crdt_server.judge.schema_document import SchemaDocument
 from crdt_server.judge.wedding import WeddingJudge
@@ -19,7 +19,7 @@ def make_document(judge: WeddingJudge, context: SchemaContext, copies: ForkPool)
     if found is not None:
         if context.without_rules:  # one of them may be what kills the host; nobody is sent rows of last week instead
             raise ProtocolError("without_rules", "a derived document needs the rules of its wedding")
-        return AudienceDocument(found, judge.wedding, judge.open, owners, copies)
+        return ProjectedDocument(found, judge.wedding, judge.open, owners, copies)
     kind = kind_of(context.document)
     assert kind is not None
     return SchemaDocument(kind, context.document, owners, copies)

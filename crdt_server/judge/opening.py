@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from crdt_server.judge.context import context_of
-from crdt_server.judge.derived_document import AudienceDocument
+from crdt_server.judge.derived_document import ProjectedDocument
 from crdt_server.judge.ledger import SERVER_ACTOR
 from crdt_server.judge.schema_document import SchemaDocument
 from documents.changes import Changes, RowsByRoot, compare
@@ -24,7 +24,7 @@ Where = tuple[str, str]
 
 def opened(judge: WeddingJudge, document: SchemaDocument) -> Iterator[None]:
     """Open a document that is built, in steps: its rows are those of the document, whatever the store has."""
-    if isinstance(document, AudienceDocument):
+    if isinstance(document, ProjectedDocument):
         yield from judge.derived.opened(document)
         return
     name, rows, resolver = document.name, document.rows.roots, judge.resolver

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from functools import partial
 from typing import Any
 
 from crdt_server.errors import ProtocolError
@@ -47,8 +46,14 @@ JUDGED_BYTES_PER_CPU_SECOND = 64 * 1024
 Signed = tuple[Actor, bytes | None]
 """The sender of an update, and the state vector of its reconnection where it was away until now."""
 
-Examine = Callable[[Actor, Changes, Mapping[str, Any]], Outcome]
-"""Decides which changes of somebody stand; the last is the stamp of what they withdraw."""
+
+def _examined(document: SchemaDocument, actor: Actor, changes: Changes, stamp: Mapping[str, Any]) -> Outcome:
+    return examine(document.kind, document.name, document.rows.roots, changes, actor, stamp)
+
+
+def _may_stand(document: SchemaDocument, actor: Actor, write: Write) -> bool:
+    row = document.rows.roots[write.root].get(write.record)
+    return may_stand(document.kind.roots[write.root], write) and may_write(actor, document.kind, write, row)
 
 
 class SchemaDocument(Document):
@@ -56,16 +61,16 @@ class SchemaDocument(Document):
 
     decode = staticmethod(decode_structs)
     frees = staticmethod(only_deletes_records)
+    examine: Callable[[Any, Actor, Changes, Mapping[str, Any]], Outcome] = staticmethod(_examined)
+    """(document, actor, changes, stamp): which changes of somebody stand; with the stamp rows are withdrawn."""
+    may_stand: Callable[[Any, Actor, Write], bool] = staticmethod(_may_stand)
+    """(document, actor, write): whether a write of somebody could stand, if it were the newest."""
     judged_bytes_per_cpu_second = JUDGED_BYTES_PER_CPU_SECOND
 
     def __init__(self, kind: Kind, name: str, owners: Mapping[int, str], copies: ForkPool | None = None) -> None:
         super().__init__(MAX_DOCUMENT_BYTES, copies=copies, client_id=SERVER_CLIENT)
         self.kind = kind
         self.name = name
-        self.examine: Examine = lambda actor, changes, stamp: examine(
-            kind, name, self.rows.roots, changes, actor, stamp
-        )
-        self.may_stand: Callable[[Actor, Write], bool] = partial(_may_stand, self)
         self.loaded = []
         self.revision = 0
         """Counts the changes of its rows."""
@@ -167,14 +172,14 @@ class SchemaDocument(Document):
             self._owners.update(owners)
         writes = self._restored.with_seen(done.writes, self._steps)
         stamp = {"at": self._at, "by": user_id(actor.user)}
-        outcome = self.examine(actor, self._update_rows(done), stamp)
+        outcome = self.examine(self, actor, self._update_rows(done), stamp)
         stray = _in_unknown_roots(self._steps)
         losing = [write for write in writes if write.orphan or not write.wins]
-        if outcome.ops or stray or any(not self.may_stand(actor, write) for write in losing):
+        if outcome.ops or stray or any(not self.may_stand(self, actor, write) for write in losing):
             # also of a value that did not come to stand, and could not, nobody is to receive a byte
             outcome.reverted.extend(unknown_root(self.kind, name) for name in stray)
             writes = self._undo(update, outcome, writes, [span for spans in stray.values() for span in spans])
-            writes = [write for write in writes if write not in losing or self.may_stand(actor, write)]
+            writes = [write for write in writes if write not in losing or self.may_stand(self, actor, write)]
         else:
             self._accept(update)
         if outcome.reverted:
@@ -202,7 +207,7 @@ class SchemaDocument(Document):
         return [
             Op("set", self.name, w.root, w.record, w.key, normalised(w.value))
             for w in lost
-            if self.items.newest(w.root, w.record, w.key) in self._restored and self.may_stand(actor, w)
+            if self.items.newest(w.root, w.record, w.key) in self._restored and self.may_stand(self, actor, w)
         ]
 
     def _undo(self, update: Update, outcome: Outcome, writes: Sequence[Write], deletes: Sequence[Span]) -> list[Write]:
@@ -233,12 +238,6 @@ class SchemaDocument(Document):
         done = self.items.integrate(self.items.locate(update, self.clocks), update.deletes, SERVER)
         self._accept(update)
         return self._update_rows(done)
-
-
-def _may_stand(document: SchemaDocument, actor: Actor, write: Write) -> bool:
-    """Whether a write of an actor could stand, if it were the newest."""
-    row = document.rows.roots[write.root].get(write.record)
-    return may_stand(document.kind.roots[write.root], write) and may_write(actor, document.kind, write, row)
 
 
 def _in_unknown_roots(steps: Sequence[Step]) -> dict[str, list[Span]]:

@@ -21,7 +21,7 @@ from crdt_server.judge.bookings import Bookings
 from crdt_server.judge.concurrency import confirmed, detect
 from crdt_server.judge.context import concerns_context, context_of
 from crdt_server.judge.derived import OpenDerived
-from crdt_server.judge.derived_document import AudienceDocument
+from crdt_server.judge.derived_document import ProjectedDocument
 from crdt_server.judge.derived_edits import carried
 from crdt_server.judge.ledger import SERVER_ACTOR, Ledger, Writers, instant
 from crdt_server.judge.opening import opened
@@ -139,7 +139,7 @@ class WeddingJudge:
     def detach(self, document: SchemaDocument) -> None:
         """A document is closed; its rows stay known."""
         self._opening.pop(document, None)
-        if isinstance(document, AudienceDocument):
+        if isinstance(document, ProjectedDocument):
             self.derived.close(document)
         if self.open.get(document.name) is document:
             del self.open[document.name]
@@ -162,7 +162,7 @@ class WeddingJudge:
 
     def take_records(self, document: SchemaDocument) -> BatchRecords | None:
         """The records to store with the updates of a document that is open, or about to be; None: there are none."""
-        if isinstance(document, AudienceDocument):
+        if isinstance(document, ProjectedDocument):
             return document.take_records()
         roots = self.wedding.documents.get(document.name) if self.complete else None
         return None if roots is None else self.ledger.take(document.name, roots, self.at)
@@ -204,7 +204,7 @@ class WeddingJudge:
     def _accept(self, document: SchemaDocument, applied: Applied) -> None:
         """Record an update, and resolve the part that must not wait for the end of the batch."""
         actor, changes, writes, client_state_vector, owners = applied
-        if isinstance(document, AudienceDocument):
+        if isinstance(document, ProjectedDocument):
             document.claim(owners)
             for edit in carried(document, applied):
                 self._accept(self.open[edit.document], edit.applied(actor, self.open[edit.document].write(edit.ops)))

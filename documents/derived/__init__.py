@@ -6,10 +6,12 @@ import re
 from functools import lru_cache
 from typing import Final
 
-from documents.derived import timeline
+from documents.derived import budget, care, guests, seating, timeline, wedding
 from documents.derived.model import Declaration, Dependency, DerivedDocument, Projection, View
 
-DECLARATIONS: Final[tuple[Declaration, ...]] = (*timeline.DECLARATIONS,)
+DECLARATIONS: Final[tuple[Declaration, ...]] = tuple(
+    declaration for module in (wedding, timeline, guests, care, seating, budget) for declaration in module.DECLARATIONS
+)
 
 _BY_NAME: Final = {declaration.name: declaration for declaration in DECLARATIONS}
 _OWN: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}", re.ASCII)

@@ -15,7 +15,7 @@ from dataclasses import MISSING, dataclass, field, fields, make_dataclass
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol, TypeAlias
 
 from documents.changes import Change, Row
-from documents.fields import MAX_NOTE, Reason, String
+from documents.fields import MAX_NOTE, FieldType, Reason, String
 from documents.kind import Key, Kind, Root, Shape
 
 if TYPE_CHECKING:  # events are about the kinds, of which these are some
@@ -86,8 +86,9 @@ class Projection:
     """All records that may be shown; None: those of the source."""
     refuses: Callable[[View, Change, Actor], Reason | None] | None = None
     """Why somebody may not make a change that the schema allows; None: nothing of it is writable."""
-    adds: bool = False
-    """Whether its readers may add records."""
+    adds: Callable[[View, str, Actor], dict[str, Any] | Reason] | None = None
+    """The record that is made in the source when somebody writes in one that is not there, before what they write, or
+    why it may not be made; None: nobody may."""
 
     def all_records(self, view: View) -> Iterable[str]:
         """The records that may be shown."""
@@ -102,22 +103,34 @@ class Projection:
 
 class DerivedRoot(Root):
     """A root of a derived document. ``writable``: keys that clients may write, and prefixes of families with their
-    colon."""
+    colon; ``growing``: they may add records."""
 
-    def __init__(self, name: str, shape: Shape, about: str, record: type[Any], writable: Collection[str] = ()) -> None:
-        super().__init__(name, shape, about, record=record, server=True)
+    def __init__(
+        self,
+        name: str,
+        shape: Shape,
+        about: str,
+        *,
+        record: type[Any] | None = None,
+        type: FieldType | None = None,
+        writable: Collection[str] = (),
+        growing: bool = False,
+    ) -> None:
+        super().__init__(name, shape, about, record=record, type=type, server=not growing, removable=type is not None)
         self.writable = frozenset(writable)
 
     def clients_may_write(self, name: str | None) -> bool:
-        if name is None or not self.writable:
-            return False
+        if name is None:
+            return not self.server
         return name in self.writable or name.partition(":")[0] + ":" in self.writable
 
 
-def record_class(name: str, source: Root, shown: Collection[str], more: Iterable[Key] = ()) -> type[Any]:
+def record_class(name: str, source: Root | None, shown: Collection[str], more: Iterable[Key] = ()) -> type[Any]:
     """The class of records that show some keys of others, and more. Texts are strings there."""
-    defaults = {each.name: each.default for each in fields(source.record)} if source.record is not None else {}
-    keys = [key for key in (*source.keys.values(), *source.families.values()) if key.name in shown]
+    declared = None if source is None else source.record
+    defaults = {} if declared is None else {each.name: each.default for each in fields(declared)}
+    known = () if source is None else (*source.keys.values(), *source.families.values())
+    keys = [key for key in known if key.name in shown]
     assert len(keys) == len(shown), set(shown) - {key.name for key in keys}
     members: list[tuple[str, Any, Any]] = []
     for key in (*keys, *more):
@@ -140,12 +153,16 @@ def shown(
     *keys: str,
     more: Iterable[Key] = (),
     writable: Collection[str] = (),
-    name: str = "",
+    growing: bool = False,
 ) -> DerivedRoot:
     """A root that shows some keys of the records of another (of families the prefix with its colon), and ``more``."""
-    name = name or source.name
-    record = record_class(name.capitalize(), source, keys, more)
-    return DerivedRoot(name, source.shape, source.about, record, writable)
+    record = record_class(source.name.capitalize(), source, keys, more)
+    return DerivedRoot(source.name, source.shape, source.about, record=record, writable=writable, growing=growing)
+
+
+def made(name: str, about: str, *keys: Key) -> DerivedRoot:
+    """A root of records with keys that no source has."""
+    return DerivedRoot(name, Shape.RECORDS, about, record=record_class(name.capitalize(), None, (), keys))
 
 
 def picked(root: Root, row: Mapping[str, Any]) -> dict[str, Any]:

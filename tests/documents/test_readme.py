@@ -17,12 +17,17 @@ from pycrdt import Doc
 
 from documents import KINDS, kind_of
 from documents.readers import read_records
-from documents.reference import event_table, field_tables, rules_table
+from documents.reference import derived_table, event_table, field_tables, rules_table
 from documents.rows import RowsByRoot, read
 from tests.documents.guest_list import SHORT, guest_list
 
 README = Path(__file__).parents[2] / "documents" / "README.md"
-TABLES = {"fields": field_tables, "events": event_table, "rules": rules_table}
+TABLES = {
+    "fields": field_tables,
+    "events": event_table,
+    "rules": rules_table,
+    "derived documents": derived_table,
+}
 EXAMPLE = re.compile(r"^### `([\w.{}]+)`\n```js\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
 

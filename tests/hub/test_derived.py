@@ -27,9 +27,7 @@ async def shown(hub: Hub, items: dict[str, dict[str, Any]]) -> Reader:
     return planner
 
 
-async def test_an_edit_is_shown_at_once_and_stored_with_its_source(
-    hub: Hub, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_an_edit_is_shown_at_once_and_stored_with_its_source(hub: Hub, monkeypatch: pytest.MonkeyPatch) -> None:
     planner = await shown(hub, {"i_1": {"title": "Ceremony", "visibility": "public", "start": 900}})
     guest = Reader(hub, "timeline@public", 12, "guest")
     await guest.until(lambda rows: rows["items"] == {"i_1": {"title": "Ceremony", "start": 900}})

@@ -1,0 +1,265 @@
+"""Edits in derived documents: what stands is an edit of the source by that person, all else is undone at once."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from pycrdt import Map
+
+from documents.events import Actor
+from tests.judge.audiences import Phone, open_derived
+from tests.judge.bench import Bench
+
+ROWS: dict[str, Any] = {
+    "wedding": {
+        "meta": {"": {"_version": 1, "title": "C & A"}},
+        "events": {"e_1": {"name": "Reception", "visibility": "public"}},
+        "vendors": {
+            "v_lens": {"name": "Lens", "category": "photographer", "stage": "booked", "contact": {"phone": "1"}},
+            "v_plan": {"name": "Plan", "category": "planner", "stage": "confirmed", "contact": {"phone": "2"}},
+            "v_none": {"name": "None", "stage": "shortlisted"},
+        },
+    },
+    "guests": {
+        "meta": {"": {"_version": 1}},
+        "households": {
+            "h_1": {"name": "Owen", "side": "a", "address": {"city": "Bath"}},
+            "h_2": {"name": "Lee", "side": "b"},
+        },
+        "guests": {
+            "g_1": {
+                "firstName": "Chloé",
+                "lastName": "Owen",
+                "household": "h_1",
+                "side": "a",
+                "plusOnesAllowed": 1,
+                "email": "c@x.org",
+                "note": "Sings",
+            },
+            "g_2": {"firstName": "Max", "plusOneOf": "g_1", "household": "h_1", "side": "a", "note": ""},
+            "g_3": {"firstName": "Bo", "lastName": "Lee", "household": "h_2", "side": "b", "phone": "123", "note": ""},
+        },
+    },
+    "care": {"meta": {"": {"_version": 1}}, "care": {"g_3": {"diet:vegan": True, "note": ""}}},
+    "budget": {
+        "meta": {"": {"_version": 1}},
+        "contributions": {"c_1": {"contributor": "Bo", "amount": 500, "guest": "g_3"}},
+    },
+    "timeline": {
+        "meta": {"": {"_version": 1}},
+        "items": {},
+        "emergencies": {
+            "x_1": {"kind": "weather", "text": "Storm", "audience": "everyone"},
+            "x_2": {"kind": "medical", "text": "Fall", "acknowledgedBy:u_staff": "2026-05-01T12:00:00Z"},
+        },
+    },
+}
+AT = "2026-05-01T12:00:00Z"
+
+
+@pytest.fixture
+def bench() -> Bench:
+    return Bench(ROWS)
+
+
+def phone(bench: Bench, name: str, actor: Actor, client_id: int = 77) -> Phone:
+    return Phone(bench, bench.state.derived.documents.get(name) or open_derived(bench, name), actor, client_id)
+
+
+def codes(notices: list[Any]) -> list[tuple[str, str, str | None, str]]:
+    return [
+        (each["root"], each["record"], each["key"], each["code"]) for notice in notices for each in notice["reverted"]
+    ]
+
+
+CHLOE = Actor("u_chloe", "guest", guest="g_1")
+
+
+def test_a_guest_answers_for_herself_and_those_she_brings(bench: Bench) -> None:
+    chloe = phone(bench, "guests@self.g_1", CHLOE)
+    assert chloe.rows["guests"].keys() == {"g_1", "g_2"}
+    assert chloe.rows["guests"]["g_1"]["email"] == "c@x.org"
+    assert chloe.rows["households"] == {"h_1": {"name": "Owen", "address": {"city": "Bath"}}}
+    assert chloe.rows["care"] == {"g_1": {}}
+    assert chloe.set("guests", "g_1", **{"rsvp:e_1": "yes", "meal": "fish"}) == []
+    assert chloe.set("guests", "g_2", firstName="Maxine", **{"rsvp:e_1": "no"}) == []
+    assert bench.value("guests", "guests", "g_1", "rsvp:e_1") == "yes"
+    assert bench.value("guests", "guests", "g_2", "firstName") == "Maxine"
+    events = [(each["type"], each["actor"]["user"]) for each in bench.events if each["record"] == "g_2"]
+    assert ("guest.rsvp", "u_chloe") in events
+
+    reverted = codes(chloe.set("guests", "g_1", firstName="Zoé", plusOnesAllowed=9, meal="beef"))
+    assert [each[2:] for each in reverted] == [("plusOnesAllowed", "server_only"), ("firstName", "read_only")]
+    assert (bench.value("guests", "guests", "g_1", "firstName"), bench.value("guests", "guests", "g_1", "meal")) == (
+        "Chloé",
+        "beef",
+    )
+
+
+def test_a_guest_writes_a_diet_of_which_there_was_no_record(bench: Bench) -> None:
+    chloe = phone(bench, "guests@self.g_1", CHLOE)
+    assert chloe.set("care", "g_1", **{"diet:vegan": True, "allergy:nuts": "severe"}) == []
+    assert bench.value("care", "care", "g_1") == {"diet:vegan": True, "allergy:nuts": "severe", "note": ""}
+    assert chloe.set("care", "g_1", **{"diet:vegan": None}) == []
+    assert bench.value("care", "care", "g_1") == {"allergy:nuts": "severe", "note": ""}
+    cook = phone(bench, "care@cater", Actor("u_cook", "caterer", vendor="v_cook"), 78)
+    assert cook.rows["care"] == {"g_1": {"allergy:nuts": "severe"}, "g_3": {"diet:vegan": True}}
+    assert codes(cook.set("care", "g_1", **{"acknowledgedBy:u_boss": AT, "diet:halal": True})) == [
+        ("care", "g_1", "diet:halal", "server_only"),
+        ("care", "g_1", "acknowledgedBy:u_boss", "read_only"),
+    ]
+    assert cook.set("care", "g_1", **{"acknowledgedBy:u_cook": AT}) == []
+    assert bench.value("care", "care", "g_1", "acknowledgedBy:u_cook") == AT
+
+
+def test_a_guest_brings_no_more_people_than_allowed(bench: Bench) -> None:
+    chloe = phone(bench, "guests@self.g_1", CHLOE)
+    assert codes(chloe.add("guests", "g_9", {"firstName": "Pat", "plusOneOf": "g_1"})) == [
+        ("guests", "g_9", None, "plus_ones")
+    ]
+    assert bench.value("guests", "guests", "g_9") is None
+    for record in ("g_2", "g_3"):  # what is there already is not taken over by adding it
+        chloe.add("guests", record, {"firstName": "Pat", "meal": "fish"})
+    assert bench.value("guests", "guests", "g_3", "meal") is None
+    bench.join("p", "planner", 5).set("guests", "guests", "g_1", "plusOnesAllowed", 2)
+    bench.sync(bench.replicas[0])
+    bench.state.derived.refresh()
+    chloe.sync()
+    assert chloe.add("guests", "g_9", {"firstName": "Pat"}) == []
+    assert bench.value("guests", "guests", "g_9") == {
+        "firstName": "Pat", "plusOneOf": "g_1", "household": "h_1", "side": "a", "note": "",
+    }  # fmt: skip
+    assert chloe.rows["guests"]["g_9"] == {"firstName": "Pat", "plusOneOf": "g_1"}
+
+
+def test_the_family_writes_of_its_own_side(bench: Bench) -> None:
+    mother = phone(bench, "guests@side.a", Actor("u_mum", "family", side="a"))
+    assert mother.rows["guests"]["g_1"]["note"] == "Sings"
+    assert mother.rows["guests"]["g_3"] == {"firstName": "Bo", "lastName": "Lee"}
+    assert mother.rows["households"]["h_2"] == {"name": "Lee"}
+    assert mother.set("guests", "g_1", phone="5", deleted={"at": AT, "by": "u_mum"}) == []
+    assert "g_1" not in mother.rows["guests"]
+    assert bench.value("guests", "guests", "g_1", "deleted")["by"] == "u_mum"
+    assert codes(mother.set("guests", "g_3", firstName="X")) == [("guests", "g_3", "firstName", "read_only")]
+    assert mother.add("guests", "g_8", {"firstName": "Ann", "side": "a"}) == []
+    assert bench.value("guests", "guests", "g_8") == {"firstName": "Ann", "side": "a", "note": ""}
+    assert codes(mother.add("guests", "g_7", {"firstName": "Ann", "side": "b"})) == [
+        ("guests", "g_7", None, "read_only")
+    ]
+    assert codes(mother.set("guests", "g_8", side="b")) == [("guests", "g_8", "side", "read_only")]
+    assert codes(mother.write(lambda doc: doc.get("guests", type=Map).pop("g_8"))) == [
+        ("guests", "g_8", None, "not_removable")
+    ]
+
+
+def test_telephone_numbers_are_shown_while_the_wedding_is_live(bench: Bench) -> None:
+    coord = phone(bench, "guests@coord", Actor("u_co", "coordinator"))
+    assert coord.rows["guests"]["g_3"] == {"firstName": "Bo", "lastName": "Lee"}
+    planner = bench.join("p", "couple", 5)
+    planner.set("wedding", "meta", "", "phase", "live")
+    bench.sync(planner)
+    bench.state.derived.refresh()
+    coord.sync()
+    assert coord.rows["guests"]["g_3"] == {"firstName": "Bo", "lastName": "Lee", "phone": "123"}
+    assert coord.set("guests", "g_3", checkedIn={"at": AT, "by": "u_co"}) == []
+    assert bench.value("guests", "guests", "g_3", "checkedIn") == {"at": AT, "by": "u_co"}
+    planner.set("wedding", "meta", "", "phase", "closed")
+    bench.sync(planner)
+    bench.state.derived.refresh()
+    coord.sync()
+    assert "phone" not in coord.rows["guests"]["g_3"]
+    (update,) = coord.document.diff(b"\0") or ()
+    assert b"123" not in update
+
+
+def test_somebody_gives_and_changes_only_what_is_their_own(bench: Bench) -> None:
+    chloe = phone(bench, "budget@contrib.g_1", Actor("u_chloe", "family", guest="g_1"))
+    assert (chloe.rows["contributions"], chloe.rows["totals"]) == ({}, {"contributions": {"amount": 500}})
+    mine = {"contributor": "Chloé", "amount": 200, "guest": "g_1"}
+    assert chloe.add("contributions", "c_2", mine) == []
+    assert bench.value("budget", "contributions", "c_2") == mine
+    assert chloe.rows["totals"] == {"contributions": {"amount": 700}}
+    assert codes(chloe.add("contributions", "c_3", mine | {"guest": "g_3"})) == [
+        ("contributions", "c_3", None, "read_only")
+    ]
+    assert codes(chloe.add("contributions", "c_1", mine)) == [("contributions", "c_1", None, "exists")]
+    assert chloe.write(lambda doc: doc.get("contributions", type=Map).pop("c_2")) == []
+    assert bench.value("budget", "contributions", "c_2") is None
+    assert bench.value("budget", "contributions", "c_1")["amount"] == 500
+
+
+def test_vendors_set_the_status_of_their_own(bench: Bench) -> None:
+    lens = phone(bench, "wedding@service", Actor("u_lens", "photographer", vendor="v_lens"))
+    assert lens.rows["vendors"] == {
+        "v_lens": {"name": "Lens", "category": "photographer"},
+        "v_plan": {"name": "Plan", "category": "planner", "contact": {"phone": "2"}},
+    }
+    assert lens.set("vendors", "v_lens", dayStatus="on_site") == []
+    assert bench.value("wedding", "vendors", "v_lens", "dayStatus") == "on_site"
+    assert codes(lens.set("vendors", "v_plan", dayStatus="late")) == [("vendors", "v_plan", "dayStatus", "read_only")]
+
+
+def test_everybody_acknowledges_emergencies_that_they_are_told_of(bench: Bench) -> None:
+    guest = phone(bench, "timeline@public", Actor("u_guest", "guest"))
+    vendor = phone(bench, "timeline@v.v_lens", Actor("u_lens", "photographer", vendor="v_lens"), 78)
+    assert guest.rows["emergencies"] == {"x_1": {"kind": "weather", "text": "Storm"}}
+    assert vendor.rows["emergencies"].keys() == {"x_1", "x_2"}
+    assert vendor.rows["emergencies"]["x_2"] == {"kind": "medical", "text": "Fall"}
+    assert guest.set("emergencies", "x_1", **{"acknowledgedBy:u_guest": AT}) == []
+    assert guest.rows["emergencies"]["x_1"]["acknowledgedBy:u_guest"] == AT
+    assert bench.value("timeline", "emergencies", "x_1", "acknowledgedBy:u_guest") == AT
+    assert codes(guest.set("emergencies", "x_1", **{"acknowledgedBy:u_lens": AT})) == [
+        ("emergencies", "x_1", "acknowledgedBy:u_lens", "read_only")
+    ]
+    vendor.sync()
+    assert "acknowledgedBy:u_guest" not in vendor.rows["emergencies"]["x_1"]
+
+
+def test_two_phones_that_have_not_seen_each_other(bench: Bench) -> None:
+    """Whichever has the higher client id: both values are in the conflict, and the source has one of them."""
+    for record, ids in (("g_1", (71, 72)), ("g_2", (74, 73))):
+        one, two = (phone(bench, "guests@self.g_1", Actor(f"u_{n}", "guest", guest="g_1"), n) for n in ids)
+        one.set_offline("guests", record, meal="fish")
+        two.set_offline("guests", record, meal="beef")
+        one.sync()
+        two.sync()
+        (conflict,) = [each for each in bench.reviews("X1") if each["_subject"][0]["record"] == record]
+        assert {each["value"] for each in conflict["_parties"]} == {"fish", "beef"}
+        assert bench.value("guests", "guests", record, "meal") == "beef"  # who came last, their rank being equal
+        one.sync()
+        assert one.rows["guests"][record]["meal"] == "beef"
+
+
+def test_an_edit_of_what_was_hidden_and_is_shown_again_is_concurrent(bench: Bench) -> None:
+    chloe = phone(bench, "guests@self.g_1", CHLOE)
+    planner = bench.join("p", "planner", 5)
+    chloe.set_offline("guests", "g_2", meal="fish")
+    for host in ("g_3", "g_1"):
+        planner.set("guests", "guests", "g_2", "plusOneOf", host)
+        planner.set("guests", "guests", "g_2", "meal", "beef")
+        bench.sync(planner)
+        bench.state.derived.refresh()
+    assert chloe.sync() == []
+    (conflict,) = bench.reviews("X1")
+    assert {(each["user"], each["value"]) for each in conflict["_parties"]} == {("p", "beef"), ("u_chloe", "fish")}
+    assert bench.value("guests", "guests", "g_2", "meal") == "beef"
+
+
+def test_what_may_not_be_written_is_nobody_elses_to_read(bench: Bench) -> None:
+    chloe = phone(bench, "guests@self.g_1", CHLOE)
+    chloe.document.take_outgoing()
+    chloe.set("guests", "g_1", firstName="PLANTED", meal="fish")
+    chloe.add("guests", "g_3", {"firstName": "PLANTED"})
+    chloe.write(lambda doc: doc.get("members", type=Map).__setitem__("u_1", "PLANTED"))
+    chloe.set_offline("guests", "g_1", lastName="PLANTED")
+    planner = bench.join("p", "planner", 5)
+    planner.set("guests", "guests", "g_1", "lastName", "Owens")
+    bench.sync(planner)
+    bench.state.derived.refresh()
+    chloe.sync()
+    sent = b"".join(chloe.document.take_outgoing())
+    assert b"fish" in sent
+    assert b"PLANTED" not in sent
+    (everything,) = chloe.document.diff(b"\0") or ()
+    assert b"PLANTED" not in everything
