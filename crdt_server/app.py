@@ -55,6 +55,7 @@ from crdt_server.transport.asgi import serve_websocket
 from crdt_server.transport.expiry import close_expired
 from crdt_server.transport.gate import Gate
 from crdt_server.transport.picows import PicowsTransport
+from documents.derived import find
 from storage import Storage, StorageError, open_storage
 
 _ROUTERS = tuple(resource.router for resource in (documents, commands, events, conflicts, members_api, audit))
@@ -127,9 +128,10 @@ def _token_access(settings: Settings, keys: Keys | None, members: HeldMembers) -
                 "nobody could be let in: set --jwt-secret-file, --jwt-public-key, --jwks-file or --jwks-url, "
                 "or --dev on a machine of your own (everybody may read and write then)"
             )
-        return RoleSwitch()
-    access = PolicyAccess(TokenVerifier(keys, _token_rules(settings), time.time).verify_credentials, members)
-    return TokenOrDevAccess(access) if settings.dev else access
+        return RoleSwitch(find_derived=find)
+    verify = TokenVerifier(keys, _token_rules(settings), time.time).verify_credentials
+    access = PolicyAccess(verify, members, find_derived=find)
+    return TokenOrDevAccess(access, find) if settings.dev else access
 
 
 def _token_rules(settings: Settings) -> TokenRules:

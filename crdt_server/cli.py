@@ -31,6 +31,7 @@ from crdt_server.sample import WeddingExists, plant
 from crdt_server.serve import serve as run_server
 from crdt_server.settings import Settings
 from crdt_server.workers import WorkersFailed
+from documents.derived import find
 from documents.sample import FEWEST_GUESTS, MOST_GUESTS
 from storage import StorageError, migrate, open_storage
 
@@ -154,7 +155,7 @@ def explain_command(wedding: str, user: str, document: str, field: str, **person
     if not WEDDING.fullmatch(wedding):
         raise click.UsageError(f"no name of a wedding: {wedding!r}")
     try:
-        for line in explain(default_policy(), Identity(user, **person), document, field):
+        for line in explain(default_policy(), Identity(user, **person), document, field, find_derived=find):
             click.echo(line)
     except NothingToExplain as error:
         raise click.UsageError(str(error)) from error

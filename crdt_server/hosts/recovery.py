@@ -6,6 +6,9 @@ the suspect alone, after it), or in halves where there is no suspect, until the 
 request that kills a new host all by itself is refused and quarantined. All other requests are applied. A command that
 used up its CPU time is refused as one whose estimate is too high.
 
+An edit of a derived document is judged together with the documents that it is written to: those that the host held are
+loaded with it. If it waits for another one, it has not been judged, and waits in its inbox.
+
 Where the mark names the rules of a wedding, neither requests nor stored bytes are the cause. If the rules kill a second
 host, the documents of that wedding are held without them until all are closed.
 """
@@ -24,6 +27,7 @@ from crdt_server.hosts.results import is_too_expensive, refuse, refuse_command
 from crdt_server.hosts.supervisor import HostDied
 from crdt_server.pipe import RequestKind, Status
 from crdt_server.progress_mark import ProgressMark
+from crdt_server.rooms.intake import put_back
 from crdt_server.rooms.room import Phase, Room
 from crdt_server.rooms.session import Request
 
@@ -42,6 +46,7 @@ class LoadDied(Exception):
 
 async def recover(dispatcher: HostDispatcher, entries: Sequence[BatchEntry], death: HostDied) -> None:
     """Run a batch whose host has died again, part by part. See the head of the file."""
+    sources = {entry.room: _sources(dispatcher, entry.room) for entry in entries}
     _count_death(dispatcher, entries, death)
     work: deque[tuple[list[BatchEntry], int]] = deque()
     work.extendleft((part, 0) for part in reversed(_parts(dispatcher, entries, death)))
@@ -51,7 +56,7 @@ async def recover(dispatcher: HostDispatcher, entries: Sequence[BatchEntry], dea
         part, kills = work.popleft()
         part = [entry for entry in part if entry.room.phase is not Phase.DEAD]
         try:
-            await _load_all(dispatcher, [entry.room for entry in part])
+            await _load_all(dispatcher, [room for entry in part for room in (*sources[entry.room], entry.room)])
         except LoadDied:
             if kills < MOST_LOADS:
                 work.appendleft((part, kills + 1))
@@ -64,11 +69,30 @@ async def recover(dispatcher: HostDispatcher, entries: Sequence[BatchEntry], dea
             continue
         try:
             # Not put back into the inboxes: among other requests a deadly one would never stand alone.
-            unfinished = dispatcher.settle(part, await dispatcher.request(part))
+            response = await dispatcher.request(part)
+            unfinished = dispatcher.settle(part, response)
+            if any(wedding.needed for wedding in response.weddings):
+                unfinished = _put_back_waiting(unfinished)
             if unfinished:
                 work.appendleft((unfinished, kills))
         except HostDied as again:
             work.extendleft(reversed(_after_another_death(dispatcher, part, kills, again)))
+
+
+def _sources(dispatcher: HostDispatcher, room: Room) -> list[Room]:
+    """The documents of a derived document's wedding that the host holds, and that are not derived."""
+    if not room.hosted.derived:
+        return []
+    return [each for each in dispatcher.residency.siblings(room) if not each.hosted.derived]
+
+
+def _put_back_waiting(unfinished: Sequence[BatchEntry]) -> list[BatchEntry]:
+    """Put the edits of derived documents back, and return the others."""
+    for entry in unfinished:
+        if entry.room.hosted.derived:
+            for request in reversed(entry.requests):
+                put_back(entry.room, request)
+    return [entry for entry in unfinished if not entry.room.hosted.derived]
 
 
 def _after_another_death(

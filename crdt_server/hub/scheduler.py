@@ -15,6 +15,8 @@ from crdt_server.pipe import RequestKind
 from crdt_server.rooms.session import Request
 from storage import DocumentKey
 
+FAILED_SECONDS = 1.0  # until a document that could not be opened is tried again
+
 log = structlog.get_logger(__name__)
 
 
@@ -68,6 +70,7 @@ class Scheduler:
             await self._request(key, SERVER, "server", Request(None, RequestKind.RUN_SCHEDULED, b""))
         except CrdtServerError as error:
             log.warning("scheduled_work_failed", room=str(key), why=error.code)
+            await asyncio.sleep(FAILED_SECONDS)  # it is needed again and again while an edit waits for it
         finally:
             self._running.discard(key)
             if key in self._due_again:

@@ -58,10 +58,14 @@ class ForkPool:
     def wait(self, seconds: float) -> None:
         """Sleep until some copy has ended, so long at most; not at all where there is none."""
         if self._ends:
-            poll = select.poll()
-            for descriptor in self._ends.values():
-                poll.register(descriptor, select.POLLIN)
-            poll.poll(seconds * 1000)
+            self.nap(seconds)
+
+    def nap(self, seconds: float) -> None:
+        """Sleep until some copy has ended, so long at most."""
+        poll = select.poll()
+        for descriptor in self._ends.values():
+            poll.register(descriptor, select.POLLIN)
+        poll.poll(seconds * 1000)
 
 
 def _perform(work: Callable[[], object], cpu_seconds: float) -> NoReturn:

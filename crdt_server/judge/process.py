@@ -62,7 +62,7 @@ from crdt_server.records import BatchRecords, ClientOwner
 EXIT_PANIC = 70  # pycrdt raised a PanicException: its memory must not be read any more
 EXIT_MEMORY = 71
 UNLIMITED_MERGE_BYTES = 16 * 1024  # of updates of one room in a batch
-NAP_SECONDS = 0.005  # in a batch that can only wait for copies
+NAP_SECONDS = 0.005  # in a batch that can only wait for copies, or for documents that have to be open
 
 
 class DocumentHost:
@@ -111,7 +111,7 @@ class DocumentHost:
                 self._add_outcome(result)
         others, weddings = self._of_weddings({each.room for each in batch.rooms})
         if not jobs and not self._slices.used and all(map(only_waits, batch.rooms, results)):
-            self.held.copies.wait(NAP_SECONDS)  # a request that comes again at once would only keep the CPU from them
+            self.held.copies.nap(NAP_SECONDS)  # a request that comes again at once would only keep the CPU from them
         return BatchResponse(results, jobs, others, weddings)
 
     def _judge_room(self, index: int, batch: RoomRequests) -> RoomOutcome:

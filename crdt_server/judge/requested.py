@@ -23,7 +23,7 @@ def loads(requested: RoomRequests) -> bool:
 
 
 def only_waits(requested: RoomRequests, result: RoomOutcome) -> bool:
-    """Whether all that was requested of a room is updates that are being tried in a copy."""
+    """Whether all that was requested of a room is updates that are being tried in a copy, or wait for sources."""
     return (
         requested.load is None
         and type(result) is RoomResult

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 from collections.abc import AsyncIterator, Sequence
 from typing import Any
 
@@ -10,7 +12,7 @@ from pycrdt import Map
 
 from crdt_server.hub.hub import Hub
 from crdt_server.settings import Settings
-from storage import DocumentKey, Storage, open_storage
+from storage import Append, DocumentKey, Storage, open_storage
 from tests.hub.derived import Reader, close, stored_bytes
 from tests.support.hosts import make_hub
 
@@ -204,3 +206,45 @@ async def test_a_status_that_was_written_offline_is_concurrent_with_that_of_the_
     lens.set("items", "i_1", status="ready")  # they have seen it now
     await planner.until(lambda rows: rows["items"]["i_1"]["status"] == "ready")
     assert {each["_state"] for each in planner.rows["review"].values()} != {"open"}
+
+
+async def test_what_cannot_be_shown_delays_no_edit_of_its_source(hub: Hub) -> None:
+    await hub.storage.append([Append(DocumentKey("w", "timeline@public"), 1, b"no update")])
+    guest = Reader(hub, "timeline@public", 12, "guest")
+    await guest.socket.until(lambda: guest.socket.closed is not None)
+    assert guest.socket.closed == (1013, "the document cannot be read")
+    planner = await shown(hub, {"i_1": {"title": "Ceremony", "visibility": "public"}})
+    team = Reader(hub, "timeline@team", 13, "family")
+    await team.until(lambda rows: list(rows["items"]) == ["i_1"])
+    planner.set("items", "i_1", title="Vows")
+    await team.until(lambda rows: rows["items"]["i_1"]["title"] == "Vows")
+    assert planner.socket.closed is None
+
+
+async def test_the_death_of_a_host_loses_no_edit(hub: Hub) -> None:
+    planner = await shown(hub, ITEMS)
+    lens = Reader(hub, "timeline@v.v_lens", 13, "photographer", vendor="v_lens")
+    await lens.until(lambda rows: len(rows["items"]) == 3)
+    for status in ("ready", "live", "done"):
+        process = hub.hosts.dispatchers[0].supervisor.pid
+        assert process is not None
+        lens.set("items", "i_1", status=status)
+        os.kill(process, signal.SIGKILL)
+        await planner.until(lambda rows, status=status: rows["items"]["i_1"].get("status") == status)
+        planner.set("items", "i_1", title=f"Portraits, {status}")
+        await lens.until(lambda rows, status=status: rows["items"]["i_1"]["title"] == f"Portraits, {status}")
+    await close(hub, lens)
+    again = Reader(hub, "timeline@v.v_lens", 14, "photographer", vendor="v_lens")
+    await again.until(lambda rows: rows["items"] == lens.rows["items"])
+
+
+async def test_an_edit_waits_for_a_source_that_cannot_be_opened(hub: Hub) -> None:
+    planner = await shown(hub, ITEMS)
+    lens = Reader(hub, "timeline@v.v_lens", 13, "photographer", vendor="v_lens")
+    await lens.until(lambda rows: len(rows["items"]) == 3)
+    await close(hub, planner)
+    hub.registry._unreadable["w", "timeline"] = hub.time() + 0.2
+    lens.set("items", "i_1", status="ready")
+    await lens.until(lambda rows: True)
+    again = Reader(hub, "timeline", 15)
+    await again.until(lambda rows: rows["items"].get("i_1", {}).get("status") == "ready")

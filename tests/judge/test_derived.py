@@ -82,3 +82,17 @@ def test_every_derived_document_follows_the_rows(seed: int) -> None:
         bench.state.derived.refresh()
         for document in documents:
             assert document.rows.roots == expected(document), (document.name, ops)
+
+
+def test_an_edit_concerns_only_the_documents_that_show_its_record() -> None:
+    bench = bench_of(1)
+    guests = sorted(bench.rows("guests")["guests"])
+    documents = {guest: open_derived(bench, f"guests@self.{guest}") for guest in guests}
+    public = open_derived(bench, "timeline@public")
+    bench.state.write([Op("set", "guests", "guests", guests[-1], "meal", "soup")])
+    stale = {guest: list(document.stale) for guest, document in documents.items() if document.stale}
+    host = bench.value("guests", "guests", guests[-1]).get("plusOneOf")
+    assert stale == {each: [("guests", guests[-1])] for each in (guests[-1], host) if each is not None}
+    assert not public.stale
+    bench.state.derived.refresh()
+    assert {guest for guest, document in documents.items() if document.take_outgoing()} >= stale.keys()

@@ -1,0 +1,90 @@
+"""Derived documents at a node that does not own their wedding: nothing is sent there that is not shown any more."""
+
+from __future__ import annotations
+
+from tests.cluster.conftest import Node, Nodes
+from tests.hub.derived import Reader
+
+SECRET = "Quarrel at the altar"  # noqa: S105 - no password
+
+
+async def planner_and_guest(one: Node, two: Node) -> tuple[Reader, Reader]:
+    """A planner at the node that owns the wedding, and a guest at the other."""
+    planner = Reader(one.hub, "timeline", 11)
+    await planner.is_synced()
+    planner.add("items", "i_1", {"title": "Ceremony", "visibility": "public"})
+    planner.add("items", "i_2", {"title": SECRET})
+    await planner.until(lambda rows: True)
+    guest = Reader(two.hub, "timeline@public", 12, "guest")
+    await guest.until(lambda rows: rows["items"] == {"i_1": {"title": "Ceremony"}})
+    assert one.owns()
+    assert not two.owns()
+    return planner, guest
+
+
+async def until_shown(reader: Reader, *records: str) -> None:
+    """Wait until these items are here, however often the socket is closed on the way."""
+
+    def there() -> bool:
+        if reader.socket.closed is not None:
+            reader.enter()
+        return reader.rows["items"].keys() == set(records)
+
+    while not there():
+        await reader.socket.until(lambda: reader.socket.closed is not None or there())
+
+
+async def test_edits_reach_the_other_node_and_come_back(nodes: Nodes) -> None:
+    one, two = await nodes.pair()
+    planner, guest = await planner_and_guest(one, two)
+    planner.set("items", "i_1", title="Vows")
+    await guest.until(lambda rows: rows["items"] == {"i_1": {"title": "Vows"}})
+    planner.set("items", "i_1", **{"vendor:v_lens": True})
+    lens = Reader(two.hub, "timeline@v.v_lens", 13, "photographer", vendor="v_lens")
+    await lens.until(lambda rows: list(rows["items"]) == ["i_1"])
+    lens.set("items", "i_1", status="ready", title=SECRET)
+    await planner.until(lambda rows: rows["items"]["i_1"].get("status") == "ready")
+    await guest.until(lambda rows: rows["items"] == {"i_1": {"title": "Vows", "status": "ready"}})
+    await lens.until(lambda rows: rows["items"]["i_1"]["title"] == "Vows")
+    assert len(lens.denied) == 1
+    assert SECRET.encode() not in guest.received_bytes() + lens.received_bytes()
+
+
+async def test_what_was_missed_is_not_read_from_the_store(nodes: Nodes) -> None:
+    one, two = await nodes.pair()
+    planner, guest = await planner_and_guest(one, two)
+    here = Reader(one.hub, "timeline@public", 14, "guest")
+    await here.until(lambda rows: list(rows["items"]) == ["i_1"])
+    two.bus.cut()
+    planner.set("items", "i_2", visibility="public")
+    await here.until(lambda rows: len(rows["items"]) == 2)
+    planner.set("items", "i_2", visibility="team")
+    await here.until(lambda rows: len(rows["items"]) == 1)
+    planner.add("items", "i_3", {"title": "Dance", "visibility": "public"})
+    await here.until(lambda rows: len(rows["items"]) == 2)
+    two.bus.rejoin()
+    await until_shown(guest, "i_1", "i_3")
+    newcomer = Reader(two.hub, "timeline@public", 15, "guest")
+    await newcomer.until(lambda rows: rows["items"].keys() == {"i_1", "i_3"})
+    assert SECRET.encode() in here.received_bytes()
+    assert SECRET.encode() not in guest.received_bytes() + newcomer.received_bytes()
+
+
+async def test_after_a_takeover_nothing_is_sent_that_is_not_shown_any_more(nodes: Nodes) -> None:
+    one, two = await nodes.pair()
+    planner, guest = await planner_and_guest(one, two)
+    here = Reader(one.hub, "timeline@public", 14, "guest")
+    await here.until(lambda rows: list(rows["items"]) == ["i_1"])
+    one.bus.cut()
+    planner.set("items", "i_2", visibility="public")
+    await here.until(lambda rows: len(rows["items"]) == 2)
+    planner.set("items", "i_2", visibility="team")
+    await here.until(lambda rows: len(rows["items"]) == 1)
+    planner.add("items", "i_3", {"title": "Dance", "visibility": "public"})
+    await here.until(lambda rows: len(rows["items"]) == 2)
+    one.die()
+    await until_shown(guest, "i_1", "i_3")
+    newcomer = Reader(two.hub, "timeline@public", 15, "guest")
+    await newcomer.until(lambda rows: rows["items"].keys() == {"i_1", "i_3"})
+    assert two.owns()
+    assert SECRET.encode() not in guest.received_bytes() + newcomer.received_bytes()
