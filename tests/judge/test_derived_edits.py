@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from pycrdt import Map
 
+from crdt_server.access.policy import default_policy
 from documents.events import Actor
 from tests.judge.audiences import Phone, open_derived
 from tests.judge.bench import Bench
@@ -263,3 +264,36 @@ def test_what_may_not_be_written_is_nobody_elses_to_read(bench: Bench) -> None:
     assert b"PLANTED" not in sent
     (everything,) = chloe.document.diff(b"\0") or ()
     assert b"PLANTED" not in everything
+
+
+def held_to_policy(user: str, role: str, **whose: str) -> Actor:
+    return Actor(user, role, **whose, rights=default_policy().rights_to_write(role))
+
+
+def test_the_rules_of_roles_hold_for_what_is_written_here(bench: Bench) -> None:
+    planner = bench.join("p", "planner", 5)
+    planner.set("guests", "guests", "g_1", "plusOnesAllowed", 5)
+    planner.set("guests", "guests", "g_3", "side", "both")
+    planner.add("timeline", "items", "i_1", {"title": "Portraits", "vendor:v_lens": True})
+    bench.sync(planner)
+    chloe = phone(bench, "guests@self.g_1", held_to_policy("u_chloe", "guest", guest="g_1"))
+    assert chloe.set("guests", "g_1", **{"rsvp:e_1": "yes"}) == []
+    assert chloe.set("guests", "g_2", lastName="Owen") == []
+    assert chloe.set("care", "g_1", **{"diet:vegan": True}) == []
+    assert bench.value("care", "care", "g_1", "diet:vegan") is True
+    assert codes(chloe.add("guests", "g_9", {"firstName": "Pat"})) == [("guests", "g_9", None, "not_allowed")]
+    lens = phone(bench, "timeline@v.v_lens", held_to_policy("u_lens", "photographer", vendor="v_lens"), 78)
+    assert lens.set("items", "i_1", status="ready", **{"vendorNote:v_lens": "Sun"}) == []
+    assert lens.set("emergencies", "x_2", **{"acknowledgedBy:u_lens": AT}) == []
+    mother = phone(bench, "guests@side.a", held_to_policy("u_mum", "family", side="a"), 79)
+    assert mother.set("guests", "g_1", phone="5") == []
+    assert mother.add("guests", "g_8", {"firstName": "Ann", "side": "a"}) == []
+    assert codes(mother.set("guests", "g_3", phone="5")) == [("guests", "g_3", "phone", "not_allowed")]
+    coord = phone(bench, "guests@coord", held_to_policy("u_co", "coordinator"), 80)
+    assert coord.set("guests", "g_3", **{"rsvp:e_1": "no"}) == []
+    assert bench.value("guests", "guests", "g_3") == {
+        "firstName": "Bo", "lastName": "Lee", "household": "h_2", "side": "both", "phone": "123", "note": "",
+        "rsvp:e_1": "no",
+    }  # fmt: skip
+    guest = phone(bench, "timeline@public", held_to_policy("u_guest", "guest"), 81)
+    assert guest.set("emergencies", "x_1", **{"acknowledgedBy:u_guest": AT}) == []
