@@ -4,8 +4,8 @@
   in the store, no invariants and no conflicts. These are of its sources.
 - The server writes into it what has changed. What its readers write is checked like any edit: what they may not is put
   back in the same step.
-- A newcomer gets no byte of what is not shown any more. What is deleted is still in the raw updates, so a difference is
-  taken from the Doc, which has collected it, and never from the raw updates.
+- A newcomer gets no byte of what is not shown any more. What is deleted is still in the raw updates, so differences,
+  and what a batch stores and sends, are taken from the Doc, which has collected it.
 """
 
 from __future__ import annotations
@@ -13,10 +13,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from crdt_server.judge.clock_ranges import Span, encode_clocks
 from crdt_server.judge.derived_edits import could_stand, examined
+from crdt_server.judge.doc_writer import changes_since
 from crdt_server.judge.dry_run import ForkPool
 from crdt_server.judge.schema_document import SchemaDocument
-from crdt_server.protocol.update import Update
+from crdt_server.protocol.update import EMPTY_STATE_VECTOR, Update
 from crdt_server.records import BatchRecords, ClientOwner
 from documents.derived import DerivedDocument, View
 from documents.derived.model import Source
@@ -52,6 +54,8 @@ class ProjectedDocument(SchemaDocument):
         self._view: View | None = None
         self._new_owners: list[tuple[int, str]] = []
         self._differences: dict[bytes, list[bytes]] = {}  # that are still valid
+        self._sent = EMPTY_STATE_VECTOR  # the state vector as of what was taken
+        self._accepted: list[Sequence[Span]] = []  # the deletions of each update since
 
     @property
     def view(self) -> View:
@@ -66,7 +70,8 @@ class ProjectedDocument(SchemaDocument):
         self.stale.clear()
 
     def touch_all(self) -> None:
-        """Any row may be another."""
+        """Any row may be another: the document is about to be opened."""
+        self._sent = encode_clocks(self.clocks)
         for name, projection in self.derived.declaration.projections.items():
             self.stale.update(((name, record), None) for record in projection.all_records(self.view))
             self.stale.update(((name, record), None) for record in self.rows.roots[name])
@@ -102,14 +107,29 @@ class ProjectedDocument(SchemaDocument):
     def claim(self, owners: Sequence[tuple[int, str]]) -> None:
         """Client ids that were seen for the first time."""
         self._new_owners += owners
+        for name, projection in self.derived.declaration.projections.items() if owners else ():
+            if projection.follows_users:
+                self.stale.update(((name, record), None) for record in self.rows.roots[name])
 
     def take_records(self) -> BatchRecords | None:
         """The records to store with its updates; None: there are none."""
         owners, self._new_owners = self._new_owners, []
         return BatchRecords([], [], [ClientOwner(*each) for each in owners], [], []) if owners else None
 
+    def take_outgoing(self) -> list[bytes]:
+        """See `Document.take_outgoing`. Values that were replaced or hidden since the last call are left out."""
+        outgoing = super().take_outgoing()
+        if len(self._accepted) > 1:
+            assert self.doc is not None
+            deletes = [span for spans in self._accepted for span in spans]
+            outgoing = [changes_since(self.doc, self._sent, deletes)]
+        if self._accepted:
+            self._sent, self._accepted = encode_clocks(self.clocks), []
+        return outgoing
+
     def _accept(self, update: Update) -> None:
         self._differences.clear()
+        self._accepted.append(update.deletes)
         super()._accept(update)
 
 

@@ -30,7 +30,14 @@ EVERYONE: Final = frozenset({"everyone"})
 def emergencies(audiences: frozenset[str]) -> Projection:
     """The open emergencies for some audiences. Of acknowledgements those are shown that are of people who have written
     in the same derived document: others are none of its readers' business."""
-    return Projection(root=ROOT, document="timeline", source="emergencies", row=_row_for(audiences), refuses=_refuses)
+    return Projection(
+        root=ROOT,
+        document="timeline",
+        source="emergencies",
+        row=_row_for(audiences),
+        follows_users=True,
+        refuses=_refuses,
+    )
 
 
 def _row_for(audiences: frozenset[str]) -> Callable[[View, str], dict[str, Any] | None]:

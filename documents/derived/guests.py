@@ -131,8 +131,9 @@ def _own_household(view: View, record: str) -> dict[str, Any] | None:
 
 
 def _own_household_records(view: View) -> Iterable[str]:
-    host = _guest(view, view.own)
-    return [] if host is None or type(host.get("household")) is not str else [host["household"]]
+    row = view.source.rows("guests", "guests").get(view.own)  # also of a guest who is deleted now
+    household = row.get("household") if type(row) is dict else None
+    return [household] if type(household) is str else []
 
 
 def _moved(view: View, change: Change) -> Iterable[str]:

@@ -84,6 +84,8 @@ class Projection:
     """Where else changes are followed, besides the record of the same id in the source."""
     records: Callable[[View], Iterable[str]] | None = None
     """All records that may be shown; None: those of the source."""
+    follows_users: bool = False
+    """Whether rows follow from `View.users`."""
     refuses: Callable[[View, Change, Actor], Reason | None] | None = None
     """Why somebody may not make a change that the schema allows; None: nothing of it is writable."""
     adds: Callable[[View, str, Actor], dict[str, Any] | Reason] | None = None

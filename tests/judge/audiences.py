@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
+from types import MappingProxyType
 from typing import Any
 
 from pycrdt import Doc, Map
@@ -38,11 +39,13 @@ def names(bench: Bench, most: int = 2) -> list[str]:
     return found
 
 
-def open_derived(bench: Bench, name: str, updates: tuple[bytes, ...] = ()) -> ProjectedDocument:
-    """A derived document that is open."""
+def open_derived(
+    bench: Bench, name: str, updates: tuple[bytes, ...] = (), owners: Mapping[int, str] = MappingProxyType({})
+) -> ProjectedDocument:
+    """A derived document that is open. ``updates`` and ``owners`` are stored."""
     found = derived.find(name)
     assert found is not None, name
-    document = ProjectedDocument(found, bench.state.wedding, bench.state.open, {})
+    document = ProjectedDocument(found, bench.state.wedding, bench.state.open, owners)
     document.load(list(updates))
     bench.begin_batch()
     while not bench.state.build_doc(document):
