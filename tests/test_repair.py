@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from crdt_server.judge.review_limits import MAX_REVIEW_BYTES
-from crdt_server.maintenance import verify_store
+from crdt_server.maintenance import compact_store, verify_store
 from crdt_server.repair import repair_store
 from crdt_server.sample import plant
 from crdt_server.settings import Settings
@@ -218,3 +218,20 @@ async def test_a_review_beyond_its_bound_is_collapsed_by_the_server(path: Path) 
     assert left < MAX_REVIEW_BYTES
     assert (await verified(path))[0] == 0
     assert (await repaired(path))[1] == []
+
+
+async def test_what_a_derived_document_shows_no_more_is_repaired_and_compacted(path: Path) -> None:
+    public = DocumentKey("w", "timeline@public")
+    kind = kind_of(public.document)
+    assert kind is not None
+    storage = await filled(path, "w")
+    await storage.append([Append(public, 1, build({"items": {"i_old": {"title": "SECRET"}}}, kind, 7))])
+    assert (await repaired(path))[0] == 0
+    assert (await repaired(path))[1] == []
+    assert (await verified(path))[0] == 0
+    assert b"SECRET" in b"".join(row.update for row in (await storage.load(public)).updates)
+    await compact_store(settings(path), None, lambda _: None)
+    (row,) = (await storage.load(public)).updates
+    assert b"SECRET" not in row.update
+    assert b"items" in row.update
+    await storage.close()

@@ -97,6 +97,19 @@ class TestRows:
             is_problem(await client.post("/w/ops", json=body), status, code)
 
 
+    async def test_a_derived_document_is_read_and_its_source_is_written(
+        self, client: httpx.AsyncClient, is_problem: Check
+    ) -> None:
+        item = insert("i_1", title="Vows", visibility="public", note="SECRET") | {"root": "items"}
+        await operate(client, "derived", item, document="timeline")
+        path = "/derived/documents/timeline@public"
+        text = (await client.get(path)).text
+        assert text == '{"items":{"i_1":{"title":"Vows"}}}'
+        assert (await client.get(f"{path}/digest")).json()["sha256"] == hashlib.sha256(text.encode()).hexdigest()
+        assert b"SECRET" not in (await client.get(f"{path}/state")).content
+        is_problem(await operate(client, "derived", item, document="timeline@public"), 409, "derived_document")
+
+
 class TestEveryOperation:
     async def test_on_records(self, client: httpx.AsyncClient) -> None:
         await operate(client, "records", insert("g_1", firstName="Ann", order="a0"), insert("g_2", order="a1"))

@@ -61,6 +61,10 @@ class Reader(Person):
         texts = {key: Text(fields.get(key, "")) for key in kind.roots[root].text_keys}
         self.write(lambda doc: doc.get(root, type=Map).__setitem__(record, Map({**fields, **texts})))
 
+    def put(self, root: str, record: str, value: Any) -> None:
+        """Write a record that is one value."""
+        self.write(lambda doc: doc.get(root, type=Map).__setitem__(record, value))
+
     def set(self, root: str, record: str, **fields: Any) -> None:
         def change(doc: Any) -> None:
             shared = doc.get(root, type=Map)
