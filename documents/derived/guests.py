@@ -15,9 +15,10 @@ from documents.derived.model import (
     Projection,
     View,
     picked,
+    remembered,
     shown,
 )
-from documents.derived.seats import DEPENDENCIES, TABLE, with_table
+from documents.derived.seats import DEPENDENCIES, TABLE, table_id, with_table
 from documents.fields import Reason
 from documents.kind import Key
 from documents.shared import NAME
@@ -54,9 +55,14 @@ _OWN_CARE: Final = shown(_CARE, "diet:", "allergy:", "access", writable=("diet:"
 _OF_PLUS_ONES: Final = frozenset({"firstName", "lastName", "kind", "meal"})
 
 
-def _plus_ones(view: View) -> list[str]:
-    rows = view.source.rows("guests", "guests").items()
-    return [guest for guest, row in rows if type(row) is dict and row.get("plusOneOf") == view.own]
+def _plus_ones(view: View) -> set[str]:
+    """Those whom the guest brings, deleted ones too."""
+    rows = view.source.rows("guests", "guests")
+    return remembered(view, "brought", lambda: [guest for guest, row in rows.items() if _is_brought(view, row)])
+
+
+def _is_brought(view: View, row: Any) -> bool:
+    return type(row) is dict and row.get("plusOneOf") == view.own
 
 
 def _self(view: View, record: str) -> dict[str, Any] | None:
@@ -78,26 +84,25 @@ def _self_records(view: View) -> Iterable[str]:
 
 
 def _own_or_brought(view: View, change: Change) -> Iterable[str]:
-    if change.record == view.own:
+    brought = _plus_ones(view)
+    if change.record == view.own or change.record in brought:
         yield change.record
-    elif change.key == "plusOneOf":
-        if view.own in (change.before, change.after):
+    if change.key in ("plusOneOf", None):
+        if _is_brought(view, view.source.rows("guests", "guests").get(change.record)):
+            brought.add(change.record)
             yield change.record
-    else:
-        row = view.source.rows("guests", "guests").get(change.record)
-        if type(row) is dict and row.get("plusOneOf") == view.own:
-            yield change.record
+        else:
+            brought.discard(change.record)
 
 
 def _own_seat(view: View, change: Change) -> Iterable[str]:
-    if change.record == view.own:
-        return (change.record,)
-    row = view.source.rows("guests", "guests").get(change.record)
-    return (change.record,) if type(row) is dict and row.get("plusOneOf") == view.own else ()
+    return (change.record,) if change.record == view.own or change.record in _plus_ones(view) else ()
 
 
 def _own_table(view: View, change: Change) -> Iterable[str]:
-    return _self_records(view) if change.key in ("label", "deleted", None) else ()
+    if change.key not in ("label", "deleted", None):
+        return ()
+    return [guest for guest in _self_records(view) if table_id(view, guest) == change.record]
 
 
 def _self_refuses(view: View, change: Change, actor: Actor) -> Reason | None:

@@ -50,6 +50,15 @@ class View:
     """The last part of the document's name: a vendor, a guest, a side."""
     users: Collection[str] = ()
     """Ids of the users who have written in the document."""
+    found: dict[str, set[str]] = field(default_factory=dict)
+    """Ids of records that were searched for once, kept up to date by the targets of a dependency: see `remembered`."""
+
+
+def remembered(view: View, name: str, search: Callable[[], Iterable[str]]) -> set[str]:
+    """Ids under a name in `View.found`, searched for the first time."""
+    if name not in view.found:
+        view.found[name] = set(search())
+    return view.found[name]
 
 
 Targets: TypeAlias = Callable[[View, Change], Iterable[str]]

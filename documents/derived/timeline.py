@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 from documents import timeline
 from documents.changes import Change
 from documents.derived.emergencies import EVERYONE, VENDORS, emergencies
-from documents.derived.model import NOT_WRITABLE, Declaration, Dependency, Projection, View, picked, shown
+from documents.derived.model import NOT_WRITABLE, Declaration, Dependency, Projection, View, picked, remembered, shown
 from documents.fields import Reason
 
 if TYPE_CHECKING:
@@ -42,8 +42,14 @@ def _team(view: View, record: str) -> dict[str, Any] | None:
     return None if found is None else picked(_TEAM, found)
 
 
-def _is_own(view: View, item: dict[str, Any] | None) -> bool:
-    return item is not None and f"vendor:{view.own}" in item
+def _is_own(view: View, item: Any) -> bool:
+    return type(item) is dict and f"vendor:{view.own}" in item
+
+
+def _own_items(view: View) -> set[str]:
+    """The items of the vendor, private ones too."""
+    rows = view.source.rows("timeline", "items")
+    return remembered(view, "own", lambda: [item for item, row in rows.items() if _is_own(view, row)])
 
 
 def _successors(view: View, record: str) -> list[str]:
@@ -57,7 +63,7 @@ def _of_vendor(view: View, record: str) -> dict[str, Any] | None:
     if found is None or not (
         _is_own(view, found)
         or found.get("keyMoment") is True
-        or any(_is_own(view, _item(view, item)) for item in _successors(view, record))
+        or any(f"after:{record}" in (_item(view, item) or ()) for item in _own_items(view))
     ):
         return None
     own = {f"vendor:{view.own}", f"vendorNote:{view.own}"}
@@ -75,6 +81,7 @@ def _neighbours(view: View, change: Change) -> Iterable[str]:
         yield key.removeprefix("after:")
     elif key == f"vendor:{view.own}" or change.key in _SEEN_OR_NOT:
         row = view.source.rows("timeline", "items").get(change.record)
+        (_own_items(view).add if _is_own(view, row) else _own_items(view).discard)(change.record)
         for each in row if type(row) is dict else ():
             if each.startswith("after:"):
                 yield each.removeprefix("after:")
