@@ -15,7 +15,7 @@ from typing import Any
 from pycrdt import TransactionEvent
 
 from benchmarks import wedding_host
-from benchmarks.wedding_host import ACTOR, EDITS, WeddingHost, calibration
+from benchmarks.wedding_host import ACTOR, EDITS, LISTS, ONE_GUEST, WeddingHost, calibration
 
 Cost = tuple[str, dict[str, float]]
 
@@ -54,6 +54,23 @@ def measure(guests: int, edits: int, batch: int, offline_edits: int, repeats: in
         yield f"edit in a batch of {batch}: {kind}", _microseconds(costs)
     yield f"{offline_edits} offline edits", {"host_ms": _median_ms(repeats, lambda: host.merge(offline_edits))}
     yield "every document loaded", {"host_ms": _median_ms(repeats, host.load)}
+    if not isinstance(host, EarlierWeddingHost):
+        yield from _with_derived(host, edits)
+
+
+def _with_derived(host: WeddingHost, edits: int) -> Iterator[Cost]:
+    """An edit of one guest, while derived documents are open: those of other guests, then lists that show it."""
+    opened = 0
+    for count in (0, 10, 100):
+        for guest in host.guests()[opened:count]:
+            host.open_derived(f"guests@self.{guest}")
+        opened = count
+        costs = [host.edit(ONE_GUEST) for _ in range(edits)]
+        yield f"edit with {count} derived documents open that do not show it", _microseconds(costs)
+    for count, name in enumerate(LISTS, 1):
+        host.open_derived(name)
+        costs = [host.edit(ONE_GUEST) for _ in range(edits)]
+        yield f"the same with {count} lists of guests besides", _microseconds(costs)
 
 
 def _microseconds(seconds: list[float]) -> dict[str, float]:

@@ -25,7 +25,6 @@ from crdt_server.pipe import (
     HostRequest,
     LoadStep,
     MirrorRow,
-    ProgressMark,
     RequestKind,
     RoomRequests,
     RoomResult,
@@ -35,6 +34,7 @@ from crdt_server.pipe import (
     decode_response,
     frame,
 )
+from crdt_server.progress_mark import ProgressMark
 from crdt_server.protocol.update import decode_update
 from crdt_server.records import ClientOwner
 from documents.registry import kind_of
@@ -104,6 +104,17 @@ EDITS: Mapping[str, tuple[str, Change]] = {
 """Kind of edit -> document and what changes."""
 
 
+def _meal_of_the_last(doc: Doc[Any], chance: random.Random) -> None:
+    guests = doc.get("guests", type=Map)
+    guests[max(guests.keys())]["meal"] = f"m{chance.randrange(10**6)}"
+
+
+ONE_GUEST = "meal of one guest"
+_CHANGES = {**EDITS, ONE_GUEST: ("guests", _meal_of_the_last)}
+LISTS = ("guests@side.a", "guests@side.b", "guests@service", "care@cater", "seating@service")
+"""Derived documents that show all guests."""
+
+
 def change_many(doc: Doc[Any], count: int, chance: random.Random) -> None:
     """That many edits of the document `guests`, each a transaction of its own."""
     for _ in range(count):
@@ -152,7 +163,7 @@ class WeddingHost:
     def edit(self, kind: str, count: int = 1) -> float:
         """That many edits by a stock client in one batch, each a transaction and an update of its own; the seconds they
         took. Raises RuntimeError when one was not simply accepted."""
-        name, change = EDITS[kind]
+        name, change = _CHANGES[kind]
         doc = self._replica(name)
         sent: list[bytes] = []
 
@@ -165,6 +176,20 @@ class WeddingHost:
                 change(doc, self._chance)
         doc.unobserve(subscription)
         return self._send(name, sent, None)
+
+    def open_derived(self, name: str) -> None:
+        """Open a derived document of which nothing is stored."""
+        room = self._rooms[name] = len(self._rooms) + 1
+        self._names[room], self._stored[name], self._owners[name] = name, [], {}
+        step = LoadStep([], context=SchemaContext("bench", name, []))
+        ready = HostRequest(RequestKind.RUN_SCHEDULED, b"", actor=ACTOR)
+        result = self._request(RoomRequests(room, [ready], step))
+        while result.faults:
+            result = self._request(RoomRequests(room, [ready]))
+
+    def guests(self) -> list[str]:
+        """The ids of the guests, in order; the last one is that of `ONE_GUEST`."""
+        return sorted(self._replica("guests").get("guests", type=Map).keys())
 
     def merge(self, count: int) -> float:
         """What a client did in `count` edits of the guests while it was away; the seconds it took."""
