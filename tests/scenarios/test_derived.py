@@ -7,6 +7,7 @@ from base64 import b64decode
 
 import pytest
 
+from documents import kind_of
 from tests.scenarios.people import Client, Who
 from tests.scenarios.weddings import HIGH, LOW, Stage, Wedding
 
@@ -81,5 +82,37 @@ async def test_a_vendor_whose_rights_shrank_while_they_were_away(stage: Stage) -
             assert b"SECRET" not in b64decode(received)
         for client in (planner, guest):
             assert b"FORBIDDEN" not in b64decode(await client.node.call("received", client=client.name))
+
+    await stage.tell(story, PLANNER, LENS)
+
+
+async def test_those_whom_it_is_for_are_let_in_and_may_write_what_is_theirs(stage: Stage) -> None:
+    async def story(wedding: Wedding) -> None:
+        planner, _, guest = await people(wedding)
+
+        async def look_as(role: str, document: str, **whose: str) -> Client:
+            name = f"{wedding.name}/{document}/{role}"
+            kind = kind_of(document)
+            assert kind is not None
+            roots = {root: declared.shape.value for root, declared in kind.roots.items()}
+            url = f"{stage.server.ws_url}/{wedding.name}"
+            params = {"user": role, "role": role, "enforce": "1", **whose}
+            seconds = 30 if whose else 2
+            await stage.node.call(
+                "join", seconds=seconds, client=name, url=url, room=document, params=params, clientID=None, roots=roots
+            )
+            return Client(stage.node, name, Who(role, role), document)
+
+        lens = await look_as("photographer", "timeline@v.v_lens", vendor="v_lens")
+        await lens.run(STATUS, status="ready")
+        await lens.run("get('items', 'i_1').set('title', 'FORBIDDEN')")
+        for client in (planner, guest):
+            await client.wait(HAS, status="ready")
+        await lens.wait("get('items', 'i_1').get('title') === 'Portraits'")
+        for document in ("timeline@v.v_lens", "timeline@v.nobody"):  # what one may not know of is as if it were not
+            with pytest.raises(AssertionError, match="4404"):
+                await look_as("guest", document)
+        with pytest.raises(AssertionError, match="4403"):
+            await look_as("guest", "timeline@team")
 
     await stage.tell(story, PLANNER, LENS)
