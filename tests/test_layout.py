@@ -68,7 +68,7 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
         "pycrdt",
     ),
     "crdt_server.hosts": (*ROOM_CORE, "crdt_server.hosts", "crdt_server.metrics", "structlog"),
-    "crdt_server.rooms": ROOM_CORE,
+    "crdt_server.rooms": (*ROOM_CORE, "msgspec"),
     "crdt_server.hub": (
         *ROOM_CORE,
         "crdt_server.access",

@@ -12,12 +12,12 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable
 
 from crdt_server.protocol.lib0 import write_var_uint
+from crdt_server.rooms.awareness_fields import REMOVED, checked_state, from_node
 from crdt_server.rooms.awareness_states import (
     MAX_STATES,
     HeldState,
     Presence,
     StateTable,
-    check_state,
     count_states,
     read_states,
 )
@@ -54,7 +54,7 @@ class Awareness:
         return min(count, most)
 
     def _may_claim(self, session: Session, client: int, clock: int, text: str) -> bool:
-        if text == "null":
+        if text == REMOVED:
             return False
         held = self.states.clients.get(client)
         if held is None:
@@ -71,19 +71,24 @@ class Awareness:
         held = self.states.clients.get(client)
         if held is not None and clock < held.clock:
             return
-        check_state(text)
-        if text == "null":
+        shown = checked_state(text, session.identity)
+        if shown.full is not text and len(shown.full.encode()) > self._max_state_bytes:
+            self.too_large.add(session)
+            return
+        if shown.full != session.awareness_text:
+            session.awareness_text, session.awareness_changed = shown.full, now
+        if shown.full == REMOVED:
             if held is not None:
                 held.clock = clock
                 self.states.remove(client)
             return
-        if held is not None and (held.session, held.clock, held.text) == (session, clock, text):
+        if held is not None and (held.session, held.clock, held.text) == (session, clock, shown.full):
             held.seen = now  # not sent again: two clients that echo what they receive would never end
             return
         if held is not None and held.session is not session:
             held.release()
-        state = Presence(client, clock, text, session.user, session.connection.address)
-        self.states.put(client, HeldState(state, now, session))
+        state = Presence(client, clock, shown.full, session.user, session.connection.address)
+        self.states.put(client, HeldState(state, now, session, filtered=shown.filtered))
 
     def leave(self, session: Session) -> None:
         """The session's socket is gone, and its presence with it."""
@@ -103,7 +108,7 @@ class Awareness:
         """Merge the states of another node's sessions."""
         for state in states:
             held = self.states.clients.get(state.client)
-            if state.text == "null":
+            if state.text == REMOVED:
                 if held is not None and held.node == node and held.clock <= state.clock:
                     held.clock = state.clock
                     self.states.remove(state.client)
@@ -112,7 +117,8 @@ class Awareness:
             elif held is None or state.clock > held.clock:
                 if held is not None:
                     held.release()
-                self.states.put(state.client, HeldState(state, now, node=node))
+                filtered = from_node(state.text).filtered
+                self.states.put(state.client, HeldState(state, now, node=node, filtered=filtered))
             elif held.node == node:
                 held.seen = now
 

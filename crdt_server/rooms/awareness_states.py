@@ -2,15 +2,14 @@
 
 Rules of this file:
 - Clocks are passed on as they came. A removal repeats the last clock with the state ``null``, as y-protocols does.
-- States are relayed as the JSON text the client sent, after it was parsed once: a text at which JSON.parse of a browser
-  would throw must not reach one.
+- There are two payloads of the same states where a state has fields that not every session is sent: see
+  `awareness_fields`.
 """
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable
-from typing import NamedTuple, NoReturn
+from typing import NamedTuple
 
 from crdt_server.errors import ProtocolError
 from crdt_server.protocol.lib0 import (
@@ -21,12 +20,14 @@ from crdt_server.protocol.lib0 import (
     write_var_string,
     write_var_uint,
 )
+from crdt_server.rooms.awareness_fields import REMOVED, StateText
 from crdt_server.rooms.claims import ClientClaims
 from crdt_server.rooms.session import Session
 
 MAX_STATES = 4096  # in one message: a newcomer's client echoes the whole room
 MAX_MESSAGE_BYTES = 1 << 20
 REMOVED_KEPT = 256
+_GONE = StateText(REMOVED)
 
 
 def count_states(payload: bytes) -> int:
@@ -77,18 +78,21 @@ def write_states(states: Iterable[tuple[int, int, str]]) -> bytes:
     return b"".join(out)
 
 
-def check_state(text: str) -> None:
-    """Raises ProtocolError where the JSON of a state is neither an object nor null."""
-    try:
-        value = json.loads(text, parse_constant=_no_constant)
-    except (ValueError, RecursionError) as error:
-        raise ProtocolError("awareness_json", "awareness state is not JSON") from error
-    if value is not None and not isinstance(value, dict):
-        raise ProtocolError("awareness_json", "awareness state is not an object")
+class StatePayloads(NamedTuple):
+    """Some states as the payload of an awareness message."""
+
+    full: bytes
+    filtered: bytes | None
+    """For sessions that are not sent every field; None where that makes no difference."""
 
 
-def _no_constant(name: str) -> NoReturn:
-    raise ValueError(f"{name} is not JSON")
+def _payloads(states: Iterable[tuple[int, int, StateText]]) -> StatePayloads:
+    shown = list(states)
+    full = write_states((client, clock, text.full) for client, clock, text in shown)
+    if all(text.filtered is None for _, _, text in shown):
+        return StatePayloads(full, None)
+    filtered = write_states((client, clock, text.filtered or text.full) for client, clock, text in shown)
+    return StatePayloads(full, filtered)
 
 
 class Presence(NamedTuple):
@@ -104,16 +108,30 @@ class Presence(NamedTuple):
 class HeldState:
     """One client's newest state: of a session here, or of a node."""
 
-    __slots__ = ("address", "clock", "node", "seen", "session", "text", "user")
+    __slots__ = ("address", "clock", "filtered", "node", "seen", "session", "text", "user")
 
-    def __init__(self, state: Presence, seen: float, session: Session | None = None, node: str = "") -> None:
+    def __init__(
+        self,
+        state: Presence,
+        seen: float,
+        session: Session | None = None,
+        node: str = "",
+        *,
+        filtered: str | None = None,
+    ) -> None:
         self.session = session
         self.node = node
         self.user = state.user
         self.address = state.address
         self.clock = state.clock
         self.text = state.text
+        self.filtered = filtered  # see `StateText`
         self.seen = seen
+
+    @property
+    def shown(self) -> StateText:
+        """Its text, for every kind of session."""
+        return StateText(self.text, self.filtered)
 
     def release(self) -> None:
         """The session does not speak for this client any more."""
@@ -134,7 +152,7 @@ class StateTable:
         self.claims = ClientClaims()
         self._changed: dict[int, None] = {}
         self._local_changes: dict[int, tuple[str, str]] = {}  # client -> user and address
-        self._all: bytes | None = None  # `all_states`, until something changes
+        self._all: StatePayloads | None = None  # `all_states`, until something changes
 
     def __len__(self) -> int:
         return len(self.clients)
@@ -168,16 +186,16 @@ class StateTable:
         self._changed[client] = None
         self._all = None
 
-    def all_states(self) -> bytes | None:
-        """The states of all clients as a payload, for a newcomer; None where there are none."""
+    def all_states(self) -> StatePayloads | None:
+        """The states of all clients, for a newcomer; None where there are none."""
         if not self.clients:
             return None
         if self._all is None:
-            self._all = write_states((client, held.clock, held.text) for client, held in self.clients.items())
+            self._all = _payloads((client, held.clock, held.shown) for client, held in self.clients.items())
         return self._all
 
-    def take_changes(self) -> bytes | None:
-        """The changes since the last call, as one payload."""
+    def take_changes(self) -> StatePayloads | None:
+        """The changes since the last call, in one payload."""
         if not self._changed:
             return None
         changed, self._changed = self._changed, {}
@@ -185,10 +203,10 @@ class StateTable:
         for client in changed:
             held = self.clients.get(client)
             if held is not None:
-                states.append((client, held.clock, held.text))
+                states.append((client, held.clock, held.shown))
             elif client in self.removed:
-                states.append((client, self.removed[client], "null"))
-        return write_states(states)
+                states.append((client, self.removed[client], _GONE))
+        return _payloads(states)
 
     def local_states(self) -> list[Presence]:
         """The states of all sessions here, for another node."""
@@ -205,7 +223,7 @@ class StateTable:
         for client, sender in changed.items():
             held = self.clients.get(client)
             if held is None:
-                states.append(Presence(client, self.removed.get(client, 0), "null", *sender))
+                states.append(Presence(client, self.removed.get(client, 0), REMOVED, *sender))
             elif held.session is not None:
                 states.append(Presence(client, held.clock, held.text, held.user, held.address))
         return states

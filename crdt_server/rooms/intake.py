@@ -43,7 +43,7 @@ def receive(room: Room, session: Session, messages: Iterable[Received]) -> None:
             else:
                 queried = True
         if queried:  # one reply, however often a frame queries
-            session.connection.send(room.presence.snapshot() or NO_STATES)
+            session.connection.send(room.presence.snapshot(session) or NO_STATES)
     except ProtocolError as error:
         reject(room, session, error)
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from crdt_server.counters import Counters
 from crdt_server.protocol.outgoing import Outgoing
+from crdt_server.rooms.awareness_fields import sees_restricted
 from crdt_server.rooms.inbox import RoomLimits
 from crdt_server.rooms.session import Session
 
@@ -57,10 +58,18 @@ class Members:
         for session in sessions:
             session.connection.send(message)
 
-    def broadcast_presence(self, message: Outgoing) -> None:
-        """Send presence to every session that reads fast enough."""
+    def broadcast_presence(self, message: Outgoing, filtered: Outgoing | None = None) -> None:
+        """Send presence to every session that reads fast enough. ``filtered``: what those are sent instead that may not
+        see every field of it."""
+        if filtered is None:
+            self._send_presence(message, self.sessions)
+            return
+        for shown, restricted in ((message, True), (filtered, False)):
+            self._send_presence(shown, [each for each in self.sessions if sees_restricted(each.identity) is restricted])
+
+    def _send_presence(self, message: Outgoing, sessions: Iterable[Session]) -> None:
         size_bytes, counters = message.size_bytes, self._counters
-        for session in self.sessions:
+        for session in sessions:
             connection = session.connection
             if connection.congested:
                 counters.awareness_shed += 1

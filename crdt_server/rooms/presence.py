@@ -10,6 +10,7 @@ from crdt_server.errors import ProtocolError
 from crdt_server.protocol.messages import AwarenessUpdate, PermissionDenied
 from crdt_server.protocol.outgoing import Outgoing
 from crdt_server.rooms.awareness import Awareness
+from crdt_server.rooms.awareness_fields import sees_restricted
 from crdt_server.rooms.awareness_states import MAX_MESSAGE_BYTES, Presence
 from crdt_server.rooms.inbox import RoomLimits
 from crdt_server.rooms.members import Members
@@ -127,12 +128,16 @@ class PresenceChannel:
             self._subscriber(states)
         changes = self.awareness.states.take_changes()
         if changes is not None:
-            self._members.broadcast_presence(Outgoing(AwarenessUpdate(changes)))
+            filtered = None if changes.filtered is None else Outgoing(AwarenessUpdate(changes.filtered))
+            self._members.broadcast_presence(Outgoing(AwarenessUpdate(changes.full)), filtered)
 
-    def snapshot(self) -> Outgoing | None:
+    def snapshot(self, session: Session) -> Outgoing | None:
         """The states of all, for a newcomer; None where there are none."""
         states = self.awareness.states.all_states()
-        return None if states is None else Outgoing(AwarenessUpdate(states))
+        if states is None:
+            return None
+        restricted = states.filtered is not None and not sees_restricted(session.identity)
+        return Outgoing(AwarenessUpdate(states.filtered if restricted and states.filtered else states.full))
 
     def keep_alive(self) -> None:
         """Send an empty message: stock clients drop a link on which they received nothing for 30 s."""

@@ -101,7 +101,7 @@ class Room:
             session.connection.send(Outgoing(SyncStep1(state_vector)))
         else:
             enqueue(self, Request(session, RequestKind.STATE_VECTOR, b""))
-        states = self.presence.snapshot()
+        states = self.presence.snapshot(session)
         if states is not None:
             session.connection.send(states)
 

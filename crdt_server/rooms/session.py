@@ -138,7 +138,9 @@ class Session:
 
     __slots__ = (
         "authenticated",
+        "awareness_changed",
         "awareness_id",
+        "awareness_text",
         "awareness_waiting",
         "client_state_vector",
         "connection",
@@ -181,6 +183,8 @@ class Session:
         self.spare_reverts = 0  # notices that do not count against it, see `intake.prechecked`
         self.gaps = 0  # in a row, without an accepted update between
         self.awareness_id: int | None = None
+        self.awareness_text = ""  # its newest state, as it is shown
+        self.awareness_changed: float | None = None  # when that became another one
         self.awareness_waiting: list[bytes] | None = None  # messages since the last tick, read at the next
         self.presence_budget: PresenceBudget | None = None  # since its first such message
 

@@ -32,12 +32,14 @@ def state(client: int, clock: int, value: object) -> bytes:
 
 def changes(awareness: Awareness) -> list[tuple[int, int, object]] | None:
     payload = awareness.states.take_changes()
-    return None if payload is None else [(c, clock, json.loads(text)) for c, clock, text in read_states(payload, None)]
+    if payload is None:
+        return None
+    return [(c, clock, json.loads(text)) for c, clock, text in read_states(payload.full, None)]
 
 
 def everybody(awareness: Awareness) -> dict[int, object]:
     payload = awareness.states.all_states()
-    return {} if payload is None else {c: json.loads(text) for c, _, text in read_states(payload, None)}
+    return {} if payload is None else {c: json.loads(text) for c, _, text in read_states(payload.full, None)}
 
 
 @pytest.fixture
@@ -56,7 +58,7 @@ def test_escapes_of_a_sender_are_left_alone(awareness: Awareness) -> None:
     awareness.receive(session(), write_states([(7, 1, '{"name":"Chlo\\u00e9 \\ud83d\\udc8d"}')]), 0)
     payload = awareness.states.take_changes()
     assert payload is not None
-    assert read_states(payload, None) == [(7, 1, '{"name":"Chlo\\u00e9 \\ud83d\\udc8d"}')]
+    assert read_states(payload.full, None) == [(7, 1, '{"name":"Chlo\\u00e9 \\ud83d\\udc8d"}')]
 
 
 def test_the_first_single_id_is_the_one_of_the_socket(awareness: Awareness) -> None:
