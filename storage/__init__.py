@@ -32,6 +32,7 @@ from storage.errors import (
     ValuesRefused,
 )
 from storage.grants import GrantChange, PolicyOverride, StoredGrant, StoredRights
+from storage.last_seen import LastSeen
 from storage.members import (
     MemberChange,
     NewDevice,
@@ -66,6 +67,7 @@ __all__ = [
     "DocumentKey",
     "EventValues",
     "GrantChange",
+    "LastSeen",
     "Listener",
     "LocalBus",
     "LocalWire",

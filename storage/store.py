@@ -14,7 +14,7 @@ from storage.errors import SchemaOutdated, StorageError
 from storage.executors import SqlExecutor
 from storage.postgres_executor import PostgresExecutor, Timeouts
 from storage.sqlite_executors import AsyncExecutor, ThreadExecutor
-from storage.store_parts import DerivedStore, OperatorStore, OwnerStore, RetentionStore
+from storage.store_parts import DerivedStore, LastSeenStore, OperatorStore, OwnerStore, RetentionStore
 from storage.updates import DocumentKey, StoredDocument, StoredUpdate
 
 SYNCHRONOUS = frozenset({"OFF", "NORMAL", "FULL", "EXTRA"})
@@ -29,7 +29,9 @@ _EXECUTORS: dict[str, Callable[[URL, str, Timeouts], SqlExecutor]] = {
 }
 
 
-class Storage(DerivedStore, OwnerStore, RetentionStore, OperatorStore, MemberStore, GrantStore, AuditStore):
+class Storage(
+    DerivedStore, OwnerStore, RetentionStore, LastSeenStore, OperatorStore, MemberStore, GrantStore, AuditStore
+):
     """Documents as bytes under sequence numbers, and records derived from them. Made by `open_storage`.
 
     Use from one event loop. Every method raises StorageUnavailable when the database cannot be used; nothing of a

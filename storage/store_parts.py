@@ -1,12 +1,13 @@
 """The parts of `Storage` besides documents; each runs its queries on the executor of the store."""
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Iterable, Sequence
 from datetime import datetime
 from functools import partial
 
-from storage import derived_queries, housekeeping, owners, quarantine, retention, usage
+from storage import derived_queries, housekeeping, last_seen, owners, quarantine, retention, usage
 from storage.derived import StoredAnswer, StoredBooking, StoredEvent, StoredRow, VendorBooking
 from storage.executors import SqlExecutor
+from storage.last_seen import LastSeen
 from storage.owners import Owner
 from storage.quarantine import QuarantinedUpdate
 from storage.retention import RowKey
@@ -175,6 +176,23 @@ class RetentionStore(StorePart):
         return await self._executor.write_at_once(
             lambda connection: retention.delete_removed_rows(connection, wedding, keys)
         )
+
+
+class LastSeenStore(StorePart):
+    """When people were last there."""
+
+    async def save_last_seen(self, rows: Sequence[LastSeen]) -> None:
+        """Put these in the place of the rows of the same person and node."""
+        await self._executor.write_at_once(lambda connection: last_seen.save(connection, rows))
+
+    async def last_seen(self, wedding: str) -> list[LastSeen]:
+        """The rows of a wedding, by user; of one user the newest last. There are about 1,000 at most."""
+        return await self._executor.read(lambda connection: last_seen.find(connection, wedding))
+
+    async def trim_last_seen(self, weddings: Iterable[str], stale_before: datetime) -> int:
+        """Delete rows of these weddings behind the newest 1,000, and those of people who were seen later at another
+        node: rows of somebody connected only from before a moment. Returns how many."""
+        return await self._executor.write(lambda connection: last_seen.trim(connection, weddings, stale_before))
 
 
 class OperatorStore(StorePart):

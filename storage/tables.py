@@ -4,7 +4,7 @@
 An appended update covers one number; compaction replaces neighbouring rows by one that covers them all.
 `rows`, `events`, `client_ids`, `answers` and `bookings` follow from updates and are written with them: what an append
 puts into them, and the treatment of a record whose key is stored already, is declared in `derived_tables`.
-`nodes` and `owners` hold which process may write which wedding: see `owners`.
+`nodes` and `owners` hold which process may write which wedding: see `owners`. `last_seen` holds who was there.
 `rights` and the tables behind it hold who may read and write what, and what has been done with that: see `members`,
 `grants` and `audit`. Codes and tokens are stored as SHA-256.
 
@@ -17,6 +17,7 @@ from datetime import UTC, datetime
 
 from sqlalchemy import (
     BigInteger,
+    Boolean,
     CheckConstraint,
     Column,
     DateTime,
@@ -34,7 +35,7 @@ from sqlalchemy import (
     func,
 )
 
-SCHEMA_REVISION = "0006"
+SCHEMA_REVISION = "0007"
 """The Alembic revision whose schema equals this file."""
 
 NAME_LENGTH = 255
@@ -310,4 +311,19 @@ audit = Table(
     Column("previous", String(DIGEST_LENGTH), nullable=False),
     Column("digest", String(DIGEST_LENGTH), nullable=False),
     CheckConstraint("seq >= 1", name="seq"),
+)
+
+# People as the nodes have them that have their sockets; `documents` is JSON.
+last_seen = Table(
+    "last_seen",
+    metadata,
+    Column("wedding", name, primary_key=True),
+    Column("user", name, primary_key=True),
+    Column("node", name, primary_key=True),
+    Column("role", name, nullable=False),
+    Column("name", name, nullable=False),
+    Column("at", UtcDateTime, nullable=False),
+    Column("changed_at", UtcDateTime, nullable=False),
+    Column("connected", Boolean, nullable=False),
+    Column("documents", Text, nullable=False),
 )

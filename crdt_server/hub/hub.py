@@ -26,6 +26,7 @@ from crdt_server.hub.background_tasks import BackgroundTasks, Work
 from crdt_server.hub.bookings import BookingNotifier
 from crdt_server.hub.cluster_port import ClusterPort, RoomDispatcher
 from crdt_server.hub.commit import CommitPump
+from crdt_server.hub.connected_people import ConnectedPeople
 from crdt_server.hub.event_notifier import EventNotifier
 from crdt_server.hub.host_pool import HostPool
 from crdt_server.hub.loop_monitor import LoopMonitor
@@ -207,6 +208,7 @@ class Hub:
         self.scheduler = Scheduler(self.request, self.spawn)
         self.hosts.connect(self.registry, self.commits, self.scheduler)
         self.ticks = Ticks(settings, self.registry, self.loop_monitor, self.strikes)
+        self.people = ConnectedPeople(storage, "" if cluster is None else cluster.node, metrics.counters, self.time)
         self._session_ids, self._tasks = itertools.count(1), BackgroundTasks()
         self._loop: asyncio.AbstractEventLoop
         _report_gauges(self, metrics)
@@ -226,6 +228,7 @@ class Hub:
         self.spawn(self.retention.run())
         self.spawn(self.rights.run())
         self.spawn(self.audit.run())
+        self.spawn(self.people.run())
 
     async def stop(self) -> None:
         """Let no session in, store what has come in, close every socket with 1012, end the hosts."""
@@ -240,6 +243,7 @@ class Hub:
             await asyncio.sleep(0.01)
         for room in list(rooms.values()):
             room.fail(CLOSE_CODES["restarting"], "restarting")
+        await self.people.close()
         if self.cluster is not None:
             await self.cluster.stop()
         await self._tasks.cancel()
@@ -286,6 +290,7 @@ class Hub:
         room.join(session)
         if identity.rights and session.origin is Origin.SOCKET:
             self.audit.sign_in(wedding, identity)
+        self.people.join(room, session)
         return room, session
 
     def receive(self, room: Room, session: Session, messages: Sequence[Received]) -> None:
@@ -297,6 +302,7 @@ class Hub:
     def leave(self, room: Room, session: Session) -> None:
         """The session's connection is gone."""
         room.leave(session)
+        self.people.leave(room, session)
         self.idle(room)
 
     def idle(self, room: Room) -> None:
