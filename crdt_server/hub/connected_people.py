@@ -1,8 +1,8 @@
 """The people who have sockets at this node, and the rows that are stored of them (`storage.last_seen`).
 
-- A row is written when somebody comes, opens or closes a document, leaves, or changes something after a pause, and
-  every STAY_SECONDS of those who stay. Nothing is written or awaited in the way of a message: a task writes what has
-  gathered, every FLUSH_SECONDS, at most ROWS_AT_ONCE.
+- A row is written when somebody comes, opens or closes a document, shows a first state there, changes something after
+  a pause, or leaves, and every STAY_SECONDS of those who stay. Nothing is written or awaited in the way of a message: a
+  task writes what has gathered, every FLUSH_SECONDS, at most ROWS_AT_ONCE.
 - Sockets count, HTTP requests do not. A person may have many, in many documents.
 - Times are seconds of the loop's clock; in rows they are moments.
 """
@@ -25,14 +25,15 @@ from storage import LastSeen, Storage, StorageError
 
 log = structlog.get_logger(__name__)
 
-FLUSH_SECONDS = 1.0
+FLUSH_SECONDS = 0.5
 STAY_SECONDS = 60.0
 STALE_SECONDS = 90.0
 """A row that is older says nothing about now, whatever it says: the node has died."""
 GRACE_SECONDS = 30.0
 """For so long after the last socket has ended somebody counts as there: sockets break."""
-ROWS_AT_ONCE = 500
-PAUSES_AT_ONCE = 1_000  # people without a change for STAY_SECONDS, whose next change a flush looks for
+ROWS_AT_ONCE = 200  # 5 ms of a thread; more would keep updates waiting
+ROWS_PER_TURN = 50  # made in one turn of the loop: about a millisecond
+WATCHED_AT_ONCE = 1_000  # people whose next change is written at once; so many are compared in a flush
 DETAIL_BYTES = 4096
 """Documents and their fields in one row, the newest first; fields that do not fit are left out."""
 MOST_GONE = 10_000
@@ -61,7 +62,10 @@ class _Person:
 
     def changed_at(self) -> float:
         """When the presence of this person became another one."""
-        return max([self.changed, *(session.awareness_changed or 0.0 for session in self.sessions)])
+        changed = self.changed
+        for session in self.sessions:
+            changed = max(changed, session.awareness_changed)
+        return changed
 
 
 class ConnectedPeople:
@@ -83,8 +87,9 @@ class ConnectedPeople:
         self._weddings: dict[str, dict[str, _Person]] = {}
         self._due: dict[_Person, None] = {}  # to be written at the next flush
         self._waiting: dict[_Person, float] = {}  # were written then; the oldest first
-        self._pausing: dict[_Person, None] = {}
+        self._watched: dict[_Person, None] = {}  # paused, or have shown nothing yet
         self._joined: dict[str, None] = {}  # weddings with new rows
+        self._writing = asyncio.Lock()  # the row that was made last is written last
 
     def join(self, room: Room, session: Session) -> None:
         """A session has entered a room."""
@@ -108,7 +113,7 @@ class ConnectedPeople:
 
     def _leave(self, person: _Person, session: Session) -> None:
         now, document = self.clock(), person.sessions.pop(session)
-        person.changed = max(person.changed, session.awareness_changed or 0.0)
+        person.changed = max(person.changed, session.awareness_changed)
         person.role, person.name = session.identity.role, session.identity.name
         person.left = {name: at for name, at in person.left.items() if now - at < GRACE_SECONDS}
         person.left[document] = person.left_at = now
@@ -116,7 +121,8 @@ class ConnectedPeople:
 
     def rows(self, wedding: str) -> list[LastSeen]:
         """The people of a wedding, as they are now; of those who left, some may be in the store only."""
-        return [self._row(person) for person in self._weddings.get(wedding, {}).values()]
+        now, moment = self.clock(), self.moment()
+        return [self._row(person, now, moment) for person in self._weddings.get(wedding, {}).values()]
 
     async def run(self) -> None:
         """Write rows until cancelled."""
@@ -126,21 +132,25 @@ class ConnectedPeople:
 
     async def flush(self) -> None:
         """Write the rows that are due, as far as they are not too many."""
+        async with self._writing:
+            await self._flush()
+
+    async def _flush(self) -> None:
         people = list(islice(self._find_due(), ROWS_AT_ONCE))
         if not people:
             return
-        now = self.clock()
+        now, moment = self.clock(), self.moment()
         for person in people:
             self._due.pop(person, None)
             self._waiting.pop(person, None)
-            self._pausing.pop(person, None)
+            self._watched.pop(person, None)
             person.written_changed = person.changed_at()
         joined, self._joined = self._joined, {}
         try:
-            await self._storage.save_last_seen([self._row(person) for person in people])
+            await self._storage.save_last_seen(await self._rows(people, now, moment))
             self._counters.last_seen_rows += len(people)
             if joined:
-                await self._storage.trim_last_seen(joined, self.moment() - timedelta(seconds=STALE_SECONDS))
+                await self._storage.trim_last_seen(joined, moment - timedelta(seconds=STALE_SECONDS))
         except StorageError as error:
             log.warning("last_seen_not_written", people=len(people), error=str(error))
             self._joined |= joined
@@ -157,14 +167,14 @@ class ConnectedPeople:
                 break
             if person not in self._due:
                 yield person
-        for person in list(islice(self._pausing, PAUSES_AT_ONCE)):
+        for person in list(islice(self._watched, WATCHED_AT_ONCE)):
             if person in self._due or now - self._waiting[person] >= STAY_SECONDS:
                 continue
-            del self._pausing[person]
+            del self._watched[person]
             if person.changed_at() > person.written_changed:
                 yield person
             else:
-                self._pausing[person] = None  # behind the others
+                self._watched[person] = None  # behind the others
 
     def _written(self, person: _Person, now: float) -> None:
         if person in self._due:
@@ -173,8 +183,9 @@ class ConnectedPeople:
             self._forget(person)
             return
         self._waiting[person] = now
-        if now - person.written_changed >= STAY_SECONDS:
-            self._pausing[person] = None
+        shows_all = all(session.awareness_text for session in person.sessions)
+        if not shows_all or now - person.written_changed >= STAY_SECONDS:
+            self._watched[person] = None
 
     def _put_back(self, people: list[_Person]) -> None:
         self._due.update(dict.fromkeys(people))
@@ -205,8 +216,15 @@ class ConnectedPeople:
         except TimeoutError:
             log.warning("last_seen_not_written", people=len(self._due), error="the store takes too long")
 
-    def _row(self, person: _Person) -> LastSeen:
-        now, moment = self.clock(), self.moment()
+    async def _rows(self, people: list[_Person], now: float, moment: datetime) -> list[LastSeen]:
+        rows = []
+        for count, person in enumerate(people, 1):
+            rows.append(self._row(person, now, moment))
+            if count % ROWS_PER_TURN == 0:
+                await asyncio.sleep(0)
+        return rows
+
+    def _row(self, person: _Person, now: float, moment: datetime) -> LastSeen:
         connected = bool(person.sessions)
         for session in person.sessions:
             person.role, person.name = session.identity.role, session.identity.name
@@ -224,7 +242,7 @@ class ConnectedPeople:
 
 
 def _documents(person: _Person) -> str:
-    newest = sorted(person.sessions, key=lambda session: session.awareness_changed or 0.0, reverse=True)
+    newest = sorted(person.sessions, key=lambda session: session.awareness_changed, reverse=True)
     documents: dict[str, str] = {}
     left_bytes = DETAIL_BYTES
     for session in newest:

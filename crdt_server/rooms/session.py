@@ -184,7 +184,7 @@ class Session:
         self.gaps = 0  # in a row, without an accepted update between
         self.awareness_id: int | None = None
         self.awareness_text = ""  # its newest state, as it is shown
-        self.awareness_changed: float | None = None  # when that became another one
+        self.awareness_changed = 0.0  # when that became another one
         self.awareness_waiting: list[bytes] | None = None  # messages since the last tick, read at the next
         self.presence_budget: PresenceBudget | None = None  # since its first such message
 

@@ -79,6 +79,10 @@ async def test_a_row_is_written_when_somebody_comes_and_once_a_minute(venue: Ven
     _, session = venue.join("u_a")
     assert await venue.rows() == [], "not in the way of the socket"
     assert [await venue.written() for _ in range(3)] == [1, 0, 0]
+    venue.now += 0.5
+    venue.show(session, section="a")
+    assert [await venue.written() for _ in range(3)] == [1, 0, 0], "the first state comes behind the socket"
+    venue.now += 0.5
     counts = []
     for _ in range(600):
         venue.now += 1
