@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
-from collections.abc import Iterator
-from datetime import datetime
-from typing import Any
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any, TypeAlias
 
-from fastapi import APIRouter, Request
+from fastapi import APIRouter, Request, Response
 from pydantic import BaseModel, Field
 
 from crdt_server.access.access import Action
@@ -18,6 +19,9 @@ from crdt_server.hub.last_seen import PersonPresence, PresenceStatus, current_ro
 from crdt_server.rooms.awareness_fields import sees_restricted, without_restricted
 from documents.categories import AccessCategory
 from storage import Storage
+
+Fields: TypeAlias = Mapping[str, dict[str, Any]]
+PEOPLE_PER_TURN = 50  # of the loop: 5 ms where each is in as many documents as a row holds
 
 router = APIRouter(prefix="/api/weddings/{wedding}/presence", tags=["presence"])
 
@@ -47,9 +51,9 @@ class People(BaseModel):
     people: list[Person]
 
 
-@router.get("")
+@router.get("", response_model=People)
 @by_content
-async def get_presence(request: Request, caller: Authorized, wedding: str) -> People:
+async def get_presence(request: Request, caller: Authorized, wedding: str) -> Response:
     """The people who are or were there. `away`: connected, without a change of the presence for 5 minutes, or 2 in the
     phase `live`. `offline`: without a socket for 30 s.
 
@@ -61,8 +65,16 @@ async def get_presence(request: Request, caller: Authorized, wedding: str) -> Pe
     name = wedding_name(wedding)
     stored = await storage.last_seen(name)
     live = await _is_live(storage, name)
-    rows = current_rows(stored, hub.people.rows(name), hub.people.node)
-    return People(people=list(_visible(caller, name, people_of(rows, hub.people.moment(), live=live))))
+    rows = current_rows(stored, await hub.people.rows(name), hub.people.node)
+    view = _View(caller, name)
+    shown = []
+    for count, person in enumerate(people_of(rows, hub.people.moment(), live=live), 1):
+        documents = view.documents_of(person)
+        if documents is not None:
+            shown.append(_encode(person, documents))
+        if count % PEOPLE_PER_TURN == 0:
+            await asyncio.sleep(0)
+    return Response(f'{{"people":[{",".join(shown)}]}}', media_type="application/json")
 
 
 async def _is_live(storage: Storage, wedding: str) -> bool:
@@ -72,27 +84,45 @@ async def _is_live(storage: Storage, wedding: str) -> bool:
     )
 
 
-def _visible(caller: Caller, wedding: str, people: list[PersonPresence]) -> Iterator[Person]:
-    readable: dict[str, bool] = {}
-    sees_all_people = caller.may(Action.READ, wedding, AccessCategory.MEMBERS)
-    sees_all_fields = sees_restricted(caller.identity)
-    for person in people:
-        for document in person.documents.keys() - readable.keys():
-            readable[document] = caller.may(Action.READ, wedding, document)
-        shown = {document: fields for document, fields in person.documents.items() if readable[document]}
-        if not (shown or sees_all_people or person.user == caller.identity.user):
-            continue
+class _View:
+    """The part of the people that a caller may see."""
+
+    def __init__(self, caller: Caller, wedding: str) -> None:
+        self._caller = caller
+        self._wedding = wedding
+        self._sees_all_people = caller.may(Action.READ, wedding, AccessCategory.MEMBERS)
+        self._sees_all_fields = sees_restricted(caller.identity)
+        self._readable: dict[str, bool] = {}
+
+    def documents_of(self, person: PersonPresence) -> Fields | None:
+        """The documents of a person with their fields; None where the person is not to be seen."""
+        shown = {name: fields for name, fields in person.documents.items() if self._may_read(name)}
+        if not (shown or self._sees_all_people or person.user == self._caller.identity.user):
+            return None
         if person.status is PresenceStatus.OFFLINE:
-            shown = {}
-        yield Person(
-            user=person.user,
-            name=person.name,
-            role=person.role,
-            status=person.status,
-            last_seen=person.last_seen,
-            changed_at=person.changed_at,
-            documents=[
-                DocumentPresence(document=document, fields=fields if sees_all_fields else without_restricted(fields))
-                for document, fields in sorted(shown.items())
-            ],
-        )
+            return {}
+        return shown if self._sees_all_fields else {name: without_restricted(shown[name]) for name in shown}
+
+    def _may_read(self, document: str) -> bool:
+        if document not in self._readable:
+            self._readable[document] = self._caller.may(Action.READ, self._wedding, document)
+        return self._readable[document]
+
+
+def _encode(person: PersonPresence, documents: Fields) -> str:
+    # Not by the models above: fields may have half of a surrogate pair, which they do not encode.
+    return json.dumps(
+        {
+            "user": person.user,
+            "name": person.name,
+            "role": person.role,
+            "status": person.status.value,
+            "last_seen": _text_of(person.last_seen),
+            "changed_at": _text_of(person.changed_at),
+            "documents": [{"document": name, "fields": fields} for name, fields in sorted(documents.items())],
+        }
+    )
+
+
+def _text_of(moment: datetime) -> str:
+    return moment.astimezone(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")

@@ -119,10 +119,9 @@ class ConnectedPeople:
         person.left[document] = person.left_at = now
         self._due[person] = None
 
-    def rows(self, wedding: str) -> list[LastSeen]:
+    async def rows(self, wedding: str) -> list[LastSeen]:
         """The people of a wedding, as they are now; of those who left, some may be in the store only."""
-        now, moment = self.clock(), self.moment()
-        return [self._row(person, now, moment) for person in self._weddings.get(wedding, {}).values()]
+        return await self._rows(list(self._weddings.get(wedding, {}).values()), self.clock(), self.moment())
 
     async def run(self) -> None:
         """Write rows until cancelled."""

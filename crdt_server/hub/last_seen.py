@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import enum
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime, timedelta
 from itertools import groupby
 from typing import Any, Final, NamedTuple
@@ -52,10 +52,11 @@ def current_rows(stored: Iterable[LastSeen], here: Iterable[LastSeen], node: str
     return sorted(rows, key=lambda row: (row.user, row.at))
 
 
-def people_of(rows: Iterable[LastSeen], now: datetime, *, live: bool) -> list[PersonPresence]:
+def people_of(rows: Iterable[LastSeen], now: datetime, *, live: bool) -> Iterator[PersonPresence]:
     """The people that these rows are about, by user. ``rows``: by user, of one user the newest last."""
     away_after = timedelta(seconds=AWAY_LIVE_SECONDS if live else AWAY_SECONDS)
-    return [_person(list(each), now, away_after) for _, each in groupby(rows, key=lambda row: row.user)]
+    for _, each in groupby(rows, key=lambda row: row.user):
+        yield _person(list(each), now, away_after)
 
 
 def _person(rows: list[LastSeen], now: datetime, away_after: timedelta) -> PersonPresence:

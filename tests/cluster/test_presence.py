@@ -77,7 +77,7 @@ async def test_of_a_node_without_rules_a_guest_is_sent_no_zone_either(nodes: Nod
 async def people_at(node: Node) -> list[PersonPresence]:
     """The people as the API of a node has them, but for the moments."""
     tracked = node.hub.people
-    rows = current_rows(await node.storage.last_seen("w"), tracked.rows("w"), tracked.node)
+    rows = current_rows(await node.storage.last_seen("w"), await tracked.rows("w"), tracked.node)
     found = people_of(rows, tracked.moment(), live=False)
     return [person._replace(last_seen=SOME_DAY, changed_at=SOME_DAY) for person in found]
 

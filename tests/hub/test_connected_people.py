@@ -115,7 +115,7 @@ async def test_documents_are_those_with_a_socket(venue: Venue) -> None:
     assert (row.connected, row.at) == (False, venue.moment() - timedelta(seconds=5))
     venue.now += 3600
     assert await venue.written() == 0
-    assert venue.people.rows("w") == []
+    assert await venue.people.rows("w") == []
 
 
 async def test_away_and_offline(venue: Venue) -> None:
@@ -149,7 +149,7 @@ async def test_whoever_comes_back_within_the_grace_was_there_all_the_time(venue:
         venue.now += 20
         assert await venue.status() == {"u_a": "active"}
     venue.join("u_a")
-    assert len(venue.people.rows("w")) == 1
+    assert len(await venue.people.rows("w")) == 1
 
 
 async def test_a_node_that_dies_leaves_nobody_there(venue: Venue) -> None:
@@ -161,7 +161,7 @@ async def test_a_node_that_dies_leaves_nobody_there(venue: Venue) -> None:
     assert await venue.status() == {"u_a": "offline"}
     (person,) = people_of(await venue.rows(), venue.moment(), live=False)
     assert person.last_seen == START
-    rows = current_rows(await venue.rows(), venue.start("n_1").rows("w"), "n_1")
+    rows = current_rows(await venue.rows(), await venue.start("n_1").rows("w"), "n_1")
     assert [row.connected for row in rows] == [False], "after a restart nobody is connected yet"
 
 
@@ -222,7 +222,7 @@ async def test_while_the_store_fails_people_wait_within_a_bound(venue: Venue, mo
         venue.people.leave(*venue.join(f"u_{n}"))
     await venue.storage.close()
     assert await venue.written() == 0
-    assert len(venue.people.rows("w")) == 4
+    assert len(await venue.people.rows("w")) == 4
     venue.storage = venue.people._storage = await open_storage(venue.url)
     assert await venue.written() == 4
     assert [row.user for row in await venue.rows()] == ["u_5", "u_6", "u_7", "u_here"]
