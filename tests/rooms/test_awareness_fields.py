@@ -205,3 +205,17 @@ def test_a_message_is_encoded_once_for_each_audience(room: Room) -> None:
     receive(room, sessions[0][0], presence(7, 1, {"zone": BARN}))
     publish_presence(room, 0)
     assert len({id(socket.outbox[-1]) for _, socket in sessions}) == 2
+
+
+def test_another_role_counts_from_the_next_message_on(room: Room) -> None:
+    (sender, _), (reader, socket) = join(room, person()), join(room, Identity("u_reader", "coordinator", rights=RIGHTS))
+    receive(room, sender, presence(7, 1, {"zone": BARN}))
+    publish_presence(room, 0)
+    assert BARN.encode() in socket.flush()[-1]
+    sender.identity, reader.identity = person("photographer"), Identity("u_reader", "guest", rights=RIGHTS)
+    receive(room, sender, presence(7, 2, {"zone": BARN}))
+    publish_presence(room, 15)
+    receive(room, reader, QUERY)
+    for frame in socket.flush():
+        assert b'"role":"photographer"' in frame
+        assert BARN.encode() not in frame
