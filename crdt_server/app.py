@@ -30,7 +30,7 @@ from crdt_server.access.request_limits import RequestLimits
 from crdt_server.access.role_switch import RoleSwitch
 from crdt_server.access.token_access import TokenOrDevAccess
 from crdt_server.access.tokens import Claims, TokenRules, TokenVerifier, sign
-from crdt_server.api import audit, commands, conflicts, documents, events, presence, probes, sessions
+from crdt_server.api import audit, commands, conflicts, documents, events, join, presence, probes, sessions
 from crdt_server.api import members as members_api
 from crdt_server.api.problems import on_disconnect, on_http_error, on_invalid_request, on_server_error
 from crdt_server.api.requests import authorize, count_read
@@ -58,7 +58,8 @@ from crdt_server.transport.picows import PicowsTransport
 from documents.derived import find
 from storage import Storage, StorageError, open_storage
 
-_ROUTERS = tuple(resource.router for resource in (documents, commands, events, conflicts, presence, members_api, audit))
+_RESOURCES = (join, documents, commands, events, conflicts, presence, members_api, audit)
+_ROUTERS = tuple(resource.router for resource in _RESOURCES)
 """Whose calls `authorize` decides about."""
 
 
@@ -101,6 +102,7 @@ def create_app(settings: Settings | None = None, access: Access | None = None) -
         },
     )
     app.state.access = access
+    app.state.derived_for = join.no_derived_parts
     if settings.probes_port < 0:
         app.include_router(probes.router)
     app.include_router(sessions.router)

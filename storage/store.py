@@ -84,9 +84,9 @@ class Storage(
         """
         await self._executor.write(lambda connection: updates.replace(connection, key, first_seq, last_seq, update))
 
-    async def keys(self, wedding: str | None = None) -> AsyncIterator[DocumentKey]:
-        """All documents, or those of one wedding, in order; read in pages, no transaction is held in between."""
-        after: DocumentKey | None = None
+    async def keys(self, wedding: str | None = None, after: DocumentKey | None = None) -> AsyncIterator[DocumentKey]:
+        """All documents, or those of one wedding, in order, behind `after`; read in pages, no transaction is held in
+        between."""
         while page := await self._keys_behind(wedding, after):
             for key in page:
                 yield key

@@ -318,7 +318,9 @@ class TestKeys:
             seen.append(key)
             await store.append(batch(key, 2, b"y"))
         assert seen == documents
-        assert [key async for key in store.keys("w_1")] == [key for key in documents if key.wedding == "w_1"]
+        of_wedding = [key for key in documents if key.wedding == "w_1"]
+        assert [key async for key in store.keys("w_1")] == of_wedding
+        assert [key async for key in store.keys("w_1", of_wedding[1])] == of_wedding[2:]
 
 
 class TestWeddings:

@@ -1,0 +1,170 @@
+"""What somebody may do in a wedding, which documents they may open, and where: the first call of a client."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable
+from typing import Annotated, Any, NamedTuple, TypeAlias
+
+from fastapi import APIRouter, Query, Request
+from pydantic import BaseModel, Field
+
+from crdt_server.access.access import Action
+from crdt_server.access.identity import NAME_LENGTH, Identity
+from crdt_server.api.requests import Authorized, Caller, wedding_name
+from crdt_server.api.rights import by_content
+from crdt_server.api.writable import Extent, Writable, writable_in
+from documents.categories import AccessCategory
+from documents.registry import FAMILIES, NAMES, kind_of
+from storage import DocumentKey, Storage
+
+MOST_LISTED = 500
+"""Documents of families in one answer."""
+
+router = APIRouter(prefix="/api/weddings/{wedding}/join", tags=["join"])
+
+
+class DerivedPart(NamedTuple):
+    """A derived document that is meant for somebody, and what of it is writable."""
+
+    name: str
+    writable: Writable
+
+
+DerivedFor: TypeAlias = Callable[[Identity], Iterable[DerivedPart]]
+"""The derived documents that admit somebody."""
+
+
+def no_derived_parts(identity: Identity) -> Iterable[DerivedPart]:
+    """The `DerivedFor` of a server without derived documents."""
+    return ()
+
+
+class JoinedPerson(BaseModel):
+    """The caller, in the role that this wedding gives."""
+
+    user: str
+    name: str
+    role: str
+    vendor: str
+    guest: str
+    side: str
+
+
+class OpenDocument(BaseModel):
+    """A document that the caller may open."""
+
+    name: str = Field(description="In `families`: with `*` in place of any name")
+    write: Extent = Field(description="Everything, what is the caller's own, or nothing")
+    writable: list[str] = Field(description="With `own`, the parts: `root`, `root.key`, or `root.family:`")
+
+
+class Joined(BaseModel):
+    """The rights of the caller, and what a client needs to open documents."""
+
+    wedding: str
+    person: JoinedPerson
+    title: str | None = Field(description="Of the wedding")
+    phase: str | None = Field(description="planning, locked, live or closed")
+    permissions: dict[str, list[str]] = Field(
+        description="By category: `read`, `read_part` (of a derived document), `comment`, `write`, `write_own`, "
+        "`administer`"
+    )
+    documents: list[OpenDocument]
+    families: list[OpenDocument] = Field(description="Families of documents of which the caller may open any, also new")
+    next: str | None = Field(None, description="What `after` is for more documents of families; null: there are none")
+    websocket: str = Field(
+        description="Prefix of the WebSocket URLs of documents, relative to the URL of this call: "
+        "`/ws/demo` is `wss://HOST/ws/demo/timeline`"
+    )
+
+
+After = Annotated[
+    str,
+    Query(max_length=NAME_LENGTH, pattern=r"^[\x20-\x7e]*$", description="The `next` of the answer before"),
+]
+
+
+@router.post("")
+@by_content
+async def post_join(request: Request, caller: Authorized, wedding: str, after: After = "") -> Joined:
+    """The caller's rights, and the documents that the caller may open. Those of families (`thread.*`) are listed where
+    they exist, 500 in an answer; with `after`, the next ones only."""
+    storage: Storage = request.app.state.hub.storage
+    listed, following = await _of_families(storage, caller, wedding_name(wedding), after)
+    identity = caller.identity
+    meta = await _meta(storage, caller, wedding)
+    return Joined(
+        wedding=wedding,
+        person=JoinedPerson(**{name: getattr(identity, name) for name in JoinedPerson.model_fields}),
+        title=meta.get("title"),
+        phase=meta.get("phase"),
+        permissions={category.value: _permissions(caller, wedding, category) for category in AccessCategory},
+        documents=listed if after else [*_known(request.app.state.derived_for, caller, wedding), *listed],
+        families=_families(caller, wedding),
+        next=following,
+        websocket=f"{request.scope.get('root_path', '')}/ws/{wedding}",
+    )
+
+
+def _permissions(caller: Caller, wedding: str, category: AccessCategory) -> list[str]:
+    return [action.value for action in Action if caller.may(action, wedding, category)]
+
+
+def _known(derived_for: DerivedFor, caller: Caller, wedding: str) -> list[OpenDocument]:
+    """The documents that every wedding has, and those derived from them."""
+    whole = [_document(caller, wedding, name) for name in sorted(NAMES) if caller.may(Action.READ, wedding, name)]
+    derived = [
+        _described(part.name, part.writable)
+        for part in derived_for(caller.identity)
+        if caller.may(Action.READ, wedding, part.name)
+    ]
+    return [*whole, *derived]
+
+
+def _families(caller: Caller, wedding: str) -> list[OpenDocument]:
+    names = ((f"{family}.*", f"{family}.new") for family in sorted(FAMILIES))
+    return [
+        _document(caller, wedding, new).model_copy(update={"name": name})
+        for name, new in names
+        if caller.may(Action.READ, wedding, new)
+    ]
+
+
+async def _of_families(
+    storage: Storage, caller: Caller, wedding: str, after: str
+) -> tuple[list[OpenDocument], str | None]:
+    """The next documents of families that exist, and the `next` behind them. It names one of them: that there are
+    others, which the caller may not read, is not shown."""
+    found: list[OpenDocument] = []
+    async for key in storage.keys(wedding, DocumentKey(wedding, after)):
+        name = key.document
+        if "." not in name or "@" in name or not caller.may(Action.READ, wedding, name):
+            continue
+        if len(found) == MOST_LISTED:
+            return found, found[-1].name
+        found.append(_document(caller, wedding, name))
+    return found, None
+
+
+def _document(caller: Caller, wedding: str, name: str) -> OpenDocument:
+    kind = kind_of(name)
+    assert kind is not None, name
+    may_write = caller.may(Action.WRITE, wedding, name)
+    return _described(name, writable_in(caller.identity, kind, may_write=may_write))
+
+
+def _described(name: str, writable: Writable) -> OpenDocument:
+    return OpenDocument(name=name, write=writable.extent, writable=list(writable.parts))
+
+
+async def _meta(storage: Storage, caller: Caller, wedding: str) -> dict[str, Any]:
+    """Title and phase: everybody reads them who reads anything of the wedding's settings."""
+    if not caller.may(Action.READ_PART, wedding, AccessCategory.WEDDING):
+        return {}
+    rows = await storage.records_of_root(wedding, "meta", "")
+    for document, row in rows:
+        if document == "wedding":
+            found: dict[str, Any] = json.loads(row.fields or "{}")
+            return found
+    return {}
