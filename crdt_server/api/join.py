@@ -73,6 +73,7 @@ class Joined(BaseModel):
     documents: list[OpenDocument]
     families: list[OpenDocument] = Field(description="Families of documents of which the caller may open any, also new")
     next: str | None = Field(None, description="What `after` is for more documents of families; null: there are none")
+    expires_at: float | None = Field(None, description="When the token expires, in seconds since 1970; null: never")
     websocket: str = Field(
         description="Prefix of the WebSocket URLs of documents, relative to the URL of this call: "
         "`/ws/demo` is `wss://HOST/ws/demo/timeline`"
@@ -103,6 +104,7 @@ async def post_join(request: Request, caller: Authorized, wedding: str, after: A
         documents=listed if after else [*_known(request.app.state.derived_for, caller, wedding), *listed],
         families=_families(caller, wedding),
         next=following,
+        expires_at=caller.authenticated.expires_at,
         websocket=f"{request.scope.get('root_path', '')}/ws/{wedding}",
     )
 

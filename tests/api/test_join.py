@@ -69,6 +69,7 @@ async def test_a_role_is_told_its_rights_and_its_documents_and_can_open_exactly_
     found = await joined(server, f"t_{role}")
     person = {"user": f"u_{role}", "name": "", "role": role, "vendor": "v_1", "guest": "g_1", "side": "a"}
     assert (found["person"], found["title"], found["phase"]) == (person, "Ada & Bo", "live")
+    assert found["expires_at"] == 2_000_000_000
     for category, rights in zip(CATEGORIES, TABLE[role], strict=True):
         told = set(found["permissions"][category.value])
         assert ("read" in told) == bool(set("RWA") & set(rights)), (category, told)
@@ -146,7 +147,7 @@ async def test_in_dev_everything_is_told_unless_a_role_is_to_be_enforced(databas
         held = await joined(server, "", role="guest", guest="g_1", enforce="1")
     assert {each["write"] for each in free["documents"]} == {"all"}
     assert len(names(free["documents"])) >= 6
-    assert (free["title"], free["phase"]) == (None, None)
+    assert (free["title"], free["phase"], free["expires_at"]) == (None, None, None)
     assert all("administer" in verbs for verbs in free["permissions"].values())
     assert held["families"] == []
     assert not {"budget", "guests", "timeline"} & set(names(held["documents"]))

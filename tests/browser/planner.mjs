@@ -144,5 +144,29 @@ export const scenarios = {
     await page.locator('#person').selectOption('')
     await saved(page)
     assert.ok(urls.length > 0 && urls.every((url) => !url.includes(id) && !url.includes('vendor=')), String(urls))
+  },
+
+  // With its rights, a role sees what it may see and nothing else; without them everything again.
+  async rights () {
+    const page = await open('Ann')
+    const shown = () => page.locator('[role=tab]:visible').evaluateAll((all) => all.map(({ id }) => id.slice(4)))
+    await page.locator('#role').selectOption('family')
+    await saved(page)
+    assert.equal((await shown()).length, 6)
+    await page.locator('#enforce').check()
+    await page.locator('#tab-budget').waitFor({ state: 'hidden' })
+    await saved(page)
+    assert.ok((await shown()).includes('seating'))
+    assert.match(page.url(), /role=family/)
+    assert.match(page.url(), /enforce=1/)
+    await page.screenshot({ path: `${screenshots}/planner-rights.png` })
+    await page.locator('#role').selectOption('coordinator')
+    await page.locator('#tab-note').waitFor()
+    await saved(page)
+    assert.ok(!(await shown()).includes('budget'))
+    await page.locator('#enforce').uncheck()
+    await page.locator('#tab-budget').waitFor()
+    await saved(page)
+    assert.equal((await shown()).length, 6)
   }
 }

@@ -44,8 +44,8 @@ export const browse = async (url, { prepare = () => {}, ...options } = {}) => {
   const page = await context.newPage()
   page.on('pageerror', (error) => complaints.push(String(error)))
   page.on('console', (message) => {
-    // A connection that is cut on purpose is reported by the browser itself.
-    if (message.type() === 'error' && !/WebSocket|ERR_INTERNET_DISCONNECTED/.test(message.text())) {
+    // A connection that is cut on purpose, and a refusal, are reported by the browser itself.
+    if (message.type() === 'error' && !/WebSocket|ERR_INTERNET_DISCONNECTED|status of 40[13]/.test(message.text())) {
       complaints.push(message.text())
     }
   })

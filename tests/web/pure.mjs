@@ -5,7 +5,10 @@ import * as Y from 'yjs'
 import { ago, dayName, dayOf, formatClock, parseClock, timeOfDay } from '../../crdt_server/web/src/clock.js'
 import { newId } from '../../crdt_server/web/src/ids.js'
 import { amountOf, convert, exponent, formatMoney, moneyToText, sum, textToMoney } from '../../crdt_server/web/src/money.js'
-import { readPlace, readToken } from '../../crdt_server/web/src/place.js'
+import { proofOf } from '../../crdt_server/web/src/calls.js'
+import { documentFor, mayWrite, noteFor, sameRights, tabsFor } from '../../crdt_server/web/src/rights.js'
+import { readPlace } from '../../crdt_server/web/src/place.js'
+import { isToken, tokenIn, weddingOf } from '../../crdt_server/web/src/session.js'
 import { byTime, family, folded, fullName, initials, list, live, text, whole, write } from '../../crdt_server/web/src/records.js'
 
 const LARGEST = Number.MAX_SAFE_INTEGER
@@ -137,18 +140,70 @@ test('ids are those of the documents', () => {
   for (const id of made) assert.match(id, /^g_[0-9a-hjkmnp-tv-z]{12}$/)
 })
 
-test('a token says who we are, and does not stay in the address', () => {
-  const payload = { sub: 'u_7', wedding: 'w_2', role: 'guest', guest: 'g_1', name: 'Zoë 🌿', exp: 1 }
-  const token = `x.${Buffer.from(JSON.stringify(payload)).toString('base64url')}.x`
-  assert.deepEqual(readToken(token), { user: 'u_7', wedding: 'w_2', role: 'guest', guest: 'g_1', name: 'Zoë 🌿' })
-  for (const nonsense of ['', 'x', 'a.b.c', 'x.é.x', `x.${Buffer.from('[1]').toString('base64url')}.x`]) {
-    assert.deepEqual(readToken(nonsense), {})
+const listed = (...names) => names.map((name) => ({ name, write: 'all', writable: [] }))
+const COUPLE = { documents: listed('budget', 'guests', 'seating', 'timeline', 'wedding', 'notes.welcome'), families: listed('notes.*', 'thread.*'), person: { role: 'couple' } }
+const VENDOR = { documents: listed('wedding@service', 'timeline@v.v_1'), families: [], person: { role: 'vendor', vendor: 'v_1' } }
+
+test('a part of the plan is shown by the whole document, else by the one derived for us', () => {
+  assert.equal(documentFor(COUPLE, 'timeline').name, 'timeline')
+  assert.equal(documentFor(VENDOR, 'timeline').name, 'timeline@v.v_1')
+  assert.equal(documentFor(VENDOR, 'budget'), null)
+  assert.equal(documentFor({ documents: listed('guests@coord', 'guests'), families: [] }, 'guests').name, 'guests')
+})
+
+test('tabs without anything to see are not there', () => {
+  assert.deepEqual(tabsFor(COUPLE, 'welcome'), ['timeline', 'budget', 'guests', 'seating', 'conflicts', 'note'])
+  assert.deepEqual(tabsFor(VENDOR, 'welcome'), ['timeline'])
+  assert.deepEqual(tabsFor({ documents: [], families: [] }, 'welcome'), [])
+  assert.equal(noteFor(COUPLE, 'new').name, 'notes.new')
+  assert.equal(noteFor({ documents: listed('notes.a'), families: [] }, 'a').name, 'notes.a')
+  assert.equal(noteFor({ documents: listed('notes.a'), families: [] }, 'b'), null)
+})
+
+test('fields are writable where the document and the record say so', () => {
+  const own = (...writable) => ({ name: '', write: 'own', writable })
+  const record = (row) => [...records({ row }).values()][0]
+  const field = (root, id, row, key) => ({ root, id, record: record(row), key })
+  const title = field('items', 'i', { 'vendor:v_1': true }, 'title')
+  assert.equal(mayWrite(null, {}, title), false)
+  assert.equal(mayWrite({ write: 'none', writable: [] }, {}, title), false)
+  assert.equal(mayWrite({ write: 'all', writable: [] }, {}, title), true)
+  const vendor = { role: 'vendor', vendor: 'v_1', guest: '', side: '' }
+  const items = own('items.status', 'items.vendorNote:')
+  assert.equal(mayWrite(items, vendor, title), false)
+  assert.equal(mayWrite(items, vendor, { ...title, key: 'status' }), true)
+  assert.equal(mayWrite(items, vendor, { ...title, key: 'vendorNote:v_1' }), true)
+  assert.equal(mayWrite(items, vendor, field('items', 'i', { 'vendor:v_2': true }, 'status')), false)
+  const family = { role: 'family', vendor: '', guest: '', side: 'a' }
+  assert.equal(mayWrite(own('guests'), family, field('guests', 'g', { side: 'a' }, 'meal')), true)
+  assert.equal(mayWrite(own('guests'), family, field('guests', 'g', { side: 'b' }, 'meal')), false)
+  const guest = { role: 'guest', vendor: '', guest: 'g_1', side: '' }
+  const answers = own('guests.meal', 'guests.rsvp:')
+  assert.equal(mayWrite(answers, guest, field('guests', 'g_1', {}, 'rsvp:e_1')), true)
+  assert.equal(mayWrite(answers, guest, field('guests', 'g_2', { plusOneOf: 'g_1' }, 'meal')), true)
+  assert.equal(mayWrite(answers, guest, field('guests', 'g_3', {}, 'meal')), false)
+  assert.equal(mayWrite(answers, { ...guest, role: 'coordinator', guest: '' }, field('guests', 'g_3', {}, 'meal')), true)
+})
+
+test('rights are the same as long as person, documents and parts are, whatever notes there are', () => {
+  assert.equal(sameRights(COUPLE, { ...COUPLE, documents: [...COUPLE.documents, ...listed('notes.more')] }), true)
+  assert.equal(sameRights(COUPLE, { ...COUPLE, person: { role: 'planner' } }), false)
+  assert.equal(sameRights(VENDOR, { ...VENDOR, documents: listed('wedding@service', 'timeline@v.v_2') }), false)
+  assert.equal(sameRights(VENDOR, { ...VENDOR, documents: [...VENDOR.documents, ...listed('guests@service')] }), false)
+})
+
+test('a token is found in the fragment, and proves who we are in place of a name', () => {
+  assert.equal(tokenIn('#wedding=demo&token=a.b.c'), 'a.b.c')
+  for (const none of ['', '#', '#wedding=demo', '#tokens=a']) assert.equal(tokenIn(none), '')
+  assert.deepEqual(['a.b.c', 'eyJ.e-J_.', 'ABCD-EFGH', 'a.b', 'a.b.c.d', 'a b.c.d'].map(isToken), [true, true, false, false, false, false])
+  const signed = `x.${Buffer.from(JSON.stringify({ wedding: 'w_2', name: 'Zoë 🌿 ?>' })).toString('base64url')}.x`
+  assert.equal(weddingOf(signed), 'w_2')
+  for (const nonsense of ['', 'x', 'a.b.c', 'x.é.x', `x.${btoa('[1]')}.x`, `x.${btoa('{"wedding":5}')}.x`]) assert.equal(weddingOf(nonsense), '')
+  for (const [hash, wedding] of [[`#token=${signed}`, 'w_2'], [`#token=${signed}&wedding=w_3`, 'w_3'], ['#token=a.b.c', 'demo']]) {
+    globalThis.location = { hash, search: '' }
+    assert.equal(readPlace().wedding, wedding)
   }
-  const kept = new Map()
-  globalThis.sessionStorage = { setItem: (key, value) => kept.set(key, value), getItem: (key) => kept.get(key) ?? null }
-  globalThis.location = { hash: `#token=${token}&user=u_1&role=couple`, search: '' }
-  const place = readPlace()
-  assert.deepEqual([place.token, place.user, place.role, place.wedding], [token, 'u_7', 'guest', 'w_2'])
-  globalThis.location = { hash: '#user=u_1&role=couple', search: '' }
-  assert.equal(readPlace().user, 'u_7')
+  const person = { user: 'u_1', role: 'vendor', vendor: 'v_1', guest: '', side: '', enforce: '1', name: 'Ann' }
+  assert.deepEqual(proofOf(person, 'a.b.c'), { token: 'a.b.c' })
+  assert.deepEqual(proofOf(person, ''), { user: 'u_1', role: 'vendor', vendor: 'v_1', enforce: '1' })
 })

@@ -17,6 +17,10 @@ export class BudgetView {
   render (planner) {
     this.planner = planner
     this.currency = text(planner.map('wedding', 'meta'), 'currency')
+    if (planner.isDerived('budget')) {
+      this.#contributions(planner)
+      return
+    }
     const items = live(planner.map('budget', 'items'))
     this.#total(items.map(([, item]) => item), whole(planner.map('budget', 'meta'), 'limit'))
     const categories = live(planner.map('budget', 'categories'))
@@ -28,6 +32,17 @@ export class BudgetView {
     }
     if (groups.get(NONE).items.length === 0) groups.delete(NONE)
     keyed(this.sections, [...groups], (id) => this.#section(id), (section, group) => this.#fill(section, group))
+  }
+
+  /** What families see: what they give, and what all give together. */
+  #contributions (planner) {
+    const own = [...planner.map('budget', 'contributions').values()].map((each) => each?.amount).filter(Number.isSafeInteger)
+    const all = whole(planner.map('budget', 'totals').get('contributions'), 'amount')
+    const given = own.reduce((total, each) => total + each, 0)
+    this.used.hidden = true
+    this.total.dataset.over = 'false'
+    say(this.total, `You give ${formatMoney(given, this.currency)}, all together ${formatMoney(all ?? given, this.currency)}`)
+    keyed(this.sections, [], () => null, () => {})
   }
 
   #total (items, limit) {
@@ -57,7 +72,7 @@ export class BudgetView {
     say(parts.name, category === null ? 'In no category' : text(category, 'name', 'No name'))
     say(parts.sum, formatMoney(total, this.currency) + (allocated === null ? '' : ` of ${formatMoney(allocated, this.currency)}`))
     parts.sum.dataset.over = String(allocated !== null && total > allocated)
-    keyed(parts.rows, items, (id) => this.#row(id), (row, item) => this.#show(row, item))
+    keyed(parts.rows, items, (id) => this.#row(id), (row, item, id) => this.#show(row, item, id))
   }
 
   #row (id) {
@@ -81,14 +96,17 @@ export class BudgetView {
     return row
   }
 
-  #show ({ parts }, item) {
+  #show ({ parts }, item, id) {
+    const may = (key) => this.planner.mayWrite('budget', { root: 'items', id, record: item, key })
     const currency = text(item, 'currency', this.currency)
     show(parts.name, text(item, 'name'))
+    parts.name.disabled = !may('name')
     say(parts.unit, currency === this.currency ? '' : `in ${currency}`)
     const counts = amountOf(item)
     FIELDS.forEach((field, nth) => {
       const value = whole(item, field)
       show(parts.amounts[nth], moneyToText(value, currency))
+      parts.amounts[nth].disabled = !may(field)
       parts.amounts[nth].dataset.counts = String(value !== null && value === counts)
     })
   }

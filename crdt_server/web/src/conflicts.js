@@ -4,7 +4,7 @@ import { ago, formatClock } from './clock.js'
 import { h, keyed, say } from './dom.js'
 import { formatMoney } from './money.js'
 import { byUnit, list, text, whole } from './records.js'
-import { DOCUMENTS } from './planner.js'
+import { PARTS } from './rights.js'
 
 const UNDO_MS = 24 * 60 * 60 * 1000
 const MONEY = ['estimated', 'quoted', 'actual', 'limit', 'allocated', 'mustApproveOver']
@@ -25,7 +25,7 @@ const fieldOf = (record) => {
 
 /** [key, { document, record }] of the records of all documents in one state, the worst first. */
 export const reviews = (planner, state) =>
-  DOCUMENTS.flatMap((document) => [...planner.map(document, 'review')].map(([id, record]) => [`${document}/${id}`, { document, id, record }]))
+  PARTS.flatMap((document) => [...planner.map(document, 'review')].map(([id, record]) => [`${document}/${id}`, { document, id, record }]))
     .filter(([, { record }]) => typeof record?.get === 'function' && text(record, '_state') === state)
     .sort(([a, one], [b, other]) => rank(one.record) - rank(other.record) ||
       -byUnit(text(one.record, '_at'), text(other.record, '_at')) || byUnit(a, b))
@@ -78,7 +78,7 @@ export class ConflictsView {
     keyed(options, offered.map((option) => [option.id, option]), (option) => this.#option(document, id, option),
       (button, option) => {
         say(button, String(option.text ?? option.id))
-        button.disabled = chosen !== undefined
+        button.disabled = chosen !== undefined || !this.planner.mayWrite(document, { root: 'review', id, record, key: 'choice' })
       })
     say(choice, chosen === undefined ? '' : `Chosen: ${chosen.text}. The server carries it out.`)
   }

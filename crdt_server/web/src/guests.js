@@ -32,7 +32,7 @@ export class GuestsView {
     this.guests = live(planner.map('guests', 'guests'))
     const meals = new Set([...MEALS, ...this.guests.map(([, guest]) => text(guest, 'meal')).filter(Boolean)])
     this.meals = [['', '–'], ...[...meals].sort().map((meal) => [meal, meal.replaceAll('_', ' ')])]
-    keyed(this.rows, this.guests, (id) => this.#row(id), (row, guest) => this.#fill(row, guest))
+    keyed(this.rows, this.guests, (id) => this.#row(id), (row, guest, id) => this.#fill(row, guest, id))
     this.#filter()
   }
 
@@ -54,7 +54,7 @@ export class GuestsView {
     return row
   }
 
-  #fill (row, guest) {
+  #fill (row, guest, id) {
     const { name, household, answer, meal } = row.parts
     say(name, fullName(guest))
     say(household, text(this.households.get(text(guest, 'household')), 'name'))
@@ -62,6 +62,9 @@ export class GuestsView {
     answer.dataset.answer = answer.value
     offer(meal, this.meals)
     show(meal, text(guest, 'meal'))
+    const may = (key) => this.planner.mayWrite('guests', { root: 'guests', id, record: guest, key })
+    answer.disabled = !may(this.answer)
+    meal.disabled = !may('meal')
     row.words = folded(`${name.textContent} ${household.textContent}`)
   }
 

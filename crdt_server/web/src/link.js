@@ -3,6 +3,7 @@ import * as Y from 'yjs'
 import * as decoding from 'lib0/decoding'
 import { WebsocketProvider } from 'y-websocket'
 import { Receipts } from './receipts.js'
+import { partOf } from './rights.js'
 
 const AUTH = 2
 
@@ -26,16 +27,17 @@ export const readDenied = (reason) => {
 export class Link {
   /**
    * `on` is told: changed(link) when the document has changed, state(link) when the connection or the receipts have,
-   * presence(link), denied(link, { reverted, why }).
+   * presence(link), denied(link, { reverted, why }). `proof` is the query that proves who we are.
    */
-  constructor (wedding, name, { user, role, vendor, guest, token }, on) {
+  constructor (wedding, name, proof, on) {
     this.name = name
+    this.part = partOf(name)
     this.doc = new Y.Doc()
     // Without disableBc two tabs of one browser would talk past the server.
     this.provider = new WebsocketProvider(webSocketUrl(wedding), name, this.doc, {
       connect: false,
       disableBc: true,
-      params: token ? { token } : { user, role, ...(vendor ? { vendor } : {}), ...(guest ? { guest } : {}) }
+      params: proof
     })
     this.awareness = this.provider.awareness
     this.status = 'connecting'
@@ -61,6 +63,15 @@ export class Link {
       on.denied(this, readDenied(decoding.readVarString(decoder)))
     }
     this.doc.on('update', () => on.changed(this))
+  }
+
+  /** Connects anew with another proof; what is not stored yet is sent again. */
+  renew (proof, offline) {
+    this.closed = null
+    this.provider.params = proof
+    if (offline) return
+    this.provider.disconnect()
+    this.provider.connect()
   }
 
   close () {

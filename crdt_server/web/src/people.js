@@ -25,7 +25,7 @@ const placesOf = ({ at }, document) =>
 /** Everybody in these links, each tab once: ourselves first, then by name. `places` are records they are in. */
 export const peopleIn = (links, ownTab) => {
   const people = new Map()
-  for (const { name: document, awareness } of links) {
+  for (const { part: document, awareness } of links) {
     for (const [id, state] of awareness.getStates()) {
       if (state === null || typeof state !== 'object') continue
       const key = typeof state.tab === 'string' ? state.tab : `${document} ${id}`

@@ -1,7 +1,9 @@
 // Where we are and who we are, kept in the URL's hash: #wedding=demo&tab=timeline&note=welcome&name=Ann&colour=rose
-// &user=u_1&role=couple, and vendor or guest for those who are one. The query says the same where the hash says nothing. A link for others carries no person; who
-// we were last is remembered by the browser. A token (#token=...) says who we are in place of all that.
+// &user=u_1&role=couple, and vendor, guest or side for those who are one. The query says the same where the hash says
+// nothing. A link for others carries no person; who we were last is remembered by the browser. With a token the server
+// says who we are, and neither hash nor memory does; a token in the hash is taken out of it at once (session.js).
 import { newId } from './ids.js'
+import { tokenIn, weddingOf } from './session.js'
 
 export const COLOURS = {
   rose: '#b0416b',
@@ -16,12 +18,12 @@ export const COLOURS = {
 export const TABS = ['timeline', 'budget', 'guests', 'seating', 'conflicts', 'note']
 export const ROLES = ['couple', 'planner', 'coordinator', 'venue', 'caterer', 'photographer', 'vendor', 'family',
   'wedding_party', 'guest']
+const SIDES = ['a', 'b']
 
 // What the server accepts in a URL without escaping.
 const NAME_IN_URL = /^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$/
 const FIRST_NAMES = ['Ada', 'Bao', 'Chloé', 'Dara', 'Emeka', 'Freya', 'Goran', 'Hana', 'Ines', 'Jonas', 'Kofi', 'Lina']
 const REMEMBERED = 'wedding-planner.you'
-const TOKEN = 'wedding-planner.token'
 
 const pick = (list) => list[Math.floor(Math.random() * list.length)]
 
@@ -33,8 +35,10 @@ const remembered = () => {
   }
 }
 
-const personIn = ({ name, colour, user, role, vendor, guest }) =>
-  ({ name, colour, user, role, ...(vendor ? { vendor } : {}), ...(guest ? { guest } : {}) })
+const personIn = ({ name, colour, user, role, vendor, guest, side }) => {
+  const more = Object.entries({ vendor, guest, side }).filter(([, value]) => value)
+  return { name, colour, user, role, ...Object.fromEntries(more) }
+}
 
 const remember = (place) => {
   try {
@@ -46,39 +50,15 @@ const remember = (place) => {
 
 export const isNameInUrl = (value) => NAME_IN_URL.test(value)
 
-/** What a token says of its person, for display only: the server verifies it. */
-export const readToken = (token) => {
-  try {
-    const bytes = Uint8Array.from(atob(token.split('.')[1].replace(/-/g, '+').replace(/_/g, '/')), (c) => c.charCodeAt(0))
-    const { sub: user, wedding, role, name, vendor, guest } = JSON.parse(new TextDecoder().decode(bytes))
-    return Object.fromEntries(Object.entries({ user, wedding, role, name, vendor, guest })
-      .filter(([, value]) => typeof value === 'string' && value))
-  } catch {
-    return {}
-  }
-}
-
-/** The token in the hash, else the one that this tab had before: a token does not stay in the address. */
-const ownToken = (hash) => {
-  try {
-    if (hash.has('token')) sessionStorage.setItem(TOKEN, hash.get('token'))
-    return sessionStorage.getItem(TOKEN) ?? ''
-  } catch {
-    return hash.get('token') ?? ''
-  }
-}
-
 /** Reads hash and query; what they lack or spell wrongly is filled from memory or chosen. */
 export const readPlace = () => {
   const [hash, query, you] = [new URLSearchParams(location.hash.slice(1)), new URLSearchParams(location.search), remembered()]
-  const token = ownToken(hash)
-  const signed = readToken(token)
-  const said = (key) => signed[key] ?? hash.get(key) ?? query.get(key) ?? ''
+  const said = (key) => hash.get(key) ?? query.get(key) ?? ''
   const own = (key) => said(key) || (typeof you[key] === 'string' ? you[key] : '')
   const among = (key, values, otherwise) => [said(key), you[key]].find((value) => values.includes(value)) ?? otherwise
   const valid = (value, otherwise) => (isNameInUrl(value) ? value : otherwise())
   return {
-    wedding: valid(said('wedding'), () => 'demo'),
+    wedding: valid(said('wedding') || weddingOf(tokenIn(location.hash)), () => 'demo'),
     tab: TABS.includes(said('tab')) ? said('tab') : said('note') ? 'note' : TABS[0],
     note: valid(said('note'), () => 'welcome'),
     name: own('name').trim().slice(0, 40) || pick(FIRST_NAMES),
@@ -87,15 +67,21 @@ export const readPlace = () => {
     role: among('role', ROLES, ROLES[0]),
     vendor: valid(own('vendor'), () => ''),
     guest: valid(own('guest'), () => ''),
-    token
+    side: among('side', SIDES, ''),
+    enforce: said('enforce') === '1' ? '1' : '',
+    isProven: false
   }
 }
 
+/** A place with the person that the server knows. */
+export const proven = (place, { name, ...person }) => ({ ...place, ...person, name: name || place.name, isProven: true })
+
 /** Writes the hash without adding to the browser's history. */
 export const writePlace = (place) => {
-  remember(place)
-  const { wedding, tab, note } = place
-  history.replaceState(null, '', '#' + new URLSearchParams({ wedding, tab, note, ...personIn(place) }))
+  if (!place.isProven) remember(place)
+  const { wedding, tab, note, colour, enforce } = place
+  const person = place.isProven ? { colour } : { ...personIn(place), ...(enforce ? { enforce } : {}) }
+  history.replaceState(null, '', '#' + new URLSearchParams({ wedding, tab, note, ...person }))
 }
 
 /** The URL to give to somebody else. */

@@ -1,34 +1,52 @@
 // All documents of one wedding that the page shows, as one thing: one state of connection, one count of edits that are
-// not stored yet, one list of people.
+// not stored yet, one list of people. Of each part of the plan it opens the document that its person may open, whole or
+// derived; a part that there is none of is empty.
+import * as Y from 'yjs'
 import { Link } from './link.js'
 import { COLOURS } from './place.js'
 import { peopleIn } from './people.js'
+import { PARTS, documentFor, isDerived, mayWrite, noteFor } from './rights.js'
 
-export const DOCUMENTS = ['wedding', 'timeline', 'budget', 'guests', 'care', 'seating']
+const EXPIRED = 4401 // with another token these go on
 
 // One tab of a browser is one person in a list, however many documents it has open.
 const TAB = Array.from(crypto.getRandomValues(new Uint8Array(8)), (byte) => byte.toString(16).padStart(2, '0')).join('')
 
 export class Planner {
   /**
-   * `on` is told: changed(document name), state(planner), presence(planner), closed(link),
-   * denied(document name, { reverted, why }).
+   * `joined` is the answer of the server to who may do what, `proof` the query of WebSockets. `on` is told:
+   * changed(document name), state(planner), presence(planner), closed(link), denied(document name, { reverted, why }).
    */
-  constructor (place, on) {
+  constructor (place, joined, proof, on) {
     this.on = on
     this.place = place
+    this.joined = joined
+    this.proof = proof
     this.offline = false
     this.at = null
     this.links = new Map()
-    for (const name of DOCUMENTS) this.#open(name)
+    this.documents = new Map() // part -> document as the server has described it
+    this.nothing = new Y.Doc()
+    for (const part of PARTS) this.#open(part, documentFor(joined, part))
     this.openNote(place.note)
   }
 
-  /** The root of a document as a map. */
-  map (document, root) {
-    return this.links.get(document).doc.getMap(root)
+  /** The root of a part of the plan as a map. */
+  map (part, root) {
+    return (this.links.get(part)?.doc ?? this.nothing).getMap(root)
   }
 
+  /** Whether we may write a field `{ root, id, record, key }` of a part. */
+  mayWrite (part, field) {
+    return mayWrite(this.documents.get(part), this.joined.person, field)
+  }
+
+  /** Whether a part is shown by a document that is derived for somebody like us. */
+  isDerived (part) {
+    return isDerived(this.links.get(part)?.name ?? '')
+  }
+
+  /** The link of the note, or undefined where we may open none. */
   get note () {
     return this.links.get(this.noteName)
   }
@@ -38,13 +56,15 @@ export class Planner {
     this.note?.close()
     this.links.delete(this.noteName)
     this.noteName = 'notes.' + note
-    this.#open(this.noteName)
+    this.#open(this.noteName, noteFor(this.joined, note))
     this.on.state(this)
   }
 
-  #open (name) {
+  #open (part, document) {
+    if (document === null) return
     const { on } = this
-    const link = new Link(this.place.wedding, name, this.place, {
+    const { name } = document
+    const link = new Link(this.place.wedding, name, this.proof, {
       changed: () => on.changed(name),
       state: () => {
         if (link.closed && !link.told) on.closed(link)
@@ -54,7 +74,8 @@ export class Planner {
       presence: () => on.presence(this),
       denied: (_, what) => on.denied(name, what)
     })
-    this.links.set(name, link)
+    this.links.set(part, link)
+    this.documents.set(part, document)
     this.#present(link)
     if (!this.offline) link.provider.connect()
   }
@@ -65,7 +86,8 @@ export class Planner {
   }
 
   get waiting () {
-    return this.open.reduce((sum, link) => sum + link.waiting, 0)
+    const links = [...this.links.values()].filter(({ closed }) => closed === null || closed.code === EXPIRED)
+    return links.reduce((sum, link) => sum + link.waiting, 0)
   }
 
   get synced () {
@@ -85,6 +107,13 @@ export class Planner {
   setOffline (offline) {
     this.offline = offline
     for (const { provider } of this.open) offline ? provider.disconnect() : provider.connect()
+    this.on.state(this)
+  }
+
+  /** Goes on with another proof of who we are. */
+  renew (proof) {
+    this.proof = proof
+    for (const link of this.links.values()) link.renew(proof, this.offline)
     this.on.state(this)
   }
 
@@ -119,5 +148,6 @@ export class Planner {
 
   close () {
     for (const link of this.links.values()) link.close()
+    this.nothing.destroy()
   }
 }

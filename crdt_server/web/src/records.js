@@ -40,8 +40,9 @@ export const byTime = (items) =>
 export const family = (record, name) =>
   [...record.keys()].filter((key) => key.startsWith(name + ':')).map((key) => key.slice(name.length + 1))
 
-/** First and last name; one of them, or something to say in place of both. */
-export const fullName = (guest) => [text(guest, 'firstName'), text(guest, 'lastName')].filter(Boolean).join(' ') || 'No name'
+/** First and last name; one of them, the short name of derived documents, or something to say in place of all. */
+export const fullName = (guest) =>
+  [text(guest, 'firstName'), text(guest, 'lastName')].filter(Boolean).join(' ') || text(guest, 'name', 'No name')
 
 /** For searching: without case and accents. */
 export const folded = (value) => value.normalize('NFKD').replace(/\p{M}/gu, '').toLowerCase()

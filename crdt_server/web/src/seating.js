@@ -37,9 +37,12 @@ export class SeatingView {
     this.planner = planner
     this.guests = planner.map('guests', 'guests')
     this.assignments = planner.map('seating', 'assignments')
+    this.seats = planner.map('seating', 'seats') // of derived documents, with names
+    this.maySeat = planner.mayWrite('seating', { root: 'assignments', id: '', key: '' })
     const tables = live(planner.map('seating', 'tables'))
     this.at = new Map(tables.map(([id]) => [id, []]))
     for (const [guest, where] of this.assignments) this.at.get(where?.table)?.push([guest, where.seat])
+    for (const [guest, seat] of live(this.seats)) this.at.get(text(seat, 'table'))?.push([guest, whole(seat, 'seat')])
     if (this.selected !== null && !this.#isGuest(this.selected)) this.selected = null
     keyed(this.tables, tables, (id) => this.#table(id), (element, table, id) => this.#fillTable(element, table, id))
     this.#fillWaiting()
@@ -52,6 +55,7 @@ export class SeatingView {
   }
 
   #name (id) {
+    if (this.seats.has(id)) return fullName(this.seats.get(id))
     return this.#isGuest(id) ? fullName(this.guests.get(id)) : 'A guest who is gone'
   }
 
@@ -129,6 +133,7 @@ export class SeatingView {
   }
 
   #select (guest) {
+    if (!this.maySeat && guest !== null) return
     this.selected = guest === this.selected ? null : guest
     this.render(this.planner)
   }

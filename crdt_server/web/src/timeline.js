@@ -78,6 +78,9 @@ export class TimelineView {
     offer(place, this.places.some(([known]) => known === at) ? this.places : [...this.places, [at, 'A place that is gone']])
     show(place, at)
     show(status, text(item, 'status', 'planned'))
+    for (const [key, input] of Object.entries({ start, duration, title, place, status })) {
+      input.disabled = !this.planner.mayWrite('timeline', { root: 'items', id, record: item, key })
+    }
     row.dataset.status = status.value
     say(until, from === null || length === null ? '' : 'until ' + this.#end(from, from + length))
     say(who, this.#with(item))

@@ -1,5 +1,5 @@
 // The forms at the side: who you are, and which wedding and note are open.
-import { h, offer } from './dom.js'
+import { h, offer, say } from './dom.js'
 import { newId } from './ids.js'
 import { ROLES, isNameInUrl } from './place.js'
 import { byUnit, text } from './records.js'
@@ -10,6 +10,12 @@ const readable = (role) => role.replaceAll('_', ' ')
 
 let members = new Map()
 
+/** The vendor, guest and side that a member is of. */
+const ownOf = (member) => ({ vendor: text(member, 'vendor'), guest: text(member, 'guest'), side: text(member, 'side') })
+
+/** A role, with what belongs to the first member in it: most of what a role sees is that of its vendor, guest or side. */
+const personIn = (role) => ({ role, ...ownOf([...members.values()].find((member) => text(member, 'role') === role)) })
+
 const swatch = (name, value, go) => {
   const input = h('input', { type: 'radio', name: 'colour', value: name, 'aria-label': name, onchange: () => go({ colour: name }) })
   const label = h('label', { title: name }, input)
@@ -19,7 +25,12 @@ const swatch = (name, value, go) => {
 
 /** Shows who we are and whom we could be: the members of the wedding. */
 export const showYou = (planner, place) => {
-  members = new Map(planner.map('wedding', 'members'))
+  $('pretend').hidden = place.isProven
+  $('known-as').hidden = !place.isProven
+  say($('known-as'), `${place.name}, ${readable(place.role)}`)
+  $('enforce').checked = place.enforce === '1'
+  const found = new Map(planner.map('wedding', 'members'))
+  if (found.size > 0) members = found // as a role that may not see them, one can go on to another
   const named = [...members]
     .map(([id, member]) => [id, text(member, 'name', id), text(member, 'role')])
     .sort(([, one, a], [, other, b]) => ROLES.indexOf(a) - ROLES.indexOf(b) || byUnit(one, other))
@@ -41,11 +52,15 @@ export const watchYou = (colours, go) => {
   })
   $('person').addEventListener('change', () => {
     const member = members.get($('person').value)
-    const [vendor, guest] = [text(member, 'vendor'), text(member, 'guest')]
-    if (member === undefined) go({ user: newId('u'), vendor, guest })
-    else go({ user: $('person').value, role: text(member, 'role', ROLES[0]), name: text(member, 'name').slice(0, 40), vendor, guest })
+    const own = ownOf(member)
+    if (member === undefined) go({ user: newId('u'), ...own })
+    else go({ user: $('person').value, role: text(member, 'role', ROLES[0]), name: text(member, 'name').slice(0, 40), ...own })
   })
-  $('role').addEventListener('change', () => go({ role: $('role').value }))
+  $('role').addEventListener('change', () => go(personIn($('role').value)))
+  $('enforce').addEventListener('change', () => {
+    const role = $('role').value
+    go({ ...($('enforce').checked ? personIn(role) : { role }), enforce: $('enforce').checked ? '1' : '' })
+  })
   for (const id of ['wedding', 'note']) {
     $(id).addEventListener('input', () => {
       const wrong = !isNameInUrl($(id).value.trim())

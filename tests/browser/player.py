@@ -1,0 +1,44 @@
+"""Scenarios of a script beside a server that runs in the test's own event loop."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import re
+from asyncio.subprocess import PIPE
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+HERE = Path(__file__).parent
+SCENARIO_SECONDS = 240  # then something hangs
+
+Play = Callable[[str], Awaitable[str | None]]
+
+
+def scenarios(script: str) -> list[str]:
+    """The names of the scenarios in a script."""
+    return re.findall(r"^  async '?([a-z-]+)'? \(\) \{$", (HERE / f"{script}.mjs").read_text(), re.MULTILINE)
+
+
+@asynccontextmanager
+async def player(script: str, url: str, chromium: str, artefacts: Path) -> AsyncIterator[Play]:
+    """A function that plays a scenario of a script in a browser, and returns what went wrong."""
+    command = ["node", HERE / "runner.mjs", url, chromium, artefacts]
+    runner = await asyncio.create_subprocess_exec(*command, stdin=PIPE, stdout=PIPE)
+    stdin, stdout = runner.stdin, runner.stdout
+    assert stdin is not None
+    assert stdout is not None
+
+    async def play(scenario: str) -> str | None:
+        stdin.write(f"{script} {scenario}\n".encode())
+        async with asyncio.timeout(SCENARIO_SECONDS):
+            answer = await stdout.readline()
+        wrong: str | None = json.loads(answer) if answer else "the runner has ended"
+        return wrong
+
+    try:
+        yield play
+    finally:
+        stdin.close()
+        await runner.wait()

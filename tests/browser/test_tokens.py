@@ -1,0 +1,62 @@
+"""The page in a real browser, against a real server that wants tokens: see tokens.mjs."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+import pytest_asyncio
+
+from crdt_server import Settings
+from crdt_server.access.access import Credentials, Denied
+from crdt_server.errors import CLOSE_CODES
+from crdt_server.sample import plant
+from tests.access.people import NO_TOKEN, WEDDING, TokenClaims, people
+from tests.access.roles import ROLES
+from tests.browser.player import Play, player, scenarios
+from tests.support.gate import LocalServer, local_server
+
+pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="module")]
+
+
+@pytest_asyncio.fixture(loop_scope="module", scope="module")
+async def server(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[LocalServer]:
+    """A server with a sample wedding. Guests read the timeline there."""
+    expired: set[str] = set()
+
+    def verify(credentials: Credentials, wedding: str) -> TokenClaims | Denied:
+        header = credentials.headers.get("authorization", "").removeprefix("Bearer ")
+        token = header or credentials.query.get("token", "")
+        if token == "" or token in expired:
+            return NO_TOKEN
+        role = token[2:-2]
+        return TokenClaims(f"u_{role}", role) if role in ROLES else NO_TOKEN
+
+    access, members = people(verifier=verify)
+    members.set_overrides[WEDDING] = {("guest", "timeline"): "R"}
+    store = f"sqlite:///{tmp_path_factory.mktemp('server')}/store.db"
+    settings = Settings(port=0, document_hosts=1, database_url=store, max_loop_lag_seconds=3600.0)
+    async with local_server(settings, access) as running:
+
+        async def expire(role: str) -> None:
+            expired.add(f"x.{role}.x")
+            for room in list(running.hub.rooms.values()):
+                for session in [each for each in room.members if each.identity.role == role]:
+                    room.members.close(session, CLOSE_CODES["unauthenticated"], "the token has expired")
+
+        running.app.add_api_route("/test/expire/{role}", expire)
+        await plant(running.hub.storage, WEDDING, guests=200)
+        yield running
+
+
+@pytest_asyncio.fixture(loop_scope="module", scope="module")
+async def play(chromium: str, server: LocalServer, artefacts: Path) -> AsyncIterator[Play]:
+    async with player("tokens", server.url, chromium, artefacts) as playing:
+        yield playing
+
+
+@pytest.mark.parametrize("scenario", scenarios("tokens"))
+async def test_page(play: Play, scenario: str) -> None:
+    wrong = await play(scenario)
+    assert wrong is None, wrong
