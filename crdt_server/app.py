@@ -102,7 +102,6 @@ def create_app(settings: Settings | None = None, access: Access | None = None) -
         },
     )
     app.state.access = access
-    app.state.derived_for = join.no_derived_parts
     if settings.probes_port < 0:
         app.include_router(probes.router)
     app.include_router(sessions.router)

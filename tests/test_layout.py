@@ -108,6 +108,7 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
         "crdt_server.names",
         "crdt_server.services",
         "documents.categories",
+        "documents.derived",
         "documents.field_rules",
         "fastapi",
         "pydantic",

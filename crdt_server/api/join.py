@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable
-from typing import Annotated, Any, NamedTuple, TypeAlias
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request
 from pydantic import BaseModel, Field
 
 from crdt_server.access.access import Action
-from crdt_server.access.identity import NAME_LENGTH, Identity
+from crdt_server.access.identity import NAME_LENGTH
 from crdt_server.api.requests import Authorized, Caller, wedding_name
 from crdt_server.api.rights import by_content
-from crdt_server.api.writable import Extent, Writable, writable_in
+from crdt_server.api.writable import Extent, Writable, writable_in, writable_in_derived
 from documents.categories import AccessCategory
+from documents.derived import documents_for
 from documents.registry import FAMILIES, NAMES, kind_of
 from storage import DocumentKey, Storage
 
@@ -22,22 +22,6 @@ MOST_LISTED = 500
 """Documents of families in one answer."""
 
 router = APIRouter(prefix="/api/weddings/{wedding}/join", tags=["join"])
-
-
-class DerivedPart(NamedTuple):
-    """A derived document that is meant for somebody, and what of it is writable."""
-
-    name: str
-    writable: Writable
-
-
-DerivedFor: TypeAlias = Callable[[Identity], Iterable[DerivedPart]]
-"""The derived documents that admit somebody."""
-
-
-def no_derived_parts(identity: Identity) -> Iterable[DerivedPart]:
-    """The `DerivedFor` of a server without derived documents."""
-    return ()
 
 
 class JoinedPerson(BaseModel):
@@ -101,7 +85,7 @@ async def post_join(request: Request, caller: Authorized, wedding: str, after: A
         title=meta.get("title"),
         phase=meta.get("phase"),
         permissions={category.value: _permissions(caller, wedding, category) for category in AccessCategory},
-        documents=listed if after else [*_known(request.app.state.derived_for, caller, wedding), *listed],
+        documents=listed if after else [*_known(caller, wedding), *listed],
         families=_families(caller, wedding),
         next=following,
         expires_at=caller.authenticated.expires_at,
@@ -113,13 +97,14 @@ def _permissions(caller: Caller, wedding: str, category: AccessCategory) -> list
     return [action.value for action in Action if caller.may(action, wedding, category)]
 
 
-def _known(derived_for: DerivedFor, caller: Caller, wedding: str) -> list[OpenDocument]:
-    """The documents that every wedding has, and those derived from them."""
+def _known(caller: Caller, wedding: str) -> list[OpenDocument]:
+    """The documents that every wedding has, and those that are derived for people like the caller."""
+    identity = caller.identity
     whole = [_document(caller, wedding, name) for name in sorted(NAMES) if caller.may(Action.READ, wedding, name)]
     derived = [
-        _described(part.name, part.writable)
-        for part in derived_for(caller.identity)
-        if caller.may(Action.READ, wedding, part.name)
+        _described(each.name, writable_in_derived(each.kind))
+        for each in documents_for(identity.role, identity.vendor, identity.guest, identity.side)
+        if caller.may(Action.READ, wedding, each.name)
     ]
     return [*whole, *derived]
 

@@ -38,6 +38,19 @@ def writable_in(identity: Identity, kind: Kind, *, may_write: bool) -> Writable:
     return Writable("own", parts) if parts else NOTHING
 
 
+def writable_in_derived(kind: Kind) -> Writable:
+    """What a reader of a derived document may write in it, as it is declared."""
+    parts = tuple(part for root in kind.roots.values() for part in _declared(root))
+    return Writable("own", parts) if parts else NOTHING
+
+
+def _declared(root: Root) -> Iterator[str]:
+    keys = (*root.keys, *(f"{family}:" for family in root.families))
+    yield from (f"{root.name}.{key}" for key in keys if root.clients_may_write(key))
+    if not keys and root.clients_may_write(None):
+        yield root.name
+
+
 def _letter(identity: Identity, kind: Kind, root: str | None, key: str | None) -> str:
     return identity.rights[POSITIONS[category_of(kind.name, root, key)]]
 

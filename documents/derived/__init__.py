@@ -30,4 +30,21 @@ def find(name: str) -> DerivedDocument | None:
     return DerivedDocument(name, declaration, own)
 
 
-__all__ = ["DECLARATIONS", "Declaration", "Dependency", "DerivedDocument", "Projection", "View", "find"]
+def documents_for(role: str, vendor: str = "", guest: str = "", side: str = "") -> list[DerivedDocument]:
+    """The derived documents that are meant for somebody: see `DerivedDocument.admits`."""
+    whose = {"vendor": vendor, "guest": guest, "side": side}
+    declared = (each for each in DECLARATIONS if role in each.roles)
+    found = (find(f"{each.name}.{whose[each.own]}" if each.own else each.name) for each in declared)
+    return [each for each in found if each is not None]
+
+
+__all__ = [
+    "DECLARATIONS",
+    "Declaration",
+    "Dependency",
+    "DerivedDocument",
+    "Projection",
+    "View",
+    "documents_for",
+    "find",
+]

@@ -14,17 +14,32 @@ from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed
 
 from crdt_server import Settings
+from crdt_server.access.policy_access import PolicyAccess
 from crdt_server.api import join
-from crdt_server.api.join import DerivedPart
-from crdt_server.api.writable import Writable
+from documents.derived import DECLARATIONS, find
 from storage import Append, DerivedRecords, DocumentKey, StoredRow
-from tests.access.people import WEDDING, people
+from tests.access.people import WEDDING, people, verify
 from tests.access.roles import CATEGORIES, ROLES, TABLE
 from tests.support.gate import LocalServer, local_server
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 STORED = ("notes.a", "notes.b", "notes.c", "seating.brunch", "thread.t_1", "wedding")
+SERVICE = ["wedding@service", "timeline@v.v_1"]
+DERIVED = {
+    "coordinator": ["guests@coord"],
+    "venue": [*SERVICE, "guests@service", "care@venue", "seating@service"],
+    "caterer": [*SERVICE, "guests@service", "care@cater", "seating@service"],
+    "photographer": [*SERVICE, "guests@party"],
+    "vendor": SERVICE,
+    "family": ["timeline@team", "guests@side.a", "budget@contrib.g_1"],
+    "wedding_party": ["timeline@team", "guests@party"],
+    "guest": ["wedding@public", "timeline@public", "guests@self.g_1"],
+}
+OTHERS = {"vendor": ("v_1", "v_2"), "guest": ("g_1", "g_2"), "side": ("a", "b")}
+ALL_DERIVED = [
+    f"{each.name}{own}" for each in DECLARATIONS for own in [f".{own}" for own in OTHERS.get(each.own, ())] or [""]
+]
 FAMILIES = {"notes.*", "seating.*", "thread.*"}
 
 
@@ -40,7 +55,8 @@ async def server(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Loca
         requests_per_address=0,
         max_loop_lag_seconds=3600.0,
     )
-    async with local_server(settings, people()[0]) as running:
+    access = PolicyAccess(verify, people()[1], find_derived=find)
+    async with local_server(settings, access) as running:
         for document in STORED:
             key = DocumentKey(WEDDING, document)
             meta = json.dumps({"title": "Ada & Bo", "phase": "live"} if document == "wedding" else {"title": "Brunch"})
@@ -78,9 +94,10 @@ async def test_a_role_is_told_its_rights_and_its_documents_and_can_open_exactly_
         assert ("write_own" in told) == bool(set("OWA") & set(rights))
         assert ("administer" in told) == ("A" in rights)
     listed = names(found["documents"])
+    assert [name for name in listed if "@" in name] == DERIVED.get(role, [])
     assert {each["name"] for each in found["families"]} <= FAMILIES
     opened = []
-    for document in ("budget", "care", "guests", "seating", "timeline", "wedding", *STORED[:-1]):
+    for document in ("budget", "care", "guests", "seating", "timeline", "wedding", *ALL_DERIVED, *STORED[:-1]):
         url = f"{server.url.replace('http', 'ws')}{found['websocket']}/{document}?token=t_{role}"
         async with connect(url, compression=None, proxy=None) as websocket:
             with suppress(ConnectionClosed):
@@ -90,7 +107,7 @@ async def test_a_role_is_told_its_rights_and_its_documents_and_can_open_exactly_
 
 
 async def test_what_is_writable_is_told_by_its_parts(server: LocalServer) -> None:
-    told = {role: await joined(server, f"t_{role}") for role in ("couple", "coordinator", "family", "wedding_party")}
+    told = {role: await joined(server, f"t_{role}") for role in ("couple", "coordinator", "family")}
     write = {
         role: {each["name"]: (each["write"], each["writable"]) for each in found["documents"]}
         for role, found in told.items()
@@ -100,10 +117,8 @@ async def test_what_is_writable_is_told_by_its_parts(server: LocalServer) -> Non
     assert write["coordinator"]["care"] == ("none", [])
     assert write["coordinator"]["timeline"] == ("all", [])
     assert write["coordinator"]["notes.a"] == ("all", [])
-    assert write["family"] == {
-        "seating": ("all", []), "seating.brunch": ("all", []), "wedding": ("none", [])
-    }  # fmt: skip
-    assert write["wedding_party"] == {"wedding": ("none", [])}
+    whole = {name: told for name, told in write["family"].items() if "@" not in name}
+    assert whole == {"seating": ("all", []), "seating.brunch": ("all", []), "wedding": ("none", [])}
 
 
 async def test_with_another_right_only_own_things_are_writable(database_url: str) -> None:
@@ -132,21 +147,24 @@ async def test_documents_of_families_come_in_pages(server: LocalServer, monkeypa
     assert (names(of_family["documents"])[-1], of_family["next"]) == ("seating.brunch", None)
 
 
-async def test_derived_documents_are_told_to_those_who_may_open_them(
-    server: LocalServer, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    part = DerivedPart("budget", Writable("own", ("items.name",)))  # one that exists here stands for one
-    monkeypatch.setattr(server.app.state, "derived_for", lambda identity: [part])
-    assert names((await joined(server, "t_couple"))["documents"])[:7].count("budget") == 2
-    assert "budget" not in names((await joined(server, "t_vendor"))["documents"])
+async def test_the_writable_parts_of_derived_documents_are_those_declared(server: LocalServer) -> None:
+    found = {role: (await joined(server, f"t_{role}"))["documents"] for role in ("vendor", "guest", "family")}
+    parts = {each["name"]: each["writable"] for listed in found.values() for each in listed if each["write"] == "own"}
+    assert parts["wedding@service"] == ["vendors.dayStatus", "emergencies.acknowledgedBy:"]
+    assert "items.vendorNote:" in parts["timeline@v.v_1"]
+    assert "items.title" not in parts["timeline@v.v_1"]
+    assert parts["timeline@public"] == ["emergencies.acknowledgedBy:"]
+    assert {"guests.meal", "guests.rsvp:", "care.diet:"} <= set(parts["guests@self.g_1"])
+    assert "contributions" in parts["budget@contrib.g_1"]
 
 
 async def test_in_dev_everything_is_told_unless_a_role_is_to_be_enforced(database_url: str) -> None:
     async with local_server(Settings(dev=True, port=0, document_hosts=1, database_url=database_url), None) as server:
         free = await joined(server, "", role="guest", guest="g_1")
         held = await joined(server, "", role="guest", guest="g_1", enforce="1")
-    assert {each["write"] for each in free["documents"]} == {"all"}
-    assert len(names(free["documents"])) >= 6
+    written = {each["name"]: each["write"] for each in free["documents"] if "@" not in each["name"]}
+    assert len(written) >= 6
+    assert set(written.values()) == {"all"}
     assert (free["title"], free["phase"], free["expires_at"]) == (None, None, None)
     assert all("administer" in verbs for verbs in free["permissions"].values())
     assert held["families"] == []
