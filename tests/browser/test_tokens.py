@@ -10,8 +10,11 @@ import pytest_asyncio
 
 from crdt_server import Settings
 from crdt_server.access.access import Credentials, Denied
+from crdt_server.access.policy_access import PolicyAccess
 from crdt_server.errors import CLOSE_CODES
 from crdt_server.sample import plant
+from documents.derived import find
+from documents.sample import sample_wedding
 from tests.access.people import NO_TOKEN, WEDDING, TokenClaims, people
 from tests.access.roles import ROLES
 from tests.browser.player import Play, player, scenarios
@@ -22,8 +25,12 @@ pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="module")]
 
 @pytest_asyncio.fixture(loop_scope="module", scope="module")
 async def server(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[LocalServer]:
-    """A server with a sample wedding. Guests read the timeline there."""
+    """A server with a sample wedding, of which the vendor brings the flowers."""
     expired: set[str] = set()
+    sample = sample_wedding(guests=200, seed=1).documents
+    (flowers,) = [each for each in sample["timeline"]["items"].values() if each.get("title") == "Table flowers"]
+    (vendor,) = [key.removeprefix("vendor:") for key in flowers if key.startswith("vendor:")]
+    guest = next(iter(sample["guests"]["guests"]))
 
     def verify(credentials: Credentials, wedding: str) -> TokenClaims | Denied:
         header = credentials.headers.get("authorization", "").removeprefix("Bearer ")
@@ -31,10 +38,11 @@ async def server(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Loca
         if token == "" or token in expired:
             return NO_TOKEN
         role = token[2:-2]
-        return TokenClaims(f"u_{role}", role) if role in ROLES else NO_TOKEN
+        if role not in ROLES:
+            return NO_TOKEN
+        return TokenClaims(f"u_{role}", role, vendor=vendor, guest=guest, side="a")
 
-    access, members = people(verifier=verify)
-    members.set_overrides[WEDDING] = {("guest", "timeline"): "R"}
+    access = PolicyAccess(verify, people()[1], find_derived=find)
     store = f"sqlite:///{tmp_path_factory.mktemp('server')}/store.db"
     settings = Settings(port=0, document_hosts=1, database_url=store, max_loop_lag_seconds=3600.0)
     async with local_server(settings, access) as running:

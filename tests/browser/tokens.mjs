@@ -1,7 +1,7 @@
 // The page of a server that lets nobody in without a token. The middle part of a token here is a role; `/test/expire`
 // makes the server refuse the tokens of one, and close its sockets.
 import assert from 'node:assert/strict'
-import { browse, item, saved, screenshots, server, tab } from './support.mjs'
+import { browse, holds, item, saved, screenshots, server, tab } from './support.mjs'
 
 const WEDDING = 'w'
 const sockets = (urls) => ({ prepare: (page) => page.on('websocket', (socket) => urls.push(socket.url())) })
@@ -28,12 +28,14 @@ export const scenarios = {
     await enterProof(page, 'x.family.x')
     await saved(page)
     assert.equal(await page.locator('#entry').isVisible(), false)
-    assert.deepEqual(await tabs(page), ['seating', 'conflicts'])
-    assert.ok(urls.every((url) => /\/ws\/w\/(wedding|seating)\?token=x\.family\.x$/.test(url)), String(urls))
+    assert.deepEqual(await tabs(page), ['timeline', 'budget', 'guests', 'seating', 'conflicts'])
+    const opened = urls.map((url) => url.replace(/^.*\/ws\/w\//, ''))
+    assert.ok(opened.every((each) => /^(wedding|seating|timeline@team|guests@side\.a|budget@contrib\.g_\w+)\?token=x\.family\.x$/.test(each)), String(opened))
     assert.match(await page.locator('#known-as').textContent(), /, family$/)
     assert.equal(await page.locator('#role').isVisible(), false)
     await page.reload()
     await saved(page)
+    await tab(page, 'seating')
     await page.locator('.table').first().waitFor()
     assert.equal(await page.locator('#entry').isVisible(), false)
     await page.locator('#copy').click()
@@ -62,20 +64,55 @@ export const scenarios = {
 
   // Somebody who may read but not write sees the fields, and cannot enter anything.
   async reads () {
-    const page = await open({ token: 'x.guest.x' })
+    const page = await open({ token: 'x.wedding_party.x' })
     await saved(page)
-    assert.deepEqual(await tabs(page), ['timeline', 'conflicts'])
+    assert.deepEqual(await tabs(page), ['timeline', 'guests', 'conflicts'])
     const row = await item(page, 'Toasts')
     for (const name of ['title', 'start', 'duration', 'place', 'status']) {
       assert.equal(await row.locator(`.${name}`).isDisabled(), true, name)
     }
   },
 
-  // Somebody whose role opens nothing is told so.
-  async nothing () {
-    const page = await open({ token: 'x.vendor.x' })
-    await notice(page, 'nothing of this wedding')
-    assert.deepEqual(await tabs(page), [])
+  // A vendor has the own part of the timeline, and says there how far things are; the couple sees it.
+  async vendor () {
+    const [page, couple] = await Promise.all(['vendor', 'couple'].map((role) => open({ token: `x.${role}.x` })))
+    await Promise.all([saved(page), saved(couple)])
+    assert.deepEqual(await tabs(page), ['timeline'])
+    const flowers = await item(page, 'Table flowers')
+    assert.equal(await flowers.locator('.title').isDisabled(), true)
+    assert.equal(await (await item(page, 'Ceremony')).locator('.status').isDisabled(), true)
+    await flowers.locator('.status').selectOption('ready')
+    await holds((await item(couple, 'Table flowers')).locator('.status'), 'ready')
+    await saved(page)
+    assert.ok(await page.locator('.item').count() < await couple.locator('.item').count())
+    await page.screenshot({ path: `${screenshots}/tokens-vendor.png` })
+  },
+
+  // A guest has the public part of the timeline and the own answers, and nobody else's.
+  async guest () {
+    const page = await open({ token: 'x.guest.x', tab: 'guests' })
+    await saved(page)
+    assert.deepEqual(await tabs(page), ['timeline', 'guests'])
+    const meal = page.locator('.guests tbody tr select').nth(1)
+    await meal.waitFor()
+    assert.equal(await meal.isDisabled(), false)
+    await meal.selectOption('vegan')
+    await saved(page)
+    const couple = await open({ token: 'x.couple.x', tab: 'guests' })
+    const at = await page.locator('.guests tbody tr').first().getAttribute('data-at')
+    await holds(couple.locator(`[data-at="${at}"] select`).nth(1), 'vegan')
+  },
+
+  // A serving venue has the floor plan with short names, and moves nobody.
+  async venue () {
+    const page = await open({ token: 'x.venue.x', tab: 'seating' })
+    await saved(page)
+    assert.deepEqual(await tabs(page), ['timeline', 'guests', 'seating'])
+    const taken = page.locator('.chair[data-state=taken]').first()
+    await taken.waitFor()
+    await taken.click()
+    assert.equal(await taken.getAttribute('aria-pressed'), 'false')
+    await page.screenshot({ path: `${screenshots}/tokens-venue.png` })
   },
 
   // A token that runs out: the page asks for another one, and keeps what was written meanwhile.
