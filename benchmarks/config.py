@@ -12,10 +12,12 @@ BEFORE = "before"
 """This server as of BEFORE_COMMIT, measured in the same minutes."""
 BEFORE_COMMIT = "035a493"
 SKETCH = "sketch"
-SERVERS = (OURS, BEFORE, SKETCH, "hocuspocus", "y-websocket", "y-websocket-leveldb", "pycrdt-websocket")
+TOKENS = "tokens"
+"""This server with a key for tokens instead of --dev; each client has a token of its own."""
+SERVERS = (OURS, TOKENS, BEFORE, SKETCH, "hocuspocus", "y-websocket", "y-websocket-leveldb", "pycrdt-websocket")
 RESTARTED = (OURS, "hocuspocus", "y-websocket", "y-websocket-leveldb", "pycrdt-websocket")
 """Servers of the questions that stop and start them; the sketch does not read its store."""
-GOAL_SERVERS = (OURS, BEFORE, SKETCH, "y-websocket", "hocuspocus")
+GOAL_SERVERS = (OURS, TOKENS, BEFORE, SKETCH, "y-websocket", "hocuspocus")
 COMPARED = (OURS, BEFORE, SKETCH, "y-websocket", "hocuspocus", "pycrdt-websocket")
 """Servers of the questions that are not about the store; LevelDB joins where storing is the question."""
 
@@ -62,6 +64,20 @@ class ServingPythonScale:
 
     rate: int = 12_000
     seconds: float = 8.0
+
+
+@dataclass(frozen=True, slots=True)
+class TokensScale:
+    """The rooms of RoomsScale on a server with tokens and on one with --dev, in turn; rates that both sustain."""
+
+    rooms: int = 500
+    members: int = 4
+    rate: int = 5_000
+    schema_rate: int = 1_500
+    pairs: int = 16
+    warm_up_seconds: float = 2.0
+    seconds: float = 3.0
+    drain_seconds: float = 5.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -231,6 +247,16 @@ class ClusterStormScale:
 
 
 @dataclass(frozen=True, slots=True)
+class RevocationScale:
+    """Everybody in one wedding loses it."""
+
+    nodes: int = 3
+    sockets: int = 1_000
+    repeats: int = 3
+    deadline_seconds: float = 20.0
+
+
+@dataclass(frozen=True, slots=True)
 class TakeoverScale:
     """The owner of many weddings dies."""
 
@@ -261,6 +287,7 @@ class Scale:
     rooms: RoomsScale = field(default_factory=RoomsScale)
     rates: RatesScale = field(default_factory=RatesScale)
     serving_python: ServingPythonScale = field(default_factory=ServingPythonScale)
+    tokens: TokensScale = field(default_factory=TokensScale)
     attacked: AttackedScale = field(default_factory=AttackedScale)
     fanout: FanoutScale = field(default_factory=FanoutScale)
     presence: PresenceScale = field(default_factory=PresenceScale)
@@ -274,6 +301,7 @@ class Scale:
     cluster_throughput: ClusterThroughputScale = field(default_factory=ClusterThroughputScale)
     cluster_memory: ClusterMemoryScale = field(default_factory=ClusterMemoryScale)
     cluster_storm: ClusterStormScale = field(default_factory=ClusterStormScale)
+    revocation: RevocationScale = field(default_factory=RevocationScale)
     takeover: TakeoverScale = field(default_factory=TakeoverScale)
     redis_away: RedisAwayScale = field(default_factory=RedisAwayScale)
 
@@ -283,7 +311,15 @@ FULL = Scale(name="full", rounds=3)
 GOALS = Scale(
     name="goals",
     rounds=3,
-    rounds_of={"rates": 2, "idle": 1, "presence": 2, "rooms-schema": 2, "documents": 2, "serving-python": 2},
+    rounds_of={
+        "rates": 2,
+        "idle": 1,
+        "presence": 2,
+        "rooms-schema": 2,
+        "documents": 2,
+        "serving-python": 2,
+        "tokens": 1,
+    },
     rooms=RoomsScale(first_rate=3_000, step_seconds=3.0, bisections=3, drain_seconds=4.0),
     rates=RatesScale(warm_up_seconds=1.0, seconds=5.0, drain_seconds=3.0),
     serving_python=ServingPythonScale(seconds=6.0),
@@ -302,6 +338,9 @@ QUICK = Scale(
     ),
     rates=RatesScale(rooms=100, rates=(1_000, 3_000), warm_up_seconds=0.5, seconds=1.0, drain_seconds=2.0),
     serving_python=ServingPythonScale(rate=3_000, seconds=2.0),
+    tokens=TokensScale(
+        rooms=50, rate=500, schema_rate=200, pairs=2, warm_up_seconds=0.5, seconds=1.0, drain_seconds=2.0
+    ),
     attacked=AttackedScale(seconds=20.0),
     fanout=FanoutScale(readers=(100,), seconds=1.0, paced_seconds=2.0, drain_seconds=2.0),
     presence=PresenceScale(rooms=50, seconds=2.0, drain_seconds=1.0),
@@ -332,6 +371,7 @@ QUICK = Scale(
     ),
     cluster_memory=ClusterMemoryScale(shapes=((100, 1),), settle_seconds=0.5),
     cluster_storm=ClusterStormScale(rooms=20, members=5, warm=4, updates=5, fill_seconds=5.0, deadline_seconds=10.0),
+    revocation=RevocationScale(sockets=90, repeats=1, deadline_seconds=5.0),
     takeover=TakeoverScale(weddings=10, repeats=1),
     redis_away=RedisAwayScale(rooms=10, seconds=10.0, deadline_seconds=10.0),
 )
@@ -341,5 +381,9 @@ OUR_ENVIRONMENT = {
     "CRDT_SERVER_MAX_CONNECTIONS": "1000000",
     "CRDT_SERVER_MAX_CONNECTIONS_PER_ROOM": "1000000",
     "CRDT_SERVER_HANDSHAKES_PER_SECOND": "0",
+    "CRDT_SERVER_MAX_PENDING_CONNECTIONS": "1000000",
+    "CRDT_SERVER_MAX_PENDING_PER_ADDRESS": "1000000",
+    "CRDT_SERVER_ROLE_LIMITS": "none",
 }
-"""Admission limits out of the way: the peers have none."""
+"""Admission limits and limits of persons out of the way: the peers have none, and each client writes faster than a
+person may."""

@@ -138,6 +138,7 @@ HOST_COST = Question(
         Column("host_us", "µs an edit, median", digits=1),
         Column("host_best_us", "p5", digits=1),
         Column("host_p95_us", "p95", digits=1),
+        Column("each_us", "µs for each derived document", digits=1),
         Column("host_ms", "ms", digits=1),
     ),
 )

@@ -60,17 +60,24 @@ def measure(guests: int, edits: int, batch: int, offline_edits: int, repeats: in
 
 def _with_derived(host: WeddingHost, edits: int) -> Iterator[Cost]:
     """An edit of one guest, while derived documents are open: those of other guests, then lists that show it."""
-    opened = 0
+    opened, without = 0, 0.0
     for count in (0, 10, 100):
         for guest in host.guests()[opened:count]:
             host.open_derived(f"guests@self.{guest}")
         opened = count
-        costs = [host.edit(ONE_GUEST) for _ in range(edits)]
-        yield f"edit with {count} derived documents open that do not show it", _microseconds(costs)
+        cost = _microseconds([host.edit(ONE_GUEST) for _ in range(edits)])
+        without = without or cost["host_us"]
+        yield f"edit with {count} derived documents open that do not show it", cost | _each(cost, without, count)
+    without = _microseconds([host.edit(ONE_GUEST) for _ in range(edits)])["host_us"]
     for count, name in enumerate(LISTS, 1):
         host.open_derived(name)
-        costs = [host.edit(ONE_GUEST) for _ in range(edits)]
-        yield f"the same with {count} lists of guests besides", _microseconds(costs)
+        cost = _microseconds([host.edit(ONE_GUEST) for _ in range(edits)])
+        yield f"the same with {count} lists of guests besides", cost | _each(cost, without, count)
+
+
+def _each(cost: dict[str, float], without_us: float, count: int) -> dict[str, float]:
+    """The share of each of ``count`` documents, where an edit took ``without_us`` without them."""
+    return {"each_us": round((cost["host_us"] - without_us) / count, 1)} if count else {}
 
 
 def _microseconds(seconds: list[float]) -> dict[str, float]:

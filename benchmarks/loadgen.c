@@ -18,8 +18,11 @@
  *   coverage                                    what client 0 holds of member 0's updates
  *   await UPDATES DEADLINE_S                    until every client holds so many of member 0's updates;
  *                                               who was closed comes back
- * Of several ports (--port 1,2,3) each wedding has one of its own, or with --by-client 1 each client the next one.
+ *   gone CODE DEADLINE_S                        until every client is closed; answers how many with CODE, and when the
+ *                                               last was, in seconds of CLOCK_MONOTONIC
  *   quit
+ * With --tokens FILE the request of each client has the token in the line of its number.
+ * Of several ports (--port 1,2,3) each wedding has one of its own, or with --by-client 1 each client the next one.
  */
 #define _GNU_SOURCE
 #include <arpa/inet.h>
@@ -43,7 +46,7 @@
 #define IP_BIND_ADDRESS_NO_PORT 24
 #endif
 
-enum { READ_BYTES = 1 << 18, AHEAD_BITS = 1 << 16, EVENTS = 1024, NAME_BYTES = 128 };
+enum { READ_BYTES = 1 << 18, AHEAD_BITS = 1 << 16, EVENTS = 1024, NAME_BYTES = 128, TOKEN_BYTES = 1024 };
 static const uint64_t NS = 1000000000ull;
 
 /* Client ids: unique per (generation, room, member) and, like most real ones, five bytes as a varint. */
@@ -62,7 +65,9 @@ typedef struct {
     Phase phase;
     bool step2_seen, complete, warm, want_write, barrier;
     Buffer in, out, message; /* partial input, unsent output, fragmented message */
-    uint64_t opened_at, retry_at;
+    uint64_t opened_at, retry_at, closed_at;
+    int close_code;
+    char *token;
     uint32_t sent, presence_sent;
     Times sent_at, presence_at;
     uint32_t echoed;
@@ -71,7 +76,7 @@ typedef struct {
 } Client;
 
 static struct {
-    const char *host, *prefix;
+    const char *host, *prefix, *tokens;
     int ports[16], port_count, rooms, members, per_wedding, sources, chars, generation, track;
     bool hocuspocus, guests, by_client;
 } opt = {.host = "127.0.0.1", .prefix = "r", .rooms = 1, .members = 2, .per_wedding = 5,
@@ -718,12 +723,13 @@ static int port_of(const Client *c) {
 }
 
 static void send_upgrade(Client *c) {
-    char request[512], name[NAME_BYTES];
+    char request[512 + TOKEN_BYTES], name[NAME_BYTES];
     document_name(c, name);
     int n = snprintf(request, sizeof request,
-                     "GET %s%s HTTP/1.1\r\nHost: %s:%d\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+                     "GET %s%s%s%s HTTP/1.1\r\nHost: %s:%d\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
                      "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n",
-                     opt.hocuspocus ? "/" : "/ws/", opt.hocuspocus ? "" : name, opt.host, port_of(c));
+                     opt.hocuspocus ? "/" : "/ws/", opt.hocuspocus ? "" : name, c->token ? "?token=" : "",
+                     c->token ? c->token : "", opt.host, port_of(c));
     c->phase = UPGRADING;
     client_write(c, (uint8_t *)request, (size_t)n);
 }
@@ -756,7 +762,9 @@ static void client_close(Client *c, int code) {
     c->phase = CLOSED;
     free(c->in.bytes); free(c->out.bytes); free(c->message.bytes);
     c->in = c->out = c->message = (Buffer){0};
-    c->retry_at = now_ns() + NS / 10;
+    c->closed_at = now_ns();
+    c->close_code = code;
+    c->retry_at = c->closed_at + NS / 10;
 }
 
 static void handle(Client *c, uint32_t events) {
@@ -1006,6 +1014,24 @@ static void cmd_await(const char *args) {
            (double)(now_ns() - start) / 1e9);
 }
 
+static void cmd_gone(const char *args) {
+    int code = 0, closed = 0, with_code = 0;
+    double seconds = 30;
+    uint64_t last = 0;
+    sscanf(args, "%d %lf", &code, &seconds);
+    uint64_t deadline = now_ns() + (uint64_t)(seconds * 1e9);
+    while (open_count && now_ns() < deadline) turn(now_ns() + NS / 100);
+    for (int i = 0; i < client_count; i++) {
+        Client *c = &clients[i];
+        if (c->phase != CLOSED) continue;
+        closed++;
+        with_code += c->close_code == code;
+        if (c->closed_at > last) last = c->closed_at;
+    }
+    answer("\"clients\": %d, \"gone\": %d, \"with_code\": %d, \"last_at\": %.6f", client_count, closed, with_code,
+           (double)last / 1e9);
+}
+
 static void run_command(char *line) {
     char *args = strchr(line, ' ');
     args = args ? args + 1 : line + strlen(line);
@@ -1017,6 +1043,7 @@ static void run_command(char *line) {
     else if (!strncmp(line, "durable", 7)) cmd_durable(args);
     else if (!strncmp(line, "coverage", 8)) cmd_coverage();
     else if (!strncmp(line, "await", 5)) cmd_await(args);
+    else if (!strncmp(line, "gone", 4)) cmd_gone(args);
     else if (!strncmp(line, "quit", 4)) exit(0);
     else die("unknown command: %s", line);
 }
@@ -1042,6 +1069,7 @@ static void parse_options(int argc, char **argv) {
         else if (!strcmp(name, "--generation")) opt.generation = atoi(value);
         else if (!strcmp(name, "--track")) opt.track = atoi(value);
         else if (!strcmp(name, "--prefix")) opt.prefix = value;
+        else if (!strcmp(name, "--tokens")) opt.tokens = value;
         else if (!strcmp(name, "--by-client")) opt.by_client = atoi(value);
         else if (!strcmp(name, "--guests")) opt.guests = atoi(value);
         else die("unknown option %s", name);
@@ -1052,6 +1080,18 @@ static void parse_options(int argc, char **argv) {
     if (opt.chars < 1 || opt.chars > 4096 || opt.per_wedding < 1 || opt.sources < 1 || !opt.port_count) die("option out of range");
 }
 
+static void read_tokens(void) {
+    static char line[TOKEN_BYTES];
+    FILE *file = fopen(opt.tokens, "r");
+    if (!file) die("%s: %s", opt.tokens, strerror(errno));
+    for (int i = 0; i < client_count; i++) {
+        if (!fgets(line, sizeof line, file)) die("fewer tokens than clients");
+        line[strcspn(line, "\n")] = 0;
+        clients[i].token = strdup(line);
+    }
+    fclose(file);
+}
+
 int main(int argc, char **argv) {
     parse_options(argc, argv);
     epoll_fd = epoll_create1(EPOLL_CLOEXEC);
@@ -1059,6 +1099,7 @@ int main(int argc, char **argv) {
     clients = calloc((size_t)client_count, sizeof *clients);
     for (int i = 0; i < client_count; i++)
         clients[i] = (Client){.fd = -1, .room = i / opt.members, .member = i % opt.members};
+    if (opt.tokens) read_tokens();
     struct epoll_event e = {.events = EPOLLIN, .data.ptr = NULL};
     epoll_ctl(epoll_fd, EPOLL_CTL_ADD, 0, &e);
     static char line[4096];

@@ -2,15 +2,20 @@
 
 import json
 import subprocess
-from collections.abc import Sequence
+import tempfile
+from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any, Protocol
 
 from benchmarks import processes
 from benchmarks.config import BUILD, HERE
+from benchmarks.tokens import couple_token
 
 SOURCE = HERE / "loadgen.c"
 BINARY = BUILD / "loadgen"
 Answer = dict[str, Any]
+PER_WEDDING = 5
+"""Rooms of one wedding."""
 
 
 class LoadTarget(Protocol):
@@ -24,6 +29,10 @@ class LoadTarget(Protocol):
     def ports(self) -> Sequence[int]: ...
     @property
     def protocol(self) -> str: ...
+    @property
+    def tokens(self) -> bool:
+        """Whether it admits nobody without a token."""
+        ...
 
     def cpu_seconds(self) -> float:
         """Of all its processes; those of a database are not among them."""
@@ -47,7 +56,8 @@ class Clients:
     ``generation`` separates the client ids of successive processes on the same documents; ``track`` is the
     generation whose updates are accounted for (default: their own). ``guests``: each writes into a guest of its own in
     a document with a schema, instead of text into a document without. Of several ``ports`` (default: all of the
-    server's) each wedding has one of its own, or ``by_client`` each client the next.
+    server's) each wedding has one of its own, or ``by_client`` each client the next. Where the server asks for tokens,
+    ``token`` returns that of a client by its wedding and number (default: each client is one of the couple).
     """
 
     def __init__(
@@ -64,10 +74,11 @@ class Clients:
         guests: bool = False,
         ports: Sequence[int] = (),
         by_client: bool = False,
+        token: Callable[[str, int], str] = couple_token,
     ) -> None:
         self.server = server
         self.count = rooms * members
-        options = {
+        options: dict[str, object] = {
             "--port": ",".join(map(str, ports or server.ports)),
             "--protocol": server.protocol,
             "--rooms": rooms,
@@ -79,7 +90,14 @@ class Clients:
             "--prefix": prefix,
             "--guests": int(guests),
             "--by-client": int(by_client),
+            "--per-wedding": PER_WEDDING,
         }
+        self._directory = tempfile.TemporaryDirectory(prefix="bench-clients-")
+        if server.tokens:
+            weddings = [f"bench-{prefix}{n}" if guests else f"w_{prefix}{n // PER_WEDDING}" for n in range(rooms)]
+            file = Path(self._directory.name) / "tokens"
+            file.write_text("".join(f"{token(weddings[n // members], n)}\n" for n in range(self.count)))
+            options["--tokens"] = file
         command = [str(BINARY)]
         for name, value in options.items():
             command += [name, str(value)]
@@ -92,6 +110,7 @@ class Clients:
         self.server.spent_seconds += processes.cpu_seconds(self._process.pid)
         self._process.kill()
         self._process.communicate()
+        self._directory.cleanup()
 
     def run(self, command: str, *arguments: float) -> Answer:
         """Run one command (see loadgen.c) to its end."""

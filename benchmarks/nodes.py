@@ -10,7 +10,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Literal
 
-from benchmarks import processes
+from benchmarks import processes, tokens
 from benchmarks.config import OUR_ENVIRONMENT, OURS
 from benchmarks.servers import Server, ServerError
 from tests.support.postgres import PostgresServer
@@ -29,16 +29,27 @@ class Cluster:
     name = OURS
     protocol = "y-websocket"
 
-    def __init__(self, server: Server, nodes: int, *, store: Store = "postgresql", redis: bool = True) -> None:
+    def __init__(
+        self, server: Server, nodes: int, *, store: Store = "postgresql", redis: bool = True, with_tokens: bool = False
+    ) -> None:
         self._server = server
+        self.tokens = with_tokens
         self._postgres = PostgresServer(fsync=True, settings=POSTGRES_SETTINGS) if store == "postgresql" else None
         self.redis = RedisServer("valkey-9") if redis else None
         server.directory.mkdir(parents=True, exist_ok=True)
         flags = ["--redis-url", self.redis.url] if self.redis else []
+        flags += tokens.flags(server.directory) if with_tokens else ()
         environment = {**OUR_ENVIRONMENT, "CRDT_SERVER_DOCUMENT_HOSTS": "1"}
         url = self._postgres.url if self._postgres else None
         self.nodes = [
-            ServerProcess(server.directory, flags=flags, env=environment, database_url=url, log_name=f"node-{n}.log")
+            ServerProcess(
+                server.directory,
+                flags=flags,
+                env=environment,
+                database_url=url,
+                log_name=f"node-{n}.log",
+                dev=not with_tokens,
+            )
             for n in range(nodes)
         ]
 

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from benchmarks.config import BEFORE, BEFORE_COMMIT, GOAL_SERVERS, HERE, OURS
+from benchmarks.config import BEFORE, BEFORE_COMMIT, GOAL_SERVERS, HERE, OURS, TOKENS
 from benchmarks.goals import GOALS, QUESTIONS, Goal
 from benchmarks.question import Column, Question
 
@@ -50,15 +50,15 @@ def write(questions: Iterable[Question], place: Path) -> None:
 def _goals(place: Path) -> list[str]:
     """One line per goal: limit, before, after, how many times better than each peer, and whether it is met."""
     rows = {name: _stored(place / "results" / f"{name}.jsonl") for name in sorted(QUESTIONS)}
-    peers = [name for name in GOAL_SERVERS if name != OURS]
+    peers = [name for name in GOAL_SERVERS if name not in (OURS, TOKENS)]
     titles = ["goal", "limit", f"before ({BEFORE_COMMIT})", "after", *(f"x {name}" for name in peers), "verdict"]
     out = ["## Goals", "", "A ratio is how many times better this server is.", ""]
     out += [f"| {' | '.join(titles)} |", f"|{'---|' * len(titles)}"]
     for goal in GOALS:
         medians = {name: _medians(rows[goal.question], name, goal) for name in GOAL_SERVERS}
         limit = f"{'≤' if goal.better == 'less' else '≥'} {goal.limit:g} x {goal.times}" if goal.times else _limit(goal)
-        figures = [_span(medians[name], goal) for name in (BEFORE, OURS)]
-        ratios = [_times_better(medians[OURS], medians[name], goal) for name in peers]
+        figures = [_span(medians[name], goal) for name in (BEFORE, goal.server)]
+        ratios = [_times_better(medians[goal.server], medians[name], goal) for name in peers]
         cells = [f"{goal.title}, {goal.unit}", limit, *figures, *(_factor(ratio) for ratio in ratios)]
         out.append(f"| {' | '.join([*cells, _verdict(medians, goal)])} |")
     notes = place / "NOTES.md"
@@ -102,7 +102,7 @@ def _factor(ratio: float | None) -> str:
 
 
 def _verdict(medians: Mapping[str, Mapping[str, float]], goal: Goal) -> str:
-    ours = medians[OURS]
+    ours = medians[goal.server]
     limits = [goal.limit * peer for peer in medians[goal.times].values()] if goal.times else [goal.limit]
     if not ours or not limits:
         return "not measured"

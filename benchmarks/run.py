@@ -24,6 +24,7 @@ from benchmarks import (
     attacked,
     cluster,
     cluster_faults,
+    cluster_revocation,
     cold,
     documents,
     durability,
@@ -39,6 +40,7 @@ from benchmarks import (
     rooms,
     servers,
     size,
+    tokens_cost,
 )
 from benchmarks.config import BUILD, FULL, GOAL_SERVERS, GOALS, HERE, OURS, QUICK, SERVERS, Scale
 from benchmarks.loadgen import compile_generator
@@ -52,6 +54,7 @@ QUESTIONS = {
         rates.QUESTION,
         profile.QUESTION,
         rooms.WITH_SCHEMA,
+        tokens_cost.QUESTION,
         fanout.QUESTION,
         presence.QUESTION,
         idle.QUESTION,
@@ -69,6 +72,7 @@ QUESTIONS = {
         cluster_faults.STORM,
         cluster_faults.TAKEOVER,
         cluster_faults.REDIS_AWAY,
+        cluster_revocation.QUESTION,
     )
 }
 

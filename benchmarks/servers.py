@@ -13,7 +13,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from benchmarks import processes
+from benchmarks import processes, tokens
 from benchmarks.config import (
     BEFORE,
     BEFORE_COMMIT,
@@ -25,6 +25,7 @@ from benchmarks.config import (
     QUIET_SECONDS,
     SKETCH,
     STOP_SECONDS,
+    TOKENS,
 )
 
 PEERS = HERE / "peers"
@@ -41,9 +42,15 @@ class ServerError(Exception):
     """A server could not be installed or started."""
 
 
-def _our_command(port: int, directory: Path, python: str = sys.executable) -> list[str]:
-    serve = [python, "-m", "crdt_server", "serve", "--dev", "--host", "127.0.0.1", "--port", str(port)]
+def _our_command(
+    port: int, directory: Path, python: str = sys.executable, mode: tuple[str, ...] = ("--dev",)
+) -> list[str]:
+    serve = [python, "-m", "crdt_server", "serve", *mode, "--host", "127.0.0.1", "--port", str(port)]
     return [*serve, "--database-url", f"sqlite:///{directory}/w.db"]
+
+
+def _tokens_command(port: int, directory: Path) -> list[str]:
+    return _our_command(port, directory, mode=tokens.flags(directory))
 
 
 def _before_command(port: int, directory: Path) -> list[str]:
@@ -74,6 +81,8 @@ class Kind:
     protocol: str = "y-websocket"
     environment: Callable[[int, Path], dict[str, str]] = lambda _port, _directory: {}
     stores: bool = True
+    tokens: bool = False
+    """Whether it admits nobody without a token."""
     tree: Path = HERE.parent
     """Where it is started."""
     python: str = sys.executable
@@ -82,6 +91,7 @@ class Kind:
 
 KINDS = {
     OURS: Kind(_our_command, environment=lambda _port, _directory: OUR_ENVIRONMENT),
+    TOKENS: Kind(_tokens_command, environment=lambda _port, _directory: OUR_ENVIRONMENT, tokens=True),
     BEFORE: Kind(
         _before_command,
         environment=lambda _port, _directory: OUR_ENVIRONMENT,
@@ -190,6 +200,10 @@ class Server:
     @property
     def protocol(self) -> str:
         return self.kind.protocol
+
+    @property
+    def tokens(self) -> bool:
+        return self.kind.tokens
 
     @property
     def pid(self) -> int:
