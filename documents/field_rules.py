@@ -160,14 +160,20 @@ def forbidden(
         return None
     letter = actor.rights[_position(kind, root, key)]
     if letter == "W":
-        for rule in _rules_about(RESERVED, kind, root, key)[:1]:
-            if not rule.permits(actor, record, row, key):
-                return Reason("not_allowed", rule.text)
-        return None
-    for rule in _rules_about(OWN, kind, root, key):
+        reserved = _reserved(kind, root, key)
+        if reserved is None or reserved.permits(actor, record, row, key):
+            return None
+        return Reason("not_allowed", reserved.text)
+    for rule in _own(kind, root, key):
         if (letter == "O" or rule.any_letter) and (rule.adds or not added) and rule.permits(actor, record, row, key):
             return None
     return _NOT_YOURS
+
+
+def may_always(actor: Actor, kind: str, root: str, key: str | None) -> bool:
+    """Whether an actor who is held to rules may write a field whatever its row holds: then nobody has to make the row.
+    False: `forbidden` decides."""
+    return actor.rights[_position(kind, root, key)] == "W" and _reserved(kind, root, key) is None
 
 
 def may_add(actor: Actor, kind: str, root: str, record: str, row: Row) -> bool:
@@ -179,9 +185,14 @@ def may_add(actor: Actor, kind: str, root: str, record: str, row: Row) -> bool:
     return any(rule.permits(actor, record, row, None) for rule in rules)
 
 
-@lru_cache(maxsize=8192)
-def _rules_about(rules: tuple[FieldRule, ...], kind: str, root: str, key: str | None) -> tuple[FieldRule, ...]:
-    return tuple(rule for rule in rules if rule.covers(kind, root, key))
+@lru_cache(maxsize=4096)
+def _reserved(kind: str, root: str, key: str | None) -> FieldRule | None:
+    return next((rule for rule in RESERVED if rule.covers(kind, root, key)), None)
+
+
+@lru_cache(maxsize=4096)
+def _own(kind: str, root: str, key: str | None) -> tuple[FieldRule, ...]:
+    return tuple(rule for rule in OWN if rule.covers(kind, root, key))
 
 
 @lru_cache(maxsize=4096)

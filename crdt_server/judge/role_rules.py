@@ -8,7 +8,7 @@ from typing import Any, Final
 from crdt_server.judge.writes import Write
 from documents.changes import Change
 from documents.events import Actor
-from documents.field_rules import forbidden, may_add
+from documents.field_rules import forbidden, may_add, may_always
 from documents.fields import Reason
 from documents.kind import Kind, Root
 
@@ -24,13 +24,14 @@ class RowRules:
     ) -> None:
         self._actor, self._kind, self._root, self._record, self._added = actor, kind.name, root, record, added
         self._applies = bool(actor.rights)
-        self._row = _judged(row, group, added=added) if self._applies else _NO_ROW
+        self._now, self._group = row, group
+        self._found: Mapping[str, Any] | None = None
 
     def of_row(self) -> Reason | None:
         """Why the actor may not add the record; None where it is not new, or no rule is against it."""
         if not (self._applies and self._added) or self._root.record is None:
             return None
-        added = may_add(self._actor, self._kind, self._root.name, self._record, self._row)
+        added = may_add(self._actor, self._kind, self._root.name, self._record, self._row())
         return None if added else _NOT_ADDED
 
     def of_key(self, key: str | None, value: object = None) -> Reason | None:
@@ -40,7 +41,9 @@ class RowRules:
         """
         if not self._applies or (self._added and value == "" and key in self._root.text_keys):
             return None
-        return forbidden(self._actor, self._kind, self._root.name, self._record, key, self._row, added=self._added)
+        if may_always(self._actor, self._kind, self._root.name, key):
+            return None
+        return forbidden(self._actor, self._kind, self._root.name, self._record, key, self._row(), added=self._added)
 
     def may_withdraw(self, stamp: Mapping[str, Any]) -> bool:
         """Whether the actor may withdraw the row, instead of taking it away."""
@@ -49,6 +52,12 @@ class RowRules:
         if self._root.withdrawals is None:
             return self.of_key("deleted") is None
         return forbidden(self._actor, self._kind, self._root.withdrawals, self._record, None, stamp, added=True) is None
+
+    def _row(self) -> Mapping[str, Any]:
+        """Made when it decides: most rules need none, and a row may have hundreds of keys."""
+        if self._found is None:
+            self._found = _judged(self._now, self._group, added=self._added)
+        return self._found
 
 
 def may_write(actor: Actor, kind: Kind, write: Write, row: object) -> bool:

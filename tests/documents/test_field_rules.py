@@ -6,7 +6,7 @@ import pytest
 
 from documents.categories import AccessCategory, category_of
 from documents.events import Actor
-from documents.field_rules import OWN, RESERVED, FieldRule, forbidden
+from documents.field_rules import OWN, RESERVED, FieldRule, forbidden, may_always
 from documents.registry import KINDS
 from documents.wedding import ROLES
 
@@ -48,3 +48,16 @@ def test_a_letter_of_one_category_says_nothing_of_another() -> None:
     assert forbidden(runner, "wedding", "vendors", "v_1", "stage", {}) is not None
     assert forbidden(runner, "timeline", "emergencies", "e_1", "closed", {}) is None
     assert forbidden(runner, "timeline", "items", "i_1", "status", {}) is not None
+
+
+@pytest.mark.parametrize("role", ["couple", "planner", "coordinator", "vendor", "family", "guest"])
+@pytest.mark.parametrize("letter", ["W", "O", "-"])
+def test_a_field_that_may_be_written_whatever_its_row_holds_is_never_forbidden(role: str, letter: str) -> None:
+    actor = Actor("ann", role, rights=letter * len(AccessCategory))
+    fields = [
+        (kind.name, root.name, key) for kind in KINDS for root in kind.roots.values() for key in (None, *root.keys)
+    ]
+    always = [field for field in fields if may_always(actor, *field)]
+    assert [field for field in always if forbidden(actor, *field[:2], "r", field[2], {}) is not None] == []
+    assert bool(always) == (letter == "W")
+    assert not may_always(actor, "thread", "messages", "text")  # one's own alone
