@@ -13,7 +13,8 @@ BEFORE = "before"
 BEFORE_COMMIT = "035a493"
 SKETCH = "sketch"
 TOKENS = "tokens"
-"""This server with a key for tokens instead of --dev; each client has a token of its own."""
+"""This server with a key for tokens instead of --dev, and the limits of persons that it has by default; each client is
+a person of its own, and stays below them."""
 SERVERS = (OURS, TOKENS, BEFORE, SKETCH, "hocuspocus", "y-websocket", "y-websocket-leveldb", "pycrdt-websocket")
 RESTARTED = (OURS, "hocuspocus", "y-websocket", "y-websocket-leveldb", "pycrdt-websocket")
 """Servers of the questions that stop and start them; the sketch does not read its store."""
@@ -383,7 +384,5 @@ OUR_ENVIRONMENT = {
     "CRDT_SERVER_HANDSHAKES_PER_SECOND": "0",
     "CRDT_SERVER_MAX_PENDING_CONNECTIONS": "1000000",
     "CRDT_SERVER_MAX_PENDING_PER_ADDRESS": "1000000",
-    "CRDT_SERVER_ROLE_LIMITS": "none",
 }
-"""Admission limits and limits of persons out of the way: the peers have none, and each client writes faster than a
-person may."""
+"""Admission limits out of the way: the peers have none."""
