@@ -20,7 +20,7 @@ from crdt_server.access.limits import SharedBudget
 from crdt_server.access.request_limits import SPENT, RequestLimits
 from crdt_server.api.problems import BodyTimeoutError, PayloadTooLargeError
 from crdt_server.api.rights import required_by
-from crdt_server.errors import AdmissionError, NotFoundError, ProtocolError, RateLimitError
+from crdt_server.errors import AdmissionError, ForbiddenError, NotFoundError, ProtocolError, RateLimitError
 from crdt_server.names import WEDDING, document_address
 from storage import DocumentKey
 
@@ -63,14 +63,7 @@ async def authorize(request: Request) -> Caller:
         wedding_name(wedding)
     else:
         document_key(wedding, document)
-    identified = access.identify(Credentials(request.query_params, request.headers), wedding)
-    if inspect.isawaitable(identified):
-        try:
-            async with asyncio.timeout(request.app.state.hub.settings.admission_seconds):
-                identified = await identified
-        except TimeoutError as error:
-            raise AdmissionError("admission", "no decision on access in time, try later") from error
-    authenticated = checked(identified)
+    authenticated = await _identified(request, access, wedding)
     if isinstance(authenticated, Denied):
         limits.count_denial(authenticated, address, request.app.state.hub.time())
         raise denial(authenticated)
@@ -84,9 +77,40 @@ async def authorize(request: Request) -> Caller:
         request.state.spent = error
     request.state.sender = identity, address
     caller = Caller(authenticated, address, access)
+    _require_rights(request, caller)
+    request.state.caller = caller
+    return caller
+
+
+async def _identified(request: Request, access: Access, wedding: str) -> Authenticated | Denied:
+    """The person behind a request. Raises AdmissionError where no decision comes in time."""
+    identified = access.identify(Credentials(request.query_params, request.headers), wedding)
+    if inspect.isawaitable(identified):
+        try:
+            async with asyncio.timeout(request.app.state.hub.settings.admission_seconds):
+                identified = await identified
+        except TimeoutError as error:
+            raise AdmissionError("admission", "no decision on access in time, try later") from error
+    return checked(identified)
+
+
+def _require_rights(request: Request, caller: Caller) -> None:
+    wedding, document = request.path_params["wedding"], request.path_params.get("document")
     for action, target in required_by(request.scope["endpoint"], request.method, document):
         caller.require(action, wedding, target)
-    return caller
+
+
+async def _check_again(request: Request) -> None:
+    """Decide once more, now that the body is there: it may have taken minutes, and rights may have changed meanwhile."""
+    caller: Caller | None = getattr(request.state, "caller", None)
+    if caller is None:  # a public call
+        return
+    authenticated = await _identified(request, caller.access, request.path_params["wedding"])
+    if isinstance(authenticated, Denied):
+        raise denial(authenticated)
+    if authenticated.identity != caller.identity:
+        raise ForbiddenError("forbidden", "your rights have changed meanwhile: send it again")
+    _require_rights(request, caller)
 
 
 def _may_be_emergency(request: Request, error: RateLimitError, identity: Identity, address: str) -> bool:
@@ -147,7 +171,8 @@ async def read_body(request: Request, limit: int) -> bytes:
     """The body.
 
     Raises PayloadTooLargeError where it has more than ``limit`` bytes, BodyTimeoutError where it does not come in time,
-    and AdmissionError where too much of this person, of its address or of all is under way.
+    AdmissionError where too much of this person, of its address or of all is under way, and as `authorize` where its
+    sender has lost the right since.
     """
     unfinished: SharedBudget = request.app.state.unfinished
     limits: RequestLimits = request.app.state.request_limits
@@ -167,6 +192,7 @@ async def read_body(request: Request, limit: int) -> bytes:
     finally:
         unfinished.release(address, len(body), person)
         limits.charge_body(identity, address, len(body), request.app.state.hub.time())
+    await _check_again(request)
     return bytes(body)
 
 

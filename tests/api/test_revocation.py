@@ -200,3 +200,31 @@ async def test_a_change_by_another_program_reaches_the_socket(
     storage: Storage = server.hub.storage
     await put_member(storage, "u_mia", "planner", removed=True)
     assert await closed(websocket) == REMOVED
+
+
+@pytest.mark.parametrize(
+    ("path", "body"),
+    [
+        ("invitations", b'{"role": "planner", "user": "u_mia"}'),
+        ("documents/budget/sync", b"\1\0\2\0\0"),
+        ("ops", b'{"parts": [{"document": "wedding", "operations": [{"op": "set", "root": "board", "value": "x"}]}]}'),
+    ],
+)
+@pytest.mark.parametrize("role", ["", "coordinator"])
+async def test_a_body_that_comes_after_the_loss_of_the_right_is_not_carried_out(
+    client: httpx.AsyncClient, members: MemberService, path: str, body: bytes, role: str
+) -> None:
+    mia = await sign_in(client, members, "u_mia", "planner")
+
+    async def slow() -> AsyncIterator[bytes]:
+        yield body[:3]
+        assert (await client.get(f"{WEDDING}/members", headers=mia.headers)).status_code == 200
+        if role:
+            await members.change("w", OPERATOR, "u_mia", {"role": role})
+        else:
+            await members.remove("w", OPERATOR, "u_mia")
+        yield body[3:]
+
+    answer = await client.post(f"{WEDDING}/{path}", headers=mia.headers, content=slow())
+    assert answer.status_code == 403, answer.text
+    assert await members.invitations("w", OPERATOR) == []
