@@ -193,7 +193,8 @@ def accept(
     connection: Connection, code: str, device: NewDevice, decide: DecideDevice, at: datetime, seen_after: datetime
 ) -> SignedIn | None:
     """Use an invitation, once: its person is a member from now on, and has this device. None where the digest of the
-    code is none of an invitation. A member that is there already keeps its role.
+    code is none of an invitation. Of a member that is there already it is a further device, unless its role is another
+    than that of the invitation: whoever invites may have no power over it.
 
     Devices seen after a moment count as in use.
     """
@@ -208,6 +209,8 @@ def accept(
     invitation = StoredInvitation(*row)
     member = find(connection, wedding, invitation.user)
     joins = member is None or member.removed_at is not None
+    if member is not None and not joins and member.role != invitation.role:
+        return None
     if member is None or joins:
         member = StoredMember(*invitation[1:7], invitation.invited_by, at)
         _put(connection, wedding, member)

@@ -150,3 +150,14 @@ async def test_without_a_key_there_are_no_sessions(store: Storage, members: Memb
     code = await code_for(members)
     with pytest.raises(CrdtServerError, match="no secret"):
         await sessions.open(code, "", ADDRESS)
+
+
+async def test_an_invitation_is_no_way_to_sign_in_as_a_member_in_another_role(
+    sessions: SessionService, members: MemberService
+) -> None:
+    await members.add("w", AROHA, Identity("u_ben", "couple"))
+    planner = Identity("u_paul", "planner")
+    code = (await members.invite("w", planner, Identity("u_ben", "planner"), 3600)).code
+    with pytest.raises(UnauthenticatedError):
+        await sessions.open(code, "phone", ADDRESS)
+    assert await members.devices("w", AROHA) == []
