@@ -101,7 +101,7 @@ def _require_rights(request: Request, caller: Caller) -> None:
 
 
 async def _check_again(request: Request) -> None:
-    """Decide once more, now that the body is there: it may have taken minutes, and rights may have changed meanwhile."""
+    """Decide once more when the body is there: it may have taken minutes, and rights may have changed meanwhile."""
     caller: Caller | None = getattr(request.state, "caller", None)
     if caller is None:  # a public call
         return

@@ -10,9 +10,14 @@ from documents.changes import Change
 from documents.events import Actor
 from documents.field_rules import forbidden, may_add, may_always
 from documents.fields import Reason
+from documents.invariants import Op
+from documents.invariants.model import CHOOSER
+from documents.invariants.review import operations
 from documents.kind import Kind, Root
+from documents.registry import kind_of
 
 _NOT_ADDED = Reason("not_allowed", "your role does not add this")
+_NOT_CHOSEN = Reason("not_allowed", "your role does not write what this option writes")
 _NO_ROW: Final[Mapping[str, Any]] = {}
 
 
@@ -37,10 +42,17 @@ class RowRules:
     def of_key(self, key: str | None, value: object = None) -> Reason | None:
         """Why the actor may not write a value at a key, or where it is None as the row; None: no rule is against it.
 
-        Each new record has its texts, empty.
+        Each new record has its texts, empty. Whoever chooses an option of a conflict has to have the right to all that
+        the option writes.
         """
         if not self._applies or (self._added and value == "" and key in self._root.text_keys):
             return None
+        if self._root.name == "review" and key == "choice" and type(value) is int:
+            options = operations(self._row(), value) or ()
+            return next((_NOT_CHOSEN for op in options if not _may_choose(self._actor, op)), None) or self._of_key(key)
+        return self._of_key(key)
+
+    def _of_key(self, key: str | None) -> Reason | None:
         if may_always(self._actor, self._kind, self._root.name, key):
             return None
         return forbidden(self._actor, self._kind, self._root.name, self._record, key, self._row(), added=self._added)
@@ -58,6 +70,19 @@ class RowRules:
         if self._found is None:
             self._found = _judged(self._now, self._group, added=self._added)
         return self._found
+
+
+def _may_choose(actor: Actor, op: Op) -> bool:
+    """Whether no rule is against it that an actor has the server carry out an operation. What it restores of a thread
+    is its author's, whoever chooses it."""
+    kind = kind_of(op.document)
+    if kind is None:
+        return False
+    key = op.key
+    if key is not None and key.endswith(":" + CHOOSER):
+        key = key.removesuffix(CHOOSER) + actor.user
+    row = {"from": actor.user, "by": actor.user} if kind.name == "thread" else _NO_ROW
+    return forbidden(actor, kind.name, op.root, op.record, key, row) is None
 
 
 def may_write(actor: Actor, kind: Kind, write: Write, row: object) -> bool:

@@ -169,7 +169,7 @@ def _is_allowed(kind: Kind, rows: Mapping[str, Mapping[str, Any]], changes: Chan
     if _reason(root, change, False) is not None:
         return False
     role = RowRules(actor, kind, root, change.record, row, changes.fields, added=False)
-    return role.of_key(change.key) is None
+    return role.of_key(change.key, change.after) is None
 
 
 def may_stand(root: Root, write: Write) -> bool:

@@ -208,6 +208,36 @@ def test_a_command_is_refused_for_the_same_rules() -> None:
     assert isinstance(command(bench.state, CORA, body, 100), CommandDone)
 
 
+@pytest.mark.parametrize(
+    ("home", "place", "stands", "value", "actors"),
+    [
+        ("budget", ("budget", "meta", "", "limit"), 100, 900, {PAUL: False, CARL: True}),
+        ("seating", ("guests", "guests", "g_bob", "rsvp:ev_1"), None, "yes", {AUNT: False, CORA: True, PAUL: True}),
+        ("timeline", ("wedding", "meta", "", "hardEnd"), None, 1500, {CORA: False, PAUL: True}),
+    ],
+)
+def test_an_option_is_chosen_only_by_those_who_may_write_what_it_writes(
+    home: str, place: tuple[str, str, str, str], stands: object, value: object, actors: Mapping[Actor, bool]
+) -> None:
+    operation = dict(zip(("document", "root", "record", "key"), place, strict=True)) | {"kind": "set", "value": value}
+    options = [{"id": 0, "text": "Set it.", "operations": [operation]}, {"id": 1, "text": "Leave.", "operations": []}]
+    subject = [dict(zip(("document", "root", "record", "key"), place, strict=True))]
+    review = {"_kind": "X1", "_subject": subject, "_state": "open", "_at": "2026-05-01T11:00:00Z", "_options": options}
+    choice = {"op": "set", "root": "review", "record": "c_1", "key": "choice", "value": 0}
+    for actor, may in actors.items():
+        bench = Bench({**ROWS, home: {**ROWS.get(home, {}), "review": {"c_1": review}}})
+        replica = join(bench, 100, actor)
+        replica.set(home, "review", "c_1", "choice", 0)
+        notices = [each["code"] for notice in bench.sync(replica) for each in notice["reverted"]]
+        assert (notices, bench.value(*place)) == (([], value) if may else (["not_allowed"], stands))
+        bench.check()
+        if not may:
+            body = CommandBody([(home, [choice])])  # type: ignore[list-item]
+            assert isinstance(command(bench.state, actor, body, 100), CommandRefused)
+            replica.set(home, "review", "c_1", "choice", 1)
+            assert bench.sync(replica) == []
+
+
 def test_nothing_is_forbidden_where_no_rules_apply() -> None:
     party = Party(Actor("ann", "guest"), 100)
     party.actor.set(*ITEMS, "i_music", "title", "Silence")
