@@ -44,24 +44,25 @@ class RequestLimits:
 
     def check_person(self, identity: Identity, address: str, now: float) -> None:
         """Count a request that `check_address` has counted as one of a person."""
+        person, of_role = person_at(identity, address), self._roles.of(identity.role).requests
+        if not self._rates.assign(person, address, now):  # also of one that is struck: its neighbours have the rest
+            raise RateLimitError(SPENT, "too many requests")
         if self._strikes.exceeded_by(identity, address, now):
             raise _struck()
-        person, of_role = person_at(identity, address), self._roles.of(identity.role).requests
-        if not self._rates.assign(person, address, now):
-            raise RateLimitError(SPENT, "too many requests")
         if not of_role.take(person, now):
             self._rates.give_back(address, now)
             raise RateLimitError(SPENT, "too many requests", _seconds(of_role.wait(person, now)))
 
     def count_denial(self, denied: Denied, address: str, now: float) -> None:
-        """Count a request that `check_address` has counted, and whose sender is denied."""
+        """Count a request that `check_address` has counted, and whose sender is denied: as one of a person that all of
+        an address are together who have not proved who they are."""
+        if not self._rates.assign(person_at(UNIDENTIFIED, address), address, now):
+            raise RateLimitError(SPENT, "too many requests")
         if not denied.hostile:
             return
         if self._strikes.exceeded_by(UNIDENTIFIED, address, now):
             raise _struck()
         self._strikes.add(UNIDENTIFIED, address, now)
-        if not self._rates.assign(person_at(UNIDENTIFIED, address), address, now):
-            raise RateLimitError(SPENT, "too many requests")
 
     def charge_body(self, identity: Identity, address: str, size_bytes: int, now: float) -> None:
         """Count the body of a request that was counted before."""

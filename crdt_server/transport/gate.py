@@ -120,12 +120,12 @@ class Gate:
         """The decision about a new connection, or where access has to wait, what `wait` takes."""
         match = WEBSOCKET_PATH.fullmatch(request.path)
         if match is None:
-            return _NOT_FOUND
+            return self._refuse_stranger(request.address, _NOT_FOUND)
         address = document_address(*(map(unquote, match.groups()) if "%" in request.path else match.groups()))
         if address is None:
-            return _NOT_FOUND
+            return self._refuse_stranger(request.address, _NOT_FOUND)
         if not self.origins.admit(request.headers):
-            return _OTHER_ORIGIN
+            return self._refuse_stranger(request.address, _OTHER_ORIGIN)
         refused = self._check_limits(request.address)
         if refused is not None:
             return refused
@@ -160,10 +160,10 @@ class Gate:
             return self._refuse_unidentified(address, authenticated)
         identity = authenticated.identity
         person, now = person_at(identity, address), self._now()
-        if self.hub.strikes.exceeded_by(identity, address, now):
-            return _HOSTILE
         if not self._handshakes.assign(person, address, now):
             return _TOO_MANY_HANDSHAKES
+        if self.hub.strikes.exceeded_by(identity, address, now):
+            return _HOSTILE
         rights = room_rights(self.access, identity, wedding, document)
         if isinstance(rights, Denied):
             self.hub.audit.record(wedding, identity.user, "socket.refused", document=document, role=identity.role)
@@ -174,15 +174,19 @@ class Gate:
         return Admitted(wedding, document, authenticated, reads_only=rights.reads_only)
 
     def _refuse_unidentified(self, address: str, denied: Denied) -> Refused:
-        """Senders of forged proofs share what one person of their address may send, their neighbours have the rest."""
-        if denied.hostile:
+        refused = self._refuse_stranger(address, _refusal(denied))
+        if denied.hostile and refused is not _TOO_MANY_HANDSHAKES:
             now = self._now()
             if self.hub.strikes.exceeded_by(UNIDENTIFIED, address, now):
                 return _HOSTILE
             self.hub.strikes.add(UNIDENTIFIED, address, now)
-            if not self._handshakes.assign(person_at(UNIDENTIFIED, address), address, now):
-                return _TOO_MANY_HANDSHAKES
-        return _refusal(denied)
+        return refused
+
+    def _refuse_stranger(self, address: str, refused: Refused) -> Refused:
+        """Those of an address who have not proved who they are share what one person of it may send; their neighbours
+        have the rest."""
+        allowed = self._handshakes.assign(person_at(UNIDENTIFIED, address), address, self._now())
+        return refused if allowed else _TOO_MANY_HANDSHAKES
 
     def wait(self, awaited: Awaited, decided: Callable[[Outcome], None]) -> PendingAdmission:
         """Call ``decided`` once, later: with the decision, or with a refusal after a time or where too many wait."""

@@ -9,7 +9,7 @@ import pytest
 
 import crdt_server.access
 from crdt_server import Settings, create_app
-from crdt_server.access.access import DevAccess
+from crdt_server.access.access import Denied, DevAccess
 from crdt_server.access.identity import Identity
 from crdt_server.access.limits import SenderStrikes
 from crdt_server.access.request_limits import BODY_BYTES_PER_REQUEST, RequestLimits
@@ -46,6 +46,30 @@ class TestRequestLimits:
             with suppress(RateLimitError):
                 limits.check_person(ADA, HERE, 0)
         limits.charge_body(ADA, HERE, 1 << 30, 0)
+        for _ in range(2):
+            limits.check_address(HERE, 0)
+            limits.check_person(BOB, HERE, 0)
+
+    @pytest.mark.parametrize("hostile", [False, True])
+    def test_those_without_a_proof_do_not_use_up_their_address(self, hostile: bool) -> None:
+        limits = self.limits(per_person=100, per_address=4)
+        for _ in range(100):
+            limits.check_address(HERE, 0)
+            with suppress(RateLimitError):
+                limits.count_denial(Denied("unauthenticated", "no token", hostile), HERE, 0)
+        for _ in range(2):
+            limits.check_address(HERE, 0)
+            limits.check_person(BOB, HERE, 0)
+
+    def test_a_person_with_strikes_does_not_use_up_its_address(self) -> None:
+        strikes = SenderStrikes(1)
+        strikes.add(ADA, HERE, 0)
+        roles = RoleBuckets()
+        limits = RequestLimits(strikes, roles, per_person=100, per_address=4, reads_per_person=0, reads_per_address=0)
+        for _ in range(100):
+            limits.check_address(HERE, 0)
+            with pytest.raises(RateLimitError):
+                limits.check_person(ADA, HERE, 0)
         for _ in range(2):
             limits.check_address(HERE, 0)
             limits.check_person(BOB, HERE, 0)

@@ -14,7 +14,8 @@ import pytest_asyncio
 from websockets.asyncio.client import ClientConnection, connect
 
 from crdt_server import Settings
-from crdt_server.transport import expiry
+from crdt_server.transport import expiry, gate
+from crdt_server.transport.gate import ConnectionRequest, Refused
 from tests.support.codec import encode_update
 from tests.support.gate import SECONDS, LocalServer, ended, local_server, until, update_from
 from tests.support.tokens import SECRET, claims, entry, forged, key_set, signed, token
@@ -179,6 +180,22 @@ async def test_forged_tokens_shut_out_no_neighbours(settings: Settings, database
         async with visit(server, good) as websocket:
             await websocket.recv()
         await until(lambda: server.gate.admission.held == 0)
+
+
+@pytest.mark.parametrize("path", ["/ws/w/timeline", "/ws/w/timeline?token=" + FORGED, "/ws/w/no such document"])
+async def test_handshakes_without_a_proof_leave_those_of_neighbours(
+    settings: Settings, database_url: str, monkeypatch: pytest.MonkeyPatch, path: str
+) -> None:
+    monkeypatch.setattr(gate, "DEFERRED_SECONDS", 0)
+    few = settings.model_copy(update={"database_url": database_url, "handshakes_per_second": 8, "max_strikes": 0})
+    async with local_server(few) as server:
+        server.gate._now = lambda: 0.0
+        request = ConnectionRequest("127.0.0.1", *path.partition("?")[::2], {})
+        for _ in range(50):
+            assert server.gate.may_shake_hands("127.0.0.1")
+            assert isinstance(server.gate.decide(request), Refused)
+        async with visit(server, f"?token={token()}") as websocket:
+            await websocket.recv()
 
 
 async def test_a_key_that_a_provider_has_not_published_yet(settings: Settings, database_url: str) -> None:
