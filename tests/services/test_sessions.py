@@ -133,6 +133,16 @@ async def test_an_address_that_tries_codes_has_to_wait_and_others_do_not(
         await sessions.open(code, "", ADDRESS)
 
 
+async def test_those_who_try_refresh_tokens_do_not_sign_out_their_neighbours(
+    sessions: SessionService, members: MemberService
+) -> None:
+    opened = await sessions.open(await code_for(members), "phone", ADDRESS)
+    for number in range(2 * MOST_BAD_CODES):
+        with pytest.raises(UnauthenticatedError if number < MOST_BAD_CODES else RateLimitError):
+            await sessions.refresh(f"x{number}", ADDRESS)
+    assert (await sessions.refresh(opened.refresh_token, ADDRESS)).device == opened.device
+
+
 async def test_no_code_or_token_is_kept(sessions: SessionService, members: MemberService, database_url: str) -> None:
     code = await code_for(members)
     kept = await run_sql(database_url, "SELECT * FROM invitations")
