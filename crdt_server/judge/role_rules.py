@@ -48,7 +48,7 @@ class RowRules:
         if not self._applies or (self._added and value == "" and key in self._root.text_keys):
             return None
         if self._root.name == "review" and key == "choice" and type(value) is int:
-            options = operations(self._row(), value) or ()
+            options = operations(dict(self._row()), value) or ()
             return next((_NOT_CHOSEN for op in options if not _may_choose(self._actor, op)), None) or self._of_key(key)
         return self._of_key(key)
 
