@@ -329,7 +329,7 @@ GOALS = Scale(
     presence=PresenceScale(seconds=6.0, drain_seconds=1.0),
     documents=DocumentsScale(repeats=3),
 )
-"""For the table of goals, in half an hour; the soak takes ten minutes more for each server."""
+"""For the table of goals, in forty minutes; the soak takes ten minutes more for each server."""
 
 QUICK = Scale(
     name="quick",

@@ -57,7 +57,8 @@ def _goals(place: Path) -> list[str]:
     for goal in GOALS:
         medians = {name: _medians(rows[goal.question], name, goal) for name in GOAL_SERVERS}
         limit = f"{'≤' if goal.better == 'less' else '≥'} {goal.limit:g} x {goal.times}" if goal.times else _limit(goal)
-        figures = [_span(medians[name], goal) for name in (BEFORE, goal.server)]
+        before = medians[BEFORE] if goal.server == OURS else {}  # which knows no tokens
+        figures = [_span(each, goal) for each in (before, medians[goal.server])]
         ratios = [_times_better(medians[goal.server], medians[name], goal) for name in peers]
         cells = [f"{goal.title}, {goal.unit}", limit, *figures, *(_factor(ratio) for ratio in ratios)]
         out.append(f"| {' | '.join([*cells, _verdict(medians, goal)])} |")
