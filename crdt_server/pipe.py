@@ -154,10 +154,11 @@ class CheckUpdate(_Record, tag=0):
 
 
 class MergeUpdates(_Record, tag=1):
-    """Merge updates into one that provably holds all of them. ``collected``: what is deleted, without its content."""
+    """Merge updates into one that provably holds all of them. ``collected``: into so many at most, to be applied in
+    order, without the content of what is deleted; 0: with all of it."""
 
     updates: list[bytes]
-    collected: bool = False
+    collected: int = 0
 
 
 class ForgetRooms(_Record, tag=2):
@@ -332,7 +333,7 @@ class Checked(_Record, tag=0):
 class Merged(_Record, tag=1):
     """The response to MergeUpdates."""
 
-    update: bytes
+    updates: list[bytes]
 
 
 class Forgotten(_Record, tag=2):

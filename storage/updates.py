@@ -123,8 +123,8 @@ def _driver_rows(
     return rows
 
 
-def replace(connection: Connection, key: DocumentKey, first_seq: int, last_seq: int, update: bytes) -> None:
-    """Put one row in the place of all rows of first_seq..last_seq; SequenceConflict if they cover not exactly that."""
+def replace(connection: Connection, key: DocumentKey, first_seq: int, last_seq: int, rows: Sequence[bytes]) -> None:
+    """Put others in the place of all rows of first_seq..last_seq; SequenceConflict if they cover not exactly that."""
     document_id = connection.scalar(
         select(documents.c.id).where(documents.c.wedding == key.wedding, documents.c.name == key.document)
     )
@@ -142,15 +142,20 @@ def replace(connection: Connection, key: DocumentKey, first_seq: int, last_seq: 
             f"rows of document {str(key)!r} do not cover exactly {first_seq}..{last_seq}", document=str(key)
         )
     connection.execute(delete(updates).where(*inside))
+    count = last_seq + 1 - first_seq
+    firsts = [first_seq + n * count // len(rows) for n in range(len(rows) + 1)]
     connection.execute(
         insert(updates),
-        {
-            "document_id": document_id,
-            "first_seq": first_seq,
-            "last_seq": last_seq,
-            "update": update,
-            "checksum": crc32(update),
-        },
+        [
+            {
+                "document_id": document_id,
+                "first_seq": first,
+                "last_seq": following - 1,
+                "update": update,
+                "checksum": crc32(update),
+            }
+            for first, following, update in zip(firsts, firsts[1:], rows, strict=False)
+        ],
     )
 
 

@@ -7,8 +7,10 @@ import sqlite3
 from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
+from pycrdt import Doc, Text
 
 from crdt_server.judge.review_limits import MAX_REVIEW_BYTES
 from crdt_server.maintenance import compact_store, verify_store
@@ -28,6 +30,7 @@ from storage import (
     StoredRow,
     open_storage,
 )
+from tests.support.wire import Replica
 
 GUESTS = DocumentKey("w", "guests")
 
@@ -234,4 +237,23 @@ async def test_what_a_derived_document_shows_no_more_is_repaired_and_compacted(p
     (row,) = (await storage.load(public)).updates
     assert b"SECRET" not in row.update
     assert b"items" in row.update
+    await storage.close()
+
+
+async def test_what_is_deleted_is_compacted_away(path: Path) -> None:
+    """Text of a note, and a removed record, in pieces that are no larger than before."""
+    note, replica = DocumentKey("w", "notes.a"), Replica(11)
+    updates = [replica.type("kept"), replica.type("SECRET" * 10_000), replica.erase(4, 60_004), replica.type("!")]
+    storage = await filled(path, "w")
+    before = (await storage.usage("w")).size_bytes
+    await storage.append([Append(note, n, update) for n, update in enumerate(updates, 1)])
+    await compact_store(settings(path), None, lambda _: None)
+    rows = (await storage.load(note)).updates
+    assert sum(len(row.update) for row in rows) < 200
+    assert (await storage.usage("w")).size_bytes < before + 200
+    doc = Doc[Any]()
+    for row in rows:
+        doc.apply_update(row.update)
+    assert str(doc.get("text", type=Text)) == "kept!"
+    assert (await verified(path))[0] == 0
     await storage.close()

@@ -66,13 +66,20 @@ class JobWorker:
             raise JobFailed("broken response")
         return [(update if piece.update is None else piece.update, piece.summary) for piece in result.pieces]
 
-    async def merge(self, updates: list[bytes], sender: Sender = SERVER, *, collected: bool = False) -> bytes:
-        """One update with the content of all, proved complete. ``collected``: without what was deleted since. Raises
-        JobFailed."""
-        result = await self._do(self._merges, MergeUpdates(updates, collected), sender, sum(map(len, updates)))
-        if type(result) is not Merged:
+    async def merge(self, updates: list[bytes], sender: Sender = SERVER) -> bytes:
+        """One update with the content of all, proved complete. Raises JobFailed."""
+        return (await self._merge(MergeUpdates(updates), sender, 1))[0]
+
+    async def collect(self, updates: list[bytes], most: int, sender: Sender = SERVER) -> list[bytes]:
+        """``most`` updates at most, to be applied in order, with the content of all but what is deleted, proved
+        complete. Raises JobFailed."""
+        return await self._merge(MergeUpdates(updates, most), sender, most)
+
+    async def _merge(self, job: MergeUpdates, sender: Sender, most: int) -> list[bytes]:
+        result = await self._do(self._merges, job, sender, sum(map(len, job.updates)))
+        if type(result) is not Merged or not 0 < len(result.updates) <= most:
             raise JobFailed("broken response")
-        return result.update
+        return result.updates
 
     async def _do(self, queue: FairQueue[_Task], job: Job, sender: Sender, size_bytes: int) -> JobResult:
         task = _Task(job, asyncio.get_running_loop().create_future())

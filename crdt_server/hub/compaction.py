@@ -2,6 +2,9 @@
 
 A row never grows beyond `PIECE_BYTES`, so that no later step (loading, merging, checking) is long.
 
+Rows keep the content that was deleted. Where bytes have to become free, a document is collected: its rows are written
+anew from its Doc, which has only what is not deleted, if that provably holds all the rest.
+
 All rows of a derived document become one, of what its Doc still holds: values that are not shown any more are removed
 from the store. It is as large as its rows are, some 100 KB for the guests of a wedding.
 """
@@ -11,6 +14,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Iterator, Sequence
+from math import inf
 
 import structlog
 
@@ -49,15 +53,16 @@ def plan(rows: Sequence[StoredUpdate], *, whole: bool) -> Iterator[Sequence[Stor
 
 
 async def compact(storage: Storage, job_worker: JobWorker, key: DocumentKey, *, whole: bool) -> int:
-    """Merge stored rows of one document. Returns by how many their number has decreased.
+    """Merge stored rows of one document; ``whole``: all of them, and without what is deleted. Returns by how many their
+    number has decreased.
 
     Raises storage errors, JobFailed, and SequenceConflict when another process compacts it at the same time.
     """
-    stored = await storage.load(key)
     kind = kind_of(key.document)
     if kind is not None and kind.derived:
-        return await _collect(storage, job_worker, key, stored.updates)
-    fewer = 0
+        return await _collect_derived(storage, job_worker, key)
+    fewer = await collect(storage, job_worker, key) if whole else 0
+    stored = await storage.load(key)
     for run in plan(stored.updates, whole=whole):
         merged = await job_worker.merge([row.update for row in run])
         await storage.replace(key, run[0].first_seq, run[-1].last_seq, merged)
@@ -65,10 +70,32 @@ async def compact(storage: Storage, job_worker: JobWorker, key: DocumentKey, *, 
     return fewer
 
 
-async def _collect(storage: Storage, job_worker: JobWorker, key: DocumentKey, rows: Sequence[StoredUpdate]) -> int:
+async def collect(storage: Storage, job_worker: JobWorker, key: DocumentKey, most_bytes: float = inf) -> int:
+    """Write a document of at most so many bytes anew without what is deleted, where that is proved to lose nothing and
+    makes it smaller. Returns by how many its rows have decreased.
+
+    Raises storage errors, and SequenceConflict as `compact` does.
+    """
+    rows = (await storage.load(key)).updates
+    before = sum(len(row.update) for row in rows)
+    if not 0 < before <= most_bytes:
+        return 0
+    try:
+        collected = await job_worker.collect([row.update for row in rows], rows[-1].last_seq)
+    except JobFailed as error:
+        log.info("document_not_collected", room=str(key), error=str(error))
+        return 0
+    if sum(map(len, collected)) >= before:
+        return 0
+    await storage.replace(key, rows[0].first_seq, rows[-1].last_seq, *collected)
+    return len(rows) - len(collected)
+
+
+async def _collect_derived(storage: Storage, job_worker: JobWorker, key: DocumentKey) -> int:
+    rows = (await storage.load(key)).updates
     if not rows:
         return 0
-    collected = await job_worker.merge([row.update for row in rows], collected=True)
+    (collected,) = await job_worker.collect([row.update for row in rows], 1)
     if len(rows) > 1 or collected != rows[0].update:
         await storage.replace(key, rows[0].first_seq, rows[-1].last_seq, collected)
     return len(rows) - 1

@@ -37,6 +37,7 @@ from crdt_server.hub.request_session import RequestConnection, RequestSession, s
 from crdt_server.hub.retention import Kept, Retention
 from crdt_server.hub.rights import RightsWatch
 from crdt_server.hub.scheduler import Scheduler
+from crdt_server.hub.shrinking import Shrinking
 from crdt_server.hub.shutdown import close_sockets
 from crdt_server.hub.ticks import Ticks, forget_answers
 from crdt_server.metrics import Metrics
@@ -184,6 +185,8 @@ class Hub:
             settings, storage, metrics, factory or _host_factory(settings), self.quotas,
             fail=self.fail, spawn=self.spawn, strikes=self.strikes,
         )  # fmt: skip
+        shrinking = Shrinking(storage, self.hosts.jobs)
+        self.quotas.connect(shrinking)
         self.audit = AuditLog(storage, metrics, time.monotonic)
         self.publish_events = self.events.publish if cluster is None else cluster.publish_events
         self._reactor = _RoomReactor(self)
@@ -197,7 +200,10 @@ class Hub:
             cluster=cluster,
         )
         self.commits = CommitPump(
-            ObservedStore(storage if cluster is None else cluster.store, [self.quotas.stored, self.retention.stored]),
+            ObservedStore(
+                storage if cluster is None else cluster.store,
+                [shrinking.stored, self.quotas.stored, self.retention.stored],
+            ),
             metrics,
             fail=self.fail,
             on_events=self.publish_events,

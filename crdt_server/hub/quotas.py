@@ -2,8 +2,8 @@
 
 A wedding is measured when something worth it has been written since it was opened (most are only read), and again when
 what was written since might have reached a bound: rows replace one another, and compaction and retention free what was
-counted. Between two measurements of a wedding lie some seconds, so it may take a little more than its quota. A wedding
-is never refused for what is not measured.
+counted. A full wedding is shrunk before it is measured again, see `shrinking`. Between two measurements of a wedding
+lie some seconds, so it may take a little more than its quota. A wedding is never refused for what is not measured.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ import structlog
 
 from crdt_server.hub.background_tasks import Spawn
 from crdt_server.hub.commit import Store
+from crdt_server.hub.shrinking import Shrinking
 from crdt_server.rooms.quota import WeddingQuota
 from storage import Append, DerivedRecords, Storage, StorageError, WeddingUsage
 
@@ -25,6 +26,7 @@ log = structlog.get_logger(__name__)
 
 MEASURE_SECONDS = 10.0  # between two measurements of one wedding,
 REST = 20  # or that many times as long as one took
+SHRINKING_REST = 3  # or that many times as long as it took to free what was deleted
 WEDDINGS_KEPT = 10_000  # measured ones; of others that are opened again the measurement is repeated
 
 
@@ -97,6 +99,11 @@ class Quotas:
         self._time = time
         self._accounts: OrderedDict[str, _Account] = OrderedDict()
         self._turn = asyncio.Lock()  # a measurement reads a whole wedding: one at a time
+        self._shrinking: Shrinking | None = None
+
+    def connect(self, shrinking: Shrinking) -> None:
+        """What frees bytes of full weddings, before they are measured again."""
+        self._shrinking = shrinking
 
     @property
     def weddings_over_quota(self) -> int:
@@ -109,7 +116,9 @@ class Quotas:
         if account is None:
             account = self._accounts[wedding] = _Account()
             while len(self._accounts) > WEDDINGS_KEPT:
-                self._accounts.popitem(last=False)
+                forgotten, _ = self._accounts.popitem(last=False)
+                if self._shrinking is not None:
+                    self._shrinking.forget(forgotten)
         self._accounts.move_to_end(wedding)
         if account.quota.full or account.quota.documents_full:
             self._measure_soon(wedding, account)  # something may have been freed
@@ -148,11 +157,15 @@ class Quotas:
     async def _measure(self, wedding: str, account: _Account) -> None:
         try:
             await asyncio.sleep(max(0.0, account.not_before - self._time()))
+            rest = self._time()
+            if account.quota.full and self._shrinking is not None:
+                await self._shrinking.shrink(wedding)
+            rest = SHRINKING_REST * (self._time() - rest)
             async with self._turn:
                 account.written, began = Amounts(), self._time()
                 usage = await self._storage.usage(wedding)
                 ended = self._time()
-                account.not_before = ended + max(MEASURE_SECONDS, REST * (ended - began))
+                account.not_before = ended + max(MEASURE_SECONDS, REST * (ended - began), rest)
         except StorageError as error:
             log.warning("wedding_not_measured", wedding=wedding, error=str(error))
             return
@@ -166,6 +179,10 @@ class Quotas:
         found, quota = self._limits.exceeded(measured), account.quota
         if found != quota:
             log.warning("wedding_quota", wedding=wedding, full=found.full, documents_full=found.documents_full)
+            if found.full:
+                self._measure_soon(wedding, account)  # what is deleted already is freed before
+            elif self._shrinking is not None:
+                self._shrinking.forget(wedding)
             quota.full, quota.documents_full = found.full, found.documents_full
         if self._limits.exceeded(account.taken) != found:
             self._measure_soon(wedding, account)

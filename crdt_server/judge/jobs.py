@@ -37,7 +37,7 @@ def perform(job: CheckUpdate | MergeUpdates | ReadRows) -> JobResult:
             return StoredRows(_rows(job.document, job.updates))
         if isinstance(job, CheckUpdate):
             return Checked(_check(job.update))
-        return Merged(collected(job.updates) if job.collected else merge_checked(job.updates))
+        return Merged(collected(job.updates, job.collected) if job.collected else [merge_checked(job.updates)])
     except ProtocolError as error:
         return JobRefused(str(error))
 

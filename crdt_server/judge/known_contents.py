@@ -77,8 +77,8 @@ def compare_known(
     try:
         for found, cost in _found(data, wanted, clocks, pieces):
             cost_bytes += cost
-            for struct, other in _pairs(wanted, found):
-                worst = max(worst, _compared(struct, other), key=lambda known: known.value)
+            for struct, other in pairs_of_structs(wanted, found):
+                worst = max(worst, compared_structs(struct, other), key=lambda known: known.value)
             for other in found:
                 covered.add(other.client, other.clock, other.clock + other.length)
             if worst is Known.OTHER or all(covered.covers(*span) for span in spans):
@@ -110,7 +110,9 @@ def _found(
         yield structs, len(piece) + DECODED_COST * len(part)
 
 
-def _pairs(wanted: Mapping[int, Sequence[Struct]], found: Iterable[Struct]) -> Iterator[tuple[Struct, Struct]]:
+def pairs_of_structs(
+    wanted: Mapping[int, Sequence[Struct]], found: Iterable[Struct]
+) -> Iterator[tuple[Struct, Struct]]:
     """Those that have ids in common: both run in the order of their clocks for each client."""
     places = dict.fromkeys(wanted, 0)
     for other in found:
@@ -125,7 +127,7 @@ def _pairs(wanted: Mapping[int, Sequence[Struct]], found: Iterable[Struct]) -> I
         places[other.client] = place
 
 
-def _compared(struct: Struct, other: Struct) -> Known:
+def compared_structs(struct: Struct, other: Struct) -> Known:
     """Compare the content of a struct with that of a stored one, in the ids that they have in common."""
     if other.content in _UNKNOWN:
         return Known.SAME

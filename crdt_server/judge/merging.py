@@ -10,7 +10,11 @@ from pycrdt import Doc, get_update, merge_updates
 
 from crdt_server.errors import ProtocolError
 from crdt_server.judge.clock_ranges import ClockRanges, Span, encode_clocks
-from crdt_server.protocol.update import Update, decode_update
+from crdt_server.judge.known_contents import Known, compared_structs, pairs_of_structs
+from crdt_server.pipe import PIECE_BYTES
+from crdt_server.protocol.structs import DELETED, Struct
+from crdt_server.protocol.update import Update, decode_structs, decode_update, missing
+from crdt_server.protocol.update_split import split_update
 
 FAN = 32  # merge_updates is quadratic in the number of updates: merge as a tree
 
@@ -68,17 +72,53 @@ def merge_checked(updates: Sequence[bytes]) -> bytes:
     return merged[0]
 
 
-def collected(updates: Sequence[bytes]) -> bytes:
-    """One update that is proved to cover its parts, with nothing of the content that they delete. Raises ProtocolError.
+def collected(updates: Sequence[bytes], most: int) -> list[bytes]:
+    """Updates of about `PIECE_BYTES` each and ``most`` at most, to be applied in order, with nothing of the content
+    that is deleted. They are proved to hold all the rest: every struct and deletion, the same content under every id
+    that has one, and nothing without content but what is deleted. Raises ProtocolError.
     """
     doc: Doc[Any] = Doc()
     for update in updates:
         decode_update(update, max_bytes=len(update))
         doc.apply_update(update)
     whole = doc.get_update()
-    if not holds_all(whole, updates):
+    if not (holds_all(whole, updates) and _same_content(decode_structs(whole), updates)):
         raise ProtocolError("merge_lost_content", "collecting would lose content")
-    return whole
+    piece_bytes = max(PIECE_BYTES, len(whole) // most)
+    while len(pieces := split_update(whole, piece_bytes)) > most:
+        piece_bytes *= 2
+    _check_opens(pieces, whole)
+    return pieces
+
+
+def _same_content(whole: Update, parts: Sequence[bytes]) -> bool:
+    deleted = ClockRanges(whole.deletes)
+    if not all(deleted.covers(*span) for span in whole.collected):
+        return False
+    found: dict[int, list[Struct]] = {}
+    for struct in whole.structs:
+        if struct.content > DELETED:
+            found.setdefault(struct.client, []).append(struct)
+    for part in parts:
+        structs = [each for each in decode_structs(part).structs if each.client in found and each.content > DELETED]
+        if any(compared_structs(each, held) is not Known.SAME for held, each in pairs_of_structs(found, structs)):
+            return False
+    return True
+
+
+def _check_opens(pieces: Sequence[bytes], whole: bytes) -> None:
+    """Raises ProtocolError where they leave a hole, or another document than the whole."""
+    clocks: dict[int, int] = {}
+    doc: Doc[Any] = Doc()
+    for piece in pieces:
+        decoded = decode_update(piece, max_bytes=len(piece))
+        if missing(decoded, clocks):
+            raise ProtocolError("merge_lost_content", "collecting would leave a gap")
+        for client, _, following in decoded.ranges:
+            clocks[client] = max(following, clocks.get(client, 0))
+        doc.apply_update(piece)
+    if doc.get_update() != whole:
+        raise ProtocolError("merge_lost_content", "what is collected opens as something else")
 
 
 def without_taken_ids(update: Update, clocks: Mapping[int, int], decode: Callable[[bytes], Update]) -> Update | None:

@@ -244,6 +244,12 @@ class TestReplace:
         assert (await store.load(NOTE)).updates == [StoredUpdate(1, 6, b"abcdef")]
         assert (await store.load(OTHER)).head_seq == 2
 
+    async def test_rows_become_fewer_and_share_the_numbers(self, store: Storage) -> None:
+        await store.replace(NOTE, 1, 5, b"ab", b"cde")
+        assert (await store.load(NOTE)).updates == [StoredUpdate(1, 2, b"ab"), StoredUpdate(3, 5, b"cde")]
+        await store.replace(NOTE, 1, 5, *(bytes((letter,)) for letter in b"abcde"))
+        assert [row.last_seq for row in (await store.load(NOTE)).updates] == [1, 2, 3, 4, 5]
+
     async def test_one_row_can_be_rewritten(self, store: Storage) -> None:
         await store.replace(NOTE, 3, 3, b"C")
         assert [row.update for row in (await store.load(NOTE)).updates] == [b"a", b"b", b"C", b"d", b"e"]

@@ -22,6 +22,7 @@ from tests.hub.test_weddings import ADA, Guide
 from tests.rooms.person import Person
 from tests.support.codec import encode_update
 from tests.support.hosts import make_hub
+from tests.support.wire import Replica
 
 FILLER = b"\0\0" * 5_000
 
@@ -144,6 +145,34 @@ async def test_room_that_is_made_is_seen(storage: Storage) -> None:
         assert hub.quotas.weddings_over_quota == 0
         again.type("x")
         await again.socket.until(lambda: again.read() or again.saved)
+    finally:
+        await hub.stop()
+
+
+async def test_what_is_deleted_makes_room(storage: Storage) -> None:
+    """In a document that is open, with edits before and behind, and in one that is closed."""
+    closed = DocumentKey("w", "notes.closed")
+    other = Replica(21)
+    updates = [other.type("y" * 900), other.erase(0, 900)]
+    await storage.append([Append(closed, n, update) for n, update in enumerate(updates, 1)])
+    hub = await opened(storage, max_wedding_bytes=4_000)
+    try:
+        person = Person(hub, "notes.a", 11)
+        person.type("begin")
+        await person.socket.until(lambda: person.read() or person.saved)
+        person.type("x" * 5_000)
+        await person.socket.until(lambda: person.read() or person.saved)
+        await measured(hub)
+        assert hub.quotas.weddings_over_quota == 1
+        assert sum(len(row.update) for row in (await storage.load(closed)).updates) < 100
+        person.send(encode_update(person.replica.erase(5, 5_005)))
+        reader = Person(hub, "notes.a", 12)
+        await reader.sees("begin")
+        await measured(hub)
+        assert hub.quotas.weddings_over_quota == 0
+        person.type(" and end")
+        await reader.sees("begin and end")
+        assert (await storage.usage("w")).size_bytes < 1_000
     finally:
         await hub.stop()
 

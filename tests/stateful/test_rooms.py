@@ -375,7 +375,7 @@ class RoomMachine(RuleBasedStateMachine):
         if self.room is None and len(self.rows) > 2:
             (merged,) = self.handle([], MergeUpdates(self.rows)).jobs
             assert isinstance(merged, Merged)
-            self.rows = [merged.update, *([b"\x00\x00"] * (len(self.rows) - 1))]
+            self.rows = [*merged.updates, *([b"\x00\x00"] * (len(self.rows) - 1))]
 
     # -- what must hold
 
