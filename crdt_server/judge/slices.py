@@ -3,6 +3,8 @@
 Everything that is not an update's own work is cut into steps, and is done in slices: of each batch it gets
 `SLICE_SECONDS` in all, and every document or wedding that takes part `QUANTUM_SECONDS` besides, so that what is
 small is done in the batch that it belongs to, whatever others need. What is left over continues with the next batch.
+Those that were left unfinished share `UNFINISHED_SECONDS` of quanta, however many take part: who gets nothing of it
+goes first in the batches that follow.
 
 A batch that nobody else waits for, and of which every request is long, need not end for them: each that takes part has
 its share of `ALONE_SECONDS` more, until somebody waits. A wedding that opens on an idle host waits for few batches.
@@ -16,6 +18,8 @@ from itertools import islice
 
 SLICE_SECONDS = 0.005
 QUANTUM_SECONDS = 0.001
+UNFINISHED_SECONDS = 0.005
+MOST_UNFINISHED = 10_000  # then all of them are taken for new: some have been forgotten, and never end
 ALONE_SECONDS = 0.05
 STEPS = 16  # between two looks at the clock; one takes some microseconds
 
@@ -32,6 +36,12 @@ class Slices:
         self._alone = 0.0  # what each may use besides while nobody waits
         self._shared = SLICE_SECONDS
         self._quanta: dict[object, float] = {}  # what is left of them
+        self._unfinished: set[int] = set()  # the ids of owners: what is forgotten is not kept in memory
+        self._unfinished_seconds = UNFINISHED_SECONDS
+        self._first: set[int] = set()  # of the unfinished: they got nothing of the batches before
+        self._left_out: set[int] = set()  # as `_first`, for the next batch
+        self._quantum = 0.0
+        self._cut = False  # whether this turn had to end
         self._owner: object = None
         self._began = self._end = 0.0
 
@@ -45,24 +55,45 @@ class Slices:
         self._shared = SLICE_SECONDS
         self._alone = ALONE_SECONDS / sharing if sharing else 0.0
         self._quanta.clear()
+        self._unfinished_seconds = UNFINISHED_SECONDS
+        self._first, self._left_out = self._left_out, set()
+        if len(self._unfinished) > MOST_UNFINISHED:
+            self._unfinished.clear()
 
     def begin(self, owner: object) -> None:
         """The turn of a document or wedding begins. Turns do not overlap."""
         self._owner, self._began = owner, self._clock()
-        self._end = self._began + self._quanta.get(owner, QUANTUM_SECONDS) + self._shared
+        self._quantum, self._cut = self._quantum_of(owner), False
+        self._end = self._began + self._quantum + self._shared
+
+    def _quantum_of(self, owner: object) -> float:
+        left = self._quanta.get(owner)
+        if left is not None:
+            return left
+        number = id(owner)
+        if number not in self._unfinished:
+            return QUANTUM_SECONDS
+        if self._first and number not in self._first:
+            return 0.0
+        quantum = min(QUANTUM_SECONDS, self._unfinished_seconds)
+        self._unfinished_seconds -= quantum
+        if not quantum:
+            self._left_out.add(number)
+        return quantum
 
     def end(self) -> None:
         """The turn is over."""
         used = self._clock() - self._began
-        quantum = self._quanta.get(self._owner, QUANTUM_SECONDS)
-        self._quanta[self._owner] = max(0.0, quantum - used)
-        self._shared = max(0.0, self._shared - max(0.0, used - quantum))
+        self._quanta[self._owner] = max(0.0, self._quantum - used)
+        self._shared = max(0.0, self._shared - max(0.0, used - self._quantum))
+        (self._unfinished.add if self._cut else self._unfinished.discard)(id(self._owner))
         self._owner = None
 
     def used_up(self) -> bool:
         """Whether the turn has to end."""
         now = self._clock()
-        return now >= self._end and (now >= self._end + self._alone or self._others_wait())
+        self._cut = now >= self._end and (now >= self._end + self._alone or self._others_wait())
+        return self._cut
 
     def run(self, steps: Iterator[None]) -> bool:
         """Run steps within the turn. Returns whether they are done."""

@@ -11,7 +11,7 @@ from pycrdt import Doc, Map
 
 from crdt_server.judge.opening import opened
 from crdt_server.judge.schema_document import SchemaDocument
-from crdt_server.judge.slices import ALONE_SECONDS, QUANTUM_SECONDS, SLICE_SECONDS, STEPS, Slices
+from crdt_server.judge.slices import ALONE_SECONDS, QUANTUM_SECONDS, SLICE_SECONDS, STEPS, UNFINISHED_SECONDS, Slices
 from crdt_server.judge.wedding import WeddingJudge
 from crdt_server.pipe import Status
 from documents.events import Actor
@@ -68,6 +68,30 @@ class TestSlices:
             clock.now += QUANTUM_SECONDS / 2
             slices.end()
         assert self.turn(slices, clock, "last") == pytest.approx(SLICE_SECONDS + QUANTUM_SECONDS, rel=0.02)
+
+    def test_many_that_are_unfinished_share_a_bound_in_turn(self, slices: Slices, clock: Clock) -> None:
+        """80 weddings with endless work: a batch is as long as of ten, and each has its quantum again and again."""
+        owners, seconds = [f"w_{n}" for n in range(80)], list[float]()
+        given = dict.fromkeys(owners, 0)
+        for _ in range(100):
+            slices.begin_batch()
+            began = clock.now
+            self.turn(slices, clock, "the slice")
+            for owner in owners:
+                given[owner] += self.turn(slices, clock, owner) > QUANTUM_SECONDS / 2
+            seconds.append(clock.now - began)
+        bound = SLICE_SECONDS + QUANTUM_SECONDS + UNFINISHED_SECONDS
+        assert max(seconds[1:]) < 1.1 * bound
+        assert min(given.values()) >= 5
+        slices.begin_batch()
+        assert self.turn(slices, clock, "new") == pytest.approx(SLICE_SECONDS + QUANTUM_SECONDS, rel=0.02)
+        assert self.turn(slices, clock, "new too") == pytest.approx(QUANTUM_SECONDS, rel=0.1)
+
+    def test_a_step_that_is_too_long_takes_nothing_from_others(self, slices: Slices, clock: Clock) -> None:
+        slices.begin("a")
+        clock.now += 1.0
+        slices.end()
+        assert self.turn(slices, clock, "b") == pytest.approx(QUANTUM_SECONDS, rel=0.1)
 
     def test_a_turn_goes_on_while_nobody_waits(self, clock: Clock) -> None:
         waiting = False
