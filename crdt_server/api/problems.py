@@ -69,7 +69,7 @@ STATUS |= {
 }
 
 
-_BLAMELESS = frozenset(("invalid_request", "over_quota", "client_id_taken"))
+_BLAMELESS = frozenset(("invalid_request", "over_quota", "too_large", "client_id_taken"))
 _HEADERS = {401: {"WWW-Authenticate": "Bearer"}, 429: {"Retry-After": "1"}, 503: {"Retry-After": "1"}}
 
 

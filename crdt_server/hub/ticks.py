@@ -14,8 +14,10 @@ from crdt_server.access.limits import SenderStrikes
 from crdt_server.hub.loop_monitor import LoopMonitor
 from crdt_server.hub.registry import RoomRegistry
 from crdt_server.memory import trim_heap
+from crdt_server.pipe import Status
 from crdt_server.rooms.hosted_document import Placement
 from crdt_server.rooms.intake import publish_presence, retry_deferred
+from crdt_server.rooms.refusals import NO_ROOM
 from crdt_server.rooms.room import Room
 from crdt_server.settings import Settings
 from storage import Storage, StorageError
@@ -108,16 +110,18 @@ class Ticks:
                 await asyncio.sleep(0)
 
     def retry_deferred(self, now: float) -> None:
-        """Request what weddings had no room for, where they have some now, and of all now and then: of a wedding that
-        another node owns it is not known here."""
+        """Request what weddings had no room for, where they have some now. Now and then, request all that there was no
+        room for: of a wedding that another node owns, and of a full document, it is not known here."""
         due = now - self._last_retry >= RETRY_SECONDS
         if due:
             self._last_retry = now
         for room in [room for room in self._registry.rooms.values() if room.members.deferred]:
             hosted = room.hosted
             known = hosted.placement is not Placement.REMOTE
-            if due or (known and not hosted.quota.refuses_growth(stored=room.head_seq > 0)):
-                retry_deferred(room)
+            if due:
+                retry_deferred(room, NO_ROOM)
+            elif known and not hosted.quota.refuses_growth(stored=room.head_seq > 0):
+                retry_deferred(room, (Status.OVER_QUOTA,))
 
     def check_answers(self, room: Room, now: float) -> None:
         """End a room whose requests have waited for too long."""

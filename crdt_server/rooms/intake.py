@@ -6,7 +6,7 @@ that is large waits in the `stash` of its session, with all that follows it, unt
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from crdt_server.errors import CLOSE_CODES, ProtocolError
@@ -166,11 +166,11 @@ def request_missing(room: Room, session: Session) -> None:
     enqueue(room, Request(session, RequestKind.STATE_VECTOR, b""))
 
 
-def retry_deferred(room: Room) -> None:
-    """Request again what the wedding had no room for."""
-    deferred = list(room.members.deferred)
-    room.members.deferred.clear()
-    for session in deferred:
+def retry_deferred(room: Room, statuses: Collection[Status]) -> None:
+    """Request again what there was no room for, of sessions that were refused with one of these."""
+    deferred = room.members.deferred
+    for session in [session for session, status in deferred.items() if status in statuses]:
+        del deferred[session]
         request_missing(room, session)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 from crdt_server.counters import Counters
+from crdt_server.pipe import Status
 from crdt_server.protocol.outgoing import Outgoing
 from crdt_server.rooms.awareness_fields import sees_restricted
 from crdt_server.rooms.inbox import RoomLimits
@@ -18,8 +19,8 @@ class Members:
 
     def __init__(self, counters: Counters, limits: RoomLimits) -> None:
         self.sessions: dict[Session, None] = {}
-        self.deferred: dict[Session, None] = {}
-        """Those that have updates for which the wedding has no room."""
+        self.deferred: dict[Session, Status] = {}
+        """Those that have updates for which there is no room, and whether that is the wedding's or the document's."""
         self._counters = counters
         self._large_bytes = limits.big_update_bytes
         self._max_sessions = limits.max_sessions

@@ -18,13 +18,15 @@ if TYPE_CHECKING:
 
 READS_ONLY = b'{"reverted": [], "why": "you may only read this: drop this copy and load the document again"}'
 
-NO_ROOM = json.dumps(
-    {
-        "reverted": [],
-        "code": "over_quota",
-        "why": "the wedding has no room left: nothing new is stored until something is deleted or the quota is raised",
-    }
-)
+_NO_ROOM = {
+    Status.OVER_QUOTA: "the wedding has no room left: nothing new is stored until something is deleted or the quota is "
+    "raised",
+    Status.TOO_LARGE: "the document is full: only deletions and, for a while, small edits are stored",
+}
+NO_ROOM = {
+    status: json.dumps({"reverted": [], "code": status.name.lower(), "why": why}) for status, why in _NO_ROOM.items()
+}
+"""The notices of requests for which there is no room: no fault of their senders."""
 
 
 def reject(room: Room, session: Session, error: CrdtServerError) -> None:
@@ -40,12 +42,12 @@ def refuse(room: Room, session: Session, code: int, reason: str) -> None:
     room.members.close(session, code, reason)
 
 
-def defer(room: Room, session: Session) -> None:
-    """Keep a session although the wedding has no room for an update of it. It is sent a notice, and keeps the update:
-    later ones that build on that leave a gap, until `intake.retry_deferred`."""
+def defer(room: Room, session: Session, status: Status) -> None:
+    """Keep a session although there is no room for an update of it, see `NO_ROOM`. It is sent a notice, and keeps the
+    update: later ones that build on that leave a gap, until `intake.retry_deferred`."""
     if session not in room.members.deferred:
-        room.members.deferred[session] = None
-        session.connection.send(Outgoing(PermissionDenied(NO_ROOM)))
+        room.members.deferred[session] = status
+        session.connection.send(Outgoing(PermissionDenied(NO_ROOM[status])))
 
 
 def discard(room: Room, session: Session) -> None:

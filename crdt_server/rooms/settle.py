@@ -10,7 +10,7 @@ from crdt_server.protocol.messages import SyncStep1, SyncUpdate
 from crdt_server.protocol.outgoing import Outgoing
 from crdt_server.rooms.batch import RoomBatch
 from crdt_server.rooms.intake import request_missing, retry_as_newcomer
-from crdt_server.rooms.refusals import defer, discard, notify, refuse, reject, revoke
+from crdt_server.rooms.refusals import NO_ROOM, defer, discard, notify, refuse, reject, revoke
 from crdt_server.rooms.replies import send_reply
 from crdt_server.rooms.session import Request, Session
 from crdt_server.rooms.sync_replies import reply_messages
@@ -71,8 +71,9 @@ def _settle_fault(room: Room, request: Request, status: Status) -> None:
         room.counters.known_updates += 1
         if request.echo:
             session.connection.send(Outgoing(SyncUpdate(request.payload)))
-    elif status is Status.OVER_QUOTA:
-        defer(room, session)
+    elif status in NO_ROOM:
+        room.counters.violations += status is Status.TOO_LARGE
+        defer(room, session, status)
     elif status is Status.GAP:
         _resync(room, session)
     elif status is Status.MALFORMED:

@@ -16,6 +16,7 @@ from crdt_server.hub import quotas, ticks
 from crdt_server.hub.commands import OperationsRefusedError, carry_out
 from crdt_server.hub.http_sync import sync
 from crdt_server.hub.hub import Hub
+from crdt_server.pipe import Status
 from crdt_server.settings import Settings
 from storage import Append, DocumentKey, Storage
 from tests.hub.test_weddings import ADA, Guide
@@ -47,10 +48,10 @@ async def measured(hub: Hub) -> None:
         await asyncio.gather(*tasks)
 
 
-async def is_denied(person: Person, times: int = 1) -> None:
-    """Wait for that many notices of a full wedding, and nothing else."""
+async def is_denied(person: Person, times: int = 1, code: str = "over_quota") -> None:
+    """Wait for that many notices of a full wedding (or document), and nothing else."""
     await person.socket.until(lambda: person.read() or len(person.denied) == times or person.socket.closed is not None)
-    assert [json.loads(notice)["code"] for notice in person.denied] == ["over_quota"] * times
+    assert [json.loads(notice)["code"] for notice in person.denied] == [code] * times
     assert person.socket.closed is None
 
 
@@ -192,7 +193,7 @@ async def test_what_there_was_no_room_for_is_stored_when_there_is(storage: Stora
         hub.ticks.retry_deferred(hub.time() + ticks.RETRY_SECONDS)
         await is_denied(person, times=2)
         hub.ticks.retry_deferred(hub.time() + ticks.RETRY_SECONDS)  # too early: nothing is requested
-        assert person.room.members.deferred == {person.session: None}
+        assert person.room.members.deferred == {person.session: Status.OVER_QUOTA}
         requested = hub.metrics.counters.updates
         await storage.replace(key, 1, 2, b"\0\0")  # compaction
         other.type("!", 0)
@@ -203,6 +204,31 @@ async def test_what_there_was_no_room_for_is_stored_when_there_is(storage: Stora
         await asyncio.gather(person.sees("!xyz"), other.sees("!xyz"))
         assert hub.metrics.counters.updates == requested + 2
         assert person.room.members.deferred == {}
+    finally:
+        await hub.stop()
+
+
+async def test_a_client_of_a_full_document_is_kept(storage: Storage) -> None:
+    """It gets a notice each time, and no strike, and deletes."""
+    hub = await opened(storage, max_document_bytes=10_000)
+    try:
+        person, other = Person(hub, "notes.a", 11), Person(hub, "notes.a", 12)
+        other.type("o" * 6_000)
+        await person.has_length(6_000)
+        person.type("x" * 6_000)
+        person.type("y")
+        await is_denied(person, code="too_large")
+        with pytest.raises(ViolationError) as refused:
+            await sync(hub, DocumentKey("w", "notes.a"), ADA, "::1", b"\0", person.replica.all())
+        assert refused.value.code == "too_large"
+        hub.ticks.retry_deferred(hub.time() + ticks.RETRY_SECONDS)
+        await is_denied(person, times=2, code="too_large")
+        hub.ticks.retry_deferred(hub.time())  # too early, though the wedding has room: nothing is requested
+        assert person.room.members.deferred == {person.session: Status.TOO_LARGE}
+        person.send(encode_update(person.replica.erase(0, 100)))
+        await other.has_length(5_900)
+        assert hub.strikes._of_persons._strikes == {}
+        assert (person.socket.closed, other.socket.closed) == (None, None)
     finally:
         await hub.stop()
 

@@ -373,9 +373,7 @@ def test_answers_with_gaps_without_end_close(table: Table) -> None:
     assert socket.close_code == 1013
 
 
-@pytest.mark.parametrize(
-    ("status", "code"), [(Status.MALFORMED, 4400), (Status.VIOLATION, 4409), (Status.TOO_LARGE, 4409)]
-)
+@pytest.mark.parametrize(("status", "code"), [(Status.MALFORMED, 4400), (Status.VIOLATION, 4409)])
 def test_what_a_document_cannot_take_closes_and_counts(table: Table, status: Status, code: int) -> None:
     (session, socket), (_, other) = table.settled(), table.settled()
     receive(table.room, session, update())
