@@ -61,6 +61,7 @@ def examined(
             refused[*where, None] = _TAKEN
     tried = [each for each in found.legal.fields if each[:3] not in refused]
     refused |= _refused_by_sources(document, tried, actor)
+    document.view.adding.clear()
     return _without(found, document.name, refused) if refused else found
 
 
@@ -181,6 +182,8 @@ def _tried(document: ProjectedDocument, name: str, changes: Sequence[Change], ac
             if isinstance(base, Reason):
                 refused[change[:3]] = base
                 continue
+            if base is not None:
+                document.view.adding.add(change.record)
             row = rows[root].get(change.record) if base is None else base
             if type(row) is dict:
                 copies[root][change.record] = dict(row)

@@ -121,7 +121,7 @@ def _self_adds(view: View, record: str, actor: Actor) -> dict[str, Any] | Reason
     host = _guest(view, view.own)
     allowed = None if host is None else host.get("plusOnesAllowed")
     brought = sum(_guest(view, guest) is not None for guest in _plus_ones(view))
-    if host is None or type(allowed) is not int or brought >= allowed:
+    if host is None or type(allowed) is not int or brought + len(view.adding - {record}) >= allowed:
         return Reason("plus_ones", "you may bring no more people")
     row: dict[str, Any] = {key: host[key] for key in ("household", "side") if key in host}
     return row | {"plusOneOf": view.own, "note": ""}

@@ -52,6 +52,8 @@ class View:
     """Ids of the users who have written in the document."""
     found: dict[str, set[str]] = field(default_factory=dict)
     """Ids of records that were searched for once, kept up to date by the targets of a dependency: see `remembered`."""
+    adding: set[str] = field(default_factory=set)
+    """Ids of records that the update which is looked at adds."""
 
 
 def remembered(view: View, name: str, search: Callable[[], Iterable[str]]) -> set[str]:

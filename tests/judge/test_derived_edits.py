@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from pycrdt import Map
+from pycrdt import Doc, Map
 
 from crdt_server.access.policy import default_policy
 from documents.events import Actor
@@ -112,6 +112,21 @@ def test_a_guest_writes_a_diet_of_which_there_was_no_record(bench: Bench) -> Non
     ]
     assert cook.set("care", "g_1", **{"acknowledgedBy:u_cook": AT}) == []
     assert bench.value("care", "care", "g_1", "acknowledgedBy:u_cook") == AT
+
+
+def test_a_guest_brings_no_more_people_than_allowed_in_one_update(bench: Bench) -> None:
+    bench.join("p", "planner", 5).set("guests", "guests", "g_1", "plusOnesAllowed", 2)
+    bench.sync(bench.replicas[0])
+    bench.state.derived.refresh()
+    chloe = phone(bench, "guests@self.g_1", CHLOE)
+
+    def bring(doc: Doc[Any]) -> None:
+        for number in range(5, 9):
+            doc.get("guests", type=Map)[f"g_{number}"] = Map({"firstName": "Pat", "lastName": "Doe", "meal": "fish"})
+
+    assert sorted(each[3] for each in codes(chloe.write(bring))) == ["plus_ones"] * 3
+    rows = bench.state.wedding.rows("guests", "guests").values()
+    assert [row["side"] for row in rows if row.get("plusOneOf") == "g_1"] == ["a", "a"]
 
 
 def test_a_guest_brings_no_more_people_than_allowed(bench: Bench) -> None:
