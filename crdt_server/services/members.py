@@ -20,7 +20,7 @@ from crdt_server.access.members import (
     may_override,
     may_read_members,
 )
-from crdt_server.access.tokens import ROLES
+from crdt_server.access.policy import PolicyError, default_policy
 from crdt_server.errors import NotFoundError, ProtocolError
 from crdt_server.services.entries import Changed, MembershipError, Now, audit_entry, described
 from storage import (
@@ -186,8 +186,10 @@ class MemberService:
     async def override(self, wedding: str, actor: Identity, role: str, category: str, rights: str | None) -> None:
         """Change one cell of the policy; None: it is as for all weddings again."""
         require(may_override(actor))
-        if role not in ROLES or role == COUPLE:
-            raise ProtocolError("invalid_request", "role is one of the policy, and not that of the couple")
+        try:
+            default_policy().check_override(role, category, rights or "N")
+        except PolicyError as error:
+            raise ProtocolError("invalid_request", str(error)) from error
         at = self._now()
         change = PolicyOverride(role, category, rights or "", actor.user, at)
         entry = audit_entry(at, actor.user, "policy.changed", role=role, category=category, rights=rights)

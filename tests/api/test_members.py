@@ -109,8 +109,8 @@ async def test_the_couple_changes_the_policy(
     assert (await client.get(f"{wedding}/policy", params=PLANNER)).json() == expected
     assert (await client.delete(path, params=COUPLE)).status_code == 204
     assert (await client.get(f"{wedding}/policy", params=COUPLE)).json() == {"overrides": []}
-    for role in ("couple", "florist"):
-        answer = await client.put(f"{wedding}/policy/{role}/budget", params=COUPLE, json={"rights": "R"})
+    for cell, rights in (("couple/budget", "R"), ("florist/budget", "R"), ("guest/cake", "R"), ("guest/budget", "A")):
+        answer = await client.put(f"{wedding}/policy/{cell}", params=COUPLE, json={"rights": rights})
         is_problem(answer, 400, "invalid_request")
 
 
