@@ -6,6 +6,7 @@ Amounts are of the whole line, not of one piece: `quantity` is information. Tota
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 from documents.fields import Date, DecimalString, Enum, Instant, Money, Note, String
 from documents.kind import Kind, family, key, needed, record, records, single, value_of, values
@@ -124,3 +125,8 @@ KIND = Kind(
         review(),
     ),
 )
+
+
+def is_given_by(contribution: Any, guest: str) -> bool:
+    """Whether a contribution is that of a guest, of whom a user or a derived document has the id; "" is nobody."""
+    return bool(guest) and isinstance(contribution, Mapping) and contribution.get("guest") == guest

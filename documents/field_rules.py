@@ -13,6 +13,7 @@ from collections.abc import Callable, Mapping
 from functools import lru_cache
 from typing import Any, Final, NamedTuple
 
+from documents.budget import is_given_by
 from documents.categories import POSITIONS, category_of
 from documents.events import Actor
 from documents.fields import Reason
@@ -43,6 +44,8 @@ class FieldRule(NamedTuple):
     """The rule in words."""
     adds: bool = False
     """Of `OWN`: whether they add rows, too."""
+    only_added: bool = False
+    """Of `OWN`: whether it counts for no rows but those that are added."""
     any_letter: bool = False
     """Of `OWN`: whether it also counts for those who have no right in the category."""
 
@@ -88,6 +91,10 @@ def _is_plus_one(actor: Actor, _record: str, row: Row, _key: str | None) -> bool
     return bool(actor.guest) and row.get("plusOneOf") == actor.guest
 
 
+def _gives(actor: Actor, _record: str, row: Row, _key: str | None) -> bool:
+    return is_given_by(row, actor.guest)
+
+
 def _is_own_side(actor: Actor, _record: str, row: Row, _key: str | None) -> bool:
     return actor.side in ("a", "b") and row.get("side") == actor.side
 
@@ -130,15 +137,18 @@ OWN: Final[tuple[FieldRule, ...]] = (
     FieldRule("wedding", "vendors", _keys("dayStatus"), VENDORS, _is_vendor, text="their own"),
     FieldRule("guests", "guests", _keys("checkedIn", "rsvp"), frozenset({"coordinator"}), text="of each guest"),
     FieldRule("guests", "guests", _keys("rsvp", "meal"), frozenset({"guest"}), _is_guest, text="their own"),
-    FieldRule("guests", "guests", _keys("firstName", "lastName", "rsvp", "meal"), frozenset({"guest"}), _is_plus_one,
-              text="of those they bring (`plusOneOf`)"),
+    FieldRule("guests", "guests", _keys("firstName", "lastName", "kind", "rsvp", "meal"), frozenset({"guest"}),
+              _is_plus_one, text="of those they bring (`plusOneOf`), of whom they add as many as `plusOnesAllowed`",
+              adds=True),
+    FieldRule("guests", "guests", _keys("plusOneOf", "household", "side"), frozenset({"guest"}), _is_plus_one,
+              text="of those they bring, when they add them", adds=True, only_added=True),
     FieldRule("guests", "guests", None, frozenset({"family"}), _is_own_side, text="of their `side`", adds=True),
     FieldRule("guests", "households", None, frozenset({"family"}), _is_own_side, text="of their `side`", adds=True),
     FieldRule("care", "care", _keys("diet", "allergy", "access"), frozenset({"guest"}), _is_guest,
               text="their own", adds=True),
     FieldRule("care", "care", _keys("acknowledgedBy"), frozenset({"caterer"}), _suffix_is_user, text="their own"),
-    FieldRule("budget", "contributions", None, frozenset({"family"}), _by_user("contributor"),
-              text="with their user id as `contributor`", adds=True),
+    FieldRule("budget", "contributions", None, frozenset({"family"}), _gives,
+              text="with the guest who they are as `guest`", adds=True),
     FieldRule("thread", "messages", None, EVERYBODY, _by_user("from"), text="their own", adds=True),
     FieldRule("thread", "redactions", None, EVERYBODY, _by_user("by"), text="their own", adds=True),
     FieldRule("thread", "reactions", None, EVERYBODY, _is_own_reaction, text="their own", adds=True),
@@ -165,7 +175,8 @@ def forbidden(
             return None
         return Reason("not_allowed", reserved.text)
     for rule in _own(kind, root, key):
-        if (letter == "O" or rule.any_letter) and (rule.adds or not added) and rule.permits(actor, record, row, key):
+        counts = (letter == "O" or rule.any_letter) and (rule.adds if added else not rule.only_added)
+        if counts and rule.permits(actor, record, row, key):
             return None
     return _NOT_YOURS
 

@@ -78,7 +78,7 @@ def test_lines(arguments: Sequence[str], lines: Sequence[str]) -> None:
         (("cake", "x", "--role", "couple"), "no document"),
         (("guests", "cake", "--role", "couple"), "no root 'cake'"),
         (("guests", "guests.cake", "--role", "couple"), "no key 'cake'"),
-        (("timeline@v.v_1", "items.title", "--role", "vendor"), "no document"),
+        (("timeline@cake.v_1", "items.title", "--role", "vendor"), "no document"),
         (("guests", "guests.meal"), "--role"),
     ],
 )
@@ -101,7 +101,7 @@ def test_it_says_what_the_judge_does(role: str) -> None:
     """A field that is said to be forbidden is forbidden in any row; one that is allowed, in some row of their own."""
     person = Identity("ann", role, "v_1", "g_1", "a", rights=default_policy().rights_to_write(role))
     actor = Actor(*person[:6])
-    own = {"vendor:v_1": True, "by": "ann", "from": "ann", "contributor": "ann", "side": "a", "plusOneOf": "g_1"}
+    own = {"vendor:v_1": True, "by": "ann", "from": "ann", "guest": "g_1", "side": "a", "plusOneOf": "g_1"}
     for kind in KINDS:
         for root in kind.roots.values():
             if root.server or root.shape is Shape.TEXT:

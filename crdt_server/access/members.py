@@ -126,6 +126,9 @@ def may_override(actor: Identity) -> Decision:
     return None if actor.role == COUPLE else Denied("forbidden", "only the couple may do this")
 
 
+_OPTIONAL: Final = (("family", "guest"),)  # who of the family is a guest as well may pledge a contribution
+
+
 def fault_of(person: Identity) -> str | None:
     """Why nobody can be a member like this."""
     if not person.user or person.user == SERVER.user:
@@ -137,7 +140,8 @@ def fault_of(person: Identity) -> str | None:
         ("guest", person.role == "guest"),
         ("side", person.role == "family"),
     ):
-        if bool(getattr(person, name)) is not needed:
+        given = bool(getattr(person, name))
+        if given is not needed and (person.role, name) not in _OPTIONAL:
             return f"the role {person.role} {'needs a' if needed else 'has no'} {name}"
     if person.side not in ("", "a", "b"):
         return "side is a or b"

@@ -9,6 +9,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -61,7 +62,6 @@ def examined(
             refused[*where, None] = _TAKEN
     tried = [each for each in found.legal.fields if each[:3] not in refused]
     refused |= _refused_by_sources(document, tried, actor)
-    document.view.adding.clear()
     return _without(found, document.name, refused) if refused else found
 
 
@@ -85,15 +85,17 @@ def _without(found: Outcome, document: str, refused: Mapping[Place, Reason]) -> 
     return Outcome(standing, reverted, ops, found.withdrawn)
 
 
-def _foundation(document: ProjectedDocument, root: str, record: str, actor: Actor) -> dict[str, Any] | Reason | None:
+def _foundation(
+    document: ProjectedDocument, root: str, record: str, actor: Actor, others: int = 0
+) -> dict[str, Any] | Reason | None:
     """The record that has to be made in the source before somebody writes in one here, or why they may not; None: it is
-    there, or is one value."""
+    there, or is one value. ``others``: how many the same edit makes besides."""
     projection, source = document.derived.declaration.projections[root], document.view.source
     if projection.root.record is None:
         return None
     row = source.rows(projection.document, projection.source).get(record)
     if row is None:
-        return _NOT_THERE if projection.adds is None else projection.adds(document.view, record, actor)
+        return _NOT_THERE if projection.adds is None else projection.adds(document.view, record, actor, others)
     return None if type(row) is dict and "deleted" not in row else _NOT_THERE
 
 
@@ -175,15 +177,15 @@ def _tried(document: ProjectedDocument, name: str, changes: Sequence[Change], ac
     refused: dict[Place, Reason] = {}
     copies: RowsByRoot = {root: dict(records) for root, records in rows.items()}
     of_source: dict[Place, Place] = {}
+    made: Counter[str] = Counter()  # records by root, before this edit is in the rows
     for change in changes:
         root = _source_of(document, change.root)[1]
         if copies[root].get(change.record) is rows[root].get(change.record):
-            base = _foundation(document, change.root, change.record, actor)
+            base = _foundation(document, change.root, change.record, actor, made[change.root])
             if isinstance(base, Reason):
                 refused[change[:3]] = base
                 continue
-            if base is not None:
-                document.view.adding.add(change.record)
+            made[change.root] += base is not None
             row = rows[root].get(change.record) if base is None else base
             if type(row) is dict:
                 copies[root][change.record] = dict(row)

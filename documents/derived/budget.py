@@ -23,20 +23,16 @@ _TOTALS: Final = made(
 _ALL: Final = "contributions"
 
 
-def _is_own(view: View, value: Any) -> bool:
-    return type(value) is dict and value.get("guest") == view.own
-
-
 def _contribution(view: View, record: str) -> Any:
     found = view.source.rows("budget", "contributions").get(record)
-    return found if _is_own(view, found) else None
+    return found if budget.is_given_by(found, view.own) else None
 
 
 def _refuses(view: View, change: Change, actor: Actor) -> Reason | None:
     there = view.source.rows("budget", "contributions").get(change.record)
-    if there is not None and not _is_own(view, there):
+    if there is not None and not budget.is_given_by(there, view.own):
         return NOT_WRITABLE
-    own = change.after is None or _is_own(view, change.after)
+    own = change.after is None or budget.is_given_by(change.after, view.own)
     return None if own else Reason("read_only", "`guest` of what you give is you")
 
 

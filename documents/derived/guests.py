@@ -116,12 +116,12 @@ def _self_refuses(view: View, change: Change, actor: Actor) -> Reason | None:
     return None if key in _OF_PLUS_ONES else NOT_WRITABLE
 
 
-def _self_adds(view: View, record: str, actor: Actor) -> dict[str, Any] | Reason:
+def _self_adds(view: View, record: str, actor: Actor, others: int) -> dict[str, Any] | Reason:
     """A plus-one, as long as there may be more."""
     host = _guest(view, view.own)
     allowed = None if host is None else host.get("plusOnesAllowed")
     brought = sum(_guest(view, guest) is not None for guest in _plus_ones(view))
-    if host is None or type(allowed) is not int or brought + len(view.adding - {record}) >= allowed:
+    if host is None or type(allowed) is not int or brought + others >= allowed:
         return Reason("plus_ones", "you may bring no more people")
     row: dict[str, Any] = {key: host[key] for key in ("household", "side") if key in host}
     return row | {"plusOneOf": view.own, "note": ""}
@@ -180,7 +180,7 @@ def _care_refuses(view: View, change: Change, actor: Actor) -> Reason | None:
     return None
 
 
-def _care_adds(view: View, record: str, actor: Actor) -> dict[str, Any] | Reason:
+def _care_adds(view: View, record: str, actor: Actor, others: int) -> dict[str, Any] | Reason:
     return {"note": ""} if record == view.own else _NOT_SHOWN
 
 
@@ -256,11 +256,11 @@ def _side_refuses(root: str) -> Any:
     return refuses
 
 
-def _guest_of_side(view: View, record: str, actor: Actor) -> dict[str, Any] | Reason:
+def _guest_of_side(view: View, record: str, actor: Actor, others: int) -> dict[str, Any] | Reason:
     return {"side": view.own, "note": ""}
 
 
-def _new_household_of_side(view: View, record: str, actor: Actor) -> dict[str, Any] | Reason:
+def _new_household_of_side(view: View, record: str, actor: Actor, others: int) -> dict[str, Any] | Reason:
     return {"side": view.own}
 
 

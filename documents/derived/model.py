@@ -52,8 +52,6 @@ class View:
     """Ids of the users who have written in the document."""
     found: dict[str, set[str]] = field(default_factory=dict)
     """Ids of records that were searched for once, kept up to date by the targets of a dependency: see `remembered`."""
-    adding: set[str] = field(default_factory=set)
-    """Ids of records that the update which is looked at adds."""
 
 
 def remembered(view: View, name: str, search: Callable[[], Iterable[str]]) -> set[str]:
@@ -99,9 +97,9 @@ class Projection:
     """Whether rows follow from `View.users`."""
     refuses: Callable[[View, Change, Actor], Reason | None] | None = None
     """Why somebody may not make a change that the schema allows; None: nothing of it is writable."""
-    adds: Callable[[View, str, Actor], dict[str, Any] | Reason] | None = None
+    adds: Callable[[View, str, Actor, int], dict[str, Any] | Reason] | None = None
     """The record that is made in the source when somebody writes in one that is not there, before what they write, or
-    why it may not be made; None: nobody may."""
+    why it may not be made; None: nobody may. The number: how many the same edit adds besides."""
 
     def all_records(self, view: View) -> Iterable[str]:
         """The records that may be shown."""

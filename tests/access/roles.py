@@ -17,7 +17,7 @@ TABLE = {
         "caterer": "P N P+O N P P+O P O O",
         "photographer": "P N P+O N P N N O O",
         "vendor": "P N P+O N N N N O O",
-        "family": "R N P P P+O N W O N",
+        "family": "R N P P+O P+O N W O N",
         "wedding_party": "R N P N P N N O N",
         "guest": "P N P N O O P O N",
     }.items()

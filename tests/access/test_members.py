@@ -47,6 +47,7 @@ def test_who_may_do_what(role: str) -> None:
         (Identity("u_1", "couple", vendor="v_1"), "has no vendor"),
         (Identity("u_1", "caterer"), "needs a vendor"),
         (Identity("u_1", "family"), "needs a side"),
+        (Identity("u_1", "family", guest="g_1", side="a"), None),
         (Identity("u_1", "family", side="c"), "side is a or b"),
         (Identity("u\n1", "couple"), "control character"),
         (Identity("u_1", "couple", name="x" * 256), "at most 255"),

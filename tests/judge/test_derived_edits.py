@@ -296,7 +296,13 @@ def test_the_rules_of_roles_hold_for_what_is_written_here(bench: Bench) -> None:
     assert chloe.set("guests", "g_2", lastName="Owen") == []
     assert chloe.set("care", "g_1", **{"diet:vegan": True}) == []
     assert bench.value("care", "care", "g_1", "diet:vegan") is True
-    assert codes(chloe.add("guests", "g_9", {"firstName": "Pat"})) == [("guests", "g_9", None, "not_allowed")]
+    for guest in ("g_7", "g_9"):
+        assert chloe.add("guests", guest, {"firstName": "Pat", "kind": "child", "rsvp:e_1": "yes"}) == []
+    assert bench.value("guests", "guests", "g_9") == {
+        "firstName": "Pat", "kind": "child", "rsvp:e_1": "yes", "plusOneOf": "g_1", "household": "h_1", "side": "a",
+        "note": "",
+    }  # fmt: skip
+    assert codes(chloe.set("guests", "g_9", plusOneOf="g_3")) == [("guests", "g_9", "plusOneOf", "read_only")]
     lens = phone(bench, "timeline@v.v_lens", held_to_policy("u_lens", "photographer", vendor="v_lens"), 78)
     assert lens.set("items", "i_1", status="ready", **{"vendorNote:v_lens": "Sun"}) == []
     assert lens.set("emergencies", "x_2", **{"acknowledgedBy:u_lens": AT}) == []
@@ -312,3 +318,32 @@ def test_the_rules_of_roles_hold_for_what_is_written_here(bench: Bench) -> None:
     }  # fmt: skip
     guest = phone(bench, "timeline@public", held_to_policy("u_guest", "guest"), 81)
     assert guest.set("emergencies", "x_1", **{"acknowledgedBy:u_guest": AT}) == []
+
+
+def test_one_edit_adds_no_more_people_than_allowed(bench: Bench) -> None:
+    planner = bench.join("p", "planner", 5)
+    planner.set("guests", "guests", "g_1", "plusOnesAllowed", 3)
+    bench.sync(planner)
+    chloe = phone(bench, "guests@self.g_1", held_to_policy("u_chloe", "guest", guest="g_1"))
+
+    def bring_three(doc: Doc[Any]) -> None:
+        for guest in ("g_7", "g_8", "g_9"):
+            doc.get("guests", type=Map)[guest] = Map({"firstName": "Pat"})
+
+    refused = codes(chloe.write(bring_three))
+    assert [(root, key, code) for root, _, key, code in refused] == [("guests", None, "plus_ones")]
+    brought = [each for each in ("g_2", "g_7", "g_8", "g_9") if bench.value("guests", "guests", each) is not None]
+    assert len(brought) == 3
+
+
+def test_the_family_pledges_for_itself(bench: Bench) -> None:
+    chloe = phone(bench, "budget@contrib.g_1", held_to_policy("u_chloe", "family", guest="g_1", side="a"))
+    mine = {"contributor": "Chloé", "amount": 200, "guest": "g_1"}
+    assert chloe.add("contributions", "c_2", mine) == []
+    assert chloe.write(lambda doc: doc.get("contributions", type=Map).__setitem__("c_2", mine | {"amount": 9})) == []
+    assert bench.value("budget", "contributions", "c_2", "amount") == 9
+    assert codes(chloe.add("contributions", "c_3", mine | {"guest": "g_3"})) == [
+        ("contributions", "c_3", None, "read_only")
+    ]
+    assert chloe.write(lambda doc: doc.get("contributions", type=Map).pop("c_2")) == []
+    assert bench.value("budget", "contributions", "c_2") is None
