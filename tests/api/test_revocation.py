@@ -228,3 +228,31 @@ async def test_a_body_that_comes_after_the_loss_of_the_right_is_not_carried_out(
     answer = await client.post(f"{WEDDING}/{path}", headers=mia.headers, content=slow())
     assert answer.status_code == 403, answer.text
     assert await members.invitations("w", OPERATOR) == []
+
+
+async def test_beside_dev_mode_rights_are_revoked_too(tmp_path: Path, database_url: str) -> None:
+    (tmp_path / "secret").write_bytes(SECRET)
+    settings = Settings(
+        dev=True, port=0, database_url=database_url, document_hosts=1, jwt_secret_file=f"{tmp_path}/secret"
+    )
+    async with (
+        local_server(settings) as server,
+        httpx.AsyncClient(base_url=server.url, trust_env=False, timeout=60) as client,
+    ):
+        members: MemberService = server.app.state.members
+        mia = await sign_in(client, members, "u_mia", "planner")
+        anybody = await connect(f"{server.ws_url}/w/budget?user=u_mia", compression=None, proxy=None)
+        websocket = await enter(server, mia, "budget")
+        for each in (anybody, websocket):
+            await each.recv()
+        await members.override("w", OPERATOR, "planner", "budget", "R")
+        await until(lambda: any(each.reads_only for room in server.hub.rooms.values() for each in room.members))
+        await members.override("w", OPERATOR, "planner", "budget", "N")
+        assert (await closed(websocket))[0] == 4403
+        assert (await client.get(f"{WEDDING}/documents/budget", headers=mia.headers)).status_code == 403
+        websocket = await enter(server, mia, "timeline")
+        await websocket.recv()
+        await members.remove("w", OPERATOR, "u_mia")
+        assert await closed(websocket) == REMOVED
+        await anybody.ping()
+        await anybody.close()
