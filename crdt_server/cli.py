@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import sys
 import time
+from datetime import UTC, datetime
 from typing import Any
 
 import click
@@ -16,10 +17,11 @@ from crdt_server import logs
 from crdt_server.access.access import Denied
 from crdt_server.access.identity import Identity
 from crdt_server.access.keys import KeySet
-from crdt_server.access.policy import default_policy
+from crdt_server.access.policy import NO_OVERRIDES, Overrides, default_policy
 from crdt_server.access.tokens import ROLES, SIDES, Claims, TokenRules, TokenVerifier, sign
 from crdt_server.app import AccessRequired
 from crdt_server.explain import NothingToExplain, explain
+from crdt_server.hub.rights_cache import stored_rights
 from crdt_server.key_source import KeyFileError, read_secret
 from crdt_server.maintenance import compact_store, verify_store
 from crdt_server.member_commands import member
@@ -146,17 +148,32 @@ def sample(wedding: str, guests: int, seed: int, config: str | None, **flags: An
 @click.argument("user")
 @click.argument("document")
 @click.argument("field")
-@click.option("--role", required=True, help="The role of USER in WEDDING")
+@click.option("--role", default="", help="The role of USER; without it that of the member in the database")
 @click.option("--vendor", default="", help="For roles of vendors: the vendor of the wedding")
 @click.option("--guest", default="", help="For guests: the guest of the wedding")
 @click.option("--side", default="", type=click.Choice(("", "a", "b")), help="For family: the side of the couple")
-def explain_command(wedding: str, user: str, document: str, field: str, **person: str) -> None:
+@_options("database_url")
+def explain_command(
+    wedding: str, user: str, document: str, field: str, config: str | None, role: str, **given: Any
+) -> None:
     """Print whether USER may read DOCUMENT and write FIELD (`root.key`), and which line of the policy decides."""
     if not WEDDING.fullmatch(wedding):
         raise click.UsageError(f"no name of a wedding: {wedding!r}")
+    person = Identity(user, role, **{name: given.pop(name) for name in ("vendor", "guest", "side")})
+    overrides: Overrides = NO_OVERRIDES
+    until: float | None = None
+    if not role:
+        rights = asyncio.run(stored_rights(_settings(config, given).database_url, wedding))
+        known = rights.member(user)
+        if known is None or known.removed:
+            raise click.UsageError(f"{user} is no member of {wedding}: set --role")
+        person, overrides = Identity(*known[:5]), rights.overrides
+        until = rights.granted_until(user, document, time.time())
     try:
-        for line in explain(default_policy(), Identity(user, **person), document, field, find_derived=find):
+        for line in explain(default_policy(), person, document, field, overrides, find):
             click.echo(line)
+        if until is not None:
+            click.echo(f"a grant opens {document}, to be read, until {datetime.fromtimestamp(until, UTC):%F %T} UTC")
     except NothingToExplain as error:
         raise click.UsageError(str(error)) from error
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -13,11 +15,14 @@ from crdt_server.access.identity import Identity
 from crdt_server.access.policy import default_policy
 from crdt_server.cli import cli
 from crdt_server.explain import NothingToExplain, explain
+from crdt_server.services.grants import GrantService
+from crdt_server.services.members import MemberService
 from documents.categories import category_of
 from documents.events import Actor
 from documents.field_rules import forbidden
 from documents.kind import Shape
 from documents.registry import KINDS
+from storage import open_storage
 from tests.access.roles import ROLES
 
 POLICY = (Path(__file__).parents[1] / "crdt_server" / "access" / "policy.toml").read_text().splitlines()
@@ -79,7 +84,6 @@ def test_lines(arguments: Sequence[str], lines: Sequence[str]) -> None:
         (("guests", "cake", "--role", "couple"), "no root 'cake'"),
         (("guests", "guests.cake", "--role", "couple"), "no key 'cake'"),
         (("timeline@cake.v_1", "items.title", "--role", "vendor"), "no document"),
-        (("guests", "guests.meal"), "--role"),
     ],
 )
 def test_what_cannot_be_explained(arguments: Sequence[str], fault: str) -> None:
@@ -94,6 +98,42 @@ def test_an_override_is_named() -> None:
     lines = list(explain(default_policy(), person, "budget", "items.name", {("coordinator", "budget"): "R"}))
     assert lines[1].startswith("read budget: allowed; override of the wedding: coordinator.budget = R (in place of")
     assert lines[2].startswith("write items.name: forbidden; override of the wedding")
+
+
+def test_without_a_role_it_is_the_member_in_the_database(database_url: str) -> None:
+    now = datetime.now(UTC)
+    actor = Identity("operator", "couple")
+
+    async def fill() -> None:
+        storage = await open_storage(database_url, migrate=True)
+        try:
+            members = MemberService(storage, lambda: now, lambda _: None)
+            await members.add("w_1", actor, Identity("ann", "vendor", vendor="v_1"))
+            await members.add("w_1", actor, Identity("kit", "coordinator"))
+            await members.add("w_1", actor, Identity("gone", "planner"))
+            await members.remove("w_1", actor, "gone")
+            await members.override("w_1", actor, "coordinator", "budget", "R")
+            grants = GrantService(storage, lambda: now, lambda _: None, lambda *_: None)
+            asked = await grants.ask("w_1", Identity("kit", "coordinator"), "guests", "the bus is late", 3600)
+            await grants.give("w_1", actor, asked.id)
+        finally:
+            await storage.close()
+
+    asyncio.run(fill())
+    stored = ("--database-url", database_url)
+    code, output = run("w_1", "ann", "timeline@v.v_1", "items.status", *stored)
+    assert (code, output.splitlines()[0]) == (0, "ann: vendor (vendor v_1)")
+    assert "read timeline@v.v_1: allowed" in output
+    code, output = run("w_1", "kit", "budget", "items.name", *stored)
+    assert code == 0
+    assert "read budget: allowed; override of the wedding: coordinator.budget = R" in output
+    code, output = run("w_1", "kit", "guests", "guests.phone", *stored)
+    assert code == 0
+    assert re.search(r"read guests: forbidden(.|\n)*a grant opens guests, to be read, until \d{4}-", output)
+    for user in ("gone", "bob"):
+        code, output = run("w_1", user, "budget", "items.name", *stored)
+        assert code != 0
+        assert f"{user} is no member of w_1: set --role" in output
 
 
 @pytest.mark.parametrize("role", ROLES)

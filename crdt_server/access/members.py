@@ -69,7 +69,12 @@ class WeddingRights:
 
     def granted(self, user: str, what: str, now: float) -> bool:
         """Whether a user has a grant at a moment, in seconds since 1970."""
-        return any(each.user == user and each.what == what and now < each.until for each in self.grants)
+        return self.granted_until(user, what, now) is not None
+
+    def granted_until(self, user: str, what: str, now: float) -> float | None:
+        """The end of the longest grant that a user has at a moment, in seconds since 1970; None where there is none."""
+        ends = (each.until for each in self.grants if each.user == user and each.what == what and now < each.until)
+        return max(ends, default=None)
 
     def next_end(self, now: float) -> float | None:
         """When the next grant ends by itself."""

@@ -16,7 +16,7 @@ from datetime import UTC, datetime
 
 from crdt_server.access.members import HeldGrant, KnownMember, WeddingRights
 from crdt_server.access.policy import NO_OVERRIDES
-from storage import Storage, StoredRights
+from storage import Storage, StoredRights, open_storage
 
 FRESH_SECONDS = 10.0
 WEDDINGS_KEPT = 10_000  # without open rooms
@@ -143,3 +143,12 @@ def rights_of(stored: StoredRights) -> WeddingRights:
         ),
         frozenset(stored.revoked_devices),
     )
+
+
+async def stored_rights(database_url: str, wedding: str) -> WeddingRights:
+    """The rights in a wedding, of a database that nobody else has opened here. Raises StorageError."""
+    storage = await open_storage(database_url)
+    try:
+        return rights_of(await storage.rights(wedding, datetime.now(UTC)))
+    finally:
+        await storage.close()
