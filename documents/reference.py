@@ -138,7 +138,7 @@ def derived_table() -> str:
 
 
 def _readers(declaration: Declaration) -> str:
-    return ", ".join(sorted(declaration.roles))
+    return ", ".join(sorted(declaration.roles)) or "those with a grant"
 
 
 def _shown(declaration: Declaration) -> str:

@@ -288,6 +288,7 @@ _OF_SIDE: Final = (
 _COORD: Final = shown(
     _GUESTS, "firstName", "lastName", "party", "kind", "phone", "rsvp:", "checkedIn", writable=("checkedIn", "rsvp:")
 )
+_PHONES: Final = shown(_GUESTS, "firstName", "lastName", "phone")
 _NAME: Final = Key("name", "name", NAME, "First name and the initial of the last.")
 _SERVICE: Final = shown(_GUESTS, "meal", "kind", more=(_NAME, TABLE))
 _PARTY: Final = shown(_GUESTS, "firstName", "lastName", "party", "household")
@@ -302,6 +303,11 @@ def _coord(view: View, record: str) -> dict[str, Any] | None:
     if not view.source.live:
         row.pop("phone", None)
     return row
+
+
+def _phone(view: View, record: str) -> dict[str, Any] | None:
+    found = _guest(view, record)
+    return None if found is None else picked(_PHONES, found)
 
 
 def _when_live(view: View, change: Change) -> Iterable[str]:
@@ -365,6 +371,12 @@ DECLARATIONS: Final = (
             emergencies(PLANNERS),
         ),
         roles={"coordinator"},
+    ),
+    Declaration(
+        "guests@phones",
+        "Telephone numbers, for those to whom a grant opens this document.",
+        (Projection(root=_PHONES, document="guests", source="guests", row=_phone), emergencies(PLANNERS)),
+        roles=(),
     ),
     Declaration(
         "guests@service",

@@ -200,7 +200,7 @@ class Declaration:
         self.choices = choices
         """What the last part of the name may be; None: any id."""
         self.roles = frozenset(roles)
-        """The roles of its readers."""
+        """The roles of its readers; none: it is for those to whom a grant opens it."""
         self.projections: Mapping[str, Projection] = {each.root.name: each for each in projections}
         self.kind = Kind(name, about, tuple(each.root for each in projections), derived=True)
 

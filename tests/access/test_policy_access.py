@@ -13,8 +13,8 @@ from crdt_server.access.identity import SERVER, Authenticated, Identity
 from crdt_server.access.members import KnownMember, WeddingRights
 from crdt_server.access.policy_access import PolicyAccess
 from documents.categories import AccessCategory
-from documents.registry import NAMES
-from tests.access.people import people, verify, verify_later
+from documents.registry import NAMES, kind_of
+from tests.access.people import TableMembers, people, verify, verify_later
 from tests.access.roles import CATEGORIES, ROLES, TABLE
 
 DOCUMENTS = {"wedding": "wedding", **{name: name for name in ("timeline", "budget", "guests", "care", "seating")}}
@@ -187,3 +187,17 @@ def test_somebody_who_is_connected_is_decided_about_again_by_newer_rights() -> N
     assert isinstance(
         access.recheck(held._replace(identity=mia._replace(role="florist")), "w", WeddingRights()), Denied
     )
+
+
+def test_the_root_members_of_a_wedding_may_be_read_by_all_who_read_the_rest() -> None:
+    """Family and wedding party receive it: what it holds is for display, and no client writes it."""
+    kind = kind_of("wedding")
+    assert kind is not None
+    root = kind.roots["members"]
+    assert root.keys.keys() == {"role", "name", "vendor", "guest", "side"}
+    assert not root.families
+    assert not any(root.clients_may_write(key) for key in (None, *root.keys))
+    access = PolicyAccess(verify, TableMembers())
+    for role in ("family", "wedding_party"):
+        assert access.may(person(role), Action.READ, "w", "wedding") is None
+        assert isinstance(access.may(person(role), Action.READ, "w", AccessCategory.MEMBERS), Denied)

@@ -181,6 +181,33 @@ async def test_a_grant_opens_a_document_until_it_ends(
     assert (await client.get(f"{WEDDING}/documents/guests", headers=kit.headers)).status_code == 403
 
 
+async def test_a_grant_shows_phones_to_one_coordinator_and_no_other(
+    server: LocalServer, client: httpx.AsyncClient, members: MemberService
+) -> None:
+    aroha = await sign_in(client, members, "u_aroha", "couple")
+    kit, zoe = [await sign_in(client, members, user, "coordinator") for user in ("u_kit", "u_zoe")]
+    value = {"firstName": "Ann", "phone": "+64 21 555 0100"}
+    operations = [{"op": "insert", "root": "guests", "record": "g_1", "value": value}]
+    ops = f"{WEDDING}/documents/guests/ops"
+    answer = await client.post(ops, json={"operations": operations}, headers=aroha.headers)
+    assert answer.status_code == 200, answer.text
+    body = {"what": "guests@phones", "reason": "the bus is late", "seconds": 60}
+    asked = (await client.post(f"{WEDDING}/grants", json=body, headers=kit.headers)).json()["id"]
+    phones = f"{WEDDING}/documents/guests@phones"
+    assert (await client.get(phones, headers=kit.headers)).status_code == 403
+    assert (await client.post(f"{WEDDING}/grants/{asked}/give", headers=aroha.headers)).status_code == 200
+    assert (await client.get(phones, headers=kit.headers)).json()["guests"]["g_1"]["phone"] == "+64 21 555 0100"
+    assert (await client.get(phones, headers=zoe.headers)).status_code == 403
+    assert (await closed(await enter(server, zoe, "guests@phones")))[0] == 4403
+    for coordinator in (kit, zoe):  # one document with the same bytes for both
+        shown = (await client.get(f"{WEDDING}/documents/guests@coord", headers=coordinator.headers)).json()["guests"]
+        assert shown == {"g_1": {"firstName": "Ann"}}
+    websocket = await enter(server, kit, "guests@phones")
+    await websocket.recv()
+    assert (await client.delete(f"{WEDDING}/grants/{asked}", headers=aroha.headers)).status_code == 204
+    assert (await closed(websocket))[0] == 4403
+
+
 async def test_a_stream_of_events_ends_with_the_right_to_it(client: httpx.AsyncClient, members: MemberService) -> None:
     mia = await sign_in(client, members, "u_mia", "planner")
     async with client.stream("GET", f"{WEDDING}/events/stream", headers=mia.headers) as stream:

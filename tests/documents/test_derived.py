@@ -56,6 +56,9 @@ def test_readers() -> None:
     assert not lens.admits("photographer", "v_other")
     assert not lens.admits("couple", "v_lens")
     assert not chloe.admits("guest", "", "g_2")
+    phones = find("guests@phones")
+    assert phones is not None
+    assert not any(phones.admits(role) for role in ("couple", "planner", "coordinator", "guest"))
 
 
 @pytest.mark.parametrize(("declaration", "projection"), PROJECTIONS, ids=ids)
