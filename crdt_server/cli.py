@@ -45,7 +45,7 @@ _REPAIR_SETTINGS = (
     *("database_url", "max_document_bytes", "host_memory_bytes", "host_timeout_seconds", "vouched_organizations"),
     *("event_days", "event_bytes", "removed_record_days"),
 )
-_CLAIMS = ("wedding", "user", "role", "name", "vendor", "guest", "side")
+_CLAIMS = ("wedding", "user", "role", "name", "vendor", "guest", "side", "scope")
 FOUND_A_PROBLEM = 1
 WRONG_USE = 2
 
@@ -186,6 +186,7 @@ def explain_command(
 @click.option("--vendor", default="", help="For roles of vendors: the vendor of the wedding")
 @click.option("--guest", default="", help="For guests: the guest of the wedding")
 @click.option("--side", default="", type=click.Choice(SIDES), help="For family: the side of the couple")
+@click.option("--scope", default="", help="What it leaves of the rights, as `timeline:write guests:read`; all of them")
 @click.option("--ttl", type=click.IntRange(min=1), default=900, show_default=True, help="Seconds until it expires")
 @_options("jwt_secret_file", "jwt_issuer", "jwt_audience", "jwt_max_age")
 def token(ttl: int, config: str | None, **given: Any) -> None:

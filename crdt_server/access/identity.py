@@ -24,6 +24,8 @@ class Identity(NamedTuple):
     """Rights to write, a letter for each category of the policy: see `documents.events.Actor`."""
     name: str = ""
     """The name that other people see; proves nothing."""
+    scope: str = ""
+    """Of a token with a scope, see `scopes`: what it leaves of the rights; empty: all of them."""
 
     @property
     def fault(self) -> str | None:

@@ -10,9 +10,11 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Final, NamedTuple
 
-from crdt_server.access.access import Decision, Denied
+from crdt_server.access.access import Action, Decision, Denied
 from crdt_server.access.identity import SERVER, Authenticated, Identity
+from crdt_server.access.scopes import in_scope
 from crdt_server.access.tokens import ROLES
+from documents.categories import AccessCategory
 
 COUPLE: Final = "couple"
 VENDOR_ROLES: Final = ("venue", "caterer", "photographer", "vendor")
@@ -26,6 +28,7 @@ DEVICES: Final = 20
 
 _REMOVED = Denied("forbidden", "not a member of this wedding any more")
 _REVOKED = Denied("forbidden", "this device was revoked")
+_OUT_OF_SCOPE = Denied("forbidden", "the scope of the token does not allow this (members)")
 
 
 class KnownMember(NamedTuple):
@@ -102,10 +105,17 @@ def current_identity(held: Authenticated, rights: WeddingRights) -> Identity | D
     )
 
 
+def may_change_own(actor: Identity) -> Decision:
+    """Whether somebody may change their own devices and grants: everybody, but for the scope of a token."""
+    return None if in_scope(actor.scope, AccessCategory.MEMBERS, Action.WRITE) else _OUT_OF_SCOPE
+
+
 def may_manage(actor: Identity, *roles: str) -> Decision:
     """Whether somebody may add, change or remove a member: the couple everybody, a planner everybody but the couple.
     ``roles``: those that the member has, and is to have."""
     beyond = MANAGERS.get(actor.role)
+    if not in_scope(actor.scope, AccessCategory.MEMBERS, Action.ADMINISTER):
+        return _OUT_OF_SCOPE
     if beyond is None:
         return Denied("forbidden", f"the role {actor.role} may not change members")
     for role in roles:
@@ -116,6 +126,8 @@ def may_manage(actor: Identity, *roles: str) -> Decision:
 
 def may_read_members(actor: Identity) -> Decision:
     """Whether somebody may read the members, their devices and their grants."""
+    if not in_scope(actor.scope, AccessCategory.MEMBERS, Action.READ):
+        return _OUT_OF_SCOPE
     if actor.role in MANAGERS or actor.role == "coordinator":
         return None
     return Denied("forbidden", f"the role {actor.role} may not read members")
@@ -123,11 +135,15 @@ def may_read_members(actor: Identity) -> Decision:
 
 def may_read_audit(actor: Identity) -> Decision:
     """Whether somebody may read the audit log."""
+    if not in_scope(actor.scope, AccessCategory.MEMBERS, Action.READ):
+        return _OUT_OF_SCOPE
     return None if actor.role in MANAGERS else Denied("forbidden", f"the role {actor.role} may not read the audit log")
 
 
 def may_override(actor: Identity) -> Decision:
     """Whether somebody may change the policy of a wedding, or give grants."""
+    if not in_scope(actor.scope, AccessCategory.MEMBERS, Action.ADMINISTER):
+        return _OUT_OF_SCOPE
     return None if actor.role == COUPLE else Denied("forbidden", "only the couple may do this")
 
 

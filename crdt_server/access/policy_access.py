@@ -18,6 +18,7 @@ from crdt_server.access.identity import SERVER, Authenticated, Identity
 from crdt_server.access.later import Later
 from crdt_server.access.members import KnownMember, WeddingRights, current_identity
 from crdt_server.access.policy import NO_OVERRIDES, NO_RIGHTS, Overrides, Policy, default_policy
+from crdt_server.access.scopes import in_scope, narrowed
 from documents.categories import AccessCategory, category_of
 from documents.registry import kind_of
 
@@ -39,6 +40,8 @@ class VerifiedClaims(Protocol):
     def side(self) -> str: ...
     @property
     def name(self) -> str: ...
+    @property
+    def scope(self) -> str: ...
     @property
     def device(self) -> str: ...
     @property
@@ -169,7 +172,7 @@ class PolicyAccess:
             return _NO_MEMBER
         name = given.name or claims.name
         identity = Identity(claims.user, given.role, given.vendor, given.guest, given.side, name=name)
-        identity = self.with_rights(identity, wedding)
+        identity = self.with_rights(identity._replace(scope=claims.scope), wedding)
         return Authenticated(identity, claims.expires_at, claims.device, by_members=not claims.role)
 
     def with_rights(self, identity: Identity, wedding: str) -> Identity:
@@ -178,8 +181,12 @@ class PolicyAccess:
             return identity
         if identity.role not in self.policy.roles:
             return identity._replace(rights=NO_RIGHTS)
-        rights = self.policy.rights_to_write(identity.role, self._members.overrides(wedding))
-        return identity._replace(rights=rights)
+        return self._held_to(identity, self._members.overrides(wedding))
+
+    def _held_to(self, identity: Identity, overrides: Overrides) -> Identity:
+        """An identity in a role of the policy, with what it may write."""
+        rights = self.policy.rights_to_write(identity.role, overrides)
+        return identity._replace(rights=narrowed(rights, identity.scope))
 
     def recheck(self, held: Authenticated, wedding: str, rights: WeddingRights) -> Identity | Denied:
         """Somebody who was admitted before, by newer rights of the wedding: as now, or denied."""
@@ -188,7 +195,7 @@ class PolicyAccess:
             return current
         if current.role not in self.policy.roles:
             return _NO_MEMBER
-        return current._replace(rights=self.policy.rights_to_write(current.role, rights.overrides))
+        return self._held_to(current, rights.overrides)
 
     def may(self, identity: Identity, action: Action, wedding: str, target: Target) -> Decision:
         """See `Access.may`."""
@@ -196,6 +203,9 @@ class PolicyAccess:
             return None
         denied = decide(self.policy, identity, action, target, self._find_derived, self._members.overrides(wedding))
         if denied is None or action not in _GRANTED or not isinstance(target, str):
+            return denied
+        kind = kind_of(target.partition("@")[0])
+        if kind is None or not in_scope(identity.scope, category_of(kind.name), action):
             return denied
         return None if self._members.granted(wedding, identity.user, target) else denied
 
@@ -260,7 +270,10 @@ def _derived_decision(
     if derived.admits(identity.role, identity.vendor, identity.guest, identity.side):
         # Its fields decide what may be written in it.
         part = Action.READ_PART if action in (Action.READ, Action.WRITE) else action
-        denied = policy.may(identity, category_of(kind.name), part, overrides)
+        category = category_of(kind.name)
+        denied = policy.may(identity, category, part, overrides)
+        if denied is None and not in_scope(identity.scope, category, action):
+            denied = Denied("forbidden", f"the scope of the token does not allow this ({category.value})")
     else:
         denied = Denied("forbidden", f"the role {identity.role} may not open this document")
     return denied if denied is None or "." not in document else _NOT_FOUND

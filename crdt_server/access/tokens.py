@@ -25,6 +25,7 @@ from crdt_server.access.access import Credentials, Denied
 from crdt_server.access.identity import SERVER, is_name
 from crdt_server.access.keys import ALGORITHMS, LONGEST_ID, Found, Keys, TokenKey
 from crdt_server.access.later import Later
+from crdt_server.access.scopes import UnknownScope, parse_scope
 
 LONGEST_TOKEN = 8192
 CACHE_BYTES = 16 << 20  # of verified tokens
@@ -234,6 +235,8 @@ def claims_of(payload: bytes, rules: TokenRules, now: float) -> Verified:
         return _refused("the token expires too late: see --jwt-max-age")
     if starts_at > now + CLOCK_SKEW_SECONDS:
         return _refused("the token is not valid yet")
+    if claims.get("scope") == "":
+        return _refused("scope of the token is empty")
     found = Claims(expires_at=expires_at, **texts)
     fault = _fault_of_source(claims, rules) or _fault_of_person(found)
     return found if fault is None else _refused(fault)
@@ -280,6 +283,11 @@ def _fault_of_person(claims: Claims) -> str | None:
         return "role of the token is none of this server"
     if claims.role and not claims.wedding:
         return "the token has a role, and no wedding"
+    if claims.scope:
+        try:
+            parse_scope(claims.scope)
+        except UnknownScope as error:
+            return str(error)
     if claims.side not in SIDES:
         return "side of the token is neither a nor b"
     return None

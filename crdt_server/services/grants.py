@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 from typing import Final, TypeAlias
 
 from crdt_server.access.identity import Identity
-from crdt_server.access.members import COUPLE, may_override, may_read_members
+from crdt_server.access.members import COUPLE, may_change_own, may_override, may_read_members
 from crdt_server.errors import ForbiddenError, NotFoundError
 from crdt_server.services.entries import Changed, MembershipError, Now, audit_entry, moment
 from crdt_server.services.members import require
@@ -52,6 +52,7 @@ class GrantService:
 
     async def ask(self, wedding: str, actor: Identity, what: str, reason: str, seconds: int) -> StoredGrant:
         """Request a grant for oneself. It is given at once while the wedding is live, to a coordinator."""
+        require(may_change_own(actor))
         if actor.role not in ASKING:
             raise ForbiddenError("forbidden", f"the role {actor.role} may not request this")
         at = self._now()
@@ -81,6 +82,7 @@ class GrantService:
 
     async def end(self, wedding: str, actor: Identity, id_: str) -> StoredGrant:
         """End a grant, or refuse one: the couple every one, others their own."""
+        require(may_change_own(actor))
         at = self._now()
 
         def decide(before: StoredGrant | None) -> GrantChange:

@@ -16,6 +16,7 @@ from crdt_server.access.identity import Identity
 from crdt_server.access.members import (
     COUPLE,
     fault_of,
+    may_change_own,
     may_manage,
     may_override,
     may_read_members,
@@ -165,6 +166,7 @@ class MemberService:
 
     async def revoke(self, wedding: str, actor: Identity, device: str) -> None:
         """End a device: one's own, or one of a member that one may change."""
+        require(may_change_own(actor))
         at = self._now()
 
         def decide(found: StoredDevice, member: StoredMember | None) -> NewAuditEntry:

@@ -25,6 +25,7 @@ class TokenClaims(NamedTuple):
     side: str = ""
     name: str = ""
     device: str = ""
+    scope: str = ""
     expires_at: float | None = 2_000_000_000.0
 
 

@@ -74,7 +74,7 @@ Verify = Callable[..., Claims | Denied]
 
 def test_a_token_names_a_person_in_a_role_of_a_wedding(verify: Verify) -> None:
     assert verify(token()) == ADA
-    everything = {"vendor": "v_1", "guest": "g_1", "side": "a", "name": "Zoë 🌿", "scope": "read", "device": "d_1"}
+    everything = {"vendor": "v_1", "guest": "g_1", "side": "a", "name": "Zoë 🌿", "scope": "care:read", "device": "d_1"}
     assert verify(token(**everything)) == ADA._replace(**everything)  # type: ignore[arg-type]
     assert verify(token(wedding=None, role=None)) == Claims("ada", EXP), "the members of the wedding decide"
 
@@ -304,7 +304,7 @@ async def test_a_key_may_have_to_be_waited_for(clock: Clock) -> None:
 
 
 def test_a_signed_token_is_verified(verify: Verify) -> None:
-    whole = Claims("ada", EXP, "w", "family", "v_1", "g_1", "b", "Ada", "read", "d_1")
+    whole = Claims("ada", EXP, "w", "family", "v_1", "g_1", "b", "Ada", "guests:read", "d_1")
     rules = TokenRules("issuer", "audience")
     assert verify(sign(whole, rules, secret_key(SECRET)), issuer="issuer", audience="audience") == whole
 

@@ -260,7 +260,12 @@ async def test_a_body_that_comes_after_the_loss_of_the_right_is_not_carried_out(
 async def test_beside_dev_mode_rights_are_revoked_too(tmp_path: Path, database_url: str) -> None:
     (tmp_path / "secret").write_bytes(SECRET)
     settings = Settings(
-        dev=True, port=0, database_url=database_url, document_hosts=1, jwt_secret_file=f"{tmp_path}/secret"
+        dev=True,
+        port=0,
+        database_url=database_url,
+        document_hosts=1,
+        jwt_secret_file=f"{tmp_path}/secret",
+        max_loop_lag_seconds=3600.0,
     )
     async with (
         local_server(settings) as server,
