@@ -48,9 +48,10 @@ from storage.quarantine import QuarantinedUpdate
 from storage.retention import RowKey
 from storage.store import Storage, migrate, open_storage
 from storage.updates import DocumentKey, StoredDocument, StoredUpdate
-from storage.usage import WeddingUsage
+from storage.usage import AUDIT_BYTES, WeddingUsage
 
 __all__ = [
+    "AUDIT_BYTES",
     "AnswerTaken",
     "AnswerValues",
     "Append",

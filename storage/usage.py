@@ -8,10 +8,31 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import ColumnElement, Connection, LargeBinary, Select, cast, func, select
 
-from storage.tables import answers, client_ids, documents, events, rows, updates
+from storage.tables import (
+    answers,
+    audit,
+    client_ids,
+    devices,
+    documents,
+    events,
+    grants,
+    invitations,
+    members,
+    policy_overrides,
+    rows,
+    updates,
+)
 
 CLIENT_BYTES = 64
 """What one client id of a document counts."""
+
+AUDIT_BYTES = 256
+"""What one entry of the audit log counts besides its content."""
+
+ACCESS_BYTES = 512
+"""What one member, invitation, device, grant or change of the policy counts, those that have ended included."""
+
+_ACCESS = (members, invitations, devices, grants, policy_overrides)
 
 
 class WeddingUsage(NamedTuple):
@@ -25,11 +46,14 @@ class WeddingUsage(NamedTuple):
     records: int
     """Rows of documents, those that were removed included."""
     documents: int
+    access_bytes: int = 0
+    """Of the audit log, members, invitations, devices, grants and changes of the policy."""
 
     @property
     def size_bytes(self) -> int:
         """All bytes together."""
-        return self.update_bytes + self.row_bytes + self.event_bytes + self.client_bytes + self.answer_bytes
+        content = self.update_bytes + self.row_bytes + self.event_bytes + self.client_bytes + self.answer_bytes
+        return content + self.access_bytes
 
 
 def usage(connection: Connection, wedding: str) -> WeddingUsage:
@@ -53,7 +77,15 @@ def usage(connection: Connection, wedding: str) -> WeddingUsage:
         _number(connection, select(answered).where(answers.c.wedding == wedding)),
         int(records),
         count_documents(connection, wedding),
+        _access_bytes(connection, wedding),
     )
+
+
+def _access_bytes(connection: Connection, wedding: str) -> int:
+    entry = AUDIT_BYTES + size(connection, audit.c.detail)
+    entries = select(func.coalesce(func.sum(entry), 0)).where(audit.c.wedding == wedding)
+    counts = (select(func.count()).select_from(table).where(table.c.wedding == wedding) for table in _ACCESS)
+    return _number(connection, entries) + ACCESS_BYTES * sum(_number(connection, count) for count in counts)
 
 
 def count_documents(connection: Connection, wedding: str) -> int:

@@ -20,7 +20,7 @@ from crdt_server.hub.background_tasks import Spawn
 from crdt_server.hub.commit import Store
 from crdt_server.hub.shrinking import Shrinking
 from crdt_server.rooms.quota import WeddingQuota
-from storage import Append, DerivedRecords, Storage, StorageError, WeddingUsage
+from storage import AUDIT_BYTES, Append, DerivedRecords, Storage, StorageError, WeddingUsage
 
 log = structlog.get_logger(__name__)
 
@@ -137,7 +137,8 @@ class Quotas:
                 rows = sum(len(row.fields or "") + len(row.writers) for row in each.rows)
                 events = sum(len(event.body) for event in each.events)
                 answers = sum(len(answer.key) + len(answer.body) for answer in each.answers)
-                self._add(each.key.wedding, account, rows + events + answers, len(each.rows), 0)
+                audit = sum(AUDIT_BYTES + len(entry.detail) for entry in each.audit)
+                self._add(each.key.wedding, account, rows + events + answers + audit, len(each.rows), 0)
 
     def _add(self, wedding: str, account: _Account, size_bytes: int, records: int, documents: int) -> None:
         account.written.add(size_bytes, records, documents)

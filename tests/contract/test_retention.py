@@ -11,6 +11,7 @@ from storage import (
     ClientUser,
     DerivedRecords,
     DocumentKey,
+    NewAuditEntry,
     NewEvent,
     QuarantinedUpdate,
     RowKey,
@@ -21,6 +22,8 @@ from storage import (
     quarantine,
     retention,
 )
+from storage.usage import ACCESS_BYTES, AUDIT_BYTES
+from tests.support.rights import put_member
 
 GUESTS = DocumentKey("w_42", "guests")
 NOTE = DocumentKey("w_42", "notes.a")
@@ -53,6 +56,17 @@ class TestUsage:
         assert (await store.usage("w_42")).size_bytes == 109
         assert await store.document_count("w_42") == 2
         assert await store.document_count("w_8") == 0
+
+    async def test_counts_members_and_the_audit_log(self, store: Storage) -> None:
+        await put_member(store, "u_ann", "planner", wedding="w_42")
+        await put_member(store, "u_ann", "planner", wedding="w_7")
+        assert (await store.usage("w_42")).access_bytes == ACCESS_BYTES + AUDIT_BYTES + len("{}")
+        refused = NewAuditEntry(NEW, "u_ann", "socket.refused", '{"document":"ä"}')
+        await store.append([], [DerivedRecords(GUESTS, audit=[refused] * 3)])
+        await put_member(store, "u_ann", "planner", removed=True, wedding="w_42")
+        usage = await store.usage("w_42")
+        assert usage.access_bytes == ACCESS_BYTES + 5 * AUDIT_BYTES + 2 * len("{}") + 3 * 17
+        assert (usage.size_bytes, usage.records, usage.documents) == (usage.access_bytes, 0, 0)
 
     async def test_follows_what_replaces_and_merges(self, store: Storage) -> None:
         await store.append([Append(NOTE, 1, b"12345"), Append(NOTE, 2, b"678")])
