@@ -12,6 +12,7 @@ from typing import Final, NamedTuple
 
 from crdt_server.access.access import Action, Decision, Denied
 from crdt_server.access.identity import SERVER, Authenticated, Identity
+from crdt_server.access.policy import is_removed
 from crdt_server.access.scopes import in_scope
 from crdt_server.access.tokens import ROLES
 from documents.categories import AccessCategory
@@ -91,7 +92,9 @@ def current_identity(held: Authenticated, rights: WeddingRights) -> Identity | D
         return identity
     member = rights.member(identity.user)
     if member is not None and member.removed:  # and all devices are revoked with it
-        return _REMOVED
+        if is_removed(member.role, "" if held.by_members else identity.role):
+            return _REMOVED
+        member = None
     if held.device and rights.revoked(held.device):
         return _REVOKED
     if member is None or not held.by_members:

@@ -198,6 +198,14 @@ class Policy:
             yield [role, *(f"{cell.rights} ({cell.note})" if cell.note else cell.rights for cell in cells)]
 
 
+def is_removed(member_role: str, token_role: str) -> bool:
+    """Whether the removal of a member in a role keeps out a person whose token has a role; "": it has none.
+
+    Planners remove members, but nobody of the couple: they could make one a member in another role first.
+    """
+    return token_role not in OVERRIDERS or member_role in OVERRIDERS
+
+
 def _letter(cell: Cell) -> str:
     if cell.fields:
         return "O"

@@ -17,7 +17,7 @@ from crdt_server.access.access import Action, Credentials, Decision, Denied, Ide
 from crdt_server.access.identity import SERVER, Authenticated, Identity
 from crdt_server.access.later import Later
 from crdt_server.access.members import KnownMember, WeddingRights, current_identity
-from crdt_server.access.policy import NO_OVERRIDES, NO_RIGHTS, Overrides, Policy, default_policy
+from crdt_server.access.policy import NO_OVERRIDES, NO_RIGHTS, Overrides, Policy, default_policy, is_removed
 from crdt_server.access.scopes import in_scope, narrowed
 from documents.categories import AccessCategory, category_of
 from documents.registry import kind_of
@@ -164,7 +164,9 @@ class PolicyAccess:
             return _NO_MEMBER
         member = members.member(claims.user)
         if member is not None and member.removed:  # and all devices are revoked with it
-            return _NO_MEMBER
+            if is_removed(member.role, claims.role):
+                return _NO_MEMBER
+            member = None
         if claims.device and members.revoked(claims.device):
             return _REVOKED
         given = claims if claims.role else member

@@ -11,6 +11,7 @@ import pytest
 from crdt_server.access.access import Action, Credentials, Denied
 from crdt_server.access.identity import SERVER, Authenticated, Identity
 from crdt_server.access.members import KnownMember, WeddingRights
+from crdt_server.access.policy import is_removed
 from crdt_server.access.policy_access import PolicyAccess
 from documents.categories import AccessCategory
 from documents.registry import NAMES, kind_of
@@ -82,6 +83,21 @@ def test_a_revoked_device_and_a_removed_member_stay_out() -> None:
     members.revoked_devices.clear()
     del members.members["u_member"]
     assert asked(access, "t_member") == Denied("forbidden", "not a member of this wedding")
+
+
+@pytest.mark.parametrize(
+    ("member_role", "token_role", "out"),
+    [("guest", "couple", False), ("couple", "couple", True), ("guest", "planner", True), ("planner", "", True)],
+)
+def test_a_planner_does_not_remove_the_couple_by_making_them_guests_first(
+    member_role: str, token_role: str, out: bool
+) -> None:
+    access, _ = people()
+    removed = WeddingRights(1, {"u_mia": KnownMember("u_mia", member_role, removed=True)})
+    mia = Identity("u_mia", token_role or member_role, rights="W" * 9)
+    held = Authenticated(mia, None, "", by_members=not token_role)
+    assert isinstance(access.recheck(held, "w", removed), Denied) is out
+    assert is_removed(member_role, token_role) is out
 
 
 def test_other_weddings_answer_alike_whether_or_not_they_exist() -> None:
