@@ -125,14 +125,24 @@ function keepReceipts ({ doc, provider, received, sent }) {
   }
 }
 
+/** Sockets that keep every frame the server sends. */
+const recording = frames => class extends WebSocket {
+  constructor (...args) {
+    super(...args)
+    this.on('message', data => frames.push(Buffer.from(data)))
+  }
+}
+
 const commands = {
-  /** A client, synced. */
-  async join ({ client: name, url, room, params, clientID, roots, seconds }) {
+  /** A client, synced; with `record` its frames are kept, and it may be refused. */
+  async join ({ client: name, url, room, params, clientID, roots, seconds, record = false }) {
     const doc = new Y.Doc()
     if (clientID !== null) doc.clientID = clientID
-    const options = { params, WebSocketPolyfill: WebSocket, disableBc: true, maxBackoffTime: 200 }
+    const frames = []
+    const WebSocketPolyfill = record ? recording(frames) : WebSocket
+    const options = { params, WebSocketPolyfill, disableBc: true, maxBackoffTime: 200 }
     const provider = new WebsocketProvider(url, room, doc, options)
-    const client = { doc, provider, roots, received: new Y.Doc(), sent: [], closes: [], notices: [] }
+    const client = { doc, provider, roots, received: new Y.Doc(), sent: [], closes: [], notices: [], frames }
     provider.on('connection-close', event => { if (event !== null) client.closes.push(event.code) })
     keepReceipts(client)
     provider.messageHandlers[2] = (_, decoder) => {
@@ -140,7 +150,8 @@ const commands = {
       client.notices.push(decoding.readVarString(decoder))
     }
     clients.set(name, client)
-    await commands.wait({ client: name, expression: 'provider.synced', seconds })
+    const expression = record ? 'provider.synced || client.closes.length > 0' : 'provider.synced'
+    await commands.wait({ client: name, expression, seconds })
   },
 
   leave ({ client: name }) {
@@ -171,6 +182,12 @@ const commands = {
   },
 
   rows: ({ client }) => rows(clients.get(client)),
+
+  /** Of some byte strings in hexadecimal, those in the frames that were kept. */
+  found ({ client, strings }) {
+    const all = Buffer.concat(clients.get(client).frames)
+    return strings.filter(string => all.includes(Buffer.from(string, 'hex')))
+  },
 
   /** Everything that came to a client from the server, as one update in base64. */
   received ({ client: name }) {
