@@ -15,7 +15,7 @@ process.setMaxListeners(0) // every provider listens to its end
 
 const clients = new Map()
 const AsyncFunction = (async () => {}).constructor
-const EVENTS = ['status', 'sync', 'connection-close']
+const EVENTS = ['status', 'sync', 'connection-close', 'receipt']
 
 /** Adds a record, with its note where it is to have one. */
 const adder = doc => (root, id, { note, ...fields }) => {
@@ -121,6 +121,7 @@ function keepReceipts ({ doc, provider, received, sent }) {
       const { update } = sent.shift()
       if (type === 0) Y.applyUpdate(received, update)
     }
+    provider.emit('receipt', [])
     sync(encoder, decoder, ...others)
   }
 }
