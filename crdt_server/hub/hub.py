@@ -31,7 +31,7 @@ from crdt_server.hub.event_notifier import EventNotifier
 from crdt_server.hub.host_pool import HostPool
 from crdt_server.hub.loop_monitor import LoopMonitor
 from crdt_server.hub.pacing import Pacer, role_limits
-from crdt_server.hub.quotas import Limits, ObservedStore, Quotas
+from crdt_server.hub.quotas import Limits, ObservedStore, Observer, Quotas
 from crdt_server.hub.registry import RoomRegistry
 from crdt_server.hub.request_session import RequestConnection, RequestSession, settled
 from crdt_server.hub.retention import Kept, Retention
@@ -134,6 +134,18 @@ def _report_gauges(hub: Hub, metrics: Metrics) -> None:
     metrics.gauge("loop_lag_seconds", "How late the event loop is", lambda: hub.loop_monitor.seconds)
 
 
+def _commit_pump(hub: Hub, observers: Sequence[Observer]) -> CommitPump:
+    """Commits into the store, of which the observers are notified."""
+    return CommitPump(
+        ObservedStore(hub.storage if hub.cluster is None else hub.cluster.store, observers),
+        hub.metrics,
+        fail=hub.fail,
+        on_events=hub.publish_events,
+        audit=hub.audit.of_batch,
+        on_bookings=BookingNotifier(hub.storage, hub.request, hub.spawn, hub.hosts.vouched).changed,
+    )
+
+
 def _rights_watch(hub: Hub) -> RightsWatch:
     return RightsWatch(
         hub.storage,
@@ -199,17 +211,7 @@ class Hub:
             evicted=self.hosts.evicted,
             cluster=cluster,
         )
-        self.commits = CommitPump(
-            ObservedStore(
-                storage if cluster is None else cluster.store,
-                [shrinking.stored, self.quotas.stored, self.retention.stored],
-            ),
-            metrics,
-            fail=self.fail,
-            on_events=self.publish_events,
-            audit=self.audit.of_batch,
-            on_bookings=BookingNotifier(storage, self.request, self.spawn, self.hosts.vouched).changed,
-        )
+        self.commits = _commit_pump(self, [shrinking.stored, self.quotas.stored, self.retention.stored])
         self.rights = _rights_watch(self)
         self.scheduler = Scheduler(self.request, self.spawn)
         self.hosts.connect(self.registry, self.commits, self.scheduler)
