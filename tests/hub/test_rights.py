@@ -138,7 +138,7 @@ async def test_a_stream_is_not_admitted_any_more(hub: Hub, storage: Storage) -> 
 
 
 async def test_a_request_of_a_removed_member_fails(hub: Hub, storage: Storage) -> None:
-    await put_member(storage, "user-1", "guest", removed=True)
+    await put_member(storage, "user-1", "couple", removed=True)
     await hub.rights.cache.read("w")
     room = hub.open("w", "guests")
     key = DocumentKey("w", "guests")

@@ -159,7 +159,7 @@ class Walk:
         for name, document in self.documents.items():
             shown = words(str(document.rows.roots).encode())
             assert words(*(document.diff(b"\0") or ())) <= shown
-            assert words(collected(self.stored[name])) <= shown
+            assert words(*collected(self.stored[name], len(self.stored[name]))) <= shown
             self.open_again(document)
         for name, document in self.bench.documents.items():
             assert not list(document.kind.violations(self.bench.rows(name)))
@@ -168,7 +168,8 @@ class Walk:
     def open_again(self, document: ProjectedDocument) -> None:
         """As after a restart: what was stored, raw or collected, is the document, and nothing is left to be written."""
         rows, owners = document.rows.roots, dict(document.items.owners)
-        for updates in (self.stored[document.name], [collected(self.stored[document.name])]):
+        stored = self.stored[document.name]
+        for updates in (stored, collected(stored, len(stored))):
             self.bench.state.detach(document)
             document.close()
             document = open_derived(self.bench, document.name, tuple(updates), owners)

@@ -130,8 +130,8 @@ async def test_a_damaged_page(url: str, path: Path) -> None:
     await store.close()
     size = path.stat().st_size
     with path.open("r+b") as file:
-        file.seek(size // 2)
-        file.write(os.urandom(16_384))
+        file.seek(size - 80_000)  # the updates were written last
+        file.write(os.urandom(40_000))
     store = await open_storage(url)
     with pytest.raises((StorageUnavailable, CorruptDocument)):
         await store.load(NOTE)

@@ -36,6 +36,8 @@ class OneRoom:
         self.settings = Settings(dev=True, max_connections=3, max_pending_per_address=2)
         self.metrics = Metrics()
         self.strikes = SenderStrikes(1)
+        self.audit = self
+        self.refused: list[str] = []
         self.overloaded = False
         self.full = False
         self.received: list[Received] = []
@@ -54,6 +56,9 @@ class OneRoom:
 
     def leave(self, room: Room, session: Session) -> None:
         room.leave(session)
+
+    def record(self, wedding: str, user: str, action: str, **detail: object) -> None:
+        self.refused.append(action)
 
 
 class Entry:
@@ -197,3 +202,4 @@ async def test_an_identity_without_rights(entry: Entry) -> None:
     entry.access.may = lambda *_: Denied("not_found", "no such document")  # type: ignore[method-assign, misc]
     _, socket = entry.connect()
     assert (socket.close_code, entry.counts) == (4404, (0, 0))
+    assert entry.hub.refused == ["socket.refused"]

@@ -304,7 +304,7 @@ class TestLimits:
             assert await close_code(fifth) == 4503
 
     async def test_handshakes_in_a_second(self, strict: ServerProcess) -> None:
-        knocks = await asyncio.gather(*(self._knock(strict) for _ in range(60)), return_exceptions=True)
+        knocks = await asyncio.gather(*(self._knock(strict, n) for n in range(60)), return_exceptions=True)
         refusals = [knock for knock in knocks if isinstance(knock, InvalidStatus)]
         assert {refusal.response.status_code for refusal in refusals} == {429}
         async with asyncio.timeout(SECONDS):
@@ -314,8 +314,8 @@ class TestLimits:
                         await later.recv()
                         break
 
-    async def _knock(self, server: ServerProcess) -> None:
-        async with visit(server, "w/nothing"):
+    async def _knock(self, server: ServerProcess, number: int) -> None:
+        async with visit(server, f"w/notes.{number}?user=u{number}"):
             pass
 
     async def test_strikes(self, strict: ServerProcess) -> None:
