@@ -149,6 +149,7 @@ const commands = {
     provider.messageHandlers[2] = (_, decoder) => {
       decoding.readVarUint(decoder) // permission denied: there is no other
       client.notices.push(decoding.readVarString(decoder))
+      provider.emit('receipt', []) // a notice may be the last thing that comes
     }
     clients.set(name, client)
     const expression = record ? 'provider.synced || client.closes.length > 0' : 'provider.synced'
