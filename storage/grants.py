@@ -147,6 +147,8 @@ def rights_of(connection: Connection, wedding: str, now: datetime) -> StoredRigh
     """All rights of a wedding."""
     # The version first: on PostgreSQL each query of a read shows what is committed when it begins.
     version = versions(connection, [wedding]).get(wedding, 0)
+    if version == 0:  # nothing was ever changed: of most weddings whose roles come with tokens
+        return StoredRights(0, [], [], [], [])
     query = select(*(grants.c[field] for field in StoredGrant._fields)).where(
         grants.c.wedding == wedding, grants.c.ended_at.is_(None), grants.c.until > now
     )
