@@ -22,5 +22,6 @@ class Counters:
     awareness_states: int = 0
     awareness_pauses: int = 0
     edit_pauses: int = 0
+    revert_pauses: int = 0
     last_seen_rows: int = 0
     closed: dict[int, int] = field(default_factory=dict)

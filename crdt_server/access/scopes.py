@@ -46,6 +46,5 @@ def narrowed(rights: str, scope: str) -> str:
         return rights
     allowed = parse_scope(scope)
     return "".join(
-        letter if allowed.get(category, False) else "-"
-        for letter, category in zip(rights, AccessCategory, strict=True)
+        letter if allowed.get(category, False) else "-" for letter, category in zip(rights, AccessCategory, strict=True)
     )

@@ -31,9 +31,7 @@ class EventFilter:
         decided: dict[tuple[str, str], bool] = {}
         shown = []
         for event in page:
-            root = (
-                str(json.loads(event.body).get("root", "")) if event.document in _DIVIDED else ""
-            )
+            root = str(json.loads(event.body).get("root", "")) if event.document in _DIVIDED else ""
             part = event.document, root
             if part not in decided:
                 decided[part] = self._may_read(*part)

@@ -15,7 +15,7 @@ from collections.abc import Callable, Sequence
 import structlog
 
 from crdt_server.access.identity import Identity
-from crdt_server.access.limits import Allowance, SenderStrikes, Strikes
+from crdt_server.access.limits import Allowance, SenderStrikes
 from crdt_server.access.role_limits import RoleBuckets
 from crdt_server.errors import CLOSE_CODES, AdmissionError
 from crdt_server.hosts.fair_queue import Sender
@@ -53,7 +53,6 @@ from storage import DocumentKey, Storage
 
 log = structlog.get_logger(__name__)
 
-MOST_REVERTED = 20  # of one session in a minute
 LOGGED_REFUSALS, SECONDS_PER_LOGGED_REFUSAL = 20, 3.0  # of one address: new names have no other bound in the log
 DRAIN_SECONDS = 5.0
 
@@ -63,7 +62,6 @@ class _RoomReactor:
 
     def __init__(self, hub: Hub) -> None:
         self._hub = hub
-        self._reverted = Strikes(MOST_REVERTED)
         self._logged = Allowance(LOGGED_REFUSALS, SECONDS_PER_LOGGED_REFUSAL)
 
     def on_requests(self, room: Room) -> None:
@@ -102,13 +100,10 @@ class _RoomReactor:
             log.info("session_refused", room=room.name, session=session.id, user=session.user, address=address)
         self._hub.strikes.add(session.identity, address, now)
 
-    def on_revert(self, room: Room, session: Session) -> bool:
+    def on_revert(self, room: Room, session: Session) -> None:
         if not room.hosted.has_schema:  # the others are recorded with what is stored of them
             self._hub.audit.record(room.wedding, session.user, "write.reverted", document=room.document)
-        now = self._hub.time()
-        self._reverted.forget(now)
-        self._reverted.add(str(session.id), now)
-        return self._reverted.exceeded(str(session.id), now)
+        self._hub.pacer.count_revert(room, session)
 
     def on_closed(self, room: Room) -> None:
         """The room has ended."""
@@ -189,7 +184,7 @@ class Hub:
         self.cluster = cluster
         self.strikes = SenderStrikes(settings.max_strikes)
         self.role_buckets = RoleBuckets(role_limits(settings))
-        self._pacer = Pacer(self.role_buckets, metrics.counters, self.time)
+        self.pacer = Pacer(self.role_buckets, metrics.counters, self.time)
         self.loop_monitor, self.events, self.draining = LoopMonitor(metrics), EventNotifier(), False
         self.quotas = Quotas(storage, _limits(settings), self.spawn, self.time)
         self.retention = Retention(storage, _kept(settings), metrics, "" if cluster is None else cluster.node)
@@ -293,7 +288,7 @@ class Hub:
             raise AdmissionError("room_full", "too many sockets in this room")
         session = session_type(SessionId(next(self._session_ids)), connection, identity)
         if session.origin is Origin.SOCKET:
-            session.level = self._pacer.level_of(document, session)
+            session.level = self.pacer.level_of(document, session)
         self.registry.occupied(room)
         room.join(session)
         if identity.rights and session.origin is Origin.SOCKET:
@@ -305,7 +300,7 @@ class Hub:
         """The messages of one frame of a session."""
         receive(room, session, messages)
         if session.level is not None:
-            self._pacer.count(room, session, session.level, messages)
+            self.pacer.count(room, session, session.level, messages)
 
     def leave(self, room: Room, session: Session) -> None:
         """The session's connection is gone."""

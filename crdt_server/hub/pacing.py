@@ -1,4 +1,5 @@
-"""The pace of sockets: the socket of a person that sends more updates than its role allows is not read for a while.
+"""The pace of sockets: the socket of a person that sends more updates than its role allows, or of which much has to be
+undone, is not read for a while.
 
 Nothing is refused and nothing is lost: what was read already is carried out, and the rest waits with its sender.
 """
@@ -9,18 +10,19 @@ import asyncio
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
-from crdt_server.access.limits import Level
+from crdt_server.access.limits import Level, TokenBucket
 from crdt_server.access.role_limits import RoleBuckets, RoleLimits, parse_role_limits
 from crdt_server.counters import Counters
 from crdt_server.protocol.messages import Received, SyncStep2, SyncUpdate
 from crdt_server.protocol.update import EMPTY_UPDATE
 from crdt_server.rooms.room import Room
-from crdt_server.rooms.session import PACE, Session
+from crdt_server.rooms.session import PACE, REVERTED, Session
 from crdt_server.settings import Settings
 from storage import StorageError
 
 UPDATE_BYTES = 16 * 1024  # a larger one counts as several
 SHORTEST_PAUSE_SECONDS = 0.1
+REVERTS, SECONDS_PER_REVERT = 20, 3.0  # of one session: so many at once, and one more every so many seconds
 DEFAULT_FILE = Path(__file__).parents[1] / "access" / "role_limits.toml"
 NO_LIMITS = "none"
 MESSAGES = "thread."  # documents of which an update is a message to people
@@ -43,6 +45,7 @@ class Pacer:
         self._buckets = buckets
         self._counters = counters
         self._time = time
+        self._reverts = TokenBucket(1 / SECONDS_PER_REVERT, REVERTS)
 
     def level_of(self, document: str, session: Session) -> Level | None:
         """What the person of a session has left for a document; None: there is no limit."""
@@ -60,19 +63,31 @@ class Pacer:
                 cost += 1.0 if size < UPDATE_BYTES else size / UPDATE_BYTES
         if not cost or level.spend(cost, self._time()) >= 1 or session.paused & PACE:
             return
-        if self._pause(room, session, level):
+        if self._pause(room, session, level, PACE):
             self._counters.edit_pauses += 1
 
-    def _pause(self, room: Room, session: Session, level: Level) -> bool:
+    def count_revert(self, room: Room, session: Session) -> None:
+        """An edit of a session was undone, or refused. Nobody is closed for it: a person who types into a note that is
+        full has an edit undone for each key."""
+        level = self._reverts.level(str(session.id), self._time())
+        if level is None:
+            return
+        left = level.spend(1, self._time())
+        if left < 0:
+            level.spend(left, self._time())  # of what was sent in one go, it does not wait for each
+        if not session.paused & REVERTED and self._pause(room, session, level, REVERTED):
+            self._counters.revert_pauses += 1
+
+    def _pause(self, room: Room, session: Session, level: Level, reason: int) -> bool:
         """Pause a session until its person may send more, if that is not now."""
         wait = level.wait(self._time())
         if not wait or session not in room.members:
             return False
-        session.pause(PACE)
+        session.pause(reason)
         delay = max(wait, SHORTEST_PAUSE_SECONDS)
-        asyncio.get_running_loop().call_later(delay, self._resume, room, session, level)
+        asyncio.get_running_loop().call_later(delay, self._resume, room, session, level, reason)
         return True
 
-    def _resume(self, room: Room, session: Session, level: Level) -> None:
-        if not self._pause(room, session, level):  # another socket of the person may have sent more meanwhile
-            session.resume(PACE)
+    def _resume(self, room: Room, session: Session, level: Level, reason: int) -> None:
+        if not self._pause(room, session, level, reason):  # another socket of the person may have sent more meanwhile
+            session.resume(reason)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
-from crdt_server.errors import CLOSE_CODES, CrdtServerError
+from crdt_server.errors import CrdtServerError
 from crdt_server.pipe import Status
 from crdt_server.protocol.messages import PermissionDenied, SyncUpdate
 from crdt_server.protocol.outgoing import Outgoing
@@ -86,13 +86,12 @@ def revoke(room: Room, session: Session, code: int, reason: str) -> None:
 
 
 def notify(room: Room, session: Session, notice: bytes) -> None:
-    """Send a session the notice that an edit of it was undone or refused. Too many of them close the session."""
+    """Send a session the notice that an edit of it was undone or refused."""
     if session not in room.members:
         return
     room.counters.reverted += 1
     session.connection.send(Outgoing(PermissionDenied(notice.decode())))
     if session.spare_reverts:
         session.spare_reverts -= 1
-    elif room.events.on_revert(room, session):
-        discard(room, session)
-        room.members.close(session, CLOSE_CODES["forbidden"], "too much had to be undone")
+    else:
+        room.events.on_revert(room, session)

@@ -57,8 +57,8 @@ class RoomEvents(Protocol):
     def on_refusal(self, room: Room, session: Session) -> None:
         """A request of a session was refused for good."""
 
-    def on_revert(self, room: Room, session: Session) -> bool:
-        """Something of a session was undone. Returns whether that is too much."""
+    def on_revert(self, room: Room, session: Session) -> None:
+        """Something of a session was undone."""
 
 
 class Room:

@@ -18,7 +18,7 @@ SessionId = NewType("SessionId", int)
 REQUEST_OVERHEAD_BYTES = 64  # small requests are not free
 # Reasons not to read a socket: too many bytes of it wait, it has sent too much presence, its person has sent more than
 # the role allows.
-BACKLOG, PRESENCE, PACE = 1, 2, 4
+BACKLOG, PRESENCE, PACE, REVERTED = 1, 2, 4, 8
 
 
 class Connection(Protocol):
@@ -193,7 +193,7 @@ class Session:
         return self.identity.user
 
     def pause(self, reason: int) -> None:
-        """Its socket is not read, until `resume` for the same reason: BACKLOG, PRESENCE or PACE."""
+        """Its socket is not read, until `resume` for the same reason: BACKLOG, PRESENCE, PACE or REVERTED."""
         self.paused |= reason
         self.connection.pause()
 

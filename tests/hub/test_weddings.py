@@ -16,10 +16,11 @@ from pycrdt import Map, Text
 from crdt_server.access.identity import Identity
 from crdt_server.hosts.batch import LoadPlan
 from crdt_server.hub.hub import Hub
+from crdt_server.hub.pacing import REVERTS
 from crdt_server.judge.shared_types import MAX_UNKNOWN_ROOTS
 from crdt_server.pipe import Bytes, RequestKind
 from crdt_server.rooms.room import Phase, Room
-from crdt_server.rooms.session import Request
+from crdt_server.rooms.session import REVERTED, Request
 from crdt_server.settings import Settings
 from storage import Append, DocumentKey, Storage, StorageError, open_storage
 from tests.rooms.person import Person
@@ -134,14 +135,21 @@ async def test_what_does_not_fit_reaches_nobody_and_its_writer_gets_a_notice(hub
     assert one.socket.closed is None
 
 
-async def test_who_has_too_much_undone_is_closed(hub: Hub) -> None:
+async def test_who_has_much_undone_is_slowed_down_and_stays(hub: Hub) -> None:
+    """Whoever types into a note that is full has an edit undone for each key."""
     one, two = Guide(hub, 11), Guide(hub, 12)
-    for n in range(100):
-        one.put(f"g_{n}", plusOnesAllowed=-1)
-    assert await ended(one) == 4403
+    one.put("g_full", note="x" * 20_000)
+    await one.knows("g_full")
+    for count in range(REVERTS + 1):
+        before = one.replica.state_vector
+        one.replica.doc.get("guests", type=Map)["g_full"]["note"].insert(0, "y")
+        one.send(encode_update(one.replica.doc.get_update(before)))
+        await one.socket.until(lambda count=count: not one.read() and len(one.denied) > count)  # type: ignore[misc]
+    assert (one.socket.closed, one.session.paused, one.socket.paused) == (None, REVERTED, True)
+    assert hub.metrics.counters.revert_pauses == 1
     two.put("h_1")
     await two.socket.until(lambda: "h_1" in two.guests and two.saved)
-    assert two.socket.closed is None
+    assert len(two.replica.doc.get("guests", type=Map).to_py()["g_full"]["note"]) == 20_000
 
 
 async def test_a_root_too_many_closes_with_what_to_do(hub: Hub) -> None:

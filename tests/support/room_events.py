@@ -7,10 +7,9 @@ from crdt_server.rooms.session import Request, Session
 
 
 class RecordingRoomEvents:
-    """The `RoomEvents` of a test: a list for each kind of report. More reverts than ``max_reverts`` are too many."""
+    """The `RoomEvents` of a test: a list for each kind of report."""
 
-    def __init__(self, *, max_reverts: int = 1 << 30) -> None:
-        self.max_reverts = max_reverts
+    def __init__(self) -> None:
         self.with_requests: list[Room] = []
         self.with_presence: list[Room] = []
         self.large_updates: list[Request] = []
@@ -29,6 +28,5 @@ class RecordingRoomEvents:
     def on_refusal(self, room: Room, session: Session) -> None:
         self.refused.append(session)
 
-    def on_revert(self, room: Room, session: Session) -> bool:
+    def on_revert(self, room: Room, session: Session) -> None:
         self.reverted.append(session)
-        return len(self.reverted) > self.max_reverts
