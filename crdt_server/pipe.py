@@ -40,6 +40,10 @@ class RequestKind(enum.IntEnum):
     RESUME = 9  # the next slice of the rules of its wedding; no response
 
 
+OWN = frozenset((RequestKind.BUILD_DOC, RequestKind.RESUME))
+"""Requested by the dispatcher itself, as long as there is something to do."""
+
+
 class Status(enum.IntEnum):
     """The verdict on one request. OK is not reported."""
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 
 from crdt_server.hosts.supervisor import HostDied
 from crdt_server.pipe import (
+    OWN,
     PIECE_BYTES,
     BatchResponse,
     Bytes,
@@ -54,8 +55,7 @@ _RESPONSES: Mapping[RequestKind, tuple[type[Response], ...]] = {
     RequestKind.RUN_SCHEDULED: (Done,),
     RequestKind.SET_BOOKINGS: (Done,),
 }
-_OWN = frozenset((RequestKind.BUILD_DOC, RequestKind.RESUME))
-_WITHOUT_RESPONSE = _OWN | {RequestKind.UPDATE}
+_WITHOUT_RESPONSE = OWN | {RequestKind.UPDATE}
 
 
 class LoadFailed(Exception):
@@ -79,9 +79,18 @@ class BatchEntry:
         return RoomRequests(self.room.id, requests, self.load, over_quota, claims)
 
     @property
+    def load_cost(self) -> int:
+        """What its load step costs, in bytes of stored updates."""
+        if self.load is None:
+            return 0
+        of_context = self.load.context.rows if self.load.context is not None else None
+        rows = sum(map(_row_size, self.load.rows)) + sum(map(_row_size, of_context or ()))
+        return sum(map(len, self.load.updates)) + rows * SLICE_BYTES // SLICE_ROW_BYTES
+
+    @property
     def is_own(self) -> bool:
         """Whether its request is the dispatcher's own."""
-        return bool(self.requests) and self.requests[0].kind in _OWN
+        return bool(self.requests) and self.requests[0].kind in OWN
 
 
 @dataclass(slots=True)
@@ -129,8 +138,12 @@ def _row_slices(rows: Sequence[MirrorRow]) -> Iterator[list[MirrorRow]]:
             yield part
             part, size = [], 0
         part.append(row)
-        size += len(row.fields or "") + len(row.writers) + ROW_OVERHEAD_BYTES
+        size += _row_size(row)
     yield part
+
+
+def _row_size(row: MirrorRow) -> int:
+    return len(row.fields or "") + len(row.writers) + ROW_OVERHEAD_BYTES
 
 
 def slices(updates: Sequence[bytes]) -> deque[list[bytes]]:

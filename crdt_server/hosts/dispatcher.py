@@ -240,9 +240,13 @@ class HostDispatcher:
         requests = sum(len(entry.requests) for entry in entries)
         self.metrics.batch_requests.observe(requests)
         try:
-            for unfinished in self.settle(entries, await self.request(entries, forget)):
-                for request in reversed(unfinished.requests):
-                    put_back(unfinished.room, request)
+            unfinished = self.settle(entries, await self.request(entries, forget))
+            for entry in unfinished:
+                self._turns.refund(entry.requests)
+                for request in reversed(entry.requests):
+                    put_back(entry.room, request)
+            first = dict.fromkeys(entry.room for entry in unfinished if entry.room in self._scheduled)
+            self._scheduled = first | self._scheduled
             self.residency.forgotten(forget)
         except HostDied as death:
             await recover(self, entries, death)

@@ -72,7 +72,7 @@ class Loads:
                 continue
             step = self._next(room)
             assert step.load is not None
-            budget -= sum(map(len, step.load.updates))
+            budget -= step.load_cost
             step.load.further = False
             yield step
             while further and room in self._plans:

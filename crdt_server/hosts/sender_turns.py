@@ -34,6 +34,13 @@ class SenderTurns:
             sender = request.session.person
             given[sender] = given.get(sender, 0) + request.cost
 
+    def refund(self, requests: Sequence[Request]) -> None:
+        """Requests of the newest batch were not reached in it."""
+        given = self._given
+        for request in requests:
+            sender = request.session.person
+            given[sender] = max(0, given.get(sender, 0) - request.cost)
+
     def end_batch(self) -> None:
         """The next batch begins."""
         if self._given:

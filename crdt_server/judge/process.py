@@ -31,6 +31,7 @@ from crdt_server.judge.state_vectors import StateVectors
 from crdt_server.judge.wedding import WeddingJudge
 from crdt_server.pipe import (
     LENGTH,
+    OWN,
     PIECE_BYTES,
     Batch,
     BatchResponse,
@@ -62,6 +63,7 @@ from crdt_server.records import BatchRecords, ClientOwner
 EXIT_PANIC = 70  # pycrdt raised a PanicException: its memory must not be read any more
 EXIT_MEMORY = 71
 UNLIMITED_MERGE_BYTES = 16 * 1024  # of updates of one room in a batch
+RUN_UPDATES = 16  # applied between two looks at the clock; rules are looked up once for all of them
 NAP_SECONDS = 0.005  # in a batch that can only wait for copies, or for documents that have to be open
 
 
@@ -76,6 +78,7 @@ class DocumentHost:
         self.documents = self.held.documents
         self._touched: dict[WeddingJudge, None] = {}  # by this batch
         self._batch, self._now = 0, 0.0
+        self._worked = False  # whether a request of this batch was worked on
         self._vectors = StateVectors()
         self._reader = Reader(self._slices)
         self._drafts = Drafts(self._slices, time.process_time)
@@ -86,6 +89,7 @@ class DocumentHost:
         self._now = batch.now
         self._postponed.clear()
         self._slices.begin_batch(sharing=sharing(batch.rooms))
+        self._worked = False
         # Jobs first: a wedding that is loaded again must not find documents that are to be forgotten.
         jobs = []
         for index, job in enumerate(batch.jobs):
@@ -139,8 +143,12 @@ class DocumentHost:
         i, count = 0, len(requests)
         # updates in a row are applied as one run; any other request is answered as of its place
         while i < count:
+            if self._worked and self._slices.batch_is_long():
+                result.faults += [Fault(n, Status.LATER) for n in range(i, count) if requests[n].kind not in OWN]
+                break
+            self._worked = True
             start = i
-            while i < count and requests[i].kind is RequestKind.UPDATE:
+            while i < min(count, start + RUN_UPDATES) and requests[i].kind is RequestKind.UPDATE:
                 i += 1
             if start < i:
                 self._apply(index, start, room, requests[start:i], result)

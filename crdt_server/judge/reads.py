@@ -54,8 +54,9 @@ class Reader:
         is called before each."""
         number, now = batch
         rows: bytes | None = None
+        later = {fault.index for fault in result.faults if fault.status is Status.LATER}
         for index, request in enumerate(requests):
-            if request.kind not in OF_ROWS and request.kind not in OF_BYTES:
+            if index in later or (request.kind not in OF_ROWS and request.kind not in OF_BYTES):
                 continue
             mark(index)
             if request.kind is RequestKind.DIFF:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from crdt_server.pipe import RequestKind, RoomOutcome, RoomRequests, RoomResult, Status
+from crdt_server.pipe import OWN, RequestKind, RoomOutcome, RoomRequests, RoomResult, Status
 
 LONG = frozenset((RequestKind.BUILD_DOC, RequestKind.RESUME, RequestKind.READ, RequestKind.DIGEST))
 """Done in slices, and requested again until they are done."""
@@ -18,8 +18,7 @@ def sharing(rooms: Sequence[RoomRequests]) -> int:
 
 def loads(requested: RoomRequests) -> bool:
     """Whether a part of a batch makes much that stays in memory."""
-    own = (RequestKind.BUILD_DOC, RequestKind.RESUME)
-    return requested.load is not None or any(each.kind in own for each in requested.requests)
+    return requested.load is not None or any(each.kind in OWN for each in requested.requests)
 
 
 def only_waits(requested: RoomRequests, result: RoomOutcome) -> bool:

@@ -6,6 +6,9 @@ small is done in the batch that it belongs to, whatever others need. What is lef
 Those that were left unfinished share `UNFINISHED_SECONDS` of quanta, however many take part: who gets nothing of it
 goes first in the batches that follow.
 
+The requests of a batch have `BATCH_SECONDS`: those that are not reached within come again with the next batch, where
+senders that were given least come first.
+
 A batch that nobody else waits for, and of which every request is long, need not end for them: each that takes part has
 its share of `ALONE_SECONDS` more, until somebody waits. A wedding that opens on an idle host waits for few batches.
 """
@@ -21,6 +24,7 @@ QUANTUM_SECONDS = 0.001
 UNFINISHED_SECONDS = 0.005
 MOST_UNFINISHED = 10_000  # then all of them are taken for new: some have been forgotten, and never end
 ALONE_SECONDS = 0.05
+BATCH_SECONDS = 0.01
 STEPS = 16  # between two looks at the clock; one takes some microseconds
 
 
@@ -43,7 +47,7 @@ class Slices:
         self._quantum = 0.0
         self._cut = False  # whether this turn had to end
         self._owner: object = None
-        self._began = self._end = 0.0
+        self._began = self._end = self._batch_end = 0.0
 
     @property
     def used(self) -> bool:
@@ -52,6 +56,7 @@ class Slices:
 
     def begin_batch(self, *, sharing: int = 0) -> None:
         """Another batch: everybody has a turn again. ``sharing``: how many share the time for which nobody waits."""
+        self._batch_end = self._clock() + BATCH_SECONDS
         self._shared = SLICE_SECONDS
         self._alone = ALONE_SECONDS / sharing if sharing else 0.0
         self._quanta.clear()
@@ -59,6 +64,10 @@ class Slices:
         self._first, self._left_out = self._left_out, set()
         if len(self._unfinished) > MOST_UNFINISHED:
             self._unfinished.clear()
+
+    def batch_is_long(self) -> bool:
+        """Whether requests that were not begun have to wait for the next batch."""
+        return self._clock() >= self._batch_end
 
     def begin(self, owner: object) -> None:
         """The turn of a document or wedding begins. Turns do not overlap."""

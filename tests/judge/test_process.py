@@ -18,7 +18,7 @@ from crdt_server.access.identity import Identity
 from crdt_server.counters import Counters
 from crdt_server.hosts.batch import BatchEntry, LoadPlan, fits
 from crdt_server.judge import held_documents
-from crdt_server.judge.process import DocumentHost
+from crdt_server.judge.process import RUN_UPDATES, DocumentHost
 from crdt_server.judge.reads import ENCODING_SECONDS
 from crdt_server.judge.slices import Slices, Unlimited
 from crdt_server.pipe import (
@@ -61,9 +61,9 @@ from crdt_server.rooms.session import Request, Session, SessionId
 from documents.invariants import Index, Subject
 from documents.readers import canonical_json, digest
 from tests.support.room_events import RecordingRoomEvents
-from tests.support.slices import of_looks
+from tests.support.slices import of_looks, of_runs
 from tests.support.sockets import HandSocket
-from tests.support.wire import Typist
+from tests.support.wire import Replica, Typist
 
 NOW = 1_780_000_000.0
 LOOKS, SEATS = 6, 30
@@ -130,6 +130,13 @@ def result_of(response: BatchResponse) -> RoomResult:
     (result,) = response.results
     assert isinstance(result, RoomResult)
     return result
+
+
+def later_of(result: object) -> list[int]:
+    """The requests that have to come again."""
+    assert isinstance(result, RoomResult)
+    assert all(fault.status is Status.LATER for fault in result.faults)
+    return [fault.index for fault in result.faults]
 
 
 def derived_of(result: RoomResult) -> BatchRecords:
@@ -438,6 +445,41 @@ class TestWedding:
         (refused,) = place.run([load(broken, None, [b"damaged"])]).results
         assert isinstance(refused, LoadRefused)
         assert place.rows(guests)["guests"].keys() == {"g_1"}
+
+
+class TestLongBatches:
+    """What is not reached within the CPU time of a batch comes again, in order."""
+
+    def test_requests_behind_the_end_come_again_and_nothing_is_judged_twice(self) -> None:
+        with mark() as shared:
+            place = Place(shared, of_runs(3))
+            one, two = place.room("notes.a"), place.room("notes.b")
+            place.run([load(one), load(two)])
+            typist, other = Replica(7), Replica(8)
+            mine = [typist.type("x") for _ in range(5 * RUN_UPDATES)]
+            first = [Request(place.session, RequestKind.UPDATE, each) for each in mine]
+            second = [
+                Request(place.session, RequestKind.UPDATE, other.type("y")),
+                Request(place.session, RequestKind.DIFF, b"\0"),
+            ]
+            batches = 0
+            while first or second:
+                batches += 1
+                response = place.run([BatchEntry(one, first), BatchEntry(two, second)])
+                left, behind = (later_of(each) for each in response.results)
+                assert len(first) - len(left) in (RUN_UPDATES, 2 * RUN_UPDATES, 3 * RUN_UPDATES) or not first
+                assert not left or behind == list(range(len(second)))
+                first, second = [first[n] for n in left], [second[n] for n in behind]
+            assert batches > 2
+            assert place.host.documents[one.id].clocks == {7: len(mine)}
+            assert place.host.documents[two.id].clocks == {8: 1}
+
+    def test_the_first_run_is_applied_however_little_time_there_is(self) -> None:
+        with mark() as shared:
+            place = Place(shared, of_runs(1))
+            room = place.room("notes.a")
+            place.run([load(room)])
+            assert place.result(room, RequestKind.UPDATE, Replica(7).type("x")).faults == []
 
 
 class TestSlices:
