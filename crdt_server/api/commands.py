@@ -12,7 +12,7 @@ from crdt_server.access.access import Action
 from crdt_server.access.request_limits import RequestLimits
 from crdt_server.api.requests import Authorized, Caller, describe_body, document_key, read_json, wedding_name
 from crdt_server.api.rights import by_content
-from crdt_server.hub.commands import IdempotentCommands, Part, carry_out, digest_of
+from crdt_server.hub.commands import IdempotentCommands, Part, carry_out, names_of
 from crdt_server.hub.hub import Hub
 from crdt_server.hub.pacing import MESSAGES
 from crdt_server.operations import Operation as PlainOperation
@@ -31,7 +31,8 @@ IdempotencyKey = Annotated[
         min_length=1,
         max_length=200,
         pattern=r"^[\x20-\x7e]+$",
-        description="For 7 days the same command under the same key is not carried out again, but answered as before.",
+        description="For 7 days the same command under the same key of the same person is not carried out again, but "
+        "answered as before.",
     ),
 ]
 
@@ -189,10 +190,9 @@ async def _command(request: Request, caller: Caller, wedding: str, parts: Sequen
     if key is None:
         body = await carry_out(hub, wedding, identity, address, parts)
         return Response(body, media_type="application/json")
-    digest = digest_of(identity, parts)
-    names = {"key": key, "digest": digest}
+    names = names_of(identity, key, parts)
     body, replayed = await answers.once(
-        wedding, key, digest, lambda: carry_out(hub, wedding, identity, address, parts, names)
+        wedding, names, lambda: carry_out(hub, wedding, identity, address, parts, names), former_key=key
     )
     headers = {"Idempotency-Replayed": "true"} if replayed else None
     return Response(body, headers=headers, media_type="application/json")

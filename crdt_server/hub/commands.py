@@ -30,7 +30,7 @@ from crdt_server.pipe import (
 from crdt_server.rooms.session import Request
 from documents.kind import Kind
 from documents.registry import kind_of
-from storage import DocumentKey, Storage
+from storage import DocumentKey, Storage, StoredAnswer
 
 TRIES: Final = 5
 
@@ -137,15 +137,20 @@ class IdempotentCommands:
         self._storage = storage
         self._locks: WeakValueDictionary[tuple[str, str], asyncio.Lock] = WeakValueDictionary()
 
-    async def once(self, wedding: str, key: str, digest: str, work: Callable[[], Awaitable[str]]) -> tuple[str, bool]:
-        """The answer of ``work``, or the stored one, and whether it was stored. ``work`` stores its answer.
+    async def once(
+        self, wedding: str, names: Mapping[str, str], work: Callable[[], Awaitable[str]], former_key: str = ""
+    ) -> tuple[str, bool]:
+        """The answer of ``work``, or the stored one, and whether it was stored. ``work`` stores its answer under the
+        ``names``, which `names_of` gives. ``former_key``: the key as it came, under which an answer of an earlier
+        release may be.
 
         Of two at the same time the second waits; at another node, the wedding's host refuses it. Raises KeyReusedError
         where the digest is another.
         """
+        key, digest = names["key"], names["digest"]
         lock = self._locks.setdefault((wedding, key), asyncio.Lock())
         async with lock:
-            known = await self._storage.answer(wedding, key)
+            known = await self._storage.answer(wedding, key) or await self._former(wedding, former_key, digest)
             if known is None:
                 try:
                     return await work(), False
@@ -156,6 +161,19 @@ class IdempotentCommands:
             if known.digest != digest:
                 raise KeyReusedError("idempotency_key_reused", "the key was used for another command")
             return known.body, True
+
+    async def _former(self, wedding: str, key: str, digest: str) -> StoredAnswer | None:
+        """The answer to a command as an earlier release has stored it, under the key of the wedding: only where the
+        digest, which has the person in it, is that of the command."""
+        found = await self._storage.answer(wedding, key) if key else None
+        return None if found is None or found.digest != digest else found
+
+
+def names_of(identity: Identity, key: str, parts: Sequence[Part]) -> dict[str, str]:
+    """The `key` and `digest` under which the answer to a command is kept. A key is the sender's own: nobody gets at, or
+    in the way of, the answer of another person by using the same."""
+    own = hashlib.sha256(json.dumps([identity.user, key]).encode()).hexdigest()
+    return {"key": own, "digest": digest_of(identity, parts)}
 
 
 def digest_of(identity: Identity, parts: Sequence[Part]) -> str:

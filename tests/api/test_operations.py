@@ -321,10 +321,31 @@ class TestIdempotency:
         assert len((await client.get("/once/events")).json()["events"]) == 1
         other = await operate(client, "once", insert("g_2"), headers=headers)
         is_problem(other, 422, "idempotency_key_reused")
-        for params in ({"user": "bo"}, {"role": "planner"}, {"role": "vendor", "vendor": "v_1"}):
-            somebody = await operate(client, "once", insert("g_1"), headers=headers, params=params)
-            is_problem(somebody, 422, "idempotency_key_reused")
+        for params in ({"role": "planner"}, {"role": "vendor", "vendor": "v_1"}):
+            refused = await operate(client, "once", insert("g_1"), headers=headers, params=params)
+            is_problem(refused, 422, "idempotency_key_reused")
         assert (await operate(client, "twice", insert("g_1"), headers=headers)).status_code == 200
+
+    async def test_a_key_is_that_of_one_person(self, client: httpx.AsyncClient) -> None:
+        headers = {"Idempotency-Key": "own"}
+        for user in ("ann", "bo"):
+            params = {"user": user}
+            first = await operate(client, "own", insert(f"g_{user}"), headers=headers, params=params)
+            assert (first.status_code, "idempotency-replayed" in first.headers) == (200, False), first.text
+            again = await operate(client, "own", insert(f"g_{user}"), headers=headers, params=params)
+            assert (again.text, again.headers["idempotency-replayed"]) == (first.text, "true")
+        assert set((await rows(client, "own"))["guests"]) == {"g_ann", "g_bo"}
+
+    async def test_an_answer_under_the_key_of_a_wedding_is_found_by_its_person_alone(
+        self, client: httpx.AsyncClient, server: ServerProcess
+    ) -> None:
+        headers = {"Idempotency-Key": "former"}
+        assert (await operate(client, "former", insert("g_1"), headers=headers)).status_code == 200
+        await run_sql(server.database_url, update(answers).where(answers.c.wedding == "former").values(key="former"))
+        again = await operate(client, "former", insert("g_1"), headers=headers)
+        assert (again.status_code, again.headers["idempotency-replayed"]) == (200, "true")
+        other = await operate(client, "former", insert("g_2"), headers=headers, params={"user": "bo"})
+        assert (other.status_code, "idempotency-replayed" in other.headers) == (200, False), other.text
 
     async def test_what_was_refused_may_be_put_right(self, client: httpx.AsyncClient, is_problem: Check) -> None:
         headers = {"Idempotency-Key": "right"}

@@ -11,7 +11,7 @@ from crdt_server.access.identity import Identity
 from crdt_server.cluster import subscribers
 from crdt_server.cluster.messages import EventsMessage, encode
 from crdt_server.hub import ticks
-from crdt_server.hub.commands import IdempotentCommands, carry_out, digest_of
+from crdt_server.hub.commands import IdempotentCommands, carry_out, names_of
 from crdt_server.hub.http_sync import sync
 from crdt_server.pipe import Bytes, RequestKind
 from crdt_server.rooms.awareness_states import write_states
@@ -407,13 +407,11 @@ async def test_one_command_at_two_nodes_at_once_is_carried_out_once(nodes: Nodes
     guide = Guide(one.hub, 11)
     await guide.is_synced()
     parts = [("guests", [{"op": "insert", "root": "guests", "record": "g_1", "value": {"firstName": "Ada"}}])]
-    names = {"key": "once", "digest": digest_of(ADA, parts)}
+    names = names_of(ADA, "once", parts)
 
     async def ask(node: Node) -> tuple[str, bool]:
         answers = IdempotentCommands(node.hub.storage)
-        return await answers.once(
-            "w", "once", names["digest"], lambda: carry_out(node.hub, "w", ADA, "192.0.2.9", parts, names)
-        )
+        return await answers.once("w", names, lambda: carry_out(node.hub, "w", ADA, "192.0.2.9", parts, names))
 
     told = await asyncio.gather(*(ask(node) for node in (one, two, one, two)))
     assert {body for body, _ in told} == {'{"operations": 1}'}
