@@ -23,6 +23,7 @@ from storage.derived import (
 )
 from storage.errors import (
     AnswerTaken,
+    BoundReached,
     CorruptDocument,
     NotOwner,
     SchemaOutdated,
@@ -60,6 +61,7 @@ __all__ = [
     "AuditHead",
     "AuditValues",
     "BookingValues",
+    "BoundReached",
     "Bus",
     "ClientUser",
     "ClientValues",

@@ -38,11 +38,21 @@ class MemberStore(StorePart):
         return await self._executor.write(lambda connection: members.change(connection, wedding, user, decide))
 
     async def invite(
-        self, wedding: str, code: str, invitation: StoredInvitation, most: int, entry: NewAuditEntry
+        self,
+        wedding: str,
+        code: str,
+        invitation: StoredInvitation,
+        most: int,
+        entry: NewAuditEntry,
+        *,
+        most_of_person: int | None = None,
     ) -> None:
-        """Keep an invitation under the digest of its code. Raises ValuesRefused where there are `most` already."""
+        """Keep an invitation under the digest of its code. Raises BoundReached where there are `most` already, or
+        `most_of_person` of the one who invites."""
         await self._executor.write(
-            lambda connection: members.invite(connection, wedding, code, invitation, most, entry)
+            lambda connection: members.invite(
+                connection, wedding, code, invitation, most, entry, most_of_person=most_of_person
+            )
         )
 
     async def invitations(self, wedding: str, now: datetime) -> list[StoredInvitation]:
@@ -99,9 +109,14 @@ class MemberStore(StorePart):
 class GrantStore(StorePart):
     """Grants, policies, and all rights of a wedding."""
 
-    async def change_grant(self, wedding: str, id_: str, decide: DecideGrant, most_open: int) -> tuple[int, int]:
-        """Add or change a grant as `decide` decides. Returns the version of the rights, and the number of the event."""
-        return await self._executor.write(lambda connection: grants.change(connection, wedding, id_, decide, most_open))
+    async def change_grant(
+        self, wedding: str, id_: str, decide: DecideGrant, most_open: int, most_of_person: int | None = None
+    ) -> tuple[int, int]:
+        """Add or change a grant as `decide` decides. Returns the version of the rights, and the number of the event.
+        Raises BoundReached for one more than `most_open` that have not ended, or `most_of_person` of its user."""
+        return await self._executor.write(
+            lambda connection: grants.change(connection, wedding, id_, decide, most_open, most_of_person)
+        )
 
     async def grants(self, wedding: str, limit: int) -> list[StoredGrant]:
         """The newest grants of a wedding, also those that have ended."""

@@ -22,6 +22,14 @@ class ValuesRefused(StorageError):
     """
 
 
+class BoundReached(ValuesRefused):
+    """There are as many of these already as may be: of one person, or of the wedding."""
+
+    def __init__(self, message: str, *, of_person: bool) -> None:
+        super().__init__(message)
+        self.of_person = of_person
+
+
 class SequenceConflict(StorageError):
     """The stored sequence numbers are not the ones the caller counted on: another writer was here.
 

@@ -14,7 +14,7 @@ from sqlalchemy import Connection, and_, delete, func, insert, select, text, upd
 from storage import audit, members
 from storage.audit import NewAuditEntry
 from storage.derived import NewEvent
-from storage.errors import ValuesRefused
+from storage.errors import BoundReached
 from storage.members import StoredMember
 from storage.tables import events, grants, policy_overrides
 
@@ -82,10 +82,17 @@ _OWNER_ROW = "INSERT INTO owners (wedding, node, fence) VALUES (:wedding, '', 0)
 _LOCK_OWNER = "SELECT 1 FROM owners WHERE wedding = :wedding FOR NO KEY UPDATE"
 
 
-def change(connection: Connection, wedding: str, id_: str, decide: DecideGrant, most_open: int) -> tuple[int, int]:
+def change(
+    connection: Connection,
+    wedding: str,
+    id_: str,
+    decide: DecideGrant,
+    most_open: int,
+    most_of_person: int | None = None,
+) -> tuple[int, int]:
     """Change a grant, or add one; returns the version of the rights and the number of the event about it.
 
-    Raises ValuesRefused for one more than `most_open` that have not ended.
+    Raises BoundReached for one more than `most_open` that have not ended, or `most_of_person` of its user.
     """
     _lock_events(connection, wedding)
     audit.lock(connection, wedding)
@@ -94,18 +101,24 @@ def change(connection: Connection, wedding: str, id_: str, decide: DecideGrant, 
     grant, entry, event = decide(None if row is None else StoredGrant(*row))
     if row is not None:
         connection.execute(update(grants).where(key).values(grant._asdict()))
-    elif _count_open(connection, wedding, grant.at) >= most_open:
-        raise ValuesRefused(f"there are {most_open} grants that have not ended")
     else:
+        _require_room(connection, wedding, grant, most_open, most_of_person)
         connection.execute(insert(grants), {"wedding": wedding, **grant._asdict()})
         _forget_ended(connection, wedding)
     seq = _add_event(connection, wedding, event)
     return audit.add(connection, wedding, [entry], changes_rights=True), seq
 
 
-def _count_open(connection: Connection, wedding: str, now: datetime) -> int:
-    query = select(func.count()).select_from(grants).where(grants.c.wedding == wedding, grants.c.ended_at.is_(None))
-    return int(connection.scalars(query.where((grants.c.until > now) | grants.c.until.is_(None))).one())
+def _require_room(
+    connection: Connection, wedding: str, grant: StoredGrant, most_open: int, most_of_person: int | None
+) -> None:
+    is_open = and_(grants.c.ended_at.is_(None), (grants.c.until > grant.at) | grants.c.until.is_(None))
+    query = select(func.count()).select_from(grants).where(grants.c.wedding == wedding, is_open)
+    own = query.where(grants.c.user == grant.user)
+    if most_of_person is not None and int(connection.scalars(own).one()) >= most_of_person:
+        raise BoundReached(f"a person has at most {most_of_person} grants that have not ended", of_person=True)
+    if int(connection.scalars(query).one()) >= most_open:
+        raise BoundReached(f"there are {most_open} grants that have not ended", of_person=False)
 
 
 def _forget_ended(connection: Connection, wedding: str) -> None:

@@ -14,7 +14,7 @@ from sqlalchemy import ColumnElement, Connection, Select, Table, and_, delete, f
 
 from storage import audit
 from storage.audit import NewAuditEntry
-from storage.errors import StorageError, ValuesRefused
+from storage.errors import BoundReached, StorageError, ValuesRefused
 from storage.tables import NAME_LENGTH, devices, grants, invitations, members, refresh_tokens
 
 GENERATIONS_KEPT = 1_000
@@ -155,15 +155,25 @@ def _end_all(connection: Connection, wedding: str, user: str, at: datetime) -> N
 
 
 def invite(
-    connection: Connection, wedding: str, code: str, invitation: StoredInvitation, most: int, entry: NewAuditEntry
+    connection: Connection,
+    wedding: str,
+    code: str,
+    invitation: StoredInvitation,
+    most: int,
+    entry: NewAuditEntry,
+    *,
+    most_of_person: int | None = None,
 ) -> None:
-    """Keep an invitation under the digest of its code; those that have expired go. Raises ValuesRefused where there are
-    `most` already."""
+    """Keep an invitation under the digest of its code; those that have expired go. Raises BoundReached where there are
+    `most` already, or `most_of_person` of the one who invites."""
     audit.lock(connection, wedding)
     of_wedding = invitations.c.wedding == wedding
     connection.execute(delete(invitations).where(of_wedding, invitations.c.expires <= invitation.at))
+    own = and_(of_wedding, invitations.c.invited_by == invitation.invited_by)
+    if most_of_person is not None and _count(connection, invitations, own) >= most_of_person:
+        raise BoundReached(f"a person has at most {most_of_person} invitations that nobody has used", of_person=True)
     if _count(connection, invitations, of_wedding) >= most:
-        raise ValuesRefused(f"there are {most} invitations that nobody has used")
+        raise BoundReached(f"there are {most} invitations that nobody has used", of_person=False)
     connection.execute(insert(invitations), {"code": code, "wedding": wedding, **invitation._asdict()})
     audit.add(connection, wedding, [entry])
 

@@ -152,7 +152,8 @@ async def get_invitations(members: Members, caller: Authorized, wedding: str) ->
 @router.post("/invitations", status_code=201, openapi_extra=describe_body(NewInvitation))
 @requires(AccessCategory.MEMBERS, Action.ADMINISTER)
 async def post_invitation(request: Request, members: Members, caller: Authorized, wedding: str) -> Row:
-    """Invite a person: the `code` is shown this one time, and can be used once (`POST /api/sessions`)."""
+    """Invite a person: the `code` is shown this one time, and can be used once (`POST /api/sessions`). 409
+    `too_many_invitations`, `too_many_own_invitations`."""
     body = await read_json(request, NewInvitation, MAX_BODY_BYTES)
     invited = await members.invite(wedding_name(wedding), caller.identity, body.person(body.user), body.seconds)
     return {"invitation": _row(invited.invitation), "code": invited.code}
@@ -221,7 +222,8 @@ async def get_grants(grants: Grants, caller: Authorized, wedding: str) -> dict[s
 @router.post("/grants", status_code=201, openapi_extra=describe_body(NewGrant))
 @by_content
 async def post_grant(request: Request, grants: Grants, caller: Authorized, wedding: str) -> Row:
-    """Request a right for a time, with a reason. It holds when the couple gives it, or at once on the live day."""
+    """Request a right for a time, with a reason. It holds when the couple gives it, or at once on the live day. 409
+    `too_many_grants`, `too_many_own_grants`."""
     body = await read_json(request, NewGrant, MAX_BODY_BYTES)
     document_key(wedding, body.what)
     return _row(await grants.ask(wedding_name(wedding), caller.identity, body.what, body.reason, body.seconds))

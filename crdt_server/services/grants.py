@@ -14,10 +14,13 @@ from crdt_server.access.members import COUPLE, may_change_own, may_override, may
 from crdt_server.errors import ForbiddenError, NotFoundError
 from crdt_server.services.entries import Changed, MembershipError, Now, audit_entry, moment
 from crdt_server.services.members import require
-from storage import GrantChange, NewEvent, Storage, StoredGrant, ValuesRefused
+from storage import BoundReached, GrantChange, NewEvent, Storage, StoredGrant
 
 MOST_OPEN: Final = 100
 """Grants of a wedding that are asked for or hold."""
+
+MOST_OPEN_OF_PERSON: Final = 10
+"""Of these, those of one person: nobody keeps the others from getting one."""
 
 LISTED: Final = 200
 LONGEST_SECONDS: Final = 24 * 3600
@@ -102,9 +105,10 @@ class GrantService:
             return change
 
         try:
-            _, event = await self._storage.change_grant(wedding, id_, keep, MOST_OPEN)
-        except ValuesRefused as error:
-            raise MembershipError("too_many_grants", str(error)) from error
+            _, event = await self._storage.change_grant(wedding, id_, keep, MOST_OPEN, MOST_OPEN_OF_PERSON)
+        except BoundReached as error:
+            code = "too_many_own_grants" if error.of_person else "too_many_grants"
+            raise MembershipError(code, str(error)) from error
         self._published(wedding, event)
         self._changed(wedding)
         return stored[0]

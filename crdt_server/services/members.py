@@ -25,6 +25,7 @@ from crdt_server.access.policy import PolicyError, default_policy
 from crdt_server.errors import NotFoundError, ProtocolError
 from crdt_server.services.entries import Changed, MembershipError, Now, audit_entry, described
 from storage import (
+    BoundReached,
     MemberChange,
     NewAuditEntry,
     PolicyOverride,
@@ -32,11 +33,14 @@ from storage import (
     StoredDevice,
     StoredInvitation,
     StoredMember,
-    ValuesRefused,
 )
 
 INVITATIONS: Final = 1_000
 """Invitations of a wedding that nobody has used."""
+
+INVITATIONS_OF_PERSON: Final = 500
+"""Of these, those that one person has made who is not of the couple: a planner invites all guests of a large wedding,
+and leaves room for others."""
 
 LONGEST_INVITATION_SECONDS: Final = 90 * 86_400
 SEEN_WITHIN: Final = timedelta(days=30)
@@ -136,10 +140,14 @@ class MemberService:
         expires = at + timedelta(seconds=min(seconds, LONGEST_INVITATION_SECONDS))
         invitation = StoredInvitation(f"i_{secrets.token_hex(8)}", *_columns(person), actor.user, at, expires)
         entry = audit_entry(at, actor.user, "invitation.made", invitation=invitation.id, **described(person))
+        own = None if actor.role == COUPLE else INVITATIONS_OF_PERSON
         try:
-            await self._storage.invite(wedding, digest_of_code(code), invitation, INVITATIONS, entry)
-        except ValuesRefused as error:
-            raise MembershipError("too_many_invitations", str(error)) from error
+            await self._storage.invite(
+                wedding, digest_of_code(code), invitation, INVITATIONS, entry, most_of_person=own
+            )
+        except BoundReached as error:
+            refusal = "too_many_own_invitations" if error.of_person else "too_many_invitations"
+            raise MembershipError(refusal, str(error)) from error
         return Invited(invitation, code)
 
     async def invitations(self, wedding: str, actor: Identity) -> list[StoredInvitation]:

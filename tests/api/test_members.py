@@ -9,6 +9,8 @@ from uuid import uuid4
 import httpx
 import pytest
 
+from crdt_server.services.grants import MOST_OPEN_OF_PERSON
+
 COUPLE, PLANNER, COORDINATOR, GUEST = (
     {"user": f"u_{role}", "role": role} for role in ("couple", "planner", "coordinator", "guest")
 )
@@ -157,6 +159,18 @@ async def test_on_the_live_day_the_policy_gives_a_coordinator_what_it_asks_for(
     feed = (await client.get(f"{wedding}/events", params=COUPLE)).json()["events"]
     assert feed[-1]["type"] == "grant.given"
     assert (await ask(client, wedding, "budget"))["given_by"] == ""
+
+
+async def test_a_coordinator_leaves_grants_for_the_others(
+    client: httpx.AsyncClient, wedding: str, is_problem: Callable[..., None]
+) -> None:
+    for _ in range(MOST_OPEN_OF_PERSON):
+        await ask(client, wedding)
+    body = {"what": "guests", "reason": "once more"}
+    answer = await client.post(f"{wedding}/grants", params=COORDINATOR, json=body)
+    is_problem(answer, 409, "too_many_own_grants")
+    answer = await client.post(f"{wedding}/grants", params=COORDINATOR | {"user": "u_kit"}, json=body)
+    assert answer.status_code == 201, answer.text
 
 
 async def test_the_audit_log_comes_in_pages(client: httpx.AsyncClient, wedding: str) -> None:

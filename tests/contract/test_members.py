@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from storage import (
+    BoundReached,
     DerivedRecords,
     DocumentKey,
     GrantChange,
@@ -125,6 +126,21 @@ class TestInvitations:
         with pytest.raises(ValuesRefused, match="1 invitations"):
             await store.invite("w_1", "more", invitation(), 1, entry("invitation"))
 
+    async def test_of_one_person_are_bounded_below_those_of_all(self, store: Storage) -> None:
+        async def invite(code: str, by: str) -> None:
+            made = invitation()._replace(id=code, invited_by=by)
+            await store.invite("w_1", code, made, 3, entry("invitation"), most_of_person=2)
+
+        for code, by in (("a", "u_paul"), ("b", "u_paul"), ("c", "u_mia")):
+            await invite(code, by)
+        await store.withdraw("w_1", "c", lambda _: entry("withdrawn"))
+        with pytest.raises(BoundReached, match="2 invitations") as own:
+            await invite("d", "u_paul")
+        await invite("e", "u_mia")
+        with pytest.raises(BoundReached, match="3 invitations") as of_all:
+            await invite("f", "u_mia")
+        assert (own.value.of_person, of_all.value.of_person) == (True, False)
+
     async def test_bring_a_removed_member_back_but_give_no_other_role(self, store: Storage) -> None:
         await put(store, "w_1", member("u_chloe", "planner"))
         await store.invite("w_1", "code", invitation(), 10, entry("invitation"))
@@ -221,6 +237,22 @@ class TestGrants:
             await self.put(store, self.grant(id="g_2"), 1)
         await self.put(store, self.grant(ended_at=NOW), 1)
         await self.put(store, self.grant(id="g_2"), 1)
+
+    async def test_of_one_person_are_bounded_below_those_of_all(self, store: Storage) -> None:
+        async def ask(id_: str, user: str) -> None:
+            change = GrantChange(self.grant(id=id_, user=user), entry("grant"), EVENT)
+            await store.change_grant("w_1", id_, lambda _: change, 3, 2)
+
+        for id_, user in (("g_1", "u_kit"), ("g_2", "u_kit"), ("g_3", "u_zoe")):
+            await ask(id_, user)
+        await ask("g_1", "u_kit")  # a change of one that is there
+        with pytest.raises(BoundReached, match="3 grants") as of_all:
+            await ask("g_4", "u_zoe")
+        await self.put(store, self.grant(id="g_3", user="u_zoe", ended_at=NOW))
+        with pytest.raises(BoundReached, match="2 grants") as own:
+            await ask("g_4", "u_kit")
+        await ask("g_4", "u_zoe")
+        assert (own.value.of_person, of_all.value.of_person) == (True, False)
 
 
 async def test_overrides_replace_one_another(store: Storage) -> None:
