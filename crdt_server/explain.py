@@ -9,7 +9,7 @@ from crdt_server.access.identity import Identity
 from crdt_server.access.policy import NO_OVERRIDES, Explanation, Overrides, Policy
 from crdt_server.access.policy_access import FindDerived, decide, no_derived
 from documents.categories import POSITIONS, AccessCategory, category_of
-from documents.field_rules import OWN, RESERVED, FieldRule
+from documents.field_rules import OWN, RESERVED, STAMPED, FieldRule, is_stamp
 from documents.kind import Kind, Root
 from documents.registry import kind_of
 
@@ -85,7 +85,9 @@ def _writing(
     yield _line(what, allowed, explained)
     if rule is not None:
         yield f"  rule on {_fields_of(rule)}: {rule.text}"
-    elif letter == "O":
+    if allowed and root is not None and (is_stamp(root, key) or key == "by"):
+        yield f"  {STAMPED}"
+    if rule is None and letter == "O":
         yield "  no rule makes this one of their own things"
 
 

@@ -4,7 +4,7 @@ The letter of the actor for the category (`Actor.rights`) decides which list app
 written but what `RESERVED` names for other roles. With ``O`` nothing may be but what `OWN` names. With ``-`` nothing.
 
 A row is the actor's own by what stood in it before the update: nobody makes a row their own to write in it. A row that
-is added is judged by what it becomes.
+is added is judged by what it becomes. Whatever the letter, nobody stamps in the name of another: see `is_forged`.
 """
 
 from __future__ import annotations
@@ -16,7 +16,10 @@ from typing import Any, Final, NamedTuple
 from documents.budget import is_given_by
 from documents.categories import POSITIONS, category_of
 from documents.events import Actor
-from documents.fields import Reason
+from documents.fields import FieldType, Reason
+from documents.invariants.model import user_id
+from documents.kind import Root
+from documents.shared import RETRACTION, STAMP, USER
 
 COUPLE: Final = frozenset({"couple"})
 ORGANIZERS: Final = frozenset({"couple", "planner"})
@@ -60,16 +63,21 @@ class FieldRule(NamedTuple):
         return actor.role in self.roles and (self.owns is None or self.owns(actor, record, row, key))
 
 
+def written_as(user: str) -> str:
+    """The id as which documents name a user."""
+    return user_id(user)
+
+
 def _keys(*names: str) -> frozenset[str]:
     return frozenset(names)
 
 
 def _suffix_is_user(actor: Actor, _record: str, _row: Row, key: str | None) -> bool:
-    return key is not None and key.partition(":")[2] == actor.user
+    return key is not None and key.partition(":")[2] == written_as(actor.user)
 
 
 def _by_user(member: str) -> Owns:
-    return lambda actor, _record, row, _key: row.get(member) == actor.user
+    return lambda actor, _record, row, _key: row.get(member) == written_as(actor.user)
 
 
 def _works_on(actor: Actor, _record: str, row: Row, key: str | None) -> bool:
@@ -100,7 +108,7 @@ def _is_own_side(actor: Actor, _record: str, row: Row, _key: str | None) -> bool
 
 
 def _is_own_reaction(actor: Actor, record: str, _row: Row, _key: str | None) -> bool:
-    return record.rpartition("|")[2] == actor.user
+    return record.rpartition("|")[2] == written_as(actor.user)
 
 
 RESERVED: Final[tuple[FieldRule, ...]] = (
@@ -155,6 +163,11 @@ OWN: Final[tuple[FieldRule, ...]] = (
 )  # fmt: skip
 """Those who write their own things in a category write these fields."""
 
+STAMPED: Final = "whoever writes a stamp, or a key `by`, has their own user id in its `by`"
+"""The rule of `is_forged`."""
+
+_BY: Final = "by"
+_STAMPS: Final = (STAMP, RETRACTION)
 _NOT_YOURS = Reason("not_allowed", "your role does not write this")
 
 
@@ -179,6 +192,27 @@ def forbidden(
         if counts and rule.permits(actor, record, row, key):
             return None
     return _NOT_YOURS
+
+
+def is_stamp(root: Root, key: str | None) -> bool:
+    """Whether the values of a key, or of a root, are stamps: who did something, and when."""
+    declared = _type(root, key)
+    return any(declared is each for each in _STAMPS)
+
+
+def is_forged(actor: Actor, root: Root, key: str | None, value: object) -> bool:
+    """Whether a value that an actor writes names another person as the one who did it. The server's own writes, and
+    those of actors for whom no rules apply, are not to be asked about."""
+    if type(value) is dict:
+        return is_stamp(root, key) and value.get(_BY) != written_as(actor.user)
+    return key == _BY and type(value) is str and _type(root, key) is USER and value != written_as(actor.user)
+
+
+def _type(root: Root, key: str | None) -> FieldType | None:
+    if key is None:
+        return root.type
+    declared = root.keys.get(key)
+    return None if declared is None else declared.type
 
 
 def may_always(actor: Actor, kind: str, root: str, key: str | None) -> bool:

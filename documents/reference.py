@@ -9,7 +9,7 @@ from dataclasses import fields
 
 from documents.derived import DECLARATIONS, Declaration
 from documents.events.rules import BY_SEVERITY, OVER_LIMIT, RULES, TYPES, URGENT_WHILE_LIVE, On, Rule, priority_of
-from documents.field_rules import EVERYBODY, OWN, RESERVED, FieldRule
+from documents.field_rules import EVERYBODY, OWN, RESERVED, STAMPED, FieldRule
 from documents.kind import Key, Kind, Root, Shape
 from documents.registry import KINDS
 
@@ -113,8 +113,9 @@ def rules_table() -> str:
     """Markdown: the fields that few roles write, and those that are written by roles which write nothing else there."""
     head = ["| fields | right | roles | which |", "|---|---|---|---|"]
     reserved = [f"| {_fields(rule)} | all | {_roles(rule)} | {rule.text} |" for rule in RESERVED]
+    stamps = f"| each stamp (`{{at, by}}`), and each `by` | all, own | everybody | {STAMPED} |"
     own = [f"| {_fields(rule)} | own | {_roles(rule)} | {rule.text} |" for rule in OWN]
-    return "\n".join([*head, *reserved, *own, ""])
+    return "\n".join([*head, stamps, *reserved, *own, ""])
 
 
 def _fields(rule: FieldRule) -> str:

@@ -9,12 +9,13 @@ from fastapi import APIRouter, Query, Request
 from pydantic import BaseModel, Field
 
 from crdt_server.access.access import Action
-from crdt_server.access.identity import NAME_LENGTH
+from crdt_server.access.identity import NAME_LENGTH, Identity
 from crdt_server.api.requests import Authorized, Caller, wedding_name
 from crdt_server.api.rights import by_content
 from crdt_server.api.writable import Extent, Writable, writable_in, writable_in_derived
 from documents.categories import AccessCategory
 from documents.derived import documents_for
+from documents.field_rules import written_as
 from documents.registry import FAMILIES, NAMES, kind_of
 from storage import DocumentKey, Storage
 
@@ -28,6 +29,7 @@ class JoinedPerson(BaseModel):
     """The caller, in the role that this wedding gives."""
 
     user: str
+    id: str = Field(description="The user as documents have it, in `by` and `from`")
     name: str
     role: str
     vendor: str
@@ -81,7 +83,7 @@ async def post_join(request: Request, caller: Authorized, wedding: str, after: A
     meta = await _meta(storage, caller, wedding)
     return Joined(
         wedding=wedding,
-        person=JoinedPerson(**{name: getattr(identity, name) for name in JoinedPerson.model_fields}),
+        person=_person(identity),
         title=meta.get("title"),
         phase=meta.get("phase"),
         permissions={category.value: _permissions(caller, wedding, category) for category in AccessCategory},
@@ -91,6 +93,11 @@ async def post_join(request: Request, caller: Authorized, wedding: str, after: A
         expires_at=caller.authenticated.expires_at,
         websocket=f"{request.scope.get('root_path', '')}/ws/{wedding}",
     )
+
+
+def _person(identity: Identity) -> JoinedPerson:
+    fields = {name: getattr(identity, name) for name in JoinedPerson.model_fields if name != "id"}
+    return JoinedPerson(id=written_as(identity.user), **fields)
 
 
 def _permissions(caller: Caller, wedding: str, category: AccessCategory) -> list[str]:

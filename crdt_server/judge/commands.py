@@ -3,7 +3,7 @@
 An operation names a document, a root and a record: ``set`` a key (or, without a key, the whole value), ``insert`` a
 record, ``delete`` a key or row, ``move`` a record behind another (null: to the front), ``text`` replaces a text or a
 part of it (``index`` and ``delete`` count code points). They are tried on a copy first; what the kind of a document
-does not allow is answered with a list of problems, and nothing is done.
+does not allow is answered with a list of problems, and nothing is done. A stamp without ``by`` is that of the actor.
 """
 
 from __future__ import annotations
@@ -20,8 +20,10 @@ from crdt_server.operations import Operation, Problem
 from crdt_server.pipe import ALREADY_ANSWERED, CommandBody, CommandDone, CommandLacks, CommandRefused, Response, encode
 from documents.changes import Changes, RowsByRoot, compare
 from documents.events import Actor
+from documents.field_rules import is_stamp
 from documents.fields import Reason
 from documents.invariants import Op, apply
+from documents.invariants.model import user_id
 from documents.kind import WHOLE, Root, Shape
 from documents.ordering import NoPlaceError, OrderKeys, order_behind, order_of
 
@@ -156,10 +158,11 @@ class _Draft:
         self._most_seconds = DRAFT_CPU_SECONDS if restarts < MOST_RESTARTS else AT_ONCE_CPU_SECONDS
         self.problems: list[Problem] = []
         self._judge = judge
+        self._actor = actor
         self._clock = clock
         self._began, self._used = 0.0, 0.0  # CPU time
         self._documents = {name: (judge.open[name], judge.open[name].revision) for name, _ in parts}
-        self._steps = self._try(parts, actor)
+        self._steps = self._try(parts)
         self.ops: list[Op] = []
         self._rows: dict[str, RowsByRoot] = {}
         self._touched: dict[tuple[str, str, str], None] = {}
@@ -186,7 +189,7 @@ class _Draft:
             self._used += self._clock() - self._began
             slices.end()
 
-    def _try(self, parts: Parts, actor: Actor) -> Iterator[None]:
+    def _try(self, parts: Parts) -> Iterator[None]:
         for document, operations in parts:
             for index, operation in enumerate(operations):
                 try:
@@ -201,9 +204,9 @@ class _Draft:
                     return
                 yield
         if not self.problems:
-            yield from self._examine(actor)
+            yield from self._examine()
 
-    def _examine(self, actor: Actor) -> Iterator[None]:
+    def _examine(self) -> Iterator[None]:
         """Find the problems that the kinds of the documents find, and the rules of the actor's role."""
         for document, rows in self._rows.items():
             kind, before = self._judge.open[document].kind, self._judge.wedding.documents[document]
@@ -213,7 +216,7 @@ class _Draft:
                 for root, record in touched[start : start + EXAMINED_AT_ONCE]:
                     yield
                     compare(kind.roots[root], record, before[root].get(record), rows[root].get(record), changes)
-                for each in examine(kind, document, rows, changes, actor).reverted:
+                for each in examine(kind, document, rows, changes, self._actor).reverted:
                     problem = Problem(document=document, code=each.reason.code, message=each.reason.message)
                     self.problems.append(problem | {"root": each.root, "record": each.record, "key": each.key})
 
@@ -267,7 +270,13 @@ class _Draft:
             return Op("delete", document, root.name, record, key)
         if value is None:
             raise _Refused("null", "to clear a key, delete it")
-        return Op("set", document, root.name, record, key, _checked(root, record, key, value))
+        return Op("set", document, root.name, record, key, self._value(root, record, key, value))
+
+    def _value(self, root: Root, record: str, key: str | None, value: Any) -> Any:
+        """The normalised value."""
+        if type(value) is dict and "by" not in value and is_stamp(root, key):
+            value = value | {"by": user_id(self._actor.user)}
+        return _checked(root, record, key, value)
 
     def _insert(self, document: str, root: Root, record: str, row: Any, fields: Mapping[str, Any]) -> Op:
         if row is not None:
@@ -275,7 +284,7 @@ class _Draft:
         if root.shape is not Shape.RECORDS:
             raise _Refused("insert", f"{root.name} has no records to insert: use set")
         texts = dict.fromkeys(sorted(root.text_keys), "")  # of two texts made later at once one would be lost
-        values = {key: _checked(root, record, key, value) for key, value in fields.items()}
+        values = {key: self._value(root, record, key, value) for key, value in fields.items()}
         return Op("insert", document, root.name, record, None, texts | values)
 
     def _order(self, document: str, root: Root, after: str | None) -> str:

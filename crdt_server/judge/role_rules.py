@@ -8,16 +8,17 @@ from typing import Any, Final
 from crdt_server.judge.writes import Write
 from documents.changes import Change
 from documents.events import Actor
-from documents.field_rules import forbidden, may_add, may_always
+from documents.field_rules import STAMPED, forbidden, is_forged, may_add, may_always
 from documents.fields import Reason
 from documents.invariants import Op
-from documents.invariants.model import CHOOSER
+from documents.invariants.model import CHOOSER, user_id
 from documents.invariants.review import operations
 from documents.kind import Kind, Root
 from documents.registry import kind_of
 
 _NOT_ADDED = Reason("not_allowed", "your role does not add this")
 _NOT_CHOSEN = Reason("not_allowed", "your role does not write what this option writes")
+_FORGED = Reason("not_allowed", STAMPED)
 _NO_ROW: Final[Mapping[str, Any]] = {}
 
 
@@ -50,7 +51,7 @@ class RowRules:
         if self._root.name == "review" and key == "choice" and type(value) is int:
             options = operations(dict(self._row()), value) or ()
             return next((_NOT_CHOSEN for op in options if not _may_choose(self._actor, op)), None) or self._of_key(key)
-        return self._of_key(key)
+        return self._of_key(key) or (_FORGED if is_forged(self._actor, self._root, key, value) else None)
 
     def _of_key(self, key: str | None) -> Reason | None:
         if may_always(self._actor, self._kind, self._root.name, key):
@@ -78,10 +79,10 @@ def _may_choose(actor: Actor, op: Op) -> bool:
     kind = kind_of(op.document)
     if kind is None:
         return False
-    key = op.key
+    key, user = op.key, user_id(actor.user)
     if key is not None and key.endswith(":" + CHOOSER):
-        key = key.removesuffix(CHOOSER) + actor.user
-    row = {"from": actor.user, "by": actor.user} if kind.name == "thread" else _NO_ROW
+        key = key.removesuffix(CHOOSER) + user
+    row = {"from": user, "by": user} if kind.name == "thread" else _NO_ROW
     return forbidden(actor, kind.name, op.root, op.record, key, row) is None
 
 
@@ -90,7 +91,9 @@ def may_write(actor: Actor, kind: Kind, write: Write, row: object) -> bool:
     if not actor.rights:
         return True
     known = row if type(row) is dict else _NO_ROW
-    return forbidden(actor, kind.name, write.root, write.record, write.key, known) is None
+    if forbidden(actor, kind.name, write.root, write.record, write.key, known) is not None:
+        return False
+    return not is_forged(actor, kind.roots[write.root], write.key, write.value)
 
 
 def _judged(row: object, group: Sequence[Change], *, added: bool) -> Mapping[str, Any]:

@@ -83,7 +83,15 @@ async def test_a_role_is_told_its_rights_and_its_documents_and_can_open_exactly_
     server: LocalServer, role: str
 ) -> None:
     found = await joined(server, f"t_{role}")
-    person = {"user": f"u_{role}", "name": "", "role": role, "vendor": "v_1", "guest": "g_1", "side": "a"}
+    person = {
+        "user": f"u_{role}",
+        "id": f"u_{role}",
+        "name": "",
+        "role": role,
+        "vendor": "v_1",
+        "guest": "g_1",
+        "side": "a",
+    }
     assert (found["person"], found["title"], found["phase"]) == (person, "Ada & Bo", "live")
     assert found["expires_at"] == 2_000_000_000
     for category, rights in zip(CATEGORIES, TABLE[role], strict=True):

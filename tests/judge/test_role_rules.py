@@ -9,10 +9,14 @@ import pytest
 from pycrdt import Map
 
 from crdt_server.judge.commands import command
+from crdt_server.operations import Operation
 from crdt_server.pipe import CommandBody, CommandDone, CommandRefused
 from documents.categories import AccessCategory
 from documents.events import Actor
-from tests.judge.bench import Bench, Replica
+from documents.field_rules import is_stamp
+from documents.invariants.model import user_id
+from documents.registry import KINDS
+from tests.judge.bench import NAMES, Bench, Replica
 
 FORBIDDEN = "f0rb1dden"
 ITEMS = ("timeline", "items")
@@ -243,3 +247,91 @@ def test_nothing_is_forbidden_where_no_rules_apply() -> None:
     party.actor.set(*ITEMS, "i_music", "title", "Silence")
     party.actor.root("timeline", "items")["i_9"] = Map({"title": "New"})
     assert party.send() == []
+
+
+AT = "2026-05-01T12:00:00Z"
+STAMPS = [
+    (kind.name, root.name, "r_1", key)
+    for kind in KINDS
+    if kind.name in NAMES
+    for root in kind.roots.values()
+    if not root.server
+    for key in (None, *root.keys)
+    if is_stamp(root, key)
+]
+"""Every place of a stamp: document, root, record, key. Threads have a rule of their own."""
+
+
+def test_all_stamps_are_found() -> None:
+    places = {f"{document}.{root}.{key}" for document, root, _, key in STAMPS}
+    assert {place for place in places if not place.endswith(".deleted")} == {
+        "wedding.tasks.done",
+        "timeline.emergencies.closed",
+        "guests.guests.checkedIn",
+        "seating.tables.locked",
+        "budget.voids.None",
+    }
+    assert {"guests.guests.deleted", "timeline.items.deleted", "budget.items.deleted"} <= places
+
+
+@pytest.mark.parametrize("place", STAMPS, ids=lambda place: f"{place[1]}.{place[3]}")
+@pytest.mark.parametrize("user", ["carl", "carl@example.org"])
+def test_nobody_stamps_in_the_name_of_another(place: tuple[str, str, str, str | None], user: str) -> None:
+    document, root, record, key = place
+    carl = Actor(user, "couple", rights=EVERYTHING)
+    bench = Bench({document: {root: {} if key is None else {record: {}}}})
+    forger, phone, tablet = (join(bench, client, carl) for client in (100, 101, 102))
+    bench.part(phone)
+    own = {"at": AT, "by": user_id(user)}
+    forger.set(*place, {"at": AT, "by": "paul"})
+    (notice,) = bench.sync(forger)
+    assert [(each["key"], each["code"]) for each in notice["reverted"]] == [(key, "not_allowed")]
+    bench.check()
+    assert forger.rows(document) == tablet.rows(document)
+    assert "paul" not in str(forger.rows(document))
+    phone.set(*place, own)  # offline until now
+    assert bench.sync(phone) == []
+    bench.check()
+    assert bench.value(document, root, record, key) == own
+
+
+def test_the_legal_part_beside_a_forged_stamp_stands() -> None:
+    party = Party(PAUL, 100)
+    with party.actor.doc("timeline").transaction():
+        party.actor.set("timeline", "emergencies", "e_1", "closed", {"at": AT, "by": "carl"})
+        party.actor.set("timeline", "emergencies", "e_1", "text", "It is over")
+        party.actor.set("timeline", "emergencies", "e_1", "by", "carl")
+        party.actor.add("timeline", "emergencies", "e_2", {"text": "Dark", "by": "paul"})
+    assert party.send() == [
+        ("emergencies", "e_1", "by", "not_allowed"),
+        ("emergencies", "e_1", "closed", "not_allowed"),
+    ]
+    assert party.bench.value("timeline", "emergencies", "e_1") == {
+        "kind": "weather",
+        "text": "It is over",
+        "by": "cora",
+    }
+    assert party.bench.value("timeline", "emergencies", "e_2", "by") == "paul"
+
+
+def test_without_rules_anybody_may_be_named() -> None:
+    bench = Bench({"guests": {"guests": {"g_1": {}}}})
+    ada = bench.join("ada", "couple", 100)
+    ada.set("guests", "guests", "g_1", "checkedIn", {"at": AT, "by": "somebody"})
+    assert bench.sync(ada) == []
+
+
+def test_a_command_stamps_for_its_sender_and_is_refused_for_another() -> None:
+    bench = Bench({"guests": {"guests": {"g_1": {}}}})
+
+    def check_in(**by: str) -> object:
+        value = {"at": AT, **by}
+        operation: Operation = {"op": "set", "root": "guests", "record": "g_1", "key": "checkedIn", "value": value}
+        bench.begin_batch()
+        return command(bench.state, PAUL, CommandBody([("guests", [operation])]), 100)
+
+    refused = check_in(by="carl")
+    assert isinstance(refused, CommandRefused)
+    assert refused.problems[0]["code"] == "not_allowed"
+    assert isinstance(check_in(), CommandDone)
+    assert bench.value("guests", "guests", "g_1", "checkedIn") == {"at": AT, "by": "paul"}
