@@ -10,7 +10,7 @@ import enum
 from collections.abc import Awaitable, Mapping
 from typing import NamedTuple, Protocol, TypeAlias, runtime_checkable
 
-from crdt_server.access.identity import SERVER, Authenticated, Identity
+from crdt_server.access.identity import SERVER, Authenticated, Identity, proven
 from crdt_server.errors import AdmissionError, CrdtServerError, ForbiddenError, NotFoundError, UnauthenticatedError
 from documents.categories import AccessCategory
 
@@ -106,7 +106,7 @@ def checked(identified: Identified) -> Authenticated | Denied:
     """The answer of `Access.identify`, or the denial of an identity whose names the store could not keep."""
     if isinstance(identified, Denied):
         return identified
-    found = identified if isinstance(identified, Authenticated) else Authenticated(identified)
+    found = proven(identified)
     fault = found.identity.fault
     return found if fault is None else Denied("unauthenticated", fault)
 

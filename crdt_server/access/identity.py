@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import NamedTuple
+from typing import NamedTuple, TypeAlias
 
 NAME_LENGTH = 255
 _UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
@@ -48,6 +48,15 @@ class Authenticated(NamedTuple):
     """The device that the proof was given to, where it names one."""
     by_members: bool = False
     """Whether the members of the wedding have decided about the role, and not the proof: then it follows them."""
+
+
+Person: TypeAlias = Authenticated | Identity
+"""Somebody with or without a proof. Without one nothing is known of a device, and no members decide about the role."""
+
+
+def proven(person: Person) -> Authenticated:
+    """A person with a proof; an identity alone is valid without end."""
+    return person if isinstance(person, Authenticated) else Authenticated(person)
 
 
 def is_name(text: str) -> bool:

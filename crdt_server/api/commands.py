@@ -183,16 +183,16 @@ def _is_of_emergency(document: str, operation: PlainOperation) -> bool:
 async def _command(request: Request, caller: Caller, wedding: str, parts: Sequence[Part], key: str | None) -> Response:
     hub: Hub = request.app.state.hub
     answers: IdempotentCommands = request.app.state.answers
-    identity, address = caller.identity, caller.address
+    sender, address = caller.authenticated, caller.address
     for document, _ in parts:
         caller.require(Action.WRITE, wedding, document)
     _check_limits(request, caller, parts)
     if key is None:
-        body = await carry_out(hub, wedding, identity, address, parts)
+        body = await carry_out(hub, wedding, sender, address, parts)
         return Response(body, media_type="application/json")
-    names = names_of(identity, key, parts)
+    names = names_of(caller.identity, key, parts)
     body, replayed = await answers.once(
-        wedding, names, lambda: carry_out(hub, wedding, identity, address, parts, names), former_key=key
+        wedding, names, lambda: carry_out(hub, wedding, sender, address, parts, names), former_key=key
     )
     headers = {"Idempotency-Replayed": "true"} if replayed else None
     return Response(body, headers=headers, media_type="application/json")

@@ -103,7 +103,7 @@ async def post_resolve(request: Request, caller: Authorized, wedding: str, confl
     await open_documents(hub, wedding, concerned, address)
     values = {"choice": chosen.choice} if chosen.say is None else {"say": chosen.say, "choice": chosen.choice}
     operations = [Operation(op="set", root="review", record=conflict, key=k, value=v) for k, v in values.items()]
-    await carry_out(hub, wedding, caller.identity, address, [(document, operations)])
+    await carry_out(hub, wedding, caller.authenticated, address, [(document, operations)])
     record = await _find(hub.storage, wedding, conflict)
     if record.get("choice") != chosen.choice:
         raise StateError("not_resolved", "it was too late for this choice")

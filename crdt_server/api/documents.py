@@ -37,7 +37,7 @@ class Digest(BaseModel):
 async def get_rows(request: Request, caller: Authorized, wedding: str, document: str) -> Response:
     """The rows: root, id of the record, key. Sorted, without blanks, integral numbers as integers."""
     key = document_key(wedding, document)
-    rows = await read_rows(request.app.state.hub, key, caller.identity, caller.address)
+    rows = await read_rows(request.app.state.hub, key, caller.authenticated, caller.address)
     return Response(rows, media_type="application/json")
 
 
@@ -45,7 +45,7 @@ async def get_rows(request: Request, caller: Authorized, wedding: str, document:
 async def get_digest(request: Request, caller: Authorized, wedding: str, document: str) -> Digest:
     """State vector and digest of the rows."""
     key = document_key(wedding, document)
-    state_vector, sha256 = await read_digest(request.app.state.hub, key, caller.identity, caller.address)
+    state_vector, sha256 = await read_digest(request.app.state.hub, key, caller.authenticated, caller.address)
     return Digest(state_vector=base64.urlsafe_b64encode(state_vector).decode().rstrip("="), sha256=sha256)
 
 
@@ -66,7 +66,7 @@ async def get_state(
             known = base64.b64decode(state_vector + "=" * (-len(state_vector) % 4), altchars=b"-_", validate=True)
         except (binascii.Error, ValueError) as error:
             raise ProtocolError("state_vector", "state_vector is not base64url") from error
-    _, update = await sync(hub, address, caller.identity, caller.address, known, None)
+    _, update = await sync(hub, address, caller.authenticated, caller.address, known, None)
     return Response(update, media_type="application/octet-stream")
 
 
@@ -84,5 +84,5 @@ async def post_sync(request: Request, caller: Authorized, wedding: str, document
         limits: RequestLimits = request.app.state.request_limits
         limits.check_messages(caller.identity, caller.address, 1, hub.time())
     with reading(request, caller):  # not before: a body that comes slowly reads nothing
-        known, missing = await sync(hub, address, caller.identity, caller.address, state_vector, update)
+        known, missing = await sync(hub, address, caller.authenticated, caller.address, state_vector, update)
     return Response(write_var_bytes(known) + write_var_bytes(missing), media_type="application/octet-stream")

@@ -12,7 +12,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Final
 from weakref import WeakValueDictionary
 
-from crdt_server.access.identity import SERVER, Identity
+from crdt_server.access.identity import SERVER, Identity, Person
 from crdt_server.errors import CrdtServerError, NotFoundError, ProtocolError
 from crdt_server.hub.hub import Hub
 from crdt_server.operations import Operation, Problem
@@ -58,18 +58,18 @@ class KeyReusedError(CrdtServerError):
     """The idempotency key belongs to another command."""
 
 
-async def read_rows(hub: Hub, key: DocumentKey, identity: Identity, address: str) -> bytes:
+async def read_rows(hub: Hub, key: DocumentKey, sender: Person, address: str) -> bytes:
     """The rows of a document as canonical JSON. Raises NoSchemaError, and what `Hub.request` raises."""
     _require_schema(key.document)
-    response = await hub.request(key, identity, address, Request(None, RequestKind.READ, b""))
+    response = await hub.request(key, sender, address, Request(None, RequestKind.READ, b""))
     assert isinstance(response, Bytes)
     return response.data
 
 
-async def read_digest(hub: Hub, key: DocumentKey, identity: Identity, address: str) -> tuple[bytes, str]:
+async def read_digest(hub: Hub, key: DocumentKey, sender: Person, address: str) -> tuple[bytes, str]:
     """The state vector of a document and the SHA-256 of its canonical JSON. Raises as `read_rows`."""
     _require_schema(key.document)
-    response = await hub.request(key, identity, address, Request(None, RequestKind.DIGEST, b""))
+    response = await hub.request(key, sender, address, Request(None, RequestKind.DIGEST, b""))
     assert isinstance(response, RowsDigest)
     return response.state_vector, response.sha256
 
@@ -77,7 +77,7 @@ async def read_digest(hub: Hub, key: DocumentKey, identity: Identity, address: s
 async def carry_out(
     hub: Hub,
     wedding: str,
-    identity: Identity,
+    sender: Person,
     address: str,
     parts: Sequence[Part],
     names: Mapping[str, str] | None = None,
@@ -101,7 +101,7 @@ async def carry_out(
         raise ProtocolError("invalid_request", f"an operation is malformed: {error}") from error
     for _ in range(TRIES):
         key = DocumentKey(wedding, parts[0][0])
-        response = await hub.request(key, identity, address, Request(None, RequestKind.COMMAND, payload))
+        response = await hub.request(key, sender, address, Request(None, RequestKind.COMMAND, payload))
         if isinstance(response, CommandDone):
             return response.answer
         if isinstance(response, CommandRefused):

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from crdt_server.access.identity import Identity
+from functools import partial
+
+from crdt_server.access.identity import Person, proven
 from crdt_server.hosts.fair_queue import Sender
 from crdt_server.hub.hub import Hub
 from crdt_server.hub.request_session import RequestConnection, RequestSession, settled
@@ -14,15 +16,16 @@ from storage import DocumentKey
 
 
 async def sync(
-    hub: Hub, key: DocumentKey, identity: Identity, address: str, state_vector: bytes, update: bytes | None
+    hub: Hub, key: DocumentKey, sender: Person, address: str, state_vector: bytes, update: bytes | None
 ) -> tuple[bytes, bytes]:
     """Apply ``update`` (if any), and return the server's state vector and what ``state_vector`` lacks, once stored.
 
-    Raises ProtocolError, ViolationError, GapError, AdmissionError, and CrdtServerError("try_again") where the store
-    failed; JobFailed where the answer could not be put together.
+    Raises ProtocolError, ViolationError, GapError, AdmissionError, ForbiddenError where the sender has lost the right
+    meanwhile, CrdtServerError("try_again") where the store failed, and JobFailed where the answer could not be put
+    together.
     """
-    connection = RequestConnection(address)
-    room, session = hub.enter(*key, connection, identity, RequestSession)
+    connection, proof = RequestConnection(address), proven(sender)
+    room, session = hub.enter(*key, connection, proof.identity, partial(RequestSession, proof=proof))
     assert isinstance(session, RequestSession)
     try:
         requests = []

@@ -11,10 +11,11 @@ import asyncio
 import itertools
 import time
 from collections.abc import Callable, Sequence
+from functools import partial
 
 import structlog
 
-from crdt_server.access.identity import Identity
+from crdt_server.access.identity import Identity, Person, proven
 from crdt_server.access.limits import Allowance, SenderStrikes
 from crdt_server.access.role_limits import RoleBuckets
 from crdt_server.errors import CLOSE_CODES, AdmissionError
@@ -328,11 +329,11 @@ class Hub:
         """End a room whose host does not hold what is stored; its sockets come again."""
         self.registry.fail(room)
 
-    async def request(self, key: DocumentKey, identity: Identity, address: str, request: Request) -> Response:
+    async def request(self, key: DocumentKey, sender: Person, address: str, request: Request) -> Response:
         """Request something of a document outside any socket, and wait for the response; what it changed is stored
         then. Raises what `http_sync.sync` raises."""
-        connection = RequestConnection(address)
-        room, session = self.enter(*key, connection, identity, RequestSession)
+        connection, proof = RequestConnection(address), proven(sender)
+        room, session = self.enter(*key, connection, proof.identity, partial(RequestSession, proof=proof))
         assert isinstance(session, RequestSession)
         try:
             request.session = session

@@ -5,14 +5,14 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 
-from crdt_server.access.identity import Identity
+from crdt_server.access.identity import Authenticated, Identity, Person
 from crdt_server.errors import CLOSE_CODES, CrdtServerError, ForbiddenError, ProtocolError, ViolationError
 from crdt_server.pipe import Response, Status
 from crdt_server.protocol.outgoing import Outgoing
 from crdt_server.rooms.session import Connection, Origin, Request, Session, SessionId
 from storage import DocumentKey
 
-Requester = Callable[[DocumentKey, Identity, str, Request], Awaitable[Response]]
+Requester = Callable[[DocumentKey, Person, str, Request], Awaitable[Response]]
 """The type of `Hub.request`."""
 
 
@@ -70,8 +70,11 @@ class RequestSession(Session):
 
     origin = Origin.REQUEST
 
-    def __init__(self, id_: SessionId, connection: Connection, identity: Identity) -> None:
+    def __init__(
+        self, id_: SessionId, connection: Connection, identity: Identity, proof: Authenticated | None = None
+    ) -> None:
         super().__init__(id_, connection, identity)
+        self.authenticated = proof  # while it waits its rights may change, and are decided about by this
         self._waiting: dict[Request, Awaiting] = {}
 
     def expect(self, request: Request) -> Awaiting:

@@ -5,12 +5,12 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
-from crdt_server.errors import CrdtServerError
-from crdt_server.pipe import Status
+from crdt_server.errors import CrdtServerError, ProtocolError
+from crdt_server.pipe import RequestKind, Status
 from crdt_server.protocol.messages import PermissionDenied, SyncUpdate
 from crdt_server.protocol.outgoing import Outgoing
 from crdt_server.protocol.update import EMPTY_UPDATE, decode_update, with_deletes
-from crdt_server.rooms.session import Origin, Session
+from crdt_server.rooms.session import Origin, Request, Session
 
 if TYPE_CHECKING:
     from crdt_server.rooms.room import Room
@@ -70,6 +70,21 @@ def deny_update(room: Room, session: Session, update: bytes) -> None:
         spans = [(client, start, end) for client, start, end in inserted]
         session.connection.send(Outgoing(SyncUpdate(with_deletes(EMPTY_UPDATE, spans))))
     notify(room, session, READS_ONLY)
+
+
+def deny_waiting(room: Room, request: Request) -> bool:
+    """Undo an update that has waited while its sender became one who only reads. Whether it was one."""
+    session = request.session
+    if request.kind is not RequestKind.UPDATE or not session.reads_only:
+        return False
+    if session.takes_responses:
+        session.settle(request, Status.FORBIDDEN, None)
+        return True
+    try:
+        deny_update(room, session, request.payload)
+    except ProtocolError as error:
+        reject(room, session, error)
+    return True
 
 
 def revoke(room: Room, session: Session, code: int, reason: str) -> None:

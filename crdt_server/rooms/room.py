@@ -28,6 +28,7 @@ from crdt_server.rooms.inbox import UNBOUNDED, Inbox, RoomLimits, Taken
 from crdt_server.rooms.intake import enqueue
 from crdt_server.rooms.members import Members
 from crdt_server.rooms.presence import PresenceChannel
+from crdt_server.rooms.refusals import deny_waiting
 from crdt_server.rooms.session import Request, Session
 from crdt_server.rooms.settle import settle_batch
 from crdt_server.rooms.sync_replies import SyncReplyCache
@@ -144,8 +145,12 @@ class Room:
     # -- to the host and back
 
     def take(self, budget: int, *, large: int = UNBOUNDED) -> Taken:
-        """Requests for the next batch, see `Inbox.take`."""
-        return self.inbox.take(budget, self.hosted.size, self.members.sessions, large=large)
+        """Requests for the next batch, see `Inbox.take`. Rights may have changed since they came: a host judges them by
+        the identities that their senders have now, but for free-form documents, of which it knows no rules."""
+        taken = self.inbox.take(budget, self.hosted.size, self.members.sessions, large=large)
+        if not self.hosted.has_schema and any(each.session.reads_only for each in taken.requests):
+            return taken._replace(requests=[each for each in taken.requests if not deny_waiting(self, each)])
+        return taken
 
     def assign_sequence(self, batch: RoomBatch) -> None:
         """Number the update of a batch, which is to be stored. Nothing is sent yet."""

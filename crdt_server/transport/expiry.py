@@ -8,6 +8,7 @@ from collections.abc import Callable
 
 from crdt_server.errors import CLOSE_CODES
 from crdt_server.hub.hub import Hub
+from crdt_server.rooms.session import Origin
 
 SWEEP_SECONDS = 2.0
 SLICE = 1_000  # sockets, about 0.1 ms
@@ -28,7 +29,7 @@ async def sweep(hub: Hub, now: Callable[[], float]) -> None:
             checked += 1
             if checked % SLICE == 0:
                 await asyncio.sleep(0)
-            proof = session.authenticated
+            proof = session.authenticated if session.origin is Origin.SOCKET else None
             if proof is not None and proof.expires_at is not None and proof.expires_at <= now():
                 session.authenticated = None  # it is closed once, and takes a while to leave
                 room.members.close(session, CLOSE_CODES["unauthenticated"], "the token has expired")

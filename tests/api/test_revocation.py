@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import signal
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -255,6 +257,41 @@ async def test_a_body_that_comes_after_the_loss_of_the_right_is_not_carried_out(
     answer = await client.post(f"{WEDDING}/{path}", headers=mia.headers, content=slow())
     assert answer.status_code == 403, answer.text
     assert await members.invitations("w", OPERATOR) == []
+
+
+async def test_a_command_that_waits_for_a_host_is_judged_in_the_new_role(
+    server: LocalServer, client: httpx.AsyncClient, members: MemberService
+) -> None:
+    aroha = await sign_in(client, members, "u_aroha", "couple")
+    mia = await sign_in(client, members, "u_mia", "planner")
+    path = f"{WEDDING}/documents/timeline/ops"
+
+    def operate(tokens: Tokens, **operation: Any) -> asyncio.Task[httpx.Response]:
+        body = {"operations": [{"root": "items", "record": "i_1", **operation}]}
+        return asyncio.ensure_future(client.post(path, json=body, headers=tokens.headers))
+
+    answer = await operate(aroha, op="insert", value={"title": "Vows"})
+    assert answer.status_code == 200, answer.text
+    websocket = await enter(server, mia, "timeline")
+    await websocket.recv()
+    room = server.hub.rooms["w", "timeline"]
+    (socket,) = room.members
+    dispatcher = server.hub.hosts.dispatchers[0]
+    pid = dispatcher.supervisor.pid
+    assert pid is not None
+    os.kill(pid, signal.SIGSTOP)
+    try:
+        first = operate(aroha, op="set", key="start", value=900)
+        await until(lambda: dispatcher.busy(room) and not room.inbox)
+        second = operate(mia, op="set", key="deleted", value={"at": "2026-06-20T12:00:00Z", "by": "u_mia"})
+        await until(lambda: "u_mia" in {each.user for each in room.inbox.senders})
+        await members.change("w", OPERATOR, "u_mia", {"role": "coordinator"})
+        await until(lambda: socket.identity.role == "coordinator")
+    finally:
+        os.kill(pid, signal.SIGCONT)
+    assert (await first).status_code == 200
+    assert ((await second).status_code, (await second).json()["code"]) == (422, "operations_refused")
+    await websocket.close()
 
 
 async def test_beside_dev_mode_rights_are_revoked_too(tmp_path: Path, database_url: str) -> None:

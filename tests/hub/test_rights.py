@@ -10,12 +10,15 @@ import pytest
 from crdt_server.access.identity import Authenticated, Identity
 from crdt_server.errors import ForbiddenError
 from crdt_server.hub.commands import read_rows
+from crdt_server.hub.http_sync import sync
 from crdt_server.hub.hub import Hub
+from crdt_server.protocol.update import EMPTY_STATE_VECTOR
 from storage import DocumentKey, GrantChange, NewAuditEntry, NewDevice, NewEvent, Storage, StoredGrant, StoredInvitation
 from tests.cluster.conftest import until
 from tests.rooms.person import Person
 from tests.support.codec import encode_update
 from tests.support.rights import GRANTED, READ, SECRET, MembersAccess, member_of, put_member
+from tests.support.wire import Replica
 
 REMOVED = (4403, "not a member of this wedding any more")
 ENTRY = NewAuditEntry("2026-06-20T13:30:00Z", "u_aroha", "test", "{}")
@@ -147,6 +150,41 @@ async def test_a_request_of_a_removed_member_fails(hub: Hub, storage: Storage) -
     assert not hub.rights.may_stay(room, next(iter(room.members)))
     with pytest.raises(ForbiddenError):
         await reading
+
+
+async def test_what_waits_of_a_member_who_only_reads_by_now_is_undone(hub: Hub, storage: Storage) -> None:
+    other = member_of(hub, READ, 2)
+    other.type("first ")
+    await other.sees("first ")
+    await put_member(storage, "user-1", "guest")
+    await hub.rights.cache.read("w")
+    for text in ("small", "large" * 10_000):
+        late = member_of(hub, READ, 1)
+        late.type(text)
+        if len(text) < 100:  # the check of a large one is followed by the decision
+            assert hub.rights.may_stay(late.room, late.session)
+        other.type("!")
+        await late.refused()
+        assert "may only read" in late.denied[0]
+        late.leave()
+    await other.sees("first !!")
+    assert not any(b"small" in update or b"large" in update for update in other.received)
+
+
+async def test_a_request_that_waits_is_decided_about_by_the_newest_role(hub: Hub, storage: Storage) -> None:
+    await put_member(storage, "user-1", "guest")
+    await hub.rights.cache.read("w")
+    room, other = hub.open("w", READ), member_of(hub, READ, 2)
+    proof = Authenticated(Identity("user-1", "couple"), by_members=True)
+    update = Replica(7).type("too late")
+    writing = asyncio.ensure_future(sync(hub, DocumentKey("w", READ), proof, "192.0.2.1", EMPTY_STATE_VECTOR, update))
+    await asyncio.sleep(0)  # it is in the room, and nothing was taken of it
+    (session,) = [each for each in room.members if each is not other.session]
+    assert hub.rights.may_stay(room, session)
+    with pytest.raises(ForbiddenError):
+        await writing
+    other.type("!")
+    await other.sees("!")
 
 
 async def test_nothing_changes_without_an_access_that_decides_again(hub: Hub, storage: Storage) -> None:

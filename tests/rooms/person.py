@@ -106,6 +106,15 @@ class Person:
 
         await self.socket.until(done)
 
+    async def refused(self) -> None:
+        """Wait for a notice of something undone or refused."""
+
+        def done() -> bool:
+            self.read()
+            return self.socket.closed is not None or bool(self.denied)
+
+        await self.socket.until(done)
+
     async def echoed(self, count: int = 1) -> None:
         """Wait until ``count`` updates have come, or the socket was closed."""
 
