@@ -68,6 +68,9 @@ class MemberStore(StorePart):
     ) -> SignedIn | None:
         """Use the invitation with this digest of a code, once; None where there is none. Its person is a member from
         now on, unless it is one already. Devices seen after a moment count as in use for `decide`."""
+        # Who tries codes keeps readers busy, and never the writer, for which all edits wait.
+        if not await self._executor.read(lambda connection: members.is_code(connection, code, at)):
+            return None
         return await self._executor.write(
             lambda connection: members.accept(connection, code, device, decide, at, seen_after)
         )
@@ -82,6 +85,8 @@ class MemberStore(StorePart):
     ) -> SignedIn | None:
         """Replace a refresh token, given by its digest; None where it is not valid. Raises TokenReused for one that was
         replaced before: its device is revoked then."""
+        if not await self._executor.read(lambda connection: members.is_token(connection, token)):
+            return None
         found = await self._executor.write(
             lambda connection: members.refresh(connection, token, following, at, seen_after, reused)
         )

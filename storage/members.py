@@ -235,7 +235,17 @@ def accept(
     return SignedIn(added, member)
 
 
+def is_code(connection: Connection, code: str, at: datetime) -> bool:
+    """Whether a digest is that of a code that can be used."""
+    return _count(connection, invitations, and_(invitations.c.code == code, invitations.c.expires > at)) > 0
+
+
 # -- devices
+
+
+def is_token(connection: Connection, token: str) -> bool:
+    """Whether a digest is that of a refresh token of a device, also of one that was used."""
+    return _count(connection, refresh_tokens, refresh_tokens.c.token == token) > 0
 
 
 def refresh(

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Request
 from pydantic import BaseModel, ConfigDict, Field
 
+from crdt_server.access.access import Denied
 from crdt_server.access.identity import Identity
 from crdt_server.access.request_limits import RequestLimits
 from crdt_server.api.requests import client_address, describe_body, read_json
 from crdt_server.api.rights import public
+from crdt_server.errors import RateLimitError, UnauthenticatedError
 from crdt_server.services.sessions import ACCESS_SECONDS, OpenedSession, SessionService
 
 MAX_BODY_BYTES = 4 * 1024
@@ -42,7 +45,7 @@ async def post_session(request: Request) -> dict[str, Any]:
     address = _begin(request)
     body = await read_json(request, SessionCode, MAX_BODY_BYTES)
     service: SessionService = request.app.state.sessions
-    return _as_json(await service.open(body.code, body.device, address))
+    return _as_json(await _counted(request, address, service.open(body.code, body.device, address)))
 
 
 @router.post("/refresh", openapi_extra=describe_body(RefreshToken))
@@ -52,7 +55,7 @@ async def post_refresh(request: Request) -> dict[str, Any]:
     address = _begin(request)
     body = await read_json(request, RefreshToken, MAX_BODY_BYTES)
     service: SessionService = request.app.state.sessions
-    return _as_json(await service.refresh(body.refresh_token, address))
+    return _as_json(await _counted(request, address, service.refresh(body.refresh_token, address)))
 
 
 def _begin(request: Request) -> str:
@@ -62,6 +65,17 @@ def _begin(request: Request) -> str:
     limits.check_address(address, request.app.state.hub.time())
     request.state.sender = _NOBODY, address
     return address
+
+
+async def _counted(request: Request, address: str, opening: Awaitable[OpenedSession]) -> OpenedSession:
+    """A session, or the refusal of what is not valid: it counts as a request of the one unknown person of the address,
+    as a forged token does, so that its neighbours have the rest. Raises RateLimitError."""
+    try:
+        return await opening
+    except (UnauthenticatedError, RateLimitError) as error:
+        limits: RequestLimits = request.app.state.request_limits
+        limits.count_denial(Denied(error.code, str(error)), address, request.app.state.hub.time())
+        raise
 
 
 _NOBODY = Identity("", "")

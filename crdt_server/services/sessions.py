@@ -1,6 +1,9 @@
 """Sessions for teams without an identity provider: a code gives a device an access token of 15 minutes, and a refresh
 token that gives the next ones.
 
+Neither is found by trying: a code has 78 bits, a token 256. So one that is valid counts whatever its neighbours of the
+address have sent, which may be the Wi-Fi of a venue; only those that are not valid are limited, to spare the store.
+
 A refresh token is used once. One that comes again was copied, by a thief or from one: its device is revoked, so neither
 of both goes on. Access tokens name no role: the members of the wedding decide at every connection.
 """
@@ -24,7 +27,7 @@ ACCESS_SECONDS: Final = 900
 LONGEST_CODE: Final = 64
 LONGEST_REFRESH_TOKEN: Final = 128
 MOST_BAD_CODES: Final = 10
-"""Codes and refresh tokens of an address that are not valid, in a minute."""
+"""Codes and refresh tokens of an address that are not valid, in a minute; the next ones of these are 429."""
 _RETRY_SECONDS: Final = 60.0
 
 
@@ -63,10 +66,9 @@ class SessionService:
         self._bad_codes = Strikes(MOST_BAD_CODES)
 
     async def open(self, code: str, label: str, address: str) -> OpenedSession:
-        """Use the code of an invitation. Raises UnauthenticatedError, ForbiddenError where the member has too many
-        devices, and RateLimitError for an address that tries codes."""
+        """Use the code of an invitation. Raises UnauthenticatedError, RateLimitError for a further code of an address
+        that is not valid either, and ForbiddenError where the member has too many devices."""
         sign = self._require_signer()
-        now = self._require_patience(address)
         at, token, device = self._now(), secrets.token_urlsafe(32), f"d_{secrets.token_hex(8)}"
 
         def decide(member: StoredMember, used: int) -> NewAuditEntry:
@@ -80,14 +82,12 @@ class SessionService:
             new = NewDevice(device, label, digest_of_code(token))
             found = await self._storage.accept(digest_of_code(plain_code(code)), new, decide, at, at - SEEN_WITHIN)
         if found is None:
-            self._bad_codes.add(address, now)
-            raise UnauthenticatedError("unauthenticated", "the code is not valid, or was used")
+            raise self._refused(address, "the code is not valid, or was used")
         self._changed(found.device.wedding)
         return self._opened(found, token, sign)
 
     async def refresh(self, token: str, address: str) -> OpenedSession:
-        """Replace a refresh token. Raises as `open`, but a valid one is replaced whatever its neighbours of the address
-        have sent: nobody finds one by trying."""
+        """Replace a refresh token. Raises as `open`."""
         sign = self._require_signer()
         at, following = self._now(), secrets.token_urlsafe(32)
 
@@ -102,8 +102,7 @@ class SessionService:
             except TokenReused as error:
                 self._changed(error.wedding)
         if found is None:
-            self._bad_codes.add(address, self._require_patience(address))
-            raise UnauthenticatedError("unauthenticated", "the refresh token is not valid, or was used")
+            raise self._refused(address, "the refresh token is not valid, or was used")
         return self._opened(found, following, sign)
 
     def _require_signer(self) -> Sign:
@@ -111,12 +110,14 @@ class SessionService:
             raise CrdtServerError("no_signing_key", "the server has no secret to sign tokens with")
         return self._sign
 
-    def _require_patience(self, address: str) -> float:
+    def _refused(self, address: str, reason: str) -> CrdtServerError:
+        """Count a code or token that is not valid; the error that its sender gets."""
         now = self._now().timestamp()
         self._bad_codes.forget(now)
         if self._bad_codes.exceeded(address, now):
-            raise RateLimitError("rate_limited", "too many codes that are not valid", _RETRY_SECONDS)
-        return now
+            return RateLimitError("rate_limited", "too many codes that are not valid", _RETRY_SECONDS)
+        self._bad_codes.add(address, now)
+        return UnauthenticatedError("unauthenticated", reason)
 
     def _opened(self, found: SignedIn, refresh_token: str, sign: Sign) -> OpenedSession:
         device, member = found

@@ -259,6 +259,29 @@ async def test_a_body_that_comes_after_the_loss_of_the_right_is_not_carried_out(
     assert await members.invitations("w", OPERATOR) == []
 
 
+async def test_who_tries_codes_leaves_half_of_the_requests_of_an_address_to_others(
+    tmp_path: Path, database_url: str
+) -> None:
+    (tmp_path / "secret").write_bytes(SECRET)
+    settings = Settings(
+        port=0,
+        database_url=database_url,
+        document_hosts=1,
+        jwt_secret_file=f"{tmp_path}/secret",
+        requests_per_address=40,
+        max_loop_lag_seconds=3600.0,
+    )
+    async with (
+        local_server(settings) as server,
+        httpx.AsyncClient(base_url=server.url, trust_env=False, timeout=60) as client,
+    ):
+        tried = [(await client.post("/api/sessions", json={"code": f"bad {n}"})).status_code for n in range(40)]
+        assert (tried[:10], set(tried[10:])) == ([401] * 10, {429})
+        members: MemberService = server.app.state.members
+        opened = await asyncio.gather(*(sign_in(client, members, f"u_{n}", "planner") for n in range(15)))
+        assert len({tokens.access for tokens in opened}) == 15
+
+
 async def test_a_command_that_waits_for_a_host_is_judged_in_the_new_role(
     server: LocalServer, client: httpx.AsyncClient, members: MemberService
 ) -> None:

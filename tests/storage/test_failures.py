@@ -10,6 +10,7 @@ import sys
 import threading
 from collections.abc import AsyncIterator
 from contextlib import closing
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -19,6 +20,8 @@ from storage import (
     CorruptDocument,
     DerivedRecords,
     DocumentKey,
+    NewAuditEntry,
+    NewDevice,
     NewEvent,
     SequenceConflict,
     Storage,
@@ -66,6 +69,19 @@ async def test_locked_by_another_process(url: str, path: Path, monkeypatch: pyte
         other.execute("ROLLBACK")
     await store.append([Append(NOTE, 1, b"a")])
     assert (await store.load(NOTE)).head_seq == 1
+    await store.close()
+
+
+async def test_codes_that_are_none_take_no_lock(url: str, path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    await migrate(url)
+    monkeypatch.setattr(sqlite_executors, "BUSY_TIMEOUT_MS", 20)
+    store = await open_storage(url)
+    now, entry = datetime(2026, 6, 20, tzinfo=UTC), NewAuditEntry("2026-06-20T13:30:00Z", "u", "session.opened", "{}")
+    with closing(sqlite3.connect(path, isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        assert await store.accept("code", NewDevice("d_1", "", "token"), lambda *_: entry, now, now) is None
+        assert await store.refresh("token", "next", now, now, lambda _: entry) is None
+        other.execute("ROLLBACK")
     await store.close()
 
 
