@@ -24,7 +24,7 @@ from crdt_server.access.access import Access
 from crdt_server.access.keys import Keys, KeySet
 from crdt_server.access.limits import SharedBudget
 from crdt_server.access.origins import AllowedOrigins
-from crdt_server.access.policy import default_policy
+from crdt_server.access.policy import Policy, default_policy
 from crdt_server.access.policy_access import PolicyAccess
 from crdt_server.access.request_limits import RequestLimits
 from crdt_server.access.role_switch import RoleSwitch
@@ -132,7 +132,7 @@ def _token_access(settings: Settings, keys: Keys | None, members: HeldMembers) -
         return RoleSwitch(find_derived=find)
     verify = TokenVerifier(keys, _token_rules(settings), time.time).verify_credentials
     access = PolicyAccess(verify, members, find_derived=find)
-    return TokenOrDevAccess(access, find) if settings.dev else access
+    return TokenOrDevAccess(access) if settings.dev else access
 
 
 def _token_rules(settings: Settings) -> TokenRules:
@@ -209,9 +209,10 @@ def _open_services(hub: Hub, state: State, sign: Sign | None) -> None:
     if isinstance(state.access, Recheck):
         hub.rights.access = state.access
     parts = hub.storage, partial(datetime.now, UTC), hub.rights.changed
-    state.members = MemberService(*parts)
+    policy: Policy = getattr(state.access, "policy", default_policy())
+    state.members = MemberService(*parts, policy)
     state.sessions = SessionService(*parts, sign=sign)
-    state.grants = GrantService(*parts, published=hub.publish_events)
+    state.grants = GrantService(*parts, published=hub.publish_events, policy=policy)
 
 
 async def _websocket(socket: WebSocket) -> None:

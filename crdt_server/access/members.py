@@ -1,14 +1,15 @@
-"""Members of weddings: who may change them, how many devices they have, and what they are known to be at a moment.
+"""Members of weddings: how many devices they have, and what they are known to be at a moment.
 
 Pure: rights come in as they were read from the store.
 """
 
 from __future__ import annotations
 
+import enum
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, Protocol
 
 from crdt_server.access.access import Action, Decision, Denied
 from crdt_server.access.identity import SERVER, Authenticated, Identity
@@ -20,15 +21,10 @@ from documents.categories import AccessCategory
 COUPLE: Final = "couple"
 VENDOR_ROLES: Final = ("venue", "caterer", "photographer", "vendor")
 
-MANAGERS: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType({COUPLE: (), "planner": (COUPLE,)})
-"""Roles that change members -> the roles whose members they do not reach."""
-
 MOST_DEVICES: Final[Mapping[str, int]] = MappingProxyType({"family": 5, "wedding_party": 5, "guest": 5})
 DEVICES: Final = 20
 """Devices that a person has at a time, in the roles above and in all others."""
 
-_REMOVED = Denied("forbidden", "not a member of this wedding any more")
-_REVOKED = Denied("forbidden", "this device was revoked")
 _OUT_OF_SCOPE = Denied("forbidden", "the scope of the token does not allow this (members)")
 
 
@@ -85,18 +81,42 @@ class WeddingRights:
         return min((each.until for each in self.grants if each.until > now), default=None)
 
 
+class KnownMembers(Protocol):
+    """The members of one wedding, in memory."""
+
+    def member(self, user: str) -> KnownMember | None:
+        """The member, also where it was removed; None: there never was one."""
+
+    def revoked(self, device: str) -> bool:
+        """Whether a device may not be used any more."""
+
+
+class Lost(enum.Enum):
+    """Why somebody takes no part in a wedding any more."""
+
+    MEMBERSHIP = "membership"
+    DEVICE = "device"
+
+
+def standing(members: KnownMembers, user: str, device: str, token_role: str) -> KnownMember | Lost | None:
+    """The member as whom somebody takes part; None: there is none, or a removed one whom the role of the token lets in
+    all the same. ``token_role`` "": the token names none."""
+    member = members.member(user)
+    if member is not None and member.removed:  # and all devices are revoked with it
+        if is_removed(member.role, token_role):
+            return Lost.MEMBERSHIP
+        member = None
+    return Lost.DEVICE if device and members.revoked(device) else member
+
+
 def current_identity(held: Authenticated, rights: WeddingRights) -> Identity | Denied:
     """An identity that was admitted before, as it is by newer rights."""
     identity = held.identity
     if identity == SERVER:
         return identity
-    member = rights.member(identity.user)
-    if member is not None and member.removed:  # and all devices are revoked with it
-        if is_removed(member.role, "" if held.by_members else identity.role):
-            return _REMOVED
-        member = None
-    if held.device and rights.revoked(held.device):
-        return _REVOKED
+    member = standing(rights, identity.user, held.device, "" if held.by_members else identity.role)
+    if isinstance(member, Lost):
+        return _LOST[member]
     if member is None or not held.by_members:
         return identity
     return identity._replace(
@@ -108,46 +128,17 @@ def current_identity(held: Authenticated, rights: WeddingRights) -> Identity | D
     )
 
 
+_LOST: Final[Mapping[Lost, Denied]] = MappingProxyType(
+    {
+        Lost.MEMBERSHIP: Denied("forbidden", "not a member of this wedding any more"),
+        Lost.DEVICE: Denied("forbidden", "this device was revoked"),
+    }
+)
+
+
 def may_change_own(actor: Identity) -> Decision:
     """Whether somebody may change their own devices and grants: everybody, but for the scope of a token."""
     return None if in_scope(actor.scope, AccessCategory.MEMBERS, Action.WRITE) else _OUT_OF_SCOPE
-
-
-def may_manage(actor: Identity, *roles: str) -> Decision:
-    """Whether somebody may add, change or remove a member: the couple everybody, a planner everybody but the couple.
-    ``roles``: those that the member has, and is to have."""
-    beyond = MANAGERS.get(actor.role)
-    if not in_scope(actor.scope, AccessCategory.MEMBERS, Action.ADMINISTER):
-        return _OUT_OF_SCOPE
-    if beyond is None:
-        return Denied("forbidden", f"the role {actor.role} may not change members")
-    for role in roles:
-        if role in beyond:
-            return Denied("forbidden", f"the role {actor.role} may not change members in the role {role}")
-    return None
-
-
-def may_read_members(actor: Identity) -> Decision:
-    """Whether somebody may read the members, their devices and their grants."""
-    if not in_scope(actor.scope, AccessCategory.MEMBERS, Action.READ):
-        return _OUT_OF_SCOPE
-    if actor.role in MANAGERS or actor.role == "coordinator":
-        return None
-    return Denied("forbidden", f"the role {actor.role} may not read members")
-
-
-def may_read_audit(actor: Identity) -> Decision:
-    """Whether somebody may read the audit log."""
-    if not in_scope(actor.scope, AccessCategory.MEMBERS, Action.READ):
-        return _OUT_OF_SCOPE
-    return None if actor.role in MANAGERS else Denied("forbidden", f"the role {actor.role} may not read the audit log")
-
-
-def may_override(actor: Identity) -> Decision:
-    """Whether somebody may change the policy of a wedding, or give grants."""
-    if not in_scope(actor.scope, AccessCategory.MEMBERS, Action.ADMINISTER):
-        return _OUT_OF_SCOPE
-    return None if actor.role == COUPLE else Denied("forbidden", "only the couple may do this")
 
 
 _OPTIONAL: Final = (("family", "guest"),)  # who of the family is a guest as well may pledge a contribution

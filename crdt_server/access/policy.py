@@ -115,7 +115,7 @@ class Policy:
         rights = overrides.get((role, category.value)) if overrides else None
         if rights is None or role in OVERRIDERS:
             return cell
-        return Cell(rights, line=cell.line, overridden=True)
+        return Cell(rights, not_over=cell.not_over, line=cell.line, overridden=True)
 
     def may(
         self,

@@ -16,8 +16,8 @@ from typing import Any, Final, Protocol, TypeAlias
 from crdt_server.access.access import Action, Credentials, Decision, Denied, Identified, Target
 from crdt_server.access.identity import SERVER, Authenticated, Identity
 from crdt_server.access.later import Later
-from crdt_server.access.members import KnownMember, WeddingRights, current_identity
-from crdt_server.access.policy import NO_OVERRIDES, NO_RIGHTS, Overrides, Policy, default_policy, is_removed
+from crdt_server.access.members import KnownMember, KnownMembers, Lost, WeddingRights, current_identity, standing
+from crdt_server.access.policy import NO_OVERRIDES, NO_RIGHTS, Overrides, Policy, default_policy
 from crdt_server.access.scopes import in_scope, narrowed
 from documents.categories import AccessCategory, category_of
 from documents.registry import kind_of
@@ -48,20 +48,10 @@ class VerifiedClaims(Protocol):
     def expires_at(self) -> float | None: ...
 
 
-class MembersOfWedding(Protocol):
-    """The members of one wedding, in memory."""
-
-    def member(self, user: str) -> KnownMember | None:
-        """The member, also where it was removed; None: there never was one."""
-
-    def revoked(self, device: str) -> bool:
-        """Whether a device may not be used any more."""
-
-
 class MembersPort(Protocol):
     """The members of all weddings."""
 
-    def of(self, wedding: str) -> MembersOfWedding | Awaitable[MembersOfWedding]:
+    def of(self, wedding: str) -> KnownMembers | Awaitable[KnownMembers]:
         """The members of a wedding; an awaitable where they have to be read first, as its overrides are then."""
 
     def overrides(self, wedding: str) -> Overrides:
@@ -124,7 +114,10 @@ _GRANTED: Final = frozenset((Action.READ, Action.READ_PART))
 
 _NOT_FOUND: Final = Denied("not_found", "no such wedding or document")
 _NO_MEMBER: Final = Denied("forbidden", "not a member of this wedding")
-_REVOKED: Final = Denied("unauthenticated", "this device was signed out")
+_LOST: Final = {
+    Lost.MEMBERSHIP: _NO_MEMBER,
+    Lost.DEVICE: Denied("unauthenticated", "this device was signed out"),
+}
 
 
 class PolicyAccess:
@@ -159,16 +152,12 @@ class PolicyAccess:
             return Later(members, lambda found: self._in_wedding(claims, wedding, found))
         return self._in_wedding(claims, wedding, members)
 
-    def _in_wedding(self, claims: VerifiedClaims, wedding: str, members: MembersOfWedding) -> Identified:
+    def _in_wedding(self, claims: VerifiedClaims, wedding: str, members: KnownMembers) -> Identified:
         if claims.user in ("", SERVER.user):
             return _NO_MEMBER
-        member = members.member(claims.user)
-        if member is not None and member.removed:  # and all devices are revoked with it
-            if is_removed(member.role, claims.role):
-                return _NO_MEMBER
-            member = None
-        if claims.device and members.revoked(claims.device):
-            return _REVOKED
+        member = standing(members, claims.user, claims.device, claims.role)
+        if isinstance(member, Lost):
+            return _LOST[member]
         given = claims if claims.role else member
         if given is None or given.role not in self.policy.roles:
             return _NO_MEMBER

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Awaitable
 
-from crdt_server.access.access import Action, Credentials, Decision, Denied, Identified, Target
+from crdt_server.access.access import Credentials, Denied, Identified
 from crdt_server.access.identity import Authenticated, Identity
 from crdt_server.access.members import WeddingRights
-from crdt_server.access.policy_access import FindDerived, PolicyAccess, no_derived
+from crdt_server.access.policy_access import PolicyAccess
 from crdt_server.access.role_switch import RoleSwitch
 from crdt_server.access.tokens import token_of
 
@@ -15,8 +15,8 @@ from crdt_server.access.tokens import token_of
 class TokenOrDevAccess(RoleSwitch):
     """See the head of the file. ``tokens`` decides who sends a request that has one, and what these may."""
 
-    def __init__(self, tokens: PolicyAccess, find_derived: FindDerived = no_derived) -> None:
-        super().__init__(find_derived=find_derived)
+    def __init__(self, tokens: PolicyAccess) -> None:
+        super().__init__(enforced=tokens)
         self._tokens = tokens
 
     def identify(  # type: ignore[override]  # tokens expire, names in a query do not
@@ -26,10 +26,6 @@ class TokenOrDevAccess(RoleSwitch):
         if token_of(credentials):
             return self._tokens.identify(credentials, wedding)
         return super().identify(credentials, wedding)
-
-    def may(self, identity: Identity, action: Action, wedding: str, target: Target) -> Decision:
-        """See `Access.may`. With the changes of the policy of the wedding, and its grants."""
-        return self._tokens.may(identity, action, wedding, target) if identity.rights else None
 
     def recheck(self, held: Authenticated, wedding: str, rights: WeddingRights) -> Identity | Denied:
         """See `PolicyAccess.recheck`. A name in a query follows from no member."""

@@ -9,10 +9,9 @@ from fastapi import APIRouter, Query, Request
 from pydantic import BaseModel, Field
 
 from crdt_server.access.access import Action
-from crdt_server.access.members import may_read_audit
 from crdt_server.api.requests import Authorized, wedding_name
 from crdt_server.api.rights import requires
-from crdt_server.services.members import require
+from crdt_server.services.members import MemberService, require
 from documents.categories import AccessCategory
 from storage import AuditEntry, Storage
 
@@ -39,7 +38,8 @@ async def get_audit(
 ) -> AuditPage:
     """The next entries behind number `after`: at most 500, and a page ends behind a million characters of them. The
     couple and planners may read them."""
-    require(may_read_audit(caller.identity))
+    members: MemberService = request.app.state.members
+    require((await members.rights_in(wedding_name(wedding))).may_read_audit(caller.identity))
     storage: Storage = request.app.state.hub.storage
     head = await storage.audit_head(wedding_name(wedding))
     page = await storage.audit(wedding, after=after, characters=PAGE_CHARACTERS)

@@ -10,7 +10,6 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from crdt_server.access.access import Action
 from crdt_server.access.identity import Identity
-from crdt_server.access.members import may_override
 from crdt_server.access.policy import OVERRIDERS
 from crdt_server.api.requests import Authorized, describe_body, document_key, read_json, wedding_name
 from crdt_server.api.rights import by_content, requires
@@ -198,7 +197,7 @@ async def put_policy(
     request: Request, members: Members, caller: Authorized, wedding: str, role: str, category: str
 ) -> Response:
     """Change the rights of a role in a category for this wedding. Only the couple may."""
-    require(may_override(caller.identity))
+    require((await members.rights_in(wedding_name(wedding))).may_override(caller.identity))
     body = await read_json(request, PolicyCell, MAX_BODY_BYTES)
     await members.override(wedding_name(wedding), caller.identity, role, category, body.rights)
     return Response(status_code=204)

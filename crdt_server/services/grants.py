@@ -10,10 +10,12 @@ from datetime import datetime, timedelta
 from typing import Final, TypeAlias
 
 from crdt_server.access.identity import Identity
-from crdt_server.access.members import COUPLE, may_change_own, may_override, may_read_members
+from crdt_server.access.member_rights import MemberRights
+from crdt_server.access.members import COUPLE, may_change_own
+from crdt_server.access.policy import Policy, default_policy
 from crdt_server.errors import ForbiddenError, NotFoundError
 from crdt_server.services.entries import Changed, MembershipError, Now, audit_entry, moment
-from crdt_server.services.members import require
+from crdt_server.services.members import read_rights, require
 from storage import BoundReached, GrantChange, NewEvent, Storage, StoredGrant
 
 MOST_OPEN: Final = 100
@@ -42,16 +44,19 @@ _Decide: TypeAlias = Callable[[StoredGrant | None], GrantChange]
 class GrantService:
     """See the head of the file. Methods raise ForbiddenError, NotFoundError and MembershipError."""
 
-    def __init__(self, storage: Storage, now: Now, changed: Changed, published: Published) -> None:
+    def __init__(
+        self, storage: Storage, now: Now, changed: Changed, published: Published, policy: Policy | None = None
+    ) -> None:
         self._storage = storage
         self._now = now
         self._changed = changed
         self._published = published
+        self._policy = policy or default_policy()
 
     async def newest(self, wedding: str, actor: Identity) -> list[StoredGrant]:
         """The newest grants; to whom may not read members, one's own."""
-        found = await self._storage.grants(wedding, LISTED)
-        return found if may_read_members(actor) is None else [each for each in found if each.user == actor.user]
+        found, rights = await self._storage.grants(wedding, LISTED), await self._rights_in(wedding)
+        return found if rights.may_read(actor) is None else [each for each in found if each.user == actor.user]
 
     async def ask(self, wedding: str, actor: Identity, what: str, reason: str, seconds: int) -> StoredGrant:
         """Request a grant for oneself. It is given at once while the wedding is live, to a coordinator."""
@@ -72,7 +77,7 @@ class GrantService:
 
     async def give(self, wedding: str, actor: Identity, id_: str) -> StoredGrant:
         """Give what was asked for, from now on."""
-        require(may_override(actor))
+        require((await self._rights_in(wedding)).may_override(actor))
         at = self._now()
 
         def decide(before: StoredGrant | None) -> GrantChange:
@@ -112,6 +117,9 @@ class GrantService:
         self._published(wedding, event)
         self._changed(wedding)
         return stored[0]
+
+    async def _rights_in(self, wedding: str) -> MemberRights:
+        return await read_rights(self._storage, wedding, self._policy)
 
     async def _phase(self, wedding: str) -> str:
         """The phase of the wedding, as its document says."""

@@ -1,6 +1,7 @@
 """Members of a wedding, invitations, devices, and the policy of a wedding.
 
-A right is decided on what is stored, in the transaction of the change: see `storage.members`.
+A right is decided on what is stored: about members in the transaction of the change (see `storage.members`), by the
+policy of the wedding as it is before that.
 """
 
 from __future__ import annotations
@@ -13,15 +14,9 @@ from typing import Final, NamedTuple, TypeAlias
 
 from crdt_server.access.access import Decision, denial
 from crdt_server.access.identity import Identity
-from crdt_server.access.members import (
-    COUPLE,
-    fault_of,
-    may_change_own,
-    may_manage,
-    may_override,
-    may_read_members,
-)
-from crdt_server.access.policy import PolicyError, default_policy
+from crdt_server.access.member_rights import MemberRights
+from crdt_server.access.members import COUPLE, fault_of, may_change_own
+from crdt_server.access.policy import Policy, PolicyError, default_policy
 from crdt_server.errors import NotFoundError, ProtocolError
 from crdt_server.services.entries import Changed, MembershipError, Now, audit_entry, described
 from storage import (
@@ -64,24 +59,30 @@ class MemberService:
     """See the head of the file. ``actor`` is who wants it. Methods raise ForbiddenError, NotFoundError, ProtocolError
     for what nobody can be, and MembershipError."""
 
-    def __init__(self, storage: Storage, now: Now, changed: Changed) -> None:
+    def __init__(self, storage: Storage, now: Now, changed: Changed, policy: Policy | None = None) -> None:
         self._storage = storage
         self._now = now
         self._changed = changed
+        self._policy = policy or default_policy()
+
+    async def rights_in(self, wedding: str) -> MemberRights:
+        """What people may do with the members of a wedding."""
+        return await read_rights(self._storage, wedding, self._policy)
 
     # -- members
 
     async def present(self, wedding: str, actor: Identity) -> list[StoredMember]:
         """The members, without those that were removed."""
-        require(may_read_members(actor))
+        require((await self.rights_in(wedding)).may_read(actor))
         return [each for each in await self._storage.members(wedding) if each.removed_at is None]
 
     async def add(self, wedding: str, actor: Identity, person: Identity) -> StoredMember:
         """Make a person a member."""
         _require_possible(person)
+        rights = await self.rights_in(wedding)
 
         def decide(before: StoredMember | None, _: int) -> MemberChange:
-            require(may_manage(actor, person.role))
+            require(rights.may_manage(actor, person.role))
             if before is not None and before.removed_at is None:
                 raise MembershipError("member_exists", "this user is a member already")
             return self._change(actor, "member.added", person)
@@ -90,11 +91,12 @@ class MemberService:
 
     async def change(self, wedding: str, actor: Identity, user: str, fields: Mapping[str, str]) -> StoredMember:
         """Give a member another role, or another name."""
+        rights = await self.rights_in(wedding)
 
         def decide(before: StoredMember | None, others: int) -> MemberChange:
             member = _present(before)
             person = changed_person(_person(member), fields)
-            require(may_manage(actor, member.role, person.role))
+            require(rights.may_manage(actor, member.role, person.role))
             if person.role != COUPLE:
                 _keep_couple(member, others)
             _require_possible(person)
@@ -104,10 +106,11 @@ class MemberService:
 
     async def remove(self, wedding: str, actor: Identity, user: str) -> StoredMember:
         """Remove a member, whose devices, invitations and grants end."""
+        rights = await self.rights_in(wedding)
 
         def decide(before: StoredMember | None, others: int) -> MemberChange:
             member = _present(before)
-            require(may_manage(actor, member.role))
+            require(rights.may_manage(actor, member.role))
             _keep_couple(member, others)
             at = self._now()
             entry = audit_entry(at, actor.user, "member.removed", **described(_person(member)))
@@ -135,7 +138,7 @@ class MemberService:
         if not person.user:
             person = person._replace(user=f"u_{secrets.token_hex(8)}")
         _require_possible(person)
-        require(may_manage(actor, person.role))
+        require((await self.rights_in(wedding)).may_manage(actor, person.role))
         at, code = self._now(), _new_code()
         expires = at + timedelta(seconds=min(seconds, LONGEST_INVITATION_SECONDS))
         invitation = StoredInvitation(f"i_{secrets.token_hex(8)}", *_columns(person), actor.user, at, expires)
@@ -152,14 +155,15 @@ class MemberService:
 
     async def invitations(self, wedding: str, actor: Identity) -> list[StoredInvitation]:
         """The invitations that nobody has used, without their codes."""
-        require(may_read_members(actor))
+        require((await self.rights_in(wedding)).may_read(actor))
         return await self._storage.invitations(wedding, self._now())
 
     async def withdraw(self, wedding: str, actor: Identity, id_: str) -> None:
         """End an invitation."""
+        rights = await self.rights_in(wedding)
 
         def decide(found: StoredInvitation) -> NewAuditEntry:
-            require(may_manage(actor, found.role))
+            require(rights.may_manage(actor, found.role))
             return audit_entry(self._now(), actor.user, "invitation.withdrawn", invitation=found.id, user=found.user)
 
         if not await self._storage.withdraw(wedding, id_, decide):
@@ -169,17 +173,17 @@ class MemberService:
 
     async def devices(self, wedding: str, actor: Identity) -> list[StoredDevice]:
         """The devices of the members, or to whom may not read those, one's own."""
-        user = actor.user if may_read_members(actor) is not None else None
+        user = None if (await self.rights_in(wedding)).may_read(actor) is None else actor.user
         return await self._storage.devices(wedding, user, self._now() - SEEN_WITHIN)
 
     async def revoke(self, wedding: str, actor: Identity, device: str) -> None:
         """End a device: one's own, or one of a member that one may change."""
         require(may_change_own(actor))
-        at = self._now()
+        rights, at = await self.rights_in(wedding), self._now()
 
         def decide(found: StoredDevice, member: StoredMember | None) -> NewAuditEntry:
             if found.user != actor.user:
-                require(may_manage(actor, "" if member is None else member.role))
+                require(rights.may_manage(actor, "" if member is None else member.role))
             return audit_entry(at, actor.user, "device.revoked", device=device, user=found.user)
 
         if not await self._storage.revoke_device(wedding, device, decide, at):
@@ -190,14 +194,14 @@ class MemberService:
 
     async def overrides(self, wedding: str, actor: Identity) -> list[PolicyOverride]:
         """The cells of the policy that the couple has changed."""
-        require(may_read_members(actor))
+        require((await self.rights_in(wedding)).may_read(actor))
         return await self._storage.overrides(wedding)
 
     async def override(self, wedding: str, actor: Identity, role: str, category: str, rights: str | None) -> None:
         """Change one cell of the policy; None: it is as for all weddings again."""
-        require(may_override(actor))
+        require((await self.rights_in(wedding)).may_override(actor))
         try:
-            default_policy().check_override(role, category, rights or "N")
+            self._policy.check_override(role, category, rights or "N")
         except PolicyError as error:
             raise ProtocolError("invalid_request", str(error)) from error
         at = self._now()
@@ -205,6 +209,12 @@ class MemberService:
         entry = audit_entry(at, actor.user, "policy.changed", role=role, category=category, rights=rights)
         await self._storage.set_override(wedding, change, entry, keep=rights is not None)
         self._changed(wedding)
+
+
+async def read_rights(storage: Storage, wedding: str, policy: Policy) -> MemberRights:
+    """What people may do with the members of a wedding, with the cells that the couple has changed."""
+    overrides = {(each.role, each.category): each.rights for each in await storage.overrides(wedding)}
+    return MemberRights(policy, overrides)
 
 
 def require(decision: Decision) -> None:

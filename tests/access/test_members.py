@@ -6,18 +6,16 @@ import pytest
 
 from crdt_server.access.access import Denied
 from crdt_server.access.identity import SERVER, Authenticated, Identity
+from crdt_server.access.member_rights import MemberRights
 from crdt_server.access.members import (
     HeldGrant,
     KnownMember,
     WeddingRights,
     current_identity,
     fault_of,
-    may_manage,
-    may_override,
-    may_read_audit,
-    may_read_members,
     most_devices,
 )
+from crdt_server.access.policy import PolicyError, default_policy
 from crdt_server.access.tokens import ROLES
 
 CHLOE = Identity("u_chloe", "guest", guest="g_1", name="Chloé")
@@ -25,14 +23,42 @@ CHLOE = Identity("u_chloe", "guest", guest="g_1", name="Chloé")
 
 @pytest.mark.parametrize("role", ROLES)
 def test_who_may_do_what(role: str) -> None:
-    actor = Identity("u_1", role)
-    over = {other for other in ROLES if may_manage(actor, other) is None}
+    actor, rights = Identity("u_1", role), MemberRights(default_policy())
+    over = {other for other in ROLES if rights.may_manage(actor, other) is None}
     assert over == {"couple": set(ROLES), "planner": set(ROLES) - {"couple"}}.get(role, set())
-    assert (may_manage(actor, "guest", "couple") is None) == (role == "couple")
-    assert (may_read_members(actor) is None) == (role in ("couple", "planner", "coordinator"))
-    assert (may_read_audit(actor) is None) == (role in ("couple", "planner"))
-    assert (may_override(actor) is None) == (role == "couple")
+    assert (rights.may_manage(actor, "guest", "couple") is None) == (role == "couple")
+    assert (rights.may_read(actor) is None) == (role in ("couple", "planner", "coordinator"))
+    assert (rights.may_read_audit(actor) is None) == (role in ("couple", "planner"))
+    assert (rights.may_override(actor) is None) == (role == "couple")
     assert most_devices(role) == (5 if role in ("guest", "family", "wedding_party") else 20)
+
+
+def test_the_couple_changes_what_others_may_do_with_members_but_not_its_own_rights() -> None:
+    overrides = {(role, "members"): rights for role, rights in (("planner", "R"), ("coordinator", "N"), ("guest", "R"))}
+    changed = MemberRights(default_policy(), {**overrides, ("couple", "members"): "N"})
+    couple, planner, coordinator, guest = (Identity("u_1", role) for role in ("couple", *(r for r, _ in overrides)))
+    assert (changed.may_read(planner), changed.may_read(guest)) == (None, None)
+    assert changed.may_manage(couple, "couple", "guest") is None
+    assert changed.may_override(couple) is None
+    for denied in (
+        changed.may_manage(planner, "guest"),
+        changed.may_read_audit(planner),
+        changed.may_read(coordinator),
+    ):
+        assert isinstance(denied, Denied)
+
+
+def test_nobody_raises_themselves_by_a_changed_policy() -> None:
+    policy = default_policy()
+    for role in ROLES:
+        for letters in "NRPOWA":
+            try:
+                policy.check_override(role, "members", letters)
+            except PolicyError:
+                continue
+            actor, rights = Identity("u_1", role), MemberRights(policy, {(role, "members"): letters})
+            assert isinstance(rights.may_manage(actor, role, "couple"), Denied)
+            assert isinstance(rights.may_override(actor), Denied)
 
 
 @pytest.mark.parametrize(

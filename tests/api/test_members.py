@@ -124,6 +124,24 @@ async def ask(client: httpx.AsyncClient, wedding: str, what: str = "guests") -> 
     return found
 
 
+async def test_a_changed_policy_reaches_members(client: httpx.AsyncClient, wedding: str) -> None:
+    assert await add(client, wedding, CHLOE, PLANNER) == 201
+    for role, rights in (("planner", "R"), ("coordinator", "N")):
+        answer = await client.put(f"{wedding}/policy/{role}/members", params=COUPLE, json={"rights": rights})
+        assert answer.status_code == 204, answer.text
+    assert await add(client, wedding, CHLOE | {"user": "u_late"}, PLANNER) == 403
+    for path, by, status in (
+        ("members", PLANNER, 200),
+        ("audit", PLANNER, 403),
+        ("members", COORDINATOR, 403),
+        ("invitations", COORDINATOR, 403),
+        ("audit", COUPLE, 200),
+    ):
+        assert (await client.get(f"{wedding}/{path}", params=by)).status_code == status, (path, by)
+    assert (await client.delete(f"{wedding}/policy/planner/members", params=COUPLE)).status_code == 204
+    assert await add(client, wedding, CHLOE | {"user": "u_late"}, PLANNER) == 201
+
+
 async def test_the_couple_gives_and_ends_a_grant_and_is_informed(
     client: httpx.AsyncClient, wedding: str, is_problem: Callable[..., None]
 ) -> None:
