@@ -73,17 +73,7 @@ def expected_code(role: str, category: AccessCategory, document: str) -> int:
 
 
 @pytest_asyncio.fixture(loop_scope="module", scope="module")
-async def server(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[LocalServer]:
-    settings = Settings(
-        port=0,
-        database_url=f"sqlite:///{tmp_path_factory.mktemp('server')}/store.db",
-        document_hosts=1,
-        role_limits="none",
-        requests_per_second=0,
-        requests_per_address=0,
-        max_strikes=0,
-        max_loop_lag_seconds=3600.0,
-    )
+async def server(settings: Settings) -> AsyncIterator[LocalServer]:
     async with local_server(settings, people()[0]) as running:
         running.app.include_router(probes(), dependencies=[Depends(authorize)])
         yield running

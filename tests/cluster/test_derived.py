@@ -22,6 +22,23 @@ async def planner_and_guest(one: Node, two: Node) -> tuple[Reader, Reader]:
     return planner, guest
 
 
+async def guest_at(owner: Node) -> Reader:
+    """Another guest, at the node that owns the wedding."""
+    here = Reader(owner.hub, "timeline@public", 14, "guest")
+    await here.until(lambda rows: list(rows["items"]) == ["i_1"])
+    return here
+
+
+async def show_and_hide(planner: Reader, here: Reader) -> None:
+    """Let guests see the secret for a moment, and another item from then on."""
+    planner.set("items", "i_2", visibility="public")
+    await here.until(lambda rows: len(rows["items"]) == 2)
+    planner.set("items", "i_2", visibility="team")
+    await here.until(lambda rows: len(rows["items"]) == 1)
+    planner.add("items", "i_3", {"title": "Dance", "visibility": "public"})
+    await here.until(lambda rows: len(rows["items"]) == 2)
+
+
 async def until_shown(reader: Reader, *records: str) -> None:
     """Wait until these items are here, however often the socket is closed on the way."""
 
@@ -53,15 +70,9 @@ async def test_edits_reach_the_other_node_and_come_back(nodes: Nodes) -> None:
 async def test_what_was_missed_is_not_read_from_the_store(nodes: Nodes) -> None:
     one, two = await nodes.pair()
     planner, guest = await planner_and_guest(one, two)
-    here = Reader(one.hub, "timeline@public", 14, "guest")
-    await here.until(lambda rows: list(rows["items"]) == ["i_1"])
+    here = await guest_at(one)
     two.bus.cut()
-    planner.set("items", "i_2", visibility="public")
-    await here.until(lambda rows: len(rows["items"]) == 2)
-    planner.set("items", "i_2", visibility="team")
-    await here.until(lambda rows: len(rows["items"]) == 1)
-    planner.add("items", "i_3", {"title": "Dance", "visibility": "public"})
-    await here.until(lambda rows: len(rows["items"]) == 2)
+    await show_and_hide(planner, here)
     two.bus.rejoin()
     await until_shown(guest, "i_1", "i_3")
     newcomer = Reader(two.hub, "timeline@public", 15, "guest")
@@ -73,15 +84,9 @@ async def test_what_was_missed_is_not_read_from_the_store(nodes: Nodes) -> None:
 async def test_after_a_takeover_nothing_is_sent_that_is_not_shown_any_more(nodes: Nodes) -> None:
     one, two = await nodes.pair()
     planner, guest = await planner_and_guest(one, two)
-    here = Reader(one.hub, "timeline@public", 14, "guest")
-    await here.until(lambda rows: list(rows["items"]) == ["i_1"])
+    here = await guest_at(one)
     one.bus.cut()
-    planner.set("items", "i_2", visibility="public")
-    await here.until(lambda rows: len(rows["items"]) == 2)
-    planner.set("items", "i_2", visibility="team")
-    await here.until(lambda rows: len(rows["items"]) == 1)
-    planner.add("items", "i_3", {"title": "Dance", "visibility": "public"})
-    await here.until(lambda rows: len(rows["items"]) == 2)
+    await show_and_hide(planner, here)
     one.die()
     await until_shown(guest, "i_1", "i_3")
     newcomer = Reader(two.hub, "timeline@public", 15, "guest")

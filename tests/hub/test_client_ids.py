@@ -1,4 +1,4 @@
-"""Client ids of others, in notes: nobody writes under them, and whoever is too late is told so (issue 12, line 12).
+"""Client ids of others, in notes: nobody writes under them, and whoever is too late gets a reason.
 
 That of a client belongs to its person from the moment that presence shows it, before anything is written under it.
 """

@@ -1,4 +1,4 @@
-"""One server for all scenarios, and for each module Node with its clients."""
+"""One server for all scenarios, and for each module Node with its clients; one with tokens where asked for."""
 
 from __future__ import annotations
 
@@ -9,8 +9,10 @@ import pytest
 import pytest_asyncio
 
 from tests.scenarios.people import SECONDS, node
+from tests.scenarios.signed import Guarded, guarded_server
 from tests.scenarios.weddings import VOUCHED, Stage
 from tests.support.backend import Server, make_server
+from tests.support.server import ServerProcess
 
 
 @pytest.fixture(scope="session")
@@ -33,3 +35,20 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 async def stage(server: Server) -> AsyncIterator[Stage]:
     async with node() as process, httpx.AsyncClient(base_url=server.url, timeout=SECONDS) as http:
         yield Stage(server, process, http)
+
+
+@pytest.fixture(scope="module")
+def guarded_process(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
+    """A running server with tokens and without limits."""
+    running = guarded_server(tmp_path_factory.mktemp("server"))
+    running.start()
+    try:
+        yield running
+    finally:
+        running.close()
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def guarded(guarded_process: ServerProcess) -> AsyncIterator[Guarded]:
+    async with node() as process:
+        yield Guarded(guarded_process, process, "w")

@@ -7,14 +7,10 @@ as for every other violation: a misspelt root is a typo, and the legal part of t
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator, Iterator
 
 import pytest
-import pytest_asyncio
 
-from tests.scenarios.people import node
-from tests.scenarios.signed import Guarded, Person, guarded_server
-from tests.support.server import ServerProcess
+from tests.scenarios.signed import Guarded, Person
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -39,22 +35,6 @@ doc.transact(() => {
 FORBIDDEN = (b"FORBIDDEN",)
 UNDONE = {("items", "i_2", "title"), ("items", "i_2", "start"), ("members", "", None), ("evil", "", None)}
 PLACES = "add('places', 'p_1', { name: 'Barn', order: 'a0' })"
-
-
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
-    running = guarded_server(tmp_path_factory.mktemp("server"))
-    running.start()
-    try:
-        yield running
-    finally:
-        running.close()
-
-
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def guarded(server: ServerProcess) -> AsyncIterator[Guarded]:
-    async with node() as process:
-        yield Guarded(server, process, "w")
 
 
 async def test_a_vendor_who_oversteps(guarded: Guarded) -> None:

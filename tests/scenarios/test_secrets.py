@@ -11,19 +11,17 @@ from __future__ import annotations
 import asyncio
 import struct
 from collections import defaultdict
-from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import httpx
 import pytest
-import pytest_asyncio
 
 from crdt_server import Settings
 from crdt_server.maintenance import compact_store
 from documents.derived import DECLARATIONS
 from documents.registry import FAMILIES, NAMES
-from tests.scenarios.people import node
-from tests.scenarios.signed import Guarded, Person, SignedClient, guarded_server
+from tests.scenarios.signed import Guarded, Person, SignedClient
 from tests.support.server import ServerProcess
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -183,22 +181,6 @@ async def stream(http: httpx.AsyncClient, url: str) -> bytes:
             if line == f"id: {newest}":
                 return "\n".join(found).encode()
     raise AssertionError(f"the stream ended before event {newest}: {found}")
-
-
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
-    running = guarded_server(tmp_path_factory.mktemp("server"))
-    running.start()
-    try:
-        yield running
-    finally:
-        running.close()
-
-
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def guarded(server: ServerProcess) -> AsyncIterator[Guarded]:
-    async with node() as process:
-        yield Guarded(server, process, "w")
 
 
 async def calls(server: ServerProcess) -> list[str]:
