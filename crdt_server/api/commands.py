@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, JsonValue, model_validator
 from crdt_server.access.access import Action
 from crdt_server.access.request_limits import RequestLimits
 from crdt_server.api.requests import Authorized, Caller, describe_body, document_key, read_json, wedding_name
-from crdt_server.api.rights import by_content
+from crdt_server.api.rights import by_content, whole_only
 from crdt_server.hub.commands import IdempotentCommands, Part, carry_out, names_of
 from crdt_server.hub.hub import Hub
 from crdt_server.hub.pacing import MESSAGES
@@ -130,6 +130,7 @@ ANSWERS: dict[int | str, dict[str, Any]] = {
     response_class=Response,
     openapi_extra=describe_body(DocumentCommand),
 )
+@whole_only
 async def post_document_ops(
     request: Request, caller: Authorized, wedding: str, document: str, idempotency_key: IdempotencyKey = None
 ) -> Response:

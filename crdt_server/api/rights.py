@@ -1,6 +1,7 @@
 """The rights that a call takes, declared with its endpoint: `authorize` checks them, and OpenAPI names their roles.
 
-- A call with a ``{document}`` in its path reads the document, and writes it unless it is a GET.
+- A call with a ``{document}`` in its path reads the document, and writes it unless it is a GET. `whole_only`: it takes
+  no derived document.
 - `requires`: a call about a category, as the members.
 - `by_content`: a call about the wedding as a whole, for everybody who takes part in it; it decides piece by piece.
 - `public`: a call that asks for no token.
@@ -15,12 +16,14 @@ from fastapi.routing import APIRoute, APIRouter
 
 from crdt_server.access.access import Action, Target
 from crdt_server.access.policy import DocumentRule, Policy
-from documents.categories import AccessCategory
+from documents.categories import AccessCategory, category_of
+from documents.derived import DECLARATIONS
 
 Endpoint = TypeVar("Endpoint", bound=Callable[..., Any])
 
 ROLES: Final = "x-roles"
-"""In the description of a call: document or category (`*`: the wedding) -> the roles that may make it."""
+"""In the description of a call: document or category (`*`: the wedding) -> the roles that may make it. A family of
+documents ends in `.*`; of derived ones (`timeline@v.*`) each of a role may open their own."""
 _DECLARED: Final = "declared_right"
 
 
@@ -29,13 +32,15 @@ class UndeclaredCall(Exception):
 
 
 class Right(NamedTuple):
-    """An action on a category. Without action: on the pieces of a wedding that the call finds, or a public call."""
+    """An action on a category. Without action: on the pieces of a wedding that the call finds, a public call, or one
+    on the document of its path."""
 
     action: Action | None = None
     category: AccessCategory | None = None
     is_public: bool = False
     only: tuple[str, ...] = ()
     """The roles that it is for, of those with the right; none: all."""
+    whole_only: bool = False
 
 
 def requires(category: AccessCategory, action: Action, *, only: tuple[str, ...] = ()) -> Callable[[Endpoint], Endpoint]:
@@ -47,6 +52,11 @@ def requires(category: AccessCategory, action: Action, *, only: tuple[str, ...] 
 def by_content(endpoint: Endpoint) -> Endpoint:
     """Declare that a call is for everybody in the wedding, and decides about each piece of what it reads or writes."""
     return _declare(endpoint, Right())
+
+
+def whole_only(endpoint: Endpoint) -> Endpoint:
+    """Declare that a call about a document takes no derived one."""
+    return _declare(endpoint, Right(whole_only=True))
 
 
 def public(endpoint: Endpoint) -> Endpoint:
@@ -87,10 +97,12 @@ def describe_roles(description: dict[str, Any], routers: Iterable[APIRouter], po
 
 def _roles_of(route: APIRoute, method: str, policy: Policy) -> tuple[dict[str, list[str]], str]:
     right: Right | None = getattr(route.endpoint, _DECLARED, None)
-    if right is None:
+    if right is None or right.whole_only:
         if "{document}" not in route.path:
             raise UndeclaredCall(f"{method} {route.path} declares no right: see crdt_server.api.rights")
         found = {name: _of_document(rule, method, policy) for name, rule in policy.document_rules()}
+        if right is None:
+            found |= _of_derived(policy)
         return found, f"Roles: those that may {_actions(method)[-1].value} the document."
     if right.is_public:
         return {}, "Roles: anybody, no token needed."
@@ -107,3 +119,10 @@ def _of_document(rule: DocumentRule, method: str, policy: Policy) -> list[str]:
     return [
         role for role in policy.roles if all(role in policy.roles_that_may(rule.category, each) for each in actions)
     ]
+
+
+def _of_derived(policy: Policy) -> Iterator[tuple[str, list[str]]]:
+    """The readers of each derived document. What of it they may write, its fields decide."""
+    for each in DECLARATIONS:
+        readers = policy.roles_that_may(category_of(each.source), Action.READ_PART)
+        yield f"{each.name}.*" if each.own else each.name, [role for role in readers if role in each.roles]

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from crdt_server.access.access import Credentials, Denied
 from crdt_server.access.policy import NO_OVERRIDES, Overrides
-from crdt_server.access.policy_access import PolicyAccess
+from crdt_server.access.policy_access import FindDerived, PolicyAccess, no_derived
 from tests.access.roles import ROLES
 
 WEDDING = "w"
@@ -97,9 +97,11 @@ async def verify_later(credentials: Credentials, wedding: str) -> TokenClaims | 
     return verify(credentials, wedding)
 
 
-def people(*, slow: bool = False, verifier: Callable[..., object] = verify) -> tuple[PolicyAccess, TableMembers]:
+def people(
+    *, slow: bool = False, verifier: Callable[..., object] = verify, find_derived: FindDerived = no_derived
+) -> tuple[PolicyAccess, TableMembers]:
     """An access that knows `TOKENS`, and its members."""
     members = TableMembers(slow=slow)
     members.members["u_removed"] = TableMember("couple", removed=True)
     members.members["u_member"] = TableMember("planner", name="Mia")
-    return PolicyAccess(verifier, members), members  # type: ignore[arg-type]
+    return PolicyAccess(verifier, members, find_derived=find_derived), members  # type: ignore[arg-type]

@@ -18,6 +18,7 @@ from crdt_server import Settings, create_app
 from crdt_server.access.policy import default_policy
 from crdt_server.api.rights import ROLES as ROLES_OF_CALL
 from crdt_server.api.rights import UndeclaredCall, describe_roles
+from documents.derived import DECLARATIONS, find
 from documents.registry import FAMILIES, NAMES
 from tests.access.people import WEDDING, people
 from tests.access.roles import ROLES
@@ -25,7 +26,9 @@ from tests.support.gate import LocalServer, ended, local_server
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
-DOCUMENTS = (*sorted(NAMES), *sorted(f"{family}.x" for family in FAMILIES))
+OWN = {"vendor": "v_1", "guest": "g_1", "side": "a"}
+DERIVED = {f"{each.name}.{OWN[each.own]}" if each.own else each.name: each for each in DECLARATIONS}
+DOCUMENTS = (*sorted(NAMES), *sorted(f"{family}.x" for family in FAMILIES), *DERIVED)
 WITHOUT_TOKEN = {"/healthz", "/readyz", "/metrics"}
 
 # Token -> status over HTTP and close code of a WebSocket.
@@ -76,7 +79,7 @@ def calls(description: dict[str, Any]) -> list[Call]:
 
 @pytest_asyncio.fixture(loop_scope="module", scope="module")
 async def server(settings: Settings) -> AsyncIterator[LocalServer]:
-    async with local_server(settings, people()[0]) as running:
+    async with local_server(settings, people(find_derived=find)[0]) as running:
         yield running
 
 
@@ -123,9 +126,11 @@ async def test_a_role_makes_the_calls_that_name_it_and_no_other(
             if url.endswith("/stream"):
                 continue  # an open one never ends: tests/access/test_cells.py reads it
             answer = await client.request(call.method, url, params={"token": f"t_{role}"})
-            names = {document, document.replace(".x", ".*")} if document else set(call.roles)
+            names = {listed_as(document)} if document else set(call.roles)
             allowed = any(role in call.roles.get(name, ()) for name in names)
-            if allowed:
+            if call.path.endswith("/ops") and document in DERIVED:
+                assert answer.status_code >= 400, (url, answer.text)  # for nobody, whatever the reason
+            elif allowed:
                 assert answer.status_code not in (401, 403), (call.method, url, answer.text)
             else:
                 hidden = "." in document and role not in readers(described, document)
@@ -135,7 +140,25 @@ async def test_a_role_makes_the_calls_that_name_it_and_no_other(
 def readers(described: list[Call], document: str) -> list[str]:
     """The roles that read a document, as the call says that reads its rows."""
     (roles,) = [call.roles for call in described if call.path.endswith("{document}") and call.method == "GET"]
-    return roles[document.replace(".x", ".*")]
+    return roles[listed_as(document)]
+
+
+def listed_as(document: str) -> str:
+    """The name of a document in a description."""
+    head, dot, _ = document.partition(".")
+    return f"{head}.*" if dot else document
+
+
+async def test_derived_documents_are_described_with_those_they_are_for(described: list[Call]) -> None:
+    for call in described:
+        if "{document}" not in call.path:
+            continue
+        listed = {name: set(roles) for name, roles in call.roles.items() if "@" in name}
+        assert listed == (
+            {}
+            if call.path.endswith("/ops")  # the rows are those of other documents
+            else {listed_as(name): set(each.roles) for name, each in DERIVED.items()}
+        )
 
 
 async def test_calls_that_forget_the_gate_or_their_right_are_found() -> None:
