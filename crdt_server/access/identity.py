@@ -30,6 +30,8 @@ class Identity(NamedTuple):
     @property
     def fault(self) -> str | None:
         """Why the store could not keep these names."""
+        if max(map(len, self)) <= NAME_LENGTH and not _UNPRINTABLE.search("".join(self)):
+            return None  # at every connection
         for field, name in self._asdict().items():
             if len(name) > NAME_LENGTH:
                 return f"{field} has at most {NAME_LENGTH} characters"

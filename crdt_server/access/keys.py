@@ -18,8 +18,8 @@ from cryptography.hazmat.primitives.asymmetric.ec import SECP256R1, EllipticCurv
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 from cryptography.hazmat.primitives.serialization import load_pem_public_key
-from jwt.algorithms import ECAlgorithm, OKPAlgorithm, RSAAlgorithm
-from jwt.exceptions import PyJWTError
+from jwt.algorithms import ECAlgorithm, HMACAlgorithm, OKPAlgorithm, RSAAlgorithm
+from jwt.exceptions import InvalidKeyError, PyJWTError
 
 from crdt_server.access.access import Denied
 
@@ -41,6 +41,7 @@ class TokenKey(NamedTuple):
 
     algorithm: str
     material: Material
+    """As the algorithm takes it: its checks are done when the key is read."""
     kid: str | None = None
 
 
@@ -93,7 +94,10 @@ def secret_key(content: bytes) -> TokenKey:
         raise UnusableKeyError(f"has {len(secret)} bytes: a secret has at least {SHORTEST_SECRET_BYTES}")
     if secret.startswith(b"-----BEGIN "):
         raise UnusableKeyError("is a PEM file, no secret: a public key would be known to everybody")
-    return TokenKey("HS256", secret)
+    try:
+        return TokenKey("HS256", HMACAlgorithm(HMACAlgorithm.SHA256).prepare_key(secret))
+    except InvalidKeyError as error:
+        raise UnusableKeyError("is a key or a certificate, no secret: it would be known to everybody") from error
 
 
 def public_key(content: bytes, kid: str | None = None) -> TokenKey:

@@ -168,4 +168,7 @@ def _undone(notice: bytes) -> dict[str, Any]:
 
 def _entry(actor: str, action: str, detail: dict[str, Any]) -> NewAuditEntry:
     at = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
-    return NewAuditEntry(at, actor, action, json.dumps(detail, ensure_ascii=False, sort_keys=True))
+    return NewAuditEntry(at, actor, action, _JSON.encode(detail))
+
+
+_JSON = json.JSONEncoder(ensure_ascii=False, sort_keys=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec, ed448, rsa
-from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_pem_public_key
 
 from crdt_server.access.keys import (
     MOST_KEYS,
@@ -20,11 +20,16 @@ from tests.support.tokens import SECRET, entry, key_set, private_pem, public_pem
 ALGORITHMS = ("RS256", "ES256", "EdDSA")
 
 
+def public_der(algorithm: str) -> bytes:
+    key = load_pem_public_key(public_pem(algorithm))
+    return key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+
+
 def test_a_secret_is_read_without_its_line_end() -> None:
     assert secret_key(SECRET + b"\r\n") == TokenKey("HS256", SECRET)
 
 
-@pytest.mark.parametrize("content", [b"", b"x" * 31, b"x" * 31 + b"\n\n\n", public_pem("ES256")])
+@pytest.mark.parametrize("content", [b"", b"x" * 31, b"x" * 31 + b"\n\n\n", public_pem("ES256"), public_der("RS256")])
 def test_what_is_no_secret(content: bytes) -> None:
     with pytest.raises(UnusableKeyError) as refused:
         secret_key(content)

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import json
+import sys
+from collections import Counter
 from collections.abc import Callable
 
 import pytest
+from jwt import PyJWS
+from jwt.exceptions import PyJWTError
 
 from crdt_server.access.access import Action, Credentials, Denied
 from crdt_server.access.identity import Authenticated, Identity
@@ -362,3 +366,27 @@ def test_beside_dev_mode_a_token_still_counts(clock: Clock) -> None:
     guest = access.identify(Credentials({"token": token(role="guest")}, {}), "w")
     assert isinstance(guest, Authenticated)
     assert isinstance(access.may(guest.identity, Action.READ, "w", "budget"), Denied)
+
+
+@pytest.mark.parametrize("algorithm", ["HS256", "RS256", "ES256", "EdDSA"])
+def test_no_token_counts_that_the_library_refuses(verify: Verify, algorithm: str) -> None:
+    good = signed(claims(exp=EXP), algorithm, headers=None if algorithm == "HS256" else {"kid": f"{algorithm}-key"})
+    key = SECRET if algorithm == "HS256" else public_pem(algorithm)
+    bent = [good[:place] + letter + good[place + 1 :] for place in range(0, len(good), 3) for letter in "A_"]
+    for text in (good, *bent, *(good + more for more in ("A", "=", "==", ".", ".A", "\n")), good[:-1]):
+        try:
+            PyJWS().decode(text, key, algorithms=[algorithm])
+        except PyJWTError:
+            assert isinstance(verify(text), Denied), text
+    assert verify(good) == ADA
+
+
+def test_a_token_costs_few_steps_besides_its_signature(clock: Clock) -> None:
+    verifier, calls = TokenVerifier(KEYS, TokenRules(), clock), Counter[str]()
+    text = token()
+    sys.setprofile(lambda frame, event, _: calls.update([event]))
+    try:
+        verifier.verify(text, "w")
+    finally:
+        sys.setprofile(None)
+    assert calls["call"] < 100
