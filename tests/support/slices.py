@@ -28,7 +28,7 @@ def of_looks(looks: int, others_wait: Callable[[], bool] = lambda: True) -> Slic
     """A turn that has the shared slice to itself ends with so many looks at the clock, and any other at the first.
 
     ``others_wait``: see `Slices`."""
-    return _OfLooks(0.006 / looks, others_wait)
+    return _OfLooks(0.00601 / looks, others_wait)  # a little more than the slice, whatever is rounded
 
 
 def of_runs(runs: int) -> Slices:
