@@ -6,7 +6,7 @@ import pytest
 
 from documents.categories import AccessCategory, category_of
 from documents.events import Actor
-from documents.field_rules import OWN, RESERVED, FieldRule, forbidden, may_always
+from documents.field_rules import OWN, RESERVED, FieldRule, forbidden, may_always, written_as
 from documents.registry import KINDS
 from documents.wedding import ROLES
 
@@ -38,6 +38,15 @@ def test_without_a_right_in_the_category_nothing_may_be_written_but_an_acknowled
     assert forbidden(guest, "guests", "guests", "g_1", "meal", {}) is not None
     assert forbidden(guest, "timeline", "emergencies", "e_1", "acknowledgedBy:gil", {}) is None
     assert forbidden(guest, "timeline", "emergencies", "e_1", "acknowledgedBy:ann", {}) is not None
+
+
+def test_messages_are_written_under_the_id_that_follows_from_a_name() -> None:
+    ada = Actor("ada@example.org", "couple", rights="W" * len(AccessCategory))
+    for name, allowed in ((written_as(ada.user), True), (ada.user, False), ("u_bo", False)):
+        for root, member in (("messages", "from"), ("redactions", "by")):
+            reason = forbidden(ada, "thread", root, "m_1", None, {member: name}, added=True)
+            assert (reason is None) is allowed, (root, name)
+        assert (forbidden(ada, "thread", "reactions", f"m_1|+|{name}", None, {}) is None) is allowed
 
 
 def test_a_letter_of_one_category_says_nothing_of_another() -> None:

@@ -9,6 +9,7 @@ from pycrdt import Doc, Map
 
 from crdt_server.access.policy import default_policy
 from documents.events import Actor
+from documents.field_rules import written_as
 from tests.judge.audiences import Phone, open_derived
 from tests.judge.bench import Bench
 
@@ -318,6 +319,22 @@ def test_the_rules_of_roles_hold_for_what_is_written_here(bench: Bench) -> None:
     }  # fmt: skip
     guest = phone(bench, "timeline@public", held_to_policy("u_guest", "guest"), 81)
     assert guest.set("emergencies", "x_1", **{"acknowledgedBy:u_guest": AT}) == []
+
+
+def test_stamps_here_have_the_id_of_their_writer(bench: Bench) -> None:
+    coord = phone(bench, "guests@coord", held_to_policy("u_co", "coordinator"))
+    assert codes(coord.set("guests", "g_3", checkedIn={"at": AT, "by": "u_mum"})) == [
+        ("guests", "g_3", "checkedIn", "not_allowed")
+    ]
+    assert coord.set("guests", "g_3", checkedIn={"at": AT, "by": "u_co"}) == []
+    assert bench.value("guests", "guests", "g_3", "checkedIn") == {"at": AT, "by": "u_co"}
+
+
+def test_those_whose_name_no_field_holds_write_under_the_id_that_follows_from_it(bench: Bench) -> None:
+    user = "lens@example.org"
+    lens = phone(bench, "timeline@v.v_lens", held_to_policy(user, "photographer", vendor="v_lens"))
+    assert lens.set("emergencies", "x_2", **{f"acknowledgedBy:{written_as(user)}": AT}) == []
+    assert bench.value("timeline", "emergencies", "x_2", f"acknowledgedBy:{written_as(user)}") == AT
 
 
 def test_one_edit_adds_no_more_people_than_allowed(bench: Bench) -> None:
