@@ -33,6 +33,7 @@ from storage.errors import (
     ValuesRefused,
 )
 from storage.grants import GrantChange, PolicyOverride, StoredGrant, StoredRights
+from storage.inbox import StoredItem
 from storage.last_seen import LastSeen
 from storage.members import (
     MemberChange,
@@ -47,6 +48,8 @@ from storage.owners import Owner
 from storage.postgres_executor import Timeouts
 from storage.quarantine import QuarantinedUpdate
 from storage.retention import RowKey
+from storage.routing import DeliveryValues, ItemValues, Projection, RoutedPage, StoredPage, UnroutedWedding
+from storage.routing_reader import EarlierEvent, RoutingOverride, RoutingReader
 from storage.store import Storage, migrate, open_storage
 from storage.updates import DocumentKey, StoredDocument, StoredUpdate
 from storage.usage import AUDIT_BYTES, WeddingUsage
@@ -66,10 +69,13 @@ __all__ = [
     "ClientUser",
     "ClientValues",
     "CorruptDocument",
+    "DeliveryValues",
     "DerivedRecords",
     "DocumentKey",
+    "EarlierEvent",
     "EventValues",
     "GrantChange",
+    "ItemValues",
     "LastSeen",
     "Listener",
     "LocalBus",
@@ -81,7 +87,11 @@ __all__ = [
     "NotOwner",
     "Owner",
     "PolicyOverride",
+    "Projection",
     "QuarantinedUpdate",
+    "RoutedPage",
+    "RoutingOverride",
+    "RoutingReader",
     "RowKey",
     "RowValues",
     "SchemaOutdated",
@@ -97,13 +107,16 @@ __all__ = [
     "StoredEvent",
     "StoredGrant",
     "StoredInvitation",
+    "StoredItem",
     "StoredMember",
+    "StoredPage",
     "StoredRights",
     "StoredRow",
     "StoredUpdate",
     "Subscription",
     "Timeouts",
     "TokenReused",
+    "UnroutedWedding",
     "ValuesRefused",
     "VendorBooking",
     "WeddingUsage",

@@ -6,12 +6,15 @@ one transaction with the cursor behind them, so that each event is routed once. 
 what has to be sent: see `outbox`.
 """
 
-from sqlalchemy import BigInteger, Boolean, Column, Index, Integer, String, Table, Text, UniqueConstraint
+from sqlalchemy import BigInteger, Boolean, Column, Index, Integer, String, Table, Text, UniqueConstraint, text
 
 from storage.tables import DIGEST_LENGTH, MOMENT_LENGTH, REASON_LENGTH, UtcDateTime, metadata, name, row_id
 
 ADDRESS_LENGTH = 2000
 """Longest address, in characters: that of a push service is a URL."""
+
+UNREAD = text("read_at IS NULL")
+"""The items of an inbox that an index for unread ones has."""
 
 # `context` is JSON: the document, root and record that the conversation is about; empty: none.
 threads = Table(
@@ -97,6 +100,10 @@ inbox = Table(
     Column("read_at", UtcDateTime),
     UniqueConstraint("wedding", "user", "event", "type"),
     Index(None, "wedding", "user", "id"),
+    # What is unread is found and counted beside a million items that were read.
+    Index("ix_inbox_unread", "wedding", "user", "id", sqlite_where=UNREAD, postgresql_where=UNREAD),
+    # What is redacted or erased is found without reading inboxes.
+    Index(None, "wedding", "document", "record"),
 )
 
 # `key` names the message for ever: (wedding, event, recipient, channel). `state`: waiting, held (for a digest), sent,
@@ -125,6 +132,7 @@ outbox = Table(
     Column("done_at", UtcDateTime),
     Index(None, "state", "priority", "id"),
     Index(None, "wedding", "user", "state"),
+    Index(None, "wedding", "document", "record"),
 )
 
 # `body` is JSON. `digest_at` is when the next digest is due; NULL: nothing is held back.

@@ -12,6 +12,7 @@ from storage.appends import Append, AppendRequest
 from storage.derived import DerivedRecords
 from storage.errors import SchemaOutdated, StorageError
 from storage.executors import SqlExecutor
+from storage.messaging_parts import InboxStore, RoutingStore
 from storage.postgres_executor import PostgresExecutor, Timeouts
 from storage.sqlite_executors import AsyncExecutor, ThreadExecutor
 from storage.store_parts import DerivedStore, LastSeenStore, OperatorStore, OwnerStore, RetentionStore
@@ -30,7 +31,16 @@ _EXECUTORS: dict[str, Callable[[URL, str, Timeouts], SqlExecutor]] = {
 
 
 class Storage(
-    DerivedStore, OwnerStore, RetentionStore, LastSeenStore, OperatorStore, MemberStore, GrantStore, AuditStore
+    DerivedStore,
+    OwnerStore,
+    RetentionStore,
+    LastSeenStore,
+    OperatorStore,
+    MemberStore,
+    GrantStore,
+    AuditStore,
+    RoutingStore,
+    InboxStore,
 ):
     """Documents as bytes under sequence numbers, and records derived from them. Made by `open_storage`.
 

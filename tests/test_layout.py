@@ -117,7 +117,17 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
         "storage",
         "structlog",
     ),
-    "crdt_server.services": ("crdt_server.access", "crdt_server.errors", "crdt_server.services", "storage"),
+    "crdt_server.services": (
+        "crdt_server.access",
+        "crdt_server.errors",
+        "crdt_server.services",
+        "documents.categories",
+        "documents.derived",
+        "documents.invariants.instants",
+        "documents.invariants.model",
+        "storage",
+        "structlog",
+    ),
     "crdt_server.web": ("starlette",),
     "crdt_server.explain": ("crdt_server.access", "documents"),
     "crdt_server.offline": (

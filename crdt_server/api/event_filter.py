@@ -4,18 +4,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from typing import Final
 
-from crdt_server.access.access import Access, Action
+from crdt_server.access.access import Access
+from crdt_server.access.event_rights import DIVIDED, may_read_event
 from crdt_server.access.identity import Identity
-from documents.categories import AccessCategory, category_of
-from documents.registry import KINDS
 from storage import StoredEvent
-
-# Kinds with a root of another category than theirs. Of each there is one document, of the same name.
-_DIVIDED: Final = frozenset(
-    kind.name for kind in KINDS if {category_of(kind.name, root) for root in kind.roots} - {category_of(kind.name)}
-)
 
 
 class EventFilter:
@@ -31,17 +24,10 @@ class EventFilter:
         decided: dict[tuple[str, str], bool] = {}
         shown = []
         for event in page:
-            root = str(json.loads(event.body).get("root", "")) if event.document in _DIVIDED else ""
+            root = str(json.loads(event.body).get("root", "")) if event.document in DIVIDED else ""
             part = event.document, root
             if part not in decided:
-                decided[part] = self._may_read(*part)
+                decided[part] = may_read_event(self._access, self._identity, self._wedding, *part)
             if decided[part]:
                 shown.append(event)
         return shown
-
-    def _may_read(self, document: str, root: str) -> bool:
-        targets: list[str | AccessCategory] = [document]
-        if root:
-            targets.append(category_of(document, root))
-        denials = (self._access.may(self._identity, Action.READ, self._wedding, each) for each in targets)
-        return all(denied is None for denied in denials)

@@ -17,7 +17,9 @@ address = sa.String(2000)
 
 def upgrade() -> None:
     _create_threads()
+    _create_messages()
     _create_router()
+    _create_outbox()
     _create_people()
     op.execute("INSERT INTO routed (wedding, seq) SELECT wedding, MAX(seq) FROM events GROUP BY wedding")
 
@@ -59,6 +61,9 @@ def _create_threads() -> None:
         sa.Column("at", moment, nullable=False),
         sa.PrimaryKeyConstraint("wedding", "thread", "user", name="pk_read_pointers"),
     )
+
+
+def _create_messages() -> None:
     op.create_table(
         "messages",
         sa.Column("wedding", name, nullable=False),
@@ -115,6 +120,12 @@ def _create_router() -> None:
         sa.PrimaryKeyConstraint("id", name="pk_inbox"),
     )
     op.create_index("ix_inbox_wedding_user_id", "inbox", ["wedding", "user", "id"])
+    unread = sa.text("read_at IS NULL")
+    op.create_index("ix_inbox_unread", "inbox", ["wedding", "user", "id"], sqlite_where=unread, postgresql_where=unread)
+    op.create_index("ix_inbox_wedding_document_record", "inbox", ["wedding", "document", "record"])
+
+
+def _create_outbox() -> None:
     op.create_table(
         "outbox",
         sa.Column("id", row_id, nullable=False),
@@ -141,6 +152,7 @@ def _create_router() -> None:
     )
     op.create_index("ix_outbox_state_priority_id", "outbox", ["state", "priority", "id"])
     op.create_index("ix_outbox_wedding_user_state", "outbox", ["wedding", "user", "state"])
+    op.create_index("ix_outbox_wedding_document_record", "outbox", ["wedding", "document", "record"])
     op.create_table(
         "routing_overrides",
         sa.Column("wedding", name, nullable=False),

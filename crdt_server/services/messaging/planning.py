@@ -1,0 +1,335 @@
+"""What follows from a page of events: items of inboxes and messages to be sent, decided with the rules, the rights and
+the rows of one wedding at one moment. Reads, and writes nothing."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from functools import partial
+from typing import Any, Final, NamedTuple, Protocol
+
+from crdt_server.access.identity import Identity
+from crdt_server.access.members import WeddingRights
+from crdt_server.access.policy import Decides, default_policy
+from crdt_server.services.messaging.event_facts import RoutedEvent, WeddingRows, decoded
+from crdt_server.services.messaging.knowledge import THREAD, Knowledge
+from crdt_server.services.messaging.model import Channel
+from crdt_server.services.messaging.params import params_of
+from crdt_server.services.messaging.recipients import Mentioned, Recipients, nobody_mentioned
+from crdt_server.services.messaging.rules import RoutingRule, RoutingRules, Send
+from storage import DeliveryValues, ItemValues, LastSeen, RoutedPage, RoutingReader, StoredEvent
+from storage.routing import MERGED_WITHIN, key_of
+
+REDACTED: Final = "message.redacted"
+PRESENT_SECONDS: Final = 90.0
+"""Somebody whose row is older is not in a document any more: the node has died."""
+
+WAITING, HELD, DROPPED = "waiting", "held", "dropped"
+
+
+class Timing(NamedTuple):
+    """When a message goes out: `waiting` until a moment, `held` for a digest that is due then, or `dropped`."""
+
+    state: str
+    at: datetime
+
+
+class Timings(Protocol):
+    """What people of a wedding prefer."""
+
+    def of(self, user: str, priority: int, type_: str, channel: Channel, now: datetime) -> Timing:
+        """When a message about an event of a type goes out, if nothing else delays it."""
+
+    def of_digest(self, user: str, type_: str, now: datetime) -> Timing:
+        """When the next digest with such a message is due."""
+
+
+class AtOnce:
+    """Everybody prefers everything, at once."""
+
+    def of(self, user: str, priority: int, type_: str, channel: Channel, now: datetime) -> Timing:
+        """Now."""
+        return Timing(WAITING, now)
+
+    def of_digest(self, user: str, type_: str, now: datetime) -> Timing:
+        """Now."""
+        return Timing(HELD, now)
+
+
+TimingsOf = Callable[[RoutingReader, Collection[str]], Timings]
+"""Reads what some people prefer."""
+
+
+def at_once(reader: RoutingReader, users: Collection[str]) -> Timings:
+    """The `TimingsOf` of a server without preferences."""
+    return AtOnce()
+
+
+@dataclass(slots=True)
+class _Draft:
+    """What one person is informed of: events of one type about one record."""
+
+    user: str
+    rule: RoutingRule
+    events: list[RoutedEvent]
+    params: dict[str, str]
+
+    @property
+    def newest(self) -> RoutedEvent:
+        return self.events[-1]
+
+    @property
+    def priority(self) -> int:
+        return min(event.priority for event in self.events)
+
+
+@dataclass(frozen=True, slots=True)
+class Planner:
+    """See the head of the file. ``mentioned``: finds names in messages; ``timings_of``: reads preferences."""
+
+    rules: RoutingRules
+    access: Decides
+    mentioned: Mentioned = nobody_mentioned
+    timings_of: TimingsOf = at_once
+
+    def plan(self, reader: RoutingReader, rights: WeddingRights, now: datetime, limit: int) -> RoutedPage | None:
+        """The next page of a wedding; None: every event was routed."""
+        after = reader.cursor()
+        page = reader.events(after, limit)
+        if not page:
+            return None
+        routed = RoutedPage(reader.wedding, rights.version, after, page[-1].seq, page)
+        concerned = [event for event in page if self.rules.about(event.type)]
+        if concerned:
+            routed = _WeddingPlan(self, reader, rights, now).fill(routed, concerned)
+        redacted = [(event.document, event.record) for event in page if event.type == REDACTED]
+        return routed._replace(redacted=redacted) if redacted else routed
+
+
+def members_of(rights: WeddingRights) -> dict[str, Identity]:
+    """The members of a wedding, without those that were removed, with what they may write."""
+    policy = default_policy()
+    return {
+        each.user: Identity(
+            each.user, each.role, each.vendor, each.guest, each.side,
+            rights=policy.rights_to_write(each.role, rights.overrides), name=each.name,
+        )
+        for each in rights.members.values()
+        if not each.removed and each.role in policy.roles
+    }  # fmt: skip
+
+
+@dataclass(slots=True)
+class _WeddingPlan:
+    """The plan of one page."""
+
+    planner: Planner
+    reader: RoutingReader
+    rights: WeddingRights
+    now: datetime
+    people: dict[str, Identity] = field(init=False)
+    rows: WeddingRows = field(init=False)
+    to: Recipients = field(init=False)
+    knowledge: Knowledge = field(init=False)
+    present: dict[str, set[str]] = field(init=False, default_factory=dict)
+
+    def __post_init__(self) -> None:
+        access, wedding = self.planner.access, self.reader.wedding
+        self.people = members_of(self.rights)
+        self.rows = WeddingRows(self.reader)
+        self.to = Recipients(self.reader, self.rows, self.people, access, wedding, self.planner.mentioned)
+        self.knowledge = Knowledge(access, wedding, self.rows)
+
+    def fill(self, page: RoutedPage, concerned: Sequence[StoredEvent]) -> RoutedPage:
+        """The page with what follows from its events that concern somebody."""
+        rules = self.planner.rules.overridden((each.rule, each.body) for each in self.reader.overrides())
+        events = [decoded(event) for event in concerned]
+        for document, root, records in _by_root(events):
+            self.rows.prefetch(document, root, records)
+        drafts = self._drafts(rules, events)
+        if not drafts:
+            return page
+        users = {draft.user for draft in drafts}
+        timings, addresses = self.planner.timings_of(self.reader, users), self.reader.channels(users)
+        earlier = self._earlier(page.after, drafts)
+        items: list[ItemValues] = []
+        deliveries: dict[str, DeliveryValues] = {}
+        for draft in drafts:
+            found = earlier.get(_subject(draft.newest), ())
+            before = tuple(seq for seq, at in found if draft.events[0].at - at <= MERGED_WITHIN)
+            for send in draft.rule.send:
+                if not self._applies(send, draft):
+                    continue
+                if send.channel is Channel.INBOX:
+                    if (
+                        timings.of(draft.user, draft.priority, draft.newest.type, send.channel, self.now).state
+                        != DROPPED
+                    ):
+                        items.append(_item(draft, before))
+                elif (draft.user, send.channel.value) in addresses:
+                    made = self._delivery(draft, send, timings, before)
+                    if made is not None:
+                        _add(deliveries, made, draft)
+        ordered = sorted(deliveries.values(), key=lambda each: (each.priority, each.event))
+        return page._replace(items=items, deliveries=ordered)
+
+    # -- recipients
+
+    def _drafts(self, rules: RoutingRules, events: Iterable[RoutedEvent]) -> list[_Draft]:
+        drafts: list[_Draft] = []
+        open_: dict[tuple[object, ...], _Draft] = {}
+        for event in events:
+            for user, rule in self._recipients(rules, event):
+                participants = self.to.participants(event.document)
+                known = self.knowledge.of(self.people[user], event, participants=participants, tells=rule.tells)
+                if known is None:
+                    continue
+                params = params_of(event, known, self.people)
+                draft = open_.get((user, *_subject(event)))
+                if draft is not None and event.at - draft.events[0].at <= MERGED_WITHIN:
+                    draft.events.append(event)
+                    draft.params, draft.rule = params, rule
+                else:
+                    draft = open_[(user, *_subject(event))] = _Draft(user, rule, [event], params)
+                    drafts.append(draft)
+        return drafts
+
+    def _recipients(self, rules: RoutingRules, event: RoutedEvent) -> Iterator[tuple[str, RoutingRule]]:
+        """The users who are informed of an event, each with the first rule that fits."""
+        if event.document.startswith(THREAD) and event.record in self.rows.rows(event.document, "redactions"):
+            return
+        severity = self._severity(event)
+        seen = set(event.actors)
+        for rule in rules.about(event.type):
+            if not rule.fits(event.type, severity):
+                continue
+            for user in self.to.named_by(rule.audience, event):
+                if user not in seen and user in self.people:
+                    seen.add(user)
+                    if not self.to.has_read(user, event):
+                        yield user, rule
+
+    def _severity(self, event: RoutedEvent) -> str:
+        for row in (event.after, self._row(event), event.before):
+            if isinstance(row, dict):
+                found = row.get("severity", row.get("_severity"))
+                if found is not None:
+                    return str(found)
+        return ""
+
+    def _row(self, event: RoutedEvent) -> Any:
+        return self.rows.rows(event.document, event.root).get(event.record)
+
+    # -- channels
+
+    def _applies(self, send: Send, draft: _Draft) -> bool:
+        """Whether the conditions of a channel hold."""
+        event = draft.newest
+        if send.severities and self._severity(event) not in send.severities:
+            return False
+        if send.live and not self.rows.live:
+            return False
+        if send.starts_within_hours and not self._starts_within(event, timedelta(hours=send.starts_within_hours)):
+            return False
+        if send.days_before >= 0:
+            left = self.rows.days_before(self.now)
+            if left is None or not 0 <= left <= send.days_before:
+                return False
+        return not (send.absent and draft.user in self._present_in(event.document))
+
+    def _starts_within(self, event: RoutedEvent, limit: timedelta) -> bool:
+        row = self._row(event)
+        start = self.rows.start_of(row) if isinstance(row, dict) else None
+        return start is not None and timedelta(0) <= start - self.now < limit
+
+    def _present_in(self, document: str) -> set[str]:
+        if document not in self.present:
+            self.present[document] = {row.user for row in self.reader.last_seen() if _is_in(row, document, self.now)}
+        return self.present[document]
+
+    def _delivery(self, draft: _Draft, send: Send, timings: Timings, before: Iterable[int]) -> DeliveryValues | None:
+        first, wedding = draft.events[0], self.reader.wedding
+        if send.digest:
+            timing = timings.of_digest(draft.user, first.type, self.now)
+        else:
+            begin = self.now + timedelta(minutes=send.unread_minutes)
+            timing = timings.of(draft.user, draft.priority, first.type, send.channel, begin)
+        if timing.state == DROPPED:
+            return None
+        channel, number = send.channel.value, len(draft.events)
+        params = {"count": str(number)} if send.counted else draft.params | _count(number)
+        return DeliveryValues(
+            key_of(wedding, first.seq, draft.user, channel),
+            draft.user, channel, first.seq, first.type, draft.priority,
+            "" if send.counted else first.document, "" if send.counted else first.record,
+            _encoded(params), timing.state, self.now, timing.at,
+            () if send.counted else tuple(key_of(wedding, seq, draft.user, channel) for seq in before),
+            partial(_counted, more=number) if send.counted else None,
+        )  # fmt: skip
+
+    def _earlier(
+        self, cursor: int, drafts: Iterable[_Draft]
+    ) -> Mapping[tuple[object, ...], Sequence[tuple[int, datetime]]]:
+        """Events before the page that are about the same as a draft, with their moments, the newest first."""
+        since = min(draft.events[0].at for draft in drafts) - MERGED_WITHIN - timedelta(seconds=1)
+        found: dict[tuple[object, ...], list[tuple[int, datetime]]] = {}
+        if cursor:
+            text = since.astimezone(UTC).isoformat().removesuffix("+00:00")
+            for each in self.reader.earlier_events(cursor, text):
+                at = datetime.fromisoformat(each.at)
+                found.setdefault((each.document, each.record, each.type), []).append((each.seq, at))
+        return found
+
+
+def _subject(event: RoutedEvent) -> tuple[object, ...]:
+    return event.document, event.record, event.type
+
+
+def _by_root(events: Iterable[RoutedEvent]) -> Iterator[tuple[str, str, set[str]]]:
+    found: dict[tuple[str, str], set[str]] = {}
+    for event in events:
+        found.setdefault((event.document, event.root), set()).add(event.record)
+    for (document, root), records in found.items():
+        yield document, root, records
+
+
+def _is_in(row: LastSeen, document: str, now: datetime) -> bool:
+    """Whether somebody has a document open."""
+    if not row.connected or now - row.at > timedelta(seconds=PRESENT_SECONDS):
+        return False
+    return document in json.loads(row.documents)
+
+
+def _item(draft: _Draft, before: tuple[int, ...]) -> ItemValues:
+    first, newest = draft.events[0], draft.newest
+    return ItemValues(
+        draft.user, newest.seq, newest.type, draft.priority, newest.document, newest.record,
+        _encoded(draft.params), len(draft.events), first.at, newest.at, before,
+    )  # fmt: skip
+
+
+def _add(deliveries: dict[str, DeliveryValues], made: DeliveryValues, draft: _Draft) -> None:
+    """Add a message; those that are only counted become one."""
+    if made.counted is None:
+        deliveries[made.key] = made
+        return
+    name = f"{draft.user} {made.channel} {made.type}"
+    before = deliveries.get(name)
+    if before is not None:
+        more = int(json.loads(made.params)["count"]) + int(json.loads(before.params)["count"])
+        made = before._replace(params=_encoded({"count": str(more)}), counted=partial(_counted, more=more))
+    deliveries[name] = made
+
+
+def _count(number: int) -> dict[str, str]:
+    return {"count": str(number)} if number > 1 else {}
+
+
+def _counted(params: str, more: int) -> str:
+    return _encoded({"count": str(int(json.loads(params).get("count", "1")) + more)})
+
+
+def _encoded(params: Mapping[str, str]) -> str:
+    return json.dumps(params, ensure_ascii=False)

@@ -1,0 +1,191 @@
+"""The people whom the words of an audience name, for one event of a wedding."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from typing import Any, Final, Protocol, TypeAlias
+
+from crdt_server.access.access import Action
+from crdt_server.access.identity import Identity
+from crdt_server.access.members import VENDOR_ROLES
+from crdt_server.access.policy import Decides
+from crdt_server.services.messaging.event_facts import RecordReader, RoutedEvent, WeddingRows, row_before
+from crdt_server.services.messaging.knowledge import THREAD
+from documents.invariants.model import user_id
+from storage.routing_reader import Participant
+
+Mentioned: TypeAlias = Callable[[str, Collection[Identity]], Collection[str]]
+"""The users among some people whose names a text mentions."""
+
+_FLAG: Final = "vendor:"
+
+
+class AudienceReader(RecordReader, Protocol):
+    """Reads what audiences follow from, in one wedding."""
+
+    def records_with(self, document: str, root: str, key: str) -> dict[str, str]:
+        """The records of a root that have a key."""
+
+    def participants(self, thread: str) -> list[Participant]:
+        """Those who take part in a thread now."""
+
+    def read_pointers(self, thread: str) -> dict[str, int]:
+        """How far each person has read a thread."""
+
+
+def nobody_mentioned(text: str, people: Collection[Identity]) -> Collection[str]:
+    """The `Mentioned` of a server without mentions."""
+    return ()
+
+
+class Recipients:
+    """The people of one wedding at one moment. ``people``: its members, by user."""
+
+    def __init__(
+        self,
+        reader: AudienceReader,
+        rows: WeddingRows,
+        people: Mapping[str, Identity],
+        access: Decides,
+        wedding: str,
+        mentioned: Mentioned = nobody_mentioned,
+    ) -> None:
+        self.people = people
+        self.reader = reader
+        self.rows = rows
+        self.access = access
+        self.wedding = wedding
+        self.mentioned_in = mentioned
+        self._participants: dict[str, list[Participant]] = {}
+        self._pointers: dict[str, dict[str, int]] = {}
+        self.by_role: dict[str, list[str]] = {}
+        for person in people.values():
+            self.by_role.setdefault(person.role, []).append(person.user)
+
+    def named_by(self, words: Iterable[str], event: RoutedEvent) -> Iterator[str]:
+        """The users of an audience, perhaps some of them twice."""
+        for word in words:
+            if word in _WORDS:
+                yield from _WORDS[word](self, event)
+            else:
+                yield from self.by_role.get(word, ())
+
+    def participants(self, document: str) -> set[str]:
+        """The users who take part in the conversation of a document, muted or not; none: it is no conversation."""
+        return {each.user for each in self.of_thread(document)}
+
+    def of_thread(self, document: str) -> list[Participant]:
+        """Those who take part in the conversation of a document."""
+        if not document.startswith(THREAD):
+            return []
+        if document not in self._participants:
+            self._participants[document] = self.reader.participants(document.removeprefix(THREAD))
+        return self._participants[document]
+
+    def has_read(self, user: str, event: RoutedEvent) -> bool:
+        """Whether somebody has read a message already."""
+        if not event.document.startswith(THREAD) or event.root != "messages":
+            return False
+        stamp = self.rows.rows(event.document, "stamps").get(event.record)
+        sequence = stamp.get("sequence") if isinstance(stamp, dict) else None
+        if event.document not in self._pointers:
+            self._pointers[event.document] = self.reader.read_pointers(event.document.removeprefix(THREAD))
+        return type(sequence) is int and sequence <= self._pointers[event.document].get(user, -1)
+
+    def working_for(self, vendors: Collection[str]) -> list[str]:
+        """Those who work for one of these vendors."""
+        return [user for user, person in self.people.items() if person.vendor and person.vendor in vendors]
+
+    def with_ids(self, ids: Collection[str]) -> list[str]:
+        """Those whom records name, by their user or by what stands for it where a record cannot hold it."""
+        return [user for user in self.people if user in ids or user_id(user) in ids]
+
+
+def _everyone(to: Recipients, event: RoutedEvent) -> Iterable[str]:
+    """All members."""
+    return to.people
+
+
+def _vendors(to: Recipients, event: RoutedEvent) -> Iterable[str]:
+    """Everybody who works for a vendor."""
+    return (user for role in VENDOR_ROLES for user in to.by_role.get(role, ()))
+
+
+def _flagged(to: Recipients, event: RoutedEvent) -> Iterable[str]:
+    """Those who work for vendors of the record, or of the record before the event."""
+    row = to.rows.rows(event.document, event.root).get(event.record)
+    return to.working_for({*_flags(row), *_flags(row_before(event, row)), *_flags(event.after)})
+
+
+def _neighbours(to: Recipients, event: RoutedEvent) -> Iterable[str]:
+    """Those who work for vendors of items that come after the record."""
+    key = f"after:{event.record}"
+    found = to.reader.records_with(event.document, event.root, key)
+    to.rows.prefetch(event.document, event.root, found.keys())
+    rows = (to.rows.record(event.document, event.root, record) for record in found)
+    return to.working_for({flag for row in rows if row is not None and key in row for flag in _flags(row)})
+
+
+def _payee(to: Recipients, event: RoutedEvent) -> Iterable[str]:
+    """Those who work for the vendor of the item that was paid."""
+    payment = event.after if isinstance(event.after, dict) else {}
+    item = to.rows.record(event.document, "items", str(payment.get("item", "")))
+    return () if item is None else to.working_for({str(item.get("vendor", ""))})
+
+
+def _active(to: Recipients, event: RoutedEvent) -> Iterable[str]:
+    """Those who take part in the conversation, and have not muted it."""
+    return (each.user for each in to.of_thread(event.document) if not each.muted)
+
+
+def _mentioned(to: Recipients, event: RoutedEvent) -> Iterable[str]:
+    """Those who take part in the conversation and are mentioned, also where they have muted it."""
+    there = to.participants(event.document)
+    people = [person for user, person in to.people.items() if user in there]
+    message = event.after if isinstance(event.after, dict) else {}
+    return to.mentioned_in(str(message.get("body", "")), people)
+
+
+def _deciders(to: Recipients, event: RoutedEvent) -> Iterable[str]:
+    """Those who may write the document."""
+    for user, person in to.people.items():
+        if to.access.may(person, Action.WRITE, to.wedding, event.document) is None:
+            yield user
+
+
+def _parties(to: Recipients, event: RoutedEvent) -> Iterable[str]:
+    """Those whose writes conflict."""
+    row = event.after if isinstance(event.after, dict) else {}
+    return to.with_ids({str(each.get("user")) for each in row.get("_parties", ()) if isinstance(each, dict)})
+
+
+def _assignee(to: Recipients, event: RoutedEvent) -> Iterable[str]:
+    """The person who has to do the task, or had to before the event."""
+    row = to.rows.rows(event.document, event.root).get(event.record)
+    both = (row, row_before(event, row))
+    return to.with_ids({str(each["assignee"]) for each in both if isinstance(each, dict) and "assignee" in each})
+
+
+def _subject(to: Recipients, event: RoutedEvent) -> Iterable[str]:
+    """The person whom a grant is about."""
+    grant = event.body.get("grant")
+    return (str(grant.get("user")),) if isinstance(grant, dict) else ()
+
+
+_WORDS: Final[Mapping[str, Callable[[Recipients, RoutedEvent], Iterable[str]]]] = {
+    "everyone": _everyone,
+    "vendors": _vendors,
+    "flagged": _flagged,
+    "neighbours": _neighbours,
+    "payee": _payee,
+    "participants": _active,
+    "mentioned": _mentioned,
+    "deciders": _deciders,
+    "parties": _parties,
+    "assignee": _assignee,
+    "subject": _subject,
+}
+
+
+def _flags(row: Any) -> Iterator[str]:
+    return (key.removeprefix(_FLAG) for key in row if key.startswith(_FLAG)) if isinstance(row, dict) else iter(())

@@ -1,0 +1,140 @@
+"""Inboxes: what people of a wedding were informed of, item by item. `routing` adds items.
+
+Reading an item, wherever it is done, ends the messages about it that were to be sent only if it stayed unread, and
+those that are held for a digest. Counts are bounded and calls change so many rows at a time: somebody may have a
+million unread. Plain functions over a `Connection`, as in `updates`.
+"""
+
+from collections.abc import Collection, Sequence
+from datetime import datetime
+from typing import NamedTuple
+
+from sqlalchemy import ColumnElement, Connection, and_, delete, func, or_, select, tuple_, update
+
+from storage.messaging_tables import inbox, outbox
+
+PAGE_CHARACTERS = 256 * 1024
+"""Characters of `params` in one page, the first item apart."""
+
+MOST_COUNTED = 1_000
+"""Unread items are counted up to here; there may be more."""
+
+MARKED_AT_ONCE = 1_000
+"""Items that one transaction marks as read: it takes some milliseconds."""
+
+TRIMMED_AT_ONCE = 500
+
+
+class StoredItem(NamedTuple):
+    """One item of an inbox: `events` of a type about a record, `event` the newest of them, `at` the moment of the
+    first. An item replaces an unread one about the same type and record."""
+
+    id: int
+    event: int
+    type: str
+    priority: int
+    document: str
+    record: str
+    params: str
+    """JSON: names and texts."""
+    events: int
+    at: datetime
+    read_at: datetime | None = None
+
+
+_COLUMNS = [inbox.c.count.label("events") if name == "events" else inbox.c[name] for name in StoredItem._fields]
+
+
+def page(connection: Connection, wedding: str, user: str, after: int, limit: int) -> list[StoredItem]:
+    """The next items behind an id, the oldest first: at most `limit`, and no more behind PAGE_CHARACTERS."""
+    return _page(connection, and_(_of(wedding, user), inbox.c.id > after), limit, newest_first=False)
+
+
+def newest(connection: Connection, wedding: str, user: str, before: int, limit: int) -> list[StoredItem]:
+    """The items before an id, the newest first: at most `limit`, and no more behind PAGE_CHARACTERS."""
+    return _page(connection, and_(_of(wedding, user), inbox.c.id < before), limit, newest_first=True)
+
+
+def _page(connection: Connection, among: ColumnElement[bool], limit: int, *, newest_first: bool) -> list[StoredItem]:
+    found = select(*_COLUMNS).where(among).order_by(_ordered(inbox.c.id, newest_first)).limit(limit).subquery()
+    order = _ordered(found.c.id, newest_first)
+    before = func.sum(func.length(found.c.params)).over(order_by=order, rows=(None, -1))
+    sized = select(found, func.coalesce(before, 0).label("characters_before")).subquery()
+    listed = [sized.c[name] for name in StoredItem._fields]
+    query = select(*listed).where(sized.c.characters_before < PAGE_CHARACTERS)
+    return [StoredItem(*row) for row in connection.execute(query.order_by(_ordered(sized.c.id, newest_first)))]
+
+
+def _ordered(column: ColumnElement[int], newest_first: bool) -> ColumnElement[int]:
+    return column.desc() if newest_first else column.asc()
+
+
+def newest_id(connection: Connection, wedding: str, user: str) -> int:
+    """The id of the newest item; 0 where there is none."""
+    return int(connection.scalar(select(func.max(inbox.c.id)).where(_of(wedding, user))) or 0)
+
+
+def unread(connection: Connection, wedding: str, user: str) -> int:
+    """How many items are unread, counted up to MOST_COUNTED + 1."""
+    some = select(inbox.c.id).where(_of(wedding, user), inbox.c.read_at.is_(None)).limit(MOST_COUNTED + 1).subquery()
+    return int(connection.scalars(select(func.count()).select_from(some)).one())
+
+
+def mark_read(connection: Connection, wedding: str, user: str, which: Collection[int] | int, at: datetime) -> list[int]:
+    """Mark unread items as read: those of the given ids, or the oldest up to one id. At most MARKED_AT_ONCE, whose ids
+    are returned."""
+    among = inbox.c.id <= which if isinstance(which, int) else inbox.c.id.in_(which)
+    return _mark(connection, wedding, user, among, at)
+
+
+def mark_document_read(connection: Connection, wedding: str, user: str, document: str, at: datetime) -> list[int]:
+    """Mark unread items about a document as read, as `mark_read` does: somebody has seen its newest content."""
+    return _mark(connection, wedding, user, inbox.c.document == document, at)
+
+
+def _mark(connection: Connection, wedding: str, user: str, among: ColumnElement[bool], at: datetime) -> list[int]:
+    unread_items = and_(_of(wedding, user), inbox.c.read_at.is_(None), among)
+    found = select(inbox.c.id, inbox.c.document, inbox.c.record, inbox.c.type).where(unread_items)
+    rows = connection.execute(found.order_by(inbox.c.id).limit(MARKED_AT_ONCE)).all()
+    if not rows:
+        return []
+    ids = [row.id for row in rows]
+    connection.execute(update(inbox).where(inbox.c.id.in_(ids)).values(read_at=at))
+    _drop_unsent(connection, wedding, user, {(row.document, row.record, row.type) for row in rows}, at)
+    return ids
+
+
+def _drop_unsent(
+    connection: Connection, wedding: str, user: str, about: Collection[tuple[str, str, str]], at: datetime
+) -> None:
+    """End the messages about items that were read, as far as they were to be sent later and nobody has begun to."""
+    same = tuple_(outbox.c.document, outbox.c.record, outbox.c.type).in_(sorted(about))
+    later = and_(outbox.c.state == "waiting", outbox.c.next_at > at, outbox.c.attempts == 0, outbox.c.lease == "")
+    of_user = and_(outbox.c.wedding == wedding, outbox.c.user == user, outbox.c.state.in_(("waiting", "held")))
+    unsent = and_(of_user, same, or_(outbox.c.state == "held", later), outbox.c.priority > 0)
+    connection.execute(update(outbox).where(unsent).values(state="dropped", params="{}", done_at=at))
+
+
+def erase_texts(connection: Connection, wedding: str, records: Sequence[tuple[str, str]]) -> None:
+    """Leave nothing of what was said about these records, given with their documents: items keep that there was
+    something, and messages that were not sent are dropped. What a worker is sending this moment is sent."""
+    for document, record in sorted(set(records)):
+        items = and_(inbox.c.wedding == wedding, inbox.c.document == document, inbox.c.record == record)
+        connection.execute(update(inbox).where(items).values(params="{}"))
+        sent = and_(outbox.c.wedding == wedding, outbox.c.document == document, outbox.c.record == record)
+        connection.execute(update(outbox).where(sent).values(params="{}"))
+        unsent = and_(sent, outbox.c.state.in_(("waiting", "held", "dead")))
+        connection.execute(update(outbox).where(unsent).values(state="dropped"))
+
+
+def trim(connection: Connection, before: datetime) -> int:
+    """Delete one slice of the oldest items of all weddings, those from before a moment; returns how many."""
+    oldest = connection.execute(select(inbox.c.id, inbox.c.at).order_by(inbox.c.id).limit(TRIMMED_AT_ONCE))
+    ids = [row.id for row in oldest if row.at < before]
+    if ids:
+        connection.execute(delete(inbox).where(inbox.c.id.in_(ids)))
+    return len(ids)
+
+
+def _of(wedding: str, user: str) -> ColumnElement[bool]:
+    return and_(inbox.c.wedding == wedding, inbox.c.user == user)

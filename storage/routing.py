@@ -1,0 +1,263 @@
+"""Routing of events: the cursor of each wedding, the rows that a decision about recipients is made from, and the rows
+that follow from it.
+
+The events of a wedding up to `routed.seq` were routed. What follows from a page of events is stored in one transaction
+with the cursor behind them, and the cursor is moved first, from the number that the page was read behind: of several
+routers one stores the page and the others store nothing, and a crash leaves all of it or nothing. While the row of the
+cursor is held, nobody else adds to the inbox of the wedding, so that its ids rise in the order of the commits.
+
+Plain functions over a `Connection`, as in `updates`.
+"""
+
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from datetime import datetime, timedelta
+from hashlib import sha256
+from typing import Any, NamedTuple
+
+from sqlalchemy import Connection, and_, delete, func, insert, select, text, update
+from sqlalchemy.dialects import postgresql, sqlite
+
+from storage import inbox as inbox_rows
+from storage.derived import StoredEvent
+from storage.inbox import StoredItem
+from storage.messaging_tables import inbox, outbox, routed
+from storage.tables import rights
+
+MERGED_WITHIN = timedelta(seconds=10)
+"""Events of one type about one record are one item for a recipient when they are no further apart than this."""
+
+Projection = Callable[[Connection, str, Sequence[StoredEvent]], None]
+"""Brings something up to date with the next events of a wedding, in the transaction in which they are routed."""
+
+
+class ItemValues(NamedTuple):
+    """An item for one inbox about so many `events`: `at` is the moment of the first, `event` the number of the
+    newest."""
+
+    user: str
+    event: int
+    type: str
+    priority: int
+    document: str
+    record: str
+    params: str
+    events: int
+    at: datetime
+    newest_at: datetime
+    earlier: tuple[int, ...] = ()
+    """Events of the same type and record shortly before: their item is replaced where it is unread."""
+
+
+class DeliveryValues(NamedTuple):
+    """A message to be sent. `earlier`: keys of messages of the same type about the same record shortly before; where
+    there is one of them, it takes the newer values and nothing is added."""
+
+    key: str
+    user: str
+    channel: str
+    event: int
+    type: str
+    priority: int
+    document: str
+    record: str
+    params: str
+    state: str
+    at: datetime
+    next_at: datetime
+    earlier: tuple[str, ...] = ()
+    counted: Callable[[str], str] | None = None
+    """Makes the values of a message that is held for the same type and person, given those it has, in place of a
+    further message: for a digest that has a number only."""
+
+
+class RoutedPage(NamedTuple):
+    """What follows from the events of a wedding behind `after` up to `until`."""
+
+    wedding: str
+    version: int
+    """The version of the rights by which it was decided; by another one nothing is stored."""
+    after: int
+    until: int
+    events: Sequence[StoredEvent] = ()
+    items: Sequence[ItemValues] = ()
+    deliveries: Sequence[DeliveryValues] = ()
+    redacted: Sequence[tuple[str, str]] = ()
+    """Documents and records of which no text may be left."""
+
+
+class StoredPage(NamedTuple):
+    """A page that was stored, with its items."""
+
+    wedding: str
+    until: int
+    items: Sequence[tuple[str, StoredItem]]
+    """Each with its user."""
+
+
+class UnroutedWedding(NamedTuple):
+    """A wedding with events behind its cursor."""
+
+    wedding: str
+    after: int
+    head: int
+
+
+def key_of(wedding: str, event: int, user: str, channel: str) -> str:
+    """The key of a message: the same through all attempts, on every node."""
+    return sha256("\n".join((wedding, str(event), user, channel)).encode()).hexdigest()
+
+
+_UNROUTED = """
+WITH RECURSIVE named (wedding, place) AS (
+    SELECT (SELECT MIN(wedding) FROM events WHERE wedding > :after), 1
+    UNION ALL
+    SELECT (SELECT MIN(events.wedding) FROM events WHERE events.wedding > named.wedding), place + 1
+    FROM named WHERE named.wedding IS NOT NULL AND place < :page
+)
+SELECT wedding,
+    COALESCE((SELECT seq FROM routed WHERE routed.wedding = named.wedding), 0) AS seq,
+    (SELECT MAX(seq) FROM events WHERE events.wedding = named.wedding) AS head
+FROM named WHERE wedding IS NOT NULL ORDER BY wedding
+"""
+# One seek in the index of `events` for each wedding; grouping would read the index of all events.
+
+
+def unrouted(connection: Connection, after: str, page: int) -> tuple[list[UnroutedWedding], str | None]:
+    """Of the next `page` weddings behind a name those with events to route, and the last name; None: there are no
+    more."""
+    found = [UnroutedWedding(*row) for row in connection.execute(text(_UNROUTED), {"after": after, "page": page})]
+    behind = [each for each in found if each.after < each.head]
+    return behind, found[-1].wedding if len(found) == page else None
+
+
+def cursor(connection: Connection, wedding: str) -> int:
+    """The number up to which the events of a wedding were routed."""
+    return int(connection.scalar(select(routed.c.seq).where(routed.c.wedding == wedding)) or 0)
+
+
+def commit(
+    connection: Connection, pages: Iterable[RoutedPage], projections: Sequence[Projection] = ()
+) -> list[StoredPage]:
+    """Store pages of several weddings. Those of which the cursor or the version of the rights is another one by now are
+    left out: they are to be decided about again."""
+    stored = []
+    for page in sorted(pages, key=lambda page: page.wedding):  # in one order: no two routers wait for each other
+        if _advance(connection, page):
+            for projection in projections:
+                projection(connection, page.wedding, page.events)
+            if page.redacted:
+                inbox_rows.erase_texts(connection, page.wedding, page.redacted)
+            items = _put_items(connection, page)
+            _put_deliveries(connection, page)
+            stored.append(StoredPage(page.wedding, page.until, items))
+    return stored
+
+
+def _advance(connection: Connection, page: RoutedPage) -> bool:
+    """Move the cursor, and hold its row until the end of the transaction."""
+    if not page.after:
+        dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
+        begin = dialect.insert(routed).on_conflict_do_nothing(index_elements=["wedding"])
+        connection.execute(begin, {"wedding": page.wedding, "seq": 0})
+    moved = update(routed).where(routed.c.wedding == page.wedding, routed.c.seq == page.after).values(seq=page.until)
+    version = select(rights.c.version).where(rights.c.wedding == page.wedding).scalar_subquery()
+    if page.items or page.deliveries:  # else nobody's rights matter
+        moved = moved.where(func.coalesce(version, 0) == page.version)
+    return connection.execute(moved).rowcount == 1
+
+
+def _put_items(connection: Connection, page: RoutedPage) -> list[tuple[str, StoredItem]]:
+    if not page.items:
+        return []
+    rows, replaced = [], []
+    there = _unread(connection, page)
+    for item in page.items:
+        count, at = item.events, item.at
+        for event in item.earlier:
+            old = there.pop((item.user, event, item.type), None)
+            if old is not None and item.newest_at - old.at <= MERGED_WITHIN:
+                count, at = count + old.events, min(at, old.at)
+                replaced.append(old.id)
+        values = {name: getattr(item, name) for name in ("user", "event", "type", "priority", "document", "record")}
+        rows.append({"wedding": page.wedding, **values, "params": item.params, "count": count, "at": at})
+    if replaced:
+        connection.execute(delete(inbox).where(inbox.c.id.in_(replaced)))
+    added = insert(inbox).returning(inbox.c.id, sort_by_parameter_order=True)
+    ids = connection.scalars(added, rows).all()
+    return [(row["user"], _stored(id_, row)) for id_, row in zip(ids, rows, strict=True)]
+
+
+def _stored(id_: int, row: Mapping[str, Any]) -> StoredItem:
+    values = {name: row[name] for name in StoredItem._fields if name in row}
+    return StoredItem(id_, **values, events=row["count"])
+
+
+class _Unread(NamedTuple):
+    id: int
+    events: int
+    at: datetime
+
+
+def _unread(connection: Connection, page: RoutedPage) -> dict[tuple[str, int, str], _Unread]:
+    """The items that those of a page may replace, by user, event and type."""
+    repeated = [item for item in page.items if item.earlier]
+    if not repeated:
+        return {}
+    users = {item.user for item in repeated}
+    events = {event for item in repeated for event in item.earlier}
+    columns = (inbox.c.user, inbox.c.event, inbox.c.type, inbox.c.id, inbox.c.count, inbox.c.at)
+    query = select(*columns).where(inbox.c.wedding == page.wedding, inbox.c.user.in_(users))
+    found = connection.execute(query.where(inbox.c.event.in_(events), inbox.c.read_at.is_(None)))
+    return {(user, event, type_): _Unread(*rest) for user, event, type_, *rest in found}
+
+
+def _put_deliveries(connection: Connection, page: RoutedPage) -> None:
+    rows = []
+    there = _untouched(connection, [key for each in page.deliveries for key in each.earlier])
+    for each in page.deliveries:
+        known = [key for key in each.earlier if key in there]
+        if known:
+            renewed = [key for key in known if there[key]]
+            if renewed:
+                connection.execute(update(outbox).where(outbox.c.key.in_(renewed)).values(params=each.params))
+        elif each.counted is None or not _count(connection, page.wedding, each):
+            rows.append(each)
+    enqueue(connection, page.wedding, rows)
+
+
+def _untouched(connection: Connection, keys: Collection[str]) -> Mapping[str, bool]:
+    """The messages of these keys that are there, and whether nobody has begun to send them."""
+    if not keys:
+        return {}
+    query = select(outbox.c.key, outbox.c.state, outbox.c.attempts, outbox.c.lease).where(outbox.c.key.in_(set(keys)))
+    return {
+        row.key: row.state in ("waiting", "held") and not row.attempts and not row.lease
+        for row in connection.execute(query)
+    }
+
+
+def _count(connection: Connection, wedding: str, one: DeliveryValues) -> bool:
+    """Count a message in the one that is held for the same type and person; whether there is one."""
+    assert one.counted is not None
+    same = and_(outbox.c.wedding == wedding, outbox.c.user == one.user, outbox.c.state == "held")
+    same = and_(same, outbox.c.channel == one.channel, outbox.c.type == one.type, outbox.c.record == one.record)
+    row = connection.execute(select(outbox.c.id, outbox.c.params).where(same).limit(1)).one_or_none()
+    if row is None:
+        return False
+    connection.execute(update(outbox).where(outbox.c.id == row.id).values(params=one.counted(row.params)))
+    return True
+
+
+def enqueue(connection: Connection, wedding: str, rows: Sequence[DeliveryValues]) -> None:
+    """Add messages to be sent; those whose key is there already are left as they are."""
+    if not rows:
+        return
+    dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
+    values = [
+        {
+            **{name: value for name, value in row._asdict().items() if name not in ("earlier", "counted")},
+            "wedding": wedding, "attempts": 0, "lease": "", "error": "",
+        }
+        for row in rows
+    ]  # fmt: skip
+    connection.execute(dialect.insert(outbox).on_conflict_do_nothing(index_elements=["key"]), values)

@@ -1,0 +1,146 @@
+"""What a decision about the recipients of events is made from, read from the store piece by piece."""
+
+import json
+from collections.abc import Collection, Iterable
+from datetime import datetime
+from typing import NamedTuple
+
+from sqlalchemy import Connection, delete, func, select
+
+from storage import audit, last_seen, routing
+from storage.audit import NewAuditEntry
+from storage.derived import StoredEvent
+from storage.derived_queries import list_events
+from storage.last_seen import LastSeen
+from storage.messaging_tables import contacts, participants, read_pointers, routing_overrides
+from storage.tables import events, rows
+
+EARLIER_EVENTS = 500
+"""Events in which those of the same type and record shortly before are searched for."""
+
+ROOT_CHARACTERS = 2_000_000
+"""Characters of the records of one root that are read at once."""
+
+
+class EarlierEvent(NamedTuple):
+    """An event that was routed before, without its content."""
+
+    seq: int
+    type: str
+    at: str
+    document: str
+    record: str
+
+
+class Participant(NamedTuple):
+    """Somebody who takes part in a thread."""
+
+    user: str
+    muted: bool
+
+
+class RoutingOverride(NamedTuple):
+    """A rule as a wedding has it. `body` is JSON."""
+
+    rule: str
+    body: str
+    by: str
+    at: datetime
+
+
+class RoutingReader:
+    """The reads of one wedding in one transaction, or on PostgreSQL one after the other."""
+
+    def __init__(self, connection: Connection, wedding: str) -> None:
+        self.wedding = wedding
+        self.connection = connection
+
+    def cursor(self) -> int:
+        """The number up to which the events were routed."""
+        return routing.cursor(self.connection, self.wedding)
+
+    def events(self, after: int, limit: int) -> list[StoredEvent]:
+        """The next events behind a number."""
+        return list_events(self.connection, self.wedding, after, limit)
+
+    def earlier_events(self, until: int, since: str) -> list[EarlierEvent]:
+        """Events up to a number that happened since a moment, the newest first; at most EARLIER_EVENTS."""
+        columns = (events.c[name] for name in EarlierEvent._fields)
+        query = select(*columns).where(events.c.wedding == self.wedding, events.c.seq <= until)
+        query = query.where(events.c.seq > until - EARLIER_EVENTS, events.c.at >= since)
+        return [EarlierEvent(*row) for row in self.connection.execute(query.order_by(events.c.seq.desc()))]
+
+    def records(self, document: str, root: str, ids: Collection[str]) -> dict[str, str]:
+        """The fields of these records, as JSON; of those that are there."""
+        query = select(rows.c.record, rows.c.fields).where(rows.c.wedding == self.wedding)
+        query = query.where(rows.c.document == document, rows.c.root == root, rows.c.record.in_(set(ids)))
+        return {record: fields for record, fields in self.connection.execute(query) if fields is not None}
+
+    def all_records(self, document: str, root: str) -> dict[str, str]:
+        """The records of a root, in order, as `records`: those whose fields begin within ROOT_CHARACTERS."""
+        query = select(rows.c.record, rows.c.fields).where(rows.c.wedding == self.wedding)
+        query = query.where(rows.c.document == document, rows.c.root == root, rows.c.fields.is_not(None))
+        page = query.order_by(rows.c.record).subquery()
+        before = func.sum(func.length(page.c.fields)).over(order_by=page.c.record, rows=(None, -1))
+        sized = select(page, func.coalesce(before, 0).label("characters_before")).subquery()
+        found = select(sized.c.record, sized.c.fields).where(sized.c.characters_before < ROOT_CHARACTERS)
+        return dict(self.connection.execute(found.order_by(sized.c.record)).all())
+
+    def records_with(self, document: str, root: str, key: str) -> dict[str, str]:
+        """The records of a root that have a key, as `records`; perhaps some that have it as a text."""
+        query = select(rows.c.record, rows.c.fields).where(rows.c.wedding == self.wedding)
+        query = query.where(rows.c.document == document, rows.c.root == root)
+        named = rows.c.fields.contains(json.dumps(key, ensure_ascii=False), autoescape=True)
+        return dict(self.connection.execute(query.where(named)).all())
+
+    def participants(self, thread: str) -> list[Participant]:
+        """Those who take part in a thread now."""
+        table = participants
+        query = select(table.c.user, table.c.muted).where(table.c.wedding == self.wedding, table.c.thread == thread)
+        return [Participant(*row) for row in self.connection.execute(query.where(table.c.removed_at.is_(None)))]
+
+    def read_pointers(self, thread: str) -> dict[str, int]:
+        """How far each person has read a thread."""
+        table = read_pointers
+        query = select(table.c.user, table.c.sequence)
+        query = query.where(table.c.wedding == self.wedding, table.c.thread == thread)
+        return dict(self.connection.execute(query).all())
+
+    def last_seen(self) -> list[LastSeen]:
+        """The people who are or were connected."""
+        return last_seen.find(self.connection, self.wedding)
+
+    def channels(self, users: Iterable[str]) -> set[tuple[str, str]]:
+        """Users with the channels in which they have an address."""
+        table = contacts
+        query = select(table.c.user, table.c.channel).distinct()
+        query = query.where(table.c.wedding == self.wedding, table.c.user.in_(set(users)))
+        query = query.where(table.c.disabled_at.is_(None))
+        return {(user, channel) for user, channel in self.connection.execute(query)}
+
+    def overrides(self) -> list[RoutingOverride]:
+        """The rules that the wedding has otherwise, by name."""
+        return list_overrides(self.connection, self.wedding)
+
+
+def list_overrides(connection: Connection, wedding: str) -> list[RoutingOverride]:
+    """The rules that a wedding has otherwise, by name."""
+    table = routing_overrides
+    query = select(*(table.c[name] for name in RoutingOverride._fields)).where(table.c.wedding == wedding)
+    return [RoutingOverride(*row) for row in connection.execute(query.order_by(table.c.rule))]
+
+
+def set_override(
+    connection: Connection, wedding: str, override: RoutingOverride, entry: NewAuditEntry, *, keep: bool
+) -> bool:
+    """Put an override in the place of the one of its rule; without `keep` that one only goes. Returns whether there was
+    one before. Adds the entry to the audit log."""
+    audit.lock(connection, wedding)
+    table = routing_overrides
+    same = (table.c.wedding == wedding) & (table.c.rule == override.rule)
+    before = connection.execute(delete(table).where(same)).rowcount
+    if keep:
+        connection.execute(table.insert(), {"wedding": wedding, **override._asdict()})
+    if keep or before:
+        audit.add(connection, wedding, [entry])
+    return bool(before)

@@ -1,0 +1,273 @@
+"""What every backend of `storage` does with events that are routed, and with inboxes."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from sqlalchemy import Connection, text
+
+from storage import (
+    DeliveryValues,
+    DerivedRecords,
+    DocumentKey,
+    ItemValues,
+    NewEvent,
+    RoutedPage,
+    RoutingReader,
+    Storage,
+    StoredEvent,
+    StoredRow,
+    open_storage,
+)
+from storage.inbox import MARKED_AT_ONCE, MOST_COUNTED, PAGE_CHARACTERS
+from storage.routing import key_of
+from tests.contract.backends import Database
+from tests.support.rights import put_member
+
+GUESTS = DocumentKey("w_42", "guests")
+AT = datetime(2026, 6, 20, 13, 30, tzinfo=UTC)
+
+
+async def put_events(store: Storage, number: int, wedding: str = "w_42") -> None:
+    events = [NewEvent("guest.rsvp", "2026-06-20T13:30:00.250Z", "g_1", "{}")] * number
+    await store.append([], [DerivedRecords(DocumentKey(wedding, "guests"), events=events)])
+
+
+def item(event: int, user: str = "u_1", *, seconds: float = 0, earlier: tuple[int, ...] = ()) -> ItemValues:
+    at = AT + timedelta(seconds=seconds)
+    return ItemValues(user, event, "guest.rsvp", 2, "guests", "g_1", f'{{"n": "{event}"}}', 1, at, at, earlier)
+
+
+def delivery(
+    event: int,
+    *,
+    earlier: tuple[int, ...] = (),
+    state: str = "waiting",
+    later: timedelta = timedelta(),
+    priority: int = 2,
+) -> DeliveryValues:
+    keys = tuple(key_of("w_42", each, "u_1", "mail") for each in earlier)
+    return DeliveryValues(
+        key_of("w_42", event, "u_1", "mail"), "u_1", "mail", event, "guest.rsvp", priority, "guests", "g_1",
+        f'{{"n": "{event}"}}', state, AT, AT + later, keys,
+    )  # fmt: skip
+
+
+def page(
+    after: int,
+    until: int,
+    *items: ItemValues,
+    deliveries: Sequence[DeliveryValues] = (),
+    version: int = 0,
+    wedding: str = "w_42",
+) -> RoutedPage:
+    return RoutedPage(wedding, version, after, until, (), items, deliveries)
+
+
+async def sent(store: Storage) -> list[tuple[int, str, str]]:
+    """The events of all messages, with their states and values."""
+
+    def read(reader: RoutingReader) -> list[tuple[int, str, str]]:
+        return [
+            tuple(row) for row in reader.connection.execute(text("SELECT event, state, params FROM outbox ORDER BY id"))
+        ]
+
+    return await store.plan_routing("w_42", read)
+
+
+class TestCursor:
+    async def test_weddings_with_events_behind_their_cursor_are_found(self, store: Storage) -> None:
+        assert await store.unrouted() == ([], None)
+        for wedding, number in (("w_1", 3), ("w_2", 1), ("w_3", 2)):
+            await put_events(store, number, wedding)
+        assert [tuple(each) for each in (await store.unrouted())[0]] == [("w_1", 0, 3), ("w_2", 0, 1), ("w_3", 0, 2)]
+        await store.store_routed([page(0, 3, wedding="w_1"), page(0, 1, wedding="w_3")])
+        assert [tuple(each) for each in (await store.unrouted())[0]] == [("w_2", 0, 1), ("w_3", 1, 2)]
+        assert [each.wedding for each in (await store.unrouted("w_2"))[0]] == ["w_3"]
+
+    async def test_a_page_is_stored_by_one_router_only(self, store: Storage, database: Database) -> None:
+        await put_events(store, 2)
+        other = await open_storage(database.url)
+        try:
+            tries = [each.store_routed([page(0, 2, item(1), item(2))]) for each in (store, other) * 4]
+            stored = [pages for pages in await asyncio.gather(*tries) if pages]
+        finally:
+            await other.close()
+        assert len(stored) == 1
+        assert [each.event for each in await store.inbox("w_42", "u_1")] == [1, 2]
+        assert await store.store_routed([page(1, 2, item(2))]) == []
+        assert await store.plan_routing("w_42", lambda reader: reader.cursor()) == 2
+
+    async def test_what_fails_leaves_nothing_of_the_page(self, store: Storage) -> None:
+        await put_events(store, 1)
+
+        def fail(connection: Connection, wedding: str, events: Sequence[StoredEvent]) -> None:
+            raise RuntimeError("killed")
+
+        with pytest.raises(RuntimeError):
+            await store.store_routed([page(0, 1, item(1))], [fail])
+        assert await store.inbox("w_42", "u_1") == []
+        assert await store.plan_routing("w_42", lambda reader: reader.cursor()) == 0
+        assert len(await store.store_routed([page(0, 1, item(1))])) == 1
+
+    async def test_a_page_that_was_decided_by_other_rights_is_not_stored(self, store: Storage) -> None:
+        await put_events(store, 1)
+        await put_member(store, "u_1", "couple", wedding="w_42")
+        assert await store.store_routed([page(0, 1, item(1), version=0)]) == []
+        assert len(await store.store_routed([page(0, 1, item(1), version=1)])) == 1
+
+    async def test_projections_are_given_the_events(self, store: Storage) -> None:
+        await put_events(store, 2)
+        seen: list[tuple[str, list[int]]] = []
+
+        def see(connection: Connection, wedding: str, events: Sequence[StoredEvent]) -> None:
+            seen.append((wedding, [event.seq for event in events]))
+
+        events = await store.events("w_42")
+        await store.store_routed([RoutedPage("w_42", 0, 0, 2, events)], [see])
+        assert seen == [("w_42", [1, 2])]
+
+
+class TestMerging:
+    async def test_what_repeats_within_ten_seconds_is_one_item(self, store: Storage) -> None:
+        await store.store_routed([page(0, 1, item(1))])
+        await store.store_routed([page(1, 2, item(2, seconds=4, earlier=(1,)))])
+        await store.store_routed([page(2, 3, item(3, seconds=9, earlier=(2, 1)))])
+        (merged,) = await store.inbox("w_42", "u_1")
+        assert (merged.event, merged.events, merged.at, merged.params) == (3, 3, AT, '{"n": "3"}')
+        await store.store_routed([page(3, 4, item(4, seconds=12, earlier=(3, 2)))])
+        assert [each.event for each in await store.inbox("w_42", "u_1")] == [3, 4]
+
+    async def test_what_was_read_is_not_taken_back(self, store: Storage) -> None:
+        ((_, _, stored),) = await store.store_routed([page(0, 1, item(1))])
+        await store.mark_read("w_42", "u_1", [stored[0][1].id], AT)
+        await store.store_routed([page(1, 2, item(2, seconds=4, earlier=(1,)))])
+        assert [(each.event, each.read_at is None) for each in await store.inbox("w_42", "u_1")] == [
+            (1, False),
+            (2, True),
+        ]
+
+    async def test_a_message_that_waits_takes_the_newer_values(self, store: Storage) -> None:
+        await store.store_routed([page(0, 1, deliveries=[delivery(1)])])
+        await store.store_routed([page(1, 2, deliveries=[delivery(2, earlier=(1,))])])
+        assert await sent(store) == [(1, "waiting", '{"n": "2"}')]
+
+    async def test_a_message_is_enqueued_once(self, store: Storage) -> None:
+        for after in (0, 1):
+            await store.store_routed([page(after, after + 1, deliveries=[delivery(1)])])
+        assert len(await sent(store)) == 1
+
+    async def test_what_is_only_counted_is_one_message(self, store: Storage) -> None:
+        def add(params: str) -> str:
+            return json.dumps({"count": json.loads(params)["count"] + 1})
+
+        for event in (1, 2, 3):
+            one = delivery(event, state="held")._replace(counted=add, record="", params='{"count": 1}')
+            await store.store_routed([page(event - 1, event, deliveries=[one])])
+        assert await sent(store) == [(1, "held", '{"count": 3}')]
+
+
+class TestInbox:
+    async def test_items_come_in_pages_in_both_directions(self, store: Storage) -> None:
+        await store.store_routed([page(0, 9, *(item(event) for event in range(1, 6)), item(6, "u_2"))])
+        first = await store.inbox("w_42", "u_1", limit=3)
+        assert [each.event for each in first] == [1, 2, 3]
+        assert [each.event for each in await store.inbox("w_42", "u_1", after=first[-1].id)] == [4, 5]
+        assert [each.event for each in await store.newest_inbox("w_42", "u_1", before=first[-1].id)] == [2, 1]
+        assert await store.inbox("w_7", "u_1") == []
+        assert await store.inbox_head("w_42", "u_1") == first[-1].id + 2
+        assert await store.inbox_head("w_42", "u_3") == 0
+
+    async def test_a_page_is_bounded_in_characters(self, store: Storage) -> None:
+        long = [item(event)._replace(params=json.dumps({"n": "x" * (PAGE_CHARACTERS // 2)})) for event in range(1, 6)]
+        await store.store_routed([page(0, 5, *long)])
+        assert [each.event for each in await store.inbox("w_42", "u_1")] == [1, 2]
+        assert [each.event for each in await store.newest_inbox("w_42", "u_1", before=1 << 62)] == [5, 4]
+
+    async def test_ids_rise_in_the_order_of_the_commits(self, store: Storage) -> None:
+        ids: list[int] = []
+        for event in range(1, 5):
+            ((_, _, stored),) = await store.store_routed([page(event - 1, event, item(event), item(event, "u_2"))])
+            ids += [each.id for _, each in stored]
+        assert ids == sorted(ids)
+
+    async def test_items_are_read_by_id_and_up_to_one(self, store: Storage) -> None:
+        await store.store_routed([page(0, 9, *(item(event) for event in range(1, 6)), item(6, "u_2"))])
+        ids = [each.id for each in await store.inbox("w_42", "u_1")]
+        assert await store.mark_read("w_42", "u_1", [ids[1], ids[3], 1 << 40], AT) == [ids[1], ids[3]]
+        assert await store.mark_read("w_42", "u_1", [ids[1]], AT) == []
+        assert await store.unread("w_42", "u_1") == 3
+        assert await store.mark_read("w_42", "u_1", ids[3], AT) == [ids[0], ids[2]]
+        assert await store.mark_read("w_42", "u_2", ids[-1], AT) == []
+        assert await store.unread("w_42", "u_1") == 1
+        assert await store.unread("w_42", "u_2") == 1
+        assert await store.mark_document_read("w_42", "u_2", "guests", AT) != []
+        assert await store.unread("w_42", "u_2") == 0
+
+    async def test_reading_ends_messages_that_wait_for_that(self, store: Storage) -> None:
+        later = timedelta(minutes=15)
+        made = [delivery(1), delivery(2, later=later), delivery(3, state="held"), delivery(4, later=later, priority=0)]
+        await store.store_routed([page(0, 1, item(1), deliveries=made)])
+        await store.mark_read("w_42", "u_1", 1 << 40, AT)
+        assert [state for _, state, _ in await sent(store)] == ["waiting", "dropped", "dropped", "waiting"]
+
+    async def test_of_what_is_redacted_no_text_is_left(self, store: Storage) -> None:
+        made = [delivery(1), delivery(2)._replace(record="g_2")]
+        await store.store_routed([page(0, 2, item(1), item(2)._replace(record="g_2"), deliveries=made)])
+        await store.store_routed([page(2, 3)._replace(redacted=[("guests", "g_1")])])
+        assert [each.params for each in await store.inbox("w_42", "u_1")] == ["{}", '{"n": "2"}']
+        assert await sent(store) == [(1, "dropped", "{}"), (2, "waiting", '{"n": "2"}')]
+
+    async def test_counts_and_marks_are_bounded(self, store: Storage, database: Database) -> None:
+        number = MOST_COUNTED * 2 + MARKED_AT_ONCE
+        await store.store_routed([page(0, number, *(item(event) for event in range(1, number + 1)))])
+        assert await store.unread("w_42", "u_1") == MOST_COUNTED + 1
+        assert len(await store.mark_read("w_42", "u_1", 1 << 40, AT)) == MARKED_AT_ONCE
+        while await store.mark_read("w_42", "u_1", 1 << 40, AT):
+            pass
+        assert await store.unread("w_42", "u_1") == 0
+        # The index of unread items is what it is counted with: the million that was read is not gone through.
+        count = "SELECT id FROM inbox WHERE wedding = 'w_42' AND \"user\" = 'u_1' AND read_at IS NULL LIMIT 1001"
+        explain = "EXPLAIN QUERY PLAN" if database.url.startswith("sqlite") else "SET enable_seqscan = off; EXPLAIN"
+        assert "ix_inbox_unread" in "\n".join(database.execute(f"{explain} {count}"))
+
+    async def test_old_items_go(self, store: Storage) -> None:
+        await store.store_routed([page(0, 3, *(item(event, seconds=event) for event in (1, 2, 3)))])
+        assert await store.trim_inbox(AT + timedelta(seconds=3)) == 2
+        assert [each.event for each in await store.inbox("w_42", "u_1")] == [3]
+        assert await store.trim_inbox(AT + timedelta(seconds=3)) == 0
+
+
+class TestReader:
+    async def test_records_are_read_as_they_are_needed(self, store: Storage) -> None:
+        rows = [
+            StoredRow("items", "t_1", '{"after:t_2": 5, "title": "Toast"}', "{}"),
+            StoredRow("items", "t_2", '{"title": "after:t_2 100% _"}', "{}"),
+            StoredRow("items", "t_3", None, "{}"),
+        ]
+        await store.append([], [DerivedRecords(DocumentKey("w_42", "timeline"), rows)])
+
+        def read(reader: RoutingReader) -> tuple[object, ...]:
+            return (
+                sorted(reader.records("timeline", "items", ["t_1", "t_3", "t_9"])),
+                list(reader.all_records("timeline", "items")),
+                list(reader.records_with("timeline", "items", "after:t_2")),
+                reader.participants("t_1"),
+                reader.read_pointers("t_1"),
+                reader.channels(["u_1"]),
+                reader.overrides(),
+            )
+
+        expected = (["t_1"], ["t_1", "t_2"], ["t_1"], [], {}, set(), [])
+        assert await store.plan_routing("w_42", read) == expected
+
+    async def test_earlier_events_are_those_shortly_before(self, store: Storage) -> None:
+        moments = ("2026-06-20T13:29:00.000Z", "2026-06-20T13:29:55.000Z", "2026-06-20T13:30:00.000Z")
+        events = [NewEvent("guest.rsvp", at, "g_1", "{}") for at in moments]
+        await store.append([], [DerivedRecords(GUESTS, events=events)])
+        found = await store.plan_routing("w_42", lambda reader: reader.earlier_events(2, "2026-06-20T13:29:50"))
+        assert [(each.seq, each.at) for each in found] == [(2, moments[1])]
