@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from functools import partial
@@ -30,7 +30,7 @@ from crdt_server.access.request_limits import RequestLimits
 from crdt_server.access.role_switch import RoleSwitch
 from crdt_server.access.token_access import TokenOrDevAccess
 from crdt_server.access.tokens import Claims, TokenRules, TokenVerifier, sign
-from crdt_server.api import audit, commands, conflicts, documents, events, join, presence, probes, sessions
+from crdt_server.api import audit, commands, conflicts, documents, events, inbox, join, presence, probes, sessions
 from crdt_server.api import members as members_api
 from crdt_server.api.problems import on_disconnect, on_http_error, on_invalid_request, on_server_error
 from crdt_server.api.requests import authorize, count_read
@@ -49,6 +49,10 @@ from crdt_server.key_source import FetchedKeys, open_keys, read_secret
 from crdt_server.metrics import Metrics
 from crdt_server.services.grants import GrantService
 from crdt_server.services.members import MemberService
+from crdt_server.services.messaging.overrides import RoutingOverrides
+from crdt_server.services.messaging.planning import Planner
+from crdt_server.services.messaging.router import EventRouter, trim_inboxes
+from crdt_server.services.messaging.rules import default_rules
 from crdt_server.services.sessions import SessionService, Sign
 from crdt_server.settings import Settings
 from crdt_server.transport.asgi import serve_websocket
@@ -56,9 +60,9 @@ from crdt_server.transport.expiry import close_expired
 from crdt_server.transport.gate import Gate
 from crdt_server.transport.picows import PicowsTransport
 from documents.derived import find
-from storage import Storage, StorageError, open_storage
+from storage import Storage, StorageError, StoredItem, open_storage
 
-_RESOURCES = (join, documents, commands, events, conflicts, presence, members_api, audit)
+_RESOURCES = (join, documents, commands, events, conflicts, presence, members_api, audit, inbox)
 _ROUTERS = tuple(resource.router for resource in _RESOURCES)
 """Whose calls `authorize` decides about."""
 
@@ -188,7 +192,10 @@ async def _lifespan(
     state.server = Editor(hub, state.access)
     members.cache = hub.rights.cache
     _open_services(hub, state, _signer(settings))
+    router = _event_router(hub, state.access)
     await hub.start()
+    hub.spawn(router.run())
+    hub.spawn(trim_inboxes(storage, partial(datetime.now, UTC), settings.inbox_days))
     hub.spawn(close_expired(hub, time.time))
     if isinstance(keys, FetchedKeys):
         keys.refresh()
@@ -213,6 +220,26 @@ def _open_services(hub: Hub, state: State, sign: Sign | None) -> None:
     state.members = MemberService(*parts, policy)
     state.sessions = SessionService(*parts, sign=sign)
     state.grants = GrantService(*parts, published=hub.publish_events, policy=policy)
+    state.routing = RoutingOverrides(storage=hub.storage, now=parts[1], rules=default_rules())
+
+
+def _event_router(hub: Hub, access: Access) -> EventRouter:
+    """The consumer of the events that are stored here, and of those that nobody has routed."""
+
+    def on_inbox(wedding: str, items: Sequence[tuple[str, StoredItem]]) -> None:
+        hub.publish_inbox(wedding, {user for user, _ in items})
+
+    router = EventRouter(
+        hub.storage,
+        Planner(default_rules(), access),
+        hub.rights.cache,
+        partial(datetime.now, UTC),
+        hub.metrics.counters,
+        on_inbox=on_inbox,
+    )
+    hub.publish_events.listeners.append(router.wake)
+    hub.metrics.routing(lambda: router.lag_events, lambda: router.lag_seconds, lambda: router.writing)
+    return router
 
 
 async def _websocket(socket: WebSocket) -> None:

@@ -24,4 +24,7 @@ class Counters:
     edit_pauses: int = 0
     revert_pauses: int = 0
     last_seen_rows: int = 0
+    routed_events: int = 0
+    inbox_items: int = 0
+    routing_skipped: int = 0
     closed: dict[int, int] = field(default_factory=dict)

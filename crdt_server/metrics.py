@@ -27,7 +27,17 @@ COUNTERS = {
     "edit_pauses": "Sockets that were not read for a while because their person had sent more than its role allows",
     "revert_pauses": "Sockets that were not read for a while because much of what they sent had to be undone",
     "last_seen_rows": "Rows written about people who are or were connected",
+    "routed_events": "Stored events of which the recipients were decided",
+    "inbox_items": "Items added to inboxes",
+    "routing_skipped": "Events that were routed to nobody because the store refused what followed from them",
 }
+
+ROUTING = {
+    "routing_lag_events": "Stored events that were not routed yet",
+    "routing_lag_seconds": "How long the oldest of them has been stored",
+    "routing_writes": "Items and messages of the transaction under way",
+}
+"""Gauges of the router; 0 until it is there."""
 
 
 class Metrics(Collector):
@@ -36,7 +46,9 @@ class Metrics(Collector):
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
         self.counters = Counters()
-        self.gauges: dict[str, tuple[str, Callable[[], float]]] = {}
+        self.gauges: dict[str, tuple[str, Callable[[], float]]] = {
+            name: (text, float) for name, text in ROUTING.items()
+        }
         self.commit_seconds = Histogram(
             "crdt_commit_seconds",
             "Seconds of one commit",
@@ -82,6 +94,11 @@ class Metrics(Collector):
     def gauge(self, name: str, text: str, read: Callable[[], float]) -> None:
         """Report the value of ``read()`` whenever the metrics are read."""
         self.gauges[name] = (text, read)
+
+    def routing(self, *reads: Callable[[], float]) -> None:
+        """Report a router by these readings, in the order of `ROUTING`."""
+        for (name, text), read in zip(ROUTING.items(), reads, strict=True):
+            self.gauge(name, text, read)
 
     def collect(self) -> Iterator[Metric]:
         """Called by prometheus-client."""

@@ -151,6 +151,7 @@ class Settings(BaseSettings):
     max_wedding_records: Count = Field(200_000, description="Records of one wedding in all its documents (likewise)")
     max_wedding_documents: Count = Field(1_000, description="Documents of one wedding (likewise for those beyond)")
     event_days: Count = Field(0, description="Days for which events are kept; 0: for ever")
+    inbox_days: Count = Field(0, description="Days for which items of inboxes are kept; 0: for ever")
     event_bytes: Count = Field(
         256 << 20, description="Bytes of events that are kept of one wedding, the newest; 0: all of them"
     )

@@ -119,6 +119,7 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
     ),
     "crdt_server.services": (
         "crdt_server.access",
+        "crdt_server.counters",
         "crdt_server.errors",
         "crdt_server.services",
         "documents.categories",

@@ -3,22 +3,16 @@
 from __future__ import annotations
 
 import json
-import math
-import time
-from collections.abc import AsyncGenerator, Callable, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from typing import Annotated
 
 import structlog
 from fastapi import APIRouter, Header, Query, Request, Response
-from starlette.responses import StreamingResponse
-from starlette.types import Receive, Scope, Send
 
-from crdt_server.access.identity import person_at
-from crdt_server.access.limits import SharedBudget
 from crdt_server.api.event_filter import EventFilter
 from crdt_server.api.requests import Authorized, wedding_name
 from crdt_server.api.rights import by_content
-from crdt_server.errors import AdmissionError
+from crdt_server.api.streams import COMMENT_SECONDS, RETRY_MILLISECONDS, StreamResponse, opening, seconds_until
 from crdt_server.hub.event_notifier import EventNotifier, EventsExpiredError
 from crdt_server.hub.held_streams import HeldStream
 from crdt_server.hub.hub import Hub
@@ -28,8 +22,6 @@ log = structlog.get_logger(__name__)
 
 MOST_EVENTS = 500
 STREAM_PAGE = 100
-COMMENT_SECONDS = 15.0
-RETRY_MILLISECONDS = 1000
 
 router = APIRouter(prefix="/api/weddings/{wedding}/events", tags=["events"])
 
@@ -77,11 +69,7 @@ async def get_stream(
     of events that the caller may not read comes an `id` alone.
     """
     hub: Hub = request.app.state.hub
-    streams: SharedBudget = request.app.state.streams
-    address, person = caller.address, person_at(caller.identity, caller.address)
-    if hub.events.closed or not streams.take(address, 1, person):
-        raise AdmissionError("streams", "too many streams are open")
-    try:
+    with opening(request, caller) as ended_of:
         start = last_event_id if last_event_id is not None else after
         if start is None:
             start = await hub.storage.event_head(wedding_name(wedding))
@@ -90,32 +78,7 @@ async def get_stream(
         event_filter = EventFilter(caller.access, caller.identity, wedding)
         held = hub.rights.streams.hold(wedding_name(wedding), caller.authenticated)
         events = _stream(hub.storage, hub.events, after=start, event_filter=event_filter, held=held)
-    except BaseException:
-        streams.release(address, 1, person)
-        raise
-
-    def ended() -> None:
-        streams.release(address, 1, person)
-        hub.rights.streams.release(held)
-
-    return _EventStream(events, ended)
-
-
-class _EventStream(StreamingResponse):
-    """Server-sent events. ``ended`` is called at the end, whichever side ended it."""
-
-    def __init__(self, events: AsyncGenerator[str, None], ended: Callable[[], None]) -> None:
-        headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
-        super().__init__(events, headers=headers, media_type="text/event-stream")
-        self._events = events
-        self._ended = ended
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        try:
-            await super().__call__(scope, receive, send)
-        finally:
-            self._ended()
-            await self._events.aclose()
+        return StreamResponse(events, ended_of(held))
 
 
 async def _stream(
@@ -127,7 +90,7 @@ async def _stream(
     with feed.listen(wedding) as listener:
         # With an id, so that a client that is cut off before the first event does not miss it.
         yield f"retry: {RETRY_MILLISECONDS}\nid: {after}\n\n"
-        while held.admitted and not feed.closed and (left := _seconds_until(held.authenticated.expires_at)) > 0:
+        while held.admitted and not feed.closed and (left := seconds_until(held.authenticated.expires_at)) > 0:
             try:
                 page = await storage.events(wedding, after=after, limit=STREAM_PAGE)
             except StorageError as error:
@@ -143,10 +106,6 @@ async def _stream(
                     yield f"id: {after}\n\n"
             elif not page and not await listener.wait(min(left, COMMENT_SECONDS)) and left > COMMENT_SECONDS:
                 yield ": nothing new\n\n"
-
-
-def _seconds_until(expires_at: float | None) -> float:
-    return math.inf if expires_at is None else expires_at - time.time()
 
 
 def _messages(wedding: str, page: Sequence[StoredEvent]) -> str:

@@ -12,7 +12,7 @@ import structlog
 
 from crdt_server.cluster import messages
 from crdt_server.cluster.fenced_storage import FencedStorage
-from crdt_server.cluster.messages import EventsMessage, ReleasedMessage, RightsMessage
+from crdt_server.cluster.messages import EventsMessage, InboxMessage, ReleasedMessage, RightsMessage
 from crdt_server.cluster.messenger import Messenger
 from crdt_server.cluster.owner_messages import OwnerMessages
 from crdt_server.cluster.owners import Owners
@@ -57,6 +57,7 @@ class Cluster:
             messages.NotOwnerMessage: owner.on_not_owner,
             messages.EventsMessage: lambda message: hub.events.publish(message.wedding, message.head),
             messages.ReleasedMessage: self._on_released,
+            messages.InboxMessage: lambda message: hub.events.publish_inbox(message.wedding, message.users),
             messages.RightsMessage: lambda message: hub.rights.on_change(message.wedding),
         }
 
@@ -101,6 +102,9 @@ class Cluster:
     def publish_events(self, wedding: str, head: int) -> None:
         self._messenger.broadcast(EventsMessage(wedding, head))
 
+    def publish_inbox(self, wedding: str, users: Collection[str]) -> None:
+        self._messenger.broadcast(InboxMessage(wedding, list(users)))
+
     # -- messages
 
     def _on_resync(self) -> None:
@@ -133,12 +137,14 @@ class Cluster:
     async def _release(self) -> None:
         """Release the weddings of which no document is open."""
         try:
-            await self.owners.release(self._unused)
+            await self.owners.release(lambda: _unused(self.owners.fences, self._hub.rooms))
         except StorageError as error:
             log.warning("weddings_not_released", error=str(error))
         finally:
             self._releasing = False
 
-    def _unused(self) -> list[str]:
-        used = {wedding for wedding, _ in self._hub.rooms}
-        return [wedding for wedding in self.owners.fences if wedding not in used]
+
+def _unused(weddings: Iterable[str], rooms: Iterable[tuple[str, str]]) -> list[str]:
+    """The weddings without an open room."""
+    used = {wedding for wedding, _ in rooms}
+    return [wedding for wedding in weddings if wedding not in used]

@@ -123,6 +123,13 @@ class RightsMessage(_Message, tag=9):
     wedding: str
 
 
+class InboxMessage(_Message, tag=10):
+    """To all: the inboxes of these users of a wedding have new items."""
+
+    wedding: str
+    users: list[str]
+
+
 NodeMessage = (
     RequestMessage
     | ResponseMessage
@@ -134,6 +141,7 @@ NodeMessage = (
     | ReleasedMessage
     | InStoreMessage
     | RightsMessage
+    | InboxMessage
 )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Protocol
 
 from crdt_server.hub.commit import Store
@@ -55,3 +56,6 @@ class ClusterPort(Protocol):
 
     def publish_events(self, wedding: str, head: int) -> None:
         """Publish that events of the wedding are stored up to the number `head`."""
+
+    def publish_inbox(self, wedding: str, users: Collection[str]) -> None:
+        """Publish that the inboxes of these users have new items."""

@@ -1,9 +1,10 @@
-"""Notifies the readers that wait for new events of a wedding. The events themselves are read from the store."""
+"""Notifies the readers that wait for new events of a wedding, or for new items in an inbox. Those themselves are read
+from the store."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 
 from crdt_server.errors import CrdtServerError
@@ -18,10 +19,12 @@ class EventsExpiredError(CrdtServerError):
 
 
 class EventListener:
-    """One waiting reader. ``head`` is the newest sequence number it was woken with."""
+    """One waiting reader. ``head`` is the newest sequence number it was woken with; ``user``: whose inbox it reads,
+    None: it reads events."""
 
-    def __init__(self) -> None:
+    def __init__(self, user: str | None = None) -> None:
         self.head = 0
+        self.user = user
         self._woken = asyncio.Event()
 
     def wake(self, head: int) -> None:
@@ -59,12 +62,24 @@ class EventNotifier:
     def publish(self, wedding: str, head: int) -> None:
         """The wedding has events up to this number."""
         for listener in self._listeners.get(wedding, ()):
-            listener.wake(head)
+            if listener.user is None:
+                listener.wake(head)
+
+    def publish_inbox(self, wedding: str, users: Collection[str]) -> None:
+        """The inboxes of these users have new items."""
+        for listener in self._listeners.get(wedding, ()):
+            if listener.user is not None and listener.user in users:
+                listener.wake(listener.head)
+
+    def wake(self, wedding: str) -> None:
+        """There may be something new for every listener of a wedding."""
+        for listener in self._listeners.get(wedding, ()):
+            listener.wake(listener.head)
 
     @contextmanager
-    def listen(self, wedding: str) -> Iterator[EventListener]:
+    def listen(self, wedding: str, user: str | None = None) -> Iterator[EventListener]:
         """A listener for as long as the context lasts."""
-        listener = EventListener()
+        listener = EventListener(user)
         listeners = self._listeners.setdefault(wedding, set())
         listeners.add(listener)
         try:
@@ -73,3 +88,16 @@ class EventNotifier:
             listeners.discard(listener)
             if not listeners:
                 self._listeners.pop(wedding, None)
+
+
+class EventPublisher:
+    """Publishes that events were stored here. ``listeners`` are called with each wedding and its newest number."""
+
+    def __init__(self, publish: Callable[[str, int], None]) -> None:
+        self.listeners: list[Callable[[str, int], None]] = []
+        self._publish = publish
+
+    def __call__(self, wedding: str, head: int) -> None:
+        self._publish(wedding, head)
+        for listener in self.listeners:
+            listener(wedding, head)

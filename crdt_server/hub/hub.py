@@ -28,7 +28,7 @@ from crdt_server.hub.bookings import BookingNotifier
 from crdt_server.hub.cluster_port import ClusterPort, RoomDispatcher
 from crdt_server.hub.commit import CommitPump
 from crdt_server.hub.connected_people import ConnectedPeople
-from crdt_server.hub.event_notifier import EventNotifier
+from crdt_server.hub.event_notifier import EventNotifier, EventPublisher
 from crdt_server.hub.host_pool import HostPool
 from crdt_server.hub.loop_monitor import LoopMonitor
 from crdt_server.hub.pacing import Pacer, role_limits
@@ -150,7 +150,7 @@ def _rights_watch(hub: Hub) -> RightsWatch:
         hub.time,
         rooms=lambda: hub.registry.rooms,
         announce=(lambda _: None) if hub.cluster is None else hub.cluster.publish_rights,
-        wake=lambda wedding: hub.events.publish(wedding, 0),
+        wake=hub.events.wake,
         left=hub.idle,
     )
 
@@ -196,7 +196,8 @@ class Hub:
         shrinking = Shrinking(storage, self.hosts.jobs)
         self.quotas.connect(shrinking)
         self.audit = AuditLog(storage, metrics, time.monotonic)
-        self.publish_events = self.events.publish if cluster is None else cluster.publish_events
+        self.publish_events = EventPublisher(self.events.publish if cluster is None else cluster.publish_events)
+        self.publish_inbox = self.events.publish_inbox if cluster is None else cluster.publish_inbox
         self._reactor = _RoomReactor(self)
         self.registry = RoomRegistry(
             _room_limits(settings),

@@ -12,6 +12,7 @@ from crdt_server.access.identity import Identity
 from crdt_server.cluster.messages import (
     BATCH_BYTES,
     EventsMessage,
+    InboxMessage,
     InStoreMessage,
     NodeMessage,
     NoticeMessage,
@@ -51,6 +52,7 @@ MESSAGES: list[NodeMessage] = [
     ReleasedMessage("node-1", ["w", "v"]),
     InStoreMessage(KEY, 6, 11),
     RightsMessage("w"),
+    InboxMessage("w", ["u_1", "u_2"]),
 ]
 MALFORMED: list[Any] = [
     [99, "node-1"],  # an unknown tag

@@ -2,7 +2,7 @@
 
 import asyncio
 
-from crdt_server.hub.event_notifier import EventNotifier
+from crdt_server.hub.event_notifier import EventNotifier, EventPublisher
 
 SECONDS = 10
 
@@ -44,6 +44,29 @@ async def test_all_listeners_of_a_wedding_are_woken() -> None:
         notifier.publish("w", 1)
         assert await one.wait(SECONDS)
         assert await two.wait(SECONDS)
+
+
+async def test_readers_of_inboxes_are_woken_for_their_own_and_with_all() -> None:
+    notifier = EventNotifier()
+    with notifier.listen("w") as events, notifier.listen("w", "ann") as ann, notifier.listen("w", "ben") as ben:
+        notifier.publish("w", 1)
+        notifier.publish_inbox("w", {"ben", "leo"})
+        notifier.publish_inbox("elsewhere", {"ann"})
+        assert not await ann.wait(0)
+        for listener in (events, ben):
+            assert await listener.wait(SECONDS)
+        notifier.wake("w")
+        for listener in (events, ann, ben):
+            assert await listener.wait(SECONDS)
+
+
+async def test_what_is_stored_here_is_published_and_reported() -> None:
+    notifier, seen = EventNotifier(), []
+    publish = EventPublisher(notifier.publish)
+    publish.listeners.append(lambda wedding, head: seen.append((wedding, head)))
+    with notifier.listen("w") as listener:
+        publish("w", 4)
+        assert (listener.head, seen) == (4, [("w", 4)])
 
 
 async def test_what_nobody_listens_to_takes_no_memory() -> None:

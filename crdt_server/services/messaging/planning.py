@@ -68,7 +68,7 @@ def at_once(reader: RoutingReader, users: Collection[str]) -> Timings:
 
 
 @dataclass(slots=True)
-class _Draft:
+class _DraftItem:
     """What one person is informed of: events of one type about one record."""
 
     user: str
@@ -177,9 +177,9 @@ class _WeddingPlan:
 
     # -- recipients
 
-    def _drafts(self, rules: RoutingRules, events: Iterable[RoutedEvent]) -> list[_Draft]:
-        drafts: list[_Draft] = []
-        open_: dict[tuple[object, ...], _Draft] = {}
+    def _drafts(self, rules: RoutingRules, events: Iterable[RoutedEvent]) -> list[_DraftItem]:
+        drafts: list[_DraftItem] = []
+        open_: dict[tuple[object, ...], _DraftItem] = {}
         for event in events:
             for user, rule in self._recipients(rules, event):
                 participants = self.to.participants(event.document)
@@ -192,7 +192,7 @@ class _WeddingPlan:
                     draft.events.append(event)
                     draft.params, draft.rule = params, rule
                 else:
-                    draft = open_[(user, *_subject(event))] = _Draft(user, rule, [event], params)
+                    draft = open_[(user, *_subject(event))] = _DraftItem(user, rule, [event], params)
                     drafts.append(draft)
         return drafts
 
@@ -224,7 +224,7 @@ class _WeddingPlan:
 
     # -- channels
 
-    def _applies(self, send: Send, draft: _Draft) -> bool:
+    def _applies(self, send: Send, draft: _DraftItem) -> bool:
         """Whether the conditions of a channel hold."""
         event = draft.newest
         if send.severities and self._severity(event) not in send.severities:
@@ -249,7 +249,9 @@ class _WeddingPlan:
             self.present[document] = {row.user for row in self.reader.last_seen() if _is_in(row, document, self.now)}
         return self.present[document]
 
-    def _delivery(self, draft: _Draft, send: Send, timings: Timings, before: Iterable[int]) -> DeliveryValues | None:
+    def _delivery(
+        self, draft: _DraftItem, send: Send, timings: Timings, before: Iterable[int]
+    ) -> DeliveryValues | None:
         first, wedding = draft.events[0], self.reader.wedding
         if send.digest:
             timing = timings.of_digest(draft.user, first.type, self.now)
@@ -270,7 +272,7 @@ class _WeddingPlan:
         )  # fmt: skip
 
     def _earlier(
-        self, cursor: int, drafts: Iterable[_Draft]
+        self, cursor: int, drafts: Iterable[_DraftItem]
     ) -> Mapping[tuple[object, ...], Sequence[tuple[int, datetime]]]:
         """Events before the page that are about the same as a draft, with their moments, the newest first."""
         since = min(draft.events[0].at for draft in drafts) - MERGED_WITHIN - timedelta(seconds=1)
@@ -302,7 +304,7 @@ def _is_in(row: LastSeen, document: str, now: datetime) -> bool:
     return document in json.loads(row.documents)
 
 
-def _item(draft: _Draft, before: tuple[int, ...]) -> ItemValues:
+def _item(draft: _DraftItem, before: tuple[int, ...]) -> ItemValues:
     first, newest = draft.events[0], draft.newest
     return ItemValues(
         draft.user, newest.seq, newest.type, draft.priority, newest.document, newest.record,
@@ -310,7 +312,7 @@ def _item(draft: _Draft, before: tuple[int, ...]) -> ItemValues:
     )  # fmt: skip
 
 
-def _add(deliveries: dict[str, DeliveryValues], made: DeliveryValues, draft: _Draft) -> None:
+def _add(deliveries: dict[str, DeliveryValues], made: DeliveryValues, draft: _DraftItem) -> None:
     """Add a message; those that are only counted become one."""
     if made.counted is None:
         deliveries[made.key] = made

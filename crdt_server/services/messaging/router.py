@@ -22,6 +22,7 @@ from typing import Final, Protocol
 import structlog
 
 from crdt_server.access.members import WeddingRights
+from crdt_server.counters import Counters
 from crdt_server.services.entries import Now
 from crdt_server.services.messaging.planning import Planner
 from documents.invariants.instants import instant
@@ -56,16 +57,6 @@ class RightsOfWeddings(Protocol):
 
 
 @dataclass(slots=True)
-class RoutingCounts:
-    """What the router has done since the start."""
-
-    events: int = 0
-    items: int = 0
-    skipped: int = 0
-    """Events that could not be stored as anything."""
-
-
-@dataclass(slots=True)
 class _Behind:
     """A wedding with events to route."""
 
@@ -85,11 +76,12 @@ class EventRouter:
         planner: Planner,
         rights: RightsOfWeddings,
         now: Now,
+        counters: Counters,
         *,
         on_inbox: OnInbox = lambda wedding, items: None,
         projections: Sequence[Projection] = (),
     ) -> None:
-        self.counts = RoutingCounts()
+        self._counters = counters
         self._storage = storage
         self._planner = planner
         self._rights = rights
@@ -217,8 +209,8 @@ class EventRouter:
                 self._rights.forget(page.wedding)
                 self._behind[page.wedding] = behind
                 continue
-            self.counts.events += len(page.events)
-            self.counts.items += len(done.items)
+            self._counters.routed_events += len(page.events)
+            self._counters.inbox_items += len(done.items)
             if behind.head > page.until:
                 behind.since, behind.after = self._now(), page.until
                 self._behind[page.wedding] = behind  # behind the others
@@ -236,7 +228,7 @@ class EventRouter:
                 try:
                     await self._store([one])
                 except ValuesRefused:
-                    self.counts.skipped += 1
+                    self._counters.routing_skipped += 1
                     await self._store([one._replace(items=(), deliveries=())])
 
 

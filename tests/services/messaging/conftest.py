@@ -15,6 +15,7 @@ from crdt_server.access.access import Denied
 from crdt_server.access.identity import Identity
 from crdt_server.access.policy_access import PolicyAccess
 from crdt_server.access.role_switch import RoleSwitch
+from crdt_server.counters import Counters
 from crdt_server.editing import EditedRows, Editor
 from crdt_server.hub.hub import Hub
 from crdt_server.hub.rights_cache import HeldMembers
@@ -80,7 +81,7 @@ class World:
         """A further router on the same store."""
         planner = Planner(default_rules(), self.access, mentioned)
         rights = options.pop("rights", self.hub.rights.cache)
-        return EventRouter(self.storage, planner, rights, self.clock, **options)
+        return EventRouter(self.storage, planner, rights, self.clock, options.pop("counters", Counters()), **options)
 
     async def begin(self, wedding: str) -> None:
         """A new wedding with all people and an address of each in every channel."""

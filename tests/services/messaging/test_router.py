@@ -11,6 +11,7 @@ import pytest
 from sqlalchemy import Connection
 
 from crdt_server.access.members import WeddingRights
+from crdt_server.counters import Counters
 from crdt_server.services.messaging.router import PAGE_EVENTS
 from storage import DerivedRecords, DocumentKey, NewEvent, StoredEvent, StoredItem, StoredRow
 from storage.messaging_tables import outbox, routed
@@ -293,7 +294,8 @@ async def test_it_is_woken_and_reports_what_it_has_not_done(world: World) -> Non
         stored.append((wedding, items))
         arrived.set()
 
-    router = world.router(on_inbox=on_inbox)
+    counters = Counters()
+    router = world.router(on_inbox=on_inbox, counters=counters)
     running = asyncio.create_task(router.run())
     try:
         await put_events(world, 2)
@@ -311,4 +313,4 @@ async def test_it_is_woken_and_reports_what_it_has_not_done(world: World) -> Non
     assert wedding == world.wedding
     assert {user for user, _ in items} == {"aroha", "ben", "pia"}
     assert [each.id for _, each in items] == sorted(each.id for _, each in items)
-    assert (router.lag_events, router.counts.items, router.writing) == (0, 6, 0)
+    assert (router.lag_events, counters.inbox_items, router.writing) == (0, 6, 0)
