@@ -109,8 +109,10 @@ def _drop_unsent(
 ) -> None:
     """End the messages about items that were read, as far as they were to be sent later and nobody has begun to."""
     same = tuple_(outbox.c.document, outbox.c.record, outbox.c.type).in_(sorted(about))
-    later = and_(outbox.c.state == "waiting", outbox.c.next_at > at, outbox.c.attempts == 0, outbox.c.lease == "")
-    of_user = and_(outbox.c.wedding == wedding, outbox.c.user == user, outbox.c.state.in_(("waiting", "held")))
+    later = and_(
+        outbox.c.state.in_(("waiting", "later")), outbox.c.next_at > at, outbox.c.attempts == 0, outbox.c.lease == ""
+    )
+    of_user = and_(outbox.c.wedding == wedding, outbox.c.user == user, outbox.c.state.in_(("waiting", "later", "held")))
     unsent = and_(of_user, same, or_(outbox.c.state == "held", later), outbox.c.priority > 0)
     connection.execute(update(outbox).where(unsent).values(state="dropped", params="{}", done_at=at))
 
@@ -123,7 +125,7 @@ def erase_texts(connection: Connection, wedding: str, records: Sequence[tuple[st
         connection.execute(update(inbox).where(items).values(params="{}"))
         sent = and_(outbox.c.wedding == wedding, outbox.c.document == document, outbox.c.record == record)
         connection.execute(update(outbox).where(sent).values(params="{}"))
-        unsent = and_(sent, outbox.c.state.in_(("waiting", "held", "dead")))
+        unsent = and_(sent, outbox.c.state.in_(("waiting", "later", "held", "dead")))
         connection.execute(update(outbox).where(unsent).values(state="dropped"))
 
 

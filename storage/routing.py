@@ -231,7 +231,7 @@ def _untouched(connection: Connection, keys: Collection[str]) -> Mapping[str, bo
         return {}
     query = select(outbox.c.key, outbox.c.state, outbox.c.attempts, outbox.c.lease).where(outbox.c.key.in_(set(keys)))
     return {
-        row.key: row.state in ("waiting", "held") and not row.attempts and not row.lease
+        row.key: row.state in ("waiting", "later", "held") and not row.attempts and not row.lease
         for row in connection.execute(query)
     }
 

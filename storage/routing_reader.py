@@ -12,7 +12,14 @@ from storage.audit import NewAuditEntry
 from storage.derived import StoredEvent
 from storage.derived_queries import list_events
 from storage.last_seen import LastSeen
-from storage.messaging_tables import contacts, participants, read_pointers, routing_overrides
+from storage.messaging_tables import (
+    contacts,
+    participants,
+    read_pointers,
+    routing_overrides,
+    threads,
+    webhooks,
+)
 from storage.tables import events, rows
 
 EARLIER_EVENTS = 500
@@ -39,6 +46,15 @@ class Participant(NamedTuple):
     muted: bool
 
 
+class Webhook(NamedTuple):
+    """Where events of some types, or their beginnings, are sent; none: all of them."""
+
+    id: str
+    types: tuple[str, ...]
+    by: str
+    """Who added it: it is sent what they may know."""
+
+
 class RoutingOverride(NamedTuple):
     """A rule as a wedding has it. `body` is JSON."""
 
@@ -63,11 +79,13 @@ class RoutingReader:
         """The next events behind a number."""
         return list_events(self.connection, self.wedding, after, limit)
 
-    def earlier_events(self, until: int, since: str) -> list[EarlierEvent]:
-        """Events up to a number that happened since a moment, the newest first; at most EARLIER_EVENTS."""
+    def earlier_events(self, until: int, since: str, records: Collection[str]) -> list[EarlierEvent]:
+        """Events about some records, of the EARLIER_EVENTS up to a number, that happened since a moment; the newest
+        first."""
         columns = (events.c[name] for name in EarlierEvent._fields)
         query = select(*columns).where(events.c.wedding == self.wedding, events.c.seq <= until)
         query = query.where(events.c.seq > until - EARLIER_EVENTS, events.c.at >= since)
+        query = query.where(events.c.record.in_(set(records)))
         return [EarlierEvent(*row) for row in self.connection.execute(query.order_by(events.c.seq.desc()))]
 
     def records(self, document: str, root: str, ids: Collection[str]) -> dict[str, str]:
@@ -109,6 +127,18 @@ class RoutingReader:
     def last_seen(self) -> list[LastSeen]:
         """The people who are or were connected."""
         return last_seen.find(self.connection, self.wedding)
+
+    def title_of(self, thread: str) -> str:
+        """The title of a thread; empty where there is none."""
+        query = select(threads.c.title).where(threads.c.wedding == self.wedding, threads.c.id == thread)
+        return str(self.connection.scalar(query) or "")
+
+    def webhooks(self) -> list[Webhook]:
+        """The webhooks in use."""
+        table = webhooks
+        query = select(table.c.id, table.c.types, table.c.by).where(table.c.wedding == self.wedding)
+        rows = self.connection.execute(query.where(table.c.disabled_at.is_(None)).order_by(table.c.id))
+        return [Webhook(id_, tuple(json.loads(types)), by) for id_, types, by in rows]
 
     def channels(self, users: Iterable[str]) -> set[tuple[str, str]]:
         """Users with the channels in which they have an address."""

@@ -210,10 +210,15 @@ class TestInbox:
 
     async def test_reading_ends_messages_that_wait_for_that(self, store: Storage) -> None:
         later = timedelta(minutes=15)
-        made = [delivery(1), delivery(2, later=later), delivery(3, state="held"), delivery(4, later=later, priority=0)]
+        made = [
+            delivery(1),
+            delivery(2, state="later", later=later),
+            delivery(3, state="held"),
+            delivery(4, state="later", later=later, priority=0),
+        ]
         await store.store_routed([page(0, 1, item(1), deliveries=made)])
         await store.mark_read("w_42", "u_1", 1 << 40, AT)
-        assert [state for _, state, _ in await sent(store)] == ["waiting", "dropped", "dropped", "waiting"]
+        assert [state for _, state, _ in await sent(store)] == ["waiting", "dropped", "dropped", "later"]
 
     async def test_of_what_is_redacted_no_text_is_left(self, store: Storage) -> None:
         made = [delivery(1), delivery(2)._replace(record="g_2")]
@@ -269,5 +274,8 @@ class TestReader:
         moments = ("2026-06-20T13:29:00.000Z", "2026-06-20T13:29:55.000Z", "2026-06-20T13:30:00.000Z")
         events = [NewEvent("guest.rsvp", at, "g_1", "{}") for at in moments]
         await store.append([], [DerivedRecords(GUESTS, events=events)])
-        found = await store.plan_routing("w_42", lambda reader: reader.earlier_events(2, "2026-06-20T13:29:50"))
+        found = await store.plan_routing(
+            "w_42", lambda reader: reader.earlier_events(2, "2026-06-20T13:29:50", ["g_1"])
+        )
         assert [(each.seq, each.at) for each in found] == [(2, moments[1])]
+        assert await store.plan_routing("w_42", lambda reader: reader.earlier_events(2, "", ["g_2"])) == []

@@ -15,7 +15,7 @@ from crdt_server.access.identity import Identity
 from crdt_server.access.policy import Decides
 from crdt_server.services.messaging.event_facts import RoutedEvent, RowsWith, WeddingRows, row_before
 from documents.categories import AccessCategory
-from documents.derived import View, documents_for
+from documents.derived import DerivedDocument, View, documents_for
 
 THREAD = "thread."
 """What names of conversations begin with."""
@@ -38,6 +38,8 @@ class Knowledge:
         self._wedding = wedding
         self._rows = rows
         self._whole: dict[tuple[str, str, str], bool] = {}
+        self._documents: dict[str, list[DerivedDocument]] = {}
+        self._found: dict[str, dict[str, set[str]]] = {}  # of the views of each document
 
     def of(
         self,
@@ -73,20 +75,29 @@ class Knowledge:
 
     def _part(self, person: Identity, event: RoutedEvent, row: Any, before: Any) -> KnownEvent | None:
         place = event.document, event.root, event.record
-        for document in documents_for(person.role, person.vendor, person.guest, person.side):
-            if self._access.may(person, Action.READ, self._wedding, document.name) is not None:
-                continue
+        for document in self._readable(person):
+            found = self._found.setdefault(document.name, {})
             for projection in document.declaration.projections.values():
                 if (projection.document, projection.source) != place[:2] or projection.records is not None:
                     continue
-                shown = projection.row(View(self._rows, document.own), event.record)
+                shown = projection.row(View(self._rows, document.own, found=found), event.record)
                 was = None
                 if before is not None:
-                    was = projection.row(View(RowsWith(self._rows, *place, before), document.own), event.record)
+                    rows = RowsWith(self._rows, *place, before)
+                    was = projection.row(View(rows, document.own, found=found), event.record)
                 old, new = _picked(event.before, _keys(was)), _picked(event.after, _keys(shown))
                 if old or new or (shown is None) is not (was is None):  # else nothing changes for this person
                     return KnownEvent(old, new, shown or was)
         return None
+
+    def _readable(self, person: Identity) -> list[DerivedDocument]:
+        """The derived documents that a person may read."""
+        if person.user not in self._documents:
+            documents = documents_for(person.role, person.vendor, person.guest, person.side)
+            self._documents[person.user] = [
+                each for each in documents if self._access.may(person, Action.READ, self._wedding, each.name) is None
+            ]
+        return self._documents[person.user]
 
 
 def _keys(row: Any) -> Collection[str]:

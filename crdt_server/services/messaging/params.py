@@ -1,45 +1,84 @@
 """The values from which a text about an event is made, as one recipient may know them. All of it may have been typed by
-people: plain text, never markup."""
+people: plain text, never markup.
+
+A value is text, or has its unit at the end of its name: `after_minutes` is a time of the wedding day in minutes from
+its midnight, `after_minor` an amount in minor units.
+"""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from crdt_server.access.identity import Identity
-from crdt_server.services.messaging.event_facts import RoutedEvent
-from crdt_server.services.messaging.knowledge import KnownEvent
+from crdt_server.services.messaging.event_facts import RoutedEvent, WeddingRows
+from crdt_server.services.messaging.knowledge import THREAD, KnownEvent
+from documents.derived.guests import short_name
 
 LONGEST: Final = 4_000
 """Characters of one value."""
 
 _MOST_FIELDS: Final = 8
 _TITLES: Final = ("title", "name", "label", "_summary")
-_CLOCK_TIMES: Final = frozenset({"start", "hardEnd"})
+_FIRST: Final = ("start", "place", "status", "stage", "dayStatus")
+"""Of several keys that changed, the one that `before` and `after` are about."""
+
+_UNITS: Final = dict.fromkeys(("start", "hardEnd"), "_minutes") | dict.fromkeys(
+    ("amount", "estimated", "quoted", "actual", "limit", "mustApproveOver", "allocated", "from", "to"), "_minor"
+)
 _PLAIN: Final = {
-    "severity": "severity", "_severity": "severity", "kind": "kind", "_kind": "kind", "amount": "amount",
+    "severity": "severity", "_severity": "severity", "kind": "kind", "_kind": "kind", "amount": "amount_minor",
     "currency": "currency", "on": "on", "due": "due", "text": "text", "body": "text", "status": "status",
     "dayStatus": "status",
 }  # fmt: skip
 """Keys of records whose values are given by themselves."""
 
 
-def params_of(event: RoutedEvent, known: KnownEvent, people: Mapping[str, Identity]) -> dict[str, str]:
-    """Names and texts: `actor` and `role`, the `title` of the record, `fields` that changed with the texts `before` and
-    `after`, and of some records `text`, `kind`, `severity`, `amount`, `currency`, `on`, `due`, `status`. Empty ones are
-    left out."""
-    person = people.get(event.actor)
-    row = known.row if isinstance(known.row, dict) else {}
-    found = {"actor": "" if person is None else person.name, "role": event.actor_role, "title": _title(row)}
-    found |= {name: _text(key, row[key]) for key, name in _PLAIN.items() if key in row}
+class EventTexts:
+    """Makes the values for the people of one wedding. ``title_of``: the title of a thread."""
+
+    def __init__(self, rows: WeddingRows, people: Mapping[str, Identity], title_of: Callable[[str], str]) -> None:
+        self._rows = rows
+        self._people = people
+        self._title_of = title_of
+
+    def params(self, event: RoutedEvent, known: KnownEvent) -> dict[str, str]:
+        """Values by name: `actor` and `role`, the `title` of the record, `fields` that changed with `before` and
+        `after`, and of some records `text`, `kind`, `severity`, `amount`, `currency`, `on`, `due`, `status`, `place`,
+        `vendor` and `reason`. Empty ones are left out."""
+        person = self._people.get(event.actor)
+        row = known.row if isinstance(known.row, dict) else {}
+        found = {"actor": "" if person is None else person.name, "role": event.actor_role, "title": _title(row)}
+        found |= {name: _text(row[key]) for key, name in _PLAIN.items() if key in row}
+        found |= _changes(event, known)
+        found |= self._of_root(event, row)
+        return {name: value[:LONGEST] for name, value in found.items() if value}
+
+    def _of_root(self, event: RoutedEvent, row: Mapping[str, Any]) -> dict[str, str]:
+        """What the record refers to. Each name is one that the readers of the record know."""
+        if event.document.startswith(THREAD):
+            return {"title": self._title_of(event.document.removeprefix(THREAD))}
+        make = _BY_ROOT.get((event.document.partition(".")[0], event.root))
+        return {} if make is None else make(self._rows, event, row)
+
+
+def _changes(event: RoutedEvent, known: KnownEvent) -> dict[str, str]:
     before, after = _values(known.before), _values(known.after)
     changed = [key for key in event.fields if key in before or key in after][:_MOST_FIELDS]
-    if changed and event.before is not None:
-        found |= {"fields": ", ".join(changed), "before": _texts(changed, before), "after": _texts(changed, after)}
-    if event.root == "grants":
-        found |= _grant(event)
-    return {name: value[:LONGEST] for name, value in found.items() if value}
+    if not changed or event.before is None:
+        return {}
+    first = changed[0] if len(changed) == 1 else next((key for key in _FIRST if key in changed), None)
+    if first is None:
+        texts = (
+            "; ".join(f"{key}: {_text(values[key])}" for key in changed if key in values) for values in (before, after)
+        )
+        return dict(zip(("before", "after"), texts, strict=True)) | {"fields": ", ".join(changed)}
+    unit = _UNITS.get(first, "")
+    pairs = {"before": before, "after": after}.items()
+    return {"fields": ", ".join(changed)} | {
+        f"{name}{unit}": _text(values[first]) for name, values in pairs if first in values
+    }
 
 
 def _values(values: Any) -> Mapping[str, Any]:
@@ -54,22 +93,58 @@ def _title(row: Mapping[str, Any]) -> str:
     return " ".join(each for each in names if isinstance(each, str))
 
 
-def _texts(keys: list[str], values: Mapping[str, Any]) -> str:
-    if len(keys) == 1:
-        return _text(keys[0], values[keys[0]]) if keys[0] in values else ""
-    return "; ".join(f"{key}: {_text(key, values[key])}" for key in keys if key in values)
+def _text(value: Any) -> str:
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
 
 
-def _text(key: str, value: Any) -> str:
-    if key in _CLOCK_TIMES and type(value) is int:
-        days, minutes = divmod(value, 24 * 60)
-        return f"{minutes // 60:02}:{minutes % 60:02}" + (f" ({days:+} d)" if days else "")
-    if isinstance(value, str):
-        return value
-    return json.dumps(value, ensure_ascii=False)
+# -- by root
 
 
-def _grant(event: RoutedEvent) -> dict[str, str]:
+def _item(rows: WeddingRows, event: RoutedEvent, row: Mapping[str, Any]) -> dict[str, str]:
+    place = rows.record("wedding", "places", str(row.get("place", "")))
+    return {} if place is None else {"place": _title(place)}
+
+
+def _payment(rows: WeddingRows, event: RoutedEvent, row: Mapping[str, Any]) -> dict[str, str]:
+    """The vendor, and the item for those who may know its name."""
+    paid = event.after if isinstance(event.after, dict) else {}
+    item = rows.record("budget", "items", str(paid.get("item", ""))) or {}
+    vendor = rows.record("wedding", "vendors", str(item.get("vendor", ""))) or {}
+    return {"title": _title(item) if "item" in row else _title(vendor), "vendor": _title(vendor)}
+
+
+def _approval(rows: WeddingRows, event: RoutedEvent, row: Mapping[str, Any]) -> dict[str, str]:
+    item = rows.record("budget", "items", str(row.get("item", ""))) or {}
+    amounts = {f"{name}_minor": _text(row[key]) for name, key in (("before", "from"), ("after", "to")) if key in row}
+    return {"title": _title(item), **amounts}
+
+
+def _seat(rows: WeddingRows, event: RoutedEvent, row: Mapping[str, Any]) -> dict[str, str]:
+    guest = rows.record("guests", "guests", event.record)
+    found = {"title": "" if guest is None else short_name(guest)}
+    for name, seat in (("before", event.before), ("after", event.after)):
+        table = rows.record("seating", "tables", str(seat.get("table", ""))) if isinstance(seat, dict) else None
+        if table is not None:
+            found[name] = _title(table)
+    return found
+
+
+def _care(rows: WeddingRows, event: RoutedEvent, row: Mapping[str, Any]) -> dict[str, str]:
+    guest = rows.record("guests", "guests", event.record)
+    return {} if guest is None else {"title": short_name(guest)}
+
+
+def _grant(rows: WeddingRows, event: RoutedEvent, row: Mapping[str, Any]) -> dict[str, str]:
     grant = event.body.get("grant")
     given = grant if isinstance(grant, dict) else {}
-    return {"title": str(given.get("what", "")), "text": str(given.get("reason", ""))}
+    return {"title": str(given.get("what", "")), "reason": str(given.get("reason", ""))}
+
+
+_BY_ROOT: Final[Mapping[tuple[str, str], Callable[[WeddingRows, RoutedEvent, Mapping[str, Any]], dict[str, str]]]] = {
+    ("timeline", "items"): _item,
+    ("budget", "payments"): _payment,
+    ("budget", "approvals"): _approval,
+    ("seating", "assignments"): _seat,
+    ("care", "care"): _care,
+    ("wedding", "grants"): _grant,
+}

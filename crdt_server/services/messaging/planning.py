@@ -4,11 +4,11 @@ the rows of one wedding at one moment. Reads, and writes nothing."""
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from functools import partial
-from typing import Any, Final, NamedTuple, Protocol
+from typing import Any, Final
 
 from crdt_server.access.identity import Identity
 from crdt_server.access.members import WeddingRights
@@ -16,55 +16,20 @@ from crdt_server.access.policy import Decides, default_policy
 from crdt_server.services.messaging.event_facts import RoutedEvent, WeddingRows, decoded
 from crdt_server.services.messaging.knowledge import THREAD, Knowledge
 from crdt_server.services.messaging.model import Channel
-from crdt_server.services.messaging.params import params_of
+from crdt_server.services.messaging.params import EventTexts
 from crdt_server.services.messaging.recipients import Mentioned, Recipients, nobody_mentioned
 from crdt_server.services.messaging.rules import RoutingRule, RoutingRules, Send
+from crdt_server.services.messaging.timings import DROPPED, LATER, WAITING, Timings, TimingsOf, at_once
 from storage import DeliveryValues, ItemValues, LastSeen, RoutedPage, RoutingReader, StoredEvent
 from storage.routing import MERGED_WITHIN, key_of
+from storage.routing_reader import Webhook
 
 REDACTED: Final = "message.redacted"
+MOST_DRAFTS: Final = 150
+"""Items of one page, and those of its last event: what follows from them is stored in about ten milliseconds."""
+
 PRESENT_SECONDS: Final = 90.0
 """Somebody whose row is older is not in a document any more: the node has died."""
-
-WAITING, HELD, DROPPED = "waiting", "held", "dropped"
-
-
-class Timing(NamedTuple):
-    """When a message goes out: `waiting` until a moment, `held` for a digest that is due then, or `dropped`."""
-
-    state: str
-    at: datetime
-
-
-class Timings(Protocol):
-    """What people of a wedding prefer."""
-
-    def of(self, user: str, priority: int, type_: str, channel: Channel, now: datetime) -> Timing:
-        """When a message about an event of a type goes out, if nothing else delays it."""
-
-    def of_digest(self, user: str, type_: str, now: datetime) -> Timing:
-        """When the next digest with such a message is due."""
-
-
-class AtOnce:
-    """Everybody prefers everything, at once."""
-
-    def of(self, user: str, priority: int, type_: str, channel: Channel, now: datetime) -> Timing:
-        """Now."""
-        return Timing(WAITING, now)
-
-    def of_digest(self, user: str, type_: str, now: datetime) -> Timing:
-        """Now."""
-        return Timing(HELD, now)
-
-
-TimingsOf = Callable[[RoutingReader, Collection[str]], Timings]
-"""Reads what some people prefer."""
-
-
-def at_once(reader: RoutingReader, users: Collection[str]) -> Timings:
-    """The `TimingsOf` of a server without preferences."""
-    return AtOnce()
 
 
 @dataclass(slots=True)
@@ -101,9 +66,10 @@ class Planner:
         if not page:
             return None
         routed = RoutedPage(reader.wedding, rights.version, after, page[-1].seq, page)
-        concerned = [event for event in page if self.rules.about(event.type)]
+        webhooks = reader.webhooks()
+        concerned = [event for event in page if self.rules.about(event.type) or _wanted(webhooks, event.type)]
         if concerned:
-            routed = _WeddingPlan(self, reader, rights, now).fill(routed, concerned)
+            routed = _WeddingPlan(self, reader, rights, now).fill(routed, concerned, webhooks)
         redacted = [(event.document, event.record) for event in page if event.type == REDACTED]
         return routed._replace(redacted=redacted) if redacted else routed
 
@@ -133,7 +99,8 @@ class _WeddingPlan:
     rows: WeddingRows = field(init=False)
     to: Recipients = field(init=False)
     knowledge: Knowledge = field(init=False)
-    present: dict[str, set[str]] = field(init=False, default_factory=dict)
+    texts: EventTexts = field(init=False)
+    present: dict[str, set[str]] = field(init=False, default_factory=dict)  # document -> users
 
     def __post_init__(self) -> None:
         access, wedding = self.planner.access, self.reader.wedding
@@ -141,52 +108,73 @@ class _WeddingPlan:
         self.rows = WeddingRows(self.reader)
         self.to = Recipients(self.reader, self.rows, self.people, access, wedding, self.planner.mentioned)
         self.knowledge = Knowledge(access, wedding, self.rows)
+        self.texts = EventTexts(self.rows, self.people, self.reader.title_of)
 
-    def fill(self, page: RoutedPage, concerned: Sequence[StoredEvent]) -> RoutedPage:
+    def fill(self, page: RoutedPage, concerned: Sequence[StoredEvent], webhooks: Sequence[Webhook]) -> RoutedPage:
         """The page with what follows from its events that concern somebody."""
         rules = self.planner.rules.overridden((each.rule, each.body) for each in self.reader.overrides())
         events = [decoded(event) for event in concerned]
         for document, root, records in _by_root(events):
             self.rows.prefetch(document, root, records)
-        drafts = self._drafts(rules, events)
-        if not drafts:
-            return page
-        users = {draft.user for draft in drafts}
-        timings, addresses = self.planner.timings_of(self.reader, users), self.reader.channels(users)
-        earlier = self._earlier(page.after, drafts)
+        drafts, done = self._drafts(rules, events)
+        if done < len(events):
+            until = events[done].seq - 1
+            events = events[:done]
+            page = page._replace(until=until, events=[each for each in page.events if each.seq <= until])
         items: list[ItemValues] = []
         deliveries: dict[str, DeliveryValues] = {}
+        users = {draft.user for draft in drafts}
+        timings, addresses = self.planner.timings_of(self.reader, users), self.reader.channels(users)
+        earlier = self._earlier(page.after, drafts) if drafts else {}
         for draft in drafts:
             found = earlier.get(_subject(draft.newest), ())
             before = tuple(seq for seq, at in found if draft.events[0].at - at <= MERGED_WITHIN)
             for send in draft.rule.send:
-                if not self._applies(send, draft):
-                    continue
                 if send.channel is Channel.INBOX:
-                    if (
-                        timings.of(draft.user, draft.priority, draft.newest.type, send.channel, self.now).state
-                        != DROPPED
-                    ):
+                    if self._applies(send, draft) and self._wants_item(draft, timings):
                         items.append(_item(draft, before))
-                elif (draft.user, send.channel.value) in addresses:
+                elif (draft.user, send.channel.value) in addresses and self._applies(send, draft):
                     made = self._delivery(draft, send, timings, before)
                     if made is not None:
                         _add(deliveries, made, draft)
-        ordered = sorted(deliveries.values(), key=lambda each: (each.priority, each.event))
+        made_for_webhooks = list(self._for_webhooks(webhooks, events))
+        ordered = sorted((*deliveries.values(), *made_for_webhooks), key=lambda each: (each.priority, each.event))
         return page._replace(items=items, deliveries=ordered)
+
+    def _for_webhooks(self, webhooks: Sequence[Webhook], events: Iterable[RoutedEvent]) -> Iterator[DeliveryValues]:
+        """A message for each event that a webhook wants and whoever added it may know of."""
+        for webhook in webhooks:
+            person = self.people.get(webhook.by)
+            for event in events if person is not None else ():
+                if not _wanted((webhook,), event.type) or self._is_redacted(event):
+                    continue
+                assert person is not None
+                known = self.knowledge.of(person, event, participants=self.to.participants(event.document))
+                if known is not None:
+                    params = self.texts.params(event, known)
+                    key = key_of(self.reader.wedding, event.seq, webhook.id, Channel.WEBHOOK)
+                    yield DeliveryValues(
+                        key, webhook.id, Channel.WEBHOOK, event.seq, event.type, event.priority, event.document,
+                        event.record, _encoded(params), WAITING, self.now, self.now,
+                    )  # fmt: skip
 
     # -- recipients
 
-    def _drafts(self, rules: RoutingRules, events: Iterable[RoutedEvent]) -> list[_DraftItem]:
+    def _drafts(self, rules: RoutingRules, events: Iterable[RoutedEvent]) -> tuple[list[_DraftItem], int]:
+        """What people are informed of, and of how many events: the others are for the next page."""
         drafts: list[_DraftItem] = []
         open_: dict[tuple[object, ...], _DraftItem] = {}
+        done = 0
         for event in events:
+            if len(drafts) >= MOST_DRAFTS:
+                break
+            done += 1
             for user, rule in self._recipients(rules, event):
                 participants = self.to.participants(event.document)
                 known = self.knowledge.of(self.people[user], event, participants=participants, tells=rule.tells)
                 if known is None:
                     continue
-                params = params_of(event, known, self.people)
+                params = self.texts.params(event, known)
                 draft = open_.get((user, *_subject(event)))
                 if draft is not None and event.at - draft.events[0].at <= MERGED_WITHIN:
                     draft.events.append(event)
@@ -194,11 +182,11 @@ class _WeddingPlan:
                 else:
                     draft = open_[(user, *_subject(event))] = _DraftItem(user, rule, [event], params)
                     drafts.append(draft)
-        return drafts
+        return drafts, done
 
     def _recipients(self, rules: RoutingRules, event: RoutedEvent) -> Iterator[tuple[str, RoutingRule]]:
         """The users who are informed of an event, each with the first rule that fits."""
-        if event.document.startswith(THREAD) and event.record in self.rows.rows(event.document, "redactions"):
+        if self._is_redacted(event):
             return
         severity = self._severity(event)
         seen = set(event.actors)
@@ -210,6 +198,9 @@ class _WeddingPlan:
                     seen.add(user)
                     if not self.to.has_read(user, event):
                         yield user, rule
+
+    def _is_redacted(self, event: RoutedEvent) -> bool:
+        return event.document.startswith(THREAD) and event.record in self.rows.rows(event.document, "redactions")
 
     def _severity(self, event: RoutedEvent) -> str:
         for row in (event.after, self._row(event), event.before):
@@ -239,6 +230,9 @@ class _WeddingPlan:
                 return False
         return not (send.absent and draft.user in self._present_in(event.document))
 
+    def _wants_item(self, draft: _DraftItem, timings: Timings) -> bool:
+        return timings.of(draft.user, draft.priority, draft.newest.type, Channel.INBOX, self.now).state != DROPPED
+
     def _starts_within(self, event: RoutedEvent, limit: timedelta) -> bool:
         row = self._row(event)
         start = self.rows.start_of(row) if isinstance(row, dict) else None
@@ -260,13 +254,14 @@ class _WeddingPlan:
             timing = timings.of(draft.user, draft.priority, first.type, send.channel, begin)
         if timing.state == DROPPED:
             return None
+        state = LATER if timing.state == WAITING and timing.at > self.now else timing.state
         channel, number = send.channel.value, len(draft.events)
         params = {"count": str(number)} if send.counted else draft.params | _count(number)
         return DeliveryValues(
             key_of(wedding, first.seq, draft.user, channel),
             draft.user, channel, first.seq, first.type, draft.priority,
             "" if send.counted else first.document, "" if send.counted else first.record,
-            _encoded(params), timing.state, self.now, timing.at,
+            _encoded(params), state, self.now, timing.at,
             () if send.counted else tuple(key_of(wedding, seq, draft.user, channel) for seq in before),
             partial(_counted, more=number) if send.counted else None,
         )  # fmt: skip
@@ -279,10 +274,18 @@ class _WeddingPlan:
         found: dict[tuple[object, ...], list[tuple[int, datetime]]] = {}
         if cursor:
             text = since.astimezone(UTC).isoformat().removesuffix("+00:00")
-            for each in self.reader.earlier_events(cursor, text):
+            records = {draft.newest.record for draft in drafts}
+            for each in self.reader.earlier_events(cursor, text, records):
                 at = datetime.fromisoformat(each.at)
                 found.setdefault((each.document, each.record, each.type), []).append((each.seq, at))
         return found
+
+
+def _wanted(webhooks: Iterable[Webhook], type_: str) -> bool:
+    """Whether a webhook gets events of a type: it has it, or a beginning of it, or no types at all."""
+    return any(
+        not each.types or any(type_ == name or type_.startswith(name + ".") for name in each.types) for each in webhooks
+    )
 
 
 def _subject(event: RoutedEvent) -> tuple[object, ...]:

@@ -18,6 +18,10 @@ Mentioned: TypeAlias = Callable[[str, Collection[Identity]], Collection[str]]
 """The users among some people whose names a text mentions."""
 
 _FLAG: Final = "vendor:"
+_AFTER: Final = "after:"
+
+SINGLE_SEARCHES: Final = 5
+"""Records of a root whose followers are searched for one by one; for more the root is read."""
 
 
 class AudienceReader(RecordReader, Protocol):
@@ -58,6 +62,8 @@ class Recipients:
         self.mentioned_in = mentioned
         self._participants: dict[str, list[Participant]] = {}
         self._pointers: dict[str, dict[str, int]] = {}
+        self._followers: dict[tuple[str, str, str], list[str]] = {}
+        self._indexed: set[tuple[str, str]] = set()
         self.by_role: dict[str, list[str]] = {}
         for person in people.values():
             self.by_role.setdefault(person.role, []).append(person.user)
@@ -92,6 +98,26 @@ class Recipients:
             self._pointers[event.document] = self.reader.read_pointers(event.document.removeprefix(THREAD))
         return type(sequence) is int and sequence <= self._pointers[event.document].get(user, -1)
 
+    def followers(self, document: str, root: str, record: str) -> list[str]:
+        """The records that come right after one."""
+        place, key = (document, root), (document, root, record)
+        if key not in self._followers and place not in self._indexed:
+            if sum(each[:2] == place for each in self._followers) >= SINGLE_SEARCHES:
+                self._indexed.add(place)
+                self._index(document, root)
+            else:
+                found = self.reader.records_with(document, root, f"{_AFTER}{record}")
+                self._followers[key] = list(found)
+        return self._followers.get(key, [])
+
+    def _index(self, document: str, root: str) -> None:
+        for record, row in self.rows.rows(document, root).items():
+            for name in row if isinstance(row, dict) else ():
+                if name.startswith(_AFTER):
+                    followers = self._followers.setdefault((document, root, name.removeprefix(_AFTER)), [])
+                    if record not in followers:
+                        followers.append(record)
+
     def working_for(self, vendors: Collection[str]) -> list[str]:
         """Those who work for one of these vendors."""
         return [user for user, person in self.people.items() if person.vendor and person.vendor in vendors]
@@ -119,9 +145,9 @@ def _flagged(to: Recipients, event: RoutedEvent) -> Iterable[str]:
 
 def _neighbours(to: Recipients, event: RoutedEvent) -> Iterable[str]:
     """Those who work for vendors of items that come after the record."""
-    key = f"after:{event.record}"
-    found = to.reader.records_with(event.document, event.root, key)
-    to.rows.prefetch(event.document, event.root, found.keys())
+    key = f"{_AFTER}{event.record}"
+    found = to.followers(event.document, event.root, event.record)
+    to.rows.prefetch(event.document, event.root, found)
     rows = (to.rows.record(event.document, event.root, record) for record in found)
     return to.working_for({flag for row in rows if row is not None and key in row for flag in _flags(row)})
 

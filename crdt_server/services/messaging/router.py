@@ -3,7 +3,7 @@
 - It wakes when events were stored here, and compares the cursors of all weddings with their events at the start and
   every SWEEP_SECONDS: what another process stored, or a crash left, is routed then.
 - A wedding has one page in a batch, and those with more go behind the others. Pages are decided about beside the loop,
-  where the store reads, and stored in one transaction for the whole batch.
+  where the store reads, and stored in few transactions, none of which takes long.
 - Of several routers the first that stores a page has routed it, see `storage.routing`.
 - Nothing of an edit waits for it. It rests after each batch, PAUSE_FACTOR times as long as that took, so that it never
   takes more than a share of the process and of the store.
@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import asyncio
 import inspect
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import islice
@@ -37,6 +37,9 @@ PAGE_EVENTS: Final = 100
 
 WEDDINGS_AT_ONCE: Final = 25
 """Weddings in a batch."""
+
+ROWS_AT_ONCE: Final = 300
+"""Items and messages of one transaction, if they are not of one page: about ten milliseconds of the store."""
 
 SHORTEST_PAUSE, LONGEST_PAUSE, PAUSE_FACTOR = 0.02, 1.0, 3.0
 
@@ -166,12 +169,13 @@ class EventRouter:
     async def route_batch(self) -> None:
         """Route one page of each wedding that is next. Raises StorageError, and nothing of the batch is stored then."""
         weddings = list(islice(self._behind, WEDDINGS_AT_ONCE))
-        pages = [page for wedding in weddings if (page := await self._plan(wedding, PAGE_EVENTS)) is not None]
-        try:
-            await self._store(pages)
-        except ValuesRefused:
-            for page in pages:  # the values of one wedding must not end the others
-                await self._store_alone(page)
+        planned = [page for wedding in weddings if (page := await self._plan(wedding, PAGE_EVENTS)) is not None]
+        for pages in _transactions(planned):
+            try:
+                await self._store(pages)
+            except ValuesRefused:
+                for page in pages:  # the values of one wedding must not end the others
+                    await self._store_alone(page)
 
     async def _plan(self, wedding: str, limit: int) -> RoutedPage | None:
         """The next page of a wedding; where there is none it is not behind any more."""
@@ -193,7 +197,7 @@ class EventRouter:
     async def _store(self, pages: Sequence[RoutedPage]) -> None:
         if not pages:
             return
-        self._writing = sum(len(page.items) + len(page.deliveries) for page in pages)
+        self._writing = sum(map(_rows, pages))
         try:
             stored = await self._storage.store_routed(pages, self._projections)
         finally:
@@ -230,6 +234,22 @@ class EventRouter:
                 except ValuesRefused:
                     self._counters.routing_skipped += 1
                     await self._store([one._replace(items=(), deliveries=())])
+
+
+def _rows(page: RoutedPage) -> int:
+    return len(page.items) + len(page.deliveries)
+
+
+def _transactions(pages: Iterable[RoutedPage]) -> Iterator[list[RoutedPage]]:
+    """Pages that are stored together: so few that no edit waits for long."""
+    together: list[RoutedPage] = []
+    for page in pages:
+        if together and sum(map(_rows, together)) + _rows(page) > ROWS_AT_ONCE:
+            yield together
+            together = []
+        together.append(page)
+    if together:
+        yield together
 
 
 async def trim_inboxes(storage: Storage, now: Now, days: int) -> None:

@@ -206,11 +206,10 @@ async def test_messages_go_out_later_if_that_is_the_rule(world: World) -> None:
     await world.edit("thread.t_1", "messages", "01JY3Z8Q7M4T2V6W8X9Y000001", MESSAGE)
     world.clock.now = datetime(2026, 6, 2, tzinfo=UTC)
     await world.router().route_all()
-    query = (
-        outbox.select().where(outbox.c.wedding == world.wedding).with_only_columns(outbox.c.channel, outbox.c.next_at)
-    )
-    after = {channel: moment - world.clock.now for channel, moment in await run_sql(world.url, query)}
-    assert after == {"push": timedelta(0), "mail": timedelta(minutes=15)}
+    columns = (outbox.c.channel, outbox.c.state, outbox.c.next_at)
+    query = outbox.select().where(outbox.c.wedding == world.wedding).with_only_columns(*columns)
+    found = {channel: (state, at - world.clock.now) for channel, state, at in await run_sql(world.url, query)}
+    assert found == {"push": ("waiting", timedelta(0)), "mail": ("later", timedelta(minutes=15))}
 
 
 async def test_a_caterer_is_given_numbers_and_no_names(world: World) -> None:
@@ -240,9 +239,10 @@ async def test_vendors_are_told_what_their_documents_show_and_no_more(world: Wor
     await world.router().route_all()
     moved, paid = await world.params("flo")
     assert moved == {
-        "actor": "Pia", "role": "planner", "title": "Arch", "fields": "start", "before": "15:00", "after": "15:45",
+        "actor": "Pia", "role": "planner", "title": "Arch", "fields": "start",
+        "before_minutes": "900", "after_minutes": "945",
     }  # fmt: skip
-    assert paid == {"actor": "Pia", "role": "planner", "kind": "deposit", "amount": "5000", "on": "2026-05-30"}
+    assert paid == {"actor": "Pia", "role": "planner", "kind": "deposit", "amount_minor": "5000", "on": "2026-05-30"}
     told = json.dumps(await world.params("flo"))
     assert "bride" not in told
     assert "ecret" not in told
@@ -282,6 +282,35 @@ async def test_a_channel_takes_an_address(world: World) -> None:
     await put_events(world, 1)
     await world.router().route_all()
     assert await world.channels(BOOKED) == {"aroha": "digest in-app", "ben": "in-app", "pia": "digest in-app"}
+
+
+async def test_a_webhook_is_sent_what_whoever_added_it_may_know(world: World) -> None:
+    await world.begin("webhook")
+    for id_, types, by in (("wh_1", ["guest", "budget.item.added"], "pia"), ("wh_2", [], "cora"), ("wh_3", [], "gone")):
+        await world.put(
+            "webhooks",
+            id=id_,
+            url="https://example.org",
+            types=json.dumps(types),
+            secrets="[]",
+            by=by,
+            at=AT,
+            reason="",
+        )
+    await world.put("participants", thread="t_1", user="aroha", added_by="aroha", at=AT, muted=False)
+    await world.settle()
+    await world.edit("guests", "guests", "g_1", {"firstName": "Gus"})
+    await world.edit("timeline", "items", "t_1", {"title": "Arch"})
+    await world.edit("budget", "items", "i_1", {"name": "Peonies"})
+    await world.edit("thread.t_1", "messages", "01JY3Z8Q7M4T2V6W8X9Y000001", MESSAGE)
+    await world.router().route_all()
+    columns = (outbox.c.user, outbox.c.type)
+    of_webhooks = (outbox.c.wedding == world.wedding) & (outbox.c.channel == "webhook")
+    found = await run_sql(world.url, outbox.select().where(of_webhooks).with_only_columns(*columns))
+    assert sorted(found) == [
+        ("wh_1", "budget.item.added"), ("wh_1", "guest.added"), ("wh_2", "guest.added"),
+        ("wh_2", "timeline.item.added"),
+    ]  # fmt: skip
 
 
 async def test_it_is_woken_and_reports_what_it_has_not_done(world: World) -> None:
