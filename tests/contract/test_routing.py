@@ -240,6 +240,20 @@ class TestInbox:
         explain = "EXPLAIN QUERY PLAN" if database.url.startswith("sqlite") else "SET enable_seqscan = off; EXPLAIN"
         assert "ix_inbox_unread" in "\n".join(database.execute(f"{explain} {count}"))
 
+    @pytest.mark.soak
+    async def test_a_million_unread(self, store: Storage, database: Database) -> None:
+        database.execute(
+            "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 1000000) INSERT INTO inbox "
+            '(wedding, "user", event, type, priority, document, record, params, count, at) '
+            "SELECT 'w_42', 'u_1', i, 'guest.rsvp', 2, 'guests', 'g_1', '{}', 1, '2026-06-20 13:30:00' FROM n"
+        )
+        assert await store.unread("w_42", "u_1") == MOST_COUNTED + 1
+        assert len(await store.newest_inbox("w_42", "u_1", before=1 << 62, limit=50)) == 50
+        assert len(await store.mark_read("w_42", "u_1", 1 << 62, AT)) == MARKED_AT_ONCE
+        assert await store.unread("w_42", "u_2") == 0
+        ((_, _, stored),) = await store.store_routed([page(0, 1, item(1_000_001), item(1, "u_2"))])
+        assert [each.id for _, each in stored] == [1_000_001, 1_000_002]
+
     async def test_old_items_go(self, store: Storage) -> None:
         await store.store_routed([page(0, 3, *(item(event, seconds=event) for event in (1, 2, 3)))])
         assert await store.trim_inbox(AT + timedelta(seconds=3)) == 2

@@ -1,0 +1,74 @@
+"""The values of texts, by real edits: with units where they have one, and with the names of what a record refers to."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import pytest
+
+from tests.services.messaging.conftest import AT, World
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+MESSAGE = {"from": "aroha", "at": "2026-06-01T12:00:00Z", "kind": "text", "body": "<b>Kia ora</b>\r\nBcc: x"}
+Edit = tuple[str, str, str, Mapping[str, Any]]
+
+SETUP: tuple[Edit, ...] = (
+    ("wedding", "places", "p_1", {"name": "Garden"}),
+    ("wedding", "vendors", "v_flowers", {"name": "Flora", "stage": "quoted"}),
+    ("guests", "guests", "g_1", {"firstName": "Chloé", "lastName": "Ngata"}),
+    ("seating", "tables", "s_1", {"label": "Table 1", "capacity": 8}),
+    ("budget", "items", "i_1", {"name": "Peonies", "vendor": "v_flowers", "quoted": 900}),
+    ("timeline", "items", "t_1", {"title": "Toast", "start": 900, "place": "p_1", "vendor:v_flowers": True}),
+)
+CASES: list[tuple[Edit, str, dict[str, str]]] = [
+    (("timeline", "items", "t_1", {"start": 945}), "ben",
+     {"title": "Toast", "place": "Garden", "fields": "start", "before_minutes": "900", "after_minutes": "945"}),
+    (("timeline", "items", "t_1", {"keyMoment": True, "minDuration": 5}), "ben",
+     {"title": "Toast", "place": "Garden", "fields": "keyMoment, minDuration",
+      "after": "keyMoment: true; minDuration: 5"}),
+    (("guests", "guests", "g_1", {"rsvp:e_1": "yes"}), "ben",
+     {"title": "Chloé Ngata", "fields": "rsvp:e_1", "after": "yes"}),
+    (("budget", "payments", "y_1", {"item": "i_1", "amount": 500, "on": "2026-05-30", "kind": "deposit"}), "ben",
+     {"title": "Peonies", "vendor": "Flora", "amount_minor": "500", "on": "2026-05-30", "kind": "deposit"}),
+    (("budget", "payments", "y_1", {"item": "i_1", "amount": 500, "on": "2026-05-30", "kind": "deposit"}), "flo",
+     {"title": "Flora", "vendor": "Flora", "amount_minor": "500", "on": "2026-05-30", "kind": "deposit"}),
+    (("budget", "approvals", "a_1", {"item": "i_1", "field": "quoted", "from": 900, "to": 950}), "pia",
+     {"title": "Peonies", "before_minor": "900", "after_minor": "950"}),
+    (("wedding", "vendors", "v_flowers", {"dayStatus": "late"}), "cora",
+     {"title": "Flora", "fields": "dayStatus", "after": "late", "status": "late"}),
+    (("wedding", "tasks", "k_1", {"title": "Call", "assignee": "pia", "due": "2026-06-02"}), "pia",
+     {"title": "Call", "due": "2026-06-02"}),
+    (("timeline", "emergencies", "e_1", {"kind": "power", "text": "dark", "severity": "error"}), "flo",
+     {"text": "dark", "kind": "power", "severity": "error"}),
+    (("thread.t_1", "messages", "01JY3Z8Q7M4T2V6W8X9Y000001", MESSAGE), "pia",
+     {"title": "Flowers", "text": "<b>Kia ora</b>\r\nBcc: x", "kind": "text"}),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("number", range(len(CASES)), ids=lambda number: f"{number}-{CASES[number][0][1]}")
+async def test_the_values_of_an_item(world: World, number: int) -> None:
+    edit, user, expected = CASES[number]
+    await world.begin(f"params{number}")
+    about = {"type": "vendor", "status": "open", "priority": 3, "context": "", "created_by": "aroha"}
+    await world.put("threads", id="t_1", title="Flowers", at=AT, active_at=AT, **about)
+    await world.put("participants", thread="t_1", user="pia", added_by="aroha", at=AT, muted=False)
+    for each in SETUP:
+        await world.edit(*each)
+    await world.settle()
+    await world.edit(*edit)
+    await world.router().route_all()
+    newest = (await world.params(user))[-1]
+    assert newest == {"actor": "Aroha", "role": "couple", **expected}
+
+
+async def test_values_are_cut(world: World) -> None:
+    await world.begin("long")
+    await world.put("participants", thread="t_1", user="pia", added_by="aroha", at=AT, muted=False)
+    await world.settle()
+    body = "🌿" * 4_000
+    await world.edit("thread.t_1", "messages", "01JY3Z8Q7M4T2V6W8X9Y000001", {**MESSAGE, "body": body})
+    await world.router().route_all()
+    (found,) = await world.params("pia")
+    assert found["text"] == body
