@@ -44,6 +44,9 @@ from storage.members import (
     StoredMember,
     TokenReused,
 )
+from storage.outbox import ChannelDepth, InboxCount, MessageCount, NewMessage, StoredMessage
+from storage.outbox_addresses import MessageAddress, Resolved
+from storage.outbox_claims import ClaimOf, MessageOutcome
 from storage.owners import Owner
 from storage.postgres_executor import Timeouts
 from storage.quarantine import QuarantinedUpdate
@@ -66,6 +69,8 @@ __all__ = [
     "BookingValues",
     "BoundReached",
     "Bus",
+    "ChannelDepth",
+    "ClaimOf",
     "ClientUser",
     "ClientValues",
     "CorruptDocument",
@@ -76,14 +81,19 @@ __all__ = [
     "EventValues",
     "GrantChange",
     "ItemValues",
+    "InboxCount",
     "LastSeen",
     "Listener",
     "LocalBus",
     "LocalWire",
     "MemberChange",
+    "MessageAddress",
+    "MessageCount",
+    "MessageOutcome",
     "NewAuditEntry",
     "NewDevice",
     "NewEvent",
+    "NewMessage",
     "NotOwner",
     "Owner",
     "PolicyOverride",
@@ -92,6 +102,7 @@ __all__ = [
     "RoutedPage",
     "RoutingOverride",
     "RoutingReader",
+    "Resolved",
     "RowKey",
     "RowValues",
     "SchemaOutdated",
@@ -110,6 +121,7 @@ __all__ = [
     "StoredItem",
     "StoredMember",
     "StoredPage",
+    "StoredMessage",
     "StoredRights",
     "StoredRow",
     "StoredUpdate",

@@ -106,8 +106,9 @@ inbox = Table(
     Index(None, "wedding", "document", "record"),
 )
 
-# `key` names the message for ever: (wedding, event, recipient, channel). `state`: waiting, held (for a digest), sent,
-# dead, dropped. A row that is `waiting` belongs to the holder of `lease` until `lease_until`.
+# `key` names the message for ever: (wedding, event, recipient, channel). `user` is the recipient; of a webhook, its id.
+# `contact`: the address that it goes to; empty: those of the recipient. `count` events were merged into it. `state` is
+# one of those in `outbox`. It is due from `next_at` on; while it is sent it belongs to the holder of `lease`.
 outbox = Table(
     "outbox",
     metadata,
@@ -116,12 +117,14 @@ outbox = Table(
     Column("wedding", name, nullable=False),
     Column("user", name, nullable=False),
     Column("channel", name, nullable=False),
+    Column("contact", String(DIGEST_LENGTH), nullable=False),
     Column("event", BigInteger, nullable=False),
     Column("type", name, nullable=False),
     Column("priority", Integer, nullable=False),
     Column("document", name, nullable=False),
     Column("record", name, nullable=False),
     Column("params", Text, nullable=False),
+    Column("count", Integer, nullable=False),
     Column("state", name, nullable=False),
     Column("attempts", Integer, nullable=False),
     Column("at", UtcDateTime, nullable=False),
@@ -130,9 +133,10 @@ outbox = Table(
     Column("lease_until", UtcDateTime),
     Column("error", String(REASON_LENGTH), nullable=False),
     Column("done_at", UtcDateTime),
-    Index(None, "state", "priority", "id"),
+    Index(None, "state", "channel", "priority", "id"),
+    Index(None, "state", "next_at"),
     Index(None, "wedding", "user", "state"),
-    Index(None, "wedding", "document", "record"),
+    Index(None, "wedding", "state", "id"),
 )
 
 # `body` is JSON. `digest_at` is when the next digest is due; NULL: nothing is held back.

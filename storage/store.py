@@ -13,6 +13,7 @@ from storage.derived import DerivedRecords
 from storage.errors import SchemaOutdated, StorageError
 from storage.executors import SqlExecutor
 from storage.messaging_parts import InboxStore, RoutingStore
+from storage.outbox_store import OutboxStore
 from storage.postgres_executor import PostgresExecutor, Timeouts
 from storage.sqlite_executors import AsyncExecutor, ThreadExecutor
 from storage.store_parts import DerivedStore, LastSeenStore, OperatorStore, OwnerStore, RetentionStore
@@ -41,6 +42,7 @@ class Storage(
     AuditStore,
     RoutingStore,
     InboxStore,
+    OutboxStore,
 ):
     """Documents as bytes under sequence numbers, and records derived from them. Made by `open_storage`.
 

@@ -133,12 +133,14 @@ def _create_outbox() -> None:
         sa.Column("wedding", name, nullable=False),
         sa.Column("user", name, nullable=False),
         sa.Column("channel", name, nullable=False),
+        sa.Column("contact", digest, nullable=False),
         sa.Column("event", sa.BigInteger, nullable=False),
         sa.Column("type", name, nullable=False),
         sa.Column("priority", sa.Integer, nullable=False),
         sa.Column("document", name, nullable=False),
         sa.Column("record", name, nullable=False),
         sa.Column("params", sa.Text, nullable=False),
+        sa.Column("count", sa.Integer, nullable=False),
         sa.Column("state", name, nullable=False),
         sa.Column("attempts", sa.Integer, nullable=False),
         sa.Column("at", moment, nullable=False),
@@ -150,9 +152,10 @@ def _create_outbox() -> None:
         sa.UniqueConstraint("key", name="uq_outbox_key"),
         sa.PrimaryKeyConstraint("id", name="pk_outbox"),
     )
-    op.create_index("ix_outbox_state_priority_id", "outbox", ["state", "priority", "id"])
+    op.create_index("ix_outbox_state_channel_priority_id", "outbox", ["state", "channel", "priority", "id"])
+    op.create_index("ix_outbox_state_next_at", "outbox", ["state", "next_at"])
     op.create_index("ix_outbox_wedding_user_state", "outbox", ["wedding", "user", "state"])
-    op.create_index("ix_outbox_wedding_document_record", "outbox", ["wedding", "document", "record"])
+    op.create_index("ix_outbox_wedding_state_id", "outbox", ["wedding", "state", "id"])
     op.create_table(
         "routing_overrides",
         sa.Column("wedding", name, nullable=False),

@@ -1,0 +1,165 @@
+"""What delivery workers do with the outbox: claim messages that are due, renew their lease, store what became of them.
+
+- Leases end by the clock of the database: a node whose clock is wrong takes no message away from another one. When a
+  message is due is decided by the clock of the caller.
+- No call waits for a message that another transaction holds: it is left to the next call.
+- A claim is an attempt, so that a message which ends the process that sends it dies with its last one.
+"""
+
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Any, NamedTuple, TypeAlias
+
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Interval,
+    and_,
+    func,
+    literal,
+    or_,
+    select,
+    tuple_,
+    update,
+)
+
+from storage.messaging_tables import outbox
+from storage.outbox import (
+    DEAD,
+    DROPPED,
+    LATER,
+    NO_PARAMS,
+    SENDING,
+    SENT,
+    WAITING,
+    StoredMessage,
+    lock_some,
+    select_messages,
+)
+from storage.tables import REASON_LENGTH, UtcDateTime
+
+LOOKED_AT = 4
+"""Messages that a claim locks for each that it may take: more of one recipient are left for later."""
+
+Recipient: TypeAlias = tuple[str, str, str]
+"""Wedding, user and contact."""
+
+
+class ClaimOf(NamedTuple):
+    """Up to `limit` messages of a channel with priorities up to `priority`, of one recipient at most
+    `per_recipient`, none of those in `busy`."""
+
+    channel: str
+    limit: int
+    priority: int
+    per_recipient: int
+    busy: Sequence[Recipient] = ()
+
+
+class MessageOutcome(NamedTuple):
+    """What became of a message that was claimed: its next state, and for `later` the moment where it is due again. One
+    that waits again was given back without an attempt."""
+
+    id: int
+    state: str
+    error: str
+    at: datetime
+    next_at: datetime | None = None
+
+
+def promote(connection: Connection, now: datetime, attempts: int) -> int:
+    """Make messages wait that are due, or whose lease has ended; one that ended so with the last of its `attempts` is
+    dead. Returns how many are due."""
+    lapsed = and_(outbox.c.state == SENDING, outbox.c.lease_until <= _clock(connection, 0))
+    died = {"state": DEAD, "error": f"the server ended during attempt {attempts}", "done_at": now, "lease": ""}
+    _update_some(connection, and_(lapsed, outbox.c.attempts >= attempts), died)
+    due = or_(lapsed, and_(outbox.c.state == LATER, outbox.c.next_at <= now))
+    return _update_some(connection, due, {"state": WAITING, "lease": "", "lease_until": None})
+
+
+def _update_some(connection: Connection, among: ColumnElement[bool], values: dict[str, Any]) -> int:
+    found = lock_some(connection, among)
+    if found:
+        connection.execute(update(outbox).where(outbox.c.id.in_(found)).values(values))
+    return len(found)
+
+
+def claim(connection: Connection, claims: Sequence[ClaimOf], lease: str, seconds: float) -> list[StoredMessage]:
+    """Take messages that wait under a lease, each channel's in the order of (priority, id)."""
+    taken: list[StoredMessage] = []
+    for wanted in claims:
+        if chosen := _choose(connection, wanted):
+            until = _clock(connection, seconds)
+            values = {"state": SENDING, "lease": lease, "lease_until": until, "attempts": outbox.c.attempts + 1}
+            connection.execute(update(outbox).where(outbox.c.id.in_([each.id for each in chosen])).values(values))
+            taken += (each._replace(state=SENDING, lease=lease, attempts=each.attempts + 1) for each in chosen)
+    return taken
+
+
+def _choose(connection: Connection, wanted: ClaimOf) -> list[StoredMessage]:
+    query = select_messages().where(
+        outbox.c.state == WAITING, outbox.c.channel == wanted.channel, outbox.c.priority <= wanted.priority
+    )
+    if wanted.busy:
+        query = query.where(tuple_(outbox.c.wedding, outbox.c.user, outbox.c.contact).not_in(wanted.busy))
+    query = query.order_by(outbox.c.priority, outbox.c.id).limit(LOOKED_AT * wanted.limit)
+    chosen: list[StoredMessage] = []
+    of: dict[Recipient, int] = {}
+    for row in connection.execute(query.with_for_update(skip_locked=True)):
+        message = StoredMessage(*row)
+        recipient = message.wedding, message.user, message.contact
+        of[recipient] = of.get(recipient, 0) + 1
+        if of[recipient] <= wanted.per_recipient and len(chosen) < wanted.limit:
+            chosen.append(message)
+    return chosen
+
+
+def renew(connection: Connection, lease: str, ids: Sequence[int], seconds: float) -> int:
+    """Keep these messages under a lease for so long from now, as far as it holds; returns how many. The others of the
+    lease are left to end: a worker that lost a reply does not know of them."""
+    held = and_(outbox.c.id.in_(ids), outbox.c.state == SENDING, outbox.c.lease == lease)
+    return connection.execute(update(outbox).where(held).values(lease_until=_clock(connection, seconds))).rowcount
+
+
+def settle(connection: Connection, lease: str, outcomes: Sequence[MessageOutcome]) -> None:
+    """Store what became of messages. One that was sent is so whoever holds it now, unless it was dropped meanwhile; all
+    else counts as long as the lease holds."""
+    sent = [each for each in outcomes if each.state == SENT]
+    if sent:
+        among = and_(outbox.c.id.in_([each.id for each in sent]), outbox.c.state.in_((WAITING, LATER, SENDING)))
+        connection.execute(update(outbox).where(among).values(_values(sent[-1])))
+    for each in sorted(set(outcomes).difference(sent)):
+        held = and_(outbox.c.id == each.id, outbox.c.state == SENDING, outbox.c.lease == lease)
+        connection.execute(update(outbox).where(held).values(_values(each)))
+
+
+def _values(outcome: MessageOutcome) -> dict[str, Any]:
+    values: dict[str, Any] = {"state": outcome.state, "error": outcome.error[:REASON_LENGTH]}
+    values |= {"lease": "", "lease_until": None}
+    if outcome.next_at is not None:
+        values["next_at"] = outcome.next_at
+    if outcome.state in (SENT, DROPPED, DEAD):
+        values["done_at"] = outcome.at
+    if outcome.state in (SENT, DROPPED):
+        values["params"] = NO_PARAMS
+    if outcome.state == WAITING:  # given back: no attempt was made
+        values["attempts"] = outbox.c.attempts - 1
+    return values
+
+
+def is_due(connection: Connection, now: datetime) -> bool:
+    """Whether `promote` or `claim` has anything to do."""
+    due = or_(
+        outbox.c.state == WAITING,
+        and_(outbox.c.state == LATER, outbox.c.next_at <= now),
+        and_(outbox.c.state == SENDING, outbox.c.lease_until <= _clock(connection, 0)),
+    )
+    return connection.scalars(select(outbox.c.id).where(due).limit(1)).first() is not None
+
+
+def _clock(connection: Connection, seconds: float) -> ColumnElement[datetime]:
+    """The time by the clock of the database, so many seconds from now."""
+    later = timedelta(seconds=seconds)
+    if connection.dialect.name == "postgresql":
+        return func.clock_timestamp(type_=UtcDateTime()) + literal(later, Interval())
+    return literal(datetime.now(UTC) + later, UtcDateTime())
