@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import secrets
 import time
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from functools import partial
@@ -30,7 +31,19 @@ from crdt_server.access.request_limits import RequestLimits
 from crdt_server.access.role_switch import RoleSwitch
 from crdt_server.access.token_access import TokenOrDevAccess
 from crdt_server.access.tokens import Claims, TokenRules, TokenVerifier, sign
-from crdt_server.api import audit, commands, conflicts, documents, events, inbox, join, presence, probes, sessions
+from crdt_server.api import (
+    audit,
+    commands,
+    conflicts,
+    documents,
+    events,
+    inbox,
+    join,
+    outbox,
+    presence,
+    probes,
+    sessions,
+)
 from crdt_server.api import members as members_api
 from crdt_server.api.problems import on_disconnect, on_http_error, on_invalid_request, on_server_error
 from crdt_server.api.requests import authorize, count_read
@@ -53,6 +66,11 @@ from crdt_server.services.messaging.overrides import RoutingOverrides
 from crdt_server.services.messaging.planning import Planner
 from crdt_server.services.messaging.router import EventRouter, trim_inboxes
 from crdt_server.services.messaging.rules import default_rules
+from crdt_server.services.messaging.delivery import DeliveryWorker
+from crdt_server.services.messaging.model import Channel, Sender
+from crdt_server.services.messaging.outbox_service import OutboxService
+from crdt_server.services.messaging.outbox_upkeep import OutboxUpkeep
+from crdt_server.services.messaging.senders import ChannelSenders
 from crdt_server.services.sessions import SessionService, Sign
 from crdt_server.settings import Settings
 from crdt_server.transport.asgi import serve_websocket
@@ -62,20 +80,31 @@ from crdt_server.transport.picows import PicowsTransport
 from documents.derived import find
 from storage import Storage, StorageError, StoredItem, open_storage
 
-_RESOURCES = (join, documents, commands, events, conflicts, presence, members_api, audit, inbox)
+_RESOURCES = (join, documents, commands, events, conflicts, presence, members_api, audit, inbox, outbox)
 _ROUTERS = tuple(resource.router for resource in _RESOURCES)
 """Whose calls `authorize` decides about."""
+
+
+OpenSenders = Callable[[Settings], Mapping[Channel, Sender]]
+"""Opens the senders of the channels that the settings name."""
+
+
+def no_senders(settings: Settings) -> Mapping[Channel, Sender]:
+    """The `OpenSenders` of a server from which nothing is sent."""
+    return {}
 
 
 class AccessRequired(Exception):
     """Nothing decides who may read and write: no key for tokens, no object of the caller's own, no ``dev``."""
 
 
-def create_app(settings: Settings | None = None, access: Access | None = None) -> FastAPI:
+def create_app(
+    settings: Settings | None = None, access: Access | None = None, open_senders: OpenSenders = no_senders
+) -> FastAPI:
     """The server as an ASGI application, to serve alone or to mount in an application of your own.
 
     ``access`` decides who may read and write. Without it tokens do, which the keys of the settings verify; or ``dev``
-    must be set, and everybody may who has no token.
+    must be set, and everybody may who has no token. ``open_senders`` gives the channels by which messages leave.
     Mounted, its lifespan must run: pass ``app.router.lifespan_context`` on (``examples/embed.py`` shows it).
     Its WebSockets then take the plain ASGI transport; the fast one needs ``crdt-server serve``. While it runs,
     ``app.state.server`` is an `Editor`: programs read and write rows with it.
@@ -92,7 +121,7 @@ def create_app(settings: Settings | None = None, access: Access | None = None) -
 
     app = FastAPI(
         title="crdt-server",
-        lifespan=partial(_lifespan, settings, keys, members),
+        lifespan=partial(_lifespan, settings, keys, members, open_senders),
         openapi_url="/api/openapi.json",
         docs_url=None,
         redoc_url=None,
@@ -166,7 +195,11 @@ def _allow_origins(app: FastAPI, settings: Settings) -> None:
 
 @asynccontextmanager
 async def _lifespan(
-    settings: Settings, keys: KeySet | FetchedKeys | None, members: HeldMembers, app: FastAPI
+    settings: Settings,
+    keys: KeySet | FetchedKeys | None,
+    members: HeldMembers,
+    open_senders: OpenSenders,
+    app: FastAPI,
 ) -> AsyncIterator[None]:
     storage = await open_storage(settings.database_url, synchronous=settings.database_synchronous, migrate=True)
     cluster = _cluster(settings, storage)
@@ -193,9 +226,11 @@ async def _lifespan(
     members.cache = hub.rights.cache
     _open_services(hub, state, _signer(settings))
     router = _event_router(hub, state.access)
+    _open_delivery(hub, state, open_senders(settings))
     await hub.start()
     hub.spawn(router.run())
     hub.spawn(trim_inboxes(storage, partial(datetime.now, UTC), settings.inbox_days))
+    state.delivery.start()
     hub.spawn(close_expired(hub, time.time))
     if isinstance(keys, FetchedKeys):
         keys.refresh()
@@ -207,6 +242,7 @@ async def _lifespan(
         if isinstance(keys, FetchedKeys):
             keys.stop()
         state.gate.stop()
+        await state.delivery.stop()
         await hub.stop()
         await storage.close()
 
@@ -220,7 +256,7 @@ def _open_services(hub: Hub, state: State, sign: Sign | None) -> None:
     state.members = MemberService(*parts, policy)
     state.sessions = SessionService(*parts, sign=sign)
     state.grants = GrantService(*parts, published=hub.publish_events, policy=policy)
-    state.routing = RoutingOverrides(storage=hub.storage, now=parts[1], rules=default_rules())
+    state.routing = RoutingOverrides(storage=hub.storage, now=parts[1], rules=default_rules(), policy=policy)
 
 
 def _event_router(hub: Hub, access: Access) -> EventRouter:
@@ -240,6 +276,21 @@ def _event_router(hub: Hub, access: Access) -> EventRouter:
     hub.publish_events.listeners.append(router.wake)
     hub.metrics.routing(lambda: router.lag_events, lambda: router.lag_seconds, lambda: router.writing)
     return router
+
+
+def _open_delivery(hub: Hub, state: State, senders: Mapping[Channel, Sender]) -> None:
+    """What sends the messages of the outbox, and lets people look into it."""
+    now = partial(datetime.now, UTC)
+    node = "" if hub.cluster is None else hub.cluster.node
+    state.delivery = DeliveryWorker(
+        hub.storage,
+        ChannelSenders(senders, hub.metrics),
+        now,
+        lease=f"{node}:{secrets.token_hex(8)}",
+        lease_seconds=hub.settings.delivery_lease_seconds,
+    )
+    state.outbox = OutboxService(hub.storage, now, state.delivery.wake)
+    hub.spawn(OutboxUpkeep(hub.storage, hub.metrics, now).run())
 
 
 async def _websocket(socket: WebSocket) -> None:

@@ -28,6 +28,7 @@ from crdt_server.member_commands import member
 from crdt_server.names import WEDDING
 from crdt_server.options import load_settings as _settings
 from crdt_server.options import setting_options as _options
+from crdt_server.outbox_commands import outbox
 from crdt_server.repair import repair_store
 from crdt_server.sample import WeddingExists, plant
 from crdt_server.serve import serve as run_server
@@ -208,6 +209,7 @@ def token(ttl: int, config: str | None, **given: Any) -> None:
 
 
 cli.add_command(member)
+cli.add_command(outbox)
 
 
 def main() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
-from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
@@ -89,7 +89,25 @@ class Metrics(Collector):
         self.refused_requests = Counter(
             "crdt_refused_requests", "HTTP requests above a limit (429)", ["code"], registry=self.registry
         )
+        self._count_messages()
         self.registry.register(self)
+
+    def _count_messages(self) -> None:
+        """What leaves the server, by channel."""
+        of, registry = ["channel"], self.registry
+        self.messages_sent = Counter("crdt_messages_sent", "Attempts to send a message", of, registry=registry)
+        self.messages_delivered = Counter(
+            "crdt_messages_delivered", "Messages that the channel took over", of, registry=registry
+        )
+        self.messages_dead = Counter(
+            "crdt_messages_dead", "Messages that are not sent any more after all attempts failed", of, registry=registry
+        )
+        self.outbox_depth = Gauge(
+            "crdt_outbox_depth", "Messages of all nodes that are to be sent, digests left out", of, registry=registry
+        )
+        self.outbox_oldest_seconds = Gauge(
+            "crdt_outbox_oldest_seconds", "How long the oldest message that is due has been due", of, registry=registry
+        )
 
     def gauge(self, name: str, text: str, read: Callable[[], float]) -> None:
         """Report the value of ``read()`` whenever the metrics are read."""

@@ -158,6 +158,9 @@ class Settings(BaseSettings):
     removed_record_days: Count = Field(
         30, description="Days for which the writers of removed records are kept; 0: for ever"
     )
+    delivery_lease_seconds: Seconds = Field(
+        15.0, description="How long messages that a node was sending are left alone when it has ended"
+    )
     vouched_organizations: str = Field(
         "", description="File with an organization per line of which weddings may learn the bookings of each other"
     )

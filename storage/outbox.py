@@ -15,7 +15,7 @@ import json
 from collections.abc import Sequence
 from datetime import datetime
 from hashlib import sha256
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple, get_args
 
 from sqlalchemy import ColumnElement, Connection, Select, and_, case, delete, func, select, update
 from sqlalchemy.dialects import postgresql, sqlite
@@ -26,13 +26,15 @@ from storage.tables import DIGEST_LENGTH, NAME_LENGTH
 
 WAITING, LATER, SENDING, HELD = "waiting", "later", "sending", "held"
 SENT, DROPPED, DEAD = "sent", "dropped", "dead"
-STATES = (WAITING, LATER, SENDING, HELD, SENT, DROPPED, DEAD)
+MessageState = Literal["waiting", "later", "sending", "held", "sent", "dropped", "dead"]
+STATES: tuple[str, ...] = get_args(MessageState)
 UNSENT = (WAITING, LATER, SENDING, HELD)
 """Their texts may still reach somebody."""
 
 NO_PARAMS = "{}"
 DIGEST = "digest"
-"""The type of a message that bundles others: its params are those of `digest_params`."""
+"""The type of a message that bundles others: its params hold `notices`, a list of objects with `event`, `type`,
+`priority`, `document`, `record`, `count`, `at` (ISO 8601) and `params`."""
 
 LEAST_URGENT = 4
 SLICE = 500
@@ -57,7 +59,7 @@ class NewMessage(NamedTuple):
     document: str
     record: str
     params: str
-    """JSON: an object of texts; of a digest, `digest_params`."""
+    """JSON: an object of texts; of a digest, see `DIGEST`."""
     at: datetime
     """When it happened; of a digest, when it was made."""
     count: int = 1  # type: ignore[assignment]  # hides a method of tuples
@@ -119,19 +121,6 @@ def key_of(wedding: str, event: int, recipient: str, channel: str, *more: str) -
     """The key of a message: one that is enqueued again under it is not stored again. `more` names what is sent besides
     about the same event: the contact, the moment of a digest…"""
     return sha256(json.dumps([wedding, event, recipient, channel, *more]).encode()).hexdigest()
-
-
-def digest_params(messages: Sequence[StoredMessage]) -> str:
-    """The params of a message that bundles these."""
-    bundled = [
-        {
-            **{name: getattr(each, name) for name in ("event", "type", "priority", "document", "record", "count")},
-            "at": each.at.isoformat(),
-            "params": json.loads(each.params),
-        }
-        for each in messages
-    ]
-    return json.dumps({"notices": bundled}, ensure_ascii=False)
 
 
 def enqueue(connection: Connection, messages: Sequence[NewMessage]) -> int:

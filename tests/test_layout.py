@@ -117,10 +117,12 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
         "storage",
         "structlog",
     ),
-    "crdt_server.services": (
+    "crdt_server.services": ("crdt_server.access", "crdt_server.errors", "crdt_server.services", "storage"),
+    "crdt_server.services.messaging": (
         "crdt_server.access",
         "crdt_server.counters",
         "crdt_server.errors",
+        "crdt_server.metrics",
         "crdt_server.services",
         "documents.categories",
         "documents.derived",

@@ -12,7 +12,6 @@ from fastapi import APIRouter, Depends, Header, Query, Request, Response
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from crdt_server.access.access import Action
-from crdt_server.access.members import may_override
 from crdt_server.access.policy import OVERRIDERS
 from crdt_server.access.scopes import in_scope
 from crdt_server.api.requests import Authorized, Caller, describe_body, read_json, wedding_name
@@ -22,7 +21,7 @@ from crdt_server.errors import ForbiddenError
 from crdt_server.hub.event_notifier import EventNotifier
 from crdt_server.hub.held_streams import HeldStream
 from crdt_server.hub.hub import Hub
-from crdt_server.services.members import require
+from crdt_server.services.members import MemberService, require
 from crdt_server.services.messaging.overrides import RoutingOverrides
 from documents.categories import AccessCategory, category_of
 from documents.registry import kind_of
@@ -233,7 +232,8 @@ async def put_routing(request: Request, routing: Routing, caller: Authorized, we
 
     Nobody is informed of what they may not know all the same, and the rules of emergencies cannot be changed.
     """
-    require(may_override(caller.identity))
+    members: MemberService = request.app.state.members
+    require((await members.rights_in(wedding_name(wedding))).may_override(caller.identity))
     body = await read_json(request, ChangedRule, MAX_BODY_BYTES)
     changed = body.model_dump(exclude_none=True)
     return (await routing.change(wedding_name(wedding), caller.identity, rule, changed)).as_json()

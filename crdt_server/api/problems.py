@@ -28,6 +28,7 @@ from crdt_server.hub.event_notifier import EventsExpiredError
 from crdt_server.hub.hub import Hub
 from crdt_server.hub.request_session import GapError
 from crdt_server.services.entries import MembershipError
+from crdt_server.services.messaging.outbox_service import NotRetried
 from storage import StorageError
 
 log = structlog.get_logger(__name__)
@@ -62,6 +63,7 @@ class StateError(CrdtServerError):
 
 STATUS |= {
     MembershipError: 409,
+    NotRetried: 409,
     BodyTimeoutError: 408,
     EventsExpiredError: 410,
     PayloadTooLargeError: 413,

@@ -13,7 +13,7 @@ from storage import ClaimOf, DerivedRecords, DocumentKey, MessageOutcome, NewMes
 from storage import outbox as states
 from storage.derived import StoredRow
 from storage.messaging_tables import contacts, outbox, webhooks
-from storage.outbox import digest_params, key_of
+from storage.outbox import key_of
 from storage.tables import members
 
 NOON = datetime(2026, 6, 20, 12, 0, tzinfo=UTC)
@@ -271,9 +271,8 @@ class TestOperators:
 class TestWhatGoes:
     async def test_a_record_that_was_redacted(self, store: Storage) -> None:
         await store.enqueue([new(1), new(2), new(3, held=True), new(4), new(4, user="u_2", held=True)])
-        bundled = [each for each in await store.messages("w", states.WAITING) if each.event in (1, 4)]
-        full = [message for each in bundled if (message := await store.message(each.id))]
-        digest = digest_params(full)
+        notices = [{"document": "thread.t", "record": f"m_{n}", "params": {"text": "Zoë"}} for n in (1, 4)]
+        digest = json.dumps({"notices": notices})
         await store.enqueue([new(9, type=states.DIGEST, params=digest, document="", record="")])
         await claim(store, MAIL._replace(limit=1))
         await settle(store, MessageOutcome(await number(store, 1), states.DEAD, "no", NOON))

@@ -33,6 +33,7 @@ class ClusterProcess:
         redis: RedisServer | None = None,
         database_urls: Sequence[str] = (),
         redis_urls: Sequence[str] = (),
+        program: Sequence[str] = ("crdt_server", "serve"),
     ) -> None:
         self._stack = ExitStack()
         if not database_urls:
@@ -48,6 +49,7 @@ class ClusterProcess:
                 env={"CRDT_SERVER_DOCUMENT_HOSTS": "1", **(env or {})},
                 database_url=database_urls[n % len(database_urls)],
                 log_name=f"node-{n}.log",
+                program=program,
             )
             for n in range(nodes)
         ]

@@ -27,7 +27,8 @@ class ServerProcess:
 
     Everything the server prints, over all its lives, is in `log_file`. ``flags`` are added to the command line,
     ``env`` to the environment. The first start takes a free port, later ones the same. Without ``database_url`` it
-    has a new database, which is removed by `close`. Without ``dev`` the flags name a key for tokens.
+    has a new database, which is removed by `close`. Without ``dev`` the flags name a key for tokens. ``program`` is
+    another module that serves.
     """
 
     def __init__(
@@ -40,12 +41,14 @@ class ServerProcess:
         database_url: str | None = None,
         log_name: str = "server.log",
         dev: bool = True,
+        program: Sequence[str] = ("crdt_server", "serve"),
     ) -> None:
         self.log_file = directory / log_name
         self._stack = ExitStack()
         self.database_url = database_url or self._stack.enter_context(new_database(directory))
         self.flags = flags  # of the next start
         self._mode = ["--dev"] if dev else []
+        self._program = program
         self._env = {"PYTHONUNBUFFERED": "1", "CRDT_SERVER_WEBSOCKET_LANE": lane, **(env or {})}
         self._port = 0
         self._process: subprocess.Popen[bytes] | None = None
@@ -87,7 +90,7 @@ class ServerProcess:
 
     def start(self) -> None:
         """Return when the server listens."""
-        command = [sys.executable, "-m", "crdt_server", "serve", "--host", "127.0.0.1"]
+        command = [sys.executable, "-m", *self._program, "--host", "127.0.0.1"]
         command += ["--port", str(self._port), "--database-url", self.database_url, *self._mode, *self.flags]
         with self.log_file.open("ab") as log:
             self._process = subprocess.Popen(

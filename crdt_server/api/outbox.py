@@ -1,0 +1,122 @@
+"""The outbox of a wedding and counts of its messages over HTTP, without their texts. For the couple and planners."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, Query, Request
+from pydantic import BaseModel, Field
+
+from crdt_server.access.access import Action
+from crdt_server.api.requests import Authorized, wedding_name
+from crdt_server.api.rights import requires
+from crdt_server.services.members import MemberService, require
+from crdt_server.services.messaging.model import Channel
+from crdt_server.services.messaging.outbox_service import LARGEST_NUMBER, PAGE, OutboxService
+from documents.categories import AccessCategory
+from storage import StoredMessage
+from storage.outbox import MessageState
+
+router = APIRouter(prefix="/api/weddings/{wedding}", tags=["messaging"])
+
+
+class OutboxMessage(BaseModel):
+    """A message that has to leave the server. `recipient`: a user; of a webhook, its id."""
+
+    id: int
+    key: str = Field(description="The id under which it is sent, in all attempts")
+    recipient: str
+    channel: str
+    event: int
+    type: str
+    priority: int
+    state: str
+    attempts: int
+    at: datetime
+    next_at: datetime
+    error: str = Field(description="Why the last attempt failed")
+    done_at: datetime | None
+
+
+class OutboxPage(BaseModel):
+    """Messages in the order of their numbers."""
+
+    messages: list[OutboxMessage]
+
+
+class Retried(BaseModel):
+    """How many messages are sent once more."""
+
+    retried: int
+
+
+class MessagingStats(BaseModel):
+    """Channel -> what became of its messages, as far as they are kept."""
+
+    channels: dict[str, dict[str, int]]
+
+
+async def _outbox(request: Request, caller: Authorized, wedding: str) -> OutboxService:
+    members: MemberService = request.app.state.members
+    require((await members.rights_in(wedding_name(wedding))).may_manage(caller.identity))
+    service: OutboxService = request.app.state.outbox
+    return service
+
+
+Outbox = Annotated[OutboxService, Depends(_outbox)]
+
+
+@router.get("/outbox")
+@requires(AccessCategory.MEMBERS, Action.ADMINISTER)
+async def get_outbox(
+    outbox: Outbox,
+    wedding: str,
+    state: Annotated[MessageState, Query(description="In which messages are")] = "dead",
+    channel: Annotated[Channel | None, Query(description="Without it, all")] = None,
+    after: Annotated[int, Query(ge=0, le=LARGEST_NUMBER, description="The last message that the client has")] = 0,
+    limit: Annotated[int, Query(ge=1, le=PAGE)] = PAGE,
+) -> OutboxPage:
+    """The next messages in a state behind the number `after`."""
+    name = None if channel is None else channel.value
+    page = await outbox.page(wedding_name(wedding), state, name, after=after, limit=limit)
+    return OutboxPage(messages=[_shown(each) for each in page])
+
+
+@router.post("/outbox/retry")
+@requires(AccessCategory.MEMBERS, Action.ADMINISTER)
+async def post_outbox_retry(
+    outbox: Outbox,
+    wedding: str,
+    channel: Annotated[Channel | None, Query(description="Without it, all")] = None,
+) -> Retried:
+    """Send all dead messages now, as if for the first time."""
+    retried = await outbox.retry_dead(wedding_name(wedding), None if channel is None else channel.value)
+    return Retried(retried=retried)
+
+
+@router.get("/outbox/{message}")
+@requires(AccessCategory.MEMBERS, Action.ADMINISTER)
+async def get_outbox_message(outbox: Outbox, wedding: str, message: int) -> OutboxMessage:
+    """A message by its number."""
+    return _shown(await outbox.message(wedding_name(wedding), message))
+
+
+@router.post("/outbox/{message}/retry")
+@requires(AccessCategory.MEMBERS, Action.ADMINISTER)
+async def post_outbox_message_retry(outbox: Outbox, wedding: str, message: int) -> OutboxMessage:
+    """Send a message now that is dead or waits for a further attempt. 409 `not_retried` in other states."""
+    return _shown(await outbox.retry(wedding_name(wedding), message))
+
+
+@router.get("/messaging/stats")
+@requires(AccessCategory.MEMBERS, Action.ADMINISTER)
+async def get_messaging_stats(outbox: Outbox, wedding: str) -> MessagingStats:
+    """What became of the messages of the wedding, by channel. Those that were sent are counted for a week, dead ones
+    for a month; of the inbox, all items and those that were read."""
+    return MessagingStats(channels=await outbox.stats(wedding_name(wedding)))
+
+
+def _shown(message: StoredMessage) -> OutboxMessage:
+    fields = {name: getattr(message, name) for name in OutboxMessage.model_fields if name != "recipient"}
+    return OutboxMessage(recipient=message.user, **fields)

@@ -1,0 +1,123 @@
+"""How many messages a node sends at a time: by channel, by recipient and by address.
+
+- A channel has lanes for all messages, and a few more for urgent ones: emergencies do not wait for what is being sent.
+- A recipient with messages under way gets no further ones in the same kind of lane, and an address only so many: one
+  that is slow takes a few lanes, and all others have the rest. Of webhooks the host counts as the address, and one of
+  them takes half of the places of its host.
+
+Without I/O: workers report what begins and what ends.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from types import MappingProxyType
+from typing import Final, NamedTuple, TypeAlias
+from urllib.parse import urlsplit
+
+from crdt_server.services.messaging.model import Channel, Priority
+from storage import ClaimOf, StoredMessage
+
+LANES: Final[Mapping[Channel, int]] = MappingProxyType(
+    {Channel.MAIL: 16, Channel.SMS: 8, Channel.PUSH: 32, Channel.WEBHOOK: 32}
+)
+"""Messages of a channel that a node sends at a time."""
+
+URGENT_LANES: Final = 4
+"""Besides them, of each channel, for messages up to the priority below."""
+
+URGENT: Final = Priority.URGENT
+PER_RECIPIENT: Final = 4
+PER_ADDRESS: Final = 8
+MOST_PARKED: Final = 500
+"""Recipients that are left out of claims because their address is in use."""
+
+Recipient: TypeAlias = tuple[str, str, str]
+
+
+class Lane(NamedTuple):
+    """A kind of lane: of a channel, for urgent messages or for all."""
+
+    channel: Channel
+    urgent: bool
+
+    @property
+    def size(self) -> int:
+        return URGENT_LANES if self.urgent else LANES[self.channel]
+
+    @property
+    def priority(self) -> int:
+        """The least urgent priority that it takes."""
+        return URGENT if self.urgent else Priority.RECORD
+
+
+class Running(NamedTuple):
+    """A message under way."""
+
+    lane: Lane
+    recipient: Recipient
+    address: str
+
+
+_KINDS: Final = tuple(Lane(channel, urgent) for channel in LANES for urgent in (False, True))
+
+
+class Lanes:
+    """See the head of the file."""
+
+    def __init__(self) -> None:
+        self._running: dict[int, Running] = {}
+        self._parked: dict[tuple[Channel, Recipient], str] = {}
+
+    def __len__(self) -> int:
+        return len(self._running)
+
+    @property
+    def ids(self) -> list[int]:
+        """The messages under way."""
+        return list(self._running)
+
+    def claims(self) -> list[ClaimOf]:
+        """What may be claimed now."""
+        return [claim for lane in _KINDS if (claim := self._claim(lane)).limit]
+
+    def _claim(self, lane: Lane) -> ClaimOf:
+        return ClaimOf(lane.channel, self._free(lane), lane.priority, PER_RECIPIENT, sorted(set(self._busy(lane))))
+
+    def _free(self, lane: Lane) -> int:
+        return max(0, lane.size - sum(1 for each in self._running.values() if each.lane == lane))
+
+    def _busy(self, lane: Lane) -> Iterator[Recipient]:
+        yield from (each.recipient for each in self._running.values() if each.lane == lane)
+        if not lane.urgent:
+            yield from (recipient for channel, recipient in self._parked if channel is lane.channel)
+
+    def begin(self, message: StoredMessage, address: str) -> bool:
+        """Take a lane for a message that was claimed. False where its address is in use: it is given back, and its
+        recipient left out of claims until the address is free."""
+        channel = Channel(message.channel)
+        of_all = Lane(channel, False)
+        urgent = message.priority <= URGENT
+        lane = Lane(channel, True) if urgent and not self._free(of_all) else of_all
+        recipient = message.wedding, message.user, message.contact
+        place = _place(channel, address)
+        most = PER_ADDRESS * 2 if urgent else PER_ADDRESS
+        if sum(1 for each in self._running.values() if each.address == place) >= most:
+            self._park(channel, recipient, place)
+            return False
+        self._running[message.id] = Running(lane, recipient, place)
+        return True
+
+    def _park(self, channel: Channel, recipient: Recipient, place: str) -> None:
+        self._parked[channel, recipient] = place
+        if len(self._parked) > MOST_PARKED:
+            del self._parked[next(iter(self._parked))]
+
+    def end(self, id_: int) -> None:
+        """A message is under way no more."""
+        ended = self._running.pop(id_)
+        self._parked = {each: place for each, place in self._parked.items() if place != ended.address}
+
+
+def _place(channel: Channel, address: str) -> str:
+    return f"{channel} {urlsplit(address).netloc or address}" if channel is Channel.WEBHOOK else f"{channel} {address}"

@@ -1,0 +1,71 @@
+"""The senders of a node by channel, and counts of what they did. Whatever a sender does, `send` returns."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Final
+
+import structlog
+
+from crdt_server.metrics import Metrics
+from crdt_server.services.messaging.model import Channel, Delivery, NotSent, Sender, Sent
+from storage import MessageOutcome, StoredMessage
+from storage.outbox import DEAD, SENT
+
+log = structlog.get_logger(__name__)
+
+SEND_SECONDS: Final = 60.0
+"""For one attempt; channels have shorter limits of their own."""
+
+SETTINGS: Final[Mapping[Channel, str]] = MappingProxyType(
+    {
+        Channel.MAIL: "--smtp-url",
+        Channel.SMS: "--sms-url",
+        Channel.PUSH: "--push-vapid-key-file or --push-fcm-url",
+    }
+)
+"""What an operator sets to have a sender."""
+
+
+class ChannelSenders:
+    """See the head of the file."""
+
+    def __init__(self, senders: Mapping[Channel, Sender], metrics: Metrics) -> None:
+        self._senders = senders
+        self._metrics = metrics
+
+    @property
+    def configured(self) -> frozenset[Channel]:
+        """The channels that have a sender."""
+        return frozenset(self._senders)
+
+    async def send(self, delivery: Delivery) -> Sent | NotSent:
+        """Hand a message over. A channel without a sender fails like one that is out of order."""
+        sender = self._senders.get(delivery.channel)
+        if sender is None:
+            setting = SETTINGS.get(delivery.channel)
+            return NotSent(f"no sender for {delivery.channel}" + (f": set {setting}" if setting else ""))
+        self._metrics.messages_sent.labels(delivery.channel).inc()
+        try:
+            async with asyncio.timeout(SEND_SECONDS):
+                return await sender.send(delivery)
+        except TimeoutError:
+            return NotSent(f"not sent within {SEND_SECONDS:g} s")
+        except Exception as error:  # a defect of one channel, or with one message, stops no other
+            log.error("sender_failed", channel=delivery.channel, id=delivery.id, exc_info=error)
+            return NotSent(f"a defect of the server: {type(error).__name__}")
+
+    def count(self, message: StoredMessage, outcome: MessageOutcome) -> None:
+        """Count what became of a message."""
+        if outcome.state == SENT:
+            self._metrics.messages_delivered.labels(message.channel).inc()
+        elif outcome.state == DEAD:
+            self._metrics.messages_dead.labels(message.channel).inc()
+            log.warning("message_dead", channel=message.channel, id=message.id, reason=outcome.error)
+
+    async def close(self) -> None:
+        """Close all senders."""
+        for sender in self._senders.values():
+            await sender.close()

@@ -1,0 +1,179 @@
+"""kill -9 while messages are delivered: each arrives, under one id, and the urgent ones come first."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import random
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+
+import httpx
+import pytest
+from sqlalchemy import insert
+
+from crdt_server.services.messaging.lanes import LANES, URGENT_LANES
+from crdt_server.services.messaging.model import Channel
+from storage import NewMessage, Storage, StorageUnavailable, migrate, open_storage
+from storage.messaging_tables import contacts
+from storage.outbox import SENT, key_of
+from tests.support.cluster import ClusterProcess
+from tests.support.postgres import PostgresServer
+from tests.support.server import ServerProcess
+from tests.support.sink import Arrived, Sink, run_sink
+
+WEDDING = "w"
+PROGRAM = ("tests.support.delivering",)
+ENVIRONMENT = {"CRDT_SERVER_DELIVERY_LEASE_SECONDS": "1.5", "CRDT_SERVER_DOCUMENT_HOSTS": "1"}
+PLACES = LANES[Channel.MAIL] + URGENT_LANES
+SECONDS = 120.0
+KILLS = 2
+ROUNDS, PER_ROUND = int(os.environ.get("DELIVERY_KILLS", "50")), 200
+
+
+class Mail:
+    """Messages to people whose addresses lead to a sink; event number -> priority is kept."""
+
+    def __init__(self, storage: Storage, sink: Sink, people: int) -> None:
+        self.storage = storage
+        self.sink = sink
+        self.priorities: dict[int, int] = {}
+        self._users = [f"u_{n}" for n in range(people)]
+
+    async def addresses(self) -> None:
+        """Everybody has one."""
+        at = datetime.now(UTC)
+        row = {"wedding": WEDDING, "channel": "mail", "id": "c_1", "secret": "", "at": at, "disabled_at": None}
+        rows = [row | {"user": user, "address": self.sink.url + "/ok"} for user in self._users]
+        await self.storage._executor.write(lambda connection: connection.execute(insert(contacts), rows))
+
+    async def post(self, count: int, priority: Callable[[int], int]) -> None:
+        """So many further messages wait."""
+        now, first = datetime.now(UTC), len(self.priorities) + 1
+        messages = []
+        for event in range(first, first + count):
+            user, self.priorities[event] = self._users[event % len(self._users)], priority(event)
+            params = json.dumps({"text": f"message {event}"})
+            key = key_of(WEDDING, event, user, "mail")
+            messages.append(
+                NewMessage(key, WEDDING, user, "mail", event, "t", self.priorities[event], "d", "r", params, now)
+            )
+        await self.storage.enqueue(messages)
+
+    async def all_sent(self) -> None:
+        """Wait until the store has all of them as sent."""
+        async with asyncio.timeout(SECONDS):
+            while not await self._is_sent():  # noqa: ASYNC110 - no event reports it
+                await asyncio.sleep(0.2)
+
+    async def _is_sent(self) -> bool:
+        try:
+            counts, _ = await self.storage.message_counts(WEDDING)
+        except StorageUnavailable:
+            return False
+        return [tuple(each) for each in counts] == [("mail", SENT, len(self.priorities))]
+
+    def check(self, kills: int) -> None:
+        """Everything arrived under one id; what was not held by a node that was killed came in its order."""
+        arrived = self.sink.arrived
+        ids: dict[int, set[str]] = {}
+        for each in arrived:
+            ids.setdefault(_event(each), set()).add(each.id)
+        assert set(ids) == set(self.priorities), "nothing is lost"
+        assert {len(of_event) for of_event in ids.values()} == {1}, "nothing under two ids"
+        assert len(set.union(*ids.values())) == len(ids)
+        again = len(arrived) - len(ids)
+        print(f"{kills} kills, {len(ids)} messages, {again} were sent again")
+        assert again <= kills * PLACES
+
+
+def _event(arrived: Arrived) -> int:
+    return int(arrived.body["notices"][0]["event"])
+
+
+async def began(sink: Sink, count: int) -> None:
+    """Wait until the sink has seen so many requests."""
+    async with httpx.AsyncClient(trust_env=False, timeout=SECONDS) as http:
+        await http.get(f"{sink.url}/began?n={count}")
+
+
+def overtaken(arrived: Sequence[Arrived], priorities: dict[int, int]) -> list[int]:
+    """The messages that came, for the first time, behind more less urgent ones than are under way at a time."""
+    late, before = [], [0] * 5
+    seen: set[int] = set()
+    for each in arrived:
+        event = _event(each)
+        if event in seen:
+            continue
+        seen.add(event)
+        if sum(before[priorities[event] + 1 :]) > PLACES:
+            late.append(event)
+        before[priorities[event]] += 1
+    return late
+
+
+@pytest.mark.slow
+async def test_kill_9_of_a_node_that_delivers(tmp_path: Path) -> None:
+    chance = random.Random(1)
+    node = ServerProcess(tmp_path, env=ENVIRONMENT, program=PROGRAM)
+    with run_sink(tmp_path) as sink:
+        try:
+            await migrate(node.database_url)
+            storage = await open_storage(node.database_url)
+            mail = Mail(storage, sink, people=100)
+            await mail.addresses()
+            await mail.post(300, lambda _: chance.randrange(5))
+            for _ in range(KILLS):
+                await asyncio.to_thread(node.start)
+                await began(sink, len(sink.arrived) + chance.randint(5, 70))
+                node.kill9()
+            await asyncio.to_thread(node.start)
+            await mail.all_sent()
+            mail.check(KILLS)
+            late = overtaken(sink.arrived, mail.priorities)
+            assert len(late) <= KILLS * PLACES, "only what a killed node held comes later"
+            await storage.close()
+        finally:
+            node.close()
+
+
+@pytest.mark.soak
+async def test_50_kills_of_nodes_and_the_database(tmp_path: Path) -> None:
+    chance = random.Random(1)
+    postgres = PostgresServer(fsync=True)
+    postgres.start()
+    try:
+        with run_sink(tmp_path) as sink:
+            cluster = ClusterProcess(tmp_path, env=ENVIRONMENT, postgres=postgres, program=PROGRAM)
+            try:
+                await migrate(cluster.database_url)
+                storage = await open_storage(cluster.database_url)
+                mail = Mail(storage, sink, people=500)
+                await mail.addresses()
+                await asyncio.to_thread(cluster.start)
+                for number in range(ROUNDS):
+                    # Each round has its emergencies last: they come before what still waits.
+                    await mail.post(PER_ROUND, lambda event: 0 if event % PER_ROUND > 190 else chance.randint(1, 4))
+                    await began(sink, len(sink.arrived) + chance.randint(1, 150))
+                    await _kill(cluster, None if number % 10 == 9 else chance.randrange(3), postgres)
+                await mail.all_sent()
+                mail.check(ROUNDS)
+                late = [event for event in overtaken(sink.arrived, mail.priorities) if not mail.priorities[event]]
+                assert len(late) <= ROUNDS * PLACES, "only emergencies that a killed node held come later"
+                await storage.close()
+            finally:
+                cluster.close()
+    finally:
+        postgres.close()
+
+
+async def _kill(cluster: ClusterProcess, node: int | None, postgres: PostgresServer) -> None:
+    """A node, or the database; and start it again."""
+    if node is None:
+        await asyncio.to_thread(postgres.kill)
+        await asyncio.to_thread(postgres.start)
+        return
+    await asyncio.to_thread(cluster.nodes[node].kill9)
+    await asyncio.to_thread(cluster.nodes[node].start)
