@@ -62,14 +62,14 @@ from crdt_server.key_source import FetchedKeys, open_keys, read_secret
 from crdt_server.metrics import Metrics
 from crdt_server.services.grants import GrantService
 from crdt_server.services.members import MemberService
-from crdt_server.services.messaging.overrides import RoutingOverrides
-from crdt_server.services.messaging.planning import Planner
-from crdt_server.services.messaging.router import EventRouter, trim_inboxes
-from crdt_server.services.messaging.rules import default_rules
 from crdt_server.services.messaging.delivery import DeliveryWorker
 from crdt_server.services.messaging.model import Channel, Sender
 from crdt_server.services.messaging.outbox_service import OutboxService
 from crdt_server.services.messaging.outbox_upkeep import OutboxUpkeep
+from crdt_server.services.messaging.overrides import RoutingOverrides
+from crdt_server.services.messaging.planning import Planner
+from crdt_server.services.messaging.router import EventRouter, trim_inboxes
+from crdt_server.services.messaging.rules import default_rules
 from crdt_server.services.messaging.senders import ChannelSenders
 from crdt_server.services.sessions import SessionService, Sign
 from crdt_server.settings import Settings

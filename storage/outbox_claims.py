@@ -73,8 +73,9 @@ def promote(connection: Connection, now: datetime, attempts: int) -> int:
     lapsed = and_(outbox.c.state == SENDING, outbox.c.lease_until <= _clock(connection, 0))
     died = {"state": DEAD, "error": f"the server ended during attempt {attempts}", "done_at": now, "lease": ""}
     _update_some(connection, and_(lapsed, outbox.c.attempts >= attempts), died)
-    due = or_(lapsed, and_(outbox.c.state == LATER, outbox.c.next_at <= now))
-    return _update_some(connection, due, {"state": WAITING, "lease": "", "lease_until": None})
+    free = {"state": WAITING, "lease": "", "lease_until": None}
+    due = and_(outbox.c.state == LATER, outbox.c.next_at <= now)
+    return _update_some(connection, lapsed, free) + _update_some(connection, due, free)
 
 
 def _update_some(connection: Connection, among: ColumnElement[bool], values: dict[str, Any]) -> int:
@@ -84,11 +85,13 @@ def _update_some(connection: Connection, among: ColumnElement[bool], values: dic
     return len(found)
 
 
-def claim(connection: Connection, claims: Sequence[ClaimOf], lease: str, seconds: float) -> list[StoredMessage]:
+def claim(
+    connection: Connection, claims: Sequence[ClaimOf], lease: str, seconds: float, now: datetime
+) -> list[StoredMessage]:
     """Take messages that wait under a lease, each channel's in the order of (priority, id)."""
     taken: list[StoredMessage] = []
     for wanted in claims:
-        if chosen := _choose(connection, wanted):
+        if chosen := _choose(connection, wanted, now):
             until = _clock(connection, seconds)
             values = {"state": SENDING, "lease": lease, "lease_until": until, "attempts": outbox.c.attempts + 1}
             connection.execute(update(outbox).where(outbox.c.id.in_([each.id for each in chosen])).values(values))
@@ -96,10 +99,9 @@ def claim(connection: Connection, claims: Sequence[ClaimOf], lease: str, seconds
     return taken
 
 
-def _choose(connection: Connection, wanted: ClaimOf) -> list[StoredMessage]:
-    query = select_messages().where(
-        outbox.c.state == WAITING, outbox.c.channel == wanted.channel, outbox.c.priority <= wanted.priority
-    )
+def _choose(connection: Connection, wanted: ClaimOf, now: datetime) -> list[StoredMessage]:
+    waiting = and_(outbox.c.state == WAITING, outbox.c.channel == wanted.channel, outbox.c.next_at <= now)
+    query = select_messages().where(waiting, outbox.c.priority <= wanted.priority)
     if wanted.busy:
         query = query.where(tuple_(outbox.c.wedding, outbox.c.user, outbox.c.contact).not_in(wanted.busy))
     query = query.order_by(outbox.c.priority, outbox.c.id).limit(LOOKED_AT * wanted.limit)
@@ -150,8 +152,7 @@ def _values(outcome: MessageOutcome) -> dict[str, Any]:
 def is_due(connection: Connection, now: datetime) -> bool:
     """Whether `promote` or `claim` has anything to do."""
     due = or_(
-        outbox.c.state == WAITING,
-        and_(outbox.c.state == LATER, outbox.c.next_at <= now),
+        and_(outbox.c.state.in_((WAITING, LATER)), outbox.c.next_at <= now),
         and_(outbox.c.state == SENDING, outbox.c.lease_until <= _clock(connection, 0)),
     )
     return connection.scalars(select(outbox.c.id).where(due).limit(1)).first() is not None

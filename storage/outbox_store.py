@@ -83,7 +83,7 @@ class OutboxStore(StorePart):
         def work(connection: Connection) -> list[StoredMessage]:
             outbox_claims.settle(connection, lease, outcomes)
             outbox_claims.promote(connection, now, attempts)
-            return outbox_claims.claim(connection, claims, lease, seconds)
+            return outbox_claims.claim(connection, claims, lease, seconds, now)
 
         return await self._executor.write(work)
 

@@ -107,7 +107,8 @@ class DeliveryWorker:
         while True:
             await asyncio.sleep(self._lease_seconds / RENEWALS)
             try:
-                if ids := self._lanes.ids:
+                # What was sent and is not stored yet as well: others would send it again.
+                if ids := [*self._lanes.ids, *(each.id for each in self._outcomes)]:
                     await self._storage.renew_lease(self._lease, ids, self._lease_seconds)
             except StorageError as error:
                 log.warning("delivery_lease_not_renewed", error=str(error))
