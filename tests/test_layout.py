@@ -131,6 +131,8 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
         "storage",
         "structlog",
     ),
+    "crdt_server.services.messaging.formats": ("documents.invariants.amounts",),
+    "crdt_server.services.messaging.texts": ("crdt_server.services.messaging", "jinja2"),
     "crdt_server.web": ("starlette",),
     "crdt_server.explain": ("crdt_server.access", "documents"),
     "crdt_server.offline": (

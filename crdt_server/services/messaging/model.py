@@ -73,6 +73,10 @@ class Delivery(NamedTuple):
     unsubscribe: str
     """URL that ends such messages, signed; empty where there is none."""
 
+    def __repr__(self) -> str:
+        """Without the address, the secret and what is told: a representation may end in a log."""
+        return f"Delivery(id={self.id!r}, user={self.user!r}, channel={self.channel.value!r})"
+
 
 class Sent(NamedTuple):
     """The channel took the message over."""
