@@ -62,6 +62,7 @@ from crdt_server.key_source import FetchedKeys, open_keys, read_secret
 from crdt_server.metrics import Metrics
 from crdt_server.services.grants import GrantService
 from crdt_server.services.members import MemberService
+from crdt_server.services.messaging.channels import read_configuration
 from crdt_server.services.messaging.delivery import DeliveryWorker
 from crdt_server.services.messaging.model import Channel, Sender
 from crdt_server.services.messaging.outbox_service import OutboxService
@@ -108,13 +109,14 @@ def create_app(
     Mounted, its lifespan must run: pass ``app.router.lifespan_context`` on (``examples/embed.py`` shows it).
     Its WebSockets then take the plain ASGI transport; the fast one needs ``crdt-server serve``. While it runs,
     ``app.state.server`` is an `Editor`: programs read and write rows with it.
-    Raises AccessRequired, KeyFileError where a key cannot be used, and StorageError where the settings name stores that
-    do not go together, or a file that cannot be read.
+    Raises AccessRequired, KeyFileError where a key cannot be used, ChannelSettingsError where a channel of messages
+    cannot, and StorageError where the settings name stores that do not go together, or a file that cannot be read.
     """
     settings = settings or Settings.load()
     _require_cluster(settings)
     read_vouched(settings.vouched_organizations)
     role_limits(settings)
+    read_configuration(settings)
     keys = None if access is not None else open_keys(settings)
     members = HeldMembers()
     access = access or _token_access(settings, keys, members)

@@ -32,6 +32,7 @@ from crdt_server.outbox_commands import outbox
 from crdt_server.repair import repair_store
 from crdt_server.sample import WeddingExists, plant
 from crdt_server.serve import serve as run_server
+from crdt_server.services.messaging.channels import ChannelSettingsError
 from crdt_server.settings import Settings
 from crdt_server.workers import WorkersFailed
 from documents.derived import find
@@ -65,7 +66,7 @@ def serve(config: str | None, **flags: Any) -> None:
     logs.configure(settings.log_level)
     try:
         run_server(settings)
-    except (AccessRequired, KeyFileError) as error:
+    except (AccessRequired, ChannelSettingsError, KeyFileError) as error:
         raise click.UsageError(str(error)) from error
     except SystemExit as error:
         sys.exit(WRONG_USE if error.code else 0)  # the address cannot be listened on; uvicorn has logged it

@@ -65,6 +65,9 @@ class Settings(BaseSettings):
     jwt_issuer: str = Field("", description="The issuer (iss) that tokens must have; none: any")
     jwt_audience: str = Field("", description="The audience (aud) that tokens must be for; none: tokens without one")
     jwt_max_age: Positive = Field(86_400, description="Seconds until the expiry of a token, at most (4401 above)")
+    public_url: str = Field(
+        "", description="Where people reach this server, for links in messages: https://HOST; none: there are no links"
+    )
     allowed_origins: str = Field(
         "",
         description="Origins of pages on other hosts that may connect, with commas, or *; none: no origin is checked",
@@ -164,6 +167,25 @@ class Settings(BaseSettings):
     vouched_organizations: str = Field(
         "", description="File with an organization per line of which weddings may learn the bookings of each other"
     )
+
+    smtp_url: str = Field(
+        "",
+        repr=False,
+        description="Where mail is handed over: smtp://HOST, starttls://USER:PASSWORD@HOST or smtps://…; none: no mail",
+    )
+    smtp_password_file: str = Field("", description="File with the password for --smtp-url, in place of one in it")
+    mail_from: str = Field("", description="The sender of mail: Name <mailbox@host>")
+    sms_url: str = Field("", description="Where SMS are posted, shaped like Twilio's Messages.json; none: no SMS")
+    sms_credentials_file: str = Field("", description="TOML file with user, password and from, for --sms-url")
+    push_vapid_key_file: str = Field(
+        "", description="File with the private key (PEM, P-256) that signs push messages to browsers; none: no such"
+    )
+    push_fcm_url: str = Field("", description="Where messages to apps are posted, shaped like FCM's; none: no such")
+    push_fcm_key_file: str = Field("", description="File with the key of a service account (JSON), for --push-fcm-url")
+    webhooks_allow_private: bool = Field(
+        False, description="Webhooks may lead to private addresses; anybody who may enter one reaches your network then"
+    )
+    send_seconds: Seconds = Field(15.0, description="Time for one attempt to hand over a mail, SMS, push or webhook")
 
     @field_validator("trusted_proxies")
     @classmethod

@@ -131,6 +131,16 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
         "storage",
         "structlog",
     ),
+    # What leaves the server: mail, SMS, push, webhooks, and their texts.
+    "crdt_server.services.messaging.channels": (
+        "aiosmtplib",
+        "crdt_server.services.messaging",
+        "crdt_server.settings",
+        "cryptography",
+        "http_ece",
+        "httpcore",
+        "jwt",
+    ),
     "crdt_server.services.messaging.formats": ("documents.invariants.amounts",),
     "crdt_server.services.messaging.texts": ("crdt_server.services.messaging", "jinja2"),
     "crdt_server.web": ("starlette",),

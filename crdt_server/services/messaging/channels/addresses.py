@@ -1,0 +1,131 @@
+"""Which hosts the server connects to on behalf of a user: those with public addresses only.
+
+Whoever may enter a URL could otherwise make the server send requests into the network in which it stands: to its
+database, to a router, to the service at 169.254.169.254 that gives the keys of a cloud machine. A name is resolved
+once, all its addresses are checked, and the connection goes to one of those: an answer that changes between the check
+and the connection changes nothing. TLS still verifies the name.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
+from typing import Final, TypeAlias
+
+import httpcore
+
+from crdt_server.services.messaging.channels.urls import is_address
+
+Resolver: TypeAlias = Callable[[str, int], Awaitable[Sequence[str]]]
+"""The addresses of a host name, IPv4 and IPv6. Raises OSError."""
+
+RESOLVER_THREADS: Final = 8
+MOST_ADDRESSES: Final = 4
+"""Addresses of a name that are tried, one after the other."""
+
+_SocketOption: TypeAlias = tuple[int, int, int] | tuple[int, int, bytes | bytearray] | tuple[int, int, None, int]
+
+# Their last four bytes are an IPv4 address, which a gateway reaches: NAT64, and addresses of long ago.
+_EMBEDDING: Final = (ip_network("64:ff9b::/96"), ip_network("::/96"))
+# Global to `ipaddress`, though they lead to a relay or gateway of this network, or nowhere.
+_REFUSED: Final = tuple(map(ip_network, ("192.88.99.0/24", "2002::/16", "64:ff9b:1::/48", "3fff::/20", "fec0::/10")))
+
+
+class PrivateAddressError(httpcore.ConnectError):
+    """The host has an address that is not public."""
+
+
+class UnknownHostError(httpcore.ConnectError):
+    """The name of the host has no address."""
+
+
+def is_public(address: str) -> bool:
+    """Whether an IP address is one of the internet, reached over it. An address of IPv6 that stands for one of IPv4
+    is as public as that."""
+    try:
+        parsed = ip_address(address)
+    except ValueError:
+        return False
+    if "%" in address:  # with a zone it is of this link
+        return False
+    if isinstance(parsed, IPv6Address):
+        inner = _embedded(parsed)
+        if inner is not None:
+            return is_public(str(inner))
+    if any(parsed in network for network in _REFUSED if network.version == parsed.version):
+        return False
+    return parsed.is_global and not parsed.is_multicast and not parsed.is_reserved
+
+
+def _embedded(address: IPv6Address) -> IPv4Address | None:
+    if address.ipv4_mapped is not None:
+        return address.ipv4_mapped
+    if any(address in network for network in _EMBEDDING):
+        return IPv4Address(int(address) & 0xFFFF_FFFF)
+    return None
+
+
+class SystemResolver:
+    """The resolver of the system, in threads of its own: a name server that does not answer holds up nothing else."""
+
+    def __init__(self) -> None:
+        self._threads = ThreadPoolExecutor(RESOLVER_THREADS, thread_name_prefix="resolver")
+
+    async def __call__(self, host: str, port: int) -> Sequence[str]:
+        """The addresses of a host. Raises OSError."""
+        ask = partial(socket.getaddrinfo, host, port, type=socket.SOCK_STREAM)
+        found = await asyncio.get_running_loop().run_in_executor(self._threads, ask)
+        return list(dict.fromkeys(str(address[0]) for *_, address in found))
+
+
+class GuardedNetwork(httpcore.AsyncNetworkBackend):
+    """Connects to the addresses that were checked. With `allow_private` to any. It raises PrivateAddressError and
+    httpcore's ConnectError."""
+
+    def __init__(
+        self,
+        *,
+        allow_private: bool,
+        resolver: Resolver | None = None,
+        network: httpcore.AsyncNetworkBackend | None = None,
+    ) -> None:
+        self._allow_private = allow_private
+        self._resolver = resolver or SystemResolver()
+        self._network = network or httpcore.AnyIOBackend()
+
+    async def connect_tcp(
+        self,
+        host: str,
+        port: int,
+        timeout: float | None = None,  # noqa: ASYNC109 - the signature of httpcore
+        local_address: str | None = None,
+        socket_options: Iterable[_SocketOption] | None = None,
+    ) -> httpcore.AsyncNetworkStream:
+        """A connection to one of the addresses of a host."""
+        addresses = await self._checked(host, port)
+        for address in addresses[:-1]:
+            try:
+                return await self._network.connect_tcp(address, port, timeout, local_address, socket_options)
+            except (httpcore.ConnectError, httpcore.ConnectTimeout):
+                continue
+        return await self._network.connect_tcp(addresses[-1], port, timeout, local_address, socket_options)
+
+    async def sleep(self, seconds: float) -> None:
+        """As the port asks for it."""
+        await asyncio.sleep(seconds)
+
+    async def _checked(self, host: str, port: int) -> Sequence[str]:
+        try:
+            addresses = [host] if is_address(host) else list(await self._resolver(host, port))
+        except (OSError, UnicodeError) as error:
+            raise UnknownHostError("the name of the host is not known") from error
+        if not addresses:
+            raise UnknownHostError("the name of the host is not known")
+        # One private address among others is as bad: which one is taken would be a matter of luck.
+        if not self._allow_private and not all(map(is_public, addresses)):
+            raise PrivateAddressError("the host is not one of the internet")
+        return addresses[:MOST_ADDRESSES]
