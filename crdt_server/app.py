@@ -43,6 +43,7 @@ from crdt_server.api import (
     presence,
     probes,
     sessions,
+    webhooks,
 )
 from crdt_server.api import members as members_api
 from crdt_server.api.problems import on_disconnect, on_http_error, on_invalid_request, on_server_error
@@ -72,6 +73,7 @@ from crdt_server.services.messaging.planning import Planner
 from crdt_server.services.messaging.router import EventRouter, trim_inboxes
 from crdt_server.services.messaging.rules import default_rules
 from crdt_server.services.messaging.senders import ChannelSenders
+from crdt_server.services.messaging.webhooks import WebhookService
 from crdt_server.services.sessions import SessionService, Sign
 from crdt_server.settings import Settings
 from crdt_server.transport.asgi import serve_websocket
@@ -81,7 +83,7 @@ from crdt_server.transport.picows import PicowsTransport
 from documents.derived import find
 from storage import Storage, StorageError, StoredItem, open_storage
 
-_RESOURCES = (join, documents, commands, events, conflicts, presence, members_api, audit, inbox, outbox)
+_RESOURCES = (join, documents, commands, events, conflicts, presence, members_api, audit, inbox, outbox, webhooks)
 _ROUTERS = tuple(resource.router for resource in _RESOURCES)
 """Whose calls `authorize` decides about."""
 
@@ -116,7 +118,7 @@ def create_app(
     _require_cluster(settings)
     read_vouched(settings.vouched_organizations)
     role_limits(settings)
-    read_configuration(settings)
+    push_key = read_configuration(settings).push_key
     keys = None if access is not None else open_keys(settings)
     members = HeldMembers()
     access = access or _token_access(settings, keys, members)
@@ -137,6 +139,7 @@ def create_app(
         },
     )
     app.state.access = access
+    app.state.push_key = push_key
     if settings.probes_port < 0:
         app.include_router(probes.router)
     app.include_router(sessions.router)
@@ -259,6 +262,7 @@ def _open_services(hub: Hub, state: State, sign: Sign | None) -> None:
     state.sessions = SessionService(*parts, sign=sign)
     state.grants = GrantService(*parts, published=hub.publish_events, policy=policy)
     state.routing = RoutingOverrides(storage=hub.storage, now=parts[1], rules=default_rules(), policy=policy)
+    state.webhooks = WebhookService(*parts[:2], allow_private=hub.settings.webhooks_allow_private)
 
 
 def _event_router(hub: Hub, access: Access) -> EventRouter:

@@ -56,6 +56,7 @@ from storage.routing_reader import EarlierEvent, RoutingOverride, RoutingReader
 from storage.store import Storage, migrate, open_storage
 from storage.updates import DocumentKey, StoredDocument, StoredUpdate
 from storage.usage import AUDIT_BYTES, WeddingUsage
+from storage.webhooks import StoredWebhook, WebhookChange
 
 __all__ = [
     "AUDIT_BYTES",
@@ -125,12 +126,14 @@ __all__ = [
     "StoredRights",
     "StoredRow",
     "StoredUpdate",
+    "StoredWebhook",
     "Subscription",
     "Timeouts",
     "TokenReused",
     "UnroutedWedding",
     "ValuesRefused",
     "VendorBooking",
+    "WebhookChange",
     "WeddingUsage",
     "migrate",
     "open_storage",

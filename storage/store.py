@@ -18,6 +18,7 @@ from storage.postgres_executor import PostgresExecutor, Timeouts
 from storage.sqlite_executors import AsyncExecutor, ThreadExecutor
 from storage.store_parts import DerivedStore, LastSeenStore, OperatorStore, OwnerStore, RetentionStore
 from storage.updates import DocumentKey, StoredDocument, StoredUpdate
+from storage.webhooks import WebhookStore
 
 SYNCHRONOUS = frozenset({"OFF", "NORMAL", "FULL", "EXTRA"})
 KEYS_PER_PAGE = 1_000
@@ -43,6 +44,7 @@ class Storage(
     RoutingStore,
     InboxStore,
     OutboxStore,
+    WebhookStore,
 ):
     """Documents as bytes under sequence numbers, and records derived from them. Made by `open_storage`.
 

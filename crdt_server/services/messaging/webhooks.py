@@ -1,0 +1,154 @@
+"""The webhooks of a wedding: made, changed, given other secrets and removed by the couple and its planners.
+
+A secret is shown once, when it is made. While one is replaced, the one before signs too, until it is ended or replaced
+in its turn. A webhook belongs to whoever made it: the router sends it what that member may know.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import datetime
+from typing import Final, NamedTuple
+from urllib.parse import urlsplit
+
+from crdt_server.access.identity import Identity
+from crdt_server.access.members import may_manage
+from crdt_server.errors import NotFoundError, ProtocolError
+from crdt_server.services.entries import MembershipError, Now, audit_entry
+from crdt_server.services.members import require
+from crdt_server.services.messaging.channels.addresses import is_public
+from crdt_server.services.messaging.channels.urls import fault_of_url, is_address
+from crdt_server.services.messaging.channels.webhook import new_secret
+from storage import NewAuditEntry, Storage, StoredWebhook, ValuesRefused, WebhookChange
+
+MOST_WEBHOOKS: Final = 20
+"""Of a wedding."""
+
+SECRETS_KEPT: Final = 2
+"""The newest, and the one before it."""
+
+
+class NewWebhook(NamedTuple):
+    """A webhook to be made: its URL, and types of events or their beginnings (`guest` for `guest.rsvp`); none: all."""
+
+    url: str
+    types: tuple[str, ...]
+
+
+class Shown(NamedTuple):
+    """A webhook, and its newest secret, which is not shown again."""
+
+    webhook: StoredWebhook
+    secret: str
+
+
+def wants(types: Sequence[str], type_: str) -> bool:
+    """Whether a webhook with these types gets events of a type."""
+    return not types or any(type_ == each or type_.startswith(each + ".") for each in types)
+
+
+class WebhookService:
+    """See the head of the file. ``actor`` is whoever requests it. Methods raise ForbiddenError, NotFoundError,
+    ProtocolError for a URL that cannot be used, and MembershipError."""
+
+    def __init__(self, storage: Storage, now: Now, *, allow_private: bool) -> None:
+        self._storage = storage
+        self._now = now
+        self._allow_private = allow_private
+
+    async def present(self, wedding: str, actor: Identity) -> list[StoredWebhook]:
+        """The webhooks, also those that are disabled."""
+        require(may_manage(actor))
+        return await self._storage.webhooks(wedding)
+
+    async def add(self, wedding: str, actor: Identity, new: NewWebhook) -> Shown:
+        """Make a webhook."""
+        require(may_manage(actor))
+        self._require_url(new.url)
+        at, secret = self._now(), new_secret()
+        made = StoredWebhook(f"wh_{secrets.token_hex(8)}", new.url, new.types, (secret,), actor.user, at)
+
+        def decide(before: StoredWebhook | None) -> WebhookChange:
+            return WebhookChange(made, _entry(at, actor, "webhook.added", made))
+
+        try:
+            await self._storage.change_webhook(wedding, made.id, decide, MOST_WEBHOOKS)
+        except ValuesRefused as error:
+            raise MembershipError("too_many_webhooks", str(error)) from error
+        return Shown(made, secret)
+
+    async def change(
+        self, wedding: str, actor: Identity, id_: str, *, url: str | None, types: tuple[str, ...] | None,
+        enabled: bool | None,
+    ) -> StoredWebhook:  # fmt: skip
+        """Change a webhook; None leaves a value. One that was disabled is used again with `enabled`."""
+        require(may_manage(actor))
+        if url is not None:
+            self._require_url(url)
+        at = self._now()
+
+        def decide(before: StoredWebhook | None) -> WebhookChange:
+            webhook = _present(before)
+            webhook = replace(webhook, url=url or webhook.url, types=webhook.types if types is None else types)
+            if enabled is not None:
+                webhook = replace(webhook, disabled_at=None if enabled else webhook.disabled_at or at, reason="")
+            return WebhookChange(webhook, _entry(at, actor, "webhook.changed", webhook))
+
+        return _present(await self._storage.change_webhook(wedding, id_, decide, MOST_WEBHOOKS))
+
+    async def rotate(self, wedding: str, actor: Identity, id_: str) -> Shown:
+        """Give a webhook another secret; the one before signs too, the others end."""
+        require(may_manage(actor))
+        at, secret = self._now(), new_secret()
+
+        def decide(before: StoredWebhook | None) -> WebhookChange:
+            webhook = _present(before)
+            webhook = replace(webhook, secrets=(secret, *webhook.secrets)[:SECRETS_KEPT])
+            return WebhookChange(webhook, _entry(at, actor, "webhook.rotated", webhook))
+
+        return Shown(_present(await self._storage.change_webhook(wedding, id_, decide, MOST_WEBHOOKS)), secret)
+
+    async def end_old_secrets(self, wedding: str, actor: Identity, id_: str) -> StoredWebhook:
+        """Let the newest secret of a webhook be its only one."""
+        require(may_manage(actor))
+        at = self._now()
+
+        def decide(before: StoredWebhook | None) -> WebhookChange:
+            webhook = _present(before)
+            webhook = replace(webhook, secrets=webhook.secrets[:1])
+            return WebhookChange(webhook, _entry(at, actor, "webhook.secrets_ended", webhook))
+
+        return _present(await self._storage.change_webhook(wedding, id_, decide, MOST_WEBHOOKS))
+
+    async def remove(self, wedding: str, actor: Identity, id_: str) -> None:
+        """Remove a webhook: nothing is sent to it any more."""
+        require(may_manage(actor))
+        at = self._now()
+
+        def decide(before: StoredWebhook | None) -> WebhookChange:
+            return WebhookChange(None, _entry(at, actor, "webhook.removed", _present(before)))
+
+        await self._storage.change_webhook(wedding, id_, decide, MOST_WEBHOOKS)
+
+    def _require_url(self, url: str) -> None:
+        """Names are resolved, and their addresses checked, when something is sent."""
+        fault = fault_of_url(url)
+        host = urlsplit(url).hostname or "" if fault is None else ""
+        if fault is None and not self._allow_private and is_address(host) and not is_public(host):
+            fault = "the host is not one of the internet"
+        if fault is not None:
+            raise ProtocolError("invalid_request", fault)
+
+
+def _present(webhook: StoredWebhook | None) -> StoredWebhook:
+    if webhook is None:
+        raise NotFoundError("not_found", "no such webhook")
+    return webhook
+
+
+def _entry(at: datetime, actor: Identity, action: str, webhook: StoredWebhook) -> NewAuditEntry:
+    """An entry of the audit log. The path of a URL may be a secret of its receiver: only the host is in the entry."""
+    host = "/".join(webhook.url.split("/", 3)[:3])
+    return audit_entry(at, actor.user, action, webhook=webhook.id, host=host, types=" ".join(webhook.types))
