@@ -6,6 +6,8 @@ import re
 from html.parser import HTMLParser
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from jinja2 import Environment, meta
 
 from crdt_server.services.messaging.model import Channel
@@ -47,8 +49,11 @@ LINKS = (
 MARKUP = "<script>alert(1)</script><a href='https://evil.example'>x</a><img src=x onerror=y>\"'>&amp;</p>"
 # What clients of mail and phones make a link of.
 AUTOLINK = re.compile(
-    r"[A-Za-z+.-]+:[^\s\u200b]|[\w-]+[.。\uff0e\uff61][^\W\d_]{2,}|\d+\.\d+\.\d+\.\d+|\w@\w", re.UNICODE
+    r"[A-Za-z]:(?!\.\.\.)[^\s\u200b…:]|[\w-]+[.。\uff0e\uff61][^\W\d_]{2,}|\d+\.\d+\.\d+\.\d+|\w@\w", re.UNICODE
 )
+# What ends a line or changes the direction of text.
+CONTROLS = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066\u2067\ufeff]")
+FRAME_TAGS = {"html", "head", "meta", "title", "body", "p", "br", "a", "bdi", "h2"}
 PUBLIC = "https://wed.example"
 OWN_LINKS = ("https://wed.example/api/unsubscribe?token=t1", "https://wed.example/#wedding=w")
 
@@ -65,6 +70,7 @@ class Seen(HTMLParser):
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         self.tags.append(tag)
+        self.text += "\n" if tag == "br" else ""
         self.attributes |= {(name, value or "") for name, value in attrs if name not in ("style", "dir")}
 
     def handle_data(self, data: str) -> None:
@@ -146,6 +152,54 @@ def test_nothing_typed_is_a_link(link: str) -> None:
                 # The words of the frames have colons of their own, with a space behind.
                 assert AUTOLINK.search(text) is None, (AUTOLINK.search(text), text)
             assert {value for name, value in seen.attributes if name == "href"} == set(OWN_LINKS)
+
+
+# Pieces of what people and attackers type.
+PIECES = st.sampled_from(
+    [
+        *LINKS,
+        MARKUP,
+        "a",
+        ".",
+        "com",
+        ":",
+        "//",
+        "@",
+        "x.y",
+        "\n",
+        "\r",
+        "\u202e",
+        "\u2066",
+        "é",
+        "🌳",
+        "\u200d",
+        "שלום",
+        " ",
+        "1",
+        "<",
+    ]
+)
+
+
+@given(
+    typed=st.lists(PIECES, max_size=12).map("".join) | st.text(max_size=60), language=st.sampled_from(sorted(LANGUAGES))
+)
+def test_whatever_is_typed_is_text(typed: str, language: str) -> None:
+    given_values = dict.fromkeys(VALUES, typed)
+    for type_ in ("message.sent", "timeline.item.moved"):
+        told = notice(type_, **given_values)
+        found = render(delivery(Channel.MAIL, "a@b.example", told, language=language, title=typed, name=typed), PUBLIC)
+        seen = Seen(found.html)
+        assert {value for name, value in seen.attributes if name == "href"} == set(OWN_LINKS)
+        assert set(seen.tags) <= FRAME_TAGS
+        for text in (found.subject, without_own(found.text), seen.text, found.short, found.body):
+            assert AUTOLINK.search(text) is None, (AUTOLINK.search(text), text)
+            assert not CONTROLS.search(text)
+            assert text.encode()
+        assert parts_of(found.short) <= SMS_PARTS
+        for text in (found.subject, found.short, found.body):
+            assert len(text.splitlines()) <= 1
+        assert len(found.subject) <= SUBJECT_CHARACTERS
 
 
 def test_a_url_that_is_none_is_left_out() -> None:
