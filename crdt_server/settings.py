@@ -183,7 +183,9 @@ class Settings(BaseSettings):
     push_fcm_url: str = Field("", description="Where messages to apps are posted, shaped like FCM's; none: no such")
     push_fcm_key_file: str = Field("", description="File with the key of a service account (JSON), for --push-fcm-url")
     webhooks_allow_private: bool = Field(
-        False, description="Webhooks may lead to private addresses; anybody who may enter one reaches your network then"
+        False,
+        description="Webhooks may lead to private addresses, without TLS too; anybody who may enter one reaches your "
+        "network then",
     )
     send_seconds: Seconds = Field(15.0, description="Time for one attempt to hand over a mail, SMS, push or webhook")
 

@@ -19,7 +19,7 @@ MOST_TYPES = 50
 
 router = APIRouter(prefix="/api/weddings/{wedding}", tags=["webhooks"])
 
-Url = Annotated[str, Field(max_length=2000, description="http:// or https://, of a host of the internet")]
+Url = Annotated[str, Field(max_length=2000, description="https://, of a host of the internet")]
 EventType = Annotated[str, Field(max_length=80, pattern=r"^[a-z_]+(\.[a-z_]+)*$")]
 Types = Annotated[list[EventType], Field(max_length=MOST_TYPES, description="guest or guest.rsvp; none: all events")]
 Row: TypeAlias = dict[str, Any]

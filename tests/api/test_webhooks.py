@@ -101,8 +101,15 @@ async def test_only_the_couple_and_planners_may(
 @pytest.mark.parametrize(
     "body",
     [
-        *({}, {"url": ""}, {"url": "example.org"}, {"url": "http://127.0.0.1/x"}, {"url": "http://[::ffff:10.0.0.1]/"}),
-        *({"url": "http://169.254.169.254/"}, {"url": "https://u:p@example.org/"}, {"url": "http://2130706433/"}),
+        *(
+            {},
+            {"url": ""},
+            {"url": "example.org"},
+            {"url": "https://127.0.0.1/x"},
+            {"url": "https://[::ffff:10.0.0.1]/"},
+        ),
+        *({"url": "https://169.254.169.254/"}, {"url": "https://u:p@example.org/"}, {"url": "https://2130706433/"}),
+        {"url": "http://example.org/without-tls"},
         *({"url": URL, "types": ["*"]}, {"url": URL, "types": ["a"] * 51}, {"url": URL, "types": "guest"}),
         *({"url": URL, "secret": "mine"}, {"url": "https://x/\r\nHost: y"}, {"url": "https://x/" + "y" * 2_000}),
     ],

@@ -7,12 +7,16 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.serialization import BestAvailableEncryption, Encoding, NoEncryption, PrivateFormat
 
 from crdt_server import Settings, create_app
+from crdt_server.cli import cli
 from crdt_server.services.messaging.channels import ChannelSettingsError, read_configuration, senders
-from crdt_server.services.messaging.model import Channel
+from crdt_server.services.messaging.channels.webhook import new_secret
+from crdt_server.services.messaging.model import Channel, NotSent
+from tests.support.deliveries import delivery
 
 HIDDEN = "hunter2"
 File = Callable[[str], str]
@@ -79,6 +83,23 @@ async def test_all_channels(file: File) -> None:
         assert "PRIVATE KEY" not in text
     for sender in opened.values():
         await sender.close()
+
+
+async def test_without_permission_nothing_goes_out_without_tls() -> None:
+    secret = json.dumps([new_secret()])
+    for allowed, reason in ((False, "https://"), (True, "no connection")):
+        sender = senders(settings(webhooks_allow_private=allowed))[Channel.WEBHOOK]
+        refused = await sender.send(delivery(Channel.WEBHOOK, "http://127.0.0.1:9/", secret=secret))
+        assert isinstance(refused, NotSent)
+        assert reason in refused.reason
+        await sender.close()
+
+
+def test_the_command_ends_with_one_line() -> None:
+    ended = CliRunner().invoke(cli, ["serve", "--dev", "--smtp-url", f"smtps://wed:{HIDDEN}@h/path"])
+    assert ended.exit_code == 2
+    assert "--mail-from" in ended.output
+    assert HIDDEN not in ended.output
 
 
 def test_a_password_in_a_file(file: File) -> None:

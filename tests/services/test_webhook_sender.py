@@ -196,6 +196,14 @@ async def test_connections_are_not_kept_towards_hosts_that_users_name(sink: Http
     assert [len(sink.received), sink.connections] == [3, 3]
 
 
+async def test_ids_that_no_header_can_have_are_not_sent(sink: HttpSink, sender: WebhookSender) -> None:
+    for id_ in ("a\r\nX: 1", "ü", "\0"):
+        refused = await sender.send(to(sink.url)._replace(id=id_))
+        assert isinstance(refused, NotSent)
+        assert refused.permanent
+    assert sink.received == []
+
+
 async def test_a_slow_side_holds_up_no_other(sink: HttpSink, sender: WebhookSender) -> None:
     async with http_sink() as slow:
         slow.answers = [silent]

@@ -19,7 +19,7 @@ from crdt_server.errors import NotFoundError, ProtocolError
 from crdt_server.services.entries import MembershipError, Now, audit_entry
 from crdt_server.services.members import require
 from crdt_server.services.messaging.channels.addresses import is_public
-from crdt_server.services.messaging.channels.urls import fault_of_url, is_address
+from crdt_server.services.messaging.channels.urls import ANY, ENCRYPTED, fault_of_url, is_address
 from crdt_server.services.messaging.channels.webhook import new_secret
 from storage import NewAuditEntry, Storage, StoredWebhook, ValuesRefused, WebhookChange
 
@@ -134,7 +134,7 @@ class WebhookService:
 
     def _require_url(self, url: str) -> None:
         """Names are resolved, and their addresses checked, when something is sent."""
-        fault = fault_of_url(url)
+        fault = fault_of_url(url, ANY if self._allow_private else ENCRYPTED)
         host = urlsplit(url).hostname or "" if fault is None else ""
         if fault is None and not self._allow_private and is_address(host) and not is_public(host):
             fault = "the host is not one of the internet"

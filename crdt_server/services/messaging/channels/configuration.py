@@ -21,7 +21,7 @@ from crdt_server.services.messaging.channels.http import HttpClient, Now, utc_no
 from crdt_server.services.messaging.channels.mail import PORTS, MailSender, MailServer, Security, parse_sender
 from crdt_server.services.messaging.channels.push import AppSender, AppService, PushSender, VapidKey
 from crdt_server.services.messaging.channels.sms import SmsSender, SmsService
-from crdt_server.services.messaging.channels.urls import fault_of_url
+from crdt_server.services.messaging.channels.urls import ANY, ENCRYPTED, fault_of_url
 from crdt_server.services.messaging.channels.webhook import WebhookSender
 from crdt_server.services.messaging.model import Channel, Sender
 from crdt_server.services.messaging.texts import render
@@ -81,6 +81,7 @@ def open_senders(
     """The channels of a configuration."""
     write = partial(render, public_url=configuration.public_url)
     seconds = configuration.seconds
+    schemes = ANY if configuration.allow_private else ENCRYPTED
     guarded = GuardedNetwork(allow_private=configuration.allow_private, resolver=resolver)
 
     def client() -> HttpClient:
@@ -88,7 +89,7 @@ def open_senders(
 
     # Nothing is kept open towards hosts that users name.
     opened: dict[Channel, Sender] = {
-        Channel.WEBHOOK: WebhookSender(HttpClient(guarded, seconds=seconds, keep=False), now)
+        Channel.WEBHOOK: WebhookSender(HttpClient(guarded, seconds=seconds, keep=False), now, schemes)
     }
     if configuration.mail is not None:
         opened[Channel.MAIL] = MailSender(configuration.mail, write, now, seconds=seconds)
@@ -97,7 +98,7 @@ def open_senders(
     if configuration.vapid is not None or configuration.apps is not None:
         apps = None if configuration.apps is None else AppSender(configuration.apps, client(), now)
         browsers = HttpClient(guarded, seconds=seconds, keep=False)
-        opened[Channel.PUSH] = PushSender(configuration.vapid, apps, browsers, write, now)
+        opened[Channel.PUSH] = PushSender(configuration.vapid, apps, browsers, write, now, schemes=schemes)
     return opened
 
 

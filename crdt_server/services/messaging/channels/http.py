@@ -90,7 +90,7 @@ class HttpClient:
                 return NotSent(f"no answer within {self._seconds:g} s")
         except PrivateAddressError as error:
             return NotSent(str(error))
-        except (httpcore.UnsupportedProtocol, httpcore.LocalProtocolError):
+        except (httpcore.UnsupportedProtocol, httpcore.LocalProtocolError, UnicodeError):
             return NotSent("the request cannot be sent", permanent=True)
         except (httpcore.NetworkError, httpcore.ProtocolError, httpcore.TimeoutException, OSError) as error:
             if not heads:
@@ -107,7 +107,8 @@ class HttpClient:
         heads: list[tuple[int, Sequence[tuple[bytes, bytes]]]],
         read: bytearray,
     ) -> None:
-        given = [("User-Agent", "crdt-server"), ("Accept-Encoding", "identity"), *headers.items()]
+        named = {"User-Agent": "crdt-server", "Accept-Encoding": "identity", **headers}
+        given = [(name.encode("ascii"), value.encode("ascii")) for name, value in named.items()]
         async with self._pool.stream("POST", url, headers=given, content=body) as response:
             heads.append((response.status, response.headers))
             async with aclosing(cast("AsyncGenerator[bytes, None]", response.aiter_stream())) as parts:

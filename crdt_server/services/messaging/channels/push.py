@@ -23,7 +23,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from crdt_server.services.messaging.channels.http import Answer, HttpClient, Now, retry_after
-from crdt_server.services.messaging.channels.urls import fault_of_url
+from crdt_server.services.messaging.channels.urls import ANY, fault_of_url
 from crdt_server.services.messaging.model import Delivery, NotSent, Priority, Sent
 from crdt_server.services.messaging.texts import Rendered
 
@@ -102,7 +102,10 @@ class PushSender:
         open_client: HttpClient,
         render: Callable[[Delivery], Rendered],
         now: Now,
-    ):
+        *,
+        schemes: tuple[str, ...] = ANY,
+    ) -> None:
+        self._schemes = schemes
         self._key = key
         self._apps = apps
         self._client = open_client
@@ -118,7 +121,7 @@ class PushSender:
             return await self._apps.send(delivery, rendered)
         if self._key is None:
             return NotSent("there is no key for web push", permanent=True)
-        fault = fault_of_url(delivery.address)
+        fault = fault_of_url(delivery.address, self._schemes)
         if fault is not None:
             return NotSent(fault, permanent=True)
         try:

@@ -8,6 +8,8 @@ from typing import Final
 from urllib.parse import urlsplit
 
 MOST_CHARACTERS: Final = 2_000
+ENCRYPTED: Final = ("https",)
+ANY: Final = ("https", "http")
 _LABEL: Final = re.compile(r"[A-Za-z0-9_]([A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?", re.ASCII).fullmatch
 _NUMERIC: Final = re.compile(r"(0[xX][0-9a-fA-F]*|[0-9]+)", re.ASCII).fullmatch
 
@@ -21,7 +23,7 @@ def is_address(host: str) -> bool:
     return True
 
 
-def fault_of_url(url: str, schemes: tuple[str, ...] = ("https", "http")) -> str | None:
+def fault_of_url(url: str, schemes: tuple[str, ...] = ANY) -> str | None:
     """The reason why a URL cannot be used; None: it can. One with a user and password is refused, and one with a
     fragment."""
     if len(url) > MOST_CHARACTERS:

@@ -17,7 +17,7 @@ from hashlib import sha256
 from typing import Any, Final
 
 from crdt_server.services.messaging.channels.http import Answer, HttpClient, Now, retry_after
-from crdt_server.services.messaging.channels.urls import fault_of_url
+from crdt_server.services.messaging.channels.urls import ANY, fault_of_url
 from crdt_server.services.messaging.model import Delivery, Notice, NotSent, Sent
 
 PREFIX: Final = "whsec_"
@@ -48,13 +48,14 @@ def signatures(given: Sequence[str], id_: str, timestamp: int, body: bytes) -> s
 class WebhookSender:
     """The channel of webhooks. `Delivery.address` is the URL, `Delivery.secret` the secrets as a JSON list."""
 
-    def __init__(self, client: HttpClient, now: Now) -> None:
+    def __init__(self, client: HttpClient, now: Now, schemes: tuple[str, ...] = ANY) -> None:
         self._client = client
         self._now = now
+        self._schemes = schemes
 
     async def send(self, delivery: Delivery) -> Sent | NotSent:
         """Hand the message over."""
-        fault = fault_of_url(delivery.address)
+        fault = fault_of_url(delivery.address, self._schemes)
         if fault is not None:
             return NotSent(fault, permanent=True)
         body, timestamp = payload(delivery), int(self._now().timestamp())
