@@ -12,13 +12,14 @@ import ssl
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
-from email.errors import HeaderParseError, MessageError
+from email.charset import QP, Charset
+from email.header import Header
 from email.headerregistry import Address
-from email.message import EmailMessage
-from email.policy import SMTP as SMTP_POLICY
+from email.message import Message
+from email.policy import compat32
 from email.utils import format_datetime, parseaddr
 from hashlib import sha256
-from typing import Final, Literal
+from typing import Final, Literal, TypeAlias
 
 import aiosmtplib
 
@@ -31,7 +32,10 @@ KEPT_CONNECTIONS: Final = 4
 KEPT_SECONDS: Final = 20.0
 NAME_CHARACTERS: Final = 60
 REASON_CHARACTERS: Final = 300
+URL_CHARACTERS: Final = 900
+"""Of the link that ends such mails: a line of a header has at most 998 characters."""
 
+_Mail: TypeAlias = "Message[Header | str, Header | str]"
 Security = Literal["smtp", "starttls", "smtps"]
 PORTS: Final[dict[Security, int]] = {"smtp": 25, "starttls": 587, "smtps": 465}
 
@@ -40,6 +44,10 @@ _DOMAIN: Final = re.compile(
     r"(?:[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?\.)*[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?", re.ASCII
 ).fullmatch
 _ID: Final = re.compile(r"[A-Za-z0-9_-]{1,100}(?:\.[A-Za-z0-9_-]{1,100})*", re.ASCII).fullmatch
+_PLAIN_WORDS: Final = re.compile(r"[A-Za-z0-9]+(?: [A-Za-z0-9]+)*", re.ASCII).fullmatch
+_POLICY: Final = compat32.clone(linesep="\r\n")
+_UTF8: Final = Charset("utf-8")
+_UTF8.body_encoding = QP
 _ADDRESSES: Final = re.compile(r"<?[^\s<>@]{1,200}@[^\s<>@]{1,200}>?")
 # RFC 3463: no such mailbox, moved, disabled, no such domain, or one that takes no mail.
 _GONE: Final = re.compile(r"\b5\.1\.(?:1|2|6|10)\b|\b5\.2\.1\b")
@@ -113,7 +121,7 @@ class MailSender:
         try:
             async with asyncio.timeout(self._seconds):
                 connection = await self._connected()
-                content = message.as_bytes(policy=SMTP_POLICY)
+                content = message.as_bytes()
                 _, answer = await connection.sendmail(self._server.sender.addr_spec, recipient, content)
             self._keep(connection)
             connection = None
@@ -134,14 +142,19 @@ class MailSender:
             if connection is not None:
                 connection.close()
 
-    def compose(self, delivery: Delivery) -> EmailMessage:
-        """The message that is sent. Every value in a header is one line: the library refuses others besides."""
+    def compose(self, delivery: Delivery) -> _Mail:
+        """The message that is sent.
+
+        `Header` encodes the texts in headers as they are. `EmailMessage` would decode what looks like an encoded word
+        (RFC 2047) in them first: the name `=?utf-8?q?=0ABcc:_…?=` became a header of its own.
+        """
         rendered = self._render(delivery)
-        message = EmailMessage(policy=SMTP_POLICY)
+        message: _Mail = Message(policy=_POLICY)
         sender = self._server.sender
-        message["From"] = sender
-        message["To"] = _recipient(delivery)
-        message["Subject"] = rendered.subject
+        name = cut(one_line(unlinked(cleaned(delivery.name))), NAME_CHARACTERS)
+        message["From"] = _mailbox("From", sender.display_name, sender.addr_spec)
+        message["To"] = _mailbox("To", name, _ascii(delivery.address))
+        message["Subject"] = _text("Subject", rendered.subject)
         message["Date"] = format_datetime(self._now())
         message["Message-ID"] = f"<{_message_id(delivery.id)}@{sender.domain}>"
         message["Auto-Submitted"] = "auto-generated"
@@ -149,8 +162,10 @@ class MailSender:
         if _is_https(delivery.unsubscribe):
             message["List-Unsubscribe"] = f"<{delivery.unsubscribe}>"
             message["List-Unsubscribe-Post"] = "List-Unsubscribe=One-Click"
-        message.set_content(rendered.text, cte="quoted-printable")
-        message.add_alternative(rendered.html, subtype="html", cte="quoted-printable")
+        message["MIME-Version"] = "1.0"
+        message["Content-Type"] = "multipart/alternative"
+        message.attach(_part("plain", rendered.text))
+        message.attach(_part("html", rendered.html))
         return message
 
     async def _connected(self) -> aiosmtplib.SMTP:
@@ -192,14 +207,30 @@ class MailSender:
             self._idle.pop()[0].close()
 
 
-def _recipient(delivery: Delivery) -> Address:
-    """The mailbox, with the name where a header can have it."""
-    name = cut(one_line(unlinked(cleaned(delivery.name), "")), NAME_CHARACTERS)
-    mailbox = _ascii(delivery.address)
-    try:
-        return Address(name, addr_spec=mailbox)
-    except (HeaderParseError, MessageError, ValueError):
-        return Address("", addr_spec=mailbox)
+def _part(subtype: str, text: str) -> Message:
+    part: Message = Message(policy=_POLICY)
+    part["Content-Type"] = f"text/{subtype}"
+    part.set_payload(text, _UTF8)
+    return part
+
+
+def _mailbox(header: str, name: str, mailbox: str) -> Header:
+    """A mailbox with the name of whose it is, in a header of this name."""
+    value = Header(header_name=header)
+    if name:
+        value.append(name, _charset_of(name))
+    value.append(f"<{mailbox}>" if name else mailbox, "us-ascii")
+    return value
+
+
+def _text(header: str, text: str) -> Header:
+    """A text in a header of this name."""
+    return Header(text, _charset_of(text), header_name=header)
+
+
+def _charset_of(text: str) -> str:
+    """With `utf-8` a text is encoded, whatever is in it; plain words stay readable."""
+    return "us-ascii" if _PLAIN_WORDS(text) else "utf-8"
 
 
 def _message_id(id_: str) -> str:
@@ -209,7 +240,8 @@ def _message_id(id_: str) -> str:
 def _is_https(url: str) -> bool:
     """Whether this is a URL for a header: RFC 8058 takes https only."""
     return (
-        url.startswith("https://")
+        len(url) <= URL_CHARACTERS
+        and url.startswith("https://")
         and url.isascii()
         and url.isprintable()
         and not any(character in url for character in ' "<>,')
