@@ -4,6 +4,7 @@ Knows no Yjs, no HTTP and no kinds of documents.
 """
 
 from storage.appends import Append
+from storage.attachments import ATTACHMENT_BYTES, StoredAttachment
 from storage.audit import AuditEntry, AuditFault, AuditHead, AuditValues, NewAuditEntry
 from storage.bus import Bus, Listener, LocalBus, LocalWire, Subscription
 from storage.derived import (
@@ -53,12 +54,14 @@ from storage.quarantine import QuarantinedUpdate
 from storage.retention import RowKey
 from storage.routing import DeliveryValues, ItemValues, Projection, RoutedPage, StoredPage, UnroutedWedding
 from storage.routing_reader import EarlierEvent, RoutingOverride, RoutingReader
+from storage.search import Indexer, SearchHit, SearchRecord, SearchTerm, SearchText
 from storage.store import Storage, migrate, open_storage
 from storage.updates import DocumentKey, StoredDocument, StoredUpdate
 from storage.usage import AUDIT_BYTES, WeddingUsage
 from storage.webhooks import StoredWebhook, WebhookChange
 
 __all__ = [
+    "ATTACHMENT_BYTES",
     "AUDIT_BYTES",
     "AnswerTaken",
     "AnswerValues",
@@ -82,6 +85,7 @@ __all__ = [
     "EventValues",
     "GrantChange",
     "InboxCount",
+    "Indexer",
     "ItemValues",
     "LastSeen",
     "Listener",
@@ -107,12 +111,17 @@ __all__ = [
     "RowKey",
     "RowValues",
     "SchemaOutdated",
+    "SearchHit",
+    "SearchRecord",
+    "SearchTerm",
+    "SearchText",
     "SequenceConflict",
     "SignedIn",
     "Storage",
     "StorageError",
     "StorageUnavailable",
     "StoredAnswer",
+    "StoredAttachment",
     "StoredBooking",
     "StoredDevice",
     "StoredDocument",

@@ -9,12 +9,14 @@ from sqlalchemy.exc import ArgumentError
 from storage import owners, schema, updates
 from storage.access_parts import AuditStore, GrantStore, MemberStore
 from storage.appends import Append, AppendRequest
+from storage.attachments import AttachmentStore
 from storage.derived import DerivedRecords
 from storage.errors import SchemaOutdated, StorageError
 from storage.executors import SqlExecutor
 from storage.messaging_parts import InboxStore, RoutingStore
 from storage.outbox_store import OutboxStore
 from storage.postgres_executor import PostgresExecutor, Timeouts
+from storage.search import SearchStore
 from storage.sqlite_executors import AsyncExecutor, ThreadExecutor
 from storage.store_parts import DerivedStore, LastSeenStore, OperatorStore, OwnerStore, RetentionStore
 from storage.updates import DocumentKey, StoredDocument, StoredUpdate
@@ -45,6 +47,8 @@ class Storage(
     InboxStore,
     OutboxStore,
     WebhookStore,
+    AttachmentStore,
+    SearchStore,
 ):
     """Documents as bytes under sequence numbers, and records derived from them. Made by `open_storage`.
 

@@ -35,7 +35,7 @@ from sqlalchemy import (
     func,
 )
 
-SCHEMA_REVISION = "0008"
+SCHEMA_REVISION = "0009"
 """The Alembic revision whose schema equals this file."""
 
 NAME_LENGTH = 255

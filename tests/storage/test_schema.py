@@ -24,6 +24,7 @@ from storage import (
     open_storage,
 )
 from storage.schema import SCRIPTS
+from storage.search_tables import SEARCH_INDEX
 from storage.tables import SCHEMA_REVISION, metadata
 
 
@@ -32,13 +33,21 @@ def plain(found: object) -> str:
     return json.dumps(found, default=str)
 
 
+def is_compared(_item: object, name: str | None, *_: object) -> bool:
+    """The tables of a full-text index are SQLite's own; the index in its place is for PostgreSQL."""
+    return not str(name).startswith(SEARCH_INDEX) and name != "ix_search_texts_words"
+
+
+OPTIONS = {"compare_type": True, "compare_server_default": True, "include_object": is_compared}
+
+
 async def test_the_migrated_schema_is_the_declared_one(tmp_path: Path) -> None:
     await migrate(f"sqlite:///{tmp_path}/migrated.db")
     migrated = create_engine(f"sqlite:///{tmp_path}/migrated.db")
     declared = create_engine(f"sqlite:///{tmp_path}/declared.db")
     metadata.create_all(declared)
     with migrated.connect() as connection:
-        context = MigrationContext.configure(connection, opts={"compare_type": True, "compare_server_default": True})
+        context = MigrationContext.configure(connection, opts=OPTIONS)
         assert compare_metadata(context, metadata) == []
     # What Alembic does not compare.
     for table in metadata.tables:

@@ -1,0 +1,169 @@
+"""Search in messages and in the notes of records, for whoever may read them now.
+
+What can be searched for: the body of each message, the `note` of each record that has one, and the page `board` of the
+wedding. The free documents `notes.…` are not: the server has no rows of them. Each edit of a text that goes on becomes
+an event after some seconds (`judge.text_edits`); new words of a note are found then, those of a message at once. What
+is shown is read from the rows.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from types import MappingProxyType
+from typing import Any, Final, NamedTuple
+
+from crdt_server.services.search_words import parse_query, places_of, words_of
+from documents.kind import WHOLE, Shape
+from documents.registry import KINDS
+from storage import Indexer, SearchHit, SearchRecord, SearchTerm, SearchText, Storage, StoredEvent
+
+PAGE: Final = 50
+"""Texts in a page of what was found."""
+EXCERPT: Final = 240
+"""Characters of a text that are shown, with the first place in it."""
+LEAD: Final = 60
+"""Characters of them before that place."""
+READ_CHARACTERS: Final = 400_000
+"""Characters of texts that are read for a page; it ends with the text that exceeds them."""
+MOST_DOCUMENTS: Final = 2_000
+"""Documents of a wedding that are searched, by their names; there are `max_wedding_documents` of them at most."""
+
+MESSAGES: Final = "messages"
+BODY: Final = "body"
+DELETED: Final = "deleted"
+REDACTIONS: Final = "redactions"
+
+
+def _searched() -> Mapping[tuple[str, str], tuple[str, ...]]:
+    """Kind and root -> the keys with texts that are searched; an empty key where the record is the text."""
+    found: dict[tuple[str, str], tuple[str, ...]] = {("thread", MESSAGES): (BODY,)}
+    for kind in KINDS:
+        for name, root in kind.roots.items():
+            keys = (WHOLE,) if root.shape is Shape.TEXT else tuple(sorted(root.text_keys))
+            if keys and not root.server:
+                found[kind.name, name] = keys
+    return MappingProxyType(found)
+
+
+SEARCHED: Final = _searched()
+_KINDS: Final = frozenset(kind for kind, _ in SEARCHED)
+
+
+class Found(NamedTuple):
+    """A text that has been found, as it is shown."""
+
+    id: int
+    document: str
+    root: str
+    record: str
+    key: str
+    excerpt: str
+    """A part of the text."""
+    start: int
+    """Where the excerpt begins in the text."""
+    highlights: list[tuple[int, int]]
+    """Where the terms are in the excerpt: first character, and the one behind the last."""
+    message: Mapping[str, Any] | None
+    """Of a message, its author (`from`) and moment (`at`)."""
+
+
+class FoundPage(NamedTuple):
+    """Texts that have been found. ``next``: the id behind which the next ones are; None: there are no more."""
+
+    found: list[Found]
+    next: int | None
+
+
+def concerned(event: StoredEvent) -> Iterable[SearchRecord]:
+    """The records whose texts an event may have changed."""
+    kind = event.document.partition(".")[0]
+    if kind not in _KINDS:
+        return
+    body = json.loads(event.body)
+    root, fields = str(body.get("root", "")), body.get("fields") or []
+    if kind == "thread" and root == REDACTIONS:
+        yield SearchRecord(event.document, MESSAGES, event.record)
+        return
+    keys = SEARCHED.get((kind, root))
+    if keys is None:
+        return
+    comes_or_goes = body.get("before") is None or body.get("after") is None
+    if not fields or comes_or_goes or DELETED in fields or not set(keys).isdisjoint(fields):
+        yield SearchRecord(event.document, root, event.record)
+
+
+def texts_in(record: SearchRecord, fields: str) -> dict[str, str]:
+    """The texts of a record that are searched, by key."""
+    keys = SEARCHED.get((record.document.partition(".")[0], record.root), ())
+    values = json.loads(fields)
+    if keys == (WHOLE,):
+        return {WHOLE: values} if isinstance(values, str) else {}
+    if not isinstance(values, dict) or DELETED in values:
+        return {}
+    return {key: values[key] for key in keys if isinstance(values.get(key), str)}
+
+
+def _indexed(record: SearchRecord, fields: str) -> list[SearchText]:
+    return [SearchText(key, words_of(text)) for key, text in texts_in(record, fields).items()]
+
+
+INDEXER: Final = Indexer(concerned, _indexed, REDACTIONS)
+"""`INDEXER.project` is called by the router with every event."""
+
+
+class SearchService:
+    """See the head of the file."""
+
+    def __init__(self, storage: Storage) -> None:
+        self._storage = storage
+
+    async def find(self, wedding: str, query: str, readable: Callable[[str], bool], before: int) -> FoundPage:
+        """Texts with all terms of a query in the documents that are readable, the newest first, behind the one with
+        the id ``before``."""
+        terms = parse_query(query)
+        documents = await self._documents(wedding, readable) if terms else []
+        if not documents:
+            return FoundPage([], None)
+        hits = await self._storage.search(wedding, terms, documents, REDACTIONS, before=before, limit=PAGE + 1)
+        return await asyncio.to_thread(_page, hits, terms)
+
+    async def _documents(self, wedding: str, readable: Callable[[str], bool]) -> list[str]:
+        found: list[str] = []
+        async for key in self._storage.keys(wedding):
+            if key.document.partition(".")[0] in _KINDS and readable(key.document):
+                found.append(key.document)
+                if len(found) == MOST_DOCUMENTS:
+                    break
+        return found
+
+    async def purge(self) -> None:
+        """Write the index anew where words of removed texts may be in it still, in small transactions."""
+        goes_on = True
+        while goes_on:
+            goes_on = await self._storage.purge_search()
+
+
+def _page(hits: Sequence[SearchHit], terms: Sequence[SearchTerm]) -> FoundPage:
+    found: list[Found] = []
+    characters = 0
+    for number, hit in enumerate(hits):
+        if number == PAGE or characters >= READ_CHARACTERS:
+            return FoundPage(found, hits[number - 1].id)
+        text = texts_in(SearchRecord(*hit[1:4]), hit.fields).get(hit.key, "")
+        characters += len(text)
+        places = places_of(text, terms)
+        if places:  # else it has changed since it was indexed
+            found.append(_shown(hit, text, places))
+    return FoundPage(found, None)
+
+
+def _shown(hit: SearchHit, text: str, places: Sequence[tuple[int, int]]) -> Found:
+    start = max(0, places[0][0] - LEAD)
+    excerpt = text[start : start + EXCERPT]
+    seen = [(begin - start, end - start) for begin, end in places if begin - start < EXCERPT]
+    highlights = [(begin, min(end, len(excerpt))) for begin, end in seen]
+    values = json.loads(hit.fields) if hit.root == MESSAGES else {}
+    message = {name: values.get(name) for name in ("from", "at")} if values else None
+    return Found(*hit[:5], excerpt, start, highlights, message)

@@ -1,0 +1,161 @@
+"""Files of conversations: their names, sizes and digests. Their bytes are in a store of files, under the digest.
+
+An attachment has no message until the message that names it is projected; without one for long enough it is an orphan.
+That of a message which was taken back, or which is not there any more, is not found from that moment on. Plain
+functions over a `Connection`, as in `updates`.
+"""
+
+import json
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from typing import NamedTuple
+
+from sqlalchemy import Connection, and_, delete, exists, func, insert, or_, select, text, update
+
+from storage.derived import StoredEvent
+from storage.errors import ValuesRefused
+from storage.messaging_tables import attachments
+from storage.store_parts import StorePart
+from storage.tables import rows
+
+ATTACHMENT_BYTES = 1024
+"""What one attachment counts besides its bytes."""
+
+MESSAGES, REDACTIONS = "messages", "redactions"
+"""The roots of a conversation that decide about an attachment."""
+
+ORPHANS_AT_ONCE = 500
+
+_LOCK = "SELECT pg_advisory_xact_lock(hashtext('attachments'), hashtext(:wedding))"
+
+
+class StoredAttachment(NamedTuple):
+    """A file of a conversation. `thread` is its document; `message` is empty until a message names it."""
+
+    id: str
+    thread: str
+    message: str
+    name: str
+    media_type: str
+    size: int
+    sha256: str
+    by: str
+    at: datetime
+
+
+_COLUMNS = [attachments.c[name] for name in StoredAttachment._fields]
+
+
+class AttachmentStore(StorePart):
+    """The attachments of weddings."""
+
+    async def add_attachment(self, wedding: str, attachment: StoredAttachment, most_bytes: int) -> None:
+        """Add one. Raises ValuesRefused where the wedding has more than `most_bytes` of them then (0: any number)."""
+        await self._executor.write(lambda connection: add(connection, wedding, attachment, most_bytes))
+
+    async def remove_attachment(self, wedding: str, id_: str) -> None:
+        """Remove one."""
+        await self._executor.write_at_once(lambda connection: remove(connection, wedding, id_))
+
+    async def attachment(self, wedding: str, thread: str, id_: str) -> StoredAttachment | None:
+        """One of a conversation, as long as its message is there and not taken back."""
+        return await self._executor.read(lambda connection: find(connection, wedding, thread, id_))
+
+    async def attachment_bytes(self, wedding: str) -> int:
+        """What the attachments of a wedding take, equal files once."""
+        return await self._executor.read(lambda connection: used_bytes(connection, wedding))
+
+    async def remove_orphans(self, before: datetime) -> int:
+        """Remove up to 500 attachments of a moment before that one which no message names; returns how many."""
+        return await self._executor.write_at_once(lambda connection: remove_orphans(connection, before))
+
+    async def unused_files(self, wedding: str, digests: Iterable[str]) -> set[str]:
+        """Those of these digests that no attachment of a wedding has."""
+        wanted = set(digests)
+        return wanted - await self._executor.read(lambda connection: used(connection, wedding, sorted(wanted)))
+
+
+def add(connection: Connection, wedding: str, attachment: StoredAttachment, most_bytes: int) -> None:
+    """Add one. Raises ValuesRefused where the wedding has more than `most_bytes` of them then (0: any number)."""
+    if connection.dialect.name == "postgresql":
+        connection.execute(text(_LOCK), {"wedding": wedding})  # two of them would each count without the other
+    connection.execute(insert(attachments), {"wedding": wedding, **attachment._asdict()})
+    if 0 < most_bytes < used_bytes(connection, wedding):
+        raise ValuesRefused(f"the files of the wedding are more than {most_bytes} bytes")
+
+
+def remove(connection: Connection, wedding: str, id_: str) -> None:
+    """Remove one."""
+    connection.execute(delete(attachments).where(attachments.c.wedding == wedding, attachments.c.id == id_))
+
+
+def find(connection: Connection, wedding: str, thread: str, id_: str) -> StoredAttachment | None:
+    """One of a conversation, as long as its message is there and not taken back."""
+    of_message = and_(
+        rows.c.wedding == attachments.c.wedding,
+        rows.c.document == attachments.c.thread,
+        rows.c.record == attachments.c.message,
+        rows.c.fields.is_not(None),
+    )
+    is_there = exists().where(of_message, rows.c.root == MESSAGES)
+    is_withdrawn = exists().where(of_message, rows.c.root == REDACTIONS)
+    query = select(*_COLUMNS).where(attachments.c.wedding == wedding, attachments.c.id == id_)
+    query = query.where(attachments.c.thread == thread)
+    query = query.where(or_(attachments.c.message == "", and_(is_there, ~is_withdrawn)))
+    found = connection.execute(query).first()
+    return None if found is None else StoredAttachment(*found)
+
+
+def used_bytes(connection: Connection, wedding: str) -> int:
+    """What the attachments of a wedding take, equal files once."""
+    files = select(attachments.c.sha256, attachments.c.size).where(attachments.c.wedding == wedding).distinct()
+    size = select(func.coalesce(func.sum(files.subquery().c.size), 0))
+    count = select(func.count()).select_from(attachments).where(attachments.c.wedding == wedding)
+    return int(connection.scalars(size).one()) + ATTACHMENT_BYTES * int(connection.scalars(count).one())
+
+
+def used(connection: Connection, wedding: str, digests: Sequence[str]) -> set[str]:
+    """Those of these digests that an attachment of a wedding has."""
+    found: set[str] = set()
+    for begin in range(0, len(digests), ORPHANS_AT_ONCE):
+        query = select(attachments.c.sha256).where(attachments.c.wedding == wedding)
+        found.update(
+            connection.scalars(query.where(attachments.c.sha256.in_(digests[begin : begin + ORPHANS_AT_ONCE])))
+        )
+    return found
+
+
+def remove_orphans(connection: Connection, before: datetime) -> int:
+    """Remove attachments of a moment before that one which no message names; returns how many."""
+    key = (attachments.c.wedding, attachments.c.id)
+    oldest = select(*key).where(attachments.c.message == "", attachments.c.at < before)
+    page = connection.execute(oldest.order_by(attachments.c.at).limit(ORPHANS_AT_ONCE)).all()
+    for wedding, id_ in page:
+        same = and_(attachments.c.wedding == wedding, attachments.c.id == id_, attachments.c.message == "")
+        connection.execute(delete(attachments).where(same))
+    return len(page)
+
+
+def project(connection: Connection, wedding: str, events: Sequence[StoredEvent]) -> None:
+    """Give attachments the messages that name them, and remove those of messages that were taken back. Runs in the
+    transaction of the router. A message names only what its author has sent, and each attachment is of one message."""
+    for event in events:
+        if not event.document.startswith("thread."):
+            continue
+        body = json.loads(event.body)
+        message, root, after = event.record, body.get("root"), body.get("after")
+        if root == MESSAGES and isinstance(after, dict):
+            _bind(connection, wedding, event, after)
+        elif (root == MESSAGES and event.type == "message.removed") or (root == REDACTIONS and after is not None):
+            gone = and_(attachments.c.thread == event.document, attachments.c.message == message)
+            connection.execute(delete(attachments).where(attachments.c.wedding == wedding, gone))
+
+
+def _bind(connection: Connection, wedding: str, event: StoredEvent, message: dict[str, object]) -> None:
+    named = message.get("attachments")
+    ids = [each["id"] for each in named if isinstance(each, dict) and "id" in each] if isinstance(named, list) else []
+    if ids:
+        unbound = and_(attachments.c.thread == event.document, attachments.c.message == "")
+        own = and_(attachments.c.id.in_(ids), attachments.c.by == str(message.get("from", "")))
+        bound = update(attachments).where(attachments.c.wedding == wedding, unbound, own)
+        connection.execute(bound.values(message=event.record))

@@ -1,0 +1,255 @@
+"""The index of what can be searched for: words of texts, kept in step with the rows they are from.
+
+- Words come in as they are searched for: small letters without accents. Both databases get the same, and cut nothing:
+  SQLite through FTS5, PostgreSQL through a `tsvector` that is put together here.
+- Each word is stored with a mark of its wedding before it: a search reads the words of one wedding, however many there
+  are, and that of a beginning too.
+- The index refers to records. What a search shows is read from the rows in the same query: what was taken back or
+  removed is not found from that moment on, wherever the consumer of events is.
+
+Plain functions over a `Connection`, as in `updates`.
+"""
+
+import hashlib
+from collections.abc import Callable, Iterable, Sequence
+from typing import Final, NamedTuple
+
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    FromClause,
+    Integer,
+    Table,
+    Text,
+    and_,
+    bindparam,
+    cast,
+    column,
+    delete,
+    exists,
+    insert,
+    select,
+    table,
+    text,
+    true,
+    tuple_,
+)
+from sqlalchemy.dialects.postgresql import TSQUERY, TSVECTOR
+
+from storage.derived import StoredEvent
+from storage.search_tables import search_texts
+from storage.store_parts import StorePart
+from storage.tables import rows
+
+MARK_LENGTH: Final = 8
+"""Characters of the mark of a wedding. Two may have the same: what is found is of the right wedding in any case."""
+
+PURGE_PAGES: Final = 64
+"""Pages of the index of SQLite that are written anew in one transaction."""
+
+
+class SearchTerm(NamedTuple):
+    """Words that stand one behind the other; the last may be the beginning of one."""
+
+    words: tuple[str, ...]
+    is_beginning: bool = False
+
+
+class SearchText(NamedTuple):
+    """A text of a record: the words of a key, or of the record where the key is empty."""
+
+    key: str
+    words: Sequence[str]
+
+
+class SearchRecord(NamedTuple):
+    """The name of a record in a wedding."""
+
+    document: str
+    root: str
+    record: str
+
+
+class SearchHit(NamedTuple):
+    """A text with all terms, and its record as it is now: `fields` is JSON."""
+
+    id: int
+    document: str
+    root: str
+    record: str
+    key: str
+    fields: str
+
+
+Concerned = Callable[[StoredEvent], Iterable[SearchRecord]]
+"""The records whose texts an event may have changed."""
+
+TextsOf = Callable[[SearchRecord, str], Sequence[SearchText]]
+"""The texts of a record, given its fields as JSON."""
+
+
+class Indexer(NamedTuple):
+    """Keeps the index in step. ``withdrawals``: the root in which records of others are withdrawn, by their ids."""
+
+    concerned: Concerned
+    texts_of: TextsOf
+    withdrawals: str
+
+    def project(self, connection: Connection, wedding: str, events: Sequence[StoredEvent]) -> None:
+        """Take over what has changed with these events. Runs in the transaction of the router. It is the rows that are
+        read: to project an event again changes nothing."""
+        records = dict.fromkeys(record for event in events for record in self.concerned(event))
+        self.refresh(connection, wedding, list(records))
+
+    def refresh(self, connection: Connection, wedding: str, records: Iterable[SearchRecord]) -> None:
+        """Take over the texts of records as they are now."""
+        for record in records:
+            fields = _fields(connection, wedding, record, self.withdrawals)
+            _replace(connection, wedding, record, [] if fields is None else self.texts_of(record, fields))
+
+
+class SearchStore(StorePart):
+    """What can be searched for."""
+
+    async def search(
+        self, wedding: str, terms: Sequence[SearchTerm], documents: Sequence[str], withdrawals: str, **page: int
+    ) -> list[SearchHit]:
+        """Texts in these documents that have all terms, the newest first: up to `limit` with an id below `before`."""
+        return await self._executor.read(
+            lambda connection: find(connection, wedding, terms, documents, withdrawals, **page)
+        )
+
+    async def refresh_search(self, wedding: str, indexer: Indexer, records: Sequence[SearchRecord]) -> None:
+        """Take over the texts of records as they are now."""
+        await self._executor.write(lambda connection: indexer.refresh(connection, wedding, records))
+
+    async def searched_records(self, wedding: str, after: SearchRecord, limit: int) -> list[SearchRecord]:
+        """The next records of a wedding that are in the index, in order."""
+        return await self._executor.read(lambda connection: _records(connection, wedding, after, limit))
+
+    async def purge_search(self) -> bool:
+        """SQLite: write a part of the index anew without the words of what was removed, which are in it until then
+        though nothing finds them. Returns whether there is more to do."""
+        return await self._executor.write(_purge)
+
+
+def _mark(wedding: str) -> str:
+    return hashlib.sha256(wedding.encode()).hexdigest()[:MARK_LENGTH]
+
+
+def _withdrawn(record: FromClause, withdrawals: str) -> ColumnElement[bool]:
+    """Whether a record, given by the columns of its name, is withdrawn."""
+    by = rows.alias()
+    same = and_(by.c.wedding == record.c.wedding, by.c.document == record.c.document, by.c.record == record.c.record)
+    return exists().where(same, by.c.root == withdrawals, by.c.fields.is_not(None))
+
+
+def _of_record(table: Table, wedding: str, record: SearchRecord) -> ColumnElement[bool]:
+    named = (table.c[name] == value for name, value in record._asdict().items())
+    return and_(table.c.wedding == wedding, *named)
+
+
+def _fields(connection: Connection, wedding: str, record: SearchRecord, withdrawals: str) -> str | None:
+    """The fields of a record; None where it is not there, or withdrawn."""
+    query = select(rows.c.fields).where(_of_record(rows, wedding, record), ~_withdrawn(rows, withdrawals))
+    return connection.scalars(query).one_or_none()
+
+
+def _replace(connection: Connection, wedding: str, record: SearchRecord, texts: Sequence[SearchText]) -> None:
+    """Put texts in the place of those of a record."""
+    kind, same = connection.dialect.name, _of_record(search_texts, wedding, record)
+    stored = select(search_texts.c.id, search_texts.c.words).where(same)
+    if kind == "sqlite":
+        for id_, words in connection.execute(stored).all():
+            connection.execute(_UNINDEX, {"id": id_, "words": words})
+    connection.execute(delete(search_texts).where(same))
+    mark, name = _mark(wedding), {"wedding": wedding, **record._asdict()}
+    added = [{**name, "key": each.key, "stored": _stored(kind, mark, each.words)} for each in texts if each.words]
+    if added:
+        connection.execute(_INSERT[kind], added)
+    if added and kind == "sqlite":
+        for id_, words in connection.execute(stored).all():
+            connection.execute(_INDEX, {"id": id_, "words": words})
+
+
+_INDEX = text("INSERT INTO search_index (rowid, words) VALUES (:id, :words)")
+_UNINDEX = text("INSERT INTO search_index (search_index, rowid, words) VALUES ('delete', :id, :words)")
+_PURGE = text("INSERT INTO search_index (search_index, rank) VALUES ('merge', :pages)")
+_CHANGES = text("SELECT total_changes()")
+_GIVEN = bindparam("stored", type_=Text)
+_INSERT = {
+    "sqlite": insert(search_texts).values(words=_GIVEN),
+    "postgresql": insert(search_texts).values(words=cast(_GIVEN, TSVECTOR)),
+}
+
+
+def _stored(kind: str, mark: str, words: Sequence[str]) -> str:
+    """Words as the column has them."""
+    if kind == "sqlite":
+        return " ".join(mark + word for word in words)
+    places: dict[str, list[int]] = {}
+    for place, word in enumerate(words, 1):
+        places.setdefault(word, []).append(place)
+    return " ".join(f"'{mark}{word}':{','.join(map(str, at))}" for word, at in places.items())
+
+
+def _condition(kind: str, mark: str, terms: Sequence[SearchTerm]) -> str:
+    """The terms as FTS5 or PostgreSQL have them. Words are letters and digits: there is nothing in them to escape."""
+    if kind == "sqlite":
+        parts = [(f'"{" ".join(mark + word for word in term.words)}"', term.is_beginning) for term in terms]
+        return " AND ".join(f"{phrase} *" if is_beginning else phrase for phrase, is_beginning in parts)
+    parts = [(" <-> ".join(f"'{mark}{word}'" for word in term.words), term.is_beginning) for term in terms]
+    return " & ".join(f"({phrase}:*)" if is_beginning else f"({phrase})" for phrase, is_beginning in parts)
+
+
+def find(
+    connection: Connection,
+    wedding: str,
+    terms: Sequence[SearchTerm],
+    documents: Sequence[str],
+    withdrawals: str,
+    *,
+    before: int,
+    limit: int,
+) -> list[SearchHit]:
+    """Texts in these documents that have all terms, the newest first: up to `limit` with an id less than `before`."""
+    kind = connection.dialect.name
+    condition = _condition(kind, _mark(wedding), terms)
+    found: FromClause = search_texts
+    source: FromClause
+    found_id: ColumnElement[int]
+    if kind == "sqlite":
+        index = table("search_index", column("rowid", Integer))
+        found_id, source = index.c.rowid, index.join(search_texts, search_texts.c.id == index.c.rowid)
+        matches: ColumnElement[bool] = text("search_index MATCH :terms").bindparams(terms=condition)  # type: ignore[assignment]
+    else:
+        # Materialized: the words decide first, whatever the planner thinks of the newest rows.
+        given = cast(bindparam("terms", condition, type_=Text), TSQUERY)
+        query = select(search_texts).where(search_texts.c.words.op("@@")(given), search_texts.c.wedding == wedding)
+        found = query.cte("found").prefix_with("MATERIALIZED")
+        found_id, source, matches = found.c.id, found, true()
+    names = (found.c.document, found.c.root, found.c.record)
+    is_row = and_(
+        rows.c.wedding == found.c.wedding,
+        *(rows.c[each.name] == each for each in names),
+        rows.c.fields.is_not(None),
+    )
+    shown = select(found_id, *names, found.c.key, rows.c.fields).select_from(source.join(rows, is_row))
+    shown = shown.where(matches, found.c.wedding == wedding, found.c.document.in_(documents))
+    shown = shown.where(~_withdrawn(found, withdrawals), found_id < before)
+    return [SearchHit(*row) for row in connection.execute(shown.order_by(found_id.desc()).limit(limit))]
+
+
+def _records(connection: Connection, wedding: str, after: SearchRecord, limit: int) -> list[SearchRecord]:
+    names = [search_texts.c[name] for name in SearchRecord._fields]
+    query = select(*names).distinct().where(search_texts.c.wedding == wedding, tuple_(*names) > tuple_(*after))
+    return [SearchRecord(*row) for row in connection.execute(query.order_by(*names).limit(limit))]
+
+
+def _purge(connection: Connection) -> bool:
+    if connection.dialect.name != "sqlite":
+        return False
+    before = connection.scalars(_CHANGES).one()
+    connection.execute(_PURGE, {"pages": -PURGE_PAGES})
+    # Documentation of FTS5: fewer than two changes mean that there was nothing to merge.
+    return int(connection.scalars(_CHANGES).one()) - int(before) >= 2

@@ -1,0 +1,216 @@
+"""What every backend of `storage` does with texts that are searched for."""
+
+import json
+import random
+from collections.abc import Sequence
+
+import pytest
+
+from crdt_server.services.search import INDEXER, SearchService
+from crdt_server.services.search_rebuild import rebuild
+from crdt_server.services.search_words import parse_query, places_of
+from storage import DerivedRecords, DocumentKey, SearchRecord, Storage, StoredRow
+from storage.search import _purge
+
+THREAD, OTHER = DocumentKey("w", "thread.t_1"), DocumentKey("w", "thread.t_2")
+BEHIND_ALL = 1 << 60
+
+
+def message(id_: str, body: str, *, by: str = "u_ada", at: str = "2026-06-20T13:30:00Z") -> StoredRow:
+    return StoredRow("messages", id_, json.dumps({"from": by, "at": at, "kind": "text", "body": body}), "{}")
+
+
+async def put(store: Storage, key: DocumentKey, *rows: StoredRow) -> None:
+    """Store rows and index them, as the router does."""
+    await store.append([], [DerivedRecords(key, rows=rows)])
+    await store.refresh_search(key.wedding, INDEXER, [SearchRecord(key.document, *row[:2]) for row in rows])
+
+
+async def found(
+    store: Storage, query: str, documents: Sequence[str] = (THREAD.document,), wedding: str = "w", **page: int
+) -> list[str]:
+    """The records with a text that fits, in order."""
+    where = {"before": BEHIND_ALL, "limit": 50} | page
+    hits = await store.search(wedding, parse_query(query), documents, "redactions", **where)
+    return [hit.record for hit in hits]
+
+
+async def test_words_phrases_and_beginnings(store: Storage) -> None:
+    await put(
+        store,
+        THREAD,
+        message("m_1", "The string quartet of Zoë Müller plays at the Straße"),
+        message("m_2", "A quartet, a STRING of pearls and Nguyễn Đức"),
+        message("m_3", "田中 美咲 さん, 会場は東京です"),
+    )
+    for query, expected in {
+        "quartet": ["m_2", "m_1"],
+        "string quartet": ["m_2", "m_1"],
+        '"string quartet"': ["m_1"],
+        "zoe muller": ["m_1"],
+        "MÜLLER*": ["m_1"],
+        "strasse": ["m_1"],
+        "str*": ["m_2", "m_1"],
+        '"of pea*"': [],
+        "duc nguyen": ["m_2"],
+        "東京": ["m_3"],
+        "京東": [],
+        "quart": [],
+        "nothing": [],
+    }.items():
+        assert await found(store, query) == expected, query
+
+
+async def test_only_in_the_documents_and_the_wedding_that_are_asked_for(store: Storage) -> None:
+    await put(store, THREAD, message("m_1", "the cake"))
+    await put(store, OTHER, message("m_2", "the cake"))
+    await put(store, DocumentKey("w_2", THREAD.document), message("m_3", "the cake"))
+    assert await found(store, "cake") == ["m_1"]
+    assert await found(store, "cake", [THREAD.document, OTHER.document]) == ["m_2", "m_1"]
+    assert await found(store, "ca*", wedding="w_2") == ["m_3"]
+    assert await found(store, "cake", wedding="w_3") == []
+    assert await found(store, "cake", []) == []
+
+
+async def test_pages_have_no_holes(store: Storage) -> None:
+    await put(store, THREAD, *(message(f"m_{number:02}", f"cake number {number}") for number in range(20)))
+    terms, before, listed = parse_query("cake"), BEHIND_ALL, []
+    while hits := await store.search("w", terms, [THREAD.document], "redactions", before=before, limit=7):
+        listed += [hit.record for hit in hits]
+        before = hits[-1].id
+    assert listed == [f"m_{number:02}" for number in reversed(range(20))]
+
+
+async def test_what_is_changed_removed_or_withdrawn_is_not_found_any_more(store: Storage) -> None:
+    note = SearchRecord("guests", "guests", "g_1")
+    key = DocumentKey("w", "guests")
+    await put(store, key, StoredRow("guests", "g_1", json.dumps({"first": "Ada", "note": "window seat"}), "{}"))
+    assert await found(store, "window", ["guests"]) == ["g_1"]
+    await put(store, key, StoredRow("guests", "g_1", json.dumps({"first": "Ada", "note": "near the band"}), "{}"))
+    assert (await found(store, "window", ["guests"]), await found(store, "band", ["guests"])) == ([], ["g_1"])
+    deleted = {"first": "Ada", "note": "near the band", "deleted": {"at": "2026-06-20T13:30:00Z", "by": "u_ada"}}
+    await put(store, key, StoredRow("guests", "g_1", json.dumps(deleted), "{}"))
+    assert await found(store, "band", ["guests"]) == []
+    await store.refresh_search("w", INDEXER, [note])
+    assert await store.searched_records("w", SearchRecord("", "", ""), 10) == []
+
+
+async def test_what_is_withdrawn_disappears_with_the_commit(store: Storage) -> None:
+    """The consumer of events has not seen it yet."""
+    await put(store, THREAD, message("m_1", "the surprise"), message("m_2", "the surprise"))
+    withdrawal = StoredRow("redactions", "m_1", json.dumps({"by": "u_ada", "at": "2026-06-20T13:31:00Z"}), "{}")
+    await store.append([], [DerivedRecords(THREAD, rows=[withdrawal, StoredRow("messages", "m_2", None, "{}")])])
+    assert await found(store, "surprise") == []
+    records = [SearchRecord(THREAD.document, "messages", each) for each in ("m_1", "m_2")]
+    await store.refresh_search("w", INDEXER, records)
+    assert await store.searched_records("w", SearchRecord("", "", ""), 10) == []
+
+
+async def test_it_is_the_same_in_an_index_that_was_made_anew(store: Storage) -> None:
+    rows = [message(f"m_{n}", body, at=f"2026-06-2{n}T13:30:00Z") for n, body in enumerate(("one cake", "two", "cake"))]
+    await put(store, THREAD, *rows)
+    await put(store, OTHER, message("m_9", "an old cake", at="2026-01-01T13:30:00Z"))
+    both = [THREAD.document, OTHER.document]
+    expected = ["m_2", "m_0", "m_9"]
+    await store.append([], [DerivedRecords(THREAD, rows=[StoredRow("messages", "m_1", None, "{}")])])
+    assert await rebuild(store, "w") == 3
+    assert await found(store, "cake", both) == expected
+    assert await found(store, "two", both) == []
+    assert await rebuild(store, "w") == 3
+    assert await found(store, "cake", both) == expected
+
+
+PIECES = ('"', "*", "'", ":", "-", "^", "(", ")", "NEAR", "AND", "OR", "NOT", "words", "{", "}", "+", "%", "\\", "&")
+PIECES += (
+    "|",
+    "!",
+    "<->",
+    ":*",
+    "<2>",
+    "cake",
+    "ca",
+    "é",
+    "田",
+    "\u202e",
+    "\x01",
+    ";",
+    "--",
+    "/*",
+    "$1",
+    ":terms",
+    "?",
+)
+
+
+async def test_no_query_is_an_error_and_none_finds_what_it_may_not(store: Storage) -> None:
+    """Neither FTS5 nor tsquery is reached by anything but words."""
+    await put(store, THREAD, message("m_1", "the cake is not here, and NEAR it is café 田 words"))
+    await put(store, OTHER, message("m_2", "cake"))
+    chance = random.Random(14)
+    for _ in range(150):
+        query = "".join(chance.choice(PIECES) + chance.choice(("", " ")) for _ in range(chance.randrange(1, 8)))
+        terms = parse_query(query)
+        if terms:
+            hits = await store.search("w", terms, [THREAD.document], "redactions", before=BEHIND_ALL, limit=5)
+            text = "the cake is not here, and NEAR it is café 田 words"
+            assert [hit.record for hit in hits] == (["m_1"] if places_of(text, terms) else []), query
+
+
+async def test_both_find_what_the_words_say(store: Storage) -> None:
+    """The databases agree with `places_of`, which has no index."""
+    chance = random.Random(3)
+    vocabulary = (
+        "ab",
+        "abc",
+        "b",
+        "été",
+        "ete",
+        "田中",
+        "x1",
+        "1x",
+        "007",
+        "1e5",
+        "don't",
+        "a_b",
+        "Straße",
+        "-5",
+        "3.14",
+    )
+    texts = {f"m_{n}": " ".join(chance.choices(vocabulary, k=chance.randrange(1, 7))) for n in range(40)}
+    await put(store, THREAD, *(message(*each) for each in texts.items()))
+    for _ in range(60):
+        words = chance.choices(vocabulary, k=chance.randrange(1, 4))
+        query = f'"{" ".join(words)}"' if chance.random() < 0.4 else " ".join(words)
+        if chance.random() < 0.3:
+            query = query.rstrip('"') + "*"
+        terms = parse_query(query)
+        expected = {record for record, text in texts.items() if places_of(text, terms)}
+        assert set(await found(store, query)) == expected, query
+
+
+async def test_a_page_is_bounded_and_shows_where(store: Storage) -> None:
+    service = SearchService(store)
+    assert await service.find("w", "cake", lambda _: True, BEHIND_ALL) == ([], None)
+    await store.append([], [])
+    body = "x" * 1000 + " the cäke " + "y" * 1000
+    await put(store, THREAD, message("m_1", body))
+    hits = await store.search("w", parse_query("cake"), [THREAD.document], "redactions", before=BEHIND_ALL, limit=5)
+    assert len(hits) == 1
+
+
+async def test_words_of_what_was_removed_leave_the_file(store: Storage, url: str) -> None:
+    """SQLite keeps them in its index until a part of it is written anew."""
+    if not url.startswith("sqlite"):
+        pytest.skip("is about the file of a SQLite database")
+    await put(store, THREAD, *(message(f"m_{n}", f"w{n} neverseenword{n}") for n in range(30)))
+    await put(store, THREAD, *(StoredRow("messages", f"m_{n}", None, "{}") for n in range(30)))
+
+    def index(connection: object) -> bytes:
+        rows = connection.exec_driver_sql("SELECT block FROM search_index_data")  # type: ignore[attr-defined]
+        return b"".join(row[0] for row in rows)
+
+    assert b"neverseenword" in await store._executor.read(index)
+    while await store.purge_search():
+        pass
+    assert b"neverseenword" not in await store._executor.read(index)
+    assert not await store._executor.write(_purge)
