@@ -62,7 +62,7 @@ $(VENV)/.run: pyproject.toml | $(VENV)/bin/python
 	@touch $@
 
 $(VENV)/.dev: pyproject.toml | $(VENV)/bin/python
-	$(BIN)/python -m pip install --quiet --editable '.[dev,postgres,redis]'
+	$(BIN)/python -m pip install --quiet --editable '.[dev,postgres,redis,s3]'
 	@touch $@ $(VENV)/.run
 
 node_modules/.stamp: package.json package-lock.json .npmrc

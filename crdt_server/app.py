@@ -32,6 +32,7 @@ from crdt_server.access.role_switch import RoleSwitch
 from crdt_server.access.token_access import TokenOrDevAccess
 from crdt_server.access.tokens import Claims, TokenRules, TokenVerifier, sign
 from crdt_server.api import (
+    attachments,
     audit,
     commands,
     conflicts,
@@ -42,6 +43,7 @@ from crdt_server.api import (
     outbox,
     presence,
     probes,
+    search,
     sessions,
     webhooks,
 )
@@ -52,6 +54,8 @@ from crdt_server.api.rights import describe_roles
 from crdt_server.cluster.cluster import Cluster
 from crdt_server.editing import Editor
 from crdt_server.errors import CrdtServerError
+from crdt_server.file_sweeps import sweep_files, sweep_search
+from crdt_server.files.opening import open_files
 from crdt_server.hosts.jobs import JobFailed
 from crdt_server.hub.bookings import read_vouched
 from crdt_server.hub.commands import IdempotentCommands
@@ -61,6 +65,7 @@ from crdt_server.hub.rights import Recheck
 from crdt_server.hub.rights_cache import HeldMembers
 from crdt_server.key_source import FetchedKeys, open_keys, read_secret
 from crdt_server.metrics import Metrics
+from crdt_server.services.attachments import AttachmentService, FileLimits
 from crdt_server.services.grants import GrantService
 from crdt_server.services.members import MemberService
 from crdt_server.services.messaging.channels import read_configuration
@@ -74,6 +79,7 @@ from crdt_server.services.messaging.router import EventRouter, trim_inboxes
 from crdt_server.services.messaging.rules import default_rules
 from crdt_server.services.messaging.senders import ChannelSenders
 from crdt_server.services.messaging.webhooks import WebhookService
+from crdt_server.services.search import SearchService
 from crdt_server.services.sessions import SessionService, Sign
 from crdt_server.settings import Settings
 from crdt_server.transport.asgi import serve_websocket
@@ -83,7 +89,10 @@ from crdt_server.transport.picows import PicowsTransport
 from documents.derived import find
 from storage import Storage, StorageError, StoredItem, open_storage
 
-_RESOURCES = (join, documents, commands, events, conflicts, presence, members_api, audit, inbox, outbox, webhooks)
+_RESOURCES = (
+    *(join, documents, commands, events, conflicts, presence, members_api, audit),
+    *(inbox, outbox, webhooks, attachments, search),
+)
 _ROUTERS = tuple(resource.router for resource in _RESOURCES)
 """Whose calls `authorize` decides about."""
 
@@ -112,13 +121,15 @@ def create_app(
     Its WebSockets then take the plain ASGI transport; the fast one needs ``crdt-server serve``. While it runs,
     ``app.state.server`` is an `Editor`: programs read and write rows with it.
     Raises AccessRequired, KeyFileError where a key cannot be used, ChannelSettingsError where a channel of messages
-    cannot, and StorageError where the settings name stores that do not go together, or a file that cannot be read.
+    cannot, StorageError where the settings name stores that do not go together, or a file that cannot be read, and
+    WrongFileStore.
     """
     settings = settings or Settings.load()
     _require_cluster(settings)
     read_vouched(settings.vouched_organizations)
     role_limits(settings)
     push_key = read_configuration(settings).push_key
+    open_files(settings.files, settings.database_url)
     keys = None if access is not None else open_keys(settings)
     members = HeldMembers()
     access = access or _token_access(settings, keys, members)
@@ -225,6 +236,7 @@ async def _lifespan(
         reads_per_address=settings.max_reads_per_address,
     )
     state.fast_transport = PicowsTransport(state.gate)
+    state.uploads = SharedBudget(settings.max_upload_bytes, settings.max_upload_bytes_per_address)
     state.answers = IdempotentCommands(storage)
     state.streams = SharedBudget(settings.max_connections, settings.max_streams_per_address)
     state.server = Editor(hub, state.access)
@@ -237,6 +249,8 @@ async def _lifespan(
     hub.spawn(trim_inboxes(storage, partial(datetime.now, UTC), settings.inbox_days))
     state.delivery.start()
     hub.spawn(close_expired(hub, time.time))
+    hub.spawn(sweep_files(state.attachments, hub.metrics))
+    hub.spawn(sweep_search(state.search))
     if isinstance(keys, FetchedKeys):
         keys.refresh()
     pinging = asyncio.create_task(state.fast_transport.keep_pinging())
@@ -263,6 +277,10 @@ def _open_services(hub: Hub, state: State, sign: Sign | None) -> None:
     state.grants = GrantService(*parts, published=hub.publish_events, policy=policy)
     state.routing = RoutingOverrides(storage=hub.storage, now=parts[1], rules=default_rules(), policy=policy)
     state.webhooks = WebhookService(*parts[:2], allow_private=hub.settings.webhooks_allow_private)
+    limits = FileLimits(hub.settings.max_file_bytes, hub.settings.max_wedding_file_bytes)
+    files = open_files(hub.settings.files, hub.settings.database_url)
+    state.attachments = AttachmentService(hub.storage, files, parts[1], limits)
+    state.search = SearchService(hub.storage)
 
 
 def _event_router(hub: Hub, access: Access) -> EventRouter:

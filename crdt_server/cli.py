@@ -21,6 +21,7 @@ from crdt_server.access.policy import NO_OVERRIDES, Overrides, default_policy
 from crdt_server.access.tokens import ROLES, SIDES, Claims, TokenRules, TokenVerifier, sign
 from crdt_server.app import AccessRequired
 from crdt_server.explain import NothingToExplain, explain
+from crdt_server.files.opening import WrongFileStore
 from crdt_server.hub.rights_cache import stored_rights
 from crdt_server.key_source import KeyFileError, read_secret
 from crdt_server.maintenance import compact_store, verify_store
@@ -31,6 +32,7 @@ from crdt_server.options import setting_options as _options
 from crdt_server.outbox_commands import outbox
 from crdt_server.repair import repair_store
 from crdt_server.sample import WeddingExists, plant
+from crdt_server.search_commands import search
 from crdt_server.serve import serve as run_server
 from crdt_server.services.messaging.channels import ChannelSettingsError
 from crdt_server.settings import Settings
@@ -66,7 +68,7 @@ def serve(config: str | None, **flags: Any) -> None:
     logs.configure(settings.log_level)
     try:
         run_server(settings)
-    except (AccessRequired, ChannelSettingsError, KeyFileError) as error:
+    except (AccessRequired, ChannelSettingsError, KeyFileError, WrongFileStore) as error:
         raise click.UsageError(str(error)) from error
     except SystemExit as error:
         sys.exit(WRONG_USE if error.code else 0)  # the address cannot be listened on; uvicorn has logged it
@@ -211,6 +213,7 @@ def token(ttl: int, config: str | None, **given: Any) -> None:
 
 cli.add_command(member)
 cli.add_command(outbox)
+cli.add_command(search)
 
 
 def main() -> None:

@@ -40,6 +40,16 @@ ROUTING = {
 """Gauges of the router; 0 until it is there."""
 
 
+class FileMetrics:
+    """Those of files that people send along."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self.refused = Counter("crdt_files_refused", "Uploads of files that were not kept", ["code"], registry=registry)
+        self.removed = Counter(
+            "crdt_files_removed", "Files that were removed because nothing referred to them", registry=registry
+        )
+
+
 class Metrics(Collector):
     """The registry of one server instance (several may live in one process)."""
 
@@ -90,6 +100,7 @@ class Metrics(Collector):
             "crdt_refused_requests", "HTTP requests above a limit (429)", ["code"], registry=self.registry
         )
         self._count_messages()
+        self.files = FileMetrics(self.registry)
         self.registry.register(self)
 
     def _count_messages(self) -> None:

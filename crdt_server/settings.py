@@ -153,6 +153,18 @@ class Settings(BaseSettings):
     )
     max_wedding_records: Count = Field(200_000, description="Records of one wedding in all its documents (likewise)")
     max_wedding_documents: Count = Field(1_000, description="Documents of one wedding (likewise for those beyond)")
+    files: str = Field(
+        "",
+        description="Where files rest: a folder, of all nodes, or s3://BUCKET/PREFIX?endpoint=URL&region=NAME with its "
+        "credentials in the environment; none: the folder `files` beside the database",
+    )
+    max_file_bytes: Positive = Field(25 << 20, description="Largest file (HTTP 413 above)")
+    max_wedding_file_bytes: Count = Field(2 << 30, description="Bytes of files of one wedding (HTTP 409 above)")
+    max_upload_bytes: Count = Field(2 << 30, description="Bytes of files that are under way, in all (HTTP 503 above)")
+    max_upload_bytes_per_address: Count = Field(
+        256 << 20, description="Such bytes of one address, half of one person (HTTP 503 above)"
+    )
+    upload_seconds: Seconds = Field(600.0, description="Time for a file (HTTP 408 after it)")
     event_days: Count = Field(0, description="Days for which events are kept; 0: for ever")
     inbox_days: Count = Field(0, description="Days for which items of inboxes are kept; 0: for ever")
     event_bytes: Count = Field(

@@ -4,7 +4,7 @@ Knows no Yjs, no HTTP and no kinds of documents.
 """
 
 from storage.appends import Append
-from storage.attachments import ATTACHMENT_BYTES, StoredAttachment
+from storage.attachments import ATTACHMENT_BYTES, StoredAttachment, project_attachments
 from storage.audit import AuditEntry, AuditFault, AuditHead, AuditValues, NewAuditEntry
 from storage.bus import Bus, Listener, LocalBus, LocalWire, Subscription
 from storage.derived import (
@@ -146,4 +146,5 @@ __all__ = [
     "WeddingUsage",
     "migrate",
     "open_storage",
+    "project_attachments",
 ]

@@ -136,7 +136,7 @@ def remove_orphans(connection: Connection, before: datetime) -> int:
     return len(page)
 
 
-def project(connection: Connection, wedding: str, events: Sequence[StoredEvent]) -> None:
+def project_attachments(connection: Connection, wedding: str, events: Sequence[StoredEvent]) -> None:
     """Give attachments the messages that name them, and remove those of messages that were taken back. Runs in the
     transaction of the router. A message names only what its author has sent, and each attachment is of one message."""
     for event in events:

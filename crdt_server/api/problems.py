@@ -22,11 +22,14 @@ from crdt_server.errors import (
     UnauthenticatedError,
     ViolationError,
 )
+from crdt_server.files.media_types import RefusedFileError
+from crdt_server.files.store import FileStoreError, FileStoreFullError
 from crdt_server.hosts.jobs import JobFailed
 from crdt_server.hub.commands import KeyReusedError, NoSchemaError, OperationsRefusedError
 from crdt_server.hub.event_notifier import EventsExpiredError
 from crdt_server.hub.hub import Hub
 from crdt_server.hub.request_session import GapError
+from crdt_server.services.attachments import FileQuotaError, UnacceptableFileError
 from crdt_server.services.entries import MembershipError
 from crdt_server.services.messaging.outbox_service import NotRetried
 from storage import StorageError
@@ -66,8 +69,13 @@ STATUS |= {
     NotRetried: 409,
     BodyTimeoutError: 408,
     EventsExpiredError: 410,
+    FileQuotaError: 409,
+    FileStoreError: 503,
+    FileStoreFullError: 507,
     PayloadTooLargeError: 413,
+    RefusedFileError: 415,
     StateError: 409,
+    UnacceptableFileError: 400,
 }
 
 

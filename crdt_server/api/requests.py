@@ -100,7 +100,7 @@ def _require_rights(request: Request, caller: Caller) -> None:
         caller.require(action, wedding, target)
 
 
-async def _check_again(request: Request) -> None:
+async def check_again(request: Request) -> None:
     """Decide once more when the body is there: it may have taken minutes, and rights may have changed meanwhile."""
     caller: Caller | None = getattr(request.state, "caller", None)
     if caller is None:  # a public call
@@ -192,7 +192,7 @@ async def read_body(request: Request, limit: int) -> bytes:
     finally:
         unfinished.release(address, len(body), person)
         limits.charge_body(identity, address, len(body), request.app.state.hub.time())
-    await _check_again(request)
+    await check_again(request)
     return bytes(body)
 
 

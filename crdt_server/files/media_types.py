@@ -134,7 +134,7 @@ def _by_content(head: bytes) -> str:
     if head[4:8] == b"ftyp":
         return next((found for brands, found in _BRANDS if head[8:12] in brands), "video/mp4")
     try:
-        matches = puremagic.magic_string(head)
+        matches = puremagic.magic_string(head) if head else []
     except puremagic.PureError:
         matches = []
     found = next((_KNOWN[each.mime_type] for each in matches if each.mime_type in _KNOWN), BYTES)

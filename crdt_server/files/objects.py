@@ -110,4 +110,5 @@ def _translated() -> Iterator[None]:
     except (FileNotFoundError, NotFoundError) as error:
         raise FileMissingError("file_missing", "the file is not in the store") from error
     except (BaseError, OSError) as error:
-        raise FileStoreError("files_unavailable", f"the store of files cannot be used: {error}") from error
+        first_line = str(error).partition("\n")[0]  # the others repeat it for programmers
+        raise FileStoreError("files_unavailable", f"the store of files cannot be used: {first_line}") from error

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from importlib.util import find_spec
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
@@ -13,6 +14,11 @@ FOLDER = "files"
 REGION = "us-east-1"
 """Of an object store, where the setting names none; many have no regions."""
 _QUERY = ("endpoint", "region")
+
+CONNECT, REQUEST = timedelta(seconds=5), timedelta(seconds=60)
+"""How long an object store may take to accept a connection, and for one request."""
+RETRIES, RETRY_TIMEOUT = 3, timedelta(seconds=20)
+"""How often a request to it is repeated that failed, and until when."""
 
 
 class WrongFileStore(Exception):
@@ -52,7 +58,8 @@ def _objects(place: str) -> FileStore:
         url.netloc,
         prefix=url.path.strip("/") or None,
         config={"endpoint": query["endpoint"]} if "endpoint" in query else None,
-        client_options={"allow_http": insecure},
+        client_options={"allow_http": insecure, "connect_timeout": CONNECT, "timeout": REQUEST},
+        retry_config={"max_retries": RETRIES, "retry_timeout": RETRY_TIMEOUT},
         region=query.get("region", REGION),
     )
     return ObjectFiles(store)

@@ -25,6 +25,7 @@ ADA = Identity("ada", "couple")
 NAMES = {"wedding": "w", "document": "guests", "conflict": "c_1", "user": "u_1", "invitation": "i_1"}
 NAMES |= {"device": "d_1", "role": "guest", "category": "care", "grant": "gr_1", "message": "1", "rule": "vendor"}
 NAMES |= {"webhook": "wh_1"}
+NAMES |= {"attachment": "at_1"}
 FORBIDDEN, UNAUTHENTICATED = Denied("forbidden", "no"), Denied("unauthenticated", "no token")
 
 

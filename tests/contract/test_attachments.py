@@ -14,8 +14,8 @@ from storage import (
     StoredEvent,
     StoredRow,
     ValuesRefused,
+    project_attachments,
 )
-from storage.attachments import project
 
 NOW = datetime(2026, 6, 20, 13, 30, tzinfo=UTC)
 THREAD = DocumentKey("w", "thread.t_1")
@@ -31,7 +31,7 @@ async def happen(store: Storage, type_: str, root: str, message: str, after: obj
     await store.append([], [DerivedRecords(THREAD, rows=[StoredRow(root, message, fields, "{}")])])
     body = json.dumps({"type": type_, "document": THREAD.document, "root": root, "record": message, "after": after})
     event = StoredEvent(1, type_, "2026-06-20T13:30:00Z", THREAD.document, message, body)
-    await store._executor.write(lambda connection: project(connection, "w", [event]))
+    await store._executor.write(lambda connection: project_attachments(connection, "w", [event]))
 
 
 async def send(store: Storage, message: str, *ids: str, by: str = "u_ada") -> None:

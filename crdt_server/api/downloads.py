@@ -1,0 +1,124 @@
+"""Stored files as answers: in parts as the client takes them, one range of them where it asks for one, never shown by
+a browser in the origin of this server."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import Final, NamedTuple
+
+import structlog
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.types import Receive, Scope, Send
+
+from crdt_server.files.names import content_disposition
+from crdt_server.files.store import FileStoreError
+from storage import StoredAttachment
+
+log = structlog.get_logger(__name__)
+
+_RANGE: Final = re.compile(r"bytes=(\d{0,19})-(\d{0,19})", re.ASCII)
+
+SAFE_HEADERS: Final = {
+    "X-Content-Type-Options": "nosniff",
+    "Content-Security-Policy": "sandbox; default-src 'none'",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    # Kept by the browser alone, and asked for each time: rights are checked each time.
+    "Cache-Control": "private, no-cache",
+    "Accept-Ranges": "bytes",
+}
+
+IsGone = Callable[[], Awaitable[bool]]
+"""Whether the client has left."""
+
+Read = Callable[[int, int], AsyncIterator[bytes]]
+"""The bytes of a file from a position to before another one."""
+
+
+class FilePart(NamedTuple):
+    """The bytes that are asked for: from ``start`` to before ``stop``."""
+
+    start: int
+    stop: int
+
+
+def requested_part(header: str, size: int) -> FilePart | None:
+    """The one range of a header Range that a file of this size has; None: the whole file. A range behind its end is
+    empty. RFC 9110 allows to answer several ranges, and what cannot be read, with the whole file."""
+    found = _RANGE.fullmatch(header.strip())
+    if found is None or found.group() == "bytes=-":
+        return None
+    first, last = found.groups()
+    if not first:
+        return FilePart(max(0, size - int(last)), size) if int(last) else FilePart(size, size)
+    start, stop = int(first), min(int(last) + 1 if last else size, size)
+    if last and int(last) < start:
+        return None
+    return FilePart(start, max(stop, start)) if start < size else FilePart(size, size)
+
+
+def answer(request: Request, attachment: StoredAttachment, read: Read, part_seconds: float) -> Response:
+    """The file, a range of it, or that it has not changed (304). ``part_seconds``: see `StoredFileResponse`."""
+    tag = f'"{attachment.sha256}"'
+    headers = {**SAFE_HEADERS, "ETag": tag, "Content-Disposition": content_disposition(attachment.name)}
+    if tag in request.headers.get("If-None-Match", ""):
+        return Response(status_code=304, headers=headers)
+    part = requested_part(request.headers.get("Range", ""), attachment.size)
+    if request.headers.get("If-Range", tag) != tag:
+        part = None
+    if part is not None and part.start == part.stop:
+        return Response(status_code=416, headers={**headers, "Content-Range": f"bytes */{attachment.size}"})
+    status, sent = 200, FilePart(0, attachment.size)
+    if part is not None:
+        status, sent = 206, part
+        headers["Content-Range"] = f"bytes {part.start}-{part.stop - 1}/{attachment.size}"
+    headers["Content-Length"] = str(sent.stop - sent.start)
+    body = read(sent.start, sent.stop)
+    type_, is_gone = attachment.media_type, request.is_disconnected
+    return StoredFileResponse(body, status, headers, type_, part_seconds=part_seconds, is_gone=is_gone)
+
+
+class StoredFileResponse(Response):
+    """Parts of a file, the next read when the client has taken the last. A client that does not take a part within
+    ``part_seconds`` is cut."""
+
+    def __init__(
+        self,
+        parts: AsyncIterator[bytes],
+        status_code: int,
+        headers: dict[str, str],
+        type_: str,
+        *,
+        part_seconds: float,
+        is_gone: IsGone,
+    ) -> None:
+        self._parts = parts
+        self._part_seconds = part_seconds
+        self._is_gone = is_gone
+        self.status_code = status_code
+        self.media_type = type_
+        self.background = None
+        self.init_headers(headers)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Send the answer. Raises FileStoreError as long as nothing was sent."""
+        start = {"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers}
+        has_begun = False
+        try:
+            async for part in self._parts:
+                async with asyncio.timeout(self._part_seconds):
+                    if not has_begun:
+                        has_begun = True
+                        await send(start)
+                    await send({"type": "http.response.body", "body": part, "more_body": True})
+                if await self._is_gone():
+                    return
+            await send({"type": "http.response.body", "body": b"", "more_body": False})
+        except FileStoreError as error:
+            if not has_begun:
+                raise
+            log.warning("download_cut", error=str(error))
+        except TimeoutError:
+            log.info("download_cut", error="the client does not read")
