@@ -97,6 +97,9 @@ _ROUTERS = tuple(resource.router for resource in _RESOURCES)
 """Whose calls `authorize` decides about."""
 
 
+_REQUEST_HEADERS = ("Authorization", "Content-Type", "Idempotency-Key", "If-None-Match", "Last-Event-ID", "Range")
+"""Headers that pages of other hosts may send."""
+
 OpenSenders = Callable[[Settings], Mapping[Channel, Sender]]
 """Opens the senders of the channels that the settings name."""
 
@@ -204,8 +207,8 @@ def _allow_origins(app: FastAPI, settings: Settings) -> None:
             CORSMiddleware,
             allow_origins=listed,
             allow_methods=("GET", "POST", "PUT", "PATCH", "DELETE"),
-            allow_headers=("Authorization", "Content-Type", "Idempotency-Key", "Last-Event-ID"),
-            expose_headers=("Retry-After",),
+            allow_headers=_REQUEST_HEADERS,
+            expose_headers=("Content-Disposition", "Content-Range", "ETag", "Retry-After"),
         )
 
 
@@ -237,6 +240,7 @@ async def _lifespan(
     )
     state.fast_transport = PicowsTransport(state.gate)
     state.uploads = SharedBudget(settings.max_upload_bytes, settings.max_upload_bytes_per_address)
+    state.downloads = SharedBudget(settings.max_connections, settings.max_downloads_per_address)
     state.answers = IdempotentCommands(storage)
     state.streams = SharedBudget(settings.max_connections, settings.max_streams_per_address)
     state.server = Editor(hub, state.access)

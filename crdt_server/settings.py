@@ -164,6 +164,9 @@ class Settings(BaseSettings):
     max_upload_bytes_per_address: Count = Field(
         256 << 20, description="Such bytes of one address, half of one person (HTTP 503 above)"
     )
+    max_downloads_per_address: Count = Field(
+        100, description="Downloads of files of one address, half of one person (503 above)"
+    )
     upload_seconds: Seconds = Field(600.0, description="Time for a file (HTTP 408 after it)")
     event_days: Count = Field(0, description="Days for which events are kept; 0: for ever")
     inbox_days: Count = Field(0, description="Days for which items of inboxes are kept; 0: for ever")

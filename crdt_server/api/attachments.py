@@ -9,10 +9,11 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Query, Request, Response
 
+from crdt_server.access.access import Action
 from crdt_server.access.identity import person_at
 from crdt_server.access.limits import SharedBudget
 from crdt_server.access.request_limits import RequestLimits
-from crdt_server.api.downloads import answer
+from crdt_server.api.downloads import Sending, answer
 from crdt_server.api.problems import BodyTimeoutError, PayloadTooLargeError
 from crdt_server.api.requests import Authorized, check_again, document_key
 from crdt_server.errors import AdmissionError, CrdtServerError, NotFoundError
@@ -138,6 +139,16 @@ async def get_attachment(
 ) -> Response:
     """Download a file: 404 from the moment on when its message was taken back. One range of it (`Range`), and only
     what has changed (`If-None-Match`). Browsers store it and do not show it."""
-    found = await attachments.find(wedding, _thread(wedding, document), attachment)
+    thread = _thread(wedding, document)
+    found = await attachments.find(wedding, thread, attachment)
     hub: Hub = request.app.state.hub
-    return answer(request, found, partial(attachments.read, wedding, found), hub.settings.message_seconds)
+    downloads: SharedBudget = request.app.state.downloads
+    address, person = caller.address, person_at(caller.identity, caller.address)
+
+    async def is_over() -> bool:
+        return not caller.may(Action.READ, wedding, thread) or await request.is_disconnected()
+
+    if not downloads.take(address, 1, person):
+        raise AdmissionError("downloads", "too many downloads at a time")
+    sending = Sending(hub.settings.message_seconds, is_over, lambda: downloads.release(address, 1, person))
+    return answer(request, found, partial(attachments.read, wedding, found), sending)

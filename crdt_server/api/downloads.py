@@ -30,8 +30,15 @@ SAFE_HEADERS: Final = {
     "Accept-Ranges": "bytes",
 }
 
-IsGone = Callable[[], Awaitable[bool]]
-"""Whether the client has left."""
+
+class Sending(NamedTuple):
+    """How a file is sent. ``part_seconds``: a client that does not take a part within them is cut; ``is_over``: whether
+    the client has left, or its right; ``ended`` is called once, whatever the answer was."""
+
+    part_seconds: float
+    is_over: Callable[[], Awaitable[bool]]
+    ended: Callable[[], None]
+
 
 Read = Callable[[int, int], AsyncIterator[bytes]]
 """The bytes of a file from a position to before another one."""
@@ -59,66 +66,67 @@ def requested_part(header: str, size: int) -> FilePart | None:
     return FilePart(start, max(stop, start)) if start < size else FilePart(size, size)
 
 
-def answer(request: Request, attachment: StoredAttachment, read: Read, part_seconds: float) -> Response:
-    """The file, a range of it, or that it has not changed (304). ``part_seconds``: see `StoredFileResponse`."""
+def answer(request: Request, attachment: StoredAttachment, read: Read, sending: Sending) -> Response:
+    """The file, a range of it, or that it has not changed (304)."""
     tag = f'"{attachment.sha256}"'
     headers = {**SAFE_HEADERS, "ETag": tag, "Content-Disposition": content_disposition(attachment.name)}
     if tag in request.headers.get("If-None-Match", ""):
-        return Response(status_code=304, headers=headers)
+        return StoredFileResponse(None, 304, headers, None, sending)
     part = requested_part(request.headers.get("Range", ""), attachment.size)
     if request.headers.get("If-Range", tag) != tag:
         part = None
     if part is not None and part.start == part.stop:
-        return Response(status_code=416, headers={**headers, "Content-Range": f"bytes */{attachment.size}"})
+        headers["Content-Range"] = f"bytes */{attachment.size}"
+        return StoredFileResponse(None, 416, headers, None, sending)
     status, sent = 200, FilePart(0, attachment.size)
     if part is not None:
         status, sent = 206, part
         headers["Content-Range"] = f"bytes {part.start}-{part.stop - 1}/{attachment.size}"
     headers["Content-Length"] = str(sent.stop - sent.start)
-    body = read(sent.start, sent.stop)
-    type_, is_gone = attachment.media_type, request.is_disconnected
-    return StoredFileResponse(body, status, headers, type_, part_seconds=part_seconds, is_gone=is_gone)
+    return StoredFileResponse(read(sent.start, sent.stop), status, headers, attachment.media_type, sending)
 
 
 class StoredFileResponse(Response):
-    """Parts of a file, the next read when the client has taken the last. A client that does not take a part within
-    ``part_seconds`` is cut."""
+    """Parts of a file, or none; each is read when the client has taken the last."""
 
     def __init__(
         self,
-        parts: AsyncIterator[bytes],
+        parts: AsyncIterator[bytes] | None,
         status_code: int,
         headers: dict[str, str],
-        type_: str,
-        *,
-        part_seconds: float,
-        is_gone: IsGone,
+        type_: str | None,
+        sending: Sending,
     ) -> None:
+        super().__init__(None, status_code, headers, type_)
         self._parts = parts
-        self._part_seconds = part_seconds
-        self._is_gone = is_gone
-        self.status_code = status_code
-        self.media_type = type_
-        self.background = None
-        self.init_headers(headers)
+        self._sending = sending
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Send the answer. Raises FileStoreError as long as nothing was sent."""
+        try:
+            if self._parts is None:
+                await super().__call__(scope, receive, send)
+            else:
+                await self._send(self._parts, send)
+        finally:
+            self._sending.ended()
+
+    async def _send(self, parts: AsyncIterator[bytes], send: Send) -> None:
         start = {"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers}
         has_begun = False
         try:
-            async for part in self._parts:
-                async with asyncio.timeout(self._part_seconds):
+            async for part in parts:
+                if await self._sending.is_over():
+                    return  # without the end of the body: the connection is closed
+                async with asyncio.timeout(self._sending.part_seconds):
                     if not has_begun:
                         has_begun = True
                         await send(start)
                     await send({"type": "http.response.body", "body": part, "more_body": True})
-                if await self._is_gone():
-                    return
             await send({"type": "http.response.body", "body": b"", "more_body": False})
         except FileStoreError as error:
+            log.warning("download_failed", error=str(error))
             if not has_begun:
                 raise
-            log.warning("download_cut", error=str(error))
         except TimeoutError:
             log.info("download_cut", error="the client does not read")

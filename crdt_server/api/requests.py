@@ -132,9 +132,9 @@ Authorized = Annotated[Caller, Depends(authorize)]
 
 
 async def count_read(request: Request, caller: Authorized) -> AsyncIterator[None]:
-    """The dependency of every route below `/api`: a GET is a read. Event streams have a limit of their own. Raises
-    RateLimitError."""
-    if request.method != "GET" or request.url.path.endswith("/stream"):
+    """The dependency of every route below `/api`: a GET is a read. Event streams and downloads, which may take long and
+    cost little, have limits of their own. Raises RateLimitError."""
+    if request.method != "GET" or request.scope["route"].path.endswith(("/stream", "/{attachment}")):
         yield
         return
     with reading(request, caller):

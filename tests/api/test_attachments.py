@@ -17,7 +17,7 @@ import pytest_asyncio
 
 from crdt_server import Settings
 from crdt_server.access.access import Action, Decision, Denied, DevAccess, Target
-from crdt_server.access.identity import Identity
+from crdt_server.access.identity import Identity, person_at
 from crdt_server.services.attachments import ORPHAN_AGE
 from tests.support.gate import SECONDS, LocalServer, local_server, until
 
@@ -386,3 +386,55 @@ async def test_names_that_mean_harm(client: httpx.AsyncClient, folder: Path, wed
     assert "X-Evil" not in answer.headers
     assert not set(found["name"]) & set('/\\\0\r\n"\u202e\u2066')
     assert [path.name for path in (folder / "weddings" / wedding).iterdir()] == [found["sha256"]]
+
+
+async def test_downloads_of_one_person_are_bounded(client: httpx.AsyncClient, server: LocalServer) -> None:
+    """And they are no reads: who takes them slowly keeps nobody from reading."""
+    downloads, person = server.app.state.downloads, person_at(Identity("ada", "couple"), "127.0.0.1")
+    url = f"{FILES}/{(await kept(client))['id']}"
+    most = server.hub.settings.max_downloads_per_address
+    for _ in range(most // 2):
+        assert downloads.take("127.0.0.1", 1, person)
+    assert code_of(await client.get(url, params=ADA)) == (503, "downloads")
+    assert (await client.get("/events", params=ADA)).status_code == 200
+    assert (await client.get(url, params=BOB)).status_code == 200
+    downloads.release("127.0.0.1", most // 2, person)
+    for header in ({}, {"Range": "bytes=0-1"}, {"Range": "bytes=99999999-"}, {"If-None-Match": "*"}):
+        await client.get(url, params=ADA, headers=header)
+    assert (downloads.held, downloads._by_key) == (0, {})
+
+
+async def test_who_loses_the_right_or_leaves_is_sent_nothing_more(
+    client: httpx.AsyncClient, server: LocalServer, access: Doors
+) -> None:
+    content = JPEG[:20] + bytes(MOST - 20)
+    found = await kept(client, "a.jpg", content)
+    given: list[int] = []
+    attachments = server.app.state.attachments
+    read = attachments.read
+
+    async def watched(*arguments: Any) -> AsyncIterator[bytes]:
+        async for part in read(*arguments):
+            for start in range(0, len(part), 10_000):
+                given.append(start)
+                if len(given) == 3:
+                    access.shut = {("bob", Action.READ, "thread.t_1")}
+                yield part[start : start + 10_000]
+
+    attachments.read = watched
+    try:
+        with pytest.raises(httpx.RemoteProtocolError):
+            await client.get(f"{FILES}/{found['id']}", params=BOB)
+    finally:
+        attachments.read = read
+        access.shut = set()
+    assert len(given) == 3
+    assert server.app.state.downloads.held == 0
+
+
+async def test_a_row_without_its_file_is_reported(client: httpx.AsyncClient, folder: Path, wedding: str) -> None:
+    found = await kept(client)
+    (folder / "weddings" / wedding / found["sha256"]).unlink()
+    assert code_of(await client.get(f"{FILES}/{found['id']}", params=ADA)) == (503, "file_missing")
+    await kept(client)
+    assert (await client.get(f"{FILES}/{found['id']}", params=ADA)).content == JPEG

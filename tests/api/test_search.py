@@ -15,9 +15,10 @@ from crdt_server import Settings
 from crdt_server.access.access import Action, Decision, Denied, DevAccess, Target
 from crdt_server.access.identity import Identity
 from crdt_server.cli import cli
-from crdt_server.services.search import PAGE, SEARCHED
+from crdt_server.services.search import INDEXER, PAGE, SEARCHED
 from crdt_server.services.search_rebuild import rebuild
 from documents.categories import category_of
+from storage import SearchRecord, project_attachments
 from tests.support.gate import SECONDS, LocalServer, local_server
 
 ADA, BOB = {"user": "ada"}, {"user": "bob"}
@@ -70,6 +71,20 @@ def write(client: httpx.AsyncClient) -> Write:
         assert answer.status_code == 200, answer.text
 
     return put
+
+
+@pytest.fixture
+def route(server: LocalServer) -> Callable[[], Awaitable[None]]:
+    """Have the consumers of events read what has happened, twice: each is idempotent."""
+
+    async def project() -> None:
+        storage = server.hub.storage
+        events = await storage.events("w")
+        for _ in range(2):
+            await storage._executor.write(lambda connection: INDEXER.project(connection, "w", events))
+            await storage._executor.write(lambda connection: project_attachments(connection, "w", events))
+
+    return project
 
 
 def message(body: str, *, by: str = "ada") -> dict[str, Any]:
@@ -139,6 +154,35 @@ async def test_what_is_taken_back_disappears_with_the_answer(
     assert len((await search(client, "surprise"))["hits"]) == 1
     await write("thread.t_1", "redactions", "01J0M1", {"by": "ada", "at": "2026-06-20T13:31:00Z"})
     assert (await search(client, "surprise"))["hits"] == []
+
+
+async def test_the_index_follows_the_events(
+    client: httpx.AsyncClient, server: LocalServer, write: Write, route: Callable[[], Awaitable[None]]
+) -> None:
+    """Of records that come with their note, are deleted and restored; of messages that are sent and taken back."""
+
+    async def change(**operation: object) -> None:
+        body = {"operations": [{"root": "vendors", "record": "v_1", **operation}]}
+        answer = await client.post("/documents/wedding/ops", params=ADA, json=body)
+        assert answer.status_code == 200, answer.text
+
+    async def indexed(q: str) -> set[str]:
+        """What is found; it is all that the index has."""
+        await route()
+        known = {each.record for each in await server.hub.storage.searched_records("w", SearchRecord("", "", ""), 10)}
+        assert {hit["record"] for hit in (await search(client, q))["hits"]} == known
+        return known
+
+    assert await indexed("roses") == set()
+    await change(op="insert", value={"name": "Peonies", "note": "delivers roses"})
+    await write("thread.t_1", "messages", "01J0M1", message("roses for table 4"))
+    assert await indexed("roses") == {"v_1", "01J0M1"}
+    await change(op="set", key="deleted", value={"at": "2026-06-20T13:31:00Z", "by": "ada"})
+    assert await indexed("roses") == {"01J0M1"}
+    await change(op="delete", key="deleted")
+    assert await indexed("roses") == {"v_1", "01J0M1"}
+    await write("thread.t_1", "redactions", "01J0M1", {"by": "ada", "at": "2026-06-20T13:31:00Z"})
+    assert await indexed("roses") == {"v_1"}
 
 
 async def test_a_long_text_shows_where_the_word_is(

@@ -6,10 +6,10 @@ from collections.abc import Sequence
 
 import pytest
 
-from crdt_server.services.search import INDEXER, SearchService
+from crdt_server.services.search import EXCERPT, INDEXER, READ_CHARACTERS, SearchService
 from crdt_server.services.search_rebuild import rebuild
 from crdt_server.services.search_words import parse_query, places_of
-from storage import DerivedRecords, DocumentKey, SearchRecord, Storage, StoredRow
+from storage import Append, DerivedRecords, DocumentKey, SearchRecord, Storage, StoredRow
 from storage.search import _purge
 
 THREAD, OTHER = DocumentKey("w", "thread.t_1"), DocumentKey("w", "thread.t_2")
@@ -188,14 +188,29 @@ async def test_both_find_what_the_words_say(store: Storage) -> None:
         assert set(await found(store, query)) == expected, query
 
 
-async def test_a_page_is_bounded_and_shows_where(store: Storage) -> None:
+async def test_a_page_is_bounded_in_what_is_read(store: Storage) -> None:
     service = SearchService(store)
-    assert await service.find("w", "cake", lambda _: True, BEHIND_ALL) == ([], None)
-    await store.append([], [])
-    body = "x" * 1000 + " the cäke " + "y" * 1000
-    await put(store, THREAD, message("m_1", body))
-    hits = await store.search("w", parse_query("cake"), [THREAD.document], "redactions", before=BEHIND_ALL, limit=5)
-    assert len(hits) == 1
+    guests = DocumentKey("w", "guests")
+    rows = [StoredRow("guests", f"g_{n:02}", json.dumps({"note": "cake " + "x" * 19_995}), "{}") for n in range(30)]
+    await store.append([Append(guests, 1, b"a")])
+    await put(store, guests, *rows)
+    first = await service.find("w", "cake", lambda _: True, BEHIND_ALL)
+    assert len(first.found) == READ_CHARACTERS // 20_000
+    assert first.next is not None
+    second = await service.find("w", "cake", lambda _: True, first.next)
+    listed = [each.record for each in (*first.found, *second.found)]
+    assert listed == [f"g_{n:02}" for n in reversed(range(30))]
+    assert second.next is None
+    assert all(len(each.excerpt) == EXCERPT for each in first.found)
+
+
+async def test_what_has_changed_since_it_was_indexed_is_not_shown(store: Storage) -> None:
+    """The consumer of events has not seen the new text yet."""
+    note = DocumentKey("w", "guests")
+    await store.append([Append(note, 1, b"a")])
+    await put(store, note, StoredRow("guests", "g_1", json.dumps({"note": "the secret"}), "{}"))
+    await store.append([], [DerivedRecords(note, rows=[StoredRow("guests", "g_1", json.dumps({"note": "no"}), "{}")])])
+    assert await SearchService(store).find("w", "secret", lambda _: True, BEHIND_ALL) == ([], None)
 
 
 async def test_words_of_what_was_removed_leave_the_file(store: Storage, url: str) -> None:
