@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import NamedTuple
 
-from sqlalchemy import Connection, and_, delete, exists, func, insert, or_, select, text, update
+from sqlalchemy import ColumnElement, Connection, and_, delete, exists, func, insert, or_, select, text, update
 
 from storage.derived import StoredEvent
 from storage.errors import ValuesRefused
@@ -143,12 +143,11 @@ def project_attachments(connection: Connection, wedding: str, events: Sequence[S
         if not event.document.startswith("thread."):
             continue
         body = json.loads(event.body)
-        message, root, after = event.record, body.get("root"), body.get("after")
+        root, after = body.get("root"), body.get("after")
         if root == MESSAGES and isinstance(after, dict):
             _bind(connection, wedding, event, after)
         elif (root == MESSAGES and event.type == "message.removed") or (root == REDACTIONS and after is not None):
-            gone = and_(attachments.c.thread == event.document, attachments.c.message == message)
-            connection.execute(delete(attachments).where(attachments.c.wedding == wedding, gone))
+            _forget(connection, wedding, event)
 
 
 def _bind(connection: Connection, wedding: str, event: StoredEvent, message: dict[str, object]) -> None:
@@ -159,3 +158,16 @@ def _bind(connection: Connection, wedding: str, event: StoredEvent, message: dic
         own = and_(attachments.c.id.in_(ids), attachments.c.by == str(message.get("from", "")))
         bound = update(attachments).where(attachments.c.wedding == wedding, unbound, own)
         connection.execute(bound.values(message=event.record))
+        if connection.execute(select(_is_withdrawn(wedding, event))).scalar():  # it came before the message
+            _forget(connection, wedding, event)
+
+
+def _is_withdrawn(wedding: str, event: StoredEvent) -> ColumnElement[bool]:
+    message = and_(rows.c.wedding == wedding, rows.c.document == event.document, rows.c.record == event.record)
+    return exists().where(message, rows.c.root == REDACTIONS, rows.c.fields.is_not(None))
+
+
+def _forget(connection: Connection, wedding: str, event: StoredEvent) -> None:
+    """Remove the attachments of a message."""
+    of_message = and_(attachments.c.thread == event.document, attachments.c.message == event.record)
+    connection.execute(delete(attachments).where(attachments.c.wedding == wedding, of_message))

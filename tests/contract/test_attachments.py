@@ -95,3 +95,10 @@ async def test_that_of_a_withdrawn_message_is_not_found_from_its_commit_on(store
     await happen(store, "message.redacted", "redactions", "m_1", {"by": "u_ada"})
     await happen(store, "message.removed", "messages", "m_2", None)
     assert await store.attachment_bytes("w") == 0
+
+
+async def test_that_of_a_message_that_was_withdrawn_before_it_came_is_not_kept(store: Storage) -> None:
+    await store.add_attachment("w", attachment("at_1"), 0)
+    await happen(store, "message.redacted", "redactions", "m_1", {"by": "u_ada"})
+    await send(store, "m_1", "at_1")
+    assert await store.attachment_bytes("w") == 0
