@@ -22,7 +22,7 @@ ATTACHMENT_BYTES = 1024
 """What one attachment counts besides its bytes."""
 
 MESSAGES, REDACTIONS = "messages", "redactions"
-"""The roots of a conversation that decide about an attachment."""
+"""The roots of a conversation that decide whether an attachment is found."""
 
 ORPHANS_AT_ONCE = 500
 
@@ -140,14 +140,12 @@ def project_attachments(connection: Connection, wedding: str, events: Sequence[S
     """Give attachments the messages that name them, and remove those of messages that were taken back. Runs in the
     transaction of the router. A message names only what its author has sent, and each attachment is of one message."""
     for event in events:
-        if not event.document.startswith("thread."):
-            continue
-        body = json.loads(event.body)
-        root, after = body.get("root"), body.get("after")
-        if root == MESSAGES and isinstance(after, dict):
-            _bind(connection, wedding, event, after)
-        elif (root == MESSAGES and event.type == "message.removed") or (root == REDACTIONS and after is not None):
+        if event.type in ("message.redacted", "message.removed"):
             _forget(connection, wedding, event)
+        elif event.type in ("message.sent", "message.changed") and '"attachments"' in event.body:
+            after = json.loads(event.body).get("after")
+            if isinstance(after, dict):
+                _bind(connection, wedding, event, after)
 
 
 def _bind(connection: Connection, wedding: str, event: StoredEvent, message: dict[str, object]) -> None:

@@ -5,7 +5,8 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from contextlib import aclosing
 from typing import Final, NamedTuple
 
 import structlog
@@ -40,7 +41,7 @@ class Sending(NamedTuple):
     ended: Callable[[], None]
 
 
-Read = Callable[[int, int], AsyncIterator[bytes]]
+Read = Callable[[int, int], AsyncGenerator[bytes, None]]
 """The bytes of a file from a position to before another one."""
 
 
@@ -91,7 +92,7 @@ class StoredFileResponse(Response):
 
     def __init__(
         self,
-        parts: AsyncIterator[bytes] | None,
+        parts: AsyncGenerator[bytes, None] | None,
         status_code: int,
         headers: dict[str, str],
         type_: str | None,
@@ -111,18 +112,19 @@ class StoredFileResponse(Response):
         finally:
             self._sending.ended()
 
-    async def _send(self, parts: AsyncIterator[bytes], send: Send) -> None:
+    async def _send(self, parts: AsyncGenerator[bytes, None], send: Send) -> None:
         start = {"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers}
         has_begun = False
         try:
-            async for part in parts:
-                if await self._sending.is_over():
-                    return  # without the end of the body: the connection is closed
-                async with asyncio.timeout(self._sending.part_seconds):
-                    if not has_begun:
-                        has_begun = True
-                        await send(start)
-                    await send({"type": "http.response.body", "body": part, "more_body": True})
+            async with aclosing(parts):
+                async for part in parts:
+                    if await self._sending.is_over():
+                        return  # without the end of the body: the connection is closed
+                    async with asyncio.timeout(self._sending.part_seconds):
+                        if not has_begun:
+                            has_begun = True
+                            await send(start)
+                        await send({"type": "http.response.body", "body": part, "more_body": True})
             await send({"type": "http.response.body", "body": b"", "more_body": False})
         except FileStoreError as error:
             log.warning("download_failed", error=str(error))

@@ -7,7 +7,7 @@ folder.
 from __future__ import annotations
 
 import os
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
 from pathlib import Path
 
 from crdt_server.files.store import READ_BYTES, FileKey, StoredFile, to_end, translated
@@ -33,7 +33,7 @@ class LocalFiles:
     async def put(self, key: FileKey, source: Path) -> None:
         await to_end(lambda: _move(source, self._path(key)))
 
-    async def read(self, key: FileKey, start: int, stop: int) -> AsyncIterator[bytes]:
+    async def read(self, key: FileKey, start: int, stop: int) -> AsyncGenerator[bytes, None]:
         with translated():
             file = await to_end(lambda: os.open(self._path(key), os.O_RDONLY | os.O_CLOEXEC))
             try:

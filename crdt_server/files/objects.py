@@ -6,7 +6,7 @@ An object comes into sight whole, and is durable when the store has acknowledged
 from __future__ import annotations
 
 import tempfile
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -40,7 +40,7 @@ class ObjectFiles:
         with _translated():
             await obstore.put_async(self._store, _path("weddings", key), source)
 
-    async def read(self, key: FileKey, start: int, stop: int) -> AsyncIterator[bytes]:
+    async def read(self, key: FileKey, start: int, stop: int) -> AsyncGenerator[bytes, None]:
         with _translated():
             found = await obstore.get_async(self._store, _path("weddings", key), options={"range": (start, stop)})
             async for part in found.stream(min_chunk_size=READ_BYTES):

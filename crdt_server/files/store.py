@@ -12,7 +12,7 @@ import errno
 import hashlib
 import os
 import secrets
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Final, NamedTuple, Protocol, TypeVar
@@ -68,7 +68,7 @@ class FileStore(Protocol):
         """Move a received file here; durable on return. Its age begins anew where it is here already. Raises
         FileStoreFullError."""
 
-    def read(self, key: FileKey, start: int, stop: int) -> AsyncIterator[bytes]:
+    def read(self, key: FileKey, start: int, stop: int) -> AsyncGenerator[bytes, None]:
         """The bytes from ``start`` to before ``stop``, in parts. Raises FileMissingError with the first one."""
 
     async def exists(self, key: FileKey) -> bool:

@@ -9,7 +9,7 @@ the bytes are there still. So no row that was reported stored is without its byt
 from __future__ import annotations
 
 import secrets
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from datetime import timedelta
 from typing import Final, NamedTuple
 
@@ -89,7 +89,7 @@ class AttachmentService:
             raise NotFoundError("not_found", "no such attachment")
         return found
 
-    def read(self, wedding: str, attachment: StoredAttachment, start: int, stop: int) -> AsyncIterator[bytes]:
+    def read(self, wedding: str, attachment: StoredAttachment, start: int, stop: int) -> AsyncGenerator[bytes, None]:
         """Its bytes from ``start`` to before ``stop``."""
         return self._files.read(FileKey(wedding, attachment.sha256), start, stop)
 

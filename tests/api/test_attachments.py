@@ -6,7 +6,7 @@ import asyncio
 import hashlib
 import os
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -18,6 +18,7 @@ import pytest_asyncio
 from crdt_server import Settings
 from crdt_server.access.access import Action, Decision, Denied, DevAccess, Target
 from crdt_server.access.identity import Identity, person_at
+from crdt_server.api.downloads import Sending, StoredFileResponse
 from crdt_server.services.attachments import ORPHAN_AGE
 from tests.support.gate import SECONDS, LocalServer, local_server, until
 
@@ -413,7 +414,7 @@ async def test_who_loses_the_right_or_leaves_is_sent_nothing_more(
     attachments = server.app.state.attachments
     read = attachments.read
 
-    async def watched(*arguments: Any) -> AsyncIterator[bytes]:
+    async def watched(*arguments: Any) -> AsyncGenerator[bytes, None]:
         async for part in read(*arguments):
             for start in range(0, len(part), 10_000):
                 given.append(start)
@@ -438,3 +439,36 @@ async def test_a_row_without_its_file_is_reported(client: httpx.AsyncClient, fol
     assert code_of(await client.get(f"{FILES}/{found['id']}", params=ADA)) == (503, "file_missing")
     await kept(client)
     assert (await client.get(f"{FILES}/{found['id']}", params=ADA)).content == JPEG
+
+
+async def test_a_client_that_does_not_read_is_cut_and_the_file_is_closed() -> None:
+    closed = ended = False
+
+    async def parts() -> AsyncGenerator[bytes, None]:
+        nonlocal closed
+        try:
+            while True:
+                yield b"part"
+        finally:
+            closed = True
+
+    async def never_gone() -> bool:
+        return False
+
+    def end() -> None:
+        nonlocal ended
+        ended = True
+
+    sent = []
+
+    async def send(message: Any) -> None:
+        sent.append(message["type"])
+        if len(sent) == 3:
+            await asyncio.Event().wait()
+
+    sending = Sending(part_seconds=0.01, is_over=never_gone, ended=end)
+    response = StoredFileResponse(parts(), 200, {}, "text/plain", sending)
+    await response({"type": "http"}, asyncio.Queue().get, send)
+    assert sent == ["http.response.start", "http.response.body", "http.response.body"]
+    assert closed
+    assert ended
