@@ -32,6 +32,8 @@ def rebuild_index(wedding: str | None, config: str | None, **flags: Any) -> None
 async def _rebuild(database_url: str, wedding: str | None) -> None:
     storage = await open_storage(database_url, migrate=True)
     try:
+        if await storage.mend_search():
+            click.echo("the index was not that of its texts: it has been mended")
         for name in [wedding] if wedding else [each async for each in storage.weddings()]:
             await _rebuild_one(storage, name)
         await SearchService(storage).purge()

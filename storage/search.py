@@ -1,7 +1,8 @@
 """The index of what can be searched for: words of texts, kept in step with the rows they are from.
 
 - Words come in as they are searched for: small letters without accents. Both databases get the same, and cut nothing:
-  SQLite through FTS5, PostgreSQL through a `tsvector` that is put together here.
+  SQLite through FTS5, PostgreSQL through a `tsvector` that is put together here. The latter counts 256 places of a
+  word in a text, and 16,383 words: phrases behind them are not found there.
 - Each word is stored with a mark of its wedding before it: a search reads the words of one wedding, however many there
   are, and that of a beginning too.
 - The index refers to records. What a search shows is read from the rows in the same query: what was taken back or
@@ -32,6 +33,7 @@ from sqlalchemy import (
     tuple_,
 )
 from sqlalchemy.dialects.postgresql import TSQUERY
+from sqlalchemy.exc import DatabaseError
 
 from storage.derived import StoredEvent
 from storage.search_tables import search_texts
@@ -124,6 +126,11 @@ class SearchStore(StorePart):
         """The next records of a wedding that are in the index, in order."""
         return await self._executor.read(lambda connection: _records(connection, wedding, after, limit))
 
+    async def mend_search(self) -> bool:
+        """SQLite: make the index anew from the stored words where it is not that of them. Returns whether it was not.
+        Others that write wait meanwhile: a second for about 50 MB of words."""
+        return await self._executor.maintain(_mend)
+
     async def purge_search(self) -> bool:
         """SQLite: write a part of the index anew without the words of what was removed, which are in it until then
         though nothing finds them. Returns whether there is more to do."""
@@ -166,6 +173,8 @@ _INSERT = {
 _INDEX = text("INSERT INTO search_index (rowid, words) VALUES (:id, :words)")
 _UNINDEX = text("INSERT INTO search_index (search_index, rowid, words) VALUES ('delete', :id, :words)")
 _PURGE = text("INSERT INTO search_index (search_index, rank) VALUES ('merge', :pages)")
+_CHECK = text("INSERT INTO search_index (search_index, rank) VALUES ('integrity-check', 1)")
+_REBUILD = text("INSERT INTO search_index (search_index) VALUES ('rebuild')")
 _CHANGES = text("SELECT total_changes()")
 
 
@@ -253,6 +262,17 @@ def _records(connection: Connection, wedding: str, after: SearchRecord, limit: i
     names = [search_texts.c[name] for name in SearchRecord._fields]
     query = select(*names).distinct().where(search_texts.c.wedding == wedding, tuple_(*names) > tuple_(*after))
     return [SearchRecord(*row) for row in connection.execute(query.order_by(*names).limit(limit))]
+
+
+def _mend(connection: Connection) -> bool:
+    if connection.dialect.name != "sqlite":
+        return False
+    try:
+        connection.execute(_CHECK)
+    except DatabaseError:  # "database disk image is malformed": of the index alone
+        connection.execute(_REBUILD)
+        return True
+    return False
 
 
 def _purge(connection: Connection) -> bool:

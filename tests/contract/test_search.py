@@ -8,7 +8,7 @@ import pytest
 
 from crdt_server.services.search import EXCERPT, INDEXER, READ_CHARACTERS, SearchService
 from crdt_server.services.search_rebuild import rebuild
-from crdt_server.services.search_words import parse_query, places_of
+from crdt_server.services.search_words import parse_query, places_of, words_of
 from storage import Append, DerivedRecords, DocumentKey, SearchRecord, Storage, StoredRow
 from storage.search import _purge
 
@@ -211,6 +211,29 @@ async def test_what_has_changed_since_it_was_indexed_is_not_shown(store: Storage
     await put(store, note, StoredRow("guests", "g_1", json.dumps({"note": "the secret"}), "{}"))
     await store.append([], [DerivedRecords(note, rows=[StoredRow("guests", "g_1", json.dumps({"note": "no"}), "{}")])])
     assert await SearchService(store).find("w", "secret", lambda _: True, BEHIND_ALL) == ([], None)
+
+
+async def test_an_index_that_is_not_that_of_its_texts_is_mended(store: Storage, url: str) -> None:
+    """As after a disk has lost writes. PostgreSQL keeps words and texts in one row."""
+    await put(store, THREAD, message("m_1", "one cake"), message("m_2", "two cakes"))
+    assert not await store.mend_search()
+    if url.startswith("sqlite"):
+        lost = "DELETE FROM search_texts WHERE record = 'm_1'"
+        await store._executor.write(lambda connection: connection.exec_driver_sql(lost))
+        assert await store.mend_search()
+    assert await rebuild(store, "w") == 2
+    assert await found(store, "cake*") == ["m_2", "m_1"]
+    assert not await store.mend_search()
+
+
+@pytest.mark.parametrize(
+    "text", ["田" * 20_000, "a b " * 5_000, " ".join(map(str, range(4_000))), "\U0001f382" * 5_000]
+)
+async def test_the_longest_notes(store: Storage, text: str) -> None:
+    await put(store, DocumentKey("w", "guests"), StoredRow("guests", "g_1", json.dumps({"note": text}), "{}"))
+    words = words_of(text)
+    for word in (*words[:1], *words[-1:]):
+        assert await found(store, word, ["guests"]) == ["g_1"]
 
 
 async def test_words_of_what_was_removed_leave_the_file(store: Storage, url: str) -> None:
