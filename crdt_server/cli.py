@@ -22,6 +22,7 @@ from crdt_server.access.tokens import ROLES, SIDES, Claims, TokenRules, TokenVer
 from crdt_server.app import AccessRequired
 from crdt_server.explain import NothingToExplain, explain
 from crdt_server.files.opening import WrongFileStore
+from crdt_server.files.store import FileStoreError
 from crdt_server.hub.rights_cache import stored_rights
 from crdt_server.key_source import KeyFileError, read_secret
 from crdt_server.maintenance import compact_store, verify_store
@@ -43,7 +44,7 @@ from storage import StorageError, migrate, open_storage
 
 _VERIFY_SETTINGS = (
     *("database_url", "max_document_bytes", "host_memory_bytes", "host_timeout_seconds", "vouched_organizations"),
-    *("max_wedding_bytes", "max_wedding_records", "max_wedding_documents"),
+    *("max_wedding_bytes", "max_wedding_records", "max_wedding_documents", "files"),
 )
 _REPAIR_SETTINGS = (
     *("database_url", "max_document_bytes", "host_memory_bytes", "host_timeout_seconds", "vouched_organizations"),
@@ -90,9 +91,12 @@ def _progress(line: str) -> None:
 @_options(*_VERIFY_SETTINGS)
 def verify(wedding: str | None, config: str | None, **flags: Any) -> None:
     """Open every document (of WEDDING) as a client would, and print what cannot be opened, what is full, and what
-    exceeds a quota; walk the audit logs, and print what was altered, removed or inserted; list the updates in
-    quarantine."""
-    problems = asyncio.run(verify_store(_settings(config, flags), wedding, click.echo, _progress))
+    exceeds a quota; print the attachments whose files are not there; walk the audit logs, and print what was altered,
+    removed or inserted; list the updates in quarantine."""
+    try:
+        problems = asyncio.run(verify_store(_settings(config, flags), wedding, click.echo, _progress))
+    except (WrongFileStore, FileStoreError) as error:
+        raise click.UsageError(str(error)) from error
     if problems:
         sys.exit(FOUND_A_PROBLEM)
 

@@ -8,6 +8,8 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+from crdt_server.files.opening import open_files
+from crdt_server.files.store import FileKey
 from crdt_server.hosts.jobs import JobFailed, JobWorker
 from crdt_server.hosts.supervisor import HostDied, Supervisor
 from crdt_server.hub.compaction import compact
@@ -43,8 +45,8 @@ class Progress:
 
 
 async def verify_store(settings: Settings, wedding: str | None, output: Output, progress: Output) -> int:
-    """Open every document as a client would, compare each wedding with its quota, and walk its audit log. Returns the
-    number of problems.
+    """Open every document as a client would, compare each wedding with its quota, look for the files of attachments,
+    and walk its audit log. Returns the number of problems. Raises WrongFileStore and FileStoreError.
 
     ``progress`` gets a line now and then.
     """
@@ -66,6 +68,7 @@ async def verify_store(settings: Settings, wedding: str | None, output: Output, 
                 f"{item.key}: quarantined update {item.id} of {len(item.update)} bytes, {at}, "
                 f"from {item.sender}: {item.reason}"
             )
+        await check.files(wedding)
         async for audited in storage.audited_weddings():
             if wedding in (None, audited):
                 await check.audit(audited)
@@ -118,6 +121,13 @@ class _Verification:
             self._problem(wedding, f"entry {fault.seq} of the audit log {fault.reason}")
         else:
             self._output(f"{wedding}: audit log of {head.seq} entries, the newest {head.digest}")
+
+    async def files(self, wedding: str | None) -> None:
+        """Search the store of files for those of all attachments."""
+        files = open_files(self._settings.files, self._settings.database_url)
+        async for of_wedding, each in self._storage.attachments(wedding):
+            if not await files.exists(FileKey(of_wedding, each.sha256)):
+                self._problem(f"{of_wedding}/{each.thread}", f"attachment {each.id} has no file {each.sha256}")
 
     async def usage(self, wedding: str) -> None:
         """Compare what a wedding takes with its quota."""

@@ -6,11 +6,11 @@ functions over a `Connection`, as in `updates`.
 """
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import AsyncIterator, Iterable, Sequence
 from datetime import datetime
 from typing import NamedTuple
 
-from sqlalchemy import ColumnElement, Connection, and_, delete, exists, func, insert, or_, select, text, update
+from sqlalchemy import ColumnElement, Connection, and_, delete, exists, func, insert, or_, select, text, tuple_, update
 
 from storage.derived import StoredEvent
 from storage.errors import ValuesRefused
@@ -25,6 +25,7 @@ MESSAGES, REDACTIONS = "messages", "redactions"
 """The roots of a conversation that decide whether an attachment is found."""
 
 ORPHANS_AT_ONCE = 500
+LISTED = 500
 
 _LOCK = "SELECT pg_advisory_xact_lock(hashtext('attachments'), hashtext(:wedding))"
 
@@ -69,6 +70,19 @@ class AttachmentStore(StorePart):
         """Remove up to 500 attachments of a moment before that one which no message names; returns how many."""
         return await self._executor.write_at_once(lambda connection: remove_orphans(connection, before))
 
+    async def attachments(self, wedding: str | None = None) -> AsyncIterator[tuple[str, StoredAttachment]]:
+        """All attachments, or those of a wedding, each with its wedding, in order; read in pages."""
+        after = ("" if wedding is None else wedding, "")
+        while page := await self._attachments_behind(wedding, after):
+            for found in page:
+                yield found
+            after = page[-1][0], page[-1][1].id
+
+    async def _attachments_behind(
+        self, wedding: str | None, after: tuple[str, str]
+    ) -> list[tuple[str, StoredAttachment]]:
+        return await self._executor.read(lambda connection: _behind(connection, wedding, after))
+
     async def unused_files(self, wedding: str, digests: Iterable[str]) -> set[str]:
         """Those of these digests that no attachment of a wedding has."""
         wanted = set(digests)
@@ -104,6 +118,15 @@ def find(connection: Connection, wedding: str, thread: str, id_: str) -> StoredA
     query = query.where(or_(attachments.c.message == "", and_(is_there, ~is_withdrawn)))
     found = connection.execute(query).first()
     return None if found is None else StoredAttachment(*found)
+
+
+def _behind(connection: Connection, wedding: str | None, after: tuple[str, str]) -> list[tuple[str, StoredAttachment]]:
+    key = (attachments.c.wedding, attachments.c.id)
+    query = select(attachments.c.wedding, *_COLUMNS).where(tuple_(*key) > tuple_(*after))
+    if wedding is not None:
+        query = query.where(attachments.c.wedding == wedding)
+    page = connection.execute(query.order_by(*key).limit(LISTED))
+    return [(of_wedding, StoredAttachment(*row)) for of_wedding, *row in page]
 
 
 def used_bytes(connection: Connection, wedding: str) -> int:

@@ -19,6 +19,8 @@ import pytest
 from crdt_server.access.keys import KeySet, secret_key
 from crdt_server.access.tokens import Claims, TokenRules, TokenVerifier
 from crdt_server.cli import cli, main
+from crdt_server.files.opening import open_files
+from crdt_server.services.attachments import AttachmentService, FileLimits
 from crdt_server.settings import Settings
 from storage import Append, DocumentKey, QuarantinedUpdate, StoredUpdate, open_storage
 from tests.support.tokens import SECRET
@@ -368,3 +370,27 @@ def test_verify_names_the_entry_of_the_audit_log_that_was_altered(run: Run, path
         connection.execute("UPDATE audit SET actor = 'u_nobody' WHERE seq = 2")
     done = run("verify", "w", "--database-url", address)
     assert (done.returncode, "w: entry 2 of the audit log was altered" in done.stdout) == (1, True), done.stdout
+
+
+def test_verify_names_attachments_without_their_files(run: Run, path: Path) -> None:
+    address, folder = f"sqlite:///{path}", path.parent / "elsewhere"
+
+    async def keep() -> None:
+        storage = await open_storage(address, migrate=True)
+        limits = FileLimits(1 << 20, 0)
+        service = AttachmentService(storage, open_files(str(folder), ""), lambda: datetime.now(UTC), limits)
+        for content in (b"a", b"b"):
+            received = service.receive()
+            await received.add(content)
+            await service.keep("w", "thread.t", "ada", "a.txt", received)
+        await storage.close()
+
+    asyncio.run(keep())
+    flags = ("verify", "--database-url", address, "--files", str(folder))
+    assert run(*flags).returncode == 0
+    lost = min((folder / "weddings" / "w").iterdir())
+    lost.unlink()
+    done = run(*flags)
+    assert (done.returncode, done.stdout.count("has no file")) == (1, 1), done.stdout
+    assert f"has no file {lost.name}" in done.stdout
+    assert run(*flags[:-1], "gs://bucket").returncode == 2

@@ -174,6 +174,7 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
         "storage",
     ),
     "crdt_server.maintenance": (
+        "crdt_server.files",
         "crdt_server.hosts",
         "crdt_server.offline",
         "crdt_server.hub",
