@@ -12,9 +12,11 @@ from crdt_server import Settings, create_app
 from crdt_server.access.access import Denied, DevAccess
 from crdt_server.access.identity import Identity
 from crdt_server.access.limits import SenderStrikes
+from crdt_server.access.policy import default_policy
 from crdt_server.access.request_limits import BODY_BYTES_PER_REQUEST, RequestLimits
 from crdt_server.access.role_limits import DEFAULT, RoleBuckets, RoleLimits, parse_role_limits
 from crdt_server.errors import RateLimitError
+from documents.categories import AccessCategory
 from storage import StorageError
 
 DEFAULTS = (Path(crdt_server.access.__file__).parent / "role_limits.toml").read_text()
@@ -163,6 +165,21 @@ class TestFile:
     def test_the_defaults_know_every_role(self) -> None:
         roles = {"couple", "planner", "coordinator", "venue", "caterer", "photographer", "vendor", "family"}
         assert set(parse_role_limits(DEFAULTS)) == roles | {"wedding_party", "guest", DEFAULT}
+
+    def test_messages_a_minute_and_emergencies_an_hour(self) -> None:
+        planning, vendors = ("couple", "planner", "coordinator"), ("venue", "caterer", "photographer", "vendor")
+        expected = dict.fromkeys(planning, (50, 10)) | dict.fromkeys(vendors, (20, 10))
+        expected |= {"family": (15, 0), "wedding_party": (10, 0), "guest": (5, 0), DEFAULT: (5, 0)}
+        limits = parse_role_limits(DEFAULTS)
+        assert {
+            role: (each.messages_per_minute, each.emergencies_per_hour) for role, each in limits.items()
+        } == expected
+
+    def test_emergencies_pass_for_the_roles_that_may_raise_one(self) -> None:
+        """Of the day, these roles have W, or O: own acknowledgements, and raising one."""
+        policy = default_policy()
+        raising = {role for role in policy.roles if policy.cell(role, AccessCategory.DAY).rights in ("W", "O")}
+        assert raising == {role for role, each in parse_role_limits(DEFAULTS).items() if each.emergencies_per_hour}
 
     def test_one_value_for_each_limit(self) -> None:
         assert parse_role_limits("[default]\n" + "".join(f"{name} = 7\n" for name in RoleLimits._fields)) == {
