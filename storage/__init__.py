@@ -50,6 +50,15 @@ from storage.outbox_addresses import MessageAddress, Resolved
 from storage.outbox_claims import ClaimOf, MessageOutcome
 from storage.owners import Owner
 from storage.postgres_executor import Timeouts
+from storage.preferences import (
+    DueDigest,
+    HeldMessage,
+    HeldMessages,
+    NewDigest,
+    PreferenceChange,
+    StoredContact,
+    StoredPreferences,
+)
 from storage.quarantine import QuarantinedUpdate
 from storage.retention import RowKey
 from storage.routing import DeliveryValues, ItemValues, Projection, RoutedPage, StoredPage, UnroutedWedding
@@ -81,9 +90,12 @@ __all__ = [
     "DeliveryValues",
     "DerivedRecords",
     "DocumentKey",
+    "DueDigest",
     "EarlierEvent",
     "EventValues",
     "GrantChange",
+    "HeldMessage",
+    "HeldMessages",
     "InboxCount",
     "Indexer",
     "ItemValues",
@@ -97,11 +109,13 @@ __all__ = [
     "MessageOutcome",
     "NewAuditEntry",
     "NewDevice",
+    "NewDigest",
     "NewEvent",
     "NewMessage",
     "NotOwner",
     "Owner",
     "PolicyOverride",
+    "PreferenceChange",
     "Projection",
     "QuarantinedUpdate",
     "Resolved",
@@ -123,6 +137,7 @@ __all__ = [
     "StoredAnswer",
     "StoredAttachment",
     "StoredBooking",
+    "StoredContact",
     "StoredDevice",
     "StoredDocument",
     "StoredEvent",
@@ -132,6 +147,7 @@ __all__ = [
     "StoredMember",
     "StoredMessage",
     "StoredPage",
+    "StoredPreferences",
     "StoredRights",
     "StoredRow",
     "StoredUpdate",

@@ -15,6 +15,7 @@ from sqlalchemy import ColumnElement, Connection, Select, Table, and_, delete, f
 from storage import audit
 from storage.audit import NewAuditEntry
 from storage.errors import BoundReached, StorageError, ValuesRefused
+from storage.messaging_tables import contacts
 from storage.tables import NAME_LENGTH, devices, grants, invitations, members, refresh_tokens
 
 GENERATIONS_KEPT = 1_000
@@ -116,7 +117,7 @@ def list_all(connection: Connection, wedding: str) -> list[StoredMember]:
 
 def change(connection: Connection, wedding: str, user: str, decide: Decide) -> tuple[StoredMember, int]:
     """Change a member, and return it with the version of the rights. One that is removed loses its devices, its
-    invitations and its grants."""
+    invitations, its grants and its addresses."""
     audit.lock(connection, wedding)
     before = find(connection, wedding, user)
     changed, entry = decide(before, _others(connection, wedding, user, before))
@@ -149,6 +150,7 @@ def _end_all(connection: Connection, wedding: str, user: str, at: datetime) -> N
     connection.execute(delete(invitations).where(invitations.c.wedding == wedding, invitations.c.user == user))
     held = and_(grants.c.wedding == wedding, grants.c.user == user, grants.c.ended_at.is_(None))
     connection.execute(update(grants).where(held).values(ended_at=at))
+    connection.execute(delete(contacts).where(contacts.c.wedding == wedding, contacts.c.user == user))
 
 
 # -- invitations

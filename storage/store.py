@@ -16,6 +16,7 @@ from storage.executors import SqlExecutor
 from storage.messaging_parts import InboxStore, RoutingStore
 from storage.outbox_store import OutboxStore
 from storage.postgres_executor import PostgresExecutor, Timeouts
+from storage.preference_store import PreferenceStore
 from storage.search import SearchStore
 from storage.sqlite_executors import AsyncExecutor, ThreadExecutor
 from storage.store_parts import DerivedStore, LastSeenStore, OperatorStore, OwnerStore, RetentionStore
@@ -49,6 +50,7 @@ class Storage(
     WebhookStore,
     AttachmentStore,
     SearchStore,
+    PreferenceStore,
 ):
     """Documents as bytes under sequence numbers, and records derived from them. Made by `open_storage`.
 

@@ -1,0 +1,252 @@
+"""What people want to receive, their addresses, and the digests of what is held back.
+
+The row of a person's preferences is locked by whoever holds a message back, changes the preferences or makes a digest:
+so each message that is held is in exactly one digest, whichever nodes do this at a time. Plain functions over a
+`Connection`, as in `updates`.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
+from hashlib import sha256
+from typing import Any, NamedTuple
+
+from sqlalchemy import ColumnElement, Connection, Row, Select, and_, delete, func, insert, select, tuple_, update
+from sqlalchemy.dialects import postgresql, sqlite
+
+from storage.errors import BoundReached
+from storage.messaging_tables import contacts, outbox, preferences
+from storage.outbox import DIGEST, DROPPED, HELD, NO_PARAMS, NewMessage, enqueue
+from storage.tables import members
+
+IN_DIGEST, NOT_WANTED = "in a digest", "no digest is wanted"
+"""Why a message that was held is sent no more by itself."""
+
+READ_AT_ONCE = 200
+"""Messages that one digest has at most; those beyond are counted."""
+
+
+class StoredPreferences(NamedTuple):
+    """`body` is JSON, "" where the person has set nothing. `digest_at`: None where nothing is held back."""
+
+    body: str
+    at: datetime
+    digest_at: datetime | None
+
+
+class PreferenceChange(NamedTuple):
+    """Preferences as they are to be."""
+
+    body: str
+    digest_at: datetime | None
+
+
+Decide = Callable[[str, datetime | None], PreferenceChange]
+"""Decides about a change, given the body and the moment of the next digest. May raise."""
+
+
+class StoredContact(NamedTuple):
+    """An address of a person. `secret`: of a push service, its keys."""
+
+    channel: str
+    id: str
+    address: str
+    secret: str
+    at: datetime
+    disabled_at: datetime | None = None
+
+
+class DueDigest(NamedTuple):
+    """A person whose digest is due."""
+
+    at: datetime
+    wedding: str
+    user: str
+
+
+class HeldMessage(NamedTuple):
+    """A message that is held back."""
+
+    key: str
+    event: int
+    type: str
+    priority: int
+    document: str
+    record: str
+    params: str
+    count: int  # type: ignore[assignment]  # hides a method of tuples
+    at: datetime
+
+
+class HeldMessages(NamedTuple):
+    """What is held back of one person on one channel: the most urgent, and the number of the others."""
+
+    channel: str
+    messages: tuple[HeldMessage, ...]
+    others: int
+
+
+class NewDigest(NamedTuple):
+    """A digest to be sent from a moment on. `params` is JSON."""
+
+    params: str
+    priority: int
+    event: int
+    next_at: datetime
+
+
+MakeDigest = Callable[[str, HeldMessages], NewDigest | None]
+"""Makes a digest, given the body of the preferences; None: nothing is sent, and what was held is dropped."""
+
+
+def find(connection: Connection, wedding: str, user: str) -> StoredPreferences | None:
+    """The preferences of a person."""
+    row = connection.execute(_select().where(_of_person(wedding, user))).one_or_none()
+    return None if row is None else StoredPreferences(*row)
+
+
+def of_users(connection: Connection, wedding: str, users: Sequence[str]) -> dict[str, str]:
+    """User -> body, of those who have set anything."""
+    query = select(preferences.c.user, preferences.c.body)
+    query = query.where(preferences.c.wedding == wedding, preferences.c.user.in_(users), preferences.c.body != "")
+    return {row.user: row.body for row in connection.execute(query)}
+
+
+def change(connection: Connection, wedding: str, user: str, decide: Decide, at: datetime) -> StoredPreferences:
+    """Change the preferences of a person. Raises what `decide` raises, and nothing is changed then."""
+    before = _lock(connection, wedding, user, at)
+    body, digest_at = decide(before.body, before.digest_at)
+    changed = StoredPreferences(body, at, digest_at)
+    connection.execute(update(preferences).where(_of_person(wedding, user)).values(changed._asdict()))
+    return changed
+
+
+def hold(connection: Connection, wedding: str, digests: Mapping[str, datetime], at: datetime) -> None:
+    """Have digests made: user -> moment, unless one is due already. To be called in the transaction that stores the
+    messages in the state `held`."""
+    if not digests:
+        return
+    dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
+    statement = dialect.insert(preferences)
+    # PostgreSQL locks the row also where it changes nothing: no digest is made before the messages are there.
+    statement = statement.on_conflict_do_update(
+        index_elements=("wedding", "user"),
+        set_={"digest_at": statement.excluded.digest_at},
+        where=preferences.c.digest_at.is_(None),
+    )
+    row = {"wedding": wedding, "body": "", "at": at}
+    connection.execute(statement, [row | {"user": user, "digest_at": digests[user]} for user in sorted(digests)])
+
+
+# -- digests
+
+
+def due(connection: Connection, now: datetime, after: DueDigest | None, limit: int) -> list[DueDigest]:
+    """The next digests that are due, behind one; the oldest first."""
+    columns = preferences.c.digest_at, preferences.c.wedding, preferences.c.user
+    query = select(*columns).where(preferences.c.digest_at <= now).order_by(*columns).limit(limit)
+    if after is not None:
+        later = and_(preferences.c.digest_at == after.at, tuple_(*columns[1:]) > tuple_(after.wedding, after.user))
+        query = query.where((preferences.c.digest_at > after.at) | later)
+    return [DueDigest(*row) for row in connection.execute(query)]
+
+
+def bundle(connection: Connection, wedding: str, user: str, now: datetime, make: MakeDigest) -> int:
+    """Put what is held back of a person into one digest for each channel, if that is due. Returns how many there are; 0
+    also where another node is doing it."""
+    query = _select().where(_of_person(wedding, user), preferences.c.digest_at <= now)
+    row = connection.execute(query.with_for_update(skip_locked=True)).one_or_none()
+    if row is None:
+        return 0
+    found = StoredPreferences(*row)
+    made = 0
+    gone = _is_removed(connection, wedding, user)
+    for channel in _channels_held(connection, wedding, user):
+        held = _held_on(wedding, user, channel)
+        messages = _read_held(connection, held, channel)
+        if not messages.messages:
+            continue
+        digest = None if gone else make(found.body, messages)
+        if digest is not None:
+            # Each message is in one digest: the key of the first one makes that of the digest.
+            key = sha256(f"{DIGEST} {messages.messages[0].key}".encode()).hexdigest()
+            params, priority, event, next_at = digest
+            new = NewMessage(key, wedding, user, channel, event, DIGEST, priority, "", "", params, now, next_at=next_at)
+            enqueue(connection, [new])
+            made += 1
+        reason = NOT_WANTED if digest is None else IN_DIGEST
+        done = {"state": DROPPED, "params": NO_PARAMS, "error": reason, "done_at": now}
+        connection.execute(update(outbox).where(held).values(done))
+    connection.execute(update(preferences).where(_of_person(wedding, user)).values(digest_at=None))
+    return made
+
+
+def _is_removed(connection: Connection, wedding: str, user: str) -> bool:
+    removed = select(members.c.removed_at).where(members.c.wedding == wedding, members.c.user == user)
+    return connection.scalar(removed) is not None
+
+
+def _channels_held(connection: Connection, wedding: str, user: str) -> list[str]:
+    held = and_(outbox.c.wedding == wedding, outbox.c.user == user, outbox.c.state == HELD)
+    return list(connection.scalars(select(outbox.c.channel).distinct().where(held).order_by(outbox.c.channel)))
+
+
+def _held_on(wedding: str, user: str, channel: str) -> ColumnElement[bool]:
+    of_person = and_(outbox.c.wedding == wedding, outbox.c.user == user)
+    return and_(of_person, outbox.c.state == HELD, outbox.c.channel == channel)
+
+
+def _read_held(connection: Connection, held: ColumnElement[bool], channel: str) -> HeldMessages:
+    # Locked: a message is redacted before it is read here, or in the digest afterwards.
+    query = select(*(outbox.c[name] for name in HeldMessage._fields)).where(held)
+    query = query.order_by(outbox.c.priority, outbox.c.id).limit(READ_AT_ONCE).with_for_update()
+    messages = tuple(HeldMessage(*row) for row in connection.execute(query))
+    count = connection.scalar(select(func.count()).where(held)) or 0
+    return HeldMessages(channel, messages, max(0, count - len(messages)))
+
+
+# -- contacts
+
+
+def list_contacts(connection: Connection, wedding: str, user: str) -> list[StoredContact]:
+    """The addresses of a person, disabled ones included, by channel and age."""
+    query = select(*(contacts.c[name] for name in StoredContact._fields)).where(_contacts_of(wedding, user))
+    rows = connection.execute(query.order_by(contacts.c.channel, contacts.c.at, contacts.c.id))
+    return [StoredContact(*row) for row in rows]
+
+
+def put_contact(connection: Connection, wedding: str, user: str, contact: StoredContact, most: int) -> None:
+    """Add an address, or put it in the place of the one with its id; those of the channel that are disabled go. Raises
+    BoundReached where `most` are in use."""
+    _lock(connection, wedding, user, contact.at)
+    of_channel = and_(_contacts_of(wedding, user), contacts.c.channel == contact.channel)
+    connection.execute(
+        delete(contacts).where(of_channel, contacts.c.disabled_at.is_not(None) | (contacts.c.id == contact.id))
+    )
+    if (connection.scalar(select(func.count()).where(of_channel)) or 0) >= most:
+        raise BoundReached(f"a person has at most {most} addresses of one channel", of_person=True)
+    connection.execute(insert(contacts), {"wedding": wedding, "user": user, **contact._asdict()})
+
+
+def delete_contact(connection: Connection, wedding: str, user: str, id_: str) -> bool:
+    """Delete an address; whether there was one."""
+    return bool(connection.execute(delete(contacts).where(_contacts_of(wedding, user), contacts.c.id == id_)).rowcount)
+
+
+def _contacts_of(wedding: str, user: str) -> ColumnElement[bool]:
+    return and_(contacts.c.wedding == wedding, contacts.c.user == user)
+
+
+def _of_person(wedding: str, user: str) -> ColumnElement[bool]:
+    return and_(preferences.c.wedding == wedding, preferences.c.user == user)
+
+
+def _select() -> Select[Any]:
+    return select(*(preferences.c[name] for name in StoredPreferences._fields))
+
+
+def _lock(connection: Connection, wedding: str, user: str, at: datetime) -> Row[Any]:
+    """The row of a person, which nobody else changes until the end of the transaction."""
+    dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
+    row = {"wedding": wedding, "user": user, "body": "", "at": at}
+    connection.execute(dialect.insert(preferences).on_conflict_do_nothing(), row)
+    return connection.execute(_select().where(_of_person(wedding, user)).with_for_update()).one()
