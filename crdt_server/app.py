@@ -45,9 +45,11 @@ from crdt_server.api import (
     probes,
     search,
     sessions,
+    unsubscribe,
     webhooks,
 )
 from crdt_server.api import members as members_api
+from crdt_server.api import preferences as preferences_api
 from crdt_server.api.problems import on_disconnect, on_http_error, on_invalid_request, on_server_error
 from crdt_server.api.requests import authorize, count_read
 from crdt_server.api.rights import describe_roles
@@ -63,21 +65,24 @@ from crdt_server.hub.hub import Hub
 from crdt_server.hub.pacing import role_limits
 from crdt_server.hub.rights import Recheck
 from crdt_server.hub.rights_cache import HeldMembers
-from crdt_server.key_source import FetchedKeys, open_keys, read_secret
+from crdt_server.key_source import FetchedKeys, open_keys, read_link_secrets, read_secret
 from crdt_server.metrics import Metrics
 from crdt_server.services.attachments import AttachmentService, FileLimits
 from crdt_server.services.grants import GrantService
 from crdt_server.services.members import MemberService
 from crdt_server.services.messaging.channels import read_configuration
 from crdt_server.services.messaging.delivery import DeliveryWorker
+from crdt_server.services.messaging.digest import Digests
 from crdt_server.services.messaging.model import Channel, Sender
 from crdt_server.services.messaging.outbox_service import OutboxService
 from crdt_server.services.messaging.outbox_upkeep import OutboxUpkeep
 from crdt_server.services.messaging.overrides import RoutingOverrides
 from crdt_server.services.messaging.planning import Planner
+from crdt_server.services.messaging.preference_service import PreferenceService
 from crdt_server.services.messaging.router import EventRouter, trim_inboxes
 from crdt_server.services.messaging.rules import default_rules
 from crdt_server.services.messaging.senders import ChannelSenders
+from crdt_server.services.messaging.unsubscribe import UnsubscribeLinks
 from crdt_server.services.messaging.webhooks import WebhookService
 from crdt_server.services.search import SearchService
 from crdt_server.services.sessions import SessionService, Sign
@@ -91,10 +96,11 @@ from storage import Storage, StorageError, StoredItem, open_storage
 
 _RESOURCES = (
     *(join, documents, commands, events, conflicts, presence, members_api, audit),
-    *(inbox, outbox, webhooks, attachments, search),
+    *(inbox, outbox, webhooks, attachments, search, preferences_api),
 )
 _ROUTERS = tuple(resource.router for resource in _RESOURCES)
 """Whose calls `authorize` decides about."""
+_PUBLIC = (sessions.router, unsubscribe.router)
 
 
 _REQUEST_HEADERS = ("Authorization", "Content-Type", "Idempotency-Key", "If-None-Match", "Last-Event-ID", "Range")
@@ -133,6 +139,7 @@ def create_app(
     role_limits(settings)
     push_key = read_configuration(settings).push_key
     open_files(settings.files, settings.database_url)
+    read_link_secrets(settings)
     keys = None if access is not None else open_keys(settings)
     members = HeldMembers()
     access = access or _token_access(settings, keys, members)
@@ -156,7 +163,8 @@ def create_app(
     app.state.push_key = push_key
     if settings.probes_port < 0:
         app.include_router(probes.router)
-    app.include_router(sessions.router)
+    for router in _PUBLIC:
+        app.include_router(router)
     for router in _ROUTERS:
         app.include_router(router, dependencies=[Depends(authorize), Depends(count_read)])
     app.router.routes.append(WebSocketRoute("/ws/{address:path}", _websocket))
@@ -170,7 +178,7 @@ def _openapi(app: FastAPI, describe: Callable[[], dict[str, Any]]) -> dict[str, 
     """The description of all calls, with the roles that may make them."""
     if app.openapi_schema is None:
         policy = getattr(app.state.access, "policy", default_policy())
-        describe_roles(describe(), (*_ROUTERS, sessions.router), policy)
+        describe_roles(describe(), (*_ROUTERS, *_PUBLIC), policy)
     return describe()
 
 
@@ -251,6 +259,7 @@ async def _lifespan(
     await hub.start()
     hub.spawn(router.run())
     hub.spawn(trim_inboxes(storage, partial(datetime.now, UTC), settings.inbox_days))
+    _open_messaging(hub, state)
     state.delivery.start()
     hub.spawn(close_expired(hub, time.time))
     hub.spawn(sweep_files(state.attachments, hub.metrics))
@@ -319,6 +328,14 @@ def _open_delivery(hub: Hub, state: State, senders: Mapping[Channel, Sender]) ->
     )
     state.outbox = OutboxService(hub.storage, now, state.delivery.wake)
     hub.spawn(OutboxUpkeep(hub.storage, hub.metrics, now).run())
+
+
+def _open_messaging(hub: Hub, state: State) -> None:
+    """Preferences, and the job that makes digests."""
+    now = partial(datetime.now, UTC)
+    state.preferences = PreferenceService(hub.storage, now)
+    state.unsubscribe_links = UnsubscribeLinks(read_link_secrets(hub.settings), hub.settings.public_url)
+    hub.spawn(Digests(hub.storage, now, hub.metrics.digests.inc).run())
 
 
 async def _websocket(socket: WebSocket) -> None:

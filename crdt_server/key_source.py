@@ -56,9 +56,18 @@ def open_keys(settings: Settings) -> KeySet | FetchedKeys | None:
     return KeySet(keys) if keys else None
 
 
-def read_secret(path: str) -> TokenKey:
+def read_secret(path: str, setting: str = "--jwt-secret-file") -> TokenKey:
     """The secret in a file. Raises KeyFileError."""
-    return _from_file("--jwt-secret-file", path, secret_key)
+    return _from_file(setting, path, secret_key)
+
+
+def read_link_secrets(settings: Settings) -> list[bytes]:
+    """The secrets for links in messages, the newest first; none where the settings name none. Raises KeyFileError."""
+    paths = [path.strip() for path in settings.link_secret_files.split(",") if path.strip()]
+    keys = [read_secret(path, "--link-secret-files") for path in paths]
+    if not keys and settings.jwt_secret_file:
+        keys = [read_secret(settings.jwt_secret_file)]
+    return [key.material for key in keys if isinstance(key.material, bytes)]
 
 
 def _from_file(setting: str, path: str, read: Callable[[bytes], T]) -> T:

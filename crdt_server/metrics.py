@@ -95,6 +95,7 @@ class Metrics(Collector):
         self.audit_merged = Counter(
             "crdt_audit_merged", "Entries of audit logs that were only counted", registry=self.registry
         )
+        self.digests = Counter("crdt_digests", "Digests that were made", registry=self.registry)
         self.refused = Counter("crdt_refused_connections", "Sockets not let in", ["reason"], registry=self.registry)
         self.refused_requests = Counter(
             "crdt_refused_requests", "HTTP requests above a limit (429)", ["code"], registry=self.registry

@@ -68,6 +68,11 @@ class Settings(BaseSettings):
     public_url: str = Field(
         "", description="Where people reach this server, for links in messages: https://HOST; none: there are no links"
     )
+    link_secret_files: str = Field(
+        "",
+        description="Files with secrets of 32 bytes or more for links that unsubscribe, with commas, the newest first; "
+        "older ones are still valid (default: that of --jwt-secret-file)",
+    )
     allowed_origins: str = Field(
         "",
         description="Origins of pages on other hosts that may connect, with commas, or *; none: no origin is checked",

@@ -138,6 +138,7 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
         "documents.derived",
         "documents.invariants.instants",
         "documents.invariants.model",
+        "cryptography",
         "storage",
         "structlog",
     ),

@@ -15,7 +15,7 @@ from pydantic_core import from_json
 
 from crdt_server.access.access import Access, Action, Credentials, Denied, Target, checked, denial, require
 from crdt_server.access.addresses import FORWARDED_FOR, TrustedProxies
-from crdt_server.access.identity import Authenticated, Identity, person_at
+from crdt_server.access.identity import UNIDENTIFIED, Authenticated, Identity, person_at
 from crdt_server.access.limits import SharedBudget
 from crdt_server.access.request_limits import SPENT, RequestLimits
 from crdt_server.api.problems import BodyTimeoutError, PayloadTooLargeError
@@ -119,6 +119,15 @@ def _may_be_emergency(request: Request, error: RateLimitError, identity: Identit
         return False
     limits: RequestLimits = request.app.state.request_limits
     return limits.may_be_emergency(identity, address, request.app.state.hub.time())
+
+
+def begin_public(request: Request) -> str:
+    """Count a request of somebody who has no token. Returns the address. Raises RateLimitError."""
+    limits: RequestLimits = request.app.state.request_limits
+    address = client_address(request)
+    limits.check_address(address, request.app.state.hub.time())
+    request.state.sender = UNIDENTIFIED, address
+    return address
 
 
 def client_address(request: Request) -> str:

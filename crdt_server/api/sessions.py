@@ -9,9 +9,8 @@ from fastapi import APIRouter, Request
 from pydantic import BaseModel, ConfigDict, Field
 
 from crdt_server.access.access import Denied
-from crdt_server.access.identity import Identity
 from crdt_server.access.request_limits import RequestLimits
-from crdt_server.api.requests import client_address, describe_body, read_json
+from crdt_server.api.requests import begin_public, describe_body, read_json
 from crdt_server.api.rights import public
 from crdt_server.errors import RateLimitError, UnauthenticatedError
 from crdt_server.services.sessions import ACCESS_SECONDS, OpenedSession, SessionService
@@ -42,7 +41,7 @@ class RefreshToken(BaseModel):
 @public
 async def post_session(request: Request) -> dict[str, Any]:
     """Tokens for the code of an invitation, which is used up then. 403 `too_many_devices`."""
-    address = _begin(request)
+    address = begin_public(request)
     body = await read_json(request, SessionCode, MAX_BODY_BYTES)
     service: SessionService = request.app.state.sessions
     return _as_json(await _counted(request, address, service.open(body.code, body.device, address)))
@@ -52,19 +51,10 @@ async def post_session(request: Request) -> dict[str, Any]:
 @public
 async def post_refresh(request: Request) -> dict[str, Any]:
     """New tokens for a refresh token, which is used up then. One that is used twice revokes its device."""
-    address = _begin(request)
+    address = begin_public(request)
     body = await read_json(request, RefreshToken, MAX_BODY_BYTES)
     service: SessionService = request.app.state.sessions
     return _as_json(await _counted(request, address, service.refresh(body.refresh_token, address)))
-
-
-def _begin(request: Request) -> str:
-    """Count a request of somebody who has no token yet. Returns the address. Raises RateLimitError."""
-    limits: RequestLimits = request.app.state.request_limits
-    address = client_address(request)
-    limits.check_address(address, request.app.state.hub.time())
-    request.state.sender = _NOBODY, address
-    return address
 
 
 async def _counted(request: Request, address: str, opening: Awaitable[OpenedSession]) -> OpenedSession:
@@ -76,9 +66,6 @@ async def _counted(request: Request, address: str, opening: Awaitable[OpenedSess
         limits: RequestLimits = request.app.state.request_limits
         limits.count_denial(Denied(error.code, str(error)), address, request.app.state.hub.time())
         raise
-
-
-_NOBODY = Identity("", "")
 
 
 def _as_json(opened: OpenedSession) -> dict[str, Any]:

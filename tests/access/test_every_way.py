@@ -20,12 +20,13 @@ from crdt_server.errors import ForbiddenError
 from documents.categories import AccessCategory
 
 PUBLIC = {"/", "/static/{name}", "/healthz", "/readyz", "/metrics", "/api/openapi.json"}
-SESSIONS = {"/api/sessions", "/api/sessions/refresh"}  # these give tokens
+SESSIONS = {"/api/sessions", "/api/sessions/refresh", "/api/unsubscribe"}  # these give tokens, or have their own
 ADA = Identity("ada", "couple")
 NAMES = {"wedding": "w", "document": "guests", "conflict": "c_1", "user": "u_1", "invitation": "i_1"}
 NAMES |= {"device": "d_1", "role": "guest", "category": "care", "grant": "gr_1", "message": "1", "rule": "vendor"}
 NAMES |= {"webhook": "wh_1"}
 NAMES |= {"attachment": "at_1"}
+NAMES |= {"contact": "c_1"}
 FORBIDDEN, UNAUTHENTICATED = Denied("forbidden", "no"), Denied("unauthenticated", "no token")
 
 

@@ -1,0 +1,120 @@
+"""Digests: what was held back of a person becomes one message for each channel, at the hour of the person.
+
+Runs on every node. A digest, the messages that it replaces and the moment of the next one are one transaction, so each
+message is in one digest, whatever dies in between. It is bounded in bytes: the least urgent are only counted.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Callable, Iterator
+from datetime import datetime
+from typing import Final
+
+import structlog
+
+from crdt_server.services.entries import Now
+from crdt_server.services.messaging.model import Channel, Priority
+from crdt_server.services.messaging.preferences import (
+    DIGEST,
+    Drop,
+    HoldUntil,
+    WeddingDefaults,
+    defaults_of,
+    parse_preferences,
+    plan,
+)
+from storage import DueDigest, HeldMessage, HeldMessages, NewDigest, Storage, StorageError, StorageUnavailable
+
+log = structlog.get_logger(__name__)
+
+DIGEST_BYTES: Final = 64 * 1024
+"""Of the messages in one digest, as JSON."""
+
+VALUE_CHARACTERS: Final = 300
+"""Of each text of a message in a digest."""
+
+EVERY_SECONDS: Final = 20.0
+PAGE: Final = 200
+
+
+class Digests:
+    """See the head of the file. `enqueued` is called with the number of digests that wait to be sent."""
+
+    def __init__(self, storage: Storage, now: Now, enqueued: Callable[[int], None]) -> None:
+        self._storage = storage
+        self._now = now
+        self._enqueued = enqueued
+
+    async def run(self) -> None:
+        """Make what is due, again and again, until cancelled."""
+        while True:
+            await asyncio.sleep(EVERY_SECONDS)
+            try:
+                await self.make_due()
+            except StorageError as error:
+                log.warning("digests_failed", error=str(error))
+
+    async def make_due(self) -> int:
+        """Make all digests that are due; returns how many. Raises StorageUnavailable."""
+        made, after, now = 0, None, self._now()
+        while page := await self._storage.due_digests(now, after, PAGE):
+            for each in page:
+                made += await self._make(each, now)
+            after = page[-1]
+        return made
+
+    async def _make(self, due: DueDigest, now: datetime) -> int:
+        """The digests of one person. One that cannot be made is in the way of nobody else."""
+        try:
+            metas = await self._storage.records_of_root(due.wedding, "meta", "")
+            made = await self._storage.bundle(due.wedding, due.user, now, _maker(defaults_of(metas), now))
+        except StorageUnavailable:
+            raise
+        except (StorageError, ValueError) as error:
+            log.error("digest_failed", wedding=due.wedding, user=due.user, error=str(error))
+            return 0
+        if made:
+            self._enqueued(made)
+        return made
+
+
+def _maker(wedding: WeddingDefaults, now: datetime) -> Callable[[str, HeldMessages], NewDigest | None]:
+    def make(body: str, held: HeldMessages) -> NewDigest | None:
+        preferences = parse_preferences(body).within(wedding)
+        planned = plan(preferences, Priority.LIST, DIGEST, Channel(held.channel), now)
+        if isinstance(planned, Drop):
+            return None
+        newest = max(each.event for each in held.messages)
+        at = planned.moment if isinstance(planned, HoldUntil) else now
+        return NewDigest(params_of(held, now), Priority.LIST, newest, at)
+
+    return make
+
+
+def params_of(held: HeldMessages, now: datetime) -> str:
+    """The params of a digest: `notices`, the most urgent first. Where not all fit, the last is of the type `digest` and
+    has the number of the others as its `count`."""
+    notices, left, others = [], DIGEST_BYTES, held.others
+    for each in held.messages:
+        notice = json.dumps(dict(_notice(each)), ensure_ascii=False)
+        size = len(notice.encode())
+        if size > left:
+            others += 1
+            continue
+        left -= size
+        notices.append(notice)
+    if others:
+        rest = {"event": 0, "type": DIGEST, "priority": int(Priority.LIST), "document": "", "record": ""}
+        notices.append(json.dumps({**rest, "count": others, "at": now.isoformat(), "params": {}}))
+    return f'{{"notices": [{", ".join(notices)}]}}'
+
+
+def _notice(message: HeldMessage) -> Iterator[tuple[str, object]]:
+    for name in ("event", "type", "priority", "document", "record"):
+        yield name, getattr(message, name)
+    yield "count", 1
+    yield "at", message.at.isoformat()
+    values = json.loads(message.params)
+    yield "params", {name: str(value)[:VALUE_CHARACTERS] for name, value in values.items()}

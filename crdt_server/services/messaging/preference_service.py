@@ -1,0 +1,110 @@
+"""Preferences and addresses of people: everybody has their own, and nobody has those of another."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from datetime import datetime
+from typing import Final, NamedTuple
+
+from crdt_server.access.identity import Identity
+from crdt_server.access.members import may_change_own
+from crdt_server.errors import NotFoundError, ProtocolError
+from crdt_server.services.entries import MembershipError, Now
+from crdt_server.services.members import require
+from crdt_server.services.messaging.contacts import fault_of, id_of
+from crdt_server.services.messaging.preferences import (
+    Preferences,
+    WeddingDefaults,
+    as_json,
+    defaults_of,
+    next_digest,
+    parse_preferences,
+)
+from crdt_server.services.messaging.unsubscribe import LinkTarget
+from storage import PreferenceChange, Storage, StoredContact, StoredPreferences, ValuesRefused
+
+MOST_CONTACTS: Final = 10
+"""Addresses of a person on one channel."""
+
+
+class OwnPreferences(NamedTuple):
+    """Preferences as a person has set them, and as they are with the defaults of the wedding."""
+
+    chosen: Preferences
+    effective: Preferences
+    digest_at: datetime | None
+
+
+class PreferenceService:
+    """See the head of the file. Methods raise ForbiddenError, NotFoundError, ProtocolError and MembershipError."""
+
+    def __init__(self, storage: Storage, now: Now) -> None:
+        self._storage = storage
+        self._now = now
+
+    async def of(self, wedding: str, actor: Identity) -> OwnPreferences:
+        """One's own preferences."""
+        found = await self._storage.preferences(wedding, actor.user)
+        return _shown(found or StoredPreferences("", self._now(), None), await self._defaults(wedding))
+
+    async def replace(self, wedding: str, actor: Identity, preferences: Preferences) -> OwnPreferences:
+        """Put one's own preferences in the place of those before."""
+        require(may_change_own(actor))
+        defaults = await self._defaults(wedding)
+        stored = await self._change(wedding, actor.user, defaults, lambda _: preferences)
+        return _shown(stored, defaults)
+
+    async def unsubscribe(self, target: LinkTarget) -> None:
+        """Switch a group off on a channel; nothing changes where it is off."""
+        wedding, user, channel, group = target
+        defaults = await self._defaults(wedding)
+        await self._change(wedding, user, defaults, lambda before: before.without(group, channel))
+
+    async def _change(
+        self, wedding: str, user: str, defaults: WeddingDefaults, changed: Callable[[Preferences], Preferences]
+    ) -> StoredPreferences:
+        now = self._now()
+
+        def decide(body: str, digest_at: datetime | None) -> PreferenceChange:
+            after = changed(parse_preferences(body))
+            if digest_at is not None and digest_at > now:  # what is due is made as it was planned
+                digest_at = next_digest(after.within(defaults), now)
+            return PreferenceChange(json.dumps(as_json(after), ensure_ascii=False), digest_at)
+
+        return await self._storage.change_preferences(wedding, user, decide, now)
+
+    async def _defaults(self, wedding: str) -> WeddingDefaults:
+        return defaults_of(await self._storage.records_of_root(wedding, "meta", ""))
+
+    # -- addresses
+
+    async def contacts(self, wedding: str, actor: Identity) -> list[StoredContact]:
+        """One's own addresses."""
+        return await self._storage.contacts(wedding, actor.user)
+
+    async def put_contact(
+        self, wedding: str, actor: Identity, channel: str, address: str, secret: str
+    ) -> StoredContact:
+        """Add an address of one's own; one that was disabled is in use again."""
+        require(may_change_own(actor))
+        fault = fault_of(channel, address)
+        if fault is not None:
+            raise ProtocolError("invalid_request", fault)
+        contact = StoredContact(channel, id_of(channel, address), address, secret, self._now())
+        try:
+            await self._storage.put_contact(wedding, actor.user, contact, MOST_CONTACTS)
+        except ValuesRefused as error:
+            raise MembershipError("too_many_contacts", str(error)) from error
+        return contact
+
+    async def delete_contact(self, wedding: str, actor: Identity, id_: str) -> None:
+        """Delete an address of one's own."""
+        require(may_change_own(actor))
+        if not await self._storage.delete_contact(wedding, actor.user, id_):
+            raise NotFoundError("not_found", "no such address")
+
+
+def _shown(stored: StoredPreferences, defaults: WeddingDefaults) -> OwnPreferences:
+    chosen = parse_preferences(stored.body)
+    return OwnPreferences(chosen, chosen.within(defaults), stored.digest_at)
