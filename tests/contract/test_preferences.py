@@ -32,6 +32,7 @@ from storage import (
     preferences,
 )
 from storage.messaging_tables import outbox
+from tests.contract.backends import Backend, Database
 
 EIGHT = datetime(2026, 6, 20, 8, tzinfo=UTC)
 NINE = EIGHT + timedelta(hours=1)
@@ -237,6 +238,23 @@ class TestDigests:
         assert {each["state"] for each in await messages(store)} == {"held"}
         assert await store.bundle("w", "u_1", NINE, digest_of) == 2
         assert [each["channel"] for each in await messages(store, type="digest")] == ["mail", "sms"]
+
+    async def test_what_is_in_one_is_changed_by_nobody_else_meanwhile(
+        self, store: Storage, database: Database, backend: Backend
+    ) -> None:
+        """A message is redacted before it is read for a digest, or in the digest that is stored by then."""
+        if backend.name != "postgresql":
+            return  # SQLite has one writer at a time
+        await hold(store, "u_1", 1, 2)
+        await hold(store, "u_2", 3)
+        unlocked: list[str] = []
+
+        def make(body: str, held: HeldMessages) -> NewDigest:
+            unlocked.extend(database.execute("SELECT event FROM outbox FOR UPDATE SKIP LOCKED"))
+            return digest_of(body, held)
+
+        await store.bundle("w", "u_1", NINE, make)
+        assert unlocked == ["3"]
 
     async def test_what_is_held_while_one_is_made_is_in_the_next(self, store: Storage, url: str) -> None:
         """In any order: each message is in one digest, or held for the next."""
