@@ -60,16 +60,19 @@ class Digests:
         """Make all digests that are due; returns how many. Raises StorageUnavailable."""
         made, after, now = 0, None, self._now()
         while page := await self._storage.due_digests(now, after, PAGE):
+            defaults = {wedding: await self._defaults(wedding) for wedding in {each.wedding for each in page}}
             for each in page:
-                made += await self._make(each, now)
+                made += await self._make(each, defaults[each.wedding], now)
             after = page[-1]
         return made
 
-    async def _make(self, due: DueDigest, now: datetime) -> int:
+    async def _defaults(self, wedding: str) -> WeddingDefaults:
+        return defaults_of(await self._storage.records_of_root(wedding, "meta", ""))
+
+    async def _make(self, due: DueDigest, wedding: WeddingDefaults, now: datetime) -> int:
         """The digests of one person. One that cannot be made is in the way of nobody else."""
         try:
-            metas = await self._storage.records_of_root(due.wedding, "meta", "")
-            made = await self._storage.bundle(due.wedding, due.user, now, _maker(defaults_of(metas), now))
+            made = await self._storage.bundle(due.wedding, due.user, now, _maker(wedding, now))
         except StorageUnavailable:
             raise
         except (StorageError, ValueError) as error:
