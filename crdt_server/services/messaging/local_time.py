@@ -8,7 +8,6 @@ Pure: moments come in and go out with their time zone, UTC.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from datetime import UTC, date, datetime, time, timedelta
 from functools import cache, lru_cache
 from importlib.resources import files
@@ -76,20 +75,21 @@ def quiet_until(quiet: QuietHours | None, zone: ZoneInfo, now: datetime) -> date
 def _end_of_quiet(quiet: QuietHours | None, zone: ZoneInfo, now: datetime) -> datetime | None:
     if quiet is None or quiet.start == quiet.end:
         return None
-    for day in _days_around(now, zone):
-        start = moment_of(day, quiet.start, zone)
-        end = moment_of(day + _DAY if quiet.end <= quiet.start else day, quiet.end, zone, last=True)
-        if start <= now < end:
-            return end
+    today = now.astimezone(zone).date()
+    for day in (today, today - _DAY):
+        if moment_of(day, quiet.start, zone) <= now:
+            end = moment_of(day + _DAY if quiet.end <= quiet.start else day, quiet.end, zone, last=True)
+            if now < end:
+                return end
     return None
 
 
 def next_time(hour: int, quiet: QuietHours | None, zone: ZoneInfo, now: datetime) -> datetime:
     """The next moment, later than now, at which it is this hour, or the quiet hours end that it is in: once a day."""
-    times = (moment_of(day, time(hour), zone) for day in _days_around(now, zone))
-    return min(at for at in (quiet_until(quiet, zone, each) or each for each in times) if at > now)
-
-
-def _days_around(now: datetime, zone: ZoneInfo) -> Iterator[date]:
-    today = now.astimezone(zone).date()
-    return (today + days * _DAY for days in range(-2, 3))
+    day = now.astimezone(zone).date() - 2 * _DAY  # what is in quiet hours now may be of yesterday
+    while True:
+        at = moment_of(day, time(hour), zone)
+        at = quiet_until(quiet, zone, at) or at
+        if at > now:
+            return at
+        day += _DAY
