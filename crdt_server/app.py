@@ -50,6 +50,7 @@ from crdt_server.api import (
 )
 from crdt_server.api import members as members_api
 from crdt_server.api import preferences as preferences_api
+from crdt_server.api import threads as threads_api
 from crdt_server.api.problems import on_disconnect, on_http_error, on_invalid_request, on_server_error
 from crdt_server.api.requests import authorize, count_read
 from crdt_server.api.rights import describe_roles
@@ -86,6 +87,7 @@ from crdt_server.services.messaging.unsubscribe import UnsubscribeLinks
 from crdt_server.services.messaging.webhooks import WebhookService
 from crdt_server.services.search import SearchService
 from crdt_server.services.sessions import SessionService, Sign
+from crdt_server.services.threads import ThreadService
 from crdt_server.settings import Settings
 from crdt_server.transport.asgi import serve_websocket
 from crdt_server.transport.expiry import close_expired
@@ -96,7 +98,7 @@ from storage import Storage, StorageError, StoredItem, open_storage
 
 _RESOURCES = (
     *(join, documents, commands, events, conflicts, presence, members_api, audit),
-    *(inbox, outbox, webhooks, attachments, search, preferences_api),
+    *(inbox, outbox, webhooks, attachments, search, preferences_api, threads_api),
 )
 _ROUTERS = tuple(resource.router for resource in _RESOURCES)
 """Whose calls `authorize` decides about."""
@@ -294,6 +296,7 @@ def _open_services(hub: Hub, state: State, sign: Sign | None) -> None:
     files = open_files(hub.settings.files, hub.settings.database_url)
     state.attachments = AttachmentService(hub.storage, files, parts[1], limits)
     state.search = SearchService(hub.storage)
+    state.threads = ThreadService(*parts, access=state.access, published=hub.publish_events)
 
 
 def _event_router(hub: Hub, access: Access) -> EventRouter:

@@ -13,6 +13,7 @@ import json
 from collections.abc import AsyncIterator, Iterator, Mapping, MutableMapping
 from contextlib import asynccontextmanager
 from copy import deepcopy
+from inspect import isawaitable
 from typing import Any, Unpack
 
 from crdt_server.access.access import Access, Action, RightsOfRoles, require
@@ -60,6 +61,9 @@ class Editor:
         address, kind = document_address(wedding, document), kind_of(document)
         if address is None or kind is None:
             raise NotFoundError("not_found", "no such wedding or document")
+        held = self._hub.rights.cache.of(wedding)
+        if isawaitable(held):  # what decides about threads has to be in memory
+            await held
         require(self._access, actor, Action.READ, wedding, document)
         return EditedDocument(kind, json.loads(await read_rows(self._hub, DocumentKey(*address), actor, ADDRESS)))
 

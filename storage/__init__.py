@@ -7,6 +7,14 @@ from storage.appends import Append
 from storage.attachments import ATTACHMENT_BYTES, StoredAttachment, project_attachments
 from storage.audit import AuditEntry, AuditFault, AuditHead, AuditValues, NewAuditEntry
 from storage.bus import Bus, Listener, LocalBus, LocalWire, Subscription
+from storage.conversations import (
+    StoredParticipant,
+    StoredThread,
+    ThreadChange,
+    ThreadFilter,
+    ThreadRights,
+    ThreadState,
+)
 from storage.derived import (
     AnswerValues,
     BookingValues,
@@ -147,12 +155,18 @@ __all__ = [
     "StoredMember",
     "StoredMessage",
     "StoredPage",
+    "StoredParticipant",
     "StoredPreferences",
     "StoredRights",
     "StoredRow",
+    "StoredThread",
     "StoredUpdate",
     "StoredWebhook",
     "Subscription",
+    "ThreadChange",
+    "ThreadFilter",
+    "ThreadRights",
+    "ThreadState",
     "Timeouts",
     "TokenReused",
     "UnroutedWedding",

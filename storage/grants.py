@@ -11,12 +11,14 @@ from typing import NamedTuple
 
 from sqlalchemy import Connection, and_, delete, func, insert, select, text, update
 
-from storage import audit, members
+from storage import audit, conversations, members
 from storage.audit import NewAuditEntry
+from storage.conversations import ThreadRights
 from storage.derived import NewEvent
 from storage.errors import BoundReached
+from storage.event_rows import add_event, lock_events
 from storage.members import StoredMember
-from storage.tables import events, grants, policy_overrides
+from storage.tables import grants, policy_overrides
 
 GRANTS_KEPT = 1_000
 """Grants of a wedding that are kept when they have ended."""
@@ -68,6 +70,7 @@ class StoredRights(NamedTuple):
     grants: Sequence[StoredGrant]
     """Those that hold, or will."""
     revoked_devices: Sequence[str]
+    threads: Sequence[ThreadRights] = ()
 
 
 DecideGrant = Callable[[StoredGrant | None], GrantChange]
@@ -78,8 +81,6 @@ _WEDDINGS = {
     "postgresql": 'SELECT each COLLATE "C" FROM json_array_elements_text(CAST(:weddings AS json)) AS e (each)',
 }
 _VERSIONS = "SELECT wedding, version FROM rights WHERE wedding IN ({given})"
-_OWNER_ROW = "INSERT INTO owners (wedding, node, fence) VALUES (:wedding, '', 0) ON CONFLICT (wedding) DO NOTHING"
-_LOCK_OWNER = "SELECT 1 FROM owners WHERE wedding = :wedding FOR NO KEY UPDATE"
 
 
 def change(
@@ -94,7 +95,7 @@ def change(
 
     Raises BoundReached for one more than `most_open` that have not ended, or `most_of_person` of its user.
     """
-    _lock_events(connection, wedding)
+    lock_events(connection, wedding)
     audit.lock(connection, wedding)
     key = and_(grants.c.wedding == wedding, grants.c.id == id_)
     row = connection.execute(select(*(grants.c[field] for field in StoredGrant._fields)).where(key)).one_or_none()
@@ -105,7 +106,7 @@ def change(
         _require_room(connection, wedding, grant, most_open, most_of_person)
         connection.execute(insert(grants), {"wedding": wedding, **grant._asdict()})
         _forget_ended(connection, wedding)
-    seq = _add_event(connection, wedding, event)
+    seq = add_event(connection, wedding, WEDDING_DOCUMENT, event)
     return audit.add(connection, wedding, [entry], changes_rights=True), seq
 
 
@@ -161,7 +162,7 @@ def rights_of(connection: Connection, wedding: str, now: datetime) -> StoredRigh
     # The version first: on PostgreSQL each query of a read shows what is committed when it begins.
     version = versions(connection, [wedding]).get(wedding, 0)
     if version == 0:  # nothing was ever changed: of most weddings whose roles come with tokens
-        return StoredRights(0, [], [], [], [])
+        return StoredRights(0, [], [], [], [], [])
     query = select(*(grants.c[field] for field in StoredGrant._fields)).where(
         grants.c.wedding == wedding, grants.c.ended_at.is_(None), grants.c.until > now
     )
@@ -171,6 +172,7 @@ def rights_of(connection: Connection, wedding: str, now: datetime) -> StoredRigh
         list_overrides(connection, wedding),
         [StoredGrant(*row) for row in connection.execute(query)],
         members.revoked_devices(connection, wedding),
+        conversations.rights_of(connection, wedding),
     )
 
 
@@ -178,18 +180,3 @@ def versions(connection: Connection, weddings: Sequence[str]) -> dict[str, int]:
     """The versions of the rights of these weddings, as far as they were ever changed."""
     statement = text(_VERSIONS.format(given=_WEDDINGS[connection.dialect.name]))
     return {row.wedding: row.version for row in connection.execute(statement, {"weddings": json.dumps(list(weddings))})}
-
-
-def _lock_events(connection: Connection, wedding: str) -> None:
-    """As an append does, before anything else is locked: events of a wedding are numbered one after the other."""
-    if connection.dialect.name == "postgresql":
-        connection.execute(text(_OWNER_ROW), {"wedding": wedding})
-        connection.execute(text(_LOCK_OWNER), {"wedding": wedding})
-
-
-def _add_event(connection: Connection, wedding: str, event: NewEvent) -> int:
-    newest = select(func.coalesce(func.max(events.c.seq), 0)).where(events.c.wedding == wedding)
-    seq = int(connection.scalars(newest).one()) + 1
-    values = {"wedding": wedding, "seq": seq, "document": WEDDING_DOCUMENT, **event._asdict()}
-    connection.execute(insert(events), values)
-    return seq

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import ColumnElement, Connection, LargeBinary, Select, cast, func, select
 
+from storage.messaging_tables import participants, threads
 from storage.tables import (
     answers,
     audit,
@@ -30,9 +31,10 @@ AUDIT_BYTES = 256
 """What one entry of the audit log counts besides its content."""
 
 ACCESS_BYTES = 512
-"""What one member, invitation, device, grant or change of the policy counts, those that have ended included."""
+"""What one member, invitation, device, grant, thread, participant or change of the policy counts, those that have
+ended included."""
 
-_ACCESS = (members, invitations, devices, grants, policy_overrides)
+_ACCESS = (members, invitations, devices, grants, policy_overrides, threads, participants)
 
 
 class WeddingUsage(NamedTuple):

@@ -48,6 +48,14 @@ class HeldGrant(NamedTuple):
     until: float
 
 
+class KnownThread(NamedTuple):
+    """What decides about a thread."""
+
+    type: str
+    users: frozenset[str]
+    """Those who take part."""
+
+
 @dataclass(frozen=True, slots=True)
 class WeddingRights:
     """All that decides about the rights in one wedding, as of a version of them."""
@@ -58,6 +66,7 @@ class WeddingRights:
     """Role and category -> rights, in place of those of the policy."""
     grants: tuple[HeldGrant, ...] = ()
     revoked_devices: frozenset[str] = frozenset()
+    threads: Mapping[str, KnownThread] = field(default_factory=dict)
 
     def member(self, user: str) -> KnownMember | None:
         """The member, also where it was removed; None: there never was one."""

@@ -4,6 +4,7 @@
   says something (`thread.t_1`, `timeline@v.v_2`) is not found, whether or not there is one.
 - Derived documents decide by themselves whom they admit; the policy has to allow their category as well.
 - A grant opens one document to one person, to be read, for as long as it holds.
+- A thread is open to those who take part in it, and unless it is for those alone, to roles that read all messages.
 - Without I/O: the members of a wedding may come later, the overrides of a wedding are those in memory.
 """
 
@@ -16,9 +17,18 @@ from typing import Any, Final, Protocol, TypeAlias
 from crdt_server.access.access import Action, Credentials, Decision, Denied, Identified, Target
 from crdt_server.access.identity import SERVER, Authenticated, Identity
 from crdt_server.access.later import Later
-from crdt_server.access.members import KnownMember, KnownMembers, Lost, WeddingRights, current_identity, standing
+from crdt_server.access.members import (
+    KnownMember,
+    KnownMembers,
+    KnownThread,
+    Lost,
+    WeddingRights,
+    current_identity,
+    standing,
+)
 from crdt_server.access.policy import NO_OVERRIDES, NO_RIGHTS, Overrides, Policy, default_policy
 from crdt_server.access.scopes import in_scope, narrowed
+from crdt_server.access.threads import decide_thread, thread_of
 from documents.categories import AccessCategory, category_of
 from documents.registry import kind_of
 
@@ -60,6 +70,9 @@ class MembersPort(Protocol):
     def granted(self, wedding: str, user: str, document: str) -> bool:
         """Whether a user has a grant to read a document now, as far as grants are in memory."""
 
+    def thread(self, wedding: str, thread: str) -> KnownThread | None:
+        """A thread of a wedding; None: there is none."""
+
 
 class AudienceDocument(Protocol):
     """A document that the server derives from another one for an audience."""
@@ -94,6 +107,10 @@ class NoMembers:
     def granted(self, wedding: str, user: str, document: str) -> bool:
         """Never."""
         return False
+
+    def thread(self, wedding: str, thread: str) -> KnownThread | None:
+        """None."""
+        return None
 
 
 FindDerived = Callable[[str], AudienceDocument | None]
@@ -166,6 +183,11 @@ class PolicyAccess:
         identity = self.with_rights(identity._replace(scope=claims.scope), wedding)
         return Authenticated(identity, claims.expires_at, claims.device, by_members=not claims.role)
 
+    def in_memory(self, identity: Identity, wedding: str) -> Identity | Awaitable[Identity]:
+        """An identity that did not come from `identify`, when the rights of the wedding are in memory."""
+        members = self._members.of(wedding)
+        return Later(members, lambda _: identity) if isawaitable(members) else identity
+
     def with_rights(self, identity: Identity, wedding: str) -> Identity:
         """See `RightsOfRoles`."""
         if identity == SERVER:
@@ -192,7 +214,12 @@ class PolicyAccess:
         """See `Access.may`."""
         if identity == SERVER:  # programs of this process; nobody is identified as it
             return None
-        denied = decide(self.policy, identity, action, target, self._find_derived, self._members.overrides(wedding))
+        overrides = self._members.overrides(wedding)
+        denied = decide(self.policy, identity, action, target, self._find_derived, overrides)
+        thread = thread_of(target) if isinstance(target, str) else None
+        if thread is not None:
+            known = self._members.thread(wedding, thread)
+            return decide_thread(self.policy, identity, action, known, denied, overrides)
         if denied is None or action not in _GRANTED or not isinstance(target, str):
             return denied
         kind = kind_of(target.partition("@")[0])

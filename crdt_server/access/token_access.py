@@ -25,7 +25,8 @@ class TokenOrDevAccess(RoleSwitch):
         """See `Access.identify`."""
         if token_of(credentials):
             return self._tokens.identify(credentials, wedding)
-        return super().identify(credentials, wedding)
+        identity = super().identify(credentials, wedding)
+        return self._tokens.in_memory(identity, wedding) if identity.rights else identity
 
     def recheck(self, held: Authenticated, wedding: str, rights: WeddingRights) -> Identity | Denied:
         """See `PolicyAccess.recheck`. A name in a query follows from no member."""

@@ -175,7 +175,9 @@ class RightsWatch:
         held = held._replace(identity=session.identity)
         current = self._admitted(held, room, rights)
         if isinstance(current, Denied):
-            revoke(room, session, CLOSE_CODES.get(current.code, CLOSE_CODES["forbidden"]), current.reason)
+            # That there is such a document is no secret to who had it open.
+            code = "forbidden" if current.code == "not_found" else current.code
+            revoke(room, session, CLOSE_CODES.get(code, CLOSE_CODES["forbidden"]), current.reason)
             self._left(room)
             self._metrics.revoked.inc()
             return False

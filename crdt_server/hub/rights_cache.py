@@ -3,7 +3,7 @@
 Every change of rights counts a version of the wedding up in the store. What is here is read again when another node,
 or this one, reports a change, and when the versions are compared, every few seconds, with one query for all weddings.
 While the store cannot be read nothing here is older than `FRESH_SECONDS`: then decisions wait for the store, and fail
-with it.
+with it. What has to be known at once, the overrides and the threads, is that of before while it is read again.
 """
 
 from __future__ import annotations
@@ -14,8 +14,9 @@ from collections.abc import Awaitable, Callable, Collection, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from crdt_server.access.members import HeldGrant, KnownMember, WeddingRights
+from crdt_server.access.members import HeldGrant, KnownMember, KnownThread, WeddingRights
 from crdt_server.access.policy import NO_OVERRIDES
+from crdt_server.access.threads import CLOSED
 from storage import Storage, StoredRights, open_storage
 
 FRESH_SECONDS = 10.0
@@ -26,6 +27,7 @@ WEDDINGS_KEPT = 10_000  # without open rooms
 class _Held:
     rights: WeddingRights
     checked_at: float  # when it was known to be the newest
+    outdated: bool = False
 
 
 class RightsCache:
@@ -41,7 +43,7 @@ class RightsCache:
     def of(self, wedding: str) -> WeddingRights | Awaitable[WeddingRights]:
         """The rights in a wedding; an awaitable where they have to be read. Awaited it raises StorageError."""
         held = self._held.get(wedding)
-        if held is not None and self._time() - held.checked_at <= FRESH_SECONDS:
+        if held is not None and not held.outdated and self._time() - held.checked_at <= FRESH_SECONDS:
             return held.rights
         return self.read(wedding)
 
@@ -52,30 +54,37 @@ class RightsCache:
 
     def granted(self, wedding: str, user: str, document: str) -> bool:
         """Whether a user has a grant to read a document now, as far as the rights of the wedding are held."""
+        held = self.held(wedding)
+        return held is not None and held.granted(user, document, time.time())
+
+    def thread(self, wedding: str, thread: str) -> KnownThread | None:
+        """A thread, also one that was just changed, as it was last read; None: there is none. Closed to everybody where
+        the rights of the wedding are not held."""
         held = self._held.get(wedding)
-        return held is not None and held.rights.granted(user, document, time.time())
+        return CLOSED if held is None else held.rights.threads.get(thread)
 
     def held(self, wedding: str) -> WeddingRights | None:
-        """The rights as they were last read; None where they were not."""
+        """The rights as they were last read; None where they were not, or have changed since."""
         found = self._held.get(wedding)
-        return None if found is None else found.rights
+        return None if found is None or found.outdated else found.rights
 
     @property
     def weddings(self) -> Collection[str]:
-        """The weddings that are held."""
-        return self._held.keys()
+        """The weddings that are held, without those that have changed since."""
+        return [wedding for wedding, held in self._held.items() if not held.outdated]
 
     def forget(self, wedding: str) -> None:
         """Have the next decision read them."""
         self._changes[wedding] = self._changes.get(wedding, 0) + 1
-        self._held.pop(wedding, None)
+        if wedding in self._held:
+            self._held[wedding].outdated = True
 
     def confirm(self, versions: Mapping[str, int], weddings: Collection[str], at: float) -> list[str]:
         """Compare with versions from the store, requested ``at`` a time. Returns the weddings with other ones."""
         different = []
         for wedding in weddings:
             held = self._held.get(wedding)
-            if held is None or held.rights.version < versions.get(wedding, 0):
+            if held is None or held.outdated or held.rights.version < versions.get(wedding, 0):
                 different.append(wedding)
             else:
                 held.checked_at = max(held.checked_at, at)
@@ -126,6 +135,10 @@ class HeldMembers:
         """See `RightsCache.granted`."""
         return self.cache.granted(wedding, user, document)
 
+    def thread(self, wedding: str, thread: str) -> KnownThread | None:
+        """See `RightsCache.thread`."""
+        return self.cache.thread(wedding, thread)
+
 
 def rights_of(stored: StoredRights) -> WeddingRights:
     """Rights as they are decided on."""
@@ -142,6 +155,7 @@ def rights_of(stored: StoredRights) -> WeddingRights:
             HeldGrant(each.user, each.what, each.until.timestamp()) for each in stored.grants if each.until is not None
         ),
         frozenset(stored.revoked_devices),
+        {each.id: KnownThread(each.type, frozenset(each.users)) for each in stored.threads},
     )
 
 

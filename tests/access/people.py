@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable
 from typing import NamedTuple
 
 from crdt_server.access.access import Credentials, Denied
+from crdt_server.access.members import KnownThread
 from crdt_server.access.policy import NO_OVERRIDES, Overrides
 from crdt_server.access.policy_access import FindDerived, PolicyAccess, no_derived
 from tests.access.roles import ROLES
@@ -48,6 +49,7 @@ class TableMembers:
         self.revoked_devices: set[str] = set()
         self.set_overrides: dict[str, Overrides] = {}
         self.grants: set[tuple[str, str, str]] = set()
+        self.threads: dict[str, KnownThread] = {}
         self._slow = slow
 
     def of(self, wedding: str) -> TableMembers | Awaitable[TableMembers]:
@@ -64,6 +66,9 @@ class TableMembers:
 
     def granted(self, wedding: str, user: str, document: str) -> bool:
         return (wedding, user, document) in self.grants
+
+    def thread(self, wedding: str, thread: str) -> KnownThread | None:
+        return self.threads.get(thread)
 
 
 async def _later(members: TableMembers) -> TableMembers:

@@ -27,6 +27,7 @@ NAMES |= {"device": "d_1", "role": "guest", "category": "care", "grant": "gr_1",
 NAMES |= {"webhook": "wh_1"}
 NAMES |= {"attachment": "at_1"}
 NAMES |= {"contact": "c_1"}
+NAMES |= {"thread": "t_1"}
 FORBIDDEN, UNAUTHENTICATED = Denied("forbidden", "no"), Denied("unauthenticated", "no token")
 
 

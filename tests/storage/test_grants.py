@@ -19,6 +19,6 @@ def test_a_wedding_whose_rights_were_never_changed_costs_one_query() -> None:
         person = {"role": "couple", "vendor": "", "guest": "", "side": "", "name": "", "added_by": "u", "at": NOW}
         connection.execute(insert(members).values(wedding="w_2", user="u", **person))
         event.listen(connection, "before_cursor_execute", lambda *call: statements.append(call[2]))
-        assert rights_of(connection, "w_1", NOW) == StoredRights(0, [], [], [], [])
+        assert rights_of(connection, "w_1", NOW) == StoredRights(0, [], [], [], [], [])
         assert len(statements) == 1
         assert [each.user for each in rights_of(connection, "w_2", NOW).members] == ["u"]

@@ -1,0 +1,120 @@
+"""Threads: who opens them, who makes one of which type, and who may add whom.
+
+Pure. A role with W in messages opens every thread but those of a closed type, which are for those alone who take part.
+A role with O opens the threads that it takes part in.
+"""
+
+from __future__ import annotations
+
+from typing import Final, NamedTuple
+
+from crdt_server.access.access import Action, Decision, Denied
+from crdt_server.access.identity import Identity
+from crdt_server.access.members import COUPLE, VENDOR_ROLES, KnownThread
+from crdt_server.access.policy import NO_OVERRIDES, Decides, Overrides, Policy
+from crdt_server.access.scopes import in_scope
+from documents.categories import AccessCategory
+
+TYPES: Final = ("general", "vendor", "planning", "emergency", "family")
+CLOSED_TYPES: Final = ("family",)
+"""Threads for those alone who take part."""
+
+CLOSED: Final = KnownThread(CLOSED_TYPES[0], frozenset())
+"""A thread that nobody opens."""
+
+ORGANIZERS: Final = (COUPLE, "planner", "coordinator")
+FAMILY: Final = ("family", "wedding_party")
+_PREFIX: Final = "thread."
+_NOT_FOUND: Final = Denied("not_found", "no such wedding or document")
+
+
+def thread_of(document: str) -> str | None:
+    """The thread whose messages a document has; None: of none."""
+    return document.removeprefix(_PREFIX) if document.startswith(_PREFIX) else None
+
+
+def document_of(thread: str) -> str:
+    """The document with the messages of a thread."""
+    return _PREFIX + thread
+
+
+def decide_thread(
+    policy: Policy,
+    identity: Identity,
+    action: Action,
+    thread: KnownThread | None,
+    denied: Decision,
+    overrides: Overrides = NO_OVERRIDES,
+) -> Decision:
+    """The decision about the document of a thread. ``denied``: that of the policy about documents of threads;
+    ``thread`` None: there is none, and the policy decides."""
+    if thread is None:
+        return denied
+    if identity.user not in thread.users:
+        return denied if thread.type not in CLOSED_TYPES else _NOT_FOUND
+    if denied is None or identity.role not in policy.roles or action is Action.ADMINISTER:
+        return denied
+    cell = policy.cell(identity.role, AccessCategory.MESSAGES, overrides)
+    if not cell.allows(Action.WRITE_OWN):
+        return denied
+    if not in_scope(identity.scope, AccessCategory.MESSAGES, action):
+        readable = in_scope(identity.scope, AccessCategory.MESSAGES, Action.READ)
+        return Denied("forbidden", "the scope of the token does not allow this (messages)") if readable else _NOT_FOUND
+    return None
+
+
+class ThreadPowers(NamedTuple):
+    """What somebody may do with the threads of a wedding."""
+
+    takes_part: Decision
+    """Whether they may take part in any."""
+    opens_all: bool
+    """Whether they open all threads that are not closed."""
+    organizes: bool
+    """Whether they change these, too."""
+    raises: bool
+    """Whether they may raise emergencies."""
+
+
+def powers(access: Decides, actor: Identity, wedding: str) -> ThreadPowers:
+    """What somebody may do with the threads of a wedding."""
+    messages = AccessCategory.MESSAGES
+    return ThreadPowers(
+        access.may(actor, Action.WRITE_OWN, wedding, messages),
+        access.may(actor, Action.READ, wedding, messages) is None,
+        access.may(actor, Action.WRITE, wedding, messages) is None,
+        access.may(actor, Action.WRITE_OWN, wedding, AccessCategory.DAY) is None,
+    )
+
+
+def may_make(actor: Identity, type_: str, *, organizes: bool, raises: bool) -> Decision:
+    """Whether somebody who takes part in threads may make one of a type: see `ThreadPowers`. Whoever is held to no
+    rules may."""
+    if not actor.rights:
+        return None
+    allowed = {
+        "general": True,
+        "vendor": organizes or actor.role in VENDOR_ROLES,
+        "planning": organizes,
+        "emergency": organizes or raises,
+        "family": actor.role == COUPLE or actor.role in FAMILY,
+    }
+    if allowed.get(type_, False):
+        return None
+    return Denied("forbidden", f"the role {actor.role} may not make a thread of the type {type_}")
+
+
+def may_add(actor: Identity, role: str, *, organizes: bool) -> Decision:
+    """Whether somebody may add a person in a role ("": not known) to a thread: organizers everybody, others organizers,
+    and family and wedding party one another."""
+    both_family = actor.role in FAMILY and role in FAMILY
+    if organizes or not actor.rights or role in ORGANIZERS or both_family:
+        return None
+    return Denied("forbidden", f"the role {actor.role} may not add this person")
+
+
+def may_change(actor: Identity, created_by: str, *, organizes: bool) -> Decision:
+    """Whether somebody who has opened a thread may change it and who takes part."""
+    if organizes or not actor.rights or actor.user == created_by:
+        return None
+    return Denied("forbidden", "only organizers and the person who made a thread may change it")

@@ -1,0 +1,152 @@
+"""Threads over HTTP: what they are about, and who takes part. `services.threads` decides and stores."""
+
+from __future__ import annotations
+
+import json
+from typing import Annotated, Any, Literal, TypeAlias
+
+from fastapi import APIRouter, Depends, Query, Request, Response
+from pydantic import BaseModel, ConfigDict, Field
+
+from crdt_server.api.requests import Authorized, describe_body, document_key, read_json, wedding_name
+from crdt_server.api.rights import by_content
+from crdt_server.services.threads import FoundThread, NewThread, ThreadService
+
+MAX_BODY_BYTES = 32 * 1024
+MOST_THREADS = 100
+
+router = APIRouter(prefix="/api/weddings/{wedding}/threads", tags=["threads"])
+
+Name = Annotated[str, Field(min_length=1, max_length=255)]
+Title = Annotated[str, Field(min_length=1, max_length=200, pattern=r"^[^\x00-\x1f\x7f]+$")]
+Type: TypeAlias = Literal["general", "vendor", "planning", "emergency", "family"]
+Status: TypeAlias = Literal["open", "closed"]
+Priority = Annotated[int, Field(ge=0, le=4, description="As of events: 0 is the most urgent")]
+
+Row: TypeAlias = dict[str, Any]
+"""A thread, or a page of them, as JSON."""
+
+
+class _ThreadBody(BaseModel):
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+
+class ThreadContext(_ThreadBody):
+    """The subject of a thread."""
+
+    document: Annotated[str, Field(max_length=120)]
+    root: Annotated[str, Field(max_length=40)] = ""
+    record: Annotated[str, Field(max_length=200)] = ""
+
+
+class NewThreadBody(_ThreadBody):
+    """A thread to be made. Its maker takes part."""
+
+    title: Title
+    type: Type = "general"
+    priority: Priority = 3
+    participants: Annotated[list[Name], Field(max_length=200)] = []
+    context: ThreadContext | None = None
+
+
+class ChangedThread(_ThreadBody):
+    """What is to be different."""
+
+    title: Title | None = None
+    status: Status | None = None
+    priority: Priority | None = None
+
+
+class Muted(_ThreadBody):
+    """Whether one is notified of new messages."""
+
+    muted: bool
+
+
+def _threads(request: Request) -> ThreadService:
+    service: ThreadService = request.app.state.threads
+    return service
+
+
+Threads = Annotated[ThreadService, Depends(_threads)]
+
+
+def _row(found: FoundThread) -> Row:
+    row = found.thread._asdict()
+    row["context"] = json.loads(found.thread.context) if found.thread.context else None
+    row["document"] = f"thread.{found.thread.id}"
+    row["participants"] = [{"user": each.user, "added_by": each.added_by, "at": each.at} for each in found.participants]
+    return row
+
+
+@router.get("")
+@by_content
+async def get_threads(
+    threads: Threads,
+    caller: Authorized,
+    wedding: str,
+    *,
+    type: Type | None = None,
+    status: Status | None = None,
+    after: Annotated[str, Query(max_length=320, description="`next` of the page before")] = "",
+    limit: Annotated[int, Query(ge=1, le=MOST_THREADS)] = 50,
+) -> Row:
+    """The threads that the caller may open, the last active first. `next` is what `after` is for the next page; empty:
+    this was the last."""
+    name, identity = wedding_name(wedding), caller.identity
+    page, following = await threads.page(name, identity, type or "", status or "", after, limit)
+    return {"threads": [_row(each) for each in page], "next": following}
+
+
+@router.post("", status_code=201, openapi_extra=describe_body(NewThreadBody))
+@by_content
+async def post_thread(request: Request, threads: Threads, caller: Authorized, wedding: str) -> Row:
+    """Make a thread: its messages are in the document `thread.{id}`. Of type `family` it is for those alone who take
+    part. 409 `too_many`, `not_a_member`."""
+    body = await read_json(request, NewThreadBody, MAX_BODY_BYTES)
+    if body.context is not None:
+        document_key(wedding, body.context.document)
+    context = {} if body.context is None else {name: text for name, text in body.context.model_dump().items() if text}
+    new = NewThread(body.title, body.type, body.priority, body.participants, context)
+    return _row(await threads.make(wedding_name(wedding), caller.identity, new))
+
+
+@router.get("/{thread}")
+@by_content
+async def get_thread(threads: Threads, caller: Authorized, wedding: str, thread: str) -> Row:
+    """A thread with those who take part."""
+    return _row(await threads.find(wedding_name(wedding), caller.identity, thread))
+
+
+@router.patch("/{thread}", openapi_extra=describe_body(ChangedThread))
+@by_content
+async def patch_thread(request: Request, threads: Threads, caller: Authorized, wedding: str, thread: str) -> Row:
+    """Change a thread: organizers, and the person who made it."""
+    body = await read_json(request, ChangedThread, MAX_BODY_BYTES)
+    name, identity = wedding_name(wedding), caller.identity
+    return _row(await threads.change(name, identity, thread, body.title, body.status, body.priority))
+
+
+@router.put("/{thread}/participants/{user}")
+@by_content
+async def put_participant(threads: Threads, caller: Authorized, wedding: str, thread: str, user: str) -> Row:
+    """Let a person take part: organizers add everybody, others organizers. 409 `too_many`, `not_a_member`."""
+    return _row(await threads.add(wedding_name(wedding), caller.identity, thread, user))
+
+
+@router.delete("/{thread}/participants/{user}", status_code=204, response_class=Response)
+@by_content
+async def delete_participant(threads: Threads, caller: Authorized, wedding: str, thread: str, user: str) -> Response:
+    """Let a person take part no more; everybody may leave. Open sockets are closed where the role does not open the
+    thread without."""
+    await threads.remove(wedding_name(wedding), caller.identity, thread, user)
+    return Response(status_code=204)
+
+
+@router.put("/{thread}/muted", status_code=204, response_class=Response, openapi_extra=describe_body(Muted))
+@by_content
+async def put_muted(request: Request, threads: Threads, caller: Authorized, wedding: str, thread: str) -> Response:
+    """Whether one is notified of new messages in a thread that one takes part in."""
+    body = await read_json(request, Muted, MAX_BODY_BYTES)
+    await threads.mute(wedding_name(wedding), caller.identity, thread, muted=body.muted)
+    return Response(status_code=204)

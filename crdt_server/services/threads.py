@@ -1,0 +1,247 @@
+"""Threads: what they are about, and who takes part. The messages are in the document `thread.{id}`.
+
+A right is decided on what is stored, in the transaction of the change: see `storage.conversations`. Whoever may not
+open a thread is answered as if there were none.
+"""
+
+from __future__ import annotations
+
+import json
+import secrets
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from datetime import datetime
+from typing import Final, NamedTuple
+
+from crdt_server.access.access import Access, Action, require
+from crdt_server.access.identity import Identity, is_name
+from crdt_server.access.threads import CLOSED_TYPES, document_of, may_add, may_change, may_make, powers
+from crdt_server.errors import NotFoundError, ProtocolError
+from crdt_server.services.entries import Changed, MembershipError, Now, audit_entry, moment
+from crdt_server.services.grants import Published
+from crdt_server.services.members import require as require_allowed
+from storage import (
+    NewEvent,
+    Storage,
+    StoredParticipant,
+    StoredThread,
+    ThreadChange,
+    ThreadFilter,
+    ThreadState,
+    ValuesRefused,
+)
+
+STATUSES: Final = ("open", "closed")
+PRIORITIES: Final = range(5)
+"""Of a thread, as of events: 0 is the most urgent."""
+
+
+class NewThread(NamedTuple):
+    """A thread to be made. ``context``: the document, root and record that it is about."""
+
+    title: str
+    type: str
+    priority: int = 3
+    users: Sequence[str] = ()
+    context: Mapping[str, str] = {}
+
+
+class FoundThread(NamedTuple):
+    """A thread with those who take part."""
+
+    thread: StoredThread
+    participants: Sequence[StoredParticipant]
+
+
+_Decide = Callable[[ThreadState], ThreadChange]
+
+
+class ThreadService:
+    """See the head of the file. Methods raise ForbiddenError, NotFoundError, ProtocolError for what cannot be, and
+    MembershipError."""
+
+    def __init__(self, storage: Storage, now: Now, changed: Changed, *, access: Access, published: Published) -> None:
+        self._storage = storage
+        self._now = now
+        self._changed = changed
+        self._access = access
+        self._published = published
+
+    # -- reading
+
+    def opens(self, wedding: str, actor: Identity, id_: str) -> bool:
+        """Whether somebody may open a thread."""
+        return self._access.may(actor, Action.READ, wedding, document_of(id_)) is None
+
+    async def find(self, wedding: str, actor: Identity, id_: str) -> FoundThread:
+        """A thread."""
+        thread = await self._storage.thread(wedding, id_)
+        if thread is None or not self.opens(wedding, actor, id_):
+            raise NotFoundError("not_found", "no such thread")
+        return FoundThread(thread, await self._storage.participants(wedding, [id_]))
+
+    async def page(
+        self, wedding: str, actor: Identity, type_: str, status: str, after: str, limit: int
+    ) -> tuple[list[FoundThread], str]:
+        """The next threads that somebody may open, the last active first, and the cursor behind them; empty: these were
+        the last."""
+        among = ThreadFilter(actor.user, powers(self._access, actor, wedding).opens_all, CLOSED_TYPES, type_, status)
+        found = await self._storage.threads(wedding, among, _read_cursor(after), limit)
+        following = _cursor(found[-1]) if len(found) == limit else ""
+        shown = [each for each in found if self.opens(wedding, actor, each.id)]
+        taking_part: dict[str, list[StoredParticipant]] = {each.id: [] for each in shown}
+        for each in await self._storage.participants(wedding, list(taking_part)):
+            taking_part[each.thread].append(each)
+        return [FoundThread(each, taking_part[each.id]) for each in shown], following
+
+    # -- changes
+
+    async def make(self, wedding: str, actor: Identity, new: NewThread) -> FoundThread:
+        """Make a thread, in which its maker takes part."""
+        takes_part, _, organizes, raises = powers(self._access, actor, wedding)
+        require_allowed(takes_part or may_make(actor, new.type, organizes=organizes, raises=raises))
+        if new.context:
+            require(self._access, actor, Action.READ, wedding, new.context["document"])
+        at, id_ = self._now(), f"t_{secrets.token_hex(8)}"
+        context = json.dumps(dict(new.context), ensure_ascii=False) if new.context else ""
+        thread = StoredThread(id_, new.title, new.type, "open", new.priority, context, actor.user, at, at)
+        users = sorted({*new.users} - {actor.user})
+
+        def decide(state: ThreadState) -> ThreadChange:
+            self._require_addable(state, actor, users, organizes=organizes)
+            return _change(thread, actor, "thread.created", at, added=[actor.user, *users])
+
+        return await self._store(wedding, actor, thread.id, users, decide)
+
+    async def change(
+        self, wedding: str, actor: Identity, id_: str, title: str | None, status: str | None, priority: int | None
+    ) -> FoundThread:
+        """Give a thread another title, status or priority; None: as it is."""
+
+        def decide(state: ThreadState) -> ThreadChange:
+            thread = self._require_changeable(wedding, actor, id_, state)
+            changed = thread._replace(
+                title=title or thread.title,
+                status=status or thread.status,
+                priority=thread.priority if priority is None else priority,
+            )
+            return _change(changed, actor, "thread.changed", self._now())
+
+        return await self._store(wedding, actor, id_, (), decide)
+
+    async def add(self, wedding: str, actor: Identity, id_: str, user: str) -> FoundThread:
+        """Let a person take part; does nothing where it does."""
+        organizes = powers(self._access, actor, wedding).organizes
+
+        def decide(state: ThreadState) -> ThreadChange:
+            thread = self._require_changeable(wedding, actor, id_, state)
+            self._require_addable(state, actor, [user], organizes=organizes)
+            added = [] if user in state.users else [user]
+            return _change(thread, actor, "thread.joined", self._now(), added=added)
+
+        return await self._store(wedding, actor, id_, [user], decide)
+
+    async def remove(self, wedding: str, actor: Identity, id_: str, user: str) -> None:
+        """Let a person take part no more: everybody may leave."""
+
+        def decide(state: ThreadState) -> ThreadChange:
+            thread = self._require_changeable(wedding, actor, id_, state, leaves=user == actor.user)
+            if user not in state.users:
+                raise NotFoundError("not_found", "no such participant")
+            return _change(thread, actor, "thread.left", self._now(), removed=[user])
+
+        await self._store(wedding, actor, id_, (), decide)
+
+    async def mute(self, wedding: str, actor: Identity, id_: str, *, muted: bool) -> None:
+        """Whether somebody is notified of new messages."""
+        known = self.opens(wedding, actor, id_)
+        if not known or not await self._storage.mute_thread(wedding, id_, actor.user, muted=muted):
+            raise NotFoundError("not_found", "you do not take part in this thread")
+
+    # -- decisions
+
+    def _require_changeable(
+        self, wedding: str, actor: Identity, id_: str, state: ThreadState, *, leaves: bool = False
+    ) -> StoredThread:
+        """The thread. On what is stored: what is in memory may be a moment old."""
+        thread = state.thread
+        closed = thread is not None and thread.type in CLOSED_TYPES and actor.rights
+        takes_part = actor.user in state.users
+        if thread is None or not self.opens(wedding, actor, id_) or (closed and not takes_part):
+            raise NotFoundError("not_found", "no such thread")
+        may_take_part, _, organizes, _ = powers(self._access, actor, wedding)
+        if not takes_part and not organizes:
+            raise NotFoundError("not_found", "no such thread")
+        require_allowed(may_take_part)
+        if not (leaves and takes_part):
+            require_allowed(may_change(actor, thread.created_by, organizes=organizes))
+        return thread
+
+    def _require_addable(self, state: ThreadState, actor: Identity, users: Iterable[str], *, organizes: bool) -> None:
+        for user in users:
+            if not user or not is_name(user):
+                raise ProtocolError("invalid_request", "this is not the name of a user")
+            member = state.members.get(user)
+            if member is not None and member.removed_at is not None:
+                raise MembershipError("not_a_member", "this person is not a member of the wedding any more")
+            require_allowed(may_add(actor, "" if member is None else member.role, organizes=organizes))
+
+    async def _store(
+        self, wedding: str, actor: Identity, id_: str, users: Collection[str], decide: _Decide
+    ) -> FoundThread:
+        try:
+            thread, event = await self._storage.change_thread(wedding, id_, actor.user, users, decide)
+        except ValuesRefused as error:
+            raise MembershipError("too_many", str(error)) from error
+        self._published(wedding, event)
+        self._changed(wedding)
+        return FoundThread(thread, await self._storage.participants(wedding, [id_]))
+
+
+def _change(
+    thread: StoredThread,
+    actor: Identity,
+    type_: str,
+    at: datetime,
+    *,
+    added: Sequence[str] = (),
+    removed: Sequence[str] = (),
+) -> ThreadChange:
+    body = {
+        "type": type_,
+        "priority": 3,
+        "at": moment(at),
+        "actor": {"user": actor.user, "role": actor.role},
+        "document": document_of(thread.id),
+        "root": "threads",
+        "record": thread.id,
+        "fields": [],
+        "before": None,
+        "after": None,
+        "thread": {
+            "title": thread.title,
+            "type": thread.type,
+            "status": thread.status,
+            "priority": thread.priority,
+            "added": list(added),
+            "removed": list(removed),
+        },
+    }
+    event = NewEvent(type_, moment(at), thread.id, json.dumps(body, ensure_ascii=False))
+    detail = {"added": list(added) or None, "removed": list(removed) or None}
+    return ThreadChange(
+        thread, at, audit_entry(at, actor.user, type_, thread=thread.id, **detail), event, added, removed
+    )
+
+
+def _cursor(thread: StoredThread) -> str:
+    return f"{thread.active_at.isoformat()}~{thread.id}"
+
+
+def _read_cursor(text: str) -> tuple[datetime, str] | None:
+    if not text:
+        return None
+    at, _, id_ = text.partition("~")
+    try:
+        return datetime.fromisoformat(at), id_
+    except ValueError as error:
+        raise ProtocolError("invalid_request", "this is no cursor of a list of threads") from error
