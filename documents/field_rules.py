@@ -27,6 +27,9 @@ TEAM: Final = frozenset({"couple", "planner", "coordinator"})
 VENDORS: Final = frozenset({"venue", "caterer", "photographer", "vendor"})
 EVERYBODY: Final = TEAM | VENDORS | {"family", "wedding_party", "guest"}
 
+AUTHOR: Final = "from"
+"""The author of a message; in the row of a redaction, that of the message, where there is one."""
+
 Row = Mapping[str, Any]
 Owns = Callable[[Actor, str, Row, str | None], bool]
 """(actor, record, row, key): whether this is the actor's own. The row of a root of values is its value."""
@@ -107,6 +110,11 @@ def _is_own_side(actor: Actor, _record: str, row: Row, _key: str | None) -> bool
     return actor.side in ("a", "b") and row.get("side") == actor.side
 
 
+def _withdraws(actor: Actor, _record: str, row: Row, _key: str | None) -> bool:
+    user = written_as(actor.user)
+    return row.get("by") == user and (row.get(AUTHOR, user) == user or actor.role in TEAM)
+
+
 def _is_own_reaction(actor: Actor, record: str, _row: Row, _key: str | None) -> bool:
     return record.rpartition("|")[2] == written_as(actor.user)
 
@@ -130,7 +138,8 @@ RESERVED: Final[tuple[FieldRule, ...]] = (
     FieldRule("care", "care", _keys("acknowledgedBy"), EVERYBODY, _suffix_is_user,
               text="nobody acknowledges for somebody else"),
     FieldRule("thread", "messages", None, EVERYBODY, _by_user("from"), text="nobody writes messages of somebody else"),
-    FieldRule("thread", "redactions", None, EVERYBODY, _by_user("by"), text="nobody takes back in another's name"),
+    FieldRule("thread", "redactions", None, EVERYBODY, _withdraws,
+              text="its author takes a message back, or the couple, a planner or a coordinator"),
     FieldRule("thread", "reactions", None, EVERYBODY, _is_own_reaction, text="nobody reacts for somebody else"),
 )  # fmt: skip
 """Of those who write everything in a category, these only write the fields. The first that is about a field counts."""
@@ -158,7 +167,7 @@ OWN: Final[tuple[FieldRule, ...]] = (
     FieldRule("budget", "contributions", None, frozenset({"family"}), _gives,
               text="with the guest who they are as `guest`", adds=True),
     FieldRule("thread", "messages", None, EVERYBODY, _by_user("from"), text="their own", adds=True),
-    FieldRule("thread", "redactions", None, EVERYBODY, _by_user("by"), text="their own", adds=True),
+    FieldRule("thread", "redactions", None, EVERYBODY, _withdraws, text="of their own messages", adds=True),
     FieldRule("thread", "reactions", None, EVERYBODY, _is_own_reaction, text="their own", adds=True),
 )  # fmt: skip
 """Those who write their own things in a category write these fields."""

@@ -345,6 +345,8 @@ class Kind:
     ) -> None:
         self.name, self.about, self.version = name, about, version
         self.roots: Mapping[str, Root] = {root.name: root for root in roots}
+        self.withdrawn_from: Mapping[str, str] = {root.withdrawals: root.name for root in roots if root.withdrawals}
+        """Root of withdrawals -> the root whose rows they withdraw."""
         self.one = one
         """Whether every wedding has one document of this name."""
         self.many = many

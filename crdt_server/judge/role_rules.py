@@ -8,7 +8,7 @@ from typing import Any, Final
 from crdt_server.judge.writes import Write
 from documents.changes import Change
 from documents.events import Actor
-from documents.field_rules import STAMPED, forbidden, is_forged, may_add, may_always
+from documents.field_rules import AUTHOR, STAMPED, forbidden, is_forged, may_add, may_always
 from documents.fields import Reason
 from documents.invariants import Op
 from documents.invariants.model import CHOOSER, user_id
@@ -23,14 +23,24 @@ _NO_ROW: Final[Mapping[str, Any]] = {}
 
 
 class RowRules:
-    """See the head of the file. ``row``: as it is after the changes of ``group``; ``added``: whether it is new."""
+    """See the head of the file. ``row``: as it is after the changes of ``group``; ``added``: whether it is new;
+    ``withdrawn``: the row that it withdraws, if any."""
 
     def __init__(
-        self, actor: Actor, kind: Kind, root: Root, record: str, row: object, group: Sequence[Change], *, added: bool
+        self,
+        actor: Actor,
+        kind: Kind,
+        root: Root,
+        record: str,
+        row: object,
+        group: Sequence[Change],
+        *,
+        added: bool,
+        withdrawn: object = None,
     ) -> None:
         self._actor, self._kind, self._root, self._record, self._added = actor, kind.name, root, record, added
         self._applies = bool(actor.rights)
-        self._now, self._group = row, group
+        self._now, self._group, self._withdrawn = row, group, withdrawn
         self._found: Mapping[str, Any] | None = None
 
     def of_row(self) -> Reason | None:
@@ -64,13 +74,19 @@ class RowRules:
             return True
         if self._root.withdrawals is None:
             return self.of_key("deleted") is None
-        return forbidden(self._actor, self._kind, self._root.withdrawals, self._record, None, stamp, added=True) is None
+        row = _with_author(stamp, self._row())
+        return forbidden(self._actor, self._kind, self._root.withdrawals, self._record, None, row, added=True) is None
 
     def _row(self) -> Mapping[str, Any]:
         """Made when it decides: most rules need none, and a row may have hundreds of keys."""
         if self._found is None:
-            self._found = _judged(self._now, self._group, added=self._added)
+            self._found = _with_author(_judged(self._now, self._group, added=self._added), self._withdrawn)
         return self._found
+
+
+def _with_author(row: Mapping[str, Any], withdrawn: object) -> Mapping[str, Any]:
+    """A withdrawal, as rules see it."""
+    return {**row, AUTHOR: withdrawn[AUTHOR]} if isinstance(withdrawn, Mapping) and AUTHOR in withdrawn else row
 
 
 def _may_choose(actor: Actor, op: Op) -> bool:

@@ -14,6 +14,7 @@ from crdt_server.judge.role_rules import RowRules
 from crdt_server.judge.writes import GONE, NESTED, Write
 from documents.changes import Change, Changes
 from documents.events import Actor
+from documents.field_rules import AUTHOR
 from documents.fields import Reason, Unreadable
 from documents.invariants import Op
 from documents.kind import MAX_RECORD_KEYS, WHOLE, Kind, Root, Shape
@@ -24,6 +25,9 @@ _SERVER_ONLY = Reason("server_only", "only the server writes this")
 _FINAL = Reason("final", "what is written here stays as it is")
 _NOT_REMOVABLE = Reason("not_removable", "set `deleted` instead of removing the record")
 _TEXT_STAYS = Reason("not_removable", "a text is emptied, not removed")
+
+
+_NOBODYS: Final[Mapping[str, Any]] = {AUTHOR: ""}
 
 
 class Reverted(NamedTuple):
@@ -79,11 +83,11 @@ def examine(
     added, removed = set(changes.added), set(changes.removed)
     reverted, withdrawn = list[Reverted](), dict[tuple[str, str], _Withdrawal]()
     ops: list[Op] = []
-    bad_rows: set[tuple[str, str]] = set()
-    bad_fields: set[tuple[str, str, str | None]] = set()
+    bad_rows, bad_fields = set[tuple[str, str]](), set[tuple[str, str, str | None]]()
     for where, group in by_row.items():
         root = kind.roots[where[0]]
-        role = RowRules(actor, kind, root, where[1], rows[where[0]].get(where[1]), group, added=where in added)
+        row, source = rows[where[0]].get(where[1]), _withdrawn(kind, where, rows, by_row)
+        role = RowRules(actor, kind, root, where[1], row, group, added=where in added, withdrawn=source)
         reason = _whole(root, where, rows, group, where in added, where in removed) or role.of_row()
         if reason is not None:
             bad_rows.add(where)
@@ -124,6 +128,21 @@ def _grouped(changes: Changes) -> dict[tuple[str, str], list[Change]]:
     for where in (*changes.added, *changes.removed):
         by_row.setdefault(where, [])
     return by_row
+
+
+def _withdrawn(
+    kind: Kind,
+    where: tuple[str, str],
+    rows: Mapping[str, Mapping[str, Any]],
+    by_row: Mapping[tuple[str, str], Sequence[Change]],
+) -> object:
+    """The row that a row withdraws, as it was before where it goes at the same time; None: it withdraws none."""
+    source = kind.withdrawn_from.get(where[0])
+    if source is None:
+        return None
+    row = rows[source].get(where[1])
+    gone = by_row.get((source, where[1]), ()) if row is None else ()
+    return gone[0].before if gone else row or _NOBODYS
 
 
 def _without(changes: Changes, rows: set[tuple[str, str]], fields: set[tuple[str, str, str | None]]) -> Changes:

@@ -17,6 +17,7 @@ from math import inf
 import orjson
 
 from crdt_server.judge.applied import Applied, Judgement
+from crdt_server.judge.arrivals import THREAD, Arrivals, forgetting, without_before
 from crdt_server.judge.bookings import Bookings
 from crdt_server.judge.concurrency import confirmed, detect
 from crdt_server.judge.context import concerns_context, context_of
@@ -68,6 +69,7 @@ class WeddingJudge:
         """Called before work that no update answers for."""
         self.derived = OpenDerived(lambda: self.on_resolve())
         self.answered: dict[str, None] = {}  # keys of the newest commands
+        self._arrivals = Arrivals()
         self._writers = Writers()
         self.wedding = Wedding({}, self._writers)  # type: ignore[arg-type]
         self._slices = slices or Unlimited()
@@ -139,6 +141,7 @@ class WeddingJudge:
     def detach(self, document: SchemaDocument) -> None:
         """A document is closed; its rows stay known."""
         self._opening.pop(document, None)
+        self._arrivals.forget(document.name)
         if isinstance(document, ProjectedDocument):
             self.derived.close(document)
         if self.open.get(document.name) is document:
@@ -245,15 +248,18 @@ class WeddingJudge:
         *,
         cause: str | None = None,
         writers: Mapping[Field, Writer] | None = None,
+        forgets: bool = False,
     ) -> None:
-        """Write into open documents, without resolving. ``writers``: fields whose recorded writer is another."""
+        """Write into open documents, without resolving. ``writers``: fields whose recorded writer is another;
+        ``forgets``: nothing is recorded of what was there before."""
         by_document: dict[str, list[Op]] = {}
         for op in ops:
             by_document.setdefault(op.document, []).append(op)
         for name, those in by_document.items():
             document = self.open[name]
             self._written.add(name)
-            changes = document.write(those)
+            written = document.write(those)
+            changes = forgetting(written) if forgets else written
             writer = self.ledger.writer_of(actor, self.now, self.at)
             self._record(document, changes, writer, cause=cause, writers=writers)
 
@@ -304,6 +310,10 @@ class WeddingJudge:
             self.resolver.evaluation.set_context(context_of(self.wedding, self.at))
         self.resolver.observe(name, changes, rewritten, settled=settled)
         self.derived.observe(name, changes)
+        if document.kind.name == THREAD and changes.added:
+            stamps, emptied = self._arrivals.ops(name, document.rows.roots, changes, self.at)
+            self.write(stamps)
+            self.write(emptied, writers=without_before(self._writers, emptied), forgets=True)
 
 
 def _later(numbers: Iterable[int]) -> list[Judgement]:

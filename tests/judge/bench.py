@@ -310,9 +310,9 @@ class Bench:
             assert self._mirrored(name) == expected
         assert not self.state.resolver.needed
 
-    def everything(self, but: str = "") -> str:
-        """All rows but those of one root, to compare."""
-        rows = {name: {root: rows for root, rows in self.rows(name).items() if root != but} for name in self.names}
+    def everything(self, *but: str) -> str:
+        """All rows but those of some roots, to compare."""
+        rows = {name: {root: rows for root, rows in self.rows(name).items() if root not in but} for name in self.names}
         return json.dumps(rows, sort_keys=True)
 
     def check_restart(self) -> None:
