@@ -49,6 +49,7 @@ from crdt_server.api import (
     webhooks,
 )
 from crdt_server.api import members as members_api
+from crdt_server.api import messages as messages_api
 from crdt_server.api import preferences as preferences_api
 from crdt_server.api import threads as threads_api
 from crdt_server.api.problems import on_disconnect, on_http_error, on_invalid_request, on_server_error
@@ -71,6 +72,7 @@ from crdt_server.metrics import Metrics
 from crdt_server.services.attachments import AttachmentService, FileLimits
 from crdt_server.services.grants import GrantService
 from crdt_server.services.members import MemberService
+from crdt_server.services.messages import MessageService
 from crdt_server.services.messaging.channels import read_configuration
 from crdt_server.services.messaging.delivery import DeliveryWorker
 from crdt_server.services.messaging.digest import Digests
@@ -98,7 +100,7 @@ from storage import Storage, StorageError, StoredItem, open_storage
 
 _RESOURCES = (
     *(join, documents, commands, events, conflicts, presence, members_api, audit),
-    *(inbox, outbox, webhooks, attachments, search, preferences_api, threads_api),
+    *(inbox, outbox, webhooks, attachments, search, preferences_api, threads_api, messages_api),
 )
 _ROUTERS = tuple(resource.router for resource in _RESOURCES)
 """Whose calls `authorize` decides about."""
@@ -296,6 +298,7 @@ def _open_services(hub: Hub, state: State, sign: Sign | None) -> None:
     files = open_files(hub.settings.files, hub.settings.database_url)
     state.attachments = AttachmentService(hub.storage, files, parts[1], limits)
     state.search = SearchService(hub.storage)
+    state.messages = MessageService(*parts[:2], state.access)
     state.threads = ThreadService(*parts, access=state.access, published=hub.publish_events)
 
 

@@ -53,6 +53,8 @@ from storage.members import (
     StoredMember,
     TokenReused,
 )
+from storage.messages import ThreadMessage, ThreadReading
+from storage.messages import mirror as mirror_messages
 from storage.outbox import ChannelDepth, InboxCount, MessageCount, NewMessage, StoredMessage
 from storage.outbox_addresses import MessageAddress, Resolved
 from storage.outbox_claims import ClaimOf, MessageOutcome
@@ -165,6 +167,8 @@ __all__ = [
     "Subscription",
     "ThreadChange",
     "ThreadFilter",
+    "ThreadMessage",
+    "ThreadReading",
     "ThreadRights",
     "ThreadState",
     "Timeouts",
@@ -175,6 +179,7 @@ __all__ = [
     "WebhookChange",
     "WeddingUsage",
     "migrate",
+    "mirror_messages",
     "open_storage",
     "project_attachments",
 ]

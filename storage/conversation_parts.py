@@ -1,8 +1,9 @@
-"""The part of `Storage` for threads and their messages. See `conversations`."""
+"""The part of `Storage` for threads and their messages. See `conversations` and `messages`."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
+from datetime import datetime
 
-from storage import conversations
+from storage import conversations, messages
 from storage.conversations import (
     DecideThread,
     StoredParticipant,
@@ -10,11 +11,12 @@ from storage.conversations import (
     ThreadCursor,
     ThreadFilter,
 )
+from storage.messages import ThreadMessage, ThreadReading
 from storage.store_parts import StorePart
 
 
 class ConversationStore(StorePart):
-    """Threads, participants, and what each has read."""
+    """Threads and participants."""
 
     async def change_thread(
         self, wedding: str, id_: str, by: str, users: Collection[str], decide: DecideThread
@@ -46,3 +48,42 @@ class ConversationStore(StorePart):
         return await self._executor.write(
             lambda connection: conversations.mute(connection, wedding, id_, user, muted=muted)
         )
+
+
+class MessageStore(StorePart):
+    """The messages of threads, and what each person has read of them."""
+
+    async def messages(
+        self, wedding: str, thread: str, *, after: int | None, before: int | None, limit: int
+    ) -> list[ThreadMessage]:
+        """Messages behind a number, the oldest first; or without one, those before a number, the newest first. Ends
+        with the one that exceeds so many characters."""
+        return await self._executor.read(
+            lambda connection: messages.page(connection, wedding, thread, after, before, limit)
+        )
+
+    async def message(self, wedding: str, thread: str, message: str) -> ThreadMessage | None:
+        """A message as it is in its document; None: there is none that has arrived."""
+        return await self._executor.read(lambda connection: messages.find(connection, wedding, thread, message))
+
+    async def reactions(self, wedding: str, thread: str, among: Collection[str]) -> dict[str, list[str]]:
+        """The reactions to these messages: of each the emoji and the user, as `emoji|user`."""
+        return await self._executor.read(lambda connection: messages.reactions(connection, wedding, thread, among))
+
+    async def mark_read(self, wedding: str, thread: str, user: str, sequence: int, at: datetime) -> int:
+        """A person has read a thread up to a number; returns the highest of all devices, which never goes back."""
+        return await self._executor.write(
+            lambda connection: messages.mark_read(connection, wedding, thread, user, sequence, at)
+        )
+
+    async def readings(self, wedding: str, user: str, ids: Sequence[str]) -> list[ThreadReading]:
+        """How far a person has read each of these threads, and how many messages of others came since."""
+        return await self._executor.read(lambda connection: messages.readings(connection, wedding, user, ids))
+
+    async def pending_purges(self, limit: int) -> list[tuple[str, str, int]]:
+        """Weddings with documents of which updates hold text of redacted messages, and the event of the last one."""
+        return await self._executor.read(lambda connection: messages.pending_purges(connection, limit))
+
+    async def purged(self, wedding: str, document: str, event: int) -> None:
+        """A document was written anew behind this event."""
+        await self._executor.write(lambda connection: messages.purged(connection, wedding, document, event))

@@ -74,6 +74,15 @@ messages = Table(
     Index(None, "wedding", "thread", "sequence"),
 )
 
+# Documents of which stored updates may hold text of messages that were redacted, the newest with this event.
+purges = Table(
+    "purges",
+    metadata,
+    Column("wedding", name, primary_key=True),
+    Column("document", name, primary_key=True),
+    Column("event", BigInteger, nullable=False),
+)
+
 # The events of a wedding up to `seq` were routed.
 routed = Table(
     "routed",

@@ -10,7 +10,7 @@ from storage import owners, schema, updates
 from storage.access_parts import AuditStore, GrantStore, MemberStore
 from storage.appends import Append, AppendRequest
 from storage.attachments import AttachmentStore
-from storage.conversation_parts import ConversationStore
+from storage.conversation_parts import ConversationStore, MessageStore
 from storage.derived import DerivedRecords
 from storage.errors import SchemaOutdated, StorageError
 from storage.executors import SqlExecutor
@@ -53,6 +53,7 @@ class Storage(
     SearchStore,
     PreferenceStore,
     ConversationStore,
+    MessageStore,
 ):
     """Documents as bytes under sequence numbers, and records derived from them. Made by `open_storage`.
 

@@ -137,7 +137,7 @@ async def post_document_ops(
     """Carry out operations on one document, all or none."""
     key = document_key(wedding, document)
     body = await read_json(request, DocumentCommand, MAX_BODY_BYTES)
-    return await _command(request, caller, key.wedding, [(document, _plain(body))], idempotency_key)
+    return await answer_command(request, caller, key.wedding, [(document, _plain(body))], idempotency_key)
 
 
 @router.post("/ops", responses=ANSWERS, response_class=Response, openapi_extra=describe_body(WeddingCommand))
@@ -148,7 +148,7 @@ async def post_wedding_ops(
     """Carry out operations on several documents, all or none."""
     body = await read_json(request, WeddingCommand, MAX_BODY_BYTES)
     parts = [(part.document, _plain(part)) for part in body.parts]
-    return await _command(request, caller, wedding_name(wedding), parts, idempotency_key)
+    return await answer_command(request, caller, wedding_name(wedding), parts, idempotency_key)
 
 
 def _plain(command: DocumentCommand) -> list[PlainOperation]:
@@ -181,7 +181,10 @@ def _is_of_emergency(document: str, operation: PlainOperation) -> bool:
     return _writes_message(document, operation) and isinstance(value, dict) and value.get("kind") == "emergency"
 
 
-async def _command(request: Request, caller: Caller, wedding: str, parts: Sequence[Part], key: str | None) -> Response:
+async def answer_command(
+    request: Request, caller: Caller, wedding: str, parts: Sequence[Part], key: str | None
+) -> Response:
+    """Carry out operations of the caller within its limits, once under a ``key``."""
     hub: Hub = request.app.state.hub
     answers: IdempotentCommands = request.app.state.answers
     sender, address = caller.authenticated, caller.address

@@ -76,6 +76,7 @@ def _row(found: FoundThread) -> Row:
     row["context"] = json.loads(found.thread.context) if found.thread.context else None
     row["document"] = f"thread.{found.thread.id}"
     row["participants"] = [{"user": each.user, "added_by": each.added_by, "at": each.at} for each in found.participants]
+    row["read"], row["unread"] = found.reading.sequence, found.reading.unread
     return row
 
 
@@ -91,7 +92,8 @@ async def get_threads(
     after: Annotated[str, Query(max_length=320, description="`next` of the page before")] = "",
     limit: Annotated[int, Query(ge=1, le=MOST_THREADS)] = 50,
 ) -> Row:
-    """The threads that the caller may open, the last active first. `next` is what `after` is for the next page; empty:
+    """The threads that the caller may open, the last active first. `unread`: messages of others behind `read`, the
+    number up to which the caller has read, counted up to 1,000. `next` is what `after` is for the next page; empty:
     this was the last."""
     name, identity = wedding_name(wedding), caller.identity
     page, following = await threads.page(name, identity, type or "", status or "", after, limit)

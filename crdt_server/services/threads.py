@@ -26,6 +26,7 @@ from storage import (
     StoredThread,
     ThreadChange,
     ThreadFilter,
+    ThreadReading,
     ThreadState,
     ValuesRefused,
 )
@@ -46,10 +47,11 @@ class NewThread(NamedTuple):
 
 
 class FoundThread(NamedTuple):
-    """A thread with those who take part."""
+    """A thread with those who take part, and how far the person who is shown it has read."""
 
     thread: StoredThread
     participants: Sequence[StoredParticipant]
+    reading: ThreadReading
 
 
 _Decide = Callable[[ThreadState], ThreadChange]
@@ -77,7 +79,7 @@ class ThreadService:
         thread = await self._storage.thread(wedding, id_)
         if thread is None or not self.opens(wedding, actor, id_):
             raise NotFoundError("not_found", "no such thread")
-        return FoundThread(thread, await self._storage.participants(wedding, [id_]))
+        return (await self._found(wedding, actor, [thread]))[0]
 
     async def page(
         self, wedding: str, actor: Identity, type_: str, status: str, after: str, limit: int
@@ -88,10 +90,17 @@ class ThreadService:
         found = await self._storage.threads(wedding, among, _read_cursor(after), limit)
         following = _cursor(found[-1]) if len(found) == limit else ""
         shown = [each for each in found if self.opens(wedding, actor, each.id)]
-        taking_part: dict[str, list[StoredParticipant]] = {each.id: [] for each in shown}
-        for each in await self._storage.participants(wedding, list(taking_part)):
+        return await self._found(wedding, actor, shown), following
+
+    async def _found(self, wedding: str, actor: Identity, threads: Sequence[StoredThread]) -> list[FoundThread]:
+        ids = [each.id for each in threads]
+        taking_part: dict[str, list[StoredParticipant]] = {each: [] for each in ids}
+        for each in await self._storage.participants(wedding, ids):
             taking_part[each.thread].append(each)
-        return [FoundThread(each, taking_part[each.id]) for each in shown], following
+        readings = await self._storage.readings(wedding, actor.user, ids)
+        return [
+            FoundThread(each, taking_part[each.id], reading) for each, reading in zip(threads, readings, strict=True)
+        ]
 
     # -- changes
 
@@ -194,7 +203,7 @@ class ThreadService:
             raise MembershipError("too_many", str(error)) from error
         self._published(wedding, event)
         self._changed(wedding)
-        return FoundThread(thread, await self._storage.participants(wedding, [id_]))
+        return (await self._found(wedding, actor, [thread]))[0]
 
 
 def _change(

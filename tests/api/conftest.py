@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Iterator
+from pathlib import Path
 
 import httpx
 import pytest
 
+from tests.api.with_members import WEDDING, server_with_members
 from tests.support.backend import Server, make_server
+from tests.support.gate import LocalServer
 
 
 @pytest.fixture(scope="package")
@@ -36,6 +39,20 @@ async def node_client(server: Server) -> AsyncIterator[httpx.AsyncClient]:
     """All its requests go to one node, which counts them."""
     async with httpx.AsyncClient(base_url=f"{server.node_url}/api/weddings", trust_env=False, timeout=60) as client:
         yield client
+
+
+@pytest.fixture
+async def with_members(tmp_path: Path, database_url: str) -> AsyncIterator[LocalServer]:
+    async with server_with_members(tmp_path, database_url) as running:
+        yield running
+
+
+@pytest.fixture
+async def members(with_members: LocalServer) -> AsyncIterator[httpx.AsyncClient]:
+    """Requests to wedding ``w`` of `with_members`."""
+    url = with_members.url + WEDDING
+    async with httpx.AsyncClient(base_url=url, trust_env=False, timeout=60) as open_client:
+        yield open_client
 
 
 @pytest.fixture

@@ -93,6 +93,13 @@ def _create_messages() -> None:
     )
     op.create_index("ix_attachments_sha256", "attachments", ["sha256"])
     op.create_index("ix_attachments_message_at", "attachments", ["message", "at"])
+    op.create_table(
+        "purges",
+        sa.Column("wedding", name, nullable=False),
+        sa.Column("document", name, nullable=False),
+        sa.Column("event", sa.BigInteger, nullable=False),
+        sa.PrimaryKeyConstraint("wedding", "document", name="pk_purges"),
+    )
 
 
 def _create_router() -> None:

@@ -1,0 +1,154 @@
+"""Messages over HTTP: a phone without Yjs writes, reads, and marks as read."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+import httpx
+import pytest
+
+from crdt_server.api.messages import _ulid, _written_at
+from crdt_server.errors import ProtocolError
+from tests.api.with_members import AT, as_user, make
+from tests.support.gate import LocalServer
+from tests.support.mirrored import Mirror
+
+ULID, WRITTEN = "01JY3Z8Q7M4T2V6W8X9Y0ZABCD", "2025-06-19T11:30:28.212Z"
+
+
+@pytest.fixture
+async def mirror(with_members: LocalServer) -> Mirror:
+    return Mirror(with_members.hub.storage)
+
+
+@pytest.fixture
+async def thread(members: httpx.AsyncClient) -> str:
+    return str((await make(members, "u_aroha", "u_dj", "u_mia"))["id"])
+
+
+async def post(
+    members: httpx.AsyncClient,
+    user: str,
+    thread: str,
+    body: str = "Hello",
+    status: int = 201,
+    **more: object,
+) -> dict[str, Any]:
+    answer = await members.post(f"/threads/{thread}/messages", json={"body": body, **more}, headers=as_user(user))
+    assert answer.status_code == status, answer.text
+    found: dict[str, Any] = answer.json()
+    return found
+
+
+async def unread(members: httpx.AsyncClient, user: str, thread: str) -> tuple[int, int]:
+    found = (await members.get(f"/threads/{thread}", headers=as_user(user))).json()
+    return found["read"], found["unread"]
+
+
+async def test_a_message_that_is_sent_again_is_sent_once(
+    members: httpx.AsyncClient,
+    mirror: Mirror,
+    thread: str,
+) -> None:
+    first = await post(members, "u_dj", thread, "Is the oak standing? 🌳", id=ULID)
+    assert first == await post(members, "u_dj", thread, "Is the oak standing? 🌳", id=ULID)
+    assert (first["sequence"], first["from"], first["id"], first["at"]) == (1, "u_dj", ULID, WRITTEN)
+    assert (await post(members, "u_dj", thread, "Another", id=ULID, status=422))["code"] == "idempotency_key_reused"
+    reply = await post(members, "u_mia", thread, "It is.", inReplyTo=ULID, at=AT)
+    assert (reply["sequence"], reply["inReplyTo"], reply["at"], len(reply["id"])) == (2, ULID, AT, 26)
+    await mirror.follow()
+    page = (await members.get(f"/threads/{thread}/messages", headers=as_user("u_aroha"))).json()["messages"]
+    assert page == [reply, first]
+
+
+async def test_what_was_read_is_read_on_all_devices(
+    members: httpx.AsyncClient,
+    mirror: Mirror,
+    thread: str,
+) -> None:
+    sent = [await post(members, user, thread) for user in ("u_dj", "u_mia", "u_dj")]
+    await mirror.follow()
+    assert [await unread(members, user, thread) for user in ("u_aroha", "u_dj", "u_mia")] == [(0, 3), (0, 1), (0, 2)]
+
+    async def read(user: str, message: str) -> dict[str, int]:
+        json = {"message": message}
+        return (await members.put(f"/threads/{thread}/read", json=json, headers=as_user(user))).json()  # type: ignore[no-any-return]
+
+    assert await read("u_aroha", sent[1]["id"]) == {"read": 2, "unread": 1}
+    assert await read("u_aroha", sent[0]["id"]) == {"read": 2, "unread": 1}, "a second device that is behind"
+    assert await unread(members, "u_aroha", thread) == (2, 1)
+    (listed,) = (await members.get("/threads", headers=as_user("u_aroha"))).json()["threads"]
+    assert (listed["read"], listed["unread"]) == (2, 1)
+    assert await unread(members, "u_mia", thread) == (0, 2)
+    assert (await read("u_dj", "nothing"))["code"] == "not_found"
+
+
+async def test_pages_go_both_ways(members: httpx.AsyncClient, mirror: Mirror, thread: str) -> None:
+    for number in range(5):
+        await post(members, "u_dj", thread, str(number))
+    await mirror.follow()
+
+    async def page(**query: int) -> list[str]:
+        answer = await members.get(f"/threads/{thread}/messages", params=query, headers=as_user("u_mia"))
+        return [each["body"] for each in answer.json()["messages"]]
+
+    assert await page(limit=2) == ["4", "3"]
+    assert await page(limit=2, before=4) == ["2", "1"]
+    assert await page(limit=2, after=0) == ["0", "1"]
+    assert await page(after=3) == ["3", "4"]
+    assert await page(after=5) == []
+
+
+async def test_nobody_else_reads_or_writes(members: httpx.AsyncClient, thread: str) -> None:
+    await post(members, "u_dj", thread)
+    for user in ("u_bo", "u_ann", "u_chloe"):
+        assert (await members.get(f"/threads/{thread}/messages", headers=as_user(user))).status_code == 404
+        assert (await post(members, user, thread, status=404))["code"] == "not_found"
+        answer = await members.put(f"/threads/{thread}/read", json={"message": "x"}, headers=as_user(user))
+        assert answer.status_code == 404
+
+
+async def test_long_ones_and_what_cannot_be(members: httpx.AsyncClient, thread: str) -> None:
+    body = "مرحبا 👰🏽‍♀️ <b>&amp;\r\n" * 200
+    assert (await post(members, "u_dj", thread, body[:4000]))["body"] == body[:4000]
+    for wrong in (
+        {"body": ""},
+        {"body": "x" * 4001},
+        {"kind": "system"},
+        {"id": "a b"},
+        {"from": "u_aroha"},
+        {"at": 1},
+    ):
+        await post(members, "u_dj", thread, status=400, **{"body": "Hello", **wrong})
+    assert (await post(members, "u_dj", thread, at="yesterday", status=422))["code"] == "operations_refused"
+    assert (await post(members, "u_aroha", "a.b", status=404))["code"] == "not_found"
+
+
+async def test_a_redacted_message_is_empty_everywhere(
+    members: httpx.AsyncClient,
+    mirror: Mirror,
+    thread: str,
+) -> None:
+    await post(members, "u_dj", thread, "the ring is under the oak", id=ULID)
+    operation = {"op": "set", "root": "redactions", "record": ULID, "value": {"at": AT, "by": "u_dj"}}
+    path = f"/documents/thread.{thread}/ops"
+    answer = await members.post(path, json={"operations": [operation]}, headers=as_user("u_dj"))
+    assert answer.status_code == 200, answer.text
+    again = await post(members, "u_dj", thread, "the ring is under the oak", id=ULID)
+    assert (again["body"], again["redacted"]) == ("", True)
+    await mirror.follow()
+    (message,) = (await members.get(f"/threads/{thread}/messages", headers=as_user("u_aroha"))).json()["messages"]
+    assert message == {"id": ULID, "sequence": 1, "redacted": True, "reactions": []} | {
+        name: again[name] for name in ("from", "at", "kind", "body")
+    }
+    assert await unread(members, "u_aroha", thread) == (0, 0)
+    events = (await members.get("/events", headers=as_user("u_aroha"))).text
+    assert "the ring" not in events
+
+
+def test_a_ulid_says_when_it_was_made() -> None:
+    at = datetime(2026, 6, 20, 13, 30, tzinfo=UTC)
+    assert (_written_at(_ulid(at)), _written_at(ULID)) == ("2026-06-20T13:30:00.000Z", WRITTEN)
+    with pytest.raises(ProtocolError):
+        _written_at("7" + "Z" * 25)

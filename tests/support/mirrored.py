@@ -1,0 +1,22 @@
+"""The mirror of messages, brought up to date by the test as by the router."""
+
+from __future__ import annotations
+
+from storage import Storage, mirror_messages
+
+
+class Mirror:
+    """Follows the events of a wedding."""
+
+    def __init__(self, storage: Storage, wedding: str = "w") -> None:
+        self._storage = storage
+        self._wedding = wedding
+        self._seq = 0
+
+    async def follow(self) -> None:
+        """Take all events that are stored."""
+        while page := await self._storage.events(self._wedding, after=self._seq, limit=3):
+            await self._storage._executor.write(
+                lambda connection, page=page: mirror_messages(connection, self._wedding, page)
+            )
+            self._seq = page[-1].seq
