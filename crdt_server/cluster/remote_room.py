@@ -48,6 +48,7 @@ class RemoteRoom:
     def unsubscribe(self) -> None:
         """Subscribe again before the next request."""
         self.owner, self.subscribed = None, False
+        self.room.replies.forget()
 
     def subscribe(self, owner: str, now: float) -> list[RemoteRequest]:
         """Begin a subscription at a node. What to send there: everything that is pending, except commands."""

@@ -70,11 +70,14 @@ async def compact(storage: Storage, job_worker: JobWorker, key: DocumentKey, *, 
     return fewer
 
 
-async def collect(storage: Storage, job_worker: JobWorker, key: DocumentKey, most_bytes: float = inf) -> int:
+async def collect(
+    storage: Storage, job_worker: JobWorker, key: DocumentKey, most_bytes: float = inf, *, always: bool = False
+) -> int:
     """Write a document of at most so many bytes anew without what is deleted, where that is proved to lose nothing and
     makes it smaller. Returns by how many its rows have decreased.
 
-    Raises storage errors, and SequenceConflict as `compact` does.
+    ``always``: also where it is not smaller. Raises storage errors, SequenceConflict as `compact` does, and with
+    ``always`` JobFailed where it is not proved.
     """
     rows = (await storage.load(key)).updates
     before = sum(len(row.update) for row in rows)
@@ -83,9 +86,11 @@ async def collect(storage: Storage, job_worker: JobWorker, key: DocumentKey, mos
     try:
         collected = await job_worker.collect([row.update for row in rows], rows[-1].last_seq)
     except JobFailed as error:
+        if always:
+            raise
         log.info("document_not_collected", room=str(key), error=str(error))
         return 0
-    if sum(map(len, collected)) >= before:
+    if sum(map(len, collected)) >= before and not always:
         return 0
     await storage.replace(key, rows[0].first_seq, rows[-1].last_seq, *collected)
     return len(rows) - len(collected)

@@ -33,6 +33,7 @@ from crdt_server.hub.host_pool import HostPool
 from crdt_server.hub.loop_monitor import LoopMonitor
 from crdt_server.hub.pacing import Pacer, role_limits
 from crdt_server.hub.quotas import Limits, ObservedStore, Observer, Quotas
+from crdt_server.hub.redactions import Purger
 from crdt_server.hub.registry import RoomRegistry
 from crdt_server.hub.request_session import RequestConnection, RequestSession, settled
 from crdt_server.hub.retention import Kept, Retention
@@ -127,6 +128,7 @@ def _report_gauges(hub: Hub, metrics: Metrics) -> None:
     metrics.gauge("checking_bytes", "Large updates that wait for their check", lambda: hub.hosts.jobs.waiting_bytes)
     metrics.gauge("commit_backlog", "Batches that wait for a commit", lambda: hub.commits.backlog)
     metrics.gauge("weddings_over_quota", "Weddings that may not grow any more", lambda: hub.quotas.weddings_over_quota)
+    metrics.gauge("purges_pending", "Documents to be written anew after redactions", lambda: hub.purger.pending)
     metrics.gauge("loop_lag_seconds", "How late the event loop is", lambda: hub.loop_monitor.seconds)
 
 
@@ -188,11 +190,13 @@ class Hub:
         self.pacer = Pacer(self.role_buckets, metrics.counters, self.time)
         self.loop_monitor, self.events, self.draining = LoopMonitor(metrics), EventNotifier(), False
         self.quotas = Quotas(storage, _limits(settings), self.spawn, self.time)
-        self.retention = Retention(storage, _kept(settings), metrics, "" if cluster is None else cluster.node)
+        node = "" if cluster is None else cluster.node
+        self.retention = Retention(storage, _kept(settings), metrics, node)
         self.hosts = HostPool(
             settings, storage, metrics, factory or _host_factory(settings), self.quotas,
             fail=self.fail, spawn=self.spawn, strikes=self.strikes,
         )  # fmt: skip
+        self.purger = Purger(storage, self.hosts.jobs, node, self._reload)
         shrinking = Shrinking(storage, self.hosts.jobs)
         self.quotas.connect(shrinking)
         self.audit = AuditLog(storage, metrics, time.monotonic)
@@ -213,7 +217,7 @@ class Hub:
         self.scheduler = Scheduler(self.request, self.spawn)
         self.hosts.connect(self.registry, self.commits, self.scheduler)
         self.ticks = Ticks(settings, self.registry, self.loop_monitor, self.strikes)
-        self.people = ConnectedPeople(storage, "" if cluster is None else cluster.node, metrics.counters, self.time)
+        self.people = ConnectedPeople(storage, node, metrics.counters, self.time)
         self._session_ids, self._tasks = itertools.count(1), BackgroundTasks()
         self._loop: asyncio.AbstractEventLoop
         _report_gauges(self, metrics)
@@ -231,6 +235,7 @@ class Hub:
         self.spawn(self.loop_monitor.run())
         self.spawn(forget_answers(self.storage))
         self.spawn(self.retention.run())
+        self.spawn(self.purger.run())
         self.spawn(self.rights.run())
         self.spawn(self.audit.run())
         self.spawn(self.people.run())
@@ -325,6 +330,13 @@ class Hub:
             assert self.cluster is not None
             return self.cluster.dispatcher
         return self.hosts.dispatcher_for(room)
+
+    async def _reload(self, key: DocumentKey) -> None:
+        """Have a document that was written anew loaded from the store; its sockets come again."""
+        await self.commits.flush()
+        room = self.registry.rooms.get((key.wedding, key.document))
+        if room is not None and room.hosted.placement is not Placement.REMOTE:
+            self.registry.end(room, CLOSE_CODES["try_again"], "the document was written anew")
 
     def fail(self, room: Room) -> None:
         """End a room whose host does not hold what is stored; its sockets come again."""

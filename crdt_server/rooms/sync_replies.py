@@ -80,6 +80,11 @@ class SyncReplyCache:
             self._exact.clear()
             self._exact_bytes = 0
 
+    def forget(self) -> None:
+        """The document may have been written anew: what is kept may hold what is deleted."""
+        self.edited()
+        self._newcomer = []
+
     def broadcast(self, message: Outgoing) -> None:
         """An update was sent to every session of the room."""
         if self._newcomer:

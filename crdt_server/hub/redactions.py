@@ -1,0 +1,76 @@
+"""Documents in which a message was redacted are written anew without its text.
+
+The message is empty in the document at once, but stored updates keep what was deleted, and so does the host that holds
+them and sends them to newcomers. What is to be done is in the store (`purges`), put there in the transaction in which
+the redaction is routed: a crash delays it. The owner of the wedding does it, one document after the other. The room is
+closed with 1013 then, so that its host and all nodes load what is left; clients come back by themselves.
+
+Free pages of the database hold old bytes until it is vacuumed: `crdt-server compact` does that.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+
+import structlog
+
+from crdt_server.hosts.jobs import JobFailed, JobWorker
+from crdt_server.hub.compaction import collect
+from storage import DocumentKey, SequenceConflict, Storage, StorageError
+
+log = structlog.get_logger(__name__)
+
+POLL_SECONDS = 5.0
+AT_ONCE = 100
+"""Documents that are looked up at a time."""
+
+
+class Purger:
+    """See the head of the file. ``node``: the name of this one; empty where there are no others. ``reload`` is called
+    with a document that was written anew."""
+
+    def __init__(
+        self, storage: Storage, job_worker: JobWorker, node: str, reload: Callable[[DocumentKey], Awaitable[None]]
+    ) -> None:
+        self._storage = storage
+        self._job_worker = job_worker
+        self._node = node
+        self._reload = reload
+        self._failed: dict[DocumentKey, int] = {}  # by the event of a redaction: tried again with the next one
+        self.pending = 0
+        """Documents that are to be written anew, as of the last look."""
+
+    async def run(self) -> None:
+        """Do what is to be done, for ever."""
+        while True:
+            await asyncio.sleep(POLL_SECONDS)
+            try:
+                await self.purge_pending()
+            except StorageError as error:
+                log.warning("purge_failed", error=str(error))
+
+    async def purge_pending(self) -> None:
+        """Write anew what is due at this node. Raises StorageError."""
+        found = await self._storage.pending_purges(AT_ONCE)
+        self.pending = len(found)
+        for wedding, document, event in found:
+            key = DocumentKey(wedding, document)
+            if self._failed.get(key, 0) >= event or not await self._is_owner(wedding):
+                continue
+            try:
+                await collect(self._storage, self._job_worker, key, always=True)
+                await self._reload(key)
+                await self._storage.purged(wedding, document, event)
+            except SequenceConflict:
+                log.info("purge_later", room=str(key))  # it is compacted just now
+            except JobFailed as error:
+                self._failed[key] = event
+                log.error("document_not_purged", room=str(key), error=str(error))
+            else:
+                self._failed.pop(key, None)
+                self.pending -= 1
+
+    async def _is_owner(self, wedding: str) -> bool:
+        owner = await self._storage.owner(wedding)
+        return owner is None or owner.node == self._node
