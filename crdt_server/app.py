@@ -293,7 +293,7 @@ def _open_services(hub: Hub, state: State, sign: Sign | None) -> None:
     state.sessions = SessionService(*parts, sign=sign)
     state.grants = GrantService(*parts, published=hub.publish_events, policy=policy)
     state.routing = RoutingOverrides(storage=hub.storage, now=parts[1], rules=default_rules(), policy=policy)
-    state.webhooks = WebhookService(*parts[:2], allow_private=hub.settings.webhooks_allow_private)
+    state.webhooks = WebhookService(*parts[:2], policy, allow_private=hub.settings.webhooks_allow_private)
     limits = FileLimits(hub.settings.max_file_bytes, hub.settings.max_wedding_file_bytes)
     files = open_files(hub.settings.files, hub.settings.database_url)
     state.attachments = AttachmentService(hub.storage, files, parts[1], limits)

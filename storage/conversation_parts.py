@@ -53,7 +53,7 @@ class ConversationStore(StorePart):
 class MessageStore(StorePart):
     """The messages of threads, and what each person has read of them."""
 
-    async def messages(
+    async def thread_messages(
         self, wedding: str, thread: str, *, after: int | None, before: int | None, limit: int
     ) -> list[ThreadMessage]:
         """Messages behind a number, the oldest first; or without one, those before a number, the newest first. Ends
@@ -62,7 +62,7 @@ class MessageStore(StorePart):
             lambda connection: messages.page(connection, wedding, thread, after, before, limit)
         )
 
-    async def message(self, wedding: str, thread: str, message: str) -> ThreadMessage | None:
+    async def thread_message(self, wedding: str, thread: str, message: str) -> ThreadMessage | None:
         """A message as it is in its document; None: there is none that has arrived."""
         return await self._executor.read(lambda connection: messages.find(connection, wedding, thread, message))
 
@@ -70,7 +70,7 @@ class MessageStore(StorePart):
         """The reactions to these messages: of each the emoji and the user, as `emoji|user`."""
         return await self._executor.read(lambda connection: messages.reactions(connection, wedding, thread, among))
 
-    async def mark_read(self, wedding: str, thread: str, user: str, sequence: int, at: datetime) -> int:
+    async def mark_thread_read(self, wedding: str, thread: str, user: str, sequence: int, at: datetime) -> int:
         """A person has read a thread up to a number; returns the highest of all devices, which never goes back."""
         return await self._executor.write(
             lambda connection: messages.mark_read(connection, wedding, thread, user, sequence, at)

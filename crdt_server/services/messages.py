@@ -40,14 +40,14 @@ class MessageService:
     ) -> list[FoundMessage]:
         """Messages behind a number, the oldest first; without one, those before a number, the newest first."""
         self._require(wedding, actor, thread)
-        found = await self._storage.messages(wedding, thread, after=after, before=before, limit=limit)
+        found = await self._storage.thread_messages(wedding, thread, after=after, before=before, limit=limit)
         reactions = await self._storage.reactions(wedding, thread, [each.id for each in found])
         return [_found(each, reactions.get(each.id, ())) for each in found]
 
     async def find(self, wedding: str, actor: Identity, thread: str, message: str) -> FoundMessage:
         """A message that has arrived."""
         self._require(wedding, actor, thread)
-        found = await self._storage.message(wedding, thread, message)
+        found = await self._storage.thread_message(wedding, thread, message)
         if found is None:
             raise NotFoundError("not_found", "no such message")
         reactions = await self._storage.reactions(wedding, thread, [message])
@@ -56,7 +56,7 @@ class MessageService:
     async def read(self, wedding: str, actor: Identity, thread: str, message: str) -> ThreadReading:
         """Somebody has read a thread up to a message. What they have read further on another device stays read."""
         found = await self.find(wedding, actor, thread, message)
-        await self._storage.mark_read(wedding, thread, actor.user, found.sequence, self._now())
+        await self._storage.mark_thread_read(wedding, thread, actor.user, found.sequence, self._now())
         return (await self._storage.readings(wedding, actor.user, [thread]))[0]
 
     def _require(self, wedding: str, actor: Identity, thread: str) -> None:

@@ -65,7 +65,7 @@ def _notice(wedding: str, fields: Mapping[str, Any], at: datetime) -> Notice:
         document=fields["document"],
         record=fields["record"],
         params={name: str(value) for name, value in fields["params"].items()},
-        count=fields["count"],
+        merged=fields["count"],
     )
 
 

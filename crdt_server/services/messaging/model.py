@@ -45,7 +45,7 @@ class Notice(NamedTuple):
     params: Mapping[str, str]
     """Values for the template, each a plain text of at most 4,000 characters: `actor`, `title`, `before`, `after`,
     `text`… Typed by people: never markup, a header or a link."""
-    count: int = 1
+    merged: int = 1
     """Events that were merged into this one."""
 
 

@@ -165,7 +165,7 @@ def _count(delivery: Delivery) -> int:
 def _events(notice: Notice) -> int:
     """The number of events that a notice is about."""
     given = notice.params.get(_COUNT, "")
-    return max(1, notice.count, int(given) if _NUMBER(given) else 1)
+    return max(1, notice.merged, int(given) if _NUMBER(given) else 1)
 
 
 def _rest(delivery: Delivery, language: _Language) -> str:

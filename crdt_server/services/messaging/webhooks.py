@@ -14,10 +14,10 @@ from typing import Final, NamedTuple
 from urllib.parse import urlsplit
 
 from crdt_server.access.identity import Identity
-from crdt_server.access.members import may_manage
+from crdt_server.access.policy import Policy
 from crdt_server.errors import NotFoundError, ProtocolError
 from crdt_server.services.entries import MembershipError, Now, audit_entry
-from crdt_server.services.members import require
+from crdt_server.services.members import read_rights, require
 from crdt_server.services.messaging.channels.addresses import is_public
 from crdt_server.services.messaging.channels.urls import ANY, ENCRYPTED, fault_of_url, is_address
 from crdt_server.services.messaging.channels.webhook import new_secret
@@ -53,19 +53,20 @@ class WebhookService:
     """See the head of the file. ``actor`` is whoever requests it. Methods raise ForbiddenError, NotFoundError,
     ProtocolError for a URL that cannot be used, and MembershipError."""
 
-    def __init__(self, storage: Storage, now: Now, *, allow_private: bool) -> None:
+    def __init__(self, storage: Storage, now: Now, policy: Policy, *, allow_private: bool) -> None:
         self._storage = storage
         self._now = now
+        self._policy = policy
         self._allow_private = allow_private
 
     async def present(self, wedding: str, actor: Identity) -> list[StoredWebhook]:
         """The webhooks, also those that are disabled."""
-        require(may_manage(actor))
+        require((await read_rights(self._storage, wedding, self._policy)).may_manage(actor))
         return await self._storage.webhooks(wedding)
 
     async def add(self, wedding: str, actor: Identity, new: NewWebhook) -> Shown:
         """Make a webhook."""
-        require(may_manage(actor))
+        require((await read_rights(self._storage, wedding, self._policy)).may_manage(actor))
         self._require_url(new.url)
         at, secret = self._now(), new_secret()
         made = StoredWebhook(f"wh_{secrets.token_hex(8)}", new.url, new.types, (secret,), actor.user, at)
@@ -84,7 +85,7 @@ class WebhookService:
         enabled: bool | None,
     ) -> StoredWebhook:  # fmt: skip
         """Change a webhook; None leaves a value. One that was disabled is used again with `enabled`."""
-        require(may_manage(actor))
+        require((await read_rights(self._storage, wedding, self._policy)).may_manage(actor))
         if url is not None:
             self._require_url(url)
         at = self._now()
@@ -100,7 +101,7 @@ class WebhookService:
 
     async def rotate(self, wedding: str, actor: Identity, id_: str) -> Shown:
         """Give a webhook another secret; the one before signs too, the others end."""
-        require(may_manage(actor))
+        require((await read_rights(self._storage, wedding, self._policy)).may_manage(actor))
         at, secret = self._now(), new_secret()
 
         def decide(before: StoredWebhook | None) -> WebhookChange:
@@ -112,7 +113,7 @@ class WebhookService:
 
     async def end_old_secrets(self, wedding: str, actor: Identity, id_: str) -> StoredWebhook:
         """Let the newest secret of a webhook be its only one."""
-        require(may_manage(actor))
+        require((await read_rights(self._storage, wedding, self._policy)).may_manage(actor))
         at = self._now()
 
         def decide(before: StoredWebhook | None) -> WebhookChange:
@@ -124,7 +125,7 @@ class WebhookService:
 
     async def remove(self, wedding: str, actor: Identity, id_: str) -> None:
         """Remove a webhook: nothing is sent to it any more."""
-        require(may_manage(actor))
+        require((await read_rights(self._storage, wedding, self._policy)).may_manage(actor))
         at = self._now()
 
         def decide(before: StoredWebhook | None) -> WebhookChange:

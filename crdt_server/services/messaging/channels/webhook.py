@@ -102,7 +102,7 @@ def _event(notice: Notice) -> dict[str, Any]:
         "priority": int(notice.priority),
         "document": notice.document,
         "record": notice.record,
-        "count": notice.count,
+        "count": notice.merged,
         "params": dict(notice.params),
     }
     return {"type": notice.type, "timestamp": at, "data": data}
