@@ -47,9 +47,9 @@ class Post:
         self._numbers = iter(range(1, 10**6))
         self._http = httpx.AsyncClient(trust_env=False, timeout=60)
 
-    def make_worker(self, lease: str) -> DeliveryWorker:
+    def make_worker(self, lease: str, seconds: float = 60.0) -> DeliveryWorker:
         senders = ChannelSenders(self.senders, self.metrics)
-        return DeliveryWorker(self.storage, senders, lambda: self.now, lease=lease, lease_seconds=60)
+        return DeliveryWorker(self.storage, senders, lambda: self.now, lease=lease, lease_seconds=seconds)
 
     async def address(self, user: str, path: str, channel: str = "mail", id_: str = "c_1") -> None:
         """Somebody is reached at a path of the sink."""
@@ -383,6 +383,21 @@ async def test_two_workers_send_nothing_twice(post: Post) -> None:
     await post.deliver()
     await post.deliver(other)
     assert len({each.id for each in post.sink.arrived}) == len(post.sink.arrived) == 30
+
+
+async def test_a_node_that_was_late_does_not_send_what_it_is_sending(post: Post) -> None:
+    await post.address("ada", "/hold")
+    key = await post.message("ada", priority=0)
+    worker = post.make_worker("n_2", seconds=-1.0)  # every lease has ended when it begins
+    assert await worker.cycle() == 1
+    await post.began(1)
+    for _ in range(3):
+        assert await worker.cycle() == 0
+    await post.release()
+    await worker.idle()
+    assert await worker.cycle() == 0
+    assert [each.id for each in post.sink.arrived] == [key]
+    assert (await post.only(states.SENT)).attempts > 1
 
 
 async def test_a_node_that_stops_gives_back_what_it_could_not_send(post: Post, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -121,9 +121,12 @@ class DeliveryWorker:
             self._lease, self._lease_seconds, outcomes, self._lanes.claims(), self._now(), ATTEMPTS
         )
         del self._outcomes[: len(outcomes)]
-        if claimed:
-            await self._begin(claimed)
-        return len(claimed)
+        # A node that was late for its own lease claims what it is sending: that goes on.
+        known = {*self._lanes.ids, *(each.id for each in self._outcomes)}
+        fresh = [each for each in claimed if each.id not in known]
+        if fresh:
+            await self._begin(fresh)
+        return len(fresh)
 
     async def _begin(self, claimed: Sequence[StoredMessage]) -> None:
         try:
