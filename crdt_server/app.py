@@ -258,13 +258,11 @@ async def _lifespan(
     state.server = Editor(hub, state.access)
     members.cache = hub.rights.cache
     _open_services(hub, state, _signer(settings))
-    router = _event_router(hub, state.access)
     _open_delivery(hub, state, open_senders(settings))
+    router = _event_router(hub, state.access, state.delivery)
     await hub.start()
-    hub.spawn(router.run())
-    hub.spawn(trim_inboxes(storage, partial(datetime.now, UTC), settings.inbox_days))
     _open_messaging(hub, state)
-    state.delivery.start()
+    _start_messaging(hub, router, state.delivery)
     hub.spawn(close_expired(hub, time.time))
     hub.spawn(sweep_files(state.attachments, hub.metrics))
     hub.spawn(sweep_search(state.search))
@@ -302,11 +300,12 @@ def _open_services(hub: Hub, state: State, sign: Sign | None) -> None:
     state.threads = ThreadService(*parts, access=state.access, published=hub.publish_events)
 
 
-def _event_router(hub: Hub, access: Access) -> EventRouter:
+def _event_router(hub: Hub, access: Access, delivery: DeliveryWorker) -> EventRouter:
     """The consumer of the events that are stored here, and of those that nobody has routed."""
 
     def on_inbox(wedding: str, items: Sequence[tuple[str, StoredItem]]) -> None:
         hub.publish_inbox(wedding, {user for user, _ in items})
+        delivery.wake()
 
     router = EventRouter(
         hub.storage,
@@ -342,6 +341,12 @@ def _open_messaging(hub: Hub, state: State) -> None:
     state.preferences = PreferenceService(hub.storage, now)
     state.unsubscribe_links = UnsubscribeLinks(read_link_secrets(hub.settings), hub.settings.public_url)
     hub.spawn(Digests(hub.storage, now, hub.metrics.digests.inc).run())
+
+
+def _start_messaging(hub: Hub, router: EventRouter, delivery: DeliveryWorker) -> None:
+    hub.spawn(router.run())
+    hub.spawn(trim_inboxes(hub.storage, partial(datetime.now, UTC), hub.settings.inbox_days))
+    delivery.start()
 
 
 async def _websocket(socket: WebSocket) -> None:
