@@ -144,11 +144,17 @@ async def get_attachment(
     hub: Hub = request.app.state.hub
     downloads: SharedBudget = request.app.state.downloads
     address, person = caller.address, person_at(caller.identity, caller.address)
-
-    async def is_over() -> bool:
-        return not caller.may(Action.READ, wedding, thread) or await request.is_disconnected()
-
     if not downloads.take(address, 1, person):
         raise AdmissionError("downloads", "too many downloads at a time")
-    sending = Sending(hub.settings.message_seconds, is_over, lambda: downloads.release(address, 1, person))
+    held = hub.rights.streams.hold(wedding, caller.authenticated)
+
+    async def is_over() -> bool:
+        may_read = held.admitted and caller.may(Action.READ, wedding, thread)
+        return not may_read or await request.is_disconnected()
+
+    def ended() -> None:
+        downloads.release(address, 1, person)
+        hub.rights.streams.release(held)
+
+    sending = Sending(hub.settings.message_seconds, is_over, ended)
     return answer(request, found, partial(attachments.read, wedding, found), sending)

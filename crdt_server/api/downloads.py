@@ -14,6 +14,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
+from crdt_server.errors import ForbiddenError
 from crdt_server.files.names import content_disposition
 from crdt_server.files.store import FileStoreError
 from storage import StoredAttachment
@@ -103,7 +104,7 @@ class StoredFileResponse(Response):
         self._sending = sending
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Send the answer. Raises FileStoreError as long as nothing was sent."""
+        """Send the answer. Raises FileStoreError and ForbiddenError as long as nothing was sent."""
         try:
             if self._parts is None:
                 await super().__call__(scope, receive, send)
@@ -119,6 +120,8 @@ class StoredFileResponse(Response):
             async with aclosing(parts):
                 async for part in parts:
                     if await self._sending.is_over():
+                        if not has_begun:
+                            raise ForbiddenError("forbidden", "your rights have changed meanwhile")
                         return  # without the end of the body: the connection is closed
                     async with asyncio.timeout(self._sending.part_seconds):
                         if not has_begun:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -348,3 +348,32 @@ async def test_beside_dev_mode_rights_are_revoked_too(tmp_path: Path, database_u
         assert await closed(websocket) == REMOVED
         await anybody.ping()
         await anybody.close()
+
+
+async def test_a_download_ends_with_the_right_to_it(
+    server: LocalServer, client: httpx.AsyncClient, members: MemberService
+) -> None:
+    """Of a file of 2 MB a member who is removed after the first part gets no other."""
+    mia = await sign_in(client, members, "u_mia", "planner")
+    path = f"{WEDDING}/documents/thread.a/attachments"
+    made = await client.post(f"{path}?filename=a.txt", content=b"a" * 2_000_000, headers=mia.headers)
+    assert made.status_code == 201, made.text
+    attachments = server.app.state.attachments
+    read = attachments.read
+
+    rights, given = server.hub.rights, []
+
+    async def removed_meanwhile(*arguments: object) -> AsyncGenerator[bytes, None]:
+        async for part in read(*arguments):
+            if len(given) == 1:
+                await members.remove("w", OPERATOR, "u_mia")
+                await until(lambda: not rights._checking and not any(each.admitted for each in rights.streams.of("w")))
+            given.append(len(part))
+            yield part
+
+    attachments.read = removed_meanwhile
+    with pytest.raises(httpx.RemoteProtocolError):
+        await client.get(f"{path}/{made.json()['id']}", headers=mia.headers)
+    assert len(given) == 2  # of eight
+    assert server.app.state.downloads.held == 0
+    assert not server.hub.rights.streams.weddings
