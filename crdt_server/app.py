@@ -82,9 +82,11 @@ from crdt_server.services.messaging.outbox_upkeep import OutboxUpkeep
 from crdt_server.services.messaging.overrides import RoutingOverrides
 from crdt_server.services.messaging.planning import Planner
 from crdt_server.services.messaging.preference_service import PreferenceService
+from crdt_server.services.messaging.preferred_timings import preferred_timings
 from crdt_server.services.messaging.router import EventRouter, trim_inboxes
 from crdt_server.services.messaging.rules import default_rules
 from crdt_server.services.messaging.senders import ChannelSenders
+from crdt_server.services.messaging.still_known import StillKnown
 from crdt_server.services.messaging.unsubscribe import UnsubscribeLinks
 from crdt_server.services.messaging.webhooks import WebhookService
 from crdt_server.services.search import SearchService
@@ -258,11 +260,12 @@ async def _lifespan(
     state.server = Editor(hub, state.access)
     members.cache = hub.rights.cache
     _open_services(hub, state, _signer(settings))
+    planner = Planner(default_rules(), state.access, timings_of=preferred_timings)
     _open_delivery(hub, state, open_senders(settings))
-    router = _event_router(hub, state.access, state.delivery)
+    router = _event_router(hub, planner, state.delivery)
     await hub.start()
-    _open_messaging(hub, state)
     _start_messaging(hub, router, state.delivery)
+    hub.spawn(_digests(hub, planner, state.delivery).run())
     hub.spawn(close_expired(hub, time.time))
     hub.spawn(sweep_files(state.attachments, hub.metrics))
     hub.spawn(sweep_search(state.search))
@@ -290,6 +293,7 @@ def _open_services(hub: Hub, state: State, sign: Sign | None) -> None:
     state.members = MemberService(*parts, policy)
     state.sessions = SessionService(*parts, sign=sign)
     state.grants = GrantService(*parts, published=hub.publish_events, policy=policy)
+    state.preferences = PreferenceService(*parts[:2])
     state.routing = RoutingOverrides(storage=hub.storage, now=parts[1], rules=default_rules(), policy=policy)
     state.webhooks = WebhookService(*parts[:2], policy, allow_private=hub.settings.webhooks_allow_private)
     limits = FileLimits(hub.settings.max_file_bytes, hub.settings.max_wedding_file_bytes)
@@ -300,7 +304,7 @@ def _open_services(hub: Hub, state: State, sign: Sign | None) -> None:
     state.threads = ThreadService(*parts, access=state.access, published=hub.publish_events)
 
 
-def _event_router(hub: Hub, access: Access, delivery: DeliveryWorker) -> EventRouter:
+def _event_router(hub: Hub, planner: Planner, delivery: DeliveryWorker) -> EventRouter:
     """The consumer of the events that are stored here, and of those that nobody has routed."""
 
     def on_inbox(wedding: str, items: Sequence[tuple[str, StoredItem]]) -> None:
@@ -309,7 +313,7 @@ def _event_router(hub: Hub, access: Access, delivery: DeliveryWorker) -> EventRo
 
     router = EventRouter(
         hub.storage,
-        Planner(default_rules(), access),
+        planner,
         hub.rights.cache,
         partial(datetime.now, UTC),
         hub.metrics.counters,
@@ -324,23 +328,29 @@ def _open_delivery(hub: Hub, state: State, senders: Mapping[Channel, Sender]) ->
     """What sends the messages of the outbox, and lets people look into it."""
     now = partial(datetime.now, UTC)
     node = "" if hub.cluster is None else hub.cluster.node
+    links = UnsubscribeLinks(read_link_secrets(hub.settings), hub.settings.public_url)
+    state.unsubscribe_links = links
     state.delivery = DeliveryWorker(
         hub.storage,
         ChannelSenders(senders, hub.metrics),
         now,
         lease=f"{node}:{secrets.token_hex(8)}",
         lease_seconds=hub.settings.delivery_lease_seconds,
+        unsubscribe=links.of_message,
     )
     state.outbox = OutboxService(hub.storage, now, state.delivery.wake)
     hub.spawn(OutboxUpkeep(hub.storage, hub.metrics, now).run())
 
 
-def _open_messaging(hub: Hub, state: State) -> None:
-    """Preferences, and the job that makes digests."""
-    now = partial(datetime.now, UTC)
-    state.preferences = PreferenceService(hub.storage, now)
-    state.unsubscribe_links = UnsubscribeLinks(read_link_secrets(hub.settings), hub.settings.public_url)
-    hub.spawn(Digests(hub.storage, now, hub.metrics.digests.inc).run())
+def _digests(hub: Hub, planner: Planner, delivery: DeliveryWorker) -> Digests:
+    """The job that makes digests of what is held back."""
+
+    def enqueued(number: int) -> None:
+        hub.metrics.digests.inc(number)
+        delivery.wake()
+
+    known = StillKnown(hub.storage, planner, hub.rights.cache).events
+    return Digests(hub.storage, partial(datetime.now, UTC), enqueued, known)
 
 
 def _start_messaging(hub: Hub, router: EventRouter, delivery: DeliveryWorker) -> None:

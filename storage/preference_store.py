@@ -22,6 +22,10 @@ class PreferenceStore(StorePart):
         """The next digests that are due, behind one; the oldest first."""
         return await self._executor.read(lambda connection: preferences.due(connection, now, after, limit))
 
+    async def held_events(self, wedding: str, user: str) -> set[int]:
+        """The events of what may be in the next digests of a person."""
+        return await self._executor.read(lambda connection: preferences.held_events(connection, wedding, user))
+
     async def bundle(self, wedding: str, user: str, now: datetime, make: MakeDigest) -> int:
         """Put what is held back of a person into digests, if that is due. Returns their number."""
         return await self._executor.write(lambda connection: preferences.bundle(connection, wedding, user, now, make))

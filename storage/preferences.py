@@ -150,6 +150,15 @@ def due(connection: Connection, now: datetime, after: DueDigest | None, limit: i
     return [DueDigest(*row) for row in connection.execute(query)]
 
 
+def held_events(connection: Connection, wedding: str, user: str) -> set[int]:
+    """The events of what may be in the next digests of a person: of at most 200 messages on each channel."""
+    found: set[int] = set()
+    for channel in _channels_held(connection, wedding, user):
+        query = select(outbox.c.event).where(_held_on(wedding, user, channel))
+        found.update(connection.scalars(query.order_by(outbox.c.priority, outbox.c.id).limit(READ_AT_ONCE)))
+    return found
+
+
 def bundle(connection: Connection, wedding: str, user: str, now: datetime, make: MakeDigest) -> int:
     """Put what is held back of a person into one digest for each channel, if that is due. Returns how many there are; 0
     also where another node is doing it."""

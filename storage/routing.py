@@ -18,9 +18,11 @@ from sqlalchemy import Connection, and_, delete, func, insert, select, text, upd
 from sqlalchemy.dialects import postgresql, sqlite
 
 from storage import inbox as inbox_rows
+from storage import preferences
 from storage.derived import StoredEvent
 from storage.inbox import StoredItem
 from storage.messaging_tables import inbox, outbox, routed
+from storage.outbox import HELD, LATER, WAITING, NewMessage, enqueue
 from storage.tables import rights
 
 MERGED_WITHIN = timedelta(seconds=10)
@@ -212,6 +214,9 @@ def _unread(connection: Connection, page: RoutedPage) -> dict[tuple[str, int, st
 
 
 def _put_deliveries(connection: Connection, page: RoutedPage) -> None:
+    held = [each for each in page.deliveries if each.state == HELD]
+    if held:  # before anything else, since it locks: no digest is made of what is changed below
+        preferences.hold(connection, page.wedding, {each.user: each.next_at for each in held}, held[0].at)
     rows = []
     there = _untouched(connection, [key for each in page.deliveries for key in each.earlier])
     for each in page.deliveries:
@@ -221,8 +226,13 @@ def _put_deliveries(connection: Connection, page: RoutedPage) -> None:
             if renewed:
                 connection.execute(update(outbox).where(outbox.c.key.in_(renewed)).values(params=each.params))
         elif each.counted is None or not _count(connection, page.wedding, each):
-            rows.append(each)
-    enqueue(connection, page.wedding, rows)
+            rows.append(_message(page.wedding, each))
+    enqueue(connection, rows)
+
+
+def _message(wedding: str, of: DeliveryValues) -> NewMessage:
+    content = of.user, of.channel, of.event, of.type, of.priority, of.document, of.record, of.params
+    return NewMessage(of.key, wedding, *content, of.at, next_at=of.next_at, held=of.state == HELD)
 
 
 def _untouched(connection: Connection, keys: Collection[str]) -> Mapping[str, bool]:
@@ -231,7 +241,7 @@ def _untouched(connection: Connection, keys: Collection[str]) -> Mapping[str, bo
         return {}
     query = select(outbox.c.key, outbox.c.state, outbox.c.attempts, outbox.c.lease).where(outbox.c.key.in_(set(keys)))
     return {
-        row.key: row.state in ("waiting", "later", "held") and not row.attempts and not row.lease
+        row.key: row.state in (WAITING, LATER, HELD) and not row.attempts and not row.lease
         for row in connection.execute(query)
     }
 
@@ -239,25 +249,10 @@ def _untouched(connection: Connection, keys: Collection[str]) -> Mapping[str, bo
 def _count(connection: Connection, wedding: str, one: DeliveryValues) -> bool:
     """Count a message in the one that is held for the same type and person; whether there is one."""
     assert one.counted is not None
-    same = and_(outbox.c.wedding == wedding, outbox.c.user == one.user, outbox.c.state == "held")
+    same = and_(outbox.c.wedding == wedding, outbox.c.user == one.user, outbox.c.state == HELD)
     same = and_(same, outbox.c.channel == one.channel, outbox.c.type == one.type, outbox.c.record == one.record)
     row = connection.execute(select(outbox.c.id, outbox.c.params).where(same).limit(1)).one_or_none()
     if row is None:
         return False
     connection.execute(update(outbox).where(outbox.c.id == row.id).values(params=one.counted(row.params)))
     return True
-
-
-def enqueue(connection: Connection, wedding: str, rows: Sequence[DeliveryValues]) -> None:
-    """Add messages to be sent; those whose key is there already are left as they are."""
-    if not rows:
-        return
-    dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
-    values = [
-        {
-            **{name: value for name, value in row._asdict().items() if name not in ("earlier", "counted")},
-            "wedding": wedding, "attempts": 0, "lease": "", "error": "",
-        }
-        for row in rows
-    ]  # fmt: skip
-    connection.execute(dialect.insert(outbox).on_conflict_do_nothing(index_elements=["key"]), values)

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from sqlalchemy import Connection, delete, func, select
 
-from storage import audit, last_seen, routing
+from storage import audit, last_seen, preferences, routing
 from storage.audit import NewAuditEntry
 from storage.derived import StoredEvent
 from storage.derived_queries import list_events
@@ -147,6 +147,10 @@ class RoutingReader:
         query = query.where(table.c.wedding == self.wedding, table.c.user.in_(set(users)))
         query = query.where(table.c.disabled_at.is_(None))
         return {(user, channel) for user, channel in self.connection.execute(query)}
+
+    def preferences(self, users: Collection[str]) -> dict[str, str]:
+        """User -> preferences as JSON, of those who have set any."""
+        return preferences.of_users(self.connection, self.wedding, sorted(users))
 
     def overrides(self) -> list[RoutingOverride]:
         """The rules that the wedding has otherwise, by name."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Collection, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -67,7 +67,12 @@ def enqueued() -> list[int]:
 
 @pytest.fixture
 def digests(store: Storage, clock: Clock, enqueued: list[int]) -> Digests:
-    return Digests(store, clock, enqueued.append)
+    return Digests(store, clock, enqueued.append, everything)
+
+
+async def everything(wedding: str, user: str, events: Collection[int]) -> Collection[int]:
+    """People may know of all events."""
+    return events
 
 
 async def hold(store: Storage, clock: Clock, *events: int, user: str = "u_chloe", params: str = "{}") -> None:
@@ -76,7 +81,8 @@ async def hold(store: Storage, clock: Clock, *events: int, user: str = "u_chloe"
     chosen = parse_preferences("" if found is None else found.body)
     rows = [
         {
-            **dict.fromkeys(("document", "record", "lease", "error"), ""),
+            **dict.fromkeys(("document", "record", "contact", "lease", "error"), ""),
+            "count": 1,
             **dict.fromkeys(("at", "next_at"), clock.now),
             **{"key": f"{user} {event}", "wedding": "w", "user": user, "channel": "mail", "event": event},
             **{"type": "guest.rsvp", "priority": 3, "params": params, "state": "held", "attempts": 0},
@@ -199,7 +205,7 @@ async def test_preferences_are_kept_as_they_were_put(store: Storage, clock: Cloc
 def held(*texts: str, others: int = 0) -> HeldMessages:
     at = datetime(2026, 3, 28, tzinfo=UTC)
     messages = tuple(
-        HeldMessage(f"k{n}", n, "message.sent", 3, "thread.t_1", f"m_{n}", json.dumps({"text": text}), at)
+        HeldMessage(f"k{n}", n, "message.sent", 3, "thread.t_1", f"m_{n}", json.dumps({"text": text}), 1, at)
         for n, text in enumerate(texts)
     )
     return HeldMessages("mail", messages, others)

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Awaitable, Callable, Collection, Iterator
 from datetime import datetime
-from typing import Final
+from typing import Final, Protocol
 
 import structlog
 
@@ -26,6 +26,7 @@ from crdt_server.services.messaging.preferences import (
     plan,
 )
 from storage import DueDigest, HeldMessage, HeldMessages, NewDigest, Storage, StorageError, StorageUnavailable
+from storage.preferences import MakeDigest
 
 log = structlog.get_logger(__name__)
 
@@ -39,13 +40,22 @@ EVERY_SECONDS: Final = 20.0
 PAGE: Final = 200
 
 
-class Digests:
-    """See the head of the file. `enqueued` is called with the number of digests that wait to be sent."""
+class KnownNow(Protocol):
+    """Rechecks what people may know: `still_known.StillKnown.events`."""
 
-    def __init__(self, storage: Storage, now: Now, enqueued: Callable[[int], None]) -> None:
+    def __call__(self, wedding: str, user: str, events: Collection[int], /) -> Awaitable[Collection[int]]:
+        """Those of some events that a person may know of now."""
+
+
+class Digests:
+    """See the head of the file. `enqueued` is called with the number of digests that wait to be sent, `known` with what
+    is held back: what a person may not know of any more is in no digest."""
+
+    def __init__(self, storage: Storage, now: Now, enqueued: Callable[[int], None], known: KnownNow) -> None:
         self._storage = storage
         self._now = now
         self._enqueued = enqueued
+        self._known = known
 
     async def run(self) -> None:
         """Make what is due, again and again, until cancelled."""
@@ -72,7 +82,10 @@ class Digests:
     async def _make(self, due: DueDigest, wedding: WeddingDefaults, now: datetime) -> int:
         """The digests of one person. One that cannot be made is in the way of nobody else."""
         try:
-            made = await self._storage.bundle(due.wedding, due.user, now, _maker(wedding, now))
+            held = await self._storage.held_events(due.wedding, due.user)
+            known = await self._known(due.wedding, due.user, held)
+            unknown = held.difference(known)
+            made = await self._storage.bundle(due.wedding, due.user, now, _maker(wedding, now, unknown))
         except StorageUnavailable:
             raise
         except (StorageError, ValueError) as error:
@@ -83,8 +96,13 @@ class Digests:
         return made
 
 
-def _maker(wedding: WeddingDefaults, now: datetime) -> Callable[[str, HeldMessages], NewDigest | None]:
+def _maker(wedding: WeddingDefaults, now: datetime, unknown: Collection[int]) -> MakeDigest:
     def make(body: str, held: HeldMessages) -> NewDigest | None:
+        # A message about no document is a number only.
+        messages = tuple(each for each in held.messages if not each.document or each.event not in unknown)
+        held = held._replace(messages=messages)
+        if not messages:
+            return None
         preferences = parse_preferences(body).within(wedding)
         planned = plan(preferences, Priority.LIST, DIGEST, Channel(held.channel), now)
         if isinstance(planned, Drop):
@@ -115,9 +133,8 @@ def params_of(held: HeldMessages, now: datetime) -> str:
 
 
 def _notice(message: HeldMessage) -> Iterator[tuple[str, object]]:
-    for name in ("event", "type", "priority", "document", "record"):
+    for name in ("event", "type", "priority", "document", "record", "count"):
         yield name, getattr(message, name)
-    yield "count", 1
     yield "at", message.at.isoformat()
     values = json.loads(message.params)
     yield "params", {name: str(value)[:VALUE_CHARACTERS] for name, value in values.items()}

@@ -162,9 +162,13 @@ def defaults_of(metas: Sequence[tuple[str, StoredRow]]) -> WeddingDefaults:
     `storage.derived_queries.records_of_root`."""
     for document, row in metas:
         if document == "wedding":
-            fields = json.loads(row.fields or "{}")
-            return WeddingDefaults(str(fields.get("locale") or ""), str(fields.get("timeZone") or ""))
+            return defaults_in(json.loads(row.fields or "{}"))
     return WeddingDefaults()
+
+
+def defaults_in(meta: Mapping[str, Any]) -> WeddingDefaults:
+    """Language and time zone in the record `meta` of a wedding."""
+    return WeddingDefaults(str(meta.get("locale") or ""), str(meta.get("timeZone") or ""))
 
 
 def parse_preferences(body: str) -> Preferences:

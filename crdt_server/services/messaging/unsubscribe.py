@@ -18,7 +18,8 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from crdt_server.services.messaging.model import Channel
-from crdt_server.services.messaging.preferences import GROUPS, PERSONAL
+from crdt_server.services.messaging.preferences import GROUPS, PERSONAL, group_of
+from storage import StoredMessage
 
 PATH: Final = "/api/unsubscribe"
 LONGEST_TOKEN: Final = 4096
@@ -53,6 +54,10 @@ class UnsubscribeLinks:
         content = json.dumps(target, ensure_ascii=False, separators=(",", ":"))
         token = self._keys.encrypt(content.encode()).decode()
         return f"{self._public_url}{PATH}?token={quote(token, safe='=')}"
+
+    def of_message(self, message: StoredMessage) -> str:
+        """The link in a message of the outbox; empty where there is none."""
+        return self.url(LinkTarget(message.wedding, message.user, message.channel, group_of(message.type)))
 
     def read(self, token: str) -> LinkTarget | None:
         """What a token is for; None where this server has not made it."""
