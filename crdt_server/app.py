@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import secrets
 import time
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from functools import partial
@@ -25,7 +24,7 @@ from crdt_server.access.access import Access
 from crdt_server.access.keys import Keys, KeySet
 from crdt_server.access.limits import SharedBudget
 from crdt_server.access.origins import AllowedOrigins
-from crdt_server.access.policy import Policy, default_policy
+from crdt_server.access.policy import default_policy
 from crdt_server.access.policy_access import PolicyAccess
 from crdt_server.access.request_limits import RequestLimits
 from crdt_server.access.role_switch import RoleSwitch
@@ -68,37 +67,22 @@ from crdt_server.hub.pacing import role_limits
 from crdt_server.hub.rights import Recheck
 from crdt_server.hub.rights_cache import HeldMembers
 from crdt_server.key_source import FetchedKeys, open_keys, read_link_secrets, read_secret
+from crdt_server.messaging import Messaging
 from crdt_server.metrics import Metrics
 from crdt_server.services.attachments import AttachmentService, FileLimits
 from crdt_server.services.grants import GrantService
 from crdt_server.services.members import MemberService
-from crdt_server.services.messages import MessageService
-from crdt_server.services.messaging.channels import read_configuration
-from crdt_server.services.messaging.delivery import DeliveryWorker
-from crdt_server.services.messaging.digest import Digests
+from crdt_server.services.messaging.channels import read_configuration, senders
 from crdt_server.services.messaging.model import Channel, Sender
-from crdt_server.services.messaging.outbox_service import OutboxService
-from crdt_server.services.messaging.outbox_upkeep import OutboxUpkeep
-from crdt_server.services.messaging.overrides import RoutingOverrides
-from crdt_server.services.messaging.planning import Planner
-from crdt_server.services.messaging.preference_service import PreferenceService
-from crdt_server.services.messaging.preferred_timings import preferred_timings
-from crdt_server.services.messaging.router import EventRouter, trim_inboxes
-from crdt_server.services.messaging.rules import default_rules
-from crdt_server.services.messaging.senders import ChannelSenders
-from crdt_server.services.messaging.still_known import StillKnown
-from crdt_server.services.messaging.unsubscribe import UnsubscribeLinks
-from crdt_server.services.messaging.webhooks import WebhookService
 from crdt_server.services.search import SearchService
 from crdt_server.services.sessions import SessionService, Sign
-from crdt_server.services.threads import ThreadService
 from crdt_server.settings import Settings
 from crdt_server.transport.asgi import serve_websocket
 from crdt_server.transport.expiry import close_expired
 from crdt_server.transport.gate import Gate
 from crdt_server.transport.picows import PicowsTransport
 from documents.derived import find
-from storage import Storage, StorageError, StoredItem, open_storage
+from storage import Storage, StorageError, open_storage
 
 _RESOURCES = (
     *(join, documents, commands, events, conflicts, presence, members_api, audit),
@@ -116,17 +100,12 @@ OpenSenders = Callable[[Settings], Mapping[Channel, Sender]]
 """Opens the senders of the channels that the settings name."""
 
 
-def no_senders(settings: Settings) -> Mapping[Channel, Sender]:
-    """The `OpenSenders` of a server from which nothing is sent."""
-    return {}
-
-
 class AccessRequired(Exception):
     """Nothing decides who may read and write: no key for tokens, no object of the caller's own, no ``dev``."""
 
 
 def create_app(
-    settings: Settings | None = None, access: Access | None = None, open_senders: OpenSenders = no_senders
+    settings: Settings | None = None, access: Access | None = None, open_senders: OpenSenders = senders
 ) -> FastAPI:
     """The server as an ASGI application, to serve alone or to mount in an application of your own.
 
@@ -260,12 +239,9 @@ async def _lifespan(
     state.server = Editor(hub, state.access)
     members.cache = hub.rights.cache
     _open_services(hub, state, _signer(settings))
-    planner = Planner(default_rules(), state.access, timings_of=preferred_timings)
-    _open_delivery(hub, state, open_senders(settings))
-    router = _event_router(hub, planner, state.delivery)
+    messaging = Messaging(hub, state, open_senders(settings))
     await hub.start()
-    _start_messaging(hub, router, state.delivery)
-    hub.spawn(_digests(hub, planner, state.delivery).run())
+    messaging.start()
     hub.spawn(close_expired(hub, time.time))
     hub.spawn(sweep_files(state.attachments, hub.metrics))
     hub.spawn(sweep_search(state.search))
@@ -279,7 +255,7 @@ async def _lifespan(
         if isinstance(keys, FetchedKeys):
             keys.stop()
         state.gate.stop()
-        await state.delivery.stop()
+        await messaging.stop()
         await hub.stop()
         await storage.close()
 
@@ -289,74 +265,14 @@ def _open_services(hub: Hub, state: State, sign: Sign | None) -> None:
     if isinstance(state.access, Recheck):
         hub.rights.access = state.access
     parts = hub.storage, partial(datetime.now, UTC), hub.rights.changed
-    policy: Policy = getattr(state.access, "policy", default_policy())
+    policy = state.policy = getattr(state.access, "policy", default_policy())
     state.members = MemberService(*parts, policy)
     state.sessions = SessionService(*parts, sign=sign)
     state.grants = GrantService(*parts, published=hub.publish_events, policy=policy)
-    state.preferences = PreferenceService(*parts[:2])
-    state.routing = RoutingOverrides(storage=hub.storage, now=parts[1], rules=default_rules(), policy=policy)
-    state.webhooks = WebhookService(*parts[:2], policy, allow_private=hub.settings.webhooks_allow_private)
     limits = FileLimits(hub.settings.max_file_bytes, hub.settings.max_wedding_file_bytes)
     files = open_files(hub.settings.files, hub.settings.database_url)
     state.attachments = AttachmentService(hub.storage, files, parts[1], limits)
     state.search = SearchService(hub.storage)
-    state.messages = MessageService(*parts[:2], state.access)
-    state.threads = ThreadService(*parts, access=state.access, published=hub.publish_events)
-
-
-def _event_router(hub: Hub, planner: Planner, delivery: DeliveryWorker) -> EventRouter:
-    """The consumer of the events that are stored here, and of those that nobody has routed."""
-
-    def on_inbox(wedding: str, items: Sequence[tuple[str, StoredItem]]) -> None:
-        hub.publish_inbox(wedding, {user for user, _ in items})
-        delivery.wake()
-
-    router = EventRouter(
-        hub.storage,
-        planner,
-        hub.rights.cache,
-        partial(datetime.now, UTC),
-        hub.metrics.counters,
-        on_inbox=on_inbox,
-    )
-    hub.publish_events.listeners.append(router.wake)
-    hub.metrics.routing(lambda: router.lag_events, lambda: router.lag_seconds, lambda: router.writing)
-    return router
-
-
-def _open_delivery(hub: Hub, state: State, senders: Mapping[Channel, Sender]) -> None:
-    """What sends the messages of the outbox, and lets people look into it."""
-    now = partial(datetime.now, UTC)
-    node = "" if hub.cluster is None else hub.cluster.node
-    links = UnsubscribeLinks(read_link_secrets(hub.settings), hub.settings.public_url)
-    state.unsubscribe_links = links
-    state.delivery = DeliveryWorker(
-        hub.storage,
-        ChannelSenders(senders, hub.metrics),
-        now,
-        lease=f"{node}:{secrets.token_hex(8)}",
-        lease_seconds=hub.settings.delivery_lease_seconds,
-        unsubscribe=links.of_message,
-    )
-    state.outbox = OutboxService(hub.storage, now, state.delivery.wake)
-    hub.spawn(OutboxUpkeep(hub.storage, hub.metrics, now).run())
-
-
-def _digests(hub: Hub, planner: Planner, delivery: DeliveryWorker) -> Digests:
-    """The job that makes digests of what is held back."""
-
-    def enqueued(number: int) -> None:
-        hub.metrics.digests.inc(number)
-        delivery.wake()
-
-    known = StillKnown(hub.storage, planner, hub.rights.cache).events
-    return Digests(hub.storage, partial(datetime.now, UTC), enqueued, known)
-
-
-def _start_messaging(hub: Hub, router: EventRouter, delivery: DeliveryWorker) -> None:
-    hub.spawn(router.run())
-    hub.spawn(trim_inboxes(hub.storage, partial(datetime.now, UTC), hub.settings.inbox_days))
-    delivery.start()
 
 
 async def _websocket(socket: WebSocket) -> None:
