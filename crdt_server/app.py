@@ -119,12 +119,7 @@ def create_app(
     WrongFileStore.
     """
     settings = settings or Settings.load()
-    _require_cluster(settings)
-    read_vouched(settings.vouched_organizations)
-    role_limits(settings)
-    push_key = read_configuration(settings).push_key
-    open_files(settings.files, settings.database_url)
-    read_link_secrets(settings)
+    push_key = _check(settings)
     keys = None if access is not None else open_keys(settings)
     members = HeldMembers()
     access = access or _token_access(settings, keys, members)
@@ -157,6 +152,16 @@ def create_app(
     app.openapi = partial(_openapi, app, app.openapi)  # type: ignore[method-assign]
     _allow_origins(app, settings)
     return app
+
+
+def _check(settings: Settings) -> str:
+    """Raise what `create_app` raises for settings that cannot be used. Returns the public key of push messages."""
+    _require_cluster(settings)
+    read_vouched(settings.vouched_organizations)
+    role_limits(settings)
+    open_files(settings.files, settings.database_url)
+    read_link_secrets(settings)
+    return read_configuration(settings).push_key
 
 
 def _openapi(app: FastAPI, describe: Callable[[], dict[str, Any]]) -> dict[str, Any]:
@@ -223,19 +228,9 @@ async def _lifespan(
     state.gate = Gate(hub, state.access, time.monotonic)
     state.unfinished = state.gate.unfinished
     state.proxies = state.gate.proxies
-    state.request_limits = RequestLimits(
-        hub.strikes,
-        hub.role_buckets,
-        per_person=settings.requests_per_second,
-        per_address=settings.requests_per_address,
-        reads_per_person=settings.max_reads_per_person,
-        reads_per_address=settings.max_reads_per_address,
-    )
     state.fast_transport = PicowsTransport(state.gate)
-    state.uploads = SharedBudget(settings.max_upload_bytes, settings.max_upload_bytes_per_address)
-    state.downloads = SharedBudget(settings.max_connections, settings.max_downloads_per_address)
     state.answers = IdempotentCommands(storage)
-    state.streams = SharedBudget(settings.max_connections, settings.max_streams_per_address)
+    _set_limits(hub, state)
     state.server = Editor(hub, state.access)
     members.cache = hub.rights.cache
     _open_services(hub, state, _signer(settings))
@@ -258,6 +253,22 @@ async def _lifespan(
         await messaging.stop()
         await hub.stop()
         await storage.close()
+
+
+def _set_limits(hub: Hub, state: State) -> None:
+    """What people and addresses may request, and have open, at a time."""
+    settings = hub.settings
+    state.request_limits = RequestLimits(
+        hub.strikes,
+        hub.role_buckets,
+        per_person=settings.requests_per_second,
+        per_address=settings.requests_per_address,
+        reads_per_person=settings.max_reads_per_person,
+        reads_per_address=settings.max_reads_per_address,
+    )
+    state.uploads = SharedBudget(settings.max_upload_bytes, settings.max_upload_bytes_per_address)
+    state.downloads = SharedBudget(settings.max_connections, settings.max_downloads_per_address)
+    state.streams = SharedBudget(settings.max_connections, settings.max_streams_per_address)
 
 
 def _open_services(hub: Hub, state: State, sign: Sign | None) -> None:

@@ -267,7 +267,7 @@ class IndexedResponse(_Record):
     response: Response
 
 
-class Notice(_Record):
+class IndexedNotice(_Record):
     """JSON for the sender of the request of this index: something of it was undone or refused."""
 
     index: int
@@ -284,7 +284,7 @@ class RoomResult(_Record, tag=0):
     faults: list[Fault]
     responses: list[IndexedResponse]
     derived: BatchRecords | None
-    notices: list[Notice]
+    notices: list[IndexedNotice]
 
     @classmethod
     def empty(cls, room: int, size: int = 0, *, built: bool = True) -> RoomResult:

@@ -24,7 +24,7 @@ class ChannelState(Enum):
 
 
 @dataclass(slots=True)
-class Channel:
+class RedisChannel:
     """One channel and its subscriptions here."""
 
     state: ChannelState = ChannelState.SUBSCRIBING
@@ -38,13 +38,13 @@ class RedisChannels:
         self.commands: deque[Command] = deque()
         self._prefix = prefix
         self._command_queued = command_queued
-        self._channels: dict[str, Channel] = {}
+        self._channels: dict[str, RedisChannel] = {}
 
     def subscribe(self, name: str, listener: Listener) -> Subscription:
         """Call `listener` until the subscription is closed."""
         subscription = Subscription(name, listener, self._remove)
         if name not in self._channels:
-            self._channels[name] = Channel()
+            self._channels[name] = RedisChannel()
             self._queue("SUBSCRIBE", name)
         channel = self._channels[name]
         channel.subscriptions.append(subscription)
@@ -61,7 +61,7 @@ class RedisChannels:
     def disconnected(self) -> None:
         """Deliver nothing until Redis confirms the subscriptions of the next connection."""
         self._channels = {
-            name: Channel(subscriptions=channel.subscriptions)
+            name: RedisChannel(subscriptions=channel.subscriptions)
             for name, channel in self._channels.items()
             if channel.subscriptions
         }
@@ -110,7 +110,7 @@ class RedisChannels:
         channel.subscriptions.remove(subscription)
         self._unsubscribe_if_unused(subscription.channel, channel)
 
-    def _unsubscribe_if_unused(self, name: str, channel: Channel) -> None:
+    def _unsubscribe_if_unused(self, name: str, channel: RedisChannel) -> None:
         if channel.state is ChannelState.ACTIVE and not channel.subscriptions:
             channel.state = ChannelState.UNSUBSCRIBING
             self._queue("UNSUBSCRIBE", name)

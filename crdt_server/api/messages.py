@@ -35,7 +35,7 @@ class _MessageBody(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True)
 
 
-class NewMessage(_MessageBody):
+class MessageFields(_MessageBody):
     """A message of the caller. Whoever sends it again under its id, a ULID, sends it once."""
 
     id: Annotated[str, Field(pattern=r"^([0-7][0-9A-HJKMNP-TV-Z]{25})?$", description="A ULID, made by the client")] = (
@@ -89,12 +89,12 @@ async def get_messages(
     return {"messages": [_row(each) for each in page]}
 
 
-@router.post("/messages", status_code=201, openapi_extra=describe_body(NewMessage))
+@router.post("/messages", status_code=201, openapi_extra=describe_body(MessageFields))
 @by_content
 async def post_message(request: Request, messages: Messages, caller: Authorized, wedding: str, thread: str) -> Row:
     """Write a message, which is stored when it is answered. 422 `operations_refused` where the document does not allow
     it; 429 beyond the messages of a minute."""
-    body = await read_json(request, NewMessage, MAX_BODY_BYTES)
+    body = await read_json(request, MessageFields, MAX_BODY_BYTES)
     document, identity = document_of(thread), caller.identity
     document_key(wedding, document)
     id_ = body.id or _ulid(datetime.now(UTC))

@@ -10,7 +10,7 @@ from typing import Generic, NamedTuple, TypeVar
 T = TypeVar("T")
 
 
-class Sender(NamedTuple):
+class RequestSender(NamedTuple):
     """A person at an address."""
 
     address: str
@@ -26,10 +26,10 @@ class FairQueue(Generic[T]):
         self._most_per_sender = most_per_sender
         self._numbers = itertools.count()
         # Address -> sender -> heap of size, number and item; both in the order of their turns.
-        self._items: dict[str, dict[Sender, list[tuple[int, int, T]]]] = {}
-        self._bytes: Counter[Sender | str] = Counter()  # of senders and of addresses
+        self._items: dict[str, dict[RequestSender, list[tuple[int, int, T]]]] = {}
+        self._bytes: Counter[RequestSender | str] = Counter()  # of senders and of addresses
 
-    def put(self, sender: Sender, size_bytes: int, item: T) -> list[T]:
+    def put(self, sender: RequestSender, size_bytes: int, item: T) -> list[T]:
         """Add an item. Returns those that have to go for it: the largest of the sender with the most bytes, at the
         address with the most bytes. This item itself may be one of them."""
         own = self._bytes[sender]
@@ -61,7 +61,7 @@ class FairQueue(Generic[T]):
                     return item
         return None
 
-    def _drop_largest(self, sender: Sender) -> T:
+    def _drop_largest(self, sender: RequestSender) -> T:
         senders = self._items[sender.address]
         heap = senders[sender]
         size_bytes, _, item = largest = max(heap, key=lambda each: each[:2])
@@ -74,7 +74,7 @@ class FairQueue(Generic[T]):
         self._count(sender, -size_bytes)
         return item
 
-    def _count(self, sender: Sender, size_bytes: int) -> None:
+    def _count(self, sender: RequestSender, size_bytes: int) -> None:
         self.waiting_bytes += size_bytes
         for each in (sender, sender.address):
             self._bytes[each] += size_bytes

@@ -10,14 +10,14 @@ import asyncio
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from crdt_server.hosts.fair_queue import FairQueue, Sender
+from crdt_server.hosts.fair_queue import FairQueue, RequestSender
 from crdt_server.hosts.supervisor import HostDied, Supervisor
 from crdt_server.pipe import Checked, CheckUpdate, Job, JobRefused, JobResult, Merged, MergeUpdates
 
 OUTSIDE_KILLS = 5
 SMALL_CHECK_BYTES = 256 * 1024  # at most 0.2 s
 
-SERVER = Sender("", "")
+SERVER = RequestSender("", "")
 
 
 class JobFailed(Exception):
@@ -58,7 +58,7 @@ class JobWorker:
         """Bytes of updates that wait for their check."""
         return self._checks.waiting_bytes
 
-    async def check(self, update: bytes, sender: Sender = SERVER) -> list[tuple[bytes, bytes]]:
+    async def check(self, update: bytes, sender: RequestSender = SERVER) -> list[tuple[bytes, bytes]]:
         """A well-formed update in pieces of bounded size, to be applied in order, each with its summary, which only a
         host reads. Raises JobFailed, JobDied, and JobsFull where too much of this sender waits."""
         result = await self._do(self._checks, CheckUpdate(update), sender, len(update))
@@ -66,22 +66,22 @@ class JobWorker:
             raise JobFailed("broken response")
         return [(update if piece.update is None else piece.update, piece.summary) for piece in result.pieces]
 
-    async def merge(self, updates: list[bytes], sender: Sender = SERVER) -> bytes:
+    async def merge(self, updates: list[bytes], sender: RequestSender = SERVER) -> bytes:
         """One update with the content of all, proved complete. Raises JobFailed."""
         return (await self._merge(MergeUpdates(updates), sender, 1))[0]
 
-    async def collect(self, updates: list[bytes], most: int, sender: Sender = SERVER) -> list[bytes]:
+    async def collect(self, updates: list[bytes], most: int, sender: RequestSender = SERVER) -> list[bytes]:
         """``most`` updates at most, to be applied in order, with the content of all but what is deleted, proved
         complete. Raises JobFailed."""
         return await self._merge(MergeUpdates(updates, most), sender, most)
 
-    async def _merge(self, job: MergeUpdates, sender: Sender, most: int) -> list[bytes]:
+    async def _merge(self, job: MergeUpdates, sender: RequestSender, most: int) -> list[bytes]:
         result = await self._do(self._merges, job, sender, sum(map(len, job.updates)))
         if type(result) is not Merged or not 0 < len(result.updates) <= most:
             raise JobFailed("broken response")
         return result.updates
 
-    async def _do(self, queue: FairQueue[_Task], job: Job, sender: Sender, size_bytes: int) -> JobResult:
+    async def _do(self, queue: FairQueue[_Task], job: Job, sender: RequestSender, size_bytes: int) -> JobResult:
         task = _Task(job, asyncio.get_running_loop().create_future())
         _drop(queue.put(sender, size_bytes, task))
         self._wake.set()

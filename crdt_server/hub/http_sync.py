@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import partial
 
 from crdt_server.access.identity import Person, proven
-from crdt_server.hosts.fair_queue import Sender
+from crdt_server.hosts.fair_queue import RequestSender
 from crdt_server.hub.hub import Hub
 from crdt_server.hub.request_session import RequestConnection, RequestSession, settled
 from crdt_server.pipe import Bytes, Diff, RequestKind
@@ -44,4 +44,4 @@ async def sync(
     updates = diff.updates
     if len(updates) == 1:
         return server_vector.data, updates[0]
-    return server_vector.data, await hub.hosts.jobs.merge(updates, Sender(address, session.person))
+    return server_vector.data, await hub.hosts.jobs.merge(updates, RequestSender(address, session.person))

@@ -19,7 +19,7 @@ from crdt_server.access.identity import Identity, Person, proven
 from crdt_server.access.limits import Allowance, SenderStrikes
 from crdt_server.access.role_limits import RoleBuckets
 from crdt_server.errors import CLOSE_CODES, AdmissionError
-from crdt_server.hosts.fair_queue import Sender
+from crdt_server.hosts.fair_queue import RequestSender
 from crdt_server.hosts.jobs import JobDied, JobFailed, JobsFull
 from crdt_server.hosts.supervisor import HostFactory
 from crdt_server.hub.audit_log import AuditLog
@@ -78,7 +78,7 @@ class _RoomReactor:
 
     async def _check(self, room: Room, request: Request) -> None:
         session = request.session
-        sender = Sender(session.connection.address, session.person)
+        sender = RequestSender(session.connection.address, session.person)
         try:
             pieces = await self._hub.hosts.jobs.check(request.payload, sender)
         except (JobsFull, JobDied) as failure:
@@ -169,6 +169,14 @@ def _kept(settings: Settings) -> Kept:
     return Kept(settings.event_days, settings.event_bytes, settings.removed_record_days)
 
 
+async def _reload(hub: Hub, key: DocumentKey) -> None:
+    """Have a document that was written anew loaded from the store; its sockets come again."""
+    await hub.commits.flush()
+    room = hub.registry.rooms.get((key.wedding, key.document))
+    if room is not None and room.hosted.placement is not Placement.REMOTE:
+        hub.registry.end(room, CLOSE_CODES["try_again"], "the document was written anew")
+
+
 class Hub:
     """See the head of the file. `start` before the first `enter`, `stop` at the end. ``cluster``: the other nodes;
     ``factory``: starts the hosts; by default as the settings define."""
@@ -196,7 +204,7 @@ class Hub:
             settings, storage, metrics, factory or _host_factory(settings), self.quotas,
             fail=self.fail, spawn=self.spawn, strikes=self.strikes,
         )  # fmt: skip
-        self.purger = Purger(storage, self.hosts.jobs, node, self._reload)
+        self.purger = Purger(storage, self.hosts.jobs, node, partial(_reload, self))
         shrinking = Shrinking(storage, self.hosts.jobs)
         self.quotas.connect(shrinking)
         self.audit = AuditLog(storage, metrics, time.monotonic)
@@ -330,13 +338,6 @@ class Hub:
             assert self.cluster is not None
             return self.cluster.dispatcher
         return self.hosts.dispatcher_for(room)
-
-    async def _reload(self, key: DocumentKey) -> None:
-        """Have a document that was written anew loaded from the store; its sockets come again."""
-        await self.commits.flush()
-        room = self.registry.rooms.get((key.wedding, key.document))
-        if room is not None and room.hosted.placement is not Placement.REMOTE:
-            self.registry.end(room, CLOSE_CODES["try_again"], "the document was written anew")
 
     def fail(self, room: Room) -> None:
         """End a room whose host does not hold what is stored; its sockets come again."""

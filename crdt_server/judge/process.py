@@ -40,11 +40,11 @@ from crdt_server.pipe import (
     ForgetRooms,
     Forgotten,
     HostRequest,
+    IndexedNotice,
     IndexedResponse,
     Job,
     JobResult,
     LoadPostponed,
-    Notice,
     RequestKind,
     Response,
     RoomOutcome,
@@ -183,7 +183,7 @@ class DocumentHost:
             if each.status is not Status.OK:
                 result.faults.append(Fault(start + each.number, each.status))
             if each.notice is not None:
-                result.notices.append(Notice(start + each.number, each.notice))
+                result.notices.append(IndexedNotice(start + each.number, each.notice))
 
     def _respond(self, index: int, i: int, room: int, request: HostRequest, result: RoomResult) -> None:
         document, kind = self.documents[room], request.kind

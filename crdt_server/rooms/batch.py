@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from crdt_server.pipe import REFUSALS, Notice, RequestKind, Response, Status
+from crdt_server.pipe import REFUSALS, IndexedNotice, RequestKind, Response, Status
 from crdt_server.records import BatchRecords
 from crdt_server.rooms.session import Request
 
@@ -39,7 +39,7 @@ class RoomBatch:
         self.statuses = statuses
         self.responses = responses
         self.derived: BatchRecords | None = None  # committed with the update
-        self.notices: Sequence[Notice] = ()
+        self.notices: Sequence[IndexedNotice] = ()
         self.seq = 0  # the document's newest row as of this batch: the update itself where there is one
 
     @property

@@ -5,12 +5,14 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from crdt_server.hosts.fair_queue import FairQueue, Sender
+from crdt_server.hosts.fair_queue import FairQueue, RequestSender
 
 
 def filled(queue: FairQueue[str], *items: tuple[str, int]) -> list[str]:
     """Items are named by sender and size; the first letter of a sender is the address. Returns what was dropped."""
-    return [dropped for name, size in items for dropped in queue.put(Sender(name[0], name), size, f"{name}{size}")]
+    return [
+        dropped for name, size in items for dropped in queue.put(RequestSender(name[0], name), size, f"{name}{size}")
+    ]
 
 
 def drained(queue: FairQueue[str]) -> list[str]:
@@ -70,7 +72,7 @@ def test_it_stays_within_its_bounds_and_loses_nothing(steps: list[tuple[str, int
             assert taken[1] == min(other for name, other in [*waiting, taken] if name == taken[0])
         else:
             waiting.append((sender, size))
-            for dropped in queue.put(Sender(sender, sender), size, (sender, size)):
+            for dropped in queue.put(RequestSender(sender, sender), size, (sender, size)):
                 waiting.remove(dropped)
         assert queue.waiting_bytes == sum(size for _, size in waiting) <= 20
         assert all(sum(size for name, size in waiting if name == each) <= 12 for each in "abc")

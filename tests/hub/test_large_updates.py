@@ -12,7 +12,7 @@ import pytest
 from pycrdt import Map, Text
 
 from crdt_server.access.identity import Identity
-from crdt_server.hosts.fair_queue import Sender
+from crdt_server.hosts.fair_queue import RequestSender
 from crdt_server.hub.http_sync import sync
 from crdt_server.hub.hub import Hub
 from crdt_server.protocol.update import EMPTY_STATE_VECTOR
@@ -180,7 +180,9 @@ async def test_work_of_several_reloads_is_taken_in_pieces(hub: Hub) -> None:
                 guest["meal"] = f"fish {client}"
     largest = 0
 
-    async def check(update: bytes, sender: Sender, given: Any = hub.hosts.jobs.check) -> list[tuple[bytes, bytes]]:
+    async def check(
+        update: bytes, sender: RequestSender, given: Any = hub.hosts.jobs.check
+    ) -> list[tuple[bytes, bytes]]:
         nonlocal largest
         pieces: list[tuple[bytes, bytes]] = await given(update, sender)
         largest = max(len(piece) for piece, _ in pieces)

@@ -8,7 +8,7 @@ import pytest
 from crdt_server.access.identity import Identity
 from crdt_server.counters import Counters
 from crdt_server.pipe import (
-    Notice,
+    IndexedNotice,
     RequestKind,
     Status,
 )
@@ -57,7 +57,7 @@ class Table:
     ) -> RoomBatch:
         """A batch of whose first request something is undone."""
         batch = RoomBatch(self.room, requests, update, statuses or {})
-        batch.notices = [Notice(0, NOTICE.encode())]
+        batch.notices = [IndexedNotice(0, NOTICE.encode())]
         return batch
 
     def broadcast(self, batch: RoomBatch) -> None:

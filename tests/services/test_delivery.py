@@ -151,7 +151,7 @@ async def test_a_message_is_sent_once_with_all_that_a_text_needs(post: Post) -> 
         "unsubscribe": "",
     }
     assert notice["params"] == {"text": "message 1"}
-    assert (notice["wedding"], notice["type"], notice["record"], notice["count"]) == ("w", "task.done", "t_1", 3)
+    assert (notice["wedding"], notice["type"], notice["record"], notice["merged"]) == ("w", "task.done", "t_1", 3)
     assert (await post.only(states.SENT)).attempts == 1
     await post.deliver()
     assert len(post.sink.arrived) == 1

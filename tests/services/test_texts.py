@@ -260,7 +260,7 @@ def test_text_from_right_to_left_changes_no_order_around_it() -> None:
 
 def test_a_digest_names_the_most_urgent_and_counts_the_others() -> None:
     told = [
-        notice("task.done", title=f"Task {number}", merged=1 + (number == 0)) for number in range(DIGEST_NOTICES + 7)
+        notice("task.done", title=f"Task {number}", count=1 + (number == 0)) for number in range(DIGEST_NOTICES + 7)
     ]
     found = render(delivery(Channel.MAIL, "a@b.example", *told), PUBLIC)
     assert found.subject == "58 news of Chloé & Aroha"
@@ -274,7 +274,7 @@ def test_a_digest_names_the_most_urgent_and_counts_the_others() -> None:
 
 
 def test_of_a_digest_that_is_too_long_the_rest_is_counted() -> None:
-    rest = notice("digest", merged=12)
+    rest = notice("digest", count=12)
     found = render(delivery(Channel.MAIL, "a@b.example", notice("task.done", title="Cake"), rest))
     assert found.subject == "13 news of Chloé & Aroha"
     assert found.text.count("* ") == 1
