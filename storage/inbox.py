@@ -5,13 +5,14 @@ those that are held for a digest. Counts are bounded and calls change so many ro
 million unread. Plain functions over a `Connection`, as in `updates`.
 """
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection
 from datetime import datetime
 from typing import NamedTuple
 
 from sqlalchemy import ColumnElement, Connection, and_, delete, func, or_, select, tuple_, update
 
 from storage.messaging_tables import inbox, outbox
+from storage.outbox import DROPPED, HELD, LATER, NO_PARAMS
 
 PAGE_CHARACTERS = 256 * 1024
 """Characters of `params` in one page, the first item apart."""
@@ -109,24 +110,17 @@ def _drop_unsent(
 ) -> None:
     """End the messages about items that were read, as far as they were to be sent later and nobody has begun to."""
     same = tuple_(outbox.c.document, outbox.c.record, outbox.c.type).in_(sorted(about))
-    later = and_(
-        outbox.c.state.in_(("waiting", "later")), outbox.c.next_at > at, outbox.c.attempts == 0, outbox.c.lease == ""
-    )
-    of_user = and_(outbox.c.wedding == wedding, outbox.c.user == user, outbox.c.state.in_(("waiting", "later", "held")))
-    unsent = and_(of_user, same, or_(outbox.c.state == "held", later), outbox.c.priority > 0)
-    connection.execute(update(outbox).where(unsent).values(state="dropped", params="{}", done_at=at))
+    later = and_(outbox.c.state == LATER, outbox.c.next_at > at, outbox.c.attempts == 0)
+    of_user = and_(outbox.c.wedding == wedding, outbox.c.user == user, outbox.c.state.in_((LATER, HELD)))
+    unsent = and_(of_user, same, or_(outbox.c.state == HELD, later), outbox.c.priority > 0)
+    dropped = {"state": DROPPED, "params": NO_PARAMS, "error": "was read", "done_at": at}
+    connection.execute(update(outbox).where(unsent).values(dropped))
 
 
-def erase_texts(connection: Connection, wedding: str, records: Sequence[tuple[str, str]]) -> None:
-    """Leave nothing of what was said about these records, given with their documents: items keep that there was
-    something, and messages that were not sent are dropped. What a worker is sending this moment is sent."""
-    for document, record in sorted(set(records)):
-        items = and_(inbox.c.wedding == wedding, inbox.c.document == document, inbox.c.record == record)
-        connection.execute(update(inbox).where(items).values(params="{}"))
-        sent = and_(outbox.c.wedding == wedding, outbox.c.document == document, outbox.c.record == record)
-        connection.execute(update(outbox).where(sent).values(params="{}"))
-        unsent = and_(sent, outbox.c.state.in_(("waiting", "later", "held", "dead")))
-        connection.execute(update(outbox).where(unsent).values(state="dropped"))
+def erase_text(connection: Connection, wedding: str, document: str, record: str) -> None:
+    """Leave nothing of what was said about a record: items keep that there was something."""
+    about = and_(inbox.c.wedding == wedding, inbox.c.document == document, inbox.c.record == record)
+    connection.execute(update(inbox).where(about).values(params=NO_PARAMS))
 
 
 def trim(connection: Connection, before: datetime) -> int:

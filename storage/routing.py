@@ -11,7 +11,6 @@ Plain functions over a `Connection`, as in `updates`.
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
-from hashlib import sha256
 from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, and_, delete, func, insert, select, text, update
@@ -22,7 +21,7 @@ from storage import preferences
 from storage.derived import StoredEvent
 from storage.inbox import StoredItem
 from storage.messaging_tables import inbox, outbox, routed
-from storage.outbox import HELD, LATER, WAITING, NewMessage, enqueue
+from storage.outbox import HELD, LATER, WAITING, NewMessage, enqueue, redact
 from storage.tables import rights
 
 MERGED_WITHIN = timedelta(seconds=10)
@@ -54,22 +53,10 @@ class DeliveryValues(NamedTuple):
     """A message to be sent. `earlier`: keys of messages of the same type about the same record shortly before; where
     there is one of them, it takes the newer values and nothing is added."""
 
-    key: str
-    user: str
-    channel: str
-    event: int
-    type: str
-    priority: int
-    document: str
-    record: str
-    params: str
-    state: str
-    at: datetime
-    next_at: datetime
+    message: NewMessage
     earlier: tuple[str, ...] = ()
-    counted: Callable[[str], str] | None = None
-    """Makes the values of a message that is held for the same type and person, given those it has, in place of a
-    further message: for a digest that has a number only."""
+    counted: bool = False
+    """Whether it is only counted in a message that is held for the same type and person, where there is one."""
 
 
 class RoutedPage(NamedTuple):
@@ -80,6 +67,8 @@ class RoutedPage(NamedTuple):
     """The version of the rights by which it was decided; by another one nothing is stored."""
     after: int
     until: int
+    at: datetime
+    """When it was decided."""
     events: Sequence[StoredEvent] = ()
     items: Sequence[ItemValues] = ()
     deliveries: Sequence[DeliveryValues] = ()
@@ -102,11 +91,6 @@ class UnroutedWedding(NamedTuple):
     wedding: str
     after: int
     head: int
-
-
-def key_of(wedding: str, event: int, user: str, channel: str) -> str:
-    """The key of a message: the same through all attempts, on every node."""
-    return sha256("\n".join((wedding, str(event), user, channel)).encode()).hexdigest()
 
 
 _UNROUTED = """
@@ -147,8 +131,9 @@ def commit(
         if _advance(connection, page):
             for projection in projections:
                 projection(connection, page.wedding, page.events)
-            if page.redacted:
-                inbox_rows.erase_texts(connection, page.wedding, page.redacted)
+            for document, record in page.redacted:
+                inbox_rows.erase_text(connection, page.wedding, document, record)
+                redact(connection, page.wedding, document, record, page.at)
             items = _put_items(connection, page)
             _put_deliveries(connection, page)
             stored.append(StoredPage(page.wedding, page.until, items))
@@ -214,45 +199,38 @@ def _unread(connection: Connection, page: RoutedPage) -> dict[tuple[str, int, st
 
 
 def _put_deliveries(connection: Connection, page: RoutedPage) -> None:
-    held = [each for each in page.deliveries if each.state == HELD]
+    held = [message for message, _, _ in page.deliveries if message.held]
     if held:  # before anything else, since it locks: no digest is made of what is changed below
-        preferences.hold(connection, page.wedding, {each.user: each.next_at for each in held}, held[0].at)
-    rows = []
+        digests = {message.user: message.next_at or page.at for message in held}
+        preferences.hold(connection, page.wedding, digests, page.at)
+    new = []
     there = _untouched(connection, [key for each in page.deliveries for key in each.earlier])
-    for each in page.deliveries:
-        known = [key for key in each.earlier if key in there]
+    for message, earlier, counted in page.deliveries:
+        known = [key for key in earlier if key in there]
         if known:
-            renewed = [key for key in known if there[key]]
-            if renewed:
-                connection.execute(update(outbox).where(outbox.c.key.in_(renewed)).values(params=each.params))
-        elif each.counted is None or not _count(connection, page.wedding, each):
-            rows.append(_message(page.wedding, each))
-    enqueue(connection, rows)
-
-
-def _message(wedding: str, of: DeliveryValues) -> NewMessage:
-    content = of.user, of.channel, of.event, of.type, of.priority, of.document, of.record, of.params
-    return NewMessage(of.key, wedding, *content, of.at, next_at=of.next_at, held=of.state == HELD)
+            renewed = outbox.c.key.in_([key for key in known if there[key]])
+            values = {"params": message.params, "count": outbox.c.count + message.count}
+            connection.execute(update(outbox).where(renewed).values(values))
+        elif not counted or not _count(connection, message):
+            new.append(message)
+    enqueue(connection, new)
 
 
 def _untouched(connection: Connection, keys: Collection[str]) -> Mapping[str, bool]:
     """The messages of these keys that are there, and whether nobody has begun to send them."""
     if not keys:
         return {}
-    query = select(outbox.c.key, outbox.c.state, outbox.c.attempts, outbox.c.lease).where(outbox.c.key.in_(set(keys)))
-    return {
-        row.key: row.state in (WAITING, LATER, HELD) and not row.attempts and not row.lease
-        for row in connection.execute(query)
-    }
+    query = select(outbox.c.key, outbox.c.state, outbox.c.attempts).where(outbox.c.key.in_(set(keys)))
+    return {row.key: row.state in (WAITING, LATER, HELD) and not row.attempts for row in connection.execute(query)}
 
 
-def _count(connection: Connection, wedding: str, one: DeliveryValues) -> bool:
+def _count(connection: Connection, message: NewMessage) -> bool:
     """Count a message in the one that is held for the same type and person; whether there is one."""
-    assert one.counted is not None
-    same = and_(outbox.c.wedding == wedding, outbox.c.user == one.user, outbox.c.state == HELD)
-    same = and_(same, outbox.c.channel == one.channel, outbox.c.type == one.type, outbox.c.record == one.record)
-    row = connection.execute(select(outbox.c.id, outbox.c.params).where(same).limit(1)).one_or_none()
-    if row is None:
+    same = and_(outbox.c.wedding == message.wedding, outbox.c.user == message.user, outbox.c.state == HELD)
+    same = and_(same, outbox.c.channel == message.channel, outbox.c.type == message.type, outbox.c.record == "")
+    held = connection.scalar(select(outbox.c.id).where(same).limit(1))
+    if held is None:
         return False
-    connection.execute(update(outbox).where(outbox.c.id == row.id).values(params=one.counted(row.params)))
+    more = update(outbox).where(outbox.c.id == held).values(count=outbox.c.count + message.count)
+    connection.execute(more)
     return True

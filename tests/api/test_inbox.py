@@ -16,7 +16,7 @@ import pytest
 from crdt_server import Settings
 from storage import RoutedPage
 from tests.api.test_events import Stream
-from tests.contract.test_routing import item
+from tests.contract.test_routing import AT, item
 from tests.support.gate import local_server
 from tests.support.tokens import SECRET, token
 
@@ -171,7 +171,7 @@ async def test_a_scope_leaves_out_what_items_are_about(tmp_path: Path) -> None:
         port=0, database_url=f"sqlite:///{tmp_path}/store.db", document_hosts=1, jwt_secret_file=str(secret)
     )
     async with local_server(settings) as server:
-        await server.hub.storage.store_routed([RoutedPage("w", 0, 0, 1, (), [item(1, "u_1")])])
+        await server.hub.storage.store_routed([RoutedPage("w", 0, 0, 1, AT, (), [item(1, "u_1")])])
         async with httpx.AsyncClient(base_url=f"{server.url}/api/weddings/w", trust_env=False) as client:
             for scope, status, shown in (
                 (None, 200, 1),

@@ -7,7 +7,6 @@ import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from functools import partial
 from typing import Any, Final
 
 from crdt_server.access.identity import Identity
@@ -19,9 +18,10 @@ from crdt_server.services.messaging.model import Channel
 from crdt_server.services.messaging.params import EventTexts
 from crdt_server.services.messaging.recipients import Mentioned, Recipients, nobody_mentioned
 from crdt_server.services.messaging.rules import RoutingRule, RoutingRules, Send
-from crdt_server.services.messaging.timings import DROPPED, LATER, WAITING, Timings, TimingsOf, at_once
-from storage import DeliveryValues, ItemValues, LastSeen, RoutedPage, RoutingReader, StoredEvent
-from storage.routing import MERGED_WITHIN, key_of
+from crdt_server.services.messaging.timings import DROPPED, HELD, Timings, TimingsOf, at_once
+from storage import DeliveryValues, ItemValues, LastSeen, NewMessage, RoutedPage, RoutingReader, StoredEvent
+from storage.outbox import key_of
+from storage.routing import MERGED_WITHIN
 from storage.routing_reader import Webhook
 
 REDACTED: Final = "message.redacted"
@@ -65,7 +65,7 @@ class Planner:
         page = reader.events(after, limit)
         if not page:
             return None
-        routed = RoutedPage(reader.wedding, rights.version, after, page[-1].seq, page)
+        routed = RoutedPage(reader.wedding, rights.version, after, page[-1].seq, now, page)
         webhooks = reader.webhooks()
         concerned = [event for event in page if self.rules.about(event.type) or _wanted(webhooks, event.type)]
         if concerned:
@@ -136,9 +136,9 @@ class _WeddingPlan:
                 elif (draft.user, send.channel.value) in addresses and self._applies(send, draft):
                     made = self._delivery(draft, send, timings, before)
                     if made is not None:
-                        _add(deliveries, made, draft)
+                        _add(deliveries, made)
         made_for_webhooks = list(self._for_webhooks(webhooks, events))
-        ordered = sorted((*deliveries.values(), *made_for_webhooks), key=lambda each: (each.priority, each.event))
+        ordered = sorted((*deliveries.values(), *made_for_webhooks), key=_urgency)
         return page._replace(items=items, deliveries=ordered)
 
     def _for_webhooks(self, webhooks: Sequence[Webhook], events: Iterable[RoutedEvent]) -> Iterator[DeliveryValues]:
@@ -151,12 +151,16 @@ class _WeddingPlan:
                 assert person is not None
                 known = self.knowledge.of(person, event, participants=self.to.participants(event.document))
                 if known is not None:
-                    params = self.texts.params(event, known)
-                    key = key_of(self.reader.wedding, event.seq, webhook.id, Channel.WEBHOOK)
                     yield DeliveryValues(
-                        key, webhook.id, Channel.WEBHOOK, event.seq, event.type, event.priority, event.document,
-                        event.record, _encoded(params), WAITING, self.now, self.now,
-                    )  # fmt: skip
+                        self._message(webhook.id, Channel.WEBHOOK, event, self.texts.params(event, known))
+                    )
+
+    def _message(self, user: str, channel: Channel, event: RoutedEvent, params: Mapping[str, str]) -> NewMessage:
+        wedding = self.reader.wedding
+        return NewMessage(
+            key_of(wedding, event.seq, user, channel), wedding, user, channel.value, event.seq, event.type,
+            event.priority, event.document, event.record, _encoded(params), event.at,
+        )  # fmt: skip
 
     # -- recipients
 
@@ -246,7 +250,7 @@ class _WeddingPlan:
     def _delivery(
         self, draft: _DraftItem, send: Send, timings: Timings, before: Iterable[int]
     ) -> DeliveryValues | None:
-        first, wedding = draft.events[0], self.reader.wedding
+        first, number = draft.events[0], len(draft.events)
         if send.digest:
             timing = timings.of_digest(draft.user, first.type, self.now)
         else:
@@ -254,17 +258,14 @@ class _WeddingPlan:
             timing = timings.of(draft.user, draft.priority, first.type, send.channel, begin)
         if timing.state == DROPPED:
             return None
-        state = LATER if timing.state == WAITING and timing.at > self.now else timing.state
-        channel, number = send.channel.value, len(draft.events)
-        params = {"count": str(number)} if send.counted else draft.params | _count(number)
-        return DeliveryValues(
-            key_of(wedding, first.seq, draft.user, channel),
-            draft.user, channel, first.seq, first.type, draft.priority,
-            "" if send.counted else first.document, "" if send.counted else first.record,
-            _encoded(params), state, self.now, timing.at,
-            () if send.counted else tuple(key_of(wedding, seq, draft.user, channel) for seq in before),
-            partial(_counted, more=number) if send.counted else None,
-        )  # fmt: skip
+        message = self._message(draft.user, send.channel, first, {} if send.counted else draft.params)
+        message = message._replace(priority=draft.priority, count=number, held=timing.state == HELD)
+        if timing.at > self.now:
+            message = message._replace(next_at=timing.at)
+        if send.counted:
+            return DeliveryValues(message._replace(document="", record=""), counted=True)
+        wedding, channel = self.reader.wedding, send.channel.value
+        return DeliveryValues(message, tuple(key_of(wedding, seq, draft.user, channel) for seq in before))
 
     def _earlier(
         self, cursor: int, drafts: Iterable[_DraftItem]
@@ -307,6 +308,10 @@ def _is_in(row: LastSeen, document: str, now: datetime) -> bool:
     return document in json.loads(row.documents)
 
 
+def _urgency(delivery: DeliveryValues) -> tuple[int, int]:
+    return delivery.message.priority, delivery.message.event
+
+
 def _item(draft: _DraftItem, before: tuple[int, ...]) -> ItemValues:
     first, newest = draft.events[0], draft.newest
     return ItemValues(
@@ -315,25 +320,14 @@ def _item(draft: _DraftItem, before: tuple[int, ...]) -> ItemValues:
     )  # fmt: skip
 
 
-def _add(deliveries: dict[str, DeliveryValues], made: DeliveryValues, draft: _DraftItem) -> None:
+def _add(deliveries: dict[str, DeliveryValues], made: DeliveryValues) -> None:
     """Add a message; those that are only counted become one."""
-    if made.counted is None:
-        deliveries[made.key] = made
-        return
-    name = f"{draft.user} {made.channel} {made.type}"
+    message = made.message
+    name = f"{message.user} {message.channel} {message.type}" if made.counted else message.key
     before = deliveries.get(name)
     if before is not None:
-        more = int(json.loads(made.params)["count"]) + int(json.loads(before.params)["count"])
-        made = before._replace(params=_encoded({"count": str(more)}), counted=partial(_counted, more=more))
+        made = made._replace(message=before.message._replace(count=before.message.count + message.count))
     deliveries[name] = made
-
-
-def _count(number: int) -> dict[str, str]:
-    return {"count": str(number)} if number > 1 else {}
-
-
-def _counted(params: str, more: int) -> str:
-    return _encoded({"count": str(int(json.loads(params).get("count", "1")) + more)})
 
 
 def _encoded(params: Mapping[str, str]) -> str:

@@ -9,8 +9,8 @@ from typing import NamedTuple, Protocol
 from crdt_server.services.messaging.model import Channel
 from storage import RoutingReader
 
-WAITING, LATER, HELD, DROPPED = "waiting", "later", "held", "dropped"
-"""States of a new message: due now, due at a moment, held for a digest, not to be sent."""
+WAITING, HELD, DROPPED = "waiting", "held", "dropped"
+"""What becomes of a new message: it is due at a moment, held for a digest, or not sent."""
 
 
 class Timing(NamedTuple):
