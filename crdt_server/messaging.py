@@ -16,13 +16,13 @@ from crdt_server.key_source import read_link_secrets
 from crdt_server.services.messages import MessageService
 from crdt_server.services.messaging.delivery import DeliveryWorker
 from crdt_server.services.messaging.digest import Digests
+from crdt_server.services.messaging.mentions import mentioned
 from crdt_server.services.messaging.model import Channel, Sender
 from crdt_server.services.messaging.outbox_service import OutboxService
 from crdt_server.services.messaging.outbox_upkeep import OutboxUpkeep
 from crdt_server.services.messaging.overrides import RoutingOverrides
 from crdt_server.services.messaging.planning import Planner
 from crdt_server.services.messaging.preference_service import PreferenceService
-from crdt_server.services.messaging.preferred_timings import preferred_timings
 from crdt_server.services.messaging.router import EventRouter, trim_inboxes
 from crdt_server.services.messaging.rules import default_rules
 from crdt_server.services.messaging.senders import ChannelSenders
@@ -43,7 +43,7 @@ class Messaging:
     def __init__(self, hub: Hub, state: State, senders: Mapping[Channel, Sender]) -> None:
         self._hub = hub
         self._now = partial(datetime.now, UTC)
-        self._planner = Planner(default_rules(), state.access, timings_of=preferred_timings)
+        self._planner = Planner(default_rules(), state.access, mentioned, policy=_policy_of(state))
         links = UnsubscribeLinks(read_link_secrets(hub.settings), hub.settings.public_url)
         node = "" if hub.cluster is None else hub.cluster.node
         self._delivery = DeliveryWorker(
@@ -54,7 +54,7 @@ class Messaging:
             lease_seconds=hub.settings.delivery_lease_seconds,
             unsubscribe=links.of_message,
         )
-        self._router = EventRouter(
+        self.router = EventRouter(
             hub.storage,
             self._planner,
             hub.rights.cache,
@@ -62,8 +62,9 @@ class Messaging:
             hub.metrics.counters,
             projections=PROJECTIONS,
             on_inbox=self._on_inbox,
+            on_messages=self._delivery.wake,
         )
-        router = self._router
+        router = self.router
         hub.publish_events.listeners.append(router.wake)
         hub.metrics.routing(lambda: router.lag_events, lambda: router.lag_seconds, lambda: router.writing)
         state.unsubscribe_links, state.delivery = links, self._delivery
@@ -73,7 +74,7 @@ class Messaging:
         """Begin to route, to send, and to tidy up."""
         hub = self._hub
         known = StillKnown(hub.storage, self._planner, hub.rights.cache).events
-        hub.spawn(self._router.run())
+        hub.spawn(self.router.run())
         hub.spawn(trim_inboxes(hub.storage, self._now, hub.settings.inbox_days))
         hub.spawn(Digests(hub.storage, self._now, self._on_digests, known).run())
         hub.spawn(OutboxUpkeep(hub.storage, hub.metrics, self._now).run())
@@ -95,7 +96,6 @@ class Messaging:
 
     def _on_inbox(self, wedding: str, items: Sequence[tuple[str, StoredItem]]) -> None:
         self._hub.publish_inbox(wedding, {user for user, _ in items})
-        self._delivery.wake()
 
     def _on_digests(self, number: int) -> None:
         self._hub.metrics.digests.inc(number)

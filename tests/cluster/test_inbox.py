@@ -5,10 +5,13 @@ from __future__ import annotations
 import asyncio
 import json
 
+from starlette.datastructures import State
+
 from crdt_server.access.identity import Identity
+from crdt_server.access.policy import default_policy
 from crdt_server.access.policy_access import NoMembers, PolicyAccess
 from crdt_server.access.token_access import TokenOrDevAccess
-from crdt_server.app import _event_router
+from crdt_server.messaging import Messaging
 from crdt_server.services.messaging.router import EventRouter
 from documents.derived import find
 from storage import DerivedRecords, DocumentKey, NewEvent, Storage
@@ -19,9 +22,10 @@ ACCESS = TokenOrDevAccess(PolicyAccess(lambda *_: Identity("", ""), NoMembers(),
 
 
 def route_at(node: Node) -> EventRouter:
-    router = _event_router(node.hub, ACCESS)
-    node.hub.spawn(router.run())
-    return router
+    state = State({"access": ACCESS, "policy": default_policy()})
+    messaging = Messaging(node.hub, state, {})
+    node.hub.spawn(messaging.router.run())
+    return messaging.router
 
 
 async def put_events(storage: Storage, *vendors: str) -> int:

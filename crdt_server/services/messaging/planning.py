@@ -11,14 +11,15 @@ from typing import Any, Final
 
 from crdt_server.access.identity import Identity
 from crdt_server.access.members import WeddingRights
-from crdt_server.access.policy import Decides, default_policy
+from crdt_server.access.policy import Decides, Policy, default_policy
 from crdt_server.services.messaging.event_facts import RoutedEvent, WeddingRows, decoded
 from crdt_server.services.messaging.knowledge import THREAD, Knowledge
 from crdt_server.services.messaging.model import Channel
 from crdt_server.services.messaging.params import EventTexts
+from crdt_server.services.messaging.preferred_timings import preferred_timings
 from crdt_server.services.messaging.recipients import Mentioned, Recipients, nobody_mentioned
 from crdt_server.services.messaging.rules import RoutingRule, RoutingRules, Send
-from crdt_server.services.messaging.timings import DROPPED, HELD, Timings, TimingsOf, at_once
+from crdt_server.services.messaging.timings import DROPPED, HELD, Timings, TimingsOf
 from storage import DeliveryValues, ItemValues, LastSeen, NewMessage, RoutedPage, RoutingReader, StoredEvent
 from storage.outbox import key_of
 from storage.routing import MERGED_WITHIN
@@ -57,7 +58,8 @@ class Planner:
     rules: RoutingRules
     access: Decides
     mentioned: Mentioned = nobody_mentioned
-    timings_of: TimingsOf = at_once
+    timings_of: TimingsOf = preferred_timings
+    policy: Policy = field(default_factory=default_policy)
 
     def plan(self, reader: RoutingReader, rights: WeddingRights, now: datetime, limit: int) -> RoutedPage | None:
         """The next page of a wedding; None: every event was routed."""
@@ -74,9 +76,8 @@ class Planner:
         return routed._replace(redacted=redacted) if redacted else routed
 
 
-def members_of(rights: WeddingRights) -> dict[str, Identity]:
+def members_of(rights: WeddingRights, policy: Policy) -> dict[str, Identity]:
     """The members of a wedding, without those that were removed, with what they may write."""
-    policy = default_policy()
     return {
         each.user: Identity(
             each.user, each.role, each.vendor, each.guest, each.side,
@@ -104,7 +105,7 @@ class _WeddingPlan:
 
     def __post_init__(self) -> None:
         access, wedding = self.planner.access, self.reader.wedding
-        self.people = members_of(self.rights)
+        self.people = members_of(self.rights, self.planner.policy)
         self.rows = WeddingRows(self.reader)
         self.to = Recipients(self.reader, self.rows, self.people, access, wedding, self.planner.mentioned)
         self.knowledge = Knowledge(access, wedding, self.rows)

@@ -71,7 +71,8 @@ class _Behind:
 
 
 class EventRouter:
-    """See the head of the file. ``on_inbox`` is called with what was stored; ``projections`` run in the transaction."""
+    """See the head of the file. ``on_inbox`` is called with items that were stored, ``on_messages`` when messages were
+    that have to be sent; ``projections`` run in the transaction."""
 
     def __init__(
         self,
@@ -82,6 +83,7 @@ class EventRouter:
         counters: Counters,
         *,
         on_inbox: OnInbox = lambda wedding, items: None,
+        on_messages: Callable[[], None] = lambda: None,
         projections: Sequence[Projection] = (),
     ) -> None:
         self._counters = counters
@@ -90,6 +92,7 @@ class EventRouter:
         self._rights = rights
         self._now = now
         self._on_inbox = on_inbox
+        self._on_messages = on_messages
         self._projections = projections
         self._behind: dict[str, _Behind] = {}
         self._woken = asyncio.Event()
@@ -220,6 +223,8 @@ class EventRouter:
                 self._behind[page.wedding] = behind  # behind the others
             if done.items:
                 self._on_inbox(page.wedding, done.items)
+            if page.deliveries:
+                self._on_messages()
 
     async def _store_alone(self, page: RoutedPage) -> None:
         try:

@@ -39,7 +39,7 @@ class StillKnown:
 def _known(
     planner: Planner, reader: RoutingReader, rights: WeddingRights, user: str, events: Collection[int]
 ) -> Iterator[int]:
-    people = members_of(rights)
+    people = members_of(rights, planner.policy)
     if user not in people:
         return
     rows = WeddingRows(reader)

@@ -30,22 +30,5 @@ class Timings(Protocol):
         """When the next digest with such a message is due."""
 
 
-class AtOnce:
-    """Everybody prefers everything, at once."""
-
-    def of(self, user: str, priority: int, type_: str, channel: Channel, now: datetime) -> Timing:
-        """Now."""
-        return Timing(WAITING, now)
-
-    def of_digest(self, user: str, type_: str, now: datetime) -> Timing:
-        """Now."""
-        return Timing(HELD, now)
-
-
 TimingsOf = Callable[[RoutingReader, Collection[str]], Timings]
 """Reads what some people prefer."""
-
-
-def at_once(reader: RoutingReader, users: Collection[str]) -> Timings:
-    """The `TimingsOf` of a server without preferences."""
-    return AtOnce()
