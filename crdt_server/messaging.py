@@ -43,7 +43,9 @@ class Messaging:
     def __init__(self, hub: Hub, state: State, senders: Mapping[Channel, Sender]) -> None:
         self._hub = hub
         self._now = partial(datetime.now, UTC)
-        self._planner = Planner(default_rules(), state.access, mentioned, policy=_policy_of(state))
+        self._planner = Planner(
+            default_rules(), state.access, mentioned, policy=_policy_of(state), channels=frozenset(senders)
+        )
         links = UnsubscribeLinks(read_link_secrets(hub.settings), hub.settings.public_url)
         node = "" if hub.cluster is None else hub.cluster.node
         self._delivery = DeliveryWorker(

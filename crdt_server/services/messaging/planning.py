@@ -53,13 +53,15 @@ class _DraftItem:
 
 @dataclass(frozen=True, slots=True)
 class Planner:
-    """See the head of the file. ``mentioned``: finds names in messages; ``timings_of``: reads preferences."""
+    """See the head of the file. ``mentioned``: finds names in messages; ``timings_of``: reads preferences;
+    ``channels``: those that have a sender, nothing is written for others."""
 
     rules: RoutingRules
     access: Decides
     mentioned: Mentioned = nobody_mentioned
     timings_of: TimingsOf = preferred_timings
     policy: Policy = field(default_factory=default_policy)
+    channels: frozenset[Channel] = frozenset(Channel)
 
     def plan(self, reader: RoutingReader, rights: WeddingRights, now: datetime, limit: int) -> RoutedPage | None:
         """The next page of a wedding; None: every event was routed."""
@@ -68,7 +70,7 @@ class Planner:
         if not page:
             return None
         routed = RoutedPage(reader.wedding, rights.version, after, page[-1].seq, now, page)
-        webhooks = reader.webhooks()
+        webhooks = reader.webhooks() if Channel.WEBHOOK in self.channels else []
         concerned = [event for event in page if self.rules.about(event.type) or _wanted(webhooks, event.type)]
         if concerned:
             routed = _WeddingPlan(self, reader, rights, now).fill(routed, concerned, webhooks)
@@ -125,7 +127,8 @@ class _WeddingPlan:
         items: list[ItemValues] = []
         deliveries: dict[str, DeliveryValues] = {}
         users = {draft.user for draft in drafts}
-        timings, addresses = self.planner.timings_of(self.reader, users), self.reader.channels(users)
+        timings = self.planner.timings_of(self.reader, users)
+        addresses = {each for each in self.reader.channels(users) if each[1] in self.planner.channels}
         earlier = self._earlier(page.after, drafts) if drafts else {}
         for draft in drafts:
             found = earlier.get(_subject(draft.newest), ())
