@@ -12,6 +12,7 @@ from sqlalchemy import insert, select
 
 from crdt_server.access.identity import Identity
 from crdt_server.services.messaging import digest
+from crdt_server.services.messaging.composing import notices_of
 from crdt_server.services.messaging.digest import DIGEST_BYTES, Digests, params_of
 from crdt_server.services.messaging.local_time import QuietHours
 from crdt_server.services.messaging.preference_service import PreferenceService
@@ -24,6 +25,7 @@ from storage import (
     HeldMessage,
     HeldMessages,
     Storage,
+    StoredMessage,
     StoredPreferences,
     StoredRow,
     open_storage,
@@ -234,5 +236,12 @@ def test_a_digest_is_bounded_in_bytes_and_counts_the_rest() -> None:
     assert (rest["type"], rest["count"], rest["params"]) == ("digest", 250 - len(kept), {})
     assert [each["event"] for each in kept] == list(range(len(kept)))
     assert len(kept) > 40
+    row = StoredMessage(
+        *(1, "key", "w", "u_1", "mail", "", 7, "digest", 3, "", "", params, 1, "sending", 0),
+        *(at, at, "", None, "", None),
+    )
+    *told, others = notices_of(row)
+    assert [each.event for each in told] == [each["event"] for each in kept]
+    assert (others.type, others.merged) == ("digest", rest["count"])
     small = params_of(held("a", "b"), at)
     assert [each["type"] for each in json.loads(small)["notices"]] == ["message.sent"] * 2

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import base64
+from datetime import UTC, datetime
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
 from crdt_server.services.messaging.unsubscribe import LONGEST_TOKEN, LinkTarget, UnsubscribeLinks
+from storage import StoredMessage
 
 OLD, NEW, OTHER = (letter * 32 for letter in (b"o", b"n", b"x"))
 URL = "https://wedding.test/"
@@ -71,6 +73,23 @@ def test_without_a_secret_or_an_address_there_are_none(links: UnsubscribeLinks) 
 @pytest.mark.parametrize(("channel", "group"), [("in-app", "guests"), ("webhook", "guests"), ("mail", "emergencies")])
 def test_messages_that_nobody_ends_have_none(channel: str, group: str) -> None:
     assert UnsubscribeLinks([NEW], URL).url(LinkTarget("w", "u_1", channel, group)) == ""
+
+
+def test_a_message_of_the_outbox_has_the_link_of_its_group() -> None:
+    at = datetime(2026, 6, 20, tzinfo=UTC)
+    links = UnsubscribeLinks([NEW], URL)
+
+    def target(type_: str, channel: str = "mail") -> LinkTarget | None:
+        about = (7, type_, 3, "guests", "g_1", "{}", 1)
+        message = StoredMessage(1, "key", "w", "u_1", channel, "", *about, "sending", 0, at, at, "", None, "", None)
+        url = links.of_message(message)
+        return links.read(token_of(url)) if url else None
+
+    assert target("guest.rsvp") == LinkTarget("w", "u_1", "mail", "guests")
+    assert target("digest") == LinkTarget("w", "u_1", "mail", "digest")
+    assert target("message.sent", "push") == LinkTarget("w", "u_1", "push", "messages")
+    assert target("emergency.raised") is None
+    assert target("guest.rsvp", "webhook") is None
 
 
 def test_a_secret_signs_nothing_else() -> None:
