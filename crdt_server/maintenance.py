@@ -168,7 +168,8 @@ async def _rows_agree(storage: Storage, host: Supervisor, key: DocumentKey) -> b
 
 
 async def compact_store(settings: Settings, wedding: str | None, output: Output) -> int:
-    """Merge the rows of every document, then give free pages back. Returns the number of corrupt documents."""
+    """Merge the rows of every document, purge the index of search, then give free pages back. Returns the number of
+    corrupt documents."""
     storage = await open_storage(settings.database_url)
     problems = 0
     before = await storage.size_bytes()
@@ -187,6 +188,7 @@ async def compact_store(settings: Settings, wedding: str | None, output: Output)
                 if fewer:
                     output(f"{key}: {fewer} rows fewer")
             worker.cancel()
+        await storage.purge_search()
         await storage.vacuum()
         output(f"{before} bytes before, {await storage.size_bytes()} after")
     finally:

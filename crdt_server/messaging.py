@@ -31,9 +31,9 @@ from crdt_server.services.messaging.unsubscribe import UnsubscribeLinks
 from crdt_server.services.messaging.webhooks import WebhookService
 from crdt_server.services.search import INDEXER
 from crdt_server.services.threads import ThreadService
-from storage import StoredItem, mirror_messages
+from storage import StoredItem, mirror_messages, project_attachments
 
-PROJECTIONS: Final = (mirror_messages, INDEXER.project)
+PROJECTIONS: Final = (mirror_messages, project_attachments, INDEXER.project)
 """What is brought up to date with the events that are routed."""
 
 

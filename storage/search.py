@@ -46,6 +46,9 @@ MARK_LENGTH: Final = 8
 PURGE_PAGES: Final = 64
 """Pages of the index of SQLite that are written anew in one transaction."""
 
+_REMOVED: Final = "search_removed"
+"""Of the writing connection: whether texts were removed whose words may be in the index. A new one does not know."""
+
 
 class SearchTerm(NamedTuple):
     """Words that stand one behind the other; the last may be the beginning of one."""
@@ -131,10 +134,16 @@ class SearchStore(StorePart):
         Others that write wait meanwhile: a second for about 50 MB of words."""
         return await self._executor.maintain(_mend)
 
-    async def purge_search(self) -> bool:
-        """SQLite: write a part of the index anew without the words of what was removed, which are in it until then
-        though nothing finds them. Returns whether there is more to do."""
-        return await self._executor.write(_purge)
+    async def needs_purges(self) -> bool:
+        """Whether words of what was removed stay in the index until `purge_search`, though nothing finds them."""
+        return await self._executor.read(lambda connection: connection.dialect.name == "sqlite")
+
+    async def purge_search(self) -> None:
+        """SQLite: write the index anew without the words of what was removed, if anything was since the last time, or
+        if this process is new. In small transactions."""
+        goes_on = True
+        while goes_on:
+            goes_on = await self._executor.write(_purge)
 
 
 def _mark(wedding: str) -> str:
@@ -191,6 +200,7 @@ def _replace(connection: Connection, wedding: str, record: SearchRecord, texts: 
     for id_, words in connection.execute(_STORED, name).all():
         if kind == "sqlite":
             connection.execute(_UNINDEX, {"id": id_, "words": words})
+            connection.info[_REMOVED] = not texts or connection.info.get(_REMOVED, True)
         connection.execute(_DELETE, {"id": id_})
     mark = _mark(wedding)
     for each in texts:
@@ -276,9 +286,11 @@ def _mend(connection: Connection) -> bool:
 
 
 def _purge(connection: Connection) -> bool:
-    if connection.dialect.name != "sqlite":
+    """Purge a part of the index. Returns whether there is more to do."""
+    if connection.dialect.name != "sqlite" or not connection.info.get(_REMOVED, True):
         return False
     before = connection.scalars(_CHANGES).one()
     connection.execute(_PURGE, {"pages": -PURGE_PAGES})
     # Documentation of FTS5: fewer than two changes mean that there was nothing to merge.
-    return int(connection.scalars(_CHANGES).one()) - int(before) >= 2
+    connection.info[_REMOVED] = int(connection.scalars(_CHANGES).one()) - int(before) >= 2
+    return bool(connection.info[_REMOVED])

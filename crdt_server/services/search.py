@@ -151,11 +151,13 @@ class SearchService:
                     break
         return found
 
+    async def needs_purges(self) -> bool:
+        """Whether `purge` has anything to do with this database."""
+        return await self._storage.needs_purges()
+
     async def purge(self) -> None:
-        """Write the index anew where words of removed texts may be in it still, in small transactions."""
-        goes_on = True
-        while goes_on:
-            goes_on = await self._storage.purge_search()
+        """Write the index anew where words of removed texts may be in it still."""
+        await self._storage.purge_search()
 
 
 def _page(hits: Sequence[SearchHit], terms: Sequence[SearchTerm]) -> FoundPage:

@@ -185,6 +185,40 @@ async def test_the_index_follows_the_events(
     assert await indexed("roses") == {"v_1"}
 
 
+async def test_the_server_keeps_the_index_by_itself(
+    client: httpx.AsyncClient, server: LocalServer, write: Write
+) -> None:
+    """From the message that is sent with a file to the one that is taken back, with the router of the server."""
+    storage = server.hub.storage
+    files = "/documents/thread.t_1/attachments"
+    made = await client.post(files, params={**ADA, "filename": "menu.txt"}, content=b"cake")
+    sent = {**message("the Café is open"), "attachments": [made.json()]}
+    await write("thread.t_1", "messages", "01J0M1", sent)
+
+    async def follow(done: Callable[[], Awaitable[bool]]) -> None:
+        async with asyncio.timeout(SECONDS):
+            while not await done():
+                await storage.event_head("w")
+
+    async def is_found() -> bool:
+        return len((await search(client, "cafe", BOB))["hits"]) == 1
+
+    async def is_bound() -> bool:
+        found = await storage.attachment("w", "thread.t_1", made.json()["id"])
+        return found is not None and found.message == "01J0M1"
+
+    async def is_forgotten() -> bool:
+        nothing = await storage.searched_records("w", SearchRecord("", "", ""), 10) == []
+        return nothing and await storage.attachment_bytes("w") == 0
+
+    await follow(is_found)
+    await follow(is_bound)
+    await write("thread.t_1", "redactions", "01J0M1", {"by": "ada", "at": "2026-06-20T13:31:00Z"})
+    assert not await is_found()
+    assert (await client.get(f"{files}/{made.json()['id']}", params=BOB)).status_code == 404
+    await follow(is_forgotten)
+
+
 async def test_a_long_text_shows_where_the_word_is(
     client: httpx.AsyncClient, server: LocalServer, write: Write
 ) -> None:
