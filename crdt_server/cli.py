@@ -20,7 +20,7 @@ from crdt_server.access.keys import KeySet
 from crdt_server.access.policy import NO_OVERRIDES, Overrides, default_policy
 from crdt_server.access.tokens import ROLES, SIDES, Claims, TokenRules, TokenVerifier, sign
 from crdt_server.app import AccessRequired
-from crdt_server.explain import NothingToExplain, explain
+from crdt_server.explain import NO_THREADS, NothingToExplain, explain
 from crdt_server.files.opening import WrongFileStore
 from crdt_server.files.store import FileStoreError
 from crdt_server.hub.rights_cache import stored_rights
@@ -170,15 +170,16 @@ def explain_command(
     person = Identity(user, role, **{name: given.pop(name) for name in ("vendor", "guest", "side")})
     overrides: Overrides = NO_OVERRIDES
     until: float | None = None
+    threads = NO_THREADS
     if not role:
         rights = asyncio.run(stored_rights(_settings(config, given).database_url, wedding))
         known = rights.member(user)
         if known is None or known.removed:
             raise click.UsageError(f"{user} is no member of {wedding}: set --role")
-        person, overrides = Identity(*known[:5]), rights.overrides
+        person, overrides, threads = Identity(*known[:5]), rights.overrides, rights.threads
         until = rights.granted_until(user, document, time.time())
     try:
-        for line in explain(default_policy(), person, document, field, overrides, find):
+        for line in explain(default_policy(), person, document, field, overrides, find, threads=threads):
             click.echo(line)
         if until is not None:
             click.echo(f"a grant opens {document}, to be read, until {datetime.fromtimestamp(until, UTC):%F %T} UTC")

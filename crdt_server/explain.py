@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from types import MappingProxyType
+from typing import Final
 
 from crdt_server.access.access import Action
 from crdt_server.access.identity import Identity
+from crdt_server.access.members import KnownThread
 from crdt_server.access.policy import NO_OVERRIDES, Explanation, Overrides, Policy
 from crdt_server.access.policy_access import FindDerived, decide, no_derived
+from crdt_server.access.threads import decide_thread, thread_of
 from documents.categories import POSITIONS, AccessCategory, category_of
 from documents.field_rules import OWN, RESERVED, STAMPED, FieldRule, is_stamp
 from documents.kind import Kind, Root
 from documents.registry import kind_of
+
+NO_THREADS: Final[Mapping[str, KnownThread]] = MappingProxyType({})
 
 
 class NothingToExplain(Exception):
@@ -25,8 +31,11 @@ def explain(
     field: str,
     overrides: Overrides = NO_OVERRIDES,
     find_derived: FindDerived = no_derived,
+    *,
+    threads: Mapping[str, KnownThread] = NO_THREADS,
 ) -> Iterator[str]:
-    """Lines for people. ``field``: `root.key`, or the root alone. Raises NothingToExplain."""
+    """Lines for people. ``field``: `root.key`, or the root alone; ``threads``: those of the wedding. Raises
+    NothingToExplain."""
     derived = find_derived(document) if "@" in document else None
     kind = kind_of(document if derived is None else derived.source)
     if kind is None:
@@ -37,7 +46,11 @@ def explain(
     category = category_of(kind.name)
     reading = Action.READ_PART if derived is not None else _reading(policy, document)
     opened = decide(policy, person, Action.READ, document, find_derived, overrides)
+    thread = threads.get(thread_of(document) or "")
+    opened = decide_thread(policy, person, Action.READ, thread, opened, overrides)
     yield _line(f"read {document}", opened is None, policy.explain(person, category, reading, overrides))
+    if thread is not None:
+        yield f"  {person.user} takes {'' if person.user in thread.users else 'no '}part in this thread ({thread.type})"
     if opened is not None and derived is not None:
         yield f"  {opened.reason}"
     if reading is Action.WRITE:

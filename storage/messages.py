@@ -72,6 +72,15 @@ def _sent(connection: Connection, wedding: str, event: StoredEvent, body: Mappin
             connection.execute(insert(messages), {**names, **values, "sequence": 0, "body": text, "redacted": False})
 
 
+def _changed(connection: Connection, wedding: str, event: StoredEvent, body: Mapping[str, Any]) -> None:
+    """Messages stay as they are, unless they are emptied: by their redaction, which may be an old one."""
+    message = body.get("after")
+    if isinstance(message, dict) and message.get("body") == "":
+        _redacted(connection, wedding, event, body)
+    else:
+        _sent(connection, wedding, event, body)
+
+
 def _stamped(connection: Connection, wedding: str, event: StoredEvent, body: Mapping[str, Any]) -> None:
     stamp = body.get("after")
     if not isinstance(stamp, dict):
@@ -97,7 +106,7 @@ def _removed(connection: Connection, wedding: str, event: StoredEvent, body: Map
 _Apply = Callable[[Connection, str, StoredEvent, Mapping[str, Any]], None]
 _MIRRORED: Mapping[str, _Apply] = {
     "message.sent": _sent,
-    "message.changed": _sent,
+    "message.changed": _changed,
     "message.stamped": _stamped,
     "message.redacted": _redacted,
     "message.removed": _removed,

@@ -12,6 +12,7 @@ import pytest
 from click.testing import CliRunner
 
 from crdt_server.access.identity import Identity
+from crdt_server.access.members import KnownThread
 from crdt_server.access.policy import default_policy
 from crdt_server.cli import cli
 from crdt_server.explain import NothingToExplain, explain
@@ -167,6 +168,18 @@ def _document(kind: str) -> str:
 
 def _named(root: str, key: str | None) -> str:
     return root if key is None else f"{root}.{key}"
+
+
+@pytest.mark.parametrize(
+    ("users", "line"),
+    [((), "read thread.t: forbidden; "), (("u_dj",), "read thread.t: allowed; ")],
+)
+def test_a_thread_is_read_by_those_who_take_part(users: tuple[str, ...], line: str) -> None:
+    threads = {"t": KnownThread("general", frozenset(users))}
+    dj = Identity("u_dj", "vendor", "v_dj")
+    _, read, part, *_ = explain(default_policy(), dj, "thread.t", "messages", threads=threads)
+    assert read.startswith(line)
+    assert part == f"  u_dj takes {'' if users else 'no '}part in this thread (general)"
 
 
 def test_a_field_that_there_is_not() -> None:

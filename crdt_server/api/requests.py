@@ -115,7 +115,7 @@ async def check_again(request: Request) -> None:
 
 def _may_be_emergency(request: Request, error: RateLimitError, identity: Identity, address: str) -> bool:
     """Whether a request that is over the limit is read all the same: `api.commands` decides then."""
-    if error.code != SPENT or not request.url.path.endswith("/ops"):
+    if error.code != SPENT or request.method != "POST" or not request.url.path.endswith(("/ops", "/messages")):
         return False
     limits: RequestLimits = request.app.state.request_limits
     return limits.may_be_emergency(identity, address, request.app.state.hub.time())

@@ -37,13 +37,13 @@ class Arrivals:
         named = {record for root, record in changes.added if root in (_MESSAGES, _REDACTIONS)}
         if not named:
             return [], []
+        if document not in self._newest:
+            self._newest[document] = max(map(_number, rows[_STAMPS].values()), default=0)
+            named |= rows[_MESSAGES].keys()  # also those from before the server did this
         return self._stamps(document, rows, named, at), _emptied(document, rows, named)
 
     def _stamps(self, document: str, rows: RowsByRoot, named: Iterable[str], at: str) -> list[Op]:
         stamped, messages = rows[_STAMPS], rows[_MESSAGES]
-        if document not in self._newest:
-            self._newest[document] = max(map(_number, stamped.values()), default=0)
-            named = messages  # also those from before there were stamps
         ops = []
         for message in sorted(each for each in named if each in messages and each not in stamped):
             self._newest[document] += 1

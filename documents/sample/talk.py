@@ -39,5 +39,6 @@ def talk(draft: Draft) -> None:
                 draft.written[reaction] = Author(reader, role_of[reader], minute + 5)
         taken_back = draft.chance.pick(list(rows["messages"]))
         author = rows["messages"][taken_back]["from"]
+        rows["messages"][taken_back]["body"] = ""
         rows["redactions"][taken_back] = {"at": draft.instant(minute + 60), "by": author}
         draft.written[Field(document, "redactions", taken_back, None)] = Author(author, role_of[author], minute + 60)

@@ -88,13 +88,22 @@ def test_a_command_is_numbered_too_and_nobody_writes_a_stamp() -> None:
 
 
 def test_messages_from_before_there_were_stamps_are_numbered_with_the_next() -> None:
-    old = {name: {"from": "dj", "at": AT, "kind": "text", "body": name} for name in ("a1", "a2", "a3")}
-    bench = Bench({THREAD: {"messages": old, "stamps": {"a2": {"sequence": 7, "at": AT}}}}, names=("wedding", THREAD))
+    old = {name: {"from": "dj", "at": AT, "kind": "text", "body": TEXT} for name in ("a1", "a2", "a3")}
+    roots = {"messages": old, "stamps": {"a2": {"sequence": 7, "at": AT}}, "redactions": {"a3": {"by": "dj", "at": AT}}}
+    bench = Bench({THREAD: roots}, names=("wedding", THREAD))
     dj = bench.join("dj", "vendor", 100)
     assert sequences(bench) == {"a2": 7}
     say(dj, "m1")
     bench.sync(dj)
     assert sequences(bench) == {"a2": 7, "a1": 8, "a3": 9, "m1": 10}
+    messages = bench.documents[THREAD].rows.roots["messages"]
+    assert {name: message["body"] for name, message in messages.items()} == {
+        "a1": TEXT,
+        "a2": TEXT,
+        "a3": "",
+        "m1": "Hello",
+    }
+    bench.check()
 
 
 @given(st.lists(st.sampled_from(("dj", "flora", "maria", "restart", "sync dj", "sync maria", "redact")), max_size=25))

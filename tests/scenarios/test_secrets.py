@@ -148,7 +148,8 @@ class Everything:
             for call in self.calls:
                 names = self.requested(person) if "{document}" in call else [""]
                 for name in names:
-                    url = f"{self.guarded.server.url}{call.format(wedding=self.guarded.wedding, document=name)}"
+                    path = call.format(wedding=self.guarded.wedding, document=name, thread="t")
+                    url = f"{self.guarded.server.url}{path}"
                     found.append(await (stream if call.endswith("/stream") else get)(http, url))
         return b"".join(found)
 
