@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from datetime import UTC, datetime
 from typing import Any
 
@@ -13,6 +14,7 @@ from crdt_server.errors import ProtocolError
 from tests.api.with_members import AT, as_user, make
 from tests.support.gate import LocalServer
 from tests.support.mirrored import Mirror
+from tests.support.stored_bytes import tables_with
 
 ULID, WRITTEN = "01JY3Z8Q7M4T2V6W8X9Y0ZABCD", "2025-06-19T11:30:28.212Z"
 
@@ -152,3 +154,27 @@ def test_a_ulid_says_when_it_was_made() -> None:
     assert (_written_at(_ulid(at)), _written_at(ULID)) == ("2026-06-20T13:30:00.000Z", WRITTEN)
     with pytest.raises(ProtocolError):
         _written_at("7" + "Z" * 25)
+
+
+async def test_of_a_redacted_message_no_byte_is_left_in_any_table(
+    with_members: LocalServer, members: httpx.AsyncClient, thread: str
+) -> None:
+    """Also where people were informed of it, and where it can be searched for."""
+    storage, text = with_members.hub.storage, "Zwetschgenknoedel"
+    await post(members, "u_dj", thread, text, id=ULID)
+    while "inbox" not in await tables_with(storage, text):  # noqa: ASYNC110 - nothing signals it
+        await asyncio.sleep(0.02)
+    found = set(await tables_with(storage, text))
+    assert found >= {"events", "inbox", "messages", "rows", "updates"}
+    operation = {"op": "set", "root": "redactions", "record": ULID, "value": {"at": AT, "by": "u_dj"}}
+    answer = await members.post(
+        f"/documents/thread.{thread}/ops", json={"operations": [operation]}, headers=as_user("u_dj")
+    )
+    assert answer.status_code == 200, answer.text
+    while not await storage.pending_purges(1):  # noqa: ASYNC110 - nothing signals it
+        await asyncio.sleep(0.02)
+    await with_members.hub.purger.purge_pending()
+    while await storage.purge_search():  # as its sweep does
+        pass
+    assert await tables_with(storage, text) == []
+    assert await tables_with(storage, text.casefold()) == []

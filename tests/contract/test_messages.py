@@ -64,11 +64,11 @@ async def test_messages_are_mirrored_with_their_numbers(store: Storage) -> None:
         ("messages", message): content for message in ("m1", "m2", "m3")
     })  # fmt: skip
     await mirror.follow()
-    newest = await store.messages("w", "t", after=None, before=None, limit=2)
+    newest = await store.thread_messages("w", "t", after=None, before=None, limit=2)
     assert [(each.id, each.sequence) for each in newest] == [("m3", 3), ("m2", 2)]
     assert json.loads(newest[0].fields) == content
-    assert [each.id for each in await store.messages("w", "t", after=None, before=2, limit=9)] == ["m1"]
-    assert [each.id for each in await store.messages("w", "t", after=1, before=None, limit=9)] == ["m2", "m3"]
+    assert [each.id for each in await store.thread_messages("w", "t", after=None, before=2, limit=9)] == ["m1"]
+    assert [each.id for each in await store.thread_messages("w", "t", after=1, before=None, limit=9)] == ["m2", "m3"]
     assert (await store.thread("w", "t")).active_at == datetime(2026, 6, 20, 14, tzinfo=UTC)  # type: ignore[union-attr]
 
 
@@ -77,7 +77,7 @@ async def test_pages_are_bounded_in_characters(store: Storage, monkeypatch: pyte
     rows = {("messages", f"m{n}"): {"body": "x" * 60} for n in range(4)}
     await put(store, *(each for n in range(4) for each in sent(f"m{n}", "ann", n + 1)), rows=rows)
     await Mirror(store).follow()
-    assert [each.sequence for each in await store.messages("w", "t", after=0, before=None, limit=9)] == [1, 2]
+    assert [each.sequence for each in await store.thread_messages("w", "t", after=0, before=None, limit=9)] == [1, 2]
 
 
 async def test_unread_is_what_others_wrote_behind_the_pointer_of_all_devices(store: Storage) -> None:
@@ -89,10 +89,10 @@ async def test_unread_is_what_others_wrote_behind_the_pointer_of_all_devices(sto
         return reading.sequence, reading.unread
 
     assert [await unread(user) for user in ("ann", "bo", "chloe")] == [(0, 1), (0, 2), (0, 3)]
-    assert await store.mark_read("w", "t", "bo", 2, NOW) == 2
-    assert await store.mark_read("w", "t", "bo", 1, NOW) == 2, "another device is behind"
+    assert await store.mark_thread_read("w", "t", "bo", 2, NOW) == 2
+    assert await store.mark_thread_read("w", "t", "bo", 1, NOW) == 2, "another device is behind"
     assert await unread("bo") == (2, 1)
-    assert await store.mark_read("w", "t", "bo", 3, NOW) == 3
+    assert await store.mark_thread_read("w", "t", "bo", 3, NOW) == 3
     assert await unread("bo") == (3, 0)
     assert await unread("ann") == (0, 1)
 
