@@ -248,7 +248,8 @@ async def test_the_command_makes_the_index_beside_a_server(
     await write("thread.t_1", "messages", "01J0M1", message("the cake"))
     url = server.hub.settings.database_url
     done = await asyncio.to_thread(CliRunner().invoke, cli, ["search", "rebuild", "--database-url", url])
-    assert (done.exit_code, done.output) == (0, "w: 1 records with texts\n")
+    assert done.exit_code == 0, done.output
+    assert "w: 1 records with texts" in done.output.splitlines()  # the server logs into it
     assert len((await search(client, "cake"))["hits"]) == 1
     wrong = await asyncio.to_thread(CliRunner().invoke, cli, ["search", "rebuild", "../w", "--database-url", url])
     assert wrong.exit_code == 2
