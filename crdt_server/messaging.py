@@ -46,6 +46,7 @@ class Messaging:
         self._planner = Planner(
             default_rules(), state.access, mentioned, policy=_policy_of(state), channels=frozenset(senders)
         )
+        self._known = StillKnown(hub.storage, self._planner, hub.rights.cache).events
         links = UnsubscribeLinks(read_link_secrets(hub.settings), hub.settings.public_url)
         node = "" if hub.cluster is None else hub.cluster.node
         self._delivery = DeliveryWorker(
@@ -55,6 +56,7 @@ class Messaging:
             lease=f"{node}:{secrets.token_hex(8)}",
             lease_seconds=hub.settings.delivery_lease_seconds,
             unsubscribe=links.of_message,
+            known=self._known,
         )
         self.router = EventRouter(
             hub.storage,
@@ -75,10 +77,9 @@ class Messaging:
     def start(self) -> None:
         """Begin to route, to send, and to tidy up."""
         hub = self._hub
-        known = StillKnown(hub.storage, self._planner, hub.rights.cache).events
         hub.spawn(self.router.run())
         hub.spawn(trim_inboxes(hub.storage, self._now, hub.settings.inbox_days))
-        hub.spawn(Digests(hub.storage, self._now, self._on_digests, known).run())
+        hub.spawn(Digests(hub.storage, self._now, self._on_digests, self._known).run())
         hub.spawn(OutboxUpkeep(hub.storage, hub.metrics, self._now).run())
         self._delivery.start()
 

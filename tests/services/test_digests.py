@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator, Collection, Mapping
+from collections.abc import AsyncIterator, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -17,6 +17,7 @@ from crdt_server.services.messaging.digest import DIGEST_BYTES, Digests, params_
 from crdt_server.services.messaging.local_time import QuietHours
 from crdt_server.services.messaging.preference_service import PreferenceService
 from crdt_server.services.messaging.preferences import Mode, Preferences, next_digest, parse_preferences
+from crdt_server.services.messaging.still_known import all_known
 from crdt_server.services.messaging.unsubscribe import LinkTarget
 from storage import (
     Append,
@@ -69,12 +70,7 @@ def enqueued() -> list[int]:
 
 @pytest.fixture
 def digests(store: Storage, clock: Clock, enqueued: list[int]) -> Digests:
-    return Digests(store, clock, enqueued.append, everything)
-
-
-async def everything(wedding: str, user: str, events: Collection[int]) -> Collection[int]:
-    """People may know of all events."""
-    return events
+    return Digests(store, clock, enqueued.append, all_known)
 
 
 async def hold(store: Storage, clock: Clock, *events: int, user: str = "u_chloe", params: str = "{}") -> None:

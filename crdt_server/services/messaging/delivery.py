@@ -4,15 +4,16 @@
   sent at least once, always under the same id.
 - What became of a message is stored with the next claim, in one short transaction; there is at most one every
   `BEAT_SECONDS`, and none while nothing is due.
-- A message to a recipient who was removed meanwhile, or has no address, is dropped. A channel without a sender fails
-  like one that is out of order: what waits is sent when the sender is there.
+- A message to a recipient who was removed meanwhile, or has no address, is dropped. So is one that has waited for
+  `RECHECKED_SECONDS`, about something that its recipient may not know of any more.
+- A channel without a sender fails like one that is out of order: what waits is sent when the sender is there.
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Final
 
 import structlog
@@ -22,6 +23,7 @@ from crdt_server.services.messaging.composing import MalformedMessage, Unsubscri
 from crdt_server.services.messaging.lanes import Lanes
 from crdt_server.services.messaging.model import Channel, NotSent, Sent
 from crdt_server.services.messaging.senders import ChannelSenders
+from crdt_server.services.messaging.still_known import KnownNow, all_known
 from storage import MessageAddress, MessageOutcome, Resolved, Storage, StorageError, StoredMessage
 from storage.outbox import DROPPED, WAITING
 
@@ -33,6 +35,9 @@ BEAT_SECONDS: Final = 0.02
 POLL_SECONDS: Final = 2.0
 """Between two looks for messages of other nodes, and for those that are due again."""
 
+RECHECKED_SECONDS: Final = 60.0
+"""What is sent sooner was decided by the rights of that moment."""
+
 DRAIN_SECONDS: Final = 3.0
 """For attempts that run when the server stops."""
 
@@ -43,6 +48,12 @@ RENEWALS: Final = 3
 def no_link(message: StoredMessage) -> str:
     """The `Unsubscribe` of a server that has no such links."""
     return ""
+
+
+def _is_rechecked(message: StoredMessage, now: datetime) -> bool:
+    """Whether a message has waited for long, to a person and about a document: a digest is checked when it is made."""
+    waited = now - message.at > timedelta(seconds=RECHECKED_SECONDS)
+    return waited and bool(message.document) and message.channel != Channel.WEBHOOK
 
 
 class DeliveryWorker:
@@ -58,12 +69,14 @@ class DeliveryWorker:
         lease: str,
         lease_seconds: float,
         unsubscribe: Unsubscribe = no_link,
+        known: KnownNow = all_known,
     ) -> None:
         self._storage = storage
         self._senders = senders
         self._now = now
         self._lease, self._lease_seconds = lease, lease_seconds
         self._unsubscribe = unsubscribe
+        self._known = known
         self._lanes = Lanes()
         self._tasks: set[asyncio.Task[None]] = set()
         self._outcomes: list[MessageOutcome] = []
@@ -163,6 +176,11 @@ class DeliveryWorker:
     async def _attempt(self, message: StoredMessage, resolved: Resolved, address: MessageAddress) -> None:
         """Send a message, and keep what became of it for the next claim."""
         try:
+            if _is_rechecked(message, self._now()) and not await self._known(
+                message.wedding, message.user, (message.event,)
+            ):
+                self._settled(MessageOutcome(message.id, DROPPED, "not to be known any more", self._now()))
+                return
             if len(resolved.addresses) > 1:
                 await self._storage.split_message(message, [each.contact for each in resolved.addresses])
             result = await self._send(message, resolved, address)

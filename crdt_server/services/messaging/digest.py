@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Awaitable, Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
 from datetime import datetime
-from typing import Final, Protocol
+from typing import Final
 
 import structlog
 
@@ -25,6 +25,7 @@ from crdt_server.services.messaging.preferences import (
     parse_preferences,
     plan,
 )
+from crdt_server.services.messaging.still_known import KnownNow
 from storage import DueDigest, HeldMessage, HeldMessages, NewDigest, Storage, StorageError, StorageUnavailable
 from storage.preferences import MakeDigest
 
@@ -38,13 +39,6 @@ VALUE_CHARACTERS: Final = 300
 
 EVERY_SECONDS: Final = 20.0
 PAGE: Final = 200
-
-
-class KnownNow(Protocol):
-    """Rechecks what people may know: `still_known.StillKnown.events`."""
-
-    def __call__(self, wedding: str, user: str, events: Collection[int], /) -> Awaitable[Collection[int]]:
-        """Those of some events that a person may know of now."""
 
 
 class Digests:

@@ -4,7 +4,8 @@ have changed meanwhile, somebody may not take part in a thread any more, a messa
 from __future__ import annotations
 
 import inspect
-from collections.abc import Collection, Iterator
+from collections.abc import Awaitable, Collection, Iterator
+from typing import Protocol
 
 from crdt_server.access.identity import Identity
 from crdt_server.access.members import WeddingRights
@@ -15,6 +16,18 @@ from crdt_server.services.messaging.recipients import Recipients
 from crdt_server.services.messaging.router import RightsOfWeddings
 from crdt_server.services.messaging.rules import RoutingRules
 from storage import RoutingReader, Storage
+
+
+class KnownNow(Protocol):
+    """`StillKnown.events`."""
+
+    def __call__(self, wedding: str, user: str, events: Collection[int], /) -> Awaitable[Collection[int]]:
+        """Those of some events that a person may know of now."""
+
+
+async def all_known(wedding: str, user: str, events: Collection[int]) -> Collection[int]:
+    """The `KnownNow` of a server without rights."""
+    return events
 
 
 class StillKnown:
@@ -28,7 +41,6 @@ class StillKnown:
     async def events(self, wedding: str, user: str, events: Collection[int]) -> set[int]:
         """Those of some events that a person may know of now; one that is not kept any more is none of them. Raises
         StorageError."""
-        self._rights.forget(wedding)  # what is held may be seconds old
         found = self._rights.of(wedding)
         rights = await found if inspect.isawaitable(found) else found
         return await self._storage.plan_routing(
