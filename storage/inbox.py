@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from sqlalchemy import ColumnElement, Connection, and_, delete, func, or_, select, tuple_, update
 
-from storage.messaging_tables import inbox, outbox
+from storage.messaging_tables import inbox, messages, outbox, routed
 from storage.outbox import DROPPED, HELD, LATER, NO_PARAMS
 
 PAGE_CHARACTERS = 256 * 1024
@@ -88,9 +88,17 @@ def mark_read(connection: Connection, wedding: str, user: str, which: Collection
     return _mark(connection, wedding, user, among, at)
 
 
-def mark_document_read(connection: Connection, wedding: str, user: str, document: str, at: datetime) -> list[int]:
-    """Mark unread items about a document as read, as `mark_read` does: somebody has seen its newest content."""
-    return _mark(connection, wedding, user, inbox.c.document == document, at)
+def mark_thread_read(connection: Connection, wedding: str, user: str, thread: str, sequence: int, at: datetime) -> None:
+    """Mark the items about messages of a thread up to a number as read."""
+    # The router holds this row while it adds items: it has seen how far the person has read, or its items are there.
+    connection.execute(select(routed.c.seq).where(routed.c.wedding == wedding).with_for_update())
+    upto = select(messages.c.message).where(messages.c.wedding == wedding, messages.c.thread == thread)
+    upto = upto.where(messages.c.sequence <= sequence)
+    document = f"thread.{thread}"
+    items = and_(_of(wedding, user), inbox.c.read_at.is_(None), inbox.c.document == document, inbox.c.record.in_(upto))
+    connection.execute(update(inbox).where(items).values(read_at=at))
+    about = and_(outbox.c.document == document, outbox.c.record.in_(upto))
+    _drop_unsent(connection, wedding, user, about, at)
 
 
 def _mark(connection: Connection, wedding: str, user: str, among: ColumnElement[bool], at: datetime) -> list[int]:
@@ -101,18 +109,17 @@ def _mark(connection: Connection, wedding: str, user: str, among: ColumnElement[
         return []
     ids = [row.id for row in rows]
     connection.execute(update(inbox).where(inbox.c.id.in_(ids)).values(read_at=at))
-    _drop_unsent(connection, wedding, user, {(row.document, row.record, row.type) for row in rows}, at)
+    read = sorted({(row.document, row.record, row.type) for row in rows})
+    about = tuple_(outbox.c.document, outbox.c.record, outbox.c.type).in_(read)
+    _drop_unsent(connection, wedding, user, about, at)
     return ids
 
 
-def _drop_unsent(
-    connection: Connection, wedding: str, user: str, about: Collection[tuple[str, str, str]], at: datetime
-) -> None:
+def _drop_unsent(connection: Connection, wedding: str, user: str, about: ColumnElement[bool], at: datetime) -> None:
     """End the messages about items that were read, as far as they were to be sent later and nobody has begun to."""
-    same = tuple_(outbox.c.document, outbox.c.record, outbox.c.type).in_(sorted(about))
     later = and_(outbox.c.state == LATER, outbox.c.next_at > at, outbox.c.attempts == 0)
     of_user = and_(outbox.c.wedding == wedding, outbox.c.user == user, outbox.c.state.in_((LATER, HELD)))
-    unsent = and_(of_user, same, or_(outbox.c.state == HELD, later), outbox.c.priority > 0)
+    unsent = and_(of_user, about, or_(outbox.c.state == HELD, later), outbox.c.priority > 0)
     dropped = {"state": DROPPED, "params": NO_PARAMS, "error": "was read", "done_at": at}
     connection.execute(update(outbox).where(unsent).values(dropped))
 

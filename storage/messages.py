@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 from sqlalchemy import Connection, and_, delete, func, insert, select, update
 
 from storage.derived import StoredEvent
+from storage.inbox import mark_thread_read
 from storage.messaging_tables import messages, purges, read_pointers, threads
 from storage.tables import events, rows
 
@@ -205,6 +206,7 @@ def reactions(connection: Connection, wedding: str, thread: str, among: Collecti
 def mark_read(connection: Connection, wedding: str, thread: str, user: str, sequence: int, at: datetime) -> int:
     """A person has read a thread up to a number; returns the highest of all devices, which never goes back."""
     key = and_(read_pointers.c.wedding == wedding, read_pointers.c.thread == thread, read_pointers.c.user == user)
+    mark_thread_read(connection, wedding, user, thread, sequence, at)
     moved = update(read_pointers).where(key, read_pointers.c.sequence < sequence).values(sequence=sequence, at=at)
     if not connection.execute(moved).rowcount:
         known = connection.scalar(select(read_pointers.c.sequence).where(key))

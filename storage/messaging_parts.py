@@ -77,12 +77,6 @@ class InboxStore(StorePart):
         returned."""
         return await self._executor.write(lambda connection: inbox.mark_read(connection, wedding, user, which, at))
 
-    async def mark_document_read(self, wedding: str, user: str, document: str, at: datetime) -> list[int]:
-        """Mark unread items about a document as read: at most 1,000, whose ids are returned."""
-        return await self._executor.write(
-            lambda connection: inbox.mark_document_read(connection, wedding, user, document, at)
-        )
-
     async def trim_inbox(self, before: datetime) -> int:
         """Delete up to 500 of the oldest items, those from before a moment; returns how many."""
         return await self._executor.write(lambda connection: inbox.trim(connection, before))

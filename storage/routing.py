@@ -20,12 +20,15 @@ from storage import inbox as inbox_rows
 from storage import preferences
 from storage.derived import StoredEvent
 from storage.inbox import StoredItem
-from storage.messaging_tables import inbox, outbox, routed
+from storage.messaging_tables import inbox, outbox, read_pointers, routed
 from storage.outbox import HELD, LATER, WAITING, NewMessage, enqueue, redact
 from storage.tables import rights
 
 MERGED_WITHIN = timedelta(seconds=10)
 """Events of one type about one record are one item for a recipient when they are no further apart than this."""
+
+THREAD = "thread."
+"""What the documents of threads begin with."""
 
 Projection = Callable[[Connection, str, Sequence[StoredEvent]], None]
 """Brings something up to date with the next events of a wedding, in the transaction in which they are routed."""
@@ -47,6 +50,8 @@ class ItemValues(NamedTuple):
     newest_at: datetime
     earlier: tuple[int, ...] = ()
     """Events of the same type and record shortly before: their item is replaced where it is unread."""
+    sequence: int = 0
+    """Of a message in a thread, its number there."""
 
 
 class DeliveryValues(NamedTuple):
@@ -134,6 +139,7 @@ def commit(
             for document, record in page.redacted:
                 inbox_rows.erase_text(connection, page.wedding, document, record)
                 redact(connection, page.wedding, document, record, page.at)
+            page = _without_read(connection, page)
             items = _put_items(connection, page)
             _put_deliveries(connection, page)
             stored.append(StoredPage(page.wedding, page.until, items))
@@ -151,6 +157,25 @@ def _advance(connection: Connection, page: RoutedPage) -> bool:
     if page.items or page.deliveries:  # else nobody's rights matter
         moved = moved.where(func.coalesce(version, 0) == page.version)
     return connection.execute(moved).rowcount == 1
+
+
+def _without_read(connection: Connection, page: RoutedPage) -> RoutedPage:
+    """The page without what people have read since it was decided about: somebody who is in a thread reads a message as
+    soon as it is there."""
+    threads = {item.document.removeprefix(THREAD) for item in page.items if item.sequence}
+    if not threads:
+        return page
+    query = select(read_pointers.c.user, read_pointers.c.thread, read_pointers.c.sequence)
+    query = query.where(read_pointers.c.wedding == page.wedding, read_pointers.c.thread.in_(threads))
+    pointers = {(user, THREAD + thread): sequence for user, thread, sequence in connection.execute(query)}
+    read = {
+        (item.user, item.event)
+        for item in page.items
+        if item.sequence and item.sequence <= pointers.get((item.user, item.document), 0)
+    }
+    items = [item for item in page.items if (item.user, item.event) not in read]
+    deliveries = [each for each in page.deliveries if (each.message.user, each.message.event) not in read]
+    return page._replace(items=items, deliveries=deliveries)
 
 
 def _put_items(connection: Connection, page: RoutedPage) -> list[tuple[str, StoredItem]]:

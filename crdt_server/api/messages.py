@@ -14,6 +14,7 @@ from crdt_server.api.commands import answer_command
 from crdt_server.api.requests import Authorized, describe_body, document_key, read_json, wedding_name
 from crdt_server.api.rights import by_content
 from crdt_server.errors import ProtocolError
+from crdt_server.hub.hub import Hub
 from crdt_server.operations import Operation as PlainOperation
 from crdt_server.services.entries import moment
 from crdt_server.services.messages import FoundMessage, MessageService
@@ -113,7 +114,10 @@ async def put_read(request: Request, messages: Messages, caller: Authorized, wed
     many messages of others are behind it."""
     body = await read_json(request, ReadUpTo, MAX_BODY_BYTES)
     document_key(wedding, document_of(thread))
-    reading = await messages.read(wedding_name(wedding), caller.identity, thread, body.message)
+    name, identity = wedding_name(wedding), caller.identity
+    reading = await messages.read(name, identity, thread, body.message)
+    hub: Hub = request.app.state.hub
+    hub.publish_inbox(name, (identity.user,))
     return {"read": reading.sequence, "unread": reading.unread}
 
 

@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from sqlalchemy import Connection, text
+from sqlalchemy import Connection, insert, text
 
 from storage import (
     DeliveryValues,
@@ -26,6 +26,7 @@ from storage import (
     open_storage,
 )
 from storage.inbox import MARKED_AT_ONCE, MOST_COUNTED, PAGE_CHARACTERS
+from storage.messaging_tables import messages
 from storage.outbox import key_of
 from tests.contract.backends import Database
 from tests.support.rights import put_member
@@ -201,8 +202,6 @@ class TestInbox:
         assert await store.mark_read("w_42", "u_2", ids[-1], AT) == []
         assert await store.unread("w_42", "u_1") == 1
         assert await store.unread("w_42", "u_2") == 1
-        assert await store.mark_document_read("w_42", "u_2", "guests", AT) != []
-        assert await store.unread("w_42", "u_2") == 0
 
     async def test_reading_ends_messages_that_wait_for_that(self, store: Storage) -> None:
         later = timedelta(minutes=15)
@@ -215,6 +214,31 @@ class TestInbox:
         await store.store_routed([page(0, 1, item(1), deliveries=made)])
         await store.mark_read("w_42", "u_1", 1 << 40, AT)
         assert [state for _, state, _ in await sent(store)] == ["waiting", "dropped", "dropped", "later"]
+
+    async def test_what_is_read_in_a_thread_is_read_in_the_inbox(self, store: Storage, database: Database) -> None:
+        def mirror(connection: Connection, wedding: str, events: Sequence[StoredEvent]) -> None:
+            known = {"author": "x", "at": "", "body": "", "redacted": False, "thread": "t_1"}
+            for number in range(1, 6):
+                row = {"wedding": wedding, "message": f"m_{number}", "sequence": number, **known}
+                connection.execute(insert(messages), row)
+
+        def of(number: int) -> ItemValues:
+            return item(number)._replace(document="thread.t_1", record=f"m_{number}", sequence=number)
+
+        later = timedelta(minutes=15)
+        mails = [delivery(each, document="thread.t_1", record=f"m_{each}", later=later) for each in (1, 2, 3)]
+        first = page(0, 3, of(1), of(2), of(3), item(4), deliveries=mails)
+        await store.store_routed([first], [mirror])
+        await store.mark_thread_read("w_42", "t_1", "u_1", 2, AT)
+        assert [each.read_at is None for each in await store.inbox("w_42", "u_1")] == [False, False, True, True]
+        assert [state for _, state, _ in await sent(store)] == ["dropped", "dropped", "later"]
+        await store.mark_thread_read("w_42", "t_1", "u_1", 4, AT)
+        mails = [delivery(each, document="thread.t_1", record=f"m_{each}", later=later) for each in (14, 15)]
+        second = [of(4)._replace(event=14), of(5)._replace(event=15), of(5)._replace(event=15, user="u_2")]
+        await store.store_routed([page(3, 5, *second, deliveries=mails)])
+        assert [each.event for each in await store.inbox("w_42", "u_1")] == [1, 2, 3, 4, 15]
+        assert await store.unread("w_42", "u_2") == 1
+        assert [event for event, state, _ in await sent(store) if state == "later"] == [15]
 
     async def test_of_what_is_redacted_no_text_is_left(self, store: Storage) -> None:
         made = [delivery(1), delivery(2, record="g_2")]

@@ -136,7 +136,7 @@ class _WeddingPlan:
             for send in draft.rule.send:
                 if send.channel is Channel.INBOX:
                     if self._applies(send, draft) and self._wants_item(draft, timings):
-                        items.append(_item(draft, before))
+                        items.append(_item(draft, before, self.to.sequence_of(draft.newest)))
                 elif (draft.user, send.channel.value) in addresses and self._applies(send, draft):
                     made = self._delivery(draft, send, timings, before)
                     if made is not None:
@@ -316,11 +316,11 @@ def _urgency(delivery: DeliveryValues) -> tuple[int, int]:
     return delivery.message.priority, delivery.message.event
 
 
-def _item(draft: _DraftItem, before: tuple[int, ...]) -> ItemValues:
+def _item(draft: _DraftItem, before: tuple[int, ...], sequence: int) -> ItemValues:
     first, newest = draft.events[0], draft.newest
     return ItemValues(
         draft.user, newest.seq, newest.type, draft.priority, newest.document, newest.record,
-        _encoded(draft.params), len(draft.events), first.at, newest.at, before,
+        _encoded(draft.params), len(draft.events), first.at, newest.at, before, sequence,
     )  # fmt: skip
 
 

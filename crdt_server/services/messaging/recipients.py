@@ -88,15 +88,22 @@ class Recipients:
             self._participants[document] = self.reader.participants(document.removeprefix(THREAD))
         return self._participants[document]
 
-    def has_read(self, user: str, event: RoutedEvent) -> bool:
-        """Whether somebody has read a message already."""
+    def sequence_of(self, event: RoutedEvent) -> int:
+        """The number of a message in its thread; 0: it is none."""
         if not event.document.startswith(THREAD) or event.root != "messages":
-            return False
+            return 0
         stamp = self.rows.rows(event.document, "stamps").get(event.record)
         sequence = stamp.get("sequence") if isinstance(stamp, dict) else None
+        return sequence if type(sequence) is int else 0
+
+    def has_read(self, user: str, event: RoutedEvent) -> bool:
+        """Whether somebody has read a message already."""
+        sequence = self.sequence_of(event)
+        if not sequence:
+            return False
         if event.document not in self._pointers:
             self._pointers[event.document] = self.reader.read_pointers(event.document.removeprefix(THREAD))
-        return type(sequence) is int and sequence <= self._pointers[event.document].get(user, -1)
+        return sequence <= self._pointers[event.document].get(user, 0)
 
     def followers(self, document: str, root: str, record: str) -> list[str]:
         """The records that come right after one."""
