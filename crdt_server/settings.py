@@ -174,7 +174,7 @@ class Settings(BaseSettings):
     )
     upload_seconds: Seconds = Field(600.0, description="Time for a file (HTTP 408 after it)")
     event_days: Count = Field(0, description="Days for which events are kept; 0: for ever")
-    inbox_days: Count = Field(0, description="Days for which items of inboxes are kept; 0: for ever")
+    inbox_days: Count = Field(400, description="Days for which items of inboxes are kept; 0: for ever")
     event_bytes: Count = Field(
         256 << 20, description="Bytes of events that are kept of one wedding, the newest; 0: all of them"
     )

@@ -27,6 +27,7 @@ from documents.categories import AccessCategory, category_of
 from documents.registry import kind_of
 from storage import Storage, StorageError, StoredItem
 from storage.inbox import MARKED_AT_ONCE, MOST_COUNTED
+from storage.routing import THREAD
 
 log = structlog.get_logger(__name__)
 
@@ -107,7 +108,7 @@ async def get_inbox(
         items = await storage.inbox(wedding_name(wedding), user, after=after, limit=limit)
     else:
         items = await storage.newest_inbox(wedding_name(wedding), user, before=before or MOST, limit=limit)
-    shown = [_row(item) for item in items if _in_scope(caller, item)]
+    shown = [_row(item) for item in items if _is_shown(caller, wedding, item)]
     return {"items": shown, "next": items[-1].id if items else None}
 
 
@@ -178,7 +179,7 @@ async def _stream(
                 return
             if page and held.admitted:
                 after = page[-1].id
-                yield "".join(_message(item) for item in page if _in_scope(caller, item)) + f"id: {after}\n\n"
+                yield "".join(_message(item) for item in page if _is_shown(caller, wedding, item)) + f"id: {after}\n\n"
                 woken = False  # its items were what it was woken for
                 continue
             if count is not None and held.admitted:
@@ -195,10 +196,13 @@ def _person(caller: Caller, action: Action) -> str:
     return caller.identity.user
 
 
-def _in_scope(caller: Caller, item: StoredItem) -> bool:
-    """Whether the scope of a token leaves open what an item is about."""
+def _is_shown(caller: Caller, wedding: str, item: StoredItem) -> bool:
+    """Whether the scope of a token leaves open what an item is about; one about a thread is shown to those who may open
+    it now."""
     scope, kind = caller.identity.scope, kind_of(item.document)
-    return not scope or (kind is not None and in_scope(scope, category_of(kind.name), Action.READ))
+    if scope and (kind is None or not in_scope(scope, category_of(kind.name), Action.READ)):
+        return False
+    return not item.document.startswith(THREAD) or caller.may(Action.READ, wedding, item.document)
 
 
 def _message(item: StoredItem) -> str:

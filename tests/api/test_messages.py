@@ -64,6 +64,46 @@ async def test_a_message_that_is_sent_again_is_sent_once(
     assert page == [reply, first]
 
 
+async def inbox(members: httpx.AsyncClient, user: str) -> list[tuple[str, bool]]:
+    """The messages in somebody's inbox, the oldest first, and whether they are unread."""
+    items = (await members.get("/inbox", params={"after": 0}, headers=as_user(user))).json()["items"]
+    return [(each["params"]["text"], each["read_at"] is None) for each in items if each["type"] == "message.sent"]
+
+
+async def test_messages_are_in_inboxes_and_read_there_with_the_thread(members: httpx.AsyncClient, thread: str) -> None:
+    url = "/inbox/stream"
+    async with members.stream("GET", url, params={"after": 0}, headers=as_user("u_aroha")) as response:
+        lines = response.aiter_lines()
+        sent = [await post(members, "u_dj", thread, body) for body in ("One", "Two", "Three")]
+        for body in ("One", "Two", "Three"):
+            async for line in lines:
+                if f'"text": "{body}"' in line:
+                    break
+        answer = await members.put(
+            f"/threads/{thread}/read", json={"message": sent[1]["id"]}, headers=as_user("u_aroha")
+        )
+        assert answer.status_code == 200, answer.text
+        async for line in lines:  # as other devices are informed
+            if line == "event: unread":
+                break
+    assert await inbox(members, "u_aroha") == [("One", False), ("Two", False), ("Three", True)]
+    assert await inbox(members, "u_dj") == await inbox(members, "u_bo") == []
+
+
+async def test_whoever_may_not_open_a_thread_any_more_has_none_of_it_in_the_inbox(
+    members: httpx.AsyncClient, thread: str
+) -> None:
+    for user, shown in (("u_dj", 0), ("u_mia", 1)):  # a planner may open it though she takes no part
+        async with members.stream("GET", "/inbox/stream", params={"after": 0}, headers=as_user(user)) as response:
+            await post(members, "u_aroha", thread, f"Hello {user}")
+            async for line in response.aiter_lines():
+                if f'"text": "Hello {user}"' in line:
+                    break
+        url = f"/threads/{thread}/participants/{user}"
+        assert (await members.delete(url, headers=as_user("u_aroha"))).status_code == 204
+        assert bool(await inbox(members, user)) is bool(shown)
+
+
 async def test_what_was_read_is_read_on_all_devices(
     members: httpx.AsyncClient,
     mirror: Mirror,
