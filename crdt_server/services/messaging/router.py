@@ -5,8 +5,8 @@
 - A wedding has one page in a batch, and those with more go behind the others. Pages are decided about beside the loop,
   where the store reads, and stored in few transactions, none of which takes long.
 - Of several routers the first that stores a page has routed it, see `storage.routing`.
-- Nothing of an edit waits for it. It rests after each batch, PAUSE_FACTOR times as long as that took, so that it never
-  takes more than a share of the process and of the store.
+- Nothing of an edit waits for it. It rests after each batch, and PAUSE_FACTOR times as long as a long one took, so that
+  it never takes more than a share of the process and of the store.
 """
 
 from __future__ import annotations
@@ -42,6 +42,8 @@ ROWS_AT_ONCE: Final = 300
 """Items and messages of one transaction, if they are not of one page: about ten milliseconds of the store."""
 
 SHORTEST_PAUSE, LONGEST_PAUSE, PAUSE_FACTOR = 0.02, 1.0, 3.0
+FREE_SECONDS: Final = 0.02
+"""Of a batch: most of a short one is the wait for the disk, and the next event is to be in inboxes within 100 ms."""
 
 TRIM_SECONDS: Final = 3600.0
 
@@ -157,7 +159,7 @@ class EventRouter:
                 begun = loop.time()
                 try:
                     await self.route_batch()
-                    pause = (loop.time() - begun) * PAUSE_FACTOR
+                    pause = (loop.time() - begun - FREE_SECONDS) * PAUSE_FACTOR
                 except StorageError as error:
                     log.warning("routing_failed", error=str(error))
                     pause = RETRY_SECONDS
