@@ -26,5 +26,6 @@ class Counters:
     last_seen_rows: int = 0
     routed_events: int = 0
     inbox_items: int = 0
+    inbox_read: int = 0
     routing_skipped: int = 0
     closed: dict[int, int] = field(default_factory=dict)

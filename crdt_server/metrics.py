@@ -29,6 +29,7 @@ COUNTERS = {
     "last_seen_rows": "Rows written about people who are or were connected",
     "routed_events": "Stored events of which the recipients were decided",
     "inbox_items": "Items added to inboxes",
+    "inbox_read": "Items of inboxes that were read",
     "routing_skipped": "Events that were routed to nobody because the store refused what followed from them",
 }
 

@@ -129,11 +129,12 @@ async def post_read(request: Request, storage: Store, caller: Authorized, weddin
     body = await read_json(request, ReadItems, MAX_BODY_BYTES)
     name, user, at = wedding_name(wedding), _person(caller, Action.WRITE), datetime.now(UTC)
     which = body.up_to if body.up_to is not None else body.ids or []
+    hub: Hub = request.app.state.hub
     for _ in range(MOST_SLICES):
         marked = await storage.mark_read(name, user, which, at)
+        hub.metrics.counters.inbox_read += len(marked)
         if len(marked) < MARKED_AT_ONCE:
             break
-    hub: Hub = request.app.state.hub
     hub.publish_inbox(name, (user,))
     return _unread(await storage.unread(name, user))
 

@@ -130,6 +130,27 @@ async def test_items_are_read_and_other_devices_are_informed(client: httpx.Async
     assert answer.json() == {"unread": 0, "more": False}
 
 
+async def test_what_was_read_is_counted(
+    client: httpx.AsyncClient, node_client: httpx.AsyncClient, wedding: str
+) -> None:
+    async with streaming(client, wedding, BEN) as stream:
+        await book(client, wedding, "v_1", "v_2")
+        newest = [(await next_item(stream))["id"] for _ in range(2)][-1]
+    before = await counted(node_client)
+    for _ in range(2):
+        await node_client.post(f"{wedding}/inbox/read", params=BEN, json={"up_to": newest})
+    assert await counted(node_client) == before + 2
+    channels = (await client.get(f"{wedding}/messaging/stats", params=PIA)).json()["channels"]
+    assert channels["in-app"]["read"] == 2
+    assert channels["in-app"]["sent"] >= 2
+
+
+async def counted(client: httpx.AsyncClient) -> float:
+    """How many items were read, as the metrics of a node say."""
+    text = (await client.get(client.base_url.join("/metrics"))).text
+    return next(float(line.split()[1]) for line in text.splitlines() if line.startswith("crdt_inbox_read_total "))
+
+
 async def test_what_cannot_be(client: httpx.AsyncClient, wedding: str, is_problem: Callable[..., None]) -> None:
     for body in ({}, {"ids": [1], "up_to": 1}, {"ids": ["1"]}, {"ids": [0]}, {"ids": [1] * 501}, {"all": True}):
         is_problem(await client.post(f"{wedding}/inbox/read", params=BEN, json=body), 400, "invalid_request")
