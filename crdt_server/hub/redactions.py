@@ -17,11 +17,14 @@ import structlog
 
 from crdt_server.hosts.jobs import JobFailed, JobWorker
 from crdt_server.hub.compaction import collect
-from storage import DocumentKey, SequenceConflict, Storage, StorageError
+from storage import CorruptDocument, DocumentKey, SequenceConflict, Storage, StorageError
 
 log = structlog.get_logger(__name__)
 
 POLL_SECONDS = 5.0
+RETRY_SECONDS = 600.0
+"""Until a document is tried again that could not be written anew, unless there is another redaction."""
+
 AT_ONCE = 100
 """Documents that are looked up at a time."""
 
@@ -37,7 +40,7 @@ class Purger:
         self._job_worker = job_worker
         self._node = node
         self._reload = reload
-        self._failed: dict[DocumentKey, int] = {}  # by the event of a redaction: tried again with the next one
+        self._failed: dict[DocumentKey, tuple[int, float]] = {}  # the redaction, and when it is tried again
         self.pending = 0
         """Documents that are to be written anew, as of the last look."""
 
@@ -53,10 +56,11 @@ class Purger:
     async def purge_pending(self) -> None:
         """Write anew what is due at this node. Raises StorageError."""
         found = await self._storage.pending_purges(AT_ONCE)
-        self.pending = len(found)
+        self.pending, now = len(found), asyncio.get_running_loop().time()
         for wedding, document, event in found:
             key = DocumentKey(wedding, document)
-            if self._failed.get(key, 0) >= event or not await self._is_owner(wedding):
+            tried, until = self._failed.get(key, (0, 0.0))
+            if (tried >= event and now < until) or not await self._is_owner(wedding):
                 continue
             try:
                 await collect(self._storage, self._job_worker, key, always=True)
@@ -64,8 +68,8 @@ class Purger:
                 await self._storage.purged(wedding, document, event)
             except SequenceConflict:
                 log.info("purge_later", room=str(key))  # it is compacted just now
-            except JobFailed as error:
-                self._failed[key] = event
+            except (JobFailed, CorruptDocument) as error:
+                self._failed[key] = event, now + RETRY_SECONDS
                 log.error("document_not_purged", room=str(key), error=str(error))
             else:
                 self._failed.pop(key, None)
