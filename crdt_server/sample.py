@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from datetime import datetime
 from typing import Any, Final
 
+from crdt_server.access.identity import Identity
+from crdt_server.access.threads import document_of
 from crdt_server.judge.ledger import Writers
+from crdt_server.services.threads import thread_change
 from documents import kind_of
 from documents.changes import Changes, compare
 from documents.events import Actor, events_of
 from documents.invariants.model import SERVER
 from documents.sample import Sample, sample_wedding
 from documents.sample.build import build_pieces
-from storage import Append, DerivedRecords, DocumentKey, NewEvent, Storage, StoredRow, open_storage
+from storage import Append, DerivedRecords, DocumentKey, NewEvent, Storage, StoredRow, StoredThread, open_storage
 
 DEMO: Final = "demo"
 """The wedding that `serve --dev` makes where there is none."""
@@ -21,6 +25,7 @@ WRONG: Final = frozenset({"B2", "B5", "C1", "G1", "S1", "S5", "T1", "T4"})
 """Invariants that the sample breaks, each once, so that there is something to decide."""
 
 _WRITER = 0x5EED  # Yjs client id
+_THREADS: Final = {"planning": ("Planning", "planning"), "day": ("The day", "vendor")}
 
 
 class WeddingExists(Exception):
@@ -42,7 +47,21 @@ async def plant(storage: Storage, wedding: str, *, guests: int = 250, seed: int 
         pieces = build_pieces(rows, kind, _WRITER)
         batch += [Append(DocumentKey(wedding, name), seq, piece) for seq, piece in enumerate(pieces, 1)]
     await storage.append(batch, list(_facts(wedding, sample)))
+    for id_, (title, type_) in _THREADS.items():
+        messages = sample.documents[document_of(id_)]["messages"].values()
+        await _plant_thread(storage, wedding, id_, title, type_, messages)
     return len(sample.documents)
+
+
+async def _plant_thread(
+    storage: Storage, wedding: str, id_: str, title: str, type_: str, messages: Iterable[Mapping[str, Any]]
+) -> None:
+    """Store a thread in which the authors of its messages take part."""
+    users = list(dict.fromkeys(message["from"] for message in messages))
+    at = datetime.fromisoformat(min(message["at"] for message in messages))
+    thread = StoredThread(id_, title, type_, "open", 3, "", users[0], at, at)
+    change = thread_change(thread, Identity(users[0], SERVER), "thread.created", at, added=users)
+    await storage.change_thread(wedding, id_, users[0], (), lambda _: change)
 
 
 def _facts(wedding: str, sample: Sample) -> Iterator[DerivedRecords]:

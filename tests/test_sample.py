@@ -11,7 +11,7 @@ from pycrdt import Doc, Map
 from crdt_server.judge.ledger import Writers
 from crdt_server.sample import DEMO, WRONG, WeddingExists, plant, plant_demo
 from documents.sample import sample_wedding
-from storage import Append, DocumentKey, Storage, open_storage
+from storage import Append, DocumentKey, Storage, ThreadFilter, open_storage
 from tests.support.stored_rows import wedding_rows
 
 
@@ -72,3 +72,22 @@ def test_a_server_with_an_empty_database_has_the_demo(server_url: str) -> None:
     doc: Doc[Map[object]] = Doc()
     doc.apply_update(answer.content)
     assert len(doc.get("items", type=Map)) == 70
+
+
+async def test_its_conversations_are_threads_in_which_their_authors_take_part(database_url: str) -> None:
+    storage = await open_storage(database_url, migrate=True)
+    try:
+        await plant(storage, "w", guests=200)
+        found = await storage.threads("w", ThreadFilter("", True, ()), None, 10)
+        assert {thread.id: thread.type for thread in found} == {"planning": "planning", "day": "vendor"}
+        for thread in found:
+            users = {each.user for each in await storage.participants("w", [thread.id])}
+            messages = [
+                json.loads(row.fields or "")
+                for row in await storage.document_rows(DocumentKey("w", f"thread.{thread.id}"))
+                if row.root == "messages"
+            ]
+            assert users == {message["from"] for message in messages}
+            assert sum(message["body"] == "" for message in messages) == 1, "the one that was taken back"
+    finally:
+        await storage.close()

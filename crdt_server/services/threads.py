@@ -117,7 +117,7 @@ class ThreadService:
 
         def decide(state: ThreadState) -> ThreadChange:
             self._require_addable(state, actor, users, organizes=organizes)
-            return _change(thread, actor, "thread.created", at, added=[actor.user, *users])
+            return thread_change(thread, actor, "thread.created", at, added=[actor.user, *users])
 
         return await self._store(wedding, actor, thread.id, users, decide)
 
@@ -133,7 +133,7 @@ class ThreadService:
                 status=status or thread.status,
                 priority=thread.priority if priority is None else priority,
             )
-            return _change(changed, actor, "thread.changed", self._now())
+            return thread_change(changed, actor, "thread.changed", self._now())
 
         return await self._store(wedding, actor, id_, (), decide)
 
@@ -145,7 +145,7 @@ class ThreadService:
             thread = self._require_changeable(wedding, actor, id_, state)
             self._require_addable(state, actor, [user], organizes=organizes)
             added = [] if user in state.users else [user]
-            return _change(thread, actor, "thread.joined", self._now(), added=added)
+            return thread_change(thread, actor, "thread.joined", self._now(), added=added)
 
         return await self._store(wedding, actor, id_, [user], decide)
 
@@ -156,7 +156,7 @@ class ThreadService:
             thread = self._require_changeable(wedding, actor, id_, state, leaves=user == actor.user)
             if user not in state.users:
                 raise NotFoundError("not_found", "no such participant")
-            return _change(thread, actor, "thread.left", self._now(), removed=[user])
+            return thread_change(thread, actor, "thread.left", self._now(), removed=[user])
 
         await self._store(wedding, actor, id_, (), decide)
 
@@ -206,7 +206,7 @@ class ThreadService:
         return (await self._found(wedding, actor, [thread]))[0]
 
 
-def _change(
+def thread_change(
     thread: StoredThread,
     actor: Identity,
     type_: str,
@@ -215,6 +215,7 @@ def _change(
     added: Sequence[str] = (),
     removed: Sequence[str] = (),
 ) -> ThreadChange:
+    """A thread as it is to be, with the event and the entry of the audit log about that."""
     body = {
         "type": type_,
         "priority": 3,
