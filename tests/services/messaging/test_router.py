@@ -77,6 +77,34 @@ async def test_a_router_that_is_killed_between_pages_loses_and_repeats_nothing(w
     assert await stages(world) == [(f"booked {each}", 1) for each in range(number)]
 
 
+async def test_a_wedding_whose_events_cannot_be_routed_is_in_the_way_of_no_other(world: World) -> None:
+    arrived = asyncio.Event()
+
+    def break_one(connection: Connection, wedding: str, events: Sequence[StoredEvent]) -> None:
+        if wedding == "broken":
+            raise ValueError("a defect")
+
+    router = world.router(projections=[break_one], on_inbox=lambda wedding, items: arrived.set())
+    for name in ("broken", "whole"):
+        await world.begin(name)
+    await world.settle()
+    for world.wedding in ("broken", "whole"):
+        await put_events(world, 1)
+    running = asyncio.create_task(router.run())
+    try:
+        async with asyncio.timeout(30):
+            await arrived.wait()
+        assert not running.done()
+    finally:
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)
+    assert await stages(world) == [("booked 0", 1)]
+    assert router.lag_events == 1
+    await world.router().route_all()
+    world.wedding = "broken"
+    assert await stages(world) == [("booked 0", 1)]
+
+
 async def test_repeats_within_ten_seconds_are_one_item_in_a_page_and_across_pages(world: World) -> None:
     await world.begin("merged")
     await world.settle()
