@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import faulthandler
 import json
 import os
 import random
+import sys
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -29,6 +31,7 @@ PROGRAM = ("tests.support.delivering",)
 ENVIRONMENT = {"CRDT_SERVER_DELIVERY_LEASE_SECONDS": "5", "CRDT_SERVER_DOCUMENT_HOSTS": "1"}
 PLACES = LANES[Channel.MAIL] + URGENT_LANES
 SECONDS = 120.0
+SOAK_SECONDS = 3_600
 KILLS = 2
 ROUNDS, PER_ROUND = int(os.environ.get("DELIVERY_KILLS", "50")), 200
 
@@ -141,6 +144,8 @@ async def test_kill_9_of_a_node_that_delivers(tmp_path: Path) -> None:
 
 @pytest.mark.soak
 async def test_50_kills_of_nodes_and_the_database(tmp_path: Path) -> None:
+    # In place of the limit for a single test: 50 kills take five minutes and more.
+    faulthandler.dump_traceback_later(SOAK_SECONDS, exit=True, file=sys.__stderr__)
     chance = random.Random(1)
     postgres = PostgresServer(fsync=True)
     postgres.start()
