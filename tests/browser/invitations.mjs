@@ -4,6 +4,7 @@ import assert from 'node:assert/strict'
 import { browse, saved, server } from './support.mjs'
 
 const WEDDING = 'w'
+const MESSAGES = ['messages', 'inbox', 'preferences'] // in every role
 const TOKEN_MINUTES = 15
 
 /** A page that has come in with an invitation, with its requests for sessions. */
@@ -28,7 +29,7 @@ export const scenarios = {
   // A code lets in once. The tokens that it gives are renewed before they run out, and go on after a reload.
   async renewed () {
     const { page, code, calls } = await invited('planner')
-    assert.equal((await shown(page)).length, 6)
+    assert.equal((await shown(page)).length, 9)
     const urls = []
     page.on('websocket', (socket) => urls.push(socket.url()))
     const answered = page.waitForResponse(/\/api\/sessions\/refresh$/)
@@ -68,7 +69,7 @@ export const scenarios = {
   // A member who is removed is told so, on the open page.
   async removed () {
     const { page } = await invited('family')
-    assert.deepEqual(await shown(page), ['timeline', 'guests', 'seating', 'conflicts'])
+    assert.deepEqual(await shown(page), ['timeline', 'guests', 'seating', 'conflicts', ...MESSAGES])
     assert.equal((await fetch(`${server}/test/remove/family`)).status, 200)
     await page.locator('#entry-why', { hasText: 'not part of this wedding' }).waitFor()
   }

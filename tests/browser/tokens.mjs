@@ -4,6 +4,7 @@ import assert from 'node:assert/strict'
 import { browse, holds, item, saved, screenshots, server, tab } from './support.mjs'
 
 const WEDDING = 'w'
+const MESSAGES = ['messages', 'inbox', 'preferences'] // in every role
 const sockets = (urls) => ({ prepare: (page) => page.on('websocket', (socket) => urls.push(socket.url())) })
 const open = (fragment, options) => browse(`${server}/#${new URLSearchParams({ wedding: WEDDING, ...fragment })}`, options)
 const enterProof = async (page, proof) => {
@@ -28,7 +29,7 @@ export const scenarios = {
     await enterProof(page, 'x.family.x')
     await saved(page)
     assert.equal(await page.locator('#entry').isVisible(), false)
-    assert.deepEqual(await tabs(page), ['timeline', 'budget', 'guests', 'seating', 'conflicts'])
+    assert.deepEqual(await tabs(page), ['timeline', 'budget', 'guests', 'seating', 'conflicts', ...MESSAGES])
     const opened = urls.map((url) => url.replace(/^.*\/ws\/w\//, ''))
     assert.ok(opened.every((each) => /^(wedding|seating|timeline@team|guests@side\.a|budget@contrib\.g_\w+)\?token=x\.family\.x$/.test(each)), String(opened))
     assert.match(await page.locator('#known-as').textContent(), /, family$/)
@@ -50,7 +51,7 @@ export const scenarios = {
   async address () {
     const page = await open({ token: 'x.couple.x', tab: 'budget' })
     await saved(page)
-    assert.deepEqual(await tabs(page), ['timeline', 'budget', 'guests', 'seating', 'conflicts', 'note'])
+    assert.deepEqual(await tabs(page), ['timeline', 'budget', 'guests', 'seating', 'conflicts', 'note', ...MESSAGES])
     assert.match(page.url(), /tab=budget/)
     assert.doesNotMatch(page.url(), /token/)
     assert.equal(await page.evaluate(() => JSON.stringify(localStorage).includes('x.couple.x')), false)
@@ -66,7 +67,7 @@ export const scenarios = {
   async reads () {
     const page = await open({ token: 'x.wedding_party.x' })
     await saved(page)
-    assert.deepEqual(await tabs(page), ['timeline', 'guests', 'conflicts'])
+    assert.deepEqual(await tabs(page), ['timeline', 'guests', 'conflicts', ...MESSAGES])
     const row = await item(page, 'Toasts')
     for (const name of ['title', 'start', 'duration', 'place', 'status']) {
       assert.equal(await row.locator(`.${name}`).isDisabled(), true, name)
@@ -77,7 +78,7 @@ export const scenarios = {
   async vendor () {
     const [page, couple] = await Promise.all(['vendor', 'couple'].map((role) => open({ token: `x.${role}.x` })))
     await Promise.all([saved(page), saved(couple)])
-    assert.deepEqual(await tabs(page), ['timeline'])
+    assert.deepEqual(await tabs(page), ['timeline', ...MESSAGES])
     const flowers = await item(page, 'Table flowers')
     assert.equal(await flowers.locator('.title').isDisabled(), true)
     assert.equal(await (await item(page, 'Ceremony')).locator('.status').isDisabled(), true)
@@ -92,7 +93,7 @@ export const scenarios = {
   async guest () {
     const page = await open({ token: 'x.guest.x', tab: 'guests' })
     await saved(page)
-    assert.deepEqual(await tabs(page), ['timeline', 'guests'])
+    assert.deepEqual(await tabs(page), ['timeline', 'guests', ...MESSAGES])
     const meal = page.locator('.guests tbody tr select').nth(1)
     await meal.waitFor()
     assert.equal(await meal.isDisabled(), false)
@@ -107,7 +108,7 @@ export const scenarios = {
   async venue () {
     const page = await open({ token: 'x.venue.x', tab: 'seating' })
     await saved(page)
-    assert.deepEqual(await tabs(page), ['timeline', 'guests', 'seating'])
+    assert.deepEqual(await tabs(page), ['timeline', 'guests', 'seating', ...MESSAGES])
     const taken = page.locator('.chair[data-state=taken]').first()
     await taken.waitFor()
     await taken.click()

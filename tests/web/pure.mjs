@@ -3,12 +3,14 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import * as Y from 'yjs'
 import { ago, dayName, dayOf, formatClock, parseClock, timeOfDay } from '../../crdt_server/web/src/clock.js'
-import { newId } from '../../crdt_server/web/src/ids.js'
+import { newId, newUlid } from '../../crdt_server/web/src/ids.js'
 import { amountOf, convert, exponent, formatMoney, moneyToText, sum, textToMoney } from '../../crdt_server/web/src/money.js'
 import { proofOf } from '../../crdt_server/web/src/calls.js'
 import { documentFor, mayWrite, noteFor, sameRights, tabsFor } from '../../crdt_server/web/src/rights.js'
 import { readPlace } from '../../crdt_server/web/src/place.js'
 import { isToken, tokenIn, weddingOf } from '../../crdt_server/web/src/session.js'
+import { EventParser, countOf, placeOf, preferencesOf, withItem, wordsOf } from '../../crdt_server/web/src/notices.js'
+import { excerpt, messagesIn, presentIn, react, takeBack, writeMessage } from '../../crdt_server/web/src/thread.js'
 import { byTime, family, folded, fullName, initials, list, live, text, whole, write } from '../../crdt_server/web/src/records.js'
 
 const LARGEST = Number.MAX_SAFE_INTEGER
@@ -155,6 +157,8 @@ test('tabs without anything to see are not there', () => {
   assert.deepEqual(tabsFor(COUPLE, 'welcome'), ['timeline', 'budget', 'guests', 'seating', 'conflicts', 'note'])
   assert.deepEqual(tabsFor(VENDOR, 'welcome'), ['timeline'])
   assert.deepEqual(tabsFor({ documents: [], families: [] }, 'welcome'), [])
+  assert.deepEqual(tabsFor({ ...VENDOR, permissions: { messages: [] } }, 'welcome'), ['timeline'])
+  assert.deepEqual(tabsFor({ ...VENDOR, permissions: { messages: ['write_own'] } }, 'welcome'), ['timeline', 'messages', 'inbox', 'preferences'])
   assert.equal(noteFor(COUPLE, 'new').name, 'notes.new')
   assert.equal(noteFor({ documents: listed('notes.a'), families: [] }, 'a').name, 'notes.a')
   assert.equal(noteFor({ documents: listed('notes.a'), families: [] }, 'b'), null)
@@ -189,6 +193,7 @@ test('rights are the same as long as person, documents and parts are, whatever n
   assert.equal(sameRights(COUPLE, { ...COUPLE, documents: [...COUPLE.documents, ...listed('notes.more')] }), true)
   assert.equal(sameRights(COUPLE, { ...COUPLE, person: { role: 'planner' } }), false)
   assert.equal(sameRights(VENDOR, { ...VENDOR, documents: listed('wedding@service', 'timeline@v.v_2') }), false)
+  assert.equal(sameRights(VENDOR, { ...VENDOR, permissions: { messages: ['write'] } }), false)
   assert.equal(sameRights(VENDOR, { ...VENDOR, documents: [...VENDOR.documents, ...listed('guests@service')] }), false)
 })
 
@@ -206,4 +211,93 @@ test('a token is found in the fragment, and proves who we are in place of a name
   const person = { user: 'u_1', role: 'vendor', vendor: 'v_1', guest: '', side: '', enforce: '1', name: 'Ann' }
   assert.deepEqual(proofOf(person, 'a.b.c'), { token: 'a.b.c' })
   assert.deepEqual(proofOf(person, ''), { user: 'u_1', role: 'vendor', vendor: 'v_1', enforce: '1' })
+})
+
+test('ids of messages are ULIDs, which sort by time', () => {
+  const made = [0, 1, 31, 32, 1_700_000_000_000, 2 ** 48 - 1].map(newUlid)
+  for (const id of made) assert.match(id, /^[0-7][0-9A-HJKMNP-TV-Z]{25}$/)
+  assert.deepEqual([...made].sort(), made)
+  assert.equal(newUlid(1_469_918_176_385).slice(0, 10), '01ARYZ6S41')
+  assert.notEqual(newUlid(5), newUlid(5))
+})
+
+const AT = '2026-06-20T12:00:00.000Z'
+
+test('messages stand in the order of their arrival; what has not arrived, and has another shape, comes last or not at all', () => {
+  const doc = new Y.Doc()
+  for (const id of ['A', 'B', 'C', 'D']) writeMessage(doc, id, 'u_1', AT, `text of ${id}`, id === 'B' ? 'A' : '')
+  doc.getMap('stamps').set('B', { sequence: 1, at: AT })
+  doc.getMap('stamps').set('A', { sequence: 2, at: AT })
+  doc.getMap('stamps').set('C', 'odd')
+  for (const [id, odd] of [['X', 5], ['Y', null], ['Z', { body: 7, attachments: 'x', inReplyTo: {} }]]) doc.getMap('messages').set(id, odd)
+  const messages = messagesIn(doc)
+  assert.deepEqual(ids(messages), ['B', 'A', 'C', 'D', 'Z'])
+  assert.deepEqual(doc.getMap('messages').get('B'), { from: 'u_1', at: AT, kind: 'text', body: 'text of B', inReplyTo: 'A' })
+  assert.equal('inReplyTo' in doc.getMap('messages').get('A'), false)
+  const { body, attachments, inReplyTo, sequence } = messages.at(-1)[1]
+  assert.deepEqual([body, attachments, inReplyTo, sequence], ['', [], '', null])
+})
+
+test('a message that was taken back has no text, and reactions are given and taken', () => {
+  const doc = new Y.Doc()
+  writeMessage(doc, 'A', 'u_1', AT, 'secret', '')
+  react(doc, 'A', '👍', 'u_2')
+  react(doc, 'A', '👍', 'u_1')
+  react(doc, 'A', '🎉', 'u_2')
+  react(doc, 'A', '🎉', 'u_2')
+  doc.getMap('reactions').set('odd', true)
+  takeBack(doc, 'A', 'u_1', AT)
+  takeBack(doc, 'A', 'u_3', AT)
+  const [[, message]] = messagesIn(doc)
+  assert.deepEqual([message.body, message.isRedacted, message.reactions], ['', true, [['👍', ['u_2', 'u_1']]]])
+  assert.equal(doc.getMap('redactions').get('A').by, 'u_1')
+  assert.deepEqual([excerpt(' a\n b '), excerpt('🌳🌳🌳', 2), excerpt('🌳🌳', 2)], ['a b', '🌳🌳…', '🌳🌳'])
+})
+
+test('those who are in a conversation are named once, whatever their states are', () => {
+  const states = new Map([[1, { user: { name: 'Me' }, typing: true }], [2, { user: { name: 'Bo' }, typing: true }], [3, { user: { name: 'Bo' } }],
+    [4, { user: { name: 5 }, typing: true }], [5, null], [6, 'x'], [7, { user: { name: 'Al' }, typing: 'yes' }]])
+  assert.deepEqual(presentIn(states, 1), { here: ['Al', 'Bo'], typing: ['Bo'] })
+})
+
+test('a stream of events is cut into them wherever its parts end', () => {
+  const whole = 'retry: 5\nid: 3\n\n: nothing new\n\nid: 4\nevent: message.sent\ndata: {"a": "b: c"}\n\n'
+  for (const size of [1, 2, 7, whole.length]) {
+    const parser = new EventParser()
+    const events = whole.match(new RegExp(`[^]{1,${size}}`, 'g')).flatMap((part) => parser.take(part))
+    assert.deepEqual(events.at(-1), { id: '4', event: 'message.sent', data: '{"a": "b: c"}' })
+    assert.deepEqual(events.map(({ data }) => data === ''), [true, true, false])
+  }
+})
+
+test('a new item takes the place of an unread one about the same, and of itself', () => {
+  const item = (id, record, read) => ({ id, type: 'message.sent', document: 'thread.t', record, read_at: read ? AT : null })
+  const items = [item(5, 'b', false), item(4, 'a', false), item(3, 'a', true)]
+  assert.deepEqual(withItem(items, item(6, 'a', false)).map(({ id }) => id), [6, 5, 3])
+  assert.deepEqual(withItem(items, item(5, 'b', true)).map(({ id }) => id), [5, 4, 3])
+})
+
+test('items are said in words and lead to their records', () => {
+  const words = (item) => Object.values(wordsOf({ events: 1, ...item }))
+  assert.deepEqual(words({ type: 'message.sent', params: { title: 'Garden', text: '<b>', actor: 'Ann' }, events: 3 }),
+    ['Garden', '<b>', 'message sent · Ann · 3 times'])
+  assert.deepEqual(words({ type: 'timeline.item.moved', params: { title: 'Toasts', before_minutes: '930', after_minutes: '1500', role: 'wedding_party' } }),
+    ['Toasts', '15:30 → 01:00 +1', 'timeline item moved · wedding party'])
+  assert.deepEqual(words({ type: 'payment.recorded', params: { amount_minor: '1250', currency: 'EUR' } }), ['payment recorded', '12.50 EUR', ''])
+  assert.deepEqual(words({ type: 'wedding.changed' }), ['wedding changed', '', ''])
+  const place = (type, document, record = 'x') => placeOf({ type, document, record })
+  assert.deepEqual(place('message.sent', 'thread.t_1'), { change: { tab: 'messages', thread: 't_1' }, at: null })
+  assert.deepEqual(place('doc.changed', 'notes.board'), { change: { tab: 'note', note: 'board' }, at: null })
+  assert.deepEqual(place('timeline.item.moved', 'timeline'), { change: { tab: 'timeline' }, at: { document: 'timeline', record: 'x' } })
+  assert.deepEqual(place('conflict.opened', 'guests'), { change: { tab: 'conflicts' }, at: { document: 'guests', record: 'x' } })
+  assert.equal(place('care.changed', 'care'), null)
+  assert.deepEqual([{ unread: 7, more: false }, { unread: 1000, more: true }].map(countOf), ['7', '1000+'])
+})
+
+test('preferences are sent as they were chosen, and nothing for what was not', () => {
+  const form = { language: ' de ', timezone: '', start: '22:00', end: '07:00', digestHour: '19', modes: [['tasks', 'mail', 'digest'], ['tasks', 'sms', 'off'], ['care', 'mail', '']] }
+  assert.deepEqual(preferencesOf(form), {
+    language: 'de', timezone: '', quiet_hours: { start: '22:00', end: '07:00' }, digest_hour: 19, types: { tasks: { mail: 'digest', sms: 'off' } }
+  })
+  assert.equal(preferencesOf({ ...form, start: '', end: '' }).quiet_hours, null)
 })

@@ -6,6 +6,7 @@ import { ConflictsView, reviews } from './conflicts.js'
 import { h, say } from './dom.js'
 import { enter, leave } from './entry.js'
 import { GuestsView } from './guests.js'
+import { Messaging } from './messaging.js'
 import { NoteView } from './note.js'
 import { markRecords, showPeople } from './people.js'
 import { COLOURS, TABS, linkTo, proven, readPlace, writePlace } from './place.js'
@@ -43,6 +44,8 @@ const views = {
   seating: new SeatingView($('panel-seating')),
   conflicts: new ConflictsView($('panel-conflicts'))
 }
+const messaging = new Messaging({ go: (change, at) => go(change, at), changed: () => refresh() })
+Object.assign(views, messaging.views)
 
 let place = readPlace()
 let session = new Session(place.wedding)
@@ -52,6 +55,7 @@ let opening = 0
 let note = null
 let known = new Map() // the people seen last, key -> name
 let frame = 0
+let wanted = null // { document, record } to be brought into view as soon as it is there
 
 /** Shows everything anew with the next frame, however many updates come before it. */
 const refresh = () => {
@@ -62,6 +66,8 @@ const refresh = () => {
     const open = reviews(planner, 'open').length
     $('open-conflicts').hidden = open === 0
     say($('open-conflicts'), String(open))
+    messaging.renderCount()
+    showRecord()
     say($('wedding-title'), text(planner.map('wedding', 'meta'), 'title', planner.joined.title ?? place.wedding))
     showYou(planner, place)
     showPresence()
@@ -109,11 +115,32 @@ const takenBack = (document, reverted) => {
   return [key, labelOf({ document, root, record })].filter(Boolean).join(' of ') || 'one edit'
 }
 
+/** Brings the record into view that somebody has come for. */
+const showRecord = () => {
+  if (wanted === null) return
+  const { document: name, record } = wanted
+  const found = [...$('panel-' + place.tab).querySelectorAll('[data-at]')].find(({ dataset: { at } }) =>
+    at.startsWith(`${name}/`) && at.endsWith(`/${record}`))
+  if (found === undefined) return
+  wanted = null
+  found.scrollIntoView({ block: 'center' })
+  const field = found.matches('button, input') ? found : found.querySelector('button, input, select')
+  field?.focus({ preventScroll: true })
+}
+
 const on = {
-  changed: refresh,
+  changed: (name) => {
+    messaging.documentChanged(name)
+    refresh()
+  },
   presence: refresh,
   state: () => { if (planner) showState() },
   closed: ({ name, closed: { code, reason } }) => {
+    if (name.startsWith('thread.') && (code === 4403 || code === 4404)) {
+      toast('This conversation is not open to you, or not any more.')
+      if (name === 'thread.' + place.thread) go({ thread: '' })
+      return
+    }
     const words = `${name}: ${CLOSED[code] ?? `The server closed the connection: ${reason || code}.`} `
     if (code === 4401 || code === 4403) rejoin(words)
     else notify(words)
@@ -140,6 +167,7 @@ const showNote = () => {
 }
 
 const close = () => {
+  messaging.close()
   note?.close()
   planner?.close()
   note = planner = null
@@ -170,6 +198,7 @@ const show = (joined) => {
   planner = new Planner(place, joined, proofOf(place, session.token), on)
   renewal.plan(session)
   showNote()
+  messaging.open(planner)
   arrive()
   showState()
 }
@@ -203,6 +232,8 @@ const arrive = () => {
   if (!tabs.includes(place.tab)) place = { ...place, tab: tabs[0] ?? place.tab }
   if (tabs.length === 0) notify('There is nothing of this wedding that you may see.')
   for (const tab of TABS) $('tab-' + tab).hidden = !tabs.includes(tab)
+  planner.openThread(tabs.includes('messages') ? place.thread : '')
+  messaging.arrive(place)
   writePlace(place)
   document.title = `${place.tab === 'note' ? place.note : place.tab} · ${place.wedding} · Wedding planner`
   for (const tab of TABS) {
@@ -216,19 +247,21 @@ const arrive = () => {
 const leaveAnyway = () =>
   (planner?.waiting ?? 0) === 0 || confirm('Some edits are not saved yet and would be lost. Leave all the same?')
 
-/** Goes where `change` says: to another wedding, note, tab or person. */
-const go = (change) => {
+/** Goes where `change` says: to another wedding, note, conversation, tab or person, and to a record `at` there. */
+const go = (change, at = null) => {
   const next = { ...place, ...change }
   const differs = (...keys) => keys.some((key) => next[key] !== place[key])
   if (differs('note') && change.tab === undefined) next.tab = 'note'
+  if (differs('wedding') && change.thread === undefined) next.thread = ''
   const reopen = planner === null || differs('wedding', 'user', 'role', 'vendor', 'guest', 'side', 'enforce')
   const otherNote = differs('note')
-  if ((reopen || otherNote) && !leaveAnyway()) {
+  if ((reopen || otherNote || differs('thread')) && !leaveAnyway()) {
     writePlace(place)
     return
   }
   const renamed = differs('name', 'colour')
   place = next
+  wanted = at
   if (reopen) open()
   else {
     if (otherNote) {
@@ -275,12 +308,12 @@ const takeToken = (wedding) => {
 }
 
 addEventListener('hashchange', () => {
-  const { wedding, tab, note, colour, ...person } = readPlace()
+  const { wedding, tab, note, thread, colour, ...person } = readPlace()
   const isNew = takeToken(wedding)
   if (isNew && leaveAnyway()) {
-    place = { ...place, wedding, tab, note, colour }
+    place = { ...place, wedding, tab, note, thread, colour }
     open()
-  } else go({ wedding, tab, note, colour, ...(place.isProven ? {} : person) })
+  } else go({ wedding, tab, note, thread, colour, ...(place.isProven ? {} : person) })
 })
 addEventListener('beforeunload', (event) => { if ((planner?.waiting ?? 0) > 0) event.preventDefault() })
 watchYou(COLOURS, go)

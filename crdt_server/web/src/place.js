@@ -1,7 +1,7 @@
-// Where we are and who we are, kept in the URL's hash: #wedding=demo&tab=timeline&note=welcome&name=Ann&colour=rose
-// &user=u_1&role=couple, and vendor, guest or side for those who are one. The query says the same where the hash says
-// nothing. A link for others carries no person; who we were last is remembered by the browser. With a token the server
-// says who we are, and neither hash nor memory does; a token in the hash is taken out of it at once (session.js).
+// Where we are and who we are, kept in the URL's hash: #wedding=demo&tab=timeline&note=welcome&thread=t_1&name=Ann
+// &colour=rose&user=u_1&role=couple, and vendor, guest or side for those who are one. The query says the same where the
+// hash says nothing. A link for others carries no person; who we were last is remembered by the browser. With a token the
+// server says who we are, and neither hash nor memory does; a token in the hash is taken out of it at once (session.js).
 import { newId } from './ids.js'
 import { tokenIn, weddingOf } from './session.js'
 
@@ -15,7 +15,7 @@ export const COLOURS = {
   violet: '#7a4fb5',
   slate: '#5a6478'
 }
-export const TABS = ['timeline', 'budget', 'guests', 'seating', 'conflicts', 'note']
+export const TABS = ['timeline', 'budget', 'guests', 'seating', 'conflicts', 'note', 'messages', 'inbox', 'preferences']
 export const ROLES = ['couple', 'planner', 'coordinator', 'venue', 'caterer', 'photographer', 'vendor', 'family',
   'wedding_party', 'guest']
 const SIDES = ['a', 'b']
@@ -61,6 +61,7 @@ export const readPlace = () => {
     wedding: valid(said('wedding') || weddingOf(tokenIn(location.hash)), () => 'demo'),
     tab: TABS.includes(said('tab')) ? said('tab') : said('note') ? 'note' : TABS[0],
     note: valid(said('note'), () => 'welcome'),
+    thread: valid(said('thread'), () => ''), // the conversation that is open, if one is
     name: own('name').trim().slice(0, 40) || pick(FIRST_NAMES),
     colour: among('colour', Object.keys(COLOURS), pick(Object.keys(COLOURS))),
     user: valid(own('user'), () => newId('u')),
@@ -79,15 +80,16 @@ export const proven = (place, { name, ...person }) => ({ ...place, ...person, na
 /** Writes the hash without adding to the browser's history. */
 export const writePlace = (place) => {
   if (!place.isProven) remember(place)
-  const { wedding, tab, note, colour, enforce } = place
+  const { wedding, tab, note, thread, colour, enforce } = place
   const person = place.isProven ? { colour } : { ...personIn(place), ...(enforce ? { enforce } : {}) }
-  history.replaceState(null, '', '#' + new URLSearchParams({ wedding, tab, note, ...person }))
+  history.replaceState(null, '', '#' + new URLSearchParams({ wedding, tab, note, ...(thread ? { thread } : {}), ...person }))
 }
 
 /** The URL to give to somebody else. */
-export const linkTo = ({ wedding, tab, note }) => {
+export const linkTo = ({ wedding, tab, note, thread }) => {
   const url = new URL(location.href)
   url.search = ''
-  url.hash = String(new URLSearchParams({ wedding, tab, ...(tab === 'note' ? { note } : {}) }))
+  const which = { note: { note }, messages: thread ? { thread } : {} }[tab] ?? {}
+  url.hash = String(new URLSearchParams({ wedding, tab, ...which }))
   return url.href
 }

@@ -28,6 +28,7 @@ export class Planner {
     this.documents = new Map() // part -> document as the server has described it
     this.nothing = new Y.Doc()
     for (const part of PARTS) this.#open(part, documentFor(joined, part))
+    this.threadName = ''
     this.openNote(place.note)
   }
 
@@ -57,6 +58,22 @@ export class Planner {
     this.links.delete(this.noteName)
     this.noteName = 'notes.' + note
     this.#open(this.noteName, noteFor(this.joined, note))
+    this.on.state(this)
+  }
+
+  /** The link of the conversation that is open, or undefined. */
+  get thread () {
+    return this.links.get(this.threadName)
+  }
+
+  /** Opens a conversation in place of the one that is open; '': none. Who takes part the server knows: it decides. */
+  openThread (thread) {
+    const name = thread === '' ? '' : 'thread.' + thread
+    if (name === this.threadName && (name === '' || this.thread.closed === null)) return
+    this.thread?.close()
+    this.links.delete(this.threadName)
+    this.threadName = name
+    this.#open(name, name === '' ? null : { name, write: 'all', writable: [] })
     this.on.state(this)
   }
 

@@ -21,11 +21,15 @@ export const noteFor = ({ documents, families }, note) => {
   return documents.find((each) => each.name === name) ?? (family === undefined ? null : { ...family, name })
 }
 
+/** What somebody may do with conversations: `read`, `write`, `write_own`, … Without any of it there is no inbox either. */
+export const messageRights = ({ permissions = {} }) => permissions.messages ?? []
+
 /** The tabs with something to see. */
 export const tabsFor = (joined, note) => [
   ...SHOWN.filter((part) => documentFor(joined, part) !== null),
   ...(joined.documents.some(({ name }) => PARTS.includes(name)) ? ['conflicts'] : []),
-  ...(noteFor(joined, note) === null ? [] : ['note'])
+  ...(noteFor(joined, note) === null ? [] : ['note']),
+  ...(messageRights(joined).length === 0 ? [] : ['messages', 'inbox', 'preferences'])
 ]
 
 /** Whether a record is one's own, as far as the record says. */
@@ -49,10 +53,10 @@ export const mayWrite = (document, person, field) => {
 
 /** Whether two answers open and allow the same. */
 export const sameRights = (one, other) => {
-  const [a, b] = [one, other].map(({ person, documents, families }) => {
+  const [a, b] = [one, other].map(({ person, documents, families, permissions }) => {
     const rights = ({ name, write, writable }) => [name, write, writable]
     const listed = documents.filter(({ name }) => !name.includes('.') || isDerived(name))
-    return JSON.stringify([person, listed.map(rights), families.map(rights)])
+    return JSON.stringify([person, listed.map(rights), families.map(rights), permissions?.messages])
   })
   return a === b
 }

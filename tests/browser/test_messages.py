@@ -1,0 +1,57 @@
+"""Conversations, inbox and preferences on the page, in a real browser: see messages.mjs."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+import pytest_asyncio
+
+from crdt_server import Settings
+from crdt_server.access.identity import Identity
+from crdt_server.services.members import MemberService
+from tests.access.people import WEDDING
+from tests.browser.player import Play, player, scenarios
+from tests.support.gate import LocalServer, local_server
+
+pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="module")]
+
+ADA = Identity("u_ada", "couple")
+DAY_SECONDS = 86_400
+
+
+@pytest_asyncio.fixture(loop_scope="module", scope="module")
+async def server(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[LocalServer]:
+    """A server with a secret for tokens, and a call that invites members."""
+    directory = tmp_path_factory.mktemp("server")
+    secret = directory / "jwt.secret"
+    secret.write_text("a secret of thirty-two bytes, or more")
+    settings = Settings(
+        port=0,
+        document_hosts=1,
+        database_url=f"sqlite:///{directory}/store.db",
+        jwt_secret_file=str(secret),
+        max_loop_lag_seconds=3600.0,
+    )
+    async with local_server(settings, None) as running:
+        members: MemberService = running.app.state.members
+
+        async def invite(role: str, name: str) -> str:
+            person = Identity(f"u_{name.lower()}", role, side="a" if role == "family" else "", name=name)
+            return (await members.invite(WEDDING, ADA, person, DAY_SECONDS)).code
+
+        running.app.add_api_route("/test/invite/{role}/{name}", invite)
+        yield running
+
+
+@pytest_asyncio.fixture(loop_scope="module", scope="module")
+async def play(chromium: str, server: LocalServer, artefacts: Path) -> AsyncIterator[Play]:
+    async with player("messages", server.url, chromium, artefacts) as playing:
+        yield playing
+
+
+@pytest.mark.parametrize("scenario", scenarios("messages"))
+async def test_page(play: Play, scenario: str) -> None:
+    wrong = await play(scenario)
+    assert wrong is None, wrong
