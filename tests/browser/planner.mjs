@@ -152,7 +152,7 @@ export const scenarios = {
     const shown = () => page.locator('[role=tab]:visible').evaluateAll((all) => all.map(({ id }) => id.slice(4)))
     await page.locator('#role').selectOption('family')
     await saved(page)
-    assert.equal((await shown()).length, 6)
+    assert.equal((await shown()).length, 9)
     await page.locator('#enforce').check()
     await page.locator('#tab-note').waitFor({ state: 'hidden' })
     await saved(page)
@@ -168,6 +168,6 @@ export const scenarios = {
     await page.locator('#enforce').uncheck()
     await page.locator('#tab-budget').waitFor()
     await saved(page)
-    assert.equal((await shown()).length, 6)
+    assert.equal((await shown()).length, 9)
   }
 }
