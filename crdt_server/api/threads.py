@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal, TypeAlias
 from fastapi import APIRouter, Depends, Query, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
 
+from crdt_server.access.identity import Identity
 from crdt_server.api.requests import Authorized, describe_body, document_key, read_json, wedding_name
 from crdt_server.api.rights import by_content
 from crdt_server.services.threads import FoundThread, NewThread, ThreadService
@@ -71,11 +72,12 @@ def _threads(request: Request) -> ThreadService:
 Threads = Annotated[ThreadService, Depends(_threads)]
 
 
-def _row(found: FoundThread) -> Row:
+def _row(found: FoundThread, identity: Identity) -> Row:
     row = found.thread._asdict()
     row["context"] = json.loads(found.thread.context) if found.thread.context else None
     row["document"] = f"thread.{found.thread.id}"
     row["participants"] = [{"user": each.user, "added_by": each.added_by, "at": each.at} for each in found.participants]
+    row["muted"] = any(each.muted for each in found.participants if each.user == identity.user)
     row["read"], row["unread"] = found.reading.sequence, found.reading.unread
     return row
 
@@ -93,11 +95,11 @@ async def get_threads(
     limit: Annotated[int, Query(ge=1, le=MOST_THREADS)] = 50,
 ) -> Row:
     """The threads that the caller may open, the last active first. `unread`: messages of others behind `read`, the
-    number up to which the caller has read, counted up to 1,000. `next` is what `after` is for the next page; empty:
-    this was the last."""
+    number up to which the caller has read, counted up to 1,000; `muted`: the caller is not notified. `next` is what
+    `after` is for the next page; empty: this was the last."""
     name, identity = wedding_name(wedding), caller.identity
     page, following = await threads.page(name, identity, type or "", status or "", after, limit)
-    return {"threads": [_row(each) for each in page], "next": following}
+    return {"threads": [_row(each, identity) for each in page], "next": following}
 
 
 @router.post("", status_code=201, openapi_extra=describe_body(NewThreadBody))
@@ -110,14 +112,14 @@ async def post_thread(request: Request, threads: Threads, caller: Authorized, we
         document_key(wedding, body.context.document)
     context = {} if body.context is None else {name: text for name, text in body.context.model_dump().items() if text}
     new = NewThread(body.title, body.type, body.priority, body.participants, context)
-    return _row(await threads.make(wedding_name(wedding), caller.identity, new))
+    return _row(await threads.make(wedding_name(wedding), caller.identity, new), caller.identity)
 
 
 @router.get("/{thread}")
 @by_content
 async def get_thread(threads: Threads, caller: Authorized, wedding: str, thread: str) -> Row:
     """A thread with those who take part."""
-    return _row(await threads.find(wedding_name(wedding), caller.identity, thread))
+    return _row(await threads.find(wedding_name(wedding), caller.identity, thread), caller.identity)
 
 
 @router.patch("/{thread}", openapi_extra=describe_body(ChangedThread))
@@ -126,14 +128,14 @@ async def patch_thread(request: Request, threads: Threads, caller: Authorized, w
     """Change a thread: organizers, and the person who made it."""
     body = await read_json(request, ChangedThread, MAX_BODY_BYTES)
     name, identity = wedding_name(wedding), caller.identity
-    return _row(await threads.change(name, identity, thread, body.title, body.status, body.priority))
+    return _row(await threads.change(name, identity, thread, body.title, body.status, body.priority), identity)
 
 
 @router.put("/{thread}/participants/{user}")
 @by_content
 async def put_participant(threads: Threads, caller: Authorized, wedding: str, thread: str, user: str) -> Row:
     """Let a person take part: organizers add everybody, others organizers. 409 `too_many`, `not_a_member`."""
-    return _row(await threads.add(wedding_name(wedding), caller.identity, thread, user))
+    return _row(await threads.add(wedding_name(wedding), caller.identity, thread, user), caller.identity)
 
 
 @router.delete("/{thread}/participants/{user}", status_code=204, response_class=Response)

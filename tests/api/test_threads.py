@@ -138,6 +138,8 @@ async def test_threads_are_changed_listed_and_muted(members: httpx.AsyncClient) 
         assert len(page["threads"]) == count
     muted = await members.put(f"{path}/muted", json={"muted": True}, headers=as_user("u_dj"))
     assert muted.status_code == 204
+    for user, is_muted in (("u_dj", True), ("u_mia", False)):
+        assert (await members.get(path, headers=as_user(user))).json()["muted"] is is_muted
     assert (await members.put(f"{path}/muted", json={"muted": True}, headers=as_user("u_aroha"))).status_code == 404
     assert (await members.get("/threads", params={"after": "x"}, headers=as_user("u_dj"))).status_code == 400
 

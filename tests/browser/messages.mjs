@@ -1,13 +1,13 @@
 // Conversations, inbox and preferences of people who were invited: Clara of the couple, who organizes, and Fritz of the
 // family, who opens the conversations that he takes part in.
 import assert from 'node:assert/strict'
-import { browse, fits, holds, saved, screenshots, server, tab } from './support.mjs'
+import { browse, enter, fits, holds, item, saved, screenshots, server, tab } from './support.mjs'
 
 const MARKUP = 'The <b>oak</b> <img src=x onerror="document.title=1"> is down'
 
-const invited = async (role, name) => {
-  const code = await (await fetch(`${server}/test/invite/${role}/${name}`)).json()
-  const page = await browse(`${server}/#wedding=w`)
+const invited = async (role, name, wedding = 'w') => {
+  const code = await (await fetch(`${server}/test/invite/${wedding}/${role}/${name}`)).json()
+  const page = await browse(`${server}/#wedding=${wedding}`)
   await page.locator('#proof').fill(code)
   await page.locator('#entry button').click()
   await saved(page)
@@ -44,10 +44,10 @@ export const scenarios = {
     await start(clara, 'The garden')
     await add(clara, 'u_fritz')
     await write(clara, MARKUP)
-    const item = fritz.locator('.notice-item', { hasText: MARKUP })
+    const notice = fritz.locator('.notice-item', { hasText: MARKUP })
     await unread(fritz, 1)
     await fritz.locator('#unread').click()
-    await item.waitFor()
+    await notice.waitFor()
     assert.equal(await fritz.locator('#panel-inbox img, #panel-inbox .body b').count(), 0)
     await fritz.screenshot({ path: `${screenshots}/messages-inbox.png` })
 
@@ -56,13 +56,13 @@ export const scenarios = {
     const listed = fritz.locator('.thread', { hasText: 'The garden' })
     await listed.locator('.number', { hasText: /^1$/ }).waitFor()
     await tab(fritz, 'inbox')
-    await item.locator('.title').click()
+    await notice.locator('.title').click()
     await fritz.locator('.conversation h3', { hasText: 'The garden' }).waitFor()
     await message(fritz, MARKUP).waitFor()
     assert.equal(await fritz.locator('.messages img, .messages .body b').count(), 0)
     await listed.locator('.number').waitFor({ state: 'hidden' })
     await tab(fritz, 'inbox')
-    assert.equal(await item.getAttribute('data-read'), 'true')
+    assert.equal(await notice.getAttribute('data-read'), 'true')
     await nothingUnread(fritz)
 
     await tab(fritz, 'messages')
@@ -77,6 +77,10 @@ export const scenarios = {
     await message(fritz, 'Then we plant').getByRole('button', { name: 'Take back' }).click()
     await message(clara, 'This message was taken back').waitFor()
     assert.equal(await message(clara, 'Then we plant').count(), 0)
+
+    await clara.getByRole('button', { name: 'Mute', exact: true }).click()
+    await clara.getByRole('button', { name: 'Unmute' }).click()
+    await clara.getByRole('button', { name: 'Mute', exact: true }).waitFor()
 
     // A second message while the other is elsewhere; what is marked as read is so on a second device, too.
     await tab(fritz, 'inbox')
@@ -97,6 +101,17 @@ export const scenarios = {
     assert.equal(await fritz.locator('.conversation').isVisible(), false)
     await clara.setViewportSize({ width: 390, height: 800 })
     assert.ok(await fits(clara))
+  },
+
+  // An item leads to its record: here an item of the timeline that somebody else has moved.
+  async record () {
+    const [rosa, carl] = [await invited('planner', 'Rosa', 'planted'), await invited('couple', 'Carl', 'planted')]
+    await enter((await item(carl, 'Toasts')).locator('.start'), '21:10')
+    await saved(carl)
+    await tab(rosa, 'inbox')
+    await rosa.locator('.notice-item', { hasText: 'timeline item moved' }).filter({ hasText: 'Toasts' }).locator('.title').click()
+    await rosa.waitForSelector('#panel-timeline:not([hidden])')
+    await rosa.waitForFunction(() => document.activeElement.querySelector('.title')?.value === 'Toasts')
   },
 
   // What somebody prefers is there after a reload, and so are the addresses.

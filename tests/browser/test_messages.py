@@ -10,8 +10,8 @@ import pytest_asyncio
 
 from crdt_server import Settings
 from crdt_server.access.identity import Identity
+from crdt_server.sample import plant
 from crdt_server.services.members import MemberService
-from tests.access.people import WEDDING
 from tests.browser.player import Play, player, scenarios
 from tests.support.gate import LocalServer, local_server
 
@@ -23,7 +23,7 @@ DAY_SECONDS = 86_400
 
 @pytest_asyncio.fixture(loop_scope="module", scope="module")
 async def server(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[LocalServer]:
-    """A server with a secret for tokens, and a call that invites members."""
+    """A server with a secret for tokens, a sample wedding `planted`, and a call that invites members."""
     directory = tmp_path_factory.mktemp("server")
     secret = directory / "jwt.secret"
     secret.write_text("a secret of thirty-two bytes, or more")
@@ -37,11 +37,12 @@ async def server(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Loca
     async with local_server(settings, None) as running:
         members: MemberService = running.app.state.members
 
-        async def invite(role: str, name: str) -> str:
+        async def invite(wedding: str, role: str, name: str) -> str:
             person = Identity(f"u_{name.lower()}", role, side="a" if role == "family" else "", name=name)
-            return (await members.invite(WEDDING, ADA, person, DAY_SECONDS)).code
+            return (await members.invite(wedding, ADA, person, DAY_SECONDS)).code
 
-        running.app.add_api_route("/test/invite/{role}/{name}", invite)
+        running.app.add_api_route("/test/invite/{wedding}/{role}/{name}", invite)
+        await plant(running.hub.storage, "planted", guests=200)
         yield running
 
 

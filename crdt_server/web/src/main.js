@@ -124,8 +124,8 @@ const showRecord = () => {
   if (found === undefined) return
   wanted = null
   found.scrollIntoView({ block: 'center' })
-  const field = found.matches('button, input') ? found : found.querySelector('button, input, select')
-  field?.focus({ preventScroll: true })
+  if (!found.matches('button, input')) found.tabIndex = -1
+  found.focus({ preventScroll: true })
 }
 
 const on = {

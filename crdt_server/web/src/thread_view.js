@@ -14,13 +14,12 @@ export class ThreadView {
     Object.assign(this, { calls, link: null, thread: undefined, rights: null, answering: '', typing: 0 })
     this.title = h('h3', { dir: 'auto' })
     this.status = button('', () => calls.change({ status: this.thread.status === 'open' ? 'closed' : 'open' }))
-    this.mute = button('Mute', () => calls.mute(true))
-    this.unmute = button('Unmute', () => calls.mute(false))
+    this.mute = button('', () => calls.mute(!this.thread.muted))
     this.participants = h('ul', { class: 'participants', 'aria-label': 'Participants' })
     this.messages = h('ol', { class: 'messages', 'aria-label': 'Messages', 'aria-live': 'polite' })
     this.present = h('p', { class: 'hint', role: 'status', dir: 'auto' })
     this.element = h('section', { class: 'conversation', hidden: true },
-      h('div', { class: 'line' }, this.title, this.status, this.mute, this.unmute),
+      h('div', { class: 'line' }, this.title, this.status, this.mute),
       this.participants, this.#adding(), this.messages, this.present, this.#writing())
   }
 
@@ -134,7 +133,8 @@ export class ThreadView {
     const users = thread?.participants.map(({ user }) => user) ?? []
     const mayChange = thread !== undefined && (organizes || thread.created_by === person.user)
     this.status.hidden = this.adding.hidden = !mayChange
-    this.mute.hidden = this.unmute.hidden = !users.includes(person.user)
+    this.mute.hidden = !users.includes(person.user)
+    say(this.mute, thread?.muted ? 'Unmute' : 'Mute')
     say(this.status, thread?.status === 'open' ? 'Close' : 'Open again')
     keyed(this.participants, users.map((user) => [user, user]), (user) => this.#participant(user), (row, user) => {
       say(row.firstChild, name(user))

@@ -97,7 +97,7 @@ export class ThreadsView {
   async load () {
     const { api, thread } = this
     const { threads, next } = await api.call('GET', 'threads', { query: { limit: PAGE } })
-    if (thread !== '' && threads.every(({ id }) => id !== thread)) {
+    if (thread !== '' && next !== '' && threads.every(({ id }) => id !== thread)) {
       threads.push(...await api.call('GET', path(thread)).then((found) => [found], () => []))
     }
     if (this.api !== api) return
