@@ -22,7 +22,7 @@ from storage import StorageError
 
 UPDATE_BYTES = 16 * 1024  # a larger one counts as several
 SHORTEST_PAUSE_SECONDS = 0.1
-REVERTS, SECONDS_PER_REVERT = 20, 3.0  # of one session: so many at once, and one more every so many seconds
+REVERTS, SECONDS_PER_REVERT = 20, 3.0  # of one person: so many at once, and one more every so many seconds
 DEFAULT_FILE = Path(__file__).parents[1] / "access" / "role_limits.toml"
 NO_LIMITS = "none"
 MESSAGES = "thread."  # documents of which an update is a message to people
@@ -69,7 +69,7 @@ class Pacer:
     def count_revert(self, room: Room, session: Session) -> None:
         """An edit of a session was undone, or refused. Nobody is closed for it: a person who types into a note that is
         full has an edit undone for each key."""
-        level = self._reverts.level(str(session.id), self._time())
+        level = self._reverts.level(session.person, self._time())
         if level is None:
             return
         left = level.spend(1, self._time())
