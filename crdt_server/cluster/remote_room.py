@@ -103,7 +103,11 @@ class RemoteRoom:
         return self.waiting_since is not None and now - self.waiting_since > seconds
 
     def settle(self, requests: Sequence[Request], status: Status, response: Response | None) -> None:
-        """Give the sessions of these requests their result."""
+        """Give the sessions of these requests their result. The refusal of a session is not that of others which have
+        requested the same: they request it again, in their own names."""
+        if status is Status.FORBIDDEN:
+            self.put_back(reversed(requests[1:]))
+            requests = requests[:1]
         indexes = range(len(requests))
         statuses = {} if status is Status.OK else dict.fromkeys(indexes, status)
         responses = {} if response is None else dict.fromkeys(indexes, response)

@@ -91,6 +91,15 @@ def test_equal_reads_share_one_response(here: Fixture) -> None:
     assert [here.received(socket) for socket in range(3)] == [[SyncStep2(UPDATE)]] * 3
 
 
+def test_the_refusal_of_one_session_is_not_that_of_others_with_an_equal_read(here: Fixture) -> None:
+    gone, stays = here.session(), here.session()
+    here.send(gone, RequestKind.DIFF, EMPTY_STATE_VECTOR)
+    read = here.send(stays, RequestKind.DIFF, EMPTY_STATE_VECTOR)
+    here.remote.settle(here.remote.pop(here.number), Status.FORBIDDEN, None)
+    assert [socket.close_code for socket in here.sockets] == [4403, None]
+    assert here.room.take(1 << 20).requests == [read]
+
+
 def test_an_update_shares_nothing(here: Fixture) -> None:
     first, second = (here.send(here.session(), RequestKind.UPDATE, UPDATE) for _ in range(2))
     assert here.remote.pop(1) == [first]

@@ -148,7 +148,8 @@ class Everything:
             for call in self.calls:
                 names = self.requested(person) if "{document}" in call else [""]
                 for name in names:
-                    path = call.format(wedding=self.guarded.wedding, document=name, thread="t")
+                    known = {"wedding": self.guarded.wedding, "document": name, "thread": "t"}
+                    path = call.format_map(defaultdict(lambda: "none", known))
                     url = f"{self.guarded.server.url}{path}"
                     found.append(await (stream if call.endswith("/stream") else get)(http, url))
         return b"".join(found)
@@ -173,8 +174,9 @@ async def get(http: httpx.AsyncClient, url: str) -> bytes:
 
 
 async def stream(http: httpx.AsyncClient, url: str) -> bytes:
-    """An event stream from the first event to the newest, whether or not the person may read that."""
-    newest = (await http.get(url.removesuffix("/stream"))).json()["head"]
+    """A stream from its first event, or item of an inbox, to the newest, whether or not the person may read that."""
+    page = (await http.get(url.removesuffix("/stream"))).json()
+    newest = page["head"] if "head" in page else max((each["id"] for each in page["items"]), default=0)
     found = []
     async with http.stream("GET", url, params={"after": 0}) as answer:
         async for line in answer.aiter_lines():

@@ -340,6 +340,7 @@ async def test_a_webhook_is_sent_what_whoever_added_it_may_know(world: World) ->
 
 
 async def test_it_is_woken_and_reports_what_it_has_not_done(world: World) -> None:
+    await world.router().route_all()  # what is left of other weddings
     await world.begin("woken")
     await world.settle()
     stored: list[tuple[str, Sequence[tuple[str, StoredItem]]]] = []
