@@ -61,7 +61,8 @@ async def test_kill_9_in_the_middle_of_compaction(start: StartServer) -> None:
         code, output = await server.command("compact")
         assert code == 0, output
         # Two neighbours that are left would be more than a row may hold.
-        assert (await _rows(server))[0] <= len(people.rooms) + 2 * size // PIECE_BYTES < rows
+        most = len(people.rooms) + 2 * size // PIECE_BYTES
+        assert (await _rows(server))[0] <= min(rows, most)  # the server itself may have left few rows
         await people.nothing_missing(people.receipts())
         people.start_writing()
         await people.heard(each=2)

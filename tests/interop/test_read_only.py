@@ -67,7 +67,7 @@ class Visitor:
 
 async def visitor(node: NodeRunner, server: LocalServer, document: str, role: str) -> Visitor:
     found = Visitor(node, f"{server.ws_url} {document} {role}")
-    params = {"user": f"u_{role}", "role": role}
+    params = {"user": f"{role} of {document}", "role": role}  # what is undone counts for the person
     await found.call("open", url=f"{server.ws_url}/w", room=document, params=params)
     await found.wait("provider.synced")
     return found

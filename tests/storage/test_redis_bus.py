@@ -64,7 +64,7 @@ async def join(stack: AsyncExitStack, url: str, prefix: str = "crdt:") -> Node:
 @pytest.mark.serial
 async def test_a_killed_server_is_detected_and_used_again(server: RedisServer, stack: AsyncExitStack) -> None:
     nodes = [await join(stack, server.url) for _ in range(2)]
-    for _ in range(3):
+    for kills in range(1, 4):
         server.kill()
         for node in nodes:
             await node.watch.until(False, within_seconds=DETECTION_SECONDS)
@@ -72,6 +72,8 @@ async def test_a_killed_server_is_detected_and_used_again(server: RedisServer, s
         server.start()
         for node in nodes:
             await node.watch.until(True, within_seconds=BACK_SECONDS)
+            # Else the server may be killed again before the channel is subscribed, and there is one for both.
+            await node.recorder.until(lambda received, kills=kills: received.count(RESYNC) > kills)  # type: ignore[misc]
     for node in nodes:  # a channel of its own: active after all that were subscribed before
         node.bus.subscribe("fence", fence := RecordingListener())
         await fence.until(bool)
