@@ -24,7 +24,7 @@ from crdt_server.access.access import Access
 from crdt_server.access.keys import Keys, KeySet
 from crdt_server.access.limits import SharedBudget
 from crdt_server.access.origins import AllowedOrigins
-from crdt_server.access.policy import default_policy
+from crdt_server.access.policy import policy_of
 from crdt_server.access.policy_access import PolicyAccess
 from crdt_server.access.request_limits import RequestLimits
 from crdt_server.access.role_switch import RoleSwitch
@@ -167,8 +167,7 @@ def _check(settings: Settings) -> str:
 def _openapi(app: FastAPI, describe: Callable[[], dict[str, Any]]) -> dict[str, Any]:
     """The description of all calls, with the roles that may make them."""
     if app.openapi_schema is None:
-        policy = getattr(app.state.access, "policy", default_policy())
-        describe_roles(describe(), (*_ROUTERS, *_PUBLIC), policy)
+        describe_roles(describe(), (*_ROUTERS, *_PUBLIC), policy_of(app.state.access))
     return describe()
 
 
@@ -276,7 +275,7 @@ def _open_services(hub: Hub, state: State, sign: Sign | None) -> None:
     if isinstance(state.access, Recheck):
         hub.rights.access = state.access
     parts = hub.storage, partial(datetime.now, UTC), hub.rights.changed
-    policy = state.policy = getattr(state.access, "policy", default_policy())
+    policy = policy_of(state.access)
     state.members = MemberService(*parts, policy)
     state.sessions = SessionService(*parts, sign=sign)
     state.grants = GrantService(*parts, published=hub.publish_events, policy=policy)

@@ -10,7 +10,7 @@ from typing import Final
 
 from starlette.datastructures import State
 
-from crdt_server.access.policy import Policy
+from crdt_server.access.policy import policy_of
 from crdt_server.hub.hub import Hub
 from crdt_server.key_source import read_link_secrets
 from crdt_server.services.messages import MessageService
@@ -44,7 +44,7 @@ class Messaging:
         self._hub = hub
         self._now = partial(datetime.now, UTC)
         self._planner = Planner(
-            default_rules(), state.access, mentioned, policy=_policy_of(state), channels=frozenset(senders)
+            default_rules(), state.access, mentioned, policy=policy_of(state.access), channels=frozenset(senders)
         )
         self._known = StillKnown(hub.storage, self._planner, hub.rights.cache).events
         links = UnsubscribeLinks(read_link_secrets(hub.settings), hub.settings.public_url)
@@ -71,7 +71,7 @@ class Messaging:
         router = self.router
         hub.publish_events.listeners.append(router.wake)
         hub.metrics.routing(lambda: router.lag_events, lambda: router.lag_seconds, lambda: router.writing)
-        state.unsubscribe_links, state.delivery = links, self._delivery
+        state.unsubscribe_links = links
         self._open_services(state)
 
     def start(self) -> None:
@@ -88,7 +88,7 @@ class Messaging:
         await self._delivery.stop()
 
     def _open_services(self, state: State) -> None:
-        hub, policy = self._hub, _policy_of(state)
+        hub, policy = self._hub, policy_of(state.access)
         parts = hub.storage, self._now
         state.outbox = OutboxService(*parts, self._delivery.wake)
         state.preferences = PreferenceService(*parts)
@@ -103,8 +103,3 @@ class Messaging:
     def _on_digests(self, number: int) -> None:
         self._hub.metrics.digests.inc(number)
         self._delivery.wake()
-
-
-def _policy_of(state: State) -> Policy:
-    policy: Policy = state.policy
-    return policy

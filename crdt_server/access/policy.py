@@ -231,6 +231,13 @@ def default_policy() -> Policy:
     return parse_policy(files("crdt_server.access").joinpath(FILE).read_text("utf-8"))
 
 
+def policy_of(access: object) -> Policy:
+    """The policy by which an access object decides; the default one of those that have none."""
+    found = getattr(access, "policy", None)
+    return found if isinstance(found, Policy) else default_policy()
+
+
+
 def parse_policy(text: str) -> Policy:
     """The policy in the form of `policy.toml`. Raises PolicyError with the place of the fault."""
     try:

@@ -7,7 +7,7 @@ in its turn. A webhook belongs to whoever made it: the router sends it what that
 from __future__ import annotations
 
 import secrets
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import datetime
 from typing import Final, NamedTuple
@@ -61,12 +61,12 @@ class WebhookService:
 
     async def present(self, wedding: str, actor: Identity) -> list[StoredWebhook]:
         """The webhooks, also those that are disabled."""
-        require((await read_rights(self._storage, wedding, self._policy)).may_manage(actor))
+        await self._require_manager(wedding, actor)
         return await self._storage.webhooks(wedding)
 
     async def add(self, wedding: str, actor: Identity, new: NewWebhook) -> Shown:
         """Make a webhook."""
-        require((await read_rights(self._storage, wedding, self._policy)).may_manage(actor))
+        await self._require_manager(wedding, actor)
         self._require_url(new.url)
         at, secret = self._now(), new_secret()
         made = StoredWebhook(f"wh_{secrets.token_hex(8)}", new.url, new.types, (secret,), actor.user, at)
@@ -85,53 +85,63 @@ class WebhookService:
         enabled: bool | None,
     ) -> StoredWebhook:  # fmt: skip
         """Change a webhook; None leaves a value. One that was disabled is used again with `enabled`."""
-        require((await read_rights(self._storage, wedding, self._policy)).may_manage(actor))
+        await self._require_manager(wedding, actor)
         if url is not None:
             self._require_url(url)
         at = self._now()
 
-        def decide(before: StoredWebhook | None) -> WebhookChange:
-            webhook = _present(before)
+        def changed(webhook: StoredWebhook) -> StoredWebhook:
             webhook = replace(webhook, url=url or webhook.url, types=webhook.types if types is None else types)
             if enabled is not None:
                 webhook = replace(webhook, disabled_at=None if enabled else webhook.disabled_at or at, reason="")
-            return WebhookChange(webhook, _entry(at, actor, "webhook.changed", webhook))
+            return webhook
 
-        return _present(await self._storage.change_webhook(wedding, id_, decide, MOST_WEBHOOKS))
+        return _present(await self._change(wedding, actor, id_, "webhook.changed", changed))
 
     async def rotate(self, wedding: str, actor: Identity, id_: str) -> Shown:
         """Give a webhook another secret; the one before signs too, the others end."""
-        require((await read_rights(self._storage, wedding, self._policy)).may_manage(actor))
-        at, secret = self._now(), new_secret()
+        await self._require_manager(wedding, actor)
+        secret = new_secret()
 
-        def decide(before: StoredWebhook | None) -> WebhookChange:
-            webhook = _present(before)
-            webhook = replace(webhook, secrets=(secret, *webhook.secrets)[:SECRETS_KEPT])
-            return WebhookChange(webhook, _entry(at, actor, "webhook.rotated", webhook))
+        def changed(webhook: StoredWebhook) -> StoredWebhook:
+            return replace(webhook, secrets=(secret, *webhook.secrets)[:SECRETS_KEPT])
 
-        return Shown(_present(await self._storage.change_webhook(wedding, id_, decide, MOST_WEBHOOKS)), secret)
+        return Shown(_present(await self._change(wedding, actor, id_, "webhook.rotated", changed)), secret)
 
     async def end_old_secrets(self, wedding: str, actor: Identity, id_: str) -> StoredWebhook:
         """Let the newest secret of a webhook be its only one."""
+        await self._require_manager(wedding, actor)
+
+        def changed(webhook: StoredWebhook) -> StoredWebhook:
+            return replace(webhook, secrets=webhook.secrets[:1])
+
+        return _present(await self._change(wedding, actor, id_, "webhook.secrets_ended", changed))
+
+    async def remove(self, wedding: str, actor: Identity, id_: str) -> None:
+        """Remove a webhook: nothing is sent to it any more."""
+        await self._require_manager(wedding, actor)
+        await self._change(wedding, actor, id_, "webhook.removed", lambda webhook: None)
+
+    async def _require_manager(self, wedding: str, actor: Identity) -> None:
         require((await read_rights(self._storage, wedding, self._policy)).may_manage(actor))
+
+    async def _change(
+        self,
+        wedding: str,
+        actor: Identity,
+        id_: str,
+        action: str,
+        changed: Callable[[StoredWebhook], StoredWebhook | None],
+    ) -> StoredWebhook | None:
+        """Store what a webhook is changed to, None: it is removed, with an entry of the audit log."""
         at = self._now()
 
         def decide(before: StoredWebhook | None) -> WebhookChange:
             webhook = _present(before)
-            webhook = replace(webhook, secrets=webhook.secrets[:1])
-            return WebhookChange(webhook, _entry(at, actor, "webhook.secrets_ended", webhook))
+            after = changed(webhook)
+            return WebhookChange(after, _entry(at, actor, action, after or webhook))
 
-        return _present(await self._storage.change_webhook(wedding, id_, decide, MOST_WEBHOOKS))
-
-    async def remove(self, wedding: str, actor: Identity, id_: str) -> None:
-        """Remove a webhook: nothing is sent to it any more."""
-        require((await read_rights(self._storage, wedding, self._policy)).may_manage(actor))
-        at = self._now()
-
-        def decide(before: StoredWebhook | None) -> WebhookChange:
-            return WebhookChange(None, _entry(at, actor, "webhook.removed", _present(before)))
-
-        await self._storage.change_webhook(wedding, id_, decide, MOST_WEBHOOKS)
+        return await self._storage.change_webhook(wedding, id_, decide, MOST_WEBHOOKS)
 
     def _require_url(self, url: str) -> None:
         """Names are resolved, and their addresses checked, when something is sent."""
