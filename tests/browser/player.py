@@ -10,6 +10,8 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 
+from crdt_server import Settings
+
 HERE = Path(__file__).parent
 SCENARIO_SECONDS = 240  # then something hangs
 
@@ -42,3 +44,16 @@ async def player(script: str, url: str, chromium: str, artefacts: Path) -> Async
     finally:
         stdin.close()
         await runner.wait()
+
+
+def settings_with_secret(directory: Path) -> Settings:
+    """Those of a server that signs tokens, with its store in a directory."""
+    secret = directory / "jwt.secret"
+    secret.write_text("a secret of thirty-two bytes, or more")
+    return Settings(
+        port=0,
+        document_hosts=1,
+        database_url=f"sqlite:///{directory}/store.db",
+        jwt_secret_file=str(secret),
+        max_loop_lag_seconds=3600.0,
+    )

@@ -8,11 +8,10 @@ from pathlib import Path
 import pytest
 import pytest_asyncio
 
-from crdt_server import Settings
 from crdt_server.access.identity import Identity
 from crdt_server.sample import plant
 from crdt_server.services.members import MemberService
-from tests.browser.player import Play, player, scenarios
+from tests.browser.player import Play, player, scenarios, settings_with_secret
 from tests.support.gate import LocalServer, local_server
 
 pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="module")]
@@ -24,17 +23,7 @@ DAY_SECONDS = 86_400
 @pytest_asyncio.fixture(loop_scope="module", scope="module")
 async def server(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[LocalServer]:
     """A server with a secret for tokens, a sample wedding `planted`, and a call that invites members."""
-    directory = tmp_path_factory.mktemp("server")
-    secret = directory / "jwt.secret"
-    secret.write_text("a secret of thirty-two bytes, or more")
-    settings = Settings(
-        port=0,
-        document_hosts=1,
-        database_url=f"sqlite:///{directory}/store.db",
-        jwt_secret_file=str(secret),
-        max_loop_lag_seconds=3600.0,
-    )
-    async with local_server(settings, None) as running:
+    async with local_server(settings_with_secret(tmp_path_factory.mktemp("server")), None) as running:
         members: MemberService = running.app.state.members
 
         async def invite(wedding: str, role: str, name: str) -> str:
