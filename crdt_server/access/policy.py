@@ -237,7 +237,6 @@ def policy_of(access: object) -> Policy:
     return found if isinstance(found, Policy) else default_policy()
 
 
-
 def parse_policy(text: str) -> Policy:
     """The policy in the form of `policy.toml`. Raises PolicyError with the place of the fault."""
     try:

@@ -3,7 +3,8 @@
 Every change of rights counts a version of the wedding up in the store. What is here is read again when another node,
 or this one, reports a change, and when the versions are compared, every few seconds, with one query for all weddings.
 While the store cannot be read nothing here is older than `FRESH_SECONDS`: then decisions wait for the store, and fail
-with it. What has to be known at once, the overrides and the threads, is that of before while it is read again.
+with it. What has to be known at once, the overrides, grants and threads, is that of before while it is read again:
+whoever comes in meanwhile has waited for `of`.
 """
 
 from __future__ import annotations
@@ -54,8 +55,8 @@ class RightsCache:
 
     def granted(self, wedding: str, user: str, document: str) -> bool:
         """Whether a user has a grant to read a document now, as far as the rights of the wedding are held."""
-        held = self.held(wedding)
-        return held is not None and held.granted(user, document, time.time())
+        held = self._held.get(wedding)
+        return held is not None and held.rights.granted(user, document, time.time())
 
     def thread(self, wedding: str, thread: str) -> KnownThread | None:
         """A thread, also one that was just changed, as it was last read; None: there is none. Closed to everybody where

@@ -62,8 +62,7 @@ class Writers:
         return [Actor(*each) for each in found[6]] if len(found) > 6 else []
 
     def __iter__(self) -> Iterator[Field]:
-        """Every row that has a writer, at least once, without keys. Between the steps others may be read and written.
-        """
+        """Every row that has a writer, at least once, without keys. Others may be read and written meanwhile."""
         yield from (Field(*row, None) for row in list(self._packed))
         yield from (Field(*row, None) for row in list(self._of_row))
 

@@ -96,7 +96,6 @@ class TestRows:
             body = {"parts": [{"document": document, "operations": [operation]}]}
             is_problem(await client.post("/w/ops", json=body), status, code)
 
-
     async def test_a_derived_document_is_read_and_its_source_is_written(
         self, client: httpx.AsyncClient, is_problem: Check
     ) -> None:

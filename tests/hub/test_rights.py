@@ -126,6 +126,20 @@ async def test_a_grant_ends_by_itself_on_the_open_socket(hub: Hub, storage: Stor
     await person.socket.until(lambda: person.socket.closed == (4403, "no grant"))
 
 
+async def test_a_grant_holds_while_rights_are_read_again(hub: Hub, storage: Storage) -> None:
+    now = datetime.now(UTC)
+    grant = StoredGrant("gr_1", "user-1", GRANTED, "the bus", 60, now, "u_aroha", now, now + timedelta(seconds=60))
+    await storage.change_grant("w", "gr_1", lambda _: GrantChange(grant, ENTRY, NewEvent("x", "", "", "{}")), 9, 9)
+    cache = hub.rights.cache
+    await cache.read("w")
+    cache.forget("w")  # somebody else's role has changed
+    assert cache.granted("w", "user-1", GRANTED)
+    ended = grant._replace(ended_at=now)
+    await storage.change_grant("w", "gr_1", lambda _: GrantChange(ended, ENTRY, NewEvent("x", "", "", "{}")), 9, 9)
+    await cache.read("w")
+    assert not cache.granted("w", "user-1", GRANTED)
+
+
 async def test_a_stream_is_not_admitted_any_more(hub: Hub, storage: Storage) -> None:
     gone, other = (
         hub.rights.streams.hold("w", Authenticated(Identity(user, "couple"), None, by_members=True))

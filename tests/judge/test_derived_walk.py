@@ -164,7 +164,6 @@ class Walk:
         for name, document in self.bench.documents.items():
             assert not list(document.kind.violations(self.bench.rows(name)))
 
-
     def open_again(self, document: ProjectedDocument) -> None:
         """As after a restart: what was stored, raw or collected, is the document, and nothing is left to be written."""
         rows, owners = document.rows.roots, dict(document.items.owners)
