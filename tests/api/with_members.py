@@ -28,16 +28,10 @@ ROLES = {
 AT = "2026-06-20T13:30:00.000Z"
 
 
-@asynccontextmanager
-async def server_with_members(directory: Path, database_url: str) -> AsyncIterator[LocalServer]:
-    """A server of wedding ``w`` with ROLES, and with `u_gone` who was removed."""
+def settings_with_tokens(directory: Path, database_url: str) -> Settings:
+    """Those of a server that takes tokens, without limits on requests; its key is put into a directory."""
     (directory / "secret").write_bytes(SECRET)
-    storage = await open_storage(database_url, migrate=True)
-    for user, role in ROLES.items():
-        await put_member(storage, user, role)
-    await put_member(storage, "u_gone", "guest", removed=True)
-    await storage.close()
-    settings = Settings(
+    return Settings(
         port=0,
         database_url=database_url,
         document_hosts=1,
@@ -47,7 +41,17 @@ async def server_with_members(directory: Path, database_url: str) -> AsyncIterat
         requests_per_address=0,
         max_loop_lag_seconds=3600.0,
     )
-    async with local_server(settings) as running:
+
+
+@asynccontextmanager
+async def server_with_members(directory: Path, database_url: str) -> AsyncIterator[LocalServer]:
+    """A server of wedding ``w`` with ROLES, and with `u_gone` who was removed."""
+    storage = await open_storage(database_url, migrate=True)
+    for user, role in ROLES.items():
+        await put_member(storage, user, role)
+    await put_member(storage, "u_gone", "guest", removed=True)
+    await storage.close()
+    async with local_server(settings_with_tokens(directory, database_url)) as running:
         yield running
 
 

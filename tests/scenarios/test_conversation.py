@@ -12,12 +12,12 @@ import pytest
 from crdt_server import Settings
 from documents import kind_of
 from storage import open_storage
+from tests.api.with_members import settings_with_tokens
 from tests.scenarios.people import Node, equal, node
 from tests.scenarios.signed import Person, SignedClient
 from tests.support.gate import LocalServer, local_server
 from tests.support.mirrored import Mirror
 from tests.support.rights import put_member
-from tests.support.tokens import SECRET
 
 AROHA, DJ, MIA, CHLOE = (Person(user) for user in ("u_aroha", "u_dj", "u_mia", "u_chloe"))
 ROLES = {AROHA: "couple", DJ: "vendor", MIA: "planner", CHLOE: "guest"}
@@ -74,17 +74,7 @@ class Conversation:
 
 @pytest.fixture
 def settings(tmp_path: Path, database_url: str) -> Settings:
-    (tmp_path / "secret").write_bytes(SECRET)
-    return Settings(
-        port=0,
-        database_url=database_url,
-        document_hosts=1,
-        jwt_secret_file=f"{tmp_path}/secret",
-        role_limits="none",
-        requests_per_second=0,
-        requests_per_address=0,
-        max_loop_lag_seconds=3600.0,
-    )
+    return settings_with_tokens(tmp_path, database_url)
 
 
 async def say(client: SignedClient, id_: str, body: str) -> None:
