@@ -21,9 +21,12 @@ ON_A_CLUSTER ?= tests/scenarios tests/api -k 'not crash and not killed'
 VENV := .venv
 BIN := $(VENV)/bin
 WEB := crdt_server/web
-WEB_SOURCES := $(WEB)/build.mjs $(wildcard $(WEB)/src/*)
+PLANNER := clients/planner
+WEB_SOURCES := $(WEB)/build.mjs $(wildcard $(WEB)/src/*) $(PLANNER)/build.mjs \
+	$(shell find $(PLANNER)/src clients/javascript/src -type f)
 
-.PHONY: help run test test-all lint bench web clean
+CLIENT := clients/javascript
+.PHONY: help run test test-all lint bench web client docs clean
 
 help: ## say what there is
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -41,17 +44,27 @@ test-all: $(VENV)/.dev web ## everything but soak tests, on all lanes and brands
 	CRDT_TEST_BACKEND=cluster $(BIN)/pytest -n $(WORKERS) $(ON_A_CLUSTER) --cov --cov-append \
 		--cov-report=term --cov-report=html --cov-fail-under=$(COVERAGE_FLOOR)
 
-lint: $(VENV)/.dev ## ruff, and mypy --strict over the packages
+lint: $(VENV)/.dev node_modules/.stamp ## ruff, mypy --strict over the packages, and strict TypeScript over client and planner
 	$(BIN)/ruff check .
 	$(BIN)/mypy
+	node_modules/.bin/tsc -p $(CLIENT)
+	node_modules/.bin/tsc -p $(PLANNER)
 
 bench: $(VENV)/.dev node_modules/.stamp ## compare with other servers, write benchmarks/RESULTS.md (BENCH_ARGS=--quick)
 	$(BIN)/python -m benchmarks.run $(BENCH_ARGS)
 
-web: $(WEB)/static/index.html ## build the page at /
+web: $(WEB)/static/index.html ## build the pages at / and /planner
+
+client: node_modules/.stamp ## build the client package into clients/javascript/dist
+	node_modules/.bin/tsc -p $(CLIENT)/tsconfig.build.json
+
+docs: $(VENV)/.docs ## make a site of the guides and all other pages in build/docs/site
+	rm -rf build/docs
+	$(BIN)/python docs/site.py build/docs
+	$(BIN)/zensical build --strict -f build/docs/zensical.toml
 
 clean: ## remove what make made, the databases excepted
-	rm -rf $(VENV) node_modules build dist $(WEB)/static
+	rm -rf $(VENV) node_modules build dist $(WEB)/static $(CLIENT)/dist
 
 $(VENV)/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: make PYTHON=...")'
@@ -64,6 +77,10 @@ $(VENV)/.run: pyproject.toml | $(VENV)/bin/python
 $(VENV)/.dev: pyproject.toml | $(VENV)/bin/python
 	$(BIN)/python -m pip install --quiet --editable '.[dev,postgres,redis,s3]'
 	@touch $@ $(VENV)/.run
+
+$(VENV)/.docs: pyproject.toml | $(VENV)/bin/python
+	$(BIN)/python -m pip install --quiet --editable '.[docs]'
+	@touch $@
 
 node_modules/.stamp: package.json package-lock.json .npmrc
 	npm ci --ignore-scripts --no-progress

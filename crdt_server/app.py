@@ -35,7 +35,9 @@ from crdt_server.api import (
     audit,
     commands,
     conflicts,
+    document_list,
     documents,
+    errors,
     events,
     inbox,
     join,
@@ -43,14 +45,17 @@ from crdt_server.api import (
     presence,
     probes,
     search,
+    sentences,
     sessions,
     unsubscribe,
     webhooks,
+    weddings,
 )
 from crdt_server.api import members as members_api
 from crdt_server.api import messages as messages_api
 from crdt_server.api import preferences as preferences_api
 from crdt_server.api import threads as threads_api
+from crdt_server.api.description import describe as complete_description
 from crdt_server.api.problems import on_disconnect, on_http_error, on_invalid_request, on_server_error
 from crdt_server.api.requests import authorize, count_read
 from crdt_server.api.rights import describe_roles
@@ -85,16 +90,19 @@ from documents.derived import find
 from storage import Storage, StorageError, open_storage
 
 _RESOURCES = (
-    *(join, documents, commands, events, conflicts, presence, members_api, audit),
+    *(join, document_list, documents, commands, events, conflicts, presence, members_api, audit),
     *(inbox, outbox, webhooks, attachments, search, preferences_api, threads_api, messages_api),
 )
 _ROUTERS = tuple(resource.router for resource in _RESOURCES)
 """Whose calls `authorize` decides about."""
-_PUBLIC = (sessions.router, unsubscribe.router)
+_OTHERS = (sessions.router, unsubscribe.router, sentences.router, errors.router, weddings.router)
+"""Those of `public` calls, and of those about no wedding in particular."""
 
 
 _REQUEST_HEADERS = ("Authorization", "Content-Type", "Idempotency-Key", "If-None-Match", "Last-Event-ID", "Range")
 """Headers that pages of other hosts may send."""
+
+_LOOPBACK = r"https?://(localhost|127\.0\.0\.1|\[::1\])(:[0-9]+)?"
 
 OpenSenders = Callable[[Settings], Mapping[Channel, Sender]]
 """Opens the senders of the channels that the settings name."""
@@ -130,6 +138,7 @@ def create_app(
         openapi_url="/api/openapi.json",
         docs_url=None,
         redoc_url=None,
+        redirect_slashes=False,  # behind a proxy the redirect would be to http://, with the token
         exception_handlers={
             ClientDisconnect: on_disconnect,
             CrdtServerError: on_server_error,
@@ -143,11 +152,12 @@ def create_app(
     app.state.push_key = push_key
     if settings.probes_port < 0:
         app.include_router(probes.router)
-    for router in _PUBLIC:
+    for router in _OTHERS:
         app.include_router(router)
     for router in _ROUTERS:
         app.include_router(router, dependencies=[Depends(authorize), Depends(count_read)])
     app.router.routes.append(WebSocketRoute("/ws/{address:path}", _websocket))
+    app.router.routes.append(WebSocketRoute("/hocuspocus", _websocket))
     app.router.routes.extend(web.routes())
     app.openapi = partial(_openapi, app, app.openapi)  # type: ignore[method-assign]
     _allow_origins(app, settings)
@@ -167,7 +177,8 @@ def _check(settings: Settings) -> str:
 def _openapi(app: FastAPI, describe: Callable[[], dict[str, Any]]) -> dict[str, Any]:
     """The description of all calls, with the roles that may make them."""
     if app.openapi_schema is None:
-        describe_roles(describe(), (*_ROUTERS, *_PUBLIC), policy_of(app.state.access))
+        complete_description(describe())
+        describe_roles(describe(), (*_ROUTERS, *_OTHERS), policy_of(app.state.access))
     return describe()
 
 
@@ -197,15 +208,17 @@ def _signer(settings: Settings) -> Sign | None:
 
 
 def _allow_origins(app: FastAPI, settings: Settings) -> None:
-    """Let pages of other hosts call the API; sockets are let in by the gate."""
+    """Let pages of other hosts call the API; sockets are let in by the gate. With ``dev`` and no list, pages of this
+    machine: those of the development server of a client."""
     listed = AllowedOrigins(settings.allowed_origins).listed
-    if listed:
+    if listed or settings.dev:
         app.add_middleware(
             CORSMiddleware,
             allow_origins=listed,
+            allow_origin_regex=None if listed else _LOOPBACK,
             allow_methods=("GET", "POST", "PUT", "PATCH", "DELETE"),
             allow_headers=_REQUEST_HEADERS,
-            expose_headers=("Content-Disposition", "Content-Range", "ETag", "Retry-After"),
+            expose_headers=("Content-Disposition", "Content-Range", "ETag", "Idempotency-Replayed", "Retry-After"),
         )
 
 

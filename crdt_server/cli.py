@@ -15,10 +15,10 @@ import click
 
 from crdt_server import logs
 from crdt_server.access.access import Denied
-from crdt_server.access.identity import Identity
+from crdt_server.access.identity import ROLES, Identity
 from crdt_server.access.keys import KeySet
 from crdt_server.access.policy import NO_OVERRIDES, Overrides, default_policy
-from crdt_server.access.tokens import ROLES, SIDES, Claims, TokenRules, TokenVerifier, sign
+from crdt_server.access.tokens import SIDES, Claims, TokenRules, TokenVerifier, sign
 from crdt_server.app import AccessRequired
 from crdt_server.explain import NO_THREADS, NothingToExplain, explain
 from crdt_server.files.opening import WrongFileStore
@@ -33,6 +33,7 @@ from crdt_server.options import setting_options as _options
 from crdt_server.outbox_commands import outbox
 from crdt_server.repair import repair_store
 from crdt_server.sample import WeddingExists, plant
+from crdt_server.schema_commands import schema
 from crdt_server.search_commands import search
 from crdt_server.serve import serve as run_server
 from crdt_server.services.messaging.channels import ChannelSettingsError
@@ -156,7 +157,12 @@ def sample(wedding: str, guests: int, seed: int, config: str | None, **flags: An
 @click.argument("user")
 @click.argument("document")
 @click.argument("field")
-@click.option("--role", default="", help="The role of USER; without it that of the member in the database")
+@click.option(
+    "--role",
+    default="",
+    help="The role of USER, by the policy alone; without it that of the member in the database, with the overrides, "
+    "grants and threads of WEDDING",
+)
 @click.option("--vendor", default="", help="For roles of vendors: the vendor of the wedding")
 @click.option("--guest", default="", help="For guests: the guest of the wedding")
 @click.option("--side", default="", type=click.Choice(("", "a", "b")), help="For family: the side of the couple")
@@ -218,6 +224,7 @@ def token(ttl: int, config: str | None, **given: Any) -> None:
 
 cli.add_command(member)
 cli.add_command(outbox)
+cli.add_command(schema)
 cli.add_command(search)
 
 

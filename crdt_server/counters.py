@@ -27,5 +27,6 @@ class Counters:
     routed_events: int = 0
     inbox_items: int = 0
     inbox_read: int = 0
+    inbox_trimmed: int = 0
     routing_skipped: int = 0
     closed: dict[int, int] = field(default_factory=dict)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from types import MappingProxyType
-from typing import ClassVar
+from typing import ClassVar, NamedTuple
 
 CLOSE_CODES: Mapping[str, int] = MappingProxyType(
     {
@@ -40,10 +40,26 @@ class CrdtServerError(Exception):
         self.code = code
 
 
+class InvalidField(NamedTuple):
+    """The part of a request that is not acceptable. ``got``: JSON, cut; None: not to be shown."""
+
+    field: str
+    expected: str
+    got: str | None = None
+
+
 class ProtocolError(CrdtServerError):
     """Bytes that are not a well-formed message, update or state vector."""
 
     close_code = CLOSE_CODES["malformed"]
+
+
+class InvalidRequestError(ProtocolError):
+    """A parameter that is unknown, or has a value that it cannot have."""
+
+    def __init__(self, message: str, fault: InvalidField) -> None:
+        super().__init__("invalid_request", message)
+        self.fault = fault
 
 
 class ViolationError(CrdtServerError):

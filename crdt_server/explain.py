@@ -58,7 +58,8 @@ def explain(
     written = list(_writing(policy, person, kind, root, key, overrides))
     yield from written
     if opened is not None and ": allowed; " in written[0]:
-        yield "  in a derived document: this one they may not open"
+        where = "a derived document" if thread_of(document) is None else "a thread that they take part in"
+        yield f"  in {where}: this one they may not open"
 
 
 _OWN = ("vendor", "guest", "side")
@@ -78,7 +79,8 @@ def _field(kind: Kind, field: str) -> tuple[Root | None, str | None]:
     if root is None:
         raise NothingToExplain(f"{kind.name} has no root {name!r}, but {', '.join(kind.roots)}")
     if key and (root.record is None or (root.key(key) is None and not key.startswith("x:"))):
-        raise NothingToExplain(f"{kind.name}.{name} has no key {key!r}")
+        whole = "" if root.record is not None else f": its records are written whole, so give {name}"
+        raise NothingToExplain(f"{kind.name}.{name} has no key {key!r}{whole}")
     return root, key or None
 
 

@@ -24,7 +24,7 @@ from storage import CorruptDocument, DocumentKey, SequenceConflict, Storage, Wed
 MOMENTS = 5
 NEARLY = 0.9
 PROGRESS_SECONDS = 5.0
-MOST_PURGES = 100_000  # of one run
+PURGES_PAGE = 100
 
 Output = Callable[[str], None]
 
@@ -199,9 +199,10 @@ async def compact_store(settings: Settings, wedding: str | None, output: Output)
 async def _purge_all(storage: Storage, job_worker: JobWorker, wedding: str | None, output: Output) -> int:
     """Write documents anew in which messages were redacted. Returns how many cannot be. A server that runs, or the next
     one, does it once more, and has its hosts forget the text, too."""
-    problems = 0
-    for name, document, _ in await storage.pending_purges(MOST_PURGES):
-        if wedding in (None, name):
+    problems, after = 0, ("", "")
+    while page := await storage.pending_purges(PURGES_PAGE, after, wedding):
+        after = page[-1][:2]
+        for name, document, _ in page:
             key = DocumentKey(name, document)
             try:
                 await collect(storage, job_worker, key, always=True)

@@ -12,8 +12,7 @@ from typing import Any, Final
 
 import click
 
-from crdt_server.access.identity import Identity
-from crdt_server.access.tokens import ROLES
+from crdt_server.access.identity import ROLES, Identity
 from crdt_server.errors import CrdtServerError
 from crdt_server.names import WEDDING
 from crdt_server.options import load_settings, setting_options

@@ -14,8 +14,11 @@ from crdt_server.access.policy import policy_of
 from crdt_server.hub.hub import Hub
 from crdt_server.key_source import read_link_secrets
 from crdt_server.services.messages import MessageService
+from crdt_server.services.messaging.channels.push_hosts import parse_push_hosts
+from crdt_server.services.messaging.contact_service import ContactService
 from crdt_server.services.messaging.delivery import DeliveryWorker
 from crdt_server.services.messaging.digest import Digests
+from crdt_server.services.messaging.inbox_bound import InboxBound
 from crdt_server.services.messaging.mentions import mentioned
 from crdt_server.services.messaging.model import Channel, Sender
 from crdt_server.services.messaging.outbox_service import OutboxService
@@ -58,6 +61,7 @@ class Messaging:
             unsubscribe=links.of_message,
             known=self._known,
         )
+        self._bound = InboxBound(hub.storage, hub.settings.inbox_bytes, hub.metrics.counters)
         self.router = EventRouter(
             hub.storage,
             self._planner,
@@ -72,12 +76,14 @@ class Messaging:
         hub.publish_events.listeners.append(router.wake)
         hub.metrics.routing(lambda: router.lag_events, lambda: router.lag_seconds, lambda: router.writing)
         state.unsubscribe_links = links
+        state.known_now = self._known
         self._open_services(state)
 
     def start(self) -> None:
         """Begin to route, to send, and to tidy up."""
         hub = self._hub
         hub.spawn(self.router.run())
+        hub.spawn(self._bound.run())
         hub.spawn(trim_inboxes(hub.storage, self._now, hub.settings.inbox_days))
         hub.spawn(Digests(hub.storage, self._now, self._on_digests, self._known).run())
         hub.spawn(OutboxUpkeep(hub.storage, hub.metrics, self._now).run())
@@ -92,12 +98,17 @@ class Messaging:
         parts = hub.storage, self._now
         state.outbox = OutboxService(*parts, self._delivery.wake)
         state.preferences = PreferenceService(*parts)
+        state.contacts = ContactService(
+            *(*parts, self._delivery.channels_configured, self._delivery.wake),
+            push_hosts=parse_push_hosts(hub.settings.push_hosts),
+        )
         state.routing = RoutingOverrides(storage=hub.storage, now=self._now, rules=default_rules(), policy=policy)
         state.webhooks = WebhookService(*parts, policy, allow_private=hub.settings.webhooks_allow_private)
         state.messages = MessageService(*parts, state.access)
         state.threads = ThreadService(*parts, hub.rights.changed, access=state.access, published=hub.publish_events)
 
     def _on_inbox(self, wedding: str, items: Sequence[tuple[str, StoredItem]]) -> None:
+        self._bound.added(wedding, items)
         self._hub.publish_inbox(wedding, {user for user, _ in items})
 
     def _on_digests(self, number: int) -> None:

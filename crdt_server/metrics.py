@@ -30,7 +30,8 @@ COUNTERS = {
     "routed_events": "Stored events of which the recipients were decided",
     "inbox_items": "Items added to inboxes",
     "inbox_read": "Items of inboxes that were read",
-    "routing_skipped": "Events that were routed to nobody because the store refused what followed from them",
+    "inbox_trimmed": "Items deleted because the inboxes of their wedding were too large",
+    "routing_skipped": "Events that were set aside: something of what follows from them was not stored",
 }
 
 ROUTING = {

@@ -41,3 +41,8 @@ class Problem(TypedDict):
     root: NotRequired[str]
     record: NotRequired[str]
     key: NotRequired[str | None]
+    field: NotRequired[str]
+    """The place in words: root, record and key with slashes."""
+    expected: NotRequired[str]
+    got: NotRequired[str]
+    """JSON of the value in the command, where that is short."""

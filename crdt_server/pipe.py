@@ -275,7 +275,8 @@ class IndexedNotice(_Record):
 
 
 class RoomResult(_Record, tag=0):
-    """``updates`` are to be stored and sent: nearly always one, or none. ``size``: in bytes; ``built``: is the Doc."""
+    """``updates`` are to be stored and sent: nearly always one, or none. ``size``: in bytes; ``built``: is the Doc;
+    ``cpu_seconds``: of the host, for the requests."""
 
     room: int
     size: int
@@ -285,11 +286,12 @@ class RoomResult(_Record, tag=0):
     responses: list[IndexedResponse]
     derived: BatchRecords | None
     notices: list[IndexedNotice]
+    cpu_seconds: float
 
     @classmethod
     def empty(cls, room: int, size: int = 0, *, built: bool = True) -> RoomResult:
         """An empty result."""
-        return cls(room, size, built, [], [], [], None, [])
+        return cls(room, size, built, [], [], [], None, [], 0.0)
 
 
 class LoadRefused(_Record, tag=1):

@@ -112,6 +112,9 @@ class Settings(BaseSettings):
         1_000, description="Sockets of one address, half of one person (4503 above)"
     )
     max_connections_per_room: Count = Field(2_000, description="Sockets in one room (4503 above)")
+    max_documents_per_socket: Positive = Field(
+        64, description="Documents on one socket of Hocuspocus' protocol; each counts as a socket in the limits above"
+    )
     max_pending_connections: Count = Field(1_000, description="Sockets that wait for a decision on access (4503 above)")
     max_pending_per_address: Count = Field(100, description="Such sockets of one address (4503 above)")
     admission_seconds: Seconds = Field(10.0, description="Time for a decision on access (4503, or HTTP 503, after it)")
@@ -175,6 +178,9 @@ class Settings(BaseSettings):
     upload_seconds: Seconds = Field(600.0, description="Time for a file (HTTP 408 after it)")
     event_days: Count = Field(0, description="Days for which events are kept; 0: for ever")
     inbox_days: Count = Field(400, description="Days for which items of inboxes are kept; 0: for ever")
+    inbox_bytes: Count = Field(
+        256 << 20, description="Bytes of items that are kept in the inboxes of one wedding, the newest; 0: all of them"
+    )
     event_bytes: Count = Field(
         256 << 20, description="Bytes of events that are kept of one wedding, the newest; 0: all of them"
     )
@@ -202,6 +208,10 @@ class Settings(BaseSettings):
     )
     push_fcm_url: str = Field("", description="Where messages to apps are posted, shaped like FCM's; none: no such")
     push_fcm_key_file: str = Field("", description="File with the key of a service account (JSON), for --push-fcm-url")
+    push_hosts: str = Field(
+        "fcm.googleapis.com,updates.push.services.mozilla.com,*.push.apple.com,*.notify.windows.com",
+        description="Hosts of push services that browsers may name, with commas; *.example.org: all below; *: all",
+    )
     webhooks_allow_private: bool = Field(
         False,
         description="Webhooks may lead to private addresses, without TLS too; anybody who may enter one reaches your "

@@ -245,7 +245,7 @@ class Pattern(FieldType):
     """A string of one form."""
 
     def __init__(self, pattern: str, words: str, code: str = "format") -> None:
-        self.words, self.code = words, code
+        self.words, self.code, self.pattern = words, code, pattern
         self._match = re.compile(pattern, re.ASCII).fullmatch
 
     def check(self, value: object) -> Any:

@@ -79,6 +79,9 @@ class Address:
     country: str | None = key(Pattern(r"[A-Z]{2}", "ISO 3166-1 alpha-2 code"), "Country.")
 
 
+SENTENCE = AnyJson(2048)
+"""See `documents.sentences`."""
+
 STAMP = value_of(Stamp)
 RETRACTION = value_of(Retraction)
 ADDRESS = value_of(Address)
@@ -123,7 +126,8 @@ class ReviewOption:
     """One way to resolve the conflict."""
 
     id: int = needed(Integer(0, 99), "What `choice` is set to.")
-    text: str = needed(String(), "What choosing it does, for people.")
+    text: str = needed(String(), "What choosing it does, in English.")
+    sentence: Any = key(SENTENCE, "The same for every language: an id of the catalogue, and values.")
     operations: Any = key(AnyJson(16_384), "What choosing it does, for the server.")
     roles: tuple[str, ...] = key(
         ListOf(Code(), 10), "Roles of those who may choose it; absent: all who may write here.", default=()
@@ -151,7 +155,8 @@ class Conflict:
     outcome: str | None = key(Code(), "How it ended: `option`, `moot`, `undone`…", server=True)
     by: str | None = key(USER, "Who resolved it; absent: the server.", server=True)
     closed_at: str | None = key(Instant(), "When it was resolved.", server=True)
-    summary: str | None = key(String(), "What happened, in one sentence with names.", server=True)
+    summary: str | None = key(String(), "What happened, in one English sentence with names.", server=True)
+    sentence: Any = key(SENTENCE, "The same for every language: an id of the catalogue, and values.", server=True)
     fingerprint: str | None = key(String(64), "Equal while the facts are.", server=True)
     choice: int | None = key(Integer(0, 99), "Id of the chosen option. Clients set it.")
     say: str | None = key(String(), "A remark on the choice. Clients set it.")

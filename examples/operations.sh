@@ -1,5 +1,5 @@
 #!/bin/sh
-# A program without Yjs: read rows, change two documents at once, hear of it, see the conflicts.
+# A program without Yjs: read rows, change two documents at once, follow the events, see the conflicts.
 #   sh examples/operations.sh [http://127.0.0.1:8000]
 set -eu
 

@@ -7,6 +7,7 @@ from storage.appends import Append
 from storage.attachments import ATTACHMENT_BYTES, StoredAttachment, project_attachments
 from storage.audit import AuditEntry, AuditFault, AuditHead, AuditValues, NewAuditEntry
 from storage.bus import Bus, Listener, LocalBus, LocalWire, Subscription
+from storage.contacts import Confirmed, NewCode, SentCodes, StoredContact
 from storage.conversations import (
     StoredParticipant,
     StoredThread,
@@ -66,7 +67,6 @@ from storage.preferences import (
     HeldMessages,
     NewDigest,
     PreferenceChange,
-    StoredContact,
     StoredPreferences,
 )
 from storage.quarantine import QuarantinedUpdate
@@ -96,6 +96,7 @@ __all__ = [
     "ClaimOf",
     "ClientUser",
     "ClientValues",
+    "Confirmed",
     "CorruptDocument",
     "DeliveryValues",
     "DerivedRecords",
@@ -118,6 +119,7 @@ __all__ = [
     "MessageCount",
     "MessageOutcome",
     "NewAuditEntry",
+    "NewCode",
     "NewDevice",
     "NewDigest",
     "NewEvent",
@@ -139,6 +141,7 @@ __all__ = [
     "SearchRecord",
     "SearchTerm",
     "SearchText",
+    "SentCodes",
     "SequenceConflict",
     "SignedIn",
     "Storage",

@@ -32,6 +32,10 @@ class MemberStore(StorePart):
         """The members of a wedding, removed ones included, by their users."""
         return await self._executor.read(lambda connection: members.list_all(connection, wedding))
 
+    async def weddings_of(self, user: str, after: str, limit: int) -> list[str]:
+        """The next `limit` weddings of which a user is a member, in order, behind `after`."""
+        return await self._executor.read(lambda connection: members.list_weddings(connection, user, after, limit))
+
     async def change_member(self, wedding: str, user: str, decide: Decide) -> tuple[StoredMember, int]:
         """Add, change or remove a member as `decide` decides, given the member and the number of others in its role.
         Returns it with the version of the rights. Raises what `decide` raises, and nothing is changed then."""

@@ -8,10 +8,27 @@ functions over a `Connection`, as in `updates`.
 import json
 from collections.abc import AsyncIterator, Iterable, Sequence
 from datetime import datetime
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-from sqlalchemy import ColumnElement, Connection, and_, delete, exists, func, insert, or_, select, text, tuple_, update
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Select,
+    and_,
+    delete,
+    exists,
+    func,
+    insert,
+    literal,
+    or_,
+    select,
+    text,
+    tuple_,
+    update,
+)
 
+from storage import audit
+from storage.audit import NewAuditEntry
 from storage.derived import StoredEvent
 from storage.errors import ValuesRefused
 from storage.messaging_tables import attachments
@@ -62,6 +79,17 @@ class AttachmentStore(StorePart):
         """One of a conversation, as long as its message is there and not taken back."""
         return await self._executor.read(lambda connection: find(connection, wedding, thread, id_))
 
+    async def thread_attachments(
+        self, wedding: str, thread: str, user: str, before: tuple[datetime, str] | None, limit: int
+    ) -> list[StoredAttachment]:
+        """Those of a conversation that `attachment` finds, the newest first, as far as a message names them or ``user``
+        has sent them; ``before``: the moment and id of the last one of the page before."""
+        return await self._executor.read(lambda connection: page(connection, wedding, thread, user, before, limit))
+
+    async def delete_attachment(self, wedding: str, id_: str, entry: NewAuditEntry) -> bool:
+        """Remove one, with an entry of the audit log; whether there was one."""
+        return await self._executor.write(lambda connection: remove_recorded(connection, wedding, id_, entry))
+
     async def attachment_bytes(self, wedding: str) -> int:
         """What the attachments of a wedding take, equal files once."""
         return await self._executor.read(lambda connection: used_bytes(connection, wedding))
@@ -98,13 +126,43 @@ def add(connection: Connection, wedding: str, attachment: StoredAttachment, most
         raise ValuesRefused(f"the files of the wedding are more than {most_bytes} bytes")
 
 
-def remove(connection: Connection, wedding: str, id_: str) -> None:
-    """Remove one."""
-    connection.execute(delete(attachments).where(attachments.c.wedding == wedding, attachments.c.id == id_))
+def remove(connection: Connection, wedding: str, id_: str) -> bool:
+    """Remove one; whether there was one."""
+    own = and_(attachments.c.wedding == wedding, attachments.c.id == id_)
+    return bool(connection.execute(delete(attachments).where(own)).rowcount)
+
+
+def remove_recorded(connection: Connection, wedding: str, id_: str, entry: NewAuditEntry) -> bool:
+    """Remove one, with an entry of the audit log; whether there was one."""
+    audit.lock(connection, wedding)
+    removed = remove(connection, wedding, id_)
+    if removed:
+        audit.add(connection, wedding, [entry])
+    return removed
 
 
 def find(connection: Connection, wedding: str, thread: str, id_: str) -> StoredAttachment | None:
     """One of a conversation, as long as its message is there and not taken back."""
+    found = connection.execute(_found(wedding, thread).where(attachments.c.id == id_)).first()
+    return None if found is None else StoredAttachment(*found)
+
+
+def page(
+    connection: Connection, wedding: str, thread: str, user: str, before: tuple[datetime, str] | None, limit: int
+) -> list[StoredAttachment]:
+    """See `AttachmentStore.thread_attachments`."""
+    table = attachments.c
+    query = _found(wedding, thread).where(or_(table.message != "", table.by == user))
+    if before is not None:
+        query = query.where(
+            tuple_(table.at, table.id) < tuple_(literal(before[0], table.at.type), literal(before[1], table.id.type))
+        )
+    newest = query.order_by(table.at.desc(), table.id.desc()).limit(limit)
+    return [StoredAttachment(*row) for row in connection.execute(newest)]
+
+
+def _found(wedding: str, thread: str) -> Select[Any]:
+    """Those of a conversation, as long as their messages are there and not taken back."""
     of_message = and_(
         rows.c.wedding == attachments.c.wedding,
         rows.c.document == attachments.c.thread,
@@ -113,11 +171,8 @@ def find(connection: Connection, wedding: str, thread: str, id_: str) -> StoredA
     )
     is_there = exists().where(of_message, rows.c.root == MESSAGES)
     is_withdrawn = exists().where(of_message, rows.c.root == REDACTIONS)
-    query = select(*_COLUMNS).where(attachments.c.wedding == wedding, attachments.c.id == id_)
-    query = query.where(attachments.c.thread == thread)
-    query = query.where(or_(attachments.c.message == "", and_(is_there, ~is_withdrawn)))
-    found = connection.execute(query).first()
-    return None if found is None else StoredAttachment(*found)
+    query = select(*_COLUMNS).where(attachments.c.wedding == wedding, attachments.c.thread == thread)
+    return query.where(or_(attachments.c.message == "", and_(is_there, ~is_withdrawn)))
 
 
 def _behind(connection: Connection, wedding: str | None, after: tuple[str, str]) -> list[tuple[str, StoredAttachment]]:

@@ -22,7 +22,8 @@ class ConversationStore(StorePart):
         self, wedding: str, id_: str, by: str, users: Collection[str], decide: DecideThread
     ) -> tuple[StoredThread, int]:
         """Make or change a thread as `decide` decides, given also the members among `users`. Returns it with the
-        number of the event. Raises ValuesRefused for one too many, and what `decide` raises."""
+        number of the event. Raises ValuesRefused for one too many, AnswerTaken where there is an answer of its key, and
+        what `decide` raises."""
         return await self._executor.write(
             lambda connection: conversations.change(connection, wedding, id_, by, users, decide)
         )
@@ -80,9 +81,12 @@ class MessageStore(StorePart):
         """How far a person has read each of these threads, and how many messages of others came since."""
         return await self._executor.read(lambda connection: messages.readings(connection, wedding, user, ids))
 
-    async def pending_purges(self, limit: int) -> list[tuple[str, str, int]]:
-        """Weddings with documents of which updates hold text of redacted messages, and the event of the last one."""
-        return await self._executor.read(lambda connection: messages.pending_purges(connection, limit))
+    async def pending_purges(
+        self, limit: int, after: tuple[str, str] = ("", ""), wedding: str | None = None
+    ) -> list[tuple[str, str, int]]:
+        """The next weddings with documents of which updates hold text of redacted messages, in order, and the event of
+        the last one; of one wedding, or of all."""
+        return await self._executor.read(lambda connection: messages.pending_purges(connection, limit, after, wedding))
 
     async def purged(self, wedding: str, document: str, event: int) -> None:
         """A document was written anew behind this event."""

@@ -10,15 +10,16 @@ from datetime import datetime
 from typing import NamedTuple
 
 from sqlalchemy import ColumnElement, Connection, and_, exists, func, insert, literal, or_, select, tuple_, update
+from sqlalchemy.dialects import postgresql, sqlite
 
 from storage import audit, members
 from storage.audit import NewAuditEntry
-from storage.derived import NewEvent
-from storage.errors import ValuesRefused
+from storage.derived import NewEvent, StoredAnswer
+from storage.errors import AnswerTaken, ValuesRefused
 from storage.event_rows import add_event, lock_events
 from storage.members import StoredMember
 from storage.messaging_tables import participants, threads
-from storage.tables import NAME_LENGTH
+from storage.tables import NAME_LENGTH, answers
 
 MOST_THREADS = 1_000
 """Threads of a wedding."""
@@ -81,6 +82,8 @@ class ThreadChange(NamedTuple):
     event: NewEvent
     added: Sequence[str] = ()
     removed: Sequence[str] = ()
+    answer: StoredAnswer | None = None
+    """Stored with the thread, in case the request comes again."""
 
 
 class ThreadFilter(NamedTuple):
@@ -105,7 +108,7 @@ def change(
     connection: Connection, wedding: str, id_: str, by: str, users: Collection[str], decide: DecideThread
 ) -> tuple[StoredThread, int]:
     """Change a thread or make one, as `decide` decides, given also the members among `users`. Returns it with the
-    number of the event. Raises ValuesRefused for one too many."""
+    number of the event. Raises ValuesRefused for one too many, and AnswerTaken where there is an answer already."""
     lock_events(connection, wedding)
     audit.lock(connection, wedding)
     before = find(connection, wedding, id_)
@@ -113,6 +116,8 @@ def change(
     known = {user: member for user, member in found.items() if member is not None}
     changed = decide(ThreadState(before, users_of(connection, wedding, id_), known))
     thread = changed.thread
+    if changed.answer is not None:
+        _add_answer(connection, wedding, changed.answer)
     if before is None:
         _require_room(connection, wedding)
         connection.execute(insert(threads), {"wedding": wedding, **thread._asdict()})
@@ -124,6 +129,13 @@ def change(
     rights = before is None or bool(changed.added or changed.removed)
     audit.add(connection, wedding, [changed.entry], changes_rights=rights)
     return thread, add_event(connection, wedding, f"thread.{id_}", changed.event)
+
+
+def _add_answer(connection: Connection, wedding: str, answer: StoredAnswer) -> None:
+    dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
+    statement = dialect.insert(answers).on_conflict_do_nothing().returning(answers.c.key)
+    if connection.execute(statement, {"wedding": wedding, **answer._asdict()}).first() is None:
+        raise AnswerTaken(wedding, answer.key)
 
 
 def _require_room(connection: Connection, wedding: str) -> None:

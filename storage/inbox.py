@@ -13,6 +13,7 @@ from sqlalchemy import ColumnElement, Connection, and_, delete, func, or_, selec
 
 from storage.messaging_tables import inbox, messages, outbox, routed
 from storage.outbox import DROPPED, HELD, LATER, NO_PARAMS
+from storage.usage import size
 
 PAGE_CHARACTERS = 256 * 1024
 """Characters of `params` in one page, the first item apart."""
@@ -24,6 +25,9 @@ MARKED_AT_ONCE = 1_000
 """Items that one transaction marks as read: it takes some milliseconds."""
 
 TRIMMED_AT_ONCE = 500
+
+ITEM_BYTES = 256
+"""What one item counts besides its `params`."""
 
 
 class StoredItem(NamedTuple):
@@ -89,15 +93,16 @@ def mark_read(connection: Connection, wedding: str, user: str, which: Collection
 
 
 def mark_thread_read(connection: Connection, wedding: str, user: str, thread: str, sequence: int, at: datetime) -> None:
-    """Mark the items about messages of a thread up to a number as read."""
+    """Mark the items about messages of a thread up to a number as read, and those about the thread itself."""
     # The router holds this row while it adds items: it has seen how far the person has read, or its items are there.
     connection.execute(select(routed.c.seq).where(routed.c.wedding == wedding).with_for_update())
     upto = select(messages.c.message).where(messages.c.wedding == wedding, messages.c.thread == thread)
     upto = upto.where(messages.c.sequence <= sequence)
     document = f"thread.{thread}"
-    items = and_(_of(wedding, user), inbox.c.read_at.is_(None), inbox.c.document == document, inbox.c.record.in_(upto))
+    items = and_(_of(wedding, user), inbox.c.read_at.is_(None), inbox.c.document == document)
+    items = and_(items, or_(inbox.c.record == thread, inbox.c.record.in_(upto)))
     connection.execute(update(inbox).where(items).values(read_at=at))
-    about = and_(outbox.c.document == document, outbox.c.record.in_(upto))
+    about = and_(outbox.c.document == document, or_(outbox.c.record == thread, outbox.c.record.in_(upto)))
     _drop_unsent(connection, wedding, user, about, at)
 
 
@@ -134,6 +139,24 @@ def trim(connection: Connection, before: datetime) -> int:
     """Delete one slice of the oldest items of all weddings, those from before a moment; returns how many."""
     oldest = connection.execute(select(inbox.c.id, inbox.c.at).order_by(inbox.c.id).limit(TRIMMED_AT_ONCE))
     ids = [row.id for row in oldest if row.at < before]
+    if ids:
+        connection.execute(delete(inbox).where(inbox.c.id.in_(ids)))
+    return len(ids)
+
+
+def oldest_beyond(connection: Connection, wedding: str, most_bytes: int) -> int:
+    """The newest of the oldest items of a wedding without which its inboxes have ``most_bytes``; 0: they have no more.
+    Reads all of them."""
+    sizes = ITEM_BYTES + size(connection, inbox.c.params)
+    newer = func.sum(sizes).over(order_by=inbox.c.id.desc()).label("bytes_with_newer")
+    items = select(inbox.c.id, newer).where(inbox.c.wedding == wedding).subquery()
+    return int(connection.scalar(select(func.max(items.c.id)).where(items.c.bytes_with_newer > most_bytes)) or 0)
+
+
+def trim_wedding(connection: Connection, wedding: str, until: int) -> int:
+    """Delete some of the items of a wedding up to an id; returns how many: 0 when there are none any more."""
+    some = select(inbox.c.id).where(inbox.c.wedding == wedding, inbox.c.id <= until).limit(TRIMMED_AT_ONCE)
+    ids = list(connection.scalars(some))
     if ids:
         connection.execute(delete(inbox).where(inbox.c.id.in_(ids)))
     return len(ids)

@@ -115,6 +115,12 @@ def list_all(connection: Connection, wedding: str) -> list[StoredMember]:
     return [StoredMember(*row) for row in connection.execute(query)]
 
 
+def list_weddings(connection: Connection, user: str, after: str, limit: int) -> list[str]:
+    """The next `limit` weddings of which a user is a member, in order, beginning behind `after`."""
+    present = and_(members.c.user == user, members.c.wedding > after, members.c.removed_at.is_(None))
+    return list(connection.scalars(select(members.c.wedding).where(present).order_by(members.c.wedding).limit(limit)))
+
+
 def change(connection: Connection, wedding: str, user: str, decide: Decide) -> tuple[StoredMember, int]:
     """Change a member, and return it with the version of the rights. One that is removed loses its devices, its
     invitations, its grants and its addresses."""

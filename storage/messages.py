@@ -10,14 +10,14 @@ Plain functions over a `Connection`, as in `updates`.
 import json
 from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import datetime
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeAlias
 
-from sqlalchemy import Connection, and_, delete, func, insert, select, update
+from sqlalchemy import Connection, and_, delete, func, insert, select, tuple_, update
 
 from storage.derived import StoredEvent
 from storage.inbox import mark_thread_read
 from storage.messaging_tables import messages, purges, read_pointers, threads
-from storage.tables import events, rows
+from storage.tables import OF_THREADS, events, rows
 
 UNREAD_COUNTED = 1_000
 """Unread messages of a thread are counted up to this."""
@@ -28,6 +28,10 @@ PAGE_CHARACTERS = 256 * 1024
 _PREFIX = "thread."
 _EMPTIED = ("body", "attachments", "context")
 """Members of a message that go with its redaction."""
+
+
+_Message: TypeAlias = tuple[str, str]
+"""The document of a message, and its record."""
 
 
 class ThreadMessage(NamedTuple):
@@ -52,10 +56,15 @@ class ThreadReading(NamedTuple):
 
 def mirror(connection: Connection, wedding: str, page: Sequence[StoredEvent]) -> None:
     """Bring the messages up to date with the next events of a wedding: a `Projection` of the router."""
+    emptied: set[_Message] = set()
     for event in page:
         apply = _MIRRORED.get(event.type)
         if apply is not None and event.document.startswith(_PREFIX):
-            apply(connection, wedding, event, json.loads(event.body))
+            body = json.loads(event.body)
+            apply(connection, wedding, event, body)
+            if _is_emptied(event, body):
+                emptied.add((event.document, event.record))
+    _empty_events(connection, wedding, emptied)
 
 
 def _sent(connection: Connection, wedding: str, event: StoredEvent, body: Mapping[str, Any]) -> None:
@@ -75,11 +84,18 @@ def _sent(connection: Connection, wedding: str, event: StoredEvent, body: Mappin
 
 def _changed(connection: Connection, wedding: str, event: StoredEvent, body: Mapping[str, Any]) -> None:
     """Messages stay as they are, unless they are emptied: by their redaction, which may be an old one."""
-    message = body.get("after")
-    if isinstance(message, dict) and message.get("body") == "":
+    if _is_emptied(event, body):
         _redacted(connection, wedding, event, body)
     else:
         _sent(connection, wedding, event, body)
+
+
+def _is_emptied(event: StoredEvent, body: Mapping[str, Any]) -> bool:
+    """Whether an event leaves nothing of the text of a message."""
+    if event.type == "message.changed":
+        message = body.get("after")
+        return isinstance(message, dict) and message.get("body") == ""
+    return event.type == "message.redacted"
 
 
 def _stamped(connection: Connection, wedding: str, event: StoredEvent, body: Mapping[str, Any]) -> None:
@@ -94,7 +110,6 @@ def _stamped(connection: Connection, wedding: str, event: StoredEvent, body: Map
 
 def _redacted(connection: Connection, wedding: str, event: StoredEvent, body: Mapping[str, Any]) -> None:
     connection.execute(update(messages).where(_of_message(wedding, event)).values(body="", redacted=True))
-    _empty_events(connection, wedding, event)
     pending = and_(purges.c.wedding == wedding, purges.c.document == event.document)
     if not connection.execute(update(purges).where(pending).values(event=event.seq)).rowcount:
         connection.execute(insert(purges), {"wedding": wedding, "document": event.document, "event": event.seq})
@@ -119,15 +134,22 @@ def _of_message(wedding: str, event: StoredEvent) -> Any:
     return and_(messages.c.wedding == wedding, messages.c.thread == thread, messages.c.message == event.record)
 
 
-def _empty_events(connection: Connection, wedding: str, about: StoredEvent) -> None:
-    """Take the text of a message out of the events about it."""
-    same = and_(events.c.wedding == wedding, events.c.document == about.document, events.c.record == about.record)
-    for seq, body in connection.execute(select(events.c.seq, events.c.body).where(same)).all():
+def _empty_events(connection: Connection, wedding: str, emptied: Collection[_Message]) -> None:
+    """Take the text of messages out of the events about them: with one query for a page, by the index of the events of
+    threads."""
+    if not emptied:
+        return
+    documents, records = ({each[part] for each in emptied} for part in (0, 1))
+    about = and_(events.c.wedding == wedding, events.c.document.in_(documents), events.c.record.in_(records))
+    query = select(events.c.seq, events.c.document, events.c.record, events.c.body).where(about, OF_THREADS)
+    for seq, document, record, body in connection.execute(query).all():
+        if (document, record) not in emptied:
+            continue
         found = json.loads(body)
-        emptied = {name: _without_text(found[name]) if name in ("before", "after") else found[name] for name in found}
-        if emptied != found:
+        without = {name: _without_text(found[name]) if name in ("before", "after") else found[name] for name in found}
+        if without != found:
             one = and_(events.c.wedding == wedding, events.c.seq == seq)
-            connection.execute(update(events).where(one).values(body=json.dumps(emptied, ensure_ascii=False)))
+            connection.execute(update(events).where(one).values(body=json.dumps(without, ensure_ascii=False)))
 
 
 def _without_text(value: Any) -> Any:
@@ -240,9 +262,15 @@ def readings(connection: Connection, wedding: str, user: str, ids: Sequence[str]
 # -- what is to be written anew
 
 
-def pending_purges(connection: Connection, limit: int) -> list[tuple[str, str, int]]:
-    """Weddings with documents that hold text of redacted messages, and the event of the last redaction."""
-    query = select(purges.c.wedding, purges.c.document, purges.c.event).order_by(purges.c.wedding, purges.c.document)
+def pending_purges(
+    connection: Connection, limit: int, after: tuple[str, str] = ("", ""), wedding: str | None = None
+) -> list[tuple[str, str, int]]:
+    """The next weddings and documents, in order, that hold text of redacted messages, and the event of the last
+    redaction of each; of one wedding, or of all."""
+    key = (purges.c.wedding, purges.c.document)
+    query = select(*key, purges.c.event).where(tuple_(*key) > tuple_(*after)).order_by(*key)
+    if wedding is not None:
+        query = query.where(purges.c.wedding == wedding)
     return [(row.wedding, row.document, row.event) for row in connection.execute(query.limit(limit))]
 
 

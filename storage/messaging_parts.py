@@ -80,3 +80,12 @@ class InboxStore(StorePart):
     async def trim_inbox(self, before: datetime) -> int:
         """Delete up to 500 of the oldest items, those from before a moment; returns how many."""
         return await self._executor.write(lambda connection: inbox.trim(connection, before))
+
+    async def oldest_inbox_beyond(self, wedding: str, most_bytes: int) -> int:
+        """The newest of the oldest items without which the inboxes of a wedding have ``most_bytes``; 0: they have no
+        more."""
+        return await self._executor.read(lambda connection: inbox.oldest_beyond(connection, wedding, most_bytes))
+
+    async def trim_wedding_inboxes(self, wedding: str, until: int) -> int:
+        """Delete up to 500 items of a wedding up to an id; returns how many."""
+        return await self._executor.write(lambda connection: inbox.trim_wedding(connection, wedding, until))

@@ -160,7 +160,8 @@ preferences = Table(
     Index(None, "digest_at"),
 )
 
-# The addresses of a person: of mail, of a phone, of a push service (with its keys in `secret`).
+# The addresses of a person: of mail, of a phone, of a push service (with its keys in `secret`). One is in use from
+# `confirmed_at` on: whoever enters it has to have what was sent there.
 contacts = Table(
     "contacts",
     metadata,
@@ -172,6 +173,25 @@ contacts = Table(
     Column("secret", String(ADDRESS_LENGTH), nullable=False),
     Column("at", UtcDateTime, nullable=False),
     Column("disabled_at", UtcDateTime),
+    Column("confirmed_at", UtcDateTime),
+)
+
+# The codes that were sent to addresses, of which `code` is a digest; the newest of an address counts. They are kept for
+# a day, also of addresses that were deleted: they bound what is sent to people who want nothing. `contact` is the same
+# for everybody who enters an address.
+confirmations = Table(
+    "confirmations",
+    metadata,
+    Column("id", row_id, primary_key=True),
+    Column("wedding", name, nullable=False),
+    Column("user", name, nullable=False),
+    Column("contact", String(DIGEST_LENGTH), nullable=False),
+    Column("code", String(DIGEST_LENGTH), nullable=False),
+    Column("tries", Integer, nullable=False),
+    Column("at", UtcDateTime, nullable=False),
+    Index(None, "contact", "at"),
+    Index(None, "wedding", "user", "at"),
+    Index(None, "at"),
 )
 
 # What a wedding routes otherwise than `routing.toml`: the rule of this name, as JSON.
@@ -216,4 +236,5 @@ attachments = Table(
     Column("at", UtcDateTime, nullable=False),
     Index(None, "sha256"),
     Index(None, "message", "at"),
+    Index(None, "wedding", "thread", "at", "id"),
 )

@@ -17,7 +17,7 @@ from datetime import datetime
 from hashlib import sha256
 from typing import Any, Literal, NamedTuple, get_args
 
-from sqlalchemy import ColumnElement, Connection, Select, and_, case, delete, func, select, update
+from sqlalchemy import ColumnElement, Connection, Select, and_, delete, func, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from storage.errors import ValuesRefused
@@ -36,12 +36,18 @@ DIGEST = "digest"
 """The type of a message that bundles others: its params hold `notices`, a list of objects with `event`, `type`,
 `priority`, `document`, `record`, `count`, `at` (ISO 8601) and `params`."""
 
+CONFIRMATION = "contact.confirm"
+"""The type of a message with the code of an address: the only one that goes to an address which is not confirmed."""
+
 LEAST_URGENT = 4
 SLICE = 500
 """Rows of one call that deletes some, sends some once more, or finds out which are due."""
 
 PAGE_CHARACTERS = 1_000_000
-_INSERTS: dict[str, Any] = {"sqlite": sqlite.insert, "postgresql": postgresql.insert}
+_INSERTS = {
+    name: dialect.insert(outbox).on_conflict_do_nothing(index_elements=["key"]).returning(outbox.c.id)
+    for name, dialect in (("sqlite", sqlite), ("postgresql", postgresql))
+}
 
 
 class NewMessage(NamedTuple):
@@ -127,8 +133,7 @@ def enqueue(connection: Connection, messages: Sequence[NewMessage]) -> int:
     """Store messages, and return how many: one whose key is stored already is left as it is. Raises ValuesRefused."""
     if not messages:
         return 0
-    statement = _INSERTS[connection.dialect.name](outbox).on_conflict_do_nothing(index_elements=["key"])
-    return len(connection.execute(statement.returning(outbox.c.id), [_row_of(each) for each in messages]).all())
+    return len(connection.execute(_INSERTS[connection.dialect.name], [_row_of(each) for each in messages]).all())
 
 
 def _row_of(message: NewMessage) -> dict[str, Any]:
@@ -209,11 +214,14 @@ def inbox_counts(connection: Connection, wedding: str) -> InboxCount:
     return InboxCount(*connection.execute(query).one())
 
 
-def depths(connection: Connection) -> list[ChannelDepth]:
+def depths(connection: Connection, now: datetime) -> list[ChannelDepth]:
     """What each channel has to send, of all weddings; messages that are held for a digest are left out."""
-    due = case((outbox.c.state.in_((WAITING, SENDING)), outbox.c.next_at))
-    query = select(outbox.c.channel, func.count(), func.min(due)).where(outbox.c.state.in_((WAITING, LATER, SENDING)))
-    return [ChannelDepth(*row) for row in connection.execute(query.group_by(outbox.c.channel))]
+    unsent = outbox.c.state.in_((WAITING, LATER, SENDING))
+    by_channel = select(outbox.c.channel, func.count()).where(unsent).group_by(outbox.c.channel)
+    # By themselves: an index has the first, and those that are due are few among those that wait.
+    due = select(outbox.c.channel, func.min(outbox.c.next_at)).where(unsent, outbox.c.next_at <= now)
+    oldest: dict[str, datetime] = dict(connection.execute(due.group_by(outbox.c.channel)).all())
+    return [ChannelDepth(channel, count, oldest.get(channel)) for channel, count in connection.execute(by_channel)]
 
 
 # -- what goes

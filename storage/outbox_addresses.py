@@ -11,7 +11,7 @@ from typing import Any, NamedTuple, TypeAlias
 from sqlalchemy import Connection, Table, and_, select, tuple_, update
 
 from storage.messaging_tables import contacts, outbox, preferences, webhooks
-from storage.outbox import SENDING, NewMessage, StoredMessage, enqueue, key_of, select_messages
+from storage.outbox import CONFIRMATION, SENDING, NewMessage, StoredMessage, enqueue, key_of, select_messages
 from storage.tables import REASON_LENGTH, members, rows
 
 WEBHOOK = "webhook"
@@ -35,48 +35,69 @@ class Resolved(NamedTuple):
     addresses: Sequence[MessageAddress]
     """Those in use, by their ids; of a message for one contact, that one."""
     removed: bool
-    """Whether the recipient was a member, and is none any more."""
+    """Whether the person was a member, and is none any more."""
     name: str
     preferences: str
     """JSON; empty where the recipient has chosen nothing."""
     wedding: str
     """JSON: the fields of the wedding; empty where it has none."""
+    person: str = ""
+    """Whose rights decide: the recipient, or whoever made the webhook."""
+
+
+_Addresses: TypeAlias = dict[tuple[str, str, str], list[tuple[MessageAddress, bool]]]
+"""By wedding, recipient and channel, each with whether it is confirmed."""
 
 
 def resolve(connection: Connection, messages: Sequence[StoredMessage]) -> dict[int, Resolved]:
     """What is known about the recipients, by the numbers of the messages."""
     people = sorted({(each.wedding, each.user) for each in messages})
-    addresses = _contacts(connection, people) | _webhooks(connection, people)
-    names = {person: fields for person, *fields in _of_people(connection, members, people, "name", "removed_at")}
+    hooks = _webhooks(connection, people)
+    makers = {(wedding, id_): by for (wedding, id_, _), (_, by) in hooks.items()}
+    addresses = _contacts(connection, people) | {key: [(address, True)] for key, (address, _) in hooks.items()}
+    members_of = sorted({*people, *((wedding, by) for (wedding, _), by in makers.items())})
+    names = {person: fields for person, *fields in _of_people(connection, members, members_of, "name", "removed_at")}
     chosen = dict(_of_people(connection, preferences, people, "body"))
     weddings = _weddings(connection, sorted({each.wedding for each in messages}))
     found: dict[int, Resolved] = {}
     for each in messages:
-        person = each.wedding, each.user
-        name, removed_at = names.get(person, ("", None))
-        own = addresses.get((*person, each.channel), [])
-        wanted = [address for address in own if each.contact in ("", address.contact)]
+        recipient = each.wedding, each.user
+        by = makers.get(recipient, each.user) if each.channel == WEBHOOK else each.user
+        name, removed_at = names.get((each.wedding, by), ("", None))
+        own = addresses.get((*recipient, each.channel), [])
+        wanted = [
+            address
+            for address, is_confirmed in own
+            if each.contact in ("", address.contact) and (is_confirmed or each.type == CONFIRMATION)
+        ]
         found[each.id] = Resolved(
-            wanted, removed_at is not None, name, chosen.get(person, ""), weddings.get(each.wedding, "")
+            wanted, removed_at is not None, name, chosen.get(recipient, ""), weddings.get(each.wedding, ""), by
         )
     return found
 
 
-def _contacts(connection: Connection, people: Sequence[Person]) -> dict[tuple[str, str, str], list[MessageAddress]]:
+def _contacts(connection: Connection, people: Sequence[Person]) -> _Addresses:
     table = contacts.c
-    query = select(table.wedding, table.user, table.channel, table.id, table.address, table.secret)
+    is_confirmed = table.confirmed_at.is_not(None)
+    query = select(table.wedding, table.user, table.channel, table.id, table.address, table.secret, is_confirmed)
     query = query.where(tuple_(table.wedding, table.user).in_(people), table.disabled_at.is_(None))
-    found: dict[tuple[str, str, str], list[MessageAddress]] = {}
-    for wedding, user, channel, *address in connection.execute(query.order_by(table.id)):
-        found.setdefault((wedding, user, channel), []).append(MessageAddress(*address))
+    found: _Addresses = {}
+    for wedding, user, channel, *address, confirmed in connection.execute(query.order_by(table.id)):
+        found.setdefault((wedding, user, channel), []).append((MessageAddress(*address), bool(confirmed)))
     return found
 
 
-def _webhooks(connection: Connection, people: Sequence[Person]) -> dict[tuple[str, str, str], list[MessageAddress]]:
+def _webhooks(
+    connection: Connection, people: Sequence[Person]
+) -> dict[tuple[str, str, str], tuple[MessageAddress, str]]:
+    """The webhooks in use, each with whoever made it."""
     table = webhooks.c
-    query = select(table.wedding, table.id, table.url, table.secrets).where(tuple_(table.wedding, table.id).in_(people))
-    found = connection.execute(query.where(table.disabled_at.is_(None)))
-    return {(wedding, id_, WEBHOOK): [MessageAddress("", url, secrets)] for wedding, id_, url, secrets in found}
+    query = select(table.wedding, table.id, table.by, table.url, table.secrets)
+    query = query.where(tuple_(table.wedding, table.id).in_(people), table.disabled_at.is_(None))
+    return {
+        (wedding, id_, WEBHOOK): (MessageAddress("", url, secrets), by)
+        for wedding, id_, by, url, secrets in connection.execute(query)
+    }
 
 
 def _of_people(connection: Connection, table: Table, people: Sequence[Person], *columns: str) -> list[Any]:

@@ -6,7 +6,8 @@
 - A claim is an attempt, so that a message which ends the process that sends it dies with its last one.
 """
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple, TypeAlias
 
@@ -56,6 +57,14 @@ class ClaimOf(NamedTuple):
     busy: Sequence[Recipient] = ()
 
 
+class ClaimedMessages(NamedTuple):
+    """What a claim took, and what had to be given up."""
+
+    messages: Sequence[StoredMessage]
+    died: Mapping[str, int]
+    """Channel -> messages that are dead because their nodes ended during the last attempt."""
+
+
 class MessageOutcome(NamedTuple):
     """What became of a message that was claimed: its next state, and for `later` the moment where it is due again. One
     that waits again was given back without an attempt."""
@@ -67,22 +76,25 @@ class MessageOutcome(NamedTuple):
     next_at: datetime | None = None
 
 
-def promote(connection: Connection, now: datetime, attempts: int) -> int:
+def promote(connection: Connection, now: datetime, attempts: int) -> Mapping[str, int]:
     """Make messages wait that are due, or whose lease has ended; one that ended so with the last of its `attempts` is
-    dead. Returns how many are due."""
+    dead. Returns how many died, by channel."""
     lapsed = and_(outbox.c.state == SENDING, outbox.c.lease_until <= _clock(connection, 0))
     died = {"state": DEAD, "error": f"the server ended during attempt {attempts}", "done_at": now, "lease": ""}
-    _update_some(connection, and_(lapsed, outbox.c.attempts >= attempts), died)
+    dead = _update_some(connection, and_(lapsed, outbox.c.attempts >= attempts), died)
     free = {"state": WAITING, "lease": "", "lease_until": None}
     due = and_(outbox.c.state == LATER, outbox.c.next_at <= now)
-    return _update_some(connection, lapsed, free) + _update_some(connection, due, free)
+    _update_some(connection, lapsed, free)
+    _update_some(connection, due, free)
+    channels = select(outbox.c.channel).where(outbox.c.id.in_(dead))
+    return Counter(connection.scalars(channels)) if dead else {}
 
 
-def _update_some(connection: Connection, among: ColumnElement[bool], values: dict[str, Any]) -> int:
+def _update_some(connection: Connection, among: ColumnElement[bool], values: dict[str, Any]) -> list[int]:
     found = lock_some(connection, among)
     if found:
         connection.execute(update(outbox).where(outbox.c.id.in_(found)).values(values))
-    return len(found)
+    return found
 
 
 def claim(

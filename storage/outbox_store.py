@@ -11,7 +11,7 @@ from sqlalchemy import Connection
 from storage import outbox, outbox_addresses, outbox_claims
 from storage.outbox import ChannelDepth, InboxCount, MessageCount, NewMessage, StoredMessage
 from storage.outbox_addresses import Resolved
-from storage.outbox_claims import ClaimOf, MessageOutcome
+from storage.outbox_claims import ClaimedMessages, ClaimOf, MessageOutcome
 from storage.store_parts import StorePart
 
 
@@ -53,9 +53,9 @@ class OutboxStore(StorePart):
             lambda connection: (outbox.counts(connection, wedding), outbox.inbox_counts(connection, wedding))
         )
 
-    async def outbox_depths(self) -> list[ChannelDepth]:
+    async def outbox_depths(self, now: datetime) -> list[ChannelDepth]:
         """What each channel has to send, of all weddings."""
-        return await self._executor.read(outbox.depths)
+        return await self._executor.read(lambda connection: outbox.depths(connection, now))
 
     async def expire_messages(self, sent_before: datetime, dead_before: datetime) -> int:
         """Delete some messages that were sent or dropped before a moment, or died before another; returns how many: 0
@@ -76,14 +76,14 @@ class OutboxStore(StorePart):
         claims: Sequence[ClaimOf],
         now: datetime,
         attempts: int,
-    ) -> list[StoredMessage]:
+    ) -> ClaimedMessages:
         """Store what became of messages under the lease, and take further ones: see `outbox_claims`. One that has had
         so many `attempts`, and was left in the last one, is dead."""
 
-        def work(connection: Connection) -> list[StoredMessage]:
+        def work(connection: Connection) -> ClaimedMessages:
             outbox_claims.settle(connection, lease, outcomes)
-            outbox_claims.promote(connection, now, attempts)
-            return outbox_claims.claim(connection, claims, lease, seconds, now)
+            died = outbox_claims.promote(connection, now, attempts)
+            return ClaimedMessages(outbox_claims.claim(connection, claims, lease, seconds, now), died)
 
         return await self._executor.write(work)
 

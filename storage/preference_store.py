@@ -2,8 +2,9 @@
 
 from datetime import datetime
 
-from storage import preferences
-from storage.preferences import Decide, DueDigest, MakeDigest, StoredContact, StoredPreferences
+from storage import contacts, preferences
+from storage.contacts import Confirmed, MakeCode, StoredContact
+from storage.preferences import Decide, DueDigest, MakeDigest, StoredPreferences
 from storage.store_parts import StorePart
 
 
@@ -31,13 +32,30 @@ class PreferenceStore(StorePart):
         return await self._executor.write(lambda connection: preferences.bundle(connection, wedding, user, now, make))
 
     async def contacts(self, wedding: str, user: str) -> list[StoredContact]:
-        """The addresses of a person, disabled ones included, by channel and age."""
-        return await self._executor.read(lambda connection: preferences.list_contacts(connection, wedding, user))
+        """The addresses of a person, disabled ones and those to be confirmed included, by channel and age."""
+        return await self._executor.read(lambda connection: contacts.list_contacts(connection, wedding, user))
 
-    async def put_contact(self, wedding: str, user: str, contact: StoredContact, most: int) -> None:
-        """Add or replace an address. Raises BoundReached where the person has `most` on the channel."""
-        await self._executor.write(lambda connection: preferences.put_contact(connection, wedding, user, contact, most))
+    async def contact(self, wedding: str, user: str, id_: str) -> StoredContact | None:
+        """An address of a person."""
+        return await self._executor.read(lambda connection: contacts.find_contact(connection, wedding, user, id_))
+
+    async def put_contact(
+        self, wedding: str, user: str, contact: StoredContact, most: int, *, since: datetime, make: MakeCode
+    ) -> StoredContact:
+        """Add or replace an address, and return it: see `contacts.put_contact`. Raises BoundReached where the person
+        has `most` on the channel, and what ``make`` raises."""
+        return await self._executor.write(
+            lambda connection: contacts.put_contact(connection, wedding, user, contact, most, since=since, make=make)
+        )
+
+    async def confirm_contact(
+        self, wedding: str, user: str, id_: str, code: str, *, since: datetime, tries: int, at: datetime
+    ) -> Confirmed:
+        """Have an address in use if this is the digest of its code: see `contacts.confirm`."""
+        return await self._executor.write(
+            lambda connection: contacts.confirm(connection, wedding, user, id_, code, since=since, tries=tries, at=at)
+        )
 
     async def delete_contact(self, wedding: str, user: str, id_: str) -> bool:
         """Delete an address; whether there was one."""
-        return await self._executor.write(lambda connection: preferences.delete_contact(connection, wedding, user, id_))
+        return await self._executor.write(lambda connection: contacts.delete_contact(connection, wedding, user, id_))

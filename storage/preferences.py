@@ -1,4 +1,4 @@
-"""What people want to receive, their addresses, and the digests of what is held back.
+"""What people want to receive, and the digests of what is held back.
 
 The row of a person's preferences is locked by whoever holds a message back, changes the preferences or makes a digest:
 so each message that is held is in exactly one digest, whichever nodes do this at a time. Plain functions over a
@@ -8,13 +8,23 @@ so each message that is held is in exactly one digest, whichever nodes do this a
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from hashlib import sha256
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
-from sqlalchemy import ColumnElement, Connection, Row, Select, and_, delete, func, insert, select, tuple_, update
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Row,
+    Select,
+    and_,
+    bindparam,
+    func,
+    select,
+    tuple_,
+    update,
+)
 from sqlalchemy.dialects import postgresql, sqlite
 
-from storage.errors import BoundReached
-from storage.messaging_tables import contacts, outbox, preferences
+from storage.messaging_tables import outbox, preferences
 from storage.outbox import DIGEST, DROPPED, HELD, NO_PARAMS, NewMessage, enqueue
 from storage.tables import members
 
@@ -42,17 +52,6 @@ class PreferenceChange(NamedTuple):
 
 Decide = Callable[[str, datetime | None], PreferenceChange]
 """Decides about a change, given the body and the moment of the next digest. May raise."""
-
-
-class StoredContact(NamedTuple):
-    """An address of a person. `secret`: of a push service, its keys."""
-
-    channel: str
-    id: str
-    address: str
-    secret: str
-    at: datetime
-    disabled_at: datetime | None = None
 
 
 class DueDigest(NamedTuple):
@@ -104,16 +103,22 @@ def find(connection: Connection, wedding: str, user: str) -> StoredPreferences |
     return None if row is None else StoredPreferences(*row)
 
 
+# Made once: the router reads it for each page.
+_BODIES: Final = select(preferences.c.user, preferences.c.body).where(
+    preferences.c.wedding == bindparam("wedding"),
+    preferences.c.user.in_(bindparam("users", expanding=True)),
+    preferences.c.body != "",
+)
+
+
 def of_users(connection: Connection, wedding: str, users: Sequence[str]) -> dict[str, str]:
     """User -> body, of those who have set anything."""
-    query = select(preferences.c.user, preferences.c.body)
-    query = query.where(preferences.c.wedding == wedding, preferences.c.user.in_(users), preferences.c.body != "")
-    return {row.user: row.body for row in connection.execute(query)}
+    return dict(connection.execute(_BODIES, {"wedding": wedding, "users": users}).all())
 
 
 def change(connection: Connection, wedding: str, user: str, decide: Decide, at: datetime) -> StoredPreferences:
     """Change the preferences of a person. Raises what `decide` raises, and nothing is changed then."""
-    before = _lock(connection, wedding, user, at)
+    before = lock(connection, wedding, user, at)
     body, digest_at = decide(before.body, before.digest_at)
     changed = StoredPreferences(body, at, digest_at)
     connection.execute(update(preferences).where(_of_person(wedding, user)).values(changed._asdict()))
@@ -213,38 +218,6 @@ def _read_held(connection: Connection, held: ColumnElement[bool], channel: str) 
     return HeldMessages(channel, messages, max(0, count - len(messages)))
 
 
-# -- contacts
-
-
-def list_contacts(connection: Connection, wedding: str, user: str) -> list[StoredContact]:
-    """The addresses of a person, disabled ones included, by channel and age."""
-    query = select(*(contacts.c[name] for name in StoredContact._fields)).where(_contacts_of(wedding, user))
-    rows = connection.execute(query.order_by(contacts.c.channel, contacts.c.at, contacts.c.id))
-    return [StoredContact(*row) for row in rows]
-
-
-def put_contact(connection: Connection, wedding: str, user: str, contact: StoredContact, most: int) -> None:
-    """Add an address, or put it in the place of the one with its id; those of the channel that are disabled go. Raises
-    BoundReached where `most` are in use."""
-    _lock(connection, wedding, user, contact.at)
-    of_channel = and_(_contacts_of(wedding, user), contacts.c.channel == contact.channel)
-    connection.execute(
-        delete(contacts).where(of_channel, contacts.c.disabled_at.is_not(None) | (contacts.c.id == contact.id))
-    )
-    if (connection.scalar(select(func.count()).where(of_channel)) or 0) >= most:
-        raise BoundReached(f"a person has at most {most} addresses of one channel", of_person=True)
-    connection.execute(insert(contacts), {"wedding": wedding, "user": user, **contact._asdict()})
-
-
-def delete_contact(connection: Connection, wedding: str, user: str, id_: str) -> bool:
-    """Delete an address; whether there was one."""
-    return bool(connection.execute(delete(contacts).where(_contacts_of(wedding, user), contacts.c.id == id_)).rowcount)
-
-
-def _contacts_of(wedding: str, user: str) -> ColumnElement[bool]:
-    return and_(contacts.c.wedding == wedding, contacts.c.user == user)
-
-
 def _of_person(wedding: str, user: str) -> ColumnElement[bool]:
     return and_(preferences.c.wedding == wedding, preferences.c.user == user)
 
@@ -253,7 +226,7 @@ def _select() -> Select[Any]:
     return select(*(preferences.c[name] for name in StoredPreferences._fields))
 
 
-def _lock(connection: Connection, wedding: str, user: str, at: datetime) -> Row[Any]:
+def lock(connection: Connection, wedding: str, user: str, at: datetime) -> Row[Any]:
     """The row of a person, which nobody else changes until the end of the transaction."""
     dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
     row = {"wedding": wedding, "user": user, "body": "", "at": at}

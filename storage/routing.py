@@ -13,7 +13,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, and_, delete, func, insert, select, text, update
+from sqlalchemy import Connection, and_, bindparam, delete, func, insert, select, text, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from storage import inbox as inbox_rows
@@ -113,6 +113,18 @@ FROM named WHERE wedding IS NOT NULL ORDER BY wedding
 # One seek in the index of `events` for each wedding; grouping would read the index of all events.
 
 
+# Statements of every page are made once: to make them takes longer than to run them.
+_CURSOR = select(routed.c.seq).where(routed.c.wedding == bindparam("wedding"))
+_VERSION = select(rights.c.version).where(rights.c.wedding == bindparam("of")).scalar_subquery()
+_MOVE = (
+    update(routed)
+    .where(routed.c.wedding == bindparam("of"), routed.c.seq == bindparam("after"))
+    .values(seq=bindparam("until"))
+)
+_MOVE_BY_RIGHTS = _MOVE.where(func.coalesce(_VERSION, 0) == bindparam("version"))
+_ADDED = insert(inbox).returning(inbox.c.id, sort_by_parameter_order=True)
+
+
 def unrouted(connection: Connection, after: str, page: int) -> tuple[list[UnroutedWedding], str | None]:
     """Of the next `page` weddings behind a name those with events to route, and the last name; None: there are no
     more."""
@@ -123,7 +135,7 @@ def unrouted(connection: Connection, after: str, page: int) -> tuple[list[Unrout
 
 def cursor(connection: Connection, wedding: str) -> int:
     """The number up to which the events of a wedding were routed."""
-    return int(connection.scalar(select(routed.c.seq).where(routed.c.wedding == wedding)) or 0)
+    return int(connection.scalar(_CURSOR, {"wedding": wedding}) or 0)
 
 
 def commit(
@@ -152,11 +164,10 @@ def _advance(connection: Connection, page: RoutedPage) -> bool:
         dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
         begin = dialect.insert(routed).on_conflict_do_nothing(index_elements=["wedding"])
         connection.execute(begin, {"wedding": page.wedding, "seq": 0})
-    moved = update(routed).where(routed.c.wedding == page.wedding, routed.c.seq == page.after).values(seq=page.until)
-    version = select(rights.c.version).where(rights.c.wedding == page.wedding).scalar_subquery()
+    values: dict[str, object] = {"of": page.wedding, "after": page.after, "until": page.until}
     if page.items or page.deliveries:  # else nobody's rights matter
-        moved = moved.where(func.coalesce(version, 0) == page.version)
-    return connection.execute(moved).rowcount == 1
+        return connection.execute(_MOVE_BY_RIGHTS, values | {"version": page.version}).rowcount == 1
+    return connection.execute(_MOVE, values).rowcount == 1
 
 
 def _without_read(connection: Connection, page: RoutedPage) -> RoutedPage:
@@ -194,8 +205,7 @@ def _put_items(connection: Connection, page: RoutedPage) -> list[tuple[str, Stor
         rows.append({"wedding": page.wedding, **values, "params": item.params, "count": count, "at": at})
     if replaced:
         connection.execute(delete(inbox).where(inbox.c.id.in_(replaced)))
-    added = insert(inbox).returning(inbox.c.id, sort_by_parameter_order=True)
-    ids = connection.scalars(added, rows).all()
+    ids = connection.scalars(_ADDED, rows).all()
     return [(row["user"], _stored(id_, row)) for id_, row in zip(ids, rows, strict=True)]
 
 

@@ -3,9 +3,9 @@
 import json
 from collections.abc import Collection, Iterable
 from datetime import datetime
-from typing import NamedTuple
+from typing import Any, Final, NamedTuple
 
-from sqlalchemy import Connection, delete, func, select
+from sqlalchemy import Connection, Select, Table, bindparam, delete, func, select
 
 from storage import audit, last_seen, preferences, routing
 from storage.audit import NewAuditEntry
@@ -64,6 +64,49 @@ class RoutingOverride(NamedTuple):
     at: datetime
 
 
+# Statements are made once: a page of one event takes twelve, and to make each takes five times as long as to run it.
+
+
+def _of_wedding(table: Table, *names: str) -> Select[Any]:
+    return select(*(table.c[name] for name in names)).where(table.c.wedding == bindparam("wedding"))
+
+
+def _earlier() -> Select[Any]:
+    query = _of_wedding(events, *EarlierEvent._fields).where(events.c.seq <= bindparam("until"))
+    query = query.where(events.c.seq > bindparam("behind"), events.c.at >= bindparam("since"))
+    return query.where(events.c.record.in_(bindparam("records", expanding=True))).order_by(events.c.seq.desc())
+
+
+def _records() -> Select[Any]:
+    query = _of_wedding(rows, "record", "fields").where(rows.c.document == bindparam("document"))
+    return query.where(rows.c.root == bindparam("root"), rows.c.record.in_(bindparam("records", expanding=True)))
+
+
+def _channels() -> Select[Any]:
+    query = _of_wedding(contacts, "user", "channel").distinct()
+    query = query.where(contacts.c.disabled_at.is_(None), contacts.c.confirmed_at.is_not(None))
+    return query.where(contacts.c.user.in_(bindparam("users", expanding=True)))
+
+
+_BY_NUMBER: Final = (
+    _of_wedding(events, *StoredEvent._fields)
+    .where(events.c.seq.in_(bindparam("numbers", expanding=True)))
+    .order_by(events.c.seq)
+)
+_EARLIER: Final = _earlier()
+_RECORDS: Final = _records()
+_CHANNELS: Final = _channels()
+_PARTICIPANTS: Final = _of_wedding(participants, "user", "muted").where(
+    participants.c.thread == bindparam("thread"), participants.c.removed_at.is_(None)
+)
+_POINTERS: Final = _of_wedding(read_pointers, "user", "sequence").where(read_pointers.c.thread == bindparam("thread"))
+_TITLE: Final = _of_wedding(threads, "title").where(threads.c.id == bindparam("thread"))
+_WEBHOOKS: Final = (
+    _of_wedding(webhooks, "id", "types", "by").where(webhooks.c.disabled_at.is_(None)).order_by(webhooks.c.id)
+)
+_OVERRIDES: Final = _of_wedding(routing_overrides, *RoutingOverride._fields).order_by(routing_overrides.c.rule)
+
+
 class RoutingReader:
     """The reads of one wedding in one transaction, or on PostgreSQL one after the other."""
 
@@ -82,17 +125,14 @@ class RoutingReader:
     def earlier_events(self, until: int, since: str, records: Collection[str]) -> list[EarlierEvent]:
         """Events about some records, of the EARLIER_EVENTS up to a number, that happened since a moment; the newest
         first."""
-        columns = (events.c[name] for name in EarlierEvent._fields)
-        query = select(*columns).where(events.c.wedding == self.wedding, events.c.seq <= until)
-        query = query.where(events.c.seq > until - EARLIER_EVENTS, events.c.at >= since)
-        query = query.where(events.c.record.in_(set(records)))
-        return [EarlierEvent(*row) for row in self.connection.execute(query.order_by(events.c.seq.desc()))]
+        values = {"wedding": self.wedding, "until": until, "behind": until - EARLIER_EVENTS, "since": since}
+        found = self.connection.execute(_EARLIER, {**values, "records": sorted(set(records))})
+        return [EarlierEvent(*row) for row in found]
 
     def records(self, document: str, root: str, ids: Collection[str]) -> dict[str, str]:
         """The fields of these records, as JSON; of those that are there."""
-        query = select(rows.c.record, rows.c.fields).where(rows.c.wedding == self.wedding)
-        query = query.where(rows.c.document == document, rows.c.root == root, rows.c.record.in_(set(ids)))
-        return {record: fields for record, fields in self.connection.execute(query) if fields is not None}
+        values = {"wedding": self.wedding, "document": document, "root": root, "records": sorted(set(ids))}
+        return {record: fields for record, fields in self.connection.execute(_RECORDS, values) if fields is not None}
 
     def all_records(self, document: str, root: str) -> dict[str, str]:
         """The records of a root, in order, as `records`: those whose fields begin within ROOT_CHARACTERS."""
@@ -113,16 +153,12 @@ class RoutingReader:
 
     def participants(self, thread: str) -> list[Participant]:
         """Those who take part in a thread now."""
-        table = participants
-        query = select(table.c.user, table.c.muted).where(table.c.wedding == self.wedding, table.c.thread == thread)
-        return [Participant(*row) for row in self.connection.execute(query.where(table.c.removed_at.is_(None)))]
+        found = self.connection.execute(_PARTICIPANTS, {"wedding": self.wedding, "thread": thread})
+        return [Participant(*row) for row in found]
 
     def read_pointers(self, thread: str) -> dict[str, int]:
         """How far each person has read a thread."""
-        table = read_pointers
-        query = select(table.c.user, table.c.sequence)
-        query = query.where(table.c.wedding == self.wedding, table.c.thread == thread)
-        return dict(self.connection.execute(query).all())
+        return dict(self.connection.execute(_POINTERS, {"wedding": self.wedding, "thread": thread}).all())
 
     def last_seen(self) -> list[LastSeen]:
         """The people who are or were connected."""
@@ -130,23 +166,17 @@ class RoutingReader:
 
     def title_of(self, thread: str) -> str:
         """The title of a thread; empty where there is none."""
-        query = select(threads.c.title).where(threads.c.wedding == self.wedding, threads.c.id == thread)
-        return str(self.connection.scalar(query) or "")
+        return str(self.connection.scalar(_TITLE, {"wedding": self.wedding, "thread": thread}) or "")
 
     def webhooks(self) -> list[Webhook]:
         """The webhooks in use."""
-        table = webhooks
-        query = select(table.c.id, table.c.types, table.c.by).where(table.c.wedding == self.wedding)
-        rows = self.connection.execute(query.where(table.c.disabled_at.is_(None)).order_by(table.c.id))
-        return [Webhook(id_, tuple(json.loads(types)), by) for id_, types, by in rows]
+        found = self.connection.execute(_WEBHOOKS, {"wedding": self.wedding})
+        return [Webhook(id_, tuple(json.loads(types)), by) for id_, types, by in found]
 
     def channels(self, users: Iterable[str]) -> set[tuple[str, str]]:
-        """Users with the channels in which they have an address."""
-        table = contacts
-        query = select(table.c.user, table.c.channel).distinct()
-        query = query.where(table.c.wedding == self.wedding, table.c.user.in_(set(users)))
-        query = query.where(table.c.disabled_at.is_(None))
-        return {(user, channel) for user, channel in self.connection.execute(query)}
+        """Users with the channels in which they have an address in use."""
+        values = {"wedding": self.wedding, "users": sorted(set(users))}
+        return {(user, channel) for user, channel in self.connection.execute(_CHANNELS, values)}
 
     def preferences(self, users: Collection[str]) -> dict[str, str]:
         """User -> preferences as JSON, of those who have set any."""
@@ -157,11 +187,15 @@ class RoutingReader:
         return list_overrides(self.connection, self.wedding)
 
 
+def events_of(reader: RoutingReader, numbers: Collection[int]) -> list[StoredEvent]:
+    """The events of these numbers in a wedding, in order, as far as they are kept."""
+    found = reader.connection.execute(_BY_NUMBER, {"wedding": reader.wedding, "numbers": sorted(set(numbers))})
+    return [StoredEvent(*row) for row in found]
+
+
 def list_overrides(connection: Connection, wedding: str) -> list[RoutingOverride]:
     """The rules that a wedding has otherwise, by name."""
-    table = routing_overrides
-    query = select(*(table.c[name] for name in RoutingOverride._fields)).where(table.c.wedding == wedding)
-    return [RoutingOverride(*row) for row in connection.execute(query.order_by(table.c.rule))]
+    return [RoutingOverride(*row) for row in connection.execute(_OVERRIDES, {"wedding": wedding})]
 
 
 def set_override(

@@ -121,9 +121,9 @@ class Storage(
             lambda connection: updates.list_keys(connection, wedding, after, KEYS_PER_PAGE)
         )
 
-    async def weddings(self) -> AsyncIterator[str]:
-        """All weddings that have documents, in order; read in pages, no transaction is held in between."""
-        after = ""
+    async def weddings(self, after: str = "") -> AsyncIterator[str]:
+        """All weddings that have documents, in order, behind `after`; read in pages, no transaction is held in
+        between."""
         while page := await self._weddings_behind(after):
             for wedding in page:
                 yield wedding
@@ -153,13 +153,22 @@ async def open_storage(
         _require(parsed)
     executor = _EXECUTORS[parsed.drivername](parsed, synchronous.upper(), timeouts or Timeouts())
     try:
-        if migrate:
-            await executor.maintain(schema.upgrade)
-        await executor.read(schema.check)
+        await _bring_up_to_date(executor, migrate)
     except BaseException:
         await executor.close()
         raise
     return Storage(executor)
+
+
+async def _bring_up_to_date(executor: SqlExecutor, migrate: bool) -> None:
+    try:
+        # First: a schema that is right needs no Alembic, which takes longer to load than the store to open.
+        await executor.read(schema.check)
+    except SchemaOutdated:
+        if not migrate:
+            raise
+        await executor.maintain(schema.upgrade)
+        await executor.read(schema.check)
 
 
 def _parse(url: str) -> URL:

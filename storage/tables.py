@@ -33,9 +33,10 @@ from sqlalchemy import (
     TypeDecorator,
     UniqueConstraint,
     func,
+    text,
 )
 
-SCHEMA_REVISION = "0009"
+SCHEMA_REVISION = "0012"
 """The Alembic revision whose schema equals this file."""
 
 NAME_LENGTH = 255
@@ -135,6 +136,9 @@ rows = Table(
     Column("writers", Text, nullable=False),
 )
 
+OF_THREADS = text("document >= 'thread.' AND document < 'thread/'")
+"""Events of threads. A query has this condition word for word, or the database does not use their index."""
+
 events = Table(
     "events",
     metadata,
@@ -147,6 +151,7 @@ events = Table(
     Column("record", name, nullable=False),
     Column("body", Text, nullable=False),
     CheckConstraint("seq >= 1", name="seq"),
+    Index("ix_events_threads", "wedding", "document", "record", sqlite_where=OF_THREADS, postgresql_where=OF_THREADS),
 )
 
 client_ids = Table(
@@ -230,6 +235,7 @@ members = Table(
     Column("added_by", name, nullable=False),
     Column("at", UtcDateTime, nullable=False),
     Column("removed_at", UtcDateTime),
+    Index(None, "user", "wedding"),
 )
 
 invitations = Table(

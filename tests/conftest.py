@@ -11,6 +11,7 @@ import pytest
 import tests.support.effort  # noqa: F401 - loads a profile of Hypothesis
 from tests.support.backend import make_server
 from tests.support.databases import new_database
+from tests.support.hosts import forked_hosts
 from tests.support.schedule import SLOWEST, Turns, in_order, slowest_files
 
 ROOT = Path(__file__).parents[1]
@@ -43,6 +44,12 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
         terminalreporter.write_line("\n".join(lines))
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _forked_hosts() -> Iterator[None]:
+    with forked_hosts():
+        yield
+
+
 @pytest.fixture(scope="session")
 def root() -> Path:
     """The root of the source tree."""
@@ -59,7 +66,7 @@ def artefacts() -> Path:
 
 @pytest.fixture
 def database_url(tmp_path: Path) -> Iterator[str]:
-    """The address of an empty database."""
+    """The address of a database without rows."""
     with new_database(tmp_path) as url:
         yield url
 

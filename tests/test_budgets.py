@@ -87,14 +87,13 @@ def classes_of_one_name() -> dict[str, set[str]]:
 LONG_FILES = {
     "documents/fields.py": 480,
     "documents/invariants/budget.py": 495,
-    "documents/invariants/seating.py": 591,
+    "documents/invariants/seating.py": 590,
     "documents/invariants/timeline.py": 495,
     "documents/sample/planted.py": 513,
 }
 LONG_FUNCTIONS: dict[str, int] = {}
 COMPLEX_FUNCTIONS: dict[str, int] = {}
 MANY_PARAMETERS = {
-    "documents/invariants/writes.py:edit_of_deleted": 7,
 }
 LARGE_CLASSES = {
     "documents/invariants/budget.py:Budget": 34,

@@ -48,6 +48,11 @@ def run(*arguments: str) -> tuple[int, str]:
              "  rule on timeline.items: .*", "  in a derived document: this one they may not open"],
         ),
         (
+            ("thread.t", "messages", "--role", "guest", "--guest", "g_1"),
+            ["ann: guest .guest g_1.", "read thread.t: forbidden; .*", "write messages: allowed; .*",
+             "  rule on thread.messages: .*", "  in a thread that they take part in: this one they may not open"],
+        ),
+        (
             ("wedding", "places.name", "--role", "coordinator"),
             ["ann: coordinator", "read wedding: allowed; .*",
              "write places.name: forbidden; .*only vendors.dayStatus.*", "  no rule makes this .*"],
@@ -85,6 +90,7 @@ def test_lines(arguments: Sequence[str], lines: Sequence[str]) -> None:
         (("guests", "cake", "--role", "couple"), "no root 'cake'"),
         (("guests", "guests.cake", "--role", "couple"), "no key 'cake'"),
         (("timeline@cake.v_1", "items.title", "--role", "vendor"), "no document"),
+        (("thread.t_1", "messages.body", "--role", "couple"), "written whole, so give messages"),
     ],
 )
 def test_what_cannot_be_explained(arguments: Sequence[str], fault: str) -> None:

@@ -17,6 +17,7 @@ from crdt_server.hub.hub import Hub
 from crdt_server.metrics import Metrics
 from crdt_server.settings import Settings
 from storage import open_storage
+from tests.support.databases import sqlite_database
 
 ROOT = Path(__file__).parents[1]
 PAGE = (ROOT / "crdt_server" / "LIMITS.md").read_text()
@@ -84,7 +85,7 @@ def test_every_close_code_is_one_of_the_server() -> None:
 
 async def test_every_metric_exists(tmp_path: Path) -> None:
     metrics = Metrics()
-    storage = await open_storage(f"sqlite:///{tmp_path}/a.db", migrate=True)
+    storage = await open_storage(sqlite_database(tmp_path), migrate=True)
     try:
         Hub(Settings(dev=True), storage, metrics)
     finally:

@@ -44,11 +44,19 @@ def settings(path: Path, **more: int) -> Settings:
     return Settings(dev=True, database_url=f"sqlite:///{path}", **more)
 
 
+FILES: dict[tuple[str, ...], bytes] = {}
+"""Stores with sample weddings: planting one takes longer than reading a copy."""
+
+
 async def filled(path: Path, *weddings: str) -> Storage:
-    storage = await open_storage(f"sqlite:///{path}", migrate=True)
-    for wedding in weddings:
-        await plant(storage, wedding, guests=200)
-    return storage
+    if weddings not in FILES:
+        storage = await open_storage(f"sqlite:///{path}", migrate=True)
+        for wedding in weddings:
+            await plant(storage, wedding, guests=200)
+        await storage.close()
+        FILES[weddings] = path.read_bytes()
+    path.write_bytes(FILES[weddings])
+    return await open_storage(f"sqlite:///{path}")
 
 
 def change(path: Path, statement: str, *values: object) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import httpx
 import pytest
@@ -12,6 +13,8 @@ from crdt_server.judge.ledger import Writers
 from crdt_server.sample import DEMO, WRONG, WeddingExists, plant, plant_demo
 from documents.sample import sample_wedding
 from storage import Append, DocumentKey, Storage, ThreadFilter, open_storage
+from tests.support.databases import new_database
+from tests.support.server import ServerProcess
 from tests.support.stored_rows import wedding_rows
 
 
@@ -67,8 +70,14 @@ async def test_the_demo_is_only_for_an_empty_database(database_url: str) -> None
     await storage.close()
 
 
-def test_a_server_with_an_empty_database_has_the_demo(server_url: str) -> None:
-    answer = httpx.get(f"{server_url}/api/weddings/{DEMO}/documents/timeline/state", timeout=60)
+def test_a_server_with_an_empty_database_has_the_demo(tmp_path: Path) -> None:
+    with new_database(tmp_path, "nothing") as url:
+        server = ServerProcess(tmp_path, env={"CRDT_SERVER_DOCUMENT_HOSTS": "1"}, database_url=url)
+        server.start()
+        try:
+            answer = httpx.get(f"{server.url}/api/weddings/{DEMO}/documents/timeline/state", timeout=60)
+        finally:
+            server.close()
     doc: Doc[Map[object]] = Doc()
     doc.apply_update(answer.content)
     assert len(doc.get("items", type=Map)) == 70

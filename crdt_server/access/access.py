@@ -10,8 +10,16 @@ import enum
 from collections.abc import Awaitable, Mapping
 from typing import NamedTuple, Protocol, TypeAlias, runtime_checkable
 
-from crdt_server.access.identity import SERVER, Authenticated, Identity, proven
-from crdt_server.errors import AdmissionError, CrdtServerError, ForbiddenError, NotFoundError, UnauthenticatedError
+from crdt_server.access.identity import ROLES, SERVER, Authenticated, Identity, proven
+from crdt_server.errors import (
+    AdmissionError,
+    CrdtServerError,
+    ForbiddenError,
+    InvalidField,
+    InvalidRequestError,
+    NotFoundError,
+    UnauthenticatedError,
+)
 from documents.categories import AccessCategory
 
 
@@ -65,6 +73,26 @@ class Access(Protocol):
         """The decision about an action on a target."""
 
 
+class Reach(NamedTuple):
+    """Where a person may take part, by the proof of identity alone; `Access.identify` decides about each wedding."""
+
+    user: str
+    role: str = ""
+    """The role that the proof names; "": the weddings decide."""
+    wedding: str = ""
+    """The only wedding that the proof is for; "": any of which the user is a member."""
+    is_everywhere: bool = False
+    """Whether the person may take part in weddings without being a member."""
+
+
+@runtime_checkable
+class KnowsReach(Protocol):
+    """An `Access` that identifies a person without a wedding."""
+
+    def reach(self, credentials: Credentials) -> Reach | Denied | Awaitable[Reach | Denied]:
+        """Where the person behind a request may take part."""
+
+
 @runtime_checkable
 class RightsOfRoles(Protocol):
     """An `Access` that knows what a role may write."""
@@ -77,14 +105,22 @@ class DevAccess:
     """Access of ``--dev``: everybody has the name and role that the query gives, and may do everything."""
 
     def identify(self, credentials: Credentials, wedding: str) -> Identity:
-        """The identity in the query parameters ``user``, ``role``, ``vendor``, ``guest``, ``side`` and ``name``."""
+        """The identity in the query parameters ``user``, ``role``, ``vendor``, ``guest``, ``side`` and ``name``. Raises
+        InvalidRequestError for a role that there is not."""
         query = credentials.query
         if not query:
             return _ANYBODY
         user, role, vendor, guest, side, name = (query.get(field, "")[:64] for field in _FROM_QUERY)
+        if role and role not in ROLES:
+            raise InvalidRequestError(f"there is no role {role!r}", InvalidField("role", ", ".join(ROLES)))
         if user == SERVER.user:
             user = ""
         return Identity(user or _ANYBODY.user, role or _ANYBODY.role, vendor, guest, side, name=name)
+
+    def reach(self, credentials: Credentials) -> Reach | Denied | Awaitable[Reach | Denied]:
+        """Every wedding. Raises as `identify`."""
+        identity = DevAccess.identify(self, credentials, "")
+        return Reach(identity.user, identity.role, is_everywhere=True)
 
     def may(self, identity: Identity, action: Action, wedding: str, target: Target) -> Decision:
         """Always allowed."""

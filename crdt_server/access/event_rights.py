@@ -10,9 +10,9 @@ from crdt_server.access.policy import Decides
 from documents.categories import AccessCategory, category_of
 from documents.registry import KINDS
 
-DIVIDED: Final = frozenset(
-    kind.name for kind in KINDS if {category_of(kind.name, root) for root in kind.roots} - {category_of(kind.name)}
-)
+_CATEGORIES: Final = {kind.name: frozenset(category_of(kind.name, root) for root in kind.roots) for kind in KINDS}
+
+DIVIDED: Final = frozenset(name for name, found in _CATEGORIES.items() if found - {category_of(name)})
 """Kinds with a root of another category than theirs. Of each there is one document, of the same name."""
 
 
@@ -23,3 +23,9 @@ def may_read_event(access: Decides, identity: Identity, wedding: str, document: 
         targets.append(category_of(document, root))
     denials = (access.may(identity, Action.READ, wedding, each) for each in targets)
     return all(denied is None for denied in denials)
+
+
+def may_read_all_events(access: Decides, identity: Identity, wedding: str, document: str) -> bool:
+    """Whether somebody may read events about every root of a document."""
+    targets: list[str | AccessCategory] = [document, *(_CATEGORIES[document] if document in DIVIDED else ())]
+    return all(access.may(identity, Action.READ, wedding, each) is None for each in targets)

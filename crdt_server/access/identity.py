@@ -6,6 +6,10 @@ import re
 from typing import NamedTuple, TypeAlias
 
 NAME_LENGTH = 255
+ROLES = (
+    *("couple", "planner", "coordinator", "venue", "caterer", "photographer", "vendor"),
+    *("family", "wedding_party", "guest"),
+)
 _UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
 
 

@@ -12,10 +12,9 @@ from types import MappingProxyType
 from typing import Final, NamedTuple, Protocol
 
 from crdt_server.access.access import Action, Decision, Denied
-from crdt_server.access.identity import SERVER, Authenticated, Identity
+from crdt_server.access.identity import ROLES, SERVER, Authenticated, Identity
 from crdt_server.access.policy import is_removed
-from crdt_server.access.scopes import in_scope
-from crdt_server.access.tokens import ROLES
+from crdt_server.access.scopes import in_scope, outside_scope
 from documents.categories import AccessCategory
 
 COUPLE: Final = "couple"
@@ -24,8 +23,6 @@ VENDOR_ROLES: Final = ("venue", "caterer", "photographer", "vendor")
 MOST_DEVICES: Final[Mapping[str, int]] = MappingProxyType({"family": 5, "wedding_party": 5, "guest": 5})
 DEVICES: Final = 20
 """Devices that a person has at a time, in the roles above and in all others."""
-
-_OUT_OF_SCOPE = Denied("forbidden", "the scope of the token does not allow this (members)")
 
 
 class KnownMember(NamedTuple):
@@ -147,7 +144,8 @@ _LOST: Final[Mapping[Lost, Denied]] = MappingProxyType(
 
 def may_change_own(actor: Identity) -> Decision:
     """Whether somebody may change their own devices and grants: everybody, but for the scope of a token."""
-    return None if in_scope(actor.scope, AccessCategory.MEMBERS, Action.WRITE) else _OUT_OF_SCOPE
+    members = AccessCategory.MEMBERS
+    return None if in_scope(actor.scope, members, Action.WRITE) else outside_scope(members)
 
 
 _OPTIONAL: Final = (("family", "guest"),)  # who of the family is a guest as well may pledge a contribution

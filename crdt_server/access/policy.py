@@ -15,7 +15,7 @@ from typing import Any, Final, NamedTuple, Protocol
 
 from crdt_server.access.access import Action, Decision, Denied, Target
 from crdt_server.access.identity import Identity
-from crdt_server.access.scopes import in_scope
+from crdt_server.access.scopes import in_scope, outside_scope
 from documents.categories import AccessCategory, category_of
 from documents.registry import FAMILIES, KINDS, NAMES, kind_of
 
@@ -129,7 +129,7 @@ class Policy:
         if identity.role not in self.roles:
             return Denied("forbidden", "this role has no rights here")
         if not in_scope(identity.scope, category, action):
-            return Denied("forbidden", f"the scope of the token does not allow this ({category.value})")
+            return outside_scope(category)
         cell = self.cell(identity.role, category, overrides)
         if not cell.allows(action):
             return Denied("forbidden", f"the role {identity.role} may not do this ({category.value})")

@@ -14,7 +14,7 @@ from collections.abc import Awaitable, Callable, Generator
 from inspect import isawaitable
 from typing import Any, Final, Protocol, TypeAlias
 
-from crdt_server.access.access import Action, Credentials, Decision, Denied, Identified, Target
+from crdt_server.access.access import Action, Credentials, Decision, Denied, Identified, Reach, Target
 from crdt_server.access.identity import SERVER, Authenticated, Identity
 from crdt_server.access.later import Later
 from crdt_server.access.members import (
@@ -27,7 +27,7 @@ from crdt_server.access.members import (
     standing,
 )
 from crdt_server.access.policy import NO_OVERRIDES, NO_RIGHTS, Overrides, Policy, default_policy
-from crdt_server.access.scopes import in_scope, narrowed
+from crdt_server.access.scopes import in_scope, narrowed, outside_scope
 from crdt_server.access.threads import decide_thread, thread_of
 from documents.categories import AccessCategory, category_of
 from documents.registry import kind_of
@@ -123,8 +123,8 @@ def no_derived(name: str) -> None:
 
 
 Verified: TypeAlias = VerifiedClaims | Denied
-Verify = Callable[[Credentials, str], Verified | Awaitable[Verified]]
-"""Verifies the proof in the credentials of a request to a wedding."""
+Verify = Callable[[Credentials, str | None], Verified | Awaitable[Verified]]
+"""Verifies the proof in the credentials of a request to a wedding; None: to none in particular."""
 
 _GRANTED: Final = frozenset((Action.READ, Action.READ_PART))
 """What a grant allows: a document is never written by one."""
@@ -183,6 +183,11 @@ class PolicyAccess:
         identity = self.with_rights(identity._replace(scope=claims.scope), wedding)
         return Authenticated(identity, claims.expires_at, claims.device, by_members=not claims.role)
 
+    def reach(self, credentials: Credentials) -> Reach | Denied | Awaitable[Reach | Denied]:
+        """See `KnowsReach`."""
+        verified = self._verify(credentials, None)
+        return Later(verified, _reach_of) if isawaitable(verified) else _reach_of(verified)
+
     def in_memory(self, identity: Identity, wedding: str) -> Identity | Awaitable[Identity]:
         """An identity that did not come from `identify`, when the rights of the wedding are in memory."""
         members = self._members.of(wedding)
@@ -226,6 +231,10 @@ class PolicyAccess:
         if kind is None or not in_scope(identity.scope, category_of(kind.name), action):
             return denied
         return None if self._members.granted(wedding, identity.user, target) else denied
+
+
+def _reach_of(claims: Verified) -> Reach | Denied:
+    return claims if isinstance(claims, Denied) else Reach(claims.user, claims.role, claims.wedding)
 
 
 class _Flat(Awaitable[Identified]):
@@ -291,7 +300,7 @@ def _derived_decision(
         category = category_of(kind.name)
         denied = policy.may(identity, category, part, overrides)
         if denied is None and not in_scope(identity.scope, category, action):
-            denied = Denied("forbidden", f"the scope of the token does not allow this ({category.value})")
+            denied = outside_scope(category)
     else:
         denied = Denied("forbidden", f"the role {identity.role} may not open this document")
     return denied if denied is None or "." not in document else _NOT_FOUND

@@ -36,5 +36,5 @@ class RoleSwitch(DevAccess):
         return self._enforced.may(identity, action, wedding, target) if identity.rights else None
 
 
-def _no_proof(credentials: Credentials, wedding: str) -> Denied:
+def _no_proof(credentials: Credentials, wedding: str | None) -> Denied:
     return Denied("unauthenticated", "no proof is verified here")

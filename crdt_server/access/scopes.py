@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from functools import lru_cache
 from types import MappingProxyType
 
-from crdt_server.access.access import Action
+from crdt_server.access.access import Action, Denied
 from documents.categories import AccessCategory
 
 _VERBS = ("read", "write")
@@ -38,6 +38,11 @@ def in_scope(scope: str, category: AccessCategory, action: Action) -> bool:
         return True
     writable = parse_scope(scope).get(category)
     return writable is not None and (writable or action in _READING)
+
+
+def outside_scope(category: AccessCategory) -> Denied:
+    """The denial of what a scope does not leave open."""
+    return Denied("forbidden", f"the scope of the token does not allow this ({category.value})")
 
 
 def narrowed(rights: str, scope: str) -> str:

@@ -12,7 +12,7 @@ from crdt_server.access.access import Action, Decision, Denied
 from crdt_server.access.identity import Identity
 from crdt_server.access.members import COUPLE, VENDOR_ROLES, KnownThread
 from crdt_server.access.policy import NO_OVERRIDES, Decides, Overrides, Policy
-from crdt_server.access.scopes import in_scope
+from crdt_server.access.scopes import in_scope, outside_scope
 from documents.categories import AccessCategory
 
 TYPES: Final = ("general", "vendor", "planning", "emergency", "family")
@@ -59,7 +59,7 @@ def decide_thread(
         return denied
     if not in_scope(identity.scope, AccessCategory.MESSAGES, action):
         readable = in_scope(identity.scope, AccessCategory.MESSAGES, Action.READ)
-        return Denied("forbidden", "the scope of the token does not allow this (messages)") if readable else _NOT_FOUND
+        return outside_scope(AccessCategory.MESSAGES) if readable else _NOT_FOUND
     return None
 
 
@@ -118,3 +118,10 @@ def may_change(actor: Identity, created_by: str, *, organizes: bool) -> Decision
     if organizes or not actor.rights or actor.user == created_by:
         return None
     return Denied("forbidden", "only organizers and the person who made a thread may change it")
+
+
+def may_delete_file(actor: Identity, uploader: str, *, organizes: bool) -> Decision:
+    """Whether somebody who may write in a thread may delete a file of it."""
+    if organizes or not actor.rights or actor.user == uploader:
+        return None
+    return Denied("forbidden", "only organizers and the person who sent a file may delete it")

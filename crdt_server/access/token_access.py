@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable
 
-from crdt_server.access.access import Credentials, Denied, Identified
+from crdt_server.access.access import Credentials, Denied, Identified, Reach
 from crdt_server.access.identity import Authenticated, Identity
 from crdt_server.access.members import WeddingRights
 from crdt_server.access.policy_access import PolicyAccess
@@ -27,6 +27,10 @@ class TokenOrDevAccess(RoleSwitch):
             return self._tokens.identify(credentials, wedding)
         identity = super().identify(credentials, wedding)
         return self._tokens.in_memory(identity, wedding) if identity.rights else identity
+
+    def reach(self, credentials: Credentials) -> Reach | Denied | Awaitable[Reach | Denied]:
+        """See `KnowsReach`."""
+        return self._tokens.reach(credentials) if token_of(credentials) else super().reach(credentials)
 
     def recheck(self, held: Authenticated, wedding: str, rights: WeddingRights) -> Identity | Denied:
         """See `PolicyAccess.recheck`. A name in a query follows from no member."""

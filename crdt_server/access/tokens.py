@@ -25,22 +25,19 @@ from jwt.algorithms import get_default_algorithms
 from jwt.exceptions import PyJWTError
 
 from crdt_server.access.access import Credentials, Denied
-from crdt_server.access.identity import SERVER, is_name
+from crdt_server.access.identity import ROLES, SERVER, is_name
 from crdt_server.access.keys import ALGORITHMS, LONGEST_ID, Found, Keys, TokenKey
 from crdt_server.access.later import Later
 from crdt_server.access.scopes import UnknownScope, parse_scope
 
 LONGEST_TOKEN = 8192
 CACHE_BYTES = 16 << 20  # of verified tokens
-CACHE_ENTRY_BYTES = 1024  # of one, beside its text
+CACHE_ENTRY_BYTES = 700  # of one, beside its texts
 CLOCK_SKEW_SECONDS = 10.0  # between the signer and this machine; an expiry has none
 LONGEST_NUMBER = 1 << 53
 SIDES = ("", "a", "b")
-ROLES = (
-    *("couple", "planner", "coordinator", "venue", "caterer", "photographer", "vendor"),
-    *("family", "wedding_party", "guest"),
-)
 
+_ROLES = {role: role for role in ROLES}
 _COMPACT = re.compile(r"([A-Za-z0-9_-]+)\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]*")
 _JWS = PyJWS()
 _SIGNATURES = {name: get_default_algorithms()[name] for name in ALGORITHMS}
@@ -87,19 +84,20 @@ class TokenVerifier:
         self._keys = keys
         self._rules = rules
         self._now = now
-        self._cache: dict[bytes, tuple[Claims, int]] = {}  # digest of the token -> claims, bytes; the oldest use first
+        self._cache: dict[bytes, Claims] = {}  # digest of the token -> claims; the oldest use first
         self._cached_bytes = 0
         self._cached_version = keys.version
         self.verified = 0
         """Signatures that were verified."""
 
-    def verify_credentials(self, credentials: Credentials, wedding: str) -> Verified | Awaitable[Verified]:
+    def verify_credentials(self, credentials: Credentials, wedding: str | None) -> Verified | Awaitable[Verified]:
         """`verify` of the token in the credentials of a request."""
         token = token_of(credentials)
         return self.verify(token, wedding) if token else _MISSING
 
-    def verify(self, token: str, wedding: str) -> Verified | Awaitable[Verified]:
-        """The content of a token that is valid for a wedding; an awaitable where its key has to be fetched."""
+    def verify(self, token: str, wedding: str | None) -> Verified | Awaitable[Verified]:
+        """The content of a token that is valid for a wedding, None: for any; an awaitable where its key has to be
+        fetched."""
         digest = sha256(token.encode("utf-8", "surrogatepass")).digest()
         claims = self._cached(digest)
         if claims is not None:
@@ -114,7 +112,7 @@ class TokenVerifier:
             verified = self._check(token, found)
             if isinstance(verified, Denied):
                 return verified
-            self._keep(digest, verified, len(token) + CACHE_ENTRY_BYTES)
+            self._keep(digest, verified)
             return _of_wedding(verified, wedding)
 
         keys = self._keys.find(header.kid, header.algorithm)
@@ -140,23 +138,27 @@ class TokenVerifier:
             self._cached_version = self._keys.version
             self._cache.clear()
             self._cached_bytes = 0
-        entry = self._cache.pop(digest, None)
-        if entry is None:
+        claims = self._cache.pop(digest, None)
+        if claims is None:
             return None
-        if entry[0].expires_at <= self._now():
-            self._cached_bytes -= entry[1]
+        if claims.expires_at <= self._now():
+            self._cached_bytes -= _cached_size(claims)
             return None
-        self._cache[digest] = entry
-        return entry[0]
+        self._cache[digest] = claims
+        return claims
 
-    def _keep(self, digest: bytes, claims: Claims, size_bytes: int) -> None:
+    def _keep(self, digest: bytes, claims: Claims) -> None:
         if digest in self._cache:
             return
-        self._cache[digest] = (claims, size_bytes)
-        self._cached_bytes += size_bytes
+        self._cache[digest] = claims
+        self._cached_bytes += _cached_size(claims)
         while self._cached_bytes > CACHE_BYTES:
-            _, freed = self._cache.pop(next(iter(self._cache)))
-            self._cached_bytes -= freed
+            self._cached_bytes -= _cached_size(self._cache.pop(next(iter(self._cache))))
+
+
+def _cached_size(claims: Claims) -> int:
+    """The bytes that remembered claims take: four for each character, as some take."""
+    return CACHE_ENTRY_BYTES + 4 * sum(len(each) for each in claims if type(each) is str)
 
 
 def sign(claims: Claims, rules: TokenRules, secret: TokenKey) -> str:
@@ -229,8 +231,8 @@ def _refuse_constant(name: str) -> NoReturn:
 _JSON = json.JSONDecoder(parse_constant=_refuse_constant)
 
 
-def _of_wedding(claims: Claims, wedding: str) -> Verified:
-    if claims.wedding in ("", wedding):
+def _of_wedding(claims: Claims, wedding: str | None) -> Verified:
+    if wedding is None or claims.wedding in ("", wedding):
         return claims
     return Denied("forbidden", "the token is for another wedding")
 
@@ -254,6 +256,7 @@ def claims_of(payload: bytes, rules: TokenRules, now: float) -> Verified:
         return _refused("the token is not valid yet")
     if claims.get("scope") == "":
         return _refused("scope of the token is empty")
+    texts["role"] = _ROLES.get(texts["role"], texts["role"])  # one text for all that have it
     found = Claims(expires_at=expires_at, **texts)
     fault = _fault_of_source(claims, rules) or _fault_of_person(found)
     return found if fault is None else _refused(fault)

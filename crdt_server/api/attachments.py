@@ -13,6 +13,7 @@ from crdt_server.access.access import Action
 from crdt_server.access.identity import person_at
 from crdt_server.access.limits import SharedBudget
 from crdt_server.access.request_limits import RequestLimits
+from crdt_server.access.threads import may_delete_file, powers
 from crdt_server.api.downloads import Sending, answer
 from crdt_server.api.problems import BodyTimeoutError, PayloadTooLargeError
 from crdt_server.api.requests import Authorized, check_again, document_key
@@ -20,12 +21,15 @@ from crdt_server.errors import AdmissionError, CrdtServerError, NotFoundError
 from crdt_server.files.store import ReceivedFile
 from crdt_server.hub.hub import Hub
 from crdt_server.services.attachments import AttachmentService
+from crdt_server.services.entries import moment
+from crdt_server.services.members import require
 from storage import StoredAttachment
 
 THREADS = "thread."
 BYTES_PER_BODY_BYTE = 16
 """Bytes of a file that count as one of a body: no document host has to read them."""
 LONGEST_NAME = 1_000
+MOST_LISTED = 100
 
 router = APIRouter(prefix="/api/weddings/{wedding}/documents/{document}/attachments", tags=["attachments"])
 
@@ -131,6 +135,40 @@ def _announced(request: Request) -> int:
     """The size of the body, as far as the client announces it; else 0."""
     announced = request.headers.get("Content-Length", "")
     return int(announced) if announced.isdecimal() and announced.isascii() and len(announced) < 20 else 0
+
+
+@router.get("")
+async def get_attachments(
+    attachments: Attachments,
+    caller: Authorized,
+    wedding: str,
+    document: str,
+    *,
+    after: Annotated[str, Query(max_length=320, description="`next` of the page before")] = "",
+    limit: Annotated[int, Query(ge=1, le=MOST_LISTED)] = 50,
+) -> dict[str, list[dict[str, str | int]] | str | None]:
+    """The files of a conversation, the newest first, without those of messages that were taken back; one that no
+    message names is listed for its uploader. `next` is what `after` is for the next page; null: there is none."""
+    thread = _thread(wedding, document)
+    page, following = await attachments.page(wedding, thread, caller.identity.user, after, limit)
+    return {"attachments": [_listed(each) for each in page], "next": following}
+
+
+def _listed(kept: StoredAttachment) -> dict[str, str | int]:
+    return _described(kept) | {"message": kept.message, "by": kept.by, "at": moment(kept.at)}
+
+
+@router.delete("/{attachment}", status_code=204, response_class=Response)
+async def delete_attachment(
+    request: Request, attachments: Attachments, caller: Authorized, wedding: str, document: str, attachment: str
+) -> Response:
+    """Delete a file: its uploader, and organizers. The message that names it stays."""
+    thread = _thread(wedding, document)
+    found = await attachments.find(wedding, thread, attachment)
+    organizes = powers(request.app.state.access, caller.identity, wedding).organizes
+    require(may_delete_file(caller.identity, found.by, organizes=organizes))
+    await attachments.delete(wedding, found, caller.identity.user)
+    return Response(status_code=204)
 
 
 @router.get("/{attachment}", response_class=Response, responses=DOWNLOAD)

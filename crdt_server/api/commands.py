@@ -10,9 +10,10 @@ from pydantic import BaseModel, ConfigDict, Field, JsonValue, model_validator
 
 from crdt_server.access.access import Action
 from crdt_server.access.request_limits import RequestLimits
+from crdt_server.api.refused_operations import described
 from crdt_server.api.requests import Authorized, Caller, describe_body, document_key, read_json, wedding_name
 from crdt_server.api.rights import by_content, whole_only
-from crdt_server.hub.commands import IdempotentCommands, Part, carry_out, names_of
+from crdt_server.hub.commands import IdempotentCommands, OperationsRefusedError, Part, carry_out, names_of
 from crdt_server.hub.hub import Hub
 from crdt_server.hub.pacing import MESSAGES
 from crdt_server.operations import Operation as PlainOperation
@@ -191,12 +192,16 @@ async def answer_command(
     for document, _ in parts:
         caller.require(Action.WRITE, wedding, document)
     _check_limits(request, caller, parts)
-    if key is None:
-        body = await carry_out(hub, wedding, sender, address, parts)
-        return Response(body, media_type="application/json")
-    names = names_of(caller.identity, key, parts)
-    body, replayed = await answers.once(
-        wedding, names, lambda: carry_out(hub, wedding, sender, address, parts, names), former_key=key
-    )
+    try:
+        if key is None:
+            body = await carry_out(hub, wedding, sender, address, parts)
+            return Response(body, media_type="application/json")
+        names = names_of(caller.identity, key, parts)
+        body, replayed = await answers.once(
+            wedding, names, lambda: carry_out(hub, wedding, sender, address, parts, names), former_key=key
+        )
+    except OperationsRefusedError as error:
+        error.problems = [described(problem, parts) for problem in error.problems]
+        raise
     headers = {"Idempotency-Replayed": "true"} if replayed else None
     return Response(body, headers=headers, media_type="application/json")

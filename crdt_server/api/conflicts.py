@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from crdt_server.access.access import Action
 from crdt_server.access.identity import NAME_LENGTH, is_name
+from crdt_server.api.presence import visible_names
 from crdt_server.api.problems import StateError
 from crdt_server.api.requests import Authorized, Caller, describe_body, read_json, wedding_name
 from crdt_server.api.rights import by_content
@@ -17,6 +18,8 @@ from crdt_server.errors import NotFoundError
 from crdt_server.hub.commands import OperationsRefusedError, carry_out, open_documents
 from crdt_server.hub.hub import Hub
 from crdt_server.operations import Operation, Problem
+from documents.invariants.review import in_language
+from documents.sentences import language_of, users_without_name
 from storage import Storage, StoredRow
 
 MAX_BODY_BYTES = 8 * 1024
@@ -25,6 +28,12 @@ PAGE_CHARACTERS = 1_000_000
 router = APIRouter(prefix="/api/weddings/{wedding}/conflicts", tags=["conflicts"])
 
 Conflict = dict[str, Any]
+
+
+Language = Annotated[
+    str,
+    Query(max_length=35, pattern=r"^[A-Za-z0-9-]*$", description="A BCP 47 tag. There are texts in `en` and `de`"),
+]
 
 
 class Conflicts(BaseModel):
@@ -61,12 +70,25 @@ async def get_conflicts(
             description="The `next` of the page before: document, slash, id",
         ),
     ] = "",
+    language: Language = "en",
 ) -> Conflicts:
-    """Conflicts between edits, in the order of documents and ids. A page ends behind a million characters of them."""
+    """Conflicts between edits, in the order of documents and ids. A page ends behind a million characters of them.
+    `_summary` and the `text` of options are in the language, with the names of people who are or were there."""
     storage: Storage = request.app.state.hub.storage
     document, _, record = after.partition("/")
     found, following = await _readable_page(storage, caller, wedding_name(wedding), (document, record))
-    return Conflicts(conflicts=[each for each in found if state in (None, each.get("_state"))], next=following)
+    shown = [each for each in found if state in (None, each.get("_state"))]
+    return Conflicts(conflicts=await _in_language(request, caller, wedding, shown, language), next=following)
+
+
+async def _in_language(
+    request: Request, caller: Caller, wedding: str, found: list[Conflict], language: str
+) -> list[Conflict]:
+    sentences = ([each.get("_sentence"), *(option.get("sentence") for option in each.get("_options", ()))]
+                 for each in found)  # fmt: skip
+    is_nameless = any(any(users_without_name(each)) for each in sentences)
+    names = await visible_names(request, caller, wedding) if is_nameless else {}
+    return [in_language(each, language_of(language), names) for each in found]
 
 
 async def _readable_page(

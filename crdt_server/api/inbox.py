@@ -1,9 +1,13 @@
-"""Inboxes over HTTP: everybody reads their own. In pages, and as a stream (server-sent events)."""
+"""Inboxes over HTTP: everybody reads their own. In pages, and as a stream (server-sent events).
+
+Items were made of what people could know when something happened. Of what somebody may not know of any more, they keep
+that there was something, without the texts.
+"""
 
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Sequence
 from datetime import UTC, datetime
 from typing import Annotated, Any, TypeAlias
 
@@ -11,22 +15,25 @@ import structlog
 from fastapi import APIRouter, Depends, Header, Query, Request, Response
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from crdt_server.access.access import Action
+from crdt_server.access.access import Action, denial
+from crdt_server.access.event_rights import may_read_all_events
 from crdt_server.access.policy import OVERRIDERS
-from crdt_server.access.scopes import in_scope
+from crdt_server.access.scopes import in_scope, outside_scope
 from crdt_server.api.requests import Authorized, Caller, describe_body, read_json, wedding_name
 from crdt_server.api.rights import by_content, requires
 from crdt_server.api.streams import COMMENT_SECONDS, RETRY_MILLISECONDS, StreamResponse, opening, seconds_until
-from crdt_server.errors import ForbiddenError
 from crdt_server.hub.event_notifier import EventNotifier
 from crdt_server.hub.held_streams import HeldStream
 from crdt_server.hub.hub import Hub
+from crdt_server.services.entries import moment
 from crdt_server.services.members import MemberService, require
 from crdt_server.services.messaging.overrides import RoutingOverrides
+from crdt_server.services.messaging.still_known import KnownNow
 from documents.categories import AccessCategory, category_of
 from documents.registry import kind_of
 from storage import Storage, StorageError, StoredItem
 from storage.inbox import MARKED_AT_ONCE, MOST_COUNTED
+from storage.outbox import NO_PARAMS
 from storage.routing import THREAD
 
 log = structlog.get_logger(__name__)
@@ -87,28 +94,39 @@ Store = Annotated[Storage, Depends(_storage)]
 Routing = Annotated[RoutingOverrides, Depends(_routing)]
 
 
+def _known_now(request: Request) -> KnownNow:
+    known: KnownNow = request.app.state.known_now
+    return known
+
+
+Known = Annotated[KnownNow, Depends(_known_now)]
+
+
 @router.get("/inbox")
 @by_content
 async def get_inbox(
     storage: Store,
+    known: Known,
     caller: Authorized,
     wedding: str,
+    *,
     after: Annotated[int | None, AFTER] = None,
     before: Annotated[int | None, Query(ge=1, le=MOST, description="The oldest item that the client has")] = None,
     limit: Annotated[int, Query(ge=1, le=MOST_ITEMS)] = 50,
 ) -> Row:
     """The caller's items behind the id `after`, the oldest first; without it the newest first, before the id `before`.
-    `next` is what to give for the next page; null: there is none.
+    `next` is what `after`, or `before`, is for the next page; null: there is none.
 
-    An item is about `events` events of one type about one record, `event` the newest of them; it replaces an unread one
-    about the same. `params` are the texts that a message about it is made of: plain text, typed by people.
+    An item is about `count` events of one type about one record, `event` the newest of them; it replaces an unread one
+    about the same. `params` are the texts that a message about it is made of: plain text, typed by people; none where
+    the caller may not know of the event any more.
     """
-    user = _person(caller, Action.READ)
+    user, name = _person(caller, Action.READ), wedding_name(wedding)
     if after is not None:
-        items = await storage.inbox(wedding_name(wedding), user, after=after, limit=limit)
+        items = await storage.inbox(name, user, after=after, limit=limit)
     else:
-        items = await storage.newest_inbox(wedding_name(wedding), user, before=before or MOST, limit=limit)
-    shown = [_row(item) for item in items if _is_shown(caller, wedding, item)]
+        items = await storage.newest_inbox(name, user, before=before or MOST, limit=limit)
+    shown = [_row(item) for item in await _shown(caller, name, items, known)]
     return {"items": shown, "next": items[-1].id if items else None}
 
 
@@ -143,6 +161,7 @@ async def post_read(request: Request, storage: Store, caller: Authorized, weddin
 @by_content
 async def get_inbox_stream(
     request: Request,
+    known: Known,
     caller: Authorized,
     wedding: str,
     after: Annotated[int | None, AFTER] = None,
@@ -160,11 +179,11 @@ async def get_inbox_stream(
         if start is None:
             start = await hub.storage.inbox_head(name, user)
         held = hub.rights.streams.hold(name, caller.authenticated)
-        return StreamResponse(_stream(hub.storage, hub.events, caller, held, start), ended_of(held))
+        return StreamResponse(_stream(hub.storage, hub.events, caller, held, start, known), ended_of(held))
 
 
 async def _stream(
-    storage: Storage, feed: EventNotifier, caller: Caller, held: HeldStream, after: int
+    storage: Storage, feed: EventNotifier, caller: Caller, held: HeldStream, after: int, known: KnownNow
 ) -> AsyncGenerator[str, None]:
     """The notifier only wakes this; the items come from the store, in pages, for as long as the reader has the right to
     the wedding and the proof of the identity is valid."""
@@ -174,13 +193,14 @@ async def _stream(
         while held.admitted and not feed.closed and (left := seconds_until(held.authenticated.expires_at)) > 0:
             try:
                 page = await storage.inbox(wedding, user, after=after, limit=STREAM_PAGE)
+                shown = await _shown(caller, wedding, page, known)
                 count = None if page or not woken else await storage.unread(wedding, user)
             except StorageError as error:
                 log.warning("inbox_stream_ended", wedding=wedding, error=str(error))
                 return
             if page and held.admitted:
                 after = page[-1].id
-                yield "".join(_message(item) for item in page if _is_shown(caller, wedding, item)) + f"id: {after}\n\n"
+                yield "".join(map(_message, shown)) + f"id: {after}\n\n"
                 woken = False  # its items were what it was woken for
                 continue
             if count is not None and held.admitted:
@@ -193,8 +213,21 @@ async def _stream(
 def _person(caller: Caller, action: Action) -> str:
     """The user whose inbox it is. Raises ForbiddenError for a token whose scope leaves messages out."""
     if not in_scope(caller.identity.scope, AccessCategory.MESSAGES, action):
-        raise ForbiddenError("forbidden", "the scope of the token does not allow this (messages)")
+        raise denial(outside_scope(AccessCategory.MESSAGES))
     return caller.identity.user
+
+
+async def _shown(caller: Caller, wedding: str, items: Sequence[StoredItem], known: KnownNow) -> Sequence[StoredItem]:
+    """The items that the caller may have, without the texts of those of which it may not know any more. Raises
+    StorageError."""
+    found = [item for item in items if _is_shown(caller, wedding, item)]
+    documents = {item.document for item in found if not item.document.startswith(THREAD)}
+    open_ = {each for each in documents if may_read_all_events(caller.access, caller.identity, wedding, each)}
+    doubtful = {item.event for item in found if item.document in documents - open_}
+    if not doubtful:
+        return found
+    unknown = doubtful.difference(await known(wedding, caller.identity.user, doubtful))
+    return [item._replace(params=NO_PARAMS) if item.event in unknown else item for item in found]
 
 
 def _is_shown(caller: Caller, wedding: str, item: StoredItem) -> bool:
@@ -211,11 +244,13 @@ def _message(item: StoredItem) -> str:
 
 
 def _row(item: StoredItem) -> Row:
+    shown = item._asdict()
+    shown["count"] = shown.pop("events")
     return {
-        **item._asdict(),
+        **shown,
         "params": json.loads(item.params),
-        "at": item.at.isoformat(),
-        "read_at": None if item.read_at is None else item.read_at.isoformat(),
+        "at": moment(item.at),
+        "read_at": None if item.read_at is None else moment(item.read_at),
     }
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request
@@ -59,6 +60,7 @@ class Joined(BaseModel):
     documents: list[OpenDocument]
     families: list[OpenDocument] = Field(description="Families of documents of which the caller may open any, also new")
     next: str | None = Field(None, description="What `after` is for more documents of families; null: there are none")
+    now: float = Field(description="The clock of the server, in seconds since 1970: moments are written by it")
     expires_at: float | None = Field(None, description="When the token expires, in seconds since 1970; null: never")
     websocket: str = Field(
         description="Prefix of the WebSocket URLs of documents, relative to the URL of this call: "
@@ -78,21 +80,30 @@ async def post_join(request: Request, caller: Authorized, wedding: str, after: A
     """The caller's rights, and the documents that the caller may open. Those of families (`thread.*`) are listed where
     they exist, 500 in an answer; with `after`, the next ones only."""
     storage: Storage = request.app.state.hub.storage
-    listed, following = await _of_families(storage, caller, wedding_name(wedding), after)
+    listed, following = await open_documents(storage, caller, wedding_name(wedding), after)
     identity = caller.identity
-    meta = await _meta(storage, caller, wedding)
+    meta = await meta_of(storage, caller, wedding)
     return Joined(
         wedding=wedding,
         person=_person(identity),
         title=meta.get("title"),
         phase=meta.get("phase"),
         permissions={category.value: _permissions(caller, wedding, category) for category in AccessCategory},
-        documents=listed if after else [*_known(caller, wedding), *listed],
-        families=_families(caller, wedding),
+        documents=listed,
+        families=families_of(caller, wedding),
         next=following,
+        now=time.time(),
         expires_at=caller.authenticated.expires_at,
         websocket=f"{request.scope.get('root_path', '')}/ws/{wedding}",
     )
+
+
+async def open_documents(
+    storage: Storage, caller: Caller, wedding: str, after: str
+) -> tuple[list[OpenDocument], str | None]:
+    """The documents that the caller may open, and the `next` of that page. With ``after`` those of families only."""
+    listed, following = await _of_families(storage, caller, wedding, after)
+    return (listed if after else [*_known(caller, wedding), *listed]), following
 
 
 def _person(identity: Identity) -> JoinedPerson:
@@ -116,7 +127,8 @@ def _known(caller: Caller, wedding: str) -> list[OpenDocument]:
     return [*whole, *derived]
 
 
-def _families(caller: Caller, wedding: str) -> list[OpenDocument]:
+def families_of(caller: Caller, wedding: str) -> list[OpenDocument]:
+    """The families of which the caller may open any document, also a new one."""
     names = ((f"{family}.*", f"{family}.new") for family in sorted(FAMILIES))
     return [
         _document(caller, wedding, new).model_copy(update={"name": name})
@@ -152,8 +164,8 @@ def _described(name: str, writable: Writable) -> OpenDocument:
     return OpenDocument(name=name, write=writable.extent, writable=list(writable.parts))
 
 
-async def _meta(storage: Storage, caller: Caller, wedding: str) -> dict[str, Any]:
-    """Title and phase: everybody reads them who reads anything of the wedding's settings."""
+async def meta_of(storage: Storage, caller: Caller, wedding: str) -> dict[str, Any]:
+    """Title and phase of a wedding: everybody reads them who reads anything of the wedding's settings."""
     if not caller.may(Action.READ_PART, wedding, AccessCategory.WEDDING):
         return {}
     rows = await storage.records_of_root(wedding, "meta", "")

@@ -83,11 +83,12 @@ async def get_messages(
     limit: Annotated[int, Query(ge=1, le=MOST_MESSAGES)] = 50,
 ) -> Row:
     """Messages by their numbers: with `after` those behind it, the oldest first; without it the newest first, those
-    before `before`. Pages are bounded in bytes, too: an empty one is the last."""
+    before `before`. Pages are bounded in bytes, too. `next` is what `after`, or `before`, is for the next page; null:
+    there is none."""
     document_key(wedding, document_of(thread))
     name, identity = wedding_name(wedding), caller.identity
     page = await messages.page(name, identity, thread, after=after, before=before, limit=limit)
-    return {"messages": [_row(each) for each in page]}
+    return {"messages": [_row(each) for each in page], "next": page[-1].sequence if page else None}
 
 
 @router.post("/messages", status_code=201, openapi_extra=describe_body(MessageFields))

@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator, model_valida
 
 from crdt_server.api.requests import Authorized, describe_body, read_json, wedding_name
 from crdt_server.api.rights import by_content
+from crdt_server.services.messaging.contact_service import ContactService
 from crdt_server.services.messaging.contacts import LONGEST_ADDRESS
 from crdt_server.services.messaging.local_time import QuietHours, zone_names
 from crdt_server.services.messaging.model import Channel
@@ -135,12 +136,24 @@ class ContactBody(_StrictBody):
         return self
 
 
+class CodeBody(_StrictBody):
+    """What was sent to an address."""
+
+    code: Annotated[str, Field(pattern=r"^[0-9]{6}$")]
+
+
 def _service(request: Request) -> PreferenceService:
     service: PreferenceService = request.app.state.preferences
     return service
 
 
+def _contacts(request: Request) -> ContactService:
+    service: ContactService = request.app.state.contacts
+    return service
+
+
 Service = Annotated[PreferenceService, Depends(_service)]
+Contacts = Annotated[ContactService, Depends(_contacts)]
 
 
 @router.get("/preferences")
@@ -161,26 +174,39 @@ async def put_preferences(request: Request, service: Service, caller: Authorized
 
 @router.get("/contacts")
 @by_content
-async def get_contacts(service: Service, caller: Authorized, wedding: str) -> dict[str, list[Row]]:
-    """One's own addresses, without keys; those that do not exist any more are disabled."""
-    return {"contacts": [_contact(each) for each in await service.contacts(wedding_name(wedding), caller.identity)]}
+async def get_contacts(contacts: Contacts, caller: Authorized, wedding: str) -> dict[str, list[Row]]:
+    """One's own addresses, without keys. In use are those that are confirmed and not disabled: one is when it does not
+    exist any more."""
+    return {"contacts": [_contact(each) for each in await contacts.of(wedding_name(wedding), caller.identity)]}
 
 
 @router.put("/contacts", openapi_extra=describe_body(ContactBody))
 @by_content
-async def put_contact(request: Request, service: Service, caller: Authorized, wedding: str) -> Row:
-    """Add an address; the same one again is in use again, with new keys. 409 `too_many_contacts`."""
+async def put_contact(request: Request, contacts: Contacts, caller: Authorized, wedding: str) -> Row:
+    """Add an address. One of mail or a phone is sent a code, and nothing else until it is confirmed with that; the same
+    address again, a new code. One of a push service is in use at once, with the keys that came last. 409
+    `too_many_contacts`, 429 `too_many_codes`."""
     body = await read_json(request, ContactBody, MAX_BODY_BYTES)
     secret = "" if body.keys is None else json.dumps(body.keys.model_dump())
     wanted = body.channel, body.address, secret
-    return _contact(await service.put_contact(wedding_name(wedding), caller.identity, *wanted))
+    return _contact(await contacts.put(wedding_name(wedding), caller.identity, *wanted))
+
+
+@router.post("/contacts/{contact}/confirmation", openapi_extra=describe_body(CodeBody))
+@by_content
+async def post_confirmation(
+    request: Request, contacts: Contacts, caller: Authorized, wedding: str, contact: str
+) -> Row:
+    """Have an address in use, with the code that was sent there. 409 `wrong_code`, `code_expired`."""
+    body = await read_json(request, CodeBody, MAX_BODY_BYTES)
+    return _contact(await contacts.confirm(wedding_name(wedding), caller.identity, contact, body.code))
 
 
 @router.delete("/contacts/{contact}", status_code=204, response_class=Response)
 @by_content
-async def delete_contact(service: Service, caller: Authorized, wedding: str, contact: str) -> Response:
+async def delete_contact(contacts: Contacts, caller: Authorized, wedding: str, contact: str) -> Response:
     """Delete an address."""
-    await service.delete_contact(wedding_name(wedding), caller.identity, contact)
+    await contacts.delete(wedding_name(wedding), caller.identity, contact)
     return Response(status_code=204)
 
 

@@ -77,6 +77,15 @@ async def get_presence(request: Request, caller: Authorized, wedding: str) -> Re
     return Response(f'{{"people":[{",".join(shown)}]}}', media_type="application/json")
 
 
+async def visible_names(request: Request, caller: Caller, wedding: str) -> dict[str, str]:
+    """User -> name, of the people who are or were there and whom the caller may see."""
+    hub: Hub = request.app.state.hub
+    rows = current_rows(await hub.storage.last_seen(wedding), await hub.people.rows(wedding), hub.people.node)
+    view = _View(caller, wedding)
+    people = people_of(rows, hub.people.moment(), live=False)
+    return {each.user: each.name for each in people if each.name and view.documents_of(each) is not None}
+
+
 async def _is_live(storage: Storage, wedding: str) -> bool:
     rows = await storage.records_of_root(wedding, "meta", "")
     return any(

@@ -6,6 +6,7 @@ import asyncio
 
 from fastapi import APIRouter, FastAPI, Request, Response
 from starlette.datastructures import State
+from starlette.responses import PlainTextResponse
 
 from crdt_server.api.problems import problem
 from crdt_server.hub.hub import Hub
@@ -70,7 +71,7 @@ async def _probe(state: State, hub: Hub) -> None:
     probe.result()
 
 
-@router.get("/metrics")
+@router.get("/metrics", response_class=PlainTextResponse)
 async def metrics(request: Request) -> Response:
     """Prometheus text format."""
     hub: Hub = request.app.state.hub

@@ -12,10 +12,13 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from crdt_server.access.identity import Identity
+from crdt_server.api.error_codes import CODES
 from crdt_server.errors import (
     AdmissionError,
     CrdtServerError,
     ForbiddenError,
+    InvalidField,
+    InvalidRequestError,
     NotFoundError,
     ProtocolError,
     RateLimitError,
@@ -79,18 +82,26 @@ STATUS |= {
 }
 
 
+MOST_PROBLEMS = 20
+"""Faults of a request that an answer names."""
+
+MOST_GOT = 100
+"""Characters of the longest value that is sent back."""
+
 _BLAMELESS = frozenset(("invalid_request", "over_quota", "too_large", "client_id_taken"))
 _HEADERS = {401: {"WWW-Authenticate": "Bearer"}, 429: {"Retry-After": "1"}, 503: {"Retry-After": "1"}}
 
 
-def problem(status: int, code: str, detail: str, **more: Any) -> Response:
-    """One problem document."""
+def problem(status: int, code: str, message: str, **more: Any) -> Response:
+    """One problem document. `detail` and `message` are the same: the one is the name of RFC 9457, the other that of
+    everything else that the server sends."""
     body: dict[str, Any] = {
         "type": "about:blank",
         "title": code.replace("_", " "),
         "status": status,
         "code": code,
-        "detail": detail,
+        "detail": message,
+        "message": message,
     }
     body |= more
     return Response(json.dumps(body), status, _HEADERS.get(status), "application/problem+json")
@@ -113,8 +124,12 @@ async def on_server_error(request: Request, error: Exception) -> Response:
     more: dict[str, Any] = {"problems": error.problems} if isinstance(error, OperationsRefusedError) else {}
     if isinstance(error, EventsExpiredError):
         more["after"] = error.after
+    if isinstance(error, InvalidRequestError):
+        more |= _described(error.fault)
+    if more.get("problems"):
+        more |= {name: more["problems"][0][name] for name in InvalidField._fields if name in more["problems"][0]}
     _count_refusal(request, error)
-    response = problem(status, error.code, str(error), **more)
+    response = problem(status, error.code, str(error), **more, **_link(request, error.code))
     if isinstance(error, RateLimitError):
         request.app.state.hub.metrics.refused_requests.labels(error.code).inc()
         response.headers["Retry-After"] = f"{error.retry_after_seconds:.0f}"
@@ -138,13 +153,36 @@ def _count_refusal(request: Request, error: CrdtServerError) -> None:
 async def on_invalid_request(request: Request, error: Exception) -> Response:
     """The exception handler for parameters that are missing or out of bounds."""
     assert isinstance(error, RequestValidationError)
-    where = ", ".join(".".join(map(str, one["loc"])) for one in error.errors())
-    return problem(400, "invalid_request", f"not acceptable: {where}")
+    errors = error.errors()[:MOST_PROBLEMS]
+    faults = [_fault(each) for each in errors]
+    where = ", ".join(".".join(map(str, each["loc"])) for each in error.errors())
+    problems = [{"code": each["type"], **_described(fault)} for each, fault in zip(errors, faults, strict=True)]
+    more = {"problems": problems, **_described(faults[0]), **_link(request, "invalid_request")}
+    return problem(400, "invalid_request", f"not acceptable: {where}", **more)
+
+
+def _fault(error: Any) -> InvalidField:
+    """The fault that pydantic has found. Of a body as a whole, and of long values, nothing is sent back."""
+    place = [str(each) for each in error["loc"]]
+    inside = place[1:] if place[:1] in (["query"], ["header"], ["path"]) else place
+    is_part = error["type"] not in ("missing", "extra_forbidden") and inside
+    got = None
+    if is_part and isinstance(error.get("input"), str | int | float | bool | None):
+        text = json.dumps(error["input"])
+        got = text if len(text) <= MOST_GOT else None
+    return InvalidField(".".join(inside) or "body", error["msg"].removeprefix("Value error, "), got)
+
+
+def _link(request: Request, code: str) -> dict[str, str]:
+    return {"link": f"{request.scope.get('root_path', '')}/api/errors/{code}"} if code in CODES else {}
+
+
+def _described(fault: InvalidField) -> dict[str, str]:
+    return {name: value for name, value in fault._asdict().items() if value is not None}
 
 
 async def on_http_error(request: Request, error: Exception) -> Response:
     """The exception handler for the framework's errors."""
     assert isinstance(error, HTTPException)
-    return problem(
-        error.status_code, {404: "not_found", 405: "method_not_allowed"}.get(error.status_code, "http"), error.detail
-    )
+    code = {404: "not_found", 405: "method_not_allowed"}.get(error.status_code, "http")
+    return problem(error.status_code, code, error.detail, **_link(request, code))

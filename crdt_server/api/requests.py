@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import inspect
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Awaitable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Annotated, Any, NamedTuple, TypeVar
 
@@ -18,6 +18,7 @@ from crdt_server.access.addresses import FORWARDED_FOR, TrustedProxies
 from crdt_server.access.identity import UNIDENTIFIED, Authenticated, Identity, person_at
 from crdt_server.access.limits import SharedBudget
 from crdt_server.access.request_limits import SPENT, RequestLimits
+from crdt_server.api.parameters import ReadParameters, refuse_unknown
 from crdt_server.api.problems import BodyTimeoutError, PayloadTooLargeError
 from crdt_server.api.rights import required_by
 from crdt_server.errors import AdmissionError, ForbiddenError, NotFoundError, ProtocolError, RateLimitError
@@ -25,6 +26,7 @@ from crdt_server.names import WEDDING, document_address
 from storage import DocumentKey
 
 Model = TypeVar("Model", bound=BaseModel)
+Decided = TypeVar("Decided")
 
 
 class Caller(NamedTuple):
@@ -63,7 +65,8 @@ async def authorize(request: Request) -> Caller:
         wedding_name(wedding)
     else:
         document_key(wedding, document)
-    authenticated = await _identified(request, access, wedding)
+    read = ReadParameters(request.query_params)
+    authenticated = await identified(request, wedding, read)
     if isinstance(authenticated, Denied):
         limits.count_denial(authenticated, address, request.app.state.hub.time())
         raise denial(authenticated)
@@ -78,20 +81,31 @@ async def authorize(request: Request) -> Caller:
     request.state.sender = identity, address
     caller = Caller(authenticated, address, access)
     _require_rights(request, caller)
+    refuse_unknown(request, read.read)
     request.state.caller = caller
     return caller
 
 
-async def _identified(request: Request, access: Access, wedding: str) -> Authenticated | Denied:
-    """The person behind a request. Raises AdmissionError where no decision comes in time."""
-    identified = access.identify(Credentials(request.query_params, request.headers), wedding)
-    if inspect.isawaitable(identified):
-        try:
-            async with asyncio.timeout(request.app.state.hub.settings.admission_seconds):
-                identified = await identified
-        except TimeoutError as error:
-            raise AdmissionError("admission", "no decision on access in time, try later") from error
-    return checked(identified)
+async def identified(request: Request, wedding: str, query: Mapping[str, str]) -> Authenticated | Denied:
+    """The person behind a request, in a wedding. Raises AdmissionError where no decision comes in time."""
+    access: Access = request.app.state.access
+    return checked(await in_time(request, access.identify(credentials_of(request, query), wedding)))
+
+
+def credentials_of(request: Request, query: Mapping[str, str]) -> Credentials:
+    """The credentials of a request. ``query``: its parameters."""
+    return Credentials(query, request.headers)
+
+
+async def in_time(request: Request, decision: Decided | Awaitable[Decided]) -> Decided:
+    """A decision of `Access` that may have to wait. Raises AdmissionError where it does not come in time."""
+    if not inspect.isawaitable(decision):
+        return decision
+    try:
+        async with asyncio.timeout(request.app.state.hub.settings.admission_seconds):
+            return await decision
+    except TimeoutError as error:
+        raise AdmissionError("admission", "no decision on access in time, try later") from error
 
 
 def _require_rights(request: Request, caller: Caller) -> None:
@@ -105,7 +119,7 @@ async def check_again(request: Request) -> None:
     caller: Caller | None = getattr(request.state, "caller", None)
     if caller is None:  # a public call
         return
-    authenticated = await _identified(request, caller.access, request.path_params["wedding"])
+    authenticated = await identified(request, request.path_params["wedding"], request.query_params)
     if isinstance(authenticated, Denied):
         raise denial(authenticated)
     if authenticated.identity != caller.identity:
@@ -122,11 +136,15 @@ def _may_be_emergency(request: Request, error: RateLimitError, identity: Identit
 
 
 def begin_public(request: Request) -> str:
-    """Count a request of somebody who has no token. Returns the address. Raises RateLimitError."""
+    """Count a request of somebody who has no token. Returns the address.
+
+    Raises RateLimitError, and InvalidRequestError for a parameter that the call does not take.
+    """
     limits: RequestLimits = request.app.state.request_limits
     address = client_address(request)
     limits.check_address(address, request.app.state.hub.time())
     request.state.sender = UNIDENTIFIED, address
+    refuse_unknown(request)
     return address
 
 

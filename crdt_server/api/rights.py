@@ -4,6 +4,7 @@
   no derived document.
 - `requires`: a call about a category, as the members.
 - `by_content`: a call about the wedding as a whole, for everybody who takes part in it; it decides piece by piece.
+- `of_caller`: a call about no wedding, that lists what the caller takes part in. The endpoint identifies the caller.
 - `public`: a call that asks for no token.
 """
 
@@ -41,6 +42,7 @@ class Right(NamedTuple):
     only: tuple[str, ...] = ()
     """The roles that it is for, of those with the right; none: all."""
     whole_only: bool = False
+    of_caller: bool = False
 
 
 def requires(category: AccessCategory, action: Action, *, only: tuple[str, ...] = ()) -> Callable[[Endpoint], Endpoint]:
@@ -57,6 +59,11 @@ def by_content(endpoint: Endpoint) -> Endpoint:
 def whole_only(endpoint: Endpoint) -> Endpoint:
     """Declare that a call about a document takes no derived one."""
     return _declare(endpoint, Right(whole_only=True))
+
+
+def of_caller(endpoint: Endpoint) -> Endpoint:
+    """Declare that a call lists what the caller takes part in, whatever that is."""
+    return _declare(endpoint, Right(of_caller=True))
 
 
 def public(endpoint: Endpoint) -> Endpoint:
@@ -106,6 +113,8 @@ def _roles_of(route: APIRoute, method: str, policy: Policy) -> tuple[dict[str, l
         return found, f"Roles: those that may {_actions(method)[-1].value} the document."
     if right.is_public:
         return {}, "Roles: anybody, no token needed."
+    if right.of_caller:
+        return {"*": list(policy.roles)}, "Roles: anybody who is identified."
     if right.action is None or right.category is None:
         return {"*": list(policy.roles)}, "Roles: everybody in the wedding, each for what the role may read or write."
     roles = [

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from typing import Annotated, Any, Literal, TypeAlias
 
 from fastapi import APIRouter, Depends, Query, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
 
 from crdt_server.access.identity import Identity
+from crdt_server.api.commands import IdempotencyKey
 from crdt_server.api.requests import Authorized, describe_body, document_key, read_json, wedding_name
 from crdt_server.api.rights import by_content
+from crdt_server.hub.commands import AnsweredError, IdempotentCommands, names_of
 from crdt_server.services.threads import FoundThread, NewThread, ThreadService
+from storage import AnswerTaken
 
 MAX_BODY_BYTES = 32 * 1024
 MOST_THREADS = 100
@@ -74,6 +78,7 @@ Threads = Annotated[ThreadService, Depends(_threads)]
 
 def _row(found: FoundThread, identity: Identity) -> Row:
     row = found.thread._asdict()
+    row["by"] = row.pop("created_by")
     row["context"] = json.loads(found.thread.context) if found.thread.context else None
     row["document"] = f"thread.{found.thread.id}"
     row["participants"] = [{"user": each.user, "added_by": each.added_by, "at": each.at} for each in found.participants]
@@ -96,7 +101,7 @@ async def get_threads(
 ) -> Row:
     """The threads that the caller may open, the last active first. `unread`: messages of others behind `read`, the
     number up to which the caller has read, counted up to 1,000; `muted`: the caller is not notified. `next` is what
-    `after` is for the next page; empty: this was the last."""
+    `after` is for the next page; null: there is none."""
     name, identity = wedding_name(wedding), caller.identity
     page, following = await threads.page(name, identity, type or "", status or "", after, limit)
     return {"threads": [_row(each, identity) for each in page], "next": following}
@@ -104,15 +109,40 @@ async def get_threads(
 
 @router.post("", status_code=201, openapi_extra=describe_body(NewThreadBody))
 @by_content
-async def post_thread(request: Request, threads: Threads, caller: Authorized, wedding: str) -> Row:
+async def post_thread(
+    request: Request,
+    response: Response,
+    threads: Threads,
+    caller: Authorized,
+    wedding: str,
+    idempotency_key: IdempotencyKey = None,
+) -> Row:
     """Make a thread: its messages are in the document `thread.{id}`. Of type `family` it is for those alone who take
-    part. 409 `too_many`, `not_a_member`."""
+    part. Under an idempotency key it is made once: the answer to a repeated request is the thread as it is by then.
+    409 `too_many`, `not_a_member`; 422 `idempotency_key_reused`."""
     body = await read_json(request, NewThreadBody, MAX_BODY_BYTES)
     if body.context is not None:
         document_key(wedding, body.context.document)
     context = {} if body.context is None else {name: text for name, text in body.context.model_dump().items() if text}
     new = NewThread(body.title, body.type, body.priority, body.participants, context)
-    return _row(await threads.make(wedding_name(wedding), caller.identity, new), caller.identity)
+    name, identity = wedding_name(wedding), caller.identity
+    if idempotency_key is None:
+        return _row(await threads.make(name, identity, new), identity)
+    answers: IdempotentCommands = request.app.state.answers
+    names = names_of(identity, idempotency_key, [("threads", [body.model_dump(mode="json")])])
+    id_, replayed = await answers.once(name, names, lambda: _make_once(threads, name, identity, new, names))
+    if replayed:
+        response.headers["Idempotency-Replayed"] = "true"
+    return _row(await threads.made(name, identity, id_), identity)
+
+
+async def _make_once(
+    threads: ThreadService, wedding: str, identity: Identity, new: NewThread, names: Mapping[str, str]
+) -> str:
+    try:
+        return (await threads.make(wedding, identity, new, names)).thread.id
+    except AnswerTaken as error:  # at another node, just now
+        raise AnsweredError("try_again", "a request of this key is being answered") from error
 
 
 @router.get("/{thread}")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from html import escape
-from typing import Annotated
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request, Response
 
@@ -18,6 +18,10 @@ router = APIRouter(prefix="/api/unsubscribe", tags=["messaging"])
 
 Token = Annotated[str, Query(max_length=LONGEST_TOKEN, description="The token of the link")]
 
+PAGES: dict[int | str, dict[str, Any]] = {
+    200: {"content": {"text/html": {}}, "description": "A page"},
+    404: {"content": {"text/html": {}}, "description": "A page: the link is not valid"},
+}
 _HEADERS = {
     "Cache-Control": "no-store",
     "Content-Security-Policy": "default-src 'none'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'",
@@ -44,7 +48,7 @@ _WORDS = {
 _FORM = '<form method="post"><button name="List-Unsubscribe" value="One-Click">{}</button></form>'
 
 
-@router.get("", response_class=Response)
+@router.get("", response_class=Response, responses=PAGES)
 @public
 async def get_unsubscribe(request: Request, token: Token = "") -> Response:
     """A page with a button. Changes nothing: programs follow links in mails."""
@@ -55,7 +59,7 @@ async def get_unsubscribe(request: Request, token: Token = "") -> Response:
     return _page(request, 200, "question", _FORM.format(escape(_words(request)["button"])))
 
 
-@router.post("", response_class=Response)
+@router.post("", response_class=Response, responses=PAGES)
 @public
 async def post_unsubscribe(request: Request, token: Token = "") -> Response:
     """End the messages that the link is about; again, as often as it comes."""

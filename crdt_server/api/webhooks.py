@@ -69,15 +69,15 @@ def _row(webhook: StoredWebhook) -> Row:
 @router.get("/webhooks")
 @requires(AccessCategory.MEMBERS, Action.ADMINISTER)
 async def get_webhooks(webhooks: Webhooks, caller: Authorized, wedding: str) -> dict[str, list[Row]]:
-    """The webhooks of the wedding, with the number of their secrets."""
+    """The webhooks of the wedding, with the number of their secrets. `reason`: why nothing is sent to one."""
     return {"webhooks": [_row(each) for each in await webhooks.present(wedding_name(wedding), caller.identity)]}
 
 
 @router.post("/webhooks", status_code=201, openapi_extra=describe_body(WebhookFields))
 @requires(AccessCategory.MEMBERS, Action.ADMINISTER)
 async def post_webhook(request: Request, webhooks: Webhooks, caller: Authorized, wedding: str) -> Row:
-    """Make a webhook, which gets what its maker may know. The `secret` is shown this one time. 409
-    `too_many_webhooks`."""
+    """Make a webhook, which gets what its maker may know, and nothing while the maker is no member. The `secret` is
+    shown this one time. 409 `too_many_webhooks`; `not_a_member` for somebody who was removed."""
     body = await read_json(request, WebhookFields, MAX_BODY_BYTES)
     shown = await webhooks.add(wedding_name(wedding), caller.identity, NewWebhook(body.url, tuple(body.types)))
     return {"webhook": _row(shown.webhook), "secret": shown.secret}
@@ -86,7 +86,8 @@ async def post_webhook(request: Request, webhooks: Webhooks, caller: Authorized,
 @router.patch("/webhooks/{webhook}", openapi_extra=describe_body(ChangedWebhook))
 @requires(AccessCategory.MEMBERS, Action.ADMINISTER)
 async def patch_webhook(request: Request, webhooks: Webhooks, caller: Authorized, wedding: str, webhook: str) -> Row:
-    """Change a webhook, or use one again that was disabled."""
+    """Change a webhook, or use one again that was disabled. With another URL it is the caller's from then on, and gets
+    what the caller may know; so it is with any URL where its maker was removed, and without one 409 `not_a_member`."""
     body = await read_json(request, ChangedWebhook, MAX_BODY_BYTES)
     types = None if body.types is None else tuple(body.types)
     return _row(

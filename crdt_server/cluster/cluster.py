@@ -85,6 +85,8 @@ class Cluster:
     def opened(self, room: Room) -> None:
         if not self.owners.owns(room.wedding):
             room.hosted.place(Placement.REMOTE)
+        if room.hosted.derived:
+            room.hosted.confirm_replies()
         self._presence[room] = RoomPresence(self._bus, self.node, room, self._hub.time)
 
     def closed(self, room: Room) -> None:

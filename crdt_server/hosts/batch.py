@@ -69,6 +69,8 @@ class BatchEntry:
     room: Room
     requests: Sequence[Request] = ()
     load: LoadStep | None = None
+    cost: int = 0
+    """Of its requests, in bytes of the budget of a batch."""
 
     def for_host(self) -> RoomRequests:
         hosted = self.room.hosted
@@ -203,7 +205,11 @@ def _fits(entry: BatchEntry, result: RoomOutcome) -> bool:
         return entry.load is not None and entry.load.further
     if type(result) is not RoomResult:
         return entry.load is not None
-    if result.size < 0 or (result.derived is not None and not _fits_records(result.derived)):
+    if (
+        result.size < 0
+        or not 0 <= result.cpu_seconds < math.inf
+        or (result.derived is not None and not _fits_records(result.derived))
+    ):
         return False
     requests = entry.requests
     if not (result.faults or result.responses or result.notices):

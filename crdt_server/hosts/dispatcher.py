@@ -18,8 +18,8 @@ import structlog
 from crdt_server.hosts.batch import SLICE_BYTES, BatchEntry, LoadFailed, LoadPlan, fits
 from crdt_server.hosts.continuations import Continuations
 from crdt_server.hosts.recovery import recover
-from crdt_server.hosts.residency import Residency
-from crdt_server.hosts.results import HEAVY_DOCUMENT_BYTES, ResultEvents, settle_room, submit
+from crdt_server.hosts.residency import Residency, has_to_be_held
+from crdt_server.hosts.results import HEAVY_DOCUMENT_BYTES, ResultEvents, account, settle_room, submit
 from crdt_server.hosts.sender_turns import SenderTurns
 from crdt_server.hosts.supervisor import HostDied, Supervisor
 from crdt_server.metrics import Metrics
@@ -34,6 +34,7 @@ from crdt_server.rooms.session import Request
 log = structlog.get_logger(__name__)
 
 BATCH_BYTES = 96 * 1024
+BATCH_SECONDS = 0.015  # of CPU, as far as it can be foreseen: what a host does not reach has to be sent again
 HEAVY_BATCH_BYTES = 16 * 1024  # a large update comes in pieces of that size: one of them in a batch
 LARGE_IN_BATCH = 1  # and none in the next batch, so that a small edit waits for one at most
 # The pause after a batch, for each of its requests: a single update is sent at once, batches grow under load, and
@@ -88,7 +89,7 @@ class HostDispatcher:
     # -- called by the hub, at any time
 
     def schedule(self, room: Room) -> None:
-        """The room has requests for the host."""
+        """The room has requests for the host, or is derived and not held by it any more."""
         if room not in self._scheduled:
             self._scheduled[room] = None
             self._wake.set()
@@ -110,11 +111,11 @@ class HostDispatcher:
             self._wake.set()
 
     def host_lost(self) -> None:
-        """The host's documents are gone with it; rooms come back from the store when they next have requests."""
+        """The host's documents are gone with it. Rooms come back from the store when they next have requests, and
+        derived documents at once: somebody else writes in their sources."""
         self.continuations.clear()
         for room in self.residency.clear():
-            if room.inbox:
-                self.schedule(room)
+            self.schedule(room)
 
     # -- the pump
 
@@ -160,8 +161,12 @@ class HostDispatcher:
                 large -= taken_large
                 if room.inbox and room in self.residency:  # it may have moved to the heavy host
                     (behind if taken_large else left).append(room)
-            elif room.phase is not Phase.DEAD and room.inbox and not self._move_if_heavy(room) and room not in arriving:
+            elif room.phase is Phase.DEAD or room in arriving:
+                pass
+            elif room.inbox and not self._move_if_heavy(room):
                 self._start_fetch(room)  # it is scheduled again when it is loaded
+            elif has_to_be_held(room):
+                self.events.on_scheduled(room, None, [room.document])  # that requests it
         self._scheduled = dict.fromkeys((*not_reached, *left, *behind)) | self._scheduled
         entries += self.continuations.take()
         if not entries and self._scheduled and skipped_large:
@@ -176,13 +181,16 @@ class HostDispatcher:
         if room.inbox.updates and not hosted.built and hosted.size > SLICE_BYTES:
             entries.append(BatchEntry(room, [Request(None, RequestKind.BUILD_DOC, b"")]))
             return SLICE_BYTES, 0
-        taken = room.take(budget, large=large)
+        seconds = BATCH_SECONDS * budget / self._batch_bytes
+        taken = room.take(hosted.affordable_bytes(seconds, budget), large=large)
         if taken.requests:
             self._turns.charge(taken.requests)
-            entries.append(BatchEntry(room, taken.requests))
+            entries.append(BatchEntry(room, taken.requests, cost=taken.cost))
         self._took_large = self._took_large or taken.large > 0
+        expected = taken.cost * hosted.cpu_seconds_per_byte / BATCH_SECONDS
+        cost = max(taken.cost, int(expected * self._batch_bytes))
         # A large request leaves at least half of the budget to small ones, which else would wait for it.
-        return taken.cost if not taken.large else min(taken.cost, budget // 2), taken.large
+        return cost if not taken.large else min(cost, budget // 2), taken.large
 
     def _move_if_heavy(self, room: Room) -> bool:
         """Move a heavy room to the heavy host, while nothing of it is in flight here. Returns whether it has moved."""
@@ -274,6 +282,8 @@ class HostDispatcher:
                     if entry.room.inbox:
                         self.schedule(entry.room)
                 later = settle_room(self.events, entry, result)
+                if entry.cost:
+                    account(self._turns, entry, result, later)
                 if later:
                     unfinished.append(BatchEntry(entry.room, later))
             elif type(result) is LoadRefused:

@@ -74,6 +74,8 @@ class Loads:
             assert step.load is not None
             budget -= step.load_cost
             step.load.further = False
+            if room in self._plans:
+                self._plans[room] = self._plans.pop(room)  # behind the others: a small one does not wait for a large
             yield step
             while further and room in self._plans:
                 further -= 1

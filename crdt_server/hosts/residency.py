@@ -9,6 +9,12 @@ from crdt_server.hosts.loads import Loads
 from crdt_server.rooms.room import Phase, Room
 
 
+def has_to_be_held(room: Room) -> bool:
+    """Whether its host has to hold it though nothing is requested of it: it follows its sources, and somebody is to be
+    sent what it shows."""
+    return room.hosted.derived and (bool(room.members) or room.update_subscriber is not None)
+
+
 class Residency:
     """See the head of the file."""
 
@@ -89,10 +95,13 @@ class Residency:
             self._known.pop(room_id, None)
 
     def clear(self) -> list[Room]:
-        """The host is gone, with all it held. Returns the rooms of which it held something."""
-        for room in self._resident:
+        """The host is gone, with all it held. Returns the rooms that are to be loaded again."""
+        held, loading = list(self._resident), list(self.loads)
+        for room in held:
             room.hosted.host_lost()
-        lost = [*self._resident, *self.loads]
+            if room.hosted.derived:
+                room.replies.forget()  # its sources may be edited before it is loaded again
+        lost = [room for room in (*held, *loading) if room.inbox or has_to_be_held(room)]
         self._resident.clear()
         self.loads.clear()
         self._forget.clear()

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from crdt_server.hosts.batch import BatchEntry, resolve
+from crdt_server.hosts.sender_turns import SenderTurns
 from crdt_server.hosts.supervisor import CPU_LIMIT
 from crdt_server.operations import Problem
 from crdt_server.pipe import CommandRefused, RequestKind, RoomResult, Status
@@ -49,6 +50,14 @@ def settle_room(events: ResultEvents, entry: BatchEntry, result: RoomResult) -> 
     batch.notices = result.notices
     submit(events, batch, result)
     return later
+
+
+def account(turns: SenderTurns, entry: BatchEntry, result: RoomResult, later: Sequence[Request]) -> None:
+    """Charge the CPU time of the requests of a room to their senders, but to those of ``later``, which come again."""
+    again = set(later)
+    requests = [each for each in entry.requests if each not in again] if again else entry.requests
+    entry.room.hosted.worked(entry.cost * len(requests) // len(entry.requests), result.cpu_seconds)
+    turns.charge_cpu(requests, result.cpu_seconds)
 
 
 def _settle_faults(

@@ -169,13 +169,13 @@ class IdempotentCommands:
         return None if found is None or found.digest != digest else found
 
 
-def names_of(identity: Identity, key: str, parts: Sequence[Part]) -> dict[str, str]:
-    """The `key` and `digest` under which the answer to a command is kept. A key is the sender's own: nobody gets at, or
-    in the way of, the answer of another person by using the same."""
+def names_of(identity: Identity, key: str, parts: Sequence[tuple[str, Sequence[object]]]) -> dict[str, str]:
+    """The `key` and `digest` under which the answer to a command is kept; ``parts`` are JSON. A key is its
+    sender's: nobody gets at, or in the way of, the answer of another person by using the same."""
     own = hashlib.sha256(json.dumps([identity.user, key]).encode()).hexdigest()
     return {"key": own, "digest": digest_of(identity, parts)}
 
 
-def digest_of(identity: Identity, parts: Sequence[Part]) -> str:
+def digest_of(identity: Identity, parts: Sequence[tuple[str, Sequence[object]]]) -> str:
     """Equal for equal commands of one person in one role: what a command may do depends on it, and not on a name."""
     return hashlib.sha256(json.dumps([identity._replace(name=""), parts], sort_keys=True).encode()).hexdigest()

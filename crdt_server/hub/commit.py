@@ -63,12 +63,12 @@ def no_audit(batch: RoomBatch) -> Sequence[AuditValues]:
 class _Transaction:
     """The content of one transaction for a list of batches."""
 
-    __slots__ = ("derived", "refused", "updates")
+    __slots__ = ("derived", "owned", "updates")
 
     def __init__(self, batches: Sequence[RoomBatch], audit: Audit) -> None:
         self.updates: list[Append] = []
         self.derived: list[DerivedRecords] = []
-        self.refused: set[str] = set()  # weddings of which a request is refused for good
+        self.owned: set[str] = set()  # weddings that have to be those of this node
         for batch in batches:
             room = batch.room
             if room.phase is Phase.DEAD:
@@ -79,15 +79,15 @@ class _Transaction:
             if batch.derived is not None or entries:
                 key = DocumentKey(room.wedding, room.document)
                 self.derived.append(derived_records(key, batch.derived, entries))
-            if batch.refuses:
-                self.refused.add(room.wedding)
+            if batch.needs_owner:
+                self.owned.add(room.wedding)
 
 
 class CommitPump:
     """`put` batches in; `Room.broadcast` follows after their commit, in order. One `run` task.
 
     A refusal for good is confirmed with the store: what another owner of the wedding has stored since may look forged
-    here.
+    here. So is what is shown of a derived document: another owner may have hidden it since.
 
     ``fail`` ends a room whose batch could not be stored. ``on_events`` is called with a wedding that has events up to a
     number, ``on_bookings`` with changes of its bookings. What ``audit`` returns for a batch is stored with it.
@@ -128,7 +128,7 @@ class CommitPump:
     def put(self, batch: RoomBatch) -> None:
         """Store a batch, then broadcast it. One without a commit is broadcast at once if none waits before it."""
         changes = batch.update is not None or batch.derived is not None or batch.notices
-        if not changes and self._enqueued == self._settled and not batch.refuses:
+        if not changes and self._enqueued == self._settled and not batch.needs_owner:
             batch.room.broadcast(batch)
             return
         batch.room.pin()
@@ -210,8 +210,8 @@ class CommitPump:
         self._wake_broadcast.set()
 
     async def _store_all(self, transaction: _Transaction) -> Mapping[str, int]:
-        if transaction.refused:
-            await self._store.confirm(transaction.refused)
+        if transaction.owned:
+            await self._store.confirm(transaction.owned)
         if not (transaction.updates or transaction.derived):
             return {}
         with self._metrics.commit_seconds.time():

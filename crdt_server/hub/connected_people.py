@@ -55,7 +55,7 @@ class _Person:
         self.user = user
         self.role = self.name = ""
         self.sessions: dict[Session, str] = {}  # with the document of each
-        self.left: dict[str, float] = {}  # documents that were closed lately
+        self.left: dict[str, float] | None = None  # documents that were closed lately
         self.left_at = 0.0
         self.changed = 0.0  # when the presence of a session that has ended changed
         self.written_changed = 0.0
@@ -101,7 +101,8 @@ class ConnectedPeople:
             person = people[session.user] = _Person(room.wedding, session.user)
         session.awareness_changed = self.clock()
         person.sessions[session] = room.document
-        person.left.pop(room.document, None)
+        if person.left:
+            person.left.pop(room.document, None)
         self._due[person] = None
         self._joined[room.wedding] = None
 
@@ -115,7 +116,7 @@ class ConnectedPeople:
         now, document = self.clock(), person.sessions.pop(session)
         person.changed = max(person.changed, session.awareness_changed)
         person.role, person.name = session.identity.role, session.identity.name
-        person.left = {name: at for name, at in person.left.items() if now - at < GRACE_SECONDS}
+        person.left = {name: at for name, at in (person.left or {}).items() if now - at < GRACE_SECONDS}
         person.left[document] = person.left_at = now
         self._due[person] = None
 
@@ -256,5 +257,5 @@ def _documents(person: _Person) -> str:
             break
         documents[document] = fields
     if not newest:
-        documents = dict.fromkeys(islice(person.left, DETAIL_BYTES // 128), "null")
+        documents = dict.fromkeys(islice(person.left or (), DETAIL_BYTES // 128), "null")
     return "{" + ",".join(f"{json.dumps(document)}:{fields}" for document, fields in documents.items()) + "}"

@@ -80,14 +80,22 @@ class EventNotifier:
     def listen(self, wedding: str, user: str | None = None) -> Iterator[EventListener]:
         """A listener for as long as the context lasts."""
         listener = EventListener(user)
-        listeners = self._listeners.setdefault(wedding, set())
-        listeners.add(listener)
+        self.add(wedding, listener)
         try:
             yield listener
         finally:
-            listeners.discard(listener)
-            if not listeners:
-                self._listeners.pop(wedding, None)
+            self.remove(wedding, listener)
+
+    def add(self, wedding: str, listener: EventListener) -> None:
+        """Wake a listener, until `remove`."""
+        self._listeners.setdefault(wedding, set()).add(listener)
+
+    def remove(self, wedding: str, listener: EventListener) -> None:
+        """Wake a listener no more."""
+        listeners = self._listeners.get(wedding, set())
+        listeners.discard(listener)
+        if not listeners:
+            self._listeners.pop(wedding, None)
 
 
 class EventPublisher:

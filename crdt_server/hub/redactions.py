@@ -55,25 +55,33 @@ class Purger:
 
     async def purge_pending(self) -> None:
         """Write anew what is due at this node. Raises StorageError."""
-        found = await self._storage.pending_purges(AT_ONCE)
-        self.pending, now = len(found), asyncio.get_running_loop().time()
-        for wedding, document, event in found:
-            key = DocumentKey(wedding, document)
-            tried, until = self._failed.get(key, (0, 0.0))
-            if (tried >= event and now < until) or not await self._is_owner(wedding):
-                continue
-            try:
-                await collect(self._storage, self._job_worker, key, always=True)
-                await self._reload(key)
-                await self._storage.purged(wedding, document, event)
-            except SequenceConflict:
-                log.info("purge_later", room=str(key))  # it is compacted just now
-            except (JobFailed, CorruptDocument) as error:
-                self._failed[key] = event, now + RETRY_SECONDS
-                log.error("document_not_purged", room=str(key), error=str(error))
-            else:
-                self._failed.pop(key, None)
-                self.pending -= 1
+        pending, after = 0, ("", "")
+        # All of them, in pages: those of other nodes, and those that fail, must not hide what comes behind.
+        while page := await self._storage.pending_purges(AT_ONCE, after):
+            for wedding, document, event in page:
+                pending += not await self._purge(DocumentKey(wedding, document), event)
+            after = page[-1][:2]
+        self.pending = pending
+
+    async def _purge(self, key: DocumentKey, event: int) -> bool:
+        """Write a document anew if that is due at this node; whether that is done."""
+        tried, until = self._failed.get(key, (0, 0.0))
+        now = asyncio.get_running_loop().time()
+        if (tried >= event and now < until) or not await self._is_owner(key.wedding):
+            return False
+        try:
+            await collect(self._storage, self._job_worker, key, always=True)
+            await self._reload(key)
+            await self._storage.purged(key.wedding, key.document, event)
+        except SequenceConflict:
+            log.info("purge_later", room=str(key))  # it is compacted just now
+            return False
+        except (JobFailed, CorruptDocument) as error:
+            self._failed[key] = event, now + RETRY_SECONDS
+            log.error("document_not_purged", room=str(key), error=str(error))
+            return False
+        self._failed.pop(key, None)
+        return True
 
     async def _is_owner(self, wedding: str) -> bool:
         owner = await self._storage.owner(wedding)

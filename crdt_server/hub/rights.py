@@ -32,6 +32,7 @@ log = structlog.get_logger(__name__)
 
 POLL_SECONDS = 2.0
 RETRY_SECONDS = 0.5
+_CLOSED = Denied("forbidden", "you may not open this document any more")
 SLICE = 500  # sockets that are decided about before the loop gets its turn: some milliseconds
 
 
@@ -175,9 +176,9 @@ class RightsWatch:
         held = held._replace(identity=session.identity)
         current = self._admitted(held, room, rights)
         if isinstance(current, Denied):
-            # That there is such a document is no secret to who had it open.
-            code = "forbidden" if current.code == "not_found" else current.code
-            revoke(room, session, CLOSE_CODES.get(code, CLOSE_CODES["forbidden"]), current.reason)
+            if current.code == "not_found":  # that there is such a document is no secret to who had it open
+                current = _CLOSED
+            revoke(room, session, CLOSE_CODES.get(current.code, CLOSE_CODES["forbidden"]), current.reason)
             self._left(room)
             self._metrics.revoked.inc()
             return False

@@ -14,6 +14,8 @@ import time
 from collections.abc import Awaitable, Callable, Collection, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from types import MappingProxyType
+from typing import Any
 
 from crdt_server.access.members import HeldGrant, KnownMember, KnownThread, WeddingRights
 from crdt_server.access.policy import NO_OVERRIDES
@@ -22,6 +24,8 @@ from storage import Storage, StoredRights, open_storage
 
 FRESH_SECONDS = 10.0
 WEDDINGS_KEPT = 10_000  # without open rooms
+NONE: Mapping[Any, Any] = MappingProxyType({})
+"""Of weddings whose people have tokens with a role: one for all, as each empty dictionary takes 64 bytes."""
 
 
 @dataclass(slots=True)
@@ -150,13 +154,14 @@ def rights_of(stored: StoredRights) -> WeddingRights:
                 each.user, each.role, each.vendor, each.guest, each.side, each.name, each.removed_at is not None
             )
             for each in stored.members
-        },
-        {(each.role, each.category): each.rights for each in stored.overrides},
+        }
+        or NONE,
+        {(each.role, each.category): each.rights for each in stored.overrides} or NONE,
         tuple(
             HeldGrant(each.user, each.what, each.until.timestamp()) for each in stored.grants if each.until is not None
         ),
         frozenset(stored.revoked_devices),
-        {each.id: KnownThread(each.type, frozenset(each.users)) for each in stored.threads},
+        {each.id: KnownThread(each.type, frozenset(each.users)) for each in stored.threads} or NONE,
     )
 
 

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import NamedTuple
+from collections.abc import Callable, Sequence
+from typing import NamedTuple, TypeAlias
 
 from crdt_server.judge.writes import Write
 from crdt_server.pipe import HostRequest, Status
 from documents.changes import Changes
 from documents.events import Actor
+
+Unseen: TypeAlias = Callable[[str, str, str], bool]
+"""(root, record, key): whether somebody who was away has not seen the newest value there."""
 
 
 def actor_of(request: HostRequest) -> Actor:
@@ -26,8 +29,8 @@ class Applied(NamedTuple):
     """Its changes of the rows, without those that were put back."""
     writes: Sequence[Write]
     """The map entries that it brought, without those that were put back."""
-    client_state_vector: Mapping[int, int] | None
-    """Client id -> clock: what the client had before it came back; None: it was online."""
+    unseen: Unseen | None
+    """What its author had not seen; None: they were online."""
     owners: Sequence[tuple[int, str]] = ()
     """Client ids that are seen for the first time, each with its user."""
 

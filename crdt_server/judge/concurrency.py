@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from crdt_server.judge.applied import Applied
+from crdt_server.judge.applied import Applied, Unseen
 from crdt_server.judge.rules import may_stand
 from crdt_server.judge.schema_document import SchemaDocument
 from crdt_server.judge.writes import GONE, NESTED, Write
@@ -59,7 +59,7 @@ def _lost_writes(
         mine_or_theirs = {field: other.writer}, {field: writer}
     if _means_the_same(document, write, merged.value, other.value) or not may_stand(root, write):
         return  # a value that is not allowed there is not a lost write, and is never offered as an option
-    finding = lost_write(wedding.strategy("X1"), field, merged, other)
+    finding = lost_write(wedding.strategy("X1"), field, merged, other, wedding)
     if finding is not None:
         yield finding, mine_or_theirs[bool(finding.automatic)]
 
@@ -91,7 +91,7 @@ def _means_the_same(document: SchemaDocument, write: Write, one: Any, other: Any
 
 
 def _edits_of_deleted(wedding: Wedding, document: SchemaDocument, writer: Writer, applied: Applied) -> Iterator[Found]:
-    _, changes, _, client_state_vector, _ = applied
+    _, changes, _, unseen, _ = applied
     rows = wedding.documents[document.name]
     keys_of: dict[tuple[str, str], dict[str | None, Any]] = {}
     for change in changes.fields:
@@ -107,15 +107,15 @@ def _edits_of_deleted(wedding: Wedding, document: SchemaDocument, writer: Writer
         deleter = writer if "deleted" in keys else wedding.writers.get(Field(*where, "deleted"), NOBODY)
         if "deleted" not in keys:
             edit = _edit(keys, writer)
-        elif client_state_vector is None:
+        elif unseen is None:
             continue
         else:
-            edit = _unseen_edit(wedding, document, where, writer, client_state_vector)
+            edit = _unseen_edit(wedding, where, writer, unseen)
         if edit is None or edit[1].writer.user == deleter.user:
             continue
         key, written = edit
         strategy = wedding.strategy("X2")
-        yield edit_of_deleted(strategy, *where, Written(deletion, deleter), written, key), {}
+        yield edit_of_deleted(strategy, Field(*where, key), Written(deletion, deleter), written, wedding), {}
 
 
 def _edit(keys: Mapping[str | None, Any], writer: Writer) -> tuple[str | None, Written] | None:
@@ -124,19 +124,14 @@ def _edit(keys: Mapping[str | None, Any], writer: Writer) -> tuple[str | None, W
 
 
 def _unseen_edit(
-    wedding: Wedding,
-    document: SchemaDocument,
-    where: tuple[str, str, str],
-    deleter: Writer,
-    client_state_vector: Mapping[int, int],
+    wedding: Wedding, where: tuple[str, str, str], deleter: Writer, unseen: Unseen
 ) -> tuple[str, Written] | None:
     """The newest edit of a record that its deleter had not seen."""
-    row = wedding.documents[document.name][where[1]][where[2]]
-    unseen = []
+    row = wedding.documents[where[0]][where[1]][where[2]]
+    edits = []
     for key in row:
-        item = document.items.newest(where[1], where[2], key)
-        if item is not None and item[1] >= client_state_vector.get(item[0], 0):
+        if unseen(*where[1:], key):
             writer = wedding.writers.get(Field(*where, key), NOBODY)
             if writer.user not in ("", deleter.user, "server"):
-                unseen.append((writer.seq, key, Written(row[key], writer)))
-    return max(unseen)[1:] if unseen else None
+                edits.append((writer.seq, key, Written(row[key], writer)))
+    return max(edits)[1:] if edits else None

@@ -72,7 +72,8 @@ class OpenDerived:
             return True
         document.refresh()
         writable = [each for each in document.derived.declaration.projections.values() if each.refuses is not None]
-        used = {each.document for each in writable if each.adds or document.rows.roots[each.root.name]}
+        rows = document.rows.roots
+        used = {each.document for each in writable if each.adds or not each.root.server or rows[each.root.name]}
         missing = used - document.sources.keys()
         needed |= missing
         return not missing

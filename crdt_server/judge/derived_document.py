@@ -14,7 +14,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from crdt_server.judge.clock_ranges import Span, encode_clocks
-from crdt_server.judge.derived_edits import could_stand, examined
+from crdt_server.judge.derived_edits import could_stand, counts, examined
 from crdt_server.judge.doc_writer import changes_since
 from crdt_server.judge.dry_run import ForkPool
 from crdt_server.judge.schema_document import SchemaDocument
@@ -36,6 +36,7 @@ class ProjectedDocument(SchemaDocument):
     reads_doc = True
     examine = staticmethod(examined)
     may_stand = staticmethod(could_stand)
+    counts = staticmethod(counts)
 
     def __init__(
         self,

@@ -5,22 +5,25 @@
 - What stands is carried over as an edit of this person. Whether its author had seen the newest value follows from the
   entries of the derived document, into which the server wrote that value: a write that has not seen it, or lost against
   it, is concurrent in the source as well (X1).
+- What was deleted in the source is not shown here any more. An edit of it that could have stood before is carried over
+  all the same, as one of a deleted record (X2); so is what had not been seen by somebody who deletes a record here.
 """
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from crdt_server.judge.applied import Applied
+from crdt_server.judge.applied import Applied, Unseen
 from crdt_server.judge.role_rules import may_write
 from crdt_server.judge.rules import Outcome, Reverted, examine, may_stand
 from crdt_server.judge.writes import GONE, NESTED, Write
-from documents.changes import Change, Changes, RowsByRoot, compare
-from documents.derived.model import NOT_WRITABLE
+from documents.changes import Change, Changes, Row, RowsByRoot, compare
+from documents.derived.model import NOT_WRITABLE, Source, View
 from documents.events import Actor
-from documents.fields import Reason
+from documents.fields import Reason, normalised
 from documents.invariants import Op, apply
 from documents.kind import Kind
 from documents.registry import kind_of
@@ -41,10 +44,11 @@ class Carried(NamedTuple):
     document: str
     ops: Sequence[Op]
     writes: Sequence[Write]
+    unseen: Unseen | None
 
     def applied(self, actor: Actor, changes: Changes) -> Applied:
         """The edit when it was written. The clocks of the derived document are not those of the source."""
-        return Applied(actor, changes, self.writes, None)
+        return Applied(actor, changes, self.writes, self.unseen)
 
 
 def examined(
@@ -113,12 +117,66 @@ def could_stand(document: ProjectedDocument, actor: Actor, write: Write) -> bool
     return refusal(document, Change(*write[:3], None, value), actor) is None
 
 
+def counts(document: ProjectedDocument, actor: Actor, write: Write) -> bool:
+    """Whether a write that did not come to stand is one that was lost."""
+    return could_stand(document, actor, write) or _is_of_deleted(document, actor, write)
+
+
+class _Restored(NamedTuple):
+    """The rows of a wedding, of which one record is not deleted."""
+
+    source: Source
+    where: tuple[str, str, str]
+    row: dict[str, Any]
+
+    @property
+    def live(self) -> bool:
+        return self.source.live
+
+    def rows(self, document: str, root: str) -> Mapping[str, Row]:
+        return self.source.rows(document, root)
+
+    def record(self, document: str, root: str, record: str | None) -> dict[str, Any] | None:
+        return self.row if self.where == (document, root, record) else self.source.record(document, root, record)
+
+    def meta(self, document: str) -> Mapping[str, Any]:
+        return self.source.meta(document)
+
+
+def _is_of_deleted(document: ProjectedDocument, actor: Actor, write: Write) -> bool:
+    """Whether a write was made in a record that is deleted in the source, and could stand if it were not."""
+    projection, view = document.derived.declaration.projections[write.root], document.view
+    name, root = projection.document, projection.source
+    source, row = document.sources.get(name), view.source.rows(name, root).get(write.record)
+    if source is None or type(row) is not dict or "deleted" not in row or write.key in (None, "deleted"):
+        return False
+    before = {key: value for key, value in row.items() if key != "deleted"}
+    restored = replace(view, source=_Restored(view.source, (name, root, write.record), before))
+    if projection.row(restored, write.record) is None:
+        return False  # it would not be shown
+    change = Change(*write[:3], None, None if write.value is GONE else write.value)
+    in_source = write._replace(root=root)
+    return (
+        all(may_stand(kind.roots[each.root], each) for kind, each in ((document.kind, write), (source.kind, in_source)))
+        and may_write(actor, source.kind, in_source, before)
+        and _refusal(document, restored, change, actor) is None
+        and source.takes(_size(change), frees=False)
+    )
+
+
 def refusal(document: ProjectedDocument, change: Change, actor: Actor) -> Reason | None:
     """Why somebody may not make a change that the schema of a derived document allows."""
+    return _refusal(document, document.view, change, actor)
+
+
+def _refusal(document: ProjectedDocument, view: View, change: Change, actor: Actor) -> Reason | None:
     projection = document.derived.declaration.projections[change.root]
     if projection.refuses is None:
         return NOT_WRITABLE
-    return projection.refuses(document.view, change, actor)
+    reason = projection.refuses(view, change, actor)
+    if reason is None and projection.closed is not None:
+        return projection.closed(view, change, document.at)
+    return reason
 
 
 def carried(document: ProjectedDocument, applied: Applied) -> Iterator[Carried]:
@@ -141,13 +199,31 @@ def carried(document: ProjectedDocument, applied: Applied) -> Iterator[Carried]:
             entry = write._replace(root=root, value=change.after, wins=True, orphan=False)
             writes.setdefault(name, []).append(entry)
     for write in applied.writes:
-        if write[:3] not in changed and write.value is not NESTED and could_stand(document, applied.actor, write):
-            name, root = _source_of(document, write.root)
+        if write[:3] in changed or write.value is NESTED:
+            continue
+        name, root = _source_of(document, write.root)
+        if could_stand(document, applied.actor, write):
             stands = write.wins and not write.orphan
             entry = write._replace(root=root, seen=write.seen and stands, wins=stands, orphan=False)
             writes.setdefault(name, []).append(entry)
+        elif _is_of_deleted(document, applied.actor, write):
+            after = None if write.value is GONE else normalised(write.value)
+            ops.setdefault(name, []).append(_op(name, root, Change(*write[:3], None, after)))
+            entry = write._replace(root=root, value=after, wins=True, orphan=False)
+            writes.setdefault(name, []).append(entry)
     for name in {**ops, **writes}:
-        yield Carried(name, ops.get(name, ()), writes.get(name, ()))
+        yield Carried(name, ops.get(name, ()), writes.get(name, ()), _unseen_in(document, name, applied.unseen))
+
+
+def _unseen_in(document: ProjectedDocument, name: str, unseen: Unseen | None) -> Unseen | None:
+    """What the author of an edit had not seen of a source."""
+    if unseen is None:
+        return None
+    roots: dict[str, list[str]] = {}
+    for root, projection in document.derived.declaration.projections.items():
+        if projection.document == name:
+            roots.setdefault(projection.source, []).append(root)
+    return lambda root, record, key: any(unseen(each, record, key) for each in roots.get(root, ()))
 
 
 def _source_of(document: ProjectedDocument, root: str) -> tuple[str, str]:

@@ -11,8 +11,16 @@ from typing import Any
 from pycrdt import Doc, Map, Text, TransactionEvent
 
 from crdt_server.judge.clock_ranges import ClockRanges, Span
-from crdt_server.protocol.structs import DELETED, GC
-from crdt_server.protocol.update import EMPTY_UPDATE, decode_structs, with_deletes
+from crdt_server.protocol.lib0 import write_var_string, write_var_uint
+from crdt_server.protocol.structs import DELETED, GC, Struct
+from crdt_server.protocol.update import (
+    EMPTY_UPDATE,
+    ORIGIN,
+    RIGHT_ORIGIN,
+    decode_structs,
+    encode_delete_set,
+    with_deletes,
+)
 from documents.events.splices import splice_of
 from documents.invariants import Op
 from documents.kind import Kind, Root, Shape
@@ -53,6 +61,34 @@ def changes_since(doc: Doc[Any], state_vector: bytes, deletes: Sequence[Span]) -
     return with_deletes(data, ClockRanges([*deletes, *gone]).spans())
 
 
+def without_content(structs: Sequence[Struct]) -> bytes:
+    """The update that inserts structs of texts and deletes them: of each its place is left, as in a Doc that has
+    collected it. ``structs``: all of an update, none of which has a key."""
+    sections: dict[int, list[Struct]] = {}
+    for struct in structs:
+        sections.setdefault(struct.client, []).append(struct)
+    out = [write_var_uint(len(sections))]
+    for client, those in sections.items():
+        out += (write_var_uint(len(those)), write_var_uint(client), write_var_uint(those[0].clock))
+        out += map(_without_content, those)
+    spans = ClockRanges((each.client, each.clock, each.clock + each.length) for each in structs).spans()
+    return b"".join(out) + encode_delete_set(spans)
+
+
+def _without_content(struct: Struct) -> bytes:
+    _, _, length, _, origin, right_origin, parent, *_ = struct
+    info, out = DELETED, list[bytes]()
+    for bit, id in ((ORIGIN, origin), (RIGHT_ORIGIN, right_origin)):
+        if id is not None:
+            info |= bit
+            out += map(write_var_uint, id)
+    if info == DELETED:
+        assert parent is not None
+        out.append(b"\1" + write_var_string(parent) if type(parent) is str else b"\0")
+        out += () if type(parent) is str else map(write_var_uint, parent)  # type: ignore[arg-type]
+    return b"".join((bytes((info,)), *out, write_var_uint(length)))
+
+
 def replace_text(text: Text, new: str) -> None:
     """Make a text this string, by deleting and inserting as little as possible."""
     old = str(text)
@@ -74,7 +110,7 @@ def _write(root: Root, shared: Map[Any], op: Op) -> None:
     if not isinstance(record, Map):
         return
     if op.kind == "delete":
-        record.pop(op.key, None)
+        _delete(record, op.key)
     elif op.key in root.text_keys:
         text = record.get(op.key)
         if isinstance(text, Text):
@@ -87,9 +123,15 @@ def _write(root: Root, shared: Map[Any], op: Op) -> None:
 
 def _write_row(root: Root, shared: Map[Any], op: Op) -> None:
     if op.kind == "delete":
-        shared.pop(op.record, None)
+        _delete(shared, op.record)
     elif op.kind == "set" or op.record not in shared:
         shared[op.record] = op.value if root.record is None else _record(root, op.value)
+
+
+def _delete(shared: Map[Any], key: str) -> None:
+    """`Map.pop` reads the value first, and raises for XML types, which a client may put anywhere."""
+    if key in shared:
+        del shared[key]
 
 
 def _record(root: Root, fields: Mapping[str, Any]) -> Map[Any]:

@@ -41,6 +41,8 @@ from crdt_server.protocol.update import Update, decode_structs, decode_update, m
 # What needs no dry run. A struct passes at most all others of its list on the way to its place, at 70 to 95 ns each.
 FEW_STRUCTS, FEW_STEPS = 32, 250_000
 FEW_DELETIONS = 256
+RUN_UPDATES = 16  # applied between two looks at the clock; rules are looked up once for all of them
+RUN_SECONDS = 0.003
 # CPU time for one update. Yjs' order of concurrent insertions is quadratic in the worst case: 27 KB can take more than
 # a second, in every browser of the room too.
 UPDATE_CPU_SECONDS = 0.05
@@ -76,6 +78,20 @@ def _decode(data: bytes) -> Update:
     return decode_update(data, max_bytes=len(data))
 
 
+class RunLength:
+    """How many updates are applied between two looks at the clock: fewer where those before took long."""
+
+    __slots__ = ("updates",)
+
+    def __init__(self) -> None:
+        self.updates = RUN_UPDATES
+
+    def measured(self, updates: int, cpu_seconds: float) -> None:
+        """A run of updates has taken so much."""
+        affordable = RUN_SECONDS * updates / cpu_seconds if cpu_seconds else RUN_UPDATES
+        self.updates = max(1, min(RUN_UPDATES, int(affordable)))
+
+
 class Document:
     """The document of one room. Not thread-safe; any method may kill the process (that is what hosts are for)."""
 
@@ -101,6 +117,7 @@ class Document:
         self.bytes_only = bytes_only
         self.over_quota = False  # it may not grow
         self.compared_bytes = 0  # with updates that bring known ids, in this batch
+        self.run = RunLength()
         self.pieces = Pieces()
         self.coverage = Coverage()
         self.clocks = self.coverage.clocks

@@ -15,6 +15,7 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 from functools import partial
+from time import thread_time
 
 from crdt_server.judge.applied import actor_of
 from crdt_server.judge.commands import DRAFT_CPU_SECONDS, Drafts, command, write_limit_seconds
@@ -63,7 +64,6 @@ from crdt_server.records import BatchRecords, ClientOwner
 EXIT_PANIC = 70  # pycrdt raised a PanicException: its memory must not be read any more
 EXIT_MEMORY = 71
 UNLIMITED_MERGE_BYTES = 16 * 1024  # of updates of one room in a batch
-RUN_UPDATES = 16  # applied between two looks at the clock; rules are looked up once for all of them
 NAP_SECONDS = 0.005  # in a batch that can only wait for copies, or for documents that have to be open
 
 
@@ -95,7 +95,7 @@ class DocumentHost:
         for index, job in enumerate(batch.jobs):
             self._mark.set(len(batch.rooms) + index, 0)
             jobs.append(self._job(job))
-        results = [self._judge_room(index, each) for index, each in enumerate(batch.rooms)]
+        results = [self._measured(index, each) for index, each in enumerate(batch.rooms)]
         if any(map(loads, batch.rooms)):
             gc.freeze()  # else what was loaded is looked through again and again: 0.1 s for a large document
         for judge in self._touched:
@@ -106,7 +106,9 @@ class DocumentHost:
         for index, (each, result) in enumerate(zip(batch.rooms, results, strict=True)):
             if type(result) is RoomResult and each.requests:
                 mark = partial(self._progress.request, index)
+                began = thread_time()
                 self._reader.answer(self.documents[each.room], each.requests, result, now, mark)
+                result.cpu_seconds += thread_time() - began
         self._reader.expire(self._now)
         self._drafts.expire(self._now)
         self._progress.idle()
@@ -117,6 +119,13 @@ class DocumentHost:
         if not jobs and not self._slices.used and all(map(only_waits, batch.rooms, results)):
             self.held.copies.nap(NAP_SECONDS)  # a request that comes again at once would only keep the CPU from them
         return BatchResponse(results, jobs, others, weddings)
+
+    def _measured(self, index: int, batch: RoomRequests) -> RoomOutcome:
+        began = thread_time()
+        result = self._judge_room(index, batch)
+        if type(result) is RoomResult and batch.load is None:
+            result.cpu_seconds = thread_time() - began
+        return result
 
     def _judge_room(self, index: int, batch: RoomRequests) -> RoomOutcome:
         room, load = batch.room, batch.load
@@ -143,15 +152,18 @@ class DocumentHost:
         i, count = 0, len(requests)
         # updates in a row are applied as one run; any other request is answered as of its place
         while i < count:
-            if self._worked and self._slices.batch_is_long():
-                result.faults += [Fault(n, Status.LATER) for n in range(i, count) if requests[n].kind not in OWN]
+            # A step of the dispatcher's own is short, and comes last: it would never be reached on a busy host.
+            if self._worked and requests[i].kind not in OWN and self._slices.batch_is_long():
+                result.faults += [Fault(n, Status.LATER) for n in range(i, count)]
                 break
             self._worked = True
-            start = i
-            while i < min(count, start + RUN_UPDATES) and requests[i].kind is RequestKind.UPDATE:
+            start, end = i, min(count, i + document.run.updates)
+            while i < end and requests[i].kind is RequestKind.UPDATE:
                 i += 1
             if start < i:
+                began = thread_time()
                 self._apply(index, start, room, requests[start:i], result)
+                document.run.measured(i - start, thread_time() - began)
                 continue
             if requests[i].kind not in OF_BYTES:
                 self._respond(index, i, room, requests[i], result)

@@ -24,6 +24,7 @@ from crdt_server.judge.reviews import UNDO_SECONDS, close_ops, home_of, home_of_
 from documents.invariants import INVARIANTS, Finding, Index, Op, Subject, Wedding, review_id
 from documents.invariants.catalogue import MANUAL
 from documents.invariants.review import MAX_RECORD_BYTES
+from documents.sentences import as_json, say, sentence
 
 MAX_OPEN_BYTES: Final = 32 * 1024
 """Of the open records of one invariant in one document; one is listed whatever its size."""
@@ -211,18 +212,17 @@ class ReviewLimits:
             if row is not None and row.get("_state") == "open":
                 yield from close_ops(document, record, "moot", at, None)
             return
-        text = f"{number} more of this kind are not listed. Resolve those that are first."
-        if state == "auto":
-            text = f"{number} more of this kind were resolved by the rule and are not listed one by one."
+        said = sentence("unlisted.auto" if state == "auto" else "unlisted.open", count=number)
+        text = say(said)
         new = {
             "_kind": invariant, "_subject": [], "_severity": INVARIANTS[invariant].severity, "_at": at, "_parties": [],
             "_options": [], "_strategy": MANUAL, "_state": state, "_summary": text,
-            "_fingerprint": f"{_SUMMARY}{self._lost[family, state]}",
+            "_sentence": as_json(said), "_fingerprint": f"{_SUMMARY}{self._lost[family, state]}",
         }  # fmt: skip
         if row is None:
             yield Op("insert", document, "review", record, None, new)
         elif row.get("_state") != state or row.get("_summary") != text:
-            changing = ("_at", "_state", "_summary", "_fingerprint")
+            changing = ("_at", "_state", "_summary", "_sentence", "_fingerprint")
             yield from (Op("set", document, "review", record, key, new[key]) for key in changing)
             over = [key for key in ("_outcome", "_closedAt") if key in row]
             yield from (Op("delete", document, "review", record, key) for key in over)

@@ -11,6 +11,7 @@ from documents.events import Actor
 from documents.fields import same
 from documents.invariants import Finding, Op, Option, Subject, Wedding, review_row
 from documents.invariants.part import LEAVE
+from documents.sentences import Sentence
 
 UNDO_SECONDS = 24 * 3600.0
 _KIND_OF = {"T": "timeline", "B": "budget", "G": "guests", "S": "seating", "C": "care", "W": "wedding", "M": "thread"}
@@ -65,7 +66,7 @@ def may_be_decided(row: Mapping[str, Any], now: float) -> bool:
 
 def for_a_person(finding: Finding) -> Finding:
     """The finding for a person to decide: the automatic operations are one option, to change nothing is another."""
-    options = finding.options or (Option(0, "Repair it once more.", finding.automatic or ()),)
+    options = finding.options or (Option(0, Sentence("repair"), finding.automatic or ()),)
     if all(option.ops for option in options):
         options = (*options, Option(len(options), LEAVE, ()))
     return replace(finding, options=options, automatic=None)

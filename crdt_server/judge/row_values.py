@@ -16,7 +16,7 @@ from crdt_server.protocol.structs import ANY, DOC, TYPE, Struct
 from documents.changes import RowsByRoot
 from documents.fields import Unreadable
 from documents.kind import Kind, Shape
-from documents.rows import SHOWN, NewValues, RowId, key_value, row_value
+from documents.rows import NewValues, RowId, key_value, row_value
 
 _SHARED_TYPES = {0: "array", 1: "map", 2: "text", 3: "xmlelement", 4: "xmlfragment", 6: "xmltext"}
 
@@ -141,11 +141,11 @@ class TextReader:
         }
 
     def read(self, text: SharedType) -> str:
-        """The value of a text, cut where it is certainly too long."""
+        """The value of a text, however long it is."""
         shared: Any = self._roots[text.root.name]
         entries = text.entries
         if entries is not None:
             with self._doc.transaction():
                 record = shared if text.root.shape is Shape.RECORD else shared[text.record]
-                return str(record[entries.key])[:SHOWN]
-        return str(shared)[:SHOWN]
+                return str(record[entries.key])
+        return str(shared)

@@ -12,21 +12,22 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from crdt_server.errors import ProtocolError
-from crdt_server.judge.applied import Applied, Judgement
-from crdt_server.judge.clock_ranges import Span, encode_clocks
-from crdt_server.judge.doc_writer import carry_out, changes_since
+from crdt_server.judge.applied import Applied, Judgement, Unseen
+from crdt_server.judge.clock_ranges import ClockRanges, Span, encode_clocks
+from crdt_server.judge.doc_writer import carry_out, changes_since, without_content
 from crdt_server.judge.document import Document
 from crdt_server.judge.dry_run import ForkPool
 from crdt_server.judge.restorations import Restorations
 from crdt_server.judge.role_rules import may_write
 from crdt_server.judge.row_values import new_values
 from crdt_server.judge.rules import MAX_NAME, Outcome, Reverted, examine, may_stand, unknown_root
-from crdt_server.judge.shared_types import UNKNOWN
+from crdt_server.judge.shared_types import A_TEXT, UNKNOWN
 from crdt_server.judge.size_limit import only_deletes_records
 from crdt_server.judge.slices import Slices, Unlimited
 from crdt_server.judge.stored_structs import StoredStructs
 from crdt_server.judge.struct_index import Integrated, Step, StructIndex
 from crdt_server.judge.writes import NESTED, Write
+from crdt_server.protocol.structs import STRING
 from crdt_server.protocol.update import Update, decode_state_vector, decode_structs, is_empty
 from documents.changes import Changes
 from documents.encoded_rows import EncodedRows
@@ -65,6 +66,8 @@ class SchemaDocument(Document):
     """(document, actor, changes, stamp): which changes of somebody stand; with the stamp rows are withdrawn."""
     may_stand: Callable[[Any, Actor, Write], bool] = staticmethod(_may_stand)
     """(document, actor, write): whether a write of somebody could stand, if it were the newest."""
+    counts: Callable[[Any, Actor, Write], bool] = may_stand
+    """(document, actor, write): whether a write of somebody that did not come to stand is one that was lost."""
     judged_bytes_per_cpu_second = JUDGED_BYTES_PER_CPU_SECOND
 
     def __init__(self, kind: Kind, name: str, owners: Mapping[int, str], copies: ForkPool | None = None) -> None:
@@ -79,8 +82,9 @@ class SchemaDocument(Document):
         self._owners = dict(owners)
         self._restored = Restorations()
         self._signed: Sequence[Signed] = ()
-        self._at = ""
-        self._client_state_vector: Mapping[int, int] | None = None
+        self.at = ""
+        """The instant of the newest update, RFC 3339 in UTC."""
+        self._unseen: Unseen | None = None
         self._steps: list[Step] = []
         self._notice: bytes | None = None
         self._applied: Applied | None = None
@@ -142,15 +146,16 @@ class SchemaDocument(Document):
     ) -> Iterator[Judgement]:
         """`apply`, with the sender of each update: the verdict on each, before the next one is judged. ``at``: the
         instant, RFC 3339 in UTC."""
-        self._signed, self._at = signed, at
+        self._signed, self.at = signed, at
         for index, status in self.judge_each(updates, mark, waiting=waiting):
-            yield Judgement(index, status, self._notice, self._applied)
-            self._notice = self._applied = None
+            judgement = Judgement(index, status, self._notice, self._applied)
+            self._notice = self._applied = None  # before the caller, who may ask for no further judgement
+            yield judgement
 
     def _forbids(self, index: int, update: Update) -> bool:
         actor, state_vector = self._signed[index]
         try:
-            self._client_state_vector = None if state_vector is None else decode_state_vector(state_vector)
+            self._unseen = None if state_vector is None else _unseen_by(self.items, state_vector)
         except ProtocolError:
             return True
         if update.ranges and not update.structs:  # checked elsewhere: only its summary came
@@ -171,20 +176,20 @@ class SchemaDocument(Document):
             owners = list(self.items.owners.items())[known:]
             self._owners.update(owners)
         writes = self._restored.with_seen(done.writes, self._steps)
-        stamp = {"at": self._at, "by": user_id(actor.user)}
-        outcome = self.examine(self, actor, self._update_rows(done), stamp)
+        stamp = {"at": self.at, "by": user_id(actor.user)}
+        outcome = self.examine(self, actor, self._update_rows(done, self._steps, update.deletes), stamp)
         stray = _in_unknown_roots(self._steps)
         losing = [write for write in writes if write.orphan or not write.wins]
         if outcome.ops or stray or any(not self.may_stand(self, actor, write) for write in losing):
             # also of a value that did not come to stand, and could not, nobody is to receive a byte
             outcome.reverted.extend(unknown_root(self.kind, name) for name in stray)
             writes = self._undo(update, outcome, writes, [span for spans in stray.values() for span in spans])
-            writes = [write for write in writes if write not in losing or self.may_stand(self, actor, write)]
+            writes = [write for write in writes if write not in losing or self.counts(self, actor, write)]
         else:
             self._accept(update)
         if outcome.reverted:
             self._notice = _notice(outcome.reverted, self.name)
-        self._applied = Applied(actor, outcome.legal, writes, self._client_state_vector, owners)
+        self._applied = Applied(actor, outcome.legal, writes, self._unseen, owners)
 
     def _accept(self, update: Update) -> None:
         """Record an update that is in the Doc, the items and the rows."""
@@ -192,9 +197,10 @@ class SchemaDocument(Document):
         self.limit.count(update)
         self.pieces.accept(update.data)
 
-    def _update_rows(self, done: Integrated) -> Changes:
+    def _update_rows(self, done: Integrated, steps: Sequence[Step], deletes: Sequence[Span]) -> Changes:
         assert self._stored.texts is not None
-        values = new_values(self.items, done, self._stored.texts.read)
+        read = self._stored.texts.after(steps, deletes, done.texts, self.rows)
+        values = new_values(self.items, done, read)
         changes = self.rows.update(values)
         self.revision += 1
         if self.encoding is not None:
@@ -213,12 +219,18 @@ class SchemaDocument(Document):
     def _undo(self, update: Update, outcome: Outcome, writes: Sequence[Write], deletes: Sequence[Span]) -> list[Write]:
         """Accept an update together with what undoes a part of it. Returns the writes that stand."""
         assert self.doc is not None
-        before = encode_clocks(self.clocks)
-        undone = decode_structs(carry_out(self.kind, self.doc, outcome.ops, deletes)).deletes
-        both = decode_structs(changes_since(self.doc, before, [*update.deletes, *undone]))
+        ops, inserted = (outcome.ops, []) if update.deletes else _by_ids(outcome.ops, self._steps, self.items)
+        if not ops and len(inserted) == len(self._steps):  # all of it; a difference of the Doc takes all its structs
+            both = decode_structs(without_content([struct for struct, *_ in self._steps]))
+            self.doc.apply_update(both.data)
+        else:
+            before, spans = encode_clocks(self.clocks), ClockRanges([*deletes, *inserted]).spans()
+            undone = decode_structs(carry_out(self.kind, self.doc, ops, spans)).deletes
+            both = decode_structs(changes_since(self.doc, before, [*update.deletes, *undone]))
         self.coverage.add_structs(update)
-        done = self.items.integrate(self.items.locate(both, self.clocks), both.deletes, SERVER)
-        self._update_rows(done)
+        steps = self.items.locate(both, self.clocks)
+        done = self.items.integrate(steps, both.deletes, SERVER)
+        self._update_rows(done, steps, both.deletes)
         self._accept(both)
         rows = {*outcome.withdrawn, *(each[:2] for each in outcome.reverted if each.key is None)}
         fields = {each[:3] for each in outcome.reverted}
@@ -235,9 +247,21 @@ class SchemaDocument(Document):
         update = decode_structs(carry_out(self.kind, self.doc, ops))
         if is_empty(update):
             return Changes([], [], [])
-        done = self.items.integrate(self.items.locate(update, self.clocks), update.deletes, SERVER)
+        steps = self.items.locate(update, self.clocks)
+        done = self.items.integrate(steps, update.deletes, SERVER)
         self._accept(update)
-        return self._update_rows(done)
+        return self._update_rows(done, steps, update.deletes)
+
+
+def _unseen_by(items: StructIndex, state_vector: bytes) -> Unseen:
+    """What a client with this state vector has not seen. Raises ProtocolError."""
+    known = decode_state_vector(state_vector)
+
+    def unseen(root: str, record: str, key: str) -> bool:
+        newest = items.newest(root, record, key)
+        return newest is not None and newest[1] >= known.get(newest[0], 0)
+
+    return unseen
 
 
 def _in_unknown_roots(steps: Sequence[Step]) -> dict[str, list[Span]]:
@@ -248,6 +272,26 @@ def _in_unknown_roots(steps: Sequence[Step]) -> dict[str, list[Span]]:
             spans = found.setdefault(shared.root.name, [])
             spans.append((struct.client, struct.clock, struct.clock + struct.length))
     return found
+
+
+def _by_ids(ops: Sequence[Op], steps: Sequence[Step], items: StructIndex) -> tuple[list[Op], list[Span]]:
+    """The operations that undo a part of an update which deletes nothing, without those that put a text back, and the
+    structs to delete in their place: what was inserted. To compare the texts takes three more readings."""
+    texts: dict[tuple[str, str, str | None], list[Span]] = {}
+    opened = {opening for *_, opening in steps if opening is not None}
+    for struct, shared, _, _ in steps:
+        if shared is not None and shared.use == A_TEXT and shared not in opened and struct.content == STRING:
+            key = None if shared.entries is None else shared.entries.key
+            if items.is_current(shared):
+                spans = texts.setdefault((shared.root.name, shared.record, key), [])
+                spans.append((struct.client, struct.clock, struct.clock + struct.length))
+    left, deletes = list[Op](), list[Span]()
+    for op in ops:
+        spans = texts.pop((op.root, op.record, op.key), []) if op.kind == "set" else []
+        deletes += spans
+        if not spans:
+            left.append(op)
+    return left, deletes
 
 
 def _notice(reverted: Sequence[Reverted], why: str) -> bytes:

@@ -8,6 +8,7 @@ from typing import Any
 
 from pycrdt import Doc
 
+from crdt_server.judge.followed_texts import FollowedTexts
 from crdt_server.judge.pieces import Pieces
 from crdt_server.judge.row_values import TextReader, read_rows
 from crdt_server.judge.shared_types import Entries, SharedType
@@ -24,7 +25,7 @@ class StoredStructs:
     """See the head of the file. ``texts`` has the texts of the document once its rows are read."""
 
     def __init__(self, kind: Kind, items: StructIndex) -> None:
-        self.texts: TextReader | None = None
+        self.texts: FollowedTexts | None = None
         self._kind = kind
         self._items = items
         self._decoded: deque[Sequence[Struct]] = deque()  # not in the items yet
@@ -52,7 +53,7 @@ class StoredStructs:
     def read(self, doc: Doc[Any], slices: Slices) -> Rows | None:
         """Read the rows. None: the slice was used up before."""
         if self._reading is None:
-            self.texts = TextReader(self._kind, doc)
+            self.texts = FollowedTexts(TextReader(self._kind, doc).read)
             roots: RowsByRoot = {name: {} for name in self._kind.roots}
             steps = read_rows(roots, self._kind, self._items, self._newest, self._filled, self.texts.read)
             self._reading = Rows(self._kind, roots), steps

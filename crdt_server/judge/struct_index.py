@@ -15,6 +15,7 @@ from typing import NamedTuple, TypeAlias
 
 from crdt_server.judge.clock_ranges import ClockRanges, Span
 from crdt_server.judge.map_entries import IdRuns, MapEntries
+from crdt_server.judge.neighbours import Lookup, Spot, TornError, accept_any, refuse_torn
 from crdt_server.judge.shared_types import (
     A_TEXT,
     MAX_UNKNOWN_ROOTS,
@@ -41,11 +42,6 @@ _NAME_SHOWN = 80
 
 Step: TypeAlias = tuple[Struct, SharedType | None, str | None, SharedType | None]
 """A new struct, its place (None: it has none), its key, and the shared type that it opens."""
-
-_Spot: TypeAlias = tuple[SharedType, str | None, SharedType | None]
-"""The place of a struct, its key, and the shared type that it opens."""
-
-_Lookup: TypeAlias = Callable[[Id], _Spot | None]
 
 
 class Integrated(NamedTuple):
@@ -123,7 +119,7 @@ class StructIndex:
         self._unknown = UnknownRoots()
         self._clients: defaultdict[int, IdRuns[SharedType | Entries | None]] = defaultdict(IdRuns)
         # The latest lookup. The keys of a record follow one another; the place of a struct never changes.
-        self._last: tuple[Id | None, _Spot | None] = (None, None)
+        self._last: tuple[Id | None, Spot | None] = (None, None)
 
     def check(self, update: Update, user: str, known: Mapping[int, int]) -> list[Step] | str:
         """The new structs of an update and their places; or the reason why it may not be written, or not by this user.
@@ -140,7 +136,10 @@ class StructIndex:
             structs = in_order(fresh)
             if len(structs) < len(fresh):
                 return "structs that wait for one another"
-        steps = self._steps(structs)
+        try:
+            steps = self._steps(structs, refuse_torn)
+        except TornError:
+            return "a struct between two places"
         for struct, shared, key, _ in steps:
             if shared is None and type(struct.parent) is str:
                 return f"unknown root {struct.parent[:_NAME_SHOWN]!r}, and {MAX_UNKNOWN_ROOTS} others before"
@@ -151,7 +150,7 @@ class StructIndex:
 
     def locate(self, update: Update, known: Mapping[int, int]) -> list[Step]:
         """The new structs of an update that needs no check, and their places."""
-        return self._steps(in_order(new_structs(update.structs, known)))
+        return self._steps(in_order(new_structs(update.structs, known)), accept_any)
 
     def integrate(self, steps: Sequence[Step], deletes: Sequence[Span], user: str) -> Integrated:
         """Add an update, its structs as `check` or `locate` returned them."""
@@ -267,14 +266,15 @@ class StructIndex:
             return f"client id {client} belongs to somebody else"
         return None
 
-    def _steps(self, structs: Sequence[Struct]) -> list[Step]:
+    def _steps(self, structs: Sequence[Struct], check: Callable[[Struct, Lookup], None]) -> list[Step]:
         if len(structs) == 1:
             struct = structs[0]
+            check(struct, self._lookup)
             shared, key = self._where(struct, self._lookup) or (None, None)
             return [(struct, shared, key, None if shared is None else opened(shared, key, struct))]
-        coming: dict[int, IdRuns[_Spot | None]] = {}
+        coming: dict[int, IdRuns[Spot | None]] = {}
 
-        def lookup(id: Id) -> _Spot | None:
+        def lookup(id: Id) -> Spot | None:
             runs = coming.get(id[0])
             if runs is None or id[1] < runs.starts[0]:
                 return self._lookup(id)
@@ -282,6 +282,7 @@ class StructIndex:
 
         steps: list[Step] = []
         for struct in structs:
+            check(struct, lookup)
             shared, key = self._where(struct, lookup) or (None, None)
             opening = None if shared is None else opened(shared, key, struct)
             steps.append((struct, shared, key, opening))
@@ -330,7 +331,7 @@ class StructIndex:
             writes += _unseen(self, coming, writes)
         return Integrated(writes, standing, emptied, [each for each in coming.texts if self.is_current(each)])
 
-    def _where(self, struct: Struct, lookup: _Lookup) -> tuple[SharedType, str | None] | None:
+    def _where(self, struct: Struct, lookup: Lookup) -> tuple[SharedType, str | None] | None:
         """The shared type of a struct's place, and its key; None: it has no place, or one in a wrong value."""
         origin, right_origin, parent = struct.origin, struct.right_origin, struct.parent
         if origin is None and right_origin is None:
@@ -347,7 +348,7 @@ class StructIndex:
         spot = left or right
         return spot and spot[:2]
 
-    def _lookup(self, id: Id) -> _Spot | None:
+    def _lookup(self, id: Id) -> Spot | None:
         if id == self._last[0]:
             return self._last[1]
         client, clock = id
@@ -355,7 +356,7 @@ class StructIndex:
         home = None if runs is None else runs.at(clock)
         if home is None:
             return None
-        spot: _Spot
+        spot: Spot
         if isinstance(home, MapEntries):
             spot = home.parent, home.key, None
         elif home.clock == clock and home.client == client and home.entries is not None:

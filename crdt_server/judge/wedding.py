@@ -206,7 +206,7 @@ class WeddingJudge:
 
     def _accept(self, document: SchemaDocument, applied: Applied) -> None:
         """Record an update, and resolve the part that must not wait for the end of the batch."""
-        actor, changes, writes, client_state_vector, owners = applied
+        actor, changes, writes, unseen, owners = applied
         if isinstance(document, ProjectedDocument):
             document.claim(owners)
             for edit in carried(document, applied):
@@ -225,7 +225,7 @@ class WeddingJudge:
         ]
         if owners:
             self.ledger.pending(document.name).owners += owners
-        self._record(document, changes, writer, rewritten=rewritten, settled=client_state_vector is not None)
+        self._record(document, changes, writer, rewritten=rewritten, settled=unseen is not None)
         if not ordinary:
             ops = [Op("set", *field, value) for field, value in again.items()]
             self.write([*document.outdone(actor, writes), *ops], actor)

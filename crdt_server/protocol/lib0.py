@@ -48,7 +48,7 @@ def read_var_bytes(data: bytes | memoryview, pos: int) -> tuple[bytes, int]:
     return bytes(data[pos:stop]), stop
 
 
-def read_var_string(data: bytes, pos: int) -> tuple[str, int]:
+def read_var_string(data: bytes | memoryview, pos: int) -> tuple[str, int]:
     """Length-prefixed UTF-8 (lib0: varString) at `pos`; the length is in bytes."""
     raw, pos = read_var_bytes(data, pos)
     try:

@@ -43,9 +43,49 @@ class QueryAwareness(Struct, frozen=True, gc=False):
 
 
 class PermissionDenied(Struct, frozen=True, gc=False):
-    """From the server only: something that the client wrote was undone or refused. ``reason`` is JSON or prose."""
+    """From the server only, a notice: something that the client wrote was undone or refused. ``reason`` is JSON."""
 
     reason: str
+
+
+class Stateless(Struct, frozen=True, gc=False):
+    """A text beside the document, in either direction."""
+
+    payload: str
+
+
+class Authenticate(Struct, frozen=True, gc=False):
+    """From a client: its token for one document, the first one or a newer one. "" where it has none."""
+
+    token: str
+
+
+class CloseDocument(Struct, frozen=True, gc=False):
+    """One document of a socket is closed, the others are not. A client gives no reason."""
+
+    reason: str = ""
+
+
+class TokenRequest(Struct, frozen=True, gc=False):
+    """From the server: send the token of this document now."""
+
+
+class DocumentOpened(Struct, frozen=True, gc=False):
+    """From the server: the document is open."""
+
+    reads_only: bool
+
+
+class DocumentRefused(Struct, frozen=True, gc=False):
+    """From the server: the document is not opened."""
+
+    reason: str
+
+
+class SyncStatus(Struct, frozen=True, gc=False):
+    """From the server: one update of the client is stored, or never will be."""
+
+    stored: bool
 
 
 Received: TypeAlias = SyncStep1 | SyncStep2 | SyncUpdate | AwarenessUpdate | QueryAwareness
@@ -53,3 +93,11 @@ Received: TypeAlias = SyncStep1 | SyncStep2 | SyncUpdate | AwarenessUpdate | Que
 
 Message: TypeAlias = Received | PermissionDenied
 """Messages that the server may send."""
+
+DocumentReceived: TypeAlias = Received | Stateless | Authenticate | CloseDocument
+"""Messages that a client may send where a socket carries several documents."""
+
+DocumentMessage: TypeAlias = (
+    Message | Stateless | CloseDocument | TokenRequest | DocumentOpened | DocumentRefused | SyncStatus
+)
+"""Messages that the server may send there."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from crdt_server.protocol.codec import Codec
+from crdt_server.protocol.codec import Encoder
 from crdt_server.protocol.frames import server_frame
 from crdt_server.protocol.messages import AwarenessUpdate, Message, SyncStep2, SyncUpdate
 from crdt_server.protocol.ywebsocket import YWEBSOCKET
@@ -20,7 +20,7 @@ class Outgoing:
 
     def __init__(self, message: Message) -> None:
         self.message = message
-        self._others: dict[Codec, bytes] | None = None
+        self._others: dict[Encoder, bytes] | None = None
 
     def __getattr__(self, name: str) -> bytes:
         # Called only as long as the slot is empty: a room of a hundred sockets reads it a hundred times. A server uses
@@ -33,7 +33,7 @@ class Outgoing:
             return payload
         raise AttributeError(name)
 
-    def encoded(self, codec: Codec) -> bytes:
+    def encoded(self, codec: Encoder) -> bytes:
         """The payload that ``codec`` makes of the message."""
         if codec is YWEBSOCKET:
             return self.payload

@@ -27,7 +27,7 @@ MAX_CLOCK = 2**31 - 1
 EMPTY_UPDATE = b"\0\0"
 EMPTY_STATE_VECTOR = b"\0"
 
-_ORIGIN, _RIGHT_ORIGIN, _PARENT_SUB, _CONTENT_BITS = 0x80, 0x40, 0x20, 0x1F
+ORIGIN, RIGHT_ORIGIN, _PARENT_SUB, _CONTENT_BITS = 0x80, 0x40, 0x20, 0x1F
 _WITHOUT_CONTENT = frozenset((GC, SKIP))
 
 _new = tuple.__new__  # the constructor of a named tuple costs twice as much
@@ -246,11 +246,11 @@ def _read_section(data: bytes, pos: int, end: int, found: _Found) -> int:
             if info == SKIP:
                 first = _skip(found, first, clock, length)
         else:
-            if info & _ORIGIN:
+            if info & ORIGIN:
                 origin, pos = _read_id(data, pos, clock, found)
-            if info & _RIGHT_ORIGIN:
+            if info & RIGHT_ORIGIN:
                 right_origin, pos = _read_id(data, pos, clock, found)
-            elif info < _RIGHT_ORIGIN:
+            elif info < RIGHT_ORIGIN:
                 parent, key, pos = _read_parent(data, pos, end, info, clock, found)
             length, value, pos = CONTENT[content](data, pos, end)
             if content == TYPE:

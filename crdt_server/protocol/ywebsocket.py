@@ -59,7 +59,8 @@ class YWebSocketCodec:
         if isinstance(message, SyncStep1):
             return b"\0\0" + write_var_bytes(message.state_vector)
         if isinstance(message, PermissionDenied):
-            return b"\2\0" + write_var_string(message.reason)
+            # Not subtype 0, which stock clients print as a refusal of access: they skip all others.
+            return b"\2\1" + write_var_string(message.reason)
         return b"\3"
 
 

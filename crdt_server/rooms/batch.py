@@ -43,8 +43,14 @@ class RoomBatch:
         self.seq = 0  # the document's newest row as of this batch: the update itself where there is one
 
     @property
-    def refuses(self) -> bool:
-        """Whether a request is refused by what the document holds: for good, or perhaps a command."""
+    def needs_owner(self) -> bool:
+        """Whether its results hold only while this node owns the wedding: what is shown of a derived document, and
+        what is refused by what the document holds."""
+        return self._refuses or (self.room.hosted.confirmed and bool(self.responses))
+
+    @property
+    def _refuses(self) -> bool:
+        """Whether a request is refused for good, or perhaps a command."""
         if self.statuses and not REFUSALS.isdisjoint(self.statuses.values()):
             return True
         if self.derived is not None or not self.responses:
@@ -56,4 +62,7 @@ class RoomBatch:
         """Whether a session waits for more than the echo."""
         if self.statuses or self.responses:
             return True
-        return any(request.session.gaps or request.session.takes_responses for request in self.requests)
+        return any(
+            request.session.gaps or request.session.takes_responses or request.claim is not None
+            for request in self.requests
+        )

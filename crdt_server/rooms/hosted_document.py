@@ -21,6 +21,8 @@ class HostedDocument:
     __slots__ = (
         "built",
         "bytes_only",
+        "confirmed",
+        "cpu_seconds_per_byte",
         "derived",
         "has_schema",
         "heavy",
@@ -36,6 +38,7 @@ class HostedDocument:
     def __init__(self, *, has_schema: bool, derived: bool = False) -> None:
         self.has_schema = has_schema
         self.derived = derived  # stored bytes may hold what its readers may not see any more: only its host reads them
+        self.confirmed = False  # a reply is sent after the store has confirmed the owner of the wedding, and not kept
         self.placement = Placement.HOST
         self.size = 0  # stored bytes
         self.built = False  # the host has built its Doc
@@ -46,6 +49,7 @@ class HostedDocument:
         self.quota = WeddingQuota()  # of its wedding
         self.rule_deaths = 0  # hosts that died of the rules of its wedding
         self.without_rules = False  # the rules of its wedding kill a host: they are not applied
+        self.cpu_seconds_per_byte = 0.0  # what its requests cost a host lately, of what they cost in bytes
 
     @property
     def belongs_on_heavy_host(self) -> bool:
@@ -57,6 +61,10 @@ class HostedDocument:
         self.placement, self.built = placement, False
         self.incarnation += 1
 
+    def confirm_replies(self) -> None:
+        """Another node may come to own its wedding, and hide what this node still shows."""
+        self.confirmed = True
+
     def mark_heavy(self) -> None:
         """It is large, or had a large or deadly update."""
         self.heavy = True
@@ -66,6 +74,16 @@ class HostedDocument:
         self.size, self.built = size, built
         if built:
             self.load_deaths = 0  # its stored updates were survived: those deaths had another cause
+
+    def worked(self, cost_bytes: int, cpu_seconds: float) -> None:
+        """Record the CPU time that requests of some cost in bytes took."""
+        if cost_bytes > 0:
+            self.cpu_seconds_per_byte += (cpu_seconds / cost_bytes - self.cpu_seconds_per_byte) / 4
+
+    def affordable_bytes(self, cpu_seconds: float, budget: int) -> int:
+        """How much of a budget in bytes can probably be worked off in some CPU time."""
+        rate = self.cpu_seconds_per_byte
+        return budget if rate * budget <= cpu_seconds else int(cpu_seconds / rate)
 
     def host_lost(self) -> None:
         """Its host is gone."""

@@ -15,6 +15,7 @@ from crdt_server.protocol.messages import AwarenessUpdate, Received, SyncStep1, 
 from crdt_server.protocol.update import EMPTY_STATE_VECTOR, EMPTY_UPDATE
 from crdt_server.rooms.inbox import UNBOUNDED
 from crdt_server.rooms.presence import NO_STATES
+from crdt_server.rooms.receipts import settle_claim
 from crdt_server.rooms.refusals import deny_update, reject
 from crdt_server.rooms.replies import reply_from_cache, takes_replies
 from crdt_server.rooms.session import BACKLOG, Request, Session
@@ -51,12 +52,17 @@ def receive(room: Room, session: Session, messages: Iterable[Received]) -> None:
 def _receive_update(room: Room, session: Session, update: bytes, *, echo: bool) -> None:
     if not echo:
         session.resyncing = False
+    receipts = session.receipts
+    claim = None if receipts is None else receipts.claim(is_update=echo)
     if update == EMPTY_UPDATE:
+        settle_claim(session, claim, stored=True)
         return
     if session.reads_only and not room.hosted.has_schema:
+        settle_claim(session, claim, stored=False)
         deny_update(room, session, update)
         return
     request = Request(session, RequestKind.UPDATE, update, echo=echo)
+    request.claim = claim
     if room.hosted.has_schema and not echo:
         # Once: what it sends after that was made here. Thirty bytes must not have a host read a megabyte each time.
         request.client_state_vector, session.client_state_vector = session.client_state_vector, None

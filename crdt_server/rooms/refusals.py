@@ -10,6 +10,7 @@ from crdt_server.pipe import RequestKind, Status
 from crdt_server.protocol.messages import PermissionDenied, SyncUpdate
 from crdt_server.protocol.outgoing import Outgoing
 from crdt_server.protocol.update import EMPTY_UPDATE, decode_update, with_deletes
+from crdt_server.rooms.receipts import settle_claim
 from crdt_server.rooms.session import Origin, Request, Session
 
 if TYPE_CHECKING:
@@ -80,6 +81,7 @@ def deny_waiting(room: Room, request: Request) -> bool:
     if session.takes_responses:
         session.settle(request, Status.FORBIDDEN, None)
         return True
+    settle_claim(session, request.claim, stored=False)
     try:
         deny_update(room, session, request.payload)
     except ProtocolError as error:

@@ -33,7 +33,7 @@ def send_reply(session: Session, messages: Sequence[Outgoing]) -> None:
 
 def reply_from_cache(room: Room, session: Session, state_vector: bytes) -> bool:
     """Reply to a step 1 from the cache. False where the reply is not there, or an edit of the session itself waits."""
-    if session.inbox or session.stash is not None:
+    if room.hosted.confirmed or session.inbox or session.stash is not None:
         return False
     messages = room.replies.find(state_vector)
     if messages is not None:

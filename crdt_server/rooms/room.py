@@ -126,7 +126,7 @@ class Room:
         """Its document is held elsewhere from now on, where it has to be loaded. Nothing of it is in flight."""
         self.hosted.place(placement)
         self.phase = Phase.LOADING
-        if self.inbox:
+        if self.inbox or self.hosted.derived:  # a derived one follows its sources, whether or not anybody requests it
             self.events.on_requests(self)
 
     @property

@@ -12,6 +12,7 @@ from crdt_server.access.identity import Authenticated, Identity, person_at
 from crdt_server.access.limits import Level
 from crdt_server.pipe import HostRequest, RequestKind, Response, Status
 from crdt_server.protocol.outgoing import Outgoing
+from crdt_server.rooms.receipts import Claim, Receipts
 
 SessionId = NewType("SessionId", int)
 
@@ -74,6 +75,7 @@ class Request:
     """One request of a session to its document, waiting for a batch."""
 
     __slots__ = (
+        "claim",
         "client_state_vector",
         "cost",
         "echo",
@@ -105,6 +107,7 @@ class Request:
         self.whole: Request | None = None  # the last piece of the update that this is a piece of
         self.first: Request | None = None  # the first piece of it, also of the last piece
         self.vector_sent: int | None = None  # of a first piece: the incarnation of the host that has the state vector
+        self.claim: Claim | None = None  # of its sender, where that takes receipts
         self.echo = echo  # an update message that brought nothing new is still receipted; a sync step 2 is not
 
     def for_host(self, signed: bool, incarnation: int) -> HostRequest:
@@ -154,6 +157,7 @@ class Session:
         "presence_budget",
         "queued_bytes",
         "reads_only",
+        "receipts",
         "resyncing",
         "revoked",
         "spare_reverts",
@@ -169,6 +173,7 @@ class Session:
         self.person = person_at(identity, connection.address)
         """The key of its sender in tables of limits."""
         self.reads_only = False  # all that it writes is undone
+        self.receipts: Receipts | None = None  # where its wire has more of them than the echo
         self.authenticated: Authenticated | None = None  # where it expires, or names a device
         self.revoked = False  # it has lost the room: nothing more of it is applied
         self.client_state_vector: bytes | None = None  # of its newest step 1, until its step 2

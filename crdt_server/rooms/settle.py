@@ -10,6 +10,7 @@ from crdt_server.protocol.messages import SyncStep1, SyncUpdate
 from crdt_server.protocol.outgoing import Outgoing
 from crdt_server.rooms.batch import RoomBatch
 from crdt_server.rooms.intake import request_missing, retry_as_newcomer
+from crdt_server.rooms.receipts import settle_claim
 from crdt_server.rooms.refusals import NO_ROOM, defer, discard, notify, refuse, reject, revoke
 from crdt_server.rooms.replies import send_reply
 from crdt_server.rooms.session import Request, Session
@@ -36,6 +37,8 @@ def settle_batch(room: Room, batch: RoomBatch) -> None:
         status = batch.statuses.get(index, Status.OK)
         if status is Status.LATER:
             continue
+        if request.claim is not None:
+            settle_claim(request.session, request.claim, stored=_is_stored(request, status))
         response = batch.responses.get(index)
         if type(response) is NoOverlap:
             retry_as_newcomer(room, request)
@@ -47,6 +50,15 @@ def settle_batch(room: Room, batch: RoomBatch) -> None:
             request.session.gaps = 0
         else:
             _send_response(room, request, response, encoded, current=current)
+
+
+def _is_stored(request: Request, status: Status) -> bool | None:
+    """Whether an update is stored; None: it was dropped, and is requested again."""
+    if status is Status.OK:
+        return not request.session.reads_only
+    if status is Status.GAP or status in NO_ROOM:
+        return None
+    return status is Status.KNOWN
 
 
 def _send_response(
@@ -61,7 +73,8 @@ def _send_response(
         messages = encoded.get(id(response))
         if messages is None:
             messages = encoded[id(response)] = reply_messages(response.updates)
-            room.replies.store(request.payload, response.updates, messages, current=current)
+            if not room.hosted.confirmed:
+                room.replies.store(request.payload, response.updates, messages, current=current)
         send_reply(session, messages)
 
 

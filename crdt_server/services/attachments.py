@@ -17,7 +17,7 @@ from crdt_server.errors import CrdtServerError, NotFoundError
 from crdt_server.files.media_types import media_type
 from crdt_server.files.names import safe_name
 from crdt_server.files.store import FileKey, FileStore, FileStoreError, ReceivedFile
-from crdt_server.services.entries import Now
+from crdt_server.services.entries import Now, audit_entry, cursor_of, read_cursor
 from storage import ATTACHMENT_BYTES, Storage, StoredAttachment, ValuesRefused
 
 ORPHAN_AGE: Final = timedelta(days=1)
@@ -88,6 +88,23 @@ class AttachmentService:
         if found is None:
             raise NotFoundError("not_found", "no such attachment")
         return found
+
+    async def page(
+        self, wedding: str, thread: str, user: str, after: str, limit: int
+    ) -> tuple[list[StoredAttachment], str | None]:
+        """The next attachments of a conversation, the newest first, and the cursor behind them; None: these were the
+        last. One that no message names is in it for its uploader."""
+        before = read_cursor(after)
+        found = await self._storage.thread_attachments(wedding, thread, user, before, limit)
+        return found, cursor_of(found[-1].at, found[-1].id) if len(found) == limit else None
+
+    async def delete(self, wedding: str, attachment: StoredAttachment, by: str) -> None:
+        """Delete an attachment, and its bytes where no other has the same. Raises NotFoundError."""
+        detail = {"thread": attachment.thread, "attachment": attachment.id, "uploader": attachment.by}
+        entry = audit_entry(self._now(), by, "attachment.deleted", **detail)
+        if not await self._storage.delete_attachment(wedding, attachment.id, entry):
+            raise NotFoundError("not_found", "no such attachment")
+        await self._remove_unused(wedding, [FileKey(wedding, attachment.sha256)])
 
     def read(self, wedding: str, attachment: StoredAttachment, start: int, stop: int) -> AsyncGenerator[bytes, None]:
         """Its bytes from ``start`` to before ``stop``."""

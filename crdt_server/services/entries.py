@@ -1,4 +1,4 @@
-"""Moments, entries of the audit log, and events, as the services write them."""
+"""Moments, entries of the audit log, and cursors of lists, as the services write them."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 
 from crdt_server.access.identity import Identity
-from crdt_server.errors import CrdtServerError
+from crdt_server.errors import CrdtServerError, ProtocolError
 from storage import NewAuditEntry
 
 Now = Callable[[], datetime]
@@ -36,3 +36,22 @@ def described(person: Identity) -> dict[str, str]:
     """A person for an entry, without the name."""
     given = person._asdict()
     return {name: given[name] for name in ("user", "role", "vendor", "guest", "side") if given[name]}
+
+
+def cursor_of(at: datetime, id_: str) -> str:
+    """Where a page of a list ends that is ordered by moments."""
+    return f"{at.isoformat()}~{id_}"
+
+
+def read_cursor(text: str) -> tuple[datetime, str] | None:
+    """The moment and the id of `cursor_of`; None where there is none. Raises ProtocolError."""
+    if not text:
+        return None
+    at, _, id_ = text.partition("~")
+    try:
+        found = datetime.fromisoformat(at).astimezone(UTC)
+    except (ValueError, OverflowError) as error:
+        raise ProtocolError("invalid_request", "this is no cursor of a list") from error
+    if "\0" in id_:
+        raise ProtocolError("invalid_request", "this is no cursor of a list")
+    return found, id_

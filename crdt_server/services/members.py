@@ -84,7 +84,7 @@ class MemberService:
         def decide(before: StoredMember | None, _: int) -> MemberChange:
             require(rights.may_manage(actor, person.role))
             if before is not None and before.removed_at is None:
-                raise MembershipError("member_exists", "this user is a member already")
+                raise MembershipError("member_exists", "this user is a member already: change the role instead")
             return self._change(actor, "member.added", person)
 
         return await self._store(wedding, person.user, decide)
@@ -224,7 +224,7 @@ def require(decision: Decision) -> None:
 
 
 def digest_of_code(code: str) -> str:
-    """The digest of a code, or of a refresh token, under which it is kept. Codes are compared by their letters."""
+    """The digest of a code as `plain_code` has it, or of a refresh token, under which it is kept."""
     return sha256(code.encode("utf-8", "surrogatepass")).hexdigest()
 
 
@@ -267,4 +267,4 @@ def _present(member: StoredMember | None) -> StoredMember:
 
 def _keep_couple(member: StoredMember, others: int) -> None:
     if member.role == COUPLE and not others:
-        raise MembershipError("last_of_couple", "nobody would be left who may do everything")
+        raise MembershipError("last_of_couple", "nobody would be left who may do everything: add a couple first")

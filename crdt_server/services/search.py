@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any, Final, NamedTuple
 
-from crdt_server.services.search_words import parse_query, places_of, words_of
+from crdt_server.services.search_words import indexed_words, parse_query, places_of
 from documents.kind import WHOLE, Shape
 from documents.registry import KINDS
 from storage import Indexer, SearchHit, SearchRecord, SearchTerm, SearchText, Storage, StoredEvent
@@ -119,7 +119,7 @@ def texts_in(record: SearchRecord, fields: str) -> dict[str, str]:
 
 
 def _indexed(record: SearchRecord, fields: str) -> list[SearchText]:
-    return [SearchText(key, words_of(text)) for key, text in texts_in(record, fields).items()]
+    return [SearchText(key, indexed_words(text)) for key, text in texts_in(record, fields).items()]
 
 
 INDEXER: Final = Indexer(concerned, _indexed, REDACTIONS)

@@ -20,9 +20,15 @@ from itertools import accumulate, islice
 from typing import Final
 
 from storage import SearchTerm
+from storage.search import MARK_LENGTH
 
 WORD_LENGTH: Final = 64
 """Characters of a word that count."""
+INDEX_FACTOR: Final = 8
+"""Bytes of the words of a text in the index for each of its own. Those of any language are less, even a character each:
+a text of characters that stand for many (`ﷺ`) would be twenty times as long."""
+SMALL_INDEX_BYTES: Final = 1024
+"""Besides."""
 MOST_TERMS: Final = 16
 """Terms of a query; those behind them are ignored."""
 MOST_PHRASE: Final = 32
@@ -61,6 +67,14 @@ def _folded(character: str) -> str:
 def words_of(text: str) -> list[str]:
     """The words of a text, in their order."""
     return [word[:WORD_LENGTH] for word in "".join(map(_folded, text)).split()]
+
+
+def indexed_words(text: str) -> list[str]:
+    """The words of a text as far as they are indexed: nearly always all of them."""
+    left = SMALL_INDEX_BYTES + INDEX_FACTOR * len(text.encode())
+    words = words_of(text)
+    sizes = accumulate(MARK_LENGTH + 1 + len(word.encode()) for word in words)
+    return words[: sum(1 for size in sizes if size <= left)]
 
 
 def parse_query(query: str) -> list[SearchTerm]:

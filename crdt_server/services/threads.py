@@ -10,18 +10,20 @@ import json
 import secrets
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from datetime import datetime
+from types import MappingProxyType
 from typing import Final, NamedTuple
 
 from crdt_server.access.access import Access, Action, require
 from crdt_server.access.identity import Identity, is_name
 from crdt_server.access.threads import CLOSED_TYPES, document_of, may_add, may_change, may_make, powers
 from crdt_server.errors import NotFoundError, ProtocolError
-from crdt_server.services.entries import Changed, MembershipError, Now, audit_entry, moment
+from crdt_server.services.entries import Changed, MembershipError, Now, audit_entry, cursor_of, moment, read_cursor
 from crdt_server.services.grants import Published
 from crdt_server.services.members import require as require_allowed
 from storage import (
     NewEvent,
     Storage,
+    StoredAnswer,
     StoredParticipant,
     StoredThread,
     ThreadChange,
@@ -31,13 +33,12 @@ from storage import (
     ValuesRefused,
 )
 
-STATUSES: Final = ("open", "closed")
-PRIORITIES: Final = range(5)
-"""Of a thread, as of events: 0 is the most urgent."""
+NO_NAMES: Final[Mapping[str, str]] = MappingProxyType({})
 
 
 class NewThread(NamedTuple):
-    """A thread to be made. ``context``: the document, root and record that it is about."""
+    """A thread to be made. ``priority``: as of events, 0 is the most urgent; ``context``: the document, root and record
+    that it is about."""
 
     title: str
     type: str
@@ -81,14 +82,24 @@ class ThreadService:
             raise NotFoundError("not_found", "no such thread")
         return (await self._found(wedding, actor, [thread]))[0]
 
+    async def made(self, wedding: str, actor: Identity, id_: str) -> FoundThread:
+        """A thread that somebody has made. It may be so new that the rights in memory do not know of it."""
+        users = {each.user for each in await self._storage.participants(wedding, [id_])}
+        if actor.user not in users:
+            return await self.find(wedding, actor, id_)
+        thread = await self._storage.thread(wedding, id_)
+        if thread is None:
+            raise NotFoundError("not_found", "no such thread")
+        return (await self._found(wedding, actor, [thread]))[0]
+
     async def page(
         self, wedding: str, actor: Identity, type_: str, status: str, after: str, limit: int
-    ) -> tuple[list[FoundThread], str]:
-        """The next threads that somebody may open, the last active first, and the cursor behind them; empty: these were
+    ) -> tuple[list[FoundThread], str | None]:
+        """The next threads that somebody may open, the last active first, and the cursor behind them; None: these were
         the last."""
         among = ThreadFilter(actor.user, powers(self._access, actor, wedding).opens_all, CLOSED_TYPES, type_, status)
-        found = await self._storage.threads(wedding, among, _read_cursor(after), limit)
-        following = _cursor(found[-1]) if len(found) == limit else ""
+        found = await self._storage.threads(wedding, among, read_cursor(after), limit)
+        following = cursor_of(found[-1].active_at, found[-1].id) if len(found) == limit else None
         shown = [each for each in found if self.opens(wedding, actor, each.id)]
         return await self._found(wedding, actor, shown), following
 
@@ -104,8 +115,11 @@ class ThreadService:
 
     # -- changes
 
-    async def make(self, wedding: str, actor: Identity, new: NewThread) -> FoundThread:
-        """Make a thread, in which its maker takes part."""
+    async def make(
+        self, wedding: str, actor: Identity, new: NewThread, names: Mapping[str, str] = NO_NAMES
+    ) -> FoundThread:
+        """Make a thread, in which its maker takes part; once, with the ``key`` and ``digest`` of the request as
+        ``names``: the answer is the id of the thread. Raises storage's AnswerTaken where there is one."""
         takes_part, _, organizes, raises = powers(self._access, actor, wedding)
         require_allowed(takes_part or may_make(actor, new.type, organizes=organizes, raises=raises))
         if new.context:
@@ -117,7 +131,8 @@ class ThreadService:
 
         def decide(state: ThreadState) -> ThreadChange:
             self._require_addable(state, actor, users, organizes=organizes)
-            return thread_change(thread, actor, "thread.created", at, added=[actor.user, *users])
+            made = thread_change(thread, actor, "thread.created", at, added=[actor.user, *users])
+            return made._replace(answer=StoredAnswer(names["key"], names["digest"], id_, at)) if names else made
 
         return await self._store(wedding, actor, thread.id, users, decide)
 
@@ -241,17 +256,3 @@ def thread_change(
     return ThreadChange(
         thread, at, audit_entry(at, actor.user, type_, thread=thread.id, **detail), event, added, removed
     )
-
-
-def _cursor(thread: StoredThread) -> str:
-    return f"{thread.active_at.isoformat()}~{thread.id}"
-
-
-def _read_cursor(text: str) -> tuple[datetime, str] | None:
-    if not text:
-        return None
-    at, _, id_ = text.partition("~")
-    try:
-        return datetime.fromisoformat(at), id_
-    except ValueError as error:
-        raise ProtocolError("invalid_request", "this is no cursor of a list of threads") from error

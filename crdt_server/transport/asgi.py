@@ -14,10 +14,12 @@ from starlette.websockets import WebSocket, WebSocketDisconnect
 from crdt_server.access.addresses import FORWARDED_FOR
 from crdt_server.errors import CLOSE_CODES
 from crdt_server.protocol.outgoing import Outgoing
-from crdt_server.transport.endpoint import CONGESTED_BYTES, Endpoint, YWebSocketEndpoint
+from crdt_server.transport.endpoint import CONGESTED_BYTES, Endpoint, FlowControl
+from crdt_server.transport.endpoints import open_endpoint
 from crdt_server.transport.gate import ConnectionRequest, Gate
 
 ENDPOINT = "crdt_server.endpoint"  # the key in the scope of a socket, for the server below
+RESUME_BYTES = CONGESTED_BYTES // 4  # unsent: from here on more may be written
 WRITE_SECONDS = 20.0  # for one message; then the peer counts as gone
 
 
@@ -32,6 +34,8 @@ class AsgiConnection:
         self._write_buffer_bytes = self._limit = gate.hub.settings.write_buffer_bytes
         self._queue: deque[bytes] = deque()
         self._queued_bytes = 0
+        self._flow: FlowControl | None = None
+        self._full = False  # the flow was reported
         self._wake = asyncio.Event()
         self._readable = asyncio.Event()
         self._readable.set()
@@ -41,13 +45,26 @@ class AsgiConnection:
     def send(self, message: Outgoing) -> None:
         if self._closing is not None:
             return
-        self._queue.append(message.payload)
-        self._queued_bytes += len(message.payload)
-        self._wake.set()
+        self._enqueue(message.payload)
         if self._queued_bytes > self._limit:
             self._slow_consumers.inc()
             self._queue.clear()
             self.close(CLOSE_CODES["try_again"], "slow consumer")
+
+    def send_payload(self, payload: bytes) -> None:
+        if self._closing is None:
+            self._enqueue(payload)
+
+    def _enqueue(self, payload: bytes) -> None:
+        self._queue.append(payload)
+        self._queued_bytes += len(payload)
+        self._wake.set()
+        if self._flow is not None and not self._full and self.congested:
+            self._full = True
+            self._flow.pause_writing()
+
+    def control_flow(self, flow: FlowControl) -> None:
+        self._flow = flow
 
     def allow(self, size_bytes: int) -> None:
         self._limit = max(self._limit, self._write_buffer_bytes + size_bytes)
@@ -72,6 +89,10 @@ class AsgiConnection:
     def congested(self) -> bool:
         return self._queued_bytes > CONGESTED_BYTES
 
+    @property
+    def unsent_bytes(self) -> int:
+        return self._queued_bytes
+
     async def write(self) -> None:
         """Send what is queued until the connection closes; ends with the close frame."""
         try:
@@ -80,6 +101,7 @@ class AsgiConnection:
                     payload = self._queue.popleft()
                     await asyncio.wait_for(self._websocket.send_bytes(payload), WRITE_SECONDS)
                     self._queued_bytes -= len(payload)
+                    self._report_flow()
                 if self._closing is not None:
                     await asyncio.wait_for(self._websocket.close(*self._closing), WRITE_SECONDS)
                     return
@@ -90,6 +112,11 @@ class AsgiConnection:
             self._closing = self._closing or (CLOSE_CODES["try_again"], "gone")
         finally:
             self.closed.set()
+
+    def _report_flow(self) -> None:
+        if self._flow is not None and self._full and self._queued_bytes <= RESUME_BYTES:
+            self._full = False
+            self._flow.resume_writing()
 
     async def read(self) -> bytes | str | None:
         """The next message, or None at the end."""
@@ -112,7 +139,7 @@ async def serve_websocket(websocket: WebSocket, gate: Gate) -> None:
     await websocket.accept()
     url = websocket.url
     request = ConnectionRequest(connection.address, url.path, url.query, websocket.headers)
-    endpoint = YWebSocketEndpoint(gate, connection, request)
+    endpoint = open_endpoint(gate, connection, request)
     websocket.scope[ENDPOINT] = endpoint
     writer = asyncio.create_task(connection.write())
     try:

@@ -31,12 +31,33 @@ CONGESTED_BYTES = 64 * 1024  # unsent on a connection: from here on awareness is
 EARLY_BYTES = 64 * 1024  # of frames before the decision; an empty one counts 64
 
 
+class FlowControl(Protocol):
+    """A sender that holds messages back."""
+
+    def pause_writing(self) -> None:
+        """Too much waits to be written."""
+
+    def resume_writing(self) -> None:
+        """Most of it is written."""
+
+
 class EndpointConnection(Connection, Protocol):
-    """The `Connection` port with its state."""
+    """The `Connection` port with its state, and for several documents."""
 
     @property
     def closing(self) -> bool:
         """Whether `close` was called."""
+
+    def send_payload(self, payload: bytes) -> None:
+        """Send one message that is encoded already."""
+
+    @property
+    def unsent_bytes(self) -> int:
+        """The bytes that wait to be written."""
+
+    def control_flow(self, flow: FlowControl) -> None:
+        """Report that more than `CONGESTED_BYTES` wait, and that most of them are written, rather than close a reader
+        that is too slow."""
 
 
 class Endpoint(Protocol):

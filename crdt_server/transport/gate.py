@@ -21,7 +21,7 @@ from crdt_server.access.identity import UNIDENTIFIED, Authenticated, Identity, p
 from crdt_server.access.limits import SharedBudget, SharedRate
 from crdt_server.access.origins import AllowedOrigins
 from crdt_server.access.policy import room_rights
-from crdt_server.errors import CLOSE_CODES, AdmissionError, CrdtServerError
+from crdt_server.errors import CLOSE_CODES, AdmissionError, CrdtServerError, ProtocolError
 from crdt_server.hub.hub import Hub
 from crdt_server.names import document_address
 from crdt_server.rooms.room import Room
@@ -42,6 +42,11 @@ class ConnectionRequest(NamedTuple):
     path: str
     query: str
     headers: Mapping[str, str]
+
+    @property
+    def parameters(self) -> dict[str, str]:
+        """Those of the query."""
+        return dict(parse_qsl(self.query)) if self.query else {}
 
 
 class Admitted(NamedTuple):
@@ -75,14 +80,15 @@ class Awaited(NamedTuple):
     identity: Awaitable[Identified]
 
 
-_NOT_FOUND = Refused("not_found", CLOSE_CODES["not_found"], "no such wedding or document")
-_OTHER_ORIGIN = Refused("origin", CLOSE_CODES["forbidden"], "pages of this origin may not connect")
-_HOSTILE = Refused("rate_limited", CLOSE_CODES["rate_limited"], "too many refused updates or malformed messages")
-_OVERLOADED = Refused("overloaded", CLOSE_CODES["admission"], "the server is overloaded", deferred=True)
-_FULL = Refused("admission", CLOSE_CODES["admission"], "too many connections", deferred=True)
-_TOO_MANY_HANDSHAKES = Refused("handshake_rate", CLOSE_CODES["admission"], "too many handshakes", deferred=True)
+NOT_FOUND = Refused("not_found", CLOSE_CODES["not_found"], "no such wedding or document")
+OTHER_ORIGIN = Refused("origin", CLOSE_CODES["forbidden"], "pages of this origin may not connect")
+HOSTILE = Refused("rate_limited", CLOSE_CODES["rate_limited"], "too many refused updates or malformed messages")
+OVERLOADED = Refused("overloaded", CLOSE_CODES["admission"], "the server is overloaded", deferred=True)
+FULL = Refused("admission", CLOSE_CODES["admission"], "too many connections", deferred=True)
+TOO_MANY_HANDSHAKES = Refused("handshake_rate", CLOSE_CODES["admission"], "too many handshakes", deferred=True)
 _TOO_SLOW = Refused("admission_timeout", CLOSE_CODES["admission"], "no decision in time, try later", deferred=True)
 _FAILED = Refused("access_failed", CLOSE_CODES["try_again"], "try again")
+MALFORMED = Refused("malformed", CLOSE_CODES["malformed"], "malformed message")
 GONE = Refused("gone", CLOSE_CODES["try_again"], "gone")
 TOO_EARLY = Refused("too_early", CLOSE_CODES["frame_too_large"], "too much before the decision on access")
 _RESTARTING = Refused("restarting", CLOSE_CODES["restarting"], "restarting")
@@ -105,7 +111,8 @@ class Gate:
         self._deferred = 0
         self._waiting: set[PendingAdmission] = set()
         self._now = now
-        hub.metrics.gauge("sockets", "WebSockets that are open or pending", lambda: self.admission.held)
+        sockets = "WebSockets that are open or pending; of those with several documents, each document"
+        hub.metrics.gauge("sockets", sockets, lambda: self.admission.held)
         hub.metrics.gauge("unfinished_bytes", "Bytes of incomplete messages", lambda: self.unfinished.held)
         hub.metrics.gauge("sockets_pending", "WebSockets without a decision on access", lambda: self.pending.held)
 
@@ -120,38 +127,36 @@ class Gate:
         """The decision about a new connection, or where access has to wait, what `wait` takes."""
         match = WEBSOCKET_PATH.fullmatch(request.path)
         if match is None:
-            return self._refuse_stranger(request.address, _NOT_FOUND)
+            return self.refuse_stranger(request.address, NOT_FOUND)
         address = document_address(*(map(unquote, match.groups()) if "%" in request.path else match.groups()))
         if address is None:
-            return self._refuse_stranger(request.address, _NOT_FOUND)
+            return self.refuse_stranger(request.address, NOT_FOUND)
         if not self.origins.admit(request.headers):
-            return self._refuse_stranger(request.address, _OTHER_ORIGIN)
-        refused = self._check_limits(request.address)
+            return self.refuse_stranger(request.address, OTHER_ORIGIN)
+        return self.decide_named(request.address, *address, Credentials(request.parameters, request.headers))
+
+    def decide_named(self, address: str, wedding: str, document: str, credentials: Credentials) -> Outcome | Awaited:
+        """The decision about a socket of an address, or about one of several documents of a socket."""
+        refused = self._check_limits(address)
         if refused is not None:
             return refused
-        query = dict(parse_qsl(request.query)) if request.query else {}
         outcome: Outcome
         try:
-            identity = self.access.identify(Credentials(query, request.headers), address[0])
+            identity = self.access.identify(credentials, wedding)
             if not isinstance(identity, (Authenticated, Identity, Denied)):
-                return Awaited(request.address, *address, identity)
-            outcome = self.authorize(request.address, *address, identity)
+                return Awaited(address, wedding, document, identity)
+            outcome = self.authorize(address, wedding, document, identity)
         except Exception as error:  # noqa: BLE001 - a defect of an identity provider must not leave the socket counted
             outcome = _failure(error)
-        return self._release_refused(request.address, outcome)
+        return _release_refused(self.admission, address, outcome)
 
     def _check_limits(self, address: str) -> Refused | None:
         """None where the connection is within the limits; it counts as open from then on."""
         if self.hub.strikes.exceeded_at(address, self._now()):
-            return _HOSTILE
+            return HOSTILE
         if self.hub.overloaded:
-            return _OVERLOADED
-        return None if self.admission.take(address) else _FULL
-
-    def _release_refused(self, address: str, outcome: Outcome) -> Outcome:
-        if isinstance(outcome, Refused):
-            self.admission.release(address)
-        return outcome
+            return OVERLOADED
+        return None if self.admission.take(address) else FULL
 
     def authorize(self, address: str, wedding: str, document: str, identified: Identified) -> Outcome:
         """The decision, once the identity is there."""
@@ -161,32 +166,32 @@ class Gate:
         identity = authenticated.identity
         person, now = person_at(identity, address), self._now()
         if not self._handshakes.assign(person, address, now):
-            return _TOO_MANY_HANDSHAKES
+            return TOO_MANY_HANDSHAKES
         if self.hub.strikes.exceeded_by(identity, address, now):
-            return _HOSTILE
+            return HOSTILE
         rights = room_rights(self.access, identity, wedding, document)
         if isinstance(rights, Denied):
             self.hub.audit.record(wedding, identity.user, "socket.refused", document=document, role=identity.role)
             return _refusal(rights)
         if not self.admission.assign(person):
-            return _FULL
+            return FULL
         authenticated = authenticated._replace(identity=rights.identity)
         return Admitted(wedding, document, authenticated, reads_only=rights.reads_only)
 
     def _refuse_unidentified(self, address: str, denied: Denied) -> Refused:
-        refused = self._refuse_stranger(address, _refusal(denied))
-        if denied.hostile and refused is not _TOO_MANY_HANDSHAKES:
+        refused = self.refuse_stranger(address, _refusal(denied))
+        if denied.hostile and refused is not TOO_MANY_HANDSHAKES:
             now = self._now()
             if self.hub.strikes.exceeded_by(UNIDENTIFIED, address, now):
-                return _HOSTILE
+                return HOSTILE
             self.hub.strikes.add(UNIDENTIFIED, address, now)
         return refused
 
-    def _refuse_stranger(self, address: str, refused: Refused) -> Refused:
-        """Those of an address who have not proved who they are share what one person of it may send; their neighbours
-        have the rest."""
+    def refuse_stranger(self, address: str, refused: Refused) -> Refused:
+        """A refusal of somebody who is not identified. Those of an address who have not proved who they are share what
+        one person of it may send; their neighbours have the rest."""
         allowed = self._handshakes.assign(person_at(UNIDENTIFIED, address), address, self._now())
-        return refused if allowed else _TOO_MANY_HANDSHAKES
+        return refused if allowed else TOO_MANY_HANDSHAKES
 
     def wait(self, awaited: Awaited, decided: Callable[[Outcome], None]) -> PendingAdmission:
         """Call ``decided`` once, later: with the decision, or with a refusal after a time or where too many wait."""
@@ -197,12 +202,12 @@ class Gate:
             self._waiting.discard(pending)
             if within:
                 self.pending.release(address)
-            decided(self._release_refused(address, outcome))
+            decided(_release_refused(self.admission, address, outcome))
 
         pending = PendingAdmission(self, awaited, self._admission_seconds, finish)
         self._waiting.add(pending)
         if not within:
-            pending.cancel(_FULL)
+            pending.cancel(FULL)
         return pending
 
     def enter(self, connection: Connection, admitted: Admitted) -> tuple[Room, Session] | Refused:
@@ -213,9 +218,7 @@ class Gate:
         except AdmissionError as error:
             self.give_up(connection, admitted)
             return Refused("admission", error.close_code, str(error), deferred=True)
-        session.reads_only = admitted.reads_only
-        if authenticated.expires_at is not None or authenticated.device:
-            session.authenticated = authenticated
+        give_rights(session, admitted)
         return room, session
 
     def give_up(self, connection: Connection, admitted: Admitted) -> None:
@@ -284,8 +287,25 @@ class PendingAdmission:
         self._finish(outcome)
 
 
+def _release_refused(admission: SharedBudget, address: str, outcome: Outcome) -> Outcome:
+    if isinstance(outcome, Refused):
+        admission.release(address)
+    return outcome
+
+
+def give_rights(session: Session, admitted: Admitted) -> None:
+    """Let a session have the rights of a positive decision, the first one or a later one."""
+    authenticated = admitted.authenticated
+    session.identity = authenticated.identity
+    session.reads_only = admitted.reads_only
+    has_end = authenticated.expires_at is not None or authenticated.device
+    session.authenticated = authenticated if has_end else None
+
+
 def _failure(error: Exception) -> Refused:
     """The refusal where an `Access` raises: a decision, or a defect."""
+    if isinstance(error, ProtocolError):
+        return Refused(error.code, error.close_code, str(error))
     if isinstance(error, CrdtServerError):
         return _refusal(Denied(error.code, str(error)))
     log.error("access_failed", exc_info=error)

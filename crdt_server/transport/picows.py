@@ -17,10 +17,9 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, cast
 
 import structlog
-from picows import WSFrame, WSListener, WSMsgType, WSTransport, WSUpgradeRequest
+from picows import WSFrame, WSMsgType, WSTransport, WSUpgradeRequest
 from picows.picows import (  # type: ignore[attr-defined]  # the stub leaves out what only servers need
     WSAutoPingStrategy,
-    WSCloseCode,
     WSProtocol,
     WSUpgradeResponse,
     WSUpgradeResponseWithListener,
@@ -28,13 +27,14 @@ from picows.picows import (  # type: ignore[attr-defined]  # the stub leaves out
 
 from crdt_server.access.addresses import FORWARDED_FOR
 from crdt_server.errors import CLOSE_CODES
-from crdt_server.protocol.outgoing import Outgoing
-from crdt_server.transport.endpoint import CONGESTED_BYTES, NO_ENDPOINT, YWebSocketEndpoint
+from crdt_server.transport.endpoint import NO_ENDPOINT
+from crdt_server.transport.endpoints import open_endpoint
 from crdt_server.transport.gate import ConnectionRequest, Gate
+from crdt_server.transport.picows_port import PicowsPort, drop
 from crdt_server.transport.unfinished import STEP_BYTES, UnfinishedMessage
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    pass
 
 log = structlog.get_logger(__name__)
 
@@ -42,11 +42,10 @@ HANDSHAKE_SECONDS = 10
 READ_BUFFER_BYTES = 2048
 READ_BYTES = 8 * 1024  # of one read: thousands of tiny frames in one would delay all other connections
 LARGE_FRAME_BYTES = 64 * 1024
-LINGER_SECONDS = 1.0  # between a close frame and the abort of the connection
 SWEEP_SLICE = 200
 
 
-class PicowsConnection(WSListener):
+class PicowsConnection(PicowsPort):
     """One WebSocket: the `Connection` port on one side, picows on the other."""
 
     __slots__ = (
@@ -54,79 +53,24 @@ class PicowsConnection(WSListener):
         "_endpoint",
         "_fragments",
         "_fragments_size",
-        "_limit",
-        "_paused",
         "_received",
         "_request",
         "_server",
-        "_transport",
-        "_write",
-        "address",
         "partial",
         "unfinished",
     )
 
     def __init__(self, server: PicowsTransport, request: ConnectionRequest) -> None:
-        super().__init__()
+        super().__init__(request.address, server.write_buffer_bytes, server.slow_consumers.inc)
         self._server = server
-        self.address = request.address
         self._request: ConnectionRequest | None = request  # until it is connected
-        self._transport: WSTransport | None = None
         self._endpoint = NO_ENDPOINT
         self._fragments: list[bytes] | None = None
         self._fragments_size = 0
         self.partial = 0  # bytes that came since the newest frame
         self.unfinished: UnfinishedMessage | None = None  # those bytes and the fragments, where they are many
-        self._limit = server.write_buffer_bytes
-        self._write: Callable[[bytes], None] = _drop
         self._received = True  # whether a frame has come since the last check
         self._awaiting_pong = False
-        self._paused = False
-
-    # -- the Connection port
-
-    def send(self, message: Outgoing) -> None:
-        self._write(message.frame)
-
-    def allow(self, size_bytes: int) -> None:
-        limit = self._server.write_buffer_bytes + size_bytes
-        if size_bytes > CONGESTED_BYTES and limit > self._limit:
-            self._limit = limit
-            self._underlying.set_write_buffer_limits(high=limit)
-
-    def close(self, code: int, reason: str) -> None:
-        transport = self._transport
-        if transport is None or self._write is _drop:
-            return
-        transport.send_close(cast("WSCloseCode", code), reason[:120].encode())
-        self._write = _drop
-        # Reading goes on until the peer's own close frame: a socket that is closed with bytes unread is reset by the
-        # system, and the close code is lost with it.
-        self.resume()
-        asyncio.get_running_loop().call_later(LINGER_SECONDS, self._underlying.abort)
-
-    def pause(self) -> None:
-        if not self._paused:
-            self._paused = True
-            self._underlying.pause_reading()
-
-    def resume(self) -> None:
-        if self._paused:
-            self._paused = False
-            self._underlying.resume_reading()
-
-    @property
-    def congested(self) -> bool:
-        return cast("int", self._underlying.get_write_buffer_size()) > CONGESTED_BYTES
-
-    @property
-    def closing(self) -> bool:
-        return self._write is _drop
-
-    @property
-    def _underlying(self) -> Any:
-        assert self._transport is not None
-        return self._transport.underlying_transport
 
     def check(self, now: float) -> None:
         """Ping a peer that sent nothing since the last check; abort where it did not answer the ping before, and close
@@ -146,14 +90,11 @@ class PicowsConnection(WSListener):
     # -- called by picows
 
     def on_ws_connected(self, transport: WSTransport) -> None:
-        self._transport = transport
-        underlying = transport.underlying_transport
-        self._write = underlying.write
-        underlying.set_write_buffer_limits(high=self._limit)
+        self.connected(transport)
         request, self._request = self._request, None
         assert request is not None
         self._server.connections.add(self)
-        self._endpoint = YWebSocketEndpoint(self._server.gate, self, request)
+        self._endpoint = open_endpoint(self._server.gate, self, request)
 
     def on_ws_frame(self, transport: WSTransport, frame: WSFrame) -> None:
         self._received = True
@@ -163,16 +104,16 @@ class PicowsConnection(WSListener):
             self.unfinished.release()
             self.unfinished = None
         if kind == WSMsgType.BINARY and frame.fin and self._fragments is None and not frame.rsv1:
-            if self._write is not _drop:
+            if self._write is not drop:
                 # A large one is read where it lies: copying 16 MB takes 10 ms, and its content is copied out anyway.
                 large = frame.payload_size > LARGE_FRAME_BYTES
                 self._endpoint.receive(frame.get_payload_as_memoryview() if large else frame.get_payload_as_bytes())
         elif kind == WSMsgType.CLOSE:
-            if self._write is not _drop:
+            if self._write is not drop:
                 transport.send(WSMsgType.CLOSE, frame.get_payload_as_bytes()[:2])  # the status, where there is one
-                self._write = _drop
+                self._write = drop
             transport.disconnect(True)
-        elif self._write is _drop:
+        elif self._write is drop:
             return
         elif kind in (WSMsgType.BINARY, WSMsgType.CONTINUATION) and not frame.rsv1:
             self._gather(frame)
@@ -202,17 +143,13 @@ class PicowsConnection(WSListener):
             self._endpoint.receive(message)
 
     def on_ws_disconnected(self, transport: WSTransport) -> None:
-        self._write = _drop
+        self._write = drop
         self._server.connections.discard(self)
         if self.unfinished is not None:
             self.unfinished.release()
         endpoint, self._endpoint = self._endpoint, NO_ENDPOINT  # they refer to each other
+        self._flow = None
         endpoint.disconnected()
-
-    def pause_writing(self) -> None:
-        """More is unsent than the limit allows: the peer is too slow."""
-        self._server.slow_consumers.inc()
-        self.close(CLOSE_CODES["try_again"], "slow consumer")
 
 
 def _hold(connection: PicowsConnection) -> None:
@@ -225,10 +162,6 @@ def _hold(connection: PicowsConnection) -> None:
         connection.unfinished = UnfinishedMessage(budget, connection.address, now)
     if not connection.unfinished.grow(size_bytes, connection._endpoint.person):
         connection.close(CLOSE_CODES["try_again"], "too many bytes are under way")
-
-
-def _drop(frame: bytes) -> None:
-    """Takes the place of the transport's write on a connection that is closed."""
 
 
 class PicowsTransport:

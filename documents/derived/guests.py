@@ -7,17 +7,9 @@ from typing import TYPE_CHECKING, Any, Final
 
 from documents import care, guests
 from documents.changes import Change
+from documents.derived.answers import answers_are_closed
 from documents.derived.emergencies import EVERYONE, PLANNERS, VENDORS, emergencies
-from documents.derived.model import (
-    NOT_WRITABLE,
-    Declaration,
-    Dependency,
-    Projection,
-    View,
-    picked,
-    remembered,
-    shown,
-)
+from documents.derived.model import NOT_WRITABLE, Declaration, Dependency, Projection, View, picked, remembered, shown
 from documents.derived.seats import DEPENDENCIES, TABLE, table_id, with_table
 from documents.fields import Reason
 from documents.kind import Key
@@ -197,6 +189,7 @@ _OF_ONE: Final = (
             Dependency("seating", "tables", _own_table),
         ),
         refuses=_self_refuses,
+        closed=answers_are_closed,
         adds=_self_adds,
     ),
     Projection(

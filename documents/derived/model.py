@@ -97,6 +97,8 @@ class Projection:
     """Whether rows follow from `View.users`."""
     refuses: Callable[[View, Change, Actor], Reason | None] | None = None
     """Why somebody may not make a change that the schema allows; None: nothing of it is writable."""
+    closed: Callable[[View, Change, str], Reason | None] | None = None
+    """Why it is too late for a change, at an instant (RFC 3339 in UTC); None: it never is."""
     adds: Callable[[View, str, Actor, int], dict[str, Any] | Reason] | None = None
     """The record that is made in the source when somebody writes in one that is not there, before what they write, or
     why it may not be made; None: nobody may. The number: how many the same edit adds besides."""

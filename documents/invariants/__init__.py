@@ -24,7 +24,7 @@ from documents.invariants.model import (
     Writer,
     apply,
 )
-from documents.invariants.review import chosen, operations, review_id, review_row
+from documents.invariants.review import chosen, in_language, operations, review_id, review_row
 from documents.invariants.seats import assignments_by_table
 from documents.invariants.undoing import with_way_back
 from documents.invariants.writes import Written, edit_of_deleted, lost_write
@@ -60,6 +60,7 @@ __all__ = [
     "clash",
     "clashes",
     "edit_of_deleted",
+    "in_language",
     "is_booked",
     "judged_alone",
     "lost_write",

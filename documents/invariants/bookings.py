@@ -18,7 +18,8 @@ from typing import Any, Final, NamedTuple
 from documents.invariants.catalogue import INVARIANTS, MANUAL
 from documents.invariants.instants import zone
 from documents.invariants.model import Field, Finding, Op, Option, Party, Subject, Wedding, string, whole
-from documents.invariants.part import LEAVE, cut
+from documents.invariants.part import LEAVE
+from documents.sentences import Sentence, Value, listed, sentence, span, unnamed
 
 TRAVEL_MINUTES: Final = 60
 """Assumed between any two weddings."""
@@ -133,15 +134,15 @@ def _arrival(booking: Booking) -> tuple[int, str, str]:
 
 def _doubt(booking: Booking) -> Finding:
     """The finding about a booking of which another, earlier one is only claimed."""
-    name = booking.name or booking.vendor
+    name = _name(booking)
     ops = (Op("set", "wedding", "vendors", booking.vendor, "stage", "quoted"),)
     return Finding(
         Subject("W2", (booking.vendor,)),
         INVARIANTS["W2"].severity,
-        cut(f"{name} may not be available at that time."),
+        sentence("W2.doubt", vendor=name),
         MANUAL,
         (Party(Field("wedding", "vendors", booking.vendor, "stage"), booking.stage),),
-        (Option(0, f"{name} is not booked any more.", ops), Option(1, LEAVE, ())),
+        (Option(0, sentence("W2.off", vendor=name), ops), Option(1, LEAVE, ())),
         None,
         facts=(str(booking.seq),),  # of this wedding only: to book once more is another doubt
     )
@@ -150,25 +151,34 @@ def _doubt(booking: Booking) -> Finding:
 def _finding(booking: Booking, others: list[Booking]) -> Finding:
     ops = (Op("set", "wedding", "vendors", booking.vendor, "stage", "quoted"),)
     keeps = _precedence(booking) < min(map(_precedence, others))
-    name = booking.name or booking.vendor
+    name = _name(booking)
     spans = sorted({(other.start, other.end) for other in others})[:_MOST_WINDOWS]
     busy = [_window(*span, booking.time_zone) for span in spans]
     automatic: tuple[Op, ...] | None = () if keeps else ops
     if booking.strategy == MANUAL:
         automatic = None
-    texts: list[tuple[str, tuple[Op, ...]]] = [(f"{name} is not booked any more.", ops)]
+    texts: list[tuple[Sentence, tuple[Op, ...]]] = [(sentence("W2.off", vendor=name), ops)]
     if automatic is None:
         texts.append((LEAVE, ()))
     return Finding(
         Subject("W2", (booking.vendor,)),
         INVARIANTS["W2"].severity,
-        cut(f"{name} is not available {', '.join(busy)}."),
+        sentence("W2", vendor=name, times=listed(_span(*each, booking.time_zone) for each in spans)),
         booking.strategy,
         (Party(Field("wedding", "vendors", booking.vendor, "stage"), booking.stage),),
         tuple(Option(i, text, each) for i, (text, each) in enumerate(texts)),
         automatic,
         facts=tuple(busy),
     )
+
+
+def _name(booking: Booking) -> Value:
+    return booking.name or unnamed("vendors")
+
+
+def _span(first: int, last: int, time_zone: str) -> Value:
+    start, end = ((_EPOCH + timedelta(minutes=minutes)).isoformat() for minutes in (first, last))
+    return span(start, end, time_zone)
 
 
 def _window(first: int, last: int, time_zone: str) -> str:

@@ -15,7 +15,7 @@ from itertools import pairwise
 from math import ceil
 from typing import Any, Final, NamedTuple
 
-from documents.invariants.amounts import Amount, converted, money
+from documents.invariants.amounts import Amount, converted
 from documents.invariants.approvals import APPROVED, COUPLE, PENDING, REJECTED, Approvals
 from documents.invariants.approvals import WHERE as APPROVALS
 from documents.invariants.catalogue import HIERARCHY, PRIORITY
@@ -34,6 +34,8 @@ from documents.invariants.model import (
     whole,
 )
 from documents.invariants.part import Choice, Part, Route, Touched, by_arrival, discard, named
+from documents.invariants.wording import currency_of
+from documents.sentences import Sentence, Value, day, money, sentence
 
 MAX_SORTED: Final = 1000
 """Of more amounts, or payments of one item, the latest are not looked for: it would take too long."""
@@ -254,11 +256,15 @@ class Budget(Part):
         causes = self._latest(self._items)
         return self.found(
             subject,
-            f"Everything together costs {self._money(self._total)}, "
-            f"{self._money(self._total - limit)} more than the limit of {self._money(limit)}.",
+            sentence(
+                "B1",
+                total=self._money(self._total),
+                over=self._money(self._total - limit),
+                limit=self._money(limit),
+            ),
             parties=[self.wedding.party("budget", "meta", "", "limit"), *causes],
             options=[
-                (f"Set the limit to {self._money(self._total)}.",
+                (sentence("B.limit", amount=self._money(self._total)),
                  [Op("set", "budget", "meta", "", "limit", ceil(self._total))]),
                 *self._causes_undone(causes),
             ],
@@ -275,10 +281,10 @@ class Budget(Part):
         name = named(self.wedding, "budget", "categories", category)
         return self.found(
             subject,
-            f"{name} costs {self._money(total)}; {self._money(allocated)} is set aside.",
+            sentence("B2", category=name, total=self._money(total), aside=self._money(allocated)),
             parties=[self.wedding.party("budget", "categories", category, "allocated"), *causes],
             options=[
-                (f"Set {self._money(total)} aside for {name}.",
+                (sentence("B2.aside", amount=self._money(total), category=name),
                  [Op("set", "budget", "categories", category, "allocated", ceil(total))]),
                 *self._causes_undone(causes),
             ],
@@ -290,10 +296,10 @@ class Budget(Part):
         parties = [self.wedding.party("budget", "categories", each, "allocated") for each in listed]
         return self.found(
             subject,
-            f"{self._money(self._set_aside)} is set aside, more than the limit of {self._money(limit)}.",
+            sentence("B2.all", aside=self._money(self._set_aside), limit=self._money(limit)),
             parties=[self.wedding.party("budget", "meta", "", "limit"), *_latest(parties)],
             options=[
-                (f"Set the limit to {self._money(self._set_aside)}.",
+                (sentence("B.limit", amount=self._money(self._set_aside)),
                  [Op("set", "budget", "meta", "", "limit", self._set_aside)])
             ],
         )  # fmt: skip
@@ -304,14 +310,15 @@ class Budget(Part):
             return []
         return _latest(self.wedding.party("budget", "items", item, self._items[item].field) for item in items)
 
-    def _causes_undone(self, causes: list[Party]) -> Iterator[tuple[str, list[Op]]]:
+    def _causes_undone(self, causes: list[Party]) -> Iterator[tuple[Sentence, list[Op]]]:
         for party in causes:
             item, name = party.field.record, named(self.wedding, "budget", "items", party.field.record)
             before = party.writer.before
             if type(before) is int and before < party.value:
-                text = f"Set {name} back to {self._money(before, item)}."
-                yield text, [Op("set", "budget", "items", item, party.field.key, before)]
-            yield f"Take {name} off the budget.", [Op("set", "budget", "items", item, "deleted", stamp(self.wedding))]
+                said = sentence("B.back", item=name, amount=self._money(before, item))
+                yield said, [Op("set", "budget", "items", item, party.field.key, before)]
+            off = sentence("B.off", item=name)
+            yield off, [Op("set", "budget", "items", item, "deleted", stamp(self.wedding))]
 
     # B3, B4
 
@@ -323,9 +330,10 @@ class Budget(Part):
         paid, refunded = self._sums(item)
         name = named(self.wedding, "budget", "items", item)
         if refunded > paid:
-            summary = f"{self._money(refunded)} came back for {name}, of which {self._money(paid)} was paid."
+            said = sentence("B3.refunded", refunded=self._money(refunded), item=name, paid=self._money(paid))
         elif paid - refunded > entry.converted:
-            summary = f"{self._money(paid - refunded)} is paid for {name}, which costs {self._money(entry.converted)}."
+            costs = self._money(entry.converted)
+            said = sentence("B3", paid=self._money(paid - refunded), item=name, costs=costs)
         else:
             return None
         payments = self._payments_of.get(item, set())
@@ -333,7 +341,7 @@ class Budget(Part):
         latest = _latest(self.wedding.party("budget", "payments", each) for each in payments)
         return self.found(
             subject,
-            summary,
+            said,
             parties=[self.wedding.party("budget", "items", item, entry.field), *latest],
             options=[self._void(party.field.record, "more than agreed") for party in latest],
         )
@@ -353,8 +361,11 @@ class Budget(Part):
         decided = self.wedding.strategy("B4") == PRIORITY and same
         return self.found(
             subject,
-            f"{money(first.key[1], first.key[2] or self._base)} for "
-            f"{named(self.wedding, 'budget', 'items', first.item)} seems to be entered twice.",
+            sentence(
+                "B4",
+                amount=money(first.key[1], first.key[2] or self._base),
+                item=named(self.wedding, "budget", "items", first.item),
+            ),
             parties=parties,
             options=[void, self._void(parties[1].field.record, "entered twice")],
             automatic=void[1] if decided else None,
@@ -373,13 +384,12 @@ class Budget(Part):
         first = self.wedding.writer("budget", "payments", one).user
         return not first or first != self.wedding.writer("budget", "payments", other).user
 
-    def _void(self, payment: str, reason: str) -> tuple[str, list[Op]]:
+    def _void(self, payment: str, reason: str) -> tuple[Sentence, list[Op]]:
         row = self.wedding.rows("budget", "payments")[payment]
-        text = (
-            f"Void the payment of {string(row, 'on')} ({money(row['amount'], string(row, 'currency') or self._base)})."
-        )
+        amount = money(row["amount"], string(row, "currency") or self._base)
+        said = sentence("B.void", day=day(string(row, "on")), amount=amount)
         value = {**stamp(self.wedding), "reason": reason}
-        return text, [Op("set", "budget", "voids", payment, None, value)]
+        return said, [Op("set", "budget", "voids", payment, None, value)]
 
     # B5
 
@@ -406,19 +416,22 @@ class Budget(Part):
             automatic = None if asked else [question]
         options: list[Choice] = []
         if writer.before is not UNKNOWN:
-            what = "without an amount" if before is None else self._money(before, item)
-            options.append((f"{name} goes back to {what}.", revert))
+            back = sentence("B5.without", item=name)
+            if before is not None:
+                back = sentence("B5.back", item=name, amount=self._money(before, item))
+            options.append((back, revert))
         if question.record not in approvals and approvals:  # one about more, which was asked before
             question = question._replace(record=next(iter(approvals)))
-        options.append((f"Approve {costs} for {name}.", self._approvals.vote(question, "approvedBy:"), (COUPLE,)))
+        approve = sentence("B5.approve", amount=costs, item=name)
+        options.append((approve, self._approvals.vote(question, "approvedBy:"), (COUPLE,)))
         if not rejected:
-            options.append((f"Reject {costs} for {name}.", self._approvals.vote(question, "rejectedBy:"), (COUPLE,)))
-        over_text = self._money(over)
+            reject = sentence("B5.reject", amount=costs, item=name)
+            options.append((reject, self._approvals.vote(question, "rejectedBy:"), (COUPLE,)))
         return self.found(
             subject,
-            f"{name} costs {costs}, which the couple has rejected."
+            sentence("B5.rejected", item=name, amount=costs)
             if rejected
-            else f"{name} costs {costs}: over {over_text} the couple has to approve.",
+            else sentence("B5", item=name, amount=costs, over=self._money(over)),
             parties=[self.wedding.party("budget", "items", item, entry.field)],
             options=options,
             automatic=automatic,
@@ -433,10 +446,8 @@ class Budget(Part):
         row |= {"by": writer.user} if writer.user else {}
         return Op("insert", "budget", "approvals", short_id("a", item, entry.field, entry.amount), None, row)
 
-    def _money(self, amount: Amount, item: str = "") -> str:
-        row = self.wedding.rows("budget", "items").get(item)
-        own = string(row, "currency") if type(row) is dict else ""
-        return money(amount, own or self._base)
+    def _money(self, amount: Amount, item: str = "") -> Value:
+        return money(amount, currency_of(self.wedding, "budget", "items", item))
 
 
 _FIND: Final = {

@@ -14,6 +14,7 @@ from documents.invariants.guests import GUESTS
 from documents.invariants.instants import instant
 from documents.invariants.model import Finding, Op, Subject, Wedding, string, suffixes
 from documents.invariants.part import Part, Route, Touched, guest_name
+from documents.sentences import listed, sentence, word_of
 
 NEAR_DAYS: Final = 14
 """From how many days before the wedding on it is critical."""
@@ -91,17 +92,22 @@ class CareNeeds(Part):
         if not unknown and not wrong:
             return None
         name = guest_name(self.wedding, guest)
-        said = [f"the caterer has not taken note of {', '.join(unknown)}"] if unknown else []
-        said += [f"{meal} does not go with {', '.join(diets)}"] if wrong else []
+        said = sentence(
+            "C1.both" if unknown and wrong else "C1" if unknown else "C1.meal",
+            guest=name,
+            allergies=listed(map(word_of, unknown)),
+            meal=word_of(meal),
+            diets=listed(map(word_of, diets)),
+        )
         keys = [f"allergy:{each}" for each in unknown] + ([f"diet:{each}" for each in diets] if wrong else [])
         parties = [self.wedding.party("care", "care", guest, key) for key in keys]
         if wrong:
             parties.append(self.wedding.party(*GUESTS, guest, "meal"))
         return self.found(
             subject,
-            f"{name}: {'; '.join(said)}.",
+            said,
             parties=parties,
-            options=[(f"{name} chooses another meal.", [Op("delete", *GUESTS, guest, "meal")])] if wrong else [],
+            options=[(sentence("C1.other", guest=name), [Op("delete", *GUESTS, guest, "meal")])] if wrong else [],
             severity="critical" if self._near() else "warning",
         )
 

@@ -32,6 +32,7 @@ from documents.invariants.model import (
     whole,
 )
 from documents.invariants.part import KeyRoute, Part, Route, Touched, by_hierarchy, guest_name, named
+from documents.sentences import Sentence, day, listed, part, sentence, word_of
 
 GUESTS: Final = ("guests", "guests")
 MAX_SORTED: Final = 1000
@@ -139,10 +140,10 @@ class Guests(Part):
         if self.wedding.strategy("G1") == MERGE and "e" in kinds and self._names_agree(one, other):
             automatic = ops
         name = guest_name(self.wedding, younger)
-        why = " and ".join(text for kind, text in _WHY.items() if kind in kinds)
+        why = listed([part(sentence(said)) for kind, said in _WHY.items() if kind in kinds], joint="and")
         return self.found(
             subject,
-            f"{guest_name(self.wedding, older)} and {name} seem to be one person: same {why}.",
+            sentence("G1", one=guest_name(self.wedding, older), other=name, why=why),
             parties=[
                 self.wedding.party(*GUESTS, guest, key)
                 for guest in (older, younger)
@@ -150,9 +151,9 @@ class Guests(Part):
                 if kind in kinds
             ],
             options=[
-                (f"They are one person: unite them as {guest_name(self.wedding, older)}.", ops),
+                (sentence("G1.unite", guest=guest_name(self.wedding, older)), ops),
                 (
-                    f"They are one person: unite them as {name}.",
+                    sentence("G1.unite", guest=name),
                     merged(self.wedding, younger, older, self._company.brought.get(older, ())),
                 ),
             ],
@@ -200,12 +201,12 @@ class Guests(Part):
         field = ("events", event) if own == room else ("meta", "")
         return self.found(
             subject,
-            f"{heads} guests come to {name}; there is room for {room}.",
+            sentence("G2", count=heads, event=name, room=room),
             parties=[
                 self.wedding.party("wedding", *field, "capacity"),
                 *(self.wedding.party(*GUESTS, guest, f"rsvp:{event}") for guest in latest[: min(heads - room, 10)]),
             ],
-            options=[(f"There is room for {heads}.", list(self._room_options(event, own, venue, heads)))],
+            options=[(sentence("G2.room", count=heads), list(self._room_options(event, own, venue, heads)))],
         )
 
     def _room_options(self, event: str, own: int | None, venue: int | None, heads: int) -> Iterator[Op]:
@@ -230,14 +231,15 @@ class Guests(Part):
         name = guest_name(self.wedding, host)
         return self.found(
             subject,
-            f"{name} brings {len(brought)} and may bring {allowed}.",
+            sentence("G3", guest=name, count=len(brought), allowed=allowed),
             parties=[
                 self.wedding.party(*GUESTS, host, "plusOnesAllowed"),
                 *(self.wedding.party(*GUESTS, guest, "plusOneOf") for guest in ranked),
             ],
             options=[
-                (f"{name} may bring {len(brought)}.", [Op("set", *GUESTS, host, "plusOnesAllowed", len(brought))]),
-                *((f"Take {guest_name(self.wedding, guest)} off the list.", [_deleted(self.wedding, guest)])
+                (sentence("G3.allow", guest=name, count=len(brought)),
+                 [Op("set", *GUESTS, host, "plusOnesAllowed", len(brought))]),
+                *((sentence("G3.off", guest=guest_name(self.wedding, guest)), [_deleted(self.wedding, guest)])
                   for guest in ranked[:MAX_PARTIES]),
             ],
             automatic=surplus if surplus and self.wedding.strategy("G3") == HIERARCHY else None,
@@ -263,10 +265,15 @@ class Guests(Part):
         accepted = self.wedding.strategy("G4") == MERGE
         return self.found(
             subject,
-            f"{guest_name(self.wedding, guest)} answered {row[key]} for "
-            f"{named(self.wedding, 'wedding', 'events', event)} after {string(meta, 'rsvpBy')}.",
+            sentence(
+                "G4",
+                guest=guest_name(self.wedding, guest),
+                answer=word_of(str(row[key])),
+                event=named(self.wedding, "wedding", "events", event),
+                day=day(string(meta, "rsvpBy")),
+            ),
             parties=[self.wedding.party(*GUESTS, guest, key)],
-            options=[("Put the answer back as it was.", revert)] if revert else [],
+            options=[(sentence("G4.back"), revert)] if revert else [],
             automatic=() if accepted else revert or None,
         )
 
@@ -280,26 +287,26 @@ class Guests(Part):
         if not target or self.wedding.record("guests", root, target) is not None:
             return None
         lost = self.wedding.rows("guests", root).get(target)
-        options: list[tuple[str, list[Op]]] = []
+        options: list[tuple[Sentence, list[Op]]] = []
         if type(lost) is dict:
             what = (
                 named(self.wedding, "guests", root, target)
                 if root == "households"
                 else guest_name(self.wedding, target)
             )
-            options.append((f"Restore {what}.", [Op("delete", "guests", root, target, "deleted")]))
+            options.append((sentence("G5.restore", name=what), [Op("delete", "guests", root, target, "deleted")]))
         name = guest_name(self.wedding, guest)
         if key == "household":
             ops = [*_unsorted(self.wedding), Op("set", *GUESTS, guest, "household", UNSORTED)]
-            summary, text = f"The household of {name} is gone.", f"Move {name} to the household Unsorted."
+            said, way = sentence("G5", guest=name), sentence("G5.unsorted", guest=name)
         else:
             ops = [Op("delete", *GUESTS, guest, key)]
-            summary, text = f"Who brings {name} is gone.", f"{name} comes as a guest of their own."
+            said, way = sentence("G5.host", guest=name), sentence("G5.own", guest=name)
         return self.found(
             subject,
-            summary,
+            said,
             parties=[self.wedding.party(*GUESTS, guest, key), self.wedding.party("guests", root, target, "deleted")],
-            options=[*options, (text, ops)],
+            options=[*options, (way, ops)],
             automatic=None if self.wedding.strategy("G5") == MANUAL else ops,
         )
 
@@ -315,7 +322,7 @@ _FIND: Final = {
     "G5": Guests._exists,
 }
 
-_WHY: Final = {"e": "e-mail address", "p": "telephone number", "n": "name and household"}
+_WHY: Final = {"e": "same.email", "p": "same.phone", "n": "same.name"}
 
 
 def _comes(row: Any, event: str) -> bool:

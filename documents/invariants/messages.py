@@ -6,7 +6,8 @@ from collections.abc import Iterable, Iterator
 
 from documents.fields import same
 from documents.invariants.model import NOBODY, SERVER, UNKNOWN, Finding, Op, Subject, document_kind
-from documents.invariants.part import Part, Route, Touched
+from documents.invariants.part import Part, Route, Touched, person
+from documents.sentences import sentence
 
 
 class Messages(Part):
@@ -35,12 +36,11 @@ class Messages(Part):
         if writer.before is not UNKNOWN and writer.before is not None:
             if same(writer.before, party.value):
                 return None
-            summary, ops = f"{writer.user} changed a message.", [Op("set", *party.field[:3], None, writer.before)]
+            said = sentence("M1", who=person(self.wedding, writer))
+            ops = [Op("set", *party.field[:3], None, writer.before)]
         elif type(party.value) is dict and party.value.get("from") != writer.user:
-            summary, ops = (
-                f"{writer.user} wrote a message in the name of somebody else.",
-                [Op("delete", *party.field[:3])],
-            )
+            said = sentence("M1.forged", who=person(self.wedding, writer))
+            ops = [Op("delete", *party.field[:3])]
         else:
             return None
-        return self.found(subject, summary, parties=[party], automatic=ops)
+        return self.found(subject, said, parties=[party], automatic=ops)

@@ -17,13 +17,13 @@ from typing import Any, Final, NamedTuple, TypeAlias
 from documents.fields import Reason, same
 from documents.invariants.catalogue import INVARIANTS
 from documents.kind import WHOLE
+from documents.sentences import Sentence, say
 from documents.shared import USER
 
 Row: TypeAlias = Any
 Roots: TypeAlias = dict[str, dict[str, Row]]
 
 _NOTHING: Final[Mapping[str, Any]] = MappingProxyType({})
-MAX_SUMMARY: Final = 500
 MAX_OPTIONS: Final = 12
 MAX_PARTIES: Final = 20
 SERVER: Final = "server"
@@ -125,10 +125,15 @@ class Option:
     """One way to resolve a conflict, for a person to choose."""
 
     id: int
-    text: str
+    said: Sentence
     ops: Ops
     roles: tuple[str, ...] = ()
     """Roles of those who may choose it; none: everybody may who may write there."""
+
+    @property
+    def text(self) -> str:
+        """What choosing it does, in English."""
+        return say(self.said)
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,7 +142,7 @@ class Finding:
 
     subject: Subject
     severity: str
-    summary: str
+    said: Sentence
     strategy: str
     parties: tuple[Party, ...] = ()
     options: tuple[Option, ...] = ()
@@ -154,6 +159,11 @@ class Finding:
     @property
     def invariant(self) -> str:
         return self.subject.invariant
+
+    @property
+    def summary(self) -> str:
+        """What is wrong, in English."""
+        return say(self.said)
 
     @property
     def manual(self) -> bool:

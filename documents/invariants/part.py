@@ -10,7 +10,6 @@ from documents.invariants.catalogue import INVARIANTS, MANUAL
 from documents.invariants.model import (
     MAX_OPTIONS,
     MAX_PARTIES,
-    MAX_SUMMARY,
     Finding,
     Op,
     Ops,
@@ -19,8 +18,9 @@ from documents.invariants.model import (
     Subject,
     Wedding,
     Writer,
-    string,
 )
+from documents.invariants.wording import guest_name, named, person
+from documents.sentences import Sentence
 
 Touched: TypeAlias = set[Subject]
 Refresh: TypeAlias = Callable[[str, str, Touched], None]
@@ -29,10 +29,10 @@ Refresh: TypeAlias = Callable[[str, str, Touched], None]
 KeyRefresh: TypeAlias = Callable[[str, str, str, Touched], None]
 """(document, record, key, touched): the same for one key of a record that was there before."""
 
-Choice: TypeAlias = tuple[str, Iterable[Op]] | tuple[str, Iterable[Op], tuple[str, ...]]
-"""The text of an option, its operations, and the roles of those who may choose it where not everybody may."""
+Choice: TypeAlias = tuple[Sentence, Iterable[Op]] | tuple[Sentence, Iterable[Op], tuple[str, ...]]
+"""The sentence of an option, its operations, and the roles of those who may choose it where not everybody may."""
 
-LEAVE: Final = "Leave it as it is."
+LEAVE: Final = Sentence("leave")
 
 
 class Route(NamedTuple):
@@ -96,7 +96,7 @@ class Part:
     def found(
         self,
         subject: Subject,
-        summary: str,
+        said: Sentence,
         *,
         parties: Iterable[Party] = (),
         options: Iterable[Choice] = (),
@@ -112,11 +112,11 @@ class Part:
         return Finding(
             subject,
             severity or INVARIANTS[subject.invariant].severity,
-            cut(summary),
+            said,
             self.wedding.strategy(subject.invariant) if automatic is not None or stays else MANUAL,
             tuple(islice(parties, MAX_PARTIES)),
             tuple(
-                Option(i, cut(each[0]), tuple(each[1]), each[2] if len(each) == 3 else ())
+                Option(i, each[0], tuple(each[1]), each[2] if len(each) == 3 else ())
                 for i, each in enumerate(texts)
             ),
             None if automatic is None else tuple(automatic),
@@ -124,24 +124,6 @@ class Part:
             facts,
             more,
         )
-
-
-def cut(text: str) -> str:
-    return text if len(text) <= MAX_SUMMARY else text[: MAX_SUMMARY - 1] + "…"
-
-
-def named(wedding: Wedding, document: str, root: str, record: str, key: str = "name") -> str:
-    """The name of a record, its id where it has none."""
-    row = wedding.rows(document, root).get(record)
-    return (string(row, key) if type(row) is dict else "") or record
-
-
-def guest_name(wedding: Wedding, guest: str) -> str:
-    """First and last name of a guest, the id where there is neither."""
-    row = wedding.rows("guests", "guests").get(guest)
-    if type(row) is not dict:
-        return guest
-    return f"{string(row, 'firstName')} {string(row, 'lastName')}".strip() or guest
 
 
 def discard(index: dict[Any, set[Any]], key: Any, member: Any) -> None:
@@ -180,8 +162,8 @@ __all__ = [
     "by_arrival",
     "by_hierarchy",
     "by_priority",
-    "cut",
     "discard",
     "guest_name",
     "named",
+    "person",
 ]

@@ -1,19 +1,21 @@
 """A finding as a record of the root `review`, within the limits of its fields.
 
 Parts that do not fit into a record are left out, so that one can always be written: values that are too large, parties
-without a known writer, options with more operations than a record holds, and those after the first that fill it.
+without a known writer (and the server), options with more operations than a record holds, and those after the first
+that fill it.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from functools import lru_cache
 from typing import Any, Final
 
 from documents.fields import AnyJson, Reason
-from documents.invariants.model import CHOOSER, Finding, Op, Option, Subject, Writer, short_id, user_id
-from documents.shared import review
+from documents.invariants.model import CHOOSER, SERVER, Finding, Op, Option, Subject, Writer, short_id, user_id
+from documents.sentences import Sentence, as_json, of_json, say
+from documents.shared import SENTENCE, review
 
 MAX_RECORD_BYTES: Final = 24 * 1024
 """Of a record, nearly."""
@@ -43,9 +45,25 @@ def review_row(finding: Finding, at: str, *, state: str = "open") -> dict[str, A
         "_strategy": finding.strategy,
         "_state": state,
         "_summary": finding.summary,
+        "_sentence": as_json(finding.said),
     }
     options = _within(_MAX_OPTIONS_BYTES, [each for each in row.pop("_options") if _fits("_options", [each])])
     return {key: value for key, value in row.items() if _fits(key, value)} | {"_options": options}
+
+
+def in_language(row: dict[str, Any], language: str, names: Mapping[str, str]) -> dict[str, Any]:
+    """A record with its texts in a language, in the places of those in English. ``names``: user -> name, of those whom
+    the wedding has no name for."""
+    found = row | _text_of("_summary", row.get("_sentence"), language, names)
+    if "_options" in row:
+        options = row["_options"]
+        found["_options"] = [each | _text_of("text", each.get("sentence"), language, names) for each in options]
+    return found
+
+
+def _text_of(key: str, sentence: object, language: str, names: Mapping[str, str]) -> dict[str, str]:
+    said: Sentence | None = of_json(sentence)
+    return {} if said is None else {key: say(said, language, names)}
 
 
 def operations(row: dict[str, Any], choice: int) -> tuple[Op, ...] | None:
@@ -84,7 +102,7 @@ def _subjects(finding: Finding) -> list[dict[str, Any]]:
 def _parties(finding: Finding) -> Iterator[dict[str, Any]]:
     room = _MAX_VALUES_BYTES
     for party in finding.parties:
-        if not party.writer.user:
+        if party.writer.user in ("", SERVER):  # a rule takes part in nothing: what it wrote is among the options
             continue
         row = {"user": party.writer.user, "role": party.writer.role}
         row |= {"at": party.writer.at} if party.writer.at else {}
@@ -109,7 +127,9 @@ def _within(room: int, options: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 def _option(option: Option) -> dict[str, Any]:
     ops = [{name: value for name, value in op._asdict().items() if value is not None} for op in option.ops]
-    row = {"id": option.id, "text": option.text, "operations": ops}
+    row: dict[str, Any] = {"id": option.id, "text": option.text, "operations": ops}
+    said = as_json(option.said)
+    row |= {"sentence": said} if type(SENTENCE.check(said)) is not Reason else {}
     return {**row, "roles": list(option.roles)} if option.roles else row
 
 

@@ -37,7 +37,6 @@ from documents.invariants.part import (
     by_priority,
     discard,
     guest_name,
-    named,
 )
 from documents.invariants.seats import (
     SeatEntry,
@@ -53,6 +52,8 @@ from documents.invariants.seats import (
     sit,
 )
 from documents.invariants.unseated import Unseated
+from documents.invariants.wording import table_label
+from documents.sentences import Sentence, listed, sentence
 
 MAX_AT_TABLE: Final = 256
 """Of more guests at a table, in a household or with one seat only the first by id are looked at."""
@@ -247,14 +248,17 @@ class Seating(Part):
         taken = set(self._tables[document, table_id].values())
         keep = partial(keep_seat, self.wedding, document, SeatEntry(table_id, int(number)), taken=taken)
         options = (
-            (f"{guest_name(self.wedding, guest)} keeps seat {number}.", keep(guest, [g for g in ranked if g != guest]))
+            (
+                sentence("S1.keep", guest=guest_name(self.wedding, guest), seat=int(number)),
+                keep(guest, [g for g in ranked if g != guest]),
+            )
             for guest in ranked
         )
-        names = ", ".join(guest_name(self.wedding, guest) for guest in ranked[:MAX_PARTIES])
-        label = named(self.wedding, document, "tables", table_id, "label")
+        names = listed(guest_name(self.wedding, guest) for guest in ranked[:MAX_PARTIES])
+        label = table_label(self.wedding, document, table_id)
         return self.found(
             subject,
-            f"{names} have the same seat {number} at table {label}.",
+            sentence("S1", guests=names, seat=int(number), table=label),
             parties=self._parties(document, ranked[:MAX_PARTIES]),
             options=options,
             automatic=None if strategy == MANUAL else reseat(self.wedding, document, table_id, ranked[1:], taken),
@@ -300,24 +304,21 @@ class Seating(Part):
         heads = len(guests) if at_table <= MAX_AT_TABLE else at_table
         surplus = min(heads - capacity, MAX_TOGETHER)
         latest = sorted(guests, key=lambda guest: by_arrival(self._writer(document, guest), guest))
-        label = named(self.wedding, document, "tables", table_id, "label")
-        automatic = None
+        label = table_label(self.wedding, document, table_id)
+        seats, automatic = sentence("S2.seats", count=heads, table=label), None
         if self.wedding.strategy("S2") == PRIORITY:
             ranked = sorted(guests, key=lambda guest: by_priority(self._writer(document, guest), guest))
             automatic = self._spread(document, table_id, ranked[-surplus:])
         return self.found(
             subject,
-            f"{heads} guests are at table {label}, which has {capacity} seats.",
+            sentence("S2", count=heads, table=label, capacity=capacity),
             parties=(
                 self.wedding.party(document, "tables", table_id, "capacity"),
                 *self._parties(document, latest[:surplus]),
             ),
             options=[
                 *self._move_options(document, table_id, latest[:surplus]),
-                (
-                    f"Set {heads} seats at table {label}.",
-                    [Op("set", document, "tables", table_id, "capacity", heads)],
-                ),
+                (seats, [Op("set", document, "tables", table_id, "capacity", heads)]),
             ],
             automatic=automatic,
         )
@@ -333,13 +334,12 @@ class Seating(Part):
             return None
         return [sit(document, guest, target, None) for guest, target in zip(guests, targets, strict=False)]
 
-    def _move_options(self, document: str, table: str, guests: list[str]) -> Iterator[tuple[str, list[Op]]]:
-        who = ", ".join(guest_name(self.wedding, guest) for guest in guests[:5])
-        who += f" and {len(guests) - 5} more" if len(guests) > 5 else ""
+    def _move_options(self, document: str, table: str, guests: list[str]) -> Iterator[tuple[Sentence, list[Op]]]:
+        who = listed([guest_name(self.wedding, guest) for guest in guests[:5]], max(0, len(guests) - 5))
         others = nearest(self.wedding, document, table)
         for target in islice((each for each in others if self._room(document, each) >= len(guests)), _MAX_TARGETS):
-            label = named(self.wedding, document, "tables", target, "label")
-            yield f"Move {who} to table {label}.", [sit(document, guest, target, None) for guest in guests]
+            label = table_label(self.wedding, document, target)
+            yield sentence("S.move", guests=who, table=label), [sit(document, guest, target, None) for guest in guests]
 
     # S3, S4
 
@@ -353,14 +353,14 @@ class Seating(Part):
             return None
         name = guest_name(self.wedding, guest)
         if table is None:
-            summary, ops = f"The table of {name} is gone.", [rise(document, guest)]
+            said, ops = sentence("S3.gone", guest=name), [rise(document, guest)]
         else:
-            label = named(self.wedding, document, "tables", seat.table, "label")
-            summary = f"Seat {seat.number} of {name} is more than table {label} has."
+            label = table_label(self.wedding, document, seat.table)
+            said = sentence("S3", seat=seat.number or 0, guest=name, table=label)
             ops = [sit(document, guest, seat.table, None)]
         return self.found(
             subject,
-            summary,
+            said,
             parties=self._parties(document, [guest]),
             options=self._unseated.restore_table(document, guest, seat),
             automatic=ops,
@@ -377,9 +377,9 @@ class Seating(Part):
         gone = self.wedding.record("guests", "guests", guest) is None
         return self.found(
             subject,
-            f"{guest_name(self.wedding, guest)} has a seat but {'is not on the list any more' if gone else 'said no'}.",
+            sentence("S4.gone" if gone else "S4", guest=guest_name(self.wedding, guest)),
             parties=self._parties(document, [guest]),
-            options=[*([("Free the seat.", ops)] if manual else ()), *self._unseated.invite_again(document, guest)],
+            options=[*([(sentence("S4.free"), ops)] if manual else ()), *self._unseated.invite_again(document, guest)],
             automatic=None if manual else ops,
         )
 
@@ -387,10 +387,10 @@ class Seating(Part):
         if not self._unseated.is_due(subject):
             return None
         document, guest = subject.ids
-        summary, automatic, options = self._unseated.give_back(subject)
+        said, automatic, options = self._unseated.give_back(subject)
         return self.found(
             subject,
-            summary,
+            said,
             parties=self._parties(document, [guest]),
             options=options,
             automatic=automatic,
@@ -418,10 +418,10 @@ class Seating(Part):
         automatic = None
         if self.wedding.strategy("S5") == PRIORITY:
             automatic = self._part(document, together, set(tables))
-        names = ", ".join(guest_name(self.wedding, guest) for guest in guests)
+        names = listed(guest_name(self.wedding, guest) for guest in guests[:MAX_PARTIES])
         return self.found(
             subject,
-            f"{names} sit at one table and should be apart.",
+            sentence("S5", guests=names),
             parties=(self.wedding.party(document, "rules", rule, "kind"), *self._parties(document, guests)),
             options=self._apart_options(document, together, set(tables)),
             automatic=automatic,
@@ -443,13 +443,13 @@ class Seating(Part):
 
     def _apart_options(
         self, document: str, together: dict[str, list[str]], used: set[str]
-    ) -> Iterator[tuple[str, list[Op]]]:
+    ) -> Iterator[tuple[Sentence, list[Op]]]:
         for table, guests in together.items():
             for guest in guests[:4]:
                 for target in islice(self._free_tables(document, table, used), _MAX_TARGETS):
-                    label = named(self.wedding, document, "tables", target, "label")
+                    label = table_label(self.wedding, document, target)
                     name = guest_name(self.wedding, guest)
-                    yield f"Move {name} to table {label}.", [sit(document, guest, target, None)]
+                    yield sentence("S.move", guests=name, table=label), [sit(document, guest, target, None)]
 
     def _free_tables(self, document: str, table: str, used: set[str]) -> Iterator[str]:
         return (
@@ -477,20 +477,20 @@ class Seating(Part):
             return None
         document = subject.ids[0]
         guests = [guest for table in sorted(tables) for guest in tables[table]]
-        names = ", ".join(guest_name(self.wedding, guest) for guest in guests)
+        names = listed(guest_name(self.wedding, guest) for guest in guests[:MAX_PARTIES])
         return self.found(
             subject,
-            f"{names} belong together and sit at {len(tables)} tables.",
+            sentence("S6", guests=names, count=len(tables)),
             parties=self._parties(document, guests),
             options=self._gather_options(document, tables),
         )
 
-    def _gather_options(self, document: str, tables: dict[str, list[str]]) -> Iterator[tuple[str, list[Op]]]:
+    def _gather_options(self, document: str, tables: dict[str, list[str]]) -> Iterator[tuple[Sentence, list[Op]]]:
         for target in sorted(tables, key=lambda table: (-len(tables[table]), table))[:_MAX_TARGETS]:
             others = [guest for table in sorted(tables) if table != target for guest in tables[table]]
             if self._room(document, target) >= len(others):
-                label = named(self.wedding, document, "tables", target, "label")
-                yield f"Seat all at table {label}.", [sit(document, guest, target, None) for guest in others]
+                label = table_label(self.wedding, document, target)
+                yield sentence("S6.seat", table=label), [sit(document, guest, target, None) for guest in others]
 
     def _by_table(self, document: str, guests: Iterable[str]) -> dict[str, list[str]]:
         """Table -> those of the guests who come and sit there."""
@@ -519,12 +519,12 @@ class Seating(Part):
         ops = [
             rise(document, guest) if locked is None else Op("set", document, "assignments", guest, None, dict(locked))
         ]
-        label = named(self.wedding, document, "tables", table_id, "label")
+        label = table_label(self.wedding, document, table_id)
         return self.found(
             subject,
-            f"{guest_name(self.wedding, guest)} was moved although table {label} is locked.",
+            sentence("S7", guest=guest_name(self.wedding, guest), table=label),
             parties=(self.wedding.party(document, "tables", table_id, "locked"), *self._parties(document, [guest])),
-            options=[("Put it back as it was.", ops)],
+            options=[(sentence("S7.back"), ops)],
             automatic=None if self.wedding.strategy("S7") == MANUAL else ops,
         )
 

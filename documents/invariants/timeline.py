@@ -14,9 +14,10 @@ from documents.invariants.busy import BusyTimes, Pair, TimelineEntry
 from documents.invariants.cascade import MAX_ITEMS, Cascade, Node, Plan, Slot
 from documents.invariants.catalogue import MERGE, PRIORITY
 from documents.invariants.model import Finding, Op, Party, Subject, Wedding, fingerprint, string, suffixes, whole
-from documents.invariants.part import KeyRoute, Part, Route, Touched, discard, named
+from documents.invariants.part import KeyRoute, Part, Route, Touched, discard, guest_name, named
 from documents.invariants.review import review_id
 from documents.invariants.venues import Venues
+from documents.sentences import Sentence, Value, length, listed, part, sentence, time, word_of
 
 ITEMS: Final = ("timeline", "items")
 MAX_MOVED_ALONE: Final = 8
@@ -215,9 +216,9 @@ class Timeline(Part):
         if not self._overlap(subject):
             return None
         person = subject.ids[0]
-        row = self.wedding.rows("guests", "guests").get(person)
-        name = f"{row.get('firstName', '')} {row.get('lastName', '')}".strip() if type(row) is dict else ""
-        return self._clash(subject, name or person, f"person:{person}")
+        is_guest = person in self.wedding.rows("guests", "guests")
+        name = guest_name(self.wedding, person) if is_guest else word_of(person)
+        return self._clash(subject, name, f"person:{person}")
 
     def _used_twice(self, subject: Subject) -> bool:
         if len(subject.ids) == 2:
@@ -241,23 +242,24 @@ class Timeline(Part):
         items = sorted(subject.ids[1:], key=self._precedence)
         return [self.wedding.party(*ITEMS, item, key) for item in items for key in keys]
 
-    def _clash(self, subject: Subject, who: str, flag: str | None) -> Finding:
+    def _clash(self, subject: Subject, who: Value, flag: str | None) -> Finding:
         winner, loser = sorted(subject.ids[1:], key=self._precedence)
         others = self._busy.others((subject.invariant, subject.ids[0]), *subject.ids[1:])
         later = self._after(winner, loser)
-        options: list[tuple[str, Iterable[Op]]] = [
+        options: list[tuple[Sentence, Iterable[Op]]] = [
             self._shift_option(winner, loser, later),
             self._shift_option(loser, winner, self._after(loser, winner)),
         ]
         if flag is not None:
             options += [
-                (f"{who} is not needed for {self._title(item)}.", [Op("delete", *ITEMS, item, flag)])
+                (sentence("T.not_needed", who=who, item=self._title(item)), [Op("delete", *ITEMS, item, flag)])
                 for item in (winner, loser)
             ]
-        more = f", and {len(others)} more" if others else ""
+        values: dict[str, Value] = {"who": who, "one": self._title(winner), "other": self._title(loser)}
+        values |= {"count": len(others)} if others else {}
         return self.found(
             subject,
-            f"{who}: {self._title(winner)} and {self._title(loser)} overlap{more}.",
+            Sentence(subject.invariant + (".more" if others else ""), values),
             parties=self._parties(subject),
             options=options,
             automatic=self._by_itself(subject.invariant, loser, later) if len(others) < MAX_MOVED_ALONE else None,
@@ -281,12 +283,18 @@ class Timeline(Part):
         wanted = self.wedding.strategy(invariant) == PRIORITY and self.wedding.meta("wedding").get("cascade") == "flex"
         return later.ops() if flexible and wanted and later.clear else None
 
-    def _shift_option(self, first: str, second: str, later: Cascade) -> tuple[str, tuple[Op, ...]]:
+    def _shift_option(self, first: str, second: str, later: Cascade) -> tuple[Sentence, tuple[Op, ...]]:
         others = len(later.moves) - 1
-        text = f"{self._title(second)} begins at {clock(self._items[first].end)}, after {self._title(first)}"
-        text += f"; {others} more items change" if others > 0 else ""
-        text += f"; {', '.join(self._title(risk.item) for risk in later.at_risk[:3])} at risk" if later.at_risk else ""
-        return text + ".", later.ops()
+        at_risk = listed([self._title(risk.item) for risk in later.at_risk[:3]])
+        said = sentence(
+            "T.shift",
+            item=self._title(second),
+            time=time(self._items[first].end),
+            first=self._title(first),
+            more=part(sentence("T.shift_more", count=others)) if others > 0 else "",
+            risk=part(sentence("T.shift_risk", items=at_risk)) if later.at_risk else "",
+        )
+        return said, later.ops()
 
     # T4
 
@@ -306,17 +314,22 @@ class Timeline(Part):
         first, second = self._items[before], self._items[item]
         gap = self.wedding.rows(*ITEMS)[item][f"after:{before}"]
         later = self._cascade({before: Slot(first.start, first.end - first.start)})
-        options: list[tuple[str, Iterable[Op]]] = []
+        options: list[tuple[Sentence, Iterable[Op]]] = []
         if later.moves:
-            options.append((f"Push {len(later.moves)} later items.", later.ops()))
+            options.append((sentence("T4.push", count=len(later.moves)), later.ops()))
         options.append(
-            (f"{self._title(item)} need not be after {self._title(before)}.",
+            (sentence("T4.free", item=self._title(item), before=self._title(before)),
              [Op("delete", *ITEMS, item, f"after:{before}")])
         )  # fmt: skip
         return self.found(
             subject,
-            f"{self._title(item)} begins at {clock(second.start)}, before {clock(first.end + gap)} when it may "
-            f"after {self._title(before)}.",
+            sentence(
+                "T4",
+                item=self._title(item),
+                start=time(second.start),
+                earliest=time(first.end + gap),
+                before=self._title(before),
+            ),
             parties=[
                 self.wedding.party(*ITEMS, before, "start"),
                 self.wedding.party(*ITEMS, before, "duration"),
@@ -353,7 +366,7 @@ class Timeline(Part):
             return None
         return self.found(
             subject,
-            f"{self._title(item)} is over at {clock(entry.end)}, after the hard end at {clock(hard_end)}.",
+            sentence("T5", item=self._title(item), end=time(entry.end), limit=time(hard_end)),
             parties=[self.wedding.party(*ITEMS, item, key) for key in ("start", "duration")],
             options=list(self._end_options(item, entry, row, hard_end)),
             severity="critical" if self.wedding.live else "warning",
@@ -361,17 +374,19 @@ class Timeline(Part):
 
     def _end_options(
         self, item: str, entry: TimelineEntry, row: dict[str, Any], hard_end: int
-    ) -> Iterator[tuple[str, list[Op]]]:
+    ) -> Iterator[tuple[Sentence, list[Op]]]:
         duration, title = entry.end - entry.start, self._title(item)
         left, shortest = hard_end - entry.start, whole(row, "minDuration")
         if left >= max(1, duration if shortest is None else shortest):
-            yield f"Shorten {title} to {left} minutes.", [Op("set", *ITEMS, item, "duration", left)]
+            said = sentence("T5.shorten", item=title, length=length(left))
+            yield said, [Op("set", *ITEMS, item, "duration", left)]
         yield (
-            f"{title} begins at {clock(hard_end - duration)}.",
+            sentence("T5.begin", item=title, time=time(hard_end - duration)),
             [Op("set", *ITEMS, item, "start", hard_end - duration)],
         )
-        yield f"Skip {title}.", [Op("set", *ITEMS, item, "status", "skipped")]
-        yield f"The hard end is {clock(entry.end)}.", [Op("set", "wedding", "meta", "", "hardEnd", entry.end)]
+        yield sentence("T5.skip", item=title), [Op("set", *ITEMS, item, "status", "skipped")]
+        said = sentence("T5.limit", time=time(entry.end))
+        yield said, [Op("set", "wedding", "meta", "", "hardEnd", entry.end)]
 
     def _stays(self, subject: Subject, item: str, row: dict[str, Any]) -> Finding | None:
         planned, start = self.wedding.context.planned.get(item), whole(row, "start")
@@ -379,9 +394,9 @@ class Timeline(Part):
             return None
         return self.found(
             subject,
-            f"{self._title(item)} is fixed and was moved from {clock(planned)} to {clock(start or 0)}.",
+            sentence("T5.moved", item=self._title(item), before=time(planned), after=time(start or 0)),
             parties=[self.wedding.party(*ITEMS, item, "start")],
-            options=[(f"It begins at {clock(planned)}, as planned.", [Op("set", *ITEMS, item, "start", planned)])],
+            options=[(sentence("T5.planned", time=time(planned)), [Op("set", *ITEMS, item, "start", planned)])],
             severity="critical",
         )
 
@@ -401,13 +416,18 @@ class Timeline(Part):
         marks += [Op("delete", *ITEMS, item, "_unstaffed")] if marked and not missing else []
         keys = [f"vendor:{vendor}" for vendor in missing] + (["place"] if nowhere else [])
         names = [named(self.wedding, "wedding", "vendors", vendor) for vendor in missing]
-        gone = ", ".join(names + (["its place"] if nowhere else []))
+        gone = listed([*names, *([part(sentence("its_place"))] if nowhere else [])])
         decided = self.wedding.strategy("T6") == MERGE
         return self.found(
             subject,
-            f"{self._title(item)}: {gone} cancelled or gone.",
+            sentence("T6", item=self._title(item), gone=gone),
             parties=[self.wedding.party(*ITEMS, item, key) for key in keys],
-            options=[(f"Take {gone} off {self._title(item)}.", [Op("delete", *ITEMS, item, key) for key in keys])],
+            options=[
+                (
+                    sentence("T6.take", gone=gone, item=self._title(item)),
+                    [Op("delete", *ITEMS, item, key) for key in keys],
+                )
+            ],
             automatic=marks if marks or decided else None,
             stays=bool(marks) and not decided,
         )
@@ -415,12 +435,12 @@ class Timeline(Part):
     def _unmark(self, subject: Subject, item: str) -> Finding:
         return self.found(
             subject,
-            f"{self._title(item)} is staffed again.",
+            sentence("T6.staffed", item=self._title(item)),
             automatic=[Op("delete", *ITEMS, item, "_unstaffed")],
             severity="info",
         )
 
-    def _title(self, item: str) -> str:
+    def _title(self, item: str) -> Value:
         return named(self.wedding, *ITEMS, item, "title")
 
 
@@ -446,12 +466,6 @@ def _span(row: dict[str, Any]) -> tuple[int, int, bool]:
     """Start and end of an item, and whether they are known."""
     start = whole(row, "start")
     return (0, 0, False) if start is None else (start, start + (whole(row, "duration") or 0), True)
-
-
-def clock(minutes: int) -> str:
-    """Minutes from 00:00 on the wedding date as people write them: `15:30`, `01:00 (+1)`."""
-    day, rest = divmod(minutes, 24 * 60)
-    return f"{rest // 60:02}:{rest % 60:02}" + (f" ({day:+})" if day else "")
 
 
 def _pair(pair: Pair) -> Subject:

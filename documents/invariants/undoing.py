@@ -12,8 +12,9 @@ from dataclasses import replace
 
 from documents.invariants.catalogue import INVARIANTS
 from documents.invariants.model import MAX_OPTIONS, Field, Finding, Op, Ops, Option, Wedding
+from documents.sentences import Sentence
 
-UNDO = "Undo this: put it back as it was before."
+UNDO = Sentence("undo")
 
 
 def with_way_back(wedding: Wedding, finding: Finding) -> Finding:

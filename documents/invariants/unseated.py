@@ -14,8 +14,10 @@ from typing import Final
 
 from documents.invariants.instants import instant
 from documents.invariants.model import SERVER, Op, Ops, Subject, Wedding, Writer, document_kind
-from documents.invariants.part import Choice, Touched, discard, guest_name, named
+from documents.invariants.part import Choice, Touched, discard, guest_name
 from documents.invariants.seats import SeatEntry, capacity_of, comes, event_of, seat_of, sit
+from documents.invariants.wording import table_label
+from documents.sentences import Sentence, part, sentence
 
 SLIP_SECONDS: Final = 24 * 3600
 """How long a seat that the server freed is given back."""
@@ -117,14 +119,14 @@ class Unseated:
         row = self._wedding.rows(document, "tables").get(seat.table)
         if type(row) is not dict:
             return
-        name, label = guest_name(self._wedding, guest), named(self._wedding, document, "tables", seat.table, "label")
+        name, label = guest_name(self._wedding, guest), table_label(self._wedding, document, seat.table)
         back = sit(document, guest, seat.table, seat.number)
         if "deleted" in row:
             op = Op("delete", document, "tables", seat.table, "deleted")
-            yield f"Restore table {label} with {name}.", [op, back]
+            yield sentence("S3.restore", table=label, guest=name), [op, back]
         elif seat.number is not None:
             op = Op("set", document, "tables", seat.table, "capacity", seat.number + 1)
-            yield f"Give table {label} {seat.number + 1} seats, and {name} the last.", [op, back]
+            yield sentence("S3.more", table=label, count=seat.number + 1, guest=name), [op, back]
 
     def invite_again(self, document: str, guest: str) -> Iterator[Choice]:
         """Ways to keep the seat of a guest who does not come."""
@@ -136,7 +138,7 @@ class Unseated:
         keys = [f"rsvp:{event}"] if event else sorted(key for key in row if key.startswith("rsvp:"))[:1]
         ops += [Op("set", "guests", "guests", guest, key, "yes") for key in keys if row.get(key) == "no"]
         yield (
-            f"{guest_name(self._wedding, guest)} comes after all and keeps the seat.",
+            sentence("S4.comes", guest=guest_name(self._wedding, guest)),
             [*ops, sit(document, guest, seat.table, seat.number)],
         )
 
@@ -162,18 +164,22 @@ class Unseated:
             return restored and subject.invariant == "S3"
         return any(_follows(each, writer) for each in _invitations(self._wedding, guest, event))
 
-    def give_back(self, subject: Subject) -> tuple[str, Ops | None, list[Choice]]:
+    def give_back(self, subject: Subject) -> tuple[Sentence, Ops | None, list[Choice]]:
         """What is said of a seat that is due, the operations that give it back (None: it is taken), and options."""
         document, guest = subject.ids
         had = self._had[document, guest]
-        name, label = guest_name(self._wedding, guest), named(self._wedding, document, "tables", had.table, "label")
-        seat = f"table {label}" if had.number is None else f"seat {had.number} at table {label}"
+        name, label = guest_name(self._wedding, guest), table_label(self._wedding, document, had.table)
+        place = part(
+            sentence("S.table", table=label)
+            if had.number is None
+            else sentence("S.seat", seat=had.number, table=label)
+        )
         if self._is_free(document, guest, had):
-            return f"{name} has {seat} again.", (sit(document, guest, had.table, had.number),), []
+            return sentence("S.again", guest=name, place=place), (sit(document, guest, had.table, had.number),), []
         options: list[Choice] = []
         if self._has_room(document, had.table):
-            options.append((f"Seat {name} at table {label}.", [sit(document, guest, had.table, None)]))
-        return f"{name} had {seat}, which is taken by now.", None, options
+            options.append((sentence("S.sit", guest=name, table=label), [sit(document, guest, had.table, None)]))
+        return sentence("S.taken", guest=name, place=place), None, options
 
     def _is_free(self, document: str, guest: str, had: SeatEntry) -> bool:
         if not self._has_room(document, had.table):

@@ -9,6 +9,7 @@ from typing import Any, Final
 from documents.invariants.catalogue import HIERARCHY
 from documents.invariants.model import NOBODY, SERVER, UNKNOWN, Finding, Op, Subject, Wedding, string
 from documents.invariants.part import Part, Route, Touched, by_hierarchy, discard, named
+from documents.sentences import field_label, listed, sentence, word_of
 
 COUPLE_KEYS: Final = ("date", "timeZone", "currency")
 """Keys that only the couple edits."""
@@ -86,9 +87,9 @@ class Vendors(Part):
         ops = [Op("set", *party.field[:3], "role", "couple") for party in former]
         return self.found(
             subject,
-            "Nobody of the couple takes part any more.",
+            sentence("W1"),
             parties=former or parties,
-            options=[("Make them the couple again.", ops)] if ops else [],
+            options=[(sentence("W1.again"), ops)] if ops else [],
             automatic=ops or None,
         )
 
@@ -103,7 +104,7 @@ class Vendors(Part):
             return None
         kind = "delete" if before is None else "set"
         ops = [Op(kind, "wedding", "meta", "", key, before)]
-        return self.found(subject, f"Only the couple sets {key}.", parties=[party], automatic=ops)
+        return self.found(subject, sentence("W1.only", field=field_label(key)), parties=[party], automatic=ops)
 
     # W3
 
@@ -123,9 +124,9 @@ class Vendors(Part):
         names = {vendor: named(self.wedding, "wedding", "vendors", vendor) for vendor in ranked}
         return self.found(
             subject,
-            f"{category.capitalize()} is booked {len(booked)} times: {', '.join(names.values())}.",
+            sentence("W3", trade=word_of(category), count=len(booked), vendors=listed(names.values())),
             parties=[self.wedding.party("wedding", "vendors", vendor, "stage") for vendor in ranked],
-            options=[(f"Keep {names[vendor]}.", _only(vendor, ranked)) for vendor in ranked],
+            options=[(sentence("W3.keep", vendor=names[vendor]), _only(vendor, ranked)) for vendor in ranked],
             automatic=_only(ranked[0], ranked) if self.wedding.strategy("W3") == HIERARCHY else None,
         )
 

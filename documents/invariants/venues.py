@@ -10,6 +10,7 @@ from typing import Final, NamedTuple
 from documents.invariants.attendance import Attendance
 from documents.invariants.model import Op, Party, Subject, Wedding, whole
 from documents.invariants.part import Choice, Touched, discard, named
+from documents.sentences import Sentence, sentence
 
 _MAX_OFFERED: Final = 3
 
@@ -17,7 +18,7 @@ _MAX_OFFERED: Final = 3
 class TooSmall(NamedTuple):
     """A place that does not hold all who come."""
 
-    summary: str
+    said: Sentence
     parties: list[Party]
     options: list[Choice]
 
@@ -85,14 +86,19 @@ class Venues:
         heads, room = self._attendance.heads(event), self._capacity[place]
         roomy = islice(self._by_capacity, bisect_left(self._by_capacity, (heads,)), None)
         return TooSmall(
-            f"{heads} guests come to {named(self._wedding, 'wedding', 'events', event)}; "
-            f"{named(self._wedding, 'wedding', 'places', place)} holds {room}.",
+            sentence(
+                "T3.small",
+                count=heads,
+                event=named(self._wedding, "wedding", "events", event),
+                place=named(self._wedding, "wedding", "places", place),
+                room=room,
+            ),
             [
                 self._wedding.party("wedding", "places", place, "capacity"),
                 self._wedding.party("wedding", "events", event, "place"),
             ],
             [
-                (f"Move it to {named(self._wedding, 'wedding', 'places', other)}.",
+                (sentence("T3.move", place=named(self._wedding, "wedding", "places", other)),
                  [Op("set", "wedding", "events", event, "place", other)])
                 for _, other in islice(roomy, _MAX_OFFERED)
             ],

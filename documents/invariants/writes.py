@@ -9,8 +9,22 @@ from typing import Any, Final, NamedTuple
 
 from documents.fields import same
 from documents.invariants.catalogue import HIERARCHY, INVARIANTS, LAST, MANUAL, MERGE, PRIORITY
-from documents.invariants.model import Field, Finding, Op, Ops, Option, Party, Subject, Writer, document_kind
-from documents.invariants.part import by_arrival, by_hierarchy, by_priority, cut
+from documents.invariants.model import (
+    SERVER,
+    Field,
+    Finding,
+    Op,
+    Ops,
+    Option,
+    Party,
+    Subject,
+    Wedding,
+    Writer,
+    document_kind,
+)
+from documents.invariants.part import by_arrival, by_hierarchy, by_priority
+from documents.invariants.wording import label_of, person, record_name, shown
+from documents.sentences import Sentence, sentence
 
 
 class Written(NamedTuple):
@@ -28,10 +42,12 @@ _FIRMNESS: Final = {
 """Of stages of vendors and answers of guests: what is certain comes first."""
 
 
-def lost_write(strategy: str, field: Field, merged: Written, other: Written) -> Finding | None:
+def lost_write(
+    strategy: str, field: Field, merged: Written, other: Written, wedding: Wedding | None = None
+) -> Finding | None:
     """X1: two writes of one field, neither of which had seen the other. None where both wrote the same.
 
-    `merged`: what the field holds after the merge; `other`: what it does not hold.
+    `merged`: what the field holds after the merge; `other`: what it does not hold. `wedding`: has the names.
     The automatic operations are none where the strategy is content with the merge, and None where a person decides.
     """
     if same(merged.value, other.value):
@@ -39,16 +55,15 @@ def lost_write(strategy: str, field: Field, merged: Written, other: Written) -> 
     strategy = strategy if strategy in INVARIANTS["X1"].strategies else HIERARCHY
     winner = _winner(strategy, field, merged, other)
     loser = other if winner is merged else merged
-    options = (
-        Option(0, _text(winner or merged, field), _written(field, (winner or merged).value)),
-        Option(1, _text(loser if winner else other, field), _written(field, (loser if winner else other).value)),
+    wedding = wedding or Wedding({})
+    offered = (winner or merged, loser if winner else other)
+    options = tuple(
+        Option(i, _kept(wedding, written, field), _written(field, written.value)) for i, written in enumerate(offered)
     )
     return Finding(
         Subject("X1", _ids(field)),
         INVARIANTS["X1"].severity,
-        cut(
-            f"{merged.writer.user} and {other.writer.user} wrote {field.key or field.record} without seeing each other."
-        ),
+        _both_wrote(wedding, field, merged.writer, other.writer),
         MANUAL if winner is None else strategy,
         (Party(field, merged.value, merged.writer), Party(field, other.value, other.writer)),
         options,
@@ -76,31 +91,43 @@ def _firmness(field: Field, value: Any) -> int:
 
 
 def edit_of_deleted(
-    strategy: str, document: str, root: str, record: str, deletion: Written, edit: Written, key: str | None = None
+    strategy: str,
+    field: Field,
+    deletion: Written,
+    edit: Written,
+    wedding: Wedding | None = None,
 ) -> Finding:
     """X2: somebody deleted a record, and somebody who had not seen that edited it.
 
-    `deletion`: the value of `deleted` and who set it; `edit`: the last of the edits, of the key `key`.
+    `field`: the last that was edited; `deletion`: the value of `deleted` and who set it; `wedding`: has the names.
     """
     strategy = strategy if strategy in INVARIANTS["X2"].strategies else HIERARCHY
-    field = Field(document, root, record, "deleted")
-    restore: Ops = (Op("delete", *field[:3], "deleted"),)
+    deleted, wedding = field._replace(key="deleted"), wedding or Wedding({})
+    restore: Ops = (Op("delete", *deleted),)
     stays = strategy == HIERARCHY and deletion.writer.rank >= edit.writer.rank
     automatic: Ops | None = None if strategy == MANUAL else () if stays else restore
-    texts: list[tuple[str, Ops]] = [
-        (f"It stays deleted, as {deletion.writer.user} wants.", _written(field, deletion.value)),
-        (f"It is restored with the edits of {edit.writer.user}.", restore),
+    by_rule = deletion.writer.user == SERVER
+    who, other = person(wedding, deletion.writer), person(wedding, edit.writer)
+    texts: list[tuple[Sentence, Ops]] = [
+        (
+            Sentence("X2.deleted_by_rule") if by_rule else sentence("X2.deleted", who=who),
+            _written(deleted, deletion.value),
+        ),
+        (sentence("X2.restored", who=other), restore),
     ]
+    record = record_name(wedding, field)
     if strategy == MERGE or (strategy == HIERARCHY and not stays):
         texts.reverse()
     return Finding(
-        Subject("X2", (document, root, record)),
+        Subject("X2", field[:3]),
         INVARIANTS["X2"].severity,
-        cut(f"{deletion.writer.user} deleted what {edit.writer.user} was editing."),
+        sentence("X2.by_rule", record=record, other=other)
+        if by_rule
+        else sentence("X2", one=who, record=record, other=other),
         strategy,
         (
-            Party(field, deletion.value, deletion.writer),
-            Party(Field(document, root, record, key), edit.value, edit.writer),
+            Party(deleted, deletion.value, deletion.writer),
+            Party(field, edit.value, edit.writer),
         ),
         tuple(Option(i, text, ops) for i, (text, ops) in enumerate(texts)),
         automatic,
@@ -115,9 +142,19 @@ def _written(field: Field, value: Any) -> Ops:
     return (Op("delete", *field) if value is None else Op("set", *field, value),)
 
 
-def _text(written: Written, field: Field) -> str:
-    what = "nothing" if written.value is None else str(written.value)
-    return cut(f"{field.key or field.record} as {written.writer.user} wrote it: {what}")
+def _both_wrote(wedding: Wedding, field: Field, one: Writer, other: Writer) -> Sentence:
+    label, record = label_of(wedding, field), record_name(wedding, field)
+    if SERVER in (one.user, other.user):
+        who = person(wedding, other if one.user == SERVER else one)
+        return sentence("X1.by_rule", one=who, field=label, record=record)
+    return sentence("X1", one=person(wedding, one), other=person(wedding, other), field=label, record=record)
+
+
+def _kept(wedding: Wedding, written: Written, field: Field) -> Sentence:
+    value = shown(wedding, field, written.value)
+    if written.writer.user == SERVER:
+        return sentence("X1.keep_by_rule", value=value)
+    return sentence("X1.keep", who=person(wedding, written.writer), value=value)
 
 
 __all__ = ["Written", "edit_of_deleted", "lost_write"]

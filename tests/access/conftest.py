@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from crdt_server import Settings
+from tests.support.databases import sqlite_database
 
 
 @pytest.fixture(scope="module")
@@ -12,7 +13,7 @@ def settings(tmp_path_factory: pytest.TempPathFactory) -> Settings:
     """One document host, a store of its own, and no limit on what a person or an address sends."""
     return Settings(
         port=0,
-        database_url=f"sqlite:///{tmp_path_factory.mktemp('server')}/store.db",
+        database_url=sqlite_database(tmp_path_factory.mktemp("server")),
         document_hosts=1,
         role_limits="none",
         requests_per_second=0,

@@ -4,7 +4,7 @@ import pytest
 
 from crdt_server.access.access import Action, Credentials, Decision, Denied, DevAccess, denial, require
 from crdt_server.access.identity import Identity
-from crdt_server.errors import CrdtServerError, ForbiddenError, NotFoundError, UnauthenticatedError
+from crdt_server.errors import CrdtServerError, ForbiddenError, InvalidRequestError, NotFoundError, UnauthenticatedError
 
 ADA = Identity("ada", "couple")
 
@@ -17,12 +17,20 @@ ADA = Identity("ada", "couple")
         ({"user": "ada", "role": "planner"}, Identity("ada", "planner")),
         ({"user": "tim", "role": "vendor", "vendor": "v_1"}, Identity("tim", "vendor", "v_1")),
         ({"user": "bob", "role": "guest", "guest": "g_1"}, Identity("bob", "guest", "", "g_1")),
-        (dict.fromkeys(("user", "role", "vendor", "guest"), "x" * 1000), Identity(*["x" * 64] * 4)),
-        ({"user": "server", "role": "server"}, Identity("anonymous", "server")),
+        (dict.fromkeys(("user", "vendor", "guest"), "x" * 1000), Identity("x" * 64, "couple", "x" * 64, "x" * 64)),
+        ({"user": "server"}, Identity("anonymous", "couple")),
     ],
 )
 def test_in_dev_mode_everybody_is_as_the_query_names_them(query: dict[str, str], expected: Identity) -> None:
     assert DevAccess().identify(Credentials(query, {}), "w") == expected
+
+
+@pytest.mark.parametrize("role", ["admin", "server", "Couple", "x" * 1000])
+def test_a_role_that_there_is_not_is_refused(role: str) -> None:
+    with pytest.raises(InvalidRequestError) as refused:
+        DevAccess().identify(Credentials({"role": role}, {}), "w")
+    assert (refused.value.code, refused.value.fault.field) == ("invalid_request", "role")
+    assert refused.value.fault.expected.startswith("couple, planner, ")
 
 
 @pytest.mark.parametrize("action", Action)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from crdt_server.access.access import Denied
-from crdt_server.access.identity import SERVER, Authenticated, Identity
+from crdt_server.access.identity import ROLES, SERVER, Authenticated, Identity
 from crdt_server.access.member_rights import MemberRights
 from crdt_server.access.members import (
     HeldGrant,
@@ -16,7 +16,6 @@ from crdt_server.access.members import (
     most_devices,
 )
 from crdt_server.access.policy import PolicyError, default_policy
-from crdt_server.access.tokens import ROLES
 
 CHLOE = Identity("u_chloe", "guest", guest="g_1", name="Chloé")
 

@@ -29,7 +29,15 @@ pytestmark = pytest.mark.asyncio(loop_scope="module")
 OWN = {"vendor": "v_1", "guest": "g_1", "side": "a"}
 DERIVED = {f"{each.name}.{OWN[each.own]}" if each.own else each.name: each for each in DECLARATIONS}
 DOCUMENTS = (*sorted(NAMES), *sorted(f"{family}.x" for family in FAMILIES), *DERIVED)
-WITHOUT_TOKEN = {"/healthz", "/readyz", "/metrics"}
+WITHOUT_TOKEN = {"/healthz", "/readyz", "/metrics"}  # of balancers and monitors: states and counts of the process
+PUBLIC = {  # path -> the secret of its own that a call takes in the place of a token; these give tokens, or end mails
+    "/api/sessions": "code",
+    "/api/sessions/refresh": "refresh_token",
+    "/api/unsubscribe": "token",
+}
+OF_EVERYBODY = {"/api/sentences/{language}", "/api/errors/{code}"}  # the same for everybody, about nobody
+
+OF_CALLER = {"/api/weddings"}  # about no wedding: lists those of the caller, to whoever is identified
 
 # Token -> status over HTTP and close code of a WebSocket.
 STRANGERS = {
@@ -74,6 +82,8 @@ def calls(description: dict[str, Any]) -> list[Call]:
                 assert ROLES_OF_CALL in call, f"{method} {path} does not say who may make it"
                 if call[ROLES_OF_CALL]:
                     found.append(Call(method.upper(), path, call[ROLES_OF_CALL]))
+                else:
+                    assert path in {*PUBLIC, *OF_EVERYBODY}, f"{method} {path} takes no token"
     return found
 
 
@@ -103,6 +113,9 @@ async def test_strangers_are_refused_by_every_call(
         for _, url in call.urls():
             for headers, query in (({"Authorization": f"Bearer {token}".strip()}, {}), ({}, {"token": token})):
                 answer = await client.request(call.method, url, params=query, headers=headers)
+                if call.path in OF_CALLER and STRANGERS[token][0] == 403:
+                    assert WEDDING not in [each["wedding"] for each in answer.json()["weddings"]], token
+                    continue
                 assert answer.status_code == STRANGERS[token][0], (call.method, url, answer.text)
                 assert "text/event-stream" not in answer.headers["content-type"]
 
@@ -123,18 +136,24 @@ async def test_a_role_makes_the_calls_that_name_it_and_no_other(
 ) -> None:
     for call in described:
         for document, url in call.urls():
-            if url.endswith("/stream"):
-                continue  # an open one never ends: tests/access/test_cells.py reads it
-            answer = await client.request(call.method, url, params={"token": f"t_{role}"})
+            answer = await asked(client, call.method, url, f"t_{role}")
             names = {listed_as(document)} if document else set(call.roles)
             allowed = any(role in call.roles.get(name, ()) for name in names)
             if call.path.endswith("/ops") and document in DERIVED:
                 assert answer.status_code >= 400, (url, answer.text)  # for nobody, whatever the reason
             elif allowed:
-                assert answer.status_code not in (401, 403), (call.method, url, answer.text)
+                assert answer.status_code not in (401, 403), (call.method, url)
             else:
                 hidden = "." in document and role not in readers(described, document)
-                assert answer.status_code == (404 if hidden else 403), (call.method, url, answer.text)
+                assert answer.status_code == (404 if hidden else 403), (call.method, url)
+
+
+async def asked(client: httpx.AsyncClient, method: str, url: str, token: str) -> httpx.Response:
+    """The answer; of a stream that is open, and never ends, its beginning."""
+    async with client.stream(method, url, params={"token": token}) as answer:
+        if "text/event-stream" not in answer.headers.get("content-type", ""):
+            await answer.aread()
+    return answer
 
 
 def readers(described: list[Call], document: str) -> list[str]:
@@ -161,6 +180,16 @@ async def test_derived_documents_are_described_with_those_they_are_for(described
         )
 
 
+async def test_calls_without_a_token_take_a_secret_of_their_own(client: httpx.AsyncClient) -> None:
+    paths = (await client.get("/api/openapi.json")).json()["paths"]
+    for path, secret in PUBLIC.items():
+        for method in paths[path]:
+            for token in (*STRANGERS, "t_couple"):
+                query = {"token": token} if token else {}
+                answer = await client.request(method.upper(), path, params=query, json={secret: token})
+                assert answer.status_code >= 400, (method, path, token, answer.text)
+
+
 async def test_calls_that_forget_the_gate_or_their_right_are_found() -> None:
     app = create_app(Settings(dev=True))
     router = APIRouter()
@@ -170,3 +199,8 @@ async def test_calls_that_forget_the_gate_or_their_right_are_found() -> None:
         calls(app.openapi())
     with pytest.raises(UndeclaredCall, match="secrets"):
         describe_roles(app.openapi(), [router], default_policy())
+    described = app.openapi()
+    for method in described["paths"]["/api/weddings/{wedding}/secrets"].values():
+        method[ROLES_OF_CALL] = {}
+    with pytest.raises(AssertionError, match="secrets takes no token"):
+        calls(described)

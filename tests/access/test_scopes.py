@@ -118,7 +118,7 @@ async def test_over_the_socket_and_over_http(tmp_path: Path, database_url: str) 
         async with connect(f"{server.ws_url}/w/timeline?token={reads}", compression=None, proxy=None) as websocket:
             await websocket.send(encode_update(replica.doc.get_update()))
             frame = b""
-            while not frame.startswith(b"\2\0"):
+            while not frame.startswith(b"\2\1"):
                 frame = bytes(await websocket.recv())
             assert json.loads(frame[frame.index(b"{") :])["reverted"][0]["code"] == "not_allowed"
         assert (await client.get("/documents/timeline", headers=headers)).json().get("items", {}) == {}

@@ -9,6 +9,7 @@ from typing import Any
 import httpx
 import pytest
 from pycrdt import Doc, Map
+from websockets.asyncio.client import connect
 
 from crdt_server.protocol.lib0 import write_var_bytes
 
@@ -109,3 +110,40 @@ async def test_what_there_is_not(client: httpx.AsyncClient, is_problem: Check) -
 async def test_malformed_choices(client: httpx.AsyncClient, is_problem: Check, body: Any) -> None:
     is_problem(await resolve(client, "w", "c_1", body), 400, "invalid_request")
     is_problem(await client.get("/w/conflicts?state=lost"), 400, "invalid_request")
+
+
+async def test_texts_are_in_the_language_that_is_requested_with_names_from_presence(client: httpx.AsyncClient) -> None:
+    operation = {"op": "insert", "root": "items", "record": "i_1", "value": {"title": "Toast", "start": 900}}
+    await client.post("/words/documents/timeline/ops", json={"operations": [operation]})
+    state = (await client.get("/words/documents/timeline/state")).content
+    people = [{"user": "u_chloe", "role": "couple"}, {"user": "u_maria", "role": "planner", "name": "Maria"}]
+    for person, start in zip(people, (930, 945), strict=True):
+        doc: Doc[Any] = Doc()
+        doc.apply_update(state)
+        before = doc.get_state()
+        doc.get("items", type=Map)["i_1"]["start"] = start
+        body = write_var_bytes(before) + write_var_bytes(doc.get_update(before))
+        answer = await client.post("/words/documents/timeline/sync", content=body, params=person)
+        assert answer.status_code == 200, answer.text
+    (conflict,) = await conflicts(client, "words")
+    assert conflict["_summary"].endswith(" changed “start” of Toast without knowing of each other.")
+    assert {each["text"] for each in conflict["_options"]} == {
+        "Keep what somebody of the couple wrote: 15:30.", "Keep what a planner wrote: 15:45."
+    }  # fmt: skip
+    url = str(client.base_url).replace("http", "ws", 1).removesuffix("api/weddings/")
+    async with connect(f"{url}ws/words/timeline?user=u_maria&role=planner&name=Maria"):
+        answer = await client.get("/words/conflicts", params={"language": "de-AT"})
+        (german,) = answer.json()["conflicts"]
+    assert "Maria" in german["_summary"]
+    assert german["_summary"].endswith(" haben bei Toast „Beginn“ geändert, ohne voneinander zu wissen.")
+    assert "Behalten, was Maria eingetragen hat: 15:45." in {each["text"] for each in german["_options"]}
+    assert german | {key: conflict[key] for key in ("_summary", "_options")} == conflict
+
+
+async def test_the_catalogue(client: httpx.AsyncClient, is_problem: Check) -> None:
+    sentences = client.base_url.join("/api/sentences/")
+    answer = await client.get(sentences.join("de"))
+    assert answer.json()["language"] == "de"
+    assert answer.json()["texts"]["leave"] == "So lassen, wie es ist."
+    assert answer.headers["cache-control"] == "public, max-age=3600"
+    is_problem(await client.get(sentences.join("fr")), 404, "not_found")

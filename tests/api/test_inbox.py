@@ -17,6 +17,7 @@ from crdt_server import Settings
 from storage import RoutedPage
 from tests.api.test_events import Stream
 from tests.contract.test_routing import AT, item
+from tests.support.databases import sqlite_database
 from tests.support.gate import local_server
 from tests.support.tokens import SECRET, token
 
@@ -83,7 +84,7 @@ async def test_an_event_is_on_the_stream_and_in_the_inbox_of_those_it_concerns(
         await book(client, wedding, "v_1")
         found = [await next_item(each) for each in (ben, pia)]
     for each in found:
-        assert (each["type"], each["record"], each["events"]) == ("vendor.booked", "v_1", 1)
+        assert (each["type"], each["record"], each["count"]) == ("vendor.booked", "v_1", 1)
         assert each["params"] == {
             "role": "couple", "title": "v_1", "fields": "stage", "before": "quoted", "after": "booked",
         }  # fmt: skip
@@ -151,6 +152,39 @@ async def counted(client: httpx.AsyncClient) -> float:
     return next(float(line.split()[1]) for line in text.splitlines() if line.startswith("crdt_inbox_read_total "))
 
 
+async def test_whoever_has_another_role_reads_no_texts_about_documents_that_are_closed_now(
+    client: httpx.AsyncClient, wedding: str
+) -> None:
+    """A planner who had become a guest went on to read whom the couple had booked."""
+    flo = {"user": "flo", "role": "vendor", "vendor": "v_1"}
+    assert (await client.post(f"{wedding}/members", params=AROHA, json=flo)).status_code == 201
+    arch = {"title": "Arch", "start": 900, "duration": 30, "vendor:v_1": True, "visibility": "team"}
+    operations = [
+        {"op": "insert", "root": "items", "record": "t_1", "value": arch},
+        {"op": "set", "root": "items", "record": "t_1", "key": "start", "value": 945},
+    ]
+    async with streaming(client, wedding, PIA) as pia, streaming(client, wedding, flo) as vendor:
+        await book(client, wedding, "v_1")
+        booked = await next_item(pia)
+        for each in operations:
+            path = f"{wedding}/documents/timeline/ops"
+            answer = await client.post(path, params=AROHA, json={"operations": [each]})
+            assert answer.status_code == 200, answer.text
+        while (moved := await next_item(vendor))["document"] != "timeline":
+            pass
+    assert (booked["params"]["title"], moved["params"]["title"]) == ("v_1", "Arch")
+    assert all(each["at"].endswith("Z") for each in (booked, moved))
+    demoted = {"role": "guest", "guest": "g_pia"}
+    assert (await client.patch(f"{wedding}/members/pia", params=AROHA, json=demoted)).status_code == 200
+    as_guest = {"user": "pia", "enforce": "1", **demoted}
+    items = (await inbox(client, wedding, as_guest, after=0))["items"]
+    assert [each["params"] for each in items if each["id"] == booked["id"]] == [{}]
+    assert "v_1" not in json.dumps([each["params"] for each in items])
+    async with streaming(client, wedding, as_guest, headers={"Last-Event-ID": "0"}) as stream:
+        assert (await next_item(stream))["params"] == {}
+    assert (await inbox(client, wedding, flo | {"enforce": "1"}))["items"][0]["params"]["title"] == "Arch"
+
+
 async def test_what_cannot_be(client: httpx.AsyncClient, wedding: str, is_problem: Callable[..., None]) -> None:
     for body in ({}, {"ids": [1], "up_to": 1}, {"ids": ["1"]}, {"ids": [0]}, {"ids": [1] * 501}, {"all": True}):
         is_problem(await client.post(f"{wedding}/inbox/read", params=BEN, json=body), 400, "invalid_request")
@@ -188,9 +222,7 @@ async def test_the_couple_changes_rules_for_its_wedding(
 async def test_a_scope_leaves_out_what_items_are_about(tmp_path: Path) -> None:
     secret = tmp_path / "jwt.secret"
     secret.write_bytes(SECRET)
-    settings = Settings(
-        port=0, database_url=f"sqlite:///{tmp_path}/store.db", document_hosts=1, jwt_secret_file=str(secret)
-    )
+    settings = Settings(port=0, database_url=sqlite_database(tmp_path), document_hosts=1, jwt_secret_file=str(secret))
     async with local_server(settings) as server:
         await server.hub.storage.store_routed([RoutedPage("w", 0, 0, 1, AT, (), [item(1, "u_1")])])
         async with httpx.AsyncClient(base_url=f"{server.url}/api/weddings/w", trust_env=False) as client:

@@ -20,6 +20,7 @@ from documents.derived import DECLARATIONS, find
 from storage import Append, DerivedRecords, DocumentKey, StoredRow
 from tests.access.people import WEDDING, people, verify
 from tests.access.roles import CATEGORIES, ROLES, TABLE
+from tests.support.databases import sqlite_database
 from tests.support.gate import LocalServer, local_server
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -45,7 +46,7 @@ FAMILIES = {"notes.*", "seating.*", "thread.*"}
 
 @pytest_asyncio.fixture(loop_scope="module", scope="module")
 async def server(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[LocalServer]:
-    store = f"sqlite:///{tmp_path_factory.mktemp('server')}/store.db"
+    store = sqlite_database(tmp_path_factory.mktemp("server"))
     settings = Settings(
         port=0,
         document_hosts=1,

@@ -20,6 +20,7 @@ from crdt_server.access.identity import Identity
 from crdt_server.api import conflicts
 from crdt_server.errors import RateLimitError
 from crdt_server.protocol.lib0 import write_var_bytes
+from tests.support.databases import sqlite_database
 from tests.support.gate import SECONDS, LocalServer, ended, local_server, until
 from tests.support.wire import message_update
 
@@ -32,7 +33,7 @@ ADA, BOB = {"user": "ada"}, {"user": "bob"}
 async def server(tmp_path: Path) -> AsyncIterator[LocalServer]:
     settings = Settings(
         port=0,
-        database_url=f"sqlite:///{tmp_path}/store.db",
+        database_url=sqlite_database(tmp_path),
         document_hosts=1,
         requests_per_second=REQUESTS,
         requests_per_address=2 * REQUESTS,

@@ -17,7 +17,9 @@ from crdt_server.cli import cli
 from storage import NewMessage, Storage, open_storage
 from storage.messaging_tables import outbox
 from storage.outbox import DEAD, SENT, key_of
+from tests.api.with_members import as_user, make
 from tests.support.backend import Server
+from tests.support.gate import LocalServer
 
 COUPLE, PLANNER, COORDINATOR, GUEST = (
     {"user": f"u_{role}", "role": role} for role in ("couple", "planner", "coordinator", "guest")
@@ -38,10 +40,10 @@ async def store(server: Server) -> AsyncIterator[Storage]:
     await storage.close()
 
 
-async def put(store: Storage, wedding: str, count: int, state: str = DEAD) -> list[int]:
+async def put(store: Storage, wedding: str, count: int, state: str = DEAD, document: str = "thread.t") -> list[int]:
     """Messages that had this fate; their numbers."""
     params = json.dumps({"text": WRITTEN})
-    message = NewMessage("", wedding, "u_ada", "sms", 1, "message.sent", 2, "thread.t", "m_1", params, NOON, held=True)
+    message = NewMessage("", wedding, "u_ada", "sms", 1, "message.sent", 2, document, "m_1", params, NOON, held=True)
     keys = [key_of(wedding, n, "u_ada", "sms") for n in range(count)]
     await store.enqueue([message._replace(key=key, event=n) for n, key in enumerate(keys)])
     found = [each.id for each in await store.messages(wedding, "held")]
@@ -64,10 +66,11 @@ async def command(server: Server, *arguments: str) -> tuple[int, str]:
 
 async def test_messages_come_in_pages(client: httpx.AsyncClient, store: Storage, wedding: str) -> None:
     ids = await put(store, wedding, 5)
-    first = (await client.get(f"{wedding}/outbox", params=COUPLE | {"limit": "3"})).json()["messages"]
-    after = str(first[-1]["id"])
-    rest = (await client.get(f"{wedding}/outbox", params=PLANNER | {"after": after})).json()["messages"]
-    assert [each["id"] for each in first + rest] == ids
+    page = (await client.get(f"{wedding}/outbox", params=COUPLE | {"limit": "3"})).json()
+    first, after = page["messages"], str(page["next"])
+    page = (await client.get(f"{wedding}/outbox", params=PLANNER | {"after": after})).json()
+    assert [each["id"] for each in first + page["messages"]] == ids
+    assert page["next"] is None
     assert first[0] == {
         "id": ids[0],
         "key": key_of(wedding, 0, "u_ada", "sms"),
@@ -84,7 +87,7 @@ async def test_messages_come_in_pages(client: httpx.AsyncClient, store: Storage,
         "done_at": "2026-06-20T12:00:00Z",
     }
     for params in ({"state": "sent"}, {"channel": "mail"}):
-        assert (await client.get(f"{wedding}/outbox", params=COUPLE | params)).json() == {"messages": []}
+        assert (await client.get(f"{wedding}/outbox", params=COUPLE | params)).json() == {"messages": [], "next": None}
 
 
 async def test_nobody_reads_a_text_in_the_outbox(
@@ -97,6 +100,21 @@ async def test_nobody_reads_a_text_in_the_outbox(
     shown += [(await command(server, *words))[1] for words in (("list", "--wedding", wedding), ("show", str(id_)))]
     assert all("no such mailbox" in text and WRITTEN not in text and "thread.t" not in text for text in shown[:3])
     assert WRITTEN not in shown[3]
+
+
+async def test_nobody_reads_whom_a_conversation_reaches_that_they_may_not_open(
+    with_members: LocalServer, members: httpx.AsyncClient, is_problem: Callable[..., None]
+) -> None:
+    """A planner saw who of the family was written to, and when."""
+    thread = await make(members, "u_aroha", "u_ann", type="family")
+    hidden = await put(with_members.hub.storage, "w", 2, document=thread["document"])
+    for user, shown in (("u_aroha", hidden), ("u_mia", [])):
+        answer = await members.get("/outbox", params={"limit": 2}, headers=as_user(user))
+        assert ([each["id"] for each in answer.json()["messages"]], answer.json()["next"]) == (shown, hidden[-1])
+    for method, path in (("GET", ""), ("POST", "/retry")):
+        answer = await members.request(method, f"/outbox/{hidden[0]}{path}", headers=as_user("u_mia"))
+        is_problem(answer, 404, "not_found")
+    assert [each.id for each in await with_members.hub.storage.messages("w", DEAD)] == hidden
 
 
 async def test_only_who_manages_the_wedding(

@@ -9,7 +9,7 @@ from uuid import uuid4
 import httpx
 import pytest
 
-from crdt_server.services.messaging.preference_service import MOST_CONTACTS
+from crdt_server.services.messaging.contact_service import MOST_CONTACTS
 from crdt_server.services.messaging.preferences import GROUPS
 
 AROHA, CHLOE = {"user": "u_aroha", "role": "couple"}, {"user": "u_chloe", "role": "guest", "guest": "g_1"}
@@ -21,7 +21,7 @@ CHOSEN = {
     "digest_hour": 18,
     "types": {"guests": {"in-app": "on", "mail": "digest", "sms": "off"}, "digest": {"push": "off"}},
 }
-ENDPOINT = "https://push.test/send/abc"
+ENDPOINT = "https://fcm.googleapis.com/fcm/send/abc"
 KEYS = {"p256dh": "B" * 87, "auth": "a" * 22}
 
 
@@ -89,7 +89,12 @@ async def test_addresses_are_ones_own(client: httpx.AsyncClient, wedding: str, i
     assert (await client.get(path, params=AROHA)).json() == {"contacts": []}
     again = await client.put(path, params=CHLOE, json=bodies[0])
     assert again.json()["id"] == put[0].json()["id"]
+    in_use = {answer.json()["channel"]: answer.json()["confirmed_at"] is not None for answer in put}
+    assert in_use == {"mail": False, "push": True, "sms": False}
     one = f"{path}/{again.json()['id']}"
+    is_problem(await client.post(f"{one}/confirmation", params=CHLOE, json={"code": "123456"}), 409, "code_expired")
+    is_problem(await client.post(f"{one}/confirmation", params=AROHA, json={"code": "123456"}), 404, "not_found")
+    is_problem(await client.post(f"{one}/confirmation", params=CHLOE, json={"code": "12345x"}), 400, "invalid_request")
     is_problem(await client.delete(one, params=AROHA), 404, "not_found")
     assert (await client.delete(one, params=CHLOE)).status_code == 204
     is_problem(await client.delete(one, params=CHLOE), 404, "not_found")
@@ -109,8 +114,11 @@ NO_ADDRESSES = [
     *(
         ("push", url)
         for url in (
-            *("http://push.test/x", "https://a:b@push.test/x", "https://", "https:///x", "file:///etc/passwd"),
-            *("https://push.test/\r\nX: y", "https://push.test:99999/", "short", "https://push.test/" + "x" * 2000),
+            *("http://fcm.googleapis.com/x", "https://a:b@fcm.googleapis.com/x", "https://", "https:///x"),
+            *("file:///etc/passwd", "https://push.test/x", "https://evilpush.apple.com/x"),
+            *("https://fcm.googleapis.com/\r\nX: y", "https://fcm.googleapis.com:99999/"),
+            *("short", "https://fcm.googleapis.com/" + "x" * 2000),
+            "https://fcm.googleapis.com.evil.example/x",
         )
     ),
     *((channel, "a@b.nz") for channel in ("in-app", "webhook", "fax", "")),

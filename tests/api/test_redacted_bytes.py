@@ -11,7 +11,7 @@ from crdt_server import Settings
 from crdt_server.access.access import DevAccess
 from crdt_server.maintenance import compact_store
 from storage import SearchRecord
-from tests.support.databases import about_sqlite
+from tests.support.databases import about_sqlite, sqlite_database
 from tests.support.gate import SECONDS, local_server
 
 WORD = "underneaththeoak"
@@ -27,7 +27,7 @@ def holding(directory: Path) -> list[str]:
 @about_sqlite
 async def test_nothing_is_left_after_a_compaction(tmp_path: Path) -> None:
     settings = Settings(
-        port=0, database_url=f"sqlite:///{tmp_path}/a.db", document_hosts=1, max_loop_lag_seconds=3600.0
+        port=0, database_url=sqlite_database(tmp_path), document_hosts=1, max_loop_lag_seconds=3600.0
     )
     async with local_server(settings, DevAccess()) as server:
         storage = server.hub.storage
@@ -55,6 +55,6 @@ async def test_nothing_is_left_after_a_compaction(tmp_path: Path) -> None:
             async with asyncio.timeout(SECONDS):
                 while await indexed() or await storage.attachment_bytes("w"):
                     await storage.event_head("w")
-    assert "a.db" in holding(tmp_path)
+    assert "wedding.db" in holding(tmp_path)
     assert await compact_store(settings, None, print) == 0
     assert holding(tmp_path) == [file["sha256"]]  # which is removed a day later

@@ -137,7 +137,7 @@ async def test_a_policy_that_the_couple_has_changed_makes_a_socket_read_only(
     replica.doc.get("items", type=Map)["b_1"] = Map({"name": "Band"})
     await websocket.send(encode_update(replica.doc.get_update()))
     async with asyncio.timeout(SECONDS):
-        while not bytes(await websocket.recv()).startswith(b"\2\0"):
+        while not bytes(await websocket.recv()).startswith(b"\2\1"):
             pass
     answer = await client.get(f"{WEDDING}/documents/budget", headers=mia.headers)
     assert answer.status_code == 200

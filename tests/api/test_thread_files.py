@@ -71,6 +71,82 @@ async def test_they_are_for_those_who_take_part(members: httpx.AsyncClient) -> N
             assert b"oak" not in answer.content
 
 
+async def listed(members: httpx.AsyncClient, user: str, document: str, limit: int = 100) -> list[dict[str, Any]]:
+    """The files of a conversation, page by page."""
+    found: list[dict[str, Any]] = []
+    after = ""
+    while True:
+        query: dict[str, str | int] = {"limit": limit, "after": after}
+        answer = await members.get(f"/documents/{document}/attachments", params=query, headers=as_user(user))
+        assert answer.status_code == 200, answer.text
+        page = answer.json()
+        assert len(page["attachments"]) <= limit
+        found += page["attachments"]
+        after = page["next"]
+        if not after:
+            return found
+
+
+async def uploaded(members: httpx.AsyncClient, user: str, document: str, content: bytes) -> dict[str, Any]:
+    path = f"/documents/{document}/attachments"
+    made = await members.post(path, params={"filename": "a.txt"}, content=content, headers=as_user(user))
+    assert made.status_code == 201, made.text
+    found: dict[str, Any] = made.json()
+    return found
+
+
+async def test_files_are_listed_for_those_who_find_them(members: httpx.AsyncClient) -> None:
+    document = (await make(members, "u_aroha", "u_dj", "u_ann", type="vendor"))["document"]
+    file = await sent(members, "u_dj", document)
+    await until_found(members, "u_dj")  # its message was routed, with which the file belongs to it
+    drafts = [await uploaded(members, "u_ann", document, b"draft %d" % number) for number in range(4)]
+    for user in ("u_dj", "u_aroha"):
+        (found,) = await listed(members, user, document)
+        assert {name: found[name] for name in file} == file
+        assert (found["message"], found["by"]) == ("m1", "u_dj")
+    own = await listed(members, "u_ann", document, limit=2)
+    assert [each["id"] for each in own] == [*(each["id"] for each in reversed(drafts)), file["id"]]
+    for user in OUTSIDE:
+        answer = await members.get(f"/documents/{document}/attachments", headers=as_user(user))
+        assert (answer.status_code, answer.json()["code"]) == (404, "not_found"), user
+    wrong = {"after": "9999-12-31T23:59:59-23:00~x"}
+    answer = await members.get(f"/documents/{document}/attachments", params=wrong, headers=as_user("u_dj"))
+    assert answer.status_code == 400
+    value = {"op": "set", "root": "redactions", "record": "m1", "value": {"by": "u_dj", "at": AT}}
+    answer = await members.post(f"/documents/{document}/ops", json={"operations": [value]}, headers=as_user("u_dj"))
+    assert answer.status_code == 200, answer.text
+    assert await listed(members, "u_dj", document) == []
+
+
+async def test_a_file_is_deleted_by_its_uploader_and_by_organizers(members: httpx.AsyncClient, tmp_path: Path) -> None:
+    def stored() -> int:
+        return sum(path.is_file() for path in (tmp_path / "files").rglob("*") if path.name != ".lock")
+
+    document = (await make(members, "u_aroha", "u_dj", "u_ann", type="vendor"))["document"]
+    path = f"/documents/{document}/attachments"
+    first, same, other = [await uploaded(members, "u_dj", document, content) for content in (b"1", b"1", b"2")]
+    before = stored()
+
+    async def delete(user: str, file: dict[str, Any]) -> int:
+        return (await members.delete(f"{path}/{file['id']}", headers=as_user(user))).status_code
+
+    assert [await delete(user, first) for user in ("u_ann", *OUTSIDE)] == [403, 404, 404, 404]
+    assert await delete("u_dj", first) == 204
+    assert await delete("u_dj", first) == 404
+    assert stored() == before, "another attachment has the same bytes"
+    assert (await members.get(f"{path}/{same['id']}", headers=as_user("u_ann"))).content == b"1"
+    assert await delete("u_mia", same) == 204
+    assert stored() == before - 1
+    assert await delete("u_mia", other | {"id": "at_none"}) == 404
+    assert [each["id"] for each in await listed(members, "u_dj", document)] == [other["id"]]
+    entries = (await members.get("/audit", headers=as_user("u_aroha"))).json()["entries"]
+    gone = [each for each in entries if each["action"] == "attachment.deleted"]
+    assert [each["actor"] for each in gone] == ["u_dj", "u_mia"]
+    elsewhere = (await make(members, "u_aroha", "u_dj"))["document"]
+    answer = await members.delete(f"/documents/{elsewhere}/attachments/{other['id']}", headers=as_user("u_dj"))
+    assert answer.status_code == 404
+
+
 async def test_who_is_removed_finds_nothing_from_then_on(members: httpx.AsyncClient) -> None:
     thread = await make(members, "u_aroha", "u_ann", "u_zoe", type="family")
     file = await sent(members, "u_aroha", thread["document"])

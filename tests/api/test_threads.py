@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import asyncio
+import re
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 
 import httpx
@@ -40,6 +42,7 @@ async def test_a_thread_is_for_those_who_take_part_and_for_organizers(
     thread = await make(members, "u_aroha", "u_dj", type="vendor", context={"document": "budget", "record": "b_1"})
     assert [each["user"] for each in thread["participants"]] == ["u_aroha", "u_dj"]
     assert thread["context"] == {"document": "budget", "record": "b_1"}
+    assert (thread["by"], "created_by" in thread) == ("u_aroha", False)
     document, path = thread["document"], f"/threads/{thread['id']}"
     for user in ("u_dj", "u_mia", "u_aroha"):
         assert (await members.get(path, headers=as_user(user))).status_code == 200
@@ -52,11 +55,38 @@ async def test_a_thread_is_for_those_who_take_part_and_for_organizers(
         assert (await members.get(path, headers=as_user(user))).status_code == 404
         assert (await members.get(f"/documents/{document}", headers=as_user(user))).status_code == 404
         assert await say(members, user, document, "Hello", user) == 404
-        assert (await members.get("/threads", headers=as_user(user))).json() == {"threads": [], "next": ""}
+        assert (await members.get("/threads", headers=as_user(user))).json() == {"threads": [], "next": None}
         events = (await members.get("/events", headers=as_user(user))).json()["events"]
         assert [each for each in events if each["document"] == document] == []
         websocket = await enter(with_members, user, document)
         assert (await closed(websocket))[0] == 4404
+
+
+async def test_a_thread_is_made_once_under_a_key(members: httpx.AsyncClient, is_problem: Callable[..., None]) -> None:
+    body = {"title": "Flowers", "participants": ["u_dj"]}
+    headers = as_user("u_aroha") | {"Idempotency-Key": "k 1"}
+
+    async def post(**more: object) -> httpx.Response:
+        return await members.post("/threads", json=body | more, headers=headers)
+
+    several = await asyncio.gather(*(post() for _ in range(5)))
+    assert [each.status_code for each in several] == [201] * 5, several[0].text
+    assert sorted(each.headers.get("Idempotency-Replayed", "") for each in several) == ["", *["true"] * 4]
+    (id_,) = {each.json()["id"] for each in several}
+    is_problem(await post(title="Cake"), 422, "idempotency_key_reused")
+    await members.patch(f"/threads/{id_}", json={"title": "Peonies"}, headers=headers)
+    assert (await post()).json()["title"] == "Peonies", "as it is by now"
+    other = await members.post("/threads", json=body, headers=as_user("u_mia") | {"Idempotency-Key": "k 1"})
+    assert other.json()["id"] != id_, "a key is that of its person"
+    ends = await members.post("/threads", json=body | {"type": "family"}, headers=headers | {"Idempotency-Key": ""})
+    assert ends.status_code == 400
+    listed = (await members.get("/threads", headers=headers)).json()["threads"]
+    assert len(listed) == 2
+    refused = {"Idempotency-Key": "k 2"} | as_user("u_dj")
+    for _ in range(2):  # what is refused is not remembered
+        answer = await members.post("/threads", json=body | {"type": "planning"}, headers=refused)
+        is_problem(answer, 403, "forbidden")
+    assert (await members.post("/threads", json={"title": "Songs"}, headers=refused)).status_code == 201
 
 
 async def test_a_thread_of_the_family_is_for_those_alone_who_take_part(
@@ -88,7 +118,7 @@ async def test_one_that_is_removed_is_closed_and_receives_nothing_more(
     with suppress(ConnectionClosed):
         while True:
             received += bytes(await gone.recv())
-    assert gone.close_code == 4403
+    assert (gone.close_code, gone.close_reason) == (4403, "you may not open this document any more")
     assert await say(members, "u_aroha", document, "Behind their back") == 200
     while b"Behind their back" not in bytes(await stays.recv()):
         pass
@@ -112,7 +142,7 @@ async def test_a_participant_writes_its_own_messages_and_no_other(
     value = {"from": "u_aroha", "at": AT, "kind": "text", "body": "I pay double"}
     replica.doc.get("messages", type=Map)["m1"] = value
     await websocket.send(encode_update(replica.doc.get_update()))
-    while not bytes(await websocket.recv()).startswith(b"\2\0"):
+    while not bytes(await websocket.recv()).startswith(b"\2\1"):
         pass
     rows = (await members.get(f"/documents/{document}", headers=as_user("u_aroha"))).json()
     assert rows.get("messages", {}) == {}
@@ -141,7 +171,9 @@ async def test_threads_are_changed_listed_and_muted(members: httpx.AsyncClient) 
     for user, is_muted in (("u_dj", True), ("u_mia", False)):
         assert (await members.get(path, headers=as_user(user))).json()["muted"] is is_muted
     assert (await members.put(f"{path}/muted", json={"muted": True}, headers=as_user("u_aroha"))).status_code == 404
-    assert (await members.get("/threads", params={"after": "x"}, headers=as_user("u_dj"))).status_code == 400
+    for wrong in ("x", "0001-01-01T00:00:00+23:00~t_1", "9999-12-31T23:59:59-23:00~t_1", "2026-06-20T00:00:00Z~t\0"):
+        answer = await members.get("/threads", params={"after": wrong}, headers=as_user("u_dj"))
+        assert answer.status_code == 400, wrong
 
 
 async def test_what_cannot_be(members: httpx.AsyncClient) -> None:
@@ -166,3 +198,29 @@ async def test_what_happens_to_threads_is_an_event_for_those_who_may_open_them(m
         assert [each["type"] for each in events if each["document"] == thread["document"]] == types
     log = (await members.get("/audit", headers=as_user("u_aroha"))).json()["entries"]
     assert [each["action"] for each in log][-2:] == ["thread.created", "thread.left"]
+
+
+MOMENT = re.compile(r'"(?:at|\w+_at|until|expires\w*|timestamp)":\s*"([^"]*)"')
+LISTS = (
+    *("threads", "webhooks", "contacts", "preferences", "members", "invitations", "devices", "grants", "audit"),
+    *("inbox", "outbox?state=waiting", "events", "presence", "search?q=hello"),
+)
+
+
+async def test_every_moment_ends_with_z(members: httpx.AsyncClient) -> None:
+    couple = as_user("u_aroha")
+    thread = await make(members, "u_mia", "u_dj", "u_aroha")
+    assert await say(members, "u_mia", thread["document"], "Hello") == 200
+    contact = {"channel": "mail", "address": "aroha@example.org"}
+    assert (await members.put("/contacts", json=contact, headers=couple)).status_code == 200
+    assert (await members.post("/webhooks", json={"url": "https://x.example"}, headers=couple)).status_code == 201
+    person = {"user": "u_new", "role": "planner"}
+    assert (await members.post("/invitations", json=person, headers=couple)).status_code == 201
+    found: dict[str, list[str]] = {}
+    for name in (*LISTS, f"threads/{thread['id']}", f"threads/{thread['id']}/messages"):
+        answer = await members.get(f"/{name}", headers=couple)
+        if answer.status_code == 200:
+            found[name] = MOMENT.findall(answer.text)
+    with_moments = {name for name, each in found.items() if each}
+    assert with_moments >= {"threads", "webhooks", "contacts", "members", "invitations", "events"}
+    assert {name: each for name, each in found.items() if not all(at.endswith("Z") for at in each)} == {}

@@ -17,6 +17,7 @@ from crdt_server import Settings, create_app
 from crdt_server.access.access import DevAccess
 from crdt_server.key_source import KeyFileError
 from crdt_server.services.messaging.unsubscribe import LinkTarget, UnsubscribeLinks
+from tests.support.databases import sqlite_database
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -37,7 +38,7 @@ async def app(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[FastAPI
     (path / "old").write_bytes(OLD + b"\n")
     settings = Settings(
         document_hosts=1,
-        database_url=f"sqlite:///{path}/store.db",
+        database_url=sqlite_database(path),
         public_url="https://wedding.test",
         link_secret_files=f"{path}/new, {path}/old",
     )

@@ -10,7 +10,7 @@ from uuid import uuid4
 import httpx
 import pytest
 
-from crdt_server.services.messaging.webhooks import MOST_WEBHOOKS, wants
+from crdt_server.services.messaging.webhooks import MOST_WEBHOOKS, NO_MEMBER, wants
 
 COUPLE, PLANNER, COORDINATOR, GUEST = (
     {"user": f"u_{role}", "role": role} for role in ("couple", "planner", "coordinator", "guest")
@@ -62,6 +62,38 @@ async def test_a_webhook_is_made_changed_and_removed(client: httpx.AsyncClient, 
     assert [each["action"] for each in audit] == made
     for text in (secret, "secret-path"):
         assert text not in json.dumps(audit)
+
+
+async def test_whoever_gives_a_webhook_another_url_gets_what_they_may_know(
+    client: httpx.AsyncClient, wedding: str
+) -> None:
+    """A planner would have read a family's conversations at the URL of their own in a webhook of the couple."""
+    made = await client.post(f"{wedding}/webhooks", params=COUPLE, json={"url": URL})
+    path = f"{wedding}/webhooks/{made.json()['webhook']['id']}"
+    for body in ({"enabled": False}, {"types": ["message"]}, {"enabled": True, "url": URL}):
+        assert (await client.patch(path, params=PLANNER, json=body)).json()["by"] == "u_couple"
+    changed = await client.patch(path, params=PLANNER, json={"url": "https://planner.example"})
+    assert changed.json()["by"] == "u_planner"
+    assert (await listed(client, wedding))[0]["by"] == "u_planner"
+
+
+async def test_the_webhook_of_somebody_who_was_removed_is_not_used_again(
+    client: httpx.AsyncClient, wedding: str, is_problem: Callable[..., None]
+) -> None:
+    """It was shown as one that is in use, and got nothing."""
+    for member in (COUPLE, PLANNER):
+        assert (await client.post(f"{wedding}/members", params=COUPLE, json=member)).status_code == 201
+    id_, _ = await make(client, wedding)
+    path = f"{wedding}/webhooks/{id_}"
+    assert (await listed(client, wedding))[0]["reason"] == ""
+    assert (await client.delete(f"{wedding}/members/u_planner", params=COUPLE)).status_code == 204
+    assert (await listed(client, wedding))[0]["reason"] == NO_MEMBER
+    for body in ({"enabled": True}, {"types": ["guest"]}):
+        is_problem(await client.patch(path, params=COUPLE, json=body), 409, "not_a_member")
+    assert (await client.patch(path, params=COUPLE, json={"enabled": False})).status_code == 200
+    taken = await client.patch(path, params=COUPLE, json={"enabled": True, "url": URL})
+    assert (taken.status_code, taken.json()["by"], taken.json()["reason"]) == (200, "u_couple", "")
+    assert (await listed(client, wedding))[0]["reason"] == ""
 
 
 async def test_a_secret_is_shown_once_and_replaced_without_a_gap(client: httpx.AsyncClient, wedding: str) -> None:

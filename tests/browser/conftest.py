@@ -1,13 +1,19 @@
-"""A Chromium for the browser tests: the one installed, else Debian's by apt, else the word that they did not run."""
+"""A Chromium for the browser tests: the one installed, else Debian's by apt, else the word that they did not run; and
+scenarios played in it."""
 
+import json
 import os
 import shutil
 import subprocess
+import threading
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
 ROOT = Path(__file__).parents[2]
+HERE = Path(__file__).parent
+SCENARIO_SECONDS = 240  # then something hangs
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 HOW_TO = "Install Chromium (Debian: apt-get install chromium) and Node, then: make test PYTEST_ARGS='-m browser'"
 DID_NOT_RUN: pytest.StashKey[str] = pytest.StashKey()
@@ -52,6 +58,32 @@ def chromium(pytestconfig: pytest.Config) -> str:
         refuse(pytestconfig, f"no Chromium: {wrong or 'not on PATH after its installation'}")
     assert path is not None
     return path
+
+
+@pytest.fixture(scope="module")
+def play(chromium: str, server_url: str, artefacts: Path) -> Iterator[Callable[[str, str], str | None]]:
+    """Plays a scenario of a script. Returns what went wrong."""
+    command = ["node", HERE / "runner.mjs", server_url, chromium, artefacts]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as runner:
+        assert runner.stdin is not None
+        assert runner.stdout is not None
+        stdin, stdout = runner.stdin, runner.stdout
+
+        def run(script: str, scenario: str) -> str | None:
+            if runner.poll() is not None:
+                return "the runner has ended"
+            timer = threading.Timer(SCENARIO_SECONDS, runner.kill)
+            timer.start()
+            try:
+                stdin.write(f"{script} {scenario}\n")
+                stdin.flush()
+                answer = stdout.readline()
+            finally:
+                timer.cancel()
+            wrong: str | None = json.loads(answer) if answer else "the runner has ended"
+            return wrong
+
+        yield run
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:

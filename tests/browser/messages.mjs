@@ -1,6 +1,7 @@
 // Conversations, inbox and preferences of people who were invited: Clara of the couple, who organizes, and Fritz of the
 // family, who opens the conversations that he takes part in.
 import assert from 'node:assert/strict'
+import { readFile } from 'node:fs/promises'
 import { browse, enter, fits, holds, item, saved, screenshots, server, tab } from './support.mjs'
 
 const MARKUP = 'The <b>oak</b> <img src=x onerror="document.title=1"> is down'
@@ -103,6 +104,35 @@ export const scenarios = {
     assert.ok(await fits(clara))
   },
 
+  // A file goes with a message, and comes as it was; a search finds the message, and leads to it.
+  async files () {
+    const [clara, fritz] = [await invited('couple', 'Cleo'), await invited('family', 'Fred')]
+    await start(clara, 'The cellar')
+    await add(clara, 'u_fred')
+    await clara.locator('[name=file]').setInputFiles({ name: 'wine.txt', mimeType: 'text/plain', buffer: Buffer.from('Pinot') })
+    await clara.locator('.write li', { hasText: 'wine.txt' }).waitFor()
+    await write(clara, 'Sixty bottles of Spätburgunder')
+    await clara.locator('.write li').waitFor({ state: 'detached' })
+    await unread(fritz, 1)
+
+    await tab(fritz, 'messages')
+    await fritz.locator('[name=q]').fill('spatburgunder')
+    await fritz.locator('[name=q]').press('Enter')
+    const found = fritz.locator('.find li', { hasText: 'Sixty bottles' })
+    assert.equal(await found.locator('mark').textContent(), 'Spätburgunder')
+    await found.locator('.title').click()
+    const file = message(fritz, 'Sixty bottles').getByRole('button', { name: 'wine.txt' })
+    const [download] = await Promise.all([fritz.waitForEvent('download'), file.click()])
+    assert.equal(download.suggestedFilename(), 'wine.txt')
+    assert.equal(await readFile(await download.path(), 'utf8'), 'Pinot')
+    await fritz.screenshot({ path: `${screenshots}/messages-files.png` })
+    await fritz.locator('[name=q]').fill('riesling')
+    await fritz.locator('[name=q]').press('Enter')
+    await fritz.locator('.find', { hasText: 'Nothing found.' }).waitFor()
+    await fritz.setViewportSize({ width: 390, height: 800 })
+    assert.ok(await fits(fritz))
+  },
+
   // An item leads to its record: here an item of the timeline that somebody else has moved.
   async record () {
     const [rosa, carl] = [await invited('planner', 'Rosa', 'planted'), await invited('couple', 'Carl', 'planted')]
@@ -128,7 +158,12 @@ export const scenarios = {
     await page.locator('#panel-preferences .summary', { hasText: /^Saved$/ }).waitFor()
     await page.locator('[name=address]').fill('petra@example.org')
     await page.locator('[name=address]').press('Enter')
-    await page.locator('.contacts li', { hasText: 'petra@example.org' }).waitFor()
+    const contact = page.locator('.contacts li', { hasText: 'petra@example.org' })
+    await contact.locator('[name=code]').waitFor()
+    const code = await (await fetch(`${server}/test/code/w/u_petra/mail/petra@example.org`)).json()
+    await contact.locator('[name=code]').fill(code)
+    await contact.locator('[name=code]').press('Enter')
+    await contact.locator('[name=code]').waitFor({ state: 'hidden' })
     await page.reload()
     await saved(page)
     await holds(mode, 'digest')

@@ -11,6 +11,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 from crdt_server import Settings
+from tests.support.databases import sqlite_database
 
 HERE = Path(__file__).parent
 SCENARIO_SECONDS = 240  # then something hangs
@@ -53,7 +54,7 @@ def settings_with_secret(directory: Path) -> Settings:
     return Settings(
         port=0,
         document_hosts=1,
-        database_url=f"sqlite:///{directory}/store.db",
+        database_url=sqlite_database(directory),
         jwt_secret_file=str(secret),
         max_loop_lag_seconds=3600.0,
     )

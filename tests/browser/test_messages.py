@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import AsyncIterator
+from datetime import UTC, datetime
+from hashlib import sha256
 from pathlib import Path
 
 import pytest
 import pytest_asyncio
+from sqlalchemy import insert
 
 from crdt_server.access.identity import Identity
 from crdt_server.sample import plant
 from crdt_server.services.members import MemberService
+from crdt_server.services.messaging.contacts import id_of
+from storage.messaging_tables import confirmations
 from tests.browser.player import Play, player, scenarios, settings_with_secret
 from tests.support.gate import LocalServer, local_server
 
@@ -18,6 +24,7 @@ pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="module")]
 
 ADA = Identity("u_ada", "couple")
 DAY_SECONDS = 86_400
+CODE = "123456"
 
 
 @pytest_asyncio.fixture(loop_scope="module", scope="module")
@@ -30,7 +37,16 @@ async def server(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Loca
             person = Identity(f"u_{name.lower()}", role, side="a" if role == "family" else "", name=name)
             return (await members.invite(wedding, ADA, person, DAY_SECONDS)).code
 
+        async def code(wedding: str, user: str, channel: str, address: str) -> str:
+            """As if one had been sent: there is no sender."""
+            contact, at = id_of(channel, address), datetime.now(UTC)
+            digest = sha256(json.dumps([wedding, user, contact, CODE]).encode()).hexdigest()
+            row = {"wedding": wedding, "user": user, "contact": contact, "code": digest, "tries": 0, "at": at}
+            await running.hub.storage._executor.write(lambda connection: connection.execute(insert(confirmations), row))
+            return CODE
+
         running.app.add_api_route("/test/invite/{wedding}/{role}/{name}", invite)
+        running.app.add_api_route("/test/code/{wedding}/{user}/{channel}/{address}", code)
         await plant(running.hub.storage, "planted", guests=200)
         yield running
 

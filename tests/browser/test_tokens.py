@@ -18,6 +18,7 @@ from documents.sample import sample_wedding
 from tests.access.people import NO_TOKEN, WEDDING, TokenClaims, people
 from tests.access.roles import ROLES
 from tests.browser.player import Play, player, scenarios
+from tests.support.databases import sqlite_database
 from tests.support.gate import LocalServer, local_server
 
 pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="module")]
@@ -43,7 +44,7 @@ async def server(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Loca
         return TokenClaims(f"u_{role}", role, vendor=vendor, guest=guest, side="a")
 
     access = PolicyAccess(verify, people()[1], find_derived=find)
-    store = f"sqlite:///{tmp_path_factory.mktemp('server')}/store.db"
+    store = sqlite_database(tmp_path_factory.mktemp("server"))
     settings = Settings(port=0, document_hosts=1, database_url=store, max_loop_lag_seconds=3600.0)
     async with local_server(settings, access) as running:
 

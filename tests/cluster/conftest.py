@@ -93,8 +93,17 @@ async def nodes(database_url: str) -> AsyncIterator[Nodes]:
         yield nodes
 
 
-async def until(condition: Callable[[], bool], seconds: float = 30) -> None:
+async def until(condition: Callable[[], bool], seconds: float = 60) -> None:
     """Wait for a condition that no event reports. Raises TimeoutError."""
+    await _until(condition, seconds, 0.005)
+
+
+async def logged(condition: Callable[[], bool], seconds: float) -> None:
+    """`until` for a condition that reads whole logs."""
+    await _until(condition, seconds, 0.1)
+
+
+async def _until(condition: Callable[[], bool], seconds: float, pause_seconds: float) -> None:
     async with asyncio.timeout(seconds):
         while not condition():  # noqa: ASYNC110 - no event reports it
-            await asyncio.sleep(0.005)
+            await asyncio.sleep(pause_seconds)

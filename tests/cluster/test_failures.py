@@ -16,7 +16,7 @@ from websockets.asyncio.client import connect
 from crdt_server.protocol.messages import AwarenessUpdate
 from crdt_server.rooms.awareness_states import read_states, write_states
 from storage import DocumentKey, Storage, open_storage
-from tests.cluster.conftest import until
+from tests.cluster.conftest import logged
 from tests.cluster.crowd import NOTES, Roamer
 from tests.cluster.field import Field
 from tests.support.codec import decode_messages, encode_awareness
@@ -142,7 +142,7 @@ async def test_a_stopped_owner_that_wakes_up_writes_nothing(field: Field) -> Non
         assert await here.owner() == 1
         before = await here.stored()
         field.nodes[0].wake()
-        await until(lambda: len(field.nodes[0].lines("weddings_lost")) > lost, SECONDS)
+        await logged(lambda: len(field.nodes[0].lines("weddings_lost")) > lost, SECONDS)
         await one.until(lambda: TRY_AGAIN in one.closes and one.saved, SECONDS)
         assert await here.owner() == 1
         assert set(before) < set(await here.stored())

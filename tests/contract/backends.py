@@ -1,17 +1,14 @@
 """The databases that `storage` runs on. A new one is one more entry."""
 
-import asyncio
 import sqlite3
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, closing, contextmanager
 from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
 
 import pytest
 
-from storage import migrate
+from tests.support.databases import postgres_template, sqlite_file
 from tests.support.postgres import shared_server
 
 
@@ -37,8 +34,10 @@ class Backend:
 
 def _sqlite(scheme: str) -> Backend:
     @contextmanager
-    def database(directory: Path, _migrated: bool) -> Iterator[Database]:
+    def database(directory: Path, migrated: bool) -> Iterator[Database]:
         path = directory / "wedding.db"
+        if migrated:
+            path.write_bytes(sqlite_file("tables"))
 
         def execute(statement: str) -> list[str]:
             with closing(sqlite3.connect(path)) as connection, connection:
@@ -49,20 +48,10 @@ def _sqlite(scheme: str) -> Backend:
     return Backend(scheme.partition("+")[2] or scheme, database)
 
 
-@cache
-def migrated_database() -> str:
-    """A database of the server with the tables, to be copied: migrating takes half a second."""
-    server = shared_server()
-    server.psql("CREATE DATABASE migrated")
-    with ThreadPoolExecutor(1) as thread:
-        thread.submit(asyncio.run, migrate(server.url_of("migrated"))).result()
-    return "migrated"
-
-
 @contextmanager
 def _postgres(_: Path, migrated: bool) -> Iterator[Database]:
     server = shared_server()
-    with server.database(migrated_database() if migrated else "template0") as url:
+    with server.database(postgres_template("tables") if migrated else "template0") as url:
         name = url.rpartition("/")[2]
 
         def execute(statement: str) -> list[str]:

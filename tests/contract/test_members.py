@@ -66,6 +66,15 @@ async def actions(store: Storage, wedding: str = "w_1") -> list[str]:
 
 
 class TestMembers:
+    async def test_the_weddings_of_a_user_are_those_of_which_it_is_a_member(self, store: Storage) -> None:
+        for wedding in ("w_3", "w_1", "w_2", "w_10"):
+            await put(store, wedding, member("u_mia", "planner"))
+        await put(store, "w_2", member("u_mia", "planner", removed_at=NOW))
+        await put(store, "w_9", member("u_ada", "couple"))
+        assert await store.weddings_of("u_mia", "", 5) == ["w_1", "w_10", "w_3"]
+        assert await store.weddings_of("u_mia", "w_1", 1) == ["w_10"]
+        assert await store.weddings_of("u_mia", "w_3", 5) == await store.weddings_of("u_nobody", "", 5) == []
+
     async def test_are_kept_as_they_were_put(self, store: Storage) -> None:
         assert await store.members("w_1") == []
         assert await put(store, "w_1", member("u_chloe")) == 1

@@ -43,7 +43,7 @@ async def claim(
     outcomes: tuple[MessageOutcome, ...] = (),
 ) -> list[int]:
     """The events of the messages that were claimed, in their order."""
-    found = await store.claim_messages(lease, seconds, outcomes, claims or (MAIL,), now, ATTEMPTS)
+    found, _ = await store.claim_messages(lease, seconds, outcomes, claims or (MAIL,), now, ATTEMPTS)
     return [each.event for each in found]
 
 
@@ -154,7 +154,8 @@ class TestClaims:
         await store.enqueue([new(1)])
         for attempt in range(ATTEMPTS):
             assert await claim(store, seconds=-1, lease=f"n_{attempt}") == [1]
-        assert await claim(store) == []
+        assert await store.claim_messages("n_9", LEASE, (), (MAIL,), NOON, ATTEMPTS) == ([], {"mail": 1})
+        assert await store.claim_messages("n_9", LEASE, (), (MAIL,), NOON, ATTEMPTS) == ([], {})
         (dead,) = await store.messages("w", states.DEAD)
         assert (dead.attempts, dead.error) == (ATTEMPTS, "the server ended during attempt 7")
 
@@ -245,7 +246,7 @@ class TestOperators:
         messages = [new(n) for n in range(501)] + [new(600, channel="sms"), new(601, wedding="v")]
         await store.enqueue(messages)
         many = MAIL._replace(limit=600, per_recipient=600)
-        found = await store.claim_messages("n_1", LEASE, (), (many, MAIL._replace(channel="sms")), NOON, ATTEMPTS)
+        found, _ = await store.claim_messages("n_1", LEASE, (), (many, MAIL._replace(channel="sms")), NOON, ATTEMPTS)
         await settle(store, *(MessageOutcome(each.id, states.DEAD, "no", NOON) for each in found))
         assert await store.retry_dead("w", "sms", NOON) == 1
         assert await store.retry_dead("w", None, NOON) == 501
@@ -264,7 +265,9 @@ class TestOperators:
             ("sms", states.LATER, 1),
         ]
         assert inbox == (0, 0)
-        assert sorted(await store.outbox_depths()) == [("mail", 2, NOON), ("sms", 1, None)]
+        assert sorted(await store.outbox_depths(NOON)) == [("mail", 2, NOON), ("sms", 1, None)]
+        due = NOON + SECOND  # though no worker has made it wait
+        assert sorted(await store.outbox_depths(due)) == [("mail", 2, NOON), ("sms", 1, due)]
         assert await store.message_counts("v") == ([], (0, 0))
 
 
@@ -303,7 +306,7 @@ class TestWhatGoes:
 class TestRecipients:
     @pytest.fixture(autouse=True)
     async def people(self, store: Storage) -> None:
-        own = {"wedding": "w", "user": "u_1", "secret": "", "at": NOON}
+        own = {"wedding": "w", "user": "u_1", "secret": "", "at": NOON, "confirmed_at": NOON}
         addresses = [("mail", "c_1", None), ("push", "p_1", None), ("push", "p_2", None), ("push", "x", NOON)]
         hook = {"wedding": "w", "id": "wh_1", "url": "https://a.example", "types": "[]", "secrets": '["s"]'}
         person = {"wedding": "w", "role": "guest", "vendor": "", "guest": "g", "side": "", "added_by": "x", "at": NOON}
@@ -335,13 +338,28 @@ class TestRecipients:
         assert [found[n].removed for n in range(5)] == [False, False, False, True, False]
         assert (found[0].name, found[0].preferences, json.loads(found[0].wedding)) == ("Ada", "", {"title": "A & B"})
 
+    async def test_a_webhook_is_sent_nothing_when_its_maker_was_removed(self, store: Storage) -> None:
+        def put(connection: Connection) -> None:
+            hook = {"wedding": "w", "id": "wh_2", "url": "https://b.example", "types": "[]", "secrets": "[]"}
+            connection.execute(insert(webhooks), hook | {"by": "u_gone", "at": NOON, "reason": ""})
+
+        await store._executor.write(put)
+        await store.enqueue([new(n, user=f"wh_{n}", channel="webhook") for n in (1, 2)])
+        claimed = await store.messages("w", states.WAITING)
+        resolved = await store.resolve_recipients(claimed)
+        found = {each.user: resolved[each.id] for each in claimed}
+        assert {id_: (each.removed, each.person) for id_, each in found.items()} == {
+            "wh_1": (False, "u_1"),
+            "wh_2": (True, "u_gone"),
+        }
+
     async def test_one_for_each_address(self, store: Storage) -> None:
         await store.enqueue([new(1, channel="push", priority=0)])
         push = MAIL._replace(channel="push")
-        (message,) = await store.claim_messages("n_1", LEASE, (), [push], NOON, ATTEMPTS)
+        ((message,), _) = await store.claim_messages("n_1", LEASE, (), [push], NOON, ATTEMPTS)
         assert await store.split_message(message, ["p_1", "p_2"]) == 1
         assert await store.split_message(message, ["p_1", "p_2"]) == 0
-        (other,) = await store.claim_messages("n_1", LEASE, (), [push], NOON, ATTEMPTS)
+        ((other,), _) = await store.claim_messages("n_1", LEASE, (), [push], NOON, ATTEMPTS)
         assert (other.contact, other.priority, other.params) == ("p_2", 0, message.params)
         assert other.key != message.key
         first = await store.message(message.id)
@@ -351,7 +369,7 @@ class TestRecipients:
 
     async def test_nothing_is_split_that_was_redacted_meanwhile(self, store: Storage) -> None:
         await store.enqueue([new(1, channel="push")])
-        (message,) = await store.claim_messages("n_1", LEASE, (), [MAIL._replace(channel="push")], NOON, ATTEMPTS)
+        ((message,), _) = await store.claim_messages("n_1", LEASE, (), [MAIL._replace(channel="push")], NOON, ATTEMPTS)
         await store._executor.write(lambda connection: states.redact(connection, "w", "thread.t", "m_1", NOON))
         assert await store.split_message(message, ["p_1", "p_2"]) == 0
         assert await all_params(store) == ["{}"]

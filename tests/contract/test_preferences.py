@@ -194,7 +194,7 @@ class TestDigests:
 
     async def test_a_member_that_was_removed_has_no_digest_and_no_addresses(self, store: Storage) -> None:
         await hold(store, "u_1", 1)
-        await store.put_contact("w", "u_1", contact("a@b.nz"), 10)
+        await put_contact(store, contact("a@b.nz"), 10)
         await remove(store, "u_1")
         assert await store.bundle("w", "u_1", NINE, digest_of) == 0
         assert [each["state"] for each in await messages(store)] == ["dropped"]
@@ -294,14 +294,18 @@ def contact(address: str, channel: str = "mail", *, at: datetime = EIGHT, secret
     return StoredContact(channel, f"id of {address}", address, secret, at)
 
 
+async def put_contact(store: Storage, each: StoredContact, most: int) -> StoredContact:
+    return await store.put_contact("w", "u_1", each, most, since=EIGHT, make=lambda sent: None)
+
+
 class TestContacts:
     async def test_are_added_replaced_and_deleted(self, store: Storage) -> None:
         first, second = contact("a@b.nz"), contact("c@d.nz", at=NINE)
         for each in (second, first):
-            await store.put_contact("w", "u_1", each, 2)
+            await put_contact(store, each, 2)
         assert await store.contacts("w", "u_1") == [first, second]
         again = contact("a@b.nz", at=TOMORROW, secret="{}")  # noqa: S106
-        await store.put_contact("w", "u_1", again, 2)
+        await put_contact(store, again, 2)
         assert await store.contacts("w", "u_1") == [second, again]
         assert await store.contacts("w", "u_2") == []
         assert not await store.delete_contact("w", "u_2", first.id)
@@ -309,17 +313,17 @@ class TestContacts:
         assert await store.contacts("w", "u_1") == [second]
 
     async def test_are_bounded_for_each_channel(self, store: Storage) -> None:
-        await store.put_contact("w", "u_1", contact("+6421", "sms"), 3)
-        put = [store.put_contact("w", "u_1", contact(f"{number}@b.nz"), 3) for number in range(10)]
+        await put_contact(store, contact("+6421", "sms"), 3)
+        put = [put_contact(store, contact(f"{number}@b.nz"), 3) for number in range(10)]
         results = await asyncio.gather(*put, return_exceptions=True)
         assert sum(isinstance(each, ValuesRefused) for each in results) == 7
         assert [each.channel for each in await store.contacts("w", "u_1")] == ["mail"] * 3 + ["sms"]
 
     async def test_what_is_disabled_makes_room(self, store: Storage) -> None:
         gone = contact("a@b.nz")._replace(disabled_at=NINE)
-        await store.put_contact("w", "u_1", gone, 1)
+        await put_contact(store, gone, 1)
         assert await store.contacts("w", "u_1") == [gone]
-        await store.put_contact("w", "u_1", contact("c@d.nz"), 1)
+        await put_contact(store, contact("c@d.nz"), 1)
         assert await store.contacts("w", "u_1") == [contact("c@d.nz")]
 
 

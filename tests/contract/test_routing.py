@@ -227,11 +227,15 @@ class TestInbox:
 
         later = timedelta(minutes=15)
         mails = [delivery(each, document="thread.t_1", record=f"m_{each}", later=later) for each in (1, 2, 3)]
-        first = page(0, 3, of(1), of(2), of(3), item(4), deliveries=mails)
+        joined = item(3)._replace(document="thread.t_1", record="t_1", user="u_2")
+        first = page(0, 3, of(1), of(2), of(3), item(4), joined, deliveries=mails)
         await store.store_routed([first], [mirror])
         await store.mark_thread_read("w_42", "t_1", "u_1", 2, AT)
         assert [each.read_at is None for each in await store.inbox("w_42", "u_1")] == [False, False, True, True]
         assert [state for _, state, _ in await sent(store)] == ["dropped", "dropped", "later"]
+        assert await store.unread("w_42", "u_2") == 1
+        await store.mark_thread_read("w_42", "t_1", "u_2", 0, AT)
+        assert await store.unread("w_42", "u_2") == 0
         await store.mark_thread_read("w_42", "t_1", "u_1", 4, AT)
         mails = [delivery(each, document="thread.t_1", record=f"m_{each}", later=later) for each in (14, 15)]
         second = [of(4)._replace(event=14), of(5)._replace(event=15), of(5)._replace(event=15, user="u_2")]

@@ -336,6 +336,7 @@ class TestWeddings:
         documents = [DocumentKey(f"w_{number % 5}", f"notes.{number}") for number in reversed(range(15))]
         await store.append([Append(key, 1, b"x") for key in documents])
         assert [wedding async for wedding in store.weddings()] == ["w_0", "w_1", "w_2", "w_3", "w_4"]
+        assert [wedding async for wedding in store.weddings("w_2")] == ["w_3", "w_4"]
 
 
 class TestQuarantine:

@@ -14,10 +14,11 @@ from pycrdt import Array, Doc
 
 from crdt_server.protocol.update import decode_state_vector
 from tests.crash.process import CrashServer
+from tests.support.effort import promised
 from tests.support.yclient import YClient
 
 PACE_SECONDS = 0.05
-CONVERGE_SECONDS = 10.0
+CONVERGE_SECONDS = promised(10.0)
 
 
 class Fleet:
@@ -46,7 +47,7 @@ class Fleet:
                 raise AssertionError("a writer ended by itself") from outcome
         self._writers = []
 
-    async def heard(self, each: int, seconds: float = 20.0) -> None:
+    async def heard(self, each: int, seconds: float = 60.0) -> None:
         """Wait until every client has got ``each`` more of its own edits back."""
         targets = {client: client.own_clock_received + each for client in self.clients}
         await asyncio.gather(
@@ -55,7 +56,7 @@ class Fleet:
 
     async def cut_off(self) -> None:
         """Wait until every client has read all that it got, and noticed that the connection is gone."""
-        await asyncio.gather(*(c.until(lambda c=c: not c.connected) for c in self.clients))  # type: ignore[misc]
+        await asyncio.gather(*(c.until(lambda c=c: not c.connected, 60) for c in self.clients))  # type: ignore[misc]
 
     def receipts(self) -> dict[str, list[bytes]]:
         """What each room's clients have received so far, as updates: none of it may ever be missing again."""

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import resource
 import shutil
 import signal
 import socket
-import sys
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -19,8 +17,9 @@ from sqlalchemy import make_url
 
 from storage import DocumentKey, open_storage
 from tests.support.databases import ON_SQLITE, new_database
+from tests.support.effort import promised
+from tests.support.programs import Program, start_program
 
-ROOT = Path(__file__).parents[2]
 START_SECONDS = 120.0
 
 
@@ -40,14 +39,14 @@ class CrashServer:
 
     def __init__(self, directory: Path, **settings: object) -> None:
         self._stack = ExitStack()
-        self.database_url = self._stack.enter_context(new_database(directory))
+        self.database_url = self._stack.enter_context(new_database(directory, "demo"))
         self.database = Path(make_url(self.database_url).database or "")  # the file, where it is one
         self.log_file = directory / "server.log"
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self.ws_url = f"ws://127.0.0.1:{self.port}/ws"
         self._environment = {f"CRDT_SERVER_{name.upper()}": str(value) for name, value in settings.items()}
-        self._process: asyncio.subprocess.Process
+        self._process: Program
 
     @property
     def pid(self) -> int:
@@ -61,52 +60,50 @@ class CrashServer:
     def socket_url(self, document: str, wedding: str = "w") -> str:
         return f"{self.ws_url}/{wedding}/{document}"
 
-    async def _spawn(self, *arguments: str, stdout: int, stderr: int) -> asyncio.subprocess.Process:
-        return await asyncio.create_subprocess_exec(
-            *(sys.executable, "-m", "crdt_server", *arguments, "--database-url", self.database_url),
-            cwd=ROOT,
-            env=os.environ | {"PYTHONUNBUFFERED": "1"} | self._environment,
-            stdout=stdout,
-            stderr=stderr,
-        )
+    def _spawn(self, *arguments: str, errors: int | None = None) -> Program:
+        environment = {"PYTHONUNBUFFERED": "1"} | self._environment
+        return start_program([*arguments, "--database-url", self.database_url], environment, errors)
 
     async def start(self) -> None:
         """Return when the server listens."""
         with self.log_file.open("ab") as log:
-            self._process = await self._spawn(
-                *("serve", "--dev", "--port", str(self.port)), stdout=asyncio.subprocess.PIPE, stderr=log.fileno()
-            )
-        assert self._process.stdout is not None
+            self._process = self._spawn("serve", "--dev", "--port", str(self.port), errors=log.fileno())
         async with asyncio.timeout(START_SECONDS):
-            line = await self._process.stdout.readline()
+            line = await asyncio.to_thread(self._process.stdout.readline)
         assert b"listening on" in line, self.log[-3000:]
 
-    async def begin(self, *arguments: str) -> asyncio.subprocess.Process:
+    def begin(self, *arguments: str) -> Program:
         """Start another command of the program on the same database."""
-        return await self._spawn(*arguments, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT)
+        return self._spawn(*arguments)
 
     async def command(self, *arguments: str) -> tuple[int, str]:
         """Run another command to its end: its exit code and what it printed."""
-        process = await self.begin(*arguments)
-        output, _ = await process.communicate()
-        assert process.returncode is not None
-        return process.returncode, output.decode()
+        process = self.begin(*arguments)
+        with process.stdout:
+            output = await asyncio.to_thread(process.stdout.read)
+        return await asyncio.to_thread(process.wait), output.decode()
 
     async def kill(self) -> None:
         """SIGKILL: nothing can be tidied up."""
         self._process.kill()
-        await self._process.wait()
+        await self._ended()
 
-    async def terminate(self, seconds: float = 10.0) -> int:
+    async def terminate(self, seconds: float = promised(10.0)) -> int:
         """SIGTERM, and the exit code, which has to come within ``seconds``."""
         self._process.send_signal(signal.SIGTERM)
         async with asyncio.timeout(seconds):
-            return await self._process.wait()
+            return await self._ended()
+
+    async def _ended(self) -> int:
+        code = await asyncio.to_thread(self._process.wait)
+        self._process.stdout.close()
+        return code
 
     async def stop(self) -> None:
         """End it somehow, at the end of a test."""
-        if self._process.returncode is None:
+        if self._process.poll() is None:
             await self.kill()
+        self._process.stdout.close()
         self._stack.close()
 
     # -- looking at it

@@ -8,12 +8,12 @@ import random
 from time import monotonic
 from typing import Any, cast
 
-import pytest
 from pycrdt import Array, Doc
 
 from tests.crash.fleet import CONVERGE_SECONDS, fleet
 from tests.crash.process import StartServer
 from tests.interop.clients import WEDDING, NodeRunner, Room
+from tests.support.effort import EVERYTHING, timed
 from tests.support.server import ServerProcess
 
 WRITE = """
@@ -23,11 +23,11 @@ WRITE = """
     client.timer = setInterval(() => array.insert(anywhere(), [`${args.name}:${n++}`]), 10)
 """
 THEIRS = "doc.getArray('array').toArray().filter(token => !token.startsWith(args.name))"
-ROUNDS = int(os.environ.get("CRASH_ROUNDS", "5"))
+ROUNDS = int(os.environ.get("CRASH_ROUNDS", 5 if EVERYTHING else 2))
 SEED = int(os.environ.get("CRASH_SEED", "1"))
 
 
-@pytest.mark.serial
+@timed
 async def test_kill_9_of_the_server(start: StartServer) -> None:
     server = await start(compact_after_updates=40, room_grace_seconds=1)
     print(f"seed {SEED}, {ROUNDS} rounds")

@@ -15,6 +15,7 @@ import pytest
 from pycrdt import Text
 
 from tests.crash.process import CrashServer, StartServer
+from tests.support.effort import and_repeated, promised, timed
 from tests.support.yclient import YClient
 
 LANES = pytest.mark.parametrize("lane", ["fast", "asgi"])
@@ -24,7 +25,7 @@ MALFORMED = 4400
 CLOSE_FRAME = 0x88
 WRITE_BUFFER_BYTES = 512 * 1024
 MEMORY_BYTES = 24 << 20  # how much the serving process may grow while it pours megabytes at somebody who does not read
-LATENCY_SECONDS = 1.0
+LATENCY_SECONDS = promised(1.0)
 PATIENT = bool(int(os.environ.get("CRASH_PATIENT", "0")))
 
 
@@ -80,7 +81,7 @@ async def end_of(reader: asyncio.StreamReader) -> bytes:
     return b""
 
 
-@pytest.mark.serial
+@timed
 async def test_requests_that_never_end(start: StartServer) -> None:
     """Silent, half a request, a header now and then, the second request of a connection: all are ended in time, and a
     client beside them edits on."""
@@ -105,7 +106,7 @@ async def test_requests_that_never_end(start: StartServer) -> None:
             await ann.write()
             await ann.until(lambda: ann.saved, LATENCY_SECONDS)
             await asyncio.wait((ends,), timeout=0.5)
-            assert monotonic() - begun < REQUEST_SECONDS + 10, "half-open connections are still there"
+            assert monotonic() - begun < REQUEST_SECONDS + promised(10), "half-open connections are still there"
         for _, writer in half_open:
             writer.close()
         assert await server.status("/readyz") == 200
@@ -134,19 +135,19 @@ async def test_sockets_that_break_or_speak_in_text(start: StartServer, lane: str
         for text in (b"", b"hello", b"\xff\xfe"):
             reader, writer = await upgrade(server, "notes.a")
             writer.write(frame(1, text))
-            code = await asyncio.wait_for(close_code(reader), 10)
+            code = await asyncio.wait_for(close_code(reader), 60)
             writer.close()
             # what is not UTF-8 may be refused by the WebSocket parser itself, with 1007
             assert code == MALFORMED or (code == 1007 and text == b"\xff\xfe")
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             while await server.metric("crdt_sockets") != 1:
                 await ann.write()
                 await ann.until(lambda: ann.saved)
         assert ann.closes == []
 
 
-@pytest.mark.serial
-@LANES
+@timed
+@pytest.mark.parametrize("lane", and_repeated("fast", "asgi"))  # both: tests/transport
 async def test_a_reader_that_never_reads(start: StartServer, lane: str) -> None:
     server = await start(websocket_lane=lane, write_buffer_bytes=WRITE_BUFFER_BYTES)
     async with (
@@ -164,7 +165,7 @@ async def test_a_reader_that_never_reads(start: StartServer, lane: str) -> None:
             latencies = await _pour(server, ann)
             grown = server.memory_bytes() - before
             if lane == "fast" or PATIENT:  # plain ASGI has to wait for the one write under way: 20 s
-                async with asyncio.timeout(45):
+                async with asyncio.timeout(90):
                     while await server.metric("crdt_sockets") != 2:
                         latencies.append(await _paragraph(ann))
         assert ann.closes == bob.closes == []
@@ -178,9 +179,11 @@ async def test_a_reader_that_never_reads(start: StartServer, lane: str) -> None:
 async def _pour(server: CrashServer, client: YClient) -> list[float]:
     """Write until the server has given the deaf socket up; seconds from each edit to its echo."""
     latencies = []
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(90):
         while await server.metric("crdt_slow_consumers_total") == 0:
             latencies += [await _paragraph(client) for _ in range(5)]
+            if await server.metric("crdt_sockets") == 2:
+                break  # where this is slow, one write of the plain transport takes too long before too much waits
     return latencies
 
 

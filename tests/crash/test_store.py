@@ -18,7 +18,7 @@ FRAME_BYTES = 4096 + 24  # of the write-ahead log: a page and its head
 
 async def sent_away(people: Fleet) -> None:
     """Wait until every client was closed with 1013."""
-    await asyncio.gather(*(c.until(lambda c=c: TRY_AGAIN in c.closes, 15) for c in people.clients))  # type: ignore[misc]
+    await asyncio.gather(*(c.until(lambda c=c: TRY_AGAIN in c.closes) for c in people.clients))  # type: ignore[misc]
 
 
 @about_sqlite

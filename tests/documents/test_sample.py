@@ -25,9 +25,10 @@ from documents.sample.build import build
 from documents.sample.chance import Chance
 from documents.sample.draft import order_key
 from tests.documents.brute_force import wrong
+from tests.support.effort import repeated
 
 ROOT = Path(__file__).parents[2]
-SEEDS = range(1, 9)
+SEEDS = [1, 2, *repeated(*range(3, 9))]
 # About writes, not about what they left behind.
 NOT_IN_A_STATE = {"X1", "X2"}
 
@@ -261,7 +262,7 @@ def test_a_wedding_on_a_day_of_ones_choice() -> None:
 
 
 def test_the_night_on_which_the_clocks_change() -> None:
-    metas = [sample_wedding(seed=seed).documents["wedding"]["meta"][""] for seed in range(20)]
+    metas = [sample_wedding(seed=seed).documents["wedding"]["meta"][""] for seed in range(8)]
     dates = {meta["timeZone"]: meta["date"] for meta in metas}
     assert dates["America/New_York"] == "2027-11-06"
     assert dates["Asia/Kolkata"] == "2027-06-19"

@@ -24,6 +24,9 @@ MAX_FRAME_BYTES = 16 << 20
 KEPT_BYTES = 1 << 20
 MARGIN_SECONDS = 5.0
 JSON = "Content-Type: application/json\r\n"
+HOCUSPOCUS_SHARE = 0.4
+"""Of the sockets of attacks that both wires can carry."""
+
 FINAL = range(4400, 4500)
 """Close codes after which a stock client does not connect again."""
 
@@ -83,10 +86,20 @@ class Attacker:
         return lambda number: f"w_{name}{number}" if number else self.wedding
 
     @asynccontextmanager
-    async def link(self, room: str | None = None, *, source: str | None = None) -> AsyncIterator[Link]:
-        """An open WebSocket, cut at the end; what it ended with is counted. ``room`` may have a query."""
-        link = await self._open(f"/ws/{room or self.room}", source or self.source)
+    async def link(
+        self, room: str | None = None, *, source: str | None = None, path: str | None = None
+    ) -> AsyncIterator[Link]:
+        """An open WebSocket to a document, on either wire; it is cut at the end, and what it ended with is counted.
+        ``room`` may have a query. With a ``path`` it is that address, and nothing is said yet."""
+        shared = path is None and self.random.random() < HOCUSPOCUS_SHARE
+        room = room or self.room
+        name, _, query = room.partition("?")
+        if path is None:
+            path = f"/hocuspocus?{query}" if shared else f"/ws/{room}"
+        link = await self._open(path, source or self.source)
         self.tally.connections += 1
+        if shared:
+            link.open_document(name)
         try:
             yield link
         finally:
@@ -152,10 +165,10 @@ class Attacker:
             await asyncio.sleep(1)
 
     async def opens(self, room: str, *, source: str | None = None, user: str = "opener") -> None:
-        """Open a document and edit it, as a client does: a receipt comes, or a close that is not final."""
+        """Open a document and edit it, as y-websocket does: a receipt comes, or a close that is not final."""
         begun = asyncio.get_running_loop().time()
         mark, update = small_edit(room, self.random)
-        async with self.link(f"{room}?user={user}", source=source) as link:
+        async with self.link(source=source, path=f"/ws/{room}?user={user}") as link:
             link.kept_bytes = KEPT_BYTES
             await self.send(link, message(STEP_1, b"\0"))
             await self.send(link, message(UPDATE, update))

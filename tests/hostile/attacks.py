@@ -20,6 +20,7 @@ from tests.hostile.byte_attacks import aborts, bodies, crowds, long_vectors, pas
 from tests.hostile.content_attacks import bookings, documents, moves, names, overlaps, reads, reviews, texts, thieves
 from tests.hostile.floods import churn, large, mute, tiny, torrent
 from tests.hostile.malformed import frames, grammar, grammar_by_http, killers, mutants, presence, vectors
+from tests.hostile.shared_socket_attacks import shared_sockets
 from tests.hostile.watch import percentile
 
 NICENESS = 10
@@ -31,12 +32,12 @@ GROUPS: tuple[tuple[Attack, ...], ...] = (
     (frames, large, tiny, torrent, churn, mute),
     (overlaps, reviews, bookings, names, texts, thieves),
     (moves, reads, documents),
-    (long_vectors, unfinished, bodies, pastes, crowds, aborts),
+    (long_vectors, unfinished, bodies, pastes, crowds, aborts, shared_sockets),
 )
 """The attacks of each process. Those that make large documents keep their process from anything else for a while."""
 
 ATTACKS = {attack.__name__: attack for group in GROUPS for attack in group}
-DEADLY = {"killers", "mutants", "grammar", "grammar_by_http"}
+DEADLY = {"killers", "mutants", "grammar", "grammar_by_http", "shared_sockets"}
 """Attacks with bytes that end a document host. No other attack may."""
 
 

@@ -157,7 +157,10 @@ async def thieves(attacker: Attacker) -> None:
         room = f"w_thieves/notes.n{number}"
         victim = attacker.fresh_id()
         mark = f"mine{victim}".encode()
-        async with attacker.link(f"{room}?user=victim", source=NEIGHBOUR) as honest, attacker.link(room) as thief:
+        async with (
+            attacker.link(source=NEIGHBOUR, path=f"/ws/{room}?user=victim") as honest,
+            attacker.link(room) as thief,
+        ):
             await attacker.send(honest, message(STEP_1, b"\0"))
             await attacker.send(thief, message(UPDATE, Typist(victim).text(b"stolen")))
             await thief.receives(b"stolen", 5.0)

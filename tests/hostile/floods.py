@@ -7,9 +7,9 @@ import time
 from contextlib import suppress
 from random import Random
 
-from crdt_server.protocol.lib0 import write_var_uint
+from crdt_server.protocol.lib0 import write_var_string, write_var_uint
 from tests.hostile.attacker import STEP_1, UPDATE, Attacker, message
-from tests.hostile.link import Link, Refused, handshake
+from tests.hostile.link import OPEN_DOCUMENT, Link, Refused, client_frame, handshake
 from tests.support.wire import Typist
 
 LARGE_BYTES = (33_000, 100_000, 400_000, 1_000_000, 4_000_000)
@@ -63,7 +63,7 @@ async def tiny(attacker: Attacker) -> None:
         async with attacker.link() as link:
             while not link.closed.done():
                 burst = [message(UPDATE, typist.text(b"t")) for _ in range(20)]
-                if attacker.random.random() < 0.5:
+                if not link.address and attacker.random.random() < 0.5:  # a message of Hocuspocus is alone in its frame
                     burst = [b"".join(burst)]
                 for payload in burst:
                     await attacker.send(link, payload)
@@ -91,10 +91,11 @@ async def churn(attacker: Attacker) -> None:
     """Connect and go, in every rude way."""
     while True:
         with suppress(OSError, TimeoutError, Refused):
-            match attacker.random.randrange(5):
+            match attacker.random.randrange(7):
                 case 0:
                     link = await Link.connect(attacker.host, attacker.port, attacker.source)
-                    link.raw(handshake(attacker.host, f"/ws/{attacker.room}")[: attacker.random.randrange(150)])
+                    path = attacker.random.choice((f"/ws/{attacker.room}", "/hocuspocus"))
+                    link.raw(handshake(attacker.host, path)[: attacker.random.randrange(150)])
                 case 1:
                     link = await Link.open(attacker.host, attacker.port, "/ws/w_1/no-such", attacker.source)
                     await attacker.verdict(link, 1.0)
@@ -102,6 +103,13 @@ async def churn(attacker: Attacker) -> None:
                 case 2:
                     link = await Link.open(attacker.host, attacker.port, f"/ws/{attacker.room}", attacker.source)
                     link.send(message(STEP_1, b"\0"))
+                case 3:
+                    link = await Link.open(attacker.host, attacker.port, "/hocuspocus", attacker.source)
+                    link.open_document(attacker.room)
+                case 4:
+                    link = await Link.open(attacker.host, attacker.port, "/hocuspocus", attacker.source)
+                    half = client_frame(write_var_string(attacker.room) + OPEN_DOCUMENT)
+                    link.raw(half[: attacker.random.randrange(len(half))])
                 case _:
                     room = f"w_churn/notes.n{attacker.random.randrange(50)}"
                     link = await Link.open(attacker.host, attacker.port, f"/ws/{room}", attacker.source)

@@ -1,5 +1,5 @@
-// Honest clients: stock yjs and y-websocket, all in this process, each at its work (see works.mjs) and watching what
-// comes back. Commands arrive as lines on stdin:
+// Honest clients: stock yjs with y-websocket or Hocuspocus' provider, all in this process, each at its work (see
+// works.mjs) and watching what comes back. Commands arrive as lines on stdin:
 //   quiet   stop working, wait until everything typed was receipted and the replicas of each room are equal
 //   check   compare each replica with the bytes in the files given per room, as a fresh Yjs document reads them
 //   leave   disconnect, keep the replicas
@@ -10,6 +10,7 @@ import { createInterface } from 'node:readline'
 import { monitorEventLoopDelay } from 'node:perf_hooks'
 import * as decoding from 'lib0/decoding'
 import { WebsocketProvider } from 'y-websocket'
+import { HocuspocusProvider, HocuspocusProviderWebsocket } from '@hocuspocus/provider'
 import * as Y from 'yjs'
 import { ThreadedSocket } from './socket.mjs'
 import { WORKS } from './works.mjs'
@@ -46,8 +47,17 @@ const spoofs = []
 let working = true
 let leaving = false
 
+const sockets = new Map() // number -> a socket of Hocuspocus, for one document of each room at most
+function sharedSocket (number) {
+  if (!sockets.has(number)) {
+    const url = `${urls[number % urls.length]}/hocuspocus?user=sharer${number}`
+    sockets.set(number, new HocuspocusProviderWebsocket({ url, WebSocketPolyfill: ThreadedSocket }))
+  }
+  return sockets.get(number)
+}
+
 class Client {
-  constructor ({ wedding, document, roots, id, work, number }, index) {
+  constructor ({ wedding, document, roots, id, work, number, socket }, index) {
     this.room = `${wedding}/${document}`
     this.document = document
     this.roots = roots
@@ -61,28 +71,49 @@ class Client {
     this.doc = new Y.Doc()
     this.doc.clientID = id
     byId.set(id, this)
-    this.provider = new WebsocketProvider(`${urls[index % urls.length]}/ws/${wedding}`, document, this.doc, {
-      WebSocketPolyfill: ThreadedSocket, disableBc: true, connect: false, params: { user: `honest${index}` }
-    })
     this.work = new WORKS[work](this, number)
     this.doc.on('update', (_, origin) => this.edited(origin))
-    this.tap()
-    this.provider.on('connection-close', (event) => {
-      if (leaving) return
-      const code = event === null ? 'local' : `${event.code} ${event.reason}`
-      closes[code] = (closes[code] ?? 0) + 1
-    })
+    if (socket === null) this.useWebsocket(wedding, document, index)
+    else this.useHocuspocus(sharedSocket(socket))
     this.provider.awareness.setLocalStateField('user', { name: this.name })
     this.provider.awareness.on('change', () => this.checkPresence())
     if (this.work.connects) this.connect()
     this.workLater()
   }
 
+  useWebsocket (wedding, document, index) {
+    this.provider = new WebsocketProvider(`${urls[index % urls.length]}/ws/${wedding}`, document, this.doc, {
+      WebSocketPolyfill: ThreadedSocket, disableBc: true, connect: false, params: { user: `honest${index}` }
+    })
+    this.tap()
+    this.provider.on('connection-close', (event) => this.closed(event))
+    this.network = this.provider
+  }
+
+  // An edit is receipted when the provider counts none that is not.
+  useHocuspocus (websocketProvider) {
+    this.provider = new HocuspocusProvider({ websocketProvider, name: this.room, document: this.doc })
+    this.provider.on('unsyncedChanges', ({ number }) => {
+      if (number === 0) this.arrived([[this.id, Y.getState(this.doc.store, this.id)]], 2, ThreadedSocket.arrivedAt)
+    })
+    this.doc.on('update', (update, origin) => {
+      if (origin === this.provider) this.arrived(Y.parseUpdateMeta(update).to, 2, ThreadedSocket.arrivedAt)
+    })
+    this.provider.on('close', ({ event }) => this.closed(event))
+    this.network = { connect: () => this.provider.attach(), disconnect: () => websocketProvider.disconnect() }
+  }
+
+  closed (event) {
+    if (leaving) return
+    const code = event === null ? 'local' : `${event.code} ${event.reason}`
+    closes[code] = (closes[code] ?? 0) + 1
+  }
+
   connect () {
     this.begun = true
     const at = Date.now()
     for (const edit of this.edits) edit.at = at // made offline: they wait from now on
-    this.provider.connect()
+    this.network.connect()
   }
 
   // A deletion alone has no clock that could come back.
@@ -227,12 +258,13 @@ function check (files) {
 
 function leave () {
   leaving = true
-  for (const { provider } of all) provider.disconnect()
+  for (const { network } of all) network.disconnect()
   say({})
 }
 
 function bye () {
   for (const { provider } of all) provider.destroy()
+  for (const socket of sockets.values()) socket.destroy()
   say({})
   setTimeout(() => process.exit(0), 500)
 }

@@ -1,6 +1,7 @@
 """A WebSocket client that does what it is told: any bytes in any order, from any loopback address.
 
-It parses only what it needs of the answers: where frames end, short payloads, the close code.
+It parses only what it needs of the answers: where frames end, short payloads, the close code, and the end of the one
+document that it has on the wire of Hocuspocus.
 """
 
 from __future__ import annotations
@@ -12,9 +13,14 @@ from collections import deque
 from contextlib import suppress
 from typing import Any, NamedTuple
 
+from crdt_server.errors import CLOSE_CODES
+from crdt_server.protocol.lib0 import read_var_string, write_var_string
+
 CONTINUATION, TEXT, BINARY, CLOSE, PING, PONG = 0, 1, 2, 8, 9, 10
 CUT = 1006
 """In place of a close code: the connection ended without one."""
+OPEN_DOCUMENT, TOKEN_REQUEST = b"\2\0\0", b"\2\0"
+_CLOSED, _REFUSED = b"\7", b"\2\1"
 
 SHORT_BYTES = 8192
 WRITE_BUFFER_BYTES = 4 << 20
@@ -53,6 +59,8 @@ class Link(asyncio.Protocol):
         self.closed: asyncio.Future[int] = loop.create_future()
         self.messages: deque[bytes] = deque(maxlen=64)
         """The newest short messages of the server."""
+        self.address = b""
+        """What every message of the document begins with, on the wire of Hocuspocus."""
         self.kept_bytes = SHORT_BYTES
         """Up to which size a message is short."""
         self._mark = b""
@@ -91,14 +99,21 @@ class Link(asyncio.Protocol):
             raise Refused(status)
         return link
 
+    def open_document(self, name: str) -> None:
+        """On the wire of Hocuspocus: open the document that all is about from now on. When it is closed, so is this,
+        also where the server would have it come again."""
+        self.address = write_var_string(name)
+        self.send(OPEN_DOCUMENT)
+
     def raw(self, data: bytes) -> None:
         """Any bytes."""
         if not self.closed.done():
             self.transport.write(data)
 
     def send(self, payload: bytes, **frame: Any) -> None:
-        """One frame."""
-        self.raw(client_frame(payload, **frame))
+        """One frame; the first of a message has the address of the document."""
+        head = b"" if frame.get("opcode") == CONTINUATION else self.address
+        self.raw(client_frame(head + payload, **frame))
 
     async def drained(self) -> None:
         """Wait until the server has taken most of what was sent, or the connection has ended."""
@@ -196,9 +211,19 @@ class Link(asyncio.Protocol):
             self.raw(client_frame(payload, opcode=PONG))
         else:
             self.messages.append(payload)
+            if self.address and payload.startswith(self.address) and not self.closed.done():
+                self._read_end(payload[len(self.address) :])
             if self._mark and self._mark in payload:
                 self._marked.set()
         return True
+
+    def _read_end(self, body: bytes) -> None:
+        """The end of the document, if that is what this message says."""
+        if body.startswith((_CLOSED, _REFUSED)):
+            reason, _ = read_var_string(body, len(_CLOSED if body.startswith(_CLOSED) else _REFUSED))
+            self.closed.set_result(int(reason.partition(":")[0]))
+        elif body == TOKEN_REQUEST:
+            self.closed.set_result(CLOSE_CODES["try_again"])
 
 
 def handshake(host: str, path: str) -> bytes:

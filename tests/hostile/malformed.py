@@ -217,7 +217,8 @@ async def frames(attacker: Attacker) -> None:
                 await attacker.send(link, b"x" * (1 << 20), opcode=CONTINUATION if _ else 2, fin=False)
             await attacker.verdict(link, 2.0)
         with suppress(OSError, TimeoutError, Refused):
-            link = await Link.open(attacker.host, attacker.port, f"/ws/{attacker.room}", attacker.source)
+            path = random.choice((f"/ws/{attacker.room}", "/hocuspocus"))
+            link = await Link.open(attacker.host, attacker.port, path, attacker.source)
             link.raw(client_frame(b"\0\2" + b"\0" * 100_000)[:50_000])
             half_sent.append(link)
             if len(half_sent) > 20:

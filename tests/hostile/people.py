@@ -26,15 +26,28 @@ Client = dict[str, Any]
 
 
 def people(labours: set[str]) -> list[list[Client]]:
-    """Ten clients in the attacked wedding, ten in others, and those of the chosen labours; by process."""
+    """Ten clients in the attacked wedding, ten in others, and those of the chosen labours; by process. Half of the
+    twenty share sockets of Hocuspocus."""
     ids = itertools.count(FIRST_ID)
     attacked = [(ATTACKED, "note")] * 4 + [(f"{ATTACKED_WEDDING}/{name}", "records") for name in DOCUMENTS] * 2
     others = [(f"{wedding}/notes.a", "note") for wedding in WEDDINGS[1:]]
     others += [(f"{wedding}/{name}", "records") for wedding, name in zip(WEDDINGS[1:] * 2, DOCUMENTS, strict=False)]
-    groups = [attacked, others * 2]
+    found = [_sharing(list(_clients(group, ids))) for group in (attacked, others * 2)]
     if labours:
-        groups.append([(room, name) for name in sorted(labours) for room in _rooms(name)])
-    return [list(_clients(group, ids)) for group in groups]
+        labourers = [(room, name) for name in sorted(labours) for room in _rooms(name)]
+        found.append(list(_clients(labourers, ids)))
+    return found
+
+
+def _sharing(clients: list[Client]) -> list[Client]:
+    """Every second client of a room is on a socket of Hocuspocus, with one of each other room."""
+    seen: Counter[str] = Counter()
+    for client in clients:
+        room = f"{client['wedding']}/{client['document']}"
+        if seen[room] % 2:
+            client["socket"] = seen[room] // 2
+        seen[room] += 1
+    return clients
 
 
 def _rooms(labour: str) -> Iterator[str]:
@@ -56,7 +69,7 @@ def _client(room: str, work: str, id_: int) -> Client:
     roots = (
         NOTE_ROOTS if document.startswith("notes.") else {root.name: root.shape.value for root in kind.roots.values()}
     )
-    return {"wedding": wedding, "document": document, "id": id_, "work": work, "roots": roots}
+    return {"wedding": wedding, "document": document, "id": id_, "work": work, "roots": roots, "socket": None}
 
 
 def rooms(clients: list[list[Client]]) -> list[str]:

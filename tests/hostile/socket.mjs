@@ -1,5 +1,5 @@
 // A WebSocket that is read in a thread of its own: when a frame arrived is known however long the replicas of the main
-// thread take for the frames before it. As much of the browser's interface as y-websocket uses.
+// thread take for the frames before it. As much of the browser's interface as the providers use.
 import { Worker, isMainThread, parentPort } from 'node:worker_threads'
 import WebSocket from 'ws'
 
@@ -26,6 +26,13 @@ export class ThreadedSocket {
 
   send (data) {
     if (this.readyState === WebSocket.OPEN) ThreadedSocket.#thread.postMessage(['send', this.#number, data])
+  }
+
+  // Hocuspocus' provider has one listener of each kind.
+  addEventListener (kind, listener) { this[`on${kind}`] = listener }
+
+  removeEventListener (kind, listener) {
+    if (this[`on${kind}`] === listener) this[`on${kind}`] = null
   }
 
   close () {

@@ -48,6 +48,7 @@ class Target:
             "CRDT_SERVER_MAX_STRIKES": str(max_strikes),
             "CRDT_SERVER_ROOM_GRACE_SECONDS": str(GRACE_SECONDS),
             "CRDT_SERVER_LOG_LEVEL": "info",
+            "CRDT_SERVER_MAX_LOOP_LAG_SECONDS": "1",  # as in production: who comes to a busy server has to come again
         }
         if nodes > 1:
             flags = ["--redis-url", self._stack.enter_context(RedisServer()).url]

@@ -6,11 +6,13 @@ What the machine decides (latency, stalls) is printed, not judged: `python -m te
 import json
 import os
 import shutil
+from dataclasses import asdict
 from pathlib import Path
 
 import pytest
 
 from tests.hostile.soak import Plan, soak
+from tests.hostile.token_flood import flood
 
 SECONDS = float(os.environ.get("HOSTILE_SECONDS", "20"))
 SEED = int(os.environ.get("HOSTILE_SEED", "1"))
@@ -33,3 +35,9 @@ async def test_honest_clients_live_among_attackers(plan: Plan, tmp_path: Path) -
     print(json.dumps(vars(report), indent=1))
     print("slow:", report.slow())
     assert report.broken() == []
+
+
+async def test_forged_tokens_let_nobody_in(tmp_path: Path) -> None:
+    found = await flood(int(100 * SECONDS), SEED, tmp_path)
+    print(json.dumps(asdict(found), indent=1))
+    assert found.admitted == []

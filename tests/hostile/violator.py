@@ -23,6 +23,7 @@ FORBIDDEN = "forbidden-fruit"
 
 FIRST_ID = 800_000_001
 PATIENCE_SECONDS = 0.3  # with a server that does not read
+PERSISTENCE = 4  # times as long where it was not slowed: a busy machine needs it to fill the buffers of a socket
 BURST = 250  # updates in one write, so that sending costs this process little
 _HAS_KEY, _TYPE, _ANY, _MAP, _STRING = 0x20, 7, 8, 1, 119
 
@@ -74,12 +75,17 @@ async def attack(url: str, seconds: float, *, fresh: bool) -> dict[str, object]:
     parts = urlsplit(url)
     assert parts.hostname is not None
     assert parts.port is not None
-    until = time.monotonic() + seconds
+    begun = time.monotonic()
     closes: Counter[int] = Counter()
     refused: Counter[int] = Counter()
     sent = slowed = 0
+
+    def is_over() -> bool:
+        patience = seconds if slowed or closes or refused else PERSISTENCE * seconds
+        return time.monotonic() > begun + patience
+
     for number in count():
-        if time.monotonic() > until:
+        if is_over():
             break
         address = f"127.0.{1 + number // 250}.{1 + number % 250}" if fresh else "127.0.1.1"
         try:
@@ -89,7 +95,7 @@ async def attack(url: str, seconds: float, *, fresh: bool) -> dict[str, object]:
             await asyncio.sleep(0.01)
             continue
         violator = Violator(FIRST_ID + number)
-        while not link.closed.done() and time.monotonic() < until:
+        while not link.closed.done() and not is_over():
             frames = (client_frame(b"\0\2" + write_var_bytes(update)) for update in violator.updates(BURST))
             link.raw(b"".join(frames))
             sent += BURST

@@ -5,6 +5,7 @@ Responses stand here as what msgpack carries: the decoder refuses what is of the
 
 from __future__ import annotations
 
+import math
 from datetime import UTC, datetime
 from typing import Any
 
@@ -43,7 +44,7 @@ SESSION = Session(SessionId(1), HandSocket(), ADA)
 RESULT, LOAD_REFUSED, CONTEXT_MISSING = 0, 1, 2
 BYTES, DIFF, SAME_AS, NO_OVERLAP, DIGEST, COMMAND_DONE, COMMAND_REFUSED, COMMAND_LACKS, DONE = range(9)
 # Places in a result.
-ROOM, SIZE, UPDATES, FAULTS, RESPONSES, DERIVED, NOTICES = 1, 2, 4, 5, 6, 7, 8
+ROOM, SIZE, UPDATES, FAULTS, RESPONSES, DERIVED, NOTICES, CPU_SECONDS = 1, 2, 4, 5, 6, 7, 8, 9
 
 
 def entry(*kinds: RequestKind, room: Room = NOTE) -> BatchEntry:
@@ -62,7 +63,7 @@ def accepts(raw: Any, *entries: BatchEntry) -> bool:
 def result(
     room: Room, *, updates: Any = (), faults: Any = (), responses: Any = (), derived: Any = None, size: int = 10
 ) -> list[Any]:
-    return [RESULT, room.id, size, True, list(updates), list(faults), list(responses), derived, []]
+    return [RESULT, room.id, size, True, list(updates), list(faults), list(responses), derived, [], 0.5]
 
 
 def response_to(*results: Any) -> list[Any]:
@@ -116,6 +117,12 @@ def changed(values: list[Any], index: int, value: Any) -> list[Any]:
         *([changed(GOOD, NOTICES, [[0, "text"]])], [changed(GOOD, NOTICES, [[3, b"{}"]])]),
         *([changed(GOOD, NOTICES, [b"{}"])], [changed(GOOD, NOTICES, [[-1, b"{}"]])]),
         *([changed(GOOD, NOTICES, None)], [changed(GOOD, NOTICES, [[0, b"\xff"]])]),
+        *(
+            [changed(GOOD, CPU_SECONDS, -0.1)],
+            [changed(GOOD, CPU_SECONDS, math.inf)],
+            [changed(GOOD, CPU_SECONDS, None)],
+        ),
+        *([changed(GOOD, CPU_SECONDS, math.nan)], [changed(GOOD, CPU_SECONDS, "1")]),
     ],
 )
 def test_a_host_may_say_anything_of_what_was_requested(results: Any) -> None:

@@ -85,7 +85,7 @@ def room_result(
     faults: Sequence[Fault] = (),
     responses: Sequence[IndexedResponse] = (),
 ) -> RoomResult:
-    return RoomResult(room, size, True, list(updates), list(faults), list(responses), None, [])
+    return RoomResult(room, size, True, list(updates), list(faults), list(responses), None, [], 0.0)
 
 
 async def run_alone(supervisor: Supervisor, requests: RoomRequests) -> RoomResult:
@@ -99,6 +99,7 @@ async def test_documents_live_from_batch_to_batch(supervisor: Supervisor) -> Non
     writer = Replica(1)
     first, second = writer.type("a"), writer.type("b")
     response = await supervisor.run([entry(7, first, load=[])])
+    response.results[0].cpu_seconds = 0.0  # type: ignore[union-attr]
     assert response == BatchResponse([room_result(7, len(first), updates=[first])], [], [], [])
     assert (await run_alone(supervisor, entry(7, second))).updates == [second]
 

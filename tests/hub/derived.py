@@ -77,9 +77,10 @@ class Reader(Person):
 
         self.write(change)
 
-    async def until(self, condition: Callable[[RowsByRoot], bool]) -> RowsByRoot:
+    async def until(self, condition: Callable[[RowsByRoot], bool], seconds: float = 60) -> RowsByRoot:
         """Wait until the rows fulfil a condition, and everything that was written here is confirmed."""
-        await self.socket.until(lambda: self.socket.closed is not None or (condition(self.rows) and self.saved))
+        socket = self.socket
+        await socket.until(lambda: socket.closed is not None or (condition(self.rows) and self.saved), seconds)
         assert self.socket.closed is None, self.socket.closed
         return self.rows
 
@@ -89,7 +90,7 @@ async def close(hub: Hub, *people: Reader) -> None:
     for person in people:
         person.leave()
     rooms = {person.room for person in people}
-    async with asyncio.timeout(15):
+    async with asyncio.timeout(60):
         while any(room.phase is not Phase.DEAD for room in rooms):
             hub.registry.evict_idle(hub.time(), 0)
             await asyncio.sleep(0)

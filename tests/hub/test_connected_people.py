@@ -20,6 +20,7 @@ from crdt_server.rooms.inbox import RoomLimits
 from crdt_server.rooms.room import Room
 from crdt_server.rooms.session import Session, SessionId
 from storage import LastSeen, Storage, open_storage
+from tests.support.databases import sqlite_database
 from tests.support.room_events import RecordingRoomEvents
 from tests.support.sockets import HandSocket
 
@@ -68,7 +69,7 @@ class Venue:
 
 @pytest.fixture
 async def venue(tmp_path: Path) -> AsyncIterator[Venue]:
-    url = f"sqlite:///{tmp_path}/store.db"
+    url = sqlite_database(tmp_path)
     made = Venue(await open_storage(url, migrate=True))
     made.url = url
     yield made

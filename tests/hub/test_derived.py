@@ -238,6 +238,37 @@ async def test_the_death_of_a_host_loses_no_edit(hub: Hub) -> None:
     await again.until(lambda rows: rows["items"] == lens.rows["items"])
 
 
+async def test_after_the_death_of_a_host_edits_reach_readers_who_request_nothing(hub: Hub) -> None:
+    planner = await shown(hub, {"i_1": {"title": SECRET, "visibility": "public"}})
+    early, other = (Reader(hub, "timeline@public", number, "guest") for number in (12, 13))
+    for each in (early, other):
+        await each.until(lambda rows: rows["items"] == {"i_1": {"title": SECRET}})
+    process = hub.hosts.dispatchers[0].supervisor.pid
+    assert process is not None
+    os.kill(process, signal.SIGKILL)
+    planner.set("items", "i_1", visibility="team")
+    await planner.until(lambda rows: rows["items"]["i_1"]["visibility"] == "team")
+    newcomer = Reader(hub, "timeline@public", 14, "guest")
+    await newcomer.is_synced()
+    assert SECRET.encode() not in newcomer.received_bytes()
+    newcomer.leave()
+    await early.until(lambda rows: rows["items"] == {})
+    os.kill(hub.hosts.dispatchers[0].supervisor.pid or 0, signal.SIGKILL)
+    planner.set("items", "i_1", visibility="public", title="Vows")
+    await early.until(lambda rows: rows["items"] == {"i_1": {"title": "Vows"}})
+
+
+async def test_the_first_pledge_waits_until_the_budget_is_open(hub: Hub) -> None:
+    aunt = Reader(hub, "budget@contrib.g_1", 12, "family", guest="g_1")
+    await aunt.is_synced()
+    pledge = {"contributor": "Mei", "amount": 500, "guest": "g_1"}
+    aunt.put("contributions", "c_1", pledge)
+    await aunt.until(lambda _: True)
+    assert aunt.denied == []
+    couple = Reader(hub, "budget", 11)
+    await couple.until(lambda rows: rows["contributions"] == {"c_1": pledge})
+
+
 async def test_an_edit_waits_for_a_source_that_cannot_be_opened(hub: Hub) -> None:
     planner = await shown(hub, ITEMS)
     lens = Reader(hub, "timeline@v.v_lens", 13, "photographer", vendor="v_lens")

@@ -60,7 +60,7 @@ async def test_a_host_that_dies_in_the_middle_of_a_dry_run_loses_nothing(hub: Hu
     await person.is_synced()
     person.send(encode_update(Typist(7, "text").many_items(ITEMS // 2)))
     dispatcher = hub.hosts.dispatchers[0]
-    async with asyncio.timeout(15):
+    async with asyncio.timeout(60):
         while not dispatcher.busy(person.room):  # noqa: ASYNC110 - it pauses, and no event reports the next batch
             await asyncio.sleep(0)
     pid = dispatcher.supervisor.pid

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
 import sqlite3
 from pathlib import Path
 
 import pytest
 from pycrdt import Map
+from sqlalchemy import insert
 
 from crdt_server.hosts.jobs import JobFailed
 from crdt_server.hub import redactions
@@ -14,7 +16,9 @@ from crdt_server.hub.hub import Hub
 from crdt_server.maintenance import compact_store
 from crdt_server.settings import Settings
 from storage import DocumentKey, Storage, open_storage
+from storage.messaging_tables import purges
 from tests.rooms.message_writer import Writer
+from tests.support.databases import sqlite_database
 from tests.support.hosts import make_hub
 from tests.support.mirrored import Mirror
 from tests.support.stored_bytes import tables_with
@@ -112,8 +116,22 @@ async def test_a_document_that_cannot_be_proved_stays_as_it_is(
     assert (await tables_with(storage, TEXT), hub.purger.pending) == ([], 0)
 
 
+async def test_documents_that_cannot_be_written_anew_hide_no_others(
+    hub: Hub, storage: Storage, writer: Writer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Somebody with a hundred documents of that kind would have kept the redacted texts of all other weddings."""
+    monkeypatch.setattr(redactions, "AT_ONCE", 1)
+    await redacted(hub, storage, writer)
+    for name in ("thread.a", "thread.b"):
+        row = {"wedding": "a", "document": name, "event": 1}
+        await storage._executor.write(lambda connection, row=row: connection.execute(insert(purges), row))  # type: ignore[misc]
+        hub.purger._failed[DocumentKey("a", name)] = 1, math.inf
+    await hub.purger.purge_pending()
+    assert (await tables_with(storage, TEXT), hub.purger.pending) == ([], 2)
+
+
 async def test_compaction_leaves_no_byte_in_the_file(tmp_path: Path) -> None:
-    settings = Settings(dev=True, document_hosts=1, max_strikes=0, database_url=f"sqlite:///{tmp_path}/store.db")
+    settings = Settings(dev=True, document_hosts=1, max_strikes=0, database_url=sqlite_database(tmp_path))
     storage = await open_storage(settings.database_url, migrate=True)
     hub = make_hub(settings, storage)
     await hub.start()
@@ -123,7 +141,7 @@ async def test_compaction_leaves_no_byte_in_the_file(tmp_path: Path) -> None:
     assert found_in_files(tmp_path), "the search finds it"
     await compact_store(settings, None, lambda _: None)
     assert found_in_files(tmp_path) == []
-    with sqlite3.connect(tmp_path / "store.db") as connection:
+    with sqlite3.connect(tmp_path / "wedding.db") as connection:
         assert connection.execute("SELECT count(*) FROM messages").fetchone() == (2,)
 
 

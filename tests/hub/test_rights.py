@@ -116,13 +116,14 @@ async def test_a_revoked_device_is_closed_and_another_of_the_person_stays(hub: H
 
 async def test_a_grant_ends_by_itself_on_the_open_socket(hub: Hub, storage: Storage) -> None:
     now = datetime.now(UTC)
-    grant = StoredGrant("g_1", "user-1", GRANTED, "r", 1, now, "u", now, now + timedelta(seconds=0.5))
+    ends = now + timedelta(seconds=0.5)
+    grant = StoredGrant("g_1", "user-1", GRANTED, "r", 1, now, "u", now, ends)
     change = GrantChange(grant, ENTRY, NewEvent("grant.given", "2026-06-20T13:30:00Z", "g_1", "{}"))
     await storage.change_grant("w", "g_1", lambda _: change, 10)
     person, other = member_of(hub, GRANTED, 1), member_of(hub, GRANTED, 2)
     hub.rights.changed("w")
     await other.socket.until(lambda: other.socket.closed == (4403, "no grant"))
-    assert person.socket.closed is None
+    assert person.socket.closed is None or datetime.now(UTC) >= ends  # the machine may be that slow
     await person.socket.until(lambda: person.socket.closed == (4403, "no grant"))
 
 

@@ -41,7 +41,7 @@ async def test_what_is_due_before_the_last_run_is_stored_is_not_forgotten() -> N
     desk = Desk()
     scheduler = Scheduler(desk.request, desk.spawn)
     scheduler.schedule("w_1", "seating", 0.0, [])
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(60):
         assert await desk.requested.get() == ("w_1", "seating")
         scheduler.schedule(
             "w_1", "seating", 0.0, []
@@ -61,7 +61,7 @@ async def test_a_document_that_cannot_be_opened_is_not_requested_for_ever() -> N
     desk = Desk()
     scheduler = Scheduler(desk.request, desk.spawn)
     scheduler.schedule("w_1", "seating", None, ["care"])
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(60):
         assert await desk.requested.get() == ("w_1", "care")
         scheduler.schedule("w_1", "seating", None, ["care"])
         desk.stored.release()

@@ -11,7 +11,7 @@ from typing import Any
 from tests.support.backend import Server
 
 RUNNER = Path(__file__).with_name("runner.mjs")
-SECONDS = 20.0
+SECONDS = 60.0
 WEDDING = "interop"
 
 

@@ -9,11 +9,19 @@ import WebSocket from 'ws'
 import * as decoding from 'lib0/decoding'
 import * as encoding from 'lib0/encoding'
 import { WebsocketProvider } from 'y-websocket'
+import { WebsocketProvider as FourteenProvider } from '@y/websocket'
+import * as Fourteen from '@y/y'
 import * as Y from 'yjs'
 import { canonical, contents } from './canonical.mjs'
+import { closeSockets, openHocuspocus } from './hocuspocus.mjs'
 import { shuffle } from './shuffle.mjs'
+import { confirmByEcho, confirmByStatus, signer, startTyping, stopTyping } from './typing.mjs'
 
 const clients = new Map()
+const EVENTS = [
+  ...['status', 'sync', 'connection-close', 'closed'],
+  ...['synced', 'stateless', 'unsyncedChanges', 'authenticated', 'authenticationFailed', 'close', 'disconnect']
+]
 const AsyncFunction = (async () => {}).constructor
 
 function body (code) {
@@ -34,7 +42,7 @@ function eventually (list, attempt, seconds, describe) {
       for (const { doc, provider } of list) {
         doc.off('update', look)
         provider.awareness.off('change', look)
-        for (const event of ['status', 'sync', 'connection-close', 'closed']) provider.off(event, look)
+        for (const event of EVENTS) provider.off(event, look)
       }
       settle(value)
     }
@@ -55,7 +63,7 @@ function eventually (list, attempt, seconds, describe) {
     for (const { doc, provider } of list) {
       doc.on('update', look)
       provider.awareness.on('change', look)
-      for (const event of ['status', 'sync', 'connection-close', 'closed']) provider.on(event, look)
+      for (const event of EVENTS) provider.on(event, look)
     }
     look()
   })
@@ -70,12 +78,23 @@ async function stored (stateUrl) {
 }
 
 const commands = {
-  open ({ client: name, url, room, clientID, params = {} }) {
+  /** With `signing` (see `signer`) it takes another token whenever one has expired. */
+  open ({ client: name, url, room, clientID, params = {}, signing }) {
     const doc = new Y.Doc()
     if (clientID != null) doc.clientID = clientID
     const options = { WebSocketPolyfill: WebSocket, disableBc: true, maxBackoffTime: 200, params }
+    const client = { doc, closes: [], denied: [] }
+    if (signing !== undefined) {
+      const sign = signer(signing)
+      client.signed = sign()
+      params.token = client.signed.token
+      options.shouldReconnect = ({ code }, provider) => {
+        if (code === 4401) provider.params.token = (client.signed = sign()).token
+        return code === 4401 || code < 4400 || code > 4499
+      }
+    }
     const provider = new WebsocketProvider(url, room, doc, options)
-    const client = { doc, provider, closes: [], denied: [] }
+    client.provider = provider
     provider.messageHandlers[2] = (_encoder, decoder) => {
       decoding.readVarUint(decoder)
       client.denied.push(decoding.readVarString(decoder))
@@ -84,8 +103,60 @@ const commands = {
     clients.set(name, client)
   },
 
+  /** A client of Yjs 14 (`@y/y`, `@y/websocket`), whose code sees its library as `client.Y`. */
+  openFourteen ({ client: name, url, room, params = {} }) {
+    const doc = new Fourteen.Doc()
+    const options = { WebSocketPolyfill: WebSocket, disableBc: true, params }
+    const provider = new FourteenProvider(url, room, doc, options)
+    const client = { doc, provider, Y: Fourteen, denied: [] }
+    provider.messageHandlers[2] = (_encoder, decoder) => {
+      decoding.readVarUint(decoder)
+      client.denied.push(JSON.parse(decoding.readVarString(decoder)))
+    }
+    clients.set(name, client)
+  },
+
+  /** A stock client of Hocuspocus; see `openHocuspocus`. */
+  openHocuspocus (args) {
+    clients.set(args.client, openHocuspocus(args))
+  },
+
+  /** Import what editors need, which takes a while. */
+  async loadEditors () {
+    await import('./tiptap.mjs')
+    await import('./prosemirror.mjs')
+  },
+
+  /** A Tiptap editor as `client.editor`, on the document of a client. */
+  async openEditor ({ client }) {
+    const { openEditor } = await import('./tiptap.mjs')
+    openEditor(clients.get(client))
+  },
+
+  /** An editor of y-prosemirror as `client.view`, on the document of a client. */
+  async openProseMirror ({ client }) {
+    const { openProseMirror } = await import('./prosemirror.mjs')
+    openProseMirror(clients.get(client))
+  },
+
+  /** Words without a pause in an editor; see `typing.mjs`. */
+  startTyping ({ client: name, pauseMs }) {
+    const client = clients.get(name)
+    Object.assign(client, { words: [], confirmed: 0 })
+    if (client.provider.messageHandlers === undefined) confirmByStatus(client)
+    else confirmByEcho(client)
+    startTyping(client, { name, pauseMs })
+  },
+
+  stopTyping ({ client }) {
+    stopTyping(clients.get(client))
+  },
+
   close ({ client: name }) {
-    const { doc, provider } = clients.get(name)
+    const client = clients.get(name)
+    const { doc, provider, editor } = client
+    stopTyping(client)
+    editor?.destroy()
     provider.destroy()
     doc.destroy()
     clients.delete(name)
@@ -93,6 +164,7 @@ const commands = {
 
   closeAll () {
     for (const client of clients.keys()) commands.close({ client })
+    closeSockets()
   },
 
   run: ({ client, code, args }) => body(code)(clients.get(client), args),

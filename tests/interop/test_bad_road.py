@@ -6,8 +6,9 @@ CRDT_INTEROP_SHUFFLES says how many runs (1,000 for the long one), CRDT_INTEROP_
 import os
 
 from tests.interop.clients import Room
+from tests.support.effort import examples
 
-RUNS = int(os.environ.get("CRDT_INTEROP_SHUFFLES", "30"))
+RUNS = int(os.environ.get("CRDT_INTEROP_SHUFFLES", examples(30, 10)))
 FIRST_SEED = int(os.environ.get("CRDT_INTEROP_SEED", "1"))
 EDITS = 12  # of each of three clients, in each of three rounds
 

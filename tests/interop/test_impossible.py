@@ -17,9 +17,10 @@ from crdt_server.judge.document import Document
 from tests.judge.impossible import impossible_update
 from tests.protocol.corpus import real_updates
 from tests.protocol.grammar import damaged, random_update
+from tests.support.effort import examples
 
 HERE = Path(__file__).parent
-SEEDS = 200
+SEEDS = examples(200, 60)
 
 pytestmark = pytest.mark.skipif(shutil.which("node") is None, reason="needs Node")
 

@@ -15,6 +15,8 @@ from crdt_server import Settings
 from crdt_server.access.access import Action, Decision, Denied, DevAccess, Target
 from crdt_server.access.identity import Identity
 from tests.interop.clients import NodeRunner
+from tests.support.databases import sqlite_database
+from tests.support.effort import and_repeated
 from tests.support.gate import LocalServer, local_server
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -27,14 +29,14 @@ class Readers(DevAccess):
         return Denied("forbidden", "read only") if (identity.role, action) == ("guest", Action.WRITE) else None
 
 
-@pytest_asyncio.fixture(loop_scope="module", scope="module", params=["fast", "asgi"])
+@pytest_asyncio.fixture(loop_scope="module", scope="module", params=and_repeated("fast", "asgi"))
 async def server(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> AsyncIterator[LocalServer]:
     settings = Settings(
         port=0,
         websocket_lane=request.param,
-        database_url=f"sqlite:///{tmp_path_factory.mktemp('server')}/store.db",
+        database_url=sqlite_database(tmp_path_factory.mktemp("server")),
         document_hosts=1,
         max_loop_lag_seconds=3600.0,
     )

@@ -184,7 +184,7 @@ def test_the_earlier_booking_keeps_the_vendor(town: Town, first: int, backwards:
     town.settle(backwards=backwards)
     assert (early.stage, late.stage) == ("booked", "quoted")
     assert early.reviews == late.reviews == [("W2", "auto")]
-    assert late.summary == f"Lens of {late.name} is not available 2026-06-20 14:00 to 22:00."
+    assert late.summary == f"Lens of {late.name} is not available 20 June 2026, 14:00 to 22:00."
     assert late.bookings == {}
 
 
@@ -380,7 +380,7 @@ class TestPeopleDecide:
         one.set(bookedWindow={"start": 900, "end": 960})
         town.settle()
         assert two.reviews == [("W2", "open")]
-        assert two.summary == "Lens of w_two is not available 2026-06-20 15:00 to 16:00."
+        assert two.summary == "Lens of w_two is not available 20 June 2026, 15:00 to 16:00."
 
     def test_who_books_again_and_again_is_asked(self, town: Town) -> None:
         one, two = town.parties

@@ -15,6 +15,7 @@ from documents.registry import kind_of
 from documents.sample import sample_wedding
 from tests.judge.audiences import expected, names, open_derived
 from tests.judge.bench import NAMES, Bench
+from tests.support.effort import and_repeated
 
 GUESTS = 30
 OF_GUESTS = {("guests", "guests"), ("care", "care"), ("seating", "assignments")}
@@ -69,7 +70,7 @@ def some_ops(bench: Bench, random: Random) -> Iterator[Op]:
         yield Op("set", *where, key, values[key])
 
 
-@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("seed", and_repeated(0, 1, 2))
 def test_every_derived_document_follows_the_rows(seed: int) -> None:
     bench, random = bench_of(seed + 1), Random(seed)
     documents = [open_derived(bench, name) for name in names(bench)]

@@ -263,6 +263,145 @@ def test_an_edit_of_what_was_hidden_and_is_shown_again_is_concurrent(bench: Benc
     assert bench.value("guests", "guests", "g_2", "meal") == "beef"
 
 
+@pytest.mark.parametrize("strategy", ["merge_changes", "wedding_hierarchy"])
+def test_answers_after_the_last_day(bench: Bench, strategy: str) -> None:
+    couple = bench.join("u_c", "couple", 5)
+    for key, value in (("timeZone", "America/New_York"), ("rsvpBy", "2026-05-01"), ("strategy:G4", strategy)):
+        couple.set("wedding", "meta", "", key, value)
+    bench.sync(couple)
+    chloe = phone(bench, "guests@self.g_1", CHLOE)
+    bench.wait(15 * 3600)  # 23:00 there
+    assert chloe.set("guests", "g_1", **{"rsvp:e_1": "maybe"}) == []
+    assert bench.reviews("G4") == []
+    chloe.set_offline("guests", "g_1", **{"rsvp:e_1": "yes"}, meal="fish")
+    bench.wait(2 * 3600)
+    reverted = codes(chloe.sync())
+    flagged = [each["_state"] for each in bench.reviews("G4")]
+    guest = bench.value("guests", "guests", "g_1")
+    assert guest["meal"] == "fish"
+    if strategy == "merge_changes":
+        assert (reverted, flagged, guest["rsvp:e_1"]) == ([], ["auto"], "yes")
+        return
+    assert reverted == [("guests", "g_1", "rsvp:e_1", "too_late")]
+    assert (flagged, guest["rsvp:e_1"]) == ([], "maybe")
+    assert codes(chloe.set("guests", "g_1", **{"rsvp:e_1": None})) == [("guests", "g_1", "rsvp:e_1", "too_late")]
+    assert codes(chloe.set("guests", "g_2", **{"rsvp:e_1": "yes"})) == [("guests", "g_2", "rsvp:e_1", "too_late")]
+    coord = phone(bench, "guests@coord", Actor("u_co", "coordinator"), 78)
+    assert coord.set("guests", "g_1", **{"rsvp:e_1": "no"}) == []
+
+
+MUM = Actor("u_mum", "family", side="a")
+DELETED = {"at": AT, "by": "u_mum"}
+
+
+@pytest.mark.parametrize(("role", "stays"), [("planner", False), ("guest", True)])
+def test_an_offline_deletion_that_had_not_seen_an_edit(bench: Bench, role: str, stays: bool) -> None:
+    """The record stays deleted where the one who deleted it ranks as high as the one who edited it; both are told."""
+    mother = phone(bench, "guests@side.a", MUM)
+    mother.set_offline("guests", "g_2", deleted=DELETED)
+    if role == "guest":
+        assert phone(bench, "guests@self.g_1", CHLOE, 78).set("guests", "g_2", meal="beef") == []
+    else:
+        planner = bench.join("u_plan", role, 5)
+        planner.set("guests", "guests", "g_2", "meal", "beef")
+        bench.sync(planner)
+        bench.state.derived.refresh()
+    assert mother.sync() == []
+    (conflict,) = bench.reviews("X2")
+    assert [(each["user"], each["value"]) for each in conflict["_parties"]][1] == (
+        "u_chloe" if role == "guest" else "u_plan",
+        "beef",
+    )
+    row = bench.value("guests", "guests", "g_2")
+    assert (row["meal"], "deleted" in row) == ("beef", stays)
+    mother.sync()
+    assert ("g_2" in mother.rows["guests"]) is not stays
+
+
+def test_a_deletion_that_had_seen_everything_is_no_conflict(bench: Bench) -> None:
+    planner = bench.join("u_plan", "planner", 5)
+    planner.set("guests", "guests", "g_2", "meal", "beef")
+    bench.sync(planner)
+    bench.state.derived.refresh()
+    mother = phone(bench, "guests@side.a", MUM)
+    mother.set_offline("guests", "g_2", deleted=DELETED)
+    assert mother.sync() == []
+    assert bench.reviews("X2") == []
+    assert bench.value("guests", "guests", "g_2", "deleted") == DELETED
+
+
+def delete(bench: Bench, root: str, record: str) -> None:
+    document = "timeline" if root == "items" else "guests"
+    planner = bench.join("u_plan", "planner", 5)
+    planner.set(document, root, record, "deleted", {"at": AT, "by": "u_plan"})
+    bench.sync(planner)
+    bench.state.derived.refresh()
+
+
+def test_an_edit_of_what_was_deleted_meanwhile_is_told(bench: Bench) -> None:
+    mother = phone(bench, "guests@side.a", MUM)
+    mother.set_offline("guests", "g_2", meal="PLANTED", email="m@x.org")
+    delete(bench, "guests", "g_2")
+    mother.document.take_outgoing()
+    assert mother.sync() == []
+    (conflict,) = bench.reviews("X2")
+    assert [each["user"] for each in conflict["_parties"]] == ["u_plan", "u_mum"]
+    row = bench.value("guests", "guests", "g_2")
+    assert (row["meal"], row["email"], row["deleted"]["by"]) == ("PLANTED", "m@x.org", "u_plan")
+    assert "g_2" not in mother.rows["guests"]
+    assert b"PLANTED" not in b"".join([*mother.document.take_outgoing(), *(mother.document.diff(b"\0") or ())])
+
+
+def test_an_edit_by_a_higher_rank_than_that_of_the_deletion_restores_the_record(bench: Bench) -> None:
+    bench.join("u_couple", "couple", 6).set("wedding", "meta", "", "phase", "live")
+    bench.sync(bench.replicas[0])
+    bench.state.derived.refresh()
+    coord = phone(bench, "guests@coord", Actor("u_co", "coordinator"))
+    coord.set_offline("guests", "g_2", checkedIn={"at": AT, "by": "u_co"})
+    delete(bench, "guests", "g_2")
+    assert coord.sync() == []
+    row = bench.value("guests", "guests", "g_2")
+    assert ("deleted" in row, row["checkedIn"]["by"]) == (False, "u_co")
+    coord.sync()
+    assert coord.rows["guests"]["g_2"]["checkedIn"]["by"] == "u_co"
+
+
+def test_two_edits_of_one_field_of_a_deleted_record_are_both_told(bench: Bench) -> None:
+    mother = phone(bench, "guests@side.a", MUM)
+    planner = bench.join("u_plan", "planner", 5)
+    mother.set_offline("guests", "g_2", meal="fish")
+    planner.set("guests", "guests", "g_2", "meal", "beef")
+    bench.sync(planner)
+    bench.state.derived.refresh()
+    delete(bench, "guests", "g_2")
+    mother.sync()
+    assert len(bench.reviews("X1")) == len(bench.reviews("X2")) == 1
+    assert bench.value("guests", "guests", "g_2", "meal") == "beef"
+
+
+def test_what_somebody_had_no_right_to_is_no_edit_of_a_deleted_record(bench: Bench) -> None:
+    planner = bench.join("u_plan", "planner", 5)
+    planner.add("timeline", "items", "i_1", {"title": "Portraits", "vendor:v_lens": True})
+    planner.set("guests", "guests", "g_3", "side", "a")
+    bench.sync(planner)
+    bench.state.derived.refresh()
+    mother = phone(bench, "guests@side.a", MUM)
+    lens = phone(bench, "timeline@v.v_lens", Actor("u_lens", "photographer", vendor="v_lens"), 78)
+    mother.set_offline("guests", "g_3", meal="fish", checkedIn={"at": AT, "by": "u_mum"})
+    mother.set_offline("guests", "g_2", _state="mine")
+    lens.set_offline("items", "i_1", status="done")
+    planner.set("guests", "guests", "g_3", "side", "b")
+    planner.set("timeline", "items", "i_1", "visibility", "private")
+    bench.sync(planner)
+    for root, record in (("guests", "g_2"), ("guests", "g_3"), ("items", "i_1")):
+        delete(bench, root, record)
+    mother.sync()
+    lens.sync()
+    assert bench.reviews("X2") == []
+    assert bench.value("guests", "guests", "g_3").keys() & {"meal", "checkedIn"} == set()
+    assert "status" not in bench.value("timeline", "items", "i_1")
+
+
 def test_what_may_not_be_written_is_nobody_elses_to_read(bench: Bench) -> None:
     chloe = phone(bench, "guests@self.g_1", CHLOE)
     chloe.document.take_outgoing()

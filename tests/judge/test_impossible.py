@@ -15,10 +15,11 @@ from crdt_server.judge.document import Document
 from crdt_server.judge.merging import merge
 from crdt_server.protocol.update import decode_update
 from tests.judge.impossible import impossible_update
+from tests.support.effort import examples
 
 MOST_BYTES = 1 << 20
-SEEDS = 150
-SECONDS = 5
+SEEDS = examples(150, 50)
+SECONDS = 60
 
 
 def in_a_child(work: Callable[[], None]) -> str:

@@ -18,7 +18,8 @@ from crdt_server.access.identity import Identity
 from crdt_server.counters import Counters
 from crdt_server.hosts.batch import BatchEntry, LoadPlan, fits
 from crdt_server.judge import held_documents
-from crdt_server.judge.process import RUN_UPDATES, DocumentHost
+from crdt_server.judge.document import RUN_UPDATES
+from crdt_server.judge.process import DocumentHost
 from crdt_server.judge.reads import ENCODING_SECONDS
 from crdt_server.judge.slices import Slices, Unlimited
 from crdt_server.pipe import (
@@ -467,7 +468,7 @@ class TestLongBatches:
                 batches += 1
                 response = place.run([BatchEntry(one, first), BatchEntry(two, second)])
                 left, behind = (later_of(each) for each in response.results)
-                assert len(first) - len(left) in (RUN_UPDATES, 2 * RUN_UPDATES, 3 * RUN_UPDATES) or not first
+                assert 1 <= len(first) - len(left) <= 3 * RUN_UPDATES or not first  # shorter runs where they take long
                 assert not left or behind == list(range(len(second)))
                 first, second = [first[n] for n in left], [second[n] for n in behind]
             assert batches > 2

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from itertools import count
 from random import Random
 from typing import Any
@@ -9,11 +10,13 @@ from typing import Any
 import pytest
 from pycrdt import Doc, Map
 
+from crdt_server.judge.applied import Judgement
 from crdt_server.judge.opening import opened
-from crdt_server.judge.schema_document import SchemaDocument
+from crdt_server.judge.schema_document import SchemaDocument, Signed
 from crdt_server.judge.slices import ALONE_SECONDS, QUANTUM_SECONDS, SLICE_SECONDS, STEPS, UNFINISHED_SECONDS, Slices
 from crdt_server.judge.wedding import WeddingJudge
 from crdt_server.pipe import Status
+from crdt_server.protocol.update import Update
 from documents.events import Actor
 from documents.invariants import Index, Wedding, review_id
 from documents.registry import kind_of
@@ -234,8 +237,9 @@ def test_a_swap_is_not_repaired_between_its_two_writes_though_everything_is_look
     assert bench.rows("seating")["assignments"] == {}
 
 
-def test_a_write_that_is_judged_by_what_it_replaced_holds_the_next_one() -> None:
-    """Two writes of the date in one batch, by somebody who may not set it: the date of the couple is put back."""
+@pytest.fixture
+def dated() -> tuple[Bench, list[bytes]]:
+    """A wedding with much to resolve whose couple has set the date, and two dates that a planner writes instead."""
     bench = Bench({"timeline": busy_day(), "wedding": {"meta": {"": {"date": "2027-06-19"}}}}, slices=of_looks(3))
     ada = bench.join("ada", "couple", 100)
     ada.set("wedding", "meta", "", "date", "2027-06-20")
@@ -249,17 +253,41 @@ def test_a_write_that_is_judged_by_what_it_replaced_holds_the_next_one() -> None
         ben.get("meta", type=Map)["date"] = date
         updates.append(ben.get_update(before))
     bench.reopen()
-    actor = Actor("ben", "planner")
+    return bench, updates
+
+
+def receive_from_ben(bench: Bench, updates: Sequence[bytes]) -> list[Judgement]:
+    bench.begin_batch()
+    data: list[tuple[bytes, Update | None]] = [(update, None) for update in updates]
+    signed: list[Signed] = [(Actor("ben", "planner"), None)] * len(updates)
+    verdicts = bench.state.receive(bench.documents["wedding"], data, signed, lambda _: None)
+    bench.commit()
+    return verdicts
+
+
+def test_a_write_that_is_judged_by_what_it_replaced_holds_the_next_one(dated: tuple[Bench, list[bytes]]) -> None:
+    """Two writes of the date in one batch, by somebody who may not set it: the date of the couple is put back."""
+    bench, waiting = dated
     seen = []
-    waiting = updates
     while waiting:
-        bench.begin_batch()
-        data = [(update, None) for update in waiting]
-        verdicts = bench.state.receive(bench.documents["wedding"], data, [(actor, None)] * len(waiting), lambda _: None)
+        verdicts = receive_from_ben(bench, waiting)
         seen.append([verdict.status for verdict in verdicts])
         waiting = [waiting[each.number] for each in verdicts if each.status is Status.LATER]
-        bench.commit()
     bench.rest()
     assert bench.value("wedding", "meta", "", "date") == "2027-06-20"
     assert any(Status.LATER in statuses for statuses in seen)
     bench.check()
+
+
+def test_what_is_sent_again_behind_such_a_write_is_recorded_once(dated: tuple[Bench, list[bytes]]) -> None:
+    """As by a client that reconnects: the judgement of the write is not given a second time with a known update."""
+    bench, updates = dated
+    first = receive_from_ben(bench, updates)
+    assert [each.status for each in first] == [Status.OK, Status.LATER]
+    again = [first[0]]
+    while again[0].status is not Status.KNOWN:
+        again = receive_from_ben(bench, updates[:1])
+    assert again[0][1:] == (Status.KNOWN, None, None)
+    bench.rest()
+    assert bench.value("wedding", "meta", "", "date") == "2027-06-20"
+    assert len([event for event in bench.events if event["actor"]["user"] == "ben"]) == 1

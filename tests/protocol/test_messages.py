@@ -32,7 +32,7 @@ def test_the_bytes_are_those_of_y_websocket() -> None:
     assert encode(SyncStep2(b"\0\0")) == bytes.fromhex("0001020000")
     assert encode(SyncUpdate(b"\0\0")) == bytes.fromhex("0002020000")
     assert encode(AwarenessUpdate(b"x" * 200)) == bytes.fromhex("01c801") + b"x" * 200
-    assert encode(PermissionDenied("né")) == bytes.fromhex("0200036ec3a9")
+    assert encode(PermissionDenied("né")) == bytes.fromhex("0201036ec3a9")
 
 
 @given(st.lists(messages, min_size=1, max_size=12))

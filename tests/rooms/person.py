@@ -11,7 +11,7 @@ from tests.support.codec import decode_messages, encode_sync_step1, encode_sync_
 from tests.support.sockets import HandSocket
 from tests.support.wire import Replica
 
-DENIED = b"\2\0"
+DENIED = b"\2\1"
 
 
 class Person:

@@ -114,7 +114,7 @@ async def know_nothing_of_each_other(one: Couple, two: Couple) -> None:
     for couple, other in ((one, two), (two, one)):
         assert couple.word in couple.heard + await couple.frames()
         seen = await couple.everything()
-        assert f"Lens & Light of {couple.word} is not available 2026-06-20 14:00 to 22:00." in seen
+        assert f"Lens & Light of {couple.word} is not available 20 June 2026, 14:00 to 22:00." in seen
         assert other.word not in seen
 
 

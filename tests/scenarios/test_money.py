@@ -27,7 +27,7 @@ doc.getMap('payments').set({id!r}, {{ item: 'b_all', amount: 100, on: {on!r}, ki
 
 @pytest.mark.parametrize(
     ("currency", "minor", "over"),
-    [pytest.param("NZD", 100, "1000.00 NZD", id="cents"), pytest.param("JPY", 1, "1000 JPY", id="yen")],
+    [pytest.param("NZD", 100, "NZ$1,000.00", id="cents"), pytest.param("JPY", 1, "¥1,000", id="yen")],
 )
 @pytest.mark.parametrize("way_out", ["set lower", "set deleted"])
 async def test_over_the_limit(stage: Stage, currency: str, minor: int, over: str, way_out: str) -> None:

@@ -136,6 +136,7 @@ def test_a_local_relay_needs_no_encryption() -> None:
         {"sms_credentials_file": "/nowhere"},
         {"push_vapid_key_file": "/nowhere", "public_url": "https://wed.example"},
         {"push_fcm_url": "https://fcm.example"},
+        *({"push_hosts": hosts} for hosts in ("https://push.example", "*.*.example", "push", "a.example;b.example")),
         {"public_url": "wed.example"},
         {"public_url": f"https://wed:{HIDDEN}@wed.example"},
         {"smtp_password_file": "/nowhere"},

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Collection, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -21,7 +21,7 @@ from crdt_server.services.messaging.model import Channel, NotSent, Sent
 from crdt_server.services.messaging.outbox_service import NotRetried, OutboxService
 from crdt_server.services.messaging.outbox_upkeep import OutboxUpkeep
 from crdt_server.services.messaging.senders import ChannelSenders
-from storage import DerivedRecords, DocumentKey, NewMessage, Storage, StoredMessage, StoredRow, open_storage
+from storage import ClaimOf, DerivedRecords, DocumentKey, NewMessage, Storage, StoredMessage, StoredRow, open_storage
 from storage import outbox as states
 from storage.messaging_tables import contacts, preferences, webhooks
 from storage.outbox import key_of
@@ -30,6 +30,7 @@ from tests.support.delivering import SinkSender
 from tests.support.sink import Sink, run_sink
 
 NOON = datetime(2026, 6, 20, 12, 0, tzinfo=UTC)
+IN_USE = {"secret": "", "at": NOON, "confirmed_at": NOON}
 PREFERENCES = {"body": '{"language": "de", "timezone": "Europe/Vienna"}', "at": NOON, "digest_at": None}
 
 
@@ -54,7 +55,7 @@ class Post:
     async def address(self, user: str, path: str, channel: str = "mail", id_: str = "c_1") -> None:
         """Somebody is reached at a path of the sink."""
         row = {"wedding": "w", "user": user, "channel": channel, "id": id_, "address": self.sink.url + path}
-        await self._put(lambda connection: connection.execute(insert(contacts), row | {"secret": "", "at": NOON}))
+        await self._put(lambda connection: connection.execute(insert(contacts), row | IN_USE))
 
     async def webhook(self, id_: str, path: str, host: str = "127.0.0.1") -> None:
         url = self.sink.url.replace("127.0.0.1", host) + path
@@ -278,6 +279,70 @@ async def test_a_member_who_was_removed_gets_nothing_that_still_waits(post: Post
     assert (await post.only(states.DROPPED)).error == "not a member any more"
 
 
+async def test_a_digest_that_waits_leaves_out_what_is_not_to_be_known_any_more(post: Post) -> None:
+    """It was made when its recipient took part in both conversations, and its first attempt failed."""
+    fields = {"type": "message.sent", "priority": 3, "record": "m", "count": 1, "at": NOON.isoformat(), "params": {}}
+    notices = [fields | {"event": n, "document": f"thread.t_{n}"} for n in (1, 2)]
+
+    async def known(wedding: str, user: str, events: Collection[int]) -> Collection[int]:
+        assert (user, set(events)) in (("ada", {1, 2}), ("eve", {1}))
+        return {2}.intersection(events)
+
+    senders = ChannelSenders(post.senders, post.metrics)
+    worker = DeliveryWorker(post.storage, senders, lambda: post.now, lease="n_9", lease_seconds=60.0, known=known)
+    for user, told in (("ada", notices), ("eve", notices[:1])):
+        await post.address(user, "/ok")
+        digest = {"type": "digest", "document": "", "record": "", "params": json.dumps({"notices": told})}
+        await post.message(user, next_at=NOON + timedelta(hours=1), **digest)
+    post.now += timedelta(hours=1)
+    await post.deliver(worker)
+    (arrived,) = post.sink.arrived
+    assert [each["event"] for each in arrived.body["notices"]] == [2]
+    assert (await post.only(states.DROPPED)).user == "eve"
+    await worker.stop()
+
+
+async def test_a_webhook_gets_nothing_that_its_maker_may_not_know_any_more(post: Post) -> None:
+    """As people do: it waited for an hour, and the rights of whoever made it have changed."""
+    asked: list[str] = []
+
+    async def nothing_known(wedding: str, user: str, events: Collection[int]) -> Collection[int]:
+        asked.append(user)
+        return ()
+
+    senders = ChannelSenders(post.senders, post.metrics)
+    worker = DeliveryWorker(
+        post.storage, senders, lambda: post.now, lease="n_9", lease_seconds=60.0, known=nothing_known
+    )
+    await post.webhook("wh_1", "/ok")
+    await post.message("wh_1", "webhook", next_at=NOON + timedelta(hours=1))
+    post.now += timedelta(hours=1)
+    await post.deliver(worker)
+    assert asked == ["u"]
+    assert post.sink.arrived == []
+    assert (await post.only(states.DROPPED)).error == "not to be known any more"
+    await worker.stop()
+
+
+async def test_what_waits_is_not_sent_to_those_who_have_switched_it_off(post: Post) -> None:
+    """The group of the type, digests as a whole, and not what others or another channel would get."""
+    off = '{"types": {"tasks": {"mail": "off"}, "digest": {"mail": "off"}}}'
+    for user in ("ada", "eve"):
+        for channel in ("mail", "push"):
+            await post.address(user, "/ok", channel)
+            await post.message(user, channel, next_at=NOON + timedelta(hours=1))
+    await post.message("ada", type="digest", params='{"notices": []}', next_at=NOON + timedelta(hours=1))
+    emergency = await post.message("ada", priority=0, type="emergency.raised", next_at=NOON + timedelta(hours=1))
+    own = {"wedding": "w", "user": "ada", "body": off, "at": NOON, "digest_at": None}
+    await post._put(lambda connection: connection.execute(insert(preferences), own))
+    post.now += timedelta(hours=1)
+    await post.deliver()
+    sent = sorted((each.body["user"], each.body["channel"]) for each in post.sink.arrived)
+    assert sent == [("ada", "mail"), ("ada", "push"), ("eve", "mail"), ("eve", "push")]
+    assert emergency in {each.id for each in post.sink.arrived}
+    assert [each.error for each in await post.in_state(states.DROPPED)] == ["not wanted any more"] * 2
+
+
 async def test_a_sender_with_a_defect_stops_no_other(post: Post) -> None:
     class Broken(SinkSender):
         async def send(self, delivery: object) -> Sent | NotSent:
@@ -385,6 +450,18 @@ async def test_two_workers_send_nothing_twice(post: Post) -> None:
     assert len({each.id for each in post.sink.arrived}) == len(post.sink.arrived) == 30
 
 
+async def test_a_message_that_ends_its_nodes_is_counted_as_dead_by_the_one_that_finds_it(post: Post) -> None:
+    await post.address("ada", "/ok")
+    await post.message("ada")
+    lane = ClaimOf("mail", 1, 4, 1)
+    for number in range(ATTEMPTS):  # nodes that end while they send it
+        ((_,), _) = await post.storage.claim_messages(f"gone_{number}", -1.0, (), (lane,), post.now, ATTEMPTS)
+    await post.deliver()
+    assert post.sink.arrived == []
+    assert (await post.only(states.DEAD)).attempts == ATTEMPTS
+    assert post.metric("crdt_messages_dead_total", "mail") == 1
+
+
 async def test_a_node_that_was_late_does_not_send_what_it_is_sending(post: Post) -> None:
     await post.address("ada", "/hold")
     key = await post.message("ada", priority=0)
@@ -452,6 +529,8 @@ def _lead_to(connection: Connection, url: str) -> None:
 
 async def test_what_waits_is_reported_and_what_is_over_goes(post: Post) -> None:
     upkeep = OutboxUpkeep(post.storage, post.metrics, lambda: post.now)
+    begun = post.metrics.render().decode()
+    assert 'crdt_messages_dead_total{channel="push"} 0.0' in begun, "one that begins with 1 has not increased"
     await post.address("ada", "/ok")
     await post.message("ada")
     await post.message("ada", "push")

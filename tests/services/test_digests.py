@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from sqlalchemy import insert, select
+from sqlalchemy import insert, select, update
 
 from crdt_server.access.identity import Identity
 from crdt_server.services.messaging import digest
@@ -146,6 +146,23 @@ async def test_another_hour_moves_the_digest_that_waits(
     assert own.digest_at == datetime(2026, 3, 28, 20, tzinfo=UTC), "one that is due is not moved to the next day"
     assert await digests.make_due() == 1
     assert (await service.of("w", CHLOE)).digest_at is None
+
+
+async def test_a_digest_has_nothing_of_a_group_that_was_switched_off_since(
+    store: Storage, clock: Clock, service: PreferenceService, digests: Digests
+) -> None:
+    await service.replace("w", CHLOE, BERLIN)
+    await hold(store, clock, 1, 2)
+    task = update(outbox).where(outbox.c.event == 2).values(type="task.done")
+    await store._executor.write(lambda connection: connection.execute(task))
+    await service.unsubscribe(LinkTarget("w", "u_chloe", "mail", "guests"))
+    clock.now += timedelta(days=1)
+    assert await digests.make_due() == 1
+    (row,) = await made(store)
+    assert notices(row) == [2]
+    await hold(store, clock, 3)
+    clock.now += timedelta(days=1)
+    assert await digests.make_due() == 0
 
 
 async def test_who_unsubscribes_from_the_digest_gets_none(

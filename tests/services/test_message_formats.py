@@ -6,9 +6,9 @@ from datetime import UTC, datetime
 
 import pytest
 
-from crdt_server.services.messaging.formats import amount, moment, time_of_day, typed_moment
 from crdt_server.services.messaging.plain_text import cut
 from crdt_server.services.messaging.sms_text import fitted, parts_of
+from documents.sentences.formats import amount, length, moment, span, typed_moment, typed_time
 
 
 @pytest.mark.parametrize(
@@ -50,11 +50,13 @@ def test_a_text_is_cut_between_characters_as_people_see_them() -> None:
 @pytest.mark.parametrize(
     ("minor", "currency", "english", "german"),
     [
-        ("0", "EUR", "EUR 0.00", "0,00 EUR"),
-        ("-123456789", "USD", "-USD 1,234,567.89", "-1.234.567,89 USD"),
-        ("5", "GBP", "GBP 0.05", "0,05 GBP"),
+        ("0", "EUR", "€0.00", "0,00 €"),
+        ("-123456789", "USD", "-US$1,234,567.89", "-1.234.567,89 US$"),
+        ("5", "GBP", "£0.05", "0,05 £"),
+        ("125000", "GBP", "£1,250.00", "1.250,00 £"),
+        ("125050", "CHF", "CHF 1,250.50", "1.250,50 CHF"),
         ("1234567", "KWD", "KWD 1,234.567", "1.234,567 KWD"),
-        ("1234567", "JPY", "JPY 1,234,567", "1.234.567 JPY"),
+        ("1234567", "JPY", "¥1,234,567", "1.234.567 ¥"),
         ("100", "", "1.00", "1,00"),
         ("100", "<b>", "1.00", "1,00"),
         ("12.5", "EUR", "12.5", "12.5"),
@@ -83,6 +85,13 @@ def test_what_is_no_time_stays_as_it_is() -> None:
     assert typed_moment("2026-06-20T12:30:00", "Asia/Tokyo", "en") == "2026-06-20T12:30:00"
     assert typed_moment("0001-01-01T00:00:00Z", "America/New_York", "en") == "0001-01-01T00:00:00Z"
     assert typed_moment("soon", "Asia/Tokyo", "en") == "soon"
-    assert time_of_day("870", "de") == "14:30"
-    assert time_of_day("1500", "de") == "01:00 (+1 T.)"
-    assert time_of_day("noon", "de") == "noon"
+    assert [typed_time(each) for each in ("870", "1500", "-360", "noon")] == ["14:30", "01:00 +1", "18:00 -1", "noon"]
+    assert [length(each) for each in (45, 60, 90, 125)] == ["45 min", "1 h", "1 h 30", "2 h 05"]
+
+
+def test_spans() -> None:
+    afternoon = "2026-06-20T12:00:00Z", "2026-06-20T20:00:00Z"
+    night = "2026-06-20T21:00:00Z", "2026-06-21T01:00:00Z"
+    assert span(*afternoon, "Europe/Vienna", "en") == "20 June 2026, 14:00 to 22:00"
+    assert span(*night, "UTC", "de") == "20. Juni 2026, 21:00 bis 21. Juni 2026, 01:00"
+    assert span("soon", "later", "UTC", "en") == "soon - later"

@@ -23,8 +23,10 @@ from crdt_server.services.messaging.channels.push import (
     VapidKey,
     encrypted,
 )
+from crdt_server.services.messaging.channels.push_hosts import parse_push_hosts
 from crdt_server.services.messaging.model import Channel, Delivery, NotSent, Priority, Sent
 from crdt_server.services.messaging.texts import render
+from crdt_server.settings import Settings
 from tests.support.clients import local_client
 from tests.support.deliveries import AT, delivery, notice
 from tests.support.sinks import Answer, HttpSink, answer, hang_up, http_sink
@@ -155,6 +157,26 @@ async def test_a_push_service_in_the_network_of_the_server_is_refused(sink: Http
     client = HttpClient(GuardedNetwork(allow_private=False), seconds=5.0, keep=False)
     sender = PushSender(KEY, None, client, render, lambda: AT)
     assert await sender.send(to(sink.url)) == NotSent("the host is not one of the internet")
+    assert sink.received == []
+    await sender.close()
+
+
+async def test_hosts_that_are_no_push_services_are_refused(sink: HttpSink) -> None:
+    known = parse_push_hosts(Settings().push_hosts)
+    for address, allowed in (
+        ("https://web.push.apple.com/x", True),
+        ("https://WNS2-am3p.notify.windows.com/w/?token=x", True),
+        ("https://fcm.googleapis.com:443/fcm/send/x", True),
+        ("https://push.apple.com.evil.example/x", False),
+        ("https://evilpush.apple.com/x", False),
+        ("https://fcm.googleapis.com@evil.example/x", False),
+        ("https:///x", False),
+    ):
+        assert known.allow(address) is allowed, address
+    sender = PushSender(KEY, None, local_client(), render, lambda: AT, hosts=known)
+    refused = await sender.send(to(sink.url))
+    assert isinstance(refused, NotSent)
+    assert (refused.permanent, refused.gone) == (True, False)
     assert sink.received == []
     await sender.close()
 

@@ -6,8 +6,19 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from crdt_server.services.search_words import MOST_PHRASE, MOST_TERMS, WORD_LENGTH, parse_query, places_of, words_of
+from crdt_server.services.search_words import (
+    INDEX_FACTOR,
+    MOST_PHRASE,
+    MOST_TERMS,
+    SMALL_INDEX_BYTES,
+    WORD_LENGTH,
+    indexed_words,
+    parse_query,
+    places_of,
+    words_of,
+)
 from storage import SearchTerm
+from storage.search import MARK_LENGTH
 
 TEXT = "Zoë Straße — Nguyễn Đức, 田中美咲 m² e\u0301te\u0301 O'Brien 🎂 ½ cup"
 
@@ -51,6 +62,18 @@ def test_words(text: str, words: list[str]) -> None:
 def test_places(query: str, found: list[str]) -> None:
     places = places_of(TEXT, parse_query(query))
     assert [TEXT[start:stop] for start, stop in places] == found
+
+
+def test_the_words_of_a_text_are_bounded() -> None:
+    """Texts of any script are indexed as a whole; characters that stand for many words are cut."""
+    for whole in (TEXT * 200, "a b " * 5_000, "田中美咲" * 5_000, "ภาษาไทย " * 2_000, "½", "word " * 20_000):
+        assert indexed_words(whole) == words_of(whole)
+    hostile = "\ufdfa" * 4_000
+    words = indexed_words(hostile)
+    size = sum(MARK_LENGTH + 1 + len(word.encode()) for word in words)
+    most = INDEX_FACTOR * len(hostile.encode()) + SMALL_INDEX_BYTES
+    assert most - 100 < size <= most
+    assert words == words_of(hostile)[: len(words)]
 
 
 def test_queries_have_no_syntax_but_three() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from html.parser import HTMLParser
 
@@ -15,17 +16,16 @@ from crdt_server.services.messaging.sms_text import parts_of
 from crdt_server.services.messaging.texts import (
     DIGEST_NOTICES,
     GENERIC,
-    LANGUAGES,
     SMS_PARTS,
     SUBJECT_CHARACTERS,
     TEMPLATES,
     VALUES,
     Rendered,
-    language_of,
     render,
     template_for,
 )
 from documents.events.rules import TYPES
+from documents.sentences import LANGUAGES, language_of
 from tests.support.deliveries import delivery, notice
 
 # Beside those of documents.
@@ -33,12 +33,14 @@ COMMANDED = (
     *("timeline.cascade.applied", "timeline.cascade.proposed", "timeline.go_ahead", "task.overdue", "photo.approved"),
     *("photo.registered", "presence.missing_key", "presence.low_battery", "emergency.escalated", "broadcast.sent"),
     *("grant.asked", "grant.given", "grant.ended", "vendor.replaced", "session.revoked", "something.new"),
+    *("thread.created", "thread.joined", "thread.left", "thread.changed"),
 )
 ROUTED = (
     *("emergency.raised", "timeline.item.added", "timeline.item.changed", "timeline.item.moved", "guest.rsvp"),
     *("timeline.item.removed", "timeline.cascade.applied", "seating.assigned", "seating.table", "care.changed"),
     *("payment.recorded", "budget.over_limit", "approval.requested", "vendor.day_status", "presence.missing_key"),
     *("presence.low_battery", "conflict.opened", "message.sent", "task.done", "photo.approved"),
+    *("thread.created", "thread.joined"),
 )
 FILLED = {name: f"[{name}]" for name in VALUES}
 LINKS = (
@@ -152,6 +154,14 @@ def test_nothing_typed_is_a_link(link: str) -> None:
                 # The words of the frames have colons of their own, with a space behind.
                 assert AUTOLINK.search(text) is None, (AUTOLINK.search(text), text)
             assert {value for name, value in seen.attributes if name == "href"} == set(OWN_LINKS)
+
+
+@pytest.mark.parametrize("host", ["हिन्दी.com", "exemple\u0301.com", "i❤.ws", "a\u200d.com", "हिन्दी。com"])
+def test_a_host_whose_name_ends_with_a_mark_is_no_link(host: str) -> None:
+    """A vowel sign, an accent of its own, an emoji: none of them is a letter to a regular expression."""
+    found = rendered(text=f"see {host}", actor=host, title=host)
+    for text in (found.subject, without_own(found.text), Seen(found.html).text, found.short, found.body):
+        assert host not in text
 
 
 # Pieces of what people and attackers type.
@@ -296,17 +306,17 @@ def test_what_is_only_counted_names_nobody() -> None:
 
 def test_a_payment_has_its_own_currency_and_day() -> None:
     told = {"actor": "Kit", "amount": "150000", "currency": "NZD", "on": "2026-01-15", "kind": "deposit"}
-    assert rendered("payment.recorded", **told).subject == "Payment: NZD 1,500.00"
-    assert "Kit entered a payment: NZD 1,500.00, 15 January 2026." in rendered("payment.recorded", **told).text
-    assert "1.500,00 NZD, 15. Januar 2026" in rendered("payment.recorded", "de", **told).text
+    assert rendered("payment.recorded", **told).subject == "Payment: NZ$1,500.00"
+    assert "Kit entered a payment: NZ$1,500.00, 15 January 2026." in rendered("payment.recorded", **told).text
+    assert "1.500,00 NZ$, 15. Januar 2026" in rendered("payment.recorded", "de", **told).text
     assert rendered("emergency.raised", "de", kind="weather").subject == "NOTFALL: Wetter"
 
 
 def test_amounts_and_times_are_those_of_the_reader() -> None:
     told = notice("approval.requested", title="Album", before_minor="300000", after_minor="1320050")
-    assert "EUR 3,000.00 → EUR 13,200.50" in render(delivery(Channel.MAIL, "a@b.example", told)).text
+    assert "€3,000.00 → €13,200.50" in render(delivery(Channel.MAIL, "a@b.example", told)).text
     german = delivery(Channel.MAIL, "a@b.example", told, language="de", currency="JPY")
-    assert "300.000 JPY → 1.320.050 JPY" in render(german).text
+    assert "300.000 ¥ → 1.320.050 ¥" in render(german).text
     arrived = notice("guest.checked_in", title="Bob")
     for zone, time in (
         ("Europe/Berlin", "14:30 (UTC+02:00)"),
@@ -317,7 +327,7 @@ def test_amounts_and_times_are_those_of_the_reader() -> None:
     ):
         assert f"20 June 2026, {time}" in render(delivery(Channel.MAIL, "a@b.example", arrived, timezone=zone)).text
     moved = notice("timeline.item.moved", title="Dance", before_minutes="1380", after_minutes="1470")
-    assert "23:00 → 00:30 (+1 d)" in render(delivery(Channel.MAIL, "a@b.example", moved)).text
+    assert "23:00 → 00:30 +1" in render(delivery(Channel.MAIL, "a@b.example", moved)).text
 
 
 def test_words_of_the_schema_are_translated_and_others_are_not() -> None:
@@ -329,3 +339,12 @@ def test_no_address_or_secret_is_in_a_representation() -> None:
     given = delivery(Channel.PUSH, "https://push.example/private", notice(text="between us"), secret="p256dh")  # noqa: S106
     for hidden in ("push.example", "between us", "p256dh", "token=t1"):
         assert hidden not in repr(given)
+
+
+def test_a_conflict_is_told_in_the_language_of_the_reader() -> None:
+    said = {"id": "T5.limit", "values": {"time": {"time": 1500}}}
+    told = {"title": "The hard end is 01:00 +1.", "title_sentence": json.dumps(said)}
+    for params in (told, dict(reversed(told.items()))):
+        assert "The hard end is 01:00 +1." in rendered("conflict.opened", **params).text
+        assert "Das feste Ende ist 01:00 +1." in rendered("conflict.opened", "de", **params).text
+    assert "ein Eintrag ohne Titel" in rendered("conflict.opened", "de", **told | {"title_sentence": "[1"}).text

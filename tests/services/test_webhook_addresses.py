@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
+import socket
+import threading
 from collections.abc import AsyncIterator
 
 import pytest
@@ -11,6 +14,7 @@ from crdt_server.services.messaging.channels.addresses import MOST_ADDRESSES, Gu
 from crdt_server.services.messaging.channels.http import HttpClient, utc_now
 from crdt_server.services.messaging.channels.urls import fault_of_url
 from crdt_server.services.messaging.channels.webhook import WebhookSender, new_secret
+from crdt_server.services.messaging.lanes import LANES, NAMED_BY_USERS, URGENT_LANES
 from crdt_server.services.messaging.model import Channel, Delivery, NotSent, Sent
 from tests.support.clients import PUBLIC, Names, Rerouted
 from tests.support.deliveries import delivery
@@ -136,6 +140,36 @@ async def test_proxies_of_the_environment_are_not_used(
     sender = sender_with(Names(open=[[PUBLIC]]), network)
     assert await sender.send(to("open.example")) == Sent()
     await sender.close()
+
+
+async def test_names_whose_servers_are_silent_keep_nobody_from_looking_up_another(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """As many as may be under way, to webhooks and to push services, besides those of which the message has ended."""
+    most = sum(LANES[channel] + URGENT_LANES for channel in NAMED_BY_USERS)
+    answered = threading.Event()
+    lookups: list[str] = []
+
+    def lookup(host: str, port: int, **options: int) -> list[tuple[object, ...]]:
+        lookups.append(host)
+        if host.startswith("silent"):
+            answered.wait(20)
+        return [(2, 1, 6, "", (PUBLIC, port))]
+
+    monkeypatch.setattr(socket, "getaddrinfo", lookup)
+    resolver = SystemResolver()
+    waiting = [asyncio.create_task(resolver(f"silent{n % most}.example", 443)) for n in range(3 * most)]
+    try:
+        await asyncio.sleep(0)
+        for each in waiting[:most]:
+            each.cancel()
+        async with asyncio.timeout(10):
+            assert await resolver("open.example", 443) == [PUBLIC]
+        assert not any(each.done() for each in waiting[most:])
+    finally:
+        answered.set()
+    assert await asyncio.gather(*waiting[most:]) == [[PUBLIC]] * (2 * most)
+    assert sorted(lookups) == sorted({*lookups})
 
 
 async def test_the_resolver_of_the_system_reads_odd_forms_of_loopback() -> None:

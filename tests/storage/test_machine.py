@@ -26,7 +26,7 @@ from storage import (
     VendorBooking,
     open_storage,
 )
-from tests.contract.backends import migrated_database
+from tests.support.databases import postgres_template, sqlite_database
 from tests.support.effort import examples
 from tests.support.postgres import shared_server
 
@@ -81,8 +81,8 @@ class StorageMachine(RuleBasedStateMachine):
         self.bookings: dict[str, dict[str, VendorBooking]] = {key.wedding: {} for key in KEYS}
 
     def make_database(self) -> str:
-        directory = self.rest.enter_context(tempfile.TemporaryDirectory())
-        return f"{self.scheme}:///{Path(directory) / 'wedding.db'}"
+        directory = Path(self.rest.enter_context(tempfile.TemporaryDirectory()))
+        return sqlite_database(directory).replace("sqlite", self.scheme, 1)
 
     def run(self, work: Coroutine[Any, Any, T]) -> T:
         return self.runner.run(work)
@@ -241,7 +241,7 @@ class AsyncStorageMachine(StorageMachine):
 
 class PostgresStorageMachine(StorageMachine):
     def make_database(self) -> str:
-        return self.rest.enter_context(shared_server().database(migrated_database()))
+        return self.rest.enter_context(shared_server().database(postgres_template("tables")))
 
 
 ordinary = settings(max_examples=examples(30, 10), stateful_step_count=20)

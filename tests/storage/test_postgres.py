@@ -29,7 +29,6 @@ from storage import (
 )
 from storage.postgres_executor import PostgresExecutor
 from storage.tables import metadata
-from tests.contract.backends import migrated_database
 from tests.storage.postgres_support import (
     HELD,
     HOLD_ROW,
@@ -43,6 +42,7 @@ from tests.storage.postgres_support import (
     holding,
     until_waiting,
 )
+from tests.support.databases import postgres_template
 from tests.support.postgres import shared_server
 from tests.support.stored_rows import wedding_rows
 
@@ -51,7 +51,7 @@ EVENT = NewEvent("t", "2026-06-20T13:30:00Z", "r", "{}")
 
 @pytest.fixture
 def url() -> Iterator[str]:
-    with shared_server().database(migrated_database()) as fresh:
+    with shared_server().database(postgres_template("tables")) as fresh:
         yield fresh
 
 

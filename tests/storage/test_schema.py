@@ -95,6 +95,27 @@ async def test_a_database_of_the_first_revision_is_upgraded(tmp_path: Path, sche
     await store.close()
 
 
+async def test_addresses_from_before_they_were_confirmed_stay_in_use(tmp_path: Path) -> None:
+    config = Config()
+    config.set_main_option("script_location", str(SCRIPTS))
+    engine = create_engine(f"sqlite:///{tmp_path}/old.db")
+    with engine.begin() as connection:
+        config.attributes["connection"] = connection
+        command.upgrade(config, "0009")
+        connection.exec_driver_sql(
+            'INSERT INTO contacts (wedding, "user", channel, id, address, secret, at) '
+            "VALUES ('w', 'ada', 'mail', 'c_1', 'ada@example.org', '', '2026-06-20 12:00:00')"
+        )
+    engine.dispose()
+    url = f"sqlite:///{tmp_path}/old.db"
+    await migrate(url)
+    storage = await open_storage(url)
+    (contact,) = await storage.contacts("w", "ada")
+    assert contact.confirmed_at == contact.at
+    assert await storage.plan_routing("w", lambda reader: reader.channels(["ada"])) == {("ada", "mail")}
+    await storage.close()
+
+
 @pytest.mark.parametrize(
     "url",
     [

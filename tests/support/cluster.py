@@ -7,7 +7,9 @@ from contextlib import ExitStack
 from pathlib import Path
 
 from tests.support.balancer import RoundRobin
+from tests.support.databases import postgres_template
 from tests.support.postgres import PostgresServer, shared_server
+from tests.support.programs import PROGRAM
 from tests.support.redis import RedisServer
 from tests.support.server import Lane, ServerProcess
 
@@ -18,7 +20,8 @@ class ClusterProcess:
     """Where a `ServerProcess` does: `start`, `restart` (one node after the other), `kill9`, `terminate`, `close`.
 
     ``postgres`` and ``redis`` are servers that run; without them it uses the shared PostgreSQL and a Redis of its own.
-    Addresses for nodes that differ from those of the servers (of a proxy between) come as URLs.
+    Addresses for nodes that differ from those of the servers (of a proxy between) come as URLs. Without ``dev`` the
+    flags or the environment name a key for tokens.
     """
 
     def __init__(
@@ -33,11 +36,14 @@ class ClusterProcess:
         redis: RedisServer | None = None,
         database_urls: Sequence[str] = (),
         redis_urls: Sequence[str] = (),
-        program: Sequence[str] = ("crdt_server", "serve"),
+        dev: bool = True,
+        program: Sequence[str] = PROGRAM,
     ) -> None:
         self._stack = ExitStack()
         if not database_urls:
-            database_urls = [self._stack.enter_context((postgres or shared_server()).database())]
+            template = postgres_template("demo" if dev else "tables")  # as the first start would leave it
+            database = postgres.database() if postgres else shared_server().database(template)
+            database_urls = [self._stack.enter_context(database)]
         if not redis_urls:
             redis_urls = [(redis or self._stack.enter_context(RedisServer())).url]
         self.database_url = database_urls[0]
@@ -49,6 +55,7 @@ class ClusterProcess:
                 env={"CRDT_SERVER_DOCUMENT_HOSTS": "1", **(env or {})},
                 database_url=database_urls[n % len(database_urls)],
                 log_name=f"node-{n}.log",
+                dev=dev,
                 program=program,
             )
             for n in range(nodes)

@@ -17,7 +17,8 @@ from crdt_server.protocol.messages import SyncUpdate
 from crdt_server.serve import DrainingServer, configure
 from tests.support.codec import decode_messages
 
-SECONDS = 20.0
+SECONDS = 60.0
+POLL_SECONDS = 0.001  # not 0: what is waited for needs the CPU
 SLOW, BROKEN, BROKEN_AT_ONCE, CLOSED, UNKNOWN = "slow", "broken", "brokenatonce", "closed", "unknown"
 
 
@@ -76,7 +77,7 @@ async def local_server(settings: Settings, access: Access | None = None) -> Asyn
     serving = asyncio.create_task(server.serve())
     while not server.started:
         assert not serving.done(), serving
-        await asyncio.sleep(0)
+        await asyncio.sleep(POLL_SECONDS)
     try:
         yield LocalServer(app, server.servers[0].sockets[0].getsockname()[1])
     finally:
@@ -88,7 +89,7 @@ async def until(condition: Callable[[], bool]) -> None:
     """Wait for what nothing reports. Raises TimeoutError."""
     async with asyncio.timeout(SECONDS):
         while not condition():  # noqa: ASYNC110 - nothing signals it
-            await asyncio.sleep(0)
+            await asyncio.sleep(POLL_SECONDS)
 
 
 async def ended(websocket: ClientConnection) -> tuple[int | None, str | None]:

@@ -6,6 +6,7 @@ runs as the user `nobody`. Where it cannot be started the test fails.
 
 from __future__ import annotations
 
+import atexit
 import os
 import shutil
 import signal
@@ -194,6 +195,7 @@ def shared_server() -> PostgresServer:
     """The server of this test run. Who kills or stops it starts it again, or has one of their own."""
     server = PostgresServer()
     server.start()
+    atexit.register(server.close)
     return server
 
 

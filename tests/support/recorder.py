@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Callable
 
 RESYNC = b"<resync>"
-DEADLINE_SECONDS = 20.0
+DEADLINE_SECONDS = 60.0
 
 
 class RecordingListener:

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import os
 import select
 import signal
 import subprocess
-import sys
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Literal
 
-from tests.support.databases import new_database
+from tests.support.databases import Contents, new_database
+from tests.support.programs import PROGRAM, Program, start_program
 
 ROOT = Path(__file__).parents[2]
 LISTENING = "listening on "
@@ -41,17 +40,19 @@ class ServerProcess:
         database_url: str | None = None,
         log_name: str = "server.log",
         dev: bool = True,
-        program: Sequence[str] = ("crdt_server", "serve"),
+        program: Sequence[str] = PROGRAM,
     ) -> None:
         self.log_file = directory / log_name
         self._stack = ExitStack()
-        self.database_url = database_url or self._stack.enter_context(new_database(directory))
+        contents: Contents = "demo" if dev else "tables"  # as its first start would leave it
+        self.database_url = database_url or self._stack.enter_context(new_database(directory, contents))
         self.flags = flags  # of the next start
         self._mode = ["--dev"] if dev else []
         self._program = program
-        self._env = {"PYTHONUNBUFFERED": "1", "CRDT_SERVER_WEBSOCKET_LANE": lane, **(env or {})}
+        patient = {"CRDT_SERVER_MAX_LOOP_LAG_SECONDS": "3600"}  # a busy machine is no reason to refuse sockets
+        self._env = {"PYTHONUNBUFFERED": "1", "CRDT_SERVER_WEBSOCKET_LANE": lane, **patient, **(env or {})}
         self._port = 0
-        self._process: subprocess.Popen[bytes] | None = None
+        self._process: Program | None = None
 
     @property
     def port(self) -> int:
@@ -90,11 +91,11 @@ class ServerProcess:
 
     def start(self) -> None:
         """Return when the server listens."""
-        command = [sys.executable, "-m", *self._program, "--host", "127.0.0.1"]
-        command += ["--port", str(self._port), "--database-url", self.database_url, *self._mode, *self.flags]
+        arguments = ["serve"] if self._program == PROGRAM else []
+        arguments += ["--host", "127.0.0.1", "--port", str(self._port), "--database-url", self.database_url]
         with self.log_file.open("ab") as log:
-            self._process = subprocess.Popen(
-                command, cwd=ROOT, env=os.environ | self._env, stdout=subprocess.PIPE, stderr=log
+            self._process = start_program(
+                [*arguments, *self._mode, *self.flags], self._env, log.fileno(), self._program
             )
         line = self._first_line(self._process)
         if LISTENING not in line:
@@ -102,15 +103,13 @@ class ServerProcess:
             raise AssertionError(f"the server does not listen: {line!r}\n{self.log[-3000:]}")
         self._port = int(line.split(LISTENING)[1].split()[0].rpartition(":")[2])
 
-    def _first_line(self, process: subprocess.Popen[bytes]) -> str:
-        assert process.stdout is not None
+    def _first_line(self, process: Program) -> str:
         ready, _, _ = select.select([process.stdout], [], [], START_SECONDS)
         return process.stdout.readline().decode() if ready else ""
 
     def next_line(self) -> str:
         """What it prints after the line that says where it listens."""
         assert self._process is not None
-        assert self._process.stdout is not None
         return self._process.stdout.readline().decode()
 
     def kill9(self) -> None:
@@ -130,7 +129,6 @@ class ServerProcess:
         assert self._process is not None
         process, self._process = self._process, None
         process.send_signal(number)
-        assert process.stdout is not None
         try:
             return process.wait(STOP_SECONDS)
         except subprocess.TimeoutExpired:

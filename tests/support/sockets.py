@@ -8,6 +8,7 @@ from collections.abc import Callable
 
 from crdt_server.protocol.messages import AwarenessUpdate, Message, SyncStep1, SyncStep2, SyncUpdate
 from crdt_server.protocol.outgoing import Outgoing
+from crdt_server.transport.endpoint import FlowControl
 from tests.support.codec import decode_messages
 
 
@@ -24,15 +25,29 @@ class HandSocket:
         self.pauses = 0
         self._usual_bytes = self._limit_bytes = limit_bytes
         self._unsent_bytes = 0
+        self.flow: FlowControl | None = None
+        self.high_bytes = 1 << 16  # unsent, from which on the flow is controlled
         self._something = asyncio.Event()
 
     def send(self, message: Outgoing) -> None:
+        self.send_payload(message.payload)
+
+    def send_payload(self, payload: bytes) -> None:
         self._something.set()
         if self.closed is None:
-            self.outbox.append(message.payload)
-            self._unsent_bytes += len(message.payload)
+            self.outbox.append(payload)
+            self._unsent_bytes += len(payload)
+            if self.flow is not None and self._unsent_bytes > self.high_bytes:
+                self.flow.pause_writing()
             if self._unsent_bytes > self._limit_bytes:
                 self.close(1013, "slow consumer")
+
+    def control_flow(self, flow: FlowControl) -> None:
+        self.flow = flow
+
+    @property
+    def unsent_bytes(self) -> int:
+        return self._unsent_bytes
 
     def allow(self, size_bytes: int) -> None:
         self._limit_bytes = max(self._limit_bytes, self._usual_bytes + size_bytes)
@@ -70,6 +85,8 @@ class HandSocket:
         moved = [self.outbox.popleft() for _ in range(count)]
         self.arrived += moved
         self._unsent_bytes -= sum(map(len, moved))
+        if self.flow is not None and self._unsent_bytes <= self.high_bytes // 4:
+            self.flow.resume_writing()
         return moved
 
     def drop(self) -> None:

@@ -100,7 +100,7 @@ class YClient:
 
     # -- waiting
 
-    async def until(self, condition: Callable[[], bool], seconds: float = 10.0) -> None:
+    async def until(self, condition: Callable[[], bool], seconds: float = 60.0) -> None:
         """Return once ``condition()`` holds; it is looked at after every message. Raises TimeoutError."""
         async with asyncio.timeout(seconds):
             while not condition():

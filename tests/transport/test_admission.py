@@ -15,6 +15,7 @@ from crdt_server.access.access import Action, Decision, Denied
 from crdt_server.access.identity import Identity
 from crdt_server.errors import ForbiddenError
 from tests.support.codec import encode_update
+from tests.support.databases import sqlite_database
 from tests.support.gate import (
     BROKEN,
     BROKEN_AT_ONCE,
@@ -58,7 +59,7 @@ def settings(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFa
     return Settings(
         port=0,
         websocket_lane=request.param,
-        database_url=f"sqlite:///{tmp_path_factory.mktemp('server')}/store.db",
+        database_url=sqlite_database(tmp_path_factory.mktemp("server")),
         document_hosts=1,
         max_pending_connections=MOST_PENDING,
         max_pending_per_address=MOST_PENDING_PER_ADDRESS,

@@ -22,7 +22,7 @@ from tests.support.codec import decode_messages, encode_sync_step1, encode_sync_
 from tests.support.server import Lane, ServerProcess
 from tests.support.wire import Replica, presence, state_vector
 
-SECONDS = 15.0
+SECONDS = 60.0
 LAG_SECONDS = 0.5
 FRAME_BYTES = 4 << 20
 WRITE_BUFFER_BYTES = 512 << 10
@@ -68,7 +68,7 @@ def strict(lane: Lane, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ser
         handshakes_per_second=20,
         max_connections_per_address=4,
         max_connections_per_room=2,
-        ping_seconds=0.4,
+        ping_seconds=2,
         document_hosts=1,
     )
 
@@ -263,26 +263,34 @@ class TestRefusals:
             assert await update_from(good) == edit
 
 
-@pytest.mark.serial
+@asynccontextmanager
+async def calm_visit(server: ServerProcess, room: str = "w/notes.a") -> AsyncIterator[ClientConnection]:
+    """A visit to a server which does not lag any more."""
+    async with AsyncExitStack() as stack:
+        async with asyncio.timeout(SECONDS):
+            while True:
+                websocket = await stack.enter_async_context(visit(server, room))
+                with suppress(ConnectionClosed):
+                    await websocket.recv()
+                    break
+        yield websocket
+
+
 @pytest.mark.slow
 async def test_a_server_that_lags_takes_no_more_sockets(lane: Lane, tmp_path: Path) -> None:
     for server in _server(tmp_path, lane, max_loop_lag_seconds=LAG_SECONDS, document_hosts=1):
-        async with visit(server, "w/notes.a") as calm:
-            await calm.recv()
+        async with calm_visit(server) as calm:
             os.kill(server.pid, signal.SIGSTOP)
+            # Its request is there when the server goes on: the lag is remembered for a quarter of a second.
+            late = asyncio.ensure_future(connect(f"{server.ws_url}/w/notes.b", proxy=None).__aenter__())
             try:
-                with pytest.raises(TimeoutError):
-                    await asyncio.wait_for(connect(f"{server.ws_url}/w/notes.a", proxy=None), 2 * LAG_SECONDS)
+                done, _ = await asyncio.wait([late], timeout=2 * LAG_SECONDS)
+                assert not done
             finally:
                 os.kill(server.pid, signal.SIGCONT)
-            async with visit(server, "w/notes.b") as late:
-                assert await close_code(late) == 4503
-            async with asyncio.timeout(SECONDS):
-                while True:
-                    async with visit(server, "w/notes.b") as again:
-                        with suppress(ConnectionClosed):
-                            await again.recv()
-                            break
+            assert await close_code(await late) == 4503
+            async with calm_visit(server, "w/notes.b"):
+                pass
             edit = Replica(1).type("x")
             await calm.send(encode_update(edit))
             assert await update_from(calm) == edit
@@ -329,7 +337,6 @@ class TestLimits:
         async with visit(strict, local_addr=("127.0.0.4", 0)) as other:
             await other.recv()
 
-    @pytest.mark.serial
     async def test_who_does_not_answer_pings_is_cut_and_who_does_stays(self, strict: ServerProcess) -> None:
         async with visit(strict, "w/notes.ping", local_addr=("127.0.0.5", 0), ping_interval=None) as alive:
             async with handshake(strict, "127.0.0.6") as (reader, _), asyncio.timeout(SECONDS):

@@ -20,6 +20,7 @@ from crdt_server.access.access import DevAccess
 from crdt_server.hub.hub import LOGGED_REFUSALS
 from crdt_server.transport import gate
 from tests.support.codec import encode_update
+from tests.support.databases import sqlite_database
 from tests.support.gate import LocalServer, ended, local_server, update_from
 from tests.support.wire import Replica
 
@@ -35,7 +36,7 @@ def settings(request: pytest.FixtureRequest, tmp_path: Path) -> Settings:
     return Settings(
         port=0,
         websocket_lane=request.param,
-        database_url=f"sqlite:///{tmp_path}/store.db",
+        database_url=sqlite_database(tmp_path),
         document_hosts=1,
         max_strikes=STRIKES,
         handshakes_per_second=0,

@@ -10,6 +10,7 @@ from websockets.asyncio.client import connect
 
 from crdt_server import Settings
 from crdt_server.access.access import DevAccess
+from tests.support.databases import sqlite_database
 from tests.support.gate import ended, local_server
 
 LISTED, STRANGER = "https://app.test", "https://attacker.test"
@@ -22,7 +23,7 @@ def settings(request: pytest.FixtureRequest, tmp_path: Path) -> Settings:
     return Settings(
         port=0,
         websocket_lane=request.param,
-        database_url=f"sqlite:///{tmp_path}/store.db",
+        database_url=sqlite_database(tmp_path),
         document_hosts=1,
         allowed_origins=LISTED,
         max_loop_lag_seconds=3600.0,

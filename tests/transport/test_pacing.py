@@ -17,6 +17,7 @@ from crdt_server.access.role_limits import RoleLimits
 from crdt_server.hub import pacing
 from crdt_server.rooms.session import PACE
 from tests.support.codec import encode_update
+from tests.support.databases import sqlite_database
 from tests.support.gate import LocalServer, local_server, until, update_from
 from tests.support.wire import Replica, message_update
 
@@ -45,7 +46,7 @@ async def server(
     settings = Settings(
         port=0,
         websocket_lane=request.param,
-        database_url=f"sqlite:///{directory}/store.db",
+        database_url=sqlite_database(directory),
         document_hosts=1,
         role_limits=str(path),
         ping_seconds=PING_SECONDS,

@@ -16,6 +16,7 @@ from crdt_server.access.access import Credentials, DevAccess
 from crdt_server.access.identity import Identity
 from crdt_server.rooms.awareness_states import write_states
 from tests.support.codec import encode_awareness, encode_update
+from tests.support.databases import sqlite_database
 from tests.support.gate import local_server, until, update_from
 from tests.support.wire import Replica, presence
 
@@ -29,7 +30,7 @@ async def test_a_flood_waits_in_its_own_socket(lane: Literal["fast", "asgi"], tm
     settings = Settings(
         port=0,
         websocket_lane=lane,
-        database_url=f"sqlite:///{tmp_path}/store.db",
+        database_url=sqlite_database(tmp_path),
         document_hosts=1,
         presence_bytes_per_second=50_000,
         max_loop_lag_seconds=3600.0,
@@ -74,7 +75,7 @@ async def test_no_frame_of_a_guest_says_where_somebody_is(lane: Literal["fast", 
     settings = Settings(
         port=0,
         websocket_lane=lane,
-        database_url=f"sqlite:///{tmp_path}/store.db",
+        database_url=sqlite_database(tmp_path),
         document_hosts=1,
         max_loop_lag_seconds=3600.0,
     )
@@ -82,7 +83,7 @@ async def test_no_frame_of_a_guest_says_where_somebody_is(lane: Literal["fast", 
 
     async def frames_until(websocket: ClientConnection, part: bytes) -> bytes:
         received = b""
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             while part not in received:
                 frame = await websocket.recv()
                 assert isinstance(frame, bytes)

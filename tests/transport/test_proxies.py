@@ -18,6 +18,7 @@ from websockets.asyncio.client import connect
 from crdt_server import Settings
 from crdt_server.access.access import DevAccess
 from tests.support.codec import encode_update
+from tests.support.databases import sqlite_database
 from tests.support.gate import ended, local_server, update_from
 from tests.support.reverse_proxy import ReverseProxy
 from tests.support.wire import Replica
@@ -31,7 +32,7 @@ def settings(request: pytest.FixtureRequest, tmp_path: Path) -> Settings:
     return Settings(
         port=0,
         websocket_lane=request.param,
-        database_url=f"sqlite:///{tmp_path}/store.db",
+        database_url=sqlite_database(tmp_path),
         document_hosts=1,
         trusted_proxies=TRUSTED,
         max_strikes=2,

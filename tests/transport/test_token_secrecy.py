@@ -18,7 +18,7 @@ from tests.support.server import Lane, ServerProcess
 from tests.support.tokens import SECRET, claims, forged, token
 from tests.support.wire import KILLER, Replica
 
-SECONDS = 20.0
+SECONDS = 60.0
 DOCUMENT = "/api/weddings/w/documents/notes.a"
 
 

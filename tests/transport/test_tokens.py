@@ -17,6 +17,7 @@ from crdt_server import Settings
 from crdt_server.transport import expiry, gate
 from crdt_server.transport.gate import ConnectionRequest, Refused
 from tests.support.codec import encode_update
+from tests.support.databases import sqlite_database
 from tests.support.gate import SECONDS, LocalServer, ended, local_server, until, update_from
 from tests.support.tokens import SECRET, claims, entry, forged, key_set, signed, token
 from tests.support.wire import Replica
@@ -35,7 +36,7 @@ def settings(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFa
     return Settings(
         port=0,
         websocket_lane=request.param,
-        database_url=f"sqlite:///{directory}/store.db",
+        database_url=sqlite_database(directory),
         document_hosts=1,
         jwt_secret_file=f"{directory}/secret",
         max_strikes=0,

@@ -278,8 +278,8 @@ test('a new item takes the place of an unread one about the same, and of itself'
 })
 
 test('items are said in words and lead to their records', () => {
-  const words = (item) => Object.values(wordsOf({ events: 1, ...item }))
-  assert.deepEqual(words({ type: 'message.sent', params: { title: 'Garden', text: '<b>', actor: 'Ann' }, events: 3 }),
+  const words = (item) => Object.values(wordsOf({ count: 1, ...item }))
+  assert.deepEqual(words({ type: 'message.sent', params: { title: 'Garden', text: '<b>', actor: 'Ann' }, count: 3 }),
     ['Garden', '<b>', 'message sent · Ann · 3 times'])
   assert.deepEqual(words({ type: 'timeline.item.moved', params: { title: 'Toasts', before_minutes: '930', after_minutes: '1500', role: 'wedding_party' } }),
     ['Toasts', '15:30 → 01:00 +1', 'timeline item moved · wedding party'])

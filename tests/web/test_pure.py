@@ -5,7 +5,7 @@ from itertools import product
 from pathlib import Path
 from string import ascii_uppercase
 
-from documents.invariants.amounts import exponent
+from documents.sentences import exponent
 
 OTHER_THAN_TWO = """
 import { exponent } from './crdt_server/web/src/money.js'

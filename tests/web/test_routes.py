@@ -80,3 +80,12 @@ async def test_the_built_page_names_only_files_that_are_there() -> None:
     assert [file.status_code for file in files] == [200] * 3
     assert "<style" not in page.text
     assert not re.search(r"<script(?![^>]*src=)|\sstyle=|\son[a-z]+=", page.text)
+
+
+async def test_the_service_worker_is_beside_the_page_that_it_answers_for(static: Path) -> None:
+    (static / "planner-worker.js").write_text("export {}")
+    async with client(static, "/below") as http:
+        worker = await http.get("/below/planner-worker.js")
+    assert worker.status_code == 200
+    assert worker.headers["cache-control"] == "no-cache"  # of another build than before under the same name
+    assert "javascript" in worker.headers["content-type"]

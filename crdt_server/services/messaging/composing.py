@@ -9,7 +9,7 @@ from typing import Any, Final, TypeAlias
 
 from crdt_server.services.messaging.model import Channel, Delivery, Notice, Priority
 from storage import MessageAddress, Resolved, StoredMessage
-from storage.outbox import DIGEST
+from storage.outbox import CONFIRMATION, DIGEST
 
 LANGUAGE: Final = "en"
 TIME_ZONE: Final = "UTC"
@@ -24,12 +24,12 @@ class MalformedMessage(Exception):
 
 def compose(message: StoredMessage, resolved: Resolved, address: MessageAddress, unsubscribe: str) -> Delivery:
     """A message to one address of its recipient. What the recipient has not chosen is that of the wedding. Raises
-    MalformedMessage."""
+    MalformedMessage. A code goes to somebody who may have nothing to do with it: without a word that was typed."""
     chosen, wedding = _object(resolved.preferences), _object(resolved.wedding)
     return Delivery(
         id=message.key,
         user=message.user,
-        name=resolved.name,
+        name="" if message.type == CONFIRMATION else resolved.name,
         channel=Channel(message.channel),
         address=address.address,
         secret=address.secret,
@@ -37,7 +37,7 @@ def compose(message: StoredMessage, resolved: Resolved, address: MessageAddress,
         language=_text(chosen, "language") or _text(wedding, "locale") or LANGUAGE,
         timezone=_text(chosen, "timezone") or _text(wedding, "timeZone") or TIME_ZONE,
         currency=_text(wedding, "currency"),
-        title=_text(wedding, "title"),
+        title="" if message.type == CONFIRMATION else _text(wedding, "title"),
         unsubscribe=unsubscribe,
     )
 

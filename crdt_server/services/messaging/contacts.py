@@ -27,12 +27,13 @@ def fault_of(channel: str, address: str) -> str | None:
             return "this is no mail address: name@example.org"
         case Channel.SMS if not _PHONE.fullmatch(address):
             return "this is no telephone number: +64211234567"
-        case Channel.PUSH if not (_DEVICE.fullmatch(address) or _is_endpoint(address)):
+        case Channel.PUSH if not (_DEVICE.fullmatch(address) or is_endpoint(address)):
             return "this is neither the endpoint of a push service, https://…, nor the token of a device"
     return None
 
 
-def _is_endpoint(address: str) -> bool:
+def is_endpoint(address: str) -> bool:
+    """Whether an address is the URL of a push service; mail addresses and numbers of phones are none."""
     if len(address) > LONGEST_ADDRESS or not _PRINTABLE.fullmatch(address):
         return False
     try:

@@ -4,8 +4,9 @@
   sent at least once, always under the same id.
 - What became of a message is stored with the next claim, in one short transaction; there is at most one every
   `BEAT_SECONDS`, and none while nothing is due.
-- A message to a recipient who was removed meanwhile, or has no address, is dropped. So is one that has waited for
-  `RECHECKED_SECONDS`, about something that its recipient may not know of any more.
+- A message to a recipient who was removed meanwhile, has no address, or has switched such messages off, is dropped. So
+  is one that has waited for `RECHECKED_SECONDS`, about something that its recipient may not know of any more; of a
+  digest that part is left out.
 - A channel without a sender fails like one that is out of order: what waits is sent when the sender is there.
 """
 
@@ -20,12 +21,15 @@ import structlog
 
 from crdt_server.services.messaging.attempts import ATTEMPTS, outcome_of
 from crdt_server.services.messaging.composing import MalformedMessage, Unsubscribe, compose
+from crdt_server.services.messaging.contact_service import CODE_SECONDS
+from crdt_server.services.messaging.digest import events_of, without
 from crdt_server.services.messaging.lanes import Lanes
 from crdt_server.services.messaging.model import Channel, NotSent, Sent
+from crdt_server.services.messaging.preferences import is_refused
 from crdt_server.services.messaging.senders import ChannelSenders
 from crdt_server.services.messaging.still_known import KnownNow, all_known
 from storage import MessageAddress, MessageOutcome, Resolved, Storage, StorageError, StoredMessage
-from storage.outbox import DROPPED, WAITING
+from storage.outbox import CONFIRMATION, DIGEST, DROPPED, WAITING
 
 log = structlog.get_logger(__name__)
 
@@ -37,6 +41,9 @@ POLL_SECONDS: Final = 2.0
 
 RECHECKED_SECONDS: Final = 60.0
 """What is sent sooner was decided by the rights of that moment."""
+
+WEBHOOK_RECHECKED_SECONDS: Final = 1.0
+"""Of webhooks: another person's from the moment on when that person gives it a URL."""
 
 DRAIN_SECONDS: Final = 3.0
 """For attempts that run when the server stops."""
@@ -50,10 +57,34 @@ def no_link(message: StoredMessage) -> str:
     return ""
 
 
-def _is_rechecked(message: StoredMessage, now: datetime) -> bool:
-    """Whether a message has waited for long, to a person and about a document: a digest is checked when it is made."""
-    waited = now - message.at > timedelta(seconds=RECHECKED_SECONDS)
-    return waited and bool(message.document) and message.channel != Channel.WEBHOOK
+def _has_waited(message: StoredMessage, now: datetime) -> bool:
+    """Whether a message has waited for so long that rights may have changed."""
+    seconds = WEBHOOK_RECHECKED_SECONDS if message.channel == Channel.WEBHOOK else RECHECKED_SECONDS
+    return now - message.at > timedelta(seconds=seconds)
+
+
+async def _known_part(message: StoredMessage, person: str, now: datetime, known: KnownNow) -> StoredMessage | None:
+    """What somebody may know now of a message that has waited; None: nothing of it."""
+    if not _has_waited(message, now):
+        return message
+    if message.type == DIGEST:
+        events = events_of(message.params)
+        unknown = events.difference(await known(message.wedding, person, events)) if events else events
+        params = without(message.params, unknown) if unknown else message.params
+        return message._replace(params=params) if params else None
+    if message.document and not await known(message.wedding, person, (message.event,)):
+        return None
+    return message
+
+
+def _obstacle(message: StoredMessage, resolved: Resolved, now: datetime) -> str:
+    """Why a message is not to be sent any more; empty: it is."""
+    if message.type == CONFIRMATION:
+        is_over = now - message.at > timedelta(seconds=CODE_SECONDS)
+        return "the code is not valid any more" if is_over else ""
+    if is_refused(resolved.preferences, message.priority, message.type, Channel(message.channel), now):
+        return "not wanted any more"
+    return ""
 
 
 class DeliveryWorker:
@@ -130,9 +161,10 @@ class DeliveryWorker:
         """Store what became of messages, claim further ones and begin to send them; returns how many were claimed.
         Raises StorageError."""
         outcomes = list(self._outcomes)
-        claimed = await self._storage.claim_messages(
+        claimed, died = await self._storage.claim_messages(
             self._lease, self._lease_seconds, outcomes, self._lanes.claims(), self._now(), ATTEMPTS
         )
+        self._senders.count_died(died)
         del self._outcomes[: len(outcomes)]
         # A node that was late for its own lease claims what it is sending: that goes on.
         known = {*self._lanes.ids, *(each.id for each in self._outcomes)}
@@ -176,14 +208,16 @@ class DeliveryWorker:
     async def _attempt(self, message: StoredMessage, resolved: Resolved, address: MessageAddress) -> None:
         """Send a message, and keep what became of it for the next claim."""
         try:
-            if _is_rechecked(message, self._now()) and not await self._known(
-                message.wedding, message.user, (message.event,)
-            ):
-                self._settled(MessageOutcome(message.id, DROPPED, "not to be known any more", self._now()))
+            now = self._now()
+            reason = _obstacle(message, resolved, now)
+            part = None if reason else await _known_part(message, resolved.person, now, self._known)
+            if part is None:
+                reason = reason or "not to be known any more"
+                self._settled(MessageOutcome(message.id, DROPPED, reason, self._now()))
                 return
             if len(resolved.addresses) > 1:
                 await self._storage.split_message(message, [each.contact for each in resolved.addresses])
-            result = await self._send(message, resolved, address)
+            result = await self._send(part, resolved, address)
             if isinstance(result, NotSent) and result.gone:
                 await self._storage.disable_address(message, address.contact, result.reason, self._now())
             outcome = outcome_of(message, result, self._now())
@@ -224,9 +258,10 @@ class DeliveryWorker:
         await asyncio.gather(*self._tasks, return_exceptions=True)
         try:
             if self._outcomes:
-                await self._storage.claim_messages(
+                _, died = await self._storage.claim_messages(
                     self._lease, self._lease_seconds, self._outcomes, (), self._now(), ATTEMPTS
                 )
+                self._senders.count_died(died)
         except StorageError as error:
             log.warning("delivery_not_stored", error=str(error))
         await self._senders.close()

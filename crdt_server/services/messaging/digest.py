@@ -10,7 +10,7 @@ import asyncio
 import json
 from collections.abc import Callable, Collection, Iterator
 from datetime import datetime
-from typing import Final
+from typing import Any, Final
 
 import structlog
 
@@ -22,6 +22,7 @@ from crdt_server.services.messaging.preferences import (
     HoldUntil,
     WeddingDefaults,
     defaults_of,
+    is_refused,
     parse_preferences,
     plan,
 )
@@ -92,13 +93,15 @@ class Digests:
 
 def _maker(wedding: WeddingDefaults, now: datetime, unknown: Collection[int]) -> MakeDigest:
     def make(body: str, held: HeldMessages) -> NewDigest | None:
+        channel = Channel(held.channel)
         # A message about no document is a number only.
-        messages = tuple(each for each in held.messages if not each.document or each.event not in unknown)
+        known = (each for each in held.messages if not each.document or each.event not in unknown)
+        messages = tuple(each for each in known if not is_refused(body, each.priority, each.type, channel, now))
         held = held._replace(messages=messages)
         if not messages:
             return None
         preferences = parse_preferences(body).within(wedding)
-        planned = plan(preferences, Priority.LIST, DIGEST, Channel(held.channel), now)
+        planned = plan(preferences, Priority.LIST, DIGEST, channel, now)
         if isinstance(planned, Drop):
             return None
         newest = max(each.event for each in held.messages)
@@ -124,6 +127,27 @@ def params_of(held: HeldMessages, now: datetime) -> str:
         rest = {"event": 0, "type": DIGEST, "priority": int(Priority.LIST), "document": "", "record": ""}
         notices.append(json.dumps({**rest, "count": others, "at": now.isoformat(), "params": {}}))
     return f'{{"notices": [{", ".join(notices)}]}}'
+
+
+def events_of(params: str) -> set[int]:
+    """The events about documents that the params of a digest name; none where they cannot be read."""
+    return {each["event"] for each in _notices_in(params) if each.get("document")}
+
+
+def without(params: str, events: Collection[int]) -> str:
+    """The params of a digest without what is about these events; empty: nothing is left."""
+    kept = [each for each in _notices_in(params) if not each.get("document") or each["event"] not in events]
+    if all(each.get("type") == DIGEST for each in kept):  # a number of others, of which nothing is known
+        return ""
+    return json.dumps({"notices": kept}, ensure_ascii=False)
+
+
+def _notices_in(params: str) -> list[dict[str, Any]]:
+    try:
+        found = json.loads(params)["notices"]
+    except (ValueError, KeyError, TypeError):
+        return []
+    return [each for each in found if isinstance(each, dict) and isinstance(each.get("event"), int)]
 
 
 def _notice(message: HeldMessage) -> Iterator[tuple[str, object]]:

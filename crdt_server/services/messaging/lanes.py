@@ -4,6 +4,8 @@
 - A recipient with messages under way gets no further ones in the same kind of lane, and an address only so many: one
   that is slow takes a few lanes, and all others have the rest. Of webhooks the host counts as the address, and one of
   them takes half of the places of its host.
+- Hosts of webhooks and of push services are named by users, who may name any number of slow ones: a wedding gets half
+  of the lanes of these channels.
 
 Without I/O: workers report what begins and what ends.
 """
@@ -29,6 +31,12 @@ URGENT_LANES: Final = 4
 URGENT: Final = Priority.URGENT
 PER_RECIPIENT: Final = 4
 PER_ADDRESS: Final = 8
+NAMED_BY_USERS: Final = frozenset((Channel.WEBHOOK, Channel.PUSH))
+"""Channels whose messages go to hosts that users name."""
+
+URGENT_OF_WEDDING: Final = 2
+"""Urgent messages of a wedding to such hosts, besides half of the lanes."""
+
 MOST_PARKED: Final = 500
 """Recipients that are left out of claims because their address is in use."""
 
@@ -56,7 +64,8 @@ class Running(NamedTuple):
 
     lane: Lane
     recipient: Recipient
-    address: str
+    places: tuple[str, ...]
+    """The address, and the wedding where it has a share of its own."""
 
 
 _KINDS: Final = tuple(Lane(channel, urgent) for channel in LANES for urgent in (False, True))
@@ -67,7 +76,7 @@ class Lanes:
 
     def __init__(self) -> None:
         self._running: dict[int, Running] = {}
-        self._parked: dict[tuple[Channel, Recipient], str] = {}
+        self._parked: dict[tuple[Channel, Recipient, bool], str] = {}  # the flag: for urgent messages as well
 
     def __len__(self) -> int:
         return len(self._running)
@@ -89,8 +98,9 @@ class Lanes:
 
     def _busy(self, lane: Lane) -> Iterator[Recipient]:
         yield from (each.recipient for each in self._running.values() if each.lane == lane)
-        if not lane.urgent:
-            yield from (recipient for channel, recipient in self._parked if channel is lane.channel)
+        for channel, recipient, urgent in self._parked:
+            if channel is lane.channel and (urgent or not lane.urgent):
+                yield recipient
 
     def begin(self, message: StoredMessage, address: str) -> bool:
         """Take a lane for a message that was claimed. False where its address is in use: it is given back, and its
@@ -100,24 +110,34 @@ class Lanes:
         urgent = message.priority <= URGENT
         lane = Lane(channel, True) if urgent and not self._free(of_all) else of_all
         recipient = message.wedding, message.user, message.contact
-        place = _place(channel, address)
-        most = PER_ADDRESS * 2 if urgent else PER_ADDRESS
-        if sum(1 for each in self._running.values() if each.address == place) >= most:
-            self._park(channel, recipient, place)
-            return False
-        self._running[message.id] = Running(lane, recipient, place)
+        bounds = dict(_bounds(channel, message.wedding, address, urgent=urgent))
+        for place, most in bounds.items():
+            if sum(1 for each in self._running.values() if place in each.places) >= most:
+                self._park((channel, recipient, urgent), place)
+                return False
+        self._running[message.id] = Running(lane, recipient, tuple(bounds))
         return True
 
-    def _park(self, channel: Channel, recipient: Recipient, place: str) -> None:
-        self._parked[channel, recipient] = place
+    def _park(self, parked: tuple[Channel, Recipient, bool], place: str) -> None:
+        self._parked[parked] = place
         if len(self._parked) > MOST_PARKED:
             del self._parked[next(iter(self._parked))]
 
     def end(self, id_: int) -> None:
         """A message is under way no more."""
         ended = self._running.pop(id_)
-        self._parked = {each: place for each, place in self._parked.items() if place != ended.address}
+        self._parked = {each: place for each, place in self._parked.items() if place not in ended.places}
 
 
-def _place(channel: Channel, address: str) -> str:
-    return f"{channel} {urlsplit(address).netloc or address}" if channel is Channel.WEBHOOK else f"{channel} {address}"
+def _bounds(channel: Channel, wedding: str, address: str, *, urgent: bool) -> Iterator[tuple[str, int]]:
+    """The places that a message takes, and how many messages may be under way there."""
+    place = _host(address) if channel is Channel.WEBHOOK else address
+    yield f"{channel} {place}", PER_ADDRESS * 2 if urgent else PER_ADDRESS
+    if channel in NAMED_BY_USERS:
+        most = LANES[channel] // 2
+        yield f"{channel} of {wedding}", most + URGENT_OF_WEDDING if urgent else most
+
+
+def _host(url: str) -> str:
+    """The host of a URL in one form, whatever its port: a second one is no second host."""
+    return (urlsplit(url).hostname or url).removesuffix(".")

@@ -47,8 +47,8 @@ class OutboxUpkeep:
 
     async def report(self) -> None:
         """Set the gauges of every channel. Raises StorageError."""
-        depths = {each.channel: each for each in await self._storage.outbox_depths()}
         now = self._now()
+        depths = {each.channel: each for each in await self._storage.outbox_depths(now)}
         for channel in LANES:
             depth = depths.get(channel)
             oldest = None if depth is None else depth.oldest

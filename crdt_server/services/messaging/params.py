@@ -2,19 +2,21 @@
 people: plain text, never markup.
 
 A value is text, or has its unit at the end of its name: `after_minutes` is a time of the wedding day in minutes from
-its midnight, `after_minor` an amount in minor units.
+its midnight, `after_minor` an amount in minor units, `title_sentence` the title for every language.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
-from typing import Any, Final
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Final, Protocol
 
-from crdt_server.access.identity import Identity
+from crdt_server.access.identity import SERVER
+from crdt_server.access.members import KnownMember
 from crdt_server.services.messaging.event_facts import RoutedEvent, WeddingRows
 from crdt_server.services.messaging.knowledge import THREAD, KnownEvent
 from documents.derived.guests import short_name
+from storage import LastSeen
 
 LONGEST: Final = 4_000
 """Characters of one value."""
@@ -35,30 +37,63 @@ _PLAIN: Final = {
 """Keys of records whose values are given by themselves."""
 
 
-class EventTexts:
-    """Makes the values for the people of one wedding. ``title_of``: the title of a thread."""
+class NamesReader(Protocol):
+    """Reads what texts are made of besides rows, in one wedding."""
 
-    def __init__(self, rows: WeddingRows, people: Mapping[str, Identity], title_of: Callable[[str], str]) -> None:
+    def title_of(self, thread: str) -> str:
+        """The title of a thread; empty where there is none."""
+
+    def last_seen(self) -> Sequence[LastSeen]:
+        """The people who are or were connected."""
+
+
+class EventTexts:
+    """Makes the values for the people of one wedding. ``members``: those that were removed included."""
+
+    def __init__(self, rows: WeddingRows, members: Mapping[str, KnownMember], reader: NamesReader) -> None:
         self._rows = rows
-        self._people = people
-        self._title_of = title_of
+        self._members = members
+        self._reader = reader
+        self._names: dict[str, str] = {}
+        self._seen: dict[str, str] | None = None
 
     def params(self, event: RoutedEvent, known: KnownEvent) -> dict[str, str]:
         """Values by name: `actor` and `role`, the `title` of the record, `fields` that changed with `before` and
         `after`, and of some records `text`, `kind`, `severity`, `amount`, `currency`, `on`, `due`, `status`, `place`,
         `vendor` and `reason`. Empty ones are left out."""
-        person = self._people.get(event.actor)
         row = known.row if isinstance(known.row, dict) else {}
-        found = {"actor": "" if person is None else person.name, "role": event.actor_role, "title": _title(row)}
+        found = {"actor": self._name_of(event.actor), "role": event.actor_role, "title": _title(row)}
+        found |= {"title_sentence": _text(row["_sentence"])} if "_sentence" in row else {}
         found |= {name: _text(row[key]) for key, name in _PLAIN.items() if key in row}
         found |= _changes(event, known)
         found |= self._of_root(event, row)
         return {name: value[:LONGEST] for name, value in found.items() if value}
 
+    def _name_of(self, user: str) -> str:
+        """What a person is called: as a member, else as their guest or vendor is, else as they were when they were
+        connected. People who read what somebody has done see that name in their documents as well."""
+        if user not in self._names:
+            self._names[user] = self._recorded_name(self._members.get(user)) or self._seen_name(user)
+        return self._names[user]
+
+    def _recorded_name(self, member: KnownMember | None) -> str:
+        if member is None or member.name:
+            return "" if member is None else member.name
+        guest = self._rows.record("guests", "guests", member.guest or None)
+        vendor = self._rows.record("wedding", "vendors", member.vendor or None)
+        return ("" if guest is None else short_name(guest)) or ("" if vendor is None else _title(vendor))
+
+    def _seen_name(self, user: str) -> str:
+        if not user or user == SERVER.user:
+            return ""
+        if self._seen is None:
+            self._seen = {row.user: row.name for row in self._reader.last_seen() if row.name}
+        return self._seen.get(user, "")
+
     def _of_root(self, event: RoutedEvent, row: Mapping[str, Any]) -> dict[str, str]:
         """What the record refers to. Each name is one that the readers of the record know."""
         if event.document.startswith(THREAD):
-            return {"title": self._title_of(event.document.removeprefix(THREAD))}
+            return {"title": self._reader.title_of(event.document.removeprefix(THREAD))}
         make = _BY_ROOT.get((event.document.partition(".")[0], event.root))
         return {} if make is None else make(self._rows, event, row)
 

@@ -24,7 +24,7 @@ _DROPPED: Final = re.compile(
 _DOTS: Final = ".\u3002\uff0e\uff61"  # all are dots to a browser
 _LINKED: Final = re.compile(
     r"(?<=[^\W\d_]):(?=\S|\Z)|:(?=//)"  # https://…, mailto:…, tel:…
-    rf"|(?<=\w)[{_DOTS}](?=[^\W\d_])"  # evil.example
+    rf"|(?<=[\w\u0080-\U0010ffff])[{_DOTS}](?=[^\W\d_])"  # evil.example; behind a vowel sign or an emoji as well
     rf"|(?<=\d)[{_DOTS}](?=\d+[{_DOTS}]\d+[{_DOTS}]\d)|(?<=\d)[{_DOTS}](?=\d+(?::|/))"  # 192.0.2.1, 2.1:80
     r"|(?<=\S)@(?=\w)"
 )

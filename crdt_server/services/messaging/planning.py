@@ -20,8 +20,9 @@ from crdt_server.services.messaging.preferred_timings import preferred_timings
 from crdt_server.services.messaging.recipients import Mentioned, Recipients, nobody_mentioned
 from crdt_server.services.messaging.rules import RoutingRule, RoutingRules, Send
 from crdt_server.services.messaging.timings import DROPPED, HELD, Timings, TimingsOf
+from crdt_server.services.messaging.webhooks import wants
 from storage import DeliveryValues, ItemValues, LastSeen, NewMessage, RoutedPage, RoutingReader, StoredEvent
-from storage.outbox import key_of
+from storage.outbox import NO_PARAMS, key_of
 from storage.routing import MERGED_WITHIN
 from storage.routing_reader import Webhook
 
@@ -41,6 +42,15 @@ class _DraftItem:
     rule: RoutingRule
     events: list[RoutedEvent]
     params: dict[str, str]
+
+    _encoded: str = ""
+
+    @property
+    def encoded(self) -> str:
+        """`params` as JSON, made once for all channels: they change no more when it is needed."""
+        if not self._encoded:
+            self._encoded = _encoded(self.params)
+        return self._encoded
 
     @property
     def newest(self) -> RoutedEvent:
@@ -74,8 +84,13 @@ class Planner:
         concerned = [event for event in page if self.rules.about(event.type) or _wanted(webhooks, event.type)]
         if concerned:
             routed = _WeddingPlan(self, reader, rights, now).fill(routed, concerned, webhooks)
-        redacted = [(event.document, event.record) for event in page if event.type == REDACTED]
+        redacted = redacted_in(page)
         return routed._replace(redacted=redacted) if redacted else routed
+
+
+def redacted_in(page: Sequence[StoredEvent]) -> list[tuple[str, str]]:
+    """Documents and records of messages that were redacted in some events."""
+    return [(event.document, event.record) for event in page if event.type == REDACTED]
 
 
 def members_of(rights: WeddingRights, policy: Policy) -> dict[str, Identity]:
@@ -111,7 +126,7 @@ class _WeddingPlan:
         self.rows = WeddingRows(self.reader)
         self.to = Recipients(self.reader, self.rows, self.people, access, wedding, self.planner.mentioned)
         self.knowledge = Knowledge(access, wedding, self.rows)
-        self.texts = EventTexts(self.rows, self.people, self.reader.title_of)
+        self.texts = EventTexts(self.rows, self.rights.members, self.reader)
 
     def fill(self, page: RoutedPage, concerned: Sequence[StoredEvent], webhooks: Sequence[Webhook]) -> RoutedPage:
         """The page with what follows from its events that concern somebody."""
@@ -156,14 +171,14 @@ class _WeddingPlan:
                 known = self.knowledge.of(person, event, participants=self.to.participants(event.document))
                 if known is not None:
                     yield DeliveryValues(
-                        self._message(webhook.id, Channel.WEBHOOK, event, self.texts.params(event, known))
+                        self._message(webhook.id, Channel.WEBHOOK, event, _encoded(self.texts.params(event, known)))
                     )
 
-    def _message(self, user: str, channel: Channel, event: RoutedEvent, params: Mapping[str, str]) -> NewMessage:
+    def _message(self, user: str, channel: Channel, event: RoutedEvent, params: str) -> NewMessage:
         wedding = self.reader.wedding
         return NewMessage(
             key_of(wedding, event.seq, user, channel), wedding, user, channel.value, event.seq, event.type,
-            event.priority, event.document, event.record, _encoded(params), event.at,
+            event.priority, event.document, event.record, params, event.at,
         )  # fmt: skip
 
     # -- recipients
@@ -262,10 +277,9 @@ class _WeddingPlan:
             timing = timings.of(draft.user, draft.priority, first.type, send.channel, begin)
         if timing.state == DROPPED:
             return None
-        message = self._message(draft.user, send.channel, first, {} if send.counted else draft.params)
-        message = message._replace(priority=draft.priority, count=number, held=timing.state == HELD)
-        if timing.at > self.now:
-            message = message._replace(next_at=timing.at)
+        message = self._message(draft.user, send.channel, first, NO_PARAMS if send.counted else draft.encoded)
+        next_at = timing.at if timing.at > self.now else None
+        message = message._replace(priority=draft.priority, count=number, held=timing.state == HELD, next_at=next_at)
         if send.counted:
             return DeliveryValues(message._replace(document="", record=""), counted=True)
         wedding, channel = self.reader.wedding, send.channel.value
@@ -287,10 +301,8 @@ class _WeddingPlan:
 
 
 def _wanted(webhooks: Iterable[Webhook], type_: str) -> bool:
-    """Whether a webhook gets events of a type: it has it, or a beginning of it, or no types at all."""
-    return any(
-        not each.types or any(type_ == name or type_.startswith(name + ".") for name in each.types) for each in webhooks
-    )
+    """Whether one of the webhooks gets events of a type."""
+    return any(wants(each.types, type_) for each in webhooks)
 
 
 def _subject(event: RoutedEvent) -> tuple[object, ...]:
@@ -320,7 +332,7 @@ def _item(draft: _DraftItem, before: tuple[int, ...], sequence: int) -> ItemValu
     first, newest = draft.events[0], draft.newest
     return ItemValues(
         draft.user, newest.seq, newest.type, draft.priority, newest.document, newest.record,
-        _encoded(draft.params), len(draft.events), first.at, newest.at, before, sequence,
+        draft.encoded, len(draft.events), first.at, newest.at, before, sequence,
     )  # fmt: skip
 
 

@@ -1,18 +1,16 @@
-"""Preferences and addresses of people: everybody has their own, and nobody has those of another."""
+"""Preferences of people: everybody has their own, and nobody has those of another."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Callable
 from datetime import datetime
-from typing import Final, NamedTuple
+from typing import NamedTuple
 
 from crdt_server.access.identity import Identity
 from crdt_server.access.members import may_change_own
-from crdt_server.errors import NotFoundError, ProtocolError
-from crdt_server.services.entries import MembershipError, Now
+from crdt_server.services.entries import Now
 from crdt_server.services.members import require
-from crdt_server.services.messaging.contacts import fault_of, id_of
 from crdt_server.services.messaging.preferences import (
     Preferences,
     WeddingDefaults,
@@ -22,10 +20,7 @@ from crdt_server.services.messaging.preferences import (
     parse_preferences,
 )
 from crdt_server.services.messaging.unsubscribe import LinkTarget
-from storage import PreferenceChange, Storage, StoredContact, StoredPreferences, ValuesRefused
-
-MOST_CONTACTS: Final = 10
-"""Addresses of a person on one channel."""
+from storage import PreferenceChange, Storage, StoredPreferences
 
 
 class OwnPreferences(NamedTuple):
@@ -37,7 +32,7 @@ class OwnPreferences(NamedTuple):
 
 
 class PreferenceService:
-    """See the head of the file. Methods raise ForbiddenError, NotFoundError, ProtocolError and MembershipError."""
+    """See the head of the file. Methods raise ForbiddenError."""
 
     def __init__(self, storage: Storage, now: Now) -> None:
         self._storage = storage
@@ -76,33 +71,6 @@ class PreferenceService:
 
     async def _defaults(self, wedding: str) -> WeddingDefaults:
         return defaults_of(await self._storage.records_of_root(wedding, "meta", ""))
-
-    # -- addresses
-
-    async def contacts(self, wedding: str, actor: Identity) -> list[StoredContact]:
-        """One's own addresses."""
-        return await self._storage.contacts(wedding, actor.user)
-
-    async def put_contact(
-        self, wedding: str, actor: Identity, channel: str, address: str, secret: str
-    ) -> StoredContact:
-        """Add an address of one's own; one that was disabled is in use again."""
-        require(may_change_own(actor))
-        fault = fault_of(channel, address)
-        if fault is not None:
-            raise ProtocolError("invalid_request", fault)
-        contact = StoredContact(channel, id_of(channel, address), address, secret, self._now())
-        try:
-            await self._storage.put_contact(wedding, actor.user, contact, MOST_CONTACTS)
-        except ValuesRefused as error:
-            raise MembershipError("too_many_contacts", str(error)) from error
-        return contact
-
-    async def delete_contact(self, wedding: str, actor: Identity, id_: str) -> None:
-        """Delete an address of one's own."""
-        require(may_change_own(actor))
-        if not await self._storage.delete_contact(wedding, actor.user, id_):
-            raise NotFoundError("not_found", "no such address")
 
 
 def _shown(stored: StoredPreferences, defaults: WeddingDefaults) -> OwnPreferences:

@@ -152,6 +152,12 @@ def plan(
     return SendNow() if end is None else HoldUntil(end)
 
 
+def is_refused(body: str, priority: int, type_: str, channel: Channel, now: datetime) -> bool:
+    """Whether a person, whose stored preferences are ``body``, does not want a message any more that was planned when
+    they had others."""
+    return bool(body) and isinstance(plan(parse_preferences(body), priority, group_of(type_), channel, now), Drop)
+
+
 def next_digest(preferences: Preferences, now: datetime) -> datetime:
     """When the next digest is due: at the hour of the person, or at the end of the quiet hours that it is in."""
     return next_time(preferences.digest_hour, preferences.quiet_hours, zone_of(preferences.timezone), now)

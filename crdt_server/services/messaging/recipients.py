@@ -179,6 +179,13 @@ def _mentioned(to: Recipients, event: RoutedEvent) -> Iterable[str]:
     return to.mentioned_in(str(message.get("body", "")), people)
 
 
+def _joined(to: Recipients, event: RoutedEvent) -> Iterable[str]:
+    """Those who were added to the conversation, and take part in it still."""
+    thread = event.body.get("thread")
+    added = thread.get("added") if isinstance(thread, dict) else None
+    return to.participants(event.document).intersection(map(str, added or ()))
+
+
 def _deciders(to: Recipients, event: RoutedEvent) -> Iterable[str]:
     """Those who may write the document."""
     for user, person in to.people.items():
@@ -213,6 +220,7 @@ _WORDS: Final[Mapping[str, Callable[[Recipients, RoutedEvent], Iterable[str]]]] 
     "payee": _payee,
     "participants": _active,
     "mentioned": _mentioned,
+    "joined": _joined,
     "deciders": _deciders,
     "parties": _parties,
     "assignee": _assignee,

@@ -5,8 +5,8 @@
 - A wedding has one page in a batch, and those with more go behind the others. Pages are decided about beside the loop,
   where the store reads, and stored in few transactions, none of which takes long.
 - Of several routers the first that stores a page has routed it, see `storage.routing`.
-- Nothing of an edit waits for it. It rests after each batch, and PAUSE_FACTOR times as long as a long one took, so that
-  it never takes more than a share of the process and of the store.
+- Nothing of an edit waits for it. It rests after each batch: see `routing_pace`.
+- An event that cannot be routed keeps back those behind it for one sweep at most: see `_set_aside`.
 """
 
 from __future__ import annotations
@@ -14,9 +14,10 @@ from __future__ import annotations
 import asyncio
 import inspect
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from itertools import islice
+from itertools import islice, product
 from typing import Final, Protocol
 
 import structlog
@@ -24,9 +25,20 @@ import structlog
 from crdt_server.access.members import WeddingRights
 from crdt_server.counters import Counters
 from crdt_server.services.entries import Now
-from crdt_server.services.messaging.planning import Planner
+from crdt_server.services.messaging.planning import Planner, redacted_in
+from crdt_server.services.messaging.routing_pace import RoutingPace
 from documents.invariants.instants import instant
-from storage import Projection, RoutedPage, Storage, StorageError, StoredItem, StoredPage, ValuesRefused
+from storage import (
+    Projection,
+    RoutedPage,
+    RoutingReader,
+    Storage,
+    StorageError,
+    StoredEvent,
+    StoredItem,
+    StoredPage,
+    ValuesRefused,
+)
 
 log = structlog.get_logger(__name__)
 
@@ -41,11 +53,9 @@ WEDDINGS_AT_ONCE: Final = 25
 ROWS_AT_ONCE: Final = 300
 """Items and messages of one transaction, if they are not of one page: about ten milliseconds of the store."""
 
-SHORTEST_PAUSE, LONGEST_PAUSE, PAUSE_FACTOR = 0.02, 1.0, 3.0
-FREE_SECONDS: Final = 0.02
-"""Of a batch: most of a short one is the wait for the disk, and the next event is to be in inboxes within 100 ms."""
-
 TRIM_SECONDS: Final = 3600.0
+TRIM_REST: Final = 0.02
+"""Between two slices of what is deleted."""
 
 OnInbox = Callable[[str, Sequence[tuple[str, StoredItem]]], None]
 """Called with a wedding and its new items, each with its user, when they are stored."""
@@ -68,8 +78,12 @@ class _Behind:
     since: datetime
     """When the oldest of them was stored, as far as that is known."""
     head: int = 0
+    head_decided: int = 0
+    """The head when its last page was decided about."""
     after: int | None = None
     """The cursor; None: not known yet."""
+    failed: int = 0
+    """An event that could not be routed: another failure sets it aside."""
 
 
 class EventRouter:
@@ -101,6 +115,7 @@ class EventRouter:
         self._behind: dict[str, _Behind] = {}
         self._failing: dict[str, _Behind] = {}  # of which the next page cannot be routed
         self._woken = asyncio.Event()
+        self._pace = RoutingPace()
 
     # -- metrics
 
@@ -130,16 +145,8 @@ class EventRouter:
     async def run(self) -> None:
         """Route until cancelled."""
         async with asyncio.TaskGroup() as tasks:
-            tasks.create_task(self._sweep_for_ever())
+            tasks.create_task(_sweep_for_ever(self))
             tasks.create_task(self._route_for_ever())
-
-    async def _sweep_for_ever(self) -> None:
-        while True:
-            try:
-                await self.sweep()
-            except StorageError as error:
-                log.warning("routing_not_compared", error=str(error))
-            await asyncio.sleep(SWEEP_SECONDS)
 
     async def sweep(self) -> None:
         """Find the weddings with events that were not routed, and try those anew that failed."""
@@ -152,15 +159,13 @@ class EventRouter:
                 self.wake(each.wedding, each.head)
 
     async def _route_for_ever(self) -> None:
-        loop = asyncio.get_running_loop()
         while True:
             await self._woken.wait()
             self._woken.clear()
             while self._behind:
-                begun = loop.time()
                 try:
-                    await self.route_batch()
-                    pause = (loop.time() - begun - FREE_SECONDS) * PAUSE_FACTOR
+                    backlog = await self.route_batch()
+                    pause = self._pace.rest(backlog=backlog)
                 except StorageError as error:
                     log.warning("routing_failed", error=str(error))
                     pause = RETRY_SECONDS
@@ -169,18 +174,62 @@ class EventRouter:
                     log.exception("routing_broken")
                     await self._route_apart()
                     pause = RETRY_SECONDS
-                await asyncio.sleep(min(LONGEST_PAUSE, max(SHORTEST_PAUSE, pause)))
+                await asyncio.sleep(pause)
 
     async def _route_apart(self) -> None:
-        """Route a page of each wedding that is next by itself; those that fail have to wait for the next sweep."""
+        """Route a page of each wedding that is next by itself, and event by event where that fails."""
         for wedding in list(islice(self._behind, WEDDINGS_AT_ONCE)):
             try:
                 await self.route_batch([wedding])
             except StorageError:
                 return
-            except Exception as error:  # noqa: BLE001 - it was logged when it failed with the others
-                log.error("routing_postponed", wedding=wedding, error=repr(error))
-                self._failing[wedding] = self._behind.pop(wedding)
+            except Exception:  # noqa: BLE001 - it was logged when it failed with the others
+                with suppress(StorageError):  # then the batch that comes next raises it, too
+                    await self._route_singly(wedding)
+
+    async def _route_singly(self, wedding: str) -> None:
+        """Route the events of the next page of a wedding one by one. Raises StorageError, but no ValuesRefused."""
+        for _ in range(PAGE_EVENTS):
+            if wedding not in self._behind:
+                return
+            try:
+                page = await self._plan(wedding, 1)
+                await self._store([] if page is None else [page])
+            except Exception as error:
+                if isinstance(error, StorageError) and not isinstance(error, ValuesRefused):
+                    raise
+                if not await self._set_aside(wedding, error):
+                    self._failing[wedding] = self._behind.pop(wedding)
+                    return
+
+    async def _set_aside(self, wedding: str, error: Exception) -> bool:
+        """Move the cursor of a wedding behind its next event, which cannot be routed, with as much of what follows from
+        it as can be stored. Returns whether it was moved: an event is tried again after the next sweep, unless the
+        store has refused what follows from it. Raises StorageError."""
+        now = self._now()
+        bare = await self._storage.plan_routing(wedding, lambda reader: _without_plan(reader, now))
+        if bare is None:
+            return True  # another router has routed it
+        event, behind = bare.events[0], self._behind.get(wedding)
+        if behind is not None and behind.failed != event.seq and not isinstance(error, ValuesRefused):
+            behind.failed = event.seq
+            log.error("routing_postponed", wedding=wedding, seq=event.seq, type=event.type, error=repr(error))
+            return False
+        parts = self._projections
+        fewer: list[Sequence[Projection]] = [parts, *([each for each in parts if each is not one] for one in parts), ()]
+        for planned, projections in product((True, False), fewer):
+            try:
+                page = await self._plan(wedding, 1) if planned else bare
+                await self._store([] if page is None else [page], projections)
+            except Exception as defect:
+                if isinstance(defect, StorageError) and not isinstance(defect, ValuesRefused):
+                    raise
+            else:
+                if not planned or len(projections) < len(parts):
+                    log.error("routing_set_aside", wedding=wedding, seq=event.seq, type=event.type, error=repr(error))
+                    self._counters.routing_skipped += 1
+                return True
+        return False
 
     async def route_all(self) -> None:
         """Route everything that is there now."""
@@ -188,17 +237,20 @@ class EventRouter:
         while self._behind:
             await self.route_batch()
 
-    async def route_batch(self, weddings: Sequence[str] = ()) -> None:
-        """Route one page of each of these weddings, or of each that is next. Raises StorageError; what was stored is
-        known then."""
+    async def route_batch(self, weddings: Sequence[str] = ()) -> bool:
+        """Route one page of each of these weddings, or of each that is next. Returns whether there was more. Raises
+        StorageError; what was stored is known then."""
         weddings = weddings or list(islice(self._behind, WEDDINGS_AT_ONCE))
+        others = len(self._behind) > len(weddings)
         planned = [page for wedding in weddings if (page := await self._plan(wedding, PAGE_EVENTS)) is not None]
         for pages in _transactions(planned):
             try:
                 await self._store(pages)
             except ValuesRefused:
                 for page in pages:  # the values of one wedding must not end the others
-                    await self._store_alone(page)
+                    await self._route_singly(page.wedding)
+        left = (self._behind[wedding] for wedding in weddings if wedding in self._behind)
+        return others or any(each.after is not None and each.after < each.head_decided for each in left)
 
     async def _plan(self, wedding: str, limit: int) -> RoutedPage | None:
         """The next page of a wedding; where there is none it is not behind any more."""
@@ -206,23 +258,28 @@ class EventRouter:
         head = behind.head
         rights = self._rights.of(wedding)
         known = await rights if inspect.isawaitable(rights) else rights
-        page = await self._storage.plan_routing(
-            wedding, lambda reader: self._planner.plan(reader, known, self._now(), limit)
-        )
+
+        def decide(reader: RoutingReader) -> RoutedPage | None:
+            with self._pace.deciding():
+                return self._planner.plan(reader, known, self._now(), limit)
+
+        page = await self._storage.plan_routing(wedding, decide)
         if page is None:
             if behind.head == head:  # else there are newer ones meanwhile
                 del self._behind[wedding]
             return None
-        behind.after, behind.head = page.after, max(behind.head, page.until)
+        behind.after, behind.head, behind.head_decided = page.after, max(behind.head, page.until), head
         behind.since = min(behind.since, instant(page.events[0].at) or behind.since)
         return page
 
-    async def _store(self, pages: Sequence[RoutedPage]) -> None:
+    async def _store(self, pages: Sequence[RoutedPage], projections: Sequence[Projection] | None = None) -> None:
         if not pages:
             return
+        projections = self._projections if projections is None else projections
         self.writing = sum(map(_rows, pages))
         try:
-            stored = await self._storage.store_routed(pages, self._projections)
+            with self._pace.storing():
+                stored = await self._storage.store_routed(pages, projections)
         finally:
             self.writing = 0
         self._report(pages, stored)
@@ -239,26 +296,32 @@ class EventRouter:
             self._counters.routed_events += len(page.events)
             self._counters.inbox_items += len(done.items)
             if behind.head > page.until:
-                behind.since, behind.after = self._now(), page.until
+                left = behind.head_decided > page.until  # else they came since
+                behind.since = (instant(page.events[-1].at) or page.at) if left else page.at
+                behind.after = page.until
                 self._behind[page.wedding] = behind  # behind the others
             if done.items:
                 self._on_inbox(page.wedding, done.items)
             if page.deliveries:
                 self._on_messages()
 
-    async def _store_alone(self, page: RoutedPage) -> None:
+
+async def _sweep_for_ever(router: EventRouter) -> None:
+    while True:
         try:
-            await self._store([page])
-        except ValuesRefused as error:
-            # A defect of this program. Its cursor must not stay there for ever: the events are in the log.
-            log.error("routing_refused", wedding=page.wedding, after=page.after, error=str(error))
-            one = await self._plan(page.wedding, 1)
-            if one is not None:
-                try:
-                    await self._store([one])
-                except ValuesRefused:
-                    self._counters.routing_skipped += 1
-                    await self._store([one._replace(items=(), deliveries=())])
+            await router.sweep()
+        except StorageError as error:
+            log.warning("routing_not_compared", error=str(error))
+        await asyncio.sleep(SWEEP_SECONDS)
+
+
+def _without_plan(reader: RoutingReader, now: datetime) -> RoutedPage | None:
+    """The next event of a wedding, of which nobody is informed; None: every event was routed."""
+    after = reader.cursor()
+    page: Sequence[StoredEvent] = reader.events(after, 1)
+    if not page:
+        return None
+    return RoutedPage(reader.wedding, 0, after, page[-1].seq, now, page, redacted=redacted_in(page))
 
 
 def _rows(page: RoutedPage) -> int:
@@ -283,7 +346,7 @@ async def trim_inboxes(storage: Storage, now: Now, days: int) -> None:
         pause = TRIM_SECONDS
         try:
             if await storage.trim_inbox(now() - timedelta(days=days)):
-                pause = SHORTEST_PAUSE
+                pause = TRIM_REST
         except StorageError as error:
             log.warning("inboxes_not_trimmed", error=str(error))
         await asyncio.sleep(pause)

@@ -10,11 +10,12 @@ import tomllib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
+from hashlib import sha256
 from importlib.resources import files
 from types import MappingProxyType
 from typing import Any, Final
 
-from crdt_server.access.tokens import ROLES
+from crdt_server.access.identity import ROLES
 from crdt_server.services.messaging.model import Channel
 
 FILE: Final = "routing.toml"
@@ -27,6 +28,7 @@ WORDS: Final = (
     "payee",
     "participants",
     "mentioned",
+    "joined",
     "deciders",
     "parties",
     "assignee",
@@ -43,6 +45,10 @@ MOST_SENDS: Final = 10
 """Channels with their conditions in one rule."""
 
 MOST_HOURS, MOST_DAYS, MOST_MINUTES = 24 * 365, 730, 24 * 60
+
+
+MOST_OVERRIDDEN: Final = 200
+"""Weddings whose rules are kept in memory: 20 rules of MOST_SENDS channels take 50 KB."""
 
 
 class RuleError(ValueError):
@@ -134,6 +140,7 @@ class RoutingRules:
         self.later = tuple(later)
         """Types, or patterns of types, of which there are no events yet."""
         self._by_type: dict[str, tuple[RoutingRule, ...]] = {}
+        self._overridden: dict[bytes, RoutingRules] = {}  # by what is changed
 
     def about(self, type_: str) -> tuple[RoutingRule, ...]:
         """The rules that events of a type may fall under, in order; none: they are routed to nobody."""
@@ -150,6 +157,19 @@ class RoutingRules:
     def overridden(self, overrides: Iterable[tuple[str, str]]) -> RoutingRules:
         """The rules of a wedding: ``overrides`` are names of rules with their bodies as JSON. One that cannot be
         understood any more counts as none."""
+        given = tuple(overrides)
+        if not given:
+            return self
+        key = sha256(repr(given).encode()).digest()
+        found = self._overridden.get(key)
+        if found is None:  # which takes as long as to decide about ten events
+            found = self._with(given)
+            self._overridden[key] = found
+            if len(self._overridden) > MOST_OVERRIDDEN:
+                self._overridden.clear()
+        return found
+
+    def _with(self, overrides: Iterable[tuple[str, str]]) -> RoutingRules:
         changed: dict[str, RoutingRule] = {}
         for name, body in overrides:
             rule = self.named(name)

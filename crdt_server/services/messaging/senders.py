@@ -35,6 +35,10 @@ class ChannelSenders:
     def __init__(self, senders: Mapping[Channel, Sender], metrics: Metrics) -> None:
         self._senders = senders
         self._metrics = metrics
+        for channel in (*SETTINGS, Channel.WEBHOOK):
+            # From 0 on: a counter that begins with 1 has not increased, and raises no alert.
+            for counter in (metrics.messages_sent, metrics.messages_delivered, metrics.messages_dead):
+                counter.labels(channel)
 
     @property
     def configured(self) -> frozenset[Channel]:
@@ -64,6 +68,12 @@ class ChannelSenders:
         elif outcome.state == DEAD:
             self._metrics.messages_dead.labels(message.channel).inc()
             log.warning("message_dead", channel=message.channel, id=message.id, reason=outcome.error)
+
+    def count_died(self, died: Mapping[str, int]) -> None:
+        """Count messages that are dead because the nodes that sent them ended."""
+        for channel, number in died.items():
+            self._metrics.messages_dead.labels(channel).inc(number)
+            log.warning("messages_dead", channel=channel, messages=number, reason="nodes ended during the last attempt")
 
     async def close(self) -> None:
         """Close all senders."""

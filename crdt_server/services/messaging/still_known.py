@@ -1,5 +1,6 @@
-"""Whether people may still know of events when messages about them go out, hours after they were routed: a role may
-have changed meanwhile, somebody may not take part in a thread any more, a message may be redacted."""
+"""Whether people may still know of events when messages about them go out, or their inbox is read, hours after they
+were routed: a role may have changed meanwhile, somebody may not take part in a thread any more, a message may be
+redacted."""
 
 from __future__ import annotations
 
@@ -16,6 +17,7 @@ from crdt_server.services.messaging.recipients import Recipients
 from crdt_server.services.messaging.router import RightsOfWeddings
 from crdt_server.services.messaging.rules import RoutingRules
 from storage import RoutingReader, Storage
+from storage.routing_reader import events_of
 
 
 class KnownNow(Protocol):
@@ -58,11 +60,9 @@ def _known(
     to = Recipients(reader, rows, people, planner.access, reader.wedding, planner.mentioned)
     knowledge = Knowledge(planner.access, reader.wedding, rows)
     rules = planner.rules.overridden((each.rule, each.body) for each in reader.overrides())
-    for seq in sorted(events):
-        for stored in reader.events(seq - 1, 1):
-            event = decoded(stored)
-            if stored.seq == seq and _may_know(knowledge, to, rules, people[user], event):
-                yield seq
+    for stored in events_of(reader, events):
+        if _may_know(knowledge, to, rules, people[user], decoded(stored)):
+            yield stored.seq
 
 
 def _may_know(knowledge: Knowledge, to: Recipients, rules: RoutingRules, person: Identity, event: RoutedEvent) -> bool:

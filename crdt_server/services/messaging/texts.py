@@ -4,7 +4,8 @@ A template is `templates/LANGUAGE/TYPE.txt`: its first line is the subject, the 
 a template the longest beginning counts that has one, at last `generic`. A template sees all of `VALUES`, plain texts
 that are empty where the notice has none; any other name in it is an error. A parameter of the notice is a value as it
 is, or under a name with its unit: `after_minor` is an amount in minor units of the currency of the wedding,
-`after_minutes` a time of its day, `after_at` an RFC 3339 moment; the template sees `after`. `amount` is one in minor
+`after_minutes` a time of its day, `after_at` an RFC 3339 moment, `title_sentence` one of `documents.sentences` as JSON;
+the template sees `after` and `title`. `amount` is one in minor
 units too, of the `currency` beside it.
 
 Values were typed by people. They are cleaned and are no links (see `plain_text`), and the sentences made of them are
@@ -13,6 +14,7 @@ plain text, which `mail.html` shows as values: so the only markup and the only l
 
 from __future__ import annotations
 
+import json
 import re
 import tomllib
 from collections.abc import Iterator, Mapping, Sequence
@@ -23,15 +25,16 @@ from urllib.parse import quote
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
 
-from crdt_server.services.messaging import formats
 from crdt_server.services.messaging.model import Delivery, Notice
 from crdt_server.services.messaging.plain_text import ZERO_WIDTH_SPACE, cleaned, cut, isolated, one_line, unlinked
 from crdt_server.services.messaging.sms_text import fitted
+from documents.sentences import CATALOGUE, formats, language_of, of_json, say
 
 TEMPLATES: Final = Path(__file__).parent / "templates"
-LANGUAGES: Final = frozenset(formats.CONVENTIONS)
-OTHERWISE: Final = "en"
 DIGEST: Final = "digest"
+CONFIRMATION: Final = "contact.confirm"
+"""With a code, to somebody who may have nothing to do with the wedding: without a name or a link of it."""
+
 GENERIC: Final = "generic"
 COUNTED: Final = ".counted"
 """Behind the type in the name of a template about a number of events of it."""
@@ -39,7 +42,7 @@ COUNTED: Final = ".counted"
 
 VALUES: Final = (
     "actor", "title", "before", "after", "text", "amount", "reason", "status", "kind", "severity", "vendor", "place",
-    "on", "due",
+    "on", "due", "code",
 )  # fmt: skip
 """Names of values in templates; besides them `named`, the title or nothing, `wedding`, its title, `change`, which has
 what was and what is, `at`, the moment of the event, and `count`, the number of events."""
@@ -58,7 +61,8 @@ DIGEST_NOTICES: Final = 50
 
 SMS_PARTS: Final = 3
 
-_UNITS: Final = ("_minor", "_minutes", "_at")
+_SENTENCE: Final = "_sentence"
+_UNITS: Final = ("_minor", "_minutes", "_at", _SENTENCE)
 _LONG: Final = "text"
 _AMOUNT: Final = "amount"
 _COUNT: Final = "count"
@@ -102,12 +106,6 @@ class _Language(NamedTuple):
     words: Mapping[str, str]
 
 
-def language_of(tag: str) -> str:
-    """The language, of those that there are templates in, for a BCP 47 tag: `de` for `de-AT`, `en` for `fr`."""
-    code = tag.partition("-")[0].lower()
-    return code if code in LANGUAGES else OTHERWISE
-
-
 def render(delivery: Delivery, public_url: str = "") -> Rendered:
     """The message. `public_url`: where the page of the server is; it is linked to. Raises jinja2's UndefinedError for
     a template that is wrong."""
@@ -125,6 +123,7 @@ def render(delivery: Delivery, public_url: str = "") -> Rendered:
         "subject": subject,
         "wedding": title,
         "is_digest": _is_digest(delivery),
+        "is_code": delivery.notices[0].type == CONFIRMATION,
         "items": [{"subject": each.subject, "paragraphs": _paragraphs(each.body)} for each in said],
         "rest": _rest(delivery, language),
         "link": _link(delivery, public_url),
@@ -205,7 +204,7 @@ def _named(params: Mapping[str, str]) -> Iterator[tuple[str, str, str]]:
     for given, value in params.items():
         unit = "_minor" if given == _AMOUNT else next((unit for unit in _UNITS if given.endswith(unit)), "")
         name = given.removesuffix(unit)
-        if name in VALUES:
+        if name in VALUES and (unit or name + _SENTENCE not in params):
             yield name, unit, value
 
 
@@ -213,14 +212,25 @@ def _formatted(name: str, unit: str, value: str, language: _Language, currency: 
     if unit == "_minor":
         return formats.amount(value, currency, language.code)
     if unit == "_minutes":
-        return formats.time_of_day(value, language.code)
+        return formats.typed_time(value)
     if unit == "_at":
         return formats.typed_moment(value, zone, language.code)
+    if unit == _SENTENCE:
+        return _said(value, language.code)
     if name in _DAYS:
         return formats.day(value, language.code)
     if name in _OF_SCHEMA:
-        return language.words.get(f"value.{value}", value)
+        return CATALOGUE[language.code].get(f"word.{value}", value)
     return value
+
+
+def _said(value: str, language: str) -> str:
+    """A sentence of the catalogue, given as JSON; empty where it is none."""
+    try:
+        sentence = of_json(json.loads(value))
+    except ValueError:
+        return ""
+    return "" if sentence is None else say(sentence, language)
 
 
 def _most(name: str) -> int:
@@ -245,8 +255,8 @@ def _paragraphs(body: str) -> list[list[str]]:
 
 
 def _link(delivery: Delivery, public_url: str) -> str:
-    if not public_url:
-        return ""
+    if not public_url or delivery.notices[0].type == CONFIRMATION:
+        return ""  # the names of weddings are typed, too
     return _url(f"{public_url.rstrip('/')}/#wedding={quote(delivery.notices[0].wedding, safe='')}")
 
 

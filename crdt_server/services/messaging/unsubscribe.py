@@ -20,6 +20,7 @@ from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from crdt_server.services.messaging.model import Channel
 from crdt_server.services.messaging.preferences import GROUPS, PERSONAL, group_of
 from storage import StoredMessage
+from storage.outbox import CONFIRMATION
 
 PATH: Final = "/api/unsubscribe"
 LONGEST_TOKEN: Final = 4096
@@ -57,6 +58,8 @@ class UnsubscribeLinks:
 
     def of_message(self, message: StoredMessage) -> str:
         """The link in a message of the outbox; empty where there is none."""
+        if message.type == CONFIRMATION:
+            return ""
         return self.url(LinkTarget(message.wedding, message.user, message.channel, group_of(message.type)))
 
     def read(self, token: str) -> LinkTarget | None:

@@ -1,7 +1,9 @@
 """The webhooks of a wedding: made, changed, given other secrets and removed by the couple and its planners.
 
 A secret is shown once, when it is made. While one is replaced, the one before signs too, until it is ended or replaced
-in its turn. A webhook belongs to whoever made it: the router sends it what that member may know.
+in its turn. A webhook belongs to whoever made it, or gave it its URL since: it is sent what that member may know. So
+nobody gets what another may know by pointing the webhook of that person at a server of their own. One whose maker is no
+member any more gets nothing, and is not used again before another member gives it a URL.
 """
 
 from __future__ import annotations
@@ -26,6 +28,9 @@ from storage import NewAuditEntry, Storage, StoredWebhook, ValuesRefused, Webhoo
 MOST_WEBHOOKS: Final = 20
 """Of a wedding."""
 
+NO_MEMBER: Final = "its maker is no member: it gets nothing"
+"""The reason of a webhook that nothing is sent to."""
+
 SECRETS_KEPT: Final = 2
 """The newest, and the one before it."""
 
@@ -45,7 +50,7 @@ class Shown(NamedTuple):
 
 
 def wants(types: Sequence[str], type_: str) -> bool:
-    """Whether a webhook with these types gets events of a type."""
+    """Whether a webhook gets events of a type: it has it, or a beginning of it, or no types at all."""
     return not types or any(type_ == each or type_.startswith(each + ".") for each in types)
 
 
@@ -60,14 +65,17 @@ class WebhookService:
         self._allow_private = allow_private
 
     async def present(self, wedding: str, actor: Identity) -> list[StoredWebhook]:
-        """The webhooks, also those that are disabled."""
+        """The webhooks, also those that are disabled; the reason of one that gets nothing is that of its maker."""
         await self._require_manager(wedding, actor)
-        return await self._storage.webhooks(wedding)
+        found = await self._storage.webhooks(wedding)
+        members = {each.user for each in await self._storage.members(wedding) if each.removed_at is None}
+        return [each if each.by in members else replace(each, reason=each.reason or NO_MEMBER) for each in found]
 
     async def add(self, wedding: str, actor: Identity, new: NewWebhook) -> Shown:
         """Make a webhook."""
         await self._require_manager(wedding, actor)
         self._require_url(new.url)
+        await self._require_not_removed(wedding, actor.user)
         at, secret = self._now(), new_secret()
         made = StoredWebhook(f"wh_{secrets.token_hex(8)}", new.url, new.types, (secret,), actor.user, at)
 
@@ -84,14 +92,20 @@ class WebhookService:
         self, wedding: str, actor: Identity, id_: str, *, url: str | None, types: tuple[str, ...] | None,
         enabled: bool | None,
     ) -> StoredWebhook:  # fmt: skip
-        """Change a webhook; None leaves a value. One that was disabled is used again with `enabled`."""
+        """Change a webhook; None leaves a value. With another URL it is the actor's, and with any if its maker was
+        removed; with `enabled` one that was disabled is used again."""
         await self._require_manager(wedding, actor)
         if url is not None:
             self._require_url(url)
-        at = self._now()
+            await self._require_not_removed(wedding, actor.user)
+        at, removed = self._now(), await self._removed(wedding)
 
         def changed(webhook: StoredWebhook) -> StoredWebhook:
-            webhook = replace(webhook, url=url or webhook.url, types=webhook.types if types is None else types)
+            is_kept = url in (None, webhook.url) and (url is None or webhook.by not in removed)
+            by = webhook.by if is_kept else actor.user
+            if by in removed and enabled is not False:
+                raise MembershipError("not_a_member", NO_MEMBER + ": give it a URL to make it yours")
+            webhook = replace(webhook, url=url or webhook.url, types=webhook.types if types is None else types, by=by)
             if enabled is not None:
                 webhook = replace(webhook, disabled_at=None if enabled else webhook.disabled_at or at, reason="")
             return webhook
@@ -124,6 +138,15 @@ class WebhookService:
 
     async def _require_manager(self, wedding: str, actor: Identity) -> None:
         require((await read_rights(self._storage, wedding, self._policy)).may_manage(actor))
+
+    async def _removed(self, wedding: str) -> set[str]:
+        """Those who are no members any more."""
+        return {each.user for each in await self._storage.members(wedding) if each.removed_at is not None}
+
+    async def _require_not_removed(self, wedding: str, user: str) -> None:
+        """A token may let somebody manage a wedding who was removed from its members: nothing would be sent."""
+        if user in await self._removed(wedding):
+            raise MembershipError("not_a_member", "you are no member any more: a webhook of yours gets nothing")
 
     async def _change(
         self,

@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from documents.invariants.amounts import converted, money
+from documents.invariants.amounts import converted
+from documents.sentences import money, say, sentence
 from tests.documents.invariants.planning import NOW, Planning, empty
 
 BUDGET = "budget"
@@ -30,7 +31,7 @@ def pay(planning: Planning, id: str, user: str, amount: int, on: str = "2026-03-
 
 
 @pytest.mark.parametrize(
-    ("currency", "shown"), [("GBP", "46000.00 GBP"), ("JPY", "4600000 JPY"), ("KWD", "4600.000 KWD")]
+    ("currency", "shown"), [("GBP", "£46,000.00"), ("JPY", "¥4,600,000"), ("KWD", "KWD 4,600.000")]
 )
 def test_b1_two_people_spend_what_one_could(currency: str, shown: str) -> None:
     planning = budget(currency, limit=4_500_000)
@@ -51,7 +52,7 @@ def test_b1_a_cause_can_be_undone() -> None:
     planning = budget(limit=1000)
     item(planning, "cake", quoted=900)
     planning.write("aroha", BUDGET, "items", "cake", "quoted", 1100)
-    planning.choose(planning.finding("B1"), "Set Cake back to 9.00 GBP")
+    planning.choose(planning.finding("B1"), "Set Cake back to £9.00")
     assert planning.broken() == []
     planning.write("aroha", BUDGET, "items", "cake", "quoted", 1100)
     planning.choose(planning.finding("B1"), "Take Cake off")
@@ -71,7 +72,7 @@ def test_b1_other_currencies_count_exactly() -> None:
     assert planning.broken() == ["B1"]
     planning.write("chloe", "wedding", "meta", "", "currency", "EUR")
     assert planning.broken() == ["B1"]
-    assert "costs 1000.00 EUR" in planning.finding("B1").summary
+    assert "costs €1,000.00" in planning.finding("B1").summary
 
 
 def test_amounts_between_currencies_of_other_digits() -> None:
@@ -79,7 +80,9 @@ def test_amounts_between_currencies_of_other_digits() -> None:
     assert converted(1000, "KWD", "2.5", "GBP") == 250
     assert converted(1, "EUR", "0.333", "GBP") == Fraction(333, 1000)
     assert converted(1, "EUR", "1e9", "GBP") is None
-    assert (money(-5, "GBP"), money(Fraction(1, 3), "JPY"), money(7, "")) == ("-0.05 GBP", "1 JPY", "0.07")
+    amounts = money(-5, "GBP"), money(Fraction(1, 3), "JPY"), money(7, "")
+    shown = [say(sentence("B.limit", amount=each)) for each in amounts]
+    assert shown == [f"Set the limit to {text}." for text in ("-£0.05", "¥1", "0.07")]
 
 
 def test_b2_categories() -> None:
@@ -88,13 +91,13 @@ def test_b2_categories() -> None:
     item(planning, "album", category="c_1", estimated=300)
     item(planning, "video", user="aroha", category="c_1", estimated=200)
     finding = planning.finding("B2")
-    assert finding.summary == "Photo costs 5.00 GBP; 4.00 GBP is set aside."
-    planning.choose(finding, "Set 5.00 GBP aside")
+    assert finding.summary == "Photo costs £5.00; £4.00 is set aside."
+    planning.choose(finding, "Set £5.00 aside")
     assert planning.broken() == []
     planning.add("aroha", BUDGET, "categories", "c_2", name="Cake", allocated=100)
     finding = planning.finding("B2")
     assert finding.subject.ids == ()
-    planning.choose(finding, "Set the limit to 6.00 GBP")
+    planning.choose(finding, "Set the limit to £6.00")
     assert planning.broken() == []
 
 
@@ -105,8 +108,8 @@ def test_b3_payments() -> None:
     pay(planning, "p_2", "chloe", 400)
     pay(planning, "p_3", "aroha", 600)
     finding = planning.finding("B3")
-    assert finding.summary == "15.00 GBP is paid for B_1, which costs 10.00 GBP."
-    planning.choose(finding, "Void the payment of 2026-03-01 (6.00 GBP)")
+    assert finding.summary == "£15.00 is paid for B_1, which costs £10.00."
+    planning.choose(finding, "Void the payment of 1 March 2026 (£6.00)")
     assert planning.broken() == []
     pay(planning, "p_4", "chloe", 901, kind="refund")
     assert "came back" in planning.finding("B3").summary
@@ -124,7 +127,7 @@ def test_b4_one_transfer_entered_by_two() -> None:
     planning = twice()
     finding = planning.finding("B4")
     assert finding.automatic is None
-    planning.choose(finding, "Void the payment of 2026-03-02")
+    planning.choose(finding, "Void the payment of 2 March 2026")
     assert planning.broken() == []
 
 
@@ -224,7 +227,7 @@ def test_b5_less_than_was_rejected_is_asked_anew() -> None:
     planning.write("maria", BUDGET, "items", "album", "quoted", 2100)
     planning.resolve()
     (other,) = planning.documents[BUDGET]["approvals"].keys() - {approval}
-    planning.choose(planning.finding("B5"), "Approve 21.00 GBP")
+    planning.choose(planning.finding("B5"), "Approve £21.00")
     assert (planning.broken(), state_of(planning, other), state_of(planning, approval)) == ([], "approved", "rejected")
 
 

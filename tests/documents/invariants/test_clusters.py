@@ -47,7 +47,7 @@ def test_a_finding_names_the_number_of_the_others() -> None:
     (subject,) = (each for each in index.subjects() if each.invariant == "T1")
     finding = index.find(subject)
     assert finding is not None
-    assert finding.summary == "v_0: Item 0 and Item 1 overlap, and 68 more."
+    assert finding.summary == "A vendor without a name: Item 0 and Item 1 overlap, and 68 more."
     assert finding.fingerprint.endswith("+68")
 
 

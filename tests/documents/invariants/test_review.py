@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 
 from documents.fields import Unreadable
 from documents.invariants import NOBODY, Field, Finding, Op, Option, Party, Subject, Writer, operations, review_row
+from documents.sentences import Sentence
 from documents.shared import review
 from tests.documents.invariants.planning import NOW, Planning
 from tests.documents.invariants.test_index import carried_out, edits
@@ -33,7 +34,8 @@ def test_any_finding_makes_a_valid_record(history: list[tuple[str, Op]]) -> None
 
 
 def finding(party: Party, ops: tuple[Op, ...] = ()) -> Finding:
-    return Finding(Subject("X1"), "warning", "Two wrote.", "manual_review", (party,), (Option(0, "One.", ops),))
+    options = (Option(0, Sentence("leave"), ops),)
+    return Finding(Subject("X1"), "warning", Sentence("W1"), "manual_review", (party,), options)
 
 
 def test_what_does_not_fit_is_left_out() -> None:

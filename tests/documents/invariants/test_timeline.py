@@ -208,7 +208,7 @@ def test_t5_nothing_but_breakdown_after_the_hard_end() -> None:
     finding = planning.finding("T5")
     assert finding.severity == "warning"
     assert [option.text for option in finding.options] == [
-        "Shorten Party to 180 minutes.", "Party begins at 19:00.", "Skip Party.", "The hard end is 00:00 (+1).",
+        "Shorten Party to 3 h.", "Party begins at 19:00.", "Skip Party.", "The hard end is 00:00 +1.",
         "Leave it as it is.",
     ]  # fmt: skip
     planning.context(live=True)

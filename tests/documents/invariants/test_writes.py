@@ -101,7 +101,7 @@ def test_x1_safety_money_and_people_are_decided_by_people(strategy: str, documen
 )
 def test_x2(strategy: str, deleter: str, editor: str, stays: bool | None) -> None:
     deletion = by("a", deleter, 1, {"at": "2026-05-01T00:00:00Z", "by": "a"})
-    finding = edit_of_deleted(strategy, "guests", "guests", "g_1", deletion, by("b", editor, 2, "fish"), "meal")
+    finding = edit_of_deleted(strategy, Field("guests", "guests", "g_1", "meal"), deletion, by("b", editor, 2, "fish"))
     restore = (Op("delete", "guests", "guests", "g_1", "deleted"),)
     assert finding.automatic == {True: (), False: restore, None: None}[stays]
     stay = (Op("set", "guests", "guests", "g_1", "deleted", deletion.value),)
@@ -131,7 +131,7 @@ def test_w2_the_earlier_booking_keeps_the_vendor() -> None:
     (keeps,), (loses,) = result["w_secret_one"], result["w_secret_two"]
     assert keeps.automatic == ()
     assert loses.automatic == (Op("set", "wedding", "vendors", "v_lens", "stage", "quoted"),)
-    assert loses.summary == "Light & Lens is not available 2026-06-20 14:00 to 22:00."
+    assert loses.summary == "Light & Lens is not available 20 June 2026, 14:00 to 22:00."
     for finding, other in ((keeps, "w_secret_two"), (loses, "w_secret_one")):
         assert other not in repr(finding)
     assert found(booked("booked"), booked("quoted", 1300, 1400)) == {}
@@ -173,7 +173,7 @@ def test_w2_days_and_time_zones_count() -> None:
     far.documents["wedding"]["meta"][""]["timeZone"] = "Pacific/Auckland"
     assert found(booked("booked"), far) == {}
     night = booked("booked", 1380, 1500)
-    assert "2026-06-20 23:00 to 2026-06-21 01:00" in found(night, night)["w_secret_one"][0].summary
+    assert "20 June 2026, 23:00 to 21 June 2026, 01:00" in found(night, night)["w_secret_one"][0].summary
 
 
 def test_w2_needs_dates_windows_and_organizations() -> None:

@@ -90,7 +90,8 @@ class World:
             await self.put_member(person)
         for user in PEOPLE:
             for channel in ("mail", "sms", "push"):
-                await self.put("contacts", user=user, channel=channel, id="1", address="x", secret="", at=AT)
+                moments = {"at": AT, "confirmed_at": AT}
+                await self.put("contacts", user=user, channel=channel, id="1", address="x", secret="", **moments)
         async with self.editor.edit(wedding, "wedding", PEOPLE["aroha"]) as rows:
             rows["meta"]["date"] = DATE
             rows["meta"]["timeZone"] = "Pacific/Auckland"
@@ -108,17 +109,23 @@ class World:
         await run_sql(self.url, metadata.tables[table].insert().values(wedding=self.wedding, **values))
 
     async def edit(self, document: str, root: str, record: str, fields: Mapping[str, Any], by: str = "aroha") -> None:
-        """Set keys of a record, which is added where it is not there."""
+        """Set keys of a record, which is added where it is not there. A key goes whose value is None, and the record
+        where there are no keys."""
         async with self.editor.edit(self.wedding, document, PEOPLE[by]._replace(rights="")) as rows:
             found = rows[root]
-            if isinstance(found, EditedRows) and found.root.record is None:
+            if not fields:
+                del found[record]
+            elif isinstance(found, EditedRows) and found.root.record is None:
                 found[record] = dict(fields)
             elif isinstance(found, EditedRows) and record not in found:
                 found.insert(record, fields)
             else:
                 changed = found[record] if isinstance(found, EditedRows) else found
                 for key, value in fields.items():
-                    changed[key] = value
+                    if value is None:
+                        del changed[key]
+                    else:
+                        changed[key] = value
 
     async def settle(self) -> None:
         """Route what has happened, and forget it."""

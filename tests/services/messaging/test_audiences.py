@@ -9,9 +9,14 @@ from typing import Any, NamedTuple
 
 import pytest
 
+from crdt_server.services import grants
 from crdt_server.services.messaging.rules import default_rules
+from crdt_server.services.threads import thread_change
 from documents.events import TYPES
+from storage import StoredGrant, StoredThread
+from storage.messaging_tables import participants
 from tests.services.messaging.conftest import PEOPLE, World
+from tests.support.databases import run_sql
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -73,6 +78,14 @@ CASES = [
          to(EVERY, *(user for user in PEOPLE if user != "aroha"))),
     Case("emergency.closed", ("timeline", "emergencies", "e_1", {"closed": STAMP}),
          to(EVERY, "ben", "pia", "cora", *VENDORS), (("timeline", "emergencies", "e_1", EMERGENCY),)),
+    *(Case(f"emergency.{name}", ("timeline", "emergencies", "e_1", fields), to(EVERY, "ben", "pia", "cora", *VENDORS),
+           (("timeline", "emergencies", "e_1", EMERGENCY), *before))
+      for name, fields, *before in (
+          ("changed", {"text": "light"}),
+          ("removed", {"deleted": STAMP}),
+          ("restored", {"deleted": None}, ("timeline", "emergencies", "e_1", {"deleted": STAMP})),
+          ("reopened", {"closed": None}, ("timeline", "emergencies", "e_1", {"closed": STAMP})),
+      )),
     Case("emergency.acked", ("timeline", "emergencies", "e_1", {"acknowledgedBy:pia": "2026-06-01T12:00:00Z"}),
          to("in-app", "aroha", "ben", "cora"), (("timeline", "emergencies", "e_1", EMERGENCY),), by="pia"),
     Case("timeline.item.added", item(), to("in-app", "ben", "pia", "cora", "flo")),
@@ -89,17 +102,24 @@ CASES = [
          to("in-app", "ben", "pia", "cora", "pho"), (item(),)),
     Case("timeline.item.removed", ("timeline", "items", "t_arch", {"deleted": STAMP}),
          to("in-app", "ben", "pia", "cora", "flo"), (item(),)),
+    Case("timeline.item.restored", ("timeline", "items", "t_arch", {"deleted": None}),
+         to("in-app", "ben", "pia", "cora", "flo"), (item(), ("timeline", "items", "t_arch", {"deleted": STAMP}))),
     Case("guest.rsvp", ("guests", "guests", "g_gus", {"rsvp:e_1": "yes"}),
          {**to("digest in-app", "aroha", "ben", "pia"), "cat": "digest"}, (GUEST,), by="gus"),
     Case("seating.table", TABLE, to("digest", "vic", "cat")),
     Case("seating.table", TABLE, to("digest in-app", "vic", "cat"), now=LAST_WEEK),
     Case("seating.assigned", ("seating", "assignments", "g_gus", {"table": "s_1", "seat": 1}),
          to("digest", "vic", "cat"), (GUEST, TABLE)),
+    Case("seating.unassigned", ("seating", "assignments", "g_gus", {}), to("digest", "vic", "cat"),
+         (GUEST, TABLE, ("seating", "assignments", "g_gus", {"table": "s_1", "seat": 1}))),
     Case("seating.rule", ("seating", "rules", "r_1", {"kind": "apart", "guest:g_gus": True}), {}, (GUEST,)),
     Case("seating.fixture", ("seating", "fixtures", "x_1", {"kind": "bar"}), to("digest", "vic", "cat")),
     Case("care.added", CARE, to("digest", "cat"), (GUEST,)),
     Case("care.changed", ("care", "care", "g_gus", {"diet:vegan": True}), to("digest in-app", "cat"), (GUEST, CARE),
          now=LAST_WEEK),
+    Case("care.removed", ("care", "care", "g_gus", {"deleted": STAMP}), to("digest", "cat"), (GUEST, CARE)),
+    Case("care.restored", ("care", "care", "g_gus", {"deleted": None}), to("digest", "cat"),
+         (GUEST, CARE, ("care", "care", "g_gus", {"deleted": STAMP}))),
     Case("payment.recorded", ("budget", "payments", "p_1", PAYMENT), to("in-app mail", "ben", "flo"), (BUDGET_ITEM,)),
     Case("payment.recorded", ("budget", "payments", "p_1", PAYMENT), to("in-app mail", "aroha", "ben", "flo"),
          (BUDGET_ITEM,), by="pia"),
@@ -114,11 +134,22 @@ CASES = [
     Case("vendor.shortlisted", ("wedding", "vendors", "v_1", {"name": "Tui", "stage": "quoted"}), {}),
     Case("vendor.booked", ("wedding", "vendors", "v_1", {"stage": "booked"}), to("digest in-app", "ben", "pia"),
          (("wedding", "vendors", "v_1", {"name": "Tui", "stage": "quoted"}),)),
+    Case("vendor.confirmed", ("wedding", "vendors", "v_1", {"stage": "confirmed"}), to("digest in-app", "ben", "pia"),
+         (("wedding", "vendors", "v_1", {"name": "Tui", "stage": "booked"}),)),
+    Case("vendor.cancelled", ("wedding", "vendors", "v_1", {"stage": "cancelled"}), to("digest in-app", "aroha", "ben"),
+         (("wedding", "vendors", "v_1", {"name": "Tui", "stage": "booked"}),), by="pia"),
     Case("message.sent", ("thread.t_1", "messages", ULID, MESSAGE), to("in-app mail push", "pia", "flo")),
     Case("task.added", TASK, to("digest in-app", "pia")),
     Case("task.done", ("wedding", "tasks", "k_1", {"done": STAMP}), to("digest in-app", "flo"),
          (("wedding", "tasks", "k_1", {"title": "Peonies", "assignee": "flo"}),)),
     Case("task.done", ("wedding", "tasks", "k_1", {"done": STAMP}), {}, (TASK,), by="pia"),
+    *(Case(f"task.{name}", ("wedding", "tasks", "k_1", fields), to("digest in-app", "pia"), (TASK, *before))
+      for name, fields, *before in (
+          ("changed", {"title": "Call the choir"}),
+          ("removed", {"deleted": STAMP}),
+          ("restored", {"deleted": None}, ("wedding", "tasks", "k_1", {"deleted": STAMP})),
+          ("reopened", {"done": None}, ("wedding", "tasks", "k_1", {"done": STAMP})),
+      )),
     Case("doc.text_edited", ("timeline", "items", "t_arch", {"note": "Mind the steps"}), {}, (item(),)),
     Case("budget.item.changed", ("budget", "items", "i_1", {"actual": 1}), {}, (BUDGET_ITEM,)),
 ]  # fmt: skip
@@ -137,6 +168,49 @@ async def test_who_is_informed_and_how(world: World, number: int) -> None:
     await world.edit(*case.edit, by=case.by)
     await world.router().route_all()
     assert await world.channels(case.type) == case.expected
+
+
+@pytest.mark.parametrize(
+    ("type_", "by", "expected"),
+    [
+        ("grant.asked", "gus", to("in-app push", "aroha", "ben")),
+        ("grant.given", "aroha", to("in-app push", "ben", "gus")),
+        ("grant.ended", "ben", to("in-app push", "aroha", "gus")),
+    ],
+)
+async def test_grants_concern_the_couple_and_the_person(
+    world: World, type_: str, by: str, expected: Mapping[str, str]
+) -> None:
+    await world.begin(type_)
+    await world.settle()
+    grant = StoredGrant("gr_1", "gus", "timeline", "to help", 3600, NOW)
+    change = grants._change(grant, PEOPLE[by], type_, NOW)
+    await world.storage.change_grant(world.wedding, grant.id, lambda _: change, 10, 10)
+    await world.router().route_all()
+    assert await world.channels(type_) == expected
+
+
+async def test_those_who_are_added_to_a_thread_are_informed(world: World) -> None:
+    await world.begin("joined")
+    await world.settle()
+    thread = StoredThread("t_9", "Flowers", "vendor", "open", 3, "", "pia", NOW, NOW)
+
+    async def change(type_: str, *added: str) -> None:
+        changed = thread_change(thread, PEOPLE["pia"], type_, NOW, added=added)
+        await world.storage.change_thread(world.wedding, "t_9", "pia", added, lambda _: changed)
+        world.hub.rights.cache.forget(world.wedding)
+
+    await change("thread.created", "pia", "aroha", "flo", "gus")
+    gone = participants.update().where(participants.c.wedding == world.wedding, participants.c.user == "gus")
+    await run_sql(world.url, gone.values(removed_at=NOW))
+    await world.router().route_all()
+    assert await world.channels("thread.created") == to("in-app push", "aroha", "flo")
+    await change("thread.joined", "cat")
+    await change("thread.changed")
+    await world.router().route_all()
+    assert await world.channels("thread.joined") == to("in-app push", "cat")
+    assert await world.params("cat") == [{"actor": "Pia", "role": "planner", "title": "Flowers"}]
+    assert await world.channels("thread.changed") == {}
 
 
 UNROUTED = {
@@ -160,8 +234,9 @@ UNROUTED = {
 
 async def test_every_type_of_events_is_routed_or_listed() -> None:
     rules = default_rules()
+    assert {type_ for type_ in TYPES if rules.about(type_)} - {case.type for case in CASES} == set(), "without a case"
     assert {type_ for type_ in TYPES if not rules.about(type_)} == UNROUTED
-    of_services = {"grant.asked", "grant.given", "grant.ended"}
+    of_services = {"grant.asked", "grant.given", "grant.ended", "thread.created", "thread.joined"}
     patterns = {pattern for rule in rules.all for pattern in rule.events}
     known = TYPES | of_services
     without = {each for each in patterns if not any(t == each or t.startswith(each.rstrip("*")) for t in known)}

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from typing import Any
 
 import pytest
 
-from tests.services.messaging.conftest import AT, World
+from storage import DerivedRecords, DocumentKey, NewEvent
+from tests.services.messaging.conftest import AT, PEOPLE, World
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -61,6 +63,26 @@ async def test_the_values_of_an_item(world: World, number: int) -> None:
     await world.router().route_all()
     newest = (await world.params(user))[-1]
     assert newest == {"actor": "Aroha", "role": "couple", **expected}
+
+
+async def test_people_without_a_name_have_that_of_their_guest_vendor_or_presence(world: World) -> None:
+    await world.begin("nameless")
+    await world.edit("guests", "guests", "g_gus", {"firstName": "Chloé", "lastName": "Ngata"})
+    await world.edit("wedding", "vendors", "v_flowers", {"name": "Flora", "stage": "booked"})
+    for user in ("gus", "flo", "fay"):
+        await world.put_member(PEOPLE[user]._replace(name=""))
+    await world.put_member(PEOPLE["pho"], removed=True)
+    there = {"role": "family", "at": AT, "changed_at": AT, "connected": False, "node": "n", "documents": "{}"}
+    await world.put("last_seen", user="fay", name="Fay of the tokens", **there)
+    await world.settle()
+    for number, user in enumerate(("gus", "flo", "fay", "pho", "nobody", "server")):
+        body = {"root": "vendors", "priority": 2, "actor": {"user": user, "role": "guest"}, "fields": ["stage"]}
+        body |= {"before": {"stage": "quoted"}, "after": {"stage": "booked"}}
+        event = NewEvent("vendor.booked", "2026-06-01T12:00:00.000Z", f"v_{number}", json.dumps(body))
+        await world.storage.append([], [DerivedRecords(DocumentKey(world.wedding, "wedding"), events=[event])])
+    await world.router().route_all()
+    names = [each.get("actor", "") for each in await world.params("ben")]
+    assert names == ["Chloé N.", "Flora", "Fay of the tokens", "Pho", "", ""]
 
 
 async def test_values_are_cut(world: World) -> None:

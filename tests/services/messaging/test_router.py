@@ -105,6 +105,21 @@ async def test_a_wedding_whose_events_cannot_be_routed_is_in_the_way_of_no_other
     assert await stages(world) == [("booked 0", 1)]
 
 
+async def test_the_lag_is_that_of_the_oldest_event_between_two_pages_as_well(world: World) -> None:
+    await world.begin("lag")
+    await world.settle()
+    await put_events(world, 2 * PAGE_EVENTS)
+    age = timedelta(days=1)
+    world.clock.now = AT + age
+    router = world.router()
+    await router.sweep()
+    assert await router.route_batch([world.wedding]), "there is more"
+    newest = timedelta(seconds=2 * PAGE_EVENTS * 60)
+    assert (age - newest).total_seconds() <= router.lag_seconds <= age.total_seconds()
+    await router.route_all()
+    assert router.lag_seconds == 0
+
+
 async def test_repeats_within_ten_seconds_are_one_item_in_a_page_and_across_pages(world: World) -> None:
     await world.begin("merged")
     await world.settle()

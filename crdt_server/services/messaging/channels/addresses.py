@@ -23,7 +23,9 @@ from crdt_server.services.messaging.channels.urls import is_address
 Resolver: TypeAlias = Callable[[str, int], Awaitable[Sequence[str]]]
 """The addresses of a host name, IPv4 and IPv6. Raises OSError."""
 
-RESOLVER_THREADS: Final = 8
+RESOLVER_THREADS: Final = 96
+"""More than there are messages under way to hosts that users name (`messaging.lanes`): a lookup goes on behind the
+time limit of its message, for as long as a name server is silent. A thread is made when it is needed."""
 MOST_ADDRESSES: Final = 4
 """Addresses of a name that are tried, one after the other."""
 
@@ -74,12 +76,27 @@ class SystemResolver:
 
     def __init__(self) -> None:
         self._threads = ThreadPoolExecutor(RESOLVER_THREADS, thread_name_prefix="resolver")
+        self._running: dict[str, asyncio.Future[list[str]]] = {}
 
     async def __call__(self, host: str, port: int) -> Sequence[str]:
-        """The addresses of a host. Raises OSError."""
-        ask = partial(socket.getaddrinfo, host, port, type=socket.SOCK_STREAM)
-        found = await asyncio.get_running_loop().run_in_executor(self._threads, ask)
-        return list(dict.fromkeys(str(address[0]) for *_, address in found))
+        """The addresses of a host. Raises OSError. A name is looked up once at a time, for all who wait for it."""
+        name = host.lower()
+        running = self._running.get(name)
+        if running is None:
+            find = partial(_addresses, host, port)
+            running = self._running[name] = asyncio.get_running_loop().run_in_executor(self._threads, find)
+            running.add_done_callback(partial(self._found, name))
+        return await asyncio.shield(running)
+
+    def _found(self, name: str, ended: asyncio.Future[list[str]]) -> None:
+        self._running.pop(name, None)
+        if not ended.cancelled():
+            ended.exception()  # retrieved: whoever waited may have left
+
+
+def _addresses(host: str, port: int) -> list[str]:
+    found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    return list(dict.fromkeys(str(address[0]) for *_, address in found))
 
 
 class GuardedNetwork(httpcore.AsyncNetworkBackend):

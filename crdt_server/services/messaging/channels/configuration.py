@@ -20,6 +20,7 @@ from crdt_server.services.messaging.channels.addresses import GuardedNetwork, Re
 from crdt_server.services.messaging.channels.http import HttpClient, Now, utc_now
 from crdt_server.services.messaging.channels.mail import PORTS, MailSender, MailServer, Security, parse_sender
 from crdt_server.services.messaging.channels.push import AppSender, AppService, PushSender, VapidKey
+from crdt_server.services.messaging.channels.push_hosts import EVERY_HOST, PushHosts, parse_push_hosts
 from crdt_server.services.messaging.channels.sms import SmsSender, SmsService
 from crdt_server.services.messaging.channels.urls import ANY, ENCRYPTED, fault_of_url
 from crdt_server.services.messaging.channels.webhook import WebhookSender
@@ -45,6 +46,7 @@ class ChannelConfiguration:
     public_url: str
     allow_private: bool
     seconds: float
+    push_hosts: PushHosts = EVERY_HOST
 
     @property
     def push_key(self) -> str:
@@ -67,6 +69,7 @@ def read_configuration(settings: Settings) -> ChannelConfiguration:
         settings.public_url,
         settings.webhooks_allow_private,
         settings.send_seconds,
+        _push_hosts(settings),
     )
 
 
@@ -98,8 +101,17 @@ def open_senders(
     if configuration.vapid is not None or configuration.apps is not None:
         apps = None if configuration.apps is None else AppSender(configuration.apps, client(), now)
         browsers = HttpClient(guarded, seconds=seconds, keep=False)
-        opened[Channel.PUSH] = PushSender(configuration.vapid, apps, browsers, write, now, schemes=schemes)
+        opened[Channel.PUSH] = PushSender(
+            configuration.vapid, apps, browsers, write, now, schemes=schemes, hosts=configuration.push_hosts
+        )
     return opened
+
+
+def _push_hosts(settings: Settings) -> PushHosts:
+    try:
+        return parse_push_hosts(settings.push_hosts)
+    except ValueError as error:
+        raise ChannelSettingsError(f"--push-hosts: {error}") from error
 
 
 def _mail(settings: Settings) -> MailServer | None:

@@ -26,7 +26,8 @@ import aiosmtplib
 from crdt_server.services.messaging.channels.http import Now, client_tls
 from crdt_server.services.messaging.model import Delivery, NotSent, Sent
 from crdt_server.services.messaging.plain_text import cleaned, cut, one_line, unlinked
-from crdt_server.services.messaging.texts import Rendered, language_of
+from crdt_server.services.messaging.texts import Rendered
+from documents.sentences import language_of
 
 KEPT_CONNECTIONS: Final = 4
 KEPT_SECONDS: Final = 20.0

@@ -23,6 +23,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from crdt_server.services.messaging.channels.http import Answer, HttpClient, Now, retry_after
+from crdt_server.services.messaging.channels.push_hosts import EVERY_HOST, PushHosts
 from crdt_server.services.messaging.channels.urls import ANY, fault_of_url
 from crdt_server.services.messaging.model import Delivery, NotSent, Priority, Sent
 from crdt_server.services.messaging.texts import Rendered
@@ -104,8 +105,10 @@ class PushSender:
         now: Now,
         *,
         schemes: tuple[str, ...] = ANY,
+        hosts: PushHosts = EVERY_HOST,
     ) -> None:
         self._schemes = schemes
+        self._hosts = hosts
         self._key = key
         self._apps = apps
         self._client = open_client
@@ -124,6 +127,8 @@ class PushSender:
         fault = fault_of_url(delivery.address, self._schemes)
         if fault is not None:
             return NotSent(fault, permanent=True)
+        if not self._hosts.allow(delivery.address):  # entered when the setting was another one
+            return NotSent("the host is none of the push services of --push-hosts", permanent=True)
         try:
             body = encrypted(delivery.secret, _message(delivery, rendered))
         except UnusableSubscription as error:

@@ -1,0 +1,70 @@
+"""How long the router rests after a batch, so that it takes no more than a share of the process and of the store.
+
+- The first event after a while is routed at once. What comes while it is routed waits for SHORTEST_REST.
+- The rest follows from the work of the batch: CPU time of the decisions, and time of the transactions. What a busy
+  machine made the decisions wait for is not work. Of two batches the shorter transactions count: one of them may have
+  waited for a slow disk, and what it made late is not made later still.
+- A batch that has taken all there was is followed by a longer rest than one of a backlog: what gathers meanwhile is
+  routed together, and most of a small batch is the same for a larger one.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Final
+
+SHORTEST_REST, LONGEST_REST = 0.02, 1.0
+"""Seconds."""
+
+FREE_DECIDING, FREE_STORING = 0.01, 0.02
+"""Seconds of each that a batch is not made to rest for: a single event is to be in inboxes within 100 ms."""
+
+BACKLOG_FACTOR, REST_FACTOR = 3.0, 9.0
+"""How many times as long as its decisions took a rest is, behind a batch that leaves a backlog and behind others."""
+
+STORING_FACTOR: Final = 3.0
+"""And for its transactions: much of their time is the wait for the disk, in which the process does other things."""
+
+
+class RoutingPace:
+    """See the head of the file."""
+
+    def __init__(self) -> None:
+        self._decided = 0.0
+        self._stored = 0.0
+        self._stored_before = 0.0
+
+    @contextmanager
+    def deciding(self) -> Iterator[None]:
+        """A page is decided about, in this thread."""
+        begun = time.thread_time()
+        try:
+            yield
+        finally:
+            self.decided(time.thread_time() - begun)
+
+    @contextmanager
+    def storing(self) -> Iterator[None]:
+        """A transaction is under way."""
+        begun = time.monotonic()
+        try:
+            yield
+        finally:
+            self.stored(time.monotonic() - begun)
+
+    def decided(self, seconds: float) -> None:
+        """A page was decided about, with so much CPU time."""
+        self._decided += seconds
+
+    def stored(self, seconds: float) -> None:
+        """A transaction took so long."""
+        self._stored += seconds
+
+    def rest(self, *, backlog: bool) -> float:
+        """A batch has ended: the seconds until the next one."""
+        deciding = max(0.0, self._decided - FREE_DECIDING) * (BACKLOG_FACTOR if backlog else REST_FACTOR)
+        storing = max(0.0, min(self._stored, self._stored_before) - FREE_STORING) * STORING_FACTOR
+        self._decided, self._stored, self._stored_before = 0.0, 0.0, self._stored
+        return min(LONGEST_REST, max(SHORTEST_REST, deciding + storing))

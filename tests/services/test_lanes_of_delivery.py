@@ -1,0 +1,55 @@
+"""Which messages a node begins to send: without I/O."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Final
+
+from crdt_server.services.messaging.lanes import LANES, PER_ADDRESS, Lanes
+from crdt_server.services.messaging.model import Channel
+from storage import StoredMessage
+
+NOON: Final = datetime(2026, 6, 20, 12, tzinfo=UTC)
+HALF: Final = LANES[Channel.WEBHOOK] // 2
+
+
+def message(id_: int, wedding: str, channel: Channel = Channel.WEBHOOK, priority: int = 2) -> StoredMessage:
+    return StoredMessage(
+        *(id_, f"k{id_}", wedding, f"to{id_}", channel.value, "", id_, "task.done", priority, "planning", "t", "{}", 1),
+        *("sending", 1, NOON, NOON, "n_1", NOON, "", None),
+    )
+
+
+def test_a_host_is_one_however_its_name_and_port_are_written() -> None:
+    lanes = Lanes()
+    urls = [f"https://{'slow.example' if n % 2 else 'SLOW.example.'}:{8000 + n}/x" for n in range(PER_ADDRESS)]
+    assert all(lanes.begin(message(n, f"w{n}"), url) for n, url in enumerate(urls))
+    assert not lanes.begin(message(100, "w100"), "https://slow.example/y")
+    assert lanes.begin(message(101, "w101"), "https://other.example/y")
+
+
+def test_a_wedding_with_many_slow_hosts_leaves_half_of_the_lanes() -> None:
+    for channel in (Channel.WEBHOOK, Channel.PUSH):
+        lanes = Lanes()
+        began = [lanes.begin(message(n, "w", channel), f"https://h{n}.example") for n in range(LANES[channel])]
+        assert sum(began) == HALF
+        urgent = [lanes.begin(message(100 + n, "w", channel, 0), f"https://u{n}.example") for n in range(9)]
+        assert sum(urgent) == 2
+        assert lanes.begin(message(200, "other", channel), "https://other.example")
+        lanes.end(0)
+        assert lanes.begin(message(201, "w", channel), "https://h.example") is False, "urgent ones have the place"
+
+
+def test_an_urgent_message_that_finds_no_place_is_not_claimed_again_until_there_is_one() -> None:
+    """Else it is claimed and given back, a transaction each time, as long as its host is slow."""
+    lanes = Lanes()
+    for n in range(PER_ADDRESS * 2):
+        assert lanes.begin(message(n, f"w{n}", priority=0), "https://slow.example")
+    waiting = message(100, "w100", priority=0)
+    assert not lanes.begin(waiting, "https://slow.example")
+    recipient = ("w100", "to100", "")
+    claims = [each for each in lanes.claims() if each.channel == Channel.WEBHOOK]
+    assert len(claims) == 2
+    assert all(recipient in each.busy for each in claims)
+    lanes.end(3)
+    assert not any(recipient in each.busy for each in lanes.claims())
