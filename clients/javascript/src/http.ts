@@ -1,0 +1,102 @@
+// Calls of the server's API. A token travels in a header, or in the query of a WebSocket, which has no headers.
+import type { ServerClock } from './clock.js'
+import { ServerError } from './errors.js'
+import type { Session } from './session.js'
+import type { Person } from './types.js'
+
+export interface OpenDocument {
+  readonly name: string
+  readonly write: 'all' | 'own' | 'none'
+  readonly writable: readonly string[]
+}
+
+/** The answer of `POST …/join`. */
+export interface Joined {
+  readonly person: Person
+  readonly title: string | null
+  readonly phase: string | null
+  readonly permissions: Readonly<Record<string, readonly string[]>>
+  readonly documents: readonly OpenDocument[]
+  readonly families: readonly OpenDocument[]
+  readonly expires_at: number | null
+  readonly websocket: string
+  readonly now?: number
+}
+
+export interface Call {
+  readonly body?: unknown
+  readonly query?: Readonly<Record<string, string>>
+  /** An `Idempotency-Key`. */
+  readonly key?: string
+}
+
+interface More {
+  readonly headers?: Readonly<Record<string, string>>
+  readonly signal?: AbortSignal
+}
+
+/** `ws:` becomes `http:`, and no slash is at the end. */
+export const baseOf = (url: string): string => url.replace(/^ws(?=s?:)/, 'http').replace(/\/+$/, '')
+
+export class Api {
+  readonly base: string
+
+  constructor (url: string, readonly wedding: string, readonly session: Session, readonly clock: ServerClock) {
+    this.base = baseOf(url)
+  }
+
+  /** The answer of a call below the wedding, {} where it has no body. Rejects with ServerError. */
+  async call (method: string, path: string, { body, query, key }: Call = {}): Promise<any> {
+    const text = body === undefined ? undefined : JSON.stringify(body)
+    const headers: Record<string, string> = key === undefined ? {} : { 'Idempotency-Key': key }
+    return contentOf(await respond(this.session, method, this.#url(path, query), text, { headers }))
+  }
+
+  /** An answer that goes on, such as a stream of events. Rejects with ServerError. */
+  async stream (path: string, { query, ...more }: Pick<Call, 'query'> & More): Promise<Response> {
+    const response = await respond(this.session, 'GET', this.#url(path, query), undefined, more)
+    if (!response.ok) await contentOf(response)
+    return response
+  }
+
+  async join (): Promise<Joined> {
+    const begun = Date.now()
+    const joined: Joined = await this.call('POST', 'join')
+    if (joined.now !== undefined) this.clock.set(joined.now * 1000, Date.now() - begun)
+    return joined
+  }
+
+  /** What the URL of every document's socket begins with. */
+  socketUrl ({ websocket }: Pick<Joined, 'websocket'>): string {
+    return new URL(websocket, this.base).href.replace(/^http/, 'ws')
+  }
+
+  #url (path: string, query: Call['query']): URL {
+    const below = `${this.base}/api/weddings/${encodeURIComponent(this.wedding)}`
+    const url = new URL(path === '' ? below : `${below}/${path}`)
+    for (const [name, value] of Object.entries({ ...this.session.personInQuery, ...query })) url.searchParams.set(name, value)
+    return url
+  }
+}
+
+/** The answer as JSON, {} where it has no body. Rejects with ServerError. */
+export const contentOf = async (response: Response): Promise<any> => {
+  const content = await response.json().catch(() => ({}))
+  if (response.ok) return content
+  throw new ServerError(response.status, content.code ?? '', content.detail ?? content.title ?? response.statusText, content)
+}
+
+/** An answer of the server, whatever it is. Rejects with ServerError where there is none. */
+export const respond = async (session: Session, method: string, url: URL, body?: string, { headers, signal }: More = {}): Promise<Response> => {
+  const token = session.token
+  const all = {
+    ...(token === '' ? {} : { Authorization: `Bearer ${token}` }),
+    ...(body === undefined ? {} : { 'Content-Type': 'application/json' }),
+    ...headers
+  }
+  try {
+    return await fetch(url, { method, headers: all, cache: 'no-store', ...(body === undefined ? {} : { body }), ...(signal === undefined ? {} : { signal }) })
+  } catch (error) {
+    throw new ServerError(0, 'no_answer', error instanceof Error ? error.message : String(error))
+  }
+}

@@ -1,0 +1,207 @@
+// One document of this client: its Y.Doc, the socket, the receipts and the copy on this device. When the server refuses
+// what it holds for good, it begins anew with an empty Y.Doc: whoever uses it asks for `doc` each time, and is told.
+import { WebsocketProvider } from 'y-websocket'
+import * as Y from 'yjs'
+import type { Copies, Copy } from './copies.js'
+import { Emitter } from './emitter.js'
+import { readNotices, type Notice } from './notices.js'
+import { Receipts } from './receipts.js'
+
+/** What all documents of a wedding share. */
+export interface Link {
+  socketUrl: string
+  query (): Record<string, string>
+  isOnline (): boolean
+  nowMs (): number
+  readonly copies: Copies | undefined
+  readonly WebSocket: typeof WebSocket
+}
+
+export interface Refusal { readonly code: number; readonly reason: string }
+
+/** The origin of every write of this package. */
+export const LOCAL = Symbol('local')
+
+export class Replica {
+  doc!: Y.Doc
+  provider!: WebsocketProvider
+  /** Why the server has shut this document, until it is opened again. */
+  refused: Refusal | undefined
+  /** The server has no room for what was written: `over_quota` or `too_large`. */
+  full = ''
+  status: 'connecting' | 'connected' | 'disconnected' = 'connecting'
+  wasSynced = false
+  isClosed = false
+  /** Of another Y.Doc than before. */
+  readonly reset = new Emitter<void>()
+  /** Connection, receipts or refusals have changed. */
+  readonly state = new Emitter<void>()
+  readonly notice = new Emitter<Notice>()
+  readonly refusal = new Emitter<Refusal>()
+  readonly present = new Emitter<void>()
+  #receipts!: Receipts
+  #copy: Copy | undefined
+  #loaded!: Promise<void>
+  #isLoading = false
+
+  constructor (readonly name: string, readonly link: Link) {
+    this.#begin()
+  }
+
+  /** Resolves as soon as it has what this device keeps, or else what the server has; also when it is refused. */
+  get loaded (): Promise<void> {
+    return this.#loaded
+  }
+
+  get waiting (): number {
+    return this.#receipts.waiting
+  }
+
+  get isSynced (): boolean {
+    return this.provider.synced
+  }
+
+  /** All that is written in `work` is one transaction. */
+  transact<T> (work: () => T): T {
+    return this.doc.transact(work, LOCAL)
+  }
+
+  connect (): void {
+    if (this.isClosed || !this.link.isOnline()) return
+    this.refused = undefined
+    this.provider.params = this.link.query()
+    if (!this.provider.wsconnected) this.status = 'connecting'
+    this.provider.connect()
+  }
+
+  disconnect (): void {
+    this.provider.disconnect()
+    this.status = 'disconnected'
+    this.state.emit()
+  }
+
+  #begin (): void {
+    const { link } = this
+    this.doc = new Y.Doc()
+    this.wasSynced = false
+    this.full = ''
+    // Without disableBc two tabs of one browser would exchange edits of which the server knows nothing.
+    this.provider = new WebsocketProvider(link.socketUrl, this.name, this.doc, {
+      connect: false, disableBc: true, params: link.query(), WebSocketPolyfill: link.WebSocket
+    })
+    const isLocal = (origin: unknown): boolean => origin !== this.provider && !this.#copy?.isOrigin(origin) && !this.#isLoading
+    this.#receipts = new Receipts(this.doc, this.provider, isLocal, () => this.#saved())
+    this.#watch()
+    this.#loaded = this.#load()
+  }
+
+  async #load (): Promise<void> {
+    const { doc, provider } = this
+    if (this.link.copies !== undefined) {
+      this.#isLoading = true
+      const copy = await this.link.copies.load(this.name, doc, this.link.nowMs()).catch(() => undefined)
+      this.#isLoading = false
+      if (this.doc !== doc || this.isClosed) return void copy?.close(false)
+      this.#copy = copy
+      if (copy !== undefined && !copy.wasSaved) this.#receipts.expect(doc)
+    }
+    this.connect()
+    const isEmpty = doc.store.clients.size === 0
+    if (isEmpty) await this.#first(provider)
+  }
+
+  /** The first answer of the server, or its refusal; where this device keeps copies, also that it cannot be reached. */
+  #first (provider: WebsocketProvider): Promise<void> {
+    const isAway = (): boolean => !this.link.isOnline() || (this.link.copies !== undefined && this.status === 'disconnected')
+    return new Promise((resolve) => {
+      const done = (): void => {
+        if (!provider.synced && this.refused === undefined && !this.isClosed && !isAway()) return
+        queueMicrotask(() => end())
+        resolve()
+      }
+      const end = this.state.on(done)
+      done()
+    })
+  }
+
+  #watch (): void {
+    const { provider, doc } = this
+    const isOurs = (): boolean => this.provider === provider
+    provider.on('status', ({ status }) => {
+      // What fails again and again stays disconnected: each try is no news.
+      if (!isOurs() || (status === 'connecting' && this.status === 'disconnected')) return
+      this.status = status
+      this.state.emit()
+    })
+    provider.on('connection-close', () => {
+      if (!isOurs()) return
+      this.status = 'disconnected'
+      this.state.emit()
+    })
+    provider.on('sync', (isSynced) => {
+      if (!isOurs()) return
+      this.wasSynced ||= isSynced
+      if (isSynced) this.#saved()
+      else this.state.emit()
+    })
+    provider.on('closed', (refusal) => {
+      if (!isOurs()) return
+      this.refused = refusal
+      this.state.emit()
+      this.refusal.emit(refusal)
+    })
+    provider.awareness.on('change', () => this.present.emit())
+    readNotices(provider, (notice) => this.#noticed(notice))
+    doc.on('update', () => this.#saved())
+  }
+
+  #noticed (notice: Notice): void {
+    if (notice.code === 'over_quota' || notice.code === 'too_large') {
+      this.full = notice.code
+      this.state.emit()
+    }
+    this.notice.emit(notice)
+  }
+
+  #saved (): void {
+    if (this.waiting === 0) {
+      this.full = ''
+      if (this.provider.synced) this.#copy?.markSaved(() => this.waiting === 0)
+    }
+    this.state.emit()
+  }
+
+  /** Begins with an empty Y.Doc, and gets everything from the server. */
+  async restart (): Promise<void> {
+    const local = this.provider.awareness.getLocalState()
+    const copy = this.#leave()
+    await copy?.delete()
+    if (this.isClosed) return
+    this.refused = undefined
+    this.#begin()
+    this.provider.awareness.setLocalState(local)
+    this.reset.emit()
+    this.state.emit()
+  }
+
+  #leave (): Copy | undefined {
+    const copy = this.#copy
+    this.#copy = undefined
+    this.provider.destroy()
+    this.doc.destroy()
+    return copy
+  }
+
+  /** Ends it; `isWiped`: what this device keeps of it is deleted. */
+  async close (isWiped = false): Promise<void> {
+    if (this.isClosed) return
+    this.isClosed = true
+    const isSaved = this.waiting === 0 && this.wasSynced
+    const copy = this.#copy
+    this.#copy = undefined
+    if (!isWiped && copy !== undefined) await copy.close(isSaved)
+    this.#leave()
+    if (isWiped) await copy?.delete()
+    this.state.emit()
+  }
+}

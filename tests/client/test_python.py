@@ -1,0 +1,71 @@
+"""The client over HTTP in Python: the same words, sync and async."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from crdt_server.client import AsyncWeddingClient, ServerError, WeddingClient
+
+README = (Path(__file__).parents[2] / "clients" / "python" / "README.md").read_text()
+ANN = {"user": "u_ann", "role": "couple"}
+
+
+def test_the_words_without_yjs(server_url: str) -> None:
+    with WeddingClient(server_url, "python", dev=ANN) as wedding:
+        guests = wedding.guests
+        chloe = guests.add({"firstName": "Chloé", "rsvp:e_reception": "yes", "note": "Sings."})
+        dara = guests.add({"firstName": "Dara"})
+        assert re.fullmatch(r"g_[0-9a-z]{12}", chloe)
+        guests.update(chloe, {"meal": "fish", "rsvp:e_reception": None, "note": "Sings loud."})
+        assert [each["firstName"] for each in guests.list()] == ["Chloé", "Dara"]
+        first = guests.list()[0]
+        assert (first["meal"], first["note"], "rsvp:e_reception" in first) == ("fish", "Sings loud.", False)
+        guests.remove(chloe)
+        assert [each["id"] for each in guests.list()] == [dara]
+        guests.restore(chloe)
+        with wedding.batch():
+            table = wedding.seating.tables.add({"label": "4", "capacity": 8})
+            wedding.seating.place(chloe, table, 2)
+            wedding.seating.place(dara, table)
+        seats = wedding.seating.seats()
+        wedding.seating.swap(seats[chloe], seats[dara])
+        assert wedding.seating.seats()[dara]["seat"] == 2
+        toast = wedding.timeline.add({"title": "Toast", "start": 900, "duration": 10})
+        wedding.timeline.move(toast, 930)
+        assert wedding.timeline.list()[0]["start"] == 930
+        wedding.budget.void(wedding.budget.pay(wedding.budget.add({"name": "Album"}), 100_000), "entered twice")
+        thread = wedding.threads.create("Flowers")
+        assert re.fullmatch(r"[0-7][0-9A-HJKMNP-TV-Z]{25}", wedding.threads.send(thread, "Peonies?"))
+        assert wedding.conflicts.list() == []
+
+
+def test_what_does_not_fit_is_refused_with_all_that_came_with_it(server_url: str) -> None:
+    with WeddingClient(server_url, "refused", dev=ANN) as wedding:
+
+        def write() -> None:
+            with wedding.batch():
+                wedding.guests.add({"firstName": "Chloé"})
+                wedding.guests.add({"side": "left"})
+
+        with pytest.raises(ServerError) as refused:
+            write()
+        assert (refused.value.status, refused.value.code) == (422, "operations_refused")
+        assert wedding.guests.list() == []
+
+
+async def test_the_same_words_awaited(server_url: str) -> None:
+    async with AsyncWeddingClient(server_url, "awaited", dev=ANN) as wedding:
+        chloe = await wedding.guests.add({"firstName": "Chloé"})
+        async with wedding.batch():
+            await wedding.guests.update(chloe, {"meal": "fish"})
+            await wedding.guests.add({"firstName": "Dara"})
+        assert [each.get("meal") for each in await wedding.guests.list()] == ["fish", None]
+
+
+def test_the_snippet_of_the_readme(server_url: str, capsys: pytest.CaptureFixture[str]) -> None:
+    (code,) = re.findall(r"^```python\n(.*?)^```$", README, re.MULTILINE | re.DOTALL)
+    exec(code.replace("http://127.0.0.1:8000", server_url), {})  # noqa: S102 - the README's own text
+    assert capsys.readouterr().out == "['Chloé']\n"
