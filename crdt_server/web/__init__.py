@@ -1,8 +1,7 @@
-"""The page at `/`: a planner of one wedding, its documents and presence live.
+"""The page at `/`, and its successor at `/planner` (clients/planner): a planner of one wedding, live.
 
-The page is built from `src/` into `static/` by esbuild (`make web`). It lives under a strict content security
-policy: no inline script or style, nothing from another host. URLs in it are relative, so the routes can be
-mounted below a prefix.
+Both are built into `static/` by esbuild (`make web`). They live under a strict content security policy: no inline
+script or style, nothing from another host. URLs in them are relative, so the routes can be mounted below a prefix.
 """
 
 from pathlib import Path
@@ -20,6 +19,7 @@ SECURITY_HEADERS = {
             "script-src 'self'",
             "style-src 'self'",
             "img-src 'self'",
+            "font-src 'self'",
             "connect-src 'self'",
             "base-uri 'none'",
             "form-action 'none'",
@@ -32,17 +32,20 @@ SECURITY_HEADERS = {
 }
 # The page names its files by their content's hash: it must be asked for again, they never.
 PAGE_HEADERS = SECURITY_HEADERS | {"Cache-Control": "no-cache"}
+PAGES = {"": "index.html", "planner": "planner.html", "planner-worker.js": "planner-worker.js"}
 FILE_HEADERS = SECURITY_HEADERS | {"Cache-Control": "public, max-age=31536000, immutable"}
 
 
 def routes(static: Path = STATIC) -> list[BaseRoute]:
-    """Return the routes of the page `/` and of its files `/static/{name}`, read from the directory `static`.
+    """Return the routes of the pages `/` and `/planner`, and of their files `/static/{name}` in the directory `static`.
+
+    The service worker of the planner is beside its page, which it could not answer for from below `/static`.
 
     The endpoints are plain functions, which Starlette runs in its thread pool: they wait for the disk.
     """
 
-    def page(_: Request) -> Response:
-        index = static / "index.html"
+    def page(request: Request) -> Response:
+        index = static / PAGES[request.url.path.rpartition("/")[2]]
         if not index.is_file():
             text = "The page is not built. On the server's machine: make web\n"
             return PlainTextResponse(text, status_code=503, headers=PAGE_HEADERS)
@@ -56,4 +59,4 @@ def routes(static: Path = STATIC) -> list[BaseRoute]:
             return PlainTextResponse("not found\n", status_code=404, headers=PAGE_HEADERS)
         return FileResponse(static / name, headers=FILE_HEADERS)
 
-    return [Route("/", page), Route("/static/{name}", file)]
+    return [*(Route(f"/{name}", page) for name in PAGES), Route("/static/{name}", file)]

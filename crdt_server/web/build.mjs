@@ -4,6 +4,7 @@
 import { build } from 'esbuild'
 import { mkdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { basename, join } from 'node:path'
+import { buildPlanner } from '../../clients/planner/build.mjs'
 
 const source = join(import.meta.dirname, 'src')
 const target = join(import.meta.dirname, 'static')
@@ -22,6 +23,7 @@ const { metafile } = await build({
   legalComments: 'none',
   metafile: true
 })
+const planner = await buildPlanner(target)
 const files = Object.keys(metafile.outputs).map((path) => basename(path))
 const named = (ending) => 'static/' + files.find((name) => name.endsWith(ending))
 const page = await readFile(join(source, 'index.html'), 'utf8')
@@ -32,6 +34,6 @@ await writeFile(
     .replace('STYLE_URL', named('.css'))
     .replace('ICON_URL', named('.svg'))
 )
-for (const [path, { bytes }] of Object.entries(metafile.outputs)) {
+for (const [path, { bytes }] of Object.entries({ ...metafile.outputs, ...planner.outputs })) {
   console.log(`${basename(path)} ${(bytes / 1024).toFixed(1)} KiB`)
 }

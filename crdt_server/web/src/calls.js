@@ -18,7 +18,7 @@ const urlOf = (path, query) => {
 }
 
 /** The response to a call of the API, of which nothing is read yet. Rejects with Refused where it is no success. */
-const respond = async (method, path, { token = '', query = {}, body, signal }) => {
+const respond = async (method, path, { token = '', query = {}, body, file, signal }) => {
   let answer
   try {
     answer = await fetch(urlOf(path, query), {
@@ -26,7 +26,7 @@ const respond = async (method, path, { token = '', query = {}, body, signal }) =
       signal,
       cache: 'no-store',
       headers: { ...(token && { Authorization: `Bearer ${token}` }), ...(body && { 'Content-Type': 'application/json' }) },
-      body: body && JSON.stringify(body)
+      body: file ?? (body && JSON.stringify(body))
     })
   } catch (error) {
     throw new Refused(0, { detail: error.message })
@@ -59,6 +59,16 @@ export class Api {
   /** The answer of a call below the wedding, {} where it has no body. Rejects with Refused. */
   async call (method, path, { query = {}, body } = {}) {
     return (await this.#respond(method, path, { query, body })).json().catch(() => ({}))
+  }
+
+  /** The answer to a file that is sent as it is. Rejects with Refused. */
+  async upload (path, query, file) {
+    return (await this.#respond('POST', path, { query, file })).json()
+  }
+
+  /** The file below a path, as a Blob. Rejects with Refused. */
+  async download (path) {
+    return (await this.#respond('GET', path, {})).blob()
   }
 
   /** The texts of an answer as they come. Rejects with Refused, and where the connection ends. */

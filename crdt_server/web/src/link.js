@@ -14,7 +14,7 @@ const webSocketUrl = (wedding) => {
   return url.href
 }
 
-/** What a message of permission denied says: `{ reverted: [...], why }`, or any text. */
+/** The content of a notice: `{ reverted: [...], why }`, or any text. */
 export const readDenied = (reason) => {
   try {
     const { reverted, why } = JSON.parse(reason)
@@ -59,7 +59,7 @@ export class Link {
     provider.on('closed', ({ code, reason }) => { this.closed = { code, reason }; on.state(this) })
     provider.awareness.on('change', () => on.presence(this))
     provider.messageHandlers[AUTH] = (_encoder, decoder) => {
-      decoding.readVarUint(decoder) // there is one kind: permission denied
+      decoding.readVarUint(decoder) // the subtype: a notice
       on.denied(this, readDenied(decoding.readVarString(decoder)))
     }
     this.doc.on('update', () => on.changed(this))

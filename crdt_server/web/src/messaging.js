@@ -5,6 +5,7 @@ import { InboxFeed, InboxView } from './inbox.js'
 import { countOf } from './notices.js'
 import { PreferencesView } from './preferences.js'
 import { messageRights } from './rights.js'
+import { SearchView } from './search.js'
 import { ThreadsView } from './threads.js'
 import { toast } from './toast.js'
 
@@ -32,6 +33,8 @@ export class Messaging {
       inbox: new InboxView($('panel-inbox'), { go, attempt }),
       preferences: new PreferencesView($('panel-preferences'), { attempt })
     }
+    this.search = new SearchView({ go, attempt, name: (user) => this.views.messages.name(user) })
+    $('panel-messages').querySelector('.head').after(this.search.element)
     document.addEventListener('visibilitychange', changed)
     $('unread').addEventListener('click', () => go({ tab: 'inbox' }, null))
   }
@@ -47,12 +50,14 @@ export class Messaging {
     this.views.inbox.feed = this.feed
     this.views.preferences.api = api
     this.views.messages.use(api, planner)
+    this.search.use(api)
   }
 
   close () {
     this.feed?.close()
     this.feed = this.views.inbox.feed = this.views.preferences.api = this.place = null
     this.views.messages.use(null, null)
+    this.search.use(null)
     $('unread').hidden = true
   }
 

@@ -44,14 +44,14 @@ const value = (params, name) => {
 }
 
 /** What an item says: { title, body, about }. `about` is the sort of event, its actor, and how many there were. */
-export const wordsOf = ({ type, params = {}, events }) => {
+export const wordsOf = ({ type, params = {}, count }) => {
   const sort = type.replaceAll(/[._]/g, ' ')
   const [before, after] = [value(params, 'before'), value(params, 'after')]
   const changed = before || after ? `${before || '–'} → ${after || '–'}` : ''
   return {
     title: params.title || sort,
     body: params.text || changed || value(params, 'amount') || params.reason || '',
-    about: [params.title ? sort : '', params.actor || (params.role ?? '').replaceAll('_', ' '), events > 1 ? `${events} times` : '']
+    about: [params.title ? sort : '', params.actor || (params.role ?? '').replaceAll('_', ' '), count > 1 ? `${count} times` : '']
       .filter(Boolean).join(' · ')
   }
 }

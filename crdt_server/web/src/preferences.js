@@ -97,13 +97,26 @@ export class PreferencesView {
   }
 
   #list (contacts) {
-    keyed(this.contacts, contacts.map((each) => [each.id, each]), (id) => this.#contact(id), (row, { channel, address, disabled_at: disabled }) =>
-      say(row.firstChild, [CHANNELS[channel] ?? channel, address, disabled ? 'does not exist any more' : ''].filter(Boolean).join(' · ')))
+    keyed(this.contacts, contacts.map((each) => [each.id, each]), (id) => this.#contact(id), (row, each) => this.#fill(row, each))
+  }
+
+  #fill (row, { channel, address, disabled_at: disabled, confirmed_at: confirmed }) {
+    const isOpen = disabled === null && confirmed === null
+    const state = disabled ? 'does not exist any more' : isOpen ? 'enter the code that was sent there' : ''
+    say(row.firstChild, [CHANNELS[channel] ?? channel, address, state].filter(Boolean).join(' · '))
+    row.querySelector('form').hidden = !isOpen
   }
 
   #contact (id) {
     const remove = () => this.attempt(this.api.call('DELETE', `contacts/${encodeURIComponent(id)}`).then(() => this.load()))
-    return h('li', { class: 'line' }, h('span', { dir: 'auto' }), h('button', { type: 'button', class: 'quiet small', onclick: remove }, 'Remove'))
+    const code = h('input', { name: 'code', inputMode: 'numeric', maxLength: 6, pattern: '[0-9]{6}', required: true, 'aria-label': 'Code' })
+    const confirm = (event) => {
+      event.preventDefault()
+      const body = { code: code.value }
+      this.attempt(this.api.call('POST', `contacts/${encodeURIComponent(id)}/confirmation`, { body }).then(() => this.load()))
+    }
+    const form = h('form', { class: 'line', autocomplete: 'off', onsubmit: confirm }, code, h('button', { type: 'submit', class: 'small' }, 'Confirm'))
+    return h('li', { class: 'line' }, h('span', { dir: 'auto' }), form, h('button', { type: 'button', class: 'quiet small', onclick: remove }, 'Remove'))
   }
 
   #add (event) {

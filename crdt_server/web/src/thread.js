@@ -8,6 +8,9 @@ export const LONGEST_MESSAGE = 4000
 const asText = (value) => (typeof value === 'string' ? value : '')
 const last = Number.MAX_SAFE_INTEGER
 
+const filesIn = (attachments) => (Array.isArray(attachments) ? attachments : [])
+  .map((each) => ({ id: asText(each?.id), name: asText(each?.name) })).filter(({ id }) => id !== '')
+
 const reactionsIn = (doc) => {
   const found = new Map() // message -> emoji -> users
   for (const key of doc.getMap('reactions').keys()) {
@@ -23,7 +26,7 @@ const reactionsIn = (doc) => {
 /**
  * [id, message] in the order of arrival; behind them those that the server has not received, by id. A message is
  * { from, at, kind, body, inReplyTo, attachments, sequence, isRedacted, reactions }: `sequence` null without a stamp,
- * `reactions` as [emoji, users].
+ * `reactions` as [emoji, users], `attachments` as { id, name }.
  */
 export const messagesIn = (doc) => {
   const [stamps, redactions, reactions] = [doc.getMap('stamps'), doc.getMap('redactions'), reactionsIn(doc)]
@@ -38,7 +41,7 @@ export const messagesIn = (doc) => {
       kind: asText(value.kind),
       body: isRedacted ? '' : asText(value.body),
       inReplyTo: asText(value.inReplyTo),
-      attachments: isRedacted || !Array.isArray(value.attachments) ? [] : value.attachments.map((each) => asText(each?.name)),
+      attachments: isRedacted ? [] : filesIn(value.attachments),
       sequence: Number.isSafeInteger(sequence) ? sequence : null,
       isRedacted,
       reactions: [...reactions.get(id) ?? []].sort(([a], [b]) => byUnit(a, b))
@@ -47,9 +50,10 @@ export const messagesIn = (doc) => {
   return messages.sort(([a, one], [b, other]) => (one.sequence ?? last) - (other.sequence ?? last) || byUnit(a, b))
 }
 
-/** Writes a message of `user`. `at` is the instant by our clock. */
-export const writeMessage = (doc, id, user, at, body, inReplyTo) => {
-  doc.getMap('messages').set(id, { from: user, at, kind: 'text', body, ...(inReplyTo ? { inReplyTo } : {}) })
+/** Writes a message of `user`. `at` is the instant by our clock, `attachments` are as the server has answered them. */
+export const writeMessage = (doc, id, user, at, body, inReplyTo, attachments = []) => {
+  const more = { ...(inReplyTo ? { inReplyTo } : {}), ...(attachments.length > 0 ? { attachments } : {}) }
+  doc.getMap('messages').set(id, { from: user, at, kind: 'text', body, ...more })
 }
 
 /** Takes a message back: its text goes everywhere. */

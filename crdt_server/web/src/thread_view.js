@@ -1,6 +1,7 @@
 // One conversation: its messages, who takes part, and a field to write in.
 import { ago } from './clock.js'
 import { h, keyed, say } from './dom.js'
+import { FileField, showFiles } from './files.js'
 import { newUlid } from './ids.js'
 import { EMOJI, LONGEST_MESSAGE, excerpt, messagesIn, presentIn, react, takeBack, writeMessage } from './thread.js'
 
@@ -9,7 +10,7 @@ const button = (label, onclick, more = {}) => h('button', { type: 'button', clas
 const now = () => new Date().toISOString()
 
 export class ThreadView {
-  /** `calls` changes what the server keeps: change(fields), add(user), remove(user), mute(muted). */
+  /** `calls` changes what the server keeps: change(fields), add(user), remove(user), mute(muted), upload(file), open(file). */
   constructor (calls) {
     Object.assign(this, { calls, link: null, thread: undefined, rights: null, answering: '', typing: 0 })
     this.title = h('h3', { dir: 'auto' })
@@ -57,16 +58,19 @@ export class ThreadView {
         this.writing.requestSubmit()
       }
     })
+    this.files = new FileField((file) => this.calls.upload(file))
     this.writing = h('form', { class: 'write', onsubmit: (event) => this.#send(event) },
-      this.quoted, this.noAnswer, h('div', { class: 'line' }, this.input, h('button', { type: 'submit', class: 'small' }, 'Send')))
+      this.quoted, this.noAnswer, h('div', { class: 'line' }, this.input, h('button', { type: 'submit', class: 'small' }, 'Send')), this.files.element)
     return this.writing
   }
 
   #send (event) {
     event.preventDefault()
-    const body = this.input.value.trim()
-    if (body === '' || this.link === null) return
-    writeMessage(this.link.doc, newUlid(Date.now()), this.rights.person.id, now(), body, this.answering)
+    if (this.link === null) return
+    const names = this.files.attached.map(({ name }) => name).join(', ').slice(0, LONGEST_MESSAGE)
+    const body = this.input.value.trim() || names
+    if (body === '') return
+    writeMessage(this.link.doc, newUlid(Date.now()), this.rights.person.id, now(), body, this.answering, this.files.use())
     this.input.value = ''
     this.#answer('')
     this.#stopTyping()
@@ -105,6 +109,7 @@ export class ThreadView {
     if (isOther) {
       this.#stopTyping()
       this.input.value = ''
+      this.files.clear()
       this.answering = ''
     }
     Object.assign(this, { link, thread, rights })
@@ -131,7 +136,7 @@ export class ThreadView {
   #showThread (thread, { person, organizes, name, known }) {
     say(this.title, thread?.title ?? '')
     const users = thread?.participants.map(({ user }) => user) ?? []
-    const mayChange = thread !== undefined && (organizes || thread.created_by === person.user)
+    const mayChange = thread !== undefined && (organizes || thread.by === person.user)
     this.status.hidden = this.adding.hidden = !mayChange
     this.mute.hidden = !users.includes(person.user)
     say(this.mute, thread?.muted ? 'Unmute' : 'Mute')
@@ -155,7 +160,7 @@ export class ThreadView {
       from: h('span', { class: 'from', dir: 'auto' }),
       quoted: h('p', { class: 'quoted', dir: 'auto' }),
       body: h('p', { class: 'body', dir: 'auto' }),
-      files: h('p', { class: 'hint', dir: 'auto' }),
+      files: h('ul', { class: 'participants', 'aria-label': 'Files' }),
       reactions: h('div', { class: 'reactions' }, ...EMOJI.map((emoji) =>
         button('', () => react(this.link.doc, id, emoji, own()), { data: { emoji }, 'aria-label': emoji }))),
       others: h('span', { class: 'hint', dir: 'auto' }),
@@ -179,7 +184,7 @@ export class ThreadView {
     quoted.hidden = answered === undefined
     say(body, message.isRedacted ? 'This message was taken back.' : message.body)
     body.classList.toggle('taken-back', message.isRedacted)
-    say(files, message.attachments.length === 0 ? '' : `Files: ${message.attachments.join(', ')}`)
+    showFiles(files, message.attachments, (file) => this.calls.open(file))
     const given = new Map(message.reactions)
     for (const each of reactions.children) {
       const users = given.get(each.dataset.emoji) ?? []

@@ -2,6 +2,7 @@
 // are in the document of the conversation, so that they are written without a connection, too.
 import { ThreadView } from './thread_view.js'
 import { h, keyed, offer, say } from './dom.js'
+import { save } from './files.js'
 import { messagesIn } from './thread.js'
 import { messageRights } from './rights.js'
 import { text } from './records.js'
@@ -25,7 +26,9 @@ export class ThreadsView {
       change: (body) => this.#call('PATCH', path(this.open.id), body),
       add: (user) => this.#call('PUT', path(this.open.id, 'participants', user)),
       remove: (user) => this.#remove(user),
-      mute: (muted) => this.#call('PUT', path(this.open.id, 'muted'), { muted })
+      mute: (muted) => this.#call('PUT', path(this.open.id, 'muted'), { muted }),
+      upload: (file) => this.#upload(file),
+      open: ({ id, name }) => attempt(this.api.download(`${this.#files()}/${encodeURIComponent(id)}`).then((blob) => save(blob, name)))
     })
     panel.append(h('header', { class: 'head' }, h('h2', {}, 'Messages'), this.summary),
       h('div', { class: 'conversations' }, h('div', { class: 'choose' }, this.#form(), this.list, this.more), this.view.element))
@@ -34,7 +37,7 @@ export class ThreadsView {
   #reset () {
     clearTimeout(this.timer)
     clearTimeout(this.reading)
-    Object.assign(this, { threads: [], next: '', names: new Map(), thread: '', isShown: false, timer: 0, reading: 0 })
+    Object.assign(this, { threads: [], next: null, names: new Map(), thread: '', isShown: false, timer: 0, reading: 0 })
     this.#unreadAll()
   }
 
@@ -97,7 +100,7 @@ export class ThreadsView {
   async load () {
     const { api, thread } = this
     const { threads, next } = await api.call('GET', 'threads', { query: { limit: PAGE } })
-    if (thread !== '' && next !== '' && threads.every(({ id }) => id !== thread)) {
+    if (thread !== '' && next !== null && threads.every(({ id }) => id !== thread)) {
       threads.push(...await api.call('GET', path(thread)).then((found) => [found], () => []))
     }
     if (this.api !== api) return
@@ -123,6 +126,16 @@ export class ThreadsView {
     this.attempt(this.api.call('DELETE', path(this.open.id, 'participants', user)).then(leave))
   }
 
+  #files () {
+    return `documents/${encodeURIComponent(`thread.${this.thread}`)}/attachments`
+  }
+
+  async #upload (file) {
+    let kept
+    await this.attempt(this.api.upload(this.#files(), { filename: file.name }, file).then((found) => { kept = found }))
+    return kept
+  }
+
   #make (event) {
     event.preventDefault()
     const body = { title: this.title.value.trim(), type: this.type.value }
@@ -145,7 +158,7 @@ export class ThreadsView {
     if (this.api === null) return
     const unread = this.threads.filter((each) => each.unread > 0).length
     say(this.summary, unread === 0 ? 'Nothing unread.' : `${unread} with unread messages`)
-    this.more.hidden = this.next === ''
+    this.more.hidden = this.next === null
     keyed(this.list, this.threads.map((each) => [each.id, each]), (id) => this.#row(id), (row, thread) => this.#fill(row, thread))
     const { thread: link } = planner
     const isOpen = this.thread !== '' && link !== undefined

@@ -1,0 +1,15 @@
+// The sentences of each language, put together. The keys of English are those of every other.
+import { page as dePage } from './de/page.js'
+import { people as dePeople } from './de/people.js'
+import { plan as dePlan } from './de/plan.js'
+import { page as enPage } from './en/page.js'
+import { people as enPeople } from './en/people.js'
+import { plan as enPlan } from './en/plan.js'
+
+export type Key = keyof typeof enPage | keyof typeof enPeople | keyof typeof enPlan
+export type Language = 'en' | 'de'
+
+export const CATALOGUES: Readonly<Record<Language, Readonly<Record<Key, string>>>> = {
+  en: { ...enPage, ...enPeople, ...enPlan },
+  de: { ...dePage, ...dePeople, ...dePlan }
+}

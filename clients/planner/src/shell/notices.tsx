@@ -1,0 +1,36 @@
+// What the server has taken back, and copies that it refuses for good: said once, in words, with what can be done.
+import { useEffect } from 'preact/hooks'
+import { t, word } from '../i18n/index.js'
+import { rejected } from '../session/open.js'
+import { usePlan } from '../state/context.js'
+import { valueOf } from '../state/follow.js'
+import { Button } from '../ui/button.js'
+import { Download } from '../ui/icons.js'
+import { save } from '../ui/save.js'
+import { toast } from '../ui/toast.js'
+
+const LONGEST_NAME = 60
+
+export const Notices = () => {
+  const { wedding } = usePlan()
+  const aside = valueOf(wedding.setAside).value
+  const notice = rejected.value
+  useEffect(() => {
+    if (notice === undefined) return
+    rejected.value = undefined
+    const what = notice.field === undefined ? '' : word('field', notice.field.split('.')[0]!).slice(0, LONGEST_NAME)
+    toast(t(what === '' ? 'notice.rejected' : 'notice.rejectedField', { reason: notice.reason || word('rule', notice.rule), field: what }), { kind: 'bad' })
+  }, [notice])
+  if (aside.length === 0) return null
+  return (
+    <div class="aside-copies" role="alert">
+      {aside.map((copy) => (
+        <p key={copy.id}>
+          {t('notice.setAside', { document: copy.document, n: copy.unsaved })}
+          <Button onClick={() => save(`${copy.document}.json`, wedding.setAside.download(copy.id))}><Download size={16} />{t('action.download')}</Button>
+          <Button kind="quiet" onClick={() => void wedding.setAside.discard(copy.id)}>{t('action.discard')}</Button>
+        </p>
+      ))}
+    </div>
+  )
+}

@@ -1,0 +1,6 @@
+// The icons of the page, all in one weight.
+export {
+  AlertTriangle, ArrowDownUp, Armchair, Bell, CalendarClock, Check, ChevronDown, ChevronLeft, ChevronRight, CircleUser, ClipboardPaste, Clock,
+  Download, EllipsisVertical, Eye, Flag, GripVertical, Home, Lock, LockOpen, Maximize, Menu, MessageCircle, Minus, Pencil, Pin, Plus,
+  Printer, Redo2, RotateCcw, Scale, Search, Settings, SquareCheckBig, Store, Trash2, Undo2, Upload, UserCheck, UserPlus, Users, Wallet, WifiOff, X, Heart, Sparkles, MapPin
+} from 'lucide-preact'

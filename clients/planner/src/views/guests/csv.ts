@@ -1,0 +1,91 @@
+// Guests from a table: text that was pasted from a spreadsheet or a file, its columns, and rows as guests. No writing.
+import { codeOf } from '../../format/text.js'
+import { splitName } from '../../kinds/index.js'
+
+export const COLUMNS = ['skip', 'name', 'firstName', 'lastName', 'household', 'email', 'phone', 'side', 'kind', 'meal', 'rsvp', 'note'] as const
+export type Column = (typeof COLUMNS)[number]
+
+export interface Sheet {
+  readonly columns: readonly Column[]
+  readonly hasHeader: boolean
+  /** Without the header. */
+  readonly rows: readonly (readonly string[])[]
+}
+
+export interface Draft {
+  readonly firstName: string
+  readonly lastName: string
+  readonly household: string
+  readonly fields: Readonly<Record<string, string>>
+  readonly rsvp: 'yes' | 'no' | 'maybe' | undefined
+}
+
+const HEADERS: Readonly<Record<string, Column>> = {
+  name: 'name', guest: 'name', gast: 'name', 'full name': 'name', 'first name': 'firstName', firstname: 'firstName', first: 'firstName', 'given name': 'firstName',
+  vorname: 'firstName', 'last name': 'lastName', lastname: 'lastName', last: 'lastName', surname: 'lastName', nachname: 'lastName', familienname: 'lastName',
+  household: 'household', family: 'household', party: 'household', haushalt: 'household', familie: 'household', email: 'email', 'e-mail': 'email', mail: 'email',
+  phone: 'phone', mobile: 'phone', telephone: 'phone', telefon: 'phone', handy: 'phone', side: 'side', seite: 'side', kind: 'kind', type: 'kind', age: 'kind', art: 'kind',
+  meal: 'meal', menu: 'meal', essen: 'meal', rsvp: 'rsvp', reply: 'rsvp', attending: 'rsvp', antwort: 'rsvp', zusage: 'rsvp', note: 'note', notes: 'note', notiz: 'note'
+}
+const SIDES: Readonly<Record<string, string>> = { a: 'a', b: 'b', both: 'both', beide: 'both', bride: 'a', groom: 'b', braut: 'a', 'bräutigam': 'b' }
+const KINDS: Readonly<Record<string, string>> = { adult: 'adult', child: 'child', infant: 'infant', erwachsen: 'adult', kind: 'child', baby: 'infant' }
+const REPLIES: Readonly<Record<string, Draft['rsvp']>> = { yes: 'yes', y: 'yes', ja: 'yes', no: 'no', n: 'no', nein: 'no', maybe: 'maybe', vielleicht: 'maybe' }
+
+/** The character between columns: the one that stands most often in the first line. */
+const separatorOf = (text: string): string => {
+  const [first = ''] = text.split('\n')
+  return ['\t', ';', ','].map((each) => [first.split(each).length, each] as const).sort(([one], [other]) => other - one)[0]![1]
+}
+
+/** Cells of a text with separators, quotes and line ends as RFC 4180 has them. */
+const cellsOf = (text: string, separator: string): string[][] => {
+  const rows: string[][] = [['']]
+  let isQuoted = false
+  for (let at = 0; at < text.length; at++) {
+    const character = text[at]!
+    const row = rows.at(-1)!
+    if (isQuoted && character === '"' && text[at + 1] === '"') row[row.length - 1] += text[++at]!
+    else if (character === '"' && (isQuoted || row.at(-1) === '')) isQuoted = !isQuoted
+    else if (!isQuoted && character === separator) row.push('')
+    else if (!isQuoted && character === '\n') rows.push([''])
+    else if (character !== '\r' || isQuoted) row[row.length - 1] += character
+  }
+  return rows.map((row) => row.map((cell) => cell.trim())).filter((row) => row.some(Boolean))
+}
+
+/** A text as a sheet, with columns as far as its header tells. Lines of a single column are names. */
+export const sheetOf = (text: string): Sheet => {
+  const cells = cellsOf(text.replace(/^\uFEFF/, ''), separatorOf(text))
+  const width = Math.max(0, ...cells.map((row) => row.length))
+  const known = (cells[0] ?? []).map((cell) => HEADERS[cell.toLowerCase()])
+  const hasHeader = known.some(Boolean)
+  const byPlace: readonly Column[] = width === 1 ? ['name'] : ['firstName', 'lastName', 'email', 'phone']
+  const columns = Array.from({ length: width }, (_, at): Column => (hasHeader ? known[at] : byPlace[at]) ?? 'skip')
+  return { columns, hasHeader, rows: cells.slice(hasHeader ? 1 : 0) }
+}
+
+const draftOf = (columns: readonly Column[], row: readonly string[]): Draft => {
+  const cell = (column: Column): string => row[columns.indexOf(column)] ?? ''
+  const named = cell('name') === '' ? { firstName: cell('firstName'), lastName: cell('lastName') } : splitName(cell('name'))
+  const side = SIDES[cell('side').toLowerCase()] ?? ''
+  const kind = KINDS[cell('kind').toLowerCase()] ?? ''
+  const fields = { email: cell('email'), phone: cell('phone'), meal: codeOf(cell('meal')), note: cell('note'), side, kind }
+  return {
+    firstName: named.firstName, lastName: named.lastName ?? '', household: cell('household'),
+    fields: Object.fromEntries(Object.entries(fields).filter(([, value]) => value !== '')),
+    rsvp: REPLIES[cell('rsvp').toLowerCase()]
+  }
+}
+
+/** Guests of a sheet; rows without a name are left out. */
+export const draftsOf = ({ columns, rows }: Sheet): readonly Draft[] =>
+  rows.map((row) => draftOf(columns, row)).filter(({ firstName, lastName }) => firstName !== '' || lastName !== '')
+
+/** Rows as the text of a file that spreadsheets open. A cell never begins a formula. */
+export const toCsv = (rows: readonly (readonly string[])[]): string => {
+  const cell = (text: string): string => {
+    const safe = /^[=+\-@\t]/.test(text) ? `'${text}` : text
+    return /[",\n]/.test(safe) ? `"${safe.replaceAll('"', '""')}"` : safe
+  }
+  return '\uFEFF' + rows.map((row) => row.map(cell).join(',')).join('\r\n') + '\r\n'
+}

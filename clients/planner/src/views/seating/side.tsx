@@ -1,0 +1,83 @@
+// Beside the room: who has no table yet, alone or as a household.
+import { useRef, useState } from 'preact/hooks'
+import { folded } from '../../format/text.js'
+import { t } from '../../i18n/index.js'
+import { usePlan } from '../../state/context.js'
+import { fullName, type Guest } from '../../state/plan.js'
+import { Button, IconButton } from '../../ui/button.js'
+import { useDrag, useDrop } from '../../ui/drag.js'
+import { Search, Users, X } from '../../ui/icons.js'
+import { held, hold, takeOff } from './moves.js'
+import { NewRule } from './rules.js'
+
+const Waiting = ({ guest }: { guest: Guest }) => {
+  const element = useRef<HTMLButtonElement>(null)
+  const plan = usePlan()
+  const isDragged = useDrag(element, plan.wedding.seating.seats.mayWrite(guest.id) ? [guest.id] : [])
+  return (
+    <button type="button" ref={element} class="waiting" aria-pressed={held.value.includes(guest.id)} data-dragged={isDragged} onClick={(event) => hold([guest.id], event.shiftKey)}>
+      <span dir="auto">{fullName(guest) || t('record.unnamed')}</span>
+    </button>
+  )
+}
+
+const Household = ({ name, guests }: { name: string; guests: readonly Guest[] }) => {
+  const element = useRef<HTMLButtonElement>(null)
+  const ids = guests.map(({ id }) => id)
+  const isDragged = useDrag(element, ids)
+  return (
+    <li>
+      {guests.length > 1 && (
+        <button type="button" ref={element} class="waiting household" aria-pressed={ids.every((id) => held.value.includes(id))} data-dragged={isDragged} title={t('seating.household')} onClick={() => hold(ids)}>
+          <Users size={14} aria-hidden="true" /><span dir="auto">{name}</span><span class="soft">{guests.length}</span>
+        </button>
+      )}
+      {guests.length === 1 && <span ref={element as never} hidden />}
+      {guests.map((guest) => <Waiting key={guest.id} guest={guest} />)}
+    </li>
+  )
+}
+
+/** What is to be put somewhere, and what can be done with it. */
+export const HeldBar = () => {
+  const plan = usePlan()
+  const guests = held.value
+  if (guests.length === 0) return null
+  const names = guests.map((guest) => plan.nameOf(guest)).join(', ')
+  const [first] = guests
+  const household = plan.byHousehold.value.get(plan.guestById.value.get(first!)?.household ?? '') ?? []
+  const isSeated = guests.some((guest) => plan.seatByGuest.value.has(guest))
+  return (
+    <div class="held" role="status">
+      <p dir="auto">{guests.length === 1 ? t('seating.held', { name: names }) : t('seating.heldMany', { names })}</p>
+      {guests.length === 1 && household.length > 1 && <Button onClick={() => { held.value = household.filter((guest) => plan.replyOf(guest) !== 'no').map(({ id }) => id) }}><Users size={16} />{t('seating.household')}</Button>}
+      <NewRule />
+      {isSeated && <Button onClick={() => takeOff(plan, guests)}>{t('seating.unseat')}</Button>}
+      <IconButton label={t('action.cancel')} onClick={() => { held.value = [] }}><X size={18} /></IconButton>
+    </div>
+  )
+}
+
+export const Side = () => {
+  const plan = usePlan()
+  const element = useRef<HTMLElement>(null)
+  const [search, setSearch] = useState('')
+  const isOver = useDrop(element, (ids) => takeOff(plan, ids))
+  const unseated = plan.unseated.value
+  const found = unseated.filter((guest) => folded(fullName(guest)).includes(folded(search)))
+  const groups = new Map<string, Guest[]>()
+  for (const guest of found) groups.set(guest.household ?? guest.id, [...groups.get(guest.household ?? guest.id) ?? [], guest])
+  return (
+    <section class="seating-side" ref={element} data-over={isOver} aria-labelledby="unseated-title">
+      <h2 id="unseated-title">{t('seating.unseated')} <span class="soft">{unseated.length}</span></h2>
+      {unseated.length === 0 ? <p class="soft">{t('seating.allSeated')}</p> : (
+        <label class="search"><Search size={16} aria-hidden="true" /><span class="unseen">{t('seating.search')}</span>
+          <input type="search" value={search} placeholder={t('seating.search')} onInput={(event) => setSearch(event.currentTarget.value)} />
+        </label>
+      )}
+      <ul class="waiting-list">
+        {[...groups].map(([household, guests]) => <Household key={household} name={plan.householdById.value.get(household)?.name ?? ''} guests={guests} />)}
+      </ul>
+    </section>
+  )
+}

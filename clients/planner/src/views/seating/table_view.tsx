@@ -1,0 +1,88 @@
+// A table of the room with its chairs. The table is moved by dragging its middle or with arrow keys.
+import type { JSX } from 'preact'
+import { useRef } from 'preact/hooks'
+import { t } from '../../i18n/index.js'
+import { TABLE } from '../../kinds/index.js'
+import { change, remove } from '../../kinds/actions.js'
+import { go, openRecord } from '../../router.js'
+import { conflictsOf } from '../../state/conflicts.js'
+import { usePlan } from '../../state/context.js'
+import { fullName, type Guest } from '../../state/plan.js'
+import { renameInDrawer } from '../../ui/dialog.js'
+import { useDrag, useDrop } from '../../ui/drag.js'
+import { Lock } from '../../ui/icons.js'
+import { initials } from '../../ui/person.js'
+import type { Point } from './geometry.js'
+import { held, hold, put } from './moves.js'
+import { stepOf, useMove } from './move.js'
+import { shortName, toneOf, type Chair, type ColorBy, type RoomTable } from './room.js'
+
+interface ChairViewProps { at: RoomTable; chair: Chair; color: ColorBy }
+
+const labelOf = (label: string, { seat, guests, isLoose }: Chair): string => {
+  const [first] = guests
+  if (first === undefined) return t('seating.chairEmpty', { table: label, seat: seat + 1 })
+  if (isLoose) return t('seating.anywhere', { name: fullName(first), table: label })
+  return t('seating.chairTaken', { table: label, seat: seat + 1, names: guests.map(fullName).join(', ') })
+}
+
+const ChairView = ({ at, chair, color }: ChairViewProps) => {
+  const plan = usePlan()
+  const element = useRef<HTMLButtonElement>(null)
+  const { guests, isLoose, seat } = chair
+  const [guest] = guests
+  const mayMove = plan.wedding.seating.seats.mayWrite(guest?.id)
+  const isDragged = useDrag(element, guest !== undefined && mayMove ? [guest.id] : [])
+  const isOver = useDrop(element, (ids) => put(plan, ids, at, seat))
+  const press = (event: MouseEvent): void => {
+    if (held.value.length > 0 && !event.shiftKey && !(guest !== undefined && held.value.includes(guest.id))) put(plan, held.value, at, seat)
+    else if (guest !== undefined) hold([guest.id], event.shiftKey)
+  }
+  const label = labelOf(at.table.label ?? '', chair)
+  const style = { '--x': `${chair.x}px`, '--y': `${chair.y}px` } as JSX.CSSProperties
+  return (
+    <button type="button" ref={element} class={`chair ${guest ? toneOf(plan, guest, color) : ''}`} style={style} aria-label={label} title={label} data-initials={guest && initials(fullName(guest))} disabled={!mayMove && guest === undefined}
+      data-free={guest === undefined} data-loose={isLoose} data-double={guests.length > 1} data-over={isOver} data-dragged={isDragged}
+      aria-pressed={guest !== undefined && held.value.includes(guest.id)} data-open={guest !== undefined && openRecord.value === guest.id} onClick={press}>
+      {guest !== undefined && <span aria-hidden="true" dir="auto">{shortName(guest)}</span>}
+    </button>
+  )
+}
+
+export const TableView = ({ at, color, scale }: { at: RoomTable; color: ColorBy; scale: { readonly current: number } }) => {
+  const plan = usePlan()
+  const top = useRef<HTMLButtonElement>(null)
+  const { table, chairs, standing, taken } = at
+  const mayMove = plan.wedding.seating.tables.mayWrite(table.id, 'position')
+  const moveTo = ({ x, y }: Point): void => { if (mayMove) change(plan, TABLE, table.id, { position: { x, y, rotation: at.rotation } }) }
+  const press = (): void => { if (held.value.length > 0) put(plan, held.value, at); else go({ view: 'seating', record: table.id }) }
+  const { offset, handlers } = useMove(at, scale, moveTo, press)
+  const isOver = useDrop(top, (ids) => put(plan, ids, at))
+  const key = (event: KeyboardEvent): void => {
+    const step = stepOf(event)
+    if (step) moveTo({ x: at.x + step.x, y: at.y + step.y })
+    else if (event.key === 'F2') renameInDrawer(() => go({ view: 'seating', record: table.id }))
+    else if (event.key === 'Delete') remove(plan, TABLE, [table.id])
+    else return
+    event.preventDefault()
+  }
+  const free = Math.max(chairs.length - taken, 0)
+  const label = t('seating.tableFree', { table: table.label ?? '', n: free })
+  const { x, y } = { x: at.x + (offset?.x ?? 0), y: at.y + (offset?.y ?? 0) }
+  const style = { transform: `translate(${x}px, ${y}px)`, '--w': `${at.width}px`, '--h': `${at.height}px`, '--turn': `${at.rotation}deg` } as JSX.CSSProperties
+  return (
+    <div class="table" data-table={table.id} data-shape={table.shape ?? 'round'} data-moving={offset !== undefined} style={style} role="group" aria-label={t('table.named', { label: table.label ?? '' })}>
+      <button type="button" class="table-top" ref={top} aria-label={label} aria-description={t('seating.moveTable', { table: t('table.named', { label: table.label ?? '' }) })} data-over={isOver}
+        data-full={free === 0} data-trouble={conflictsOf(plan, table.id).length > 0} data-open={openRecord.value === table.id} onKeyDown={key} {...handlers}>
+        <strong>{table.label}</strong>
+        <span data-count={`${taken}/${chairs.length}`}>{table.locked && <Lock size={26} />}</span>
+      </button>
+      {chairs.map((chair) => <ChairView key={chair.seat} at={at} chair={chair} color={color} />)}
+      {standing.length > 0 && <Standing guests={standing} />}
+    </div>
+  )
+}
+
+const Standing = ({ guests }: { guests: readonly Guest[] }) => (
+  <ul class="standing">{guests.map((guest) => <li key={guest.id}><button type="button" aria-pressed={held.value.includes(guest.id)} onClick={() => hold([guest.id])}>{fullName(guest)}</button></li>)}</ul>
+)

@@ -1,0 +1,33 @@
+// Point 6: the budget.
+import { begin, go, open, passes, record, saved } from './support.mjs'
+
+export const scenarios = {
+  // A cost is agreed and paid; it is on the calendar; over the limit nothing is green.
+  async pay () {
+    const [ann, bao] = await Promise.all([open('pay', 'overview'), open('pay', 'overview', { name: 'Bao' })])
+    await begin(ann, { title: 'Money', template: 'Small party' })
+    await go(ann, 'pay', 'budget')
+    await go(bao, 'pay', 'budget')
+    await ann.getByLabel('Add a cost').first().fill('Hall')
+    await ann.keyboard.press('Enter')
+    await record(ann, 'Hall').click()
+    const drawer = ann.getByRole('dialog', { name: 'Hall' })
+    await drawer.getByLabel('Agreed').fill('2,000')
+    await drawer.getByLabel('Agreed').press('Enter')
+    await drawer.getByRole('textbox', { name: 'Amount' }).fill('500')
+    await drawer.getByRole('button', { name: 'Record a payment' }).click()
+    await bao.locator('.record-list', { hasText: '€500 paid' }).waitFor()
+    await bao.locator('.layer-legend', { hasText: 'Agreed €2,000' }).waitFor()
+    await bao.locator('.calendar .chip', { hasText: '€500' }).waitFor()
+    await drawer.getByRole('button', { name: 'Void' }).click()
+    await bao.locator('.calendar .chip').waitFor({ state: 'detached' })
+    await drawer.getByRole('button', { name: 'Restore' }).click()
+    await passes(ann, 'budget-drawer')
+    await bao.getByLabel('Limit').fill('1.000,00')
+    await bao.getByLabel('Limit').press('Enter')
+    await ann.locator('.totals .over').first().waitFor()
+    await saved(bao)
+    await go(bao, 'pay', 'overview')
+    await bao.getByText('€1,000 over the limit of €1,000').waitFor()
+  }
+}

@@ -1,0 +1,109 @@
+// Point 3: the seating as the room.
+import assert from 'node:assert/strict'
+import { begin, go, open, passes, paste, PHONE, saved } from './support.mjs'
+
+const chair = (page, table, seat, who) => page.getByRole('button', { name: `Table ${table}, seat ${seat}: ${who}`, exact: true })
+const waiting = (page, name) => page.locator('.waiting', { hasText: name })
+
+const guests = ['First name,Last name,Household', 'Ann,Ash,Ash', 'Ben,Ash,Ash', 'Cem,Birch,Birch']
+
+const room = async (wedding) => {
+  const [ann, bao] = await Promise.all([open(wedding, 'overview'), open(wedding, 'overview', { name: 'Bao' })])
+  await begin(ann, { title: 'The room', template: 'Small party' })
+  await go(ann, wedding, 'guests')
+  await paste(ann, guests)
+  await go(ann, wedding, 'seating')
+  await go(bao, wedding, 'seating')
+  await waiting(bao, 'Cem Birch').waitFor()
+  return [ann, bao]
+}
+
+export const scenarios = {
+  // A guest is dragged to a chair, exchanged with another by dragging, and taken off by dragging back.
+  async drag () {
+    const [ann, bao] = await room('drag')
+    await waiting(ann, 'Cem Birch').dragTo(chair(ann, 1, 1, 'free'))
+    await chair(bao, 1, 1, 'Cem Birch').waitFor()
+    await waiting(ann, 'Ann Ash').dragTo(chair(ann, 1, 3, 'free'))
+    await chair(ann, 1, 3, 'Ann Ash').dragTo(chair(ann, 1, 1, 'Cem Birch'))
+    await chair(bao, 1, 1, 'Ann Ash').waitFor()
+    await chair(bao, 1, 3, 'Cem Birch').waitFor()
+    await passes(ann, 'seating')
+    await chair(ann, 1, 3, 'Cem Birch').dragTo(ann.getByRole('heading', { name: /To be seated/ }))
+    await waiting(bao, 'Cem Birch').waitFor()
+    await ann.getByRole('button', { name: 'Undo', exact: true }).first().click()
+    await chair(bao, 1, 3, 'Cem Birch').waitFor()
+  },
+
+  // Without dragging: a household is chosen and a table; then a guest and a chair, by keys. Tables move by arrow keys.
+  async keyboard () {
+    const [ann, bao] = await room('seatkeys')
+    await ann.locator('.waiting.household', { hasText: 'Ash' }).focus()
+    await ann.keyboard.press('Enter')
+    await ann.getByRole('button', { name: 'Table 2, 8 free' }).focus()
+    await ann.keyboard.press('Enter')
+    await chair(bao, 2, 1, 'Ann Ash').waitFor()
+    await chair(bao, 2, 2, 'Ben Ash').waitFor()
+    await waiting(ann, 'Cem Birch').focus()
+    await ann.keyboard.press('Enter')
+    await chair(ann, 2, 5, 'free').focus()
+    await ann.keyboard.press('Enter')
+    await chair(bao, 2, 5, 'Cem Birch').waitFor()
+    const table = bao.getByRole('group', { name: 'Table 3', exact: true })
+    const before = await table.evaluate((element) => element.style.transform)
+    await ann.getByRole('button', { name: 'Table 3, 8 free' }).focus()
+    await ann.keyboard.press('ArrowDown')
+    await bao.waitForFunction(([element, old]) => element.style.transform !== old, [await table.elementHandle(), before])
+    await ann.keyboard.press('F2')
+    await ann.getByRole('dialog', { name: 'Table 3' }).waitFor()
+    await ann.keyboard.type('Kids')
+    await ann.keyboard.press('Enter')
+    await bao.getByRole('group', { name: 'Table Kids', exact: true }).waitFor({ state: 'attached' })
+    await ann.keyboard.press('Control+z')
+    await table.waitFor({ state: 'attached' })
+    await saved(ann)
+  },
+
+  // A rule is made of two guests; a fixture is added, moved and removed.
+  async rules () {
+    const [ann, bao] = await room('seatrules')
+    await waiting(ann, 'Cem Birch').click()
+    await waiting(ann, 'Ann Ash').click({ modifiers: ['Shift'] })
+    await ann.getByRole('button', { name: 'Keep apart' }).click()
+    await bao.getByRole('button', { name: 'Rules' }).click()
+    await bao.getByText('Cem Birch, Ann Ash').or(bao.getByText('Ann Ash, Cem Birch')).waitFor()
+    await bao.getByRole('button', { name: 'Remove the rule' }).click()
+    await bao.keyboard.press('Escape')
+    await ann.getByLabel('Add a dance floor, bar, stage…').fill('Photo booth')
+    await ann.keyboard.press('Enter')
+    const booth = (page) => page.locator('.fixture', { hasText: 'Photo booth' })
+    const before = await booth(bao).evaluate((element) => element.style.transform)
+    await booth(ann).getByRole('button').focus()
+    await ann.keyboard.press('Shift+ArrowDown')
+    await bao.waitForFunction(([element, old]) => element.style.transform !== old, [await booth(bao).elementHandle(), before])
+    await ann.keyboard.press('Delete')
+    await booth(bao).waitFor({ state: 'detached' })
+    await saved(ann)
+  },
+
+  // The plan of the demo on a phone and in the dark: everybody at a table is on a chair, also who has no number.
+  async plan () {
+    const phone = await open('demo', 'seating', { name: 'Goran', viewport: PHONE, colorScheme: 'dark' })
+    await phone.locator('.table-top').first().waitFor()
+    await passes(phone, 'seating-phone')
+    const wide = await open('demo', 'seating', { colorScheme: 'dark' })
+    await wide.locator('.chair[data-loose=true]').first().waitFor()
+    const scale = () => wide.locator('.room').evaluate((element) => element.style.transform)
+    const before = await scale()
+    await wide.getByRole('button', { name: 'Zoom in' }).click()
+    assert.notEqual(await scale(), before)
+    await wide.getByLabel('Colour by').selectOption('allergy')
+    await wide.locator('.chair.reply-no').first().waitFor()
+    await wide.getByRole('button', { name: 'Rules' }).click()
+    await wide.getByRole('checkbox', { name: 'Show rules as lines' }).check()
+    await passes(wide, 'seating-rules')
+    await wide.keyboard.press('Escape')
+    await wide.locator('.rules line').first().waitFor({ state: 'attached' })
+    await passes(wide, 'seating-dark')
+  }
+}

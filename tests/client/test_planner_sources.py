@@ -1,0 +1,43 @@
+"""The sources of the planner: strict types, small files, and views that know nothing of each other."""
+
+import re
+import subprocess
+from pathlib import Path
+
+PACKAGE = Path("clients/planner")
+MOST_LINES = 400
+IMPORTED = re.compile(r"from '(\.[^']+)'")
+
+
+def imports(root: Path) -> set[tuple[str, str]]:
+    """Who imports whom, as paths below `src`."""
+    source = root / PACKAGE / "src"
+    return {
+        (str(path.relative_to(source)), str((path.parent / name).resolve().relative_to(source)))
+        for path in source.rglob("*.ts*")
+        for name in IMPORTED.findall(path.read_text())
+    }
+
+
+def test_the_sources_pass_the_strict_compiler(root: Path) -> None:
+    command = ["node_modules/.bin/tsc", "-p", str(PACKAGE)]
+    done = subprocess.run(command, cwd=root, capture_output=True, text=True, timeout=120, check=False)
+    assert done.stdout == ""
+
+
+def test_no_source_outgrows_the_files_of_the_house(root: Path) -> None:
+    sizes = {path.name: len(path.read_text().splitlines()) for path in (root / PACKAGE / "src").rglob("*.*")}
+    assert {name: lines for name, lines in sizes.items() if lines > MOST_LINES} == {}
+
+
+def test_parts_know_no_view_and_views_know_only_themselves(root: Path) -> None:
+    def view_of(path: str) -> str:
+        return path.split("/")[1] if path.startswith("views/") else ""
+
+    wrong = {(one, other) for one, other in imports(root) if view_of(other) and view_of(one) != view_of(other)}
+    assert {(one, other) for one, other in wrong if one != "app.tsx"} == set()
+
+
+def test_kept_parts_know_no_session_and_no_frame(root: Path) -> None:
+    below = {(one, other) for one, other in imports(root) if one.startswith(("ui/", "state/", "format/", "kinds/"))}
+    assert {(one, other) for one, other in below if other.startswith(("session/", "shell/", "setup/"))} == set()
