@@ -15,7 +15,17 @@ SKETCH = "sketch"
 TOKENS = "tokens"
 """This server with a key for tokens instead of --dev, and the limits of persons that it has by default; each client is
 a person of its own, and stays below them."""
-SERVERS = (OURS, TOKENS, BEFORE, SKETCH, "hocuspocus", "y-websocket", "y-websocket-leveldb", "pycrdt-websocket")
+SERVERS = (
+    OURS,
+    TOKENS,
+    BEFORE,
+    SKETCH,
+    "hocuspocus",
+    "hocuspocus-each-change",
+    "y-websocket",
+    "y-websocket-leveldb",
+    "pycrdt-websocket",
+)
 RESTARTED = (OURS, "hocuspocus", "y-websocket", "y-websocket-leveldb", "pycrdt-websocket")
 """Servers of the questions that stop and start them; the sketch does not read its store."""
 GOAL_SERVERS = (OURS, TOKENS, BEFORE, SKETCH, "y-websocket", "hocuspocus")
@@ -79,6 +89,31 @@ class TokensScale:
     warm_up_seconds: float = 2.0
     seconds: float = 3.0
     drain_seconds: float = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class RoutingScale:
+    """Rooms of writers beside a router, in turn; then single events, and nothing at all."""
+
+    rooms: int = 500
+    members: int = 4
+    rates: tuple[int, ...] = (1_000, 4_000)
+    weddings: int = 10
+    guests: int = 200
+    """Of each wedding: so many that none is edited twice within the ten seconds in which repeats are one item."""
+    events_per_minute: int = 10_000
+    together: int = 10
+    """Edits of one call."""
+    turns: int = 10
+    warm_up_seconds: float = 2.0
+    settle_seconds: float = 1.0
+    seconds: float = 5.0
+    drain_seconds: float = 5.0
+    slow_per_second: float = 5.0
+    slow_events: int = 300
+    start_seconds: float = 10.0
+    """Until a new server and its hosts are at rest."""
+    rest_seconds: float = 30.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -290,6 +325,7 @@ class Scale:
     serving_python: ServingPythonScale = field(default_factory=ServingPythonScale)
     tokens: TokensScale = field(default_factory=TokensScale)
     attacked: AttackedScale = field(default_factory=AttackedScale)
+    routing: RoutingScale = field(default_factory=RoutingScale)
     fanout: FanoutScale = field(default_factory=FanoutScale)
     presence: PresenceScale = field(default_factory=PresenceScale)
     idle: IdleScale = field(default_factory=IdleScale)
@@ -317,9 +353,11 @@ GOALS = Scale(
         "idle": 1,
         "presence": 2,
         "rooms-schema": 2,
+        "rooms-hocuspocus": 2,
         "documents": 2,
         "serving-python": 2,
         "tokens": 1,
+        "routing": 1,
     },
     rooms=RoomsScale(first_rate=3_000, step_seconds=3.0, bisections=3, drain_seconds=4.0),
     rates=RatesScale(warm_up_seconds=1.0, seconds=5.0, drain_seconds=3.0),
@@ -341,6 +379,22 @@ QUICK = Scale(
     serving_python=ServingPythonScale(rate=3_000, seconds=2.0),
     tokens=TokensScale(
         rooms=50, rate=500, schema_rate=200, pairs=2, warm_up_seconds=0.5, seconds=1.0, drain_seconds=2.0
+    ),
+    routing=RoutingScale(
+        rooms=50,
+        rates=(500,),
+        weddings=3,
+        guests=40,
+        events_per_minute=600,
+        turns=2,
+        warm_up_seconds=0.5,
+        settle_seconds=0.5,
+        seconds=1.0,
+        drain_seconds=2.0,
+        slow_per_second=10.0,
+        slow_events=20,
+        start_seconds=5.0,
+        rest_seconds=5.0,
     ),
     attacked=AttackedScale(seconds=20.0),
     fanout=FanoutScale(readers=(100,), seconds=1.0, paced_seconds=2.0, drain_seconds=2.0),

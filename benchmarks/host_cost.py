@@ -15,7 +15,7 @@ from typing import Any
 from pycrdt import TransactionEvent
 
 from benchmarks import wedding_host
-from benchmarks.wedding_host import ACTOR, EDITS, LISTS, ONE_GUEST, WeddingHost, calibration
+from benchmarks.wedding_host import ACTOR, EDITS, WeddingHost, calibration
 
 Cost = tuple[str, dict[str, float]]
 
@@ -65,13 +65,13 @@ def _with_derived(host: WeddingHost, edits: int) -> Iterator[Cost]:
         for guest in host.guests()[opened:count]:
             host.open_derived(f"guests@self.{guest}")
         opened = count
-        cost = _microseconds([host.edit(ONE_GUEST) for _ in range(edits)])
+        cost = _microseconds([host.edit(wedding_host.ONE_GUEST) for _ in range(edits)])
         without = without or cost["host_us"]
         yield f"edit with {count} derived documents open that do not show it", cost | _each(cost, without, count)
-    without = _microseconds([host.edit(ONE_GUEST) for _ in range(edits)])["host_us"]
-    for count, name in enumerate(LISTS, 1):
+    without = _microseconds([host.edit(wedding_host.ONE_GUEST) for _ in range(edits)])["host_us"]
+    for count, name in enumerate(wedding_host.LISTS, 1):
         host.open_derived(name)
-        cost = _microseconds([host.edit(ONE_GUEST) for _ in range(edits)])
+        cost = _microseconds([host.edit(wedding_host.ONE_GUEST) for _ in range(edits)])
         yield f"the same with {count} lists of guests besides", cost | _each(cost, without, count)
 
 

@@ -21,6 +21,7 @@
  *   gone CODE DEADLINE_S                        until every client is closed; answers how many with CODE, and when the
  *                                               last was, in seconds of CLOCK_MONOTONIC
  *   quit
+ * A client of Hocuspocus has a socket of its own, for one document.
  * With --tokens FILE the request of each client has the token in the line of its number.
  * Of several ports (--port 1,2,3) each wedding has one of its own, or with --by-client 1 each client the next one.
  */
@@ -635,6 +636,7 @@ static void receive_message(Client *c, const uint8_t *bytes, size_t n) {
             if (verdict == 0 && !opt.hocuspocus) count.refused++;
             if (verdict == 1) count.refused++;
             return;
+        } else if (type == 7 && opt.hocuspocus) { client_close(c, 1005); return; /* its only document */
         } else if (type == 3 || type == 5 || type == 7 || type == 8 || type == 9 || type == 10) return;
         else r.bad = true;
     } while (!r.bad && r.at < r.end && c->phase == OPEN);
@@ -728,7 +730,7 @@ static void send_upgrade(Client *c) {
     int n = snprintf(request, sizeof request,
                      "GET %s%s%s%s HTTP/1.1\r\nHost: %s:%d\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
                      "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n",
-                     opt.hocuspocus ? "/" : "/ws/", opt.hocuspocus ? "" : name, c->token ? "?token=" : "",
+                     opt.hocuspocus ? "/hocuspocus" : "/ws/", opt.hocuspocus ? "" : name, c->token ? "?token=" : "",
                      c->token ? c->token : "", opt.host, port_of(c));
     c->phase = UPGRADING;
     client_write(c, (uint8_t *)request, (size_t)n);

@@ -56,7 +56,8 @@ class Clients:
     ``generation`` separates the client ids of successive processes on the same documents; ``track`` is the
     generation whose updates are accounted for (default: their own). ``guests``: each writes into a guest of its own in
     a document with a schema, instead of text into a document without. Of several ``ports`` (default: all of the
-    server's) each wedding has one of its own, or ``by_client`` each client the next. Where the server asks for tokens,
+    server's) each wedding has one of its own, or ``by_client`` each client the next. ``protocol``: "hocuspocus" or
+    "y-websocket" (default: that of the server). Where the server asks for tokens,
     ``token`` returns that of a client by its wedding and number (default: each client is one of the couple).
     """
 
@@ -74,13 +75,14 @@ class Clients:
         guests: bool = False,
         ports: Sequence[int] = (),
         by_client: bool = False,
+        protocol: str = "",
         token: Callable[[str, int], str] = couple_token,
     ) -> None:
         self.server = server
         self.count = rooms * members
         options: dict[str, object] = {
             "--port": ",".join(map(str, ports or server.ports)),
-            "--protocol": server.protocol,
+            "--protocol": protocol or server.protocol,
             "--rooms": rooms,
             "--members": members,
             "--chars": chars,

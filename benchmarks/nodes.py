@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from pathlib import Path
+from types import MappingProxyType
 from typing import Literal
 
 from benchmarks import processes, tokens
@@ -30,7 +31,14 @@ class Cluster:
     protocol = "y-websocket"
 
     def __init__(
-        self, server: Server, nodes: int, *, store: Store = "postgresql", redis: bool = True, with_tokens: bool = False
+        self,
+        server: Server,
+        nodes: int,
+        *,
+        store: Store = "postgresql",
+        redis: bool = True,
+        with_tokens: bool = False,
+        environment: Mapping[str, str] = MappingProxyType({}),
     ) -> None:
         self._server = server
         self.tokens = with_tokens
@@ -39,13 +47,13 @@ class Cluster:
         server.directory.mkdir(parents=True, exist_ok=True)
         flags = ["--redis-url", self.redis.url] if self.redis else []
         flags += tokens.flags(server.directory) if with_tokens else ()
-        environment = {**OUR_ENVIRONMENT, "CRDT_SERVER_DOCUMENT_HOSTS": "1"}
+        settings = {**OUR_ENVIRONMENT, "CRDT_SERVER_DOCUMENT_HOSTS": "1", **environment}
         url = self._postgres.url if self._postgres else None
         self.nodes = [
             ServerProcess(
                 server.directory,
                 flags=flags,
-                env=environment,
+                env=settings,
                 database_url=url,
                 log_name=f"node-{n}.log",
                 dev=not with_tokens,

@@ -27,6 +27,13 @@ def measure_with_schema(server: Server, scale: Scale) -> Iterator[Case]:
         yield from search(clients, scale.rooms, name)
 
 
+def measure_over_hocuspocus(server: Server, scale: Scale) -> Iterator[Case]:
+    """Everyone appends text, over Hocuspocus' protocol: each client with a socket of its own."""
+    with server, Clients(server, scale.rooms.rooms, scale.rooms.members, protocol="hocuspocus") as clients:
+        clients.connect_all(60)
+        yield from search(clients, scale.rooms, f"{scale.rooms.rooms} rooms x {scale.rooms.members}, Hocuspocus")
+
+
 def search(clients: Clients, s: RoomsScale, name: str) -> Iterator[Case]:
     """The highest rate that holds. Raises RuntimeError when an eighth of the first does not."""
     good, bad = float(s.first_rate), float(s.highest_rate) + 1
@@ -91,5 +98,13 @@ WITH_SCHEMA = Question(
     title="The same with a schema, every update judged",
     servers=(OURS, BEFORE),
     measure=measure_with_schema,
+    columns=COLUMNS,
+)
+
+OVER_HOCUSPOCUS = Question(
+    name="rooms-hocuspocus",
+    title="The same over Hocuspocus' protocol, with receipts",
+    servers=(OURS, "hocuspocus", "hocuspocus-each-change"),
+    measure=measure_over_hocuspocus,
     columns=COLUMNS,
 )

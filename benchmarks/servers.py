@@ -9,7 +9,7 @@ import subprocess
 import sys
 import time
 import venv
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -100,6 +100,9 @@ KINDS = {
     ),
     SKETCH: Kind(_sketch_command),
     "hocuspocus": Kind(_hocuspocus_command, protocol="hocuspocus"),
+    "hocuspocus-each-change": Kind(
+        _hocuspocus_command, protocol="hocuspocus", environment=lambda _port, _directory: {"DEBOUNCE_MS": "0"}
+    ),
     "y-websocket": Kind(
         _y_websocket_command,
         environment=lambda port, _directory: {"HOST": "127.0.0.1", "PORT": str(port)},
@@ -178,6 +181,8 @@ class Server:
     name: str
     directory: Path
     port: int = field(default_factory=_free_port)
+    environment: Mapping[str, str] = field(default_factory=dict)
+    """Besides that of its kind."""
     spent_seconds: float = 0.0
     """CPU time of all its processes and clients that have ended, to separate our load from that of others."""
     _process: subprocess.Popen[bytes] | None = None
@@ -213,7 +218,7 @@ class Server:
     def start(self) -> None:
         """Start and wait until connections are accepted."""
         self.directory.mkdir(parents=True, exist_ok=True)
-        environment = {**os.environ, **self.kind.environment(self.port, self.directory)}
+        environment = {**os.environ, **self.kind.environment(self.port, self.directory), **self.environment}
         with (self.directory / "server.log").open("ab") as log:
             self._process = subprocess.Popen(
                 self.kind.command(self.port, self.directory),

@@ -1,4 +1,5 @@
 // Hocuspocus with its own defaults: node hocuspocus.mjs PORT DATABASE
+// With DEBOUNCE_MS=0 it stores a document at each change.
 //
 // Its SQLite extension is better-sqlite3 behind the database extension, and better-sqlite3 has to be compiled for each
 // version of Node. The same schema and statements run here on the SQLite that is part of Node.
@@ -14,7 +15,11 @@ const upsert = database.prepare(
   'INSERT INTO "documents" ("name", "data") VALUES (?, ?) ON CONFLICT(name) DO UPDATE SET data = excluded.data'
 )
 
+const { DEBOUNCE_MS } = process.env
+const debounce = DEBOUNCE_MS === undefined ? {} : { debounce: Number(DEBOUNCE_MS), maxDebounce: Number(DEBOUNCE_MS) }
+
 const server = new Server({
+  ...debounce,
   address: '127.0.0.1',
   port: Number(port),
   quiet: true,
