@@ -1,4 +1,4 @@
-"""The README's examples run, and what it names is there."""
+"""The examples of the README, and of the guides that go on from it, run, and what these name is there."""
 
 from __future__ import annotations
 
@@ -20,12 +20,13 @@ from crdt_server.cli import cli
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()
+TOKENS, PRODUCTION = ((ROOT / "docs" / name).read_text() for name in ("tokens.md", "production.md"))
 DEFAULT_ADDRESS = "127.0.0.1:8000"
 TWO_SCREENS, ONE_SCREEN = 80, 50
 
 
-def block(language: str) -> str:
-    (code,) = re.findall(rf"^```{language}\n(.*?)^```$", README, re.MULTILINE | re.DOTALL)
+def block(language: str, page: str = README) -> str:
+    (code,) = re.findall(rf"^```{language}\n(.*?)^```$", page, re.MULTILINE | re.DOTALL)
     return str(code)
 
 
@@ -83,10 +84,10 @@ def test_the_application_of_the_readme_is_made(tmp_path: Path, monkeypatch: pyte
 
 
 @pytest.mark.parametrize(("language", "program"), [("mjs", ["node"]), ("py", [sys.executable])])
-def test_the_tokens_of_the_readme_are_good(tmp_path: Path, language: str, program: list[str]) -> None:
+def test_the_tokens_of_the_guide_are_good(tmp_path: Path, language: str, program: list[str]) -> None:
     content = "a secret of thirty-two bytes, or more"
     (tmp_path / "jwt.secret").write_text(content + "\n")
-    (tmp_path / f"sign.{language}").write_text(block(language))
+    (tmp_path / f"sign.{language}").write_text(block(language, TOKENS))
     command = [*program, f"sign.{language}"]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=60, check=True)
     verifier = TokenVerifier(KeySet([secret_key(f"{content}\n".encode())]), TokenRules(), time.time)
@@ -96,7 +97,7 @@ def test_the_tokens_of_the_readme_are_good(tmp_path: Path, language: str, progra
 
 
 def test_the_flags_of_the_readme_exist() -> None:
-    commands = re.findall(r"crdt-server ([a-z]+) (-(?:[^`\n]|\\\n)*)", README)
+    commands = re.findall(r"crdt-server ([a-z]+) (-(?:[^`\n]|\\\n)*)", README + TOKENS + PRODUCTION)
     assert {name for name, _ in commands} >= {"serve", "token", "verify"}
     for name, text in commands:
         known = {option for parameter in cli.commands[name].params for option in parameter.opts} | {"--help"}
@@ -134,11 +135,10 @@ def test_the_map_of_the_readme_is_of_this_tree() -> None:
     assert {part for part in parts if f"crdt_server/{part}/" not in paths} == set()
 
 
-def test_the_readme_fits_two_screens_and_each_further_section_one() -> None:
-    before, map_, *details = re.split(r"^## (?=Where things are|Sign a token|Put it)", README, flags=re.MULTILINE)
+def test_the_readme_fits_two_screens_and_its_map_and_each_guide_one() -> None:
+    before, map_ = re.split(r"^## (?=Where things are)", README, flags=re.MULTILINE)
     assert len(before.splitlines()) <= TWO_SCREENS
-    assert len(details) == 2
-    assert [len(section.splitlines()) for section in (map_, *details) if len(section.splitlines()) > ONE_SCREEN] == []
+    assert [len(part.splitlines()) for part in (map_, TOKENS, PRODUCTION) if len(part.splitlines()) > ONE_SCREEN] == []
 
 
 async def test_the_server_runs_inside_another_application(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
