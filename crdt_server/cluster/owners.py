@@ -18,6 +18,9 @@ log = structlog.get_logger(__name__)
 
 HEARTBEAT_SECONDS = 0.8
 LEASE_SECONDS = 3.0  # after the last heartbeat; then other nodes may take over
+CHANCE_SECONDS = 2 * HEARTBEAT_SECONDS
+"""After this node had no database for a lease, the other nodes may have had none either: the first that reaches it
+again does not take what belongs to those that are about to."""
 
 
 class Owners:
@@ -40,6 +43,7 @@ class Owners:
         self._on_gone = on_gone
         self._others: dict[str, str] = {}  # wedding -> another node, its owner
         self._heartbeat_at = 0.0  # start of the newest heartbeat that has arrived, by the loop's clock
+        self._chance_until = 0.0  # others without a heartbeat are not taken for dead before
         self._lock = asyncio.Lock()  # a wedding that is being released must not be claimed meanwhile
 
     def owns(self, wedding: str) -> bool:
@@ -57,8 +61,10 @@ class Owners:
     async def claim(self, weddings: list[str]) -> None:
         """Take those without a living owner, and read the owners of the others. Raises StorageError."""
         async with self._lock:
-            if asyncio.get_running_loop().time() - self._heartbeat_at > LEASE_SECONDS / 2:
+            loop = asyncio.get_running_loop()
+            if loop.time() - self._heartbeat_at > LEASE_SECONDS / 2:
                 await self._heartbeat()  # a claim of a dead node is void
+            await asyncio.sleep(max(0.0, self._chance_until - loop.time()))
             for owner in await self._storage.claim(weddings, self.node):
                 self._record(owner)
 
@@ -105,6 +111,8 @@ class Owners:
         now = await self._storage.owned(self.node)
         self.disown({wedding: fence for wedding, fence in before.items() if fence != now.get(wedding)})
         await self._release_unknown([wedding for wedding in now if wedding not in self.fences])
+        if asyncio.get_running_loop().time() < self._chance_until:
+            return
         alive = set(await self._storage.nodes())
         gone, self.alive = self.alive - alive, alive
         if gone:
@@ -112,9 +120,12 @@ class Owners:
             self._on_gone(gone)
 
     async def _heartbeat(self) -> None:
-        start = asyncio.get_running_loop().time()
+        loop = asyncio.get_running_loop()
+        before, start = self._heartbeat_at, loop.time()
         await self._storage.heartbeat(self.node, LEASE_SECONDS)
         self._heartbeat_at = start
+        if before and loop.time() - before > LEASE_SECONDS:
+            self._chance_until = loop.time() + CHANCE_SECONDS
 
     async def _release_unknown(self, weddings: list[str]) -> None:
         """Release weddings that this node owns without knowing it: the response to a claim was lost."""

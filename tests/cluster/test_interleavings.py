@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from crdt_server.cluster.owners import LEASE_SECONDS
 from crdt_server.rooms.hosted_document import Placement
 from crdt_server.rooms.room import Phase
 from storage import DocumentKey, StorageUnavailable
@@ -134,6 +135,27 @@ async def test_a_node_whose_heartbeat_is_late_claims_as_one_that_lives(nodes: No
     there.type("hello")
     await here.sees("hello")
     assert one.cluster.owners.fences == {"w": 1}
+
+
+async def test_who_reaches_the_database_first_takes_nothing_from_the_others(nodes: Nodes) -> None:
+    """The database was stopped for longer than a lease: all leases have ended, and no node has died."""
+    one, two = await nodes.pair()
+    here, there = await couple(one, two)
+    for node in (one, two):
+        (beating,) = [task for task in node.hub._tasks if "Owners.run" in str(task)]
+        beating.cancel()
+        await nodes.storage.heartbeat(node.name, -1)
+        node.cluster.owners._heartbeat_at -= LEASE_SECONDS
+    claim = asyncio.create_task(two.cluster.owners.claim(["w"]))
+    async with asyncio.timeout(30):
+        while await nodes.storage.nodes() != [two.name]:  # noqa: ASYNC110 - no event reports it
+            await asyncio.sleep(0.005)
+    await two.cluster.owners.heartbeat()
+    await one.cluster.owners.heartbeat()
+    await claim
+    assert one.cluster.owners.fences == {"w": 1}
+    there.type("hello")
+    await here.sees("hello")
 
 
 async def test_a_wedding_owned_by_another_node_in_between_is_loaded_again(nodes: Nodes) -> None:
