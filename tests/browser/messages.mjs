@@ -113,12 +113,16 @@ export const scenarios = {
     await clara.locator('.write li', { hasText: 'wine.txt' }).waitFor()
     await write(clara, 'Sixty bottles of Spätburgunder')
     await clara.locator('.write li').waitFor({ state: 'detached' })
-    await unread(fritz, 1)
 
+    // The router indexes a message some time after it was sent.
     await tab(fritz, 'messages')
     await fritz.locator('[name=q]').fill('spatburgunder')
-    await fritz.locator('[name=q]').press('Enter')
     const found = fritz.locator('.find li', { hasText: 'Sixty bottles' })
+    for (let hits = []; !hits.length;) {
+      const response = fritz.waitForResponse((each) => each.url().includes('/search?'))
+      await fritz.locator('[name=q]').press('Enter')
+      ;({ hits } = await (await response).json())
+    }
     assert.equal(await found.locator('mark').textContent(), 'Spätburgunder')
     await found.locator('.title').click()
     const file = message(fritz, 'Sixty bottles').getByRole('button', { name: 'wine.txt' })
