@@ -91,13 +91,13 @@ class SyncStatus(Struct, frozen=True, gc=False):
 Received: TypeAlias = SyncStep1 | SyncStep2 | SyncUpdate | AwarenessUpdate | QueryAwareness
 """Messages that a client may send."""
 
-Message: TypeAlias = Received | PermissionDenied
+Message: TypeAlias = Received | PermissionDenied | Stateless
 """Messages that the server may send."""
 
 DocumentReceived: TypeAlias = Received | Stateless | Authenticate | CloseDocument
 """Messages that a client may send where a socket carries several documents."""
 
 DocumentMessage: TypeAlias = (
-    Message | Stateless | CloseDocument | TokenRequest | DocumentOpened | DocumentRefused | SyncStatus
+    Message | CloseDocument | TokenRequest | DocumentOpened | DocumentRefused | SyncStatus
 )
 """Messages that the server may send there."""

@@ -1,7 +1,7 @@
 """The codec of the y-websocket protocol.
 
 A payload holds one or more messages. A message is a varint type and its fields:
-0 sync (0 step 1: state vector, 1 step 2: update, 2 update), 1 awareness, 2 permission denied (server to client only),
+0 sync (0 step 1: state vector, 1 step 2: update, 2 update), 1 awareness, 2 auth (1: a JSON text, of the server only),
 3 query awareness. The server sends one message per payload: older clients read only one.
 """
 
@@ -15,6 +15,7 @@ from crdt_server.protocol.messages import (
     PermissionDenied,
     QueryAwareness,
     Received,
+    Stateless,
     SyncStep1,
     SyncStep2,
     SyncUpdate,
@@ -58,9 +59,11 @@ class YWebSocketCodec:
             return b"\0\1" + write_var_bytes(message.update)
         if isinstance(message, SyncStep1):
             return b"\0\0" + write_var_bytes(message.state_vector)
+        # Not subtype 0 of auth, which stock clients print as a refusal of access: they skip all others.
         if isinstance(message, PermissionDenied):
-            # Not subtype 0, which stock clients print as a refusal of access: they skip all others.
             return b"\2\1" + write_var_string(message.reason)
+        if isinstance(message, Stateless):
+            return b"\2\1" + write_var_string(message.payload)
         return b"\3"
 
 

@@ -11,6 +11,7 @@ import enum
 from typing import Protocol
 
 from crdt_server.errors import CLOSE_CODES, ProtocolError
+from crdt_server.protocol.outgoing import Outgoing
 from crdt_server.protocol.ywebsocket import YWEBSOCKET
 from crdt_server.rooms.refusals import reject
 from crdt_server.rooms.room import Room
@@ -26,6 +27,7 @@ from crdt_server.transport.gate import (
     PendingAdmission,
     Refused,
 )
+from crdt_server.transport.stateless import InboxListener
 
 CONGESTED_BYTES = 64 * 1024  # unsent on a connection: from here on awareness is left out
 EARLY_BYTES = 64 * 1024  # of frames before the decision; an empty one counts 64
@@ -109,7 +111,7 @@ _PENDING, _OPEN, _CLOSED = AdmissionState
 class YWebSocketEndpoint:
     """The y-websocket protocol: one session per connection, its document named by the URL."""
 
-    __slots__ = ("_connection", "_gate", "_pending", "_room", "_session", "state")
+    __slots__ = ("_connection", "_follows_inbox", "_gate", "_listener", "_pending", "_room", "_session", "state")
 
     _room: Room
     _session: Session
@@ -117,6 +119,8 @@ class YWebSocketEndpoint:
     def __init__(self, gate: Gate, connection: EndpointConnection, request: ConnectionRequest) -> None:
         self._gate = gate
         self._connection = connection
+        self._follows_inbox = "inbox=1" in request.query.split("&")
+        self._listener: InboxListener | None = None
         self._pending: _EarlyFrames | None = None
         self.state = _PENDING
         decision = gate.decide(request)
@@ -156,6 +160,8 @@ class YWebSocketEndpoint:
         """See `Endpoint.disconnected`."""
         state, self.state = self.state, _CLOSED
         if state is _OPEN:
+            if self._listener is not None:
+                self._gate.hub.events.remove(self._room.wedding, self._listener)
             self._gate.leave(self._connection, self._room, self._session)
         else:
             self._stop_waiting()
@@ -177,6 +183,9 @@ class YWebSocketEndpoint:
             return
         self._room, self._session = entered
         self.state = _OPEN
+        if self._follows_inbox:
+            self._listener = InboxListener(self._session.user, lambda text: self._connection.send(Outgoing(text)))
+            self._gate.hub.events.add(self._room.wedding, self._listener)
         if pending is not None:
             self._connection.resume()
             for frame in pending.frames:

@@ -1,12 +1,13 @@
-"""Stateless messages of clients: requests for what is no part of a document, answered the same way.
+"""Messages beside the documents: that the inbox of a person has changed, whose items are read over HTTP.
 
-`{"subscribe": "inbox"}` has `{"inbox": "changed"}` sent whenever the inbox of the person may have new items; those are
-read over HTTP. Anything else is answered with an error.
+A client of Hocuspocus requests them by a stateless message, `{"subscribe": "inbox"}`; anything else is answered with an
+error. One of y-websocket has `inbox=1` in the query of its URL. Both get `{"inbox": "changed"}`.
 """
 
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from crdt_server.hub.event_notifier import EventListener
@@ -17,19 +18,19 @@ if TYPE_CHECKING:
     from crdt_server.transport.document_connection import DocumentConnection
 
 MOST_CHARACTERS = 1024
-INBOX_CHANGED = json.dumps({"inbox": "changed"})
+_CHANGED = Stateless(json.dumps({"inbox": "changed"}))
 _UNKNOWN = Stateless(json.dumps({"error": {"code": "unknown_request", "known": [{"subscribe": "inbox"}]}}))
 
 
 class InboxListener(EventListener):
-    """Sends a document's client that the inbox of its person has changed."""
+    """Sends a client that the inbox of its person has changed."""
 
-    def __init__(self, document: DocumentConnection) -> None:
-        super().__init__(document.session.user)
-        self._document = document
+    def __init__(self, user: str, send: Callable[[Stateless], None]) -> None:
+        super().__init__(user)
+        self._send = send
 
     def wake(self, head: int) -> None:
-        self._document.send_own(Stateless(INBOX_CHANGED))
+        self._send(_CHANGED)
 
 
 def answer(hub: Hub, document: DocumentConnection, payload: str) -> None:
@@ -41,7 +42,7 @@ def answer(hub: Hub, document: DocumentConnection, payload: str) -> None:
     if request != {"subscribe": "inbox"}:
         document.send_own(_UNKNOWN)
     elif document.listener is None:
-        document.listener = InboxListener(document)
+        document.listener = InboxListener(document.session.user, document.send_own)
         hub.events.add(document.room.wedding, document.listener)
 
 
