@@ -13,9 +13,9 @@ from statistics import median
 from benchmarks.config import OURS, RevocationScale, Scale
 from benchmarks.loadgen import Clients
 from benchmarks.nodes import Cluster
+from benchmarks.persons import couple_token, member_token, role_token
 from benchmarks.question import Case, Column, Question, Values
 from benchmarks.servers import Server
-from benchmarks.tokens import couple_token, member_token, role_token
 
 FORBIDDEN = 4403
 MEMBER = "maid-of-honour"
@@ -55,8 +55,8 @@ def _revoked(cluster: Cluster, s: RevocationScale, prefix: str, revoke: Revoke) 
         guests=True,
         prefix=prefix,
         by_client=True,
-        token=lambda of, number: (
-            member_token(of, MEMBER) if revoke is _remove else role_token(of, f"u{number}", "planner")
+        query=lambda of, number: (
+            f"token={member_token(of, MEMBER) if revoke is _remove else role_token(of, f'u{number}', 'planner')}"
         ),
     )
     with clients:

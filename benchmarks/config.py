@@ -15,8 +15,11 @@ SKETCH = "sketch"
 TOKENS = "tokens"
 """This server with a key for tokens instead of --dev, and the limits of persons that it has by default; each client is
 a person of its own, and stays below them."""
+NAMED = "named"
+"""This server with --dev; each client is the person that it is with a token."""
 SERVERS = (
     OURS,
+    NAMED,
     TOKENS,
     BEFORE,
     SKETCH,
@@ -28,7 +31,7 @@ SERVERS = (
 )
 RESTARTED = (OURS, "hocuspocus", "y-websocket", "y-websocket-leveldb", "pycrdt-websocket")
 """Servers of the questions that stop and start them; the sketch does not read its store."""
-GOAL_SERVERS = (OURS, TOKENS, BEFORE, SKETCH, "y-websocket", "hocuspocus")
+GOAL_SERVERS = (OURS, NAMED, TOKENS, BEFORE, SKETCH, "y-websocket", "hocuspocus")
 COMPARED = (OURS, BEFORE, SKETCH, "y-websocket", "hocuspocus", "pycrdt-websocket")
 """Servers of the questions that are not about the store; LevelDB joins where storing is the question."""
 

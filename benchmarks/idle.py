@@ -7,7 +7,7 @@ import time
 from collections.abc import Iterator
 
 from benchmarks import processes
-from benchmarks.config import COMPARED, OURS, TOKENS, Scale
+from benchmarks.config import COMPARED, NAMED, OURS, TOKENS, Scale
 from benchmarks.loadgen import Clients
 from benchmarks.question import Case, Column, Question
 from benchmarks.servers import Server
@@ -39,7 +39,7 @@ def measure(server: Server, scale: Scale) -> Iterator[Case]:
 QUESTION = Question(
     name="idle",
     title="Idle sockets",
-    servers=(OURS, TOKENS, *COMPARED[1:]),
+    servers=(OURS, NAMED, TOKENS, *COMPARED[1:]),
     measure=measure,
     columns=(
         Column("kb_per_socket", "RSS KB per socket", "less", 1),

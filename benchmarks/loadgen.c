@@ -22,7 +22,7 @@
  *                                               last was, in seconds of CLOCK_MONOTONIC
  *   quit
  * A client of Hocuspocus has a socket of its own, for one document.
- * With --tokens FILE the request of each client has the token in the line of its number.
+ * With --queries FILE the URL of each client has the query in the line of its number.
  * Of several ports (--port 1,2,3) each wedding has one of its own, or with --by-client 1 each client the next one.
  */
 #define _GNU_SOURCE
@@ -47,7 +47,7 @@
 #define IP_BIND_ADDRESS_NO_PORT 24
 #endif
 
-enum { READ_BYTES = 1 << 18, AHEAD_BITS = 1 << 16, EVENTS = 1024, NAME_BYTES = 128, TOKEN_BYTES = 1024 };
+enum { READ_BYTES = 1 << 18, AHEAD_BITS = 1 << 16, EVENTS = 1024, NAME_BYTES = 128, QUERY_BYTES = 1024 };
 static const uint64_t NS = 1000000000ull;
 
 /* Client ids: unique per (generation, room, member) and, like most real ones, five bytes as a varint. */
@@ -68,7 +68,7 @@ typedef struct {
     Buffer in, out, message; /* partial input, unsent output, fragmented message */
     uint64_t opened_at, retry_at, closed_at;
     int close_code;
-    char *token;
+    char *query;
     uint32_t sent, presence_sent;
     Times sent_at, presence_at;
     uint32_t echoed;
@@ -77,7 +77,7 @@ typedef struct {
 } Client;
 
 static struct {
-    const char *host, *prefix, *tokens;
+    const char *host, *prefix, *queries;
     int ports[16], port_count, rooms, members, per_wedding, sources, chars, generation, track;
     bool hocuspocus, guests, by_client;
 } opt = {.host = "127.0.0.1", .prefix = "r", .rooms = 1, .members = 2, .per_wedding = 5,
@@ -725,13 +725,13 @@ static int port_of(const Client *c) {
 }
 
 static void send_upgrade(Client *c) {
-    char request[512 + TOKEN_BYTES], name[NAME_BYTES];
+    char request[512 + QUERY_BYTES], name[NAME_BYTES];
     document_name(c, name);
     int n = snprintf(request, sizeof request,
                      "GET %s%s%s%s HTTP/1.1\r\nHost: %s:%d\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
                      "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n",
-                     opt.hocuspocus ? "/hocuspocus" : "/ws/", opt.hocuspocus ? "" : name, c->token ? "?token=" : "",
-                     c->token ? c->token : "", opt.host, port_of(c));
+                     opt.hocuspocus ? "/hocuspocus" : "/ws/", opt.hocuspocus ? "" : name, c->query ? "?" : "",
+                     c->query ? c->query : "", opt.host, port_of(c));
     c->phase = UPGRADING;
     client_write(c, (uint8_t *)request, (size_t)n);
 }
@@ -1071,7 +1071,7 @@ static void parse_options(int argc, char **argv) {
         else if (!strcmp(name, "--generation")) opt.generation = atoi(value);
         else if (!strcmp(name, "--track")) opt.track = atoi(value);
         else if (!strcmp(name, "--prefix")) opt.prefix = value;
-        else if (!strcmp(name, "--tokens")) opt.tokens = value;
+        else if (!strcmp(name, "--queries")) opt.queries = value;
         else if (!strcmp(name, "--by-client")) opt.by_client = atoi(value);
         else if (!strcmp(name, "--guests")) opt.guests = atoi(value);
         else die("unknown option %s", name);
@@ -1082,14 +1082,14 @@ static void parse_options(int argc, char **argv) {
     if (opt.chars < 1 || opt.chars > 4096 || opt.per_wedding < 1 || opt.sources < 1 || !opt.port_count) die("option out of range");
 }
 
-static void read_tokens(void) {
-    static char line[TOKEN_BYTES];
-    FILE *file = fopen(opt.tokens, "r");
-    if (!file) die("%s: %s", opt.tokens, strerror(errno));
+static void read_queries(void) {
+    static char line[QUERY_BYTES];
+    FILE *file = fopen(opt.queries, "r");
+    if (!file) die("%s: %s", opt.queries, strerror(errno));
     for (int i = 0; i < client_count; i++) {
-        if (!fgets(line, sizeof line, file)) die("fewer tokens than clients");
+        if (!fgets(line, sizeof line, file)) die("fewer queries than clients");
         line[strcspn(line, "\n")] = 0;
-        clients[i].token = strdup(line);
+        clients[i].query = strdup(line);
     }
     fclose(file);
 }
@@ -1101,7 +1101,7 @@ int main(int argc, char **argv) {
     clients = calloc((size_t)client_count, sizeof *clients);
     for (int i = 0; i < client_count; i++)
         clients[i] = (Client){.fd = -1, .room = i / opt.members, .member = i % opt.members};
-    if (opt.tokens) read_tokens();
+    if (opt.queries) read_queries();
     struct epoll_event e = {.events = EPOLLIN, .data.ptr = NULL};
     epoll_ctl(epoll_fd, EPOLL_CTL_ADD, 0, &e);
     static char line[4096];

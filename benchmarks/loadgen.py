@@ -3,13 +3,13 @@
 import json
 import subprocess
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
 from benchmarks import processes
 from benchmarks.config import BUILD, HERE
-from benchmarks.tokens import couple_token
+from benchmarks.persons import Query
 
 SOURCE = HERE / "loadgen.c"
 BINARY = BUILD / "loadgen"
@@ -30,8 +30,8 @@ class LoadTarget(Protocol):
     @property
     def protocol(self) -> str: ...
     @property
-    def tokens(self) -> bool:
-        """Whether it admits nobody without a token."""
+    def query(self) -> Query | None:
+        """What the URL of a client says of its person."""
         ...
 
     def cpu_seconds(self) -> float:
@@ -57,8 +57,7 @@ class Clients:
     generation whose updates are accounted for (default: their own). ``guests``: each writes into a guest of its own in
     a document with a schema, instead of text into a document without. Of several ``ports`` (default: all of the
     server's) each wedding has one of its own, or ``by_client`` each client the next. ``protocol``: "hocuspocus" or
-    "y-websocket" (default: that of the server). Where the server asks for tokens,
-    ``token`` returns that of a client by its wedding and number (default: each client is one of the couple).
+    "y-websocket" (default: that of the server). ``query``: default that of the server.
     """
 
     def __init__(
@@ -76,7 +75,7 @@ class Clients:
         ports: Sequence[int] = (),
         by_client: bool = False,
         protocol: str = "",
-        token: Callable[[str, int], str] = couple_token,
+        query: Query | None = None,
     ) -> None:
         self.server = server
         self.count = rooms * members
@@ -95,11 +94,12 @@ class Clients:
             "--per-wedding": PER_WEDDING,
         }
         self._directory = tempfile.TemporaryDirectory(prefix="bench-clients-")
-        if server.tokens:
+        query = query or server.query
+        if query is not None:
             weddings = [f"bench-{prefix}{n}" if guests else f"w_{prefix}{n // PER_WEDDING}" for n in range(rooms)]
-            file = Path(self._directory.name) / "tokens"
-            file.write_text("".join(f"{token(weddings[n // members], n)}\n" for n in range(self.count)))
-            options["--tokens"] = file
+            file = Path(self._directory.name) / "queries"
+            file.write_text("".join(f"{query(weddings[n // members], n)}\n" for n in range(self.count)))
+            options["--queries"] = file
         command = [str(BINARY)]
         for name, value in options.items():
             command += [name, str(value)]

@@ -11,7 +11,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Literal
 
-from benchmarks import processes, tokens
+from benchmarks import persons, processes
 from benchmarks.config import OUR_ENVIRONMENT, OURS
 from benchmarks.servers import Server, ServerError
 from tests.support.postgres import PostgresServer
@@ -41,12 +41,12 @@ class Cluster:
         environment: Mapping[str, str] = MappingProxyType({}),
     ) -> None:
         self._server = server
-        self.tokens = with_tokens
+        self.query = persons.token_query if with_tokens else None
         self._postgres = PostgresServer(fsync=True, settings=POSTGRES_SETTINGS) if store == "postgresql" else None
         self.redis = RedisServer("valkey-9") if redis else None
         server.directory.mkdir(parents=True, exist_ok=True)
         flags = ["--redis-url", self.redis.url] if self.redis else []
-        flags += tokens.flags(server.directory) if with_tokens else ()
+        flags += persons.flags(server.directory) if with_tokens else ()
         settings = {**OUR_ENVIRONMENT, "CRDT_SERVER_DOCUMENT_HOSTS": "1", **environment}
         url = self._postgres.url if self._postgres else None
         self.nodes = [

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from benchmarks.config import BEFORE, BEFORE_COMMIT, GOAL_SERVERS, HERE, OURS, TOKENS
+from benchmarks.config import BEFORE, BEFORE_COMMIT, GOAL_SERVERS, HERE, NAMED, OURS, TOKENS
 from benchmarks.goals import GOALS, QUESTIONS, Goal
 from benchmarks.question import Column, Question
 
@@ -50,7 +50,7 @@ def write(questions: Iterable[Question], place: Path) -> None:
 def _goals(place: Path) -> list[str]:
     """One line per goal: limit, before, after, how many times better than each peer, and whether it is met."""
     rows = {name: _stored(place / "results" / f"{name}.jsonl") for name in sorted(QUESTIONS)}
-    peers = [name for name in GOAL_SERVERS if name not in (OURS, TOKENS)]
+    peers = [name for name in GOAL_SERVERS if name not in (OURS, NAMED, TOKENS)]
     titles = ["goal", "limit", f"before ({BEFORE_COMMIT})", "after", *(f"x {name}" for name in peers), "verdict"]
     out = ["## Goals", "", "A ratio is how many times better this server is.", ""]
     out += [f"| {' | '.join(titles)} |", f"|{'---|' * len(titles)}"]

@@ -13,12 +13,13 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from benchmarks import processes, tokens
+from benchmarks import persons, processes
 from benchmarks.config import (
     BEFORE,
     BEFORE_COMMIT,
     BUILD,
     HERE,
+    NAMED,
     OUR_ENVIRONMENT,
     OURS,
     PEER_START_SECONDS,
@@ -50,7 +51,7 @@ def _our_command(
 
 
 def _tokens_command(port: int, directory: Path) -> list[str]:
-    return _our_command(port, directory, mode=tokens.flags(directory))
+    return _our_command(port, directory, mode=persons.flags(directory))
 
 
 def _before_command(port: int, directory: Path) -> list[str]:
@@ -81,8 +82,7 @@ class Kind:
     protocol: str = "y-websocket"
     environment: Callable[[int, Path], dict[str, str]] = lambda _port, _directory: {}
     stores: bool = True
-    tokens: bool = False
-    """Whether it admits nobody without a token."""
+    query: persons.Query | None = None
     tree: Path = HERE.parent
     """Where it is started."""
     python: str = sys.executable
@@ -91,7 +91,8 @@ class Kind:
 
 KINDS = {
     OURS: Kind(_our_command, environment=lambda _port, _directory: OUR_ENVIRONMENT),
-    TOKENS: Kind(_tokens_command, environment=lambda _port, _directory: OUR_ENVIRONMENT, tokens=True),
+    TOKENS: Kind(_tokens_command, environment=lambda _port, _directory: OUR_ENVIRONMENT, query=persons.token_query),
+    NAMED: Kind(_our_command, environment=lambda _port, _directory: OUR_ENVIRONMENT, query=persons.named_query),
     BEFORE: Kind(
         _before_command,
         environment=lambda _port, _directory: OUR_ENVIRONMENT,
@@ -207,8 +208,8 @@ class Server:
         return self.kind.protocol
 
     @property
-    def tokens(self) -> bool:
-        return self.kind.tokens
+    def query(self) -> persons.Query | None:
+        return self.kind.query
 
     @property
     def pid(self) -> int:

@@ -1,6 +1,7 @@
-"""Tokens of the clients, signed with a secret that the servers get as a file."""
+"""Who the clients are: persons with names, or with tokens, whose secret the servers get as a file."""
 
 import time
+from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 
@@ -9,6 +10,8 @@ from crdt_server.access.tokens import Claims, TokenRules, sign
 
 SECRET = b"a secret of benchmarks: thirty-two bytes, and more"
 TTL_SECONDS = 6 * 3600
+Query = Callable[[str, int], str]
+"""The query of the URL of a client, by its wedding and number."""
 
 
 def flags(directory: Path) -> tuple[str, ...]:
@@ -20,8 +23,18 @@ def flags(directory: Path) -> tuple[str, ...]:
     return ("--jwt-secret-file", str(file))
 
 
-def couple_token(wedding: str, number: int) -> str:
+def token_query(wedding: str, number: int) -> str:
     """A person in the role of the couple; another one for each number."""
+    return f"token={couple_token(wedding, number)}"
+
+
+def named_query(_wedding: str, number: int) -> str:
+    """The same person, as --dev takes them at their word."""
+    return f"user=user-{number}&role=couple"
+
+
+def couple_token(wedding: str, number: int) -> str:
+    """Of the person of `token_query`."""
     return _signed(Claims(f"user-{number}", _expiry(), wedding, "couple"))
 
 
