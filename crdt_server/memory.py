@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ctypes
 import os
-from pathlib import Path
 from typing import NamedTuple
 
 PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
@@ -22,7 +21,8 @@ class Usage(NamedTuple):
 def usage_of(pid: int) -> Usage | None:
     """The memory of a process; None where it is gone, or the system does not say. Takes microseconds."""
     try:
-        address, resident, *_ = Path(f"/proc/{pid}/statm").read_text().split()
+        with open(f"/proc/{pid}/statm", "rb", buffering=0) as file:
+            address, resident, *_ = file.read().split()
     except (OSError, ValueError):
         return None
     return Usage(int(address) * PAGE_BYTES, int(resident) * PAGE_BYTES)

@@ -108,10 +108,10 @@ class HostMemories:
         self.closed(room)
         if not host.takes(stored_bytes):
             self._evict(host.rooms.keys())
-        if not host.takes(stored_bytes):
-            log.warning("host_full", host=supervisor.name, room=room.name, stored_bytes=stored_bytes)
-            self._metrics.hosts_full.inc()
-            return False
+            if not host.takes(stored_bytes):
+                log.warning("host_full", host=supervisor.name, room=room.name, stored_bytes=stored_bytes)
+                self._metrics.hosts_full.inc()
+                return False
         host.add(room, stored_bytes)
         return True
 

@@ -22,7 +22,8 @@ async def plan_load(
 
     Raises StorageError.
     """
-    owners = [ClientOwner(*owner) for owner in (await storage.owners(key)).items()]
+    users = await storage.owners(key) if stored.head_seq else {}  # client ids are stored with updates
+    owners = [ClientOwner(*owner) for owner in users.items()]
     plan = LoadPlan([row.update for row in stored.updates])
     if not has_schema:
         plan.owners = owners
