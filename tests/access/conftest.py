@@ -20,5 +20,4 @@ def settings(tmp_path_factory: pytest.TempPathFactory) -> Settings:
         requests_per_address=0,
         handshakes_per_second=0,
         max_strikes=0,
-        max_loop_lag_seconds=3600.0,
     )

@@ -95,7 +95,6 @@ async def test_over_the_socket_and_over_http(tmp_path: Path, database_url: str) 
         database_url=database_url,
         document_hosts=1,
         jwt_secret_file=f"{tmp_path}/secret",
-        max_loop_lag_seconds=3600.0,
     )
     reads = token(scope="timeline:read seating:write")
     async with (

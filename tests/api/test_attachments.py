@@ -63,7 +63,6 @@ async def server(tmp_path_factory: pytest.TempPathFactory, access: Doors) -> Asy
         max_upload_bytes_per_address=2 * MOST,
         upload_seconds=SECONDS,
         max_strikes=0,
-        max_loop_lag_seconds=3600.0,
     )
     async with local_server(settings, access) as running:
         yield running

@@ -54,7 +54,6 @@ async def server(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Loca
         handshakes_per_second=0,
         requests_per_second=0,
         requests_per_address=0,
-        max_loop_lag_seconds=3600.0,
     )
     access = PolicyAccess(verify, people()[1], find_derived=find)
     async with local_server(settings, access) as running:

@@ -39,7 +39,6 @@ async def server(tmp_path: Path) -> AsyncIterator[LocalServer]:
         requests_per_address=2 * REQUESTS,
         max_reads_per_person=READS,
         max_strikes=3,
-        max_loop_lag_seconds=3600.0,
     )
     async with local_server(settings, DevAccess()) as running:
         yield running

@@ -26,9 +26,7 @@ def holding(directory: Path) -> list[str]:
 
 @about_sqlite
 async def test_nothing_is_left_after_a_compaction(tmp_path: Path) -> None:
-    settings = Settings(
-        port=0, database_url=sqlite_database(tmp_path), document_hosts=1, max_loop_lag_seconds=3600.0
-    )
+    settings = Settings(port=0, database_url=sqlite_database(tmp_path), document_hosts=1)
     async with local_server(settings, DevAccess()) as server:
         storage = server.hub.storage
         base = f"{server.url}/api/weddings/w"

@@ -51,7 +51,6 @@ async def server(tmp_path: Path, database_url: str) -> AsyncIterator[LocalServer
         database_url=database_url,
         document_hosts=1,
         jwt_secret_file=f"{tmp_path}/secret",
-        max_loop_lag_seconds=3600.0,
     )
     async with local_server(settings) as running:
         yield running
@@ -269,7 +268,6 @@ async def test_who_tries_codes_leaves_half_of_the_requests_of_an_address_to_othe
         document_hosts=1,
         jwt_secret_file=f"{tmp_path}/secret",
         requests_per_address=40,
-        max_loop_lag_seconds=3600.0,
     )
     async with (
         local_server(settings) as server,
@@ -325,7 +323,6 @@ async def test_beside_dev_mode_rights_are_revoked_too(tmp_path: Path, database_u
         database_url=database_url,
         document_hosts=1,
         jwt_secret_file=f"{tmp_path}/secret",
-        max_loop_lag_seconds=3600.0,
     )
     async with (
         local_server(settings) as server,

@@ -50,7 +50,6 @@ async def server(tmp_path: Path, database_url: str, access: Doors) -> AsyncItera
         document_hosts=1,
         files=str(tmp_path),
         role_limits="none",
-        max_loop_lag_seconds=3600.0,
     )
     async with local_server(settings, access) as running:
         yield running

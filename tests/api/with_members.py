@@ -39,7 +39,6 @@ def settings_with_tokens(directory: Path, database_url: str) -> Settings:
         role_limits="none",
         requests_per_second=0,
         requests_per_address=0,
-        max_loop_lag_seconds=3600.0,
     )
 
 

@@ -56,5 +56,4 @@ def settings_with_secret(directory: Path) -> Settings:
         document_hosts=1,
         database_url=sqlite_database(directory),
         jwt_secret_file=str(secret),
-        max_loop_lag_seconds=3600.0,
     )

@@ -45,7 +45,7 @@ async def server(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Loca
 
     access = PolicyAccess(verify, people()[1], find_derived=find)
     store = sqlite_database(tmp_path_factory.mktemp("server"))
-    settings = Settings(port=0, document_hosts=1, database_url=store, max_loop_lag_seconds=3600.0)
+    settings = Settings(port=0, document_hosts=1, database_url=store)
     async with local_server(settings, access) as running:
 
         async def expire(role: str) -> None:

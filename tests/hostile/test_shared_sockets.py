@@ -69,7 +69,6 @@ async def server(
         max_documents_per_socket=MOST_DOCUMENTS,
         max_strikes=0,
         handshakes_per_second=0,
-        max_loop_lag_seconds=3600.0,
     )
     async with local_server(settings) as running:
         yield running

@@ -39,7 +39,6 @@ async def server(
         jwt_secret_file=f"{directory}/secret",
         max_strikes=0,
         handshakes_per_second=0,
-        max_loop_lag_seconds=3600.0,
     )
     async with local_server(settings) as running:
         yield running

@@ -38,7 +38,6 @@ async def server(
         websocket_lane=request.param,
         database_url=sqlite_database(tmp_path_factory.mktemp("server")),
         document_hosts=1,
-        max_loop_lag_seconds=3600.0,
     )
     async with local_server(settings, Readers()) as running:
         yield running

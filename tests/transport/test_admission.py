@@ -64,7 +64,6 @@ def settings(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFa
         max_pending_connections=MOST_PENDING,
         max_pending_per_address=MOST_PENDING_PER_ADDRESS,
         admission_seconds=SECONDS,
-        max_loop_lag_seconds=3600.0,  # between two tests this loop stands still while another worker has a serial one
     )
 
 

@@ -40,7 +40,6 @@ def settings(request: pytest.FixtureRequest, tmp_path: Path) -> Settings:
         document_hosts=1,
         max_strikes=STRIKES,
         handshakes_per_second=0,
-        max_loop_lag_seconds=3600.0,
     )
 
 

@@ -26,7 +26,6 @@ def settings(request: pytest.FixtureRequest, tmp_path: Path) -> Settings:
         database_url=sqlite_database(tmp_path),
         document_hosts=1,
         allowed_origins=LISTED,
-        max_loop_lag_seconds=3600.0,
     )
 
 

@@ -50,7 +50,6 @@ async def server(
         document_hosts=1,
         role_limits=str(path),
         ping_seconds=PING_SECONDS,
-        max_loop_lag_seconds=3600.0,
     )
     async with local_server(settings, DevAccess()) as running:
         yield running

@@ -33,7 +33,6 @@ async def test_a_flood_waits_in_its_own_socket(lane: Literal["fast", "asgi"], tm
         database_url=sqlite_database(tmp_path),
         document_hosts=1,
         presence_bytes_per_second=50_000,
-        max_loop_lag_seconds=3600.0,
     )
     claim = encode_awareness(write_states([(OWN, 1, "{}")]))
     states = [(OWN, 2, "{}"), *((number + 5_000_000_000, 1, "{}") for number in range(STATES - 1))]
@@ -77,7 +76,6 @@ async def test_no_frame_of_a_guest_says_where_somebody_is(lane: Literal["fast", 
         websocket_lane=lane,
         database_url=sqlite_database(tmp_path),
         document_hosts=1,
-        max_loop_lag_seconds=3600.0,
     )
     barn = "behind-the-barn"
 

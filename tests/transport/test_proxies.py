@@ -37,7 +37,6 @@ def settings(request: pytest.FixtureRequest, tmp_path: Path) -> Settings:
         trusted_proxies=TRUSTED,
         max_strikes=2,
         max_connections_per_address=1,
-        max_loop_lag_seconds=3600.0,
     )
 
 

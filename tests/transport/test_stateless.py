@@ -32,7 +32,6 @@ async def test_the_inbox_is_followed_where_the_url_says_so(lane: Literal["fast",
         websocket_lane=lane,
         database_url=sqlite_database(tmp_path),
         document_hosts=1,
-        max_loop_lag_seconds=3600.0,
     )
     async with local_server(settings, DevAccess()) as server:
         options = {"compression": None, "proxy": None}

@@ -40,7 +40,6 @@ def settings(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFa
         document_hosts=1,
         jwt_secret_file=f"{directory}/secret",
         max_strikes=0,
-        max_loop_lag_seconds=3600.0,  # between two tests this loop stands still while another worker has a serial one
     )
 
 

@@ -34,7 +34,6 @@ def server_settings(database_url: str, **changes: float) -> Settings:
         database_url=database_url,
         document_hosts=1,
         max_unfinished_per_address=2 * BUDGET_BYTES,
-        max_loop_lag_seconds=3600.0,
         max_strikes=0,
     ).model_copy(update=changes)
 
