@@ -9,13 +9,13 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from types import MappingProxyType
 from typing import NamedTuple, TypeAlias
 
 from crdt_server.judge.clock_ranges import ClockRanges, Span
 from crdt_server.judge.map_entries import IdRuns, MapEntries
-from crdt_server.judge.neighbours import Lookup, Spot, TornError, accept_any, refuse_torn
+from crdt_server.judge.neighbours import Lookup, OnTorn, Place, Spot, TornError, accept_torn, place_between, refuse_torn
 from crdt_server.judge.shared_types import (
     A_TEXT,
     MAX_UNKNOWN_ROOTS,
@@ -31,8 +31,9 @@ from crdt_server.judge.shared_types import (
     field_of,
     opened,
 )
+from crdt_server.judge.surrogate_pairs import SurrogatePairs
 from crdt_server.judge.writes import GONE, NESTED, Write
-from crdt_server.protocol.structs import ANY, BINARY, DOC, TYPE, Id, Struct, in_order, new_structs
+from crdt_server.protocol.structs import ANY, BINARY, DOC, STRING, TYPE, Id, Struct, in_order, new_structs
 from crdt_server.protocol.update import Update
 from documents.invariants.model import SERVER
 from documents.kind import WHOLE, Kind
@@ -117,6 +118,7 @@ class StructIndex:
             name: SharedType(USE_OF_ROOT[root.shape], root, WHOLE, None, -1, -1) for name, root in kind.roots.items()
         }
         self._unknown = UnknownRoots()
+        self._pairs = SurrogatePairs(self.deleted)
         self._clients: defaultdict[int, IdRuns[SharedType | Entries | None]] = defaultdict(IdRuns)
         # The latest lookup. The keys of a record follow one another; the place of a struct never changes.
         self._last: tuple[Id | None, Spot | None] = (None, None)
@@ -140,6 +142,8 @@ class StructIndex:
             steps = self._steps(structs, refuse_torn)
         except TornError:
             return "a struct between two places"
+        if self._pairs.cut_by(structs, update.deletes):
+            return "an edit inside of a character"
         for struct, shared, key, _ in steps:
             if shared is None and type(struct.parent) is str:
                 return f"unknown root {struct.parent[:_NAME_SHOWN]!r}, and {MAX_UNKNOWN_ROOTS} others before"
@@ -150,7 +154,7 @@ class StructIndex:
 
     def locate(self, update: Update, known: Mapping[int, int]) -> list[Step]:
         """The new structs of an update that needs no check, and their places."""
-        return self._steps(in_order(new_structs(update.structs, known)), accept_any)
+        return self._steps(in_order(new_structs(update.structs, known)), accept_torn)
 
     def integrate(self, steps: Sequence[Step], deletes: Sequence[Span], user: str) -> Integrated:
         """Add an update, its structs as `check` or `locate` returned them."""
@@ -164,6 +168,8 @@ class StructIndex:
             client = struct.client
             if client not in owners:
                 owners[client] = user
+            if struct.content == STRING:
+                self._pairs.add(struct)
             home: SharedType | Entries | None = None
             if shared is not None:
                 if shared.use == A_TEXT:
@@ -207,12 +213,12 @@ class StructIndex:
     def load(self, structs: Sequence[Struct], newest: dict[Entries, Struct], texts: dict[SharedType, None]) -> None:
         """Add stored structs. Keeps ``newest`` up to date, the newest entry of each key, and ``texts``, those that are
         not empty."""
-        where, lookup, clients = self._where, self._lookup, self._clients
+        where, lookup, clients, pairs = self._where, self._lookup, self._clients, self._pairs
         last, shared = None, None  # the fields of a record follow one another
         for struct in in_order(structs):
             client, clock, length, content, origin, right_origin, parent, key, _ = struct
             if parent is None or parent != last or origin is not None or right_origin is not None:
-                shared, key = where(struct, lookup) or (None, None)
+                shared, key = where(struct, lookup, accept_torn) or (None, None)
                 last = parent
             home: SharedType | Entries | None = None
             if shared is not None:
@@ -228,6 +234,10 @@ class StructIndex:
                         newest[entries] = struct
                     if content == TYPE:
                         home = _home(entries, opened(shared, key, struct))
+            if content == STRING:
+                pairs.add(struct)
+                if origin is not None or right_origin is not None:
+                    pairs.forget_cut(struct)
             clients[client].add(clock, clock + length, home)
 
     def newest(self, root: str, record: str, key: str | None) -> Id | None:
@@ -266,11 +276,10 @@ class StructIndex:
             return f"client id {client} belongs to somebody else"
         return None
 
-    def _steps(self, structs: Sequence[Struct], check: Callable[[Struct, Lookup], None]) -> list[Step]:
+    def _steps(self, structs: Sequence[Struct], on_torn: OnTorn) -> list[Step]:
         if len(structs) == 1:
             struct = structs[0]
-            check(struct, self._lookup)
-            shared, key = self._where(struct, self._lookup) or (None, None)
+            shared, key = self._where(struct, self._lookup, on_torn) or (None, None)
             return [(struct, shared, key, None if shared is None else opened(shared, key, struct))]
         coming: dict[int, IdRuns[Spot | None]] = {}
 
@@ -282,8 +291,7 @@ class StructIndex:
 
         steps: list[Step] = []
         for struct in structs:
-            check(struct, lookup)
-            shared, key = self._where(struct, lookup) or (None, None)
+            shared, key = self._where(struct, lookup, on_torn) or (None, None)
             opening = None if shared is None else opened(shared, key, struct)
             steps.append((struct, shared, key, opening))
             runs = coming.setdefault(struct.client, IdRuns())
@@ -331,22 +339,17 @@ class StructIndex:
             writes += _unseen(self, coming, writes)
         return Integrated(writes, standing, emptied, [each for each in coming.texts if self.is_current(each)])
 
-    def _where(self, struct: Struct, lookup: Lookup) -> tuple[SharedType, str | None] | None:
-        """The shared type of a struct's place, and its key; None: it has no place, or one in a wrong value."""
-        origin, right_origin, parent = struct.origin, struct.right_origin, struct.parent
-        if origin is None and right_origin is None:
-            if type(parent) is str:
-                shared = self.roots.get(parent) or self._unknown.root(parent)
-            else:
-                spot = None if parent is None else lookup(parent)  # type: ignore[arg-type]
-                shared = spot and spot[2]
-            return None if shared is None else (shared, struct.key)
-        left = lookup(origin) if origin is not None else None
-        right = lookup(right_origin) if right_origin is not None else None
-        if (origin is not None and left is None) or (right_origin is not None and right is None):
-            return None
-        spot = left or right
-        return spot and spot[:2]
+    def _where(self, struct: Struct, lookup: Lookup, on_torn: OnTorn) -> Place | None:
+        """The place of a struct; None: it has no place, or one in a wrong value."""
+        if struct.origin is not None or struct.right_origin is not None:
+            return place_between(struct, lookup, on_torn)
+        parent = struct.parent
+        if type(parent) is str:
+            shared = self.roots.get(parent) or self._unknown.root(parent)
+        else:
+            spot = None if parent is None else lookup(parent)  # type: ignore[arg-type]
+            shared = spot and spot[2]
+        return None if shared is None else (shared, struct.key)
 
     def _lookup(self, id: Id) -> Spot | None:
         if id == self._last[0]:

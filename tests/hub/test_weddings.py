@@ -19,6 +19,7 @@ from crdt_server.hub.hub import Hub
 from crdt_server.hub.pacing import REVERTS
 from crdt_server.judge.shared_types import MAX_UNKNOWN_ROOTS
 from crdt_server.pipe import Bytes, RequestKind
+from crdt_server.protocol.lib0 import write_var_string, write_var_uint
 from crdt_server.rooms.room import Phase, Room
 from crdt_server.rooms.session import REVERTED, Request
 from crdt_server.settings import Settings
@@ -150,6 +151,26 @@ async def test_who_has_much_undone_is_slowed_down_and_stays(hub: Hub) -> None:
     two.put("h_1")
     await two.socket.until(lambda: "h_1" in two.guests and two.saved)
     assert len(two.replica.doc.get("guests", type=Map).to_py()["g_full"]["note"]) == 20_000
+
+
+async def test_half_of_a_character_is_refused_before_it_can_end_the_host(hub: Hub) -> None:
+    """yrs does not survive that it is undone, as in a note that is full."""
+    one, two, mallory = Guide(hub, 11), Guide(hub, 12), Guide(hub, 13)
+    one.put("g_full", note="x" * 20_000)
+    for each in (one, two, mallory):
+        await each.knows("g_full")
+    supervisor = hub.hosts.dispatchers[0].supervisor
+    host = supervisor.pid
+    typed = write_var_uint(13) + write_var_uint(0)
+    mallory.send(encode_update(b"\1\1" + typed + b"\x84\x0b\x64" + write_var_string("🎻") + b"\1\x0d\1\1\1"))
+    await ended(mallory)
+    assert mallory.socket.closed == (4409, "violation: drop this copy and load the document again")
+    mallory.read()
+    assert "an edit inside of a character" in json.loads(mallory.denied[-1])["why"]
+    two.put("h_1")
+    await one.knows("g_full", "h_1")
+    assert (supervisor.pid, supervisor.restarts) == (host, 0)
+    assert (one.socket.closed, two.socket.closed) == (None, None)
 
 
 async def test_a_root_too_many_closes_with_what_to_do(hub: Hub) -> None:

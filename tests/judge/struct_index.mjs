@@ -49,11 +49,12 @@ const play = seed => {
     if (kind < 0.2) map.delete(key)
     else map.set(key, kind < 0.3 ? wrong() : plain())
   }
+  const whole = (text, at) => text.toString().codePointAt(at - 1) > 0xffff ? at + 1 : at // not inside of a character
   const type = text => {
-    const at = below(text.length + 1)
+    const at = whole(text, below(text.length + 1))
     const kind = random()
     if (kind < 0.5) text.insert(at, pick(['a', 'bc', '👰🏽', 'é']))
-    else if (kind < 0.8) text.delete(at, Math.min(2, text.length - at))
+    else if (kind < 0.8) text.delete(at, whole(text, Math.min(at + 2, text.length)) - at)
     else text.format(0, text.length, { bold: random() < 0.5 || null })
   }
   const edit = (doc, undo) => {

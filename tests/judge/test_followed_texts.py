@@ -17,11 +17,13 @@ from crdt_server.judge.row_values import TextReader
 from crdt_server.judge.shared_types import SharedType
 from crdt_server.pipe import Status
 from crdt_server.protocol.lib0 import write_var_string
+from crdt_server.protocol.update import encode_delete_set
 from documents import kind_of, rows
 from documents.events import Actor
 from documents.fields import MAX_NOTE
+from tests.judge import indexed
 from tests.judge.bench import Bench, Replica
-from tests.judge.indexed import identified
+from tests.judge.indexed import BEFORE, FOLLOWS, TEXT, identified, struct
 from tests.support.effort import examples
 
 NOTE = ("guests", "guests", "g_a", "note")
@@ -198,25 +200,56 @@ def test_what_is_written_before_a_letter_of_its_own_word_is_read() -> None:
     assert bench.value(*NOTE) == str(server.get("guests", type=Map)["g_a"]["note"])
 
 
-def test_what_is_written_into_half_of_a_surrogate_pair_is_read() -> None:
+# Of "🎻", whose two units have these clocks of client 100. Each update is of client 200.
+FIRST, SECOND = identified(100, 1), identified(100, 2)
+CUTS = {
+    "written inside": indexed.update(struct(FIRST + SECOND, TEXT | FOLLOWS | BEFORE, b"\1x"), client=200),
+    "written behind the first": indexed.update(struct(FIRST, TEXT | FOLLOWS, b"\1x"), client=200),
+    "written before the second": indexed.update(struct(SECOND, TEXT | BEFORE, b"\1x"), client=200),
+    "the first deleted": b"\0" + encode_delete_set([(100, 0, 2)]),
+    "the second deleted": b"\0" + encode_delete_set([(100, 2, 4)]),
+    "its own, in two steps": indexed.update(
+        struct(identified(100, 0), TEXT | FOLLOWS, write_var_string("🎻🎻")),
+        struct(identified(200, 2), TEXT | FOLLOWS, b"\1x"),
+        client=200,
+    ),
+    "its own, deleted at once": b"".join(
+        (
+            indexed.update(struct(identified(100, 0), TEXT | FOLLOWS, write_var_string("🎻🎻")), client=200)[:-1],
+            encode_delete_set([(200, 1, 3)]),
+        )
+    ),
+}
+
+
+@pytest.mark.parametrize("cut", CUTS.values(), ids=CUTS)
+def test_an_edit_inside_of_a_character_is_refused(cut: bytes) -> None:
     bench = party()
     ada = Hand(bench, "ada", 100)
-    for letter in "a🎻":
-        ada.type(letter)
-        ada.push()
-    first = ada.bench.documents["guests"].clocks[100]
-    half = b"\x01\x01\xc8\x01\x00\xc4" + identified(100, 1) + identified(100, 2) + write_var_string("x") + b"\x00"
-    assert first == 3
-    bench.try_to_receive(Actor("ben", "planner"), "guests", [half])
-    server = bench.documents["guests"].doc
-    assert server is not None
-    before = bench.value(*NOTE)
-    assert before == str(server.get("guests", type=Map)["g_a"]["note"])
-    ada.type("y")
+    ada.type("a🎻b")
     ada.push()
-    ada.erase(3)
+    mallory = Actor("mallory", "planner")
+    faults, (notice,) = bench.try_to_receive(mallory, "guests", [cut])
+    assert faults == [(0, Status.VIOLATION)]
+    assert notice["why"] == "an edit inside of a character: drop this copy and load the document again"
+    bench.reopen()
+    assert bench.try_to_receive(mallory, "guests", [cut])[0] == [(0, Status.VIOLATION)], "after a restart"
+    whole = b"\0" + encode_delete_set([(100, 1, 3)])
+    assert bench.try_to_receive(mallory, "guests", [whole]) == ([], [])
+    assert bench.value(*NOTE) == "ab"
+    bench.check()
+
+
+@pytest.mark.parametrize("before", ["written behind the first", "the second deleted"])
+def test_a_character_that_was_cut_before_that_was_refused_is_two(before: str) -> None:
+    bench = party()
+    ada = Hand(bench, "ada", 100)
+    ada.type("a🎻b")
     ada.push()
-    assert "x" in bench.value(*NOTE)
+    bench.updates["guests"].append(CUTS[before])
+    bench.reopen()
+    between = indexed.update(struct(FIRST + SECOND, TEXT | FOLLOWS | BEFORE, b"\1y"), client=300)
+    assert bench.try_to_receive(Actor("ben", "planner"), "guests", [between]) == ([], [])
 
 
 def test_typing_into_a_full_note_is_undone_without_a_reading(

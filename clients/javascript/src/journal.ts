@@ -22,12 +22,17 @@ type Step = Write[]
 const isStamp = (value: Json | undefined): value is { readonly at: string, readonly by: string } =>
   typeof value === 'object' && value !== null && 'at' in value && 'by' in value
 
-/** Where two texts differ: from, how much of the first, and what of the second. */
+/** Whether an index is between the two units of one character. Yjs makes two others of it where it is cut there. */
+const isInside = (text: string, index: number): boolean => index > 0 && (text.codePointAt(index - 1) ?? 0) > 0xffff
+
+/** Where two texts differ, in whole characters: from, how much of the first, and what of the second. */
 const difference = (before: string, after: string): { readonly from: number, readonly removed: string, readonly inserted: string } => {
   let from = 0
   while (from < before.length && from < after.length && before[from] === after[from]) from++
+  if (isInside(before, from) || isInside(after, from)) from--
   let end = 0
   while (end < before.length - from && end < after.length - from && before.at(-1 - end) === after.at(-1 - end)) end++
+  if (isInside(before, before.length - end) || isInside(after, after.length - end)) end--
   return { from, removed: before.slice(from, before.length - end), inserted: after.slice(from, after.length - end) }
 }
 
