@@ -276,7 +276,8 @@ class IndexedNotice(_Record):
 
 class RoomResult(_Record, tag=0):
     """``updates`` are to be stored and sent: nearly always one, or none. ``size``: in bytes; ``built``: is the Doc;
-    ``cpu_seconds``: of the host, for the requests."""
+    ``cpu_seconds``: of the host, for the requests; ``slow``: of these, updates in a row that took long, as the first
+    request, the one behind the last, and seconds."""
 
     room: int
     size: int
@@ -287,11 +288,12 @@ class RoomResult(_Record, tag=0):
     derived: BatchRecords | None
     notices: list[IndexedNotice]
     cpu_seconds: float
+    slow: list[tuple[int, int, float]]
 
     @classmethod
     def empty(cls, room: int, size: int = 0, *, built: bool = True) -> RoomResult:
         """An empty result."""
-        return cls(room, size, built, [], [], [], None, [], 0.0)
+        return cls(room, size, built, [], [], [], None, [], 0.0, [])
 
 
 class LoadRefused(_Record, tag=1):

@@ -212,6 +212,8 @@ def _fits(entry: BatchEntry, result: RoomOutcome) -> bool:
     ):
         return False
     requests = entry.requests
+    if not all(0 <= i < end <= len(requests) and 0 <= seconds < math.inf for i, end, seconds in result.slow):
+        return False
     if not (result.faults or result.responses or result.notices):
         return all(request.kind in _WITHOUT_RESPONSE for request in requests)
     count = len(requests)

@@ -1,4 +1,5 @@
-"""The order in which rooms get their share of a batch: those of senders that were given least lately come first.
+"""The order in which rooms, and the sessions of a room, get their share of a batch: those of senders that were given
+least lately come first.
 
 A sender is a person, see `Session.person`. What a sender was given is counted in bytes, or in the CPU time that they
 took, where that is more. Every batch halves it, so a sender with many rooms, or with many requests, waits for those
@@ -28,16 +29,18 @@ class SenderTurns:
         self._batches = 0
 
     def order(self, rooms: Iterable[Room]) -> list[Room]:
-        """The rooms, those of senders with the least first, else in their order."""
+        """The rooms, those of senders with the least first, else in their order; so are the senders in each."""
         given, large = self._given, self._given_large
         if not given and not large:
             return list(rooms)
 
-        def place(room: Room) -> tuple[int, int]:
-            sender = room.inbox.first_sender
+        def place(sender: str) -> tuple[int, int]:
             return given.get(sender, 0) // GRAIN_BYTES, large.get(sender, 0) // LARGE_GRAIN_BYTES
 
-        return sorted(rooms, key=place)
+        in_turn = list(rooms)
+        for room in in_turn:
+            room.inbox.order(place)
+        return sorted(in_turn, key=lambda room: place(room.inbox.first_sender))
 
     def charge(self, requests: Sequence[Request]) -> None:
         """Requests were put into the batch."""

@@ -64,6 +64,7 @@ from crdt_server.records import BatchRecords, ClientOwner
 EXIT_PANIC = 70  # pycrdt raised a PanicException: its memory must not be read any more
 EXIT_MEMORY = 71
 UNLIMITED_MERGE_BYTES = 16 * 1024  # of updates of one room in a batch
+SLOW_RUN_SECONDS = 0.001  # updates in a row that take longer are charged to their own senders
 NAP_SECONDS = 0.005  # in a batch that can only wait for copies, or for documents that have to be open
 
 
@@ -163,7 +164,10 @@ class DocumentHost:
             if start < i:
                 began = thread_time()
                 self._apply(index, start, room, requests[start:i], result)
-                document.run.measured(i - start, thread_time() - began)
+                seconds = thread_time() - began
+                document.run.measured(i - start, seconds)
+                if seconds > SLOW_RUN_SECONDS:
+                    result.slow.append((start, i, seconds))
                 continue
             if requests[i].kind not in OF_BYTES:
                 self._respond(index, i, room, requests[i], result)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -80,6 +80,11 @@ class Inbox:
     def senders(self) -> Sequence[Session]:
         """The sessions of which requests wait."""
         return tuple(self._ready)
+
+    def order(self, place: Callable[[str], tuple[int, int]]) -> None:
+        """Sort the sessions by the place of their persons; those with one place stay as they are."""
+        if len(self._ready) > 1:
+            self._ready = deque(sorted(self._ready, key=lambda session: place(session.person)))
 
     def add(self, request: Request) -> None:
         """Append a request whose cost is already counted in its session."""

@@ -44,7 +44,7 @@ SESSION = Session(SessionId(1), HandSocket(), ADA)
 RESULT, LOAD_REFUSED, CONTEXT_MISSING = 0, 1, 2
 BYTES, DIFF, SAME_AS, NO_OVERLAP, DIGEST, COMMAND_DONE, COMMAND_REFUSED, COMMAND_LACKS, DONE = range(9)
 # Places in a result.
-ROOM, SIZE, UPDATES, FAULTS, RESPONSES, DERIVED, NOTICES, CPU_SECONDS = 1, 2, 4, 5, 6, 7, 8, 9
+ROOM, SIZE, UPDATES, FAULTS, RESPONSES, DERIVED, NOTICES, CPU_SECONDS, SLOW = 1, 2, 4, 5, 6, 7, 8, 9, 10
 
 
 def entry(*kinds: RequestKind, room: Room = NOTE) -> BatchEntry:
@@ -63,7 +63,7 @@ def accepts(raw: Any, *entries: BatchEntry) -> bool:
 def result(
     room: Room, *, updates: Any = (), faults: Any = (), responses: Any = (), derived: Any = None, size: int = 10
 ) -> list[Any]:
-    return [RESULT, room.id, size, True, list(updates), list(faults), list(responses), derived, [], 0.5]
+    return [RESULT, room.id, size, True, list(updates), list(faults), list(responses), derived, [], 0.5, [[0, 1, 0.2]]]
 
 
 def response_to(*results: Any) -> list[Any]:
@@ -123,6 +123,9 @@ def changed(values: list[Any], index: int, value: Any) -> list[Any]:
             [changed(GOOD, CPU_SECONDS, None)],
         ),
         *([changed(GOOD, CPU_SECONDS, math.nan)], [changed(GOOD, CPU_SECONDS, "1")]),
+        *([changed(GOOD, SLOW, [[0, 1]])], [changed(GOOD, SLOW, [[0, 9, 0.1]])], [changed(GOOD, SLOW, [[1, 1, 0.1]])]),
+        *([changed(GOOD, SLOW, [[-1, 1, 0.1]])], [changed(GOOD, SLOW, [[0, 1, math.inf]])]),
+        *([changed(GOOD, SLOW, [[0, 1, -0.1]])], [changed(GOOD, SLOW, None)]),
     ],
 )
 def test_a_host_may_say_anything_of_what_was_requested(results: Any) -> None:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from crdt_server.access.identity import Identity
 from crdt_server.counters import Counters
+from crdt_server.hosts.batch import BatchEntry
+from crdt_server.hosts.results import account
 from crdt_server.hosts.sender_turns import BYTES_PER_CPU_SECOND, LARGE_GRAIN_BYTES, SenderTurns
-from crdt_server.pipe import RequestKind
+from crdt_server.pipe import RequestKind, RoomResult
 from crdt_server.rooms.hosted_document import HostedDocument
 from crdt_server.rooms.inbox import RoomLimits
 from crdt_server.rooms.room import Room
@@ -80,3 +82,21 @@ def test_a_batch_has_as_much_of_a_room_as_can_be_worked_off() -> None:
     for _ in range(40):
         hosted.worked(1000, 0.00001)
     assert hosted.affordable_bytes(0.01, 100_000) == 100_000
+
+
+def test_what_takes_long_is_charged_to_its_own_sender() -> None:
+    """In one room, in one batch: somebody types, and one edit of somebody else takes 7 ms."""
+    (room, typist), (elsewhere, slow) = room_of(1), room_of(2)
+    turns = SenderTurns()
+    requests = [Request(each, RequestKind.UPDATE, b"x") for each in (typist, typist, slow, typist)]
+    result = RoomResult.empty(room.id)
+    result.cpu_seconds, result.slow = 0.0075, [(2, 3, 0.007)]
+    turns.charge(requests)
+    account(turns, BatchEntry(room, requests, cost=2300), result, [])
+    turns.end_batch()
+    assert turns.order([elsewhere, room]) == [room, elsewhere]
+    late = [Session(SessionId(number), HandSocket(), Identity(f"user-{number}", "couple")) for number in (2, 3)]
+    for each in late:
+        room.inbox.add(Request(each, RequestKind.UPDATE, b"late"))
+    turns.order([room])
+    assert room.inbox.senders == (typist, late[1], late[0])

@@ -85,7 +85,7 @@ def room_result(
     faults: Sequence[Fault] = (),
     responses: Sequence[IndexedResponse] = (),
 ) -> RoomResult:
-    return RoomResult(room, size, True, list(updates), list(faults), list(responses), None, [], 0.0)
+    return RoomResult(room, size, True, list(updates), list(faults), list(responses), None, [], 0.0, [])
 
 
 async def run_alone(supervisor: Supervisor, requests: RoomRequests) -> RoomResult:

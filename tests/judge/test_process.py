@@ -17,7 +17,7 @@ from pycrdt import Doc, Map, Text
 from crdt_server.access.identity import Identity
 from crdt_server.counters import Counters
 from crdt_server.hosts.batch import BatchEntry, LoadPlan, fits
-from crdt_server.judge import held_documents
+from crdt_server.judge import held_documents, process
 from crdt_server.judge.document import RUN_UPDATES
 from crdt_server.judge.process import DocumentHost
 from crdt_server.judge.reads import ENCODING_SECONDS
@@ -474,6 +474,22 @@ class TestLongBatches:
             assert batches > 2
             assert place.host.documents[one.id].clocks == {7: len(mine)}
             assert place.host.documents[two.id].clocks == {8: 1}
+
+    def test_it_says_which_updates_took_long(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        with mark() as shared:
+            place = Place(shared)
+            room, typist = place.room("notes.a"), Replica(7)
+            requests = [
+                Request(place.session, RequestKind.UPDATE, typist.type("a")),
+                Request(place.session, RequestKind.DIFF, b"\0"),
+                *(Request(place.session, RequestKind.UPDATE, typist.type("b")) for _ in range(2)),
+            ]
+            place.run([load(room)])
+            monkeypatch.setattr(process, "SLOW_RUN_SECONDS", 0.0)
+            (result,) = place.run([BatchEntry(room, requests)]).results
+            assert isinstance(result, RoomResult)
+            assert [n for first, end, _ in result.slow for n in range(first, end)] == [0, 2, 3]  # runs get shorter
+            assert 0 < sum(seconds for *_, seconds in result.slow) <= result.cpu_seconds
 
     def test_the_first_run_is_applied_however_little_time_there_is(self) -> None:
         with mark() as shared:
