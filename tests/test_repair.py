@@ -30,6 +30,8 @@ from storage import (
     StoredRow,
     open_storage,
 )
+from tests.judge import test_torn_structs as torn_structs
+from tests.judge.indexed import TEXT
 from tests.support.wire import Replica
 
 GUESTS = DocumentKey("w", "guests")
@@ -227,6 +229,19 @@ async def test_a_review_beyond_its_bound_is_collapsed_by_the_server(path: Path) 
     assert any(line.startswith("w/guests: ") and " updates" in line for line in lines)
     left = sum(len(fields or "") for fields in (await rows(path)).values())
     assert left < MAX_REVIEW_BYTES
+    assert (await verified(path))[0] == 0
+    assert (await repaired(path))[1] == []
+
+
+async def test_what_stands_between_two_places_is_removed(path: Path) -> None:
+    """As older versions have accepted it: for yrs it is the end of the note, for Yjs it is nowhere."""
+    storage = await open_storage(f"sqlite:///{path}", migrate=True)
+    stored = torn_structs.stored(TEXT).updates["guests"]
+    await storage.append([Append(GUESTS, seq, update) for seq, update in enumerate(stored, 1)])
+    await storage.close()
+    failed, lines = await repaired(path)
+    assert (failed, lines[0].split(",")[0]) == (0, "w/guests: 1 updates")
+    assert json.loads((await rows(path))["guests.g_a"] or "") == torn_structs.ROWS["g_a"]
     assert (await verified(path))[0] == 0
     assert (await repaired(path))[1] == []
 

@@ -99,6 +99,8 @@ class Document:
     """Reads and checks an update of a client. Raises ProtocolError."""
     frees = staticmethod(only_deletes)
     """Whether an update makes room, or a first step to that: it is accepted by a document that may not grow."""
+    for_doc: Callable[[Any, bytes], bytes] = staticmethod(lambda document, stored: stored)
+    """(document, stored update): the update that its Doc is built from."""
     reads_doc = False
     """Whether it has to be open to be read."""
     judged_bytes_per_cpu_second = inf
@@ -157,7 +159,7 @@ class Document:
             self.doc = Doc(client_id=self._client_id)
             self._built = 0
         while self._built < len(self.pieces):
-            self.doc.apply_update(self.pieces[self._built])
+            self.doc.apply_update(self.for_doc(self, self.pieces[self._built]))
             self._built += 1
             if slices is not None and slices.used_up():
                 break

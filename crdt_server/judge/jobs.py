@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import msgspec
-from pycrdt import Doc
 
 from crdt_server.errors import ProtocolError
 from crdt_server.judge.merging import collected, merge_checked
+from crdt_server.judge.schema_document import SchemaDocument
+from crdt_server.judge.slices import Unlimited
 from crdt_server.pipe import (
     Checked,
     CheckedPiece,
@@ -45,11 +44,13 @@ def perform(job: CheckUpdate | MergeUpdates | ReadRows) -> JobResult:
 def _rows(document: str, updates: list[bytes]) -> bytes:
     kind = kind_of(document)
     assert kind is not None
-    doc: Doc[Any] = Doc()
-    for update in updates:
-        decode_update(update, max_bytes=len(update))
-        doc.apply_update(update)
-    return canonical_json(read(kind, doc)).encode()
+    stored = SchemaDocument(kind, document, {})
+    stored.load(updates)
+    slices = Unlimited()
+    slices.begin(stored)
+    stored.build(slices)
+    assert stored.doc is not None
+    return canonical_json(read(kind, stored.doc)).encode()
 
 
 def _check(update: bytes) -> list[CheckedPiece]:

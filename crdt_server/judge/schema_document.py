@@ -17,6 +17,7 @@ from crdt_server.judge.clock_ranges import ClockRanges, Span, encode_clocks
 from crdt_server.judge.doc_writer import carry_out, changes_since, without_content
 from crdt_server.judge.document import Document
 from crdt_server.judge.dry_run import ForkPool
+from crdt_server.judge.neighbours import as_collected
 from crdt_server.judge.restorations import Restorations
 from crdt_server.judge.role_rules import may_write
 from crdt_server.judge.row_values import new_values
@@ -28,7 +29,14 @@ from crdt_server.judge.stored_structs import StoredStructs
 from crdt_server.judge.struct_index import Integrated, Step, StructIndex
 from crdt_server.judge.writes import NESTED, Write
 from crdt_server.protocol.structs import STRING
-from crdt_server.protocol.update import Update, decode_state_vector, decode_structs, is_empty
+from crdt_server.protocol.update import (
+    EMPTY_UPDATE,
+    Update,
+    decode_state_vector,
+    decode_structs,
+    is_empty,
+    with_deletes,
+)
 from documents.changes import Changes
 from documents.encoded_rows import EncodedRows
 from documents.events import Actor
@@ -57,11 +65,20 @@ def _may_stand(document: SchemaDocument, actor: Actor, write: Write) -> bool:
     return may_stand(document.kind.roots[write.root], write) and may_write(actor, document.kind, write, row)
 
 
+def _torn(items: StructIndex) -> ClockRanges:
+    return ClockRanges((each.client, each.clock, each.clock + each.length) for each in items.torn)
+
+
+def _without_torn(document: SchemaDocument, stored: bytes) -> bytes:
+    return as_collected(stored, _torn(document.items)) if document.items.torn else stored
+
+
 class SchemaDocument(Document):
     """See the head of the file. ``owners``: client id -> user, as the store has them."""
 
     decode = staticmethod(decode_structs)
     frees = staticmethod(only_deletes_records)
+    for_doc = staticmethod(_without_torn)
     examine: Callable[[Any, Actor, Changes, Mapping[str, Any]], Outcome] = staticmethod(_examined)
     """(document, actor, changes, stamp): which changes of somebody stand; with the stamp rows are withdrawn."""
     may_stand: Callable[[Any, Actor, Write], bool] = staticmethod(_may_stand)
@@ -116,16 +133,16 @@ class SchemaDocument(Document):
 
     def build(self, slices: Slices | None = None) -> bool:
         slices = slices or Unlimited()
-        if not super().build(slices):
-            return False
         if self.loaded is not None:
             self._stored.take(self.loaded, self.pieces)
             self.loaded = None
-        if not self._stored.index(self.pieces, slices):
+        if not (self._stored.index(self.pieces, slices) and super().build(slices)):
             return False
         if self._rows is None:
             assert self.doc is not None
             self._rows = self._stored.read(self.doc, slices)
+            if self._rows is not None:
+                _delete_torn(self)
         return self._rows is not None
 
     def close(self) -> None:
@@ -251,6 +268,16 @@ class SchemaDocument(Document):
         done = self.items.integrate(steps, update.deletes, SERVER)
         self._accept(update)
         return self._update_rows(done, steps, update.deletes)
+
+
+def _delete_torn(document: SchemaDocument) -> None:
+    """Delete what stands between two places, for everybody: clients that are built on yrs show it."""
+    covers = document.coverage.deleted.covers
+    spans = [span for span in _torn(document.items).spans() if not covers(*span)]
+    if spans:
+        update = decode_structs(with_deletes(EMPTY_UPDATE, spans))
+        document.items.integrate([], update.deletes, SERVER)
+        document._accept(update)
 
 
 def _unseen_by(items: StructIndex, state_vector: bytes) -> Unseen:

@@ -117,6 +117,8 @@ class StructIndex:
         self.roots: Mapping[str, SharedType] = {
             name: SharedType(USE_OF_ROOT[root.shape], root, WHOLE, None, -1, -1) for name, root in kind.roots.items()
         }
+        self.torn: list[Struct] = []
+        """Stored ones between two places, which have none. Updates with such a struct are refused."""
         self._unknown = UnknownRoots()
         self._pairs = SurrogatePairs(self.deleted)
         self._clients: defaultdict[int, IdRuns[SharedType | Entries | None]] = defaultdict(IdRuns)
@@ -218,7 +220,7 @@ class StructIndex:
         for struct in in_order(structs):
             client, clock, length, content, origin, right_origin, parent, key, _ = struct
             if parent is None or parent != last or origin is not None or right_origin is not None:
-                shared, key = where(struct, lookup, accept_torn) or (None, None)
+                shared, key = where(struct, lookup, self.torn.append) or (None, None)
                 last = parent
             home: SharedType | Entries | None = None
             if shared is not None:
