@@ -11,13 +11,14 @@ over nine times. It is made for every edit, unless the edit is at a place that i
 - The first place is that of a struct which is all of an update, where only one place in the text before gives the text
   that was read. Nobody can have written behind it yet.
 - What was typed at a place without a break can be deleted from its end: the place stays, behind what is deleted.
-- After any other edit of a text its places are unknown. Texts with characters of two UTF-16 units are always read:
-  half of one may be deleted, or be an origin.
+- After any other edit of a text its places are unknown.
+
+Offsets count characters, and clocks UTF-16 units, of which a character has two at most. No edit is made inside of one
+(`surrogate_pairs`).
 """
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from typing import Final
 
@@ -35,7 +36,6 @@ MOST_TEXTS: Final = 64
 """In one document."""
 TAIL: Final = 1024
 """Characters that can be deleted from the end of a place."""
-_LONG_CHARACTERS: Final = re.compile("[\U00010000-\U0010ffff\ufffd]")  # and what takes the place of a cut one
 
 
 class _TypingPlace:
@@ -61,10 +61,11 @@ class _TypingPlace:
         client, first, following = span
         if client != self.client or following != self.clock + 1 - self.erased:
             return 0
-        count = following - first
-        if count > len(self.tail):
+        units = following - first
+        count = _last_characters(self.tail, units)
+        if not count:
             return 0
-        self.tail, self.erased = self.tail[:-count], self.erased + count
+        self.tail, self.erased = self.tail[:-count], self.erased + units
         self.offset -= count
         return count
 
@@ -161,7 +162,7 @@ class FollowedTexts:
                 if known is None:
                     old = _value_in(rows, text) or ""
                     known = _FollowedText(old) if type(old) is str and len(old) < SHOWN else None
-                if known is not None and not _LONG_CHARACTERS.search(value):
+                if known is not None:
                     known.read_again(value, struct)
                     if known.places:
                         return self._keep(text, known)
@@ -177,8 +178,17 @@ class FollowedTexts:
 
 
 def _is_plain(struct: Struct) -> bool:
-    """Whether a struct is a string of characters of one UTF-16 unit each."""
-    return struct.content == STRING and type(struct.value) is str and not _LONG_CHARACTERS.search(struct.value)
+    """Whether a struct is a string, and all of it is known."""
+    return struct.content == STRING and type(struct.value) is str
+
+
+def _last_characters(text: str, units: int) -> int:
+    """How many characters the last so many UTF-16 units of a text are; 0: it has less."""
+    count = 0
+    while units > 0 and count < len(text):
+        count += 1
+        units -= 1 if text[-count] <= "\uffff" else 2
+    return 0 if units else count
 
 
 def _value_in(rows: Rows, text: SharedType) -> object:

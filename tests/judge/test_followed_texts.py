@@ -136,6 +136,15 @@ def test_somebody_who_types_has_the_text_read_once(readings: Callable[[], int]) 
     ada.push()
     assert ada.bench.value(*NOTE) == "The big é jy. Theharp plays."
     assert readings() == 1
+    ada.type("🎻a🎷🎻")
+    ada.push()
+    ada.erase(1)
+    ada.push()
+    ada.erase(2)
+    ada.type("🎷")
+    ada.push()
+    assert ada.bench.value(*NOTE) == "The big é jy. The🎻🎷harp plays."
+    assert readings() == 0, "characters of two UTF-16 units"
     ada.at = 0
     ada.type("!")
     ada.push()
