@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, JsonValue, model_validator
 
 from crdt_server.access.access import Action
 from crdt_server.access.request_limits import RequestLimits
-from crdt_server.api.refused_operations import described
+from crdt_server.api.refused_operations import RefusedCommand
 from crdt_server.api.requests import Authorized, Caller, describe_body, document_key, read_json, wedding_name
 from crdt_server.api.rights import by_content, whole_only
 from crdt_server.hub.commands import IdempotentCommands, OperationsRefusedError, Part, carry_out, names_of
@@ -201,7 +201,8 @@ async def answer_command(
             wedding, names, lambda: carry_out(hub, wedding, sender, address, parts, names), former_key=key
         )
     except OperationsRefusedError as error:
-        error.problems = [described(problem, parts) for problem in error.problems]
+        command = RefusedCommand(parts)
+        error.problems = [command.described(problem) for problem in error.problems]
         raise
     headers = {"Idempotency-Replayed": "true"} if replayed else None
     return Response(body, headers=headers, media_type="application/json")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any, Final, NamedTuple
 
 from crdt_server.operations import Operation, Problem
@@ -26,32 +26,54 @@ class _Place(NamedTuple):
     key: str | None
 
 
-def described(problem: Problem, parts: Parts) -> Problem:
-    """A problem with `field`, `expected` and `got`, as far as they are known."""
-    found = problem.copy()
-    found["expected"] = problem["message"]
-    place = _place(problem, parts)
-    if place is None:
+class RefusedCommand:
+    """The operations of a command some of which were refused, read once for all problems. ``parts``: in order, by the
+    document that they are for."""
+
+    def __init__(self, parts: Parts) -> None:
+        self._operations: dict[str, list[Operation]] = {}
+        self._values: dict[tuple[str, _Place], Any] = {}  # document and place -> the last value for it
+        for document, operations in parts:
+            self._operations.setdefault(document, []).extend(operations)
+            for operation in operations:
+                self._add_values(document, operation)
+
+    def described(self, problem: Problem) -> Problem:
+        """A problem with `field`, `expected` and `got`, as far as they are known."""
+        found = problem.copy()
+        found["expected"] = problem["message"]
+        place = self._place(problem)
+        if place is None:
+            return found
+        found["field"] = "/".join(filter(None, place))
+        found["expected"] = _expected(problem, place) or problem["message"]
+        got = self._values.get((problem["document"], place))
+        text = None if got is None else json.dumps(got)
+        if text is not None and len(text) <= MOST_GOT:
+            found["got"] = text
         return found
-    found["field"] = "/".join(filter(None, place))
-    found["expected"] = _expected(problem, place) or problem["message"]
-    got = next(_values(problem["document"], place, parts), None)
-    text = None if got is None else json.dumps(got)
-    if text is not None and len(text) <= MOST_GOT:
-        found["got"] = text
-    return found
 
+    def _add_values(self, document: str, operation: Operation) -> None:
+        value = operation.get("value")
+        if value is None:
+            return
+        place = _Place(operation["root"], operation.get("record") or "", operation.get("key"))
+        self._values[document, place] = value
+        if operation["op"] == "insert" and isinstance(value, dict):
+            for key, each in value.items():
+                self._values[document, place._replace(key=key)] = each
 
-def _place(problem: Problem, parts: Parts) -> _Place | None:
-    if "root" in problem:
-        return _Place(problem["root"], problem.get("record", ""), problem.get("key"))
-    index = problem.get("index")
-    operations = [each for document, part in parts if document == problem["document"] for each in part]
-    if index is None or index >= len(operations):
-        return None
-    operation = operations[index]
-    root, record, key = operation["root"], operation.get("record") or "", operation.get("key")
-    return _Place(root, record, _wrong_key(problem, root, record, operation) if operation["op"] == "insert" else key)
+    def _place(self, problem: Problem) -> _Place | None:
+        if "root" in problem:
+            return _Place(problem["root"], problem.get("record", ""), problem.get("key"))
+        index, operations = problem.get("index"), self._operations.get(problem["document"], ())
+        if index is None or index >= len(operations):
+            return None
+        operation = operations[index]
+        root, record, key = operation["root"], operation.get("record") or "", operation.get("key")
+        if operation["op"] == "insert":
+            key = _wrong_key(problem, root, record, operation)
+        return _Place(root, record, key)
 
 
 def _wrong_key(problem: Problem, root: str, record: str, operation: Operation) -> str | None:
@@ -78,16 +100,3 @@ def _expected(problem: Problem, place: _Place) -> str | None:
     declared = root.key(place.key) if place.key else None
     type_ = declared.type if declared is not None else None if place.key else root.type
     return None if type_ is None else type_.describe()
-
-
-def _values(document: str, place: _Place, parts: Parts) -> Iterator[Any]:
-    """The values that a command has for a place, the last first."""
-    for name, operations in reversed(parts):
-        for operation in reversed(operations):
-            if (name, operation["root"], operation.get("record") or "") != (document, place.root, place.record):
-                continue
-            value = operation.get("value")
-            if operation.get("key") == place.key and value is not None:
-                yield value
-            elif operation["op"] == "insert" and isinstance(value, dict) and place.key in value:
-                yield value[place.key]

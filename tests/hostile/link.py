@@ -141,7 +141,8 @@ class Link(asyncio.Protocol):
 
     def abort(self) -> None:
         """Cut."""
-        self.transport.abort()
+        if not self.closed.done():  # a transport that is lost has no loop any more
+            self.transport.abort()
 
     # -- asyncio.Protocol
 

@@ -47,6 +47,8 @@ class Report:
 
     plan: dict[str, Any]
     same_process: bool = False
+    rooms_open: int = 0
+    """After all had left."""
     latency: dict[str, Any] = field(default_factory=dict)
     labours: dict[str, Any] = field(default_factory=dict)
     loop: dict[str, Any] = field(default_factory=dict)
@@ -80,6 +82,7 @@ class Report:
         attacks = set(self.plan["attacks"])
         rules = {
             "the serving process died": not self.same_process,
+            f"{self.rooms_open} rooms stayed open": self.rooms_open > 0,
             "honest clients did not settle": not honest["settled"],
             "honest clients threw": honest["errorCount"] > 0,
             "honest clients were closed": bool(honest["closes"]),

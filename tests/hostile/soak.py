@@ -86,7 +86,8 @@ async def _under_attack(
 ) -> None:
     pids = target.pids
     await asyncio.gather(*(_use_once(url) for url in target.urls))
-    report.memory_mib["rest"] = [round(size / MIB, 1) for size in await target.at_rest()]
+    report.rooms_open = await target.rest()
+    report.memory_mib["rest"] = [round(size / MIB, 1) for size in await target.least_resident()]
     report.disk_bytes["rest"] = target.disk_bytes()
     watches = [Watch(node.url, node.pid) for node in target.nodes]
     watching = [asyncio.create_task(watch.run()) for watch in watches]
@@ -140,7 +141,8 @@ async def _start_attackers(
 async def _restart(target: Target, honest: Honest, where: list[str], report: Report) -> None:
     """Memory once everybody has left; then kill -9, and what a new process reads."""
     await honest.ask("leave")
-    report.memory_mib["after"] = [round(size / MIB, 1) for size in await target.at_rest()]
+    report.rooms_open += await target.rest()
+    report.memory_mib["after"] = [round(size / MIB, 1) for size in await target.least_resident()]
     await target.kill9()
     await target.start()
     report.after_restart = await _check(target, honest, "after", where)

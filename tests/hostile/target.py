@@ -10,6 +10,7 @@ import asyncio
 import sqlite3
 import subprocess
 import sys
+import time
 from collections.abc import Sequence
 from contextlib import ExitStack, closing
 from pathlib import Path
@@ -152,14 +153,26 @@ class Target:
         """Resident memory of each serving process and of each below it, in bytes."""
         return [size for pid in self.pids for size in rss_bytes(pid)]
 
-    async def at_rest(self) -> list[int]:
-        """The same, once no room is open."""
+    async def rest(self) -> int:
+        """Wait until no room is open, for REST_SECONDS at most; how many still are."""
+        left = 0
         for url in self.urls:
-            async with httpx.AsyncClient(base_url=url, timeout=30) as client, asyncio.timeout(REST_SECONDS):
-                while "crdt_rooms 0.0" not in (await client.get("/metrics")).text:  # noqa: ASYNC110 - another process
+            deadline = time.monotonic() + REST_SECONDS
+            async with httpx.AsyncClient(base_url=url, timeout=30) as client:
+                while (rooms := _rooms((await client.get("/metrics")).text)) and time.monotonic() < deadline:  # noqa: ASYNC110
                     await asyncio.sleep(0.2)
+            left += rooms
+        return left
+
+    async def least_resident(self) -> list[int]:
+        """The smallest `resident` of two seconds."""
         seen = []
         for _ in range(10):
             await asyncio.sleep(0.2)
             seen.append(self.resident())
         return min(seen, key=sum)
+
+
+def _rooms(metrics: str) -> int:
+    """How many rooms are open."""
+    return next(int(float(line.split()[1])) for line in metrics.splitlines() if line.startswith("crdt_rooms "))
