@@ -30,7 +30,7 @@ DRAIN_SECONDS = 3
 UPGRADE = b"\r\nupgrade: websocket\r\n"
 # Of what is malformed picows repeats a line in its answer, and a token may be in it.
 WELL_FORMED = re.compile(rb"GET [^ \r\n]+ HTTP/1\.1\r\n(?:[\x21-\x39\x3b-\x7e]+:[\t\x20-\x7e\x80-\xff]*\r\n)+\r\n")
-GC_THRESHOLDS = (20_000, 1, 5_000)
+GC_THRESHOLDS = (10_000, 1, 10_000)
 # A commit's thread requests the interpreter about ten times; beside a busy loop each time takes this long.
 SWITCH_SECONDS = 0.001
 

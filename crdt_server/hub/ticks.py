@@ -92,7 +92,7 @@ class Ticks:
             await self._sweep_rooms(now, keep_alive)
             self._registry.evict_idle(now, self._settings.room_grace_seconds)
             # Objects in cycles (every error that was raised through a task) may hold large frames. The collector runs
-            # after 20,000 objects and does not count bytes: 150 MB were kept. The young ones take some ms.
+            # after 10,000 objects and does not count bytes: 150 MB were kept. The young ones take some ms.
             gc.collect(1)
             if keep_alive:
                 await asyncio.to_thread(trim_heap)
