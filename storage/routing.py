@@ -55,8 +55,9 @@ class ItemValues(NamedTuple):
 
 
 class DeliveryValues(NamedTuple):
-    """A message to be sent. `earlier`: keys of messages of the same type about the same record shortly before; where
-    there is one of them, it takes the newer values and nothing is added."""
+    """A message to be sent. `earlier`: keys of messages of the same type about the same record shortly before. Where
+    one of them waits, it takes the newer values and nothing is added. Where they were sent, or dropped, this one comes
+    MERGED_WITHIN later, unless it is an emergency: the last values reach everybody."""
 
     message: NewMessage
     earlier: tuple[str, ...] = ()
@@ -242,13 +243,19 @@ def _put_deliveries(connection: Connection, page: RoutedPage) -> None:
     there = _untouched(connection, [key for each in page.deliveries for key in each.earlier])
     for message, earlier, counted in page.deliveries:
         known = [key for key in earlier if key in there]
-        if known:
-            renewed = outbox.c.key.in_([key for key in known if there[key]])
+        waiting = [key for key in known if there[key]]
+        if waiting:
             values = {"params": message.params, "count": outbox.c.count + message.count}
-            connection.execute(update(outbox).where(renewed).values(values))
+            connection.execute(update(outbox).where(outbox.c.key.in_(waiting)).values(values))
         elif not counted or not _count(connection, message):
-            new.append(message)
+            new.append(_behind(message, page.at) if known and message.priority else message)
     enqueue(connection, new)
+
+
+def _behind(message: NewMessage, now: datetime) -> NewMessage:
+    """A message behind one with older values that was sent: later, so that it takes those that come in between."""
+    later = now + MERGED_WITHIN
+    return message._replace(next_at=max(message.next_at or later, later))
 
 
 def _untouched(connection: Connection, keys: Collection[str]) -> Mapping[str, bool]:

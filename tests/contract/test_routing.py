@@ -25,6 +25,7 @@ from storage import (
     StoredRow,
     open_storage,
 )
+from storage import outbox as states
 from storage.inbox import MARKED_AT_ONCE, MOST_COUNTED, PAGE_CHARACTERS
 from storage.messaging_tables import messages
 from storage.outbox import key_of
@@ -154,6 +155,22 @@ class TestMerging:
         await store.store_routed([page(0, 1, deliveries=[delivery(1)])])
         await store.store_routed([page(1, 2, deliveries=[delivery(2, earlier=(1,))])])
         assert await sent(store) == [(1, "waiting", '{"n": "2"}')]
+
+    @pytest.mark.parametrize("state", [states.SENT, states.DROPPED])
+    async def test_the_last_values_are_sent_after_the_first(
+        self, store: Storage, database: Database, state: str
+    ) -> None:
+        """They were swallowed: whoever got "at 14:00" was not told of "at 15:00" eight seconds later."""
+        await store.store_routed([page(0, 1, deliveries=[delivery(1)])])
+        database.execute("UPDATE outbox SET state = 'sent', params = '{}'")
+        if state == states.DROPPED:
+            database.execute("UPDATE outbox SET state = 'dropped'")
+        await store.store_routed([page(1, 2, deliveries=[delivery(2, earlier=(1,))])])
+        await store.store_routed([page(2, 3, deliveries=[delivery(3, earlier=(2, 1))])])
+        assert await sent(store) == [(1, state, "{}"), (2, "later", '{"n": "3"}')]
+        urgent = delivery(4, earlier=(1,), priority=0)
+        await store.store_routed([page(3, 4, deliveries=[urgent])])
+        assert (await sent(store))[-1] == (4, "waiting", '{"n": "4"}')
 
     async def test_a_message_is_enqueued_once(self, store: Storage) -> None:
         for after in (0, 1):
