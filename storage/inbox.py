@@ -5,14 +5,14 @@ those that are held for a digest. Counts are bounded and calls change so many ro
 million unread. Plain functions over a `Connection`, as in `updates`.
 """
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from datetime import datetime
 from typing import NamedTuple
 
 from sqlalchemy import ColumnElement, Connection, and_, delete, func, or_, select, tuple_, update
 
 from storage.messaging_tables import inbox, messages, outbox, routed
-from storage.outbox import DROPPED, HELD, LATER, NO_PARAMS
+from storage.outbox import DROPPED, HELD, LATER, NO_PARAMS, SLICE
 from storage.usage import size
 
 PAGE_CHARACTERS = 256 * 1024
@@ -25,6 +25,9 @@ MARKED_AT_ONCE = 1_000
 """Items that one transaction marks as read: it takes some milliseconds."""
 
 TRIMMED_AT_ONCE = 500
+
+ALL_MESSAGES = (1 << 63) - 1
+"""A number that no message of a thread has."""
 
 ITEM_BYTES = 256
 """What one item counts besides its `params`."""
@@ -108,25 +111,42 @@ def mark_thread_read(connection: Connection, wedding: str, user: str, thread: st
 
 def _mark(connection: Connection, wedding: str, user: str, among: ColumnElement[bool], at: datetime) -> list[int]:
     unread_items = and_(_of(wedding, user), inbox.c.read_at.is_(None), among)
-    found = select(inbox.c.id, inbox.c.document, inbox.c.record, inbox.c.type).where(unread_items)
+    found = select(inbox.c.id, inbox.c.event, inbox.c.document, inbox.c.record, inbox.c.type).where(unread_items)
     rows = connection.execute(found.order_by(inbox.c.id).limit(MARKED_AT_ONCE)).all()
     if not rows:
         return []
     ids = [row.id for row in rows]
     connection.execute(update(inbox).where(inbox.c.id.in_(ids)).values(read_at=at))
-    read = sorted({(row.document, row.record, row.type) for row in rows})
-    about = tuple_(outbox.c.document, outbox.c.record, outbox.c.type).in_(read)
-    _drop_unsent(connection, wedding, user, about, at)
+    newest: dict[tuple[str, ...], int] = {}
+    for _, event, *about in rows:
+        newest[tuple(about)] = max(event, newest.get(tuple(about), 0))
+    _drop_unsent_until(connection, wedding, user, newest, at)
     return ids
+
+
+def _drop_unsent_until(
+    connection: Connection, wedding: str, user: str, newest: Mapping[tuple[str, ...], int], at: datetime
+) -> None:
+    """End the messages about a document, record and type up to the newest event that was read: of a later one there is
+    an item that is unread."""
+    about = (outbox.c.document, outbox.c.record, outbox.c.type)
+    query = select(outbox.c.id, outbox.c.event, *about).where(_unsent(wedding, user, at))
+    query = query.where(tuple_(*about).in_(list(newest)))
+    ids = [id_ for id_, event, *named in connection.execute(query) if event <= newest[tuple(named)]]
+    for begin in range(0, len(ids), SLICE):
+        _drop_unsent(connection, wedding, user, outbox.c.id.in_(ids[begin : begin + SLICE]), at)
 
 
 def _drop_unsent(connection: Connection, wedding: str, user: str, about: ColumnElement[bool], at: datetime) -> None:
     """End the messages about items that were read, as far as they were to be sent later and nobody has begun to."""
+    dropped = {"state": DROPPED, "params": NO_PARAMS, "error": "was read", "done_at": at}
+    connection.execute(update(outbox).where(_unsent(wedding, user, at), about).values(dropped))
+
+
+def _unsent(wedding: str, user: str, at: datetime) -> ColumnElement[bool]:
     later = and_(outbox.c.state == LATER, outbox.c.next_at > at, outbox.c.attempts == 0)
     of_user = and_(outbox.c.wedding == wedding, outbox.c.user == user, outbox.c.state.in_((LATER, HELD)))
-    unsent = and_(of_user, about, or_(outbox.c.state == HELD, later), outbox.c.priority > 0)
-    dropped = {"state": DROPPED, "params": NO_PARAMS, "error": "was read", "done_at": at}
-    connection.execute(update(outbox).where(unsent).values(dropped))
+    return and_(of_user, or_(outbox.c.state == HELD, later), outbox.c.priority > 0)
 
 
 def erase_text(connection: Connection, wedding: str, document: str, record: str) -> None:

@@ -228,9 +228,19 @@ class TestInbox:
             delivery(3, held=True),
             delivery(4, later=later, priority=0),
         ]
-        await store.store_routed([page(0, 1, item(1), deliveries=made)])
+        await store.store_routed([page(0, 4, item(4), deliveries=made)])
         await store.mark_read("w_42", "u_1", 1 << 40, AT)
         assert [state for _, state, _ in await sent(store)] == ["waiting", "dropped", "dropped", "later"]
+
+    async def test_reading_an_old_item_ends_no_message_about_a_new_one(self, store: Storage) -> None:
+        """It was about the same record: the change of five minutes later was in no digest, and unread."""
+        made = [delivery(1, held=True), delivery(2, held=True), delivery(3, later=timedelta(minutes=2))]
+        stored = await store.store_routed([page(0, 3, item(1), item(2), item(3), deliveries=made)])
+        ids = [each.id for _, each in stored[0].items]
+        await store.mark_read("w_42", "u_1", ids[:1], AT)
+        assert [state for _, state, _ in await sent(store)] == ["dropped", "held", "later"]
+        await store.mark_read("w_42", "u_1", ids[2:], AT)
+        assert [state for _, state, _ in await sent(store)] == ["dropped", "dropped", "dropped"]
 
     async def test_what_is_read_in_a_thread_is_read_in_the_inbox(self, store: Storage, database: Database) -> None:
         def mirror(connection: Connection, wedding: str, events: Sequence[StoredEvent]) -> None:
