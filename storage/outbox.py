@@ -12,7 +12,7 @@ in `updates`: `enqueue` belongs into the transaction that knows of the message.
 """
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from hashlib import sha256
 from typing import Any, Literal, NamedTuple, get_args
@@ -184,8 +184,9 @@ def retry_one(connection: Connection, wedding: str | None, id_: int, now: dateti
 
 
 def retry_dead(connection: Connection, wedding: str | None, channel: str | None, now: datetime) -> int:
-    """Have up to 500 dead messages sent now; returns how many."""
-    chosen = lock_some(connection, and_(outbox.c.state == DEAD, *_of(wedding, channel)))
+    """Have up to 500 messages sent now that are dead since before; returns how many. Those that die again meanwhile are
+    left: whoever sends all of them would never be done."""
+    chosen = lock_some(connection, and_(outbox.c.state == DEAD, outbox.c.done_at <= now, *_of(wedding, channel)))
     connection.execute(update(outbox).where(outbox.c.id.in_(chosen)).values(_afresh(now)))
     return len(chosen)
 
@@ -229,24 +230,27 @@ def depths(connection: Connection, now: datetime) -> list[ChannelDepth]:
 
 def redact(connection: Connection, wedding: str, document: str, record: str, now: datetime) -> int:
     """Drop the messages about a record that were not sent yet, and remove it from digests; returns how many rows that
-    changed. Nothing that was typed in the record stays in the outbox."""
+    changed. Nothing that was typed in the record stays in the outbox, and no digest without anything in it."""
     unsent = and_(outbox.c.wedding == wedding, outbox.c.state.in_((*UNSENT, DEAD)))
     about = and_(unsent, outbox.c.document == document, outbox.c.record == record, outbox.c.type != DIGEST)
-    dropped = {"state": DROPPED, "params": NO_PARAMS, "error": "redacted", "done_at": now}
+    dropped: dict[str, Any] = {"state": DROPPED, "params": NO_PARAMS, "error": "redacted", "done_at": now}
     changed = connection.execute(update(outbox).where(about).values(dropped)).rowcount
-    digests = select(outbox.c.id, outbox.c.params).where(unsent, outbox.c.type == DIGEST)
+    # Searched by the database: to read all digests of a wedding for each message may take seconds.
+    named = outbox.c.params.contains(json.dumps(record, ensure_ascii=False), autoescape=True)
+    digests = select(outbox.c.id, outbox.c.params).where(unsent, outbox.c.type == DIGEST, named)
     for id_, params in connection.execute(digests).all():
-        kept = _without(params, document, record)
-        if kept != params:
-            connection.execute(update(outbox).where(outbox.c.id == id_).values(params=kept))
+        notices = json.loads(params).get("notices", [])
+        kept = [each for each in notices if (each["document"], each["record"]) != (document, record)]
+        if len(kept) < len(notices):
+            values = {"params": json.dumps({"notices": kept}, ensure_ascii=False)} if tells(kept) else dropped
+            connection.execute(update(outbox).where(outbox.c.id == id_).values(values))
             changed += 1
     return changed
 
 
-def _without(params: str, document: str, record: str) -> str:
-    notices = json.loads(params).get("notices", [])
-    kept = [each for each in notices if (each["document"], each["record"]) != (document, record)]
-    return params if len(kept) == len(notices) else json.dumps({"notices": kept}, ensure_ascii=False)
+def tells(notices: Iterable[Mapping[str, Any]]) -> bool:
+    """Whether a digest with these notices has anything in it but the number of others."""
+    return any(each.get("type") != DIGEST for each in notices)
 
 
 def expire(connection: Connection, sent_before: datetime, dead_before: datetime) -> int:

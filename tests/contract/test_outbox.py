@@ -254,6 +254,15 @@ class TestOperators:
         assert await store.retry_dead(None, None, NOON) == 0
         assert len(await claim(store, many)) == 502
 
+    async def test_those_that_die_again_meanwhile_are_left(self, store: Storage) -> None:
+        """Whoever had all of them sent once more waited for as long as they died at once."""
+        await store.enqueue([new(1), new(2)])
+        await claim(store)
+        for event, at in ((1, NOON), (2, NOON + SECOND)):
+            await settle(store, MessageOutcome(await number(store, event), states.DEAD, "no", at))
+        assert await store.retry_dead("w", None, NOON) == 1
+        assert await in_state(store, states.DEAD) == [2]
+
     async def test_counts_and_depths(self, store: Storage) -> None:
         await store.enqueue([new(1), new(2), new(3, channel="sms", next_at=NOON + SECOND), new(4, held=True)])
         await claim(store, MAIL._replace(limit=1))
@@ -288,9 +297,19 @@ class TestWhatGoes:
         assert await redact("m_1") == 2, "the dead one and the digest"
         assert await redact("m_4") == 3
         assert await redact("m_4") == 0
-        assert await in_state(store, states.DROPPED) == [1, 4, 4]
-        left = ["{}", "{}", "{}", '{"notices": []}', new(2).params, new(3).params]
+        assert await in_state(store, states.DROPPED) == [1, 4, 4, 9]
+        left = ["{}", "{}", "{}", "{}", new(2).params, new(3).params]
         assert sorted(await all_params(store)) == sorted(left)
+
+    async def test_a_digest_without_anything_in_it_is_not_sent(self, store: Storage) -> None:
+        """It could not be rendered, and died after seven attempts."""
+        told = {"document": "thread.t", "record": "m_1", "type": "message.sent"}
+        notices = [told, {"document": "", "record": "", "type": states.DIGEST, "count": 3}]
+        digest = json.dumps({"notices": notices})
+        await store.enqueue([new(9, type=states.DIGEST, params=digest, document="", record="")])
+        await store._executor.write(lambda connection: states.redact(connection, "w", "thread.t", "m_1", NOON))
+        assert await in_state(store, states.DROPPED) == [9]
+        assert await all_params(store) == ["{}"]
 
     async def test_what_is_over_goes_in_time(self, store: Storage) -> None:
         await store.enqueue([new(n) for n in range(4)])

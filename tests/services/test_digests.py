@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Collection, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -195,6 +195,19 @@ async def test_one_that_cannot_be_made_is_in_nobodys_way(store: Storage, clock: 
     await hold(store, clock, 1, user="u_b")
     clock.now += timedelta(days=1)
     assert await digests.make_due() == 1
+    assert [row["user"] for row in await made(store)] == ["u_b"]
+
+
+async def test_a_defect_of_one_person_ends_no_digests_of_others(store: Storage, clock: Clock) -> None:
+    """No digest was made by this node any more."""
+
+    async def known(wedding: str, user: str, events: Collection[int]) -> Collection[int]:
+        return events if user != "u_a" else events + 1  # type: ignore[operator]
+
+    for user in ("u_a", "u_b"):
+        await hold(store, clock, 1, user=user)
+    clock.now += timedelta(days=1)
+    assert await Digests(store, clock, lambda number: None, known).make_due() == 1
     assert [row["user"] for row in await made(store)] == ["u_b"]
 
 

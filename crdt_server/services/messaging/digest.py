@@ -28,6 +28,7 @@ from crdt_server.services.messaging.preferences import (
 )
 from crdt_server.services.messaging.still_known import KnownNow
 from storage import DueDigest, HeldMessage, HeldMessages, NewDigest, Storage, StorageError, StorageUnavailable
+from storage.outbox import tells
 from storage.preferences import MakeDigest
 
 log = structlog.get_logger(__name__)
@@ -83,8 +84,8 @@ class Digests:
             made = await self._storage.bundle(due.wedding, due.user, now, _maker(wedding, now, unknown))
         except StorageUnavailable:
             raise
-        except (StorageError, ValueError) as error:
-            log.error("digest_failed", wedding=due.wedding, user=due.user, error=str(error))
+        except Exception as error:  # a defect, for one wedding perhaps: all others have their digests
+            log.error("digest_failed", wedding=due.wedding, user=due.user, exc_info=error)
             return 0
         if made:
             self._enqueued(made)
@@ -137,7 +138,7 @@ def events_of(params: str) -> set[int]:
 def without(params: str, events: Collection[int]) -> str:
     """The params of a digest without what is about these events; empty: nothing is left."""
     kept = [each for each in _notices_in(params) if not each.get("document") or each["event"] not in events]
-    if all(each.get("type") == DIGEST for each in kept):  # a number of others, of which nothing is known
+    if not tells(kept):
         return ""
     return json.dumps({"notices": kept}, ensure_ascii=False)
 
