@@ -67,13 +67,14 @@ class ClaimedMessages(NamedTuple):
 
 class MessageOutcome(NamedTuple):
     """What became of a message that was claimed: its next state, and for `later` the moment where it is due again. One
-    that waits again was given back without an attempt."""
+    that waits again was given back without an attempt; one for later may be put off, without one as well."""
 
     id: int
     state: str
     error: str
     at: datetime
     next_at: datetime | None = None
+    is_attempt: bool = True
 
 
 def promote(connection: Connection, now: datetime, attempts: int) -> Mapping[str, int]:
@@ -156,7 +157,7 @@ def _values(outcome: MessageOutcome) -> dict[str, Any]:
         values["done_at"] = outcome.at
     if outcome.state in (SENT, DROPPED):
         values["params"] = NO_PARAMS
-    if outcome.state == WAITING:  # given back: no attempt was made
+    if outcome.state == WAITING or not outcome.is_attempt:
         values["attempts"] = outbox.c.attempts - 1
     return values
 

@@ -324,6 +324,52 @@ async def test_a_webhook_gets_nothing_that_its_maker_may_not_know_any_more(post:
     await worker.stop()
 
 
+async def test_no_further_attempt_is_made_in_quiet_hours(post: Post) -> None:
+    """Whoever had their phone silent from ten in the evening was called at half past, when the service was back."""
+    quiet = '{"timezone": "Pacific/Auckland", "quiet_hours": {"start": "22:00", "end": "07:00"}}'
+    own = {"wedding": "w", "user": "ada", "body": quiet, "at": NOON, "digest_at": None}
+    await post._put(lambda connection: connection.execute(insert(preferences), own))
+    await post.address("ada", "/500", "push")
+    post.now = datetime(2026, 6, 20, 9, 59, 58, tzinfo=UTC)  # two seconds before ten
+    await post.message("ada", "push")
+    await post.deliver()
+    post.now += timedelta(seconds=5)
+    await post.deliver()
+    waiting = await post.only(states.LATER)
+    assert (waiting.next_at, waiting.attempts, waiting.error) == (NOON + timedelta(hours=7), 1, "HTTP 500")
+    service = OutboxService(post.storage, lambda: post.now, lambda: None)
+    await service.retry("w", waiting.id)
+    await post.message("ada", "push", priority=1)
+    await post.deliver()
+    assert len(post.sink.arrived) == 2, "the first attempt, and what is urgent"
+    post.now = NOON + timedelta(hours=7)
+    await post.deliver()
+    assert len(post.sink.arrived) == 4
+
+
+async def test_what_was_tried_is_decided_about_again(post: Post) -> None:
+    """A person who was removed from a conversation was sent a message of it five seconds later."""
+    asked: list[Collection[int]] = []
+
+    async def nothing_known(wedding: str, user: str, events: Collection[int]) -> Collection[int]:
+        asked.append(events)
+        return ()
+
+    senders = ChannelSenders(post.senders, post.metrics)
+    worker = DeliveryWorker(
+        post.storage, senders, lambda: post.now, lease="n_9", lease_seconds=60.0, known=nothing_known
+    )
+    await post.address("ada", "/500")
+    await post.message("ada")
+    await post.deliver(worker)
+    assert asked == []
+    post.now += timedelta(seconds=5)
+    await post.deliver(worker)
+    assert (await post.only(states.DROPPED)).error == "not to be known any more"
+    assert len(asked) == len(post.sink.arrived) == 1
+    await worker.stop()
+
+
 async def test_what_waits_is_not_sent_to_those_who_have_switched_it_off(post: Post) -> None:
     """The group of the type, digests as a whole, and not what others or another channel would get."""
     off = '{"types": {"tasks": {"mail": "off"}, "digest": {"mail": "off"}}}'
@@ -360,6 +406,22 @@ async def test_a_sender_with_a_defect_stops_no_other(post: Post) -> None:
 
 
 # -- who comes first
+
+
+async def test_a_defect_before_a_message_is_sent_is_a_failed_attempt(post: Post) -> None:
+    """It waited for the end of its lease, seven times, and the log said that the server had ended."""
+
+    async def known(wedding: str, user: str, events: Collection[int]) -> Collection[int]:
+        raise TypeError
+
+    senders = ChannelSenders(post.senders, post.metrics)
+    worker = DeliveryWorker(post.storage, senders, lambda: post.now, lease="n_9", lease_seconds=60.0, known=known)
+    await post.address("ada", "/ok")
+    await post.message("ada", next_at=NOON + timedelta(hours=1))
+    post.now += timedelta(hours=1)
+    await post.deliver(worker)
+    assert (await post.only(states.LATER)).error == "a defect of the server: TypeError"
+    await worker.stop()
 
 
 async def test_emergencies_overtake_all_that_wait(post: Post) -> None:

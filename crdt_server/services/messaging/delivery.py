@@ -25,11 +25,11 @@ from crdt_server.services.messaging.contact_service import CODE_SECONDS
 from crdt_server.services.messaging.digest import events_of, without
 from crdt_server.services.messaging.lanes import Lanes
 from crdt_server.services.messaging.model import Channel, NotSent, Sent
-from crdt_server.services.messaging.preferences import is_refused
+from crdt_server.services.messaging.preferences import is_refused, quiet_end
 from crdt_server.services.messaging.senders import ChannelSenders
 from crdt_server.services.messaging.still_known import KnownNow, all_known
 from storage import MessageAddress, MessageOutcome, Resolved, Storage, StorageError, StoredMessage
-from storage.outbox import CONFIRMATION, DIGEST, DROPPED, WAITING
+from storage.outbox import CONFIRMATION, DIGEST, DROPPED, LATER, WAITING
 
 log = structlog.get_logger(__name__)
 
@@ -60,7 +60,7 @@ def no_link(message: StoredMessage) -> str:
 def _has_waited(message: StoredMessage, now: datetime) -> bool:
     """Whether a message has waited for so long that rights may have changed."""
     seconds = WEBHOOK_RECHECKED_SECONDS if message.channel == Channel.WEBHOOK else RECHECKED_SECONDS
-    return now - message.at > timedelta(seconds=seconds)
+    return message.attempts > 1 or now - message.at > timedelta(seconds=seconds)
 
 
 async def _known_part(message: StoredMessage, person: str, now: datetime, known: KnownNow) -> StoredMessage | None:
@@ -209,6 +209,10 @@ class DeliveryWorker:
         """Send a message, and keep what became of it for the next claim."""
         try:
             now = self._now()
+            until = quiet_end(resolved.preferences, resolved.wedding, message.priority, Channel(message.channel), now)
+            if until is not None:  # a further attempt, or one that an operator requests
+                self._settled(MessageOutcome(message.id, LATER, message.error, now, until, is_attempt=False))
+                return
             reason = _obstacle(message, resolved, now)
             part = None if reason else await _known_part(message, resolved.person, now, self._known)
             if part is None:
@@ -229,6 +233,10 @@ class DeliveryWorker:
         except StorageError as error:
             log.warning("delivery_waits", error=str(error))
             self._give_back(message)
+        except Exception as error:  # a defect, with this message perhaps: it dies alone
+            log.error("delivery_failed", id=message.key, exc_info=error)
+            defect = NotSent(f"a defect of the server: {type(error).__name__}")
+            self._settled(outcome_of(message, defect, self._now()))
         finally:
             self._lanes.end(message.id)
 

@@ -147,9 +147,22 @@ def plan(
     if mode is Mode.DIGEST and type_group != DIGEST:
         off = preferences.modes.get((DIGEST, channel)) is Mode.OFF
         return Drop() if off else InDigest(next_digest(preferences, now))
-    zone = zone_of(preferences.timezone)
-    end = None if priority == Priority.URGENT else quiet_until(preferences.quiet_hours, zone, now)
+    end = _quiet_end(preferences, priority, now)
     return SendNow() if end is None else HoldUntil(end)
+
+
+def quiet_end(body: str, meta: str, priority: int, channel: Channel, now: datetime) -> datetime | None:
+    """When the quiet hours end in which a message is not to be sent; None: it may be sent. ``body``: the stored
+    preferences of its recipient, ``meta``: the fields of the wedding."""
+    if not body or channel not in PERSONAL:
+        return None
+    return _quiet_end(parse_preferences(body).within(defaults_in(json.loads(meta or "{}"))), priority, now)
+
+
+def _quiet_end(preferences: Preferences, priority: int, now: datetime) -> datetime | None:
+    if priority <= Priority.URGENT:
+        return None
+    return quiet_until(preferences.quiet_hours, zone_of(preferences.timezone), now)
 
 
 def is_refused(body: str, priority: int, type_: str, channel: Channel, now: datetime) -> bool:
