@@ -15,8 +15,9 @@ from sqlalchemy.dialects import postgresql, sqlite
 from storage import audit, members
 from storage.audit import NewAuditEntry
 from storage.derived import NewEvent, StoredAnswer
-from storage.errors import AnswerTaken, ValuesRefused
+from storage.errors import AnswerTaken, BoundReached, ValuesRefused
 from storage.event_rows import add_event, lock_events
+from storage.inbox import ALL_MESSAGES, mark_thread_read
 from storage.members import StoredMember
 from storage.messaging_tables import participants, threads
 from storage.tables import NAME_LENGTH, answers
@@ -84,6 +85,8 @@ class ThreadChange(NamedTuple):
     removed: Sequence[str] = ()
     answer: StoredAnswer | None = None
     """Stored with the thread, in case the request comes again."""
+    most_own: int | None = None
+    """The most threads that its maker may have made; None: any number."""
 
 
 class ThreadFilter(NamedTuple):
@@ -119,7 +122,7 @@ def change(
     if changed.answer is not None:
         _add_answer(connection, wedding, changed.answer)
     if before is None:
-        _require_room(connection, wedding)
+        _require_room(connection, wedding, thread.created_by, changed.most_own)
         connection.execute(insert(threads), {"wedding": wedding, **thread._asdict()})
     elif before != thread:
         key = and_(threads.c.wedding == wedding, threads.c.id == id_)
@@ -138,8 +141,10 @@ def _add_answer(connection: Connection, wedding: str, answer: StoredAnswer) -> N
         raise AnswerTaken(wedding, answer.key)
 
 
-def _require_room(connection: Connection, wedding: str) -> None:
+def _require_room(connection: Connection, wedding: str, by: str, most_own: int | None) -> None:
     count = select(func.count()).select_from(threads).where(threads.c.wedding == wedding)
+    if most_own is not None and connection.scalars(count.where(threads.c.created_by == by)).one() >= most_own:
+        raise BoundReached(f"a person makes at most {most_own} threads", of_person=True)
     if connection.scalars(count).one() >= MOST_THREADS:
         raise ValuesRefused(f"there are {MOST_THREADS} threads")
 
@@ -166,6 +171,8 @@ def _remove(connection: Connection, wedding: str, id_: str, changed: ThreadChang
     for user in changed.removed:
         key = and_(participants.c.wedding == wedding, participants.c.thread == id_, participants.c.user == user)
         connection.execute(update(participants).where(key).values(removed_at=changed.at))
+        # What is not shown any more is not counted as unread, and no message about it goes out later.
+        mark_thread_read(connection, wedding, user, id_, ALL_MESSAGES, changed.at)
 
 
 # -- reading

@@ -9,11 +9,12 @@ from fastapi import APIRouter, Query, Request
 from pydantic import BaseModel, Field
 
 from crdt_server.access.access import Action
-from crdt_server.api.requests import Authorized, wedding_name
+from crdt_server.api.requests import Authorized, Caller, wedding_name
 from crdt_server.api.rights import requires
 from crdt_server.services.members import MemberService, require
 from documents.categories import AccessCategory
 from storage import AuditEntry, Storage
+from storage.routing import THREAD
 
 PAGE_CHARACTERS = 1_000_000
 
@@ -37,14 +38,21 @@ async def get_audit(
     after: Annotated[int, Query(ge=0, le=(1 << 63) - 1, description="The newest entry that the client has")] = 0,
 ) -> AuditPage:
     """The next entries behind number `after`: at most 500, and a page ends behind a million characters of them. The
-    couple and planners may read them."""
+    couple and planners may read them; one about a thread that the caller may not open has an empty `detail`."""
     members: MemberService = request.app.state.members
     require((await members.rights_in(wedding_name(wedding))).may_read_audit(caller.identity))
     storage: Storage = request.app.state.hub.storage
     head = await storage.audit_head(wedding_name(wedding))
     page = await storage.audit(wedding, after=after, characters=PAGE_CHARACTERS)
-    return AuditPage(entries=[_as_json(each) for each in page], head=head.seq, digest=head.digest)
+    return AuditPage(entries=[_as_json(caller, wedding, each) for each in page], head=head.seq, digest=head.digest)
 
 
-def _as_json(entry: AuditEntry) -> dict[str, Any]:
-    return {**entry._asdict(), "detail": json.loads(entry.detail)}
+def _as_json(caller: Caller, wedding: str, entry: AuditEntry) -> dict[str, Any]:
+    """An entry. Who takes part in a thread is not for those who may not open it: of that they have no `detail`."""
+    detail = json.loads(entry.detail)
+    document = detail.get("document", "")
+    if "thread" in detail:
+        document = THREAD + detail["thread"].removeprefix(THREAD)
+    if document.startswith(THREAD) and not caller.may(Action.READ, wedding, document):
+        detail = {}
+    return {**entry._asdict(), "detail": detail}

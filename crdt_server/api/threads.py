@@ -10,10 +10,12 @@ from fastapi import APIRouter, Depends, Query, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
 
 from crdt_server.access.identity import Identity
+from crdt_server.access.request_limits import RequestLimits
 from crdt_server.api.commands import IdempotencyKey
-from crdt_server.api.requests import Authorized, describe_body, document_key, read_json, wedding_name
+from crdt_server.api.requests import Authorized, Caller, describe_body, document_key, read_json, wedding_name
 from crdt_server.api.rights import by_content
 from crdt_server.hub.commands import AnsweredError, IdempotentCommands, names_of
+from crdt_server.hub.hub import Hub
 from crdt_server.services.threads import FoundThread, NewThread, ThreadService
 from storage import AnswerTaken
 
@@ -76,6 +78,12 @@ def _threads(request: Request) -> ThreadService:
 Threads = Annotated[ThreadService, Depends(_threads)]
 
 
+def _count_message(request: Request, caller: Caller) -> None:
+    """Whoever comes into a thread is informed, with its title: it counts as a message. Raises RateLimitError."""
+    limits: RequestLimits = request.app.state.request_limits
+    limits.check_messages(caller.identity, caller.address, 1, request.app.state.hub.time())
+
+
 def _row(found: FoundThread, identity: Identity) -> Row:
     row = found.thread._asdict()
     row["by"] = row.pop("created_by")
@@ -118,11 +126,13 @@ async def post_thread(
     idempotency_key: IdempotencyKey = None,
 ) -> Row:
     """Make a thread: its messages are in the document `thread.{id}`. Of type `family` it is for those alone who take
-    part. Under an idempotency key it is made once: the answer to a repeated request is the thread as it is by then.
-    409 `too_many`, `not_a_member`; 422 `idempotency_key_reused`."""
+    part. Under an idempotency key it is made once: the answer to a repeated request is the thread as it is by then. It
+    counts as a message (429). 409 `too_many`, `too_many_own_threads`, `not_a_member`; 422
+    `idempotency_key_reused`."""
     body = await read_json(request, NewThreadBody, MAX_BODY_BYTES)
     if body.context is not None:
         document_key(wedding, body.context.document)
+    _count_message(request, caller)
     context = {} if body.context is None else {name: text for name, text in body.context.model_dump().items() if text}
     new = NewThread(body.title, body.type, body.priority, body.participants, context)
     name, identity = wedding_name(wedding), caller.identity
@@ -163,17 +173,26 @@ async def patch_thread(request: Request, threads: Threads, caller: Authorized, w
 
 @router.put("/{thread}/participants/{user}")
 @by_content
-async def put_participant(threads: Threads, caller: Authorized, wedding: str, thread: str, user: str) -> Row:
-    """Let a person take part: organizers add everybody, others organizers. 409 `too_many`, `not_a_member`."""
+async def put_participant(
+    request: Request, threads: Threads, caller: Authorized, wedding: str, thread: str, user: str
+) -> Row:
+    """Let a person take part: organizers add everybody, others organizers. It counts as a message (429).
+
+    409 `too_many`, `not_a_member`."""
+    _count_message(request, caller)
     return _row(await threads.add(wedding_name(wedding), caller.identity, thread, user), caller.identity)
 
 
 @router.delete("/{thread}/participants/{user}", status_code=204, response_class=Response)
 @by_content
-async def delete_participant(threads: Threads, caller: Authorized, wedding: str, thread: str, user: str) -> Response:
+async def delete_participant(
+    request: Request, threads: Threads, caller: Authorized, wedding: str, thread: str, user: str
+) -> Response:
     """Let a person take part no more; everybody may leave. Open sockets are closed where the role does not open the
     thread without."""
     await threads.remove(wedding_name(wedding), caller.identity, thread, user)
+    hub: Hub = request.app.state.hub
+    hub.publish_inbox(wedding_name(wedding), (user,))
     return Response(status_code=204)
 
 

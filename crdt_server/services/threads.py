@@ -21,6 +21,7 @@ from crdt_server.services.entries import Changed, MembershipError, Now, audit_en
 from crdt_server.services.grants import Published
 from crdt_server.services.members import require as require_allowed
 from storage import (
+    BoundReached,
     NewEvent,
     Storage,
     StoredAnswer,
@@ -32,6 +33,9 @@ from storage import (
     ThreadState,
     ValuesRefused,
 )
+
+MOST_OWN: Final = 50
+"""Threads that a person makes who does not organize the wedding: nobody uses up those of all."""
 
 NO_NAMES: Final[Mapping[str, str]] = MappingProxyType({})
 
@@ -131,7 +135,9 @@ class ThreadService:
 
         def decide(state: ThreadState) -> ThreadChange:
             self._require_addable(state, actor, users, organizes=organizes)
-            made = thread_change(thread, actor, "thread.created", at, added=[actor.user, *users])
+            made = thread_change(thread, actor, "thread.created", at, added=[actor.user, *users])._replace(
+                most_own=None if organizes or not actor.rights else MOST_OWN
+            )
             return made._replace(answer=StoredAnswer(names["key"], names["digest"], id_, at)) if names else made
 
         return await self._store(wedding, actor, thread.id, users, decide)
@@ -215,7 +221,8 @@ class ThreadService:
         try:
             thread, event = await self._storage.change_thread(wedding, id_, actor.user, users, decide)
         except ValuesRefused as error:
-            raise MembershipError("too_many", str(error)) from error
+            of_person = isinstance(error, BoundReached) and error.of_person
+            raise MembershipError("too_many_own_threads" if of_person else "too_many", str(error)) from error
         self._published(wedding, event)
         self._changed(wedding)
         return (await self._found(wedding, actor, [thread]))[0]

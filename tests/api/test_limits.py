@@ -210,6 +210,17 @@ async def test_an_offline_sync_of_a_thread_counts_as_a_message(client: httpx.Asy
     assert (await client.post(url, params=GUEST, content=nothing)).status_code == 200
 
 
+async def test_a_thread_counts_as_a_message(client: httpx.AsyncClient) -> None:
+    """Its title was pushed to the couple, as often as somebody made one."""
+    body = {"title": "BUY NOW"}
+    answers = [await client.post("/threads", params=GUEST, json=body) for _ in range(6)]
+    assert [answer.status_code for answer in answers] == [201] * 5 + [429]
+    assert answers[-1].json()["code"] == "too_many_messages"
+    path = f"/threads/{answers[0].json()['id']}/participants/aroha"
+    assert code_of(await client.put(path, params=GUEST)) == (429, "too_many_messages")
+    assert code_of(await send(client, GUEST)) == (429, "too_many_messages")
+
+
 async def test_an_emergency_passes_the_limits(server: LocalServer, client: httpx.AsyncClient) -> None:
     server.hub.time = lambda: 0.0  # type: ignore[method-assign]
     while (await send(client, VENDOR)).status_code == 200:

@@ -8,10 +8,12 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 
 import httpx
+import pytest
 from pycrdt import Map
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
 
+from crdt_server.services import threads
 from tests.api.test_revocation import closed
 from tests.api.with_members import AT, as_user, make
 from tests.support.codec import encode_update
@@ -188,6 +190,44 @@ async def test_what_cannot_be(members: httpx.AsyncClient) -> None:
     assert (await members.get("/threads", headers=as_user("u_aroha"))).json()["threads"] == []
     log = (await members.get("/audit", headers=as_user("u_aroha"))).json()["entries"]
     assert [each for each in log if each["action"].startswith("thread.")] == []
+
+
+async def test_the_audit_log_does_not_say_who_takes_part_in_a_closed_thread(members: httpx.AsyncClient) -> None:
+    """A planner, to whom a thread of the family is not there, read there who is in it."""
+    thread = await make(members, "u_aroha", "u_ann", type="family")
+    for user, shown in (("u_aroha", True), ("u_mia", False)):
+        log = (await members.get("/audit", headers=as_user(user))).json()["entries"]
+        (made,) = [each for each in log if each["action"] == "thread.created"]
+        assert (made["detail"] != {}) == shown
+        assert (thread["id"] in str(log), "u_ann" in str(made)) == (shown, shown)
+
+
+async def test_nobody_uses_up_the_threads_of_all(members: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(threads, "MOST_OWN", 2)
+    for _ in range(2):
+        await make(members, "u_chloe")
+    assert (await make(members, "u_chloe", status=409))["code"] == "too_many_own_threads"
+    await make(members, "u_zoe")
+    for _ in range(3):
+        await make(members, "u_mia")
+
+
+async def test_whoever_leaves_has_nothing_left_to_read(members: httpx.AsyncClient) -> None:
+    """Items were counted as unread that no list of theirs shows."""
+    thread = await make(members, "u_aroha", "u_dj")
+    assert await say(members, "u_aroha", thread["document"], "Hello") == 200
+
+    async def unread() -> int:
+        found = (await members.get("/inbox/unread", headers=as_user("u_dj"))).json()["unread"]
+        return int(found)
+
+    async with asyncio.timeout(30):
+        while await unread() < 2:
+            await members.get("/events", headers=as_user("u_dj"))
+    path = f"/threads/{thread['id']}/participants/u_dj"
+    assert (await members.delete(path, headers=as_user("u_aroha"))).status_code == 204
+    assert (await members.get("/inbox", headers=as_user("u_dj"))).json()["items"] == []
+    assert await unread() == 0
 
 
 async def test_what_happens_to_threads_is_an_event_for_those_who_may_open_them(members: httpx.AsyncClient) -> None:
