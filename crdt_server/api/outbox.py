@@ -20,8 +20,11 @@ from crdt_server.services.messaging.model import Channel
 from crdt_server.services.messaging.outbox_service import LARGEST_NUMBER, PAGE, OutboxService
 from documents.categories import AccessCategory
 from storage import StoredMessage
-from storage.outbox import MessageState
+from storage.outbox import DIGEST, MessageState
 from storage.routing import THREAD
+
+OF_THREADS = ("message", "thread")
+"""First words of the types of events of threads."""
 
 router = APIRouter(prefix="/api/weddings/{wedding}", tags=["messaging"])
 
@@ -33,7 +36,7 @@ class OutboxMessage(BaseModel):
     key: str = Field(description="The id under which it is sent, in all attempts")
     recipient: str
     channel: str
-    event: int
+    event: int = Field(description="The number of the first; 0 of a digest")
     type: str
     priority: int
     state: str
@@ -137,10 +140,16 @@ async def _find(outbox: OutboxService, caller: Caller, wedding: str, id_: int) -
 
 
 def _is_open(caller: Caller, wedding: str, message: StoredMessage) -> bool:
-    """Whether the caller may open the thread that a message is about, if it is about one."""
+    """Whether the caller may open the thread that a message is about, if it is about one. Nobody may where that is not
+    known: messages that are only counted are of several."""
+    if not message.document:
+        return message.type.partition(".")[0] not in OF_THREADS
     return not message.document.startswith(THREAD) or caller.may(Action.READ, wedding, message.document)
 
 
 def _shown(message: StoredMessage) -> OutboxMessage:
+    """Without the newest event of a digest: it may be one of a thread that the caller may not open."""
     fields = {name: getattr(message, name) for name in OutboxMessage.model_fields if name != "recipient"}
+    if message.type == DIGEST:
+        fields["event"] = 0
     return OutboxMessage(recipient=message.user, **fields)

@@ -117,6 +117,21 @@ async def test_nobody_reads_whom_a_conversation_reaches_that_they_may_not_open(
     assert [each.id for each in await with_members.hub.storage.messages("w", DEAD)] == hidden
 
 
+async def test_a_planner_does_not_see_which_numbers_and_digests_are_of_closed_threads(
+    with_members: LocalServer, members: httpx.AsyncClient
+) -> None:
+    """A rule may have messages only counted, and a digest had the number of the newest event of a family thread."""
+    store = with_members.hub.storage
+    (counted,) = await put(store, "w", 1, document="")
+    digest = NewMessage("d", "w", "u_ann", "mail", 7, "digest", 3, "", "", '{"notices": []}', NOON, held=True)
+    await store.enqueue([digest])
+    planner = as_user("u_mia")
+    assert (await members.get("/outbox", headers=planner)).json()["messages"] == []
+    assert (await members.get(f"/outbox/{counted}", headers=planner)).status_code == 404
+    listed = (await members.get("/outbox", params={"state": "held"}, headers=planner)).json()["messages"]
+    assert [(each["recipient"], each["event"]) for each in listed] == [("u_ann", 0)]
+
+
 async def test_only_who_manages_the_wedding(
     client: httpx.AsyncClient, store: Storage, wedding: str, is_problem: Callable[..., None]
 ) -> None:

@@ -123,7 +123,8 @@ async def test_two_yjs_clients_and_a_phone(settings: Settings) -> None:
         async with talk.phone(CHLOE) as phone:
             for path in ("", "/messages"):
                 assert (await phone.get(f"/threads/{talk.thread}{path}")).status_code == 404
-            listed = [(await phone.get(path)).json() for path in ("/threads", "/events")]
+            paths = ("/threads", "/events", "/inbox", "/search?q=song", "/search?q=oak")
+            listed = [(await phone.get(path)).json() for path in paths]
             assert talk.thread not in json.dumps(listed)
         await say(aroha, "m4", "Thank you all.")
         assert (await talk.messages(DJ))[:4] == (await talk.messages(MIA))[:4]
