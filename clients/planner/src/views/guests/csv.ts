@@ -31,6 +31,11 @@ const SIDES: Readonly<Record<string, string>> = { a: 'a', b: 'b', both: 'both', 
 const KINDS: Readonly<Record<string, string>> = { adult: 'adult', child: 'child', infant: 'infant', erwachsen: 'adult', kind: 'child', baby: 'infant' }
 const REPLIES: Readonly<Record<string, Draft['rsvp']>> = { yes: 'yes', y: 'yes', ja: 'yes', no: 'no', n: 'no', nein: 'no', maybe: 'maybe', vielleicht: 'maybe' }
 
+const FORMULA = /(^|[;\t\r\n])(?=[=+\-@\uff1d\uff0b\uff0d\uff20])/g
+/** What `toCsv` has marked as no formula. */
+const MARKED = /(^|[;\t\r\n])'(?=[=+\-@\uff1d\uff0b\uff0d\uff20])/g
+const PHONE = /^\+[0-9 ()/.-]+$/
+
 /** The character between columns: the one that stands most often in the first line. */
 const separatorOf = (text: string): string => {
   const [first = ''] = text.split('\n')
@@ -50,7 +55,7 @@ const cellsOf = (text: string, separator: string): string[][] => {
     else if (!isQuoted && character === '\n') rows.push([''])
     else if (character !== '\r' || isQuoted) row[row.length - 1] += character
   }
-  return rows.map((row) => row.map((cell) => cell.trim())).filter((row) => row.some(Boolean))
+  return rows.map((row) => row.map((cell) => cell.trim().replace(MARKED, '$1'))).filter((row) => row.some(Boolean))
 }
 
 /** A text as a sheet, with columns as far as its header tells. Lines of a single column are names. */
@@ -81,11 +86,14 @@ const draftOf = (columns: readonly Column[], row: readonly string[]): Draft => {
 export const draftsOf = ({ columns, rows }: Sheet): readonly Draft[] =>
   rows.map((row) => draftOf(columns, row)).filter(({ firstName, lastName }) => firstName !== '' || lastName !== '')
 
-/** Rows as the text of a file that spreadsheets open. A cell never begins a formula. */
+/**
+ * Rows as the text of a file that spreadsheets open. No cell begins a formula, and no part of one does where a spreadsheet
+ * of another language cuts it. A telephone number is no formula: with a mark before it nobody could dial it.
+ */
 export const toCsv = (rows: readonly (readonly string[])[]): string => {
   const cell = (text: string): string => {
-    const safe = /^[=+\-@\t]/.test(text) ? `'${text}` : text
-    return /[",\n]/.test(safe) ? `"${safe.replaceAll('"', '""')}"` : safe
+    const safe = PHONE.test(text) ? text : text.replace(FORMULA, "$1'")
+    return /[",;\t\r\n]/.test(safe) ? `"${safe.replaceAll('"', '""')}"` : safe
   }
   return '\uFEFF' + rows.map((row) => row.map(cell).join(',')).join('\r\n') + '\r\n'
 }

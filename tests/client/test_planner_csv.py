@@ -1,0 +1,34 @@
+"""Lists of guests as files: what is exported is imported again as it was, and no spreadsheet takes a part of it for a
+formula."""
+
+from __future__ import annotations
+
+import subprocess
+from pathlib import Path
+
+SCRIPT = r"""
+import assert from 'node:assert/strict'
+import { build } from 'esbuild'
+
+const source = 'clients/planner/src/views/guests/csv.ts'
+globalThis.navigator = { languages: ['en'], language: 'en' }
+const { outputFiles: [{ text }] } = await build({ entryPoints: [source], bundle: true, format: 'esm', write: false })
+const { sheetOf, toCsv } = await import('data:text/javascript,' + encodeURIComponent(text))
+const again = (row) => sheetOf(toCsv([['firstName', 'phone'], row])).rows[0]
+
+const number = '+64 (21) 123-4567'
+assert.equal(toCsv([[number]]), `\uFEFF${number}\r\n`)
+const formulas = ['=1+1', '-1', '+cmd|x', '@SUM(A1)', '\uff1d1', 'Ann;=1+1', 'Ann\t=1+1', 'Ann\r=1+1']
+for (const name of [...formulas, '"=1', "O'Neil, Ann"]) {
+  const file = toCsv([[name]])
+  assert.doesNotMatch(file.slice(1), /(^|[;\t\r\n])[=+\-@\uff1d]/, JSON.stringify(file))
+  assert.ok(!/[;\t\r]/.test(name) || file.startsWith('\uFEFF"'), JSON.stringify(file))
+  assert.deepEqual(again([name, number]), [name, number])
+}
+"""
+
+
+def test_a_list_is_exported_without_formulas_and_imported_as_it_was(root: Path) -> None:
+    command = ["node", "--input-type=module", "-e", SCRIPT]
+    done = subprocess.run(command, cwd=root, capture_output=True, text=True, timeout=60, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
