@@ -69,6 +69,30 @@ test('a message that is written without a network arrives once', async (wedding)
   road.close()
 })
 
+test('the text of a message that was taken back is in no copy', async (wedding) => {
+  const stored = (name) => new Promise((resolve, reject) => {
+    const opening = indexedDB.open(name)
+    opening.onerror = () => reject(opening.error)
+    opening.onsuccess = () => {
+      const reading = opening.result.transaction('updates').objectStore('updates').getAll()
+      reading.onsuccess = () => { opening.result.close(); resolve(Buffer.concat(reading.result).toString()) }
+    }
+  })
+  const kept = async () => (await Promise.all((await databases(wedding)).filter((name) => name.includes('thread.')).map(stored))).join()
+  const bob = await open(wedding, { user: 'u_bob', role: 'planner' }, { offline: true })
+  const ann = await open(wedding, ANN, { offline: true })
+  const id = await ann.threads.create({ title: 'Rings', participants: ['u_bob'] })
+  const [own, other] = [await ann.threads.open(id), await bob.threads.open(id)]
+  const sent = own.send('Under the oak')
+  await until(other, ([message]) => message?.body === 'Under the oak')
+  assert.equal((await kept()).split('Under the oak').length, 3) // in both
+  own.redact(sent)
+  for (const thread of [own, other]) await until(thread, () => thread.part.map('messages').get(sent).body === '')
+  await ann.saved.whenSaved()
+  await Promise.all([ann.close(), bob.close()])
+  assert.doesNotMatch(await kept(), /oak/)
+})
+
 test('signing out leaves nothing on the device', async (wedding) => {
   const ann = await open(wedding, ANN, { offline: true })
   ann.guests.add({ firstName: 'Chloé' })

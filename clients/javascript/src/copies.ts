@@ -10,6 +10,7 @@ const LIST = 'crdt-server-client'
 const DAY_MS = 24 * 60 * 60 * 1000
 const SAVED = 'saved'
 const SOON_MS = 500
+const THREAD = 'thread.'
 
 /** What is kept of one person in one wedding of one server. */
 interface Entry {
@@ -90,7 +91,9 @@ export class Copies {
     const persistence = new Persistence(databaseOf(this.#own, document), doc)
     // A document that is destroyed meanwhile is never loaded.
     await Promise.race([persistence.whenSynced, new Promise((resolve) => { doc.once('destroy', resolve) })])
-    return new Copy(persistence, doc.isDestroyed ? undefined : await persistence.get(SAVED) as Uint8Array | undefined)
+    const copy = new Copy(persistence, doc.isDestroyed ? undefined : await persistence.get(SAVED) as Uint8Array | undefined)
+    if (document.startsWith(THREAD) && !doc.isDestroyed) copy.forgetRedacted()
+    return copy
   }
 
   async setAside (each: SetAside): Promise<void> {
@@ -126,6 +129,7 @@ export class Copy {
   readonly #persistence: IndexeddbPersistence
   readonly #saved: Uint8Array | undefined
   #timer: ReturnType<typeof setTimeout> | undefined
+  #compaction: ReturnType<typeof setTimeout> | undefined
 
   constructor (persistence: IndexeddbPersistence, saved: Uint8Array | undefined) {
     this.#persistence = persistence
@@ -155,9 +159,30 @@ export class Copy {
     this.#persistence.set(SAVED, snapshot as unknown as ArrayBuffer).catch(() => {}) // it is closed already
   }
 
+  /** A message that is taken back is emptied in its document; a copy keeps its text until it is written anew. */
+  forgetRedacted (): void {
+    const { doc } = this.#persistence
+    if (doc.getMap('redactions').size > 0) this.#compactSoon()
+    doc.getMap('messages').observe(({ changes }) => {
+      if ([...changes.keys.values()].some(({ action }) => action !== 'add')) this.#compactSoon()
+    })
+  }
+
+  #compactSoon (): void {
+    this.#compaction ??= setTimeout(() => { void this.#compact() }, SOON_MS)
+  }
+
+  async #compact (): Promise<void> {
+    clearTimeout(this.#compaction)
+    this.#compaction = undefined
+    const { storeState } = await import('y-indexeddb')
+    if (!this.#persistence._destroyed) await storeState(this.#persistence).catch(() => {})
+  }
+
   /** Closes it. What is saved by then is marked at once. */
   async close (isSaved: boolean): Promise<void> {
     clearTimeout(this.#timer)
+    if (this.#compaction !== undefined) await this.#compact()
     if (isSaved && !this.#persistence._destroyed) {
       await this.#persistence.set(SAVED, Y.encodeSnapshot(Y.snapshot(this.#persistence.doc)) as unknown as ArrayBuffer).catch(() => {})
     }
@@ -167,6 +192,7 @@ export class Copy {
   /** Closes it and deletes what it holds. */
   async delete (): Promise<void> {
     clearTimeout(this.#timer)
+    clearTimeout(this.#compaction)
     await this.#persistence.destroy()
     await idb.deleteDB(this.#persistence.name)
   }
