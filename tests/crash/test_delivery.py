@@ -80,7 +80,7 @@ class Mail:
             params = json.dumps({"text": f"message {event}"})
             key = key_of(WEDDING, event, user, "mail")
             messages.append(
-                NewMessage(key, WEDDING, user, "mail", event, "t", self.priorities[event], "d", "r", params, now)
+                NewMessage(key, WEDDING, user, "mail", event, "t", self.priorities[event], "", "", params, now)
             )
         await self.storage.enqueue(messages)
         self.posted |= dict.fromkeys(range(first, first + count), time.time())
