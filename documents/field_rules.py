@@ -83,6 +83,10 @@ def _by_user(member: str) -> Owns:
     return lambda actor, _record, row, _key: row.get(member) == written_as(actor.user)
 
 
+def _says(actor: Actor, _record: str, row: Row, _key: str | None) -> bool:
+    return row.get("from") == written_as(actor.user) and row.get("kind") != "system"
+
+
 def _works_on(actor: Actor, _record: str, row: Row, key: str | None) -> bool:
     if not actor.vendor or row.get(f"vendor:{actor.vendor}") is not True:
         return False
@@ -137,7 +141,8 @@ RESERVED: Final[tuple[FieldRule, ...]] = (
               text="nobody acknowledges for somebody else"),
     FieldRule("care", "care", _keys("acknowledgedBy"), EVERYBODY, _suffix_is_user,
               text="nobody acknowledges for somebody else"),
-    FieldRule("thread", "messages", None, EVERYBODY, _by_user("from"), text="nobody writes messages of somebody else"),
+    FieldRule("thread", "messages", None, EVERYBODY, _says,
+              text="nobody writes messages of somebody else, or of the system"),
     FieldRule("thread", "redactions", None, EVERYBODY, _withdraws,
               text="its author takes a message back, or the couple, a planner or a coordinator"),
     FieldRule("thread", "reactions", None, EVERYBODY, _is_own_reaction, text="nobody reacts for somebody else"),
@@ -166,7 +171,7 @@ OWN: Final[tuple[FieldRule, ...]] = (
     FieldRule("care", "care", _keys("acknowledgedBy"), frozenset({"caterer"}), _suffix_is_user, text="their own"),
     FieldRule("budget", "contributions", None, frozenset({"family"}), _gives,
               text="with the guest who they are as `guest`", adds=True),
-    FieldRule("thread", "messages", None, EVERYBODY, _by_user("from"), text="their own", adds=True),
+    FieldRule("thread", "messages", None, EVERYBODY, _says, text="their own", adds=True),
     FieldRule("thread", "redactions", None, EVERYBODY, _withdraws, text="of their own messages", adds=True),
     FieldRule("thread", "reactions", None, EVERYBODY, _is_own_reaction, text="their own", adds=True),
 )  # fmt: skip

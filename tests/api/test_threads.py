@@ -141,11 +141,12 @@ async def test_a_participant_writes_its_own_messages_and_no_other(
     websocket = await enter(with_members, "u_dj", document)
     await websocket.recv()
     replica = Replica(7)
-    value = {"from": "u_aroha", "at": AT, "kind": "text", "body": "I pay double"}
-    replica.doc.get("messages", type=Map)["m1"] = value
-    await websocket.send(encode_update(replica.doc.get_update()))
-    while not bytes(await websocket.recv()).startswith(b"\2\1"):
-        pass
+    for number, forged in enumerate(({"from": "u_aroha", "kind": "text"}, {"from": "u_dj", "kind": "system"})):
+        value = {"at": AT, "body": "I pay double", **forged}
+        replica.doc.get("messages", type=Map)[f"m{number}"] = value
+        await websocket.send(encode_update(replica.doc.get_update()))
+        while not bytes(await websocket.recv()).startswith(b"\2\1"):
+            pass
     rows = (await members.get(f"/documents/{document}", headers=as_user("u_aroha"))).json()
     assert rows.get("messages", {}) == {}
     await websocket.close()
