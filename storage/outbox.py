@@ -12,12 +12,12 @@ in `updates`: `enqueue` belongs into the transaction that knows of the message.
 """
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime
 from hashlib import sha256
 from typing import Any, Literal, NamedTuple, get_args
 
-from sqlalchemy import ColumnElement, Connection, Select, and_, delete, func, select, update
+from sqlalchemy import ColumnElement, Connection, Select, and_, delete, func, or_, select, tuple_, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from storage.errors import ValuesRefused
@@ -228,19 +228,23 @@ def depths(connection: Connection, now: datetime) -> list[ChannelDepth]:
 # -- what goes
 
 
-def redact(connection: Connection, wedding: str, document: str, record: str, now: datetime) -> int:
-    """Drop the messages about a record that were not sent yet, and remove it from digests; returns how many rows that
-    changed. Nothing that was typed in the record stays in the outbox, and no digest without anything in it."""
+def redact(connection: Connection, wedding: str, redacted: Collection[tuple[str, str]], now: datetime) -> int:
+    """Drop the messages about records, each with its document, that were not sent yet, and remove them from digests;
+    returns how many rows that changed. Nothing that was typed there stays in the outbox, and no digest without anything
+    in it."""
+    if not redacted:
+        return 0
     unsent = and_(outbox.c.wedding == wedding, outbox.c.state.in_((*UNSENT, DEAD)))
-    about = and_(unsent, outbox.c.document == document, outbox.c.record == record, outbox.c.type != DIGEST)
+    about = and_(unsent, tuple_(outbox.c.document, outbox.c.record).in_(list(redacted)), outbox.c.type != DIGEST)
     dropped: dict[str, Any] = {"state": DROPPED, "params": NO_PARAMS, "error": "redacted", "done_at": now}
     changed = connection.execute(update(outbox).where(about).values(dropped)).rowcount
-    # Searched by the database: to read all digests of a wedding for each message may take seconds.
-    named = outbox.c.params.contains(json.dumps(record, ensure_ascii=False), autoescape=True)
-    digests = select(outbox.c.id, outbox.c.params).where(unsent, outbox.c.type == DIGEST, named)
+    # Once for all of them: a wedding may have many megabytes of digests that wait.
+    named = {json.dumps(document, ensure_ascii=False) for document, _ in redacted}
+    concerned = or_(*(outbox.c.params.contains(each, autoescape=True) for each in sorted(named)))
+    digests = select(outbox.c.id, outbox.c.params).where(unsent, outbox.c.type == DIGEST, concerned)
     for id_, params in connection.execute(digests).all():
         notices = json.loads(params).get("notices", [])
-        kept = [each for each in notices if (each["document"], each["record"]) != (document, record)]
+        kept = [each for each in notices if (each["document"], each["record"]) not in redacted]
         if len(kept) < len(notices):
             values = {"params": json.dumps({"notices": kept}, ensure_ascii=False)} if tells(kept) else dropped
             connection.execute(update(outbox).where(outbox.c.id == id_).values(values))

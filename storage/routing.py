@@ -151,7 +151,7 @@ def commit(
                 projection(connection, page.wedding, page.events)
             for document, record in page.redacted:
                 inbox_rows.erase_text(connection, page.wedding, document, record)
-                redact(connection, page.wedding, document, record, page.at)
+            redact(connection, page.wedding, set(page.redacted), page.at)
             page = _without_read(connection, page)
             items = _put_items(connection, page)
             _put_deliveries(connection, page)

@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 from sqlalchemy import Connection, insert, select
+from sqlalchemy import event as sql_event
 
 from storage import ClaimOf, DerivedRecords, DocumentKey, MessageOutcome, NewMessage, Storage, ValuesRefused
 from storage import outbox as states
@@ -291,7 +292,7 @@ class TestWhatGoes:
 
         async def redact(record: str) -> int:
             return await store._executor.write(
-                lambda connection: states.redact(connection, "w", "thread.t", record, NOON)
+                lambda connection: states.redact(connection, "w", {("thread.t", record)}, NOON)
             )
 
         assert await redact("m_1") == 2, "the dead one and the digest"
@@ -301,13 +302,28 @@ class TestWhatGoes:
         left = ["{}", "{}", "{}", "{}", new(2).params, new(3).params]
         assert sorted(await all_params(store)) == sorted(left)
 
+    async def test_many_records_are_searched_for_once(self, store: Storage) -> None:
+        """Digests that waited were read for each message: 17 MB of them for 100 messages held up writers for 7 s."""
+        statements: list[object] = []
+
+        def redact(connection: Connection) -> int:
+            sql_event.listen(connection, "before_cursor_execute", lambda *call: statements.append(call[2]))
+            return states.redact(connection, "w", {("thread.t", f"m_{n}") for n in range(100)}, NOON)
+
+        notices = [{"document": "thread.t", "record": f"m_{n}", "type": "message.sent"} for n in (1, 2, 200)]
+        digest = json.dumps({"notices": notices})
+        await store.enqueue([new(9, type=states.DIGEST, params=digest, document="", record=""), new(3), new(201)])
+        assert await store._executor.write(redact) == 2
+        assert len(statements) == 3, "messages, digests, and the one that has some of them"
+        assert json.dumps({"notices": notices[2:]}) in await all_params(store)
+
     async def test_a_digest_without_anything_in_it_is_not_sent(self, store: Storage) -> None:
         """It could not be rendered, and died after seven attempts."""
         told = {"document": "thread.t", "record": "m_1", "type": "message.sent"}
         notices = [told, {"document": "", "record": "", "type": states.DIGEST, "count": 3}]
         digest = json.dumps({"notices": notices})
         await store.enqueue([new(9, type=states.DIGEST, params=digest, document="", record="")])
-        await store._executor.write(lambda connection: states.redact(connection, "w", "thread.t", "m_1", NOON))
+        await store._executor.write(lambda connection: states.redact(connection, "w", {("thread.t", "m_1")}, NOON))
         assert await in_state(store, states.DROPPED) == [9]
         assert await all_params(store) == ["{}"]
 
@@ -389,7 +405,7 @@ class TestRecipients:
     async def test_nothing_is_split_that_was_redacted_meanwhile(self, store: Storage) -> None:
         await store.enqueue([new(1, channel="push")])
         ((message,), _) = await store.claim_messages("n_1", LEASE, (), [MAIL._replace(channel="push")], NOON, ATTEMPTS)
-        await store._executor.write(lambda connection: states.redact(connection, "w", "thread.t", "m_1", NOON))
+        await store._executor.write(lambda connection: states.redact(connection, "w", {("thread.t", "m_1")}, NOON))
         assert await store.split_message(message, ["p_1", "p_2"]) == 0
         assert await all_params(store) == ["{}"]
         await settle(store, MessageOutcome(message.id, states.SENT, "", NOON))
