@@ -90,10 +90,10 @@ class RequestLimits:
         buckets, person = self._roles.of(identity.role), person_at(identity, address)
         return buckets.emergencies is not None and buckets.tries.take(person, now)
 
-    def pass_emergency(self, identity: Identity, address: str, now: float) -> bool:
-        """Whether one more emergency of a person passes the limits."""
+    def pass_emergency(self, identity: Identity, address: str, count: int, now: float) -> bool:
+        """Whether so many more emergencies of a person pass the limits."""
         emergencies = self._roles.of(identity.role).emergencies
-        return emergencies is not None and emergencies.take(person_at(identity, address), now)
+        return emergencies is not None and emergencies.take(person_at(identity, address), now, count)
 
 
 def _struck() -> RateLimitError:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Annotated, Any, Literal, cast
 
 from fastapi import APIRouter, Header, Request, Response
@@ -157,17 +157,24 @@ def _plain(command: DocumentCommand) -> list[PlainOperation]:
 
 
 def _check_limits(request: Request, caller: Caller, parts: Sequence[Part]) -> None:
-    """Messages to people have a limit of their own, and emergencies pass it and that of requests."""
+    """Messages to people have a limit of their own. So many emergencies pass it and that of requests; others count as
+    messages: everybody is called."""
     limits: RequestLimits = request.app.state.request_limits
     now = request.app.state.hub.time()
     operations = [(document, operation) for document, part in parts for operation in part]
-    emergency = all(_is_of_emergency(*each) for each in operations)
-    if emergency and limits.pass_emergency(caller.identity, caller.address, now):
+    emergencies = [each for each in operations if _is_of_emergency(*each)]
+    passes = len(emergencies) == len(operations)
+    if passes and limits.pass_emergency(caller.identity, caller.address, _records(emergencies), now):
         return
     if request.state.spent is not None:
         raise request.state.spent
-    messages = sum(_writes_message(*each) for each in operations)
-    limits.check_messages(caller.identity, caller.address, messages, now)
+    messages = [each for each in operations if _writes_message(*each) or _is_of_emergency(*each)]
+    limits.check_messages(caller.identity, caller.address, _records(messages), now)
+
+
+def _records(operations: Iterable[tuple[str, PlainOperation]]) -> int:
+    """The number of records that some operations are about: of each, people are informed."""
+    return len({(document, operation.get("record", "")) for document, operation in operations})
 
 
 def _writes_message(document: str, operation: PlainOperation) -> bool:

@@ -143,11 +143,11 @@ class TestRoles:
 
     def test_emergencies(self) -> None:
         limits = limits_by_role()
-        assert not limits.pass_emergency(GUEST, HERE, 0)
-        assert not limits.pass_emergency(STRANGER, HERE, 0)
-        assert [limits.pass_emergency(VENDOR, HERE, 0) for _ in range(11)] == [True] * 10 + [False]
-        assert limits.pass_emergency(VENDOR, HERE, 360)
-        assert not limits.pass_emergency(VENDOR, HERE, 360)
+        assert not limits.pass_emergency(GUEST, HERE, 1, 0)
+        assert not limits.pass_emergency(STRANGER, HERE, 1, 0)
+        assert [limits.pass_emergency(VENDOR, HERE, 1, 0) for _ in range(11)] == [True] * 10 + [False]
+        assert limits.pass_emergency(VENDOR, HERE, 1, 360)
+        assert not limits.pass_emergency(VENDOR, HERE, 1, 360)
 
     def test_of_a_person_without_requests_few_commands_are_read(self) -> None:
         limits = limits_by_role()

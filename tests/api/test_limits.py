@@ -240,3 +240,18 @@ async def test_an_emergency_passes_the_limits(server: LocalServer, client: httpx
     while (await client.get("/documents/timeline", params=GUEST)).status_code == 200:
         pass
     assert code_of(await client.post(url, params=GUEST, json=command)) == (429, "too_many_requests")
+
+
+async def test_each_emergency_of_a_command_counts(server: LocalServer, client: httpx.AsyncClient) -> None:
+    """A command of a thousand passed as one, and behind the tenth command they were limited as edits are."""
+    server.hub.time = lambda: 0.0  # type: ignore[method-assign]
+    answers = []
+    for first, count in ((0, 10), (10, 20), (30, 1)):
+        operations = [
+            {"op": "insert", "root": "emergencies", "record": f"x_{number}", "value": {"kind": "power", "text": "dark"}}
+            for number in range(first, first + count)
+        ]
+        answers.append(await client.post("/documents/timeline/ops", params=VENDOR, json={"operations": operations}))
+    assert [each.status_code for each in answers] == [200, 200, 429], "ten of the hour, and twenty of the minute"
+    assert code_of(answers[-1]) == (429, "too_many_messages")
+    assert code_of(await send(client, VENDOR)) == (429, "too_many_messages")
