@@ -93,6 +93,23 @@ test('the text of a message that was taken back is in no copy', async (wedding) 
   assert.doesNotMatch(await kept(), /oak/)
 })
 
+test('a conversation is kept until it is forgotten', async (wedding) => {
+  const [bob, ann] = [await open(wedding, { user: 'u_bob', role: 'planner' }), await open(wedding, ANN, { offline: true })]
+  const id = await bob.threads.create({ title: 'Cake', participants: ['u_ann'] })
+  await bob.threads.send(id, 'With berries?')
+  await bob.saved.whenSaved()
+  const thread = await ann.threads.open(id)
+  await thread.whenSynced()
+  assert.equal(thread.list().length, 1)
+  const kept = async () => (await databases(wedding)).filter((name) => name.includes('thread.')).length
+  assert.equal(await kept(), 1)
+  ann.goOffline()
+  await assert.rejects(thread.whenSynced(), { name: 'NotOpen' })
+  await ann.threads.forget(id)
+  assert.equal(await kept(), 0)
+  await Promise.all([ann.close(), bob.close()])
+})
+
 test('signing out leaves nothing on the device', async (wedding) => {
   const ann = await open(wedding, ANN, { offline: true })
   ann.guests.add({ firstName: 'Chloé' })

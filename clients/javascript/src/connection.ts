@@ -127,6 +127,11 @@ export class Documents {
     await replica.close()
   }
 
+  async forget (name: string): Promise<void> {
+    await this.close(name)
+    await this.link.copies?.forget(name, this.link.nowMs())
+  }
+
   // -- when the server shuts one
 
   async #refused (part: Part, replica: Replica, refusal: Refusal): Promise<void> {

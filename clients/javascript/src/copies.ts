@@ -96,6 +96,13 @@ export class Copies {
     return copy
   }
 
+  /** Deletes the copy of one document, which is closed. */
+  async forget (document: string, nowMs: number): Promise<void> {
+    if (!this.#documents.delete(document)) return
+    await idb.deleteDB(databaseOf(this.#own, document))
+    await this.#write(nowMs)
+  }
+
   async setAside (each: SetAside): Promise<void> {
     if (!this.#isWiped) await write(this.#db, 'aside', `${this.#own}/${each.id}`, each)
   }

@@ -2,6 +2,7 @@
 // that they are written without a connection, too.
 import { Rows } from './collection.js'
 import { newUlid } from './ids.js'
+import { NotOpen } from './errors.js'
 import type { Api } from './http.js'
 import type { Journal } from './journal.js'
 import { frozen, textOf } from './json.js'
@@ -14,6 +15,8 @@ import type { Id, NewThread, Thread, ThreadMessage, ThreadSummary, Threads } fro
 export interface Documents {
   open (name: string): Promise<Part>
   close (name: string): Promise<void>
+  /** Closes it, and deletes what this device keeps of it. */
+  forget (name: string): Promise<void>
 }
 
 type More = Partial<Omit<Message, 'from' | 'at' | 'body'>>
@@ -90,6 +93,20 @@ export class OpenThread extends Rows<ThreadMessage> implements Thread {
     return { part: this.part, root: 'reactions', record: `${message}|${emoji}|${this.journal.person().id}` }
   }
 
+  whenSynced (): Promise<void> {
+    const { replica } = this.part
+    return new Promise((resolve, reject) => {
+      const look = (): void => {
+        if (replica?.isSynced) resolve()
+        else if (replica === undefined || replica.isClosed || replica.refused !== undefined || replica.status === 'disconnected') reject(new NotOpen(this.part.name))
+        else return
+        queueMicrotask(() => end?.())
+      }
+      const end = replica?.state.on(look)
+      look()
+    })
+  }
+
   async markRead (): Promise<void> {
     const newest = this.list().filter(({ sequence }) => sequence !== undefined).at(-1)
     if (newest !== undefined) await this.api.call('PUT', `threads/${encodeURIComponent(this.id)}/read`, { body: { message: newest.id } })
@@ -138,9 +155,15 @@ export class Conversations implements Threads {
       close: (name) => {
         this.#open.delete(thread)
         return this.documents.close(name)
-      }
+      },
+      forget: (name) => this.documents.forget(name)
     })
     return open
+  }
+
+  async forget (thread: Id): Promise<void> {
+    this.#open.delete(thread)
+    await this.documents.forget(PREFIX + thread)
   }
 
   async send (thread: Id, body: string, more?: More): Promise<Id> {

@@ -154,6 +154,8 @@ export interface Threads {
   create(thread: NewThread): Promise<Id>
   /** Its messages, from now on also without a connection. */
   open(thread: Id): Promise<Thread>
+  /** Closes a conversation, and deletes what this device keeps of it. */
+  forget(thread: Id): Promise<void>
   /** Writes a message; what is written offline arrives once. Returns its id. */
   send(thread: Id, body: string, more?: Partial<Omit<schema.Message, 'from' | 'at' | 'body'>>): Promise<Id>
 }
@@ -164,6 +166,8 @@ export interface Thread extends ReadCollection<ThreadMessage> {
   redact(message: Id): void
   react(message: Id, emoji: string): void
   unreact(message: Id, emoji: string): void
+  /** Resolves once it has all that the server has. Rejects with NotOpen where the server is not reached, or shuts it. */
+  whenSynced(): Promise<void>
   /** Who has read what is the server's: tells it that this person has read up to the newest message. */
   markRead(): Promise<void>
   close(): void

@@ -4,6 +4,7 @@ import { computed, signal, type ReadonlySignal } from '@preact/signals'
 import type { Thread, ThreadSummary } from 'crdt-server-client'
 import { rowsOf, valueOf } from './follow.js'
 import { keep, kept as keptLast } from './kept.js'
+import { KeptThreads } from './kept_threads.js'
 import type { Plan } from './plan.js'
 
 const AGAIN_MS = 15_000
@@ -31,6 +32,7 @@ const waits = (thread: Thread): boolean => thread.list().some(({ sequence }) => 
 class OpenThreads {
   readonly #open = new Map<string, Thread>()
   readonly #read = new Set<string>()
+  #fetched = ''
 
   constructor (readonly plan: Plan) {
     for (const id of keptLast<string[]>(plan.wedding, WAITING) ?? []) void this.#begin(id).catch(() => {}) // not open to us any more
@@ -46,6 +48,20 @@ class OpenThreads {
     this.#settle()
   }
 
+  isOpen (id: string): boolean {
+    return this.#open.has(id)
+  }
+
+  async fetch (id: string): Promise<void> {
+    this.#fetched = id
+    try {
+      await (await this.#begin(id)).whenSynced()
+    } finally {
+      this.#fetched = ''
+      this.#settle()
+    }
+  }
+
   async #begin (id: string): Promise<Thread> {
     const thread = await this.plan.wedding.threads.open(id)
     if (!this.#open.has(id)) {
@@ -59,7 +75,7 @@ class OpenThreads {
     const waiting = [...this.#open].filter(([, thread]) => waits(thread)).map(([id]) => id)
     keep(this.plan.wedding, WAITING, waiting)
     for (const [id, thread] of this.#open) {
-      if (this.#read.has(id) || waiting.includes(id)) continue
+      if (this.#read.has(id) || id === this.#fetched || waiting.includes(id)) continue
       this.#open.delete(id)
       thread.close()
     }
@@ -72,10 +88,12 @@ const follow = (plan: Plan): ThreadList => {
   const unread = computed(() => threads.value.reduce((sum, thread) => sum + unreadIn(thread), 0))
   const status = valueOf(wedding.status)
   const open = new OpenThreads(plan)
+  const keeper = new KeptThreads(wedding, open)
   const load = async (): Promise<void> => {
     try {
       threads.value = await wedding.threads.list()
       keep(wedding, LIST, threads.value)
+      void keeper.follow(threads.value).catch(() => {}) // it is closed meanwhile, or its copies cannot be deleted
     } catch {
       // There is no connection, or nobody of this role has conversations: the list stays as it is.
     }
