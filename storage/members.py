@@ -123,13 +123,17 @@ def list_weddings(connection: Connection, user: str, after: str, limit: int) -> 
 
 def change(connection: Connection, wedding: str, user: str, decide: Decide) -> tuple[StoredMember, int]:
     """Change a member, and return it with the version of the rights. One that is removed loses its devices, its
-    invitations, its grants and its addresses."""
+    invitations, its grants and its addresses. The invitations that it has made end, also where it has another role now:
+    it may not be one that may make them, and whoever has the code may be the same person."""
     audit.lock(connection, wedding)
     before = find(connection, wedding, user)
     changed, entry = decide(before, _others(connection, wedding, user, before))
     _put(connection, wedding, changed)
     if changed.removed_at is not None:
         _end_all(connection, wedding, user, changed.removed_at)
+    if changed.removed_at is not None or (before is not None and before.role != changed.role):
+        made = and_(invitations.c.wedding == wedding, invitations.c.invited_by == user)
+        connection.execute(delete(invitations).where(made))
     return changed, audit.add(connection, wedding, [entry], changes_rights=True)
 
 

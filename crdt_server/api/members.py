@@ -127,7 +127,8 @@ async def post_member(request: Request, members: Members, caller: Authorized, we
 @router.patch("/members/{user}", openapi_extra=describe_body(ChangedMember))
 @requires(AccessCategory.MEMBERS, Action.ADMINISTER)
 async def patch_member(request: Request, members: Members, caller: Authorized, wedding: str, user: str) -> Row:
-    """Change the role or the name of a member; open sockets of the member follow. 409 `last_of_couple`."""
+    """Change the role or the name of a member; open sockets of the member follow. In another role
+    the member loses the invitations that it has made. 409 `last_of_couple`."""
     body = await read_json(request, ChangedMember, MAX_BODY_BYTES)
     fields = body.model_dump(exclude_none=True)
     return _row(await members.change(wedding_name(wedding), caller.identity, user, fields))
@@ -136,7 +137,8 @@ async def patch_member(request: Request, members: Members, caller: Authorized, w
 @router.delete("/members/{user}", status_code=204, response_class=Response)
 @requires(AccessCategory.MEMBERS, Action.ADMINISTER)
 async def delete_member(members: Members, caller: Authorized, wedding: str, user: str) -> Response:
-    """Remove a member with all devices, invitations and grants; open sockets are closed. 409 `last_of_couple`."""
+    """Remove a member with all devices, invitations (also those that it has made) and grants; open sockets are
+    closed. 409 `last_of_couple`."""
     await members.remove(wedding_name(wedding), caller.identity, user)
     return Response(status_code=204)
 

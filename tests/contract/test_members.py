@@ -164,6 +164,16 @@ class TestInvitations:
         await put(store, "w_1", member("u_chloe", removed_at=NOW))
         assert await sign_in(store) is None
 
+    @pytest.mark.parametrize("role", ["planner", "guest"])
+    async def test_end_with_the_role_of_whoever_made_them(self, store: Storage, role: str) -> None:
+        await put(store, "w_1", member("u_mia", "planner"))
+        for code, by in (("code", "u_mia"), ("other", "u_aroha")):
+            made = invitation(f"u_{code}")._replace(id=f"i_{code}", invited_by=by)
+            await store.invite("w_1", code, made, 10, entry("invitation"))
+        await put(store, "w_1", member("u_mia", role, removed_at=NOW if role == "planner" else None))
+        assert [each.id for each in await store.invitations("w_1", NOW)] == ["i_other"]
+        assert await sign_in(store) is None
+
 
 class TestDevices:
     async def test_are_counted_and_a_refused_one_leaves_the_invitation(self, store: Storage) -> None:
