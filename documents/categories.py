@@ -40,7 +40,11 @@ _OF_KINDS: Final[Mapping[str, AccessCategory]] = MappingProxyType(
     }
 )
 _OF_ROOTS: Final[Mapping[tuple[str, str], AccessCategory]] = MappingProxyType(
-    {("wedding", "members"): AccessCategory.MEMBERS, ("timeline", "emergencies"): AccessCategory.DAY}
+    {
+        ("wedding", "members"): AccessCategory.MEMBERS,
+        ("wedding", "grants"): AccessCategory.MEMBERS,  # no root of the document, but of events about grants
+        ("timeline", "emergencies"): AccessCategory.DAY,
+    }
 )
 _OF_KEYS: Final[Mapping[tuple[str, str, str], AccessCategory]] = MappingProxyType(
     {("wedding", "vendors", "dayStatus"): AccessCategory.DAY}

@@ -160,6 +160,9 @@ async def test_the_couple_gives_and_ends_a_grant_and_is_informed(
     feed = (await client.get(f"{wedding}/events", params=COUPLE)).json()["events"]
     assert [each["type"] for each in feed] == ["grant.asked", "grant.given", "grant.ended"]
     assert feed[0]["grant"]["reason"] == "the bus is late"
+    for by, known in ((COORDINATOR, 3), ({"user": "u_ann", "role": "family", "side": "a"}, 0)):  # who may read members
+        shown = (await client.get(f"{wedding}/events", params=by | {"enforce": "1"})).json()["events"]
+        assert len(shown) == known
     assert await actions(client, wedding) == ["grant.asked", "grant.given", "grant.ended"]
     is_problem(
         await client.post(f"{wedding}/grants", params=GUEST, json={"what": "guests", "reason": "b"}), 403, "forbidden"
