@@ -17,7 +17,9 @@ from crdt_server import logs
 from crdt_server.access.access import Denied
 from crdt_server.access.identity import ROLES, Identity
 from crdt_server.access.keys import KeySet
+from crdt_server.access.members import GRANTEES
 from crdt_server.access.policy import NO_OVERRIDES, Overrides, default_policy
+from crdt_server.access.threads import thread_of
 from crdt_server.access.tokens import SIDES, Claims, TokenRules, TokenVerifier, sign
 from crdt_server.app import AccessRequired
 from crdt_server.explain import NO_THREADS, NothingToExplain, explain
@@ -183,7 +185,8 @@ def explain_command(
         if known is None or known.removed:
             raise click.UsageError(f"{user} is no member of {wedding}: set --role")
         person, overrides, threads = Identity(*known[:5]), rights.overrides, rights.threads
-        until = rights.granted_until(user, document, time.time())
+        if person.role in GRANTEES and thread_of(document) is None:  # else a grant opens nothing
+            until = rights.granted_until(user, document, time.time())
     try:
         for line in explain(default_policy(), person, document, field, overrides, find, threads=threads):
             click.echo(line)

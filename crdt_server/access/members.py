@@ -24,6 +24,9 @@ MOST_DEVICES: Final[Mapping[str, int]] = MappingProxyType({"family": 5, "wedding
 DEVICES: Final = 20
 """Devices that a person has at a time, in the roles above and in all others."""
 
+GRANTEES: Final = ("planner", "coordinator")
+"""The roles that request grants. A grant counts as long as its person has one of them."""
+
 
 class KnownMember(NamedTuple):
     """A member of a wedding, or one that was removed."""

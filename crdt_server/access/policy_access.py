@@ -3,7 +3,8 @@
 - What a role has no right to is denied. A document that every wedding has (`budget`) is then forbidden; one whose name
   says something (`thread.t_1`, `timeline@v.v_2`) is not found, whether or not there is one.
 - Derived documents decide by themselves whom they admit; the policy has to allow their category as well.
-- A grant opens one document to one person, to be read, for as long as it holds.
+- A grant opens one document to one person, to be read, for as long as it holds and the person has a role that asks for
+  grants.
 - A thread is open to those who take part in it, and unless it is for those alone, to roles that read all messages.
 - Without I/O: the members of a wedding may come later, the overrides of a wedding are those in memory.
 """
@@ -18,6 +19,7 @@ from crdt_server.access.access import Action, Credentials, Decision, Denied, Ide
 from crdt_server.access.identity import SERVER, Authenticated, Identity
 from crdt_server.access.later import Later
 from crdt_server.access.members import (
+    GRANTEES,
     KnownMember,
     KnownMembers,
     KnownThread,
@@ -225,7 +227,7 @@ class PolicyAccess:
         if thread is not None:
             known = self._members.thread(wedding, thread)
             return decide_thread(self.policy, identity, action, known, denied, overrides)
-        if denied is None or action not in _GRANTED or not isinstance(target, str):
+        if denied is None or action not in _GRANTED or not isinstance(target, str) or identity.role not in GRANTEES:
             return denied
         kind = kind_of(target.partition("@")[0])
         if kind is None or not in_scope(identity.scope, category_of(kind.name), action):

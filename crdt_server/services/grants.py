@@ -11,7 +11,7 @@ from typing import Final, TypeAlias
 
 from crdt_server.access.identity import Identity
 from crdt_server.access.member_rights import MemberRights
-from crdt_server.access.members import COUPLE, may_change_own
+from crdt_server.access.members import COUPLE, GRANTEES, may_change_own
 from crdt_server.access.policy import Policy, default_policy
 from crdt_server.errors import ForbiddenError, NotFoundError
 from crdt_server.services.entries import Changed, MembershipError, Now, audit_entry, moment
@@ -31,8 +31,6 @@ GRANTED_LIVE: Final = ("coordinator",)
 
 GRANTED_DOCUMENT: Final = "guests"
 """What they are given then: this document, and those derived from it."""
-
-ASKING: Final = ("planner", "coordinator")
 
 Published = Callable[[str, int], None]
 """Called with a wedding and the number of its newest event."""
@@ -61,7 +59,7 @@ class GrantService:
     async def ask(self, wedding: str, actor: Identity, what: str, reason: str, seconds: int) -> StoredGrant:
         """Request a grant for oneself. It is given at once while the wedding is live, to a coordinator."""
         require(may_change_own(actor))
-        if actor.role not in ASKING:
+        if actor.role not in GRANTEES:
             raise ForbiddenError("forbidden", f"the role {actor.role} may not request this")
         at = self._now()
         grant = StoredGrant(f"gr_{secrets.token_hex(8)}", actor.user, what, reason, min(seconds, LONGEST_SECONDS), at)

@@ -182,6 +182,7 @@ def test_a_grant_opens_one_document_to_one_person_to_be_read() -> None:
         (coordinator, Action.READ, "w_2", "guests"),
         (coordinator, Action.READ, "w", "budget"),
         (other, Action.READ, "w", "guests"),
+        (coordinator._replace(role="vendor", vendor="v_1"), Action.READ, "w", "guests"),
     ):
         assert isinstance(access.may(identity, action, wedding, document), Denied)
 

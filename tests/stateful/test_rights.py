@@ -26,6 +26,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition,
 
 from crdt_server.access.access import Credentials, Denied
 from crdt_server.access.identity import Authenticated
+from crdt_server.access.members import GRANTEES
 from crdt_server.access.policy import RoomRights, room_rights
 from crdt_server.access.policy_access import PolicyAccess
 from crdt_server.hub.hub import Hub
@@ -343,7 +344,9 @@ class RightsMachine(RuleBasedStateMachine):
             return False
         if document in AUDIENCES:
             return role in AUDIENCES[document]
-        return self._letters(role, document) in ("R", "W") or (user, document) in self.grants
+        return self._letters(role, document) in ("R", "W") or (
+            role.role in GRANTEES and (user, document) in self.grants
+        )
 
     def _may_write(self, user: str, place: Place) -> bool:
         role = self.roles[user]
