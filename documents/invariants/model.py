@@ -9,6 +9,7 @@ from __future__ import annotations
 import enum
 import hashlib
 import json
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
@@ -301,9 +302,13 @@ def stamp(wedding: Wedding) -> dict[str, str]:
     return {"at": wedding.context.now or "1970-01-01T00:00:00Z", "by": SERVER}
 
 
+_MADE_ID: Final = re.compile(r"u_[0-9a-f]{20}")
+
+
 def user_id(user: str) -> str:
-    """A user as fields of that type hold one: those whose name does not fit get an id that follows from it."""
-    return short_id("u", user) if type(USER.check(user)) is Reason else user
+    """A user as fields of that type hold one. Those whose name does not fit get an id that follows from it. So do those
+    whose name is like such an id: else somebody could take the name that is the id of another."""
+    return short_id("u", user) if type(USER.check(user)) is Reason or _MADE_ID.fullmatch(user) else user
 
 
 def apply(documents: dict[str, Roots], ops: Iterable[Op]) -> list[FieldChange]:

@@ -13,7 +13,7 @@ from crdt_server.operations import Operation
 from crdt_server.pipe import CommandBody, CommandDone, CommandRefused
 from documents.categories import AccessCategory
 from documents.events import Actor
-from documents.field_rules import is_stamp
+from documents.field_rules import forbidden, is_stamp
 from documents.invariants.model import user_id
 from documents.registry import KINDS
 from tests.judge.bench import NAMES, Bench, Replica
@@ -293,6 +293,14 @@ def test_nobody_stamps_in_the_name_of_another(place: tuple[str, str, str, str | 
     assert bench.sync(phone) == []
     bench.check()
     assert bench.value(document, root, record, key) == own
+
+
+def test_nobody_has_the_name_that_stands_for_another() -> None:
+    ada = user_id("ada@example.org")
+    thief = Actor(ada, "planner", rights=EVERYTHING)
+    key = f"approvedBy:{ada}"
+    assert forbidden(thief, "budget", "approvals", "a_1", key, {}) is not None
+    assert forbidden(thief._replace(user="ada@example.org"), "budget", "approvals", "a_1", key, {}) is None
 
 
 def test_the_legal_part_beside_a_forged_stamp_stands() -> None:

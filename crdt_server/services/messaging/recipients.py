@@ -130,8 +130,8 @@ class Recipients:
         return [user for user, person in self.people.items() if person.vendor and person.vendor in vendors]
 
     def with_ids(self, ids: Collection[str]) -> list[str]:
-        """Those whom records name, by their user or by what stands for it where a record cannot hold it."""
-        return [user for user in self.people if user in ids or user_id(user) in ids]
+        """Those whom records name."""
+        return [user for user in self.people if user_id(user) in ids]
 
 
 def _everyone(to: Recipients, event: RoutedEvent) -> Iterable[str]:
@@ -196,7 +196,8 @@ def _deciders(to: Recipients, event: RoutedEvent) -> Iterable[str]:
 def _parties(to: Recipients, event: RoutedEvent) -> Iterable[str]:
     """Those whose writes conflict."""
     row = event.after if isinstance(event.after, dict) else {}
-    return to.with_ids({str(each.get("user")) for each in row.get("_parties", ()) if isinstance(each, dict)})
+    users = {str(each.get("user")) for each in row.get("_parties", ()) if isinstance(each, dict)}
+    return users.intersection(to.people)
 
 
 def _assignee(to: Recipients, event: RoutedEvent) -> Iterable[str]:
