@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from functools import lru_cache
 from types import MappingProxyType
 
-from crdt_server.access.access import Action, Denied
+from crdt_server.access.access import Action, Decision, Denied
 from documents.categories import AccessCategory
 
 _VERBS = ("read", "write")
@@ -43,6 +43,11 @@ def in_scope(scope: str, category: AccessCategory, action: Action) -> bool:
 def outside_scope(category: AccessCategory) -> Denied:
     """The denial of what a scope does not leave open."""
     return Denied("forbidden", f"the scope of the token does not allow this ({category.value})")
+
+
+def scope_decision(scope: str, category: AccessCategory, action: Action) -> Decision:
+    """The decision of a scope about an action on a category."""
+    return None if in_scope(scope, category, action) else outside_scope(category)
 
 
 def narrowed(rights: str, scope: str) -> str:

@@ -184,7 +184,7 @@ async def get_attachment(
     address, person = caller.address, person_at(caller.identity, caller.address)
     if not downloads.take(address, 1, person):
         raise AdmissionError("downloads", "too many downloads at a time")
-    held = hub.rights.streams.hold(wedding, caller.authenticated)
+    held = hub.rights.hold(wedding, caller.authenticated)
 
     async def is_over() -> bool:
         may_read = held.admitted and caller.may(Action.READ, wedding, thread)

@@ -97,7 +97,7 @@ async def get_stream(
         elif start < (floor := await hub.storage.event_floor(wedding_name(wedding))):
             raise EventsExpiredError(floor)
         event_filter = EventFilter(caller.access, caller.identity, wedding, types_of(chosen.types))
-        held = hub.rights.streams.hold(wedding_name(wedding), caller.authenticated)
+        held = hub.rights.hold(wedding_name(wedding), caller.authenticated)
         named = not chosen.unnamed
         events = _stream(hub.storage, hub.events, after=start, event_filter=event_filter, held=held, named=named)
         return StreamResponse(events, ended_of(held))

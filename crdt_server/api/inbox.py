@@ -15,10 +15,10 @@ import structlog
 from fastapi import APIRouter, Depends, Header, Query, Request, Response
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from crdt_server.access.access import Action, denial
+from crdt_server.access.access import Action
 from crdt_server.access.event_rights import may_read_all_events
 from crdt_server.access.policy import OVERRIDERS
-from crdt_server.access.scopes import in_scope, outside_scope
+from crdt_server.access.scopes import in_scope, scope_decision
 from crdt_server.api.requests import Authorized, Caller, describe_body, read_json, wedding_name
 from crdt_server.api.rights import by_content, requires
 from crdt_server.api.streams import COMMENT_SECONDS, RETRY_MILLISECONDS, StreamResponse, opening, seconds_until
@@ -178,7 +178,7 @@ async def get_inbox_stream(
         name, start = wedding_name(wedding), last_event_id if last_event_id is not None else after
         if start is None:
             start = await hub.storage.inbox_head(name, user)
-        held = hub.rights.streams.hold(name, caller.authenticated)
+        held = hub.rights.hold(name, caller.authenticated)
         return StreamResponse(_stream(hub.storage, hub.events, caller, held, start, known), ended_of(held))
 
 
@@ -212,8 +212,7 @@ async def _stream(
 
 def _person(caller: Caller, action: Action) -> str:
     """The user whose inbox it is. Raises ForbiddenError for a token whose scope leaves messages out."""
-    if not in_scope(caller.identity.scope, AccessCategory.MESSAGES, action):
-        raise denial(outside_scope(AccessCategory.MESSAGES))
+    require(scope_decision(caller.identity.scope, AccessCategory.MESSAGES, action))
     return caller.identity.user
 
 

@@ -34,7 +34,7 @@ async def sync(
             requests[0].client_state_vector = bounded_state_vector(room, state_vector)
         requests += [Request(session, RequestKind.STATE_VECTOR, b""), Request(session, RequestKind.DIFF, state_vector)]
         futures = [session.expect(request) for request in requests]
-        for request in requests:
+        for request in requests if hub.rights.may_stay(room, session) else ():  # else its connection has failed
             enqueue(room, request)
         *_, server_vector, diff = await settled(futures, connection)
     finally:

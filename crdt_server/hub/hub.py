@@ -352,7 +352,8 @@ class Hub:
         try:
             request.session = session
             future = session.expect(request)
-            enqueue(room, request)
+            if self.rights.may_stay(room, session):  # else its connection has failed
+                enqueue(room, request)
             (response,) = await settled([future], connection)
             assert response is not None  # only an update has none
         finally:

@@ -20,7 +20,7 @@ from crdt_server.access.members import WeddingRights
 from crdt_server.access.policy import RoomRights, room_rights
 from crdt_server.errors import CLOSE_CODES
 from crdt_server.hub.background_tasks import Spawn
-from crdt_server.hub.held_streams import HeldStreams
+from crdt_server.hub.held_streams import HeldStream, HeldStreams
 from crdt_server.hub.rights_cache import RightsCache
 from crdt_server.metrics import Metrics
 from crdt_server.rooms.refusals import revoke
@@ -160,10 +160,8 @@ class RightsWatch:
                 await asyncio.sleep(0)
         for stream in self.streams.of(wedding):
             assert self.access is not None
-            # One whose reader has another role comes again, behind the last event that it was sent.
-            if self.access.recheck(stream.authenticated, wedding, rights) != stream.authenticated.identity:
-                stream.admitted = False
-                revoked += 1
+            _check_stream(self.access, stream, rights)
+            revoked += not stream.admitted
         self._wake(wedding)
         if revoked:
             log.info("rights_revoked", wedding=wedding, version=rights.version, sessions=revoked)
@@ -174,7 +172,8 @@ class RightsWatch:
             return True
         held = session.authenticated or Authenticated(session.identity)
         held = held._replace(identity=session.identity)
-        current = self._admitted(held, room, rights)
+        assert self.access is not None
+        current = _admitted(self.access, held, room, rights)
         if isinstance(current, Denied):
             if current.code == "not_found":  # that there is such a document is no secret to who had it open
                 current = _CLOSED
@@ -186,19 +185,20 @@ class RightsWatch:
         session.reads_only = current.reads_only
         return True
 
-    def _admitted(self, held: Authenticated, room: Room, rights: WeddingRights) -> RoomRights | Denied:
-        assert self.access is not None
-        current = self.access.recheck(held, room.wedding, rights)
-        return (
-            current if isinstance(current, Denied) else room_rights(self.access, current, room.wedding, room.document)
-        )
-
     def may_stay(self, room: Room, session: Session) -> bool:
         """Whether a session of which something comes from elsewhere may still be in its room; it is closed if not."""
         rights = self.cache.held(room.wedding)
         if session.revoked or rights is None or self.access is None:
             return not session.revoked
         return self._recheck(room, session, rights)
+
+    def hold(self, wedding: str, authenticated: Authenticated) -> HeldStream:
+        """A stream is opened; `HeldStreams.release` follows. The rights may have changed since its reader was
+        identified: those who were connected by then were decided about without it."""
+        stream, rights = self.streams.hold(wedding, authenticated), self.cache.held(wedding)
+        if rights is not None and self.access is not None:
+            _check_stream(self.access, stream, rights)
+        return stream
 
     # -- grants
 
@@ -220,6 +220,18 @@ class RightsWatch:
         for timer in self._timers.values():
             timer.cancel()
         self._timers.clear()
+
+
+def _admitted(access: Recheck, held: Authenticated, room: Room, rights: WeddingRights) -> RoomRights | Denied:
+    current = access.recheck(held, room.wedding, rights)
+    return current if isinstance(current, Denied) else room_rights(access, current, room.wedding, room.document)
+
+
+def _check_stream(access: Recheck, stream: HeldStream, rights: WeddingRights) -> None:
+    """Decide about a stream again. One whose reader has another role ends too, and comes again, behind the last event
+    that it was sent."""
+    if access.recheck(stream.authenticated, stream.wedding, rights) != stream.authenticated.identity:
+        stream.admitted = False
 
 
 def _sessions(rooms: Collection[Room]) -> Iterator[tuple[Room, Session]]:

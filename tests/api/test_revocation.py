@@ -109,6 +109,28 @@ async def test_a_removed_member_is_closed_everywhere_and_stays_out(
     await stays.close()
 
 
+async def test_a_stream_that_begins_while_its_reader_is_removed_ends(
+    server: LocalServer, client: httpx.AsyncClient, members: MemberService, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    aroha = await sign_in(client, members, "u_aroha", "couple")
+    mia = await sign_in(client, members, "u_mia", "planner")
+    stays = await enter(server, aroha, "timeline")
+    await stays.recv()
+    storage, rights = server.hub.storage, server.hub.rights
+    head = storage.event_head
+
+    async def after_the_removal(wedding: str) -> int:
+        await members.remove("w", OPERATOR, "u_mia")
+        await until(lambda: rights.cache.held("w") is not None)  # those who are connected have been decided about
+        return await head(wedding)
+
+    monkeypatch.setattr(storage, "event_head", after_the_removal)
+    async with asyncio.timeout(SECONDS), client.stream("GET", f"{WEDDING}/events/stream", headers=mia.headers) as sent:
+        assert sent.status_code == 200
+        assert "data:" not in "".join([each async for each in sent.aiter_text()])  # it ends
+    await stays.close()
+
+
 async def test_another_role_is_that_of_the_open_sockets(
     server: LocalServer, client: httpx.AsyncClient, members: MemberService
 ) -> None:
