@@ -14,7 +14,7 @@ from typing import Final, NamedTuple, Protocol
 from crdt_server.access.access import Action, Decision, Denied
 from crdt_server.access.identity import ROLES, SERVER, Authenticated, Identity
 from crdt_server.access.policy import is_removed
-from crdt_server.access.scopes import in_scope, outside_scope
+from crdt_server.access.scopes import scope_decision
 from documents.categories import AccessCategory
 
 COUPLE: Final = "couple"
@@ -145,10 +145,15 @@ _LOST: Final[Mapping[Lost, Denied]] = MappingProxyType(
 )
 
 
+def may_read_own(actor: Identity) -> Decision:
+    """Whether somebody may read their own devices, grants, addresses and preferences: everybody, but for the scope of a
+    token."""
+    return scope_decision(actor.scope, AccessCategory.MEMBERS, Action.READ)
+
+
 def may_change_own(actor: Identity) -> Decision:
-    """Whether somebody may change their own devices and grants: everybody, but for the scope of a token."""
-    members = AccessCategory.MEMBERS
-    return None if in_scope(actor.scope, members, Action.WRITE) else outside_scope(members)
+    """Whether somebody may change them."""
+    return scope_decision(actor.scope, AccessCategory.MEMBERS, Action.WRITE)
 
 
 _OPTIONAL: Final = (("family", "guest"),)  # who of the family is a guest as well may pledge a contribution

@@ -12,7 +12,7 @@ from crdt_server.access.access import Action, Decision, Denied
 from crdt_server.access.identity import Identity
 from crdt_server.access.members import COUPLE, VENDOR_ROLES, KnownThread
 from crdt_server.access.policy import NO_OVERRIDES, Decides, Overrides, Policy
-from crdt_server.access.scopes import in_scope, outside_scope
+from crdt_server.access.scopes import in_scope, outside_scope, scope_decision
 from documents.categories import AccessCategory
 
 TYPES: Final = ("general", "vendor", "planning", "emergency", "family")
@@ -118,6 +118,12 @@ def may_change(actor: Identity, created_by: str, *, organizes: bool) -> Decision
     if organizes or not actor.rights or actor.user == created_by:
         return None
     return Denied("forbidden", "only organizers and the person who made a thread may change it")
+
+
+def may_mark(actor: Identity) -> Decision:
+    """Whether somebody may note how far they have read, and mute a thread: everybody who opens it, but for the scope of
+    a token."""
+    return scope_decision(actor.scope, AccessCategory.MESSAGES, Action.WRITE)
 
 
 def may_delete_file(actor: Identity, uploader: str, *, organizes: bool) -> Decision:

@@ -11,7 +11,7 @@ from typing import Final, TypeAlias
 
 from crdt_server.access.identity import Identity
 from crdt_server.access.member_rights import MemberRights
-from crdt_server.access.members import COUPLE, GRANTEES, may_change_own
+from crdt_server.access.members import COUPLE, GRANTEES, may_change_own, may_read_own
 from crdt_server.access.policy import Policy, default_policy
 from crdt_server.errors import ForbiddenError, NotFoundError
 from crdt_server.services.entries import Changed, MembershipError, Now, audit_entry, moment
@@ -53,6 +53,7 @@ class GrantService:
 
     async def newest(self, wedding: str, actor: Identity) -> list[StoredGrant]:
         """The newest grants; to whom may not read members, one's own."""
+        require(may_read_own(actor))
         found, rights = await self._storage.grants(wedding, LISTED), await self._rights_in(wedding)
         return found if rights.may_read(actor) is None else [each for each in found if each.user == actor.user]
 

@@ -15,7 +15,7 @@ from typing import Final, NamedTuple, TypeAlias
 from crdt_server.access.access import Decision, denial
 from crdt_server.access.identity import Identity
 from crdt_server.access.member_rights import MemberRights
-from crdt_server.access.members import COUPLE, fault_of, may_change_own
+from crdt_server.access.members import COUPLE, fault_of, may_change_own, may_read_own
 from crdt_server.access.policy import Policy, PolicyError, default_policy
 from crdt_server.errors import NotFoundError, ProtocolError
 from crdt_server.services.entries import Changed, MembershipError, Now, audit_entry, described
@@ -173,6 +173,7 @@ class MemberService:
 
     async def devices(self, wedding: str, actor: Identity) -> list[StoredDevice]:
         """The devices of the members, or to whom may not read those, one's own."""
+        require(may_read_own(actor))
         user = None if (await self.rights_in(wedding)).may_read(actor) is None else actor.user
         return await self._storage.devices(wedding, user, self._now() - SEEN_WITHIN)
 

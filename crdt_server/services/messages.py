@@ -11,9 +11,10 @@ from typing import Any, NamedTuple
 
 from crdt_server.access.access import Access, Action, require
 from crdt_server.access.identity import Identity
-from crdt_server.access.threads import document_of
+from crdt_server.access.threads import document_of, may_mark
 from crdt_server.errors import NotFoundError
 from crdt_server.services.entries import Now
+from crdt_server.services.members import require as require_allowed
 from storage import Storage, ThreadMessage, ThreadReading
 
 
@@ -55,6 +56,7 @@ class MessageService:
 
     async def read(self, wedding: str, actor: Identity, thread: str, message: str) -> ThreadReading:
         """Somebody has read a thread up to a message. What they have read further on another device stays read."""
+        require_allowed(may_mark(actor))
         found = await self.find(wedding, actor, thread, message)
         await self._storage.mark_thread_read(wedding, thread, actor.user, found.sequence, self._now())
         return (await self._storage.readings(wedding, actor.user, [thread]))[0]

@@ -15,7 +15,7 @@ from typing import Final, NamedTuple
 
 from crdt_server.access.access import Access, Action, require
 from crdt_server.access.identity import Identity, is_name
-from crdt_server.access.threads import CLOSED_TYPES, document_of, may_add, may_change, may_make, powers
+from crdt_server.access.threads import CLOSED_TYPES, document_of, may_add, may_change, may_make, may_mark, powers
 from crdt_server.errors import NotFoundError, ProtocolError
 from crdt_server.services.entries import Changed, MembershipError, Now, audit_entry, cursor_of, moment, read_cursor
 from crdt_server.services.grants import Published
@@ -183,6 +183,7 @@ class ThreadService:
 
     async def mute(self, wedding: str, actor: Identity, id_: str, *, muted: bool) -> None:
         """Whether somebody is notified of new messages."""
+        require_allowed(may_mark(actor))
         known = self.opens(wedding, actor, id_)
         if not known or not await self._storage.mute_thread(wedding, id_, actor.user, muted=muted):
             raise NotFoundError("not_found", "you do not take part in this thread")

@@ -130,6 +130,10 @@ async def test_over_the_socket_and_over_http(tmp_path: Path, database_url: str) 
             ("GET", "/audit", None, 403),
             ("DELETE", "/grants/gr_1", None, 403),
             ("DELETE", "/devices/d_1", None, 403),
+            ("GET", "/devices", None, 403),
+            ("GET", "/grants", None, 403),
+            ("GET", "/contacts", None, 403),
+            ("GET", "/preferences", None, 403),
         ):
             answer = await client.request(method, path, json=body, headers=headers)
             assert answer.status_code == status, (method, path, answer.text)

@@ -174,6 +174,9 @@ async def test_threads_are_changed_listed_and_muted(members: httpx.AsyncClient) 
     for user, is_muted in (("u_dj", True), ("u_mia", False)):
         assert (await members.get(path, headers=as_user(user))).json()["muted"] is is_muted
     assert (await members.put(f"{path}/muted", json={"muted": True}, headers=as_user("u_aroha"))).status_code == 404
+    reads = {"Authorization": f"Bearer {token(sub='u_mia', role=None, scope='messages:read')}"}
+    for what, body in (("muted", {"muted": True}), ("read", {"message": "m_1"})):
+        assert (await members.put(f"{path}/{what}", json=body, headers=reads)).status_code == 403
     for wrong in ("x", "0001-01-01T00:00:00+23:00~t_1", "9999-12-31T23:59:59-23:00~t_1", "2026-06-20T00:00:00Z~t\0"):
         answer = await members.get("/threads", params={"after": wrong}, headers=as_user("u_dj"))
         assert answer.status_code == 400, wrong

@@ -16,7 +16,7 @@ from hashlib import sha256
 from typing import Final
 
 from crdt_server.access.identity import Identity
-from crdt_server.access.members import may_change_own
+from crdt_server.access.members import may_change_own, may_read_own
 from crdt_server.errors import NotFoundError, ProtocolError, RateLimitError
 from crdt_server.services.entries import MembershipError, Now
 from crdt_server.services.members import require
@@ -70,6 +70,7 @@ class ContactService:
 
     async def of(self, wedding: str, actor: Identity) -> list[StoredContact]:
         """One's own addresses."""
+        require(may_read_own(actor))
         return await self._storage.contacts(wedding, actor.user)
 
     async def put(self, wedding: str, actor: Identity, channel: str, address: str, secret: str) -> StoredContact:

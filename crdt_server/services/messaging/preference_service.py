@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import NamedTuple
 
 from crdt_server.access.identity import Identity
-from crdt_server.access.members import may_change_own
+from crdt_server.access.members import may_change_own, may_read_own
 from crdt_server.services.entries import Now
 from crdt_server.services.members import require
 from crdt_server.services.messaging.preferences import (
@@ -40,6 +40,7 @@ class PreferenceService:
 
     async def of(self, wedding: str, actor: Identity) -> OwnPreferences:
         """One's own preferences."""
+        require(may_read_own(actor))
         found = await self._storage.preferences(wedding, actor.user)
         return _shown(found or StoredPreferences("", self._now(), None), await self._defaults(wedding))
 
