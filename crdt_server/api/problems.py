@@ -28,6 +28,7 @@ from crdt_server.errors import (
 from crdt_server.files.media_types import RefusedFileError
 from crdt_server.files.store import FileStoreError, FileStoreFullError
 from crdt_server.hosts.jobs import JobFailed
+from crdt_server.hub.audit_log import PATHS
 from crdt_server.hub.commands import KeyReusedError, NoSchemaError, OperationsRefusedError
 from crdt_server.hub.event_notifier import EventsExpiredError
 from crdt_server.hub.hub import Hub
@@ -88,6 +89,7 @@ MOST_PROBLEMS = 20
 MOST_GOT = 100
 """Characters of the longest value that is sent back."""
 
+_PLACE = ("document", "root", "record", "key")
 _BLAMELESS = frozenset(("invalid_request", "over_quota", "too_large", "client_id_taken"))
 _HEADERS = {401: {"WWW-Authenticate": "Bearer"}, 429: {"Retry-After": "1"}, 503: {"Retry-After": "1"}}
 
@@ -144,10 +146,21 @@ def _count_refusal(request: Request, error: CrdtServerError) -> None:
         about = {"method": request.method, "call": request.scope["route"].path}
         document = request.path_params.get("document", "")
         request.app.state.hub.audit.record(wedding, sender[0].user, "request.refused", **about, document=document)
+    if sender is not None and wedding is not None and isinstance(error, OperationsRefusedError):
+        _record_forbidden(request.app.state.hub, wedding, sender[0], error)
     if sender is None or not isinstance(error, (ProtocolError, ViolationError)) or error.code in _BLAMELESS:
         return
     hub: Hub = request.app.state.hub
     hub.strikes.add(*sender, hub.time())
+
+
+def _record_forbidden(hub: Hub, wedding: str, sender: Identity, error: OperationsRefusedError) -> None:
+    """The audit log has what somebody tried to write without the right, as it has what is undone of an edit."""
+    forbidden = [each for each in error.problems if each["code"] == "not_allowed"]
+    paths = ["/".join(str(each[name]) for name in _PLACE if each.get(name)) for each in forbidden]
+    if paths:
+        more = max(0, len(paths) - PATHS)
+        hub.audit.record(wedding, sender.user, "write.refused", role=sender.role, paths=paths[:PATHS], more=more)
 
 
 async def on_invalid_request(request: Request, error: Exception) -> Response:

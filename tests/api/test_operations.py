@@ -24,8 +24,10 @@ from documents.readers import digest
 from documents.registry import kind_of
 from documents.rows import read
 from storage.tables import answers
+from tests.api.with_members import AT, as_user
 from tests.support.codec import decode_messages
 from tests.support.databases import run_sql
+from tests.support.gate import LocalServer
 from tests.support.server import ServerProcess
 from tests.support.yclient import YClient
 
@@ -390,3 +392,13 @@ class TestIdempotency:
                 assert (await operate(client, "old", insert("g_2"), headers=old)).status_code == 200
         finally:
             server.close()
+
+
+async def test_a_forbidden_operation_is_in_the_audit_log(with_members: LocalServer, members: httpx.AsyncClient) -> None:
+    value = {"label": "1", "locked": {"at": AT}}
+    body = {"operations": [{"op": "insert", "root": "tables", "record": "t_1", "value": value}]}
+    answer = await members.post("/documents/seating/ops", json=body, headers=as_user("u_ann"))
+    assert [each["code"] for each in answer.json()["problems"]] == ["not_allowed"]
+    await with_members.hub.audit.flush()
+    (entry,) = [each for each in await with_members.hub.storage.audit("w") if each.action == "write.refused"]
+    assert (entry.actor, json.loads(entry.detail)["paths"]) == ("u_ann", ["seating/tables/t_1/locked"])
