@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from types import MappingProxyType
 from typing import Final
 
@@ -10,9 +10,10 @@ from crdt_server.access.access import Action
 from crdt_server.access.identity import Identity
 from crdt_server.access.members import KnownThread
 from crdt_server.access.policy import NO_OVERRIDES, Explanation, Overrides, Policy
-from crdt_server.access.policy_access import FindDerived, decide, no_derived
+from crdt_server.access.policy_access import decide, no_derived
 from crdt_server.access.threads import decide_thread, thread_of
 from documents.categories import POSITIONS, AccessCategory, category_of
+from documents.derived import DerivedDocument
 from documents.field_rules import OWN, RESERVED, STAMPED, FieldRule, is_stamp
 from documents.kind import Kind, Root
 from documents.registry import kind_of
@@ -30,7 +31,7 @@ def explain(
     document: str,
     field: str,
     overrides: Overrides = NO_OVERRIDES,
-    find_derived: FindDerived = no_derived,
+    find_derived: Callable[[str], DerivedDocument | None] = no_derived,
     *,
     threads: Mapping[str, KnownThread] = NO_THREADS,
 ) -> Iterator[str]:
@@ -40,7 +41,7 @@ def explain(
     kind = kind_of(document if derived is None else derived.source)
     if kind is None:
         raise NothingToExplain(f"there can be no document {document!r}")
-    root, key = _field(kind, field)
+    root, key = _field(kind if derived is None else derived.kind, field)
     own = ", ".join(f"{name} {value}" for name, value in zip(_OWN, person[2:5], strict=True) if value)
     yield f"{person.user}: {person.role}{f' ({own})' if own else ''}"
     category = category_of(kind.name)
@@ -55,7 +56,10 @@ def explain(
         yield f"  {opened.reason}"
     if reading is Action.WRITE:
         yield "  documents of this kind are read only by those who write them"
-    written = list(_writing(policy, person, kind, root, key, overrides))
+    if derived is None:
+        written = list(_writing(policy, person, kind, root, key, overrides))
+    else:
+        written = list(_writing_derived(policy, person, derived, root, key, overrides))
     yield from written
     if opened is not None and ": allowed; " in written[0]:
         where = "a derived document" if thread_of(document) is None else "a thread that they take part in"
@@ -104,6 +108,22 @@ def _writing(
         yield f"  {STAMPED}"
     if rule is None and letter == "O":
         yield "  no rule makes this one of their own things"
+
+
+def _writing_derived(
+    policy: Policy, person: Identity, derived: DerivedDocument, root: Root | None, key: str | None, overrides: Overrides
+) -> Iterator[str]:
+    """What is written in a derived document is written in its source; of what it shows not all is writable there."""
+    assert root is not None
+    projection = derived.declaration.projections[root.name]
+    kind = kind_of(projection.document)
+    assert kind is not None
+    if root.clients_may_write(key):
+        yield from _writing(policy, person, kind, kind.roots[projection.source], key, overrides)
+        return
+    explained = policy.explain(person, category_of(kind.name, projection.source, key), Action.WRITE, overrides)
+    what = f"write {root.name}.{key}" if key else f"write {root.name}"
+    yield _line(what, False, explained._replace(why=f"{derived.name} shows it, to be read"))
 
 
 def _letter(policy: Policy, person: Identity, category: AccessCategory, overrides: Overrides) -> str:

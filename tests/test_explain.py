@@ -19,6 +19,7 @@ from crdt_server.explain import NothingToExplain, explain
 from crdt_server.services.grants import GrantService
 from crdt_server.services.members import MemberService
 from documents.categories import category_of
+from documents.derived import documents_for, find
 from documents.events import Actor
 from documents.field_rules import forbidden
 from documents.kind import Shape
@@ -191,3 +192,30 @@ def test_a_thread_is_read_by_those_who_take_part(users: tuple[str, ...], line: s
 def test_a_field_that_there_is_not() -> None:
     with pytest.raises(NothingToExplain):
         list(explain(default_policy(), Identity("ann", "couple"), "budget", "voids.at"))
+
+
+@pytest.mark.parametrize("role", ROLES)
+def test_it_says_what_is_only_shown_in_a_derived_document(role: str) -> None:
+    rights = default_policy().rights_to_write(role)
+    person = Identity("ann", role, "v_1", "g_1", "a", rights=rights)
+    actor = Actor(*person[:6])
+    own = {"vendor:v_1": True, "by": "ann", "guest": "g_1", "side": "a"}
+    for document in documents_for(role, "v_1", "g_1", "a"):
+        for name, projection in document.declaration.projections.items():
+            root = document.kind.roots[name]
+            for key in root.keys if root.record is not None else (None,):
+                lines = explain(default_policy(), person, document.name, _named(name, key), find_derived=find)
+                allowed = any(line.startswith("write ") and ": allowed; " in line for line in lines)
+                judged = [
+                    forbidden(actor, projection.document, projection.source, record, key, row, added=added)
+                    for record in ("r_1", "v_1", "g_1")
+                    for row in (own, {"plusOneOf": "g_1"})
+                    for added in (False, True)
+                ]
+                assert allowed == (root.clients_may_write(key) and None in judged), (document.name, name, key)
+
+
+def test_what_a_derived_document_does_not_show() -> None:
+    ann = Identity("ann", "guest", guest="g_1")
+    with pytest.raises(NothingToExplain, match="no key 'note'"):
+        list(explain(default_policy(), ann, "guests@self.g_1", "guests.note", find_derived=find))
