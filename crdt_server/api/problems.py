@@ -89,7 +89,6 @@ MOST_PROBLEMS = 20
 MOST_GOT = 100
 """Characters of the longest value that is sent back."""
 
-_PLACE = ("document", "root", "record", "key")
 _BLAMELESS = frozenset(("invalid_request", "over_quota", "too_large", "client_id_taken"))
 _HEADERS = {401: {"WWW-Authenticate": "Bearer"}, 429: {"Retry-After": "1"}, 503: {"Retry-After": "1"}}
 
@@ -157,7 +156,8 @@ def _count_refusal(request: Request, error: CrdtServerError) -> None:
 def _record_forbidden(hub: Hub, wedding: str, sender: Identity, error: OperationsRefusedError) -> None:
     """The audit log has what somebody tried to write without the right, as it has what is undone of an edit."""
     forbidden = [each for each in error.problems if each["code"] == "not_allowed"]
-    paths = ["/".join(str(each[name]) for name in _PLACE if each.get(name)) for each in forbidden]
+    places = ((each["document"], each.get("root"), each.get("record"), each.get("key")) for each in forbidden)
+    paths = ["/".join(filter(None, place)) for place in places]
     if paths:
         more = max(0, len(paths) - PATHS)
         hub.audit.record(wedding, sender.user, "write.refused", role=sender.role, paths=paths[:PATHS], more=more)
