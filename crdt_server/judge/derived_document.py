@@ -5,7 +5,7 @@
 - The server writes into it what has changed. What its readers write is checked like any edit: what they may not is put
   back in the same step.
 - A newcomer gets no byte of what is not shown any more. What is deleted is still in the raw updates, so differences,
-  and what a batch stores and sends, are taken from the Doc, which has collected it.
+  what a batch stores and sends, and what known ids are compared with, are taken from the Doc, which has collected it.
 """
 
 from __future__ import annotations
@@ -30,6 +30,11 @@ RECORDS_AT_ONCE = 4
 DIFFS_KEPT = 4
 
 
+def _shown_bytes(document: ProjectedDocument) -> Sequence[bytes]:
+    """Not the raw updates: who guesses would be told which guess is right of what is not shown any more."""
+    return document.diff(EMPTY_STATE_VECTOR) or ()
+
+
 class ProjectedDocument(SchemaDocument):
     """See the head of the file. ``source``: the rows of its wedding; ``sources``: the documents of it that are open."""
 
@@ -37,6 +42,7 @@ class ProjectedDocument(SchemaDocument):
     examine = staticmethod(examined)
     may_stand = staticmethod(could_stand)
     counts = staticmethod(counts)
+    compared = staticmethod(_shown_bytes)
 
     def __init__(
         self,

@@ -13,7 +13,7 @@ Rules of this file:
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from math import inf
 from types import MappingProxyType
@@ -78,6 +78,10 @@ def _decode(data: bytes) -> Update:
     return decode_update(data, max_bytes=len(data))
 
 
+def _newest_pieces(document: Document) -> Iterator[bytes]:
+    return (document.pieces[n] for n in range(len(document.pieces) - 1, -1, -1))
+
+
 class RunLength:
     """How many updates are applied between two looks at the clock: fewer where those before took long."""
 
@@ -101,6 +105,8 @@ class Document:
     """Whether an update makes room, or a first step to that: it is accepted by a document that may not grow."""
     for_doc: Callable[[Any, bytes], bytes] = staticmethod(lambda document, stored: stored)
     """(document, stored update): the update that its Doc is built from."""
+    compared: Callable[[Any], Iterable[bytes]] = staticmethod(_newest_pieces)
+    """(document): what updates that bring known ids are compared with, the newest first."""
     reads_doc = False
     """Whether it has to be open to be read."""
     judged_bytes_per_cpu_second = inf
@@ -311,7 +317,6 @@ def _compared(document: Document, data: bytes) -> Status | None:
     if document.compared_bytes > known_contents.BATCH_BYTES:
         return Status.LATER
     document.flush()
-    pieces = (document.pieces[n] for n in range(len(document.pieces) - 1, -1, -1))
-    known, cost_bytes = compare_known(data, decode_structs(data).structs, document.clocks, pieces)
+    known, cost_bytes = compare_known(data, decode_structs(data).structs, document.clocks, document.compared(document))
     document.compared_bytes += cost_bytes
     return {Known.SAME: None, Known.OTHER: Status.CLIENT_ID_TAKEN, Known.UNDECIDED: Status.GAP}[known]
