@@ -77,9 +77,14 @@ class MessageStore(StorePart):
             lambda connection: messages.mark_read(connection, wedding, thread, user, sequence, at)
         )
 
-    async def readings(self, wedding: str, user: str, ids: Sequence[str]) -> list[ThreadReading]:
-        """How far a person has read each of these threads, and how many messages of others came since."""
-        return await self._executor.read(lambda connection: messages.readings(connection, wedding, user, ids))
+    async def readings(
+        self, wedding: str, user: str, ids: Sequence[str], author: str | None = None
+    ) -> list[ThreadReading]:
+        """How far a person has read each of these threads, and how many messages of others came since. ``author``: the
+        person as messages name their authors, where that is not the user."""
+        return await self._executor.read(
+            lambda connection: messages.readings(connection, wedding, user, ids, author or user)
+        )
 
     async def pending_purges(
         self, limit: int, after: tuple[str, str] = ("", ""), wedding: str | None = None

@@ -239,8 +239,9 @@ def mark_read(connection: Connection, wedding: str, thread: str, user: str, sequ
     return sequence
 
 
-def readings(connection: Connection, wedding: str, user: str, ids: Sequence[str]) -> list[ThreadReading]:
-    """How far a person has read each of these threads, and how many messages of others came since."""
+def readings(connection: Connection, wedding: str, user: str, ids: Sequence[str], author: str) -> list[ThreadReading]:
+    """How far a person has read each of these threads, and how many messages of others came since. ``author``: the
+    person as messages name their authors."""
     query = select(read_pointers.c.thread, read_pointers.c.sequence)
     query = query.where(read_pointers.c.wedding == wedding, read_pointers.c.user == user)
     pointers = {row.thread: row.sequence for row in connection.execute(query.where(read_pointers.c.thread.in_(ids)))}
@@ -251,7 +252,7 @@ def readings(connection: Connection, wedding: str, user: str, ids: Sequence[str]
             messages.c.wedding == wedding,
             messages.c.thread == thread,
             messages.c.sequence > sequence,
-            messages.c.author != user,
+            messages.c.author != author,
             messages.c.redacted.is_(False),
         )
         count = select(func.count()).select_from(unread.limit(UNREAD_COUNTED).subquery())

@@ -129,6 +129,7 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
         "crdt_server.errors",
         "crdt_server.files",
         "crdt_server.services",
+        "documents.field_rules",
         "documents.kind",
         "documents.registry",
         "storage",

@@ -126,8 +126,8 @@ def may_mark(actor: Identity) -> Decision:
     return scope_decision(actor.scope, AccessCategory.MESSAGES, Action.WRITE)
 
 
-def may_delete_file(actor: Identity, uploader: str, *, organizes: bool) -> Decision:
+def may_delete_file(actor: Identity, *, is_own: bool, organizes: bool) -> Decision:
     """Whether somebody who may write in a thread may delete a file of it."""
-    if organizes or not actor.rights or actor.user == uploader:
+    if organizes or not actor.rights or is_own:
         return None
     return Denied("forbidden", "only organizers and the person who sent a file may delete it")

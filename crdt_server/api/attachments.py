@@ -23,6 +23,7 @@ from crdt_server.hub.hub import Hub
 from crdt_server.services.attachments import AttachmentService
 from crdt_server.services.entries import moment
 from crdt_server.services.members import require
+from documents.field_rules import written_as
 from storage import StoredAttachment
 
 THREADS = "thread."
@@ -80,7 +81,7 @@ async def post_attachment(
         received = attachments.receive()
         try:
             await _receive(request, received, attachments.limits.file_bytes)
-            kept = await attachments.keep(wedding, thread, caller.identity.user, filename, received)
+            kept = await attachments.keep(wedding, thread, written_as(caller.identity.user), filename, received)
         finally:
             await received.close()
     except CrdtServerError as error:
@@ -150,7 +151,7 @@ async def get_attachments(
     """The files of a conversation, the newest first, without those of messages that were taken back; one that no
     message names is listed for its uploader. `next` is what `after` is for the next page; null: there is none."""
     thread = _thread(wedding, document)
-    page, following = await attachments.page(wedding, thread, caller.identity.user, after, limit)
+    page, following = await attachments.page(wedding, thread, written_as(caller.identity.user), after, limit)
     return {"attachments": [_listed(each) for each in page], "next": following}
 
 
@@ -166,7 +167,8 @@ async def delete_attachment(
     thread = _thread(wedding, document)
     found = await attachments.find(wedding, thread, attachment)
     organizes = powers(request.app.state.access, caller.identity, wedding).organizes
-    require(may_delete_file(caller.identity, found.by, organizes=organizes))
+    is_own = found.by == written_as(caller.identity.user)
+    require(may_delete_file(caller.identity, is_own=is_own, organizes=organizes))
     await attachments.delete(wedding, found, caller.identity.user)
     return Response(status_code=204)
 

@@ -18,6 +18,7 @@ from crdt_server.hub.hub import Hub
 from crdt_server.operations import Operation as PlainOperation
 from crdt_server.services.entries import moment
 from crdt_server.services.messages import FoundMessage, MessageService
+from documents.field_rules import written_as
 
 MAX_BODY_BYTES = 64 * 1024
 MOST_MESSAGES = 100
@@ -100,7 +101,7 @@ async def post_message(request: Request, messages: Messages, caller: Authorized,
     document, identity = document_of(thread), caller.identity
     document_key(wedding, document)
     id_ = body.id or _ulid(datetime.now(UTC))
-    value: Row = {"from": identity.user, "at": body.at or _written_at(id_), "kind": body.kind}
+    value: Row = {"from": written_as(identity.user), "at": body.at or _written_at(id_), "kind": body.kind}
     value |= body.model_dump(include={"body", "inReplyTo", "attachments", "context"}, exclude_defaults=True)
     operation = cast("PlainOperation", {"op": "set", "root": "messages", "record": id_, "value": value})
     name = wedding_name(wedding)

@@ -15,6 +15,7 @@ from crdt_server.access.threads import document_of, may_mark
 from crdt_server.errors import NotFoundError
 from crdt_server.services.entries import Now
 from crdt_server.services.members import require as require_allowed
+from documents.field_rules import written_as
 from storage import Storage, ThreadMessage, ThreadReading
 
 
@@ -59,7 +60,7 @@ class MessageService:
         require_allowed(may_mark(actor))
         found = await self.find(wedding, actor, thread, message)
         await self._storage.mark_thread_read(wedding, thread, actor.user, found.sequence, self._now())
-        return (await self._storage.readings(wedding, actor.user, [thread]))[0]
+        return (await self._storage.readings(wedding, actor.user, [thread], written_as(actor.user)))[0]
 
     def _require(self, wedding: str, actor: Identity, thread: str) -> None:
         require(self._access, actor, Action.READ, wedding, document_of(thread))

@@ -20,6 +20,7 @@ from crdt_server.errors import NotFoundError, ProtocolError
 from crdt_server.services.entries import Changed, MembershipError, Now, audit_entry, cursor_of, moment, read_cursor
 from crdt_server.services.grants import Published
 from crdt_server.services.members import require as require_allowed
+from documents.field_rules import written_as
 from storage import (
     BoundReached,
     NewEvent,
@@ -112,7 +113,7 @@ class ThreadService:
         taking_part: dict[str, list[StoredParticipant]] = {each: [] for each in ids}
         for each in await self._storage.participants(wedding, ids):
             taking_part[each.thread].append(each)
-        readings = await self._storage.readings(wedding, actor.user, ids)
+        readings = await self._storage.readings(wedding, actor.user, ids, written_as(actor.user))
         return [
             FoundThread(each, taking_part[each.id], reading) for each, reading in zip(threads, readings, strict=True)
         ]

@@ -31,6 +31,7 @@ from documents.invariants.model import (
     short_id,
     stamp,
     string,
+    user_id,
     whole,
 )
 from documents.invariants.part import Choice, Part, Route, Touched, by_arrival, discard, named
@@ -443,7 +444,7 @@ class Budget(Part):
         writer = self.wedding.writer("budget", "items", item, entry.field)
         row = {"item": item, "field": entry.field, "to": entry.amount, "_state": PENDING}
         row |= {"from": before} if type(before) is int else {}
-        row |= {"by": writer.user} if writer.user else {}
+        row |= {"by": user_id(writer.user)} if writer.user else {}
         return Op("insert", "budget", "approvals", short_id("a", item, entry.field, entry.amount), None, row)
 
     def _money(self, amount: Amount, item: str = "") -> Value:

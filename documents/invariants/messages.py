@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 from documents.fields import same
-from documents.invariants.model import NOBODY, SERVER, UNKNOWN, Finding, Op, Subject, document_kind
+from documents.invariants.model import NOBODY, SERVER, UNKNOWN, Finding, Op, Subject, document_kind, user_id
 from documents.invariants.part import Part, Route, Touched, person
 from documents.sentences import sentence
 
@@ -38,7 +38,7 @@ class Messages(Part):
                 return None
             said = sentence("M1", who=person(self.wedding, writer))
             ops = [Op("set", *party.field[:3], None, writer.before)]
-        elif type(party.value) is dict and party.value.get("from") != writer.user:
+        elif type(party.value) is dict and party.value.get("from") != user_id(writer.user):
             said = sentence("M1.forged", who=person(self.wedding, writer))
             ops = [Op("delete", *party.field[:3])]
         else:

@@ -15,6 +15,7 @@ from tests.api.with_members import AT, as_user, make
 from tests.support.gate import LocalServer
 from tests.support.mirrored import Mirror
 from tests.support.stored_bytes import tables_with
+from tests.support.tokens import token
 
 ULID, WRITTEN = "01JY3Z8Q7M4T2V6W8X9Y0ZABCD", "2025-06-19T11:30:28.212Z"
 
@@ -218,3 +219,15 @@ async def test_of_a_redacted_message_no_byte_is_left_in_any_table(
         pass
     assert await tables_with(storage, text) == []
     assert await tables_with(storage, text.casefold()) == []
+
+
+async def test_a_person_whose_name_is_a_mail_address(members: httpx.AsyncClient, mirror: Mirror, thread: str) -> None:
+    ada, files = {"Authorization": f"Bearer {token(sub='ada@example.org')}"}, f"/documents/thread.{thread}/attachments"
+    file = (await members.post(files, params={"filename": "a.txt"}, content=b"hello", headers=ada)).json()
+    sent = {"body": "Hello", "attachments": [file]}
+    answer = await members.post(f"/threads/{thread}/messages", json=sent, headers=ada)
+    assert answer.status_code == 201, answer.text
+    await mirror.follow()
+    (listed,) = (await members.get(files, headers=as_user("u_mia"))).json()["attachments"]
+    assert (listed["message"], listed["by"]) == (answer.json()["id"], answer.json()["from"])
+    assert (await members.get(f"/threads/{thread}", headers=ada)).json()["unread"] == 0
