@@ -1,6 +1,7 @@
 // How fast the planner is: frames while something is dragged, and how soon a first edit is possible. Each scenario leaves
 // its figures as JSON beside the pictures; the machine decides them, so they are not judged here.
 import { writeFile } from 'node:fs/promises'
+import { setInterval } from 'node:timers/promises'
 import { networkTo } from '../../support/network.mjs'
 import { screenshots, server } from '../support.mjs'
 import { open, saved } from './support.mjs'
@@ -8,6 +9,7 @@ import { open, saved } from './support.mjs'
 const SLOWER = 4
 const TABLES = 30
 const MOVES = 180
+const MOVES_PER_SECOND = 60
 const CATEGORIES = ['devtools.timeline', 'disabled-by-default-devtools.timeline.frame']
 
 const figures = (name, measured) => writeFile(`${screenshots}/speed-${name}.json`, JSON.stringify(measured))
@@ -37,12 +39,12 @@ const middle = async (locator) => {
 /** Time of the main thread by kind of work, in milliseconds for each frame. */
 const workOf = (events, frames) => {
   const sums = {}
-  for (const { ph, name, dur, cat } of events) if (ph === 'X' && cat.includes('devtools.timeline')) sums[name] = (sums[name] ?? 0) + dur / 1000
+  for (const { ph, name, tdur, cat } of events) if (ph === 'X' && tdur && cat.includes('devtools.timeline')) sums[name] = (sums[name] ?? 0) + tdur / 1000
   const most = Object.entries(sums).sort(([, one], [, other]) => other - one).slice(0, 12)
   return Object.fromEntries(most.map(([name, ms]) => [name, Number((ms / frames).toFixed(2))]))
 }
 
-/** Presses, moves the pointer in a circle from there, as often as the page takes it, and lets go. */
+/** Presses, moves the pointer in circles from there as often as screens show a frame, and lets go. */
 const drag = async (page, name, from) => {
   await page.mouse.move(from.x, from.y)
   await page.mouse.down()
@@ -54,10 +56,14 @@ const drag = async (page, name, from) => {
   })
   const browser = page.context().browser()
   await browser.startTracing(page, { categories: CATEGORIES })
-  for (let at = 0; at < MOVES; at++) {
+  const moves = []
+  for await (const begin of setInterval(1000 / MOVES_PER_SECOND, performance.now())) {
+    const at = Math.round(((performance.now() - begin) / 1000) * MOVES_PER_SECOND)
     const angle = (at / MOVES) * 4 * Math.PI
-    await page.mouse.move(from.x + 8 + Math.sin(angle) * 160, from.y + 8 + (1 - Math.cos(angle)) * 70)
+    moves.push(page.mouse.move(from.x + 8 + Math.sin(angle) * 160, from.y + 8 + (1 - Math.cos(angle)) * 70))
+    if (at >= MOVES) break
   }
+  await Promise.all(moves)
   const { traceEvents } = JSON.parse(await browser.stopTracing())
   const times = await page.evaluate(() => { cancelAnimationFrame(globalThis.frameAsked); return globalThis.frameTimes })
   await page.mouse.up()
@@ -65,9 +71,10 @@ const drag = async (page, name, from) => {
   const seconds = (drawn.at(-1) - drawn[0]) / 1e6
   const gaps = times.slice(1).map((time, at) => time - times[at]).sort((one, other) => one - other)
   await figures(name, {
-    framesPerSecond: Number(((drawn.length - 1) / seconds).toFixed(1)),
+    framesPerSecond: Number(((times.length - 1) / ((times.at(-1) - times[0]) / 1000)).toFixed(1)),
+    drawnPerSecond: Number(((drawn.length - 1) / seconds).toFixed(1)), moves: moves.length, frameMsP50: Math.round(gaps[gaps.length >> 1]),
     frameMsP95: Math.round(gaps[Math.floor(gaps.length * 0.95)]), longestMs: Math.round(gaps.at(-1)), seconds: Number(seconds.toFixed(1)),
-    msPerFrame: workOf(traceEvents, drawn.length)
+    msPerFrame: workOf(traceEvents, times.length)
   })
 }
 
@@ -107,9 +114,8 @@ export const scenarios = {
 
   async pan () {
     const page = await room()
-    const { x, y } = await middle(page.locator('.table-top').nth(7))
-    const { x: nextX } = await middle(page.locator('.table-top').nth(8))
-    await drag(page, 'pan', { x: (x + nextX) / 2, y })
+    const { x, y } = await page.locator('.viewport').boundingBox()
+    await drag(page, 'pan', { x: x + 8, y: y + 8 })
   },
 
   async 'first-edit' () {

@@ -81,7 +81,7 @@ export const Seating = () => {
   return (
     <Page title={t('view.seating')} isFixed summary={t('seating.summary', { seated, n: plan.unseated.value.length, free })} actions={<Controls options={options} onChange={setOptions} onRules={() => showRules(true)} />}>
       <div class="seating" data-holding={held.value.length > 0}>
-        <Viewport box={box} onScale={(next) => { scale.current = next }}>
+        <Viewport box={box} scale={scale}>
           {plan.fixtures.value.map((fixture) => <FixtureView key={fixture.id} fixture={fixture} scale={scale} />)}
           {lines.length > 0 && <Lines lines={lines} />}
           {tables.map((at) => <TableView key={at.table.id} at={at} color={options.color} scale={scale} />)}
