@@ -64,6 +64,32 @@ export const scenarios = {
     await saved(ann)
   },
 
+  // Guests at a table without numbers sit on its chairs. Its drawer has all chairs, and all is done there by keys.
+  async chairs () {
+    const [ann, bao] = await room('chairs')
+    await go(ann, 'chairs', 'guests')
+    for (const name of ['Ann Ash', 'Ben Ash']) await ann.getByRole('checkbox', { name: `Choose ${name}` }).check()
+    await ann.getByLabel('Seat at').selectOption({ label: 'Table 1, 8 free' })
+    await bao.getByRole('button', { name: 'Ann Ash, table 1, no chair yet' }).waitFor()
+    await go(ann, 'chairs', 'seating')
+    await ann.getByRole('button', { name: 'Table 1, 6 free' }).focus()
+    await ann.keyboard.press('Enter')
+    const drawer = ann.getByRole('dialog', { name: 'Table 1' })
+    await drawer.getByRole('heading', { name: '6 of 8 chairs free' }).waitFor()
+    await drawer.getByRole('button', { name: /^Chair 1 Ann Ash/ }).focus()
+    await ann.keyboard.press('Enter')
+    await drawer.getByRole('button', { name: /^Chair 5 free/ }).focus()
+    await ann.keyboard.press('Enter')
+    await chair(bao, 1, 5, 'Ann Ash').waitFor()
+    await drawer.getByRole('button', { name: 'Take Ann Ash off the chair' }).focus()
+    await ann.keyboard.press('Enter')
+    await waiting(bao, 'Ann Ash').waitFor()
+    assert.ok(await drawer.getByRole('button', { name: /^Chair 5 free/ }).evaluate((element) => element === document.activeElement))
+    await drawer.getByLabel('Seat a guest here').selectOption({ label: 'Cem Birch' })
+    await bao.getByRole('button', { name: 'Table 1, 6 free' }).waitFor()
+    await passes(ann, 'seating-chairs', { hasAxe: true })
+  },
+
   // A rule is made of two guests; a fixture is added, moved and removed.
   async rules () {
     const [ann, bao] = await room('seatrules')

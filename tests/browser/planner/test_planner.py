@@ -15,6 +15,7 @@ SCRIPTS = [
     "conflicts",
     "budget",
     "guests",
+    "diets",
     "messages",
     "offline",
     "arrivals",

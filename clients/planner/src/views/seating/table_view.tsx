@@ -13,7 +13,7 @@ import { useDrag, useDrop } from '../../ui/drag.js'
 import { Lock } from '../../ui/icons.js'
 import { initials } from '../../ui/person.js'
 import type { Point } from './geometry.js'
-import { held, hold, put } from './moves.js'
+import { held, hold, pressChair, put } from './moves.js'
 import { standsAt, stepOf, useMove } from './move.js'
 import { shortName, toneOf, type Chair, type ColorBy, type RoomTable } from './room.js'
 
@@ -34,16 +34,12 @@ const ChairView = ({ at, chair, color }: ChairViewProps) => {
   const mayMove = plan.wedding.seating.seats.mayWrite(guest?.id)
   useDrag(element, guest !== undefined && mayMove ? [guest.id] : [])
   useDrop(element, (ids) => put(plan, ids, at, seat))
-  const press = (event: MouseEvent): void => {
-    if (held.value.length > 0 && !event.shiftKey && !(guest !== undefined && held.value.includes(guest.id))) put(plan, held.value, at, seat)
-    else if (guest !== undefined) hold([guest.id], event.shiftKey)
-  }
   const label = labelOf(at.table.label ?? '', chair)
   const style = { '--x': `${chair.x}px`, '--y': `${chair.y}px` } as JSX.CSSProperties
   return (
     <button type="button" ref={element} class={`chair ${guest ? toneOf(plan, guest, color) : ''}`} style={style} aria-label={label} title={label} data-initials={guest && initials(fullName(guest))} disabled={!mayMove && guest === undefined}
       data-free={guest === undefined} data-loose={isLoose} data-double={guests.length > 1}
-      aria-pressed={guest !== undefined && held.value.includes(guest.id)} data-open={guest !== undefined && openRecord.value === guest.id} onClick={press}>
+      aria-pressed={guest !== undefined && held.value.includes(guest.id)} data-open={guest !== undefined && openRecord.value === guest.id} onClick={(event) => pressChair(plan, at, chair, event.shiftKey)}>
       {guest !== undefined && <span aria-hidden="true" dir="auto">{shortName(guest)}</span>}
     </button>
   )
