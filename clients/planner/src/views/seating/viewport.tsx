@@ -79,6 +79,7 @@ type Change = (camera: Camera) => Camera
 const useCamera = (room: { readonly current: HTMLElement | null }, scale: { current: number }) => {
   const camera = useRef<Camera>({ x: 0, y: 0, scale: 0.3 })
   const frame = useRef(0)
+  const drawn = useRef(0)
   return useCallback((change: Change): void => {
     camera.current = change(camera.current)
     scale.current = camera.current.scale
@@ -86,9 +87,11 @@ const useCamera = (room: { readonly current: HTMLElement | null }, scale: { curr
       frame.current = 0
       if (room.current === null) return
       const { x, y, scale: size } = camera.current
-      const hasNames = String(size >= NAMES_FROM)
-      room.current.style.transform = `translate3d(${x}px, ${y}px, 0) scale(${size})`
-      if (room.current.dataset['names'] !== hasNames) room.current.dataset['names'] = hasNames
+      room.current.parentElement!.style.transform = `translate(${x}px, ${y}px)`
+      if (drawn.current === size) return
+      drawn.current = size
+      room.current.style.transform = `scale(${size})`
+      room.current.dataset['names'] = String(size >= NAMES_FROM)
     })
   }, [])
 }
@@ -117,7 +120,7 @@ export const Viewport = ({ box, children, scale }: ViewportProps) => {
   }
   return (
     <div class="viewport" ref={element} tabIndex={0} role="group" aria-label={t('seating.plan')} onKeyDown={key} {...useGestures(move)}>
-      <div class="room" ref={room}>{children}</div>
+      <div class="ground"><div class="room" ref={room}>{children}</div></div>
       <div class="zoom">
         <IconButton label={t('seating.zoomIn')} onClick={() => zoom(STEP)}><Plus size={18} /></IconButton>
         <IconButton label={t('seating.zoomOut')} onClick={() => zoom(1 / STEP)}><Minus size={18} /></IconButton>
