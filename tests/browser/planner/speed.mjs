@@ -14,9 +14,17 @@ const CATEGORIES = ['devtools.timeline', 'disabled-by-default-devtools.timeline.
 
 const figures = (name, measured) => writeFile(`${screenshots}/speed-${name}.json`, JSON.stringify(measured))
 
+/** The page on a processor that is slower. */
+const slow = async (page) => {
+  await saved(page)
+  const session = await page.context().newCDPSession(page)
+  await session.send('Emulation.setCPUThrottlingRate', { rate: SLOWER })
+  return page
+}
+
 /** The seating of the sample, 250 guests and 30 tables, on a processor that is slower. */
-const room = async (options) => {
-  const page = await open('demo', 'seating', options)
+const room = async () => {
+  const page = await open('demo', 'seating')
   await page.locator('.table-top').first().waitFor()
   while (await page.locator('.table').count() < TABLES) {
     const before = await page.locator('.table').count()
@@ -25,10 +33,7 @@ const room = async (options) => {
     await page.locator('.table').nth(before).waitFor({ state: 'attached' })
   }
   await page.getByRole('button', { name: 'Show the whole room' }).click()
-  await saved(page)
-  const session = await page.context().newCDPSession(page)
-  await session.send('Emulation.setCPUThrottlingRate', { rate: SLOWER })
-  return page
+  return slow(page)
 }
 
 const middle = async (locator) => {
@@ -135,6 +140,13 @@ export const scenarios = {
     const page = await room()
     const { x, y } = await page.locator('.viewport').boundingBox()
     await drag(page, 'pan', { x: x + 8, y: y + 8 })
+  },
+
+  async 'drag-item' () {
+    const page = await slow(await open('demo', 'timeline'))
+    const item = page.locator('.item[data-rigidity=flex]').first()
+    await item.waitFor()
+    await drag(page, 'drag-item', await middle(item))
   },
 
   async 'first-edit' () {
