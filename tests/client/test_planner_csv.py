@@ -13,7 +13,8 @@ import { build } from 'esbuild'
 const source = './clients/planner/src'
 const contents = `export { sheetOf } from '${source}/views/guests/csv'; export { toCsv } from '${source}/format/csv'`
 globalThis.navigator = { languages: ['en'], language: 'en' }
-const { outputFiles: [{ text }] } = await build({ stdin: { contents, resolveDir: '.' }, bundle: true, format: 'esm', write: false })
+const stdin = { contents, resolveDir: '.' }
+const { outputFiles: [{ text }] } = await build({ stdin, bundle: true, format: 'esm', write: false })
 const { sheetOf, toCsv } = await import('data:text/javascript,' + encodeURIComponent(text))
 const again = (row) => sheetOf(toCsv([['firstName', 'phone'], row])).rows[0]
 
