@@ -10,9 +10,11 @@ SCRIPT = r"""
 import assert from 'node:assert/strict'
 import { build } from 'esbuild'
 
-const source = 'clients/planner/src/views/guests/csv.ts'
+const source = './clients/planner/src'
+const contents = `export { sheetOf } from '${source}/views/guests/csv'; export { toCsv } from '${source}/format/csv'`
 globalThis.navigator = { languages: ['en'], language: 'en' }
-const { outputFiles: [{ text }] } = await build({ entryPoints: [source], bundle: true, format: 'esm', write: false })
+const stdin = { contents, resolveDir: '.' }
+const { outputFiles: [{ text }] } = await build({ stdin, bundle: true, format: 'esm', write: false })
 const { sheetOf, toCsv } = await import('data:text/javascript,' + encodeURIComponent(text))
 const again = (row) => sheetOf(toCsv([['firstName', 'phone'], row])).rows[0]
 

@@ -16,6 +16,7 @@ import { Toasts } from './ui/toast.js'
 import { Arrivals } from './views/arrivals/arrivals.js'
 import { Budget } from './views/budget/budget.js'
 import { Conflicts } from './views/conflicts/conflicts.js'
+import { Diets } from './views/diets/diets.js'
 import { Guests } from './views/guests/guests.js'
 import { Messages } from './views/messages/messages.js'
 import { Overview } from './views/overview/overview.js'
@@ -26,7 +27,7 @@ import { Timeline } from './views/timeline/timeline.js'
 import { Vendors } from './views/vendors/vendors.js'
 
 const SHOWN: Readonly<Record<View, ComponentType>> = {
-  overview: Overview, guests: Guests, arrivals: Arrivals, seating: Seating, timeline: Timeline, budget: Budget, tasks: Tasks, vendors: Vendors,
+  overview: Overview, guests: Guests, arrivals: Arrivals, seating: Seating, diets: Diets, timeline: Timeline, budget: Budget, tasks: Tasks, vendors: Vendors,
   conflicts: Conflicts, messages: Messages, settings: Settings
 }
 

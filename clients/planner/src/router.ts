@@ -2,7 +2,7 @@
 // token; a token or a wedding in an older form of the hash is taken out of it as soon as it is read.
 import { computed, signal } from '@preact/signals'
 
-export const VIEWS = ['overview', 'guests', 'arrivals', 'seating', 'timeline', 'budget', 'tasks', 'vendors', 'conflicts', 'messages', 'settings'] as const
+export const VIEWS = ['overview', 'guests', 'arrivals', 'seating', 'diets', 'timeline', 'budget', 'tasks', 'vendors', 'conflicts', 'messages', 'settings'] as const
 export type View = (typeof VIEWS)[number]
 
 export interface Route {

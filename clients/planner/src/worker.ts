@@ -16,7 +16,7 @@ declare const VERSION: string
 const OURS = `${location.pathname} `
 const CACHE = OURS + VERSION
 const [PAGE = '', ...NAMED] = FILES.map((path) => new URL(path, location.href).href)
-const NETWORK_MS = 1500
+const NETWORK_MS = 400
 
 const keep = async (): Promise<void> => {
   const cache = await caches.open(CACHE)

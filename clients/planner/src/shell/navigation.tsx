@@ -9,14 +9,14 @@ import { inboxOf } from '../state/inbox.js'
 import type { Plan } from '../state/plan.js'
 import { threadsOf } from '../state/threads.js'
 import { Dialog } from '../ui/dialog.js'
-import { Armchair, CalendarClock, Home, Menu, MessageCircle, Scale, Settings, SquareCheckBig, Store, UserCheck, Users, Wallet } from '../ui/icons.js'
+import { Armchair, CalendarClock, Home, Menu, MessageCircle, Scale, Settings, SquareCheckBig, Store, UserCheck, Users, Utensils, Wallet } from '../ui/icons.js'
 import { Rings } from './brand.js'
 
 const ICONS: Readonly<Record<View, LucideIcon>> = {
-  overview: Home, guests: Users, arrivals: UserCheck, seating: Armchair, timeline: CalendarClock, budget: Wallet, tasks: SquareCheckBig, vendors: Store,
+  overview: Home, guests: Users, arrivals: UserCheck, seating: Armchair, diets: Utensils, timeline: CalendarClock, budget: Wallet, tasks: SquareCheckBig, vendors: Store,
   conflicts: Scale, messages: MessageCircle, settings: Settings
 }
-const GROUPS: readonly (readonly View[])[] = [['overview'], ['guests', 'arrivals', 'seating', 'timeline', 'budget', 'tasks', 'vendors'], ['conflicts', 'messages', 'settings']]
+const GROUPS: readonly (readonly View[])[] = [['overview'], ['guests', 'arrivals', 'seating', 'diets', 'timeline', 'budget', 'tasks', 'vendors'], ['conflicts', 'messages', 'settings']]
 const IN_BAR: readonly View[] = ['overview', 'guests', 'seating', 'timeline', 'conflicts']
 const ON_THE_DAY: readonly View[] = ['arrivals', 'seating', 'timeline', 'conflicts', 'overview']
 
@@ -26,7 +26,7 @@ const inBar = (plan: Plan): readonly View[] => (plan.details.value.date === plan
 /** Views of which this person may open no document are left out. */
 const isOpen = ({ wedding }: Plan, name: View): boolean => {
   const needs: Partial<Record<View, { readonly isOpen: boolean }>> = {
-    guests: wedding.guests, arrivals: wedding.guests, seating: wedding.seating.tables, timeline: wedding.timeline, budget: wedding.budget, tasks: wedding.tasks, vendors: wedding.vendors
+    guests: wedding.guests, arrivals: wedding.guests, seating: wedding.seating.tables, diets: wedding.care, timeline: wedding.timeline, budget: wedding.budget, tasks: wedding.tasks, vendors: wedding.vendors
   }
   return needs[name]?.isOpen ?? true
 }

@@ -113,6 +113,11 @@ export class Plan {
     return (event === undefined ? undefined : guest.rsvp?.[event.id]) ?? 'pending'
   }
 
+  /** Places of a table that nobody has, with a number or without. */
+  freeAt ({ id, capacity = 0 }: Table): number {
+    return Math.max(capacity - (this.sittings.value.get(id)?.length ?? 0), 0)
+  }
+
   nameOf (guest: string): string {
     return fullName(this.guestById.value.get(guest))
   }

@@ -12,6 +12,7 @@ export const page: Readonly<Record<keyof typeof english, string>> = {
   'view.guests': 'Gäste',
   'view.arrivals': 'Ankunft',
   'view.seating': 'Sitzplan',
+  'view.diets': 'Essen',
   'view.timeline': 'Ablauf',
   'view.budget': 'Budget',
   'view.tasks': 'Aufgaben',

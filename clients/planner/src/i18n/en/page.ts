@@ -10,6 +10,7 @@ export const page = {
   'view.guests': 'Guests',
   'view.arrivals': 'Arrivals',
   'view.seating': 'Seating',
+  'view.diets': 'Food',
   'view.timeline': 'Timeline',
   'view.budget': 'Budget',
   'view.tasks': 'Tasks',

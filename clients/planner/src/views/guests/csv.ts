@@ -1,4 +1,5 @@
 // Guests from a table: text that was pasted from a spreadsheet or a file, its columns, and rows as guests. No writing.
+import { cellsOf } from '../../format/csv.js'
 import { codeOf } from '../../format/text.js'
 import { splitName } from '../../kinds/index.js'
 
@@ -31,36 +32,9 @@ const SIDES: Readonly<Record<string, string>> = { a: 'a', b: 'b', both: 'both', 
 const KINDS: Readonly<Record<string, string>> = { adult: 'adult', child: 'child', infant: 'infant', erwachsen: 'adult', kind: 'child', baby: 'infant' }
 const REPLIES: Readonly<Record<string, Draft['rsvp']>> = { yes: 'yes', y: 'yes', ja: 'yes', no: 'no', n: 'no', nein: 'no', maybe: 'maybe', vielleicht: 'maybe' }
 
-const FORMULA = /(^|[;\t\r\n])(?=[=+\-@\uff1d\uff0b\uff0d\uff20])/g
-/** What `toCsv` has marked as no formula. */
-const MARKED = /(^|[;\t\r\n])'(?=[=+\-@\uff1d\uff0b\uff0d\uff20])/g
-const PHONE = /^\+[0-9 ()/.-]+$/
-
-/** The character between columns: the one that stands most often in the first line. */
-const separatorOf = (text: string): string => {
-  const [first = ''] = text.split('\n')
-  return ['\t', ';', ','].map((each) => [first.split(each).length, each] as const).sort(([one], [other]) => other - one)[0]![1]
-}
-
-/** Cells of a text with separators, quotes and line ends as RFC 4180 has them. */
-const cellsOf = (text: string, separator: string): string[][] => {
-  const rows: string[][] = [['']]
-  let isQuoted = false
-  for (let at = 0; at < text.length; at++) {
-    const character = text[at]!
-    const row = rows.at(-1)!
-    if (isQuoted && character === '"' && text[at + 1] === '"') row[row.length - 1] += text[++at]!
-    else if (character === '"' && (isQuoted || row.at(-1) === '')) isQuoted = !isQuoted
-    else if (!isQuoted && character === separator) row.push('')
-    else if (!isQuoted && character === '\n') rows.push([''])
-    else if (character !== '\r' || isQuoted) row[row.length - 1] += character
-  }
-  return rows.map((row) => row.map((cell) => cell.trim().replace(MARKED, '$1'))).filter((row) => row.some(Boolean))
-}
-
 /** A text as a sheet, with columns as far as its header tells. Lines of a single column are names. */
 export const sheetOf = (text: string): Sheet => {
-  const cells = cellsOf(text.replace(/^\uFEFF/, ''), separatorOf(text))
+  const cells = cellsOf(text)
   const width = Math.max(0, ...cells.map((row) => row.length))
   const known = (cells[0] ?? []).map((cell) => HEADERS[cell.toLowerCase()])
   const hasHeader = known.some(Boolean)
@@ -85,15 +59,3 @@ const draftOf = (columns: readonly Column[], row: readonly string[]): Draft => {
 /** Guests of a sheet; rows without a name are left out. */
 export const draftsOf = ({ columns, rows }: Sheet): readonly Draft[] =>
   rows.map((row) => draftOf(columns, row)).filter(({ firstName, lastName }) => firstName !== '' || lastName !== '')
-
-/**
- * Rows as the text of a file that spreadsheets open. No cell begins a formula, and no part of one does where a spreadsheet
- * of another language cuts it. A telephone number is no formula: with a mark before it nobody could dial it.
- */
-export const toCsv = (rows: readonly (readonly string[])[]): string => {
-  const cell = (text: string): string => {
-    const safe = PHONE.test(text) ? text : text.replace(FORMULA, "$1'")
-    return /[",;\t\r\n]/.test(safe) ? `"${safe.replaceAll('"', '""')}"` : safe
-  }
-  return '\uFEFF' + rows.map((row) => row.map(cell).join(',')).join('\r\n') + '\r\n'
-}

@@ -9,7 +9,7 @@ import { othersHere } from '../../state/people.js'
 import { fullName, type Guest, type Reply } from '../../state/plan.js'
 import { AlertTriangle } from '../../ui/icons.js'
 import { RecordName } from '../../ui/record_name.js'
-import { tableOf } from './rows.js'
+import { tableOf } from '../../state/needs.js'
 
 const REPLIES: readonly Reply[] = ['yes', 'no', 'maybe', 'pending']
 

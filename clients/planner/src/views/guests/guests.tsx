@@ -16,7 +16,8 @@ import { Removed } from '../../ui/removed.js'
 import { VirtualList } from '../../ui/virtual.js'
 import { Bulk } from './bulk.js'
 import { Care } from './care.js'
-import { exportForCaterer, exportGuests } from './export.js'
+import { exportGuests } from './export.js'
+import { FoodFilter } from './food_filter.js'
 import { GuestRow, HouseholdHeading } from './guest_row.js'
 import { ImportDialog } from './import.js'
 import { between, emptyHouseholds, guestsShown, NO_FILTER, underHeadings, type Filter, type SortBy } from './rows.js'
@@ -44,6 +45,7 @@ const Filters = ({ plan, filter, onFilter, sortBy, onSort }: { plan: Plan; filte
       <select aria-label={t('guests.needs')} value={filter.needs} onChange={(event) => set({ needs: event.currentTarget.value as Filter['needs'] })}>
         {(['', 'unseated', 'care', 'child'] as const).map((each) => <option key={each} value={each}>{word('needs', each || 'any')}</option>)}
       </select>
+      <FoodFilter food={filter.food} onChange={(food) => set({ food })} />
       <select aria-label={t('guest.side')} value={filter.side} onChange={(event) => set({ side: event.currentTarget.value })}>
         {['', 'a', 'b', 'both'].map((side) => <option key={side} value={side}>{side === '' ? t('guests.anySide') : word('side', side)}</option>)}
       </select>
@@ -70,7 +72,6 @@ const Actions = ({ plan, onImport }: { plan: Plan; onImport: () => void }) => (
   <>
     <Removed kind={GUEST} />
     <Removed kind={HOUSEHOLD} />
-    <Button onClick={() => exportForCaterer(plan)}><Download size={16} />{t('guests.caterer')}</Button>
     <Button onClick={() => exportGuests(plan)}><Download size={16} />{t('action.export')}</Button>
     {mayAdd(plan, GUEST) && <Button kind="primary" onClick={onImport}><ClipboardPaste size={16} />{t('action.import')}</Button>}
   </>

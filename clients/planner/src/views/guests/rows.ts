@@ -1,6 +1,7 @@
 // Which guests are shown, in which order, and under which headings.
 import { fullName, type Guest, type Plan, type Reply } from '../../state/plan.js'
 import { folded } from '../../format/text.js'
+import { foodOf, hasNeeds, keyOf, tableOf } from '../../state/needs.js'
 
 export type SortBy = 'household' | 'name' | 'reply' | 'table'
 export interface Filter {
@@ -8,9 +9,11 @@ export interface Filter {
   readonly reply: Reply | ''
   readonly side: string
   readonly needs: '' | 'unseated' | 'care' | 'child'
+  /** The key of a meal, diet or allergy. */
+  readonly food: string
 }
 
-export const NO_FILTER: Filter = { search: '', reply: '', side: '', needs: '' }
+export const NO_FILTER: Filter = { search: '', reply: '', side: '', needs: '', food: '' }
 
 export type ListRow =
   | { readonly sort: 'heading'; readonly id: string; readonly household: string; readonly guests: readonly Guest[] }
@@ -19,23 +22,16 @@ export type ListRow =
 const REPLY_ORDER: readonly Reply[] = ['yes', 'maybe', 'pending', 'no']
 const byText = new Intl.Collator(undefined, { numeric: true }).compare
 
-export const tableOf = (plan: Plan, guest: string): string =>
-  plan.tableById.value.get(plan.seatByGuest.value.get(guest)?.table ?? '')?.label ?? ''
-
 export const householdOf = (plan: Plan, guest: Guest): string => plan.householdById.value.get(guest.household ?? '')?.name ?? ''
 
-const matches = (plan: Plan, guest: Guest, { search, reply, side, needs }: Filter, unseated: ReadonlySet<string>): boolean => {
+const matches = (plan: Plan, guest: Guest, { search, reply, side, needs, food }: Filter, unseated: ReadonlySet<string>): boolean => {
   if (reply !== '' && plan.replyOf(guest) !== reply) return false
   if (side !== '' && guest.side !== side) return false
   if (needs === 'unseated' && !unseated.has(guest.id)) return false
   if (needs === 'child' && guest.kind !== 'child' && guest.kind !== 'infant') return false
   if (needs === 'care' && !hasNeeds(plan, guest.id)) return false
+  if (food !== '' && !foodOf(plan, guest).some((each) => keyOf(each) === food)) return false
   return search === '' || folded([fullName(guest), householdOf(plan, guest), guest.email].join(' ')).includes(folded(search))
-}
-
-export const hasNeeds = (plan: Plan, guest: string): boolean => {
-  const care = plan.careById.value.get(guest)
-  return care !== undefined && (Object.keys(care.diets ?? {}).length > 0 || Object.keys(care.allergies ?? {}).length > 0 || Boolean(care.access))
 }
 
 export const guestsShown = (plan: Plan, filter: Filter, sortBy: SortBy): readonly Guest[] => {

@@ -8,24 +8,23 @@ import { go, openRecord } from '../../router.js'
 import { usePlan } from '../../state/context.js'
 import { renameInDrawer } from '../../ui/dialog.js'
 import type { Point } from './geometry.js'
-import { stepOf, useMove } from './move.js'
+import { standsAt, stepOf, useMove } from './move.js'
 
 export const FixtureView = ({ fixture, scale }: { fixture: Row<rows.Fixture>; scale: { readonly current: number } }) => {
   const plan = usePlan()
   const { id, kind = 'other', position = { x: 0, y: 0 }, size = { width: 100, height: 100 } } = fixture
   const mayMove = plan.wedding.seating.fixtures.mayWrite(id, 'position')
-  const moveTo = ({ x, y }: Point): void => { if (mayMove) change(plan, FIXTURE, id, { position: { ...position, x, y } }) }
-  const { offset, handlers } = useMove(position, scale, moveTo, () => go({ view: 'seating', record: id }))
+  const moveTo = ({ x, y }: Point): string | undefined => change(plan, FIXTURE, id, { position: { ...position, x, y } })
+  const handlers = useMove({ at: position, scale, mayMove, onMoved: moveTo, onPress: () => go({ view: 'seating', record: id }) })
   const key = (event: KeyboardEvent): void => {
     const step = stepOf(event)
-    if (step) moveTo({ x: position.x + step.x, y: position.y + step.y })
+    if (step && mayMove) moveTo({ x: position.x + step.x, y: position.y + step.y })
     else if (event.key === 'F2' && mayMove) renameInDrawer(() => go({ view: 'seating', record: id }))
     else if (event.key === 'Delete' && mayMove) remove(plan, FIXTURE, [id])
     else return
     event.preventDefault()
   }
-  const [x, y] = [position.x + (offset?.x ?? 0), position.y + (offset?.y ?? 0)]
-  const style = { transform: `translate(${x}px, ${y}px)`, '--w': `${size.width}px`, '--h': `${size.height}px` } as JSX.CSSProperties
+  const style = { ...standsAt(position), '--w': `${size.width}px`, '--h': `${size.height}px` } as JSX.CSSProperties
   const name = titleOf(FIXTURE, fixture)
   return (
     <div class="fixture" data-table={id} data-kind={kind} style={style}>

@@ -3,7 +3,7 @@ import { signal } from '@preact/signals'
 import { t } from '../../i18n/index.js'
 import type { Plan } from '../../state/plan.js'
 import { toast } from '../../ui/toast.js'
-import type { RoomTable } from './room.js'
+import type { Chair, RoomTable } from './room.js'
 
 /** Guests that were chosen to be put somewhere. */
 export const held = signal<readonly string[]>([])
@@ -48,6 +48,13 @@ export const put = (plan: Plan, guests: readonly string[], at: RoomTable, seat?:
   if (guests.length === 1 && seat !== undefined) return onChair(plan, guests[0]!, at, seat)
   atTable(plan, guests, at)
   if (at.taken + guests.length > at.chairs.length) undoToast(plan, t('seating.full', { table: t('table.named', { label: at.table.label ?? '' }) }))
+}
+
+/** A press on a chair: those who are chosen are put there; where nobody is, or with Shift, the guest there is chosen. */
+export const pressChair = (plan: Plan, at: RoomTable, { seat, guests: [guest] }: Chair, isMore: boolean): void => {
+  const isHeld = guest !== undefined && held.value.includes(guest.id)
+  if (held.value.length > 0 && !isMore && !isHeld) put(plan, held.value, at, seat)
+  else if (guest !== undefined) hold([guest.id], isMore)
 }
 
 export const takeOff = (plan: Plan, guests: readonly string[]): void => {

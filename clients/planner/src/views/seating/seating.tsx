@@ -11,6 +11,7 @@ import { Page } from '../../ui/page.js'
 import { RecordDrawer } from '../../ui/record_form.js'
 import { Removed } from '../../ui/removed.js'
 import { PlaceCards } from './cards.js'
+import { Chairs } from './chairs.js'
 import { FixtureView } from './fixture_view.js'
 import { ColorLegend } from './legend.js'
 import { held } from './moves.js'
@@ -75,13 +76,14 @@ export const Seating = () => {
   const box = useMemo(() => boundsOf(plan, tables), inputs)
   const lines = useMemo(() => (options.hasRules ? ruleLines(plan, tables) : []), [...inputs, plan.rules.value, options.hasRules])
   const open = plan.tableById.value.get(openRecord.value)
+  const openTable = tables.find(({ table }) => table.id === open?.id)
   const fixture = plan.fixtures.value.find(({ id }) => id === openRecord.value)
   const seated = tables.reduce((sum, { taken }) => sum + taken, 0)
   const free = tables.reduce((sum, { taken, chairs }) => sum + Math.max(chairs.length - taken, 0), 0)
   return (
     <Page title={t('view.seating')} isFixed summary={t('seating.summary', { seated, n: plan.unseated.value.length, free })} actions={<Controls options={options} onChange={setOptions} onRules={() => showRules(true)} />}>
       <div class="seating" data-holding={held.value.length > 0}>
-        <Viewport box={box} onScale={(next) => { scale.current = next }}>
+        <Viewport box={box} scale={scale}>
           {plan.fixtures.value.map((fixture) => <FixtureView key={fixture.id} fixture={fixture} scale={scale} />)}
           {lines.length > 0 && <Lines lines={lines} />}
           {tables.map((at) => <TableView key={at.table.id} at={at} color={options.color} scale={scale} />)}
@@ -94,7 +96,7 @@ export const Seating = () => {
         <AddLine kind={TABLE} label={t('seating.addTable')} more={() => ({ position: freePosition(tables) })} />
         <AddLine kind={FIXTURE} label={t('seating.addFixture')} more={() => ({ position: { x: (box.left + box.right) / 2, y: box.top } })} />
       </div>
-      {open && <RecordDrawer key={open.id} kind={TABLE} row={open} onClose={() => go({ view: 'seating' })} />}
+      {open && <RecordDrawer key={open.id} kind={TABLE} row={open} onClose={() => go({ view: 'seating' })}>{openTable && <Chairs at={openTable} />}</RecordDrawer>}
       {fixture && <RecordDrawer key={fixture.id} kind={FIXTURE} row={fixture} onClose={() => go({ view: 'seating' })} />}
       {hasDialog && <RulesDialog isShown={options.hasRules} onShow={(hasRules) => setOptions({ ...options, hasRules })} onClose={() => showRules(false)} />}
       <PlaceCards tables={tables} />

@@ -13,9 +13,9 @@ import { NewRule } from './rules.js'
 const Waiting = ({ guest }: { guest: Guest }) => {
   const element = useRef<HTMLButtonElement>(null)
   const plan = usePlan()
-  const isDragged = useDrag(element, plan.wedding.seating.seats.mayWrite(guest.id) ? [guest.id] : [])
+  useDrag(element, plan.wedding.seating.seats.mayWrite(guest.id) ? [guest.id] : [])
   return (
-    <button type="button" ref={element} class="waiting" aria-pressed={held.value.includes(guest.id)} data-dragged={isDragged} onClick={(event) => hold([guest.id], event.shiftKey)}>
+    <button type="button" ref={element} class="waiting" aria-pressed={held.value.includes(guest.id)} onClick={(event) => hold([guest.id], event.shiftKey)}>
       <span dir="auto">{fullName(guest) || t('record.unnamed')}</span>
     </button>
   )
@@ -24,11 +24,11 @@ const Waiting = ({ guest }: { guest: Guest }) => {
 const Household = ({ name, guests }: { name: string; guests: readonly Guest[] }) => {
   const element = useRef<HTMLButtonElement>(null)
   const ids = guests.map(({ id }) => id)
-  const isDragged = useDrag(element, ids)
+  useDrag(element, ids)
   return (
     <li>
       {guests.length > 1 && (
-        <button type="button" ref={element} class="waiting household" aria-pressed={ids.every((id) => held.value.includes(id))} data-dragged={isDragged} title={t('seating.household')} onClick={() => hold(ids)}>
+        <button type="button" ref={element} class="waiting household" aria-pressed={ids.every((id) => held.value.includes(id))} title={t('seating.household')} onClick={() => hold(ids)}>
           <Users size={14} aria-hidden="true" /><span dir="auto">{name}</span><span class="soft">{guests.length}</span>
         </button>
       )}
@@ -62,13 +62,13 @@ export const Side = () => {
   const plan = usePlan()
   const element = useRef<HTMLElement>(null)
   const [search, setSearch] = useState('')
-  const isOver = useDrop(element, (ids) => takeOff(plan, ids))
+  useDrop(element, (ids) => takeOff(plan, ids))
   const unseated = plan.unseated.value
   const found = unseated.filter((guest) => folded(fullName(guest)).includes(folded(search)))
   const groups = new Map<string, Guest[]>()
   for (const guest of found) groups.set(guest.household ?? guest.id, [...groups.get(guest.household ?? guest.id) ?? [], guest])
   return (
-    <section class="seating-side" ref={element} data-over={isOver} aria-labelledby="unseated-title">
+    <section class="seating-side" ref={element} aria-labelledby="unseated-title">
       <h2 id="unseated-title">{t('seating.unseated')} <span class="soft">{unseated.length}</span></h2>
       {unseated.length === 0 ? <p class="soft">{t('seating.allSeated')}</p> : (
         <label class="search"><Search size={16} aria-hidden="true" /><span class="unseen">{t('seating.search')}</span>

@@ -13,8 +13,8 @@ import { useDrag, useDrop } from '../../ui/drag.js'
 import { Lock } from '../../ui/icons.js'
 import { initials } from '../../ui/person.js'
 import type { Point } from './geometry.js'
-import { held, hold, put } from './moves.js'
-import { stepOf, useMove } from './move.js'
+import { held, hold, pressChair, put } from './moves.js'
+import { standsAt, stepOf, useMove } from './move.js'
 import { shortName, toneOf, type Chair, type ColorBy, type RoomTable } from './room.js'
 
 interface ChairViewProps { at: RoomTable; chair: Chair; color: ColorBy }
@@ -32,18 +32,14 @@ const ChairView = ({ at, chair, color }: ChairViewProps) => {
   const { guests, isLoose, seat } = chair
   const [guest] = guests
   const mayMove = plan.wedding.seating.seats.mayWrite(guest?.id)
-  const isDragged = useDrag(element, guest !== undefined && mayMove ? [guest.id] : [])
-  const isOver = useDrop(element, (ids) => put(plan, ids, at, seat))
-  const press = (event: MouseEvent): void => {
-    if (held.value.length > 0 && !event.shiftKey && !(guest !== undefined && held.value.includes(guest.id))) put(plan, held.value, at, seat)
-    else if (guest !== undefined) hold([guest.id], event.shiftKey)
-  }
+  useDrag(element, guest !== undefined && mayMove ? [guest.id] : [])
+  useDrop(element, (ids) => put(plan, ids, at, seat))
   const label = labelOf(at.table.label ?? '', chair)
   const style = { '--x': `${chair.x}px`, '--y': `${chair.y}px` } as JSX.CSSProperties
   return (
     <button type="button" ref={element} class={`chair ${guest ? toneOf(plan, guest, color) : ''}`} style={style} aria-label={label} title={label} data-initials={guest && initials(fullName(guest))} disabled={!mayMove && guest === undefined}
-      data-free={guest === undefined} data-loose={isLoose} data-double={guests.length > 1} data-over={isOver} data-dragged={isDragged}
-      aria-pressed={guest !== undefined && held.value.includes(guest.id)} data-open={guest !== undefined && openRecord.value === guest.id} onClick={press}>
+      data-free={guest === undefined} data-loose={isLoose} data-double={guests.length > 1}
+      aria-pressed={guest !== undefined && held.value.includes(guest.id)} data-open={guest !== undefined && openRecord.value === guest.id} onClick={(event) => pressChair(plan, at, chair, event.shiftKey)}>
       {guest !== undefined && <span aria-hidden="true" dir="auto">{shortName(guest)}</span>}
     </button>
   )
@@ -54,13 +50,13 @@ export const TableView = ({ at, color, scale }: { at: RoomTable; color: ColorBy;
   const top = useRef<HTMLButtonElement>(null)
   const { table, chairs, standing, taken } = at
   const mayMove = plan.wedding.seating.tables.mayWrite(table.id, 'position')
-  const moveTo = ({ x, y }: Point): void => { if (mayMove) change(plan, TABLE, table.id, { position: { x, y, rotation: at.rotation } }) }
+  const moveTo = ({ x, y }: Point): string | undefined => change(plan, TABLE, table.id, { position: { x, y, rotation: at.rotation } })
   const press = (): void => { if (held.value.length > 0) put(plan, held.value, at); else go({ view: 'seating', record: table.id }) }
-  const { offset, handlers } = useMove(at, scale, moveTo, press)
-  const isOver = useDrop(top, (ids) => put(plan, ids, at))
+  const handlers = useMove({ at, scale, mayMove, onMoved: moveTo, onPress: press })
+  useDrop(top, (ids) => put(plan, ids, at))
   const key = (event: KeyboardEvent): void => {
     const step = stepOf(event)
-    if (step) moveTo({ x: at.x + step.x, y: at.y + step.y })
+    if (step && mayMove) moveTo({ x: at.x + step.x, y: at.y + step.y })
     else if (event.key === 'F2') renameInDrawer(() => go({ view: 'seating', record: table.id }))
     else if (event.key === 'Delete') remove(plan, TABLE, [table.id])
     else return
@@ -68,11 +64,10 @@ export const TableView = ({ at, color, scale }: { at: RoomTable; color: ColorBy;
   }
   const free = Math.max(chairs.length - taken, 0)
   const label = t('seating.tableFree', { table: table.label ?? '', n: free })
-  const { x, y } = { x: at.x + (offset?.x ?? 0), y: at.y + (offset?.y ?? 0) }
-  const style = { transform: `translate(${x}px, ${y}px)`, '--w': `${at.width}px`, '--h': `${at.height}px`, '--turn': `${at.rotation}deg` } as JSX.CSSProperties
+  const style = { ...standsAt(at), '--w': `${at.width}px`, '--h': `${at.height}px`, '--turn': `${at.rotation}deg` } as JSX.CSSProperties
   return (
-    <div class="table" data-table={table.id} data-shape={table.shape ?? 'round'} data-moving={offset !== undefined} style={style} role="group" aria-label={t('table.named', { label: table.label ?? '' })}>
-      <button type="button" class="table-top" ref={top} aria-label={label} aria-description={t('seating.moveTable', { table: t('table.named', { label: table.label ?? '' }) })} data-over={isOver}
+    <div class="table" data-table={table.id} data-shape={table.shape ?? 'round'} data-turned={at.rotation !== 0} style={style} role="group" aria-label={t('table.named', { label: table.label ?? '' })}>
+      <button type="button" class="table-top" ref={top} aria-label={label} aria-description={t('seating.moveTable', { table: t('table.named', { label: table.label ?? '' }) })}
         data-full={free === 0} data-trouble={conflictsOf(plan, table.id).length > 0} data-open={openRecord.value === table.id} onKeyDown={key} {...handlers}>
         <strong>{table.label}</strong>
         <span data-count={`${taken}/${chairs.length}`}>{table.locked && <Lock size={26} />}</span>

@@ -1,6 +1,6 @@
 // A window onto the room: it is moved by dragging, by arrow keys and by two fingers, and made larger by wheel and keys.
-import type { ComponentChildren, JSX } from 'preact'
-import { useCallback, useEffect, useLayoutEffect, useRef, useState } from 'preact/hooks'
+import type { ComponentChildren } from 'preact'
+import { useCallback, useEffect, useLayoutEffect, useRef } from 'preact/hooks'
 import { t } from '../../i18n/index.js'
 import { IconButton } from '../../ui/button.js'
 import { Maximize, Minus, Plus } from '../../ui/icons.js'
@@ -30,7 +30,7 @@ const fitted = ({ left, top, right, bottom }: Box, width: number, height: number
 }
 
 /** Pointers that hold the ground: one moves it, two make it larger or smaller. */
-const useGestures = (move: (change: (camera: Camera) => Camera) => void) => {
+const useGestures = (move: (change: Change) => void) => {
   const pointers = useRef(new Map<number, PointerEvent>())
   const down = (event: PointerEvent): void => {
     if (event.target instanceof Element && event.target.closest('button, [data-table]')) return
@@ -52,7 +52,7 @@ const useGestures = (move: (change: (camera: Camera) => Camera) => void) => {
   return { onPointerDown: down, onPointerMove: go, onPointerUp: up, onPointerCancel: up }
 }
 
-const useWheel = (element: { current: HTMLElement | null }, move: (change: (camera: Camera) => Camera) => void): void => useEffect(() => {
+const useWheel = (element: { current: HTMLElement | null }, move: (change: Change) => void): void => useEffect(() => {
   const wheel = (event: WheelEvent): void => {
     event.preventDefault()
     const { left, top } = element.current!.getBoundingClientRect()
@@ -69,17 +69,41 @@ interface ViewportProps {
   box: Box
   /** The same as before while only the window moves: then nothing in it is drawn anew. */
   children: ComponentChildren
-  /** How large a centimetre is, for what is dragged. */
-  onScale: (scale: number) => void
+  /** Set to the pixels of a centimetre, for what is dragged. */
+  scale: { current: number }
 }
 
-export const Viewport = ({ box, children, onScale }: ViewportProps) => {
+type Change = (camera: Camera) => Camera
+
+/** Where the window is. It is written to the room itself, at most once for each frame: nothing is drawn anew. */
+const useCamera = (room: { readonly current: HTMLElement | null }, scale: { current: number }) => {
+  const camera = useRef<Camera>({ x: 0, y: 0, scale: 0.3 })
+  const frame = useRef(0)
+  const drawn = useRef(0)
+  return useCallback((change: Change): void => {
+    camera.current = change(camera.current)
+    scale.current = camera.current.scale
+    frame.current ||= requestAnimationFrame(() => {
+      frame.current = 0
+      if (room.current === null) return
+      const { x, y, scale: size } = camera.current
+      room.current.parentElement!.style.transform = `translate(${x}px, ${y}px)`
+      if (drawn.current === size) return
+      drawn.current = size
+      room.current.style.transform = `scale(${size})`
+      room.current.dataset['names'] = String(size >= NAMES_FROM)
+    })
+  }, [])
+}
+
+export const Viewport = ({ box, children, scale }: ViewportProps) => {
   const element = useRef<HTMLDivElement>(null)
-  const [camera, move] = useState<Camera>({ x: 0, y: 0, scale: 0.3 })
+  const room = useRef<HTMLDivElement>(null)
+  const move = useCamera(room, scale)
   const isEmpty = box.right === 600 && box.left === -600
   const fit = useCallback(() => {
     const { clientWidth, clientHeight } = element.current!
-    move(fitted(box, clientWidth, clientHeight))
+    move(() => fitted(box, clientWidth, clientHeight))
   }, [box])
   useLayoutEffect(fit, [isEmpty])
   const zoom = (factor: number): void => move((now) => zoomed(now, factor, element.current!.clientWidth / 2, element.current!.clientHeight / 2))
@@ -94,11 +118,9 @@ export const Viewport = ({ box, children, onScale }: ViewportProps) => {
     else return
     event.preventDefault()
   }
-  const { x, y, scale } = camera
-  onScale(scale)
   return (
     <div class="viewport" ref={element} tabIndex={0} role="group" aria-label={t('seating.plan')} onKeyDown={key} {...useGestures(move)}>
-      <div class="room" data-names={scale >= NAMES_FROM} style={{ transform: `translate(${x}px, ${y}px) scale(${scale})` } as JSX.CSSProperties}>{children}</div>
+      <div class="ground"><div class="room" ref={room}>{children}</div></div>
       <div class="zoom">
         <IconButton label={t('seating.zoomIn')} onClick={() => zoom(STEP)}><Plus size={18} /></IconButton>
         <IconButton label={t('seating.zoomOut')} onClick={() => zoom(1 / STEP)}><Minus size={18} /></IconButton>

@@ -1,4 +1,5 @@
 // One item in its lane. It is moved by dragging or with arrow keys; what follows from it is shown before it happens.
+import { useComputed } from '@preact/signals'
 import type { JSX } from 'preact'
 import { useRef } from 'preact/hooks'
 import { clock, duration, timeOfDay } from '../../format/time.js'
@@ -71,12 +72,13 @@ export const ItemView = (props: ItemViewProps) => {
   const { start = 0, duration: length = 0, title = '', rigidity, status, keyMoment, kind } = item
   const height = Math.max(length * PX_PER_MINUTE - 2, LEAST_PX)
   const style = { insetBlockStart: `${(start - from) * PX_PER_MINUTE}px`, blockSize: `${height}px`, insetInlineStart: `${(column / columns) * 100}%`, inlineSize: `calc(${100 / columns}% - 3px)`, '--lines': String(Math.max(1, Math.floor((height - 24) / LINE_PX))) } as JSX.CSSProperties
+  const isMoved = useComputed(() => moving.value?.ripple.shifts.some(({ id }) => id === item.id) ?? false) // the others are not drawn anew
   const [trouble] = conflictsOf(plan, item.id)
   const here = othersHere(plan).value.find(({ at }) => at?.record === item.id)
   const rest = t('timeline.until', { to: clock(endOf(item)), length: duration(length) }) + (trouble ? `. ${trouble.summary}` : '')
   return (
     <button type="button" class="item" style={here ? { ...style, '--person': here.color } as JSX.CSSProperties : style} aria-description={mayMove ? t('timeline.keys') : undefined} title={`${clock(start)} ${title}, ${rest}`} data-here={here?.name}
-      data-item={item.id} data-kind={kind} data-rigidity={rigidity} data-status={status} data-key={keyMoment} data-short={height < 38} data-open={openRecord.value === item.id} data-moved={moving.value?.ripple.shifts.some(({ id }) => id === item.id)} {...handlers}>
+      data-item={item.id} data-kind={kind} data-rigidity={rigidity} data-status={status} data-key={keyMoment} data-short={height < 38} data-open={openRecord.value === item.id} data-moved={isMoved.value} {...handlers}>
       <span class="item-time">{timeOfDay(start)} </span>
       <span class="item-title" dir="auto">{title}</span>
       {height >= 74 && <span class="item-length" aria-hidden="true">{duration(length)}</span>}
