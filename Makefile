@@ -22,10 +22,9 @@ VENV := .venv
 BIN := $(VENV)/bin
 WEB := crdt_server/web
 PLANNER := clients/planner
-WEB_SOURCES := $(WEB)/build.mjs $(wildcard $(WEB)/src/*) $(PLANNER)/build.mjs \
-	$(shell find $(PLANNER)/src clients/javascript/src -type f)
-
 CLIENT := clients/javascript
+WEB_SOURCES := $(WEB)/build.mjs  $(shell find $(PLANNER)/src $(CLIENT)/src -type f)
+
 .PHONY: help run test test-all lint bench web client docs clean
 
 help: ## say what there is
@@ -53,7 +52,7 @@ lint: $(VENV)/.dev node_modules/.stamp ## ruff, mypy --strict over the packages,
 bench: $(VENV)/.dev node_modules/.stamp ## compare with other servers, write benchmarks/RESULTS.md (BENCH_ARGS=--quick)
 	$(BIN)/python -m benchmarks.run $(BENCH_ARGS)
 
-web: $(WEB)/static/index.html ## build the pages at / and /planner
+web: $(WEB)/static/index.html ## build the page at /
 
 client: node_modules/.stamp ## build the client package into clients/javascript/dist
 	node_modules/.bin/tsc -p $(CLIENT)/tsconfig.build.json

@@ -1,13 +1,13 @@
-"""The page at `/`, and its successor at `/planner` (clients/planner): a planner of one wedding, live.
+"""The page at `/`, built from `clients/planner`: a planner of one wedding, live.
 
-Both are built into `static/` by esbuild (`make web`). They live under a strict content security policy: no inline
-script or style, nothing from another host. URLs in them are relative, so the routes can be mounted below a prefix.
+It is built into `static/` by esbuild (`make web`), and lives under a strict content security policy: no inline
+script or style, nothing from another host. URLs in it are relative, so the routes can be mounted below a prefix.
 """
 
 from pathlib import Path
 
 from starlette.requests import Request
-from starlette.responses import FileResponse, PlainTextResponse, Response
+from starlette.responses import FileResponse, PlainTextResponse, RedirectResponse, Response
 from starlette.routing import BaseRoute, Route
 
 STATIC = Path(__file__).parent / "static"
@@ -32,14 +32,14 @@ SECURITY_HEADERS = {
 }
 # The page names its files by their content's hash: it must be asked for again, they never.
 PAGE_HEADERS = SECURITY_HEADERS | {"Cache-Control": "no-cache"}
-PAGES = {"": "index.html", "planner": "planner.html", "planner-worker.js": "planner-worker.js"}
+PAGES = {"": "index.html", "worker.js": "worker.js"}
 FILE_HEADERS = SECURITY_HEADERS | {"Cache-Control": "public, max-age=31536000, immutable"}
 
 
 def routes(static: Path = STATIC) -> list[BaseRoute]:
-    """Return the routes of the pages `/` and `/planner`, and of their files `/static/{name}` in the directory `static`.
+    """Return the routes of the page `/`, of its former address, and of its files `/static/{name}` in `static`.
 
-    The service worker of the planner is beside its page, which it could not answer for from below `/static`.
+    Its service worker is beside it: it could not answer for the page from below `/static`.
 
     The endpoints are plain functions, which Starlette runs in its thread pool: they wait for the disk.
     """
@@ -51,6 +51,11 @@ def routes(static: Path = STATIC) -> list[BaseRoute]:
             return PlainTextResponse(text, status_code=503, headers=PAGE_HEADERS)
         return FileResponse(index, headers=PAGE_HEADERS)
 
+    def moved(request: Request) -> Response:
+        # Relative, so that a prefix stays; browsers keep the fragment.
+        query = f"?{request.url.query}" if request.url.query else ""
+        return RedirectResponse(f"./{query}", headers=PAGE_HEADERS)
+
     def file(request: Request) -> Response:
         # Compared with a listing, so that no spelling of a name reaches outside the directory.
         name = request.path_params["name"]
@@ -59,4 +64,4 @@ def routes(static: Path = STATIC) -> list[BaseRoute]:
             return PlainTextResponse("not found\n", status_code=404, headers=PAGE_HEADERS)
         return FileResponse(static / name, headers=FILE_HEADERS)
 
-    return [*(Route(f"/{name}", page) for name in PAGES), Route("/static/{name}", file)]
+    return [*(Route(f"/{name}", page) for name in PAGES), Route("/planner", moved), Route("/static/{name}", file)]

@@ -1,4 +1,4 @@
-"""Scenarios of a script beside a server that runs in the test's own event loop."""
+"""Scenarios beside a server that runs in the test's own event loop."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from tests.support.databases import sqlite_database
 HERE = Path(__file__).parent
 SCENARIO_SECONDS = 240  # then something hangs
 
-Play = Callable[[str], Awaitable[str | None]]
+Play = Callable[[str, str], Awaitable[str | None]]
 
 
 def scenarios(script: str) -> list[str]:
@@ -25,15 +25,15 @@ def scenarios(script: str) -> list[str]:
 
 
 @asynccontextmanager
-async def player(script: str, url: str, chromium: str, artefacts: Path) -> AsyncIterator[Play]:
-    """A function that plays a scenario of a script in a browser, and returns what went wrong."""
+async def player(url: str, chromium: str, artefacts: Path) -> AsyncIterator[Play]:
+    """A function that plays a scenario, by the names of its script and its own, and returns what went wrong."""
     command = ["node", HERE / "runner.mjs", url, chromium, artefacts]
     runner = await asyncio.create_subprocess_exec(*command, stdin=PIPE, stdout=PIPE)
     stdin, stdout = runner.stdin, runner.stdout
     assert stdin is not None
     assert stdout is not None
 
-    async def play(scenario: str) -> str | None:
+    async def play(script: str, scenario: str) -> str | None:
         stdin.write(f"{script} {scenario}\n".encode())
         async with asyncio.timeout(SCENARIO_SECONDS):
             answer = await stdout.readline()

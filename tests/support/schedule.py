@@ -14,17 +14,17 @@ SLOWEST = 10
 # What takes longest begins first, so that at the end no worker waits for another.
 FIRST = (
     "tests/cluster/test_failures.py",
-    "tests/browser/test_page.py",
+    "tests/browser/planner/test_planner.py",
     "tests/cluster/test_clocks.py",
     "tests/cluster/test_workers.py",
     "tests/crash/test_store.py",
-    "tests/browser/test_messages.py",
+    "tests/browser/planner/test_session.py",
     "tests/crash/test_shutdown.py",
     "tests/crash/test_hosts.py",
     "tests/scenarios/test_crash.py",
     "tests/transport/test_lanes.py",
     "tests/hostile/test_violations.py",
-    "tests/browser/test_tokens.py",
+    "tests/browser/planner/test_tokens.py",
     "tests/contract/test_storage.py",
 )
 

@@ -83,9 +83,17 @@ async def test_the_built_page_names_only_files_that_are_there() -> None:
 
 
 async def test_the_service_worker_is_beside_the_page_that_it_answers_for(static: Path) -> None:
-    (static / "planner-worker.js").write_text("export {}")
+    (static / "worker.js").write_text("export {}")
     async with client(static, "/below") as http:
-        worker = await http.get("/below/planner-worker.js")
+        worker = await http.get("/below/worker.js")
     assert worker.status_code == 200
     assert worker.headers["cache-control"] == "no-cache"  # of another build than before under the same name
     assert "javascript" in worker.headers["content-type"]
+
+
+async def test_the_address_of_before_leads_to_the_page(static: Path) -> None:
+    async with client(static, "/below") as http:
+        answers = [await http.get(f"/below/planner{query}") for query in ("", "?a=1&b=%2F")]
+    shown = [(each.status_code, each.headers["location"]) for each in answers]
+    assert shown == [(307, "./"), (307, "./?a=1&b=%2F")]
+    assert directives(answers[0])["default-src"] == "'none'"

@@ -100,6 +100,11 @@ export class Documents {
     return replica
   }
 
+  /** Whether this person may open a document that is known to them, or any of its family. */
+  mayOpen (name: string): boolean {
+    return (documentFor(this.joined, name) ?? documentOfFamily(this.joined, name)) !== undefined
+  }
+
   /** Opens a document of a family, such as a thread. Rejects with NotOpen. */
   async open (name: string): Promise<Part> {
     if (this.isEnded) throw new Closed()

@@ -59,6 +59,16 @@ export class Api {
     return response
   }
 
+  /** The answer to a file that is sent as it is. Rejects with ServerError. */
+  async upload (path: string, file: Blob, query?: Call['query']): Promise<any> {
+    return contentOf(await respond(this.session, 'POST', this.#url(path, query), file))
+  }
+
+  /** The file below a path. Rejects with ServerError. */
+  async download (path: string): Promise<Blob> {
+    return (await this.stream(path, {})).blob()
+  }
+
   async join (): Promise<Joined> {
     const begun = Date.now()
     const joined: Joined = await this.call('POST', 'join')
@@ -87,11 +97,11 @@ export const contentOf = async (response: Response): Promise<any> => {
 }
 
 /** An answer of the server, whatever it is. Rejects with ServerError where there is none. */
-export const respond = async (session: Session, method: string, url: URL, body?: string, { headers, signal }: More = {}): Promise<Response> => {
+export const respond = async (session: Session, method: string, url: URL, body?: string | Blob, { headers, signal }: More = {}): Promise<Response> => {
   const token = session.token
   const all = {
     ...(token === '' ? {} : { Authorization: `Bearer ${token}` }),
-    ...(body === undefined ? {} : { 'Content-Type': 'application/json' }),
+    ...(typeof body === 'string' ? { 'Content-Type': 'application/json' } : {}), // a file says its own
     ...headers
   }
   try {

@@ -250,6 +250,10 @@ export interface Wedding {
   readonly setAside: SetAsides
   readonly undoable: Readable<Undo>
 
+  /** What the role may do beyond documents: `messages`: `write`, `write_own`. For showing only. */
+  readonly permissions: Readonly<Record<string, readonly string[]>>
+  /** Whether this person may open a document, or one of a family: `mayOpen('notes.menu')`. */
+  mayOpen(document: string): boolean
   /** All that a function writes is one transaction of each document, and one step of `undo`. */
   batch<T>(work: () => T): T
   /** Takes back the last thing that was written here, batch by batch. Whether anything has changed. */
@@ -263,11 +267,16 @@ export interface Wedding {
   /** The plan of another event than the reception: `seating.e_brunch`. */
   seatingOf(event: Id): Promise<Seating>
   /** A free-form document, for the binding of an editor. */
-  note(slug: string): Promise<{ readonly doc: Y.Doc; readonly awareness: unknown; close(): void }>
+  note(slug: string): Promise<{ readonly doc: Y.Doc; readonly awareness: unknown; mayWrite(): boolean; close(): void }>
   /** A root by its name, also of derived documents: `collection('seating', 'seats')`. */
   collection<T = Record<string, Json>>(document: string, root: string): Collection<T>
   /** A call of the API below the wedding, with the token. `key` is its `Idempotency-Key`. Rejects with ServerError. */
   call(method: string, path: string, more?: { body?: unknown; query?: Readonly<Record<string, string>>; key?: string }): Promise<any>
+
+  /** Sends a file as it is below the wedding. Rejects with ServerError. */
+  upload(path: string, file: Blob, query?: Readonly<Record<string, string>>): Promise<any>
+  /** A file below the wedding. Rejects with ServerError. */
+  download(path: string): Promise<Blob>
 
   goOffline(): void
   goOnline(): void

@@ -182,15 +182,29 @@ export class OpenWedding implements Wedding {
     return this.#wiring.clock.now()
   }
 
+  get permissions (): Joined['permissions'] {
+    return this.#documents.joined.permissions
+  }
+
+  mayOpen (document: string): boolean {
+    return this.#documents.mayOpen(document)
+  }
+
   async seatingOf (event: string): Promise<Seating> {
     return new SeatingPlan(await this.#documents.open(`seating.${event}`), this.#journal)
   }
 
   async note (slug: string): ReturnType<Wedding['note']> {
     const name = `notes.${slug}`
-    const { replica } = await this.#documents.open(name)
+    const part = await this.#documents.open(name)
+    const { replica } = part
     if (replica === undefined) throw new NotOpen(name)
-    return { doc: replica.doc, awareness: replica.provider.awareness, close: () => { void this.#documents.close(name) } }
+    return {
+      doc: replica.doc,
+      awareness: replica.provider.awareness,
+      mayWrite: () => part.mayWrite({ root: 'text', id: '', key: '', value: () => undefined }),
+      close: () => { void this.#documents.close(name) }
+    }
   }
 
   collection<T> (document: string, root: string): Records<T> {
@@ -199,6 +213,14 @@ export class OpenWedding implements Wedding {
 
   call (method: string, path: string, more?: Call): Promise<any> {
     return this.#wiring.api.call(method, path, more)
+  }
+
+  upload (path: string, file: Blob, query?: Call['query']): Promise<any> {
+    return this.#wiring.api.upload(path, file, query)
+  }
+
+  download (path: string): Promise<Blob> {
+    return this.#wiring.api.download(path)
   }
 
   goOffline (): void {

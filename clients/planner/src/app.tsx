@@ -19,6 +19,7 @@ import { Conflicts } from './views/conflicts/conflicts.js'
 import { Diets } from './views/diets/diets.js'
 import { Guests } from './views/guests/guests.js'
 import { Messages } from './views/messages/messages.js'
+import { Notes } from './views/notes/notes.js'
 import { Overview } from './views/overview/overview.js'
 import { Seating } from './views/seating/seating.js'
 import { Settings } from './views/settings/settings.js'
@@ -28,7 +29,7 @@ import { Vendors } from './views/vendors/vendors.js'
 
 const SHOWN: Readonly<Record<View, ComponentType>> = {
   overview: Overview, guests: Guests, arrivals: Arrivals, seating: Seating, diets: Diets, timeline: Timeline, budget: Budget, tasks: Tasks, vendors: Vendors,
-  conflicts: Conflicts, messages: Messages, settings: Settings
+  conflicts: Conflicts, messages: Messages, notes: Notes, settings: Settings
 }
 
 /** Whoever goes to another view begins at its heading. */

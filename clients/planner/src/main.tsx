@@ -9,4 +9,4 @@ startSession(startRouter())
 render(<App />, document.getElementById('app')!)
 
 // Outside of secure contexts there is none, and a browser may forbid it: the page works all the same, with a network.
-navigator.serviceWorker?.register('planner-worker.js', { scope: 'planner' }).catch(() => {})
+navigator.serviceWorker?.register('worker.js').catch(() => {})

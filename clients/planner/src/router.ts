@@ -2,7 +2,7 @@
 // token; a token or a wedding in an older form of the hash is taken out of it as soon as it is read.
 import { computed, signal } from '@preact/signals'
 
-export const VIEWS = ['overview', 'guests', 'arrivals', 'seating', 'diets', 'timeline', 'budget', 'tasks', 'vendors', 'conflicts', 'messages', 'settings'] as const
+export const VIEWS = ['overview', 'guests', 'arrivals', 'seating', 'diets', 'timeline', 'budget', 'tasks', 'vendors', 'conflicts', 'messages', 'notes', 'settings'] as const
 export type View = (typeof VIEWS)[number]
 
 export interface Route {
@@ -14,6 +14,8 @@ export interface Route {
 
 const NAME_IN_URL = /^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$/
 const FIRST_WEDDING = 'demo'
+/** The note that is open where none is named. */
+export const FIRST_NOTE = 'welcome'
 
 export const isNameInUrl = (name: string): boolean => NAME_IN_URL.test(name)
 const isView = (name: string | undefined): name is View => (VIEWS as readonly string[]).includes(name ?? '')

@@ -38,13 +38,16 @@ const page = async (request: Request): Promise<Response> => {
   return Promise.race([fresh, new Promise<Response>((resolve) => { setTimeout(() => resolve(ours), NETWORK_MS) })])
 }
 
+/** Other addresses below the page, such as a link in a mail, are the server's. */
+const isPage = (url: string): boolean => url.replace(/[?#].*/, '') === PAGE
+
 const file = async (request: Request): Promise<Response> => await kept(request.url) ?? fetch(request)
 
 self.addEventListener('install', (event) => event.waitUntil(keep()))
 self.addEventListener('activate', (event) => event.waitUntil(forgetOthers()))
 self.addEventListener('fetch', (event) => {
   const { request } = event
-  if (request.mode === 'navigate') event.respondWith(page(request))
+  if (request.mode === 'navigate' && isPage(request.url)) event.respondWith(page(request))
   else if (NAMED.includes(request.url)) event.respondWith(file(request))
 })
 

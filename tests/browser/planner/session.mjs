@@ -1,50 +1,84 @@
-// Who somebody is: roles and rights, a token, an invitation, and what the address says of it.
+// People who were invited: what the code of an invitation opens, for how long, and who they are. The clock of pages that
+// have one of their own goes on by jumps; that of the server does not.
 import assert from 'node:assert/strict'
-import { browse, server } from '../support.mjs'
-import { passes, PHONE, saved } from './support.mjs'
+import { server } from '../support.mjs'
+import { comeIn, knock, offers, passes, PHONE, saved } from './support.mjs'
 
 const WEDDING = 'w'
-const call = async (method, path) => (await fetch(`${server}${path}`, { method })).json()
-const DESKTOP = { viewport: { width: 1440, height: 900 }, locale: 'en-GB', serviceWorkers: 'block' }
+const TOKEN_MINUTES = 15
+const call = async (path) => (await fetch(`${server}${path}`)).json()
+
+/** A page that has come in with an invitation, with its requests for sessions. */
+const invited = async (role, options) => {
+  const calls = []
+  const prepare = async (page) => {
+    page.on('request', (request) => { if (request.url().includes('/api/sessions')) calls.push(new URL(request.url()).pathname) })
+    await page.clock.install()
+  }
+  const code = await call(`/test/invite/${role}`)
+  const page = await knock(`/${WEDDING}/overview`, { prepare, ...options })
+  await comeIn(page, code.toLowerCase().replaceAll('-', ' '))
+  await page.locator('.overview').waitFor()
+  await saved(page)
+  return { page, code, calls }
+}
+
+/** Lets the clock of a page go on until its token is renewed; resolves with the answer. */
+const renewed = async (page) => {
+  const [answer] = await Promise.all([page.waitForResponse(/\/api\/sessions\/refresh$/), page.clock.runFor((TOKEN_MINUTES - 0.5) * 60_000)])
+  return answer
+}
 
 export const scenarios = {
-  // The code of an invitation lets somebody in, across a reload; neither it nor who they are is in the address.
+  // A code lets in once, and neither it nor who they are is in the address. The tokens that it gives are renewed before
+  // they run out, and go on after a reload.
   async invitation () {
-    const page = await browse(`${server}/planner#/${WEDDING}/guests`, { ...DESKTOP, viewport: PHONE })
-    await page.getByLabel('Token or invitation').fill('not a code')
-    await page.getByRole('button', { name: 'Come in' }).click()
-    await page.getByRole('alert').waitFor()
-    await page.getByLabel('Token or invitation').fill(await call('GET', '/test/invite/planner'))
-    await page.getByRole('button', { name: 'Come in' }).click()
-    await page.locator('.overview, .guest-row').first().waitFor()
+    const { page, code, calls } = await invited('planner', { viewport: PHONE })
+    const urls = []
+    page.on('websocket', (socket) => urls.push(socket.url()))
+    const { access_token: token } = await (await renewed(page)).json()
+    assert.deepEqual(calls, ['/api/sessions', '/api/sessions/refresh'])
     await page.reload()
-    await saved(page)
-    assert.match(page.url(), /#\/w\/(overview|guests)$/)
-  },
-
-  // Family sees what it may see: no budget, and names that it cannot change.
-  async rights () {
-    const page = await browse(`${server}/planner#/${WEDDING}/overview`, DESKTOP)
-    await page.getByLabel('Token or invitation').fill(await call('GET', '/test/invite/family'))
-    await page.getByRole('button', { name: 'Come in' }).click()
     await page.locator('.overview').waitFor()
     await saved(page)
-    const views = await page.locator('.side-nav .nav-entry').allTextContents()
-    assert.ok(!views.includes('Budget'), String(views))
+    assert.ok(urls.length > 0 && urls.every((url) => url.includes(`token=${token}`)), String(urls))
+    assert.match(page.url(), /#\/w\/overview$/)
+    const other = await knock(`/${WEDDING}/guests`)
+    await comeIn(other, code)
+    await other.getByRole('alert').getByText('no invitation that is still good').waitFor()
+  },
+
+  // A duplicated tab has the tokens of the first: only the first renews them, so that the device is not taken for stolen.
+  async duplicated () {
+    const { page, calls } = await invited('couple')
+    const [copy] = await Promise.all([page.waitForEvent('popup'), page.evaluate(() => { open(location.href) })])
+    await saved(copy)
+    const asked = []
+    copy.on('request', (request) => { if (request.url().includes('/api/sessions')) asked.push(request.url()) })
+    assert.equal((await renewed(page)).status(), 200)
+    await saved(page)
+    await page.reload()
+    await page.locator('.overview').waitFor()
+    await saved(page)
+    assert.deepEqual(asked, [])
+    assert.deepEqual(calls, ['/api/sessions', '/api/sessions/refresh'])
+  },
+
+  // Family sees what it may see: no budget, and no notes. Who is removed is told so, on the open page.
+  async rights () {
+    const { page } = await invited('family')
+    await offers(page, 'overview guests arrivals seating timeline tasks vendors conflicts messages settings')
     await passes(page, 'rights')
-    await call('GET', '/test/remove/family')
+    await call('/test/remove/family')
     await page.getByText('You are not part of this wedding').waitFor()
     await page.getByLabel('Token or invitation').waitFor()
   },
 
-  // A token in the address is taken out of it.
+  // A token in the address is taken out of it. Signing out leads back to the entry.
   async token () {
-    const invited = await browse(`${server}/planner#/${WEDDING}/overview`, DESKTOP)
-    await invited.getByLabel('Token or invitation').fill(await call('GET', '/test/invite/coordinator'))
-    await invited.getByRole('button', { name: 'Come in' }).click()
-    await invited.locator('.overview').waitFor()
-    const token = await invited.evaluate(() => JSON.parse(sessionStorage.getItem('wedding-planner.session.w')).token)
-    const page = await browse(`${server}/planner#token=${token}`, DESKTOP)
+    const { page: first } = await invited('coordinator')
+    const token = await first.evaluate(() => JSON.parse(sessionStorage.getItem('wedding-planner.session.w')).token)
+    const page = await knock(`token=${token}`)
     await page.locator('.overview').waitFor()
     await saved(page)
     assert.ok(!page.url().includes('token'), page.url())

@@ -7,16 +7,56 @@ import { browse, fits, screenshots, server } from '../support.mjs'
 export const PHONE = { width: 390, height: 844 }
 export const isAll = process.env.CRDT_TEST_PROFILE === 'all'
 const DESKTOP = { width: 1440, height: 900 }
+const PLAIN = { viewport: DESKTOP, locale: 'en-GB', serviceWorkers: 'block' }
 const axe = await readFile(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8')
 
 /**
  * The planner as somebody sees it; a server with --dev believes who that is. `at`: the URL of the server for this page.
  * Service workers are for those who ask for them: most pages live shorter than it takes to keep all files.
  */
-export const open = (wedding, view, { name = 'Ann Lee', role = 'couple', person: more = {}, at = server, ...options } = {}) => {
+export const open = (wedding, view, { name = 'Ann Lee', role = 'couple', person: more = {}, at = server, route = () => {}, ...options } = {}) => {
   const person = JSON.stringify({ user: 'u_' + name.toLowerCase().replace(/\W/g, '_'), name, role, ...more })
-  const prepare = (page) => page.addInitScript((kept) => localStorage.setItem('wedding-planner.pretended', kept), person)
-  return browse(`${at}/planner#/${wedding}/${view}`, { viewport: DESKTOP, locale: 'en-GB', serviceWorkers: 'block', prepare, ...options })
+  const prepare = async (page) => {
+    await route(page)
+    await page.addInitScript((kept) => localStorage.setItem('wedding-planner.pretended', kept), person)
+  }
+  return browse(`${at}/#/${wedding}/${view}`, { ...PLAIN, prepare, ...options })
+}
+
+/** The page of a server that wants a token or an invitation; what stands behind the `#` of its address. */
+export const knock = (hash, options) => browse(`${server}/#${hash}`, { ...PLAIN, ...options })
+
+/** Shows a token or an invitation. */
+export const comeIn = async (page, proof) => {
+  await page.getByLabel('Token or invitation').fill(proof)
+  await page.getByRole('button', { name: 'Come in' }).click()
+}
+
+const setOffline = async (page, isOff) => {
+  await page.getByRole('button', { name: /^You:/ }).click()
+  await page.getByLabel('Work offline').setChecked(isOff)
+  await page.keyboard.press('Escape')
+}
+
+/** Works without a connection, until `workOnline`. */
+export const workOffline = async (page) => {
+  await setOffline(page, true)
+  await page.waitForSelector('.saved:is([data-state=offline], [data-state=kept])')
+}
+
+/** Has a connection again, and has told the server everything. */
+export const workOnline = async (page) => {
+  await setOffline(page, false)
+  await saved(page)
+}
+
+/** The views of the navigation, in their order. */
+const views = (page) => page.locator('.side-nav .nav-entry').evaluateAll((all) => all.map(({ hash }) => hash.split('/')[2]).join(' '))
+
+/** Waits until the navigation has exactly these views: rights arrive a moment after the page. */
+export const offers = async (page, wanted) => {
+  const shown = (names) => [...document.querySelectorAll('.side-nav .nav-entry')].map(({ hash }) => hash.split('/')[2]).join(' ') === names
+  await page.waitForFunction(shown, wanted, { timeout: 10_000 }).catch(async () => assert.equal(await views(page), wanted))
 }
 
 /** Goes to another view by the address, as its links do. */

@@ -1,4 +1,4 @@
-"""The planner at `/planner` in a real browser against a real server: a script for each point of what it has to do."""
+"""The page in a real browser against a real server: a script for each point of what it has to do."""
 
 import re
 from collections.abc import Callable
@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-HERE = Path(__file__).parent
+HERE = Path(__file__).parents[1]
+OTHER_ORDER = "-bob-first"  # of what happens in two orders, the second
 SCRIPTS = [
     "begin",
     "overview",
@@ -21,10 +22,17 @@ SCRIPTS = [
     "arrivals",
     "settings",
     "access",
+    "notes",
+    "disagree",
 ]
 SCENARIOS = [
-    pytest.param(f"planner/{script}", scenario, id=f"{script}-{scenario}")
-    for script in SCRIPTS
+    pytest.param(
+        script,
+        scenario,
+        id=f"{script.removeprefix('planner/')}-{scenario}",
+        marks=[pytest.mark.repeat] if scenario.endswith(OTHER_ORDER) else [],
+    )
+    for script in ("example", *(f"planner/{each}" for each in SCRIPTS))
     for scenario in re.findall(r"^  async '?([a-z-]+)'? \(\) \{$", (HERE / f"{script}.mjs").read_text(), re.MULTILINE)
 ]
 

@@ -17,8 +17,8 @@ SCRIPT = "planner/speed"
 
 
 def test_all_files_of_the_page_fit_the_budget() -> None:
-    page = (STATIC / "planner.html").read_text()
-    style = next(STATIC.glob("planner-style-*.css"))
+    page = (STATIC / "index.html").read_text()
+    style = next(STATIC.glob("style-*.css"))
     named = re.findall(r"static/([\w.-]+)", page) + re.findall(r"url\(\"?\./([\w.-]+)\"?\)", style.read_text())
     assert len(named) == 4, named  # a script, a stylesheet, an icon, a typeface
     sizes = {name: len(gzip.compress((STATIC / name).read_bytes(), 9)) for name in named}

@@ -2,21 +2,21 @@
 import type { LucideIcon } from 'lucide-preact'
 import { useState } from 'preact/hooks'
 import { t, type Key } from '../i18n/index.js'
-import { hrefOf, view, type View } from '../router.js'
+import { FIRST_NOTE, hrefOf, view, type View } from '../router.js'
 import { openConflicts } from '../state/conflicts.js'
 import { usePlan } from '../state/context.js'
 import { inboxOf } from '../state/inbox.js'
 import type { Plan } from '../state/plan.js'
 import { threadsOf } from '../state/threads.js'
 import { Dialog } from '../ui/dialog.js'
-import { Armchair, CalendarClock, Home, Menu, MessageCircle, Scale, Settings, SquareCheckBig, Store, UserCheck, Users, Utensils, Wallet } from '../ui/icons.js'
+import { Armchair, CalendarClock, Home, Menu, MessageCircle, NotebookPen, Scale, Settings, SquareCheckBig, Store, UserCheck, Users, Utensils, Wallet } from '../ui/icons.js'
 import { Rings } from './brand.js'
 
 const ICONS: Readonly<Record<View, LucideIcon>> = {
   overview: Home, guests: Users, arrivals: UserCheck, seating: Armchair, diets: Utensils, timeline: CalendarClock, budget: Wallet, tasks: SquareCheckBig, vendors: Store,
-  conflicts: Scale, messages: MessageCircle, settings: Settings
+  conflicts: Scale, messages: MessageCircle, notes: NotebookPen, settings: Settings
 }
-const GROUPS: readonly (readonly View[])[] = [['overview'], ['guests', 'arrivals', 'seating', 'diets', 'timeline', 'budget', 'tasks', 'vendors'], ['conflicts', 'messages', 'settings']]
+const GROUPS: readonly (readonly View[])[] = [['overview'], ['guests', 'arrivals', 'seating', 'diets', 'timeline', 'budget', 'tasks', 'vendors'], ['conflicts', 'messages', 'notes', 'settings']]
 const IN_BAR: readonly View[] = ['overview', 'guests', 'seating', 'timeline', 'conflicts']
 const ON_THE_DAY: readonly View[] = ['arrivals', 'seating', 'timeline', 'conflicts', 'overview']
 
@@ -25,6 +25,8 @@ const inBar = (plan: Plan): readonly View[] => (plan.details.value.date === plan
 
 /** Views of which this person may open no document are left out. */
 const isOpen = ({ wedding }: Plan, name: View): boolean => {
+  if (name === 'notes') return wedding.mayOpen(`notes.${FIRST_NOTE}`)
+  if (name === 'messages') return (wedding.permissions['messages'] ?? []).length > 0
   const needs: Partial<Record<View, { readonly isOpen: boolean }>> = {
     guests: wedding.guests, arrivals: wedding.guests, seating: wedding.seating.tables, diets: wedding.care, timeline: wedding.timeline, budget: wedding.budget, tasks: wedding.tasks, vendors: wedding.vendors
   }

@@ -9,7 +9,7 @@ import { Dialog } from '../ui/dialog.js'
 import { Check, WifiOff } from '../ui/icons.js'
 
 const NAMES: Readonly<Record<string, Key>> = {
-  wedding: 'settings.wedding', guests: 'view.guests', care: 'care.title', seating: 'view.seating', timeline: 'view.timeline', budget: 'view.budget', thread: 'view.messages'
+  wedding: 'settings.wedding', guests: 'view.guests', care: 'care.title', seating: 'view.seating', timeline: 'view.timeline', budget: 'view.budget', thread: 'view.messages', notes: 'view.notes'
 }
 
 type State = 'saved' | 'saving' | 'kept' | 'loading' | 'offline'
@@ -24,7 +24,7 @@ const stateOf = (isSaved: boolean, connection: string, isSynced: boolean): State
 /** What people call a document; a conversation by its title. */
 const nameOf = (plan: Plan, document: string): string => {
   const [kind = '', id] = document.split(/[.@]/)
-  const title = kind === 'thread' ? threadsOf(plan).threads.value.find((thread) => thread.id === id)?.title : undefined
+  const title = kind === 'notes' ? id : kind === 'thread' ? threadsOf(plan).threads.value.find((thread) => thread.id === id)?.title : undefined
   const key = NAMES[kind]
   return [key && t(key), title].filter(Boolean).join(': ') || document
 }

@@ -1,11 +1,13 @@
-// Who else has the wedding open, and the roles that people have.
+// Who else has the wedding open, what people are called, and the roles that they have.
 import { signal, type ReadonlySignal } from '@preact/signals'
 import type { PresentPerson } from 'crdt-server-client'
+import { t } from '../i18n/index.js'
 import type { Plan } from './plan.js'
 
 export const ROLES = ['couple', 'planner', 'coordinator', 'venue', 'caterer', 'photographer', 'vendor', 'family', 'wedding_party', 'guest'] as const
 
 const kept = new WeakMap<Plan, ReadonlySignal<readonly PresentPerson[]>>()
+const keptNames = new WeakMap<Plan, ReadonlySignal<ReadonlyMap<string, string>>>()
 
 export const othersHere = (plan: Plan): ReadonlySignal<readonly PresentPerson[]> => {
   let found = kept.get(plan)
@@ -15,4 +17,28 @@ export const othersHere = (plan: Plan): ReadonlySignal<readonly PresentPerson[]>
     kept.set(plan, found = others)
   }
   return found
+}
+
+/** Names of those who came by an invitation, as far as this person may read them: the wedding need not list them. */
+export const invitedNames = (plan: Plan): ReadonlySignal<ReadonlyMap<string, string>> => {
+  let found = keptNames.get(plan)
+  if (found === undefined) {
+    const names = signal<ReadonlyMap<string, string>>(new Map())
+    keptNames.set(plan, found = names)
+    if (plan.wedding.permissions['members']?.includes('read')) {
+      const read = ({ members }: { members: readonly { user: string; name: string }[] }): void => {
+        names.value = new Map(members.map(({ user, name }) => [user, name]))
+      }
+      plan.wedding.call('GET', 'members').then(read, () => {}) // without a connection they have the names of the wedding
+    }
+  }
+  return found
+}
+
+/** What a person is called, by their id. */
+export const nameOfPerson = (plan: Plan, id: string): string => {
+  const { person } = plan.wedding
+  return plan.members.value.find((row) => row.id === id)?.name
+    || (id === person.id || id === person.user ? t('conflicts.you') : '')
+    || invitedNames(plan).value.get(id) || othersHere(plan).value.find(({ user }) => user === id)?.name || t('messages.somebody')
 }

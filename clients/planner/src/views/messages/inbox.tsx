@@ -1,7 +1,7 @@
 // The inbox: what reached this person, the newest first; each leads to what it is about.
 import { ago, clock } from '../../format/time.js'
 import { t, word } from '../../i18n/index.js'
-import { hrefOf, type Route, type View } from '../../router.js'
+import { hrefOf } from '../../router.js'
 import { usePlan } from '../../state/context.js'
 import { inboxOf, type InboxItem } from '../../state/inbox.js'
 import type { Plan } from '../../state/plan.js'
@@ -9,17 +9,8 @@ import { Button, IconButton } from '../../ui/button.js'
 import { Bell, Check, ChevronLeft } from '../../ui/icons.js'
 import { Empty } from '../../ui/page.js'
 import { money } from '../../format/money.js'
+import { placeOf } from './places.js'
 
-const THREAD = 'thread.'
-const VIEWS: Readonly<Record<string, View>> = { timeline: 'timeline', budget: 'budget', guests: 'guests', seating: 'seating', care: 'guests', wedding: 'settings' }
-
-/** Where it is about. */
-const placeOf = ({ type, document, record }: InboxItem): Partial<Route> | undefined => {
-  if (document.startsWith(THREAD)) return { view: 'messages', record: document.slice(THREAD.length) }
-  if (type.startsWith('conflict.')) return { view: 'conflicts' }
-  const view = VIEWS[document.split('@')[0] ?? '']
-  return view && { view, record }
-}
 
 /** A parameter as people read it: as a time, an amount or a text. */
 const value = (plan: Plan, params: Readonly<Record<string, string>>, name: string): string => {
@@ -38,7 +29,7 @@ const bodyOf = (plan: Plan, { params = {} }: InboxItem): string => {
 const Item = ({ item, now }: { item: InboxItem; now: number }) => {
   const plan = usePlan()
   const inbox = inboxOf(plan)
-  const { id, type, params = {}, at, read_at: readAt, priority } = item
+  const { id, type, params = {}, at, read_at: readAt, priority, count } = item
   const sort = word('notice', type.replaceAll('.', '_'))
   const to = placeOf(item)
   const body = bodyOf(plan, item)
@@ -48,7 +39,7 @@ const Item = ({ item, now }: { item: InboxItem; now: number }) => {
       <div class="grow">
         {to === undefined ? <strong dir="auto">{title}</strong> : <a href={hrefOf(to)} dir="auto" onClick={() => void inbox.read(id)}>{title}</a>}
         {body !== '' && <p dir="auto">{body}</p>}
-        <p class="soft" dir="auto">{[title === sort ? '' : sort, params['actor'], ago(at, now)].filter(Boolean).join(' · ')}</p>
+        <p class="soft" dir="auto">{[title === sort ? '' : sort, params['actor'], count > 1 ? t('inbox.times', { n: count }) : '', ago(at, now)].filter(Boolean).join(' · ')}</p>
       </div>
       {readAt === null && <IconButton label={t('inbox.read', { title })} onClick={() => void inbox.read(id)}><Check size={16} /></IconButton>}
     </li>
@@ -69,7 +60,12 @@ export const Inbox = () => {
       </header>
       {items.length === 0
         ? <Empty title={t('inbox.none')} icon={<Bell size={40} />} />
-        : <div class="message-list" tabIndex={0}><ul>{items.map((item) => <Item key={item.id} item={item} now={now} />)}</ul></div>}
+        : (
+          <div class="message-list" tabIndex={0}>
+            <ul>{items.map((item) => <Item key={item.id} item={item} now={now} />)}</ul>
+            {inbox.hasOlder.value && <Button kind="quiet" onClick={() => void inbox.older()}>{t('inbox.older')}</Button>}
+          </div>
+        )}
     </section>
   )
 }

@@ -1,6 +1,7 @@
 // Conversations: the list beside the one that is open; on a phone one of the two.
+import type { NewThread } from 'crdt-server-client'
 import { useEffect, useState } from 'preact/hooks'
-import { t } from '../../i18n/index.js'
+import { t, word } from '../../i18n/index.js'
 import { go, hrefOf, openRecord } from '../../router.js'
 import { usePlan } from '../../state/context.js'
 import { inboxOf } from '../../state/inbox.js'
@@ -11,19 +12,22 @@ import { Empty, Page } from '../../ui/page.js'
 import { toast } from '../../ui/toast.js'
 import { Conversation } from './conversation.js'
 import { Inbox } from './inbox.js'
+import { Search } from './search.js'
 
 /** No id of a conversation begins like this. */
 const INBOX = '~inbox'
 const LONGEST_TITLE = 200
+const TYPES = ['general', 'vendor', 'planning', 'emergency', 'family'] as const
 
-const NewThread = () => {
+const Begin = () => {
   const plan = usePlan()
   const [title, setTitle] = useState('')
+  const [type, choose] = useState<NonNullable<NewThread['type']>>('general')
   const submit = async (event: Event): Promise<void> => {
     event.preventDefault()
     if (title.trim() === '') return
     try {
-      const id = await plan.wedding.threads.create({ title: title.trim() })
+      const id = await plan.wedding.threads.create({ title: title.trim(), type })
       setTitle('')
       await threadsOf(plan).load()
       go({ view: 'messages', record: id })
@@ -34,7 +38,14 @@ const NewThread = () => {
   return (
     <form class="add-line" onSubmit={(event) => void submit(event)}>
       <input value={title} maxLength={LONGEST_TITLE} aria-label={t('messages.new')} placeholder={t('messages.new')} dir="auto" onInput={(event) => setTitle(event.currentTarget.value)} />
-      {title.trim() !== '' && <Button kind="primary" type="submit">{t('messages.start')}</Button>}
+      {title.trim() !== '' && (
+        <>
+          <select aria-label={t('messages.type')} value={type} onChange={(event) => choose(event.currentTarget.value as typeof type)}>
+            {TYPES.map((each) => <option key={each} value={each}>{word('thread', each)}</option>)}
+          </select>
+          <Button kind="primary" type="submit">{t('messages.start')}</Button>
+        </>
+      )}
     </form>
   )
 }
@@ -50,7 +61,8 @@ export const Messages = () => {
     <Page title={t('view.messages')} isFixed>
       <div class="messages" data-open={id !== ''}>
         <div class="thread-list">
-          <NewThread />
+          <Begin />
+          <Search />
           <ul>
             <li>
               <a href={hrefOf({ view: 'messages', record: INBOX })} aria-current={id === INBOX ? 'true' : undefined}>
@@ -63,7 +75,7 @@ export const Messages = () => {
                 <a href={hrefOf({ view: 'messages', record: thread.id })} aria-current={thread.id === id ? 'true' : undefined}>
                   <strong dir="auto">{thread.title}</strong>
                   {unreadIn(thread) > 0 && <span class="count"><span class="unseen">{t('messages.unread')} </span>{unreadIn(thread)}</span>}
-                  <span class="soft">{t('messages.people', { n: thread.participants.length })}</span>
+                  <span class="soft">{[thread.type === 'general' ? '' : word('thread', thread.type), thread.status === 'open' ? '' : t('messages.ended'), t('messages.people', { n: thread.participants.length })].filter(Boolean).join(' · ')}</span>
                 </a>
               </li>
             ))}

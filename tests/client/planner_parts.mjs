@@ -1,0 +1,80 @@
+// The parts of the planner that need no page: money, time of day, places, tokens. Run by test_planner_parts.py, which
+// bundles them: node --test planner_parts.mjs
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+
+globalThis.navigator ??= { language: 'en-GB', languages: ['en-GB'] } // Node 20 has none
+const {
+  ago, attachedTo, clock, convert, dayOf, exponent, folded, isToken, moneyText, parseClock, parseDuration, parseMoney, placeOf, timeOfDay, weddingOf
+} = await import(process.env.PARTS)
+
+const LARGEST = Number.MAX_SAFE_INTEGER
+
+test('money is written with the digits of its currency', () => {
+  assert.deepEqual(['GBP', 'JPY', 'KWD', 'XYZ'].map(exponent), [2, 0, 3, 2])
+  assert.deepEqual([[1250, 'GBP'], [1250, 'JPY'], [1250, 'KWD'], [5, 'USD'], [0, ''], [LARGEST, 'EUR']].map(([minor, currency]) => moneyText(minor, currency)),
+    ['12.50', '1250', '1.250', '0.05', '0.00', '90071992547409.91'])
+  for (const nothing of [undefined, 1.5, NaN, LARGEST + 1]) assert.equal(moneyText(nothing, 'EUR'), '')
+})
+
+test('money is read as people write it', () => {
+  const read = (currency, texts) => texts.map((text) => parseMoney(text, currency))
+  assert.deepEqual(read('GBP', ['12.50', '12,5', '12', '.5', '1 234,56', "1'234.56"]), [1250, 1250, 1200, 50, 123456, 123456])
+  assert.deepEqual(read('GBP', ['1,234', '1.234', '1,234.56', '1.234,56', '1,234,567.8']), [123400, 123400, 123456, 123456, 123456780])
+  assert.deepEqual(read('JPY', ['1,250', '1250', '1.250.000']), [1250, 1250, 1250000])
+  assert.deepEqual(read('KWD', ['1.25', '1.250', '1.250,5']), [1250, 1250, 1250500])
+  for (const wrong of ['', '-5', 'twelve', '12.345.6', '1234.567', '1.2345', '.', '99999999999999999']) assert.equal(parseMoney(wrong, 'GBP'), undefined, wrong)
+})
+
+test('every amount is read back as it was written', () => {
+  for (const currency of ['GBP', 'JPY', 'KWD']) {
+    for (const amount of [0, 1, 9, 10, 99, 100, 101, 12345, 99999, 100000, 2 ** 31, LARGEST]) assert.equal(parseMoney(moneyText(amount, currency), currency), amount)
+  }
+})
+
+test('amounts of other currencies are exact, and nothing without a rate', () => {
+  assert.equal(convert(1250, 'EUR', '1.1', 'USD'), 1375)
+  assert.equal(convert(1000, 'JPY', '0.0061', 'USD'), 610)
+  assert.equal(convert(100, 'USD', '150.005', 'JPY'), 151) // as the server: fractions count as one
+  assert.equal(convert(LARGEST, '', undefined, 'USD'), LARGEST)
+  for (const rate of [undefined, '', '1,1', '-1', 'x', '1e2']) assert.equal(convert(1, 'EUR', rate, 'USD'), undefined)
+})
+
+test('time of day goes across midnight both ways, and is read as people write it', () => {
+  const written = { 930: '15:30', 0: '00:00', 1439: '23:59', 1440: '00:00 +1', '-1': '23:59 -1', '-360': '18:00 -1', 43200: '00:00 +30' }
+  for (const [minutes, text] of Object.entries(written)) assert.equal(clock(Number(minutes)), text)
+  for (let minutes = -43200; minutes <= 43200; minutes += 1) assert.equal(parseClock(clock(minutes)), minutes)
+  assert.deepEqual([-1441, -1, 0, 1439, 1440].map(dayOf), [-2, -1, 0, 0, 1])
+  assert.equal(timeOfDay(-1), '23:59')
+  assert.deepEqual(['9:05', '9.05', '0905', '905', ' 15h30 ', '18:00 −1', '18:00-1', '1:00 + 1', '15:30 +0'].map(parseClock),
+    [545, 545, 545, 545, 930, -360, -360, 1500, 930])
+  for (const wrong of ['', '24:00', '12:60', 'noon', '12:5', '12:30 1', '00:01 +30', '00:00 -31']) assert.equal(parseClock(wrong), undefined, wrong)
+  assert.deepEqual(['1 h 30', '1:30', '1.5 h', '90', '90 min', 'long'].map(parseDuration), [90, 90, 90, 90, 90, undefined])
+})
+
+test('moments are told by their age, and names are found in any script', () => {
+  const now = Date.parse('2026-06-20T12:00:00Z')
+  assert.deepEqual(['2026-06-20T11:59:30Z', '2026-06-20T12:05:00Z', 'x'].map((at) => ago(at, now)), ['just now', 'just now', ''])
+  assert.match(ago('2026-06-20T11:01:00Z', now), /^59 min/)
+  assert.equal(folded('Zoë ÅNGSTRÖM'), 'zoe angstrom')
+})
+
+test('a token names its wedding, and a code is no token', () => {
+  assert.deepEqual(['a.b.c', 'eyJ.e-J_.', 'ABCD-EFGH', 'a.b', 'a.b.c.d', 'a b.c.d'].map(isToken), [true, true, false, false, false, false])
+  const signed = `x.${Buffer.from(JSON.stringify({ wedding: 'w_2', name: 'Zoë 🌿 ?>' })).toString('base64url')}.x`
+  assert.equal(weddingOf(signed), 'w_2')
+  for (const nonsense of ['', 'x', 'a.b.c', 'x.é.x', `x.${btoa('[1]')}.x`, `x.${btoa('{"wedding":5}')}.x`]) assert.equal(weddingOf(nonsense), '')
+})
+
+test('what the server names by its document leads to a view', () => {
+  const place = (type, document) => placeOf({ type, document, record: 'x' })
+  assert.deepEqual(place('message.sent', 'thread.t_1'), { view: 'messages', record: 't_1' })
+  assert.deepEqual(place('doc.changed', 'notes.board'), { view: 'notes', record: 'board' })
+  assert.deepEqual(place('timeline.item.moved', 'timeline@team'), { view: 'timeline', record: 'x' })
+  assert.deepEqual(place('conflict.opened', 'guests'), { view: 'conflicts' })
+  assert.equal(place('seating.changed', 'elsewhere'), undefined)
+})
+
+test('files of a message are what has an id and a name, whatever somebody has written', () => {
+  assert.deepEqual([undefined, 'x', [5, null, { id: 'a' }, { id: 'a', name: 'b', size: 1 }]].map((each) => attachedTo(each).length), [0, 0, 1])
+})
