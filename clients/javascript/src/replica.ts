@@ -131,6 +131,8 @@ export class Replica {
       // What fails again and again stays disconnected: each try is no news.
       if (!isOurs() || (status === 'connecting' && this.status === 'disconnected')) return
       this.status = status
+      // Others have taken this state for gone: as it was they would not take it again.
+      if (status === 'connected') provider.awareness.setLocalState(provider.awareness.getLocalState())
       this.state.emit()
     })
     provider.on('connection-close', () => {

@@ -16,11 +16,20 @@ export const clockOf = (minutes: number): string => {
   return `${two(Math.floor(rest / 60))}:${two(rest % 60)}${day === 0 ? '' : day > 0 ? ` +${day}` : ` ${day}`}`
 }
 
+// Browsers know them too, but not as the server does (ISO 4217): to many an afghani has no digits.
+const DIGITS: Readonly<Record<string, number>> = {
+  ...Object.fromEntries(['BIF', 'CLP', 'DJF', 'GNF', 'ISK', 'JPY', 'KMF', 'KRW', 'PYG', 'RWF', 'UGX', 'VND', 'VUV', 'XAF', 'XOF', 'XPF'].map((code) => [code, 0])),
+  ...Object.fromEntries(['BHD', 'IQD', 'JOD', 'KWD', 'LYD', 'OMR', 'TND'].map((code) => [code, 3]))
+}
+
+/** Digits after the point of a currency. */
+export const digitsOf = (currency: string): number => DIGITS[currency] ?? 2
+
 /** Minor units of a currency in the way of a language. */
 export const moneyOf = (minor: number, currency: string, locale?: string): string => {
   try {
-    const format = new Intl.NumberFormat(locale, { style: 'currency', currency })
-    const digits = format.resolvedOptions().maximumFractionDigits ?? 2
+    const digits = digitsOf(currency)
+    const format = new Intl.NumberFormat(locale, { style: 'currency', currency, minimumFractionDigits: digits, maximumFractionDigits: digits })
     return format.format(minor / 10 ** digits)
   } catch {
     return `${minor / 100} ${currency}`.trim() // no such currency or language

@@ -38,6 +38,7 @@ export const scenarios = {
     page.on('websocket', (socket) => urls.push(socket.url()))
     const { access_token: token } = await (await renewed(page)).json()
     assert.deepEqual(calls, ['/api/sessions', '/api/sessions/refresh'])
+    urls.length = 0
     await page.reload()
     await page.locator('.overview').waitFor()
     await saved(page)

@@ -5,7 +5,7 @@ import { server } from '../support.mjs'
 import { comeIn, go, knock, offers, passes, saved, workOffline } from './support.mjs'
 
 const WEDDING = 'w'
-const ALL = 'overview guests arrivals seating timeline budget tasks vendors conflicts messages notes settings'
+const ALL = 'overview guests arrivals seating diets timeline budget tasks vendors conflicts messages notes settings'
 /** Of the budget of the sample, which families do not see. */
 const SECRET = 'Corkage'
 const as = async (role, view = 'overview', options) => {
@@ -97,13 +97,14 @@ export const scenarios = {
     const [guest, venue] = await Promise.all([as('guest', 'guests'), as('venue', 'seating')])
     await offers(guest, 'overview guests arrivals timeline tasks vendors conflicts messages settings')
     await guest.locator('.guest-row .record-name').first().click()
-    await guest.getByRole('dialog').getByLabel('Meal').selectOption('vegan')
+    await guest.getByRole('dialog').getByLabel('Meal').fill('vegan')
+    await guest.getByRole('dialog').getByLabel('Meal').press('Enter')
     await saved(guest)
     const couple = await as('couple', `guests/${new URL(guest.url()).hash.split('/')[3]}`)
     await couple.waitForFunction((input) => input.value === 'vegan', await couple.getByRole('dialog').getByLabel('Meal').elementHandle())
 
     await offers(venue, 'overview guests arrivals seating timeline tasks vendors conflicts messages settings')
-    const taken = venue.locator('.chair:not([data-free=true])').first()
+    const taken = venue.locator('.chair[data-free=false]').first()
     await taken.focus()
     await venue.keyboard.press('Enter')
     assert.equal(await venue.getByText('choose a chair, a table').count(), 0)

@@ -1,18 +1,12 @@
 // Money in minor units of its currency: 1250 is 12.50 GBP, 1250 JPY, 1.250 KWD. What people type is read without binary
 // fractions; sums of other currencies are exact.
-import { moneyOf } from 'crdt-server-client'
+import { digitsOf, moneyOf } from 'crdt-server-client'
 
 const RATE = /^\d{1,12}(\.\d{1,12})?$/
 const WHOLE = /^(\d*|\d{1,3}([.,])\d{3}(\2\d{3})*)$/
 
 /** Digits after the point. */
-export const exponent = (currency: string): number => {
-  try {
-    return new Intl.NumberFormat('en', { style: 'currency', currency }).resolvedOptions().maximumFractionDigits ?? 2
-  } catch {
-    return 2 // no such currency
-  }
-}
+export const exponent = digitsOf
 
 export const money = moneyOf
 

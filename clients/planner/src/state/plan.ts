@@ -40,7 +40,9 @@ export class Plan {
   readonly tables = rowsOf(this.wedding.seating.tables)
   readonly rules = rowsOf(this.wedding.seating.rules)
   readonly fixtures = rowsOf(this.wedding.seating.fixtures)
-  readonly seats = rowsOf(this.wedding.seating.seats)
+  readonly #assigned = rowsOf(this.wedding.seating.seats)
+  /** Of the plan for those who serve, with short names. */
+  readonly #served = rowsOf(this.wedding.collection<Partial<rows.Seat>>('seating', 'seats'))
   readonly items = rowsOf(this.wedding.timeline)
   readonly events = rowsOf(this.wedding.events)
   readonly places = rowsOf(this.wedding.places)
@@ -56,7 +58,10 @@ export class Plan {
 
   readonly currency = computed(() => this.details.value.currency ?? '')
   readonly locale = computed(() => this.details.value.locale || undefined)
-  readonly guestById = computed(() => byId(this.guests.value))
+  /** Who sits where, by guest. */
+  readonly seats: ReadonlySignal<readonly ValueRow<rows.Seat>[]> = computed(() =>
+    [...this.#assigned.value, ...this.#served.value.map(({ id, table = '', seat = null }) => ({ id, table, seat }))])
+  readonly guestById = computed(() => byId<Guest>([...this.#served.value as readonly Guest[], ...this.guests.value]))
   readonly householdById = computed(() => byId(this.households.value))
   readonly tableById = computed(() => byId(this.tables.value))
   readonly itemById = computed(() => byId(this.items.value))

@@ -19,11 +19,10 @@ const Messages = ({ thread }: { thread: Thread }) => {
   const [replyTo, reply] = useState('')
   useReading(thread)
   const newest = messages.filter(({ sequence }) => sequence !== undefined).at(-1)?.id
-  useLayoutEffect(() => { list.current?.scrollTo(0, list.current.scrollHeight) }, [messages.length])
+  useLayoutEffect(() => { list.current!.scrollTop = list.current!.scrollHeight }, [messages.length])
   useEffect(() => {
     if (newest !== undefined) void thread.markRead().then(() => threadsOf(plan).load(), () => {}) // it is read again next time
   }, [newest])
-  if (!thread.isOpen) return <p class="problem" role="alert">{t('messages.closed')}</p> // they were taken out of it
   const now = Date.parse(plan.wedding.now())
   return (
     <>
@@ -38,13 +37,16 @@ export const Conversation = ({ id, summary }: { id: string; summary: ThreadSumma
   const plan = usePlan()
   const [thread, setThread] = useState<Thread>()
   const [isRefused, refuse] = useState(false)
+  const wasListed = useRef(false)
+  if (summary !== undefined) wasListed.current = true
+  const isOver = isRefused || (wasListed.current && summary === undefined) // they may have been taken out of it
   useEffect(() => {
     const threads = threadsOf(plan)
-    let isOver = false
-    const leave = (): void => { if (isOver) threads.leave(id) }
-    threads.open(id).then((found) => { if (!isOver) setThread(found) }, () => refuse(true)).finally(leave)
+    let isLeft = false
+    const leave = (): void => { if (isLeft) threads.leave(id) }
+    threads.open(id).then((found) => { if (!isLeft) setThread(found) }, () => refuse(true)).finally(leave)
     return () => {
-      isOver = true
+      isLeft = true
       leave()
     }
   }, [id])
@@ -55,8 +57,8 @@ export const Conversation = ({ id, summary }: { id: string; summary: ThreadSumma
         <h2 id="conversation-title" class="grow" dir="auto">{summary?.title ?? t('view.messages')}</h2>
         {summary && <Details thread={summary} />}
       </header>
-      {isRefused && <p class="problem" role="alert">{t('messages.closed')}</p>}
-      {thread && <Messages thread={thread} />}
+      {isOver && <p class="problem" role="alert">{t('messages.closed')}</p>}
+      {thread && !isOver && <Messages thread={thread} />}
     </section>
   )
 }
