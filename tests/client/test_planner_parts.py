@@ -13,7 +13,8 @@ from documents.sentences import exponent
 BUILD = """
 import { build } from 'esbuild'
 const [, , root, outfile] = process.argv
-const parts = ['format/money', 'format/time', 'format/text', 'session/tokens', 'views/messages/places', 'views/messages/attached']
+const formats = ['format/money', 'format/time', 'format/text']
+const parts = [...formats, 'session/tokens', 'views/messages/places', 'views/messages/attached']
 const contents = parts.map((name) => `export * from './${name}.js'`).join('\\n')
 await build({
   stdin: { contents, resolveDir: `${root}/clients/planner/src`, loader: 'ts' },

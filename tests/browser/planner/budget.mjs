@@ -1,6 +1,8 @@
 // Point 6: the budget.
 import { begin, go, open, passes, record, saved } from './support.mjs'
 
+const HALL = 'Hall <b>ליל</b> & 🎂' // text, never markup
+
 export const scenarios = {
   // A cost is agreed and paid; it is on the calendar; over the limit nothing is green.
   async pay () {
@@ -8,10 +10,10 @@ export const scenarios = {
     await begin(ann, { title: 'Money', template: 'Small party' })
     await go(ann, 'pay', 'budget')
     await go(bao, 'pay', 'budget')
-    await ann.getByLabel('Add a cost').first().fill('Hall')
+    await ann.getByLabel('Add a cost').first().fill(HALL)
     await ann.keyboard.press('Enter')
-    await record(ann, 'Hall').click()
-    const drawer = ann.getByRole('dialog', { name: 'Hall' })
+    await record(ann, HALL).click()
+    const drawer = ann.getByRole('dialog', { name: HALL })
     await drawer.getByLabel('Agreed').fill('2,000')
     await drawer.getByLabel('Agreed').press('Enter')
     await drawer.getByRole('textbox', { name: 'Amount' }).fill('500')
@@ -29,5 +31,12 @@ export const scenarios = {
     await saved(bao)
     await go(bao, 'pay', 'overview')
     await bao.getByText('€1,000 over the limit of €1,000').waitFor()
+    const question = bao.locator('.conflict', { hasText: 'Everything together costs' })
+    await go(bao, 'pay', 'conflicts')
+    await question.getByText(`Take ${HALL} off the budget`).or(question.getByText(HALL)).first().waitFor()
+    await drawer.getByLabel('Agreed').fill('900')
+    await drawer.getByLabel('Agreed').press('Enter')
+    await question.waitFor({ state: 'detached' })
+    await saved(ann)
   }
 }

@@ -1,6 +1,6 @@
 // Point 8: what reaches somebody, and who is part of the wedding.
 import assert from 'node:assert/strict'
-import { begin, go, open, passes, PHONE, record, saved } from './support.mjs'
+import { begin, go, offers, open, passes, PHONE, record, saved } from './support.mjs'
 
 export const scenarios = {
   // Preferences are the person's own: chosen by channel, and there after a reload.
@@ -58,5 +58,35 @@ export const scenarios = {
     await passes(ann, 'people')
     await people.getByRole('button', { name: 'Withdraw the invitation of Pat' }).click()
     await people.getByText('Pat planner, invited').waitFor({ state: 'detached' })
+  },
+
+  // Towards a server with --dev one looks as any role: as a member with their name, with the rights of the role or without.
+  async roles () {
+    const urls = []
+    const page = await open('demo', 'overview', { route: (page) => page.on('websocket', (socket) => urls.push(socket.url())) })
+    const ALL = 'overview guests arrivals seating timeline budget tasks vendors conflicts messages notes settings'
+    const change = async (work) => {
+      await saved(page)
+      urls.length = 0
+      if (await page.getByRole('dialog').count() === 0) await page.getByRole('button', { name: /^You:/ }).click()
+      await work(page.getByRole('dialog'))
+    }
+    await offers(page, ALL)
+    await change(async (you) => {
+      const [id] = await you.getByLabel('Person').locator('option', { hasText: ', caterer' }).evaluateAll((all) => all.map(({ value }) => value))
+      await you.getByLabel('Person').selectOption(id)
+    })
+    await offers(page, ALL)
+    await page.waitForFunction(() => document.querySelector('.saved[data-state=saved]'))
+    assert.ok(urls.some((url) => /\/demo\/wedding\?.*role=caterer.*vendor=v_/.test(url)), String(urls))
+    await change((you) => you.getByLabel('Role', { exact: true }).selectOption('family'))
+    await offers(page, ALL)
+    await change((you) => you.getByLabel('With the rights of this role').check())
+    await offers(page, 'overview guests arrivals seating timeline tasks vendors conflicts messages settings')
+    await change((you) => you.getByLabel('Role', { exact: true }).selectOption('coordinator'))
+    await offers(page, 'overview guests arrivals seating timeline tasks vendors conflicts messages notes settings')
+    await change((you) => you.getByLabel('With the rights of this role').uncheck())
+    await offers(page, ALL)
+    assert.match(page.url(), /#\/demo\/overview$/)
   }
 }
