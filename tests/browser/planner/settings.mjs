@@ -64,7 +64,7 @@ export const scenarios = {
   async roles () {
     const urls = []
     const page = await open('demo', 'overview', { route: (page) => page.on('websocket', (socket) => urls.push(socket.url())) })
-    const ALL = 'overview guests arrivals seating timeline budget tasks vendors conflicts messages notes settings'
+    const ALL = 'overview guests arrivals seating diets timeline budget tasks vendors conflicts messages notes settings'
     const change = async (work) => {
       await saved(page)
       urls.length = 0

@@ -54,7 +54,7 @@ export const put = (plan: Plan, guests: readonly string[], at: RoomTable, seat?:
 export const pressChair = (plan: Plan, at: RoomTable, { seat, guests: [guest] }: Chair, isMore: boolean): void => {
   const isHeld = guest !== undefined && held.value.includes(guest.id)
   if (held.value.length > 0 && !isMore && !isHeld) put(plan, held.value, at, seat)
-  else if (guest !== undefined) hold([guest.id], isMore)
+  else if (guest !== undefined && plan.wedding.seating.seats.mayWrite(guest.id)) hold([guest.id], isMore)
 }
 
 export const takeOff = (plan: Plan, guests: readonly string[]): void => {
