@@ -84,7 +84,7 @@ export const scenarios = {
     await change((you) => you.getByLabel('With the rights of this role').click())
     await offers(page, 'overview seating timeline tasks vendors conflicts messages settings')
     await change((you) => you.getByLabel('Role', { exact: true }).selectOption('coordinator'))
-    await offers(page, 'overview guests arrivals seating timeline tasks vendors conflicts messages notes settings')
+    await offers(page, 'overview guests arrivals seating diets timeline tasks vendors conflicts messages notes settings')
     await change((you) => you.getByLabel('With the rights of this role').click())
     await offers(page, ALL)
     assert.match(page.url(), /#\/demo\/overview$/)

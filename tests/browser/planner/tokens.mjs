@@ -103,7 +103,7 @@ export const scenarios = {
     const couple = await as('couple', `guests/${new URL(guest.url()).hash.split('/')[3]}`)
     await couple.waitForFunction((input) => input.value === 'vegan', await couple.getByRole('dialog').getByLabel('Meal').elementHandle())
 
-    await offers(venue, 'overview guests arrivals seating timeline tasks vendors conflicts messages settings')
+    await offers(venue, 'overview guests arrivals seating diets timeline tasks vendors conflicts messages settings')
     const taken = venue.locator('.chair[data-free=false]').first()
     await taken.focus()
     await venue.keyboard.press('Enter')
