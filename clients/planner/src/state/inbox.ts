@@ -1,10 +1,9 @@
 // What reached this person: the newest items, and how many are unread, asked for again and again.
 import { signal, type ReadonlySignal } from '@preact/signals'
-import { valueOf } from './follow.js'
 import { keep, kept as keptLast } from './kept.js'
 import type { Plan } from './plan.js'
+import { poll } from './poll.js'
 
-const AGAIN_MS = 15_000
 const PAGE = 50
 const LAST = 'inbox'
 
@@ -38,7 +37,6 @@ const follow = ({ wedding }: Plan): Inbox => {
   const items = signal<readonly InboxItem[]>(keptLast<InboxItem[]>(wedding, LAST) ?? [])
   const unread = signal(0)
   const hasOlder = signal(false)
-  const status = valueOf(wedding.status)
   const load = async (): Promise<void> => {
     try {
       const [page, count] = await Promise.all([wedding.call('GET', 'inbox', { query: { limit: String(PAGE) } }), wedding.call('GET', 'inbox/unread')])
@@ -63,10 +61,7 @@ const follow = ({ wedding }: Plan): Inbox => {
     await wedding.call('POST', 'inbox/read', { body }).catch(() => {}) // it is marked the next time
     await load()
   }
-  const again = (): void => {
-    if (status.peek().connection !== 'closed') void load().then(() => setTimeout(again, AGAIN_MS))
-  }
-  again()
+  poll(wedding, load)
   return { items, unread, hasOlder, older, load, readUpTo: (id) => mark({ up_to: id }), read: (id) => mark({ ids: [id] }) }
 }
 

@@ -2,12 +2,12 @@
 // that are open. One in which a message waits to be sent stays open, also behind a reload, until the server has it.
 import { computed, signal, type ReadonlySignal } from '@preact/signals'
 import type { Thread, ThreadSummary } from 'crdt-server-client'
-import { rowsOf, valueOf } from './follow.js'
+import { rowsOf } from './follow.js'
 import { keep, kept as keptLast } from './kept.js'
 import { KeptThreads } from './kept_threads.js'
 import type { Plan } from './plan.js'
+import { poll } from './poll.js'
 
-const AGAIN_MS = 15_000
 const LIST = 'threads'
 const WAITING = 'waiting_threads'
 
@@ -86,7 +86,6 @@ const follow = (plan: Plan): ThreadList => {
   const { wedding } = plan
   const threads = signal<readonly ThreadSummary[]>(keptLast<ThreadSummary[]>(wedding, LIST) ?? [])
   const unread = computed(() => threads.value.reduce((sum, thread) => sum + unreadIn(thread), 0))
-  const status = valueOf(wedding.status)
   const open = new OpenThreads(plan)
   const keeper = new KeptThreads(wedding, open)
   const load = async (): Promise<void> => {
@@ -98,11 +97,7 @@ const follow = (plan: Plan): ThreadList => {
       // There is no connection, or nobody of this role has conversations: the list stays as it is.
     }
   }
-  const again = (): void => {
-    if (status.peek().connection === 'closed') return
-    void load().then(() => setTimeout(again, AGAIN_MS))
-  }
-  again()
+  poll(wedding, load)
   return { threads, unread, load, open: (id) => open.open(id), leave: (id) => open.leave(id) }
 }
 
