@@ -1,8 +1,8 @@
-"""The mirror of messages, brought up to date by the test as by the router."""
+"""The mirror of messages and their files, brought up to date by the test as by the router."""
 
 from __future__ import annotations
 
-from storage import Storage, mirror_messages
+from storage import Storage, mirror_messages, project_attachments
 
 
 class Mirror:
@@ -16,7 +16,8 @@ class Mirror:
     async def follow(self) -> None:
         """Take all events that are stored."""
         while page := await self._storage.events(self._wedding, after=self._seq, limit=3):
-            await self._storage._executor.write(
-                lambda connection, page=page: mirror_messages(connection, self._wedding, page)
-            )
+            for project in (mirror_messages, project_attachments):
+                await self._storage._executor.write(
+                    lambda connection, project=project, page=page: project(connection, self._wedding, page)
+                )
             self._seq = page[-1].seq
