@@ -75,7 +75,7 @@ export const scenarios = {
     await page.getByLabel('Token or invitation').waitFor()
   },
 
-  // A token in the address is taken out of it. Signing out leads back to the entry.
+  // A token in the address is taken out of it. Signing out leads back to the entry, and ends the session of an invitation.
   async token () {
     const { page: first } = await invited('coordinator')
     const token = await first.evaluate(() => JSON.parse(sessionStorage.getItem('wedding-planner.session.w')).token)
@@ -86,5 +86,12 @@ export const scenarios = {
     await page.getByRole('button', { name: /^You:/ }).click()
     await page.getByRole('button', { name: 'Sign out' }).click()
     await page.getByLabel('Token or invitation').waitFor()
+    const status = async () => (await fetch(`${server}/api/weddings/${WEDDING}/devices`, { headers: { Authorization: `Bearer ${token}` } })).status
+    assert.equal(await status(), 200)
+    const ended = first.waitForResponse((response) => response.request().method() === 'DELETE')
+    await first.getByRole('button', { name: /^You:/ }).click()
+    await first.getByRole('button', { name: 'Sign out' }).click()
+    assert.equal((await ended).status(), 204)
+    assert.equal(await status(), 401)
   }
 }

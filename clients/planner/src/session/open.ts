@@ -94,15 +94,17 @@ export const comeIn = async (typed: string): Promise<void> => {
   else go({ wedding: tokens.wedding, view: 'overview' })
 }
 
-/** Ends this person's session in this tab; the copy of this device is deleted. */
+/** Ends this person's session, here and at the server; the copy of this device is deleted. */
 export const signOut = async (): Promise<void> => {
   const last = opening.peek()
-  tokens.forget()
   if (last.state === 'open') {
     forgetKept(last.plan.wedding)
     await last.plan.wedding.signOut()
   }
-  opening.value = { state: 'entry', why: '' }
+  const isEnded = tokens.revoke().then(() => true, () => false)
+  const entry: Opening = { state: 'entry', why: '' }
+  opening.value = entry
+  if (!await isEnded && opening.peek() === entry) opening.value = { state: 'entry', why: t('entry.notEnded') }
 }
 
 /** Opens the wedding of the address, and each next one. */

@@ -41,16 +41,18 @@ const read = (wedding: string): Tokens => {
   }
 }
 
-const post = async (path: string, body: unknown): Promise<any> => {
-  const headers = { 'Content-Type': 'application/json' }
+const send = async (path: string, init: RequestInit): Promise<any> => {
   const url = new URL(path, location.href.split('#')[0])
-  const response = await fetch(url, { method: 'POST', cache: 'no-store', headers, body: JSON.stringify(body) }).catch((error: unknown) => {
+  const response = await fetch(url, { cache: 'no-store', ...init }).catch((error: unknown) => {
     throw new ServerError(0, 'no_answer', String(error))
   })
   const content = await response.json().catch(() => ({}))
   if (!response.ok) throw new ServerError(response.status, content.code ?? '', content.detail ?? response.statusText, content)
   return content
 }
+
+const post = (path: string, body: unknown): Promise<any> =>
+  send(path, { method: 'POST', headers: { 'Content-Type': 'application/json' }, body: JSON.stringify(body) })
 
 const held = new Set<string>()
 
@@ -85,6 +87,15 @@ export class TabTokens {
 
   forget (): void {
     this.#set(EMPTY)
+  }
+
+  /** Forgets the tokens, and ends the session of an invitation at the server. Rejects with ServerError where that fails. */
+  async revoke (): Promise<void> {
+    const { device } = this.#tokens
+    const token = await this.next().finally(() => this.forget())
+    if (device === '') return
+    const path = `api/weddings/${encodeURIComponent(this.wedding)}/devices/${encodeURIComponent(device)}`
+    await send(path, { method: 'DELETE', keepalive: true, headers: { Authorization: `Bearer ${token}` } })
   }
 
   /** The token for now, a new one where the last is about to expire. Rejects with ServerError where none came. */

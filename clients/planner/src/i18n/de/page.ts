@@ -71,6 +71,7 @@ export const page: Readonly<Record<keyof typeof english, string>> = {
   'entry.unknown': 'Diese Hochzeit gibt es nicht.',
   'entry.refused': 'Der Server antwortet: {reason}',
   'entry.noInvitation': 'Das ist kein Token und keine gültige Einladung.',
+  'entry.notEnded': 'Hier sind Sie abgemeldet. Der Server war nicht zu erreichen: Er kennt dieses Gerät, bis die Sitzung abläuft.',
   'you.button': 'Sie: {name}',
   'you.pretendHint': 'Dieser Server glaubt, wer Sie zu sein angeben.',
   'you.person': 'Person',

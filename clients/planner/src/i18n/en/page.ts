@@ -69,6 +69,7 @@ export const page = {
   'entry.unknown': 'There is no such wedding.',
   'entry.refused': 'The server answered: {reason}',
   'entry.noInvitation': 'This is no token, and no invitation that is still good.',
+  'entry.notEnded': 'You are signed out here. The server was not reached: it knows this device until its session runs out.',
   'you.button': 'You: {name}',
   'you.pretendHint': 'This server believes who you say you are.',
   'you.person': 'Person',
