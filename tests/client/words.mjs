@@ -259,7 +259,10 @@ test('people see each other and where they are', async (wedding) => {
 
 test('messages are sent, read in order, taken back and reacted to', async (wedding) => {
   const [ann, bob] = await pair(wedding)
+  await ann.call('POST', 'members', { body: { user: 'u_bob', role: 'planner' } }) // members are informed
+  const reached = new Promise((resolve) => { bob.onInbox(resolve) })
   const thread = await ann.threads.create({ title: 'Flowers', participants: ['u_bob'] })
+  await reached
   const first = await ann.threads.send(thread, 'Is the oak still standing?')
   const [at, bobs] = [await ann.threads.open(thread), await bob.threads.open(thread)]
   await until(at, ([message]) => message?.sequence !== undefined)

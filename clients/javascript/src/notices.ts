@@ -1,4 +1,5 @@
-// Notices of undone edits: y-websocket's message type 2, any subtype (1; of older servers 0), and a string of JSON or a sentence.
+// Notices of undone edits, and of a changed inbox: y-websocket's message type 2, any subtype (1; of older servers 0), and a
+// string of JSON or a sentence.
 import * as decoding from 'lib0/decoding'
 import type { WebsocketProvider } from 'y-websocket'
 
@@ -33,10 +34,14 @@ export const parseNotice = (text: string): Notice => {
   }
 }
 
-export const readNotices = (provider: WebsocketProvider, take: (notice: Notice) => void): void => {
+const INBOX_CHANGED = '{"inbox": "changed"}'
+
+export const readNotices = (provider: WebsocketProvider, take: (notice: Notice) => void, inboxChanged: () => void): void => {
   const handlers = provider.messageHandlers as ((...all: any[]) => void)[]
   handlers[NOTICE] = (_encoder, decoder: decoding.Decoder) => {
     decoding.readVarUint(decoder) // the subtype
-    take(parseNotice(decoding.readVarString(decoder)))
+    const text = decoding.readVarString(decoder)
+    if (text === INBOX_CHANGED) inboxChanged()
+    else take(parseNotice(text))
   }
 }

@@ -39,6 +39,8 @@ export class Replica {
   readonly notice = new Emitter<Notice>()
   readonly refusal = new Emitter<Refusal>()
   readonly present = new Emitter<void>()
+  /** Something has reached this person: every wedding has one document that hears of it. */
+  readonly inbox = new Emitter<void>()
   #receipts!: Receipts
   #copy: Copy | undefined
   #loaded!: Promise<void>
@@ -69,7 +71,7 @@ export class Replica {
   connect (): void {
     if (this.isClosed || !this.link.isOnline()) return
     this.refused = undefined
-    this.provider.params = this.link.query()
+    this.provider.params = this.#query()
     if (!this.provider.wsconnected) this.status = 'connecting'
     this.provider.connect()
   }
@@ -80,6 +82,10 @@ export class Replica {
     this.state.emit()
   }
 
+  #query (): Record<string, string> {
+    return this.name.split('@')[0] === 'wedding' ? { ...this.link.query(), inbox: '1' } : this.link.query()
+  }
+
   #begin (): void {
     const { link } = this
     this.doc = new Y.Doc()
@@ -87,7 +93,7 @@ export class Replica {
     this.full = ''
     // Without disableBc two tabs of one browser would exchange edits of which the server knows nothing.
     this.provider = new WebsocketProvider(link.socketUrl, this.name, this.doc, {
-      connect: false, disableBc: true, params: link.query(), WebSocketPolyfill: link.WebSocket
+      connect: false, disableBc: true, params: this.#query(), WebSocketPolyfill: link.WebSocket
     })
     const isLocal = (origin: unknown): boolean => origin !== this.provider && !this.#copy?.isOrigin(origin) && !this.#isLoading
     this.#receipts = new Receipts(this.doc, this.provider, isLocal, () => this.#saved())
@@ -153,7 +159,7 @@ export class Replica {
       this.refusal.emit(refusal)
     })
     provider.awareness.on('change', () => this.present.emit())
-    readNotices(provider, (notice) => this.#noticed(notice))
+    readNotices(provider, (notice) => this.#noticed(notice), () => this.inbox.emit())
     doc.on('update', () => this.#saved())
   }
 

@@ -262,6 +262,8 @@ export interface Wedding {
   onRejected(listener: Listener<Rejected>): Unsubscribe
   /** Calls when the server has said anew who this person is, what they may open and what they may write. */
   onRights(listener: Listener<Person>): Unsubscribe
+  /** Calls when something has reached this person, or was read: `GET …/inbox` and the list of threads may be others. */
+  onInbox(listener: () => void): Unsubscribe
   /** The clock of the server, as `toISOString` gives it. */
   now(): string
   /** The plan of another event than the reception: `seating.e_brunch`. */

@@ -7,6 +7,7 @@ import { Conversations } from './threads.js'
 import { Documents, type Events } from './connection.js'
 import { Reviews } from './conflicts.js'
 import type { Copies } from './copies.js'
+import { Emitter } from './emitter.js'
 import { NotOpen } from './errors.js'
 import { EventFeed } from './feed.js'
 import type { Api, Call, Joined } from './http.js'
@@ -58,6 +59,7 @@ export class OpenWedding implements Wedding {
   readonly #documents: Documents
   readonly #journal: Journal
   readonly #rejections: Rejections
+  readonly #inbox = new Emitter<void>()
   readonly #wiring: Wiring
   #wiping: Promise<void> | undefined
 
@@ -147,6 +149,7 @@ export class OpenWedding implements Wedding {
     this.presence.add(part)
     this.saved.add(replica)
     replica.notice.on((notice) => this.#rejections.take(part, notice))
+    replica.inbox.on(() => this.#inbox.emit())
     replica.reset.on(() => this.#journal.forget(part))
   }
 
@@ -176,6 +179,10 @@ export class OpenWedding implements Wedding {
 
   onRights (listener: Listener<Person>): Unsubscribe {
     return this.#documents.rights.on(listener)
+  }
+
+  onInbox (listener: () => void): Unsubscribe {
+    return this.#inbox.on(listener)
   }
 
   now (): string {
