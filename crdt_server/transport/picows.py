@@ -91,6 +91,7 @@ class PicowsConnection(PicowsPort):
 
     def on_ws_connected(self, transport: WSTransport) -> None:
         self.connected(transport)
+        _forget_handshake(transport)
         request, self._request = self._request, None
         assert request is not None
         self._server.connections.add(self)
@@ -191,6 +192,12 @@ class PicowsTransport:
     def protocol(self) -> asyncio.BaseProtocol:
         """A protocol that takes over one connection from uvicorn."""
         return cast("asyncio.BaseProtocol", _Protocol(self))
+
+
+def _forget_handshake(transport: WSTransport) -> None:
+    """picows keeps request and answer as long as the connection: 2 KB of each socket, and the token in the path."""
+    transport.request.path = b""
+    transport.request.headers = transport.response.headers = None  # type: ignore[assignment]  # nobody reads them again
 
 
 class _Protocol(WSProtocol):  # type: ignore[misc]  # a Cython class without annotations
