@@ -1,4 +1,4 @@
-// Point 10: the day itself on a phone: the bar at the bottom with what waits for a decision, and who is here.
+// The day itself on a phone: the bar at the bottom with what waits for a decision, and who is here.
 import assert from 'node:assert/strict'
 import { begin, go, open, passes, paste, PHONE, saved } from './support.mjs'
 

@@ -1,4 +1,4 @@
-// Point 1: add, rename, remove, restore and undo everywhere, by pointer and keyboard; beginning; import.
+// Add, rename, remove, restore and undo everywhere, by pointer and keyboard; beginning; import.
 import assert from 'node:assert/strict'
 import { begin, go, open, passes, paste, pasteText, PHONE, record, saved } from './support.mjs'
 

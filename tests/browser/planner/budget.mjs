@@ -1,4 +1,4 @@
-// Point 6: the budget.
+// The budget.
 import { begin, go, open, passes, record, saved } from './support.mjs'
 
 const HALL = 'Hall <b>ליל</b> & 🎂' // text, never markup

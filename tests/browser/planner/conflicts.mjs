@@ -1,4 +1,4 @@
-// Point 5: conflicts as decisions.
+// Conflicts as decisions.
 import { go, open, passes, PHONE, saved } from './support.mjs'
 
 export const scenarios = {

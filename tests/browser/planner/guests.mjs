@@ -1,4 +1,4 @@
-// Point 7: guests at work.
+// Guests at work.
 import assert from 'node:assert/strict'
 import { begin, go, open, passes, paste, PHONE, record, saved } from './support.mjs'
 

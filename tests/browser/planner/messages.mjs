@@ -1,4 +1,4 @@
-// Point 8: conversations. A message that is written offline is shown as waiting, and arrives once.
+// Conversations. A message that is written offline is shown as waiting, and arrives once.
 import assert from 'node:assert/strict'
 import { open, passes, PHONE } from './support.mjs'
 

@@ -1,4 +1,4 @@
-// Point 9: without a network. The page is loaded anew, shows and edits everything, and says what waits to be sent.
+// Without a network. The page is loaded anew, shows and edits everything, and says what waits to be sent.
 import assert from 'node:assert/strict'
 import { networkTo } from '../../support/network.mjs'
 import { server } from '../support.mjs'

@@ -1,4 +1,4 @@
-// Point 2: what counts today, and how it follows what others do.
+// What counts today, and how it follows what others do.
 import { open, passes, PHONE, saved } from './support.mjs'
 
 export const scenarios = {

@@ -1,4 +1,4 @@
-// Point 3: the seating as the room.
+// The seating as the room.
 import assert from 'node:assert/strict'
 import { begin, go, open, passes, paste, PHONE, saved } from './support.mjs'
 

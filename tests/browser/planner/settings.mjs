@@ -1,4 +1,4 @@
-// Point 8: what reaches somebody, and who is part of the wedding.
+// What reaches somebody, and who is part of the wedding.
 import assert from 'node:assert/strict'
 import { begin, go, offers, open, passes, PHONE, record, saved } from './support.mjs'
 

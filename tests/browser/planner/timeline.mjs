@@ -1,4 +1,4 @@
-// Point 4: the timeline as a day.
+// The timeline as a day.
 import assert from 'node:assert/strict'
 import { begin, go, open, passes, PHONE, saved } from './support.mjs'
 
