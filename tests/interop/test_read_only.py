@@ -159,7 +159,8 @@ async def test_what_a_reader_changes_in_a_plan_is_undone_for_all(node: NodeRunne
 async def test_a_reader_who_goes_on_writing_stays(node: NodeRunner, server: LocalServer) -> None:
     bob = await visitor(node, server, "notes.flood", "guest")
     await bob.run("for (let n = 0; n < 21; n++) doc.getText('text').insert(0, 'x')")
-    await bob.wait("client.denied.length === 21")
+    # 22 where the server's sync step 1 comes after these: the answer has all of them, and is undone as well.
+    await bob.wait("client.denied.length >= 21")
     await bob.wait("doc.getText('text').length === 0")
     assert await bob.run("return client.closes.length") == 0
 
