@@ -9,13 +9,17 @@
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
-from typing import Any, NamedTuple, TypeAlias
+from functools import cache
+from typing import Any, Final, NamedTuple, TypeAlias
 
 from sqlalchemy import (
     ColumnElement,
     Connection,
+    Integer,
     Interval,
+    Select,
     and_,
+    bindparam,
     func,
     literal,
     or_,
@@ -32,9 +36,9 @@ from storage.outbox import (
     NO_PARAMS,
     SENDING,
     SENT,
+    SLICE,
     WAITING,
     StoredMessage,
-    lock_some,
     select_messages,
 )
 from storage.tables import REASON_LENGTH, UtcDateTime
@@ -80,22 +84,19 @@ class MessageOutcome(NamedTuple):
 def promote(connection: Connection, now: datetime, attempts: int) -> Mapping[str, int]:
     """Make messages wait that are due, or whose lease has ended; one that ended so with the last of its `attempts` is
     dead. Returns how many died, by channel."""
-    lapsed = and_(outbox.c.state == SENDING, outbox.c.lease_until <= _clock(connection, 0))
+    lapsed = connection.execute(_lapsed(connection.dialect.name), _clock_values(connection)).all()
+    dead = [row for row in lapsed if row.attempts >= attempts]
+    due = connection.scalars(_DUE, {"now": now}).all()
     died = {"state": DEAD, "error": f"the server ended during attempt {attempts}", "done_at": now, "lease": ""}
-    dead = _update_some(connection, and_(lapsed, outbox.c.attempts >= attempts), died)
-    free = {"state": WAITING, "lease": "", "lease_until": None}
-    due = and_(outbox.c.state == LATER, outbox.c.next_at <= now)
-    _update_some(connection, lapsed, free)
-    _update_some(connection, due, free)
-    channels = select(outbox.c.channel).where(outbox.c.id.in_(dead))
-    return Counter(connection.scalars(channels)) if dead else {}
+    _update(connection, [row.id for row in dead], died)
+    free = [row.id for row in lapsed if row.attempts < attempts]
+    _update(connection, [*free, *due], {"state": WAITING, "lease": "", "lease_until": None})
+    return Counter(row.channel for row in dead)
 
 
-def _update_some(connection: Connection, among: ColumnElement[bool], values: dict[str, Any]) -> list[int]:
-    found = lock_some(connection, among)
-    if found:
-        connection.execute(update(outbox).where(outbox.c.id.in_(found)).values(values))
-    return found
+def _update(connection: Connection, ids: Sequence[int], values: dict[str, Any]) -> None:
+    if ids:
+        connection.execute(update(outbox).where(outbox.c.id.in_(ids)).values(values))
 
 
 def claim(
@@ -107,26 +108,59 @@ def claim(
         if chosen := _choose(connection, wanted, now):
             until = _clock(connection, seconds)
             values = {"state": SENDING, "lease": lease, "lease_until": until, "attempts": outbox.c.attempts + 1}
-            connection.execute(update(outbox).where(outbox.c.id.in_([each.id for each in chosen])).values(values))
+            _update(connection, [each.id for each in chosen], values)
             taken += (each._replace(state=SENDING, lease=lease, attempts=each.attempts + 1) for each in chosen)
     return taken
 
 
 def _choose(connection: Connection, wanted: ClaimOf, now: datetime) -> list[StoredMessage]:
-    waiting = and_(outbox.c.state == WAITING, outbox.c.channel == wanted.channel, outbox.c.next_at <= now)
-    query = select_messages().where(waiting, outbox.c.priority <= wanted.priority)
-    if wanted.busy:
-        query = query.where(tuple_(outbox.c.wedding, outbox.c.user, outbox.c.contact).not_in(wanted.busy))
-    query = query.order_by(outbox.c.priority, outbox.c.id).limit(LOOKED_AT * wanted.limit)
+    values = {"channel": wanted.channel, "now": now, "most": wanted.priority, "rows": LOOKED_AT * wanted.limit}
+    found = connection.execute(_WAITING_BUT, {**values, "busy": wanted.busy}) if wanted.busy else None
     chosen: list[StoredMessage] = []
     of: dict[Recipient, int] = {}
-    for row in connection.execute(query.with_for_update(skip_locked=True)):
+    for row in connection.execute(_WAITING, values) if found is None else found:
         message = StoredMessage(*row)
         recipient = message.wedding, message.user, message.contact
         of[recipient] = of.get(recipient, 0) + 1
         if of[recipient] <= wanted.per_recipient and len(chosen) < wanted.limit:
             chosen.append(message)
     return chosen
+
+
+# Statements of every claim are made once: to make them takes longer than to run them.
+
+
+@cache
+def _lapsed(dialect: str) -> Select[Any]:
+    """Messages whose lease has ended, as far as nobody holds them. In no order: by number, PostgreSQL would walk all
+    messages where few are in the state."""
+    clock = func.clock_timestamp() if dialect == "postgresql" else bindparam("clock")
+    query = select(outbox.c.id, outbox.c.attempts, outbox.c.channel).where(outbox.c.state == SENDING)
+    return query.where(outbox.c.lease_until <= clock).limit(SLICE).with_for_update(skip_locked=True)
+
+
+def _clock_values(connection: Connection) -> dict[str, datetime]:
+    return {} if connection.dialect.name == "postgresql" else {"clock": datetime.now(UTC)}
+
+
+_DUE: Final = (
+    select(outbox.c.id)
+    .where(outbox.c.state == LATER, outbox.c.next_at <= bindparam("now"))
+    .limit(SLICE)
+    .with_for_update(skip_locked=True)
+)
+
+
+def _waiting(*but: ColumnElement[bool]) -> Select[Any]:
+    query = select_messages().where(outbox.c.state == WAITING, outbox.c.channel == bindparam("channel"))
+    query = query.where(outbox.c.next_at <= bindparam("now"), outbox.c.priority <= bindparam("most"), *but)
+    query = query.order_by(outbox.c.priority, outbox.c.id).limit(bindparam("rows", type_=Integer))
+    return query.with_for_update(skip_locked=True)
+
+
+_RECIPIENT: Final = tuple_(outbox.c.wedding, outbox.c.user, outbox.c.contact)
+_WAITING: Final = _waiting()
+_WAITING_BUT: Final = _waiting(_RECIPIENT.not_in(bindparam("busy", expanding=True)))
 
 
 def renew(connection: Connection, lease: str, ids: Sequence[int], seconds: float) -> int:

@@ -88,7 +88,7 @@ class _Behind:
 
 class EventRouter:
     """See the head of the file. ``on_inbox`` is called with items that were stored, ``on_messages`` when messages were
-    that have to be sent; ``projections`` run in the transaction."""
+    that have to be sent now; ``projections`` run in the transaction."""
 
     def __init__(
         self,
@@ -302,7 +302,7 @@ class EventRouter:
                 self._behind[page.wedding] = behind  # behind the others
             if done.items:
                 self._on_inbox(page.wedding, done.items)
-            if page.deliveries:
+            if any(each.message.next_at is None and not each.message.held for each in page.deliveries):
                 self._on_messages()
 
 
