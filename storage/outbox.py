@@ -44,9 +44,14 @@ SLICE = 500
 """Rows of one call that deletes some, sends some once more, or finds out which are due."""
 
 PAGE_CHARACTERS = 1_000_000
-_INSERTS = {
-    name: dialect.insert(outbox).on_conflict_do_nothing(index_elements=["key"]).returning(outbox.c.id)
+_UNLESS_STORED = {
+    name: dialect.insert(outbox).on_conflict_do_nothing(index_elements=["key"])
     for name, dialect in (("sqlite", sqlite), ("postgresql", postgresql))
+}
+_INSERTS = {
+    # With RETURNING the driver of SQLite runs the statement once for each row, in Python.
+    "sqlite": _UNLESS_STORED["sqlite"].execution_options(preserve_rowcount=True),
+    "postgresql": _UNLESS_STORED["postgresql"].returning(outbox.c.id),
 }
 
 
@@ -133,7 +138,8 @@ def enqueue(connection: Connection, messages: Sequence[NewMessage]) -> int:
     """Store messages, and return how many: one whose key is stored already is left as it is. Raises ValuesRefused."""
     if not messages:
         return 0
-    return len(connection.execute(_INSERTS[connection.dialect.name], [_row_of(each) for each in messages]).all())
+    stored = connection.execute(_INSERTS[connection.dialect.name], [_row_of(each) for each in messages])
+    return len(stored.all()) if stored.returns_rows else stored.rowcount
 
 
 def _row_of(message: NewMessage) -> dict[str, Any]:

@@ -123,7 +123,9 @@ _MOVE = (
     .values(seq=bindparam("until"))
 )
 _MOVE_BY_RIGHTS = _MOVE.where(func.coalesce(_VERSION, 0) == bindparam("version"))
-_ADDED = insert(inbox).returning(inbox.c.id, sort_by_parameter_order=True)
+_ITEMS = insert(inbox)
+_ADDED = _ITEMS.returning(inbox.c.id, sort_by_parameter_order=True)
+_LAST_ID = select(func.max(inbox.c.id))
 
 
 def unrouted(connection: Connection, after: str, page: int) -> tuple[list[UnroutedWedding], str | None]:
@@ -206,8 +208,19 @@ def _put_items(connection: Connection, page: RoutedPage) -> list[tuple[str, Stor
         rows.append({"wedding": page.wedding, **values, "params": item.params, "count": count, "at": at})
     if replaced:
         connection.execute(delete(inbox).where(inbox.c.id.in_(replaced)))
-    ids = connection.scalars(_ADDED, rows).all()
+    ids = _add_items(connection, rows)
     return [(row["user"], _stored(id_, row)) for id_, row in zip(ids, rows, strict=True)]
+
+
+def _add_items(connection: Connection, rows: Sequence[dict[str, Any]]) -> Sequence[int]:
+    """Store items; returns their ids, which rise."""
+    if connection.dialect.name == "postgresql":
+        return connection.scalars(_ADDED, rows).all()
+    # There is one writer, and with RETURNING the driver would run the statement once for each row, in Python.
+    first = 1 + int(connection.scalar(_LAST_ID) or 0)
+    ids = range(first, first + len(rows))
+    connection.execute(_ITEMS, [row | {"id": id_} for row, id_ in zip(rows, ids, strict=True)])
+    return ids
 
 
 def _stored(id_: int, row: Mapping[str, Any]) -> StoredItem:
