@@ -253,6 +253,19 @@ async def test_messages_go_out_later_if_that_is_the_rule(world: World) -> None:
     assert found == {"push": ("waiting", False), "mail": ("later", True)}
 
 
+@pytest.mark.parametrize(("send", "wakes"), [('"mail"', 1), ('{"channel": "mail", "unread_minutes": 15}', 0)])
+async def test_the_delivery_is_woken_for_what_is_due(world: World, send: str, wakes: int) -> None:
+    await world.router().route_all()  # what is left of other weddings
+    await world.begin(f"due_{wakes}")
+    await world.settle()
+    await world.put("routing_overrides", rule="vendor", body=f'{{"send": [{send}]}}', by="aroha", at=AT)
+    await put_events(world, 1)
+    woken: list[None] = []
+    await world.router(on_messages=lambda: woken.append(None)).route_all()
+    assert len(woken) == wakes
+    assert set((await world.channels(BOOKED)).values()) == {"mail"}
+
+
 async def test_a_caterer_is_given_numbers_and_no_names(world: World) -> None:
     await world.begin("counted")
     await world.settle()
