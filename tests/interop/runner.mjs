@@ -20,7 +20,8 @@ import { confirmByEcho, confirmByStatus, signer, startTyping, stopTyping } from 
 const clients = new Map()
 const EVENTS = [
   ...['status', 'sync', 'connection-close', 'closed'],
-  ...['synced', 'stateless', 'unsyncedChanges', 'authenticated', 'authenticationFailed', 'close', 'disconnect']
+  ...['synced', 'stateless', 'unsyncedChanges', 'authenticated', 'authenticationFailed', 'close', 'disconnect'],
+  ...['asked', 'denied'] // of this runner
 ]
 const AsyncFunction = (async () => {}).constructor
 
@@ -83,7 +84,8 @@ const commands = {
     const doc = new Y.Doc()
     if (clientID != null) doc.clientID = clientID
     const options = { WebSocketPolyfill: WebSocket, disableBc: true, maxBackoffTime: 200, params }
-    const client = { doc, closes: [], denied: [] }
+    // asked: whether the server's sync step 1 has come; the answer holds all that was written before.
+    const client = { doc, closes: [], denied: [], asked: false }
     if (signing !== undefined) {
       const sign = signer(signing)
       client.signed = sign()
@@ -95,9 +97,18 @@ const commands = {
     }
     const provider = new WebsocketProvider(url, room, doc, options)
     client.provider = provider
+    const readSync = provider.messageHandlers[0]
+    provider.messageHandlers[0] = (encoder, decoder, ...rest) => {
+      if (decoder.arr[decoder.pos] === 0) {
+        client.asked = true
+        provider.emit('asked', [])
+      }
+      readSync(encoder, decoder, ...rest)
+    }
     provider.messageHandlers[2] = (_encoder, decoder) => {
       decoding.readVarUint(decoder)
       client.denied.push(decoding.readVarString(decoder))
+      provider.emit('denied', [])
     }
     provider.on('connection-close', event => { if (event !== null) client.closes.push(event.code) })
     clients.set(name, client)
@@ -112,6 +123,7 @@ const commands = {
     provider.messageHandlers[2] = (_encoder, decoder) => {
       decoding.readVarUint(decoder)
       client.denied.push(JSON.parse(decoding.readVarString(decoder)))
+      provider.emit('denied', [])
     }
     clients.set(name, client)
   },
