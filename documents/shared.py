@@ -109,6 +109,12 @@ class ReviewParty:
     role: str = needed(Code(), "In which role.")
     value: Any = key(AnyJson(4096), "What they wrote.")
     at: str | None = key(Instant(), "When it arrived.")
+    subject: int | None = key(Integer(0, 49), "Place in `_subject` of the field that they wrote, counted from 0.")
+    before: Any = key(
+        AnyJson(4096), "What the field held before the conflict, null for nothing; absent: that is not known."
+    )
+    text: str | None = key(String(), "What they wrote over what, in English.")
+    sentence: Any = key(SENTENCE, "The same for every language: an id of the catalogue, and values.")
 
 
 @record
@@ -149,6 +155,9 @@ class Conflict:
     )
     options: tuple[ReviewOption, ...] = key(
         ListOf(value_of(ReviewOption), 20), "Ways to resolve it.", default=(), server=True
+    )
+    undo: int | None = key(
+        Integer(0, 99), "Id of the option that takes back what the server has resolved by itself.", server=True
     )
     strategy: str | None = key(STRATEGIES, "How it was or is to be resolved.", server=True)
     state: str | None = key(Enum("open", "auto", "resolved", "expired"), "Where it stands.", server=True)

@@ -18,7 +18,7 @@ from crdt_server.errors import NotFoundError
 from crdt_server.hub.commands import OperationsRefusedError, carry_out, open_documents
 from crdt_server.hub.hub import Hub
 from crdt_server.operations import Operation, Problem
-from documents.invariants.review import in_language
+from documents.invariants.review import in_language, sentences_of
 from documents.sentences import language_of, users_without_name
 from storage import Storage, StoredRow
 
@@ -73,7 +73,8 @@ async def get_conflicts(
     language: Language = "en",
 ) -> Conflicts:
     """Conflicts between edits, in the order of documents and ids. A page ends behind a million characters of them.
-    `_summary` and the `text` of options are in the language, with the names of people who are or were there."""
+    `_summary` and the `text` of options and parties are in the language, with the names of people who are or were
+    there."""
     storage: Storage = request.app.state.hub.storage
     document, _, record = after.partition("/")
     found, following = await _readable_page(storage, caller, wedding_name(wedding), (document, record))
@@ -84,9 +85,7 @@ async def get_conflicts(
 async def _in_language(
     request: Request, caller: Caller, wedding: str, found: list[Conflict], language: str
 ) -> list[Conflict]:
-    sentences = ([each.get("_sentence"), *(option.get("sentence") for option in each.get("_options", ()))]
-                 for each in found)  # fmt: skip
-    is_nameless = any(any(users_without_name(each)) for each in sentences)
+    is_nameless = any(any(users_without_name(list(sentences_of(each)))) for each in found)
     names = await visible_names(request, caller, wedding) if is_nameless else {}
     return [in_language(each, language_of(language), names) for each in found]
 

@@ -27,7 +27,7 @@ class Catalogue(BaseModel):
 @public
 async def get_sentences(request: Request, response: Response, language: str) -> Catalogue:
     """All texts in a language (`en`, `de`), as `documents/sentences` describes them: `_sentence` of a conflict, and
-    `sentence` of an option, have an id in it and values."""
+    `sentence` of an option or party, have an id in it and values."""
     begin_public(request)
     texts = CATALOGUE.get(language)
     if texts is None:

@@ -14,6 +14,7 @@ from crdt_server.judge.applied import Applied, Unseen
 from crdt_server.judge.rules import may_stand
 from crdt_server.judge.schema_document import SchemaDocument
 from crdt_server.judge.writes import GONE, NESTED, Write
+from documents.changes import Change
 from documents.fields import normalised, same
 from documents.invariants import NOBODY, Field, Finding, Wedding, Writer, Written, edit_of_deleted, lost_write
 from documents.kind import Root, Shape
@@ -93,19 +94,20 @@ def _means_the_same(document: SchemaDocument, write: Write, one: Any, other: Any
 def _edits_of_deleted(wedding: Wedding, document: SchemaDocument, writer: Writer, applied: Applied) -> Iterator[Found]:
     _, changes, _, unseen, _ = applied
     rows = wedding.documents[document.name]
-    keys_of: dict[tuple[str, str], dict[str | None, Any]] = {}
+    keys_of: dict[tuple[str, str], dict[str | None, Change]] = {}
     for change in changes.fields:
         row = rows[change.root].get(change.record)
         if type(row) is dict and "deleted" in row:
-            keys_of.setdefault(change[:2], {})[change.key] = change.after
+            keys_of.setdefault(change[:2], {})[change.key] = change
     for (root_name, record), keys in keys_of.items():
         root, row = document.kind.roots[root_name], rows[root_name][record]
         if root.server or root.shape is not Shape.RECORDS or (root_name, record) in changes.added:
             continue
         deletion = row["deleted"]
         where = (document.name, root_name, record)
-        deleter = writer if "deleted" in keys else wedding.writers.get(Field(*where, "deleted"), NOBODY)
-        if "deleted" not in keys:
+        own = keys.get("deleted")
+        deleter = wedding.writers.get(Field(*where, "deleted"), NOBODY) if own is None else _over(writer, own)
+        if own is None:
             edit = _edit(keys, writer)
         elif unseen is None:
             continue
@@ -118,9 +120,14 @@ def _edits_of_deleted(wedding: Wedding, document: SchemaDocument, writer: Writer
         yield edit_of_deleted(strategy, Field(*where, key), Written(deletion, deleter), written, wedding), {}
 
 
-def _edit(keys: Mapping[str | None, Any], writer: Writer) -> tuple[str | None, Written] | None:
+def _over(writer: Writer, change: Change) -> Writer:
+    """The writer of a change."""
+    return writer._replace(before=change.before)
+
+
+def _edit(keys: Mapping[str | None, Change], writer: Writer) -> tuple[str | None, Written] | None:
     key = next(iter(sorted(keys, key=str)), None)
-    return (key, Written(keys[key], writer)) if keys else None
+    return (key, Written(keys[key].after, _over(writer, keys[key]))) if keys else None
 
 
 def _unseen_edit(

@@ -44,6 +44,7 @@ from documents.invariants import (
     Subject,
     Wedding,
     Writer,
+    attributed,
     chosen,
     review_id,
     with_way_back,
@@ -224,7 +225,7 @@ class Resolver:
             return []
         if finding.automatic and self._repairs.exhausted(subject, self._now):
             finding = for_a_person(finding)
-        finding = with_way_back(self._wedding, finding)
+        finding = attributed(self._wedding, with_way_back(self._wedding, finding), document)
         ops = open_ops(row, document, record, finding, instant(self._now))
         if not self._limits.admits(finding, size_of(ops), self._now):
             self._limits.leave_out(finding)

@@ -15,7 +15,7 @@ from documents.sentences import Sentence
 
 UNDO_SECONDS = 24 * 3600.0
 _KIND_OF = {"T": "timeline", "B": "budget", "G": "guests", "S": "seating", "C": "care", "W": "wedding", "M": "thread"}
-_KEYS_OF_DECISION = ("choice", "say", "_outcome", "_by", "_closedAt")
+_KEYS_OF_DECISION = ("choice", "say", "_outcome", "_by", "_closedAt", "_undo")
 
 
 def home_of(finding: Finding) -> str:
@@ -45,7 +45,8 @@ def open_ops(old: Mapping[str, Any] | None, document: str, record: str, finding:
     if old is None:
         return [Op("insert", document, "review", record, None, new)]
     ops = [Op("set", document, "review", record, k, v) for k, v in new.items() if not same(old.get(k), v)]
-    return ops + [Op("delete", document, "review", record, key) for key in _KEYS_OF_DECISION if key in old]
+    stale = [key for key in _KEYS_OF_DECISION if key in old and key not in new]
+    return ops + [Op("delete", document, "review", record, key) for key in stale]
 
 
 def close_ops(document: str, record: str, outcome: str, at: str, actor: Actor | None) -> Sequence[Op]:

@@ -4,6 +4,7 @@ Pure functions over plain rows. `Index` follows changes and finds; `lost_write` 
 writes; `clash` and `clashes` compare the bookings of several weddings; `cascade` pushes later items of a timeline.
 """
 
+from documents.invariants.attribution import attributed
 from documents.invariants.bookings import TRAVEL_MINUTES, Booking, bookings, clash, clashes, is_booked
 from documents.invariants.cascade import Cascade, Slot, cascade
 from documents.invariants.catalogue import INVARIANTS, RANKS, STRATEGIES, Invariant, rank_of
@@ -54,6 +55,7 @@ __all__ = [
     "Written",
     "apply",
     "assignments_by_table",
+    "attributed",
     "bookings",
     "cascade",
     "chosen",

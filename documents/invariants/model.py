@@ -119,6 +119,10 @@ class Party:
     field: Field
     value: Any
     writer: Writer = NOBODY
+    before: Any = UNKNOWN
+    """The value before the conflict, as its record may have it: see `attribution`."""
+    said: Sentence | None = None
+    """What they wrote over what, in the same way."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,6 +160,8 @@ class Finding:
     """Values it follows from besides its parties."""
     more: int = 0
     """How many others are concerned that are not listed."""
+    undo: int | None = None
+    """Id of the option that takes back what the strategy has decided."""
 
     @property
     def invariant(self) -> str:

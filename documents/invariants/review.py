@@ -1,8 +1,8 @@
 """A finding as a record of the root `review`, within the limits of its fields.
 
-Parts that do not fit into a record are left out, so that one can always be written: values that are too large, parties
-without a known writer (and the server), options with more operations than a record holds, and those after the first
-that fill it.
+Parts that do not fit into a record are left out, so that one can always be written: values that are too large, and the
+words for them, parties without a known writer (and the server), options with more operations than a record holds, and
+those after the first that fill it.
 """
 
 from __future__ import annotations
@@ -13,7 +13,19 @@ from functools import lru_cache
 from typing import Any, Final
 
 from documents.fields import AnyJson, Reason
-from documents.invariants.model import CHOOSER, SERVER, Finding, Op, Option, Subject, Writer, short_id, user_id
+from documents.invariants.model import (
+    CHOOSER,
+    SERVER,
+    UNKNOWN,
+    Finding,
+    Op,
+    Option,
+    Party,
+    Subject,
+    Writer,
+    short_id,
+    user_id,
+)
 from documents.sentences import Sentence, as_json, of_json, say
 from documents.shared import SENTENCE, review
 
@@ -22,6 +34,7 @@ MAX_RECORD_BYTES: Final = 24 * 1024
 
 _MAX_OPTIONS_BYTES: Final = 18 * 1024
 _MAX_VALUES_BYTES: Final = 4 * 1024
+"""Of all that is said of what the parties wrote: values, values before, and words."""
 _SMALL_BYTES: Final = 256
 _ROOT = review()
 _VALUE = AnyJson(_MAX_VALUES_BYTES)
@@ -48,6 +61,8 @@ def review_row(finding: Finding, at: str, *, state: str = "open") -> dict[str, A
         "_sentence": as_json(finding.said),
     }
     options = _within(_MAX_OPTIONS_BYTES, [each for each in row.pop("_options") if _fits("_options", [each])])
+    if state == "auto" and any(each["id"] == finding.undo for each in options):
+        row["_undo"] = finding.undo
     return {key: value for key, value in row.items() if _fits(key, value)} | {"_options": options}
 
 
@@ -55,10 +70,17 @@ def in_language(row: dict[str, Any], language: str, names: Mapping[str, str]) ->
     """A record with its texts in a language, in the places of those in English. ``names``: user -> name, of those whom
     the wedding has no name for."""
     found = row | _text_of("_summary", row.get("_sentence"), language, names)
-    if "_options" in row:
-        options = row["_options"]
-        found["_options"] = [each | _text_of("text", each.get("sentence"), language, names) for each in options]
+    for key in ("_options", "_parties"):
+        if key in row:
+            found[key] = [each | _text_of("text", each.get("sentence"), language, names) for each in row[key]]
     return found
+
+
+def sentences_of(row: Mapping[str, Any]) -> Iterator[object]:
+    """The sentences of a record, as JSON."""
+    yield row.get("_sentence")
+    for part in (*row.get("_options", ()), *row.get("_parties", ())):
+        yield part.get("sentence")
 
 
 def _text_of(key: str, sentence: object, language: str, names: Mapping[str, str]) -> dict[str, str]:
@@ -101,17 +123,31 @@ def _subjects(finding: Finding) -> list[dict[str, Any]]:
 
 def _parties(finding: Finding) -> Iterator[dict[str, Any]]:
     room = _MAX_VALUES_BYTES
+    fields = list(dict.fromkeys(party.field for party in finding.parties))
     for party in finding.parties:
         if party.writer.user in ("", SERVER):  # a rule takes part in nothing: what it wrote is among the options
             continue
         row = {"user": party.writer.user, "role": party.writer.role}
         row |= {"at": party.writer.at} if party.writer.at else {}
-        if party.value is not None and _is_small(party.value):
-            size = len(json.dumps(party.value))
+        row |= {"subject": fields.index(party.field)}
+        for part in _written(party):
+            size = len(json.dumps(part))
             if size <= room:
                 room -= size
-                row["value"] = party.value
+                row |= part
         yield row
+
+
+def _written(party: Party) -> Iterator[dict[str, Any]]:
+    """What a record has of what somebody wrote, the most important first."""
+    if party.value is not None and _is_small(party.value):
+        yield {"value": party.value}
+    if party.before is not UNKNOWN and _is_small(party.before):
+        yield {"before": party.before}
+    if party.said is not None:
+        said = as_json(party.said)
+        if type(SENTENCE.check(said)) is not Reason:
+            yield {"text": say(party.said), "sentence": said}
 
 
 def _within(room: int, options: list[dict[str, Any]]) -> list[dict[str, Any]]:

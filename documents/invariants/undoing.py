@@ -22,13 +22,16 @@ def with_way_back(wedding: Wedding, finding: Finding) -> Finding:
     if finding.manual or not finding.automatic:
         return finding
     back = tuple(_inverses(wedding, finding.automatic))
-    if any(op in back for option in finding.options for op in option.ops):
-        return finding
+    own = next((option.id for option in finding.options if any(op in back for op in option.ops)), None)
+    if own is not None:
+        return replace(finding, undo=own)
     others = [option for option in finding.options if option.ops and option.ops != finding.automatic]
     roles = INVARIANTS[finding.invariant].undone_by
+    undo = None
     if back and roles is not None:
         others = [*others[: MAX_OPTIONS - 1], Option(0, UNDO, back, roles)]
-    return replace(finding, options=tuple(replace(option, id=i) for i, option in enumerate(others)))
+        undo = len(others) - 1
+    return replace(finding, options=tuple(replace(option, id=i) for i, option in enumerate(others)), undo=undo)
 
 
 def _inverses(wedding: Wedding, ops: Ops) -> Iterator[Op]:

@@ -40,6 +40,8 @@ _FIRMNESS: Final = {
     "yes": 0, "no": 0, "maybe": 1, "pending": 2,
 }  # fmt: skip
 """Of stages of vendors and answers of guests: what is certain comes first."""
+_OTHER: Final = 1
+"""Id of the option that is not what a rule decides, where a rule does: that comes first."""
 
 
 def lost_write(
@@ -68,6 +70,7 @@ def lost_write(
         (Party(field, merged.value, merged.writer), Party(field, other.value, other.writer)),
         options,
         None if winner is None else () if winner is merged else _written(field, winner.value),
+        undo=_OTHER,
     )
 
 
@@ -131,6 +134,7 @@ def edit_of_deleted(
         ),
         tuple(Option(i, text, ops) for i, (text, ops) in enumerate(texts)),
         automatic,
+        undo=_OTHER,
     )
 
 

@@ -9,6 +9,8 @@ _SENTENCES: Final = {
     "leave": "Leave it as it is.",
     "undo": "Undo this: put it back as it was before.",
     "repair": "Repair it once more.",
+    "wrote": "{record}, “{field}”: {value}.",
+    "wrote.over": "{record}, “{field}”: {value}; before that {before}.",
     "unlisted.open": "{count} more of this kind are not listed. Resolve those that are first.",
     "unlisted.auto": "{count} more of this kind were resolved by the rule and are not listed one by one.",
     "X1": "{one} and {other} changed “{field}” of {record} without knowing of each other.",

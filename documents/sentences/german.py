@@ -9,6 +9,8 @@ _SENTENCES: Final = {
     "leave": "So lassen, wie es ist.",
     "undo": "Rückgängig machen: alles wie vorher.",
     "repair": "Noch einmal in Ordnung bringen.",
+    "wrote": "{record}, „{field}“: {value}.",
+    "wrote.over": "{record}, „{field}“: {value}; davor {before}.",
     "unlisted.open": "{count} weitere dieser Art sind nicht aufgeführt. Lösen Sie zuerst die anderen.",
     "unlisted.auto": "{count} weitere dieser Art hat die Regel gelöst; sie sind nicht einzeln aufgeführt.",
     "X1": "{one} und {other} haben bei {record} „{field}“ geändert, ohne voneinander zu wissen.",

@@ -75,8 +75,8 @@ async def test_what_the_server_resolved_can_be_undone(client: httpx.AsyncClient)
     assert await meal_of(client, "undo") == "fish"
     (conflict,) = await conflicts(client, "undo", "auto")
     assert (conflict["_kind"], conflict["_state"]) == ("X1", "auto")
-    (undo,) = [each["id"] for each in conflict["_options"] if each["operations"][0]["value"] == "beef"]
-    record = (await resolve(client, "undo", conflict["id"], {"choice": undo})).json()
+    assert {each["before"] for each in conflict["_parties"]} == {"soup"}
+    record = (await resolve(client, "undo", conflict["id"], {"choice": conflict["_undo"]})).json()
     assert (record["_state"], record["_outcome"]) == ("resolved", "undone")
     assert await meal_of(client, "undo") == "beef"
 
@@ -137,7 +137,10 @@ async def test_texts_are_in_the_language_that_is_requested_with_names_from_prese
     assert "Maria" in german["_summary"]
     assert german["_summary"].endswith(" haben bei Toast „Beginn“ geändert, ohne voneinander zu wissen.")
     assert "Behalten, was Maria eingetragen hat: 15:45." in {each["text"] for each in german["_options"]}
-    assert german | {key: conflict[key] for key in ("_summary", "_options")} == conflict
+    assert {each["text"] for each in german["_parties"]} == {
+        "Toast, „Beginn“: 15:30; davor 15:00.", "Toast, „Beginn“: 15:45; davor 15:00."
+    }  # fmt: skip
+    assert german | {key: conflict[key] for key in ("_summary", "_options", "_parties")} == conflict
 
 
 async def test_the_catalogue(client: httpx.AsyncClient, is_problem: Check) -> None:

@@ -294,6 +294,7 @@ def test_what_is_broken_again_and_again_is_left_to_people(pair: Pair) -> None:
     pair.bench.settle()
     assert pair.value(*SEATS, "g_b") == seat("t_1", 1)
     assert pair.record("S1")["_state"] == "open"
+    assert "_undo" not in pair.record("S1"), "the rule has decided nothing any more"
     pair.choose("S1", "a keeps")
     assert pair.bench.findings() == []
 

@@ -291,10 +291,12 @@ export interface Conflict {
   readonly severity?: 'info' | 'warning' | 'error' | 'critical'
   /** When it was found. Instant (RFC 3339, UTC). */
   readonly at?: string
-  /** Who wrote what. List of at most 20: {`user` id of a user; `role` code; `value`? any JSON, at most 4096 bytes; `at`? instant (RFC 3339, UTC)}. */
-  readonly parties?: readonly ({ readonly user: string; readonly role: string; readonly value?: Json; readonly at?: string })[]
+  /** Who wrote what. List of at most 20: {`user` id of a user; `role` code; `value`? any JSON, at most 4096 bytes; `at`? instant (RFC 3339, UTC); `subject`? integer from 0 to 49; `before`? any JSON, at most 4096 bytes; `text`? string, at most 500 characters; `sentence`? any JSON, at most 2048 bytes}. */
+  readonly parties?: readonly ({ readonly user: string; readonly role: string; readonly value?: Json; readonly at?: string; readonly subject?: number; readonly before?: Json; readonly text?: string; readonly sentence?: Json })[]
   /** Ways to resolve it. List of at most 20: {`id` integer from 0 to 99; `text` string, at most 500 characters; `sentence`? any JSON, at most 2048 bytes; `operations`? any JSON, at most 16384 bytes; `roles`? list of at most 10: code}. */
   readonly options?: readonly ({ readonly id: number; readonly text: string; readonly sentence?: Json; readonly operations?: Json; readonly roles?: readonly (string)[] })[]
+  /** Id of the option that takes back what the server has resolved by itself. Integer from 0 to 99. */
+  readonly undo?: number
   /** How it was or is to be resolved. Wedding_hierarchy / priority_based / last_writer_wins / merge_changes / manual_review. */
   readonly strategy?: 'wedding_hierarchy' | 'priority_based' | 'last_writer_wins' | 'merge_changes' | 'manual_review'
   /** Where it stands. Open / auto / resolved / expired. */
@@ -725,9 +727,13 @@ const REVIEW = {
           user: { type: 'id' },
           role: { type: 'code' },
           value: { type: 'json', maxBytes: 4096 },
-          at: { type: 'instant' }
+          at: { type: 'instant' },
+          subject: { type: 'integer', low: 0, high: 49 },
+          before: { type: 'json', maxBytes: 4096 },
+          text: { type: 'string', maxLength: 500 },
+          sentence: { type: 'json', maxBytes: 2048 }
         },
-        optional: ['at', 'value']
+        optional: ['at', 'before', 'sentence', 'subject', 'text', 'value']
       },
       maxItems: 20,
       key: '_parties',
@@ -750,6 +756,7 @@ const REVIEW = {
       key: '_options',
       server: true
     },
+    undo: { type: 'integer', low: 0, high: 99, key: '_undo', server: true },
     strategy: {
       type: 'enum',
       values: ['wedding_hierarchy', 'priority_based', 'last_writer_wins', 'merge_changes', 'manual_review'],

@@ -43,7 +43,7 @@ def test_what_does_not_fit_is_left_out() -> None:
     writer = Writer("chloe", "couple", 100, 1, NOW)
     for value in ("x" * 5000, Unreadable("array"), None):
         row = review_row(finding(Party(field, value, writer)), NOW)
-        assert row["_parties"] == [{"user": "chloe", "role": "couple", "at": NOW}]
+        assert row["_parties"] == [{"user": "chloe", "role": "couple", "at": NOW, "subject": 0}]
     row = review_row(finding(Party(field, 1, NOBODY), (Op("set", *field, "x" * 20_000),)), NOW)
     assert (row["_parties"], row["_options"]) == ([], [])
     assert violations(row) == []
