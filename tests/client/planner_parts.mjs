@@ -5,7 +5,7 @@ import { test } from 'node:test'
 
 globalThis.navigator ??= { language: 'en-GB', languages: ['en-GB'] } // Node 20 has none
 const {
-  ago, attachedTo, clock, convert, dayOf, exponent, folded, isToken, moneyText, parseClock, parseDuration, parseMoney, placeOf, timeOfDay, weddingOf
+  ago, attachedTo, clock, convert, dayOf, exponent, folded, isToken, moneyText, parseClock, parseDuration, parseMoney, placeOf, Reviews, timeOfDay, weddingOf, Words, Y
 } = await import(process.env.PARTS)
 
 const LARGEST = Number.MAX_SAFE_INTEGER
@@ -77,4 +77,40 @@ test('what the server names by its document leads to a view', () => {
 
 test('files of a message are what has an id and a name, whatever somebody has written', () => {
   assert.deepEqual([undefined, 'x', [5, null, { id: 'a' }, { id: 'a', name: 'b', size: 1 }]].map((each) => attachedTo(each).length), [0, 0, 1])
+})
+
+/** A record of a conflict as a server has written it, in the list of a client. */
+const listed = (record) => {
+  const [doc, watched] = [new Y.Doc(), []]
+  doc.getMap('items').set('i_1', new Y.Map([['title', 'Toast'], ['start', 960]]))
+  doc.getMap('review').set('c_1', new Y.Map(Object.entries(record)))
+  const part = { name: 'timeline', kind: 'timeline', map: (root) => doc.getMap(root), rootSpec: () => ({ fields: { start: { type: 'minutes' } } }), watch: (root) => { watched.push(root); return () => {} } }
+  const journal = { person: () => ({ id: 'u_me', user: 'u_me', name: 'Me', role: 'planner' }) }
+  const reviews = new Reviews(journal, new Words((name) => (name === 'timeline' ? part : undefined)), () => Date.parse('2026-05-01T12:00:00Z'))
+  reviews.add(part)
+  return [reviews.list('auto')[0], watched]
+}
+const field = (key) => ({ document: 'timeline', root: 'items', record: 'i_1', key })
+const auto = { _state: 'auto', _at: '2026-05-01T11:00:00Z', _options: [{ id: 0, text: 'Keep.' }, { id: 1, text: 'Back.' }] }
+
+test('conflicts of older servers have no more than these knew', () => {
+  const [old, watched] = listed({ ...auto, _subject: [field('start')], _parties: [{ user: 'u_me', role: 'couple', value: 930 }] })
+  assert.deepEqual([old.undo, old.canUndo, watched], [undefined, true, ['review']])
+  const { wrote, before, text, place, stands, now } = old.people[0]
+  assert.deepEqual([wrote, before, text, place, stands, now], ['15:30', undefined, '', undefined, false, undefined])
+  const [mixed] = listed({ ...auto, _subject: [field('start'), field('title')], _parties: [{ user: 'u_me', role: 'couple', value: 930 }] })
+  assert.equal(mixed.people[0].wrote, '')
+})
+
+test('a conflict says who wrote which field over what, what stands, and how to undo it', () => {
+  const parties = [{ user: 'u_me', role: 'couple', subject: 0, value: 930, before: 900, text: 'Toast.' }, { user: 'u_bob', role: 'planner', subject: 0, value: 960 }, { user: 'u_bob', role: 'planner', subject: 1, before: null, value: 'Toast' }]
+  const [conflict, watched] = listed({ ...auto, _undo: 1, _subject: [field('start'), field('title')], _parties: parties })
+  assert.deepEqual(conflict.undo, { id: 1, text: 'Back.' })
+  assert.deepEqual(conflict.people.map(({ place, wrote, before, stands, now }) => [place.field, wrote, before, stands, now]),
+    [['start', '15:30', '15:00', false, '16:00'], ['start', '16:00', undefined, true, '16:00'], ['title', 'Toast', '', true, 'Toast']])
+  assert.deepEqual(watched, ['review', 'items'])
+  const [guarded] = listed({ ...auto, _undo: 1, _options: [{ id: 1, text: 'Back.', roles: ['couple'] }] })
+  assert.deepEqual([guarded.undo, guarded.canUndo], [undefined, false])
+  const [late] = listed({ ...auto, _at: '2026-04-01T11:00:00Z', _undo: 1 })
+  assert.deepEqual([late.undo, late.canUndo], [undefined, false])
 })

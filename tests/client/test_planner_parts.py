@@ -15,7 +15,9 @@ import { build } from 'esbuild'
 const [, , root, outfile] = process.argv
 const formats = ['format/money', 'format/time', 'format/text']
 const parts = [...formats, 'session/tokens', 'views/messages/places', 'views/messages/attached']
-const contents = parts.map((name) => `export * from './${name}.js'`).join('\\n')
+const client = ['conflicts', 'words'].map((name) => `export * from '../../javascript/src/${name}.js'`)
+const planner = parts.map((name) => `export * from './${name}.js'`)
+const contents = [...planner, ...client, `export * as Y from 'yjs'`].join('\\n')
 await build({
   stdin: { contents, resolveDir: `${root}/clients/planner/src`, loader: 'ts' },
   tsconfig: `${root}/clients/planner/tsconfig.json`, outfile, bundle: true, format: 'esm', platform: 'node'

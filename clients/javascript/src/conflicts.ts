@@ -4,7 +4,7 @@ import * as Y from 'yjs'
 import { Emitter } from './emitter.js'
 import { UnknownRecord } from './errors.js'
 import type { Journal } from './journal.js'
-import { frozen, textOf } from './json.js'
+import { frozen, same, textOf } from './json.js'
 import { byUnit } from './order.js'
 import type { Part } from './part.js'
 import { fieldName } from './rows.js'
@@ -16,15 +16,31 @@ const UNDO_MS = 24 * 60 * 60 * 1000
 const SEVERITIES = ['critical', 'error', 'warning', 'info']
 const REVIEW = 'review'
 
+/** A field that somebody wrote, and what it held when it was last read. */
+interface Disputed { readonly part: Part, readonly subject: Json, readonly current: Json | undefined }
+
 const listOf = (value: unknown): readonly Json[] => (Array.isArray(value) ? value : [])
 const rank = ({ severity }: Conflict): number => SEVERITIES.indexOf(severity)
 const worstFirst = (one: Conflict, other: Conflict): number =>
   rank(one) - rank(other) || byUnit(other.at, one.at) || byUnit(one.id, other.id)
 
+/** The field of records that are older than the places of what each wrote: a value alone says something only where all wrote the same. */
+const onlyField = (subjects: readonly Json[]): Json | undefined =>
+  new Set(subjects.map((each) => `${textOf(each, 'root')}/${textOf(each, 'key')}`)).size === 1 ? subjects[0] : undefined
+
+const currentOf = (part: Part, subject: Json): Json | undefined => {
+  const [rows, record, key] = [part.map(textOf(subject, 'root')), textOf(subject, 'record'), textOf(subject, 'key')]
+  const row = record === '' ? rows : rows?.get(record)
+  const value = key === '' ? row : row instanceof Y.Map ? row.get(key) : undefined
+  return value instanceof Y.AbstractType ? value.toJSON() : value
+}
+
 export class Reviews implements Conflicts {
   readonly #changed = new Emitter<void>()
-  readonly #parts = new Map<Part, Unsubscribe>()
+  /** The roots that are followed, of each document. */
+  readonly #parts = new Map<Part, Map<string, Unsubscribe>>()
   #all: readonly Conflict[] | undefined
+  #disputed: Disputed[] = []
   readonly #lists = new Map<string, readonly Conflict[]>()
 
   constructor (readonly journal: Journal, readonly words: Words, readonly nowMs: () => number) {}
@@ -32,12 +48,12 @@ export class Reviews implements Conflicts {
   /** Follows the conflicts of a document, too. */
   add (part: Part): void {
     if (part.kind === undefined || this.#parts.has(part)) return
-    this.#parts.set(part, part.watch(REVIEW, () => this.forget()))
+    this.#parts.set(part, new Map([[REVIEW, part.watch(REVIEW, () => this.forget())]]))
     this.forget()
   }
 
   drop (part: Part): void {
-    this.#parts.get(part)?.()
+    for (const end of this.#parts.get(part)?.values() ?? []) end()
     this.#parts.delete(part)
     this.forget()
   }
@@ -45,6 +61,7 @@ export class Reviews implements Conflicts {
   /** Names and values that conflicts show may have changed. */
   forget (): void {
     this.#all = undefined
+    this.#disputed = []
     this.#lists.clear()
     this.#changed.emit()
   }
@@ -87,6 +104,7 @@ export class Reviews implements Conflicts {
     const state = text('_state', 'open') as Conflict['state']
     const closedAt = text('_closedAt') || (state === 'open' ? undefined : text('_at'))
     const options = this.#options(record)
+    const canUndo = state === 'auto' && options.length > 0 && this.nowMs() - Date.parse(closedAt ?? '') < UNDO_MS
     return frozen<Conflict>({
       id: `${part.name}/${id}`,
       document: part.name,
@@ -101,7 +119,8 @@ export class Reviews implements Conflicts {
       chosen: typeof record.get('choice') === 'number' ? record.get('choice') : undefined,
       decidedBy: state === 'open' ? undefined : text('_by') || null,
       decidedAt: closedAt,
-      canUndo: state === 'auto' && options.length > 0 && this.nowMs() - Date.parse(closedAt ?? '') < UNDO_MS
+      canUndo,
+      undo: canUndo ? options.find(({ id }) => id === record.get('_undo')) : undefined
     })
   }
 
@@ -121,27 +140,51 @@ export class Reviews implements Conflicts {
     return { collection, record, field: key === '' ? undefined : fieldName(spec, key), label: this.words.label(collection, record) }
   }
 
-  /** What each wrote can be said only where all wrote the same field: a value alone would say nothing. */
   #people (part: Part, record: Y.Map<any>): ConflictParty[] {
     const subjects = listOf(record.get('_subject'))
-    const [subject] = subjects
-    const field = new Set(subjects.map((each) => `${textOf(each, 'root')}/${textOf(each, 'key')}`)).size === 1 ? subject : undefined
-    return listOf(record.get('_parties')).map((party) => this.#party(part, party, field))
+    return listOf(record.get('_parties')).map((party) => this.#party(part, party, subjects))
   }
 
-  #party (part: Part, party: Json, field: Json | undefined): ConflictParty {
+  #party (part: Part, party: Json, subjects: readonly Json[]): ConflictParty {
     const [user, me] = [textOf(party, 'user'), this.journal.person()]
-    const { value } = party as { value?: Json }
+    const { value, before, subject } = party as { value?: Json, before?: Json, subject?: number }
+    const written = subject === undefined ? undefined : subjects[subject]
+    const field = written ?? onlyField(subjects)
     const collection = `${textOf(field, 'document', part.name)}.${textOf(field, 'root')}`
+    const say = (each: Json | undefined): string => (field === undefined ? '' : this.words.value(collection, textOf(field, 'key') || undefined, each))
     const isYou = user === me.id || user === me.user
+    const held = written === undefined ? undefined : this.#held(part, written)
     return {
       user,
       name: this.words.person(user) || (isYou ? me.name : '') || 'Somebody',
       role: textOf(party, 'role').replaceAll('_', ' '),
       isYou,
-      wrote: field === undefined ? '' : this.words.value(collection, textOf(field, 'key') || undefined, value),
+      place: written === undefined ? undefined : this.#place(part, written),
+      wrote: say(value),
+      before: before === undefined ? undefined : say(before),
+      text: textOf(party, 'text'),
       value,
+      stands: held !== undefined && same(held.current, value),
+      current: held?.current,
+      now: held === undefined ? undefined : say(held.current),
       at: textOf(party, 'at') || undefined
     }
+  }
+
+  /** What a field holds now, and follows it; undefined where its document is not open. */
+  #held (part: Part, subject: Json): Disputed | undefined {
+    const [document, root] = [textOf(subject, 'document', part.name), textOf(subject, 'root')]
+    const home = [...this.#parts.keys()].find(({ name }) => name === document)
+    if (home === undefined) return undefined
+    const roots = this.#parts.get(home)!
+    if (!roots.has(root)) roots.set(root, home.watch(root, () => this.#compare()))
+    const held = { part: home, subject, current: currentOf(home, subject) }
+    this.#disputed.push(held)
+    return held
+  }
+
+  /** Most changes of a document concern no conflict. */
+  #compare (): void {
+    if (this.#disputed.some(({ part, subject, current }) => !same(current, currentOf(part, subject)))) this.forget()
   }
 }

@@ -25,6 +25,8 @@ export interface Conflict {
   readonly decidedAt: string | undefined
   /** Decided by a rule less than 24 hours ago, and it can still be chosen otherwise. */
   readonly canUndo: boolean
+  /** The option that takes back what the rule has decided; undefined where there is none, or not for this person. */
+  readonly undo: ConflictOption | undefined
 }
 
 export interface ConflictParty {
@@ -32,9 +34,20 @@ export interface ConflictParty {
   readonly name: string
   readonly role: string
   readonly isYou: boolean
+  /** The field that they wrote; undefined in records of older servers. */
+  readonly place: Place | undefined
   /** What they wrote, as people read it: `15:30`, `table 4, seat 2`. Empty where it cannot be said in short. */
   readonly wrote: string
+  /** The same of what the field held before the conflict; empty for nothing, undefined where that is not known. */
+  readonly before: string | undefined
+  /** Both in an English sentence with the names of record and field; empty where the server did not say. */
+  readonly text: string
   readonly value: Json | undefined
+  /** Whether the field holds what they wrote. */
+  readonly stands: boolean
+  /** What the field holds now, as it is and as people read it; undefined where it cannot be read. */
+  readonly current: Json | undefined
+  readonly now: string | undefined
   readonly at: string | undefined
 }
 

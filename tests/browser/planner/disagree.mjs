@@ -30,13 +30,17 @@ const seatTwice = async (table, guestOf, comesFirst) => {
   // Ada ranks higher: her guest keeps the chair, Bob's has the next free one.
   await both((page) => chair(page, table, 5, guestOf.ada).waitFor())
   await both((page) => chair(page, table, 1, guestOf.bob).waitFor())
-  // The rule has decided; a person may decide otherwise.
+  // The rule has decided, and says over what; a person may take that back.
   const settled = (page) => page.locator('.settled', { hasText: guestOf.ada }).filter({ hasText: guestOf.bob })
   await both((page) => go(page, 'demo', 'conflicts'))
   await both((page) => settled(page).waitFor())
   assert.match(await settled(bob).textContent(), /have the same seat.* at table/)
-  await settled(bob).getByRole('button', { name: 'Decide otherwise' }).click()
-  await settled(bob).locator('.others li', { hasText: `${guestOf.bob} keeps` }).getByRole('button', { name: 'Choose' }).click()
+  await settled(bob).getByText('won: Ada').waitFor()
+  await settled(bob).getByRole('button', { name: 'Who wrote what' }).click()
+  await settled(bob).locator('.wrote', { hasText: new RegExp(`${guestOf.ada}, “seat”: table ${table}, seat \\d+; before that nothing.`) }).getByText('stands').waitFor()
+  await settled(bob).getByText(`${guestOf.bob} now: table ${table}, seat `).waitFor()
+  await settled(bob).getByRole('button', { name: 'Undo' }).click()
+  await settled(bob).getByRole('button', { name: 'Undo' }).waitFor({ state: 'detached' })
   await both((page) => go(page, 'demo', 'seating'))
   await both((page) => chair(page, table, 5, guestOf.bob).waitFor())
   await both((page) => chair(page, table, 1, guestOf.ada).waitFor())

@@ -1,6 +1,7 @@
 // Conflicts as signals: those that wait, all others, and which of the waiting ones are about a record.
 import { computed, signal, type ReadonlySignal } from '@preact/signals'
 import type { Conflict } from 'crdt-server-client'
+import { translated } from './conflict_texts.js'
 import type { Plan } from './plan.js'
 
 interface Lists {
@@ -15,12 +16,11 @@ const listsOf = (plan: Plan): Lists => {
   let lists = kept.get(plan)
   if (lists !== undefined) return lists
   const { conflicts } = plan.wedding
-  const open = signal<readonly Conflict[]>([])
-  const settled = signal<readonly Conflict[]>([])
-  conflicts.subscribe((list) => {
-    open.value = list
-    settled.value = [...conflicts.list('auto'), ...conflicts.list('resolved')].sort((one, other) => (other.decidedAt ?? '').localeCompare(one.decidedAt ?? ''))
-  })
+  const all = signal<readonly Conflict[]>([])
+  conflicts.subscribe((list) => { all.value = [...list, ...conflicts.list('auto'), ...conflicts.list('resolved')] })
+  const said = computed(translated(plan, all))
+  const open = computed(() => said.value.filter(({ state }) => state === 'open'))
+  const settled = computed(() => said.value.filter(({ state }) => state !== 'open').sort((one, other) => (other.decidedAt ?? '').localeCompare(one.decidedAt ?? '')))
   const byRecord = computed(() => {
     const map = new Map<string, Conflict[]>()
     for (const conflict of open.value) {

@@ -1,16 +1,18 @@
-// Conflicts as decisions: what happened, who wrote what when, one recommended answer, the other answers folded.
-import type { Conflict, ConflictOption, ConflictParty, Place } from 'crdt-server-client'
+// Conflicts as decisions: what happened, who wrote what when, one recommended answer, the other answers folded; and of
+// those that are settled who won, with the way back.
+import type { Conflict, ConflictOption, Place } from 'crdt-server-client'
 import { useEffect, useRef, useState } from 'preact/hooks'
 import { ago } from '../../format/time.js'
 import { t, type Key } from '../../i18n/index.js'
 import { hrefOf, openRecord, type View } from '../../router.js'
 import { openConflicts, settledConflicts } from '../../state/conflicts.js'
 import { usePlan } from '../../state/context.js'
+import { nameOfPerson } from '../../state/people.js'
 import { Button } from '../../ui/button.js'
 import { Check, ChevronDown, Scale, Undo2 } from '../../ui/icons.js'
 import { Empty, Page } from '../../ui/page.js'
-import { initials } from '../../ui/person.js'
 import { toast } from '../../ui/toast.js'
+import { Parties, winnersOf } from './parties.js'
 
 const MOST_SETTLED = 30
 const VIEW_OF: Readonly<Record<string, View>> = {
@@ -18,21 +20,6 @@ const VIEW_OF: Readonly<Record<string, View>> = {
 }
 
 const viewOf = (collection: string): View => VIEW_OF[collection] ?? VIEW_OF[collection.split('.')[0]!] ?? 'overview'
-
-const Party = ({ party, now }: { party: ConflictParty; now: number }) => (
-  <li class="party">
-    <span class="face plain" data-initials={initials(party.name)} aria-hidden="true" />
-    <span>
-      <strong dir="auto">{party.isYou ? t('conflicts.you') : party.name}</strong>
-      <span class="soft"> {party.role}{party.at && ` · ${ago(party.at, now)}`}</span>
-      {party.wrote !== '' && <span class="wrote" dir="auto">{party.wrote}</span>}
-    </span>
-  </li>
-)
-
-/** Somebody who wrote the same several times is one party. */
-const distinct = (people: readonly ConflictParty[]): readonly ConflictParty[] =>
-  people.filter(({ user, wrote }, at) => people.findIndex((other) => other.user === user && other.wrote === wrote) === at)
 
 const About = ({ places }: { places: readonly Place[] }) => {
   const named = places.filter(({ label }, at) => label !== '' && places.findIndex((other) => other.label === label) === at)
@@ -76,7 +63,6 @@ const Card = ({ conflict, isShown }: { conflict: Conflict; isShown: boolean }) =
     element.current?.scrollIntoView({ block: 'center' })
     element.current?.focus({ preventScroll: true })
   }, [isShown])
-  const people = distinct(conflict.people)
   const choose = ({ id, text }: ConflictOption): void => {
     wedding.conflicts.choose(conflict.id, id)
     toast(t('conflicts.chosen', { answer: text }))
@@ -89,32 +75,53 @@ const Card = ({ conflict, isShown }: { conflict: Conflict; isShown: boolean }) =
       </header>
       <h2 dir="auto">{conflict.summary}</h2>
       <About places={conflict.about} />
-      {people.length > 0 && <ul class="parties">{people.map((party, at) => <Party key={at} party={party} now={now} />)}</ul>}
+      <Parties conflict={conflict} now={now} />
       <Answers conflict={conflict} onChoose={choose} />
     </article>
   )
 }
 
-const Settled = ({ conflict, now }: { conflict: Conflict; now: number }) => {
-  const { wedding, members } = usePlan()
-  const [isOpen, open] = useState(false)
+/** Who decided, when, and whose value stands. */
+const Outcome = ({ conflict, now }: { conflict: Conflict; now: number }) => {
+  const plan = usePlan()
+  const { decidedBy } = conflict
   const chosen = conflict.options.find(({ id }) => id === conflict.chosen)
-  const by = members.value.find(({ id }) => id === conflict.decidedBy)?.name
+  const winners = winnersOf(conflict).map((user) => nameOfPerson(plan, user)).join(', ')
+  const said = [
+    decidedBy ? t('conflicts.decidedBy', { name: nameOfPerson(plan, decidedBy) }) : t('conflicts.decidedByRule'),
+    conflict.decidedAt === undefined ? '' : ago(conflict.decidedAt, now),
+    winners === '' ? '' : t('conflicts.won', { name: winners }),
+    chosen?.text ?? '',
+    conflict.state === 'auto' && !conflict.canUndo && conflict.options.length > 0 ? t('conflicts.undoLate') : ''
+  ]
+  return <p class="soft" dir="auto">{said.filter(Boolean).join(' · ')}</p>
+}
+
+const Settled = ({ conflict, now }: { conflict: Conflict; now: number }) => {
+  const { wedding } = usePlan()
+  const [isOpen, open] = useState(false)
+  const { canUndo, undo } = conflict
+  const choose = ({ id, text }: ConflictOption): void => {
+    wedding.conflicts.choose(conflict.id, id)
+    toast(t('conflicts.chosen', { answer: text }))
+  }
   return (
     <li class="settled">
       <Check size={16} aria-hidden="true" />
       <div>
         <p dir="auto">{conflict.summary}</p>
-        <p class="soft" dir="auto">{by ? t('conflicts.decidedBy', { name: by }) : t('conflicts.decidedByRule')}{conflict.decidedAt && ` · ${ago(conflict.decidedAt, now)}`}{chosen && ` · ${chosen.text}`}</p>
-        {isOpen && (
+        <Outcome conflict={conflict} now={now} />
+        <button type="button" class="fold" aria-expanded={isOpen} onClick={() => open(!isOpen)}><ChevronDown size={16} aria-hidden="true" />{t(canUndo ? 'conflicts.otherwise' : 'conflicts.details')}</button>
+        {isOpen && <Parties conflict={conflict} now={now} />}
+        {isOpen && canUndo && (
           <ul class="others">
             {conflict.options.map((option) => (
-              <li key={option.id}><span dir="auto">{option.text}</span><Button onClick={() => wedding.conflicts.choose(conflict.id, option.id)}>{t('conflicts.choose')}</Button></li>
+              <li key={option.id}><span dir="auto">{option.text}</span><Button onClick={() => choose(option)}>{t('conflicts.choose')}</Button></li>
             ))}
           </ul>
         )}
       </div>
-      {conflict.canUndo && <Button kind="quiet" aria-expanded={isOpen} onClick={() => open(!isOpen)}><Undo2 size={16} />{t('conflicts.otherwise')}</Button>}
+      {undo && <Button title={undo.text} disabled={conflict.chosen !== undefined} onClick={() => choose(undo)}><Undo2 size={16} />{t('action.undo')}</Button>}
     </li>
   )
 }
