@@ -127,7 +127,7 @@ def _parties(finding: Finding) -> Iterator[dict[str, Any]]:
     for party in finding.parties:
         if party.writer.user in ("", SERVER):  # a rule takes part in nothing: what it wrote is among the options
             continue
-        row = {"user": party.writer.user, "role": party.writer.role}
+        row: dict[str, Any] = {"user": party.writer.user, "role": party.writer.role}
         row |= {"at": party.writer.at} if party.writer.at else {}
         row |= {"subject": fields.index(party.field)}
         for part in _written(party):

@@ -4,7 +4,7 @@ import * as decoding from 'lib0/decoding'
 import * as encoding from 'lib0/encoding'
 import * as Y from 'yjs'
 import { server } from '../support.mjs'
-import { go, open, saved, workOffline, workOnline } from './support.mjs'
+import { go, open, passes, saved, workOffline, workOnline } from './support.mjs'
 
 const [SYNC, AUTH, UPDATE] = [0, 2, 2]
 
@@ -45,6 +45,14 @@ const seatTwice = async (table, guestOf, comesFirst) => {
   await both((page) => chair(page, table, 5, guestOf.bob).waitFor())
   await both((page) => chair(page, table, 1, guestOf.ada).waitFor())
   await both(saved)
+
+  await go(ada, 'demo', 'settings')
+  await ada.getByRole('combobox', { name: 'Language', exact: true }).first().selectOption('de')
+  await go(ada, 'demo', 'conflicts')
+  await settled(ada).getByText('Entschieden von Bob').waitFor()
+  await settled(ada).getByRole('button', { name: 'Wer was schrieb' }).click()
+  await settled(ada).getByText(new RegExp(`${guestOf.ada}, „Platz“: Tisch ${table}, Platz \\d+; davor nichts.`)).waitFor()
+  await passes(ada, 'conflicts-settled')
 }
 
 /** A message of the protocol around an update. */
