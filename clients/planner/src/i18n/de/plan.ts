@@ -346,6 +346,7 @@ export const plan: Readonly<Record<keyof typeof english, string>> = {
   'conflicts.details': 'Wer was schrieb',
   'conflicts.won': 'es gilt: {name}',
   'conflicts.stands': 'gilt',
+  'conflicts.allStand': 'Alles gilt, wie es geschrieben wurde.',
   'conflicts.now': '{record} jetzt: {value}',
   'conflicts.nothing': 'nichts',
   'conflicts.seat': 'Tisch {label}, Platz {seat}',

@@ -344,6 +344,7 @@ export const plan = {
   'conflicts.details': 'Who wrote what',
   'conflicts.won': 'won: {name}',
   'conflicts.stands': 'stands',
+  'conflicts.allStand': 'All of it stands as it was written.',
   'conflicts.now': '{record} now: {value}',
   'conflicts.nothing': 'nothing',
   'conflicts.seat': 'table {label}, seat {seat}',

@@ -1,7 +1,7 @@
 // Who wrote what over what, and what became of it.
 import type { Conflict, ConflictParty } from 'crdt-server-client'
 import { ago } from '../../format/time.js'
-import { t } from '../../i18n/index.js'
+import { t, word } from '../../i18n/index.js'
 import { usePlan } from '../../state/context.js'
 import { nameOfPerson } from '../../state/people.js'
 import type { Plan } from '../../state/plan.js'
@@ -43,7 +43,7 @@ export const winnersOf = ({ people }: Conflict): readonly string[] => {
   return lost.size === 0 ? [] : [...new Set(won)]
 }
 
-const Person = ({ lines, now }: { lines: readonly ConflictParty[]; now: number }) => {
+const Person = ({ lines, isMarked, now }: { lines: readonly ConflictParty[]; isMarked: boolean; now: number }) => {
   const { user, role, at } = lines[0]!
   const name = nameOfPerson(usePlan(), user)
   return (
@@ -51,9 +51,9 @@ const Person = ({ lines, now }: { lines: readonly ConflictParty[]; now: number }
       <span class="face plain" data-initials={initials(name)} aria-hidden="true" />
       <span>
         <strong dir="auto">{name}</strong>
-        <span class="soft"> {role}{at && ` · ${ago(at, now)}`}</span>
+        <span class="soft"> {word('role', role.replaceAll(' ', '_'))}{at && ` · ${ago(at, now)}`}</span>
         {lines.filter((line) => textOf(line) !== '').map((line, number) => (
-          <span key={number} class="wrote" dir="auto">{textOf(line)}{line.stands && <span class="chip good">{t('conflicts.stands')}</span>}</span>
+          <span key={number} class="wrote" dir="auto">{textOf(line)}{isMarked && line.stands && <span class="chip good">{t('conflicts.stands')}</span>}</span>
         ))}
       </span>
     </li>
@@ -64,9 +64,12 @@ export const Parties = ({ conflict, now }: { conflict: Conflict; now: number }) 
   const plan = usePlan()
   const { people } = conflict
   if (people.length === 0) return null
+  const isLost = people.some(({ now: held, stands }) => held !== undefined && !stands)
+  const isWhole = !isLost && people.every(({ now: held }) => held !== undefined)
   return (
     <>
-      <ul class="parties">{byPerson(people).map((lines) => <Person key={lines[0]!.user} lines={lines} now={now} />)}</ul>
+      <ul class="parties">{byPerson(people).map((lines) => <Person key={lines[0]!.user} lines={lines} isMarked={isLost} now={now} />)}</ul>
+      {isWhole && <p class="soft">{t('conflicts.allStand')}</p>}
       {overwritten(people).map((party) => <p key={fieldOf(party)} class="soft" dir="auto">{t('conflicts.now', { record: party.place!.label, value: nowOf(plan, party) })}</p>)}
     </>
   )
