@@ -3,6 +3,7 @@
 import { effect, signal, type ReadonlySignal } from '@preact/signals'
 import type { Conflict } from 'crdt-server-client'
 import { language } from '../i18n/index.js'
+import { valueOf } from './follow.js'
 import type { Plan } from './plan.js'
 
 const TOGETHER_MS = 200
@@ -53,13 +54,14 @@ export const translated = ({ wedding }: Plan, conflicts: ReadonlySignal<readonly
       } while (after !== '')
       texts.value = found
     } catch {
-      missing.forEach((key) => requested.delete(key)) // the next change requests them again
+      missing.forEach((key) => requested.delete(key)) // the next change, or connection, requests them again
     }
   }
   effect(() => {
     const target = language.value
     const isMissing = conflicts.value.some(({ id, at }) => !requested.has(keyOf(target, id, at)))
-    if (target !== 'en' && isMissing) soon ??= setTimeout(() => void load(), TOGETHER_MS)
+    const isOnline = valueOf(wedding.status).value.connection === 'online'
+    if (target !== 'en' && isMissing && isOnline) soon ??= setTimeout(() => void load(), TOGETHER_MS)
   })
   return () => conflicts.value.map((conflict) => inWords(conflict, texts.value.get(keyOf(language.value, conflict.id, conflict.at))))
 }

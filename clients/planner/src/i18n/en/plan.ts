@@ -348,6 +348,7 @@ export const plan = {
   'conflicts.now': '{record} now: {value}',
   'conflicts.nothing': 'nothing',
   'conflicts.seat': 'table {label}, seat {seat}',
+  'conflicts.undoNot': 'you cannot undo this',
   'conflicts.undoLate': 'too late to undo: more than a day ago',
   'messages.none': 'Choose a conversation',
   'messages.new': 'New conversation',

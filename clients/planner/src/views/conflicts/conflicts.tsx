@@ -81,6 +81,12 @@ const Card = ({ conflict, isShown }: { conflict: Conflict; isShown: boolean }) =
   )
 }
 
+/** Why there is no way back from what a rule has decided; '' where there is one, or a person has decided. */
+const whyNoUndo = ({ state, canUndo, options }: Conflict): string => {
+  if (state !== 'auto' || canUndo) return ''
+  return t(options.length === 0 ? 'conflicts.undoNot' : 'conflicts.undoLate')
+}
+
 /** Who decided, when, and whose value stands. */
 const Outcome = ({ conflict, now }: { conflict: Conflict; now: number }) => {
   const plan = usePlan()
@@ -92,7 +98,7 @@ const Outcome = ({ conflict, now }: { conflict: Conflict; now: number }) => {
     conflict.decidedAt === undefined ? '' : ago(conflict.decidedAt, now),
     winners === '' ? '' : t('conflicts.won', { name: winners }),
     chosen?.text ?? '',
-    conflict.state === 'auto' && !conflict.canUndo && conflict.options.length > 0 ? t('conflicts.undoLate') : ''
+    whyNoUndo(conflict)
   ]
   return <p class="soft" dir="auto">{said.filter(Boolean).join(' · ')}</p>
 }
