@@ -7,8 +7,39 @@ const waiting = (page, name) => page.locator('.waiting', { hasText: name })
 
 const guests = ['First name,Last name,Household', 'Ann,Ash,Ash', 'Ben,Ash,Ash', 'Cem,Birch,Birch']
 
-const room = async (wedding) => {
-  const [ann, bao] = await Promise.all([open(wedding, 'overview'), open(wedding, 'overview', { name: 'Bao' })])
+const middle = async (locator) => {
+  await locator.scrollIntoViewIfNeeded()
+  const { x, y, width, height } = await locator.boundingBox()
+  return { x: x + width / 2, y: y + height / 2 }
+}
+
+/** Takes something with the mouse and holds it over something else. */
+const take = async (page, from, to) => {
+  const [begin, end] = [await middle(from), await middle(to)]
+  await page.mouse.move(begin.x, begin.y)
+  await page.mouse.down()
+  await page.mouse.move(end.x, end.y, { steps: 3 })
+}
+
+const drag = async (page, from, to) => {
+  await take(page, from, to)
+  await page.mouse.up()
+}
+
+/** As `drag`, with a finger that rests first. */
+const dragByTouch = async (page, from, to) => {
+  const [begin, end] = [await middle(from), await middle(to)]
+  const session = await page.context().newCDPSession(page)
+  const touch = (type, ...touchPoints) => session.send('Input.dispatchTouchEvent', { type, touchPoints })
+  await touch('touchStart', begin)
+  await page.locator('.drag-preview').waitFor()
+  await touch('touchMove', { x: (begin.x + end.x) / 2, y: (begin.y + end.y) / 2 })
+  await touch('touchMove', end)
+  await touch('touchEnd')
+}
+
+const room = async (wedding, options = {}) => {
+  const [ann, bao] = await Promise.all([open(wedding, 'overview'), open(wedding, 'overview', { name: 'Bao', ...options })])
   await begin(ann, { title: 'The room', template: 'Small party' })
   await go(ann, wedding, 'guests')
   await paste(ann, guests)
@@ -19,20 +50,30 @@ const room = async (wedding) => {
 }
 
 export const scenarios = {
-  // A guest is dragged to a chair, exchanged with another by dragging, and taken off by dragging back.
+  // A guest is dragged to a chair, exchanged with another by dragging, and taken off by dragging back; another by touch.
   async drag () {
-    const [ann, bao] = await room('drag')
-    await waiting(ann, 'Cem Birch').dragTo(chair(ann, 1, 1, 'free'))
+    const [ann, bao] = await room('drag', { hasTouch: true })
+    const cem = waiting(ann, 'Cem Birch')
+    await take(ann, cem, chair(ann, 1, 1, 'free'))
+    await ann.locator('.drag-preview', { hasText: 'Cem Birch' }).waitFor()
+    await ann.locator('.chair[data-over=true]').waitFor()
+    await ann.keyboard.press('Escape')
+    await ann.mouse.up()
+    await ann.locator('.drag-preview, [data-dragged], [data-over]').waitFor({ state: 'detached' })
+    assert.equal(await cem.getAttribute('aria-pressed'), 'false') // the end of a drag is no click
+    await drag(ann, cem, chair(ann, 1, 1, 'free'))
     await chair(bao, 1, 1, 'Cem Birch').waitFor()
-    await waiting(ann, 'Ann Ash').dragTo(chair(ann, 1, 3, 'free'))
-    await chair(ann, 1, 3, 'Ann Ash').dragTo(chair(ann, 1, 1, 'Cem Birch'))
+    await drag(ann, waiting(ann, 'Ann Ash'), chair(ann, 1, 3, 'free'))
+    await drag(ann, chair(ann, 1, 3, 'Ann Ash'), chair(ann, 1, 1, 'Cem Birch'))
     await chair(bao, 1, 1, 'Ann Ash').waitFor()
     await chair(bao, 1, 3, 'Cem Birch').waitFor()
     await passes(ann, 'seating')
-    await chair(ann, 1, 3, 'Cem Birch').dragTo(ann.getByRole('heading', { name: /To be seated/ }))
+    await drag(ann, chair(ann, 1, 3, 'Cem Birch'), ann.getByRole('heading', { name: /To be seated/ }))
     await waiting(bao, 'Cem Birch').waitFor()
     await ann.getByRole('button', { name: 'Undo', exact: true }).first().click()
     await chair(bao, 1, 3, 'Cem Birch').waitFor()
+    await dragByTouch(bao, waiting(bao, 'Ben Ash'), chair(bao, 2, 2, 'free'))
+    await chair(ann, 2, 2, 'Ben Ash').waitFor()
   },
 
   // Without dragging: a household is chosen and a table; then a guest and a chair, by keys. Tables move by arrow keys.

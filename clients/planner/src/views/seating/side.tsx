@@ -5,34 +5,30 @@ import { t } from '../../i18n/index.js'
 import { usePlan } from '../../state/context.js'
 import { fullName, type Guest } from '../../state/plan.js'
 import { Button, IconButton } from '../../ui/button.js'
-import { useDrag, useDrop } from '../../ui/drag.js'
+import { drags, useDrop } from '../../ui/drag.js'
 import { Search, Users, X } from '../../ui/icons.js'
 import { held, hold, takeOff } from './moves.js'
 import { NewRule } from './rules.js'
 
 const Waiting = ({ guest }: { guest: Guest }) => {
-  const element = useRef<HTMLButtonElement>(null)
   const plan = usePlan()
-  useDrag(element, plan.wedding.seating.seats.mayWrite(guest.id) ? [guest.id] : [])
+  const mayMove = plan.wedding.seating.seats.mayWrite(guest.id)
   return (
-    <button type="button" ref={element} class="waiting" aria-pressed={held.value.includes(guest.id)} onClick={(event) => hold([guest.id], event.shiftKey)}>
+    <button type="button" class="waiting" aria-pressed={held.value.includes(guest.id)} onPointerDown={drags(mayMove ? [guest.id] : [])} onClick={(event) => hold([guest.id], event.shiftKey)}>
       <span dir="auto">{fullName(guest) || t('record.unnamed')}</span>
     </button>
   )
 }
 
 const Household = ({ name, guests }: { name: string; guests: readonly Guest[] }) => {
-  const element = useRef<HTMLButtonElement>(null)
   const ids = guests.map(({ id }) => id)
-  useDrag(element, ids)
   return (
     <li>
       {guests.length > 1 && (
-        <button type="button" ref={element} class="waiting household" aria-pressed={ids.every((id) => held.value.includes(id))} title={t('seating.household')} onClick={() => hold(ids)}>
+        <button type="button" class="waiting household" aria-pressed={ids.every((id) => held.value.includes(id))} title={t('seating.household')} onPointerDown={drags(ids)} onClick={() => hold(ids)}>
           <Users size={14} aria-hidden="true" /><span dir="auto">{name}</span><span class="soft">{guests.length}</span>
         </button>
       )}
-      {guests.length === 1 && <span ref={element as never} hidden />}
       {guests.map((guest) => <Waiting key={guest.id} guest={guest} />)}
     </li>
   )

@@ -9,7 +9,7 @@ import { conflictsOf } from '../../state/conflicts.js'
 import { usePlan } from '../../state/context.js'
 import { fullName, type Guest } from '../../state/plan.js'
 import { renameInDrawer } from '../../ui/dialog.js'
-import { useDrag, useDrop } from '../../ui/drag.js'
+import { drags, useDrop } from '../../ui/drag.js'
 import { Lock } from '../../ui/icons.js'
 import { initials } from '../../ui/person.js'
 import type { Point } from './geometry.js'
@@ -32,14 +32,14 @@ const ChairView = ({ at, chair, color }: ChairViewProps) => {
   const { guests, isLoose, seat } = chair
   const [guest] = guests
   const mayMove = plan.wedding.seating.seats.mayWrite(guest?.id)
-  useDrag(element, guest !== undefined && mayMove ? [guest.id] : [])
   useDrop(element, (ids) => put(plan, ids, at, seat))
   const label = labelOf(at.table.label ?? '', chair)
   const style = { '--x': `${chair.x}px`, '--y': `${chair.y}px` } as JSX.CSSProperties
   return (
     <button type="button" ref={element} class={`chair ${guest ? toneOf(plan, guest, color) : ''}`} style={style} aria-label={label} title={label} data-initials={guest && initials(fullName(guest))} disabled={!mayMove && guest === undefined}
       data-free={guest === undefined} data-loose={isLoose} data-double={guests.length > 1}
-      aria-pressed={guest !== undefined && held.value.includes(guest.id)} data-open={guest !== undefined && openRecord.value === guest.id} onClick={(event) => pressChair(plan, at, chair, event.shiftKey)}>
+      aria-pressed={guest !== undefined && held.value.includes(guest.id)} data-open={guest !== undefined && openRecord.value === guest.id}
+      onPointerDown={drags(guest !== undefined && mayMove ? [guest.id] : [])} onClick={(event) => pressChair(plan, at, chair, event.shiftKey)}>
       {guest !== undefined && <span aria-hidden="true" dir="auto">{shortName(guest)}</span>}
     </button>
   )
