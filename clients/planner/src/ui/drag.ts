@@ -55,7 +55,7 @@ const labelOf = (element: HTMLElement): HTMLElement => {
 /** What is under way from the press on; `begin` takes the ids from their element. */
 class Drag {
   private label?: HTMLElement
-  private over?: HTMLElement
+  private over: HTMLElement | undefined
   private frame = 0
   private x: number
   private y: number
