@@ -1,7 +1,6 @@
 // How fast the planner is: frames while something is dragged, and how soon a first edit is possible. Each scenario leaves
 // its figures as JSON beside the pictures; the machine decides them, so they are not judged here.
 import { writeFile } from 'node:fs/promises'
-import { setInterval } from 'node:timers/promises'
 import { networkTo } from '../../support/network.mjs'
 import { screenshots, server } from '../support.mjs'
 import { open, saved } from './support.mjs'
@@ -9,7 +8,6 @@ import { open, saved } from './support.mjs'
 const SLOWER = 4
 const TABLES = 30
 const MOVES = 180
-const MOVES_PER_SECOND = 60
 const CATEGORIES = ['devtools.timeline', 'disabled-by-default-devtools.timeline.frame']
 
 const figures = (name, measured) => writeFile(`${screenshots}/speed-${name}.json`, JSON.stringify(measured))
@@ -49,18 +47,6 @@ const workOf = (events, frames) => {
   return Object.fromEntries(most.map(([name, ms]) => [name, Number((ms / frames).toFixed(2))]))
 }
 
-/** The pointer of the browser itself, in circles, as often as screens show a frame. It can drag guests, which the browser drags. */
-const movesOfBrowser = async (page, from) => {
-  const moves = []
-  for await (const begin of setInterval(1000 / MOVES_PER_SECOND, performance.now())) {
-    const at = Math.round(((performance.now() - begin) / 1000) * MOVES_PER_SECOND)
-    const angle = (at / MOVES) * 4 * Math.PI
-    moves.push(page.mouse.move(from.x + 8 + Math.sin(angle) * 160, from.y + 8 + (1 - Math.cos(angle)) * 70))
-    if (at >= MOVES) break
-  }
-  await Promise.all(moves)
-}
-
 /** Moves made in the page, so that there is one for each frame: on a busy machine fewer of the browser's arrive. */
 const movesInPage = (page, from) => page.evaluate(([{ x, y }, count]) => new Promise((resolve) => {
   const target = document.elementFromPoint(x, y)
@@ -76,7 +62,7 @@ const movesInPage = (page, from) => page.evaluate(([{ x, y }, count]) => new Pro
 }), [from, MOVES])
 
 /** Presses, moves from there and lets go, and counts frames meanwhile. */
-const drag = async (page, name, from, moves = movesInPage) => {
+const drag = async (page, name, from) => {
   await page.mouse.move(from.x, from.y)
   await page.mouse.down()
   await page.mouse.move(from.x + 8, from.y + 8, { steps: 4 })
@@ -88,7 +74,7 @@ const drag = async (page, name, from, moves = movesInPage) => {
   const browser = page.context().browser()
   await browser.startTracing(page, { categories: CATEGORIES })
   await page.evaluate(() => { globalThis.frameTimes.length = 0 })
-  await moves(page, from)
+  await movesInPage(page, from)
   const times = await page.evaluate(() => { cancelAnimationFrame(globalThis.frameAsked); return globalThis.frameTimes })
   const { traceEvents } = JSON.parse(await browser.stopTracing())
   await page.mouse.up()
@@ -133,7 +119,7 @@ export const scenarios = {
 
   async 'drag-guest' () {
     const page = await room()
-    await drag(page, 'drag-guest', await middle(page.locator('.chair[data-free=false]').nth(40)), movesOfBrowser)
+    await drag(page, 'drag-guest', await middle(page.locator('.chair[data-free=false]').nth(40)))
   },
 
   async pan () {
