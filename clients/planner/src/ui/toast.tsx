@@ -24,6 +24,11 @@ export const toast = (text: string, { kind = 'plain', action }: { kind?: Toast['
   toasts.value = [...toasts.value.slice(1 - MOST), { id: ++lastId, text, kind, action }]
 }
 
+/** Says why the server refused a call, or why it gave no answer. */
+export const toastRefusal = (error: unknown): void => {
+  toast(t('entry.refused', { reason: error instanceof Error ? error.message : '' }), { kind: 'bad' })
+}
+
 const One = ({ toast: { id, text, kind, action } }: { toast: Toast }) => {
   const [isHeld, hold] = useState(false)
   useEffect(() => {

@@ -10,7 +10,7 @@ import { Button, IconButton } from '../../ui/button.js'
 import { Dialog } from '../../ui/dialog.js'
 import { SelectField, type Choice } from '../../ui/field.js'
 import { UserPlus, Users, X } from '../../ui/icons.js'
-import { refused } from './files.js'
+import { toastRefusal } from '../../ui/toast.js'
 
 const pathOf = (...parts: readonly string[]): string => ['threads', ...parts.map(encodeURIComponent)].join('/')
 
@@ -60,7 +60,7 @@ export const Details = ({ thread }: { thread: ThreadSummary }) => {
   const plan = usePlan()
   const [isOpen, open] = useState(false)
   const call = (method: string, path: string, body?: object): void => {
-    plan.wedding.call(method, path, body === undefined ? {} : { body }).then(() => threadsOf(plan).load(), refused)
+    plan.wedding.call(method, path, body === undefined ? {} : { body }).then(() => threadsOf(plan).load(), toastRefusal)
   }
   return (
     <>

@@ -5,26 +5,22 @@ import { usePlan } from '../../state/context.js'
 import { IconButton } from '../../ui/button.js'
 import { Paperclip, X } from '../../ui/icons.js'
 import { save } from '../../ui/save.js'
-import { toast } from '../../ui/toast.js'
+import { toastRefusal } from '../../ui/toast.js'
 import type { Attached } from './attached.js'
 
 const pathOf = (thread: string): string => `documents/${encodeURIComponent(`thread.${thread}`)}/attachments`
 
-export const refused = (error: unknown): void => {
-  toast(t('entry.refused', { reason: error instanceof Error ? error.message : '' }), { kind: 'bad' })
-}
-
 /** The files that the server has taken. */
 export const upload = async ({ wedding }: Plan, thread: string, files: readonly File[]): Promise<Attached[]> => {
   const taken: Attached[] = []
-  for (const file of files) await wedding.upload(pathOf(thread), file, { filename: file.name }).then((kept) => taken.push(kept), refused)
+  for (const file of files) await wedding.upload(pathOf(thread), file, { filename: file.name }).then((kept) => taken.push(kept), toastRefusal)
   return taken
 }
 
 export const Files = ({ thread, files }: { thread: string; files: readonly Attached[] }) => {
   const { wedding } = usePlan()
   const fetchFile = ({ id, name }: Attached): void => {
-    wedding.download(`${pathOf(thread)}/${encodeURIComponent(id)}`).then((content) => save(name, content), refused)
+    wedding.download(`${pathOf(thread)}/${encodeURIComponent(id)}`).then((content) => save(name, content), toastRefusal)
   }
   if (files.length === 0) return null
   return (

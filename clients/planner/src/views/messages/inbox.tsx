@@ -1,4 +1,5 @@
 // The inbox: what reached this person, the newest first; each leads to what it is about.
+import { money } from '../../format/money.js'
 import { ago, clock } from '../../format/time.js'
 import { t, word } from '../../i18n/index.js'
 import { hrefOf } from '../../router.js'
@@ -8,9 +9,7 @@ import type { Plan } from '../../state/plan.js'
 import { Button, IconButton } from '../../ui/button.js'
 import { Bell, Check, ChevronLeft } from '../../ui/icons.js'
 import { Empty } from '../../ui/page.js'
-import { money } from '../../format/money.js'
 import { placeOf } from './places.js'
-
 
 /** A parameter as people read it: as a time, an amount or a text. */
 const value = (plan: Plan, params: Readonly<Record<string, string>>, name: string): string => {

@@ -9,7 +9,7 @@ import { threadsOf, unreadIn } from '../../state/threads.js'
 import { Button } from '../../ui/button.js'
 import { MessageCircle } from '../../ui/icons.js'
 import { Empty, Page } from '../../ui/page.js'
-import { toast } from '../../ui/toast.js'
+import { toastRefusal } from '../../ui/toast.js'
 import { Conversation } from './conversation.js'
 import { Inbox } from './inbox.js'
 import { Search } from './search.js'
@@ -32,7 +32,7 @@ const Begin = () => {
       await threadsOf(plan).load()
       go({ view: 'messages', record: id })
     } catch (error) {
-      toast(t('entry.refused', { reason: error instanceof Error ? error.message : '' }), { kind: 'bad' })
+      toastRefusal(error)
     }
   }
   return (

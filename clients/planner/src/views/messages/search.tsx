@@ -6,7 +6,7 @@ import { usePlan } from '../../state/context.js'
 import { nameOfPerson } from '../../state/people.js'
 import { Button } from '../../ui/button.js'
 import { Search as Glass } from '../../ui/icons.js'
-import { refused } from './files.js'
+import { toastRefusal } from '../../ui/toast.js'
 import { placeOf } from './places.js'
 
 const LONGEST_QUERY = 200
@@ -48,7 +48,7 @@ export const Search = () => {
   const find = (query: string, before?: Found): void => {
     const after = before?.next == null ? {} : { after: String(before.next) }
     wedding.call('GET', 'search', { query: { q: query, ...after } })
-      .then(({ hits, next }) => setFound({ query, hits: [...before?.hits ?? [], ...hits], next }), refused)
+      .then(({ hits, next }) => setFound({ query, hits: [...before?.hits ?? [], ...hits], next }), toastRefusal)
   }
   const submit = (event: Event): void => {
     event.preventDefault()

@@ -5,7 +5,7 @@ import { usePlan } from '../../state/context.js'
 import { Button, IconButton } from '../../ui/button.js'
 import { Field, SelectField, TextField } from '../../ui/field.js'
 import { Trash2 } from '../../ui/icons.js'
-import { toast } from '../../ui/toast.js'
+import { toastRefusal } from '../../ui/toast.js'
 
 interface Contact {
   readonly id: string
@@ -43,9 +43,7 @@ export const Addresses = () => {
   const load = (): Promise<void> => wedding.call('GET', 'contacts').then(({ contacts: found }) => setContacts(found))
   useEffect(() => { load().catch(() => {}) }, [wedding]) // without a connection there is nothing to show
   const call = (method: string, path: string, body?: object): void => {
-    wedding.call(method, path, body === undefined ? {} : { body }).then(load).catch((error: unknown) => {
-      toast(t('entry.refused', { reason: error instanceof Error ? error.message : '' }), { kind: 'bad' })
-    })
+    wedding.call(method, path, body === undefined ? {} : { body }).then(load).catch(toastRefusal)
   }
   const confirm = (id: string) => (code: string): string | undefined => {
     if (!CODE.test(code.trim())) return t('form.unreadable')

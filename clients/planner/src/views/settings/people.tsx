@@ -8,7 +8,7 @@ import { fullName, type Plan } from '../../state/plan.js'
 import { Button, IconButton } from '../../ui/button.js'
 import { Field, SelectField, type Choice } from '../../ui/field.js'
 import { Trash2, UserPlus } from '../../ui/icons.js'
-import { toast } from '../../ui/toast.js'
+import { toastRefusal } from '../../ui/toast.js'
 
 const NO_CHOICE: Choice = ['', '–']
 
@@ -58,7 +58,7 @@ export const People = () => {
       if (typeof answer.code === 'string') setCode(answer.code)
       await load()
     } catch (error) {
-      toast(t('entry.refused', { reason: error instanceof Error ? error.message : '' }), { kind: 'bad' })
+      toastRefusal(error)
     }
   }
   const path = (kind: string, id: string): string => `${kind}/${encodeURIComponent(id)}`

@@ -3,7 +3,7 @@ import { useEffect, useState } from 'preact/hooks'
 import { t, word, LANGUAGES } from '../../i18n/index.js'
 import { usePlan } from '../../state/context.js'
 import { Segments, SelectField, TextField } from '../../ui/field.js'
-import { toast } from '../../ui/toast.js'
+import { toastRefusal } from '../../ui/toast.js'
 import { Addresses } from './addresses.js'
 
 interface Chosen {
@@ -69,7 +69,7 @@ export const Preferences = () => {
     setAnswer({ ...answer!, preferences: next })
     wedding.call('PUT', 'preferences', { body: next }).then(setAnswer, (error: unknown) => {
       setAnswer(answer)
-      toast(t('entry.refused', { reason: error instanceof Error ? error.message : '' }), { kind: 'bad' })
+      toastRefusal(error)
     })
   }
   return (
