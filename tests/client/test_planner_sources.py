@@ -4,6 +4,10 @@ import re
 import subprocess
 from pathlib import Path
 
+from crdt_server.services.messaging.model import Channel
+from crdt_server.services.messaging.rules import default_rules
+from documents.events.rules import TYPES
+
 PACKAGE = Path("clients/planner")
 MOST_LINES = 400
 IMPORTED = re.compile(r"from '(\.[^']+)'")
@@ -41,3 +45,15 @@ def test_parts_know_no_view_and_views_know_only_themselves(root: Path) -> None:
 def test_kept_parts_know_no_session_and_no_frame(root: Path) -> None:
     below = {(one, other) for one, other in imports(root) if one.startswith(("ui/", "state/", "format/", "kinds/"))}
     assert {(one, other) for one, other in below if other.startswith(("session/", "shell/", "setup/"))} == set()
+
+
+def test_all_that_reaches_an_inbox_is_named_in_the_catalogue(root: Path) -> None:
+    rules = default_rules()
+    types = TYPES | {each for rule in rules.all for each in rule.events if not each.endswith("*")}
+    routed = {
+        type_
+        for type_ in types.difference(rules.later)
+        if any(send.channel is Channel.INBOX for rule in rules.about(type_) for send in rule.send)
+    }
+    words = (root / PACKAGE / "src/i18n/en/talk.ts").read_text()
+    assert {type_ for type_ in routed if f"'notice.{type_.replace('.', '_')}'" not in words} == set()
