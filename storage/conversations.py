@@ -20,7 +20,7 @@ from storage.event_rows import add_event, lock_events
 from storage.inbox import ALL_MESSAGES, mark_thread_read
 from storage.members import StoredMember
 from storage.messaging_tables import participants, threads
-from storage.tables import NAME_LENGTH, answers
+from storage.tables import NAME_LENGTH, THREAD, answers
 
 MOST_THREADS = 1_000
 """Threads of a wedding."""
@@ -131,7 +131,7 @@ def change(
     _remove(connection, wedding, id_, changed)
     rights = before is None or bool(changed.added or changed.removed)
     audit.add(connection, wedding, [changed.entry], changes_rights=rights)
-    return thread, add_event(connection, wedding, f"thread.{id_}", changed.event)
+    return thread, add_event(connection, wedding, THREAD + id_, changed.event)
 
 
 def _add_answer(connection: Connection, wedding: str, answer: StoredAnswer) -> None:

@@ -13,6 +13,7 @@ from sqlalchemy import ColumnElement, Connection, and_, delete, func, or_, selec
 
 from storage.messaging_tables import inbox, messages, outbox, routed
 from storage.outbox import DROPPED, HELD, LATER, NO_PARAMS, SLICE
+from storage.tables import THREAD
 from storage.usage import size
 
 PAGE_CHARACTERS = 256 * 1024
@@ -101,7 +102,7 @@ def mark_thread_read(connection: Connection, wedding: str, user: str, thread: st
     connection.execute(select(routed.c.seq).where(routed.c.wedding == wedding).with_for_update())
     upto = select(messages.c.message).where(messages.c.wedding == wedding, messages.c.thread == thread)
     upto = upto.where(messages.c.sequence <= sequence)
-    document = f"thread.{thread}"
+    document = THREAD + thread
     items = and_(_of(wedding, user), inbox.c.read_at.is_(None), inbox.c.document == document)
     items = and_(items, or_(inbox.c.record == thread, inbox.c.record.in_(upto)))
     connection.execute(update(inbox).where(items).values(read_at=at))

@@ -17,7 +17,7 @@ from sqlalchemy import Connection, and_, delete, func, insert, select, tuple_, u
 from storage.derived import StoredEvent
 from storage.inbox import mark_thread_read
 from storage.messaging_tables import messages, purges, read_pointers, threads
-from storage.tables import OF_THREADS, events, rows
+from storage.tables import OF_THREADS, THREAD, events, rows
 
 UNREAD_COUNTED = 1_000
 """Unread messages of a thread are counted up to this."""
@@ -25,7 +25,6 @@ UNREAD_COUNTED = 1_000
 PAGE_CHARACTERS = 256 * 1024
 """Characters of a page of messages, behind the first."""
 
-_PREFIX = "thread."
 _EMPTIED = ("body", "attachments", "context")
 """Members of a message that go with its redaction."""
 
@@ -59,7 +58,7 @@ def mirror(connection: Connection, wedding: str, page: Sequence[StoredEvent]) ->
     emptied: set[_Message] = set()
     for event in page:
         apply = _MIRRORED.get(event.type)
-        if apply is not None and event.document.startswith(_PREFIX):
+        if apply is not None and event.document.startswith(THREAD):
             body = json.loads(event.body)
             apply(connection, wedding, event, body)
             if _is_emptied(event, body):
@@ -78,7 +77,7 @@ def _sent(connection: Connection, wedding: str, event: StoredEvent, body: Mappin
     if not connection.execute(update(messages).where(key, messages.c.redacted.is_(False)).values(body=text)).rowcount:
         known = connection.execute(update(messages).where(key).values(values)).rowcount
         if not known:
-            names = {"wedding": wedding, "thread": event.document.removeprefix(_PREFIX), "message": event.record}
+            names = {"wedding": wedding, "thread": event.document.removeprefix(THREAD), "message": event.record}
             connection.execute(insert(messages), {**names, **values, "sequence": 0, "body": text, "redacted": False})
 
 
@@ -104,7 +103,7 @@ def _stamped(connection: Connection, wedding: str, event: StoredEvent, body: Map
         return
     connection.execute(update(messages).where(_of_message(wedding, event)).values(sequence=stamp["sequence"]))
     at = datetime.fromisoformat(stamp["at"])
-    thread = and_(threads.c.wedding == wedding, threads.c.id == event.document.removeprefix(_PREFIX))
+    thread = and_(threads.c.wedding == wedding, threads.c.id == event.document.removeprefix(THREAD))
     connection.execute(update(threads).where(thread, threads.c.active_at < at).values(active_at=at))
 
 
@@ -130,7 +129,7 @@ _MIRRORED: Mapping[str, _Apply] = {
 
 
 def _of_message(wedding: str, event: StoredEvent) -> Any:
-    thread = event.document.removeprefix(_PREFIX)
+    thread = event.document.removeprefix(THREAD)
     return and_(messages.c.wedding == wedding, messages.c.thread == thread, messages.c.message == event.record)
 
 
@@ -172,7 +171,7 @@ def page(
     order = messages.c.sequence.desc() if after is None else messages.c.sequence
     content = and_(
         rows.c.wedding == wedding,
-        rows.c.document == _PREFIX + thread,
+        rows.c.document == THREAD + thread,
         rows.c.root == "messages",
         rows.c.record == messages.c.message,
         rows.c.fields.is_not(None),
@@ -192,7 +191,7 @@ def find(connection: Connection, wedding: str, thread: str, message: str) -> Thr
     """A message as it is in its document, also where it was not mirrored yet."""
     query = select(rows.c.root, rows.c.fields).where(
         rows.c.wedding == wedding,
-        rows.c.document == _PREFIX + thread,
+        rows.c.document == THREAD + thread,
         rows.c.record == message,
         rows.c.root.in_(("messages", "stamps", "redactions")),
         rows.c.fields.is_not(None),
@@ -209,7 +208,7 @@ def reactions(connection: Connection, wedding: str, thread: str, among: Collecti
     found: dict[str, list[str]] = {}
     query = select(rows.c.record).where(
         rows.c.wedding == wedding,
-        rows.c.document == _PREFIX + thread,
+        rows.c.document == THREAD + thread,
         rows.c.root == "reactions",
         rows.c.fields.is_not(None),
     )

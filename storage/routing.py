@@ -22,13 +22,10 @@ from storage.derived import StoredEvent
 from storage.inbox import StoredItem
 from storage.messaging_tables import inbox, outbox, read_pointers, routed
 from storage.outbox import HELD, LATER, WAITING, NewMessage, enqueue, redact
-from storage.tables import rights
+from storage.tables import THREAD, rights
 
 MERGED_WITHIN = timedelta(seconds=10)
 """Events of one type about one record are one item for a recipient when they are no further apart than this."""
-
-THREAD = "thread."
-"""What the documents of threads begin with."""
 
 Projection = Callable[[Connection, str, Sequence[StoredEvent]], None]
 """Brings something up to date with the next events of a wedding, in the transaction in which they are routed."""

@@ -136,6 +136,9 @@ rows = Table(
     Column("writers", Text, nullable=False),
 )
 
+THREAD = "thread."
+"""The beginning of the names of documents with the messages of a thread."""
+
 OF_THREADS = text("document >= 'thread.' AND document < 'thread/'")
 """Events of threads. A query has this condition word for word, or the database does not use their index."""
 

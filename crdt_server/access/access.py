@@ -152,8 +152,12 @@ def denial(denied: Denied) -> CrdtServerError:
     return _ERRORS.get(denied.code, CrdtServerError)(denied.code, denied.reason)
 
 
-def require(access: Access, identity: Identity, action: Action, wedding: str, target: Target) -> None:
+def require_allowed(decision: Decision) -> None:
     """Raise the error of a negative decision."""
-    denied = access.may(identity, action, wedding, target)
-    if denied is not None:
-        raise denial(denied)
+    if decision is not None:
+        raise denial(decision)
+
+
+def require(access: Access, identity: Identity, action: Action, wedding: str, target: Target) -> None:
+    """`require_allowed` of the decision about an action on a target."""
+    require_allowed(access.may(identity, action, wedding, target))

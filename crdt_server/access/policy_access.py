@@ -30,7 +30,7 @@ from crdt_server.access.members import (
 )
 from crdt_server.access.policy import NO_OVERRIDES, NO_RIGHTS, Overrides, Policy, default_policy
 from crdt_server.access.scopes import in_scope, narrowed, outside_scope
-from crdt_server.access.threads import decide_thread, thread_of
+from crdt_server.access.threads import NOT_FOUND, decide_thread, thread_of
 from documents.categories import AccessCategory, category_of
 from documents.registry import kind_of
 
@@ -131,7 +131,6 @@ Verify = Callable[[Credentials, str | None], Verified | Awaitable[Verified]]
 _GRANTED: Final = frozenset((Action.READ, Action.READ_PART))
 """What a grant allows: a document is never written by one."""
 
-_NOT_FOUND: Final = Denied("not_found", "no such wedding or document")
 _NO_MEMBER: Final = Denied("forbidden", "not a member of this wedding")
 _LOST: Final = {
     Lost.MEMBERSHIP: _NO_MEMBER,
@@ -277,11 +276,11 @@ def _document_decision(
 ) -> Decision:
     rule = policy.document_rule(document)
     if rule is None:
-        return _NOT_FOUND
+        return NOT_FOUND
     denied = policy.may(identity, rule.category, rule.read if action is Action.READ else action, overrides)
     if denied is None or "." not in document or policy.may(identity, rule.category, rule.read, overrides) is None:
         return denied
-    return _NOT_FOUND
+    return NOT_FOUND
 
 
 def _derived_decision(
@@ -294,7 +293,7 @@ def _derived_decision(
 ) -> Decision:
     kind = None if derived is None else kind_of(derived.source)
     if derived is None or kind is None:
-        return _NOT_FOUND
+        return NOT_FOUND
     denied: Decision
     if derived.admits(identity.role, identity.vendor, identity.guest, identity.side):
         # Its fields decide what may be written in it.
@@ -305,4 +304,4 @@ def _derived_decision(
             denied = outside_scope(category)
     else:
         denied = Denied("forbidden", f"the role {identity.role} may not open this document")
-    return denied if denied is None or "." not in document else _NOT_FOUND
+    return denied if denied is None or "." not in document else NOT_FOUND

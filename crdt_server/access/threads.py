@@ -24,18 +24,20 @@ CLOSED: Final = KnownThread(CLOSED_TYPES[0], frozenset())
 
 ORGANIZERS: Final = (COUPLE, "planner", "coordinator")
 FAMILY: Final = ("family", "wedding_party")
-_PREFIX: Final = "thread."
-_NOT_FOUND: Final = Denied("not_found", "no such wedding or document")
+THREAD: Final = "thread."
+"""The beginning of the names of documents with the messages of a thread."""
+
+NOT_FOUND: Final = Denied("not_found", "no such wedding or document")
 
 
 def thread_of(document: str) -> str | None:
     """The thread whose messages a document has; None: of none."""
-    return document.removeprefix(_PREFIX) if document.startswith(_PREFIX) else None
+    return document.removeprefix(THREAD) if document.startswith(THREAD) else None
 
 
 def document_of(thread: str) -> str:
     """The document with the messages of a thread."""
-    return _PREFIX + thread
+    return THREAD + thread
 
 
 def decide_thread(
@@ -51,7 +53,7 @@ def decide_thread(
     if thread is None:
         return denied
     if identity.user not in thread.users:
-        return denied if thread.type not in CLOSED_TYPES else _NOT_FOUND
+        return denied if thread.type not in CLOSED_TYPES else NOT_FOUND
     if denied is None or identity.role not in policy.roles or action is Action.ADMINISTER:
         return denied
     cell = policy.cell(identity.role, AccessCategory.MESSAGES, overrides)
@@ -59,7 +61,7 @@ def decide_thread(
         return denied
     if not in_scope(identity.scope, AccessCategory.MESSAGES, action):
         readable = in_scope(identity.scope, AccessCategory.MESSAGES, Action.READ)
-        return outside_scope(AccessCategory.MESSAGES) if readable else _NOT_FOUND
+        return outside_scope(AccessCategory.MESSAGES) if readable else NOT_FOUND
     return None
 
 
@@ -88,8 +90,8 @@ def powers(access: Decides, actor: Identity, wedding: str) -> ThreadPowers:
 
 
 def may_make(actor: Identity, type_: str, *, organizes: bool, raises: bool) -> Decision:
-    """Whether somebody who takes part in threads may make one of a type: see `ThreadPowers`. Whoever is held to no
-    rules may."""
+    """Whether somebody who takes part in threads may make one of a type: see `ThreadPowers`. A person without
+    `Identity.rights` may: nobody holds them to the policy."""
     if not actor.rights:
         return None
     allowed = {

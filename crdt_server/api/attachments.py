@@ -9,11 +9,11 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Query, Request, Response
 
-from crdt_server.access.access import Action
+from crdt_server.access.access import Action, require_allowed
 from crdt_server.access.identity import person_at
 from crdt_server.access.limits import SharedBudget
 from crdt_server.access.request_limits import RequestLimits
-from crdt_server.access.threads import may_delete_file, powers
+from crdt_server.access.threads import THREAD, may_delete_file, powers
 from crdt_server.api.downloads import Sending, answer
 from crdt_server.api.problems import BodyTimeoutError, PayloadTooLargeError
 from crdt_server.api.requests import Authorized, check_again, document_key
@@ -22,11 +22,9 @@ from crdt_server.files.store import ReceivedFile
 from crdt_server.hub.hub import Hub
 from crdt_server.services.attachments import AttachmentService
 from crdt_server.services.entries import moment
-from crdt_server.services.members import require
 from documents.field_rules import written_as
 from storage import StoredAttachment
 
-THREADS = "thread."
 BYTES_PER_BODY_BYTE = 16
 """Bytes of a file that count as one of a body: no document host has to read them."""
 LONGEST_NAME = 1_000
@@ -55,7 +53,7 @@ Attachments = Annotated[AttachmentService, Depends(_attachments)]
 def _thread(wedding: str, document: str) -> str:
     """The document of a conversation. Raises NotFoundError."""
     document_key(wedding, document)
-    if not document.startswith(THREADS):
+    if not document.startswith(THREAD):
         raise NotFoundError("not_found", "only conversations have attachments")
     return document
 
@@ -168,7 +166,7 @@ async def delete_attachment(
     found = await attachments.find(wedding, thread, attachment)
     organizes = powers(request.app.state.access, caller.identity, wedding).organizes
     is_own = found.by == written_as(caller.identity.user)
-    require(may_delete_file(caller.identity, is_own=is_own, organizes=organizes))
+    require_allowed(may_delete_file(caller.identity, is_own=is_own, organizes=organizes))
     await attachments.delete(wedding, found, caller.identity.user)
     return Response(status_code=204)
 

@@ -8,13 +8,13 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Query, Request
 from pydantic import BaseModel, Field
 
-from crdt_server.access.access import Action
+from crdt_server.access.access import Action, require_allowed
+from crdt_server.access.threads import THREAD
 from crdt_server.api.requests import Authorized, Caller, wedding_name
 from crdt_server.api.rights import requires
-from crdt_server.services.members import MemberService, require
+from crdt_server.services.members import MemberService
 from documents.categories import AccessCategory
 from storage import AuditEntry, Storage
-from storage.routing import THREAD
 
 PAGE_CHARACTERS = 1_000_000
 
@@ -40,7 +40,7 @@ async def get_audit(
     """The next entries behind number `after`: at most 500, and a page ends behind a million characters of them. The
     couple and planners may read them; one about a thread that the caller may not open has an empty `detail`."""
     members: MemberService = request.app.state.members
-    require((await members.rights_in(wedding_name(wedding))).may_read_audit(caller.identity))
+    require_allowed((await members.rights_in(wedding_name(wedding))).may_read_audit(caller.identity))
     storage: Storage = request.app.state.hub.storage
     head = await storage.audit_head(wedding_name(wedding))
     page = await storage.audit(wedding, after=after, characters=PAGE_CHARACTERS)

@@ -10,12 +10,12 @@ from pydantic import BaseModel, ConfigDict, Field, JsonValue, model_validator
 
 from crdt_server.access.access import Action
 from crdt_server.access.request_limits import RequestLimits
+from crdt_server.access.threads import THREAD
 from crdt_server.api.refused_operations import RefusedCommand
 from crdt_server.api.requests import Authorized, Caller, describe_body, document_key, read_json, wedding_name
 from crdt_server.api.rights import by_content, whole_only
 from crdt_server.hub.commands import IdempotentCommands, OperationsRefusedError, Part, carry_out, names_of
 from crdt_server.hub.hub import Hub
-from crdt_server.hub.pacing import MESSAGES
 from crdt_server.operations import Operation as PlainOperation
 
 MAX_BODY_BYTES = 256 * 1024
@@ -178,7 +178,7 @@ def _records(operations: Iterable[tuple[str, PlainOperation]]) -> int:
 
 
 def _writes_message(document: str, operation: PlainOperation) -> bool:
-    return document.startswith(MESSAGES) and operation["root"] == "messages" and operation["op"] != "delete"
+    return document.startswith(THREAD) and operation["root"] == "messages" and operation["op"] != "delete"
 
 
 def _is_of_emergency(document: str, operation: PlainOperation) -> bool:

@@ -10,12 +10,12 @@ from fastapi import APIRouter, Query, Request, Response
 from pydantic import BaseModel, Field
 
 from crdt_server.access.request_limits import RequestLimits
+from crdt_server.access.threads import THREAD
 from crdt_server.api.requests import Authorized, document_key, read_body, reading
 from crdt_server.errors import ProtocolError
 from crdt_server.hub.commands import read_digest, read_rows
 from crdt_server.hub.http_sync import sync
 from crdt_server.hub.hub import Hub
-from crdt_server.hub.pacing import MESSAGES
 from crdt_server.protocol.lib0 import read_var_bytes, write_var_bytes
 from crdt_server.protocol.update import EMPTY_STATE_VECTOR, EMPTY_UPDATE
 
@@ -80,7 +80,7 @@ async def post_sync(request: Request, caller: Authorized, wedding: str, document
     update, pos = read_var_bytes(body, pos)
     if pos != len(body):
         raise ProtocolError("trailing", "bytes after the update")
-    if update != EMPTY_UPDATE and document.startswith(MESSAGES):
+    if update != EMPTY_UPDATE and document.startswith(THREAD):
         limits: RequestLimits = request.app.state.request_limits
         limits.check_messages(caller.identity, caller.address, 1, hub.time())
     with reading(request, caller):  # not before: a body that comes slowly reads nothing

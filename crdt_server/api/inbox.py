@@ -15,10 +15,11 @@ import structlog
 from fastapi import APIRouter, Depends, Header, Query, Request, Response
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from crdt_server.access.access import Action
+from crdt_server.access.access import Action, require_allowed
 from crdt_server.access.event_rights import may_read_all_events
 from crdt_server.access.policy import OVERRIDERS
 from crdt_server.access.scopes import in_scope, scope_decision
+from crdt_server.access.threads import THREAD
 from crdt_server.api.requests import Authorized, Caller, describe_body, read_json, wedding_name
 from crdt_server.api.rights import by_content, requires
 from crdt_server.api.streams import COMMENT_SECONDS, RETRY_MILLISECONDS, StreamResponse, opening, seconds_until
@@ -26,7 +27,7 @@ from crdt_server.hub.event_notifier import EventNotifier
 from crdt_server.hub.held_streams import HeldStream
 from crdt_server.hub.hub import Hub
 from crdt_server.services.entries import moment
-from crdt_server.services.members import MemberService, require
+from crdt_server.services.members import MemberService
 from crdt_server.services.messaging.overrides import RoutingOverrides
 from crdt_server.services.messaging.still_known import KnownNow
 from documents.categories import AccessCategory, category_of
@@ -34,7 +35,6 @@ from documents.registry import kind_of
 from storage import Storage, StorageError, StoredItem
 from storage.inbox import MARKED_AT_ONCE, MOST_COUNTED
 from storage.outbox import NO_PARAMS
-from storage.routing import THREAD
 
 log = structlog.get_logger(__name__)
 
@@ -212,7 +212,7 @@ async def _stream(
 
 def _person(caller: Caller, action: Action) -> str:
     """The user whose inbox it is. Raises ForbiddenError for a token whose scope leaves messages out."""
-    require(scope_decision(caller.identity.scope, AccessCategory.MESSAGES, action))
+    require_allowed(scope_decision(caller.identity.scope, AccessCategory.MESSAGES, action))
     return caller.identity.user
 
 
@@ -272,7 +272,7 @@ async def put_routing(request: Request, routing: Routing, caller: Authorized, we
     Nobody is informed of what they may not know all the same, and the rules of emergencies cannot be changed.
     """
     members: MemberService = request.app.state.members
-    require((await members.rights_in(wedding_name(wedding))).may_override(caller.identity))
+    require_allowed((await members.rights_in(wedding_name(wedding))).may_override(caller.identity))
     body = await read_json(request, ChangedRule, MAX_BODY_BYTES)
     changed = body.model_dump(exclude_none=True)
     return (await routing.change(wedding_name(wedding), caller.identity, rule, changed)).as_json()

@@ -8,13 +8,13 @@ from typing import Annotated, Any, Protocol, TypeAlias
 from fastapi import APIRouter, Depends, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
 
-from crdt_server.access.access import Action
+from crdt_server.access.access import Action, require_allowed
 from crdt_server.access.identity import Identity
 from crdt_server.access.policy import OVERRIDERS
 from crdt_server.api.requests import Authorized, describe_body, document_key, read_json, wedding_name
 from crdt_server.api.rights import by_content, requires
 from crdt_server.services.grants import LONGEST_SECONDS, GrantService
-from crdt_server.services.members import LONGEST_INVITATION_SECONDS, MemberService, require
+from crdt_server.services.members import LONGEST_INVITATION_SECONDS, MemberService
 from documents.categories import AccessCategory
 
 MAX_BODY_BYTES = 8 * 1024
@@ -199,7 +199,7 @@ async def put_policy(
     request: Request, members: Members, caller: Authorized, wedding: str, role: str, category: str
 ) -> Response:
     """Change the rights of a role in a category for this wedding. Only the couple may."""
-    require((await members.rights_in(wedding_name(wedding))).may_override(caller.identity))
+    require_allowed((await members.rights_in(wedding_name(wedding))).may_override(caller.identity))
     body = await read_json(request, PolicyCell, MAX_BODY_BYTES)
     await members.override(wedding_name(wedding), caller.identity, role, category, body.rights)
     return Response(status_code=204)

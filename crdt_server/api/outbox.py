@@ -11,17 +11,17 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Query, Request
 from pydantic import BaseModel, Field
 
-from crdt_server.access.access import Action
+from crdt_server.access.access import Action, require_allowed
+from crdt_server.access.threads import THREAD
 from crdt_server.api.requests import Authorized, Caller, wedding_name
 from crdt_server.api.rights import requires
 from crdt_server.errors import NotFoundError
-from crdt_server.services.members import MemberService, require
+from crdt_server.services.members import MemberService
 from crdt_server.services.messaging.model import Channel
 from crdt_server.services.messaging.outbox_service import LARGEST_NUMBER, PAGE, OutboxService
 from documents.categories import AccessCategory
 from storage import StoredMessage
 from storage.outbox import DIGEST, MessageState
-from storage.routing import THREAD
 
 OF_THREADS = ("message", "thread")
 """First words of the types of events of threads."""
@@ -68,7 +68,7 @@ class MessagingStats(BaseModel):
 
 async def _outbox(request: Request, caller: Authorized, wedding: str) -> OutboxService:
     members: MemberService = request.app.state.members
-    require((await members.rights_in(wedding_name(wedding))).may_manage(caller.identity))
+    require_allowed((await members.rights_in(wedding_name(wedding))).may_manage(caller.identity))
     service: OutboxService = request.app.state.outbox
     return service
 

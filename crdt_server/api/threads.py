@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from crdt_server.access.identity import Identity
 from crdt_server.access.request_limits import RequestLimits
+from crdt_server.access.threads import document_of
 from crdt_server.api.commands import IdempotencyKey
 from crdt_server.api.requests import Authorized, Caller, describe_body, document_key, read_json, wedding_name
 from crdt_server.api.rights import by_content
@@ -88,7 +89,7 @@ def _row(found: FoundThread, identity: Identity) -> Row:
     row = found.thread._asdict()
     row["by"] = row.pop("created_by")
     row["context"] = json.loads(found.thread.context) if found.thread.context else None
-    row["document"] = f"thread.{found.thread.id}"
+    row["document"] = document_of(found.thread.id)
     row["participants"] = [{"user": each.user, "added_by": each.added_by, "at": each.at} for each in found.participants]
     row["muted"] = any(each.muted for each in found.participants if each.user == identity.user)
     row["read"], row["unread"] = found.reading.sequence, found.reading.unread

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from crdt_server.access.limits import Level, TokenBucket
 from crdt_server.access.role_limits import RoleBuckets, RoleLimits, parse_role_limits
+from crdt_server.access.threads import THREAD
 from crdt_server.counters import Counters
 from crdt_server.protocol.messages import Received, SyncStep2, SyncUpdate
 from crdt_server.protocol.update import EMPTY_UPDATE
@@ -25,7 +26,6 @@ SHORTEST_PAUSE_SECONDS = 0.1
 REVERTS, SECONDS_PER_REVERT = 20, 3.0  # of one person: so many at once, and one more every so many seconds
 DEFAULT_FILE = Path(__file__).parents[1] / "access" / "role_limits.toml"
 NO_LIMITS = "none"
-MESSAGES = "thread."  # documents of which an update is a message to people
 
 
 def role_limits(settings: Settings) -> dict[str, RoleLimits]:
@@ -50,7 +50,7 @@ class Pacer:
     def level_of(self, document: str, session: Session) -> Level | None:
         """What the person of a session has left for a document; None: there is no limit."""
         buckets = self._buckets.of(session.identity.role)
-        bucket = buckets.messages if document.startswith(MESSAGES) else buckets.edits
+        bucket = buckets.messages if document.startswith(THREAD) else buckets.edits
         return bucket.level(session.person, self._time())
 
     def count(self, room: Room, session: Session, level: Level, messages: Iterable[Received]) -> None:

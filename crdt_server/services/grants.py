@@ -9,13 +9,14 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Final, TypeAlias
 
+from crdt_server.access.access import require_allowed
 from crdt_server.access.identity import Identity
 from crdt_server.access.member_rights import MemberRights
 from crdt_server.access.members import COUPLE, GRANTEES, may_change_own, may_read_own
 from crdt_server.access.policy import Policy, default_policy
 from crdt_server.errors import ForbiddenError, NotFoundError
 from crdt_server.services.entries import Changed, MembershipError, Now, audit_entry, moment
-from crdt_server.services.members import read_rights, require
+from crdt_server.services.members import read_rights
 from storage import BoundReached, GrantChange, NewEvent, Storage, StoredGrant
 
 MOST_OPEN: Final = 100
@@ -53,13 +54,13 @@ class GrantService:
 
     async def newest(self, wedding: str, actor: Identity) -> list[StoredGrant]:
         """The newest grants; to whom may not read members, one's own."""
-        require(may_read_own(actor))
+        require_allowed(may_read_own(actor))
         found, rights = await self._storage.grants(wedding, LISTED), await self._rights_in(wedding)
         return found if rights.may_read(actor) is None else [each for each in found if each.user == actor.user]
 
     async def ask(self, wedding: str, actor: Identity, what: str, reason: str, seconds: int) -> StoredGrant:
         """Request a grant for oneself. It is given at once while the wedding is live, to a coordinator."""
-        require(may_change_own(actor))
+        require_allowed(may_change_own(actor))
         if actor.role not in GRANTEES:
             raise ForbiddenError("forbidden", f"the role {actor.role} may not request this")
         at = self._now()
@@ -76,7 +77,7 @@ class GrantService:
 
     async def give(self, wedding: str, actor: Identity, id_: str) -> StoredGrant:
         """Give what was asked for, from now on."""
-        require((await self._rights_in(wedding)).may_override(actor))
+        require_allowed((await self._rights_in(wedding)).may_override(actor))
         at = self._now()
 
         def decide(before: StoredGrant | None) -> GrantChange:
@@ -89,7 +90,7 @@ class GrantService:
 
     async def end(self, wedding: str, actor: Identity, id_: str) -> StoredGrant:
         """End a grant, or refuse one: the couple every one, others their own."""
-        require(may_change_own(actor))
+        require_allowed(may_change_own(actor))
         at = self._now()
 
         def decide(before: StoredGrant | None) -> GrantChange:

@@ -12,7 +12,7 @@ from datetime import timedelta
 from hashlib import sha256
 from typing import Final, NamedTuple, TypeAlias
 
-from crdt_server.access.access import Decision, denial
+from crdt_server.access.access import require_allowed
 from crdt_server.access.identity import Identity
 from crdt_server.access.member_rights import MemberRights
 from crdt_server.access.members import COUPLE, fault_of, may_change_own, may_read_own
@@ -73,7 +73,7 @@ class MemberService:
 
     async def present(self, wedding: str, actor: Identity) -> list[StoredMember]:
         """The members, without those that were removed."""
-        require((await self.rights_in(wedding)).may_read(actor))
+        require_allowed((await self.rights_in(wedding)).may_read(actor))
         return [each for each in await self._storage.members(wedding) if each.removed_at is None]
 
     async def add(self, wedding: str, actor: Identity, person: Identity) -> StoredMember:
@@ -82,7 +82,7 @@ class MemberService:
         rights = await self.rights_in(wedding)
 
         def decide(before: StoredMember | None, _: int) -> MemberChange:
-            require(rights.may_manage(actor, person.role))
+            require_allowed(rights.may_manage(actor, person.role))
             if before is not None and before.removed_at is None:
                 raise MembershipError("member_exists", "this user is a member already: change the role instead")
             return self._change(actor, "member.added", person)
@@ -96,7 +96,7 @@ class MemberService:
         def decide(before: StoredMember | None, others: int) -> MemberChange:
             member = _present(before)
             person = changed_person(_person(member), fields)
-            require(rights.may_manage(actor, member.role, person.role))
+            require_allowed(rights.may_manage(actor, member.role, person.role))
             if person.role != COUPLE:
                 _keep_couple(member, others)
             _require_possible(person)
@@ -110,7 +110,7 @@ class MemberService:
 
         def decide(before: StoredMember | None, others: int) -> MemberChange:
             member = _present(before)
-            require(rights.may_manage(actor, member.role))
+            require_allowed(rights.may_manage(actor, member.role))
             _keep_couple(member, others)
             at = self._now()
             entry = audit_entry(at, actor.user, "member.removed", **described(_person(member)))
@@ -138,7 +138,7 @@ class MemberService:
         if not person.user:
             person = person._replace(user=f"u_{secrets.token_hex(8)}")
         _require_possible(person)
-        require((await self.rights_in(wedding)).may_manage(actor, person.role))
+        require_allowed((await self.rights_in(wedding)).may_manage(actor, person.role))
         at, code = self._now(), _new_code()
         expires = at + timedelta(seconds=min(seconds, LONGEST_INVITATION_SECONDS))
         invitation = StoredInvitation(f"i_{secrets.token_hex(8)}", *_columns(person), actor.user, at, expires)
@@ -155,7 +155,7 @@ class MemberService:
 
     async def invitations(self, wedding: str, actor: Identity) -> list[StoredInvitation]:
         """The invitations that nobody has used, without their codes."""
-        require((await self.rights_in(wedding)).may_read(actor))
+        require_allowed((await self.rights_in(wedding)).may_read(actor))
         return await self._storage.invitations(wedding, self._now())
 
     async def withdraw(self, wedding: str, actor: Identity, id_: str) -> None:
@@ -163,7 +163,7 @@ class MemberService:
         rights = await self.rights_in(wedding)
 
         def decide(found: StoredInvitation) -> NewAuditEntry:
-            require(rights.may_manage(actor, found.role))
+            require_allowed(rights.may_manage(actor, found.role))
             return audit_entry(self._now(), actor.user, "invitation.withdrawn", invitation=found.id, user=found.user)
 
         if not await self._storage.withdraw(wedding, id_, decide):
@@ -173,18 +173,18 @@ class MemberService:
 
     async def devices(self, wedding: str, actor: Identity) -> list[StoredDevice]:
         """The devices of the members, or to whom may not read those, one's own."""
-        require(may_read_own(actor))
+        require_allowed(may_read_own(actor))
         user = None if (await self.rights_in(wedding)).may_read(actor) is None else actor.user
         return await self._storage.devices(wedding, user, self._now() - SEEN_WITHIN)
 
     async def revoke(self, wedding: str, actor: Identity, device: str) -> None:
         """End a device: one's own, or one of a member that one may change."""
-        require(may_change_own(actor))
+        require_allowed(may_change_own(actor))
         rights, at = await self.rights_in(wedding), self._now()
 
         def decide(found: StoredDevice, member: StoredMember | None) -> NewAuditEntry:
             if found.user != actor.user:
-                require(rights.may_manage(actor, "" if member is None else member.role))
+                require_allowed(rights.may_manage(actor, "" if member is None else member.role))
             return audit_entry(at, actor.user, "device.revoked", device=device, user=found.user)
 
         if not await self._storage.revoke_device(wedding, device, decide, at):
@@ -195,12 +195,12 @@ class MemberService:
 
     async def overrides(self, wedding: str, actor: Identity) -> list[PolicyOverride]:
         """The cells of the policy that the couple has changed."""
-        require((await self.rights_in(wedding)).may_read(actor))
+        require_allowed((await self.rights_in(wedding)).may_read(actor))
         return await self._storage.overrides(wedding)
 
     async def override(self, wedding: str, actor: Identity, role: str, category: str, rights: str | None) -> None:
         """Change one cell of the policy; None: it is as for all weddings again."""
-        require((await self.rights_in(wedding)).may_override(actor))
+        require_allowed((await self.rights_in(wedding)).may_override(actor))
         try:
             self._policy.check_override(role, category, rights or "N")
         except PolicyError as error:
@@ -216,12 +216,6 @@ async def read_rights(storage: Storage, wedding: str, policy: Policy) -> MemberR
     """What people may do with the members of a wedding, with the cells that the couple has changed."""
     overrides = {(each.role, each.category): each.rights for each in await storage.overrides(wedding)}
     return MemberRights(policy, overrides)
-
-
-def require(decision: Decision) -> None:
-    """Raise the error of a negative decision."""
-    if decision is not None:
-        raise denial(decision)
 
 
 def digest_of_code(code: str) -> str:

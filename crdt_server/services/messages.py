@@ -9,12 +9,11 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
-from crdt_server.access.access import Access, Action, require
+from crdt_server.access.access import Access, Action, require, require_allowed
 from crdt_server.access.identity import Identity
 from crdt_server.access.threads import document_of, may_mark
 from crdt_server.errors import NotFoundError
 from crdt_server.services.entries import Now
-from crdt_server.services.members import require as require_allowed
 from documents.field_rules import written_as
 from storage import Storage, ThreadMessage, ThreadReading
 

@@ -13,13 +13,12 @@ from datetime import datetime
 from types import MappingProxyType
 from typing import Final, NamedTuple
 
-from crdt_server.access.access import Access, Action, require
+from crdt_server.access.access import Access, Action, require, require_allowed
 from crdt_server.access.identity import Identity, is_name
 from crdt_server.access.threads import CLOSED_TYPES, document_of, may_add, may_change, may_make, may_mark, powers
 from crdt_server.errors import NotFoundError, ProtocolError
 from crdt_server.services.entries import Changed, MembershipError, Now, audit_entry, cursor_of, moment, read_cursor
 from crdt_server.services.grants import Published
-from crdt_server.services.members import require as require_allowed
 from documents.field_rules import written_as
 from storage import (
     BoundReached,

@@ -15,11 +15,11 @@ from datetime import timedelta
 from hashlib import sha256
 from typing import Final
 
+from crdt_server.access.access import require_allowed
 from crdt_server.access.identity import Identity
 from crdt_server.access.members import may_change_own, may_read_own
 from crdt_server.errors import NotFoundError, ProtocolError, RateLimitError
 from crdt_server.services.entries import MembershipError, Now
-from crdt_server.services.members import require
 from crdt_server.services.messaging.channels.push_hosts import EVERY_HOST, PushHosts
 from crdt_server.services.messaging.contacts import fault_of, id_of, is_endpoint
 from crdt_server.services.messaging.model import Channel, Priority
@@ -70,13 +70,13 @@ class ContactService:
 
     async def of(self, wedding: str, actor: Identity) -> list[StoredContact]:
         """One's own addresses."""
-        require(may_read_own(actor))
+        require_allowed(may_read_own(actor))
         return await self._storage.contacts(wedding, actor.user)
 
     async def put(self, wedding: str, actor: Identity, channel: str, address: str, secret: str) -> StoredContact:
         """Add an address of one's own. It is sent a code, unless it is in use already; one that was disabled has to be
         confirmed again. Those of push services are in use at once."""
-        require(may_change_own(actor))
+        require_allowed(may_change_own(actor))
         fault = fault_of(channel, address)
         if fault is None and is_endpoint(address) and not self._push_hosts.allow(address):
             fault = "the host is none of the push services to which this server sends"
@@ -120,7 +120,7 @@ class ContactService:
 
     async def confirm(self, wedding: str, actor: Identity, id_: str, code: str) -> StoredContact:
         """Have an address in use, with the code that was sent there."""
-        require(may_change_own(actor))
+        require_allowed(may_change_own(actor))
         now = self._now()
         digest = _digest(wedding, actor.user, id_, code)
         since = now - timedelta(seconds=CODE_SECONDS)
@@ -138,7 +138,7 @@ class ContactService:
 
     async def delete(self, wedding: str, actor: Identity, id_: str) -> None:
         """Delete an address of one's own."""
-        require(may_change_own(actor))
+        require_allowed(may_change_own(actor))
         if not await self._storage.delete_contact(wedding, actor.user, id_):
             raise NotFoundError("not_found", "no such address")
 

@@ -13,12 +13,10 @@ from crdt_server.access.access import Action
 from crdt_server.access.event_rights import may_read_event
 from crdt_server.access.identity import Identity
 from crdt_server.access.policy import Decides
+from crdt_server.access.threads import THREAD
 from crdt_server.services.messaging.event_facts import RoutedEvent, RowsWith, WeddingRows, row_before
 from documents.categories import AccessCategory
 from documents.derived import DerivedDocument, View, documents_for
-
-THREAD = "thread."
-"""What names of conversations begin with."""
 
 
 class KnownEvent(NamedTuple):

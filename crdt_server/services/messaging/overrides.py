@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 from typing import Any
 
+from crdt_server.access.access import require_allowed
 from crdt_server.access.identity import Identity
 from crdt_server.access.policy import Policy
 from crdt_server.errors import NotFoundError, ProtocolError
 from crdt_server.services.entries import Now, audit_entry
-from crdt_server.services.members import read_rights, require
+from crdt_server.services.members import read_rights
 from crdt_server.services.messaging.rules import RoutingRule, RoutingRules, RuleError, override
 from storage import RoutingOverride, Storage
 
@@ -26,13 +27,13 @@ class RoutingOverrides:
 
     async def rules(self, wedding: str, actor: Identity) -> tuple[RoutingRule, ...]:
         """All rules as they count for a wedding."""
-        require((await read_rights(self._storage, wedding, self._policy)).may_read(actor))
+        require_allowed((await read_rights(self._storage, wedding, self._policy)).may_read(actor))
         found = await self._storage.routing_overrides(wedding)
         return self._rules.overridden((each.rule, each.body) for each in found).all
 
     async def change(self, wedding: str, actor: Identity, name: str, body: dict[str, Any]) -> RoutingRule:
         """Change the audience or the channels of a rule; what is not given stays as for all weddings."""
-        require((await read_rights(self._storage, wedding, self._policy)).may_override(actor))
+        require_allowed((await read_rights(self._storage, wedding, self._policy)).may_override(actor))
         try:
             changed = override(self._named(name), body)
         except RuleError as error:
@@ -45,7 +46,7 @@ class RoutingOverrides:
 
     async def restore(self, wedding: str, actor: Identity, name: str) -> None:
         """Have a rule as for all weddings again."""
-        require((await read_rights(self._storage, wedding, self._policy)).may_override(actor))
+        require_allowed((await read_rights(self._storage, wedding, self._policy)).may_override(actor))
         at, rule = self._now(), self._named(name)
         entry = audit_entry(at, actor.user, "routing.changed", rule=rule.name)
         await self._storage.set_routing_override(

@@ -13,8 +13,9 @@ from typing import Any, Final, Protocol
 
 from crdt_server.access.identity import SERVER
 from crdt_server.access.members import KnownMember
+from crdt_server.access.threads import THREAD
 from crdt_server.services.messaging.event_facts import RoutedEvent, WeddingRows
-from crdt_server.services.messaging.knowledge import THREAD, KnownEvent
+from crdt_server.services.messaging.knowledge import KnownEvent
 from documents.derived.guests import short_name
 from storage import LastSeen
 

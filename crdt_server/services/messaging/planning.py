@@ -12,8 +12,9 @@ from typing import Any, Final
 from crdt_server.access.identity import Identity
 from crdt_server.access.members import WeddingRights
 from crdt_server.access.policy import Decides, Policy, default_policy
+from crdt_server.access.threads import THREAD
 from crdt_server.services.messaging.event_facts import RoutedEvent, WeddingRows, decoded
-from crdt_server.services.messaging.knowledge import THREAD, Knowledge
+from crdt_server.services.messaging.knowledge import Knowledge
 from crdt_server.services.messaging.model import Channel
 from crdt_server.services.messaging.params import EventTexts
 from crdt_server.services.messaging.preferred_timings import preferred_timings

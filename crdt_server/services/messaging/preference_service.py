@@ -7,10 +7,10 @@ from collections.abc import Callable
 from datetime import datetime
 from typing import NamedTuple
 
+from crdt_server.access.access import require_allowed
 from crdt_server.access.identity import Identity
 from crdt_server.access.members import may_change_own, may_read_own
 from crdt_server.services.entries import Now
-from crdt_server.services.members import require
 from crdt_server.services.messaging.preferences import (
     Preferences,
     WeddingDefaults,
@@ -40,13 +40,13 @@ class PreferenceService:
 
     async def of(self, wedding: str, actor: Identity) -> OwnPreferences:
         """One's own preferences."""
-        require(may_read_own(actor))
+        require_allowed(may_read_own(actor))
         found = await self._storage.preferences(wedding, actor.user)
         return _shown(found or StoredPreferences("", self._now(), None), await self._defaults(wedding))
 
     async def replace(self, wedding: str, actor: Identity, preferences: Preferences) -> OwnPreferences:
         """Put one's own preferences in the place of those before."""
-        require(may_change_own(actor))
+        require_allowed(may_change_own(actor))
         defaults = await self._defaults(wedding)
         stored = await self._change(wedding, actor.user, defaults, lambda _: preferences)
         return _shown(stored, defaults)

@@ -9,8 +9,8 @@ from crdt_server.access.access import Action
 from crdt_server.access.identity import Identity
 from crdt_server.access.members import VENDOR_ROLES
 from crdt_server.access.policy import Decides
+from crdt_server.access.threads import THREAD
 from crdt_server.services.messaging.event_facts import RecordReader, RoutedEvent, WeddingRows, row_before
-from crdt_server.services.messaging.knowledge import THREAD
 from documents.invariants.model import user_id
 from storage.routing_reader import Participant
 

@@ -10,8 +10,9 @@ from typing import Protocol
 
 from crdt_server.access.identity import Identity
 from crdt_server.access.members import WeddingRights
+from crdt_server.access.threads import THREAD
 from crdt_server.services.messaging.event_facts import RoutedEvent, WeddingRows, decoded
-from crdt_server.services.messaging.knowledge import THREAD, Knowledge
+from crdt_server.services.messaging.knowledge import Knowledge
 from crdt_server.services.messaging.planning import Planner, members_of
 from crdt_server.services.messaging.recipients import Recipients
 from crdt_server.services.messaging.router import RightsOfWeddings

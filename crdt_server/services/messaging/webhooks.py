@@ -15,11 +15,12 @@ from datetime import datetime
 from typing import Final, NamedTuple
 from urllib.parse import urlsplit
 
+from crdt_server.access.access import require_allowed
 from crdt_server.access.identity import Identity
 from crdt_server.access.policy import Policy
 from crdt_server.errors import NotFoundError, ProtocolError
 from crdt_server.services.entries import MembershipError, Now, audit_entry
-from crdt_server.services.members import read_rights, require
+from crdt_server.services.members import read_rights
 from crdt_server.services.messaging.channels.addresses import is_public
 from crdt_server.services.messaging.channels.urls import ANY, ENCRYPTED, fault_of_url, is_address
 from crdt_server.services.messaging.channels.webhook import new_secret
@@ -137,7 +138,7 @@ class WebhookService:
         await self._change(wedding, actor, id_, "webhook.removed", lambda webhook: None)
 
     async def _require_manager(self, wedding: str, actor: Identity) -> None:
-        require((await read_rights(self._storage, wedding, self._policy)).may_manage(actor))
+        require_allowed((await read_rights(self._storage, wedding, self._policy)).may_manage(actor))
 
     async def _removed(self, wedding: str) -> set[str]:
         """Those who are no members any more."""
