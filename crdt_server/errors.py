@@ -1,7 +1,7 @@
 """The one error tree of the server, and the one table from stable codes to WebSocket close codes.
 
-An error carries a short stable `code` (for metrics, problem documents and tests) and a message for the log.
-Neither contains document content. A client receives only the close code of the error's class.
+An error carries a short stable `code` (for metrics, problem documents and tests) and a message, which goes to the log,
+to HTTP clients (`detail`) and beside the close code. Neither contains document content.
 """
 
 from __future__ import annotations

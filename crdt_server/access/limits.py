@@ -232,7 +232,7 @@ class SenderStrikes:
     """Refusals, counted against the person that sent what was refused, never against its neighbours.
 
     An address is refused only where ``most`` persons of it have sent, within a minute, what kills a document host: a
-    sender that takes a new name for each connection has no other bound on that. What else such a sender costs is
+    sender that takes a new name for each connection has no other bound on that. All else that such a sender costs is
     bounded by the rates of its address. ``most``: see `Strikes`.
     """
 

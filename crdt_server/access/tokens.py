@@ -7,7 +7,7 @@ A token is data of a stranger until its signature is verified. Rules:
 - Keys are prepared when they are read (`keys`): PyJWT would try for each token whether a secret is some certificate,
   and read header and base64 a second time. Its algorithms verify the signature.
 - A reason names the rule that a token breaks, and nothing of its content or of the key.
-- Verified tokens are remembered until they expire, so that a crowd that connects again costs little. What is refused is
+- Verified tokens are remembered until they expire, so that a crowd that connects again costs little. A refused one is
   verified again each time: its sender is limited, see `SenderStrikes`.
 """
 

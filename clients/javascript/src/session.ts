@@ -67,7 +67,7 @@ export class Session {
     return this.#renewal
   }
 
-  /** Whether a token was refused already. */
+  /** Notes that the server has refused a token: it is not sent again. */
   refuse (token: string): void {
     this.#refused = token
   }
