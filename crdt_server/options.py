@@ -43,4 +43,10 @@ def load_settings(config: str | None, flags: dict[str, Any]) -> Settings:
         raise click.UsageError(f"{config} is not TOML: {error}") from error
     except ValidationError as error:
         first = error.errors()[0]
-        raise click.UsageError(f"{'.'.join(map(str, first['loc']))}: {first['msg']}") from error
+        raise click.UsageError(f"{_flag_of(*first['loc'])}: {first['msg'].removeprefix('Value error, ')}") from error
+
+
+def _flag_of(name: str | int, *parts: str | int) -> str:
+    """The flag of a setting; of what is none, such as a misspelled key of the file, its name."""
+    known = name in Settings.model_fields
+    return "--" + str(name).replace("_", "-") if known else ".".join(map(str, (name, *parts)))

@@ -2,10 +2,12 @@
 
 from pathlib import Path
 
+import click
 import pytest
 from pydantic import ValidationError
 
 from crdt_server.cli import cli
+from crdt_server.options import load_settings
 from crdt_server.settings import Settings
 
 
@@ -60,3 +62,12 @@ def test_an_unknown_key_in_the_file_is_refused(tmp_path: Path) -> None:
     path.write_text("prot = 1\n")
     with pytest.raises(ValidationError):
         Settings.load(str(path))
+
+
+def test_what_is_wrong_is_named_as_its_flag_and_an_unknown_key_as_it_is(tmp_path: Path) -> None:
+    with pytest.raises(click.UsageError, match=r"^--trusted-proxies: 'proxy\.test' does not"):
+        load_settings(None, {"trusted_proxies": "proxy.test"})
+    path = tmp_path / "crdt-server.toml"
+    path.write_text("my_port = 1\n")
+    with pytest.raises(click.UsageError, match=r"^my_port: "):
+        load_settings(str(path), {})
