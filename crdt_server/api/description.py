@@ -75,6 +75,13 @@ EVENTS: Final[Schema] = {
 }
 COMMAND_DONE: Final[Schema] = {"type": "object", "required": ["operations"], "properties": {"operations": _INTEGER}}
 
+_TOKEN: Final[Schema] = {
+    "type": "http",
+    "scheme": "bearer",
+    "bearerFormat": "JWT",
+    "description": "See docs/tokens.md; also as the parameter `token` of the query. With `--dev` no call needs one",
+}
+
 _SCHEMAS: Final = {"Problem": PROBLEM, "Rows": ROWS, "Event": EVENT, "Events": EVENTS, "CommandDone": COMMAND_DONE}
 _WEDDING: Final = "/api/weddings/{wedding}"
 _ANSWERS: Final = {
@@ -100,13 +107,18 @@ _REFUSALS_OF_PROBES: Final = {"503": "Not ready: `code` has the reason"}
 
 def describe(description: Schema) -> None:
     """Complete a description in place."""
-    components = description.setdefault("components", {}).setdefault("schemas", {})
-    components |= _SCHEMAS
+    components = description.setdefault("components", {})
+    components["securitySchemes"] = {"token": _TOKEN}
+    description["security"] = [{"token": []}]
+    schemas = components.setdefault("schemas", {})
+    schemas |= _SCHEMAS
     for name in ("HTTPValidationError", "ValidationError"):
-        components.pop(name, None)
+        schemas.pop(name, None)
     for path, calls in description["paths"].items():
         for method, call in calls.items():
             call["operationId"] = _short(method, path)
+            if not path.startswith("/api"):
+                call["security"] = []
             refusals = _REFUSALS if path.startswith("/api") else _REFUSALS_OF_PROBES
             _describe_answers(call, _ANSWERS.get((method, path)), refusals)
 

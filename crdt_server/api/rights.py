@@ -99,6 +99,8 @@ def describe_roles(description: dict[str, Any], routers: Iterable[APIRouter], po
             for method in route.methods or ():
                 call = description["paths"][route.path][method.lower()]
                 call[ROLES], sentence = _roles_of(route, method, policy)
+                if not call[ROLES]:  # a public call
+                    call["security"] = []
                 call["description"] = "\n\n".join(filter(None, (call.get("description"), sentence)))
 
 

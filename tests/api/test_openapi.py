@@ -112,6 +112,15 @@ async def test_operations_have_short_ids_and_describe_refusals(description: dict
         assert all(media in answer["content"] for status, answer in refused.items() if status == "404"), path
 
 
+async def test_all_calls_but_these_take_a_token(description: dict[str, Any]) -> None:
+    scheme = description["components"]["securitySchemes"]["token"]
+    assert (scheme["type"], scheme["scheme"]) == ("http", "bearer")
+    without = {path for _, path, call in calls(description) if call.get("security", description["security"]) == []}
+    probes = {"/healthz", "/readyz", "/metrics"}
+    sessions = {"/api/sessions", "/api/sessions/refresh", "/api/unsubscribe"}
+    assert without == probes | sessions | {"/api/errors/{code}", "/api/sentences/{language}"}
+
+
 async def test_every_call_answers_as_it_says(client: httpx.AsyncClient, description: dict[str, Any]) -> None:
     operation = {"op": "insert", "root": "items", "record": "i_1", "value": {"title": "Toast", "start": 900}}
     for wedding in ("demo", "documented"):
