@@ -132,6 +132,7 @@ export class Documents {
     await replica.close()
   }
 
+  /** Closes a document, and deletes what this device keeps of it. */
   async forget (name: string): Promise<void> {
     await this.close(name)
     await this.link.copies?.forget(name, this.link.nowMs())

@@ -63,11 +63,6 @@ export class Replica {
     return this.provider.synced
   }
 
-  /** All that is written in `work` is one transaction. */
-  transact<T> (work: () => T): T {
-    return this.doc.transact(work, LOCAL)
-  }
-
   connect (): void {
     if (this.isClosed || !this.link.isOnline()) return
     this.refused = undefined

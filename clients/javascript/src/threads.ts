@@ -3,21 +3,17 @@
 import { Rows } from './collection.js'
 import { newUlid } from './ids.js'
 import { NotOpen } from './errors.js'
+import type { Documents } from './connection.js'
 import type { Api } from './http.js'
 import type { Journal } from './journal.js'
 import { frozen, textOf } from './json.js'
 import { byUnit } from './order.js'
-import type { Change, Part } from './part.js'
+import type { Part } from './part.js'
 import type { Arrival, Json, Message } from './schema.js'
 import type { Id, NewThread, Thread, ThreadMessage, ThreadSummary, Threads } from './types.js'
 
 /** Opens documents that are not open from the start. */
-export interface Documents {
-  open (name: string): Promise<Part>
-  close (name: string): Promise<void>
-  /** Closes it, and deletes what this device keeps of it. */
-  forget (name: string): Promise<void>
-}
+type Opener = Pick<Documents, 'open' | 'close' | 'forget'>
 
 type More = Partial<Omit<Message, 'from' | 'at' | 'body'>>
 
@@ -32,7 +28,7 @@ export class OpenThread extends Rows<ThreadMessage> implements Thread {
   readonly id: Id
   readonly #ends: (() => void)[]
 
-  constructor (part: Part, readonly journal: Journal, readonly api: Api, readonly documents: Documents) {
+  constructor (part: Part, readonly journal: Journal, readonly api: Api, readonly documents: Opener) {
     super(part, 'messages')
     this.id = part.name.slice(PREFIX.length)
     const all = (): void => this.forget('all')
@@ -41,10 +37,6 @@ export class OpenThread extends Rows<ThreadMessage> implements Thread {
       part.watch('redactions', (change) => this.forget(change)),
       part.watch('reactions', all)
     ]
-  }
-
-  protected override forget (change: Change): void {
-    super.forget(change)
   }
 
   protected read (id: string): ThreadMessage | undefined {
@@ -121,7 +113,7 @@ export class OpenThread extends Rows<ThreadMessage> implements Thread {
 export class Conversations implements Threads {
   readonly #open = new Map<Id, Promise<Thread>>()
 
-  constructor (readonly journal: Journal, readonly api: Api, readonly documents: Documents) {}
+  constructor (readonly journal: Journal, readonly api: Api, readonly documents: Opener) {}
 
   async list (): Promise<readonly ThreadSummary[]> {
     const found: ThreadSummary[] = []

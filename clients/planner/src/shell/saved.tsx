@@ -32,7 +32,7 @@ const nameOf = (plan: Plan, document: string): string => {
 const Waiting = ({ plan, onClose }: { plan: Plan; onClose: () => void }) => (
   <Dialog title={t('waiting.title')} onClose={onClose}>
     <p>{t('waiting.hint')}</p>
-    <ul class="plain-list waiting-documents">
+    <ul class="plain-list">
       {Object.entries(plan.wedding.saved.byDocument()).map(([document, n]) => (
         <li key={document}><strong dir="auto">{nameOf(plan, document)}</strong> <span class="soft">{t('waiting.changes', { n })}</span></li>
       ))}
