@@ -31,8 +31,6 @@ CODES: Final[Mapping[str, Explained]] = {
     "derived_document": Explained("A derived document takes no commands.", "Write in the document that it shows."),
     "empty_file": Explained("The file has no bytes.", "Send the bytes of the file as the body."),
     "events_expired": Explained("Some of the events are not kept any more.", "Go on behind the `after` of the answer."),
-    "file_too_large": Explained("The file is larger than is allowed.", "Send a smaller one."),
-    "files_too_large": Explained("The files of the wedding are larger than is allowed.", "Remove some."),
     "forbidden": Explained("The person has no right to this.", "Request a grant, or another role."),
     "grant_given": Explained("The grant is given already.", "Read the grants again."),
     "http": Explained("The request is not one that this server answers.", "Compare it with /api/openapi.json."),
@@ -72,7 +70,7 @@ CODES: Final[Mapping[str, Explained]] = {
     ),
     **dict.fromkeys(
         ("body_too_large", "limit", "frame_too_large"),
-        Explained("More bytes than are allowed.", "Send it in several parts."),
+        Explained("More bytes than are allowed.", "Send a smaller file, or the same in several parts."),
     ),
     **dict.fromkeys(
         ("too_many_grants", "too_many_own_grants", "too_many_invitations", "too_many_own_invitations", "too_many",
@@ -80,7 +78,7 @@ CODES: Final[Mapping[str, Explained]] = {
         Explained("There are too many of these.", "End or withdraw some."),
     ),
     **dict.fromkeys(("too_many_messages", "too_many_requests", "too_many_reads", "rate_limited"), _RATE),
-    **dict.fromkeys(("admission", "streams", "downloads", "uploads", "memory"), _FULL),
+    **dict.fromkeys(("admission", "streams", "downloads", "memory"), _FULL),
     **dict.fromkeys(
         ("body_timeout", "database_slow", "database_unavailable", "disk_full", "draining", "file_missing",
          "files_unavailable", "overloaded", "try_again", "unreadable", "without_rules"),

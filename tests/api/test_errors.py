@@ -28,7 +28,10 @@ def codes() -> set[str]:
     return found | {"method_not_allowed", "http", "operations_refused", "too_many_requests", "no_such_option"}
 
 
-def test_every_code_is_explained() -> None:
+def test_every_code_is_explained_and_no_other() -> None:
+    paths = (path for name in ("crdt_server", "documents", "storage") for path in (ROOT.parent / name).rglob("*.py"))
+    sources = "".join(path.read_text() for path in paths if path.name != "error_codes.py")
+    assert [code for code in CODES if f'"{code}"' not in sources] == []
     assert sorted(codes() - set(CODES)) == []
     assert all(meaning.endswith(".") and remedy.endswith(".") for meaning, remedy in CODES.values())
     assert set(CLOSE_CODES) & {"unauthenticated", "forbidden"} <= set(CODES)
