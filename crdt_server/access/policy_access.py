@@ -11,9 +11,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Generator
+from collections.abc import Awaitable, Callable
 from inspect import isawaitable
-from typing import Any, Final, Protocol, TypeAlias
+from typing import Final, Protocol, TypeAlias
 
 from crdt_server.access.access import Action, Credentials, Decision, Denied, Identified, Reach, Target
 from crdt_server.access.identity import SERVER, Authenticated, Identity
@@ -157,7 +157,7 @@ class PolicyAccess:
         """The person that the proof names, in the role that the proof or the members of the wedding give."""
         verified = self._verify(credentials, wedding)
         if isawaitable(verified):
-            return _Flat(Later(verified, lambda claims: self._person(claims, wedding)))
+            return Later(verified, lambda claims: self._person(claims, wedding))
         return self._person(verified, wedding)
 
     def _person(self, claims: Verified, wedding: str) -> Identified | Awaitable[Identified]:
@@ -236,19 +236,6 @@ class PolicyAccess:
 
 def _reach_of(claims: Verified) -> Reach | Denied:
     return claims if isinstance(claims, Denied) else Reach(claims.user, claims.role, claims.wedding)
-
-
-class _Flat(Awaitable[Identified]):
-    """The value of an awaitable, or what that value has to wait for."""
-
-    def __init__(self, outer: Awaitable[Identified | Awaitable[Identified]]) -> None:
-        self._outer = outer
-
-    def __await__(self) -> Generator[Any, Any, Identified]:
-        found = yield from self._outer.__await__()
-        if isawaitable(found):
-            found = yield from found.__await__()
-        return found
 
 
 def decide(
