@@ -116,10 +116,9 @@ async def on_disconnect(request: Request, error: Exception) -> Response:
 
 async def on_server_error(request: Request, error: Exception) -> Response:
     """The exception handler for errors of this program."""
-    if isinstance(error, JobFailed):
-        return problem(503, "try_again", "the answer could not be put together")
-    if isinstance(error, StorageError):
-        return problem(503, "try_again", "the database cannot be used")
+    if isinstance(error, (JobFailed, StorageError)):
+        what = "the answer could not be put together" if isinstance(error, JobFailed) else "the database cannot be used"
+        return problem(503, "try_again", f"{what}: try later", **_link(request, "try_again"))
     assert isinstance(error, CrdtServerError)
     status = next(STATUS[kind] for kind in type(error).__mro__ if kind in STATUS)
     more: dict[str, Any] = {"problems": error.problems} if isinstance(error, OperationsRefusedError) else {}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -9,12 +10,16 @@ from typing import Any
 
 import httpx
 import pytest
+from starlette.requests import Request
 
 from crdt_server import Settings
 from crdt_server.api.error_codes import CODES
+from crdt_server.api.problems import on_server_error
 from crdt_server.api.refused_operations import RefusedCommand
 from crdt_server.errors import CLOSE_CODES
+from crdt_server.hosts.jobs import JobFailed
 from crdt_server.operations import Operation, Problem
+from storage import StorageError
 from tests.api.test_events import add, streaming
 from tests.support.gate import local_server
 
@@ -35,6 +40,14 @@ def test_every_code_is_explained_and_no_other() -> None:
     assert sorted(codes() - set(CODES)) == []
     assert all(meaning.endswith(".") and remedy.endswith(".") for meaning, remedy in CODES.values())
     assert set(CLOSE_CODES) & {"unauthenticated", "forbidden"} <= set(CODES)
+
+
+@pytest.mark.parametrize("error", [JobFailed("x"), StorageError("x")])
+async def test_what_cannot_be_done_now_says_so_and_where_it_is_explained(error: Exception) -> None:
+    answer = await on_server_error(Request({"type": "http", "root_path": "/below"}), error)
+    found = json.loads(answer.body)
+    assert (answer.status_code, found["link"]) == (503, "/below/api/errors/try_again")
+    assert found["detail"].endswith(": try later")
 
 
 Call = tuple[str, str, Any]
