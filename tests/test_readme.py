@@ -133,6 +133,9 @@ def test_the_map_of_the_readme_is_of_this_tree() -> None:
     assert [path for path in paths if not (ROOT / path).exists()] == []
     parts = {path.parent.name for path in (ROOT / "crdt_server").glob("*/__init__.py")}
     assert {part for part in parts if f"crdt_server/{part}/" not in paths} == set()
+    modules = {path.name for path in (ROOT / "crdt_server").glob("*.py") if not path.name.startswith("__")}
+    modules = {name for name in modules if not name.endswith("_commands.py")}
+    assert {name for name in modules if f"crdt_server/{name}" not in paths} == set()
 
 
 def test_the_readme_fits_two_screens_and_its_map_and_each_guide_one() -> None:
