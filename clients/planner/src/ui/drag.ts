@@ -6,6 +6,7 @@ import type { RefObject } from 'preact'
 import { useEffect, useRef } from 'preact/hooks'
 
 const STILL_PX = 4
+const STILL_FINGER_PX = 10
 const REST_MS = 300
 const EDGE_PX = 40
 const SCROLL_PX = 12
@@ -34,28 +35,32 @@ const placeAbove = (element: Element | null): HTMLElement | undefined => {
   return undefined
 }
 
-/** Scrolls the list under the pointer, or the page, as long as the pointer is near its upper or lower edge. */
-const scrollAtEdge = (element: Element | null, y: number): void => {
+const scrollerAbove = (element: Element | null): HTMLElement | undefined => {
   for (const each of withParents(element)) {
-    if (each.scrollHeight <= each.clientHeight || !/auto|scroll/.test(getComputedStyle(each).overflowY)) continue
-    const { top, bottom } = each.getBoundingClientRect()
-    each.scrollBy(0, y < top + EDGE_PX ? -SCROLL_PX : y > bottom - EDGE_PX ? SCROLL_PX : 0)
-    return
+    const { overflowX, overflowY } = getComputedStyle(each)
+    const scrolls = /auto|scroll/
+    if (each.scrollHeight > each.clientHeight && scrolls.test(overflowY)) return each
+    if (each.scrollWidth > each.clientWidth && scrolls.test(overflowX)) return each
   }
+  return undefined
 }
 
-const labelOf = (element: HTMLElement): HTMLElement => {
-  const label = document.createElement('div')
-  label.className = 'drag-preview'
-  label.ariaHidden = 'true'
-  label.textContent = element.textContent
-  return label
+const towards = (at: number, begin: number, end: number): number => (at < begin + EDGE_PX ? -SCROLL_PX : at > end - EDGE_PX ? SCROLL_PX : 0)
+
+const previewOf = (element: HTMLElement): HTMLElement => {
+  const preview = document.createElement('div')
+  preview.className = 'drag-preview'
+  preview.ariaHidden = 'true'
+  preview.append(...[...element.childNodes].map((each) => each.cloneNode(true)))
+  return preview
 }
 
 /** What is under way from the press on; `begin` takes the ids from their element. */
 class Drag {
-  private label?: HTMLElement
+  private preview?: HTMLElement
+  private under: Element | null = null
   private over: HTMLElement | undefined
+  private scroller: HTMLElement | undefined
   private frame = 0
   private x: number
   private y: number
@@ -66,11 +71,11 @@ class Drag {
   }
 
   get hasBegun (): boolean {
-    return this.label !== undefined
+    return this.preview !== undefined
   }
 
   begin (pointer: number): void {
-    this.label = document.body.appendChild(labelOf(this.from))
+    this.preview = document.body.appendChild(previewOf(this.from))
     this.from.dataset['dragged'] = 'true'
     // Of an element that stays, whatever becomes of the one that was pressed; and no click follows there.
     document.documentElement.setPointerCapture(pointer)
@@ -91,9 +96,22 @@ class Drag {
   private draw (): void {
     this.frame = 0
     const under = document.elementFromPoint(this.x, this.y)
-    scrollAtEdge(under, this.y)
-    this.mark(placeAbove(under))
-    this.label!.style.transform = `translate(${this.x}px, ${this.y}px)`
+    if (under !== this.under) {
+      this.under = under
+      this.scroller = scrollerAbove(under)
+      this.mark(placeAbove(under))
+    }
+    this.preview!.style.transform = `translate(${this.x}px, ${this.y}px)`
+    if (this.scrolls()) this.frame ||= requestAnimationFrame(() => this.draw())
+  }
+
+  /** Scrolls the list under the pointer as long as the pointer is near an edge of it; whether it does. */
+  private scrolls (): boolean {
+    if (this.scroller === undefined) return false
+    const { top, bottom, left, right } = this.scroller.getBoundingClientRect()
+    const { scrollTop, scrollLeft } = this.scroller
+    this.scroller.scrollBy(towards(this.x, left, right), towards(this.y, top, bottom))
+    return this.scroller.scrollTop !== scrollTop || this.scroller.scrollLeft !== scrollLeft
   }
 
   private mark (place: HTMLElement | undefined): void {
@@ -104,9 +122,9 @@ class Drag {
   }
 
   end (isDropped: boolean): void {
-    if (this.label === undefined) return
+    if (this.preview === undefined) return
     cancelAnimationFrame(this.frame)
-    this.label.remove()
+    this.preview.remove()
     delete this.from.dataset['dragged']
     this.mark(undefined)
     const place = placeAbove(document.elementFromPoint(this.x, this.y))
@@ -130,7 +148,7 @@ export const drags = (ids: readonly string[]) => (down: PointerEvent): void => {
   const move = (event: PointerEvent): void => {
     if (event.pointerId !== down.pointerId) return
     if (!drag.hasBegun) {
-      if (drag.distance(event) <= STILL_PX) return
+      if (drag.distance(event) <= (isTouch ? STILL_FINGER_PX : STILL_PX)) return
       if (isTouch) return end(false) // it scrolls
       drag.begin(down.pointerId)
     }
