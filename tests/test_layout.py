@@ -159,7 +159,12 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
         "httpcore",
         "jwt",
     ),
-    "crdt_server.services.messaging.texts": ("crdt_server.services.messaging", "documents.sentences", "jinja2"),
+    "crdt_server.services.messaging.texts": (
+        "crdt_server.access.threads",
+        "crdt_server.services.messaging",
+        "documents.sentences",
+        "jinja2",
+    ),
     "crdt_server.web": ("starlette",),
     "crdt_server.explain": ("crdt_server.access", "documents"),
     "crdt_server.offline": (

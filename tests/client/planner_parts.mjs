@@ -4,8 +4,9 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 
 globalThis.navigator ??= { language: 'en-GB', languages: ['en-GB'] } // Node 20 has none
+globalThis.location ??= { hash: '' }
 const {
-  ago, attachedTo, clock, convert, dayOf, exponent, folded, isToken, moneyText, parseClock, parseDuration, parseMoney, placeOf, Reviews, timeOfDay, weddingOf, Words, Y
+  ago, attachedTo, clock, convert, dayOf, exponent, folded, isToken, moneyText, parseClock, parseDuration, parseMoney, placeOf, Reviews, routeOf, timeOfDay, weddingOf, Words, Y
 } = await import(process.env.PARTS)
 
 const LARGEST = Number.MAX_SAFE_INTEGER
@@ -113,4 +114,12 @@ test('a conflict says who wrote which field over what, what stands, and how to u
   assert.deepEqual([guarded.undo, guarded.canUndo], [undefined, false])
   const [late] = listed({ ...auto, _at: '2026-04-01T11:00:00Z', _undo: 1 })
   assert.deepEqual([late.undo, late.canUndo], [undefined, false])
+})
+
+test('an address that is spelt wrongly leads to the start', () => {
+  const start = { wedding: 'demo', view: 'overview', record: '' }
+  for (const hash of ['', '#', '#/', '#/%E0%A4%A', '#/../x', '#/%', '#wedding=%']) assert.deepEqual(routeOf(hash), start, hash)
+  assert.deepEqual(routeOf('#/w_42/messages/t_1'), { wedding: 'w_42', view: 'messages', record: 't_1' })
+  assert.deepEqual(routeOf('#/w_42/nowhere/%zz'), { ...start, wedding: 'w_42' })
+  assert.deepEqual(routeOf('#wedding=w_42'), { ...start, wedding: 'w_42' })
 })

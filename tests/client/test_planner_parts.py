@@ -14,7 +14,7 @@ BUILD = """
 import { build } from 'esbuild'
 const [, , root, outfile] = process.argv
 const formats = ['format/money', 'format/time', 'format/text']
-const parts = [...formats, 'session/tokens', 'views/messages/places', 'views/messages/attached']
+const parts = [...formats, 'router', 'session/tokens', 'views/messages/places', 'views/messages/attached']
 const client = ['conflicts', 'words'].map((name) => `export * from '../../javascript/src/${name}.js'`)
 const planner = parts.map((name) => `export * from './${name}.js'`)
 const contents = [...planner, ...client, `export * as Y from 'yjs'`].join('\\n')
@@ -25,6 +25,7 @@ await build({
 """
 OTHER_THAN_TWO = """
 globalThis.navigator ??= { language: 'en-GB', languages: ['en-GB'] }
+globalThis.location ??= { hash: '' }
 const { exponent } = await import(process.env.PARTS)
 const letters = [...'ABCDEFGHIJKLMNOPQRSTUVWXYZ']
 const codes = letters.flatMap((a) => letters.flatMap((b) => letters.map((c) => a + b + c)))

@@ -57,7 +57,7 @@ AUTOLINK = re.compile(
 CONTROLS = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066\u2067\ufeff]")
 FRAME_TAGS = {"html", "head", "meta", "title", "body", "p", "br", "a", "bdi", "h2"}
 PUBLIC = "https://wed.example"
-OWN_LINKS = ("https://wed.example/api/unsubscribe?token=t1", "https://wed.example/#wedding=w")
+OWN_LINKS = ("https://wed.example/api/unsubscribe?token=t1", "https://wed.example/#/w")
 
 
 class Seen(HTMLParser):
@@ -140,6 +140,17 @@ def test_markup_in_any_field_is_text(type_: str) -> None:
     assert "<script>" in seen.text
     digest = Seen(render(delivery(Channel.MAIL, "a@b.example", told, told, title=MARKUP), PUBLIC).html)
     assert set(digest.tags) <= {*plain.tags, "h2"}
+
+
+@pytest.mark.parametrize(
+    ("document", "notices", "place"),
+    [("thread.t 1", 1, "w/messages/t%201"), ("thread.t 1", 2, "w"), ("timeline", 1, "w")],
+)
+def test_a_mail_leads_to_its_conversation(document: str, notices: int, place: str) -> None:
+    told = (notice()._replace(document=document),) * notices
+    found = render(delivery(Channel.MAIL, "a@b.example", *told), PUBLIC)
+    assert f'href="https://wed.example/#/{place}"' in found.html
+    assert f"https://wed.example/#/{place}\n" in found.text
 
 
 @pytest.mark.parametrize("link", LINKS)

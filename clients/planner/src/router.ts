@@ -20,9 +20,17 @@ export const FIRST_NOTE = 'welcome'
 export const isNameInUrl = (name: string): boolean => NAME_IN_URL.test(name)
 const isView = (name: string | undefined): name is View => (VIEWS as readonly string[]).includes(name ?? '')
 
+const decoded = (part: string): string => {
+  try {
+    return decodeURIComponent(part)
+  } catch {
+    return ''
+  }
+}
+
 /** The route that a hash says; what it lacks or spells wrongly is that of the start page. */
 export const routeOf = (hash: string): Route => {
-  const [wedding = '', view, record = ''] = hash.replace(/^#\/?/, '').split('/').map(decodeURIComponent)
+  const [wedding = '', view, record = ''] = hash.replace(/^#\/?/, '').split('/').map(decoded)
   const older = new URLSearchParams(hash.replace(/^#/, '')).get('wedding') ?? ''
   const named = [wedding, older].find(isNameInUrl) ?? FIRST_WEDDING
   return { wedding: named, view: isView(view) ? view : 'overview', record }

@@ -25,6 +25,7 @@ from urllib.parse import quote
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
 
+from crdt_server.access.threads import THREAD
 from crdt_server.services.messaging.model import Delivery, Notice
 from crdt_server.services.messaging.plain_text import ZERO_WIDTH_SPACE, cleaned, cut, isolated, one_line, unlinked
 from crdt_server.services.messaging.sms_text import fitted
@@ -255,9 +256,15 @@ def _paragraphs(body: str) -> list[list[str]]:
 
 
 def _link(delivery: Delivery, public_url: str) -> str:
-    if not public_url or delivery.notices[0].type == CONFIRMATION:
-        return ""  # the names of weddings are typed, too
-    return _url(f"{public_url.rstrip('/')}/#wedding={quote(delivery.notices[0].wedding, safe='')}")
+    """Where the planner shows it: a message in its conversation, all else at the start of the wedding."""
+    notice = delivery.notices[0]
+    if not public_url or notice.type == CONFIRMATION:
+        return ""
+    parts = [notice.wedding]
+    if len(delivery.notices) == 1 and notice.document.startswith(THREAD):
+        parts += ["messages", notice.document.removeprefix(THREAD)]
+    path = "/".join(quote(each, safe="") for each in parts)  # the names of weddings are typed, too
+    return _url(f"{public_url.rstrip('/')}/#/{path}")
 
 
 def _url(url: str) -> str:
