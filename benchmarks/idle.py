@@ -10,10 +10,9 @@ from benchmarks import processes
 from benchmarks.config import COMPARED, NAMED, OURS, TOKENS, Scale
 from benchmarks.loadgen import Clients
 from benchmarks.question import Case, Column, Question
-from benchmarks.servers import Server
+from benchmarks.servers import START_SECONDS, Server
 
 WARM_UP_CLIENTS = 50
-START_SECONDS = 8.0  # what a server does after its start is done: ours starts one more process after five seconds
 
 
 def measure(server: Server, scale: Scale) -> Iterator[Case]:
