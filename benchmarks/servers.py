@@ -29,7 +29,7 @@ from benchmarks.config import (
     TOKENS,
 )
 
-START_SECONDS = 8.0  # what a server does after its start is done: ours starts one more process after five seconds
+START_SECONDS = 8.0  # what a server does after its start is done: ours starts spare hosts after five seconds
 PEERS = HERE / "peers"
 MACHINES = {"x86_64": "x64", "aarch64": "arm64"}
 NODE = PEERS / "node_modules" / f"node-linux-{MACHINES.get(platform.machine(), platform.machine())}"

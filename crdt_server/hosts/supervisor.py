@@ -41,6 +41,8 @@ WATCHDOG_TICKS = 10  # in the time of a batch; a stall of this process, however 
 START_SECONDS = 60.0  # for the interpreter, on a machine that is busy with others
 CPU_LIMIT = "CPU time"
 SPARES = 2  # one deadly request takes two hosts: the first dies in the batch, the second of the request alone
+# After the first host. An interpreter takes 0.3 s of CPU, for which those wait who come back after a restart.
+SPARES_AFTER_SECONDS = 5.0
 PACKAGE_PARENT = str(Path(__file__).resolve().parents[2])
 
 
@@ -229,28 +231,41 @@ class HostProcess(asyncio.Protocol):
 
 
 class HostFactory:
-    """Starts host processes, and keeps spare ones: a dead host is replaced without waiting for an interpreter."""
+    """Starts host processes, and keeps spare ones, but for the first seconds: a dead host is replaced without waiting
+    for an interpreter."""
 
     def __init__(self, *, memory_bytes: int, max_document_bytes: int, spawn: Spawn = spawn_interpreter) -> None:
         self._spawn_child = spawn
         self._memory_bytes = memory_bytes
         self._max_document_bytes = max_document_bytes
         self._spares: deque[asyncio.Task[HostProcess]] = deque()
+        self._first_spares: asyncio.TimerHandle | None = None
+        self._keeps_spares = False
 
     async def take(self) -> HostProcess:
-        """A running process; the next spare ones are started behind it."""
+        """A running process. Spare ones are started behind it, or some seconds after the first."""
         process = await self._spares.popleft() if self._spares else await self._spawn()
         if process.lost:
             process = await self._spawn()
+        if self._keeps_spares:
+            self._start_spares()
+        elif self._first_spares is None:
+            loop = asyncio.get_running_loop()
+            self._first_spares = loop.call_later(SPARES_AFTER_SECONDS, self._start_spares)
+        return process
+
+    def _start_spares(self) -> None:
+        self._keeps_spares = True
         while len(self._spares) < SPARES:
             self._spares.append(asyncio.create_task(self._spawn()))
-        return process
 
     async def _spawn(self) -> HostProcess:
         return await HostProcess.start(self._memory_bytes, self._max_document_bytes, self._spawn_child)
 
     async def stop(self) -> None:
         """End the spare processes."""
+        if self._first_spares is not None:
+            self._first_spares.cancel()
         while self._spares:
             await (await self._spares.popleft()).stop()
 

@@ -16,8 +16,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from crdt_server.access.identity import Identity
+from crdt_server.hosts import supervisor as supervisor_module
 from crdt_server.hosts.jobs import JobFailed, JobWorker
-from crdt_server.hosts.supervisor import WATCHDOG_TICKS, HostDied, HostFactory, HostProcess, Supervisor
+from crdt_server.hosts.supervisor import (
+    SPARES,
+    WATCHDOG_TICKS,
+    Child,
+    HostDied,
+    HostFactory,
+    HostProcess,
+    Supervisor,
+    spawn_interpreter,
+)
 from crdt_server.pipe import (
     LENGTH,
     MAX_FRAME_BYTES,
@@ -111,6 +121,23 @@ async def test_a_host_has_nothing_of_ours(supervisor: Supervisor, monkeypatch: p
     kinds = [os.readlink(f"/proc/{supervisor.pid}/fd/{fd}") for fd in os.listdir(f"/proc/{supervisor.pid}/fd")]
     assert sum(kind.startswith("socket:") for kind in kinds) == 1
     assert not [kind for kind in kinds if kind.endswith(".db")]
+
+
+async def test_spare_hosts_do_not_start_beside_the_first(monkeypatch: pytest.MonkeyPatch) -> None:
+    started: asyncio.Queue[Child] = asyncio.Queue()
+
+    def spawn(arguments: Sequence[int], descriptors: Sequence[int]) -> Child:
+        started.put_nowait(child := spawn_interpreter(arguments, descriptors))
+        return child
+
+    monkeypatch.setattr(supervisor_module, "SPARES_AFTER_SECONDS", 0.1)
+    factory = HostFactory(memory_bytes=MEMORY_BYTES, max_document_bytes=DOCUMENT_BYTES, spawn=spawn)
+    first = await factory.take()
+    assert started.qsize() == 1
+    for _ in range(1 + SPARES):
+        await asyncio.wait_for(started.get(), SECONDS)
+    await first.stop()
+    await factory.stop()
 
 
 async def test_its_own_death_names_the_suspect(supervisor: Supervisor) -> None:
