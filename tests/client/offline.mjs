@@ -1,7 +1,7 @@
 // The copy of a device: without a network, over a reload, and when it is to go.
 import assert from 'node:assert/strict'
 import { createServer } from 'node:http'
-import { WebSocketServer } from 'ws'
+import WebSocket, { WebSocketServer } from 'ws'
 import { URL_, client, events, network, open, run, test, until } from './cases.mjs'
 
 const ANN = { user: 'u_ann', role: 'couple' }
@@ -32,6 +32,31 @@ test('what is written without a network arrives once, also after a reload', asyn
   road.cut()
   const third = await open(wedding, ANN, { url: road.url, offline: true })
   assert.deepEqual([third.saved.get().isSaved, third.guests.list().length, third.person.role], [true, 1, 'couple'])
+  road.close()
+})
+
+test('a copy is saved once all is confirmed, also where the answer to step 1 is still under way', async (wedding) => {
+  class Unanswered extends WebSocket {
+    emit (name, data, ...more) {
+      const isAnswer = name === 'message' && this.url.includes('/guests') && data[0] === 0 && data[1] === 1
+      return isAnswer || super.emit(name, data, ...more)
+    }
+  }
+  const road = await network()
+  const first = await open(wedding, ANN, { url: road.url, offline: true })
+  road.cut()
+  await until(first.status, ({ connection }) => connection === 'offline')
+  first.guests.add({ firstName: 'Chloé' })
+  await first.close()
+
+  const second = await open(wedding, ANN, { url: road.url, offline: true, WebSocket: Unanswered })
+  road.mend()
+  await second.saved.whenSaved()
+  await second.close()
+
+  road.cut()
+  const third = await open(wedding, ANN, { url: road.url, offline: true })
+  assert.deepEqual([third.saved.get().isSaved, third.guests.list().length], [true, 1])
   road.close()
 })
 

@@ -30,7 +30,6 @@ export class Replica {
   /** The server has no room for what was written: `over_quota` or `too_large`. */
   full = ''
   status: 'connecting' | 'connected' | 'disconnected' = 'connecting'
-  wasSynced = false
   isClosed = false
   /** Of another Y.Doc than before. */
   readonly reset = new Emitter<void>()
@@ -84,7 +83,6 @@ export class Replica {
   #begin (): void {
     const { link } = this
     this.doc = new Y.Doc()
-    this.wasSynced = false
     this.full = ''
     // Without disableBc two tabs of one browser would exchange edits of which the server knows nothing.
     this.provider = new WebsocketProvider(link.socketUrl, this.name, this.doc, {
@@ -141,12 +139,7 @@ export class Replica {
       this.status = 'disconnected'
       this.state.emit()
     })
-    provider.on('sync', (isSynced) => {
-      if (!isOurs()) return
-      this.wasSynced ||= isSynced
-      if (isSynced) this.#saved()
-      else this.state.emit()
-    })
+    provider.on('sync', () => { if (isOurs()) this.#saved() })
     provider.on('closed', (refusal) => {
       if (!isOurs()) return
       this.refused = refusal
@@ -169,7 +162,7 @@ export class Replica {
   #saved (): void {
     if (this.waiting === 0) {
       this.full = ''
-      if (this.provider.synced) this.#copy?.markSaved(() => this.waiting === 0)
+      this.#copy?.markSaved(() => this.waiting === 0)
     }
     this.state.emit()
   }
@@ -199,11 +192,12 @@ export class Replica {
   async close (isWiped = false): Promise<void> {
     if (this.isClosed) return
     this.isClosed = true
-    const isSaved = this.waiting === 0 && this.wasSynced
+    const isSaved = this.waiting === 0
     const copy = this.#copy
     this.#copy = undefined
+    this.provider.destroy() // what came while the copy is marked would be in it, and not in the mark
     if (!isWiped && copy !== undefined) await copy.close(isSaved)
-    this.#leave()
+    this.doc.destroy()
     if (isWiped) await copy?.delete()
     this.state.emit()
   }
