@@ -87,7 +87,9 @@ async def test_a_worker_that_is_killed_is_started_again(tmp_path: Path) -> None:
         await logged(lambda: server.count("worker_died") == 1, SECONDS)
         await logged(lambda: server.count("node_started") == WORKERS + 1, SECONDS)
         assert len(server.workers()) == WORKERS
-        assert crowd.closes.keys() <= {1006}
+        # A worker that is not run for seconds, on a busy machine, loses its weddings: their clients come again.
+        lost = server.count("weddings_lost")
+        assert crowd.closes.keys() <= ({1006, TRY_AGAIN} if lost else {1006}), server.log
 
 
 @pytest.mark.parametrize(
