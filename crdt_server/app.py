@@ -150,6 +150,7 @@ def create_app(
     )
     app.state.access = access
     app.state.push_key = push_key
+    app.state.routers = (probes.router, *_OTHERS, *_ROUTERS)
     if settings.probes_port < 0:
         app.include_router(probes.router)
     for router in _OTHERS:

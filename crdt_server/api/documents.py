@@ -23,6 +23,8 @@ BINARY: dict[int | str, dict[str, Any]] = {
     200: {"content": {"application/octet-stream": {}}, "description": "lib0 / Yjs bytes"}
 }
 
+MAX_QUERY_BYTES = 60_000  # a longer URL is refused before it comes here, and not as a problem document
+BASE64URL = {"pattern": "^[A-Za-z0-9_-]*={0,2}$"}  # described only: what it is not has a code of its own
 router = APIRouter(prefix="/api/weddings/{wedding}/documents/{document}", tags=["documents"])
 
 
@@ -55,7 +57,7 @@ async def get_state(
     caller: Authorized,
     wedding: str,
     document: str,
-    state_vector: Annotated[str | None, Query(max_length=65536)] = None,
+    state_vector: Annotated[str | None, Query(max_length=MAX_QUERY_BYTES, json_schema_extra=BASE64URL)] = None,
 ) -> Response:
     """One Yjs v1 update: everything, or what the given state vector (base64url) lacks."""
     address = document_key(wedding, document)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from http import HTTPStatus
 from typing import Any
 
 import structlog
@@ -10,6 +11,7 @@ from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
+from starlette.routing import Match, Route
 
 from crdt_server.access.identity import Identity
 from crdt_server.api.error_codes import CODES
@@ -197,4 +199,14 @@ async def on_http_error(request: Request, error: Exception) -> Response:
     """The exception handler for the framework's errors."""
     assert isinstance(error, HTTPException)
     code = {404: "not_found", 405: "method_not_allowed"}.get(error.status_code, "http")
-    return problem(error.status_code, code, error.detail, **_link(request, code))
+    answer = problem(error.status_code, code, error.detail, **_link(request, code))
+    if error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
+        answer.headers["Allow"] = ", ".join(sorted(_methods(request)))  # RFC 9110 15.5.6
+    return answer
+
+
+def _methods(request: Request) -> set[str]:
+    """The methods of a path. The framework names those of its first route only."""
+    routes = [*request.app.routes, *(each for router in request.app.state.routers for each in router.routes)]
+    matching = (each for each in routes if isinstance(each, Route) and each.matches(request.scope)[0] is not Match.NONE)
+    return {method for each in matching for method in each.methods or ()}

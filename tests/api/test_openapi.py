@@ -121,6 +121,15 @@ async def test_all_calls_but_these_take_a_token(description: dict[str, Any]) -> 
     assert without == probes | sessions | {"/api/errors/{code}", "/api/sentences/{language}"}
 
 
+async def test_other_methods_are_answered_with_those_of_the_path(
+    client: httpx.AsyncClient, description: dict[str, Any]
+) -> None:
+    for path, methods in description["paths"].items():
+        answer = await client.request("TRACE", url_of(client, "get", path))
+        assert answer.status_code == 405
+        assert set(answer.headers["Allow"].split(", ")) - {"HEAD"} >= {method.upper() for method in methods}, path
+
+
 async def test_every_call_answers_as_it_says(client: httpx.AsyncClient, description: dict[str, Any]) -> None:
     operation = {"op": "insert", "root": "items", "record": "i_1", "value": {"title": "Toast", "start": 900}}
     for wedding in ("demo", "documented"):
