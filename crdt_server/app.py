@@ -150,6 +150,16 @@ def create_app(
     )
     app.state.access = access
     app.state.push_key = push_key
+    _include_routers(app, settings)
+    app.router.routes.append(WebSocketRoute("/ws/{address:path}", _websocket))
+    app.router.routes.append(WebSocketRoute("/hocuspocus", _websocket))
+    app.router.routes.extend(web.routes())
+    app.openapi = partial(_openapi, app, app.openapi)  # type: ignore[method-assign]
+    _allow_origins(app, settings)
+    return app
+
+
+def _include_routers(app: FastAPI, settings: Settings) -> None:
     app.state.routers = (probes.router, *_OTHERS, *_ROUTERS)
     if settings.probes_port < 0:
         app.include_router(probes.router)
@@ -157,12 +167,6 @@ def create_app(
         app.include_router(router)
     for router in _ROUTERS:
         app.include_router(router, dependencies=[Depends(authorize), Depends(count_read)])
-    app.router.routes.append(WebSocketRoute("/ws/{address:path}", _websocket))
-    app.router.routes.append(WebSocketRoute("/hocuspocus", _websocket))
-    app.router.routes.extend(web.routes())
-    app.openapi = partial(_openapi, app, app.openapi)  # type: ignore[method-assign]
-    _allow_origins(app, settings)
-    return app
 
 
 def _check(settings: Settings) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Mapping
 from typing import Any, Final
 
 from documents.invariants.model import Field
@@ -47,14 +48,24 @@ def seat(draft: Draft) -> None:
 
 def _add_table(draft: Draft, label: str, shape: str, capacity: int, place: str) -> str:
     tables = draft.rows("seating", "tables")
-    table, row, column = draft.chance.id("t"), *divmod(len(tables), 6)
+    table, (x, y) = draft.chance.id("t"), _place(tables.values(), shape)
     width = 180 if shape == "round" else capacity // 2 * 60
     tables[table] = {
         "label": label, "shape": shape, "capacity": capacity, "place": place,
-        "position": {"x": 300 * column - 750, "y": 300 * row + 500, "rotation": 0},
+        "position": {"x": x, "y": y, "rotation": 0},
         "size": {"width": width, "height": 180 if shape == "round" else 90},
     }  # fmt: skip
     return table
+
+
+def _place(tables: Collection[Mapping[str, Any]], shape: str) -> tuple[int, int]:
+    """Where the next table stands, in centimetres: long ones three to a row, in front of round ones, six to a row."""
+    long = sum(table["shape"] != "round" for table in tables)
+    if shape != "round":
+        row, column = divmod(long, 3)
+        return 600 * column - 600, 300 * row + 500
+    row, column = divmod(len(tables) - long, 6)
+    return 300 * column - 750, 300 * (row - -long // 3) + 500
 
 
 def _coming(draft: Draft) -> list[list[str]]:
