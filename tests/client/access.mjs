@@ -1,5 +1,6 @@
 // Tokens: who may what, the next token, and people who are not let in.
 import assert from 'node:assert/strict'
+import WebSocket, { WebSocketServer } from 'ws'
 import { URL_, client, events, network, open, run, test, token, until } from './cases.mjs'
 
 const as = (wedding, sub, role, more = {}, seconds = 600) => token({ sub, wedding, role, ...more }, seconds)
@@ -120,6 +121,43 @@ test('who is taken out of the wedding is shut out, and comes back as somebody el
   assert.equal(pat.budget.isOpen, false)
   await ann.call('DELETE', 'members/u_pat')
   await until(pat.status, ({ connection }) => connection === 'forbidden')
+})
+
+// Waits of the package take no time here, and are noted.
+test('documents that the server names as open and shuts are asked for again, each time later', async (wedding) => {
+  const WAITS = [1000, 2000, 5000, 10_000]
+  const waits = []
+  const server = new WebSocketServer({ port: 0 })
+  let isShut = true
+  const shut = new Map([['guests', 0], ['budget', 0]])
+  class Shut extends WebSocket {
+    constructor (url, ...more) {
+      const name = new URL(url).pathname.split('/').at(-1)
+      const isRefused = isShut && shut.has(name)
+      if (isRefused) shut.set(name, shut.get(name) + 1)
+      super(isRefused ? `ws://127.0.0.1:${server.address().port}` : url, ...more)
+    }
+  }
+  server.on('connection', (socket) => socket.close(4403, 'forbidden'))
+  const { setTimeout } = globalThis
+  globalThis.setTimeout = (work, ms, ...more) => {
+    if (!WAITS.includes(ms)) return setTimeout(work, ms, ...more)
+    waits.push(ms)
+    if (waits.length === WAITS.length) isShut = false
+    return setTimeout(work, 0, ...more)
+  }
+  try {
+    const ann = await open(wedding, undefined, { token: as(wedding, 'u_ann', 'couple'), WebSocket: Shut })
+    await until(ann.status, ({ connection }) => connection === 'online')
+    ann.guests.add({ firstName: 'Chloé' })
+    ann.budget.add({ name: 'Candles' })
+    await ann.saved.whenSaved()
+  } finally {
+    globalThis.setTimeout = setTimeout
+    server.close()
+  }
+  assert.deepEqual(waits.slice(0, 4), WAITS)
+  assert.ok(Math.min(...shut.values()) > 1, JSON.stringify([...shut]))
 })
 
 test('a code signs in, weddings are listed, and each refresh token is kept', async (wedding) => {

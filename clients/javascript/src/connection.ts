@@ -222,7 +222,6 @@ export class Documents {
     const used = this.api.session.token
     try {
       this.apply(await this.api.join())
-      this.#tries = 0
     } catch (error) {
       if (!(error instanceof ServerError)) throw error
       if (this.isEnded) return
@@ -251,7 +250,7 @@ export class Documents {
       if (part.name.includes('.')) this.#family(part)
       else if (!sameRights(before, joined) || part.replica?.refused !== undefined) this.show(part.name)
     }
-    for (const { replica } of this.parts.values()) if (replica?.refused?.code === 4403 || replica?.refused?.code === 4404) this.#shutOut(replica)
+    this.#knock()
     this.status.changed()
     if (!sameRights(before, joined)) this.rights.emit(joined.person)
   }
@@ -260,9 +259,11 @@ export class Documents {
     if (part.replica !== undefined) part.show(part.replica, documentOfFamily(this.joined, part.name) ?? part.access, this.person)
   }
 
-  /** The server has shut a document that it names as open: once more, later. */
-  #shutOut (replica: Replica): void {
-    this.#later(async () => replica.connect())
+  /** Documents that the server names as open and has shut: once more, each time later. */
+  #knock (): void {
+    const shut = (): Replica[] => this.replicas.filter(({ refused }) => refused?.code === 4403 || refused?.code === 4404)
+    if (shut().length > 0) this.#later(() => { for (const replica of shut()) replica.connect() })
+    else this.#tries = 0
   }
 
   #later (work: () => Promise<void> | void): void {
