@@ -304,7 +304,8 @@ class Supervisor:
                 self._process = await self._factory.take()
                 if self._niceness:
                     with suppress(ProcessLookupError):  # it is dead already; the first request to it reports that
-                        os.setpriority(os.PRIO_PROCESS, self._process.pid, self._niceness)
+                        own = os.getpriority(os.PRIO_PROCESS, 0)
+                        os.setpriority(os.PRIO_PROCESS, self._process.pid, own + self._niceness)
             except OSError as error:
                 self._deaths += 1
                 log.error("document_host_not_started", host=self.name, error=str(error))

@@ -52,7 +52,7 @@ from documents.invariants.seats import (
     sit,
 )
 from documents.invariants.unseated import Unseated
-from documents.invariants.wording import table_label
+from documents.invariants.wording import seat_label, table_label
 from documents.sentences import Sentence, listed, sentence
 
 MAX_AT_TABLE: Final = 256
@@ -249,7 +249,7 @@ class Seating(Part):
         keep = partial(keep_seat, self.wedding, document, SeatEntry(table_id, int(number)), taken=taken)
         options = (
             (
-                sentence("S1.keep", guest=guest_name(self.wedding, guest), seat=int(number)),
+                sentence("S1.keep", guest=guest_name(self.wedding, guest), seat=seat_label(int(number))),
                 keep(guest, [g for g in ranked if g != guest]),
             )
             for guest in ranked
@@ -258,7 +258,7 @@ class Seating(Part):
         label = table_label(self.wedding, document, table_id)
         return self.found(
             subject,
-            sentence("S1", guests=names, seat=int(number), table=label),
+            sentence("S1", guests=names, seat=seat_label(int(number)), table=label),
             parties=self._parties(document, ranked[:MAX_PARTIES]),
             options=options,
             automatic=None if strategy == MANUAL else reseat(self.wedding, document, table_id, ranked[1:], taken),
@@ -356,7 +356,7 @@ class Seating(Part):
             said, ops = sentence("S3.gone", guest=name), [rise(document, guest)]
         else:
             label = table_label(self.wedding, document, seat.table)
-            said = sentence("S3", seat=seat.number or 0, guest=name, table=label)
+            said = sentence("S3", seat=seat_label(seat.number or 0), guest=name, table=label)
             ops = [sit(document, guest, seat.table, None)]
         return self.found(
             subject,

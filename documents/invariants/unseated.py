@@ -16,7 +16,7 @@ from documents.invariants.instants import instant
 from documents.invariants.model import SERVER, Op, Ops, Subject, Wedding, Writer, document_kind
 from documents.invariants.part import Choice, Touched, discard, guest_name
 from documents.invariants.seats import SeatEntry, capacity_of, comes, event_of, seat_of, sit
-from documents.invariants.wording import table_label
+from documents.invariants.wording import seat_label, table_label
 from documents.sentences import Sentence, part, sentence
 
 SLIP_SECONDS: Final = 24 * 3600
@@ -172,7 +172,7 @@ class Unseated:
         place = part(
             sentence("S.table", table=label)
             if had.number is None
-            else sentence("S.seat", seat=had.number, table=label)
+            else sentence("S.seat", seat=seat_label(had.number), table=label)
         )
         if self._is_free(document, guest, had):
             return sentence("S.again", guest=name, place=place), (sit(document, guest, had.table, had.number),), []

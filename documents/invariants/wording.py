@@ -81,6 +81,11 @@ def table_label(of: Wedding, document: str, table: str) -> Value:
     return label if isinstance(label, str) else part(sentence("without_a_name"))
 
 
+def seat_label(seat: int) -> int:
+    """The number of a seat as people count: from 1, where rows count from 0."""
+    return seat + 1
+
+
 def person(of: Wedding, writer: Writer) -> Value:
     """The writer of a field."""
     row = of.rows("wedding", "members").get(user_id(writer.user)) if writer.user else None
@@ -191,7 +196,9 @@ class _Values:
             table = table_label(self._wedding, self._field.document, value["table"])
             seat = value.get("seat")
             return part(
-                sentence("table", table=table) if seat is None else sentence("table_and_seat", table=table, seat=seat)
+                sentence("table", table=table)
+                if seat is None
+                else sentence("table_and_seat", table=table, seat=seat_label(seat))
             )
         if set(members) == {"start", "end"}:
             return part(sentence("from_to", start=time(value["start"]), end=time(value["end"])))

@@ -238,7 +238,7 @@ test('a seat that two have is shown with its table', async (wedding) => {
   await bob.saved.whenSaved()
   ann.goOnline()
   const [conflict] = await until(bob.conflicts, (list) => list.some(({ kind }) => kind === 'S1'))
-  assert.deepEqual(conflict.people.map(({ wrote }) => wrote), ['table 4, seat 2', 'table 4, seat 2'])
+  assert.deepEqual(conflict.people.map(({ wrote }) => wrote), ['table 4, seat 3', 'table 4, seat 3'])
   assert.deepEqual(conflict.about.map(({ label }) => label).sort(), ['One', 'Two'])
 })
 

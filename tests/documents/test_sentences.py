@@ -280,7 +280,7 @@ def test_names_come_from_members_else_from_presence_else_the_role_is_named() -> 
         (START._replace(key="order"), "a0", "another place", "ein anderer Ort"),
         (START._replace(key="actualEnd"), "2026-06-20T14:05:00Z", "20 June 2026, 15:05 (UTC+01:00)",
          "20. Juni 2026, 15:05 Uhr (UTC+01:00)"),
-        (SEAT, {"table": "t_4", "seat": 2}, "table 4, seat 2", "Tisch 4, Platz 2"),
+        (SEAT, {"table": "t_4", "seat": 2}, "table 4, seat 3", "Tisch 4, Platz 3"),
         (SEAT, None, "nothing", "nichts"),
         (Field("budget", "meta", "", "limit"), 125_000, "£1,250.00", "1.250,00 £"),
         (Field("wedding", "meta", "", "date"), "2026-06-20", "20 June 2026", "20. Juni 2026"),

@@ -8,6 +8,7 @@ import os
 import signal
 import weakref
 from collections.abc import AsyncIterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
 
@@ -112,6 +113,28 @@ async def test_documents_live_from_batch_to_batch(supervisor: Supervisor) -> Non
     response.results[0].cpu_seconds = 0.0  # type: ignore[union-attr]
     assert response == BatchResponse([room_result(7, len(first), updates=[first])], [], [], [])
     assert (await run_alone(supervisor, entry(7, second))).updates == [second]
+
+
+async def test_the_niceness_of_a_host_is_counted_from_that_of_the_server() -> None:
+    async def niceness_of_host() -> int:
+        factory = HostFactory(memory_bytes=MEMORY_BYTES, max_document_bytes=DOCUMENT_BYTES)
+        supervisor = Supervisor("test", factory, timeout_seconds=SECONDS, niceness=2)
+        await supervisor.start()
+        assert supervisor.pid is not None
+        try:
+            return os.getpriority(os.PRIO_PROCESS, supervisor.pid)
+        finally:
+            await supervisor.stop()
+            await factory.stop()
+
+    def served_with_nice() -> tuple[int, int]:
+        own = os.getpriority(os.PRIO_PROCESS, 0) + 3
+        os.setpriority(os.PRIO_PROCESS, 0, own)  # on Linux, of this thread alone
+        return own, asyncio.run(niceness_of_host())
+
+    with ThreadPoolExecutor(1) as alone:
+        own, of_host = await asyncio.get_running_loop().run_in_executor(alone, served_with_nice)
+    assert of_host == own + 2
 
 
 async def test_a_host_has_nothing_of_ours(supervisor: Supervisor, monkeypatch: pytest.MonkeyPatch) -> None:

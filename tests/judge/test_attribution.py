@@ -44,10 +44,10 @@ CASES: list[tuple[str, tuple[Any, ...], tuple[Any, ...], dict[str, tuple[Any, st
                  "Album, „tatsächlicher Betrag“: 1.200,50 £; davor nichts."),
     }),
     ("S1", ("seating", "assignments", "g_a", None, SEAT), ("seating", "assignments", "g_b", None, SEAT), {
-        "hand": ({"table": "t_2", "seat": 0}, "A, “seat”: table 1, seat 1; before that table 2, seat 0.",
-                 "A, „Platz“: Tisch 1, Platz 1; davor Tisch 2, Platz 0."),
-        "boss": (None, "B, “seat”: table 1, seat 1; before that nothing.",
-                 "B, „Platz“: Tisch 1, Platz 1; davor nichts."),
+        "hand": ({"table": "t_2", "seat": 0}, "A, “seat”: table 1, seat 2; before that table 2, seat 1.",
+                 "A, „Platz“: Tisch 1, Platz 2; davor Tisch 2, Platz 1."),
+        "boss": (None, "B, “seat”: table 1, seat 2; before that nothing.",
+                 "B, „Platz“: Tisch 1, Platz 2; davor nichts."),
     }),
     ("X2", (*MEAL, "fish"), (*MEAL[:3], "deleted", {"at": NOW, "by": "boss"}), {
         "hand": ("soup", "A, “meal”: fish; before that soup.", "A, „Essen“: Fisch; davor soup."),

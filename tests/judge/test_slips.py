@@ -83,7 +83,7 @@ def test_a_seat_that_is_taken_by_now_is_told_and_offered() -> None:
     bench.sync(guest)
     bench.settle()
     (record,) = bench.reviews("S4")
-    assert (record["_state"], record["_summary"]) == ("open", "A had seat 0 at table 1, which is taken by now.")
+    assert (record["_state"], record["_summary"]) == ("open", "A had seat 1 at table 1, which is taken by now.")
     bench.reopen()
     assert bench.reviews("S4")[0]["_state"] == "open"
     boss.set("seating", "review", record["id"], "choice", record["_options"][0]["id"])

@@ -52,7 +52,7 @@ async def test_two_guests_in_one_seat(stage: Stage, a: Who, b: Who, rank_decides
         assert "Ann" in review["_summary"]
         assert "Bob" in review["_summary"]
         assert {party["user"] for party in review["_parties"]} == {a.user, b.user}
-        await wedding.choose("seating", record, option(review, f"{loser} keeps seat 4"))
+        await wedding.choose("seating", record, option(review, f"{loser} keeps seat 5"))
         rows = await wedding.equal("seating")
         assert rows["assignments"][ids[loser]] == {"table": "t_5", "seat": 4}
         assert rows["assignments"][ids[winner]] == {"table": "t_5", "seat": 1}

@@ -90,7 +90,7 @@ export class Words {
     if (typeof value['table'] === 'string') {
       const table = this.label('seating.tables', value['table'])
       const at = table === '' ? 'a table that is gone' : `table ${table}`
-      return typeof value['seat'] === 'number' ? `${at}, seat ${value['seat']}` : at
+      return typeof value['seat'] === 'number' ? `${at}, seat ${value['seat'] + 1}` : at
     }
     if (typeof value['amount'] === 'number') return this.#number({ type: 'money' }, value['amount'])
     if (typeof value['by'] === 'string') return this.person(value['by'])

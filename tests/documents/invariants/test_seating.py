@@ -73,7 +73,7 @@ def test_s1_a_person_decides_under_manual_review() -> None:
     assert finding.automatic is None
     assert finding.strategy == "manual_review"
     assert [option.text for option in finding.options] == [
-        "Ann keeps seat 0.", "Bob keeps seat 0.", "Leave it as it is."
+        "Ann keeps seat 1.", "Bob keeps seat 1.", "Leave it as it is."
     ]  # fmt: skip
     planning.choose(finding, "Bob")
     assert planning.broken() == []
@@ -247,7 +247,7 @@ def test_s3_a_table_that_is_restored_gives_the_seats_back(planning: Planning, nu
 def test_s4_a_guest_who_comes_after_all_has_the_seat_again(planning: Planning, field: Any) -> None:
     sit(planning, "chloe", "ann", "t_1", 0)
     slip(planning, *field, value="no" if field is RSVP else DELETED, again="yes" if field is RSVP else None)
-    assert planning.finding("S4").summary == "Ann has seat 0 at table 1 again."
+    assert planning.finding("S4").summary == "Ann has seat 1 at table 1 again."
     planning.resolve()
     assert planning.broken() == []
     assert seat(planning, "ann") == ("t_1", 0)
@@ -262,7 +262,7 @@ def test_a_seat_that_was_taken_meanwhile_is_told(planning: Planning) -> None:
     planning.resolve()
     finding = planning.finding("S4")
     assert finding.manual
-    assert finding.summary == "Ann had seat 0 at table 1, which is taken by now."
+    assert finding.summary == "Ann had seat 1 at table 1, which is taken by now."
     assert [option.text for option in finding.options] == ["Seat Ann at table 1.", "Leave it as it is."]
     sit(planning, "maria", "cleo", "t_1", 1)
     assert [option.text for option in planning.finding("S4").options] == ["Leave it as it is."], "no room"
