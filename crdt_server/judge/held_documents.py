@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 import gc
-from collections.abc import Callable, Iterable
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
 
 from crdt_server.errors import ProtocolError
 from crdt_server.judge.document import Document
 from crdt_server.judge.dry_run import ForkPool
 from crdt_server.judge.making import make_document
 from crdt_server.judge.schema_document import SchemaDocument
+from crdt_server.judge.shared_types import take_apart
 from crdt_server.judge.slices import Slices
 from crdt_server.judge.wedding import WeddingJudge
 from crdt_server.memory import trim_heap
 from crdt_server.pipe import ContextMissing, LoadRefused, LoadStep
 
-TRIM_BYTES = 1 << 20
+TRIM_BYTES = 1 << 20  # of documents that were forgotten; giving their memory back takes up to 60 ms
+# A collection takes up to 0.4 s, during which everybody waits, and finds next to nothing: what is forgotten is taken
+# apart. It is there for cycles that nobody knows of.
+COLLECT_BYTES = 64 << 20
 # The newest documents of a host keep the structs that they were loaded with, for edits that come at once, as long as
 # those documents are no more, and have no more bytes: structs take twenty times as much memory, and reading them again
 # takes a fifth of the time of opening a document.
@@ -33,9 +38,10 @@ class HeldDocuments:
         self.weddings: dict[str, WeddingJudge] = {}
         self.rooms: dict[WeddingJudge, dict[str, int]] = {}  # by name of the document
         self.copies = ForkPool()
-        self._slices = slices
+        self.slices = slices
         self._loaded: dict[Document, None] = {}  # they may have structs, see STRUCTS_KEPT_BYTES
-        self._freed = 0  # bytes of documents that were forgotten since their memory was collected
+        self._apart: deque[Iterator[None]] = deque()  # what is forgotten, as it is taken apart
+        self._untrimmed = self._uncollected = 0  # bytes of documents that were forgotten since
 
     def load(self, room: int, load: LoadStep, reading: Callable[[int], None]) -> LoadRefused | ContextMissing | None:
         """Take a load step; ``reading`` is called with its size in bytes before. Returns the reason where that is not
@@ -71,7 +77,7 @@ class HeldDocuments:
                 return False
             stored = context.rows, context.bookings, context.others
             rules = not context.without_rules
-            judge = WeddingJudge(context.wedding, *stored, more=load.more_rows, slices=self._slices, rules=rules)
+            judge = WeddingJudge(context.wedding, *stored, more=load.more_rows, slices=self.slices, rules=rules)
             self.weddings[context.wedding] = judge
         self.documents[room] = make_document(judge, context, self.copies)
         self.judges[room] = judge
@@ -90,23 +96,35 @@ class HeldDocuments:
             del self._loaded[each]
 
     def forget(self, rooms: Iterable[int]) -> None:
-        """Drop documents, and give their memory back where that is much."""
-        self._freed += sum(map(self._forget, rooms))
-        if self._freed > TRIM_BYTES:
-            self._freed = 0
+        """Drop documents. Their memory is free when `take_apart` returns True."""
+        size = sum(map(self._forget, rooms))
+        self._untrimmed += size
+        self._uncollected += size
+
+    def take_apart(self) -> bool:
+        """The next slice of freeing what was forgotten. Returns whether nothing is left of it."""
+        while self._apart:
+            if not self.slices.run_last(self._apart[0]):
+                return False
+            self._apart.popleft()
+        if self._uncollected > COLLECT_BYTES:
+            self._uncollected = 0
             gc.unfreeze()
             gc.collect()
             gc.freeze()
+        if self._untrimmed > TRIM_BYTES and self.slices.is_idle():
+            self._untrimmed = 0
             trim_heap()
+        return True
 
     def _forget(self, room: int) -> int:
         """Drop a document; returns its size."""
         document = self.documents.pop(room, None)
         if document is None:
             return 0
-        document.close()
         self._loaded.pop(document, None)
         if isinstance(document, SchemaDocument):
+            self._apart.append(take_apart(document.items.clients))
             judge = self.judges.pop(room)
             judge.detach(document)
             rooms = self.rooms[judge]
@@ -114,4 +132,5 @@ class HeldDocuments:
                 del rooms[document.name]
             if not rooms:
                 del self.rooms[judge], self.weddings[judge.name]
+        document.close()
         return document.pieces.size

@@ -117,6 +117,7 @@ class DocumentHost:
             if type(result) is RoomResult:
                 self._add_outcome(result)
         others, weddings = self._of_weddings({each.room for each in batch.rooms})
+        self.held.take_apart()
         if not jobs and not self._slices.used and all(map(only_waits, batch.rooms, results)):
             self.held.copies.nap(NAP_SECONDS)  # a request that comes again at once would only keep the CPU from them
         return BatchResponse(results, jobs, others, weddings)

@@ -7,10 +7,10 @@ collected ones.
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import TypeAlias
 
-from crdt_server.judge.map_entries import MapEntries
+from crdt_server.judge.map_entries import IdRuns, MapEntries
 from crdt_server.protocol.structs import (
     ANY,
     BINARY,
@@ -65,6 +65,7 @@ class SharedType:
 
 
 Entries: TypeAlias = MapEntries[SharedType]
+Homes: TypeAlias = IdRuns[SharedType | Entries | None]
 
 _NO_KEYS: dict[str, Entries] = {}  # of texts, which are many
 
@@ -81,6 +82,19 @@ class UnknownRoots:
         if found is None and len(self._roots) < MAX_UNKNOWN_ROOTS:
             found = self._roots[name] = SharedType(UNKNOWN, text(name, ""), WHOLE, None, -1, -1)
         return found
+
+
+def take_apart(clients: Mapping[int, Homes]) -> Iterator[None]:
+    """Free the places of structs in steps. Types and their entries name one another: else only a collection would."""
+    for runs in clients.values():
+        while runs.homes:
+            home = runs.homes.pop()
+            if isinstance(home, SharedType):
+                home.keys.clear()
+                home = home.entries
+            if home is not None:
+                home.parent.keys.clear()
+            yield
 
 
 def field_of(entries: Entries) -> tuple[str, str, str | None]:

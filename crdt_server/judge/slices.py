@@ -104,6 +104,19 @@ class Slices:
         self._cut = now >= self._end and (now >= self._end + self._alone or self._others_wait())
         return self._cut
 
+    def is_idle(self) -> bool:
+        """Whether nobody waits for the end of this batch."""
+        return not self._others_wait()
+
+    def run_last(self, steps: Iterator[None]) -> bool:
+        """Run steps that belong to no turn and for which nobody waits: a slice of them, and on while nobody waits for
+        anything else. Returns whether they are done."""
+        end = self._clock() + SLICE_SECONDS
+        while sum(1 for _ in islice(steps, STEPS)) == STEPS:
+            if self._clock() >= end and self._others_wait():
+                return False
+        return True
+
     def run(self, steps: Iterator[None]) -> bool:
         """Run steps within the turn. Returns whether they are done."""
         while True:

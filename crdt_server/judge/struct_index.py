@@ -25,6 +25,7 @@ from crdt_server.judge.shared_types import (
     USE_OF_ROOT,
     VALUES,
     Entries,
+    Homes,
     SharedType,
     UnknownRoots,
     fault,
@@ -121,7 +122,8 @@ class StructIndex:
         """Stored ones between two places, which have none. Updates with such a struct are refused."""
         self._unknown = UnknownRoots()
         self._pairs = SurrogatePairs(self.deleted)
-        self._clients: defaultdict[int, IdRuns[SharedType | Entries | None]] = defaultdict(IdRuns)
+        self.clients: defaultdict[int, Homes] = defaultdict(IdRuns)
+        """Client id -> the places of its structs."""
         # The latest lookup. The keys of a record follow one another; the place of a struct never changes.
         self._last: tuple[Id | None, Spot | None] = (None, None)
 
@@ -183,7 +185,7 @@ class StructIndex:
                     entries = shared.entries_of(key)
                     coming.enter(entries, struct)
                     home = _home(entries, opening)
-            self._clients[struct.client].add(struct.clock, struct.clock + struct.length, home)
+            self.clients[struct.client].add(struct.clock, struct.clock + struct.length, home)
         deleted = self.deleted
         for client, first, following in deletes:
             if not deleted.covers(client, first, following):  # Yjs sends all there ever were
@@ -208,14 +210,14 @@ class StructIndex:
         entries = shared.entries_of(key)
         entries.add(client, clock, 1, origin)
         self.owners.setdefault(client, user)
-        self._clients[client].add(clock, clock + 1, entries)
+        self.clients[client].add(clock, clock + 1, entries)
         write = Write(*field_of(entries), struct.value[0], (client, clock), True, True, False, over)
         return Integrated([write], {entries: struct}, [], [])
 
     def load(self, structs: Sequence[Struct], newest: dict[Entries, Struct], texts: dict[SharedType, None]) -> None:
         """Add stored structs. Keeps ``newest`` up to date, the newest entry of each key, and ``texts``, those that are
         not empty."""
-        where, lookup, clients, pairs = self._where, self._lookup, self._clients, self._pairs
+        where, lookup, clients, pairs = self._where, self._lookup, self.clients, self._pairs
         last, shared = None, None  # the fields of a record follow one another
         for struct in in_order(structs):
             client, clock, length, content, origin, right_origin, parent, key, _ = struct
@@ -302,7 +304,7 @@ class StructIndex:
 
     def _note_deleted(self, client: int, first: int, following: int, coming: _Coming) -> None:
         """Add the keys and texts that a deletion may have changed."""
-        runs = self._clients.get(client)
+        runs = self.clients.get(client)
         for begin, end, home in () if runs is None else runs.between(first, following):
             if home is None:
                 continue
@@ -357,7 +359,7 @@ class StructIndex:
         if id == self._last[0]:
             return self._last[1]
         client, clock = id
-        runs = self._clients.get(client)
+        runs = self.clients.get(client)
         home = None if runs is None else runs.at(clock)
         if home is None:
             return None

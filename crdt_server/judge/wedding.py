@@ -11,6 +11,7 @@ one that is opened, and stay valid: all documents of a wedding are in one host, 
 
 from __future__ import annotations
 
+import weakref
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from math import inf
 
@@ -67,7 +68,8 @@ class WeddingJudge:
         self.open: dict[str, SchemaDocument] = {}
         self.on_resolve: Callable[[], None] = lambda: None
         """Called before work that no update answers for."""
-        self.derived = OpenDerived(lambda: self.on_resolve())
+        this = weakref.proxy(self)  # else each would keep the other in memory until a collection
+        self.derived = OpenDerived(lambda: this.on_resolve())
         self.answered: dict[str, None] = {}  # keys of the newest commands
         self._arrivals = Arrivals()
         self._writers = Writers()

@@ -7,6 +7,7 @@
 
 from __future__ import annotations
 
+import weakref
 from collections.abc import Iterable, Iterator
 from typing import Any, Final
 
@@ -33,7 +34,8 @@ class Timeline(Part):
     def __init__(self, wedding: Wedding) -> None:
         super().__init__(wedding)
         self._items: dict[str, TimelineEntry] = {}
-        self._busy = BusyTimes(self._is_left)
+        this = weakref.ref(self)  # else each would keep the other in memory until a collection
+        self._busy = BusyTimes(lambda pair: (timeline := this()) is not None and timeline._is_left(pair))
         self._decided: set[str] = set()
         """The records in `review` about what is decided."""
         # Sets of subjects, so that those of many items are touched at once: one by one it takes ten times as long.
