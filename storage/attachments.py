@@ -36,7 +36,7 @@ from storage.store_parts import StorePart
 from storage.tables import rows
 
 ATTACHMENT_BYTES = 1024
-"""What one attachment counts besides its bytes."""
+"""Bytes counted for one attachment besides its content."""
 
 MESSAGES, REDACTIONS = "messages", "redactions"
 """The roots of a conversation that decide whether an attachment is found."""
@@ -91,7 +91,7 @@ class AttachmentStore(StorePart):
         return await self._executor.write(lambda connection: remove_recorded(connection, wedding, id_, entry))
 
     async def attachment_bytes(self, wedding: str) -> int:
-        """What the attachments of a wedding take, equal files once."""
+        """The bytes of the attachments of a wedding, equal files once."""
         return await self._executor.read(lambda connection: used_bytes(connection, wedding))
 
     async def remove_orphans(self, before: datetime) -> int:
@@ -185,7 +185,7 @@ def _behind(connection: Connection, wedding: str | None, after: tuple[str, str])
 
 
 def used_bytes(connection: Connection, wedding: str) -> int:
-    """What the attachments of a wedding take, equal files once."""
+    """The bytes of the attachments of a wedding, equal files once."""
     files = select(attachments.c.sha256, attachments.c.size).where(attachments.c.wedding == wedding).distinct()
     size = select(func.coalesce(func.sum(files.subquery().c.size), 0))
     count = select(func.count()).select_from(attachments).where(attachments.c.wedding == wedding)

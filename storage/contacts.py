@@ -54,7 +54,7 @@ MakeCode = Callable[[SentCodes], NewCode | None]
 
 
 class Confirmed(Enum):
-    """What became of a code that was given back."""
+    """The outcome for a code that was given back."""
 
     YES = "yes"
     WRONG = "wrong"

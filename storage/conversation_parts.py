@@ -41,7 +41,7 @@ class ConversationStore(StorePart):
         )
 
     async def participants(self, wedding: str, ids: Collection[str]) -> list[StoredParticipant]:
-        """Who takes part in these threads, by thread and user."""
+        """The participants of these threads, by thread and user."""
         return await self._executor.read(lambda connection: conversations.participants_of(connection, wedding, ids))
 
     async def mute_thread(self, wedding: str, id_: str, user: str, *, muted: bool) -> bool:

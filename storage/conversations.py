@@ -58,7 +58,7 @@ class StoredParticipant(NamedTuple):
 
 
 class ThreadRights(NamedTuple):
-    """What decides about a thread."""
+    """The properties of a thread that decide on access to it."""
 
     id: str
     type: str
@@ -186,13 +186,13 @@ def find(connection: Connection, wedding: str, id_: str) -> StoredThread | None:
 
 
 def users_of(connection: Connection, wedding: str, id_: str) -> list[str]:
-    """Who takes part in a thread, by their names."""
+    """The participants of a thread, by their names."""
     query = select(participants.c.user).where(participants.c.wedding == wedding, participants.c.thread == id_)
     return list(connection.scalars(query.where(participants.c.removed_at.is_(None)).order_by(participants.c.user)))
 
 
 def participants_of(connection: Connection, wedding: str, ids: Collection[str]) -> list[StoredParticipant]:
-    """Who takes part in these threads, by thread and user."""
+    """The participants of these threads, by thread and user."""
     query = select(*(participants.c[field] for field in StoredParticipant._fields))
     query = query.where(participants.c.wedding == wedding, participants.c.thread.in_(ids))
     query = query.where(participants.c.removed_at.is_(None)).order_by(participants.c.thread, participants.c.user)
@@ -229,7 +229,7 @@ def _bound(after: ThreadCursor) -> tuple[ColumnElement[datetime], ColumnElement[
 
 
 def rights_of(connection: Connection, wedding: str) -> list[ThreadRights]:
-    """What decides about all threads of a wedding."""
+    """The properties of all threads of a wedding that decide on access to them."""
     query = (
         select(threads.c.id, threads.c.type, participants.c.user)
         .outerjoin(

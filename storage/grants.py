@@ -28,7 +28,7 @@ WEDDING_DOCUMENT = "wedding"
 
 
 class StoredGrant(NamedTuple):
-    """What a user may for a time besides what its role may. Asked for as long as it has no `given_at`; it holds from
+    """A right of a user for a time, besides those of its role. Requested as long as it has no `given_at`; it holds from
     then until `until`, unless it was ended before."""
 
     id: str

@@ -31,7 +31,7 @@ ALL_MESSAGES = (1 << 63) - 1
 """A number that no message of a thread has."""
 
 ITEM_BYTES = 256
-"""What one item counts besides its `params`."""
+"""Bytes counted for one item besides its `params`."""
 
 
 class StoredItem(NamedTuple):

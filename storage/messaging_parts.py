@@ -29,7 +29,7 @@ class RoutingStore(StorePart):
         return await self._executor.read(lambda connection: routing.unrouted(connection, after, UNROUTED_PAGE))
 
     async def plan_routing(self, wedding: str, plan: Callable[[RoutingReader], T]) -> T:
-        """What `plan` makes of what it reads. It runs where the query runs: it may take some milliseconds."""
+        """The result of `plan` on what it reads. It runs where the query runs: it may take some milliseconds."""
         return await self._executor.read(lambda connection: plan(RoutingReader(connection, wedding)))
 
     async def store_routed(

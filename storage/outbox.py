@@ -106,7 +106,7 @@ class StoredMessage(NamedTuple):
 
 
 class ChannelDepth(NamedTuple):
-    """What a channel has to send: messages, and since when the oldest one that is due has been due."""
+    """The depth of the queue of a channel: messages, and since when the oldest one that is due has been due."""
 
     channel: str
     messages: int
@@ -222,7 +222,7 @@ def inbox_counts(connection: Connection, wedding: str) -> InboxCount:
 
 
 def depths(connection: Connection, now: datetime) -> list[ChannelDepth]:
-    """What each channel has to send, of all weddings; messages that are held for a digest are left out."""
+    """The depth of the queue of each channel, of all weddings; messages that are held for a digest are left out."""
     unsent = outbox.c.state.in_((WAITING, LATER, SENDING))
     by_channel = select(outbox.c.channel, func.count()).where(unsent).group_by(outbox.c.channel)
     # By themselves: an index has the first, and those that are due are few among those that wait.

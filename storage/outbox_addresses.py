@@ -30,7 +30,7 @@ class MessageAddress(NamedTuple):
 
 
 class Resolved(NamedTuple):
-    """What the store has about the recipient of a message."""
+    """The facts of the store about the recipient of a message."""
 
     addresses: Sequence[MessageAddress]
     """Those in use, by their ids; of a message for one contact, that one."""
@@ -50,7 +50,7 @@ _Addresses: TypeAlias = dict[tuple[str, str, str], list[tuple[MessageAddress, bo
 
 
 def resolve(connection: Connection, messages: Sequence[StoredMessage]) -> dict[int, Resolved]:
-    """What is known about the recipients, by the numbers of the messages."""
+    """The recipients as the store knows them, by the numbers of the messages."""
     people = sorted({(each.wedding, each.user) for each in messages})
     hooks = _webhooks(connection, people)
     makers = {(wedding, id_): by for (wedding, id_, _), (_, by) in hooks.items()}

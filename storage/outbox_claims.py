@@ -1,4 +1,4 @@
-"""What delivery workers do with the outbox: claim messages that are due, renew their lease, store what became of them.
+"""The calls of delivery workers on the outbox: claim messages that are due, renew their lease, store outcomes.
 
 - Leases end by the clock of the database: a node whose clock is wrong takes no message away from another one. When a
   message is due is decided by the clock of the caller.
@@ -62,7 +62,7 @@ class ClaimOf(NamedTuple):
 
 
 class ClaimedMessages(NamedTuple):
-    """What a claim took, and what had to be given up."""
+    """The messages that a claim took, and those that had to be given up."""
 
     messages: Sequence[StoredMessage]
     died: Mapping[str, int]
@@ -70,7 +70,7 @@ class ClaimedMessages(NamedTuple):
 
 
 class MessageOutcome(NamedTuple):
-    """What became of a message that was claimed: its next state, and for `later` the moment where it is due again. One
+    """The outcome for a message that was claimed: its next state, and for `later` the moment where it is due again. One
     that waits again was given back without an attempt; one for later may be put off, without one as well."""
 
     id: int

@@ -54,7 +54,7 @@ class OutboxStore(StorePart):
         )
 
     async def outbox_depths(self, now: datetime) -> list[ChannelDepth]:
-        """What each channel has to send, of all weddings."""
+        """The depth of the queue of each channel, of all weddings."""
         return await self._executor.read(lambda connection: outbox.depths(connection, now))
 
     async def expire_messages(self, sent_before: datetime, dead_before: datetime) -> int:
@@ -94,7 +94,7 @@ class OutboxStore(StorePart):
         )
 
     async def resolve_recipients(self, messages: Sequence[StoredMessage]) -> Mapping[int, Resolved]:
-        """What is known about the recipients, by the numbers of the messages."""
+        """The recipients as the store knows them, by the numbers of the messages."""
         return await self._executor.read(lambda connection: outbox_addresses.resolve(connection, messages))
 
     async def split_message(self, message: StoredMessage, contacts: Sequence[str]) -> int:

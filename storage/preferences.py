@@ -1,4 +1,4 @@
-"""What people want to receive, and the digests of what is held back.
+"""Preferences about messages, and the digests of those held back.
 
 The row of a person's preferences is locked by whoever holds a message back, changes the preferences or makes a digest:
 so each message that is held is in exactly one digest, whichever nodes do this at a time. Plain functions over a
@@ -77,7 +77,7 @@ class HeldMessage(NamedTuple):
 
 
 class HeldMessages(NamedTuple):
-    """What is held back of one person on one channel: the most urgent, and the number of the others."""
+    """The messages held back for one person on one channel: the most urgent, and the number of the others."""
 
     channel: str
     messages: tuple[HeldMessage, ...]

@@ -1,4 +1,4 @@
-"""What goes with time: the oldest events of a wedding, and the rows of records that were removed long ago.
+"""Removal of what has expired: the oldest events of a wedding, and the rows of records that were removed long ago.
 
 In slices, each a short transaction. A node that does not own the wedding any more does no harm: what is deleted here is
 deleted by its key, and no append needs it. Of the events the newest stays, since it holds the number of the next.

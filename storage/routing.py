@@ -63,7 +63,7 @@ class DeliveryValues(NamedTuple):
 
 
 class RoutedPage(NamedTuple):
-    """What follows from the events of a wedding behind `after` up to `until`."""
+    """The result of routing the events of a wedding behind `after` up to `until`."""
 
     wedding: str
     version: int

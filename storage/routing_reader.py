@@ -1,4 +1,4 @@
-"""What a decision about the recipients of events is made from, read from the store piece by piece."""
+"""The input of a decision about the recipients of events, read from the store piece by piece."""
 
 import json
 from collections.abc import Collection, Iterable
@@ -52,7 +52,7 @@ class Webhook(NamedTuple):
     id: str
     types: tuple[str, ...]
     by: str
-    """Who added it: it is sent what they may know."""
+    """The user who added it: it is sent what they may know."""
 
 
 class RoutingOverride(NamedTuple):

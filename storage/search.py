@@ -111,7 +111,7 @@ class Indexer(NamedTuple):
 
 
 class SearchStore(StorePart):
-    """What can be searched for."""
+    """The search index."""
 
     async def search(
         self, wedding: str, terms: Sequence[SearchTerm], documents: Sequence[str], withdrawals: str, **page: int

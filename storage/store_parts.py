@@ -142,10 +142,10 @@ class OwnerStore(StorePart):
 
 
 class RetentionStore(StorePart):
-    """What weddings take, and what is removed of them with time."""
+    """The storage that weddings take, and the removal of what has expired."""
 
     async def usage(self, wedding: str) -> WeddingUsage:
-        """What a wedding takes. Reads all of it: about a second for a gigabyte."""
+        """The storage that a wedding takes. Reads all of it: about a second for a gigabyte."""
         return await self._executor.read(lambda connection: usage.usage(connection, wedding))
 
     async def document_count(self, wedding: str) -> int:

@@ -1,4 +1,4 @@
-"""What a wedding takes in the store: bytes, records and documents, summed from its rows when it is requested.
+"""The storage that a wedding takes: bytes, records and documents, summed from its rows when it is requested.
 
 No counter is kept beside the rows: an append would write one more page for each wedding. Plain functions over a
 `Connection`, as in `updates`.
@@ -25,20 +25,20 @@ from storage.tables import (
 )
 
 CLIENT_BYTES = 64
-"""What one client id of a document counts."""
+"""Bytes counted for one client id of a document."""
 
 AUDIT_BYTES = 256
-"""What one entry of the audit log counts besides its content."""
+"""Bytes counted for one entry of the audit log besides its content."""
 
 ACCESS_BYTES = 512
-"""What one member, invitation, device, grant, thread, participant or change of the policy counts, those that have
+"""Bytes counted for one member, invitation, device, grant, thread, participant or change of the policy, those that have
 ended included."""
 
 _ACCESS = (members, invitations, devices, grants, policy_overrides, threads, participants)
 
 
 class WeddingUsage(NamedTuple):
-    """What one wedding takes. Names and numbers beside the content count nothing."""
+    """The storage that one wedding takes. Names and numbers beside the content count nothing."""
 
     update_bytes: int
     row_bytes: int
@@ -59,7 +59,7 @@ class WeddingUsage(NamedTuple):
 
 
 def usage(connection: Connection, wedding: str) -> WeddingUsage:
-    """What a wedding takes. Reads all of it: about a second for a gigabyte."""
+    """The storage that a wedding takes. Reads all of it: about a second for a gigabyte."""
     stored = (
         select(func.coalesce(func.sum(func.length(updates.c.update)), 0))
         .join(documents, documents.c.id == updates.c.document_id)

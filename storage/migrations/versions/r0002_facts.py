@@ -1,4 +1,4 @@
-"""What follows from updates: rows, events, owners of client ids, and answers to commands."""
+"""Records that follow from updates: rows, events, owners of client ids, and answers to commands."""
 
 import sqlalchemy as sa
 from alembic import op

@@ -1,4 +1,4 @@
-"""Who has booked which organization, and when: to be compared over all weddings."""
+"""Bookings of organizations with their times, compared over all weddings."""
 
 import sqlalchemy as sa
 from alembic import op

@@ -1,4 +1,4 @@
-"""What can be searched for. It is empty at first: `crdt-server search rebuild` fills it from what is stored."""
+"""The search index. It is empty at first: `crdt-server search rebuild` fills it from what is stored."""
 
 import sqlalchemy as sa
 from alembic import op
