@@ -22,7 +22,7 @@ class AccessCategory(enum.Enum):
     SEATING = "seating"
     MESSAGES = "messages"
     DAY = "day"
-    """What controls the day itself: emergencies, and the status of vendors."""
+    """Control of the day itself: emergencies, and the status of vendors."""
 
 
 POSITIONS: Final[Mapping[AccessCategory, int]] = MappingProxyType({each: n for n, each in enumerate(AccessCategory)})

@@ -122,5 +122,5 @@ class _EncodedRoot:
             yield
 
     def chunks(self) -> Iterator[bytes]:
-        """What is encoded, in order."""
+        """The encoded chunks, in order."""
         return (chunk.data for chunk in self._chunks if chunk.records)

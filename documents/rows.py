@@ -75,7 +75,7 @@ def _refresh_keys(root: Root, record_id: str, row: dict[str, Any], values: Mappi
 
 
 def key_value(root: Root, name: str, value: object) -> Any:
-    """What a row holds for a key, its value in the document being no text. `Unreadable` stands for a shared type."""
+    """The value of a row for a key whose value in the document is no text. `Unreadable` stands for a shared type."""
     if name in root.text_keys:
         return Unreadable(_shape(value))
     return value if type(value) is Unreadable else normalised(value)

@@ -43,7 +43,7 @@ class Source(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class View:
-    """What the rows of one derived document follow from."""
+    """The input that the rows of one derived document follow from."""
 
     source: Source
     own: str = ""
@@ -198,9 +198,9 @@ class Declaration:
     ) -> None:
         self.name = name
         self.own = own
-        """What the last part of the name is: ``vendor``, ``guest``, ``side``; empty: there is one document."""
+        """The meaning of the last part of the name: ``vendor``, ``guest``, ``side``; empty: there is one document."""
         self.choices = choices
-        """What the last part of the name may be; None: any id."""
+        """The values of the last part of the name; None: any id."""
         self.roles = frozenset(roles)
         """The roles of its readers; none: it is for those to whom a grant opens it."""
         self.projections: Mapping[str, Projection] = {each.root.name: each for each in projections}

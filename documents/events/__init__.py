@@ -34,7 +34,7 @@ class Actor(NamedTuple):
     side: str = ""
     """Of family, the side of the couple: ``a`` or ``b``."""
     rights: str = ""
-    """What the user may write, a letter for each `documents.categories.AccessCategory` in its order: ``W`` everything
+    """The user's rights to write, a letter for each `documents.categories.AccessCategory` in order: ``W`` everything
     that the role may, ``O`` their own, ``-`` nothing. Empty: no rules apply, as with ``--dev``."""
 
 
@@ -63,7 +63,7 @@ class DocumentEvent(NamedTuple):
     edits: tuple[Splice, ...] = ()
     """The differences of a text, in place of `before` and `after` where they are shorter."""
     others: tuple[Actor, ...] = ()
-    """Who else has made edits of the text that this event is about, after `actor`."""
+    """Other authors of edits of the text that this event is about, after `actor`."""
 
     def as_json(self) -> dict[str, Any]:
         """The event as plain JSON; without `cause`, `edits` and `others` where there are none."""

@@ -12,7 +12,7 @@ MOST_SPLICES: Final = 32
 """Splices of one text; beyond it the two nearest become one, with what stands between them."""
 
 SPLICE_CHARACTERS: Final = 48
-"""What a splice costs in JSON besides its texts, roughly."""
+"""The size of a splice in JSON besides its texts, roughly."""
 
 
 class Splice(NamedTuple):

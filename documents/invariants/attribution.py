@@ -1,4 +1,4 @@
-"""What each party of a finding wrote, in words, and what was there before.
+"""The edit of each party of a finding in words, and the value before it.
 
 The record of a finding is read by whoever reads its document, who may not read others. So it has the value before, and
 the words, of fields of its own document only; and not of messages, of which a redaction leaves no byte.

@@ -122,7 +122,7 @@ class Party:
     before: Any = UNKNOWN
     """The value before the conflict, as its record may have it: see `attribution`."""
     said: Sentence | None = None
-    """What they wrote over what, in the same way."""
+    """The edit as a sentence, as its record may have it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,7 +137,7 @@ class Option:
 
     @property
     def text(self) -> str:
-        """What choosing it does, in English."""
+        """The effect of choosing it, in English."""
         return say(self.said)
 
 
@@ -169,7 +169,7 @@ class Finding:
 
     @property
     def summary(self) -> str:
-        """What is wrong, in English."""
+        """The violation in a sentence, in English."""
         return say(self.said)
 
     @property

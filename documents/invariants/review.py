@@ -139,7 +139,7 @@ def _parties(finding: Finding) -> Iterator[dict[str, Any]]:
 
 
 def _written(party: Party) -> Iterator[dict[str, Any]]:
-    """What a record has of what somebody wrote, the most important first."""
+    """The members of a record about the edit of a party, the most important first."""
     if party.value is not None and _is_small(party.value):
         yield {"value": party.value}
     if party.before is not UNKNOWN and _is_small(party.before):

@@ -165,7 +165,7 @@ class Unseated:
         return any(_follows(each, writer) for each in _invitations(self._wedding, guest, event))
 
     def give_back(self, subject: Subject) -> tuple[Sentence, Ops | None, list[Choice]]:
-        """What is said of a seat that is due, the operations that give it back (None: it is taken), and options."""
+        """The summary for a seat that is due, the operations that give it back (None: it is taken), and options."""
         document, guest = subject.ids
         had = self._had[document, guest]
         name, label = guest_name(self._wedding, guest), table_label(self._wedding, document, had.table)

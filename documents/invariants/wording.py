@@ -100,7 +100,7 @@ def currency_of(of: Wedding, document: str, root: str, record: str) -> str:
 
 
 def record_name(of: Wedding, field: Field) -> Value:
-    """What the record of a field is called."""
+    """The name of the record of a field."""
     kind = document_kind(field.document)
     if (kind, field.root) in _OF_GUESTS:
         return guest_name(of, field.record)

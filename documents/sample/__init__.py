@@ -33,7 +33,7 @@ class Sample:
     people: tuple[Account, ...]
     """Everybody who can sign in."""
     writers: Mapping[Field, Writer]
-    """Who wrote each field last: some invariants are about that."""
+    """The last writer of each field: some invariants are about that."""
     locked: Mapping[tuple[str, str], Mapping[str, Any]]
     """Document and locked table -> guest -> where they sat when it was locked."""
     neighbour: Rows

@@ -1,4 +1,4 @@
-"""What the parts of the sample are put together in: rows, who wrote them, and the calendar."""
+"""The draft in which the parts of the sample are put together: rows, their writers, and the calendar."""
 
 from __future__ import annotations
 
@@ -132,8 +132,8 @@ def _phones(chance: Chance) -> list[str]:
 
 
 def writers(draft: Draft, first_minute: int, default: Callable[[Field], tuple[str, str]]) -> dict[Field, Writer]:
-    """Who wrote each field of all documents, in the order of arrival. Fields without another writer came one a minute
-    from `first_minute` on, each by whom `default` names (user, role)."""
+    """The writer of each field of all documents, in the order of arrival. Fields without another writer came one a
+    minute from `first_minute` on, each by whom `default` names (user, role)."""
     arrivals = []
     for index, field in enumerate(fields_of(draft.documents)):
         written = draft.written.get(field) or Author(*default(field), first_minute + index)

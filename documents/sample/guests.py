@@ -66,7 +66,7 @@ def _plus_ones(draft: Draft, sizes: list[int]) -> dict[int, bool]:
 
 
 def _children(draft: Draft, sizes: list[int]) -> Iterator[str]:
-    """What each third, fourth… member of a household is: 9 % of all guests are children, 2 % infants."""
+    """The kind of each third, fourth… member of a household: 9 % of all guests are children, 2 % infants."""
     slots = sum(size - 2 for size in sizes if size > 2)
     infants, children = draft.guests * 2 // 100, draft.guests * 9 // 100
     kinds = ["infant"] * infants + ["child"] * children
@@ -118,7 +118,7 @@ def _make_plus_one(draft: Draft, row: dict[str, Any], host: str, named: bool) ->
 
 
 def _answers(draft: Draft, size: int) -> list[dict[str, str]]:
-    """What each member answered: mostly all the same. Some households are not asked to the smaller events."""
+    """The answers of each member: mostly all the same. Some households are not asked to the smaller events."""
     chance = draft.chance
     asked = [event for event, percent in zip(EVENTS, (16, 100, 100, 60), strict=True) if chance.happens(percent)]
     common = {event: chance.weighted(ANSWERS) for event in asked}
@@ -174,7 +174,7 @@ def _reach(draft: Draft) -> None:
 
 
 def answer(draft: Draft) -> None:
-    """Who answered when: most in the last days before the date they were given. Needs the accounts."""
+    """Set the writer and moment of each answer: most in the last days before its date. Needs the accounts."""
     chance = draft.chance
     accounts = {each.guest: each.user for each in draft.people if each.role == "guest"}
     for guest, row in draft.rows("guests", "guests").items():

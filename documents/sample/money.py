@@ -58,7 +58,7 @@ _AMOUNTS: Final = ("estimated", "quoted", "actual")
 
 
 def committed(item: dict[str, Any]) -> int:
-    """What an item costs as far as is known."""
+    """The cost of an item, as far as it is known."""
     amounts: list[int] = [item[field] for field in reversed(_AMOUNTS) if field in item]
     return amounts[0] if amounts else 0
 
