@@ -37,7 +37,7 @@ from crdt_server.services.threads import ThreadService
 from storage import StoredItem, mirror_messages, project_attachments
 
 PROJECTIONS: Final = (mirror_messages, project_attachments, INDEXER.project)
-"""What is brought up to date with the events that are routed."""
+"""The projections that are brought up to date with the events that are routed."""
 
 
 class Messaging:

@@ -1,1 +1,1 @@
-"""What people do besides editing documents: one service for each subject, behind the routes of `api`."""
+"""Everything besides the editing of documents: one service for each subject, behind the routes of `api`."""

@@ -31,7 +31,7 @@ GRANTED_LIVE: Final = ("coordinator",)
 """Roles that are given what they request while the wedding is live."""
 
 GRANTED_DOCUMENT: Final = "guests"
-"""What they are given then: this document, and those derived from it."""
+"""The document of such a grant, which covers those derived from it too."""
 
 Published = Callable[[str, int], None]
 """Called with a wedding and the number of its newest event."""

@@ -66,7 +66,7 @@ class MemberService:
         self._policy = policy or default_policy()
 
     async def rights_in(self, wedding: str) -> MemberRights:
-        """What people may do with the members of a wedding."""
+        """The rights of each role over the members of a wedding."""
         return await read_rights(self._storage, wedding, self._policy)
 
     # -- members
@@ -213,7 +213,7 @@ class MemberService:
 
 
 async def read_rights(storage: Storage, wedding: str, policy: Policy) -> MemberRights:
-    """What people may do with the members of a wedding, with the cells that the couple has changed."""
+    """The rights of each role over the members of a wedding, with the cells that the couple has changed."""
     overrides = {(each.role, each.category): each.rights for each in await storage.overrides(wedding)}
     return MemberRights(policy, overrides)
 

@@ -51,7 +51,7 @@ _QUOTES: Final = str.maketrans(dict.fromkeys("“”„«»\uff02", '"'))
 
 @lru_cache(_CACHED)
 def _folded(character: str) -> str:
-    """What is searched for of a character: a part of a word, or words with blanks around them, or nothing of both."""
+    """The searchable form of a character: a part of a word, words with blanks around them, or nothing."""
     found = []
     for each in unicodedata.normalize("NFKD", unicodedata.normalize("NFKD", character).casefold()).translate(_SPELLED):
         category = unicodedata.category(each)

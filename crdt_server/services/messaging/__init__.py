@@ -1,1 +1,1 @@
-"""What people are told, and by which channel: routing of events, delivery, preferences."""
+"""Messages to people: routing of events, delivery on each channel, preferences."""

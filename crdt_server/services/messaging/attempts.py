@@ -1,4 +1,4 @@
-"""What follows an attempt to send a message: it was sent, it is tried again later, or it is dead. Pure."""
+"""The outcome of an attempt to send a message: it was sent, it is tried again later, or it is dead. Pure."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ REASON_CHARACTERS: Final = 500
 
 
 def outcome_of(message: StoredMessage, result: Sent | NotSent, now: datetime) -> MessageOutcome:
-    """What becomes of a message after the attempt that is counted in it already."""
+    """The outcome for a message, in which the attempt is counted already."""
     if isinstance(result, Sent):
         return MessageOutcome(message.id, SENT, "", now)
     reason = " ".join(result.reason.split())[:REASON_CHARACTERS]

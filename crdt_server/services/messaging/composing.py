@@ -43,7 +43,7 @@ def compose(message: StoredMessage, resolved: Resolved, address: MessageAddress,
 
 
 def notices_of(message: StoredMessage) -> tuple[Notice, ...]:
-    """What a message is about; of a digest all of it, in its order. Raises MalformedMessage."""
+    """The events that a message is about; of a digest all of them, in its order. Raises MalformedMessage."""
     try:
         params = _object(message.params)
         if message.type != DIGEST:

@@ -1,4 +1,4 @@
-"""What an address of a person may be, on each channel. Nothing in it can become a header or a second address."""
+"""Validation of the address of a person, on each channel. Nothing in it can become a header or a second address."""
 
 from __future__ import annotations
 

@@ -40,7 +40,7 @@ POLL_SECONDS: Final = 2.0
 """Between two looks for messages of other nodes, and for those that are due again."""
 
 RECHECKED_SECONDS: Final = 60.0
-"""What is sent sooner was decided by the rights of that moment."""
+"""A message that is sent sooner keeps the decision that was made with the rights of that moment."""
 
 WEBHOOK_RECHECKED_SECONDS: Final = 1.0
 """Of webhooks: another person's from the moment on when that person gives it a URL."""
@@ -64,7 +64,7 @@ def _has_waited(message: StoredMessage, now: datetime) -> bool:
 
 
 async def _known_part(message: StoredMessage, person: str, now: datetime, known: KnownNow) -> StoredMessage | None:
-    """What somebody may know now of a message that has waited; None: nothing of it."""
+    """The part of a message that its recipient may know now, after it has waited; None: nothing of it."""
     if not _has_waited(message, now):
         return message
     if message.type == DIGEST:

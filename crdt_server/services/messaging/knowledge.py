@@ -1,4 +1,4 @@
-"""What a person may know of an event: all of it, the part that a derived document shows them, or nothing.
+"""The part of an event that a person may know: all of it, the part that a derived document shows them, or nothing.
 
 The decision about the whole event is that of the event streams (`access.event_rights`). Of the others, whoever has a
 derived document that shows the record, now or before the event, knows of the keys that it shows, if one has changed.

@@ -87,7 +87,7 @@ class Lanes:
         return list(self._running)
 
     def claims(self) -> list[ClaimOf]:
-        """What may be claimed now."""
+        """The claims that are possible now."""
         return [claim for lane in _KINDS if (claim := self._claim(lane)).limit]
 
     def _claim(self, lane: Lane) -> ClaimOf:

@@ -31,7 +31,7 @@ class Priority(enum.IntEnum):
 
 
 class Notice(NamedTuple):
-    """What a message is about: an event, as its recipient may know it."""
+    """The subject of a message: an event, as its recipient may know it."""
 
     wedding: str
     event: int

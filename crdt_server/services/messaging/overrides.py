@@ -1,4 +1,4 @@
-"""What a wedding routes otherwise than `routing.toml`: only the couple changes it."""
+"""The routing rules of a wedding that differ from `routing.toml`: only the couple changes them."""
 
 from __future__ import annotations
 

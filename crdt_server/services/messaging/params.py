@@ -71,7 +71,7 @@ class EventTexts:
         return {name: value[:LONGEST] for name, value in found.items() if value}
 
     def _name_of(self, user: str) -> str:
-        """What a person is called: as a member, else as their guest or vendor is, else as they were when they were
+        """The name of a person: as a member, else as their guest or vendor is, else as they were when they were
         connected. People who read what somebody has done see that name in their documents as well."""
         if user not in self._names:
             self._names[user] = self._recorded_name(self._members.get(user)) or self._seen_name(user)
@@ -92,7 +92,7 @@ class EventTexts:
         return self._seen.get(user, "")
 
     def _of_root(self, event: RoutedEvent, row: Mapping[str, Any]) -> dict[str, str]:
-        """What the record refers to. Each name is one that the readers of the record know."""
+        """The names of the records that this one refers to. Each is one that the readers of the record know."""
         if event.document.startswith(THREAD):
             return {"title": self._reader.title_of(event.document.removeprefix(THREAD))}
         make = _BY_ROOT.get((event.document.partition(".")[0], event.root))

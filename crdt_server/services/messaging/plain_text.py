@@ -1,4 +1,4 @@
-"""What people typed, made safe to stand in a message: no control character, no link, no change of direction.
+"""Typed text, made safe to stand in a message: no control character, no link, no change of direction.
 
 Clients of mail and SMS make links of whatever looks like an address, in plain text too. `unlinked` puts a joint into
 everything that does, so that it is read as before but is no link. Telephone numbers stay as they are: a phone may

@@ -1,4 +1,4 @@
-"""What follows from a page of events: items of inboxes and messages to be sent, decided with the rules, the rights and
+"""Planning of a page of events: items of inboxes and messages to be sent, decided with the rules, the rights and
 the rows of one wedding at one moment. Reads, and writes nothing."""
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ PRESENT_SECONDS: Final = 90.0
 
 @dataclass(slots=True)
 class _DraftItem:
-    """What one person is informed of: events of one type about one record."""
+    """An item for one person: events of one type about one record."""
 
     user: str
     rule: RoutingRule
@@ -185,7 +185,7 @@ class _WeddingPlan:
     # -- recipients
 
     def _drafts(self, rules: RoutingRules, events: Iterable[RoutedEvent]) -> tuple[list[_DraftItem], int]:
-        """What people are informed of, and of how many events: the others are for the next page."""
+        """The items for people, and the number of events that they cover: the others are for the next page."""
         drafts: list[_DraftItem] = []
         open_: dict[tuple[object, ...], _DraftItem] = {}
         done = 0

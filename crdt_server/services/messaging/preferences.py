@@ -1,4 +1,4 @@
-"""What a person wants to receive, and when: the decision about one message on one channel. Pure.
+"""The preferences of a person about messages: the decision about one message on one channel. Pure.
 
 - An emergency is sent at once, whatever anybody prefers. What is urgent is sent in quiet hours too.
 - For each group of types and channel a person may have `on`, `off` or `digest`. Without that, the rule of routing

@@ -34,7 +34,7 @@ WORDS: Final = (
     "assignee",
     "subject",
 )
-"""What an audience may be besides roles."""
+"""The audiences besides roles."""
 
 SEVERITIES: Final = ("info", "warning", "error", "critical")
 DIGEST: Final = "digest"

@@ -26,7 +26,7 @@ SETTINGS: Final[Mapping[Channel, str]] = MappingProxyType(
         Channel.PUSH: "--push-vapid-key-file or --push-fcm-url",
     }
 )
-"""What an operator sets to have a sender."""
+"""The setting that configures the sender of each channel."""
 
 
 class ChannelSenders:

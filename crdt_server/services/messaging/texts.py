@@ -98,7 +98,7 @@ class _Said(NamedTuple):
     subject: str
     body: str
     text: str
-    """What a person wrote, if that is in it."""
+    """The words of a person, if it contains any."""
 
 
 class _Language(NamedTuple):

@@ -10,7 +10,7 @@ from crdt_server.services.messaging.model import Channel
 from storage import RoutingReader
 
 WAITING, HELD, DROPPED = "waiting", "held", "dropped"
-"""What becomes of a new message: it is due at a moment, held for a digest, or not sent."""
+"""The states of a new message: it is due at a moment, held for a digest, or not sent."""
 
 
 class Timing(NamedTuple):
@@ -21,7 +21,7 @@ class Timing(NamedTuple):
 
 
 class Timings(Protocol):
-    """What people of a wedding prefer."""
+    """The preferences of the people of a wedding."""
 
     def of(self, user: str, priority: int, type_: str, channel: Channel, now: datetime) -> Timing:
         """When a message about an event of a type goes out, if nothing else delays it."""

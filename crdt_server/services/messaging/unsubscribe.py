@@ -32,7 +32,7 @@ _PURPOSE: Final = b"crdt-server unsubscribe 1"
 
 
 class LinkTarget(NamedTuple):
-    """What a link ends: messages about a group to a person on a channel."""
+    """The subscription that a link ends: messages about a group to a person on a channel."""
 
     wedding: str
     user: str
@@ -63,7 +63,7 @@ class UnsubscribeLinks:
         return self.url(LinkTarget(message.wedding, message.user, message.channel, group_of(message.type)))
 
     def read(self, token: str) -> LinkTarget | None:
-        """What a token is for; None where this server has not made it."""
+        """The target of a token; None where this server has not made it."""
         if self._keys is None or len(token) > LONGEST_TOKEN:
             return None
         try:

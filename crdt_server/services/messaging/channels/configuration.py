@@ -37,7 +37,7 @@ class ChannelSettingsError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class ChannelConfiguration:
-    """What the settings name; None: there is no such channel."""
+    """The channels that the settings configure; None: there is no such channel."""
 
     mail: MailServer | None
     sms: SmsService | None
