@@ -273,7 +273,7 @@ async def _lifespan(
 
 
 def _set_limits(hub: Hub, state: State) -> None:
-    """What people and addresses may request, and have open, at a time."""
+    """Set the limits on what people and addresses may request, and have open, at a time."""
     settings = hub.settings
     state.request_limits = RequestLimits(
         hub.strikes,

@@ -21,7 +21,7 @@ Row: TypeAlias = dict[str, Any]
 Fields: TypeAlias = Mapping[str, Any]
 Operation: TypeAlias = dict[str, Any]
 Answer: TypeAlias = Any
-"""What a word answers; of an `AsyncWeddingClient`, an awaitable of that."""
+"""The answer of a method; of an `AsyncWeddingClient`, an awaitable of it."""
 
 TRIES: Final = 6
 _BASE_32: Final = "0123456789abcdefghjkmnpqrstvwxyz"
@@ -109,7 +109,7 @@ class SeatingWords:
         return self._sit({one["id"]: seats[0], other["id"]: seats[1]})
 
     def seats(self) -> Answer:
-        """Who sits where: guest -> {id, table, seat}."""
+        """The seats of the reception: guest -> {id, table, seat}."""
 
         def rows(answer: Any) -> dict[str, Row]:
             return {guest: {"id": guest, **seat} for guest, seat in answer.get("assignments", {}).items()}

@@ -113,7 +113,7 @@ def _writing(
 def _writing_derived(
     policy: Policy, person: Identity, derived: DerivedDocument, root: Root | None, key: str | None, overrides: Overrides
 ) -> Iterator[str]:
-    """What is written in a derived document is written in its source; of what it shows not all is writable there."""
+    """Explain a derived document: its writes go to its source, where not all that it shows is writable."""
     assert root is not None
     projection = derived.declaration.projections[root.name]
     kind = kind_of(projection.document)

@@ -1,4 +1,4 @@
-"""What is done now and then about files and the index of search, on each node."""
+"""The periodic work of a node on files and on the search index."""
 
 from __future__ import annotations
 

@@ -107,7 +107,7 @@ class Metrics(Collector):
         self.registry.register(self)
 
     def _count_messages(self) -> None:
-        """What leaves the server, by channel."""
+        """Count the messages that leave the server, by channel."""
         of, registry = ["channel"], self.registry
         self.messages_sent = Counter("crdt_messages_sent", "Attempts to send a message", of, registry=registry)
         self.messages_delivered = Counter(

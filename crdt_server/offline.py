@@ -30,7 +30,7 @@ class CannotOpen(Exception):
 
 
 class HostWrite(NamedTuple):
-    """What opening documents has led to in one of them: to be stored, or only reported."""
+    """A write in one document that followed from opening documents: to be stored, or only reported."""
 
     key: DocumentKey
     result: RoomResult
@@ -106,7 +106,7 @@ class OfflineWedding:
         await self._host.run((), [ForgetRooms(rooms)])
 
     def written(self) -> Iterator[HostWrite]:
-        """What the host wrote since the last call."""
+        """The writes of the host since the last call."""
         results, self._results = self._results, []
         for result in results:
             if result.updates or result.derived is not None:

@@ -155,7 +155,7 @@ class Allowance:
 
 
 class SharedBudget:
-    """What is held at a time, as sockets, bytes or streams: in all, of each address, and of each person of an address
+    """A bound of sockets, bytes or streams held at a time: in all, of each address, and of each person of an address
     (``most_per_person`` at most). 0: no limit."""
 
     def __init__(self, most: int, most_per_address: int, most_per_person: int = 0) -> None:

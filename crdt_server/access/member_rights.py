@@ -1,4 +1,4 @@
-"""What somebody may do with the members of one wedding: the category `members` of the policy, as the couple has changed
+"""A person's rights over the members of one wedding: the category `members` of the policy, as the couple has changed
 it. Nobody gets at the members of a role that their own does not reach, nor into it."""
 
 from __future__ import annotations

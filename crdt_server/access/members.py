@@ -41,7 +41,7 @@ class KnownMember(NamedTuple):
 
 
 class HeldGrant(NamedTuple):
-    """What a user may besides what its role may, until a moment in seconds since 1970."""
+    """A right of a user besides those of its role, until a moment in seconds since 1970."""
 
     user: str
     what: str
@@ -49,7 +49,7 @@ class HeldGrant(NamedTuple):
 
 
 class KnownThread(NamedTuple):
-    """What decides about a thread."""
+    """The properties of a thread that decide on access to it."""
 
     type: str
     users: frozenset[str]

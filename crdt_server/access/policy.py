@@ -55,7 +55,7 @@ class Cell(NamedTuple):
     rights: str
     """As in the file: `W`, `P+O`."""
     note: str = ""
-    """What the letters do not express, for people."""
+    """A remark for people, on what the letters do not express."""
     fields: tuple[str, ...] = ()
     """All that the role may write, as `root`, `root.key` or `root.key:*`; none: what the letters allow."""
     not_over: tuple[str, ...] = ()

@@ -129,7 +129,7 @@ Verify = Callable[[Credentials, str | None], Verified | Awaitable[Verified]]
 """Verifies the proof in the credentials of a request to a wedding; None: to none in particular."""
 
 _GRANTED: Final = frozenset((Action.READ, Action.READ_PART))
-"""What a grant allows: a document is never written by one."""
+"""The actions that a grant allows: a document is never written by one."""
 
 _NO_MEMBER: Final = Denied("forbidden", "not a member of this wedding")
 _LOST: Final = {

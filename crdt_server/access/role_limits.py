@@ -27,7 +27,7 @@ class RoleLimits(NamedTuple):
 
 
 class PersonBuckets(NamedTuple):
-    """What persons of one role have used up."""
+    """The usage of the persons of one role."""
 
     requests: TokenBucket
     edits: TokenBucket

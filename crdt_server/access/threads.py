@@ -66,7 +66,7 @@ def decide_thread(
 
 
 class ThreadPowers(NamedTuple):
-    """What somebody may do with the threads of a wedding."""
+    """The rights of a person over the threads of a wedding."""
 
     takes_part: Decision
     """Whether they may take part in any."""
@@ -79,7 +79,7 @@ class ThreadPowers(NamedTuple):
 
 
 def powers(access: Decides, actor: Identity, wedding: str) -> ThreadPowers:
-    """What somebody may do with the threads of a wedding."""
+    """The rights of a person over the threads of a wedding."""
     messages = AccessCategory.MESSAGES
     return ThreadPowers(
         access.may(actor, Action.WRITE_OWN, wedding, messages),

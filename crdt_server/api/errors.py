@@ -24,7 +24,7 @@ class ErrorCode(BaseModel):
 @router.get("/{code}")
 @public
 async def get_error(request: Request, code: str) -> ErrorCode:
-    """What a code of a problem document means, and what to do about it."""
+    """The meaning of a code of a problem document, and the remedy."""
     begin_public(request)
     explained = CODES.get(code)
     if explained is None:

@@ -72,7 +72,7 @@ class ReadItems(BaseModel):
 
 
 class ChangedRule(BaseModel):
-    """What a rule is to have otherwise. Names and conditions are those of `routing.toml`."""
+    """The fields of a rule to change. Names and conditions are those of `routing.toml`."""
 
     model_config = ConfigDict(extra="forbid", strict=True)
 

@@ -1,4 +1,4 @@
-"""What somebody may do in a wedding, which documents they may open, and where: the first call of a client."""
+"""The first call of a client: the permissions of its person, the documents they may open, and where."""
 
 from __future__ import annotations
 

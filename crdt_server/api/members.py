@@ -65,7 +65,7 @@ class NewMember(RoleFields):
 
 
 class ChangedMember(_Body):
-    """What is to be different. Another role begins without the vendor, guest and side of the one before."""
+    """The fields to change. Another role begins without the vendor, guest and side of the one before."""
 
     role: Name | None = None
     vendor: Name | None = None

@@ -126,7 +126,7 @@ async def post_outbox_message_retry(outbox: Outbox, caller: Authorized, wedding:
 @router.get("/messaging/stats")
 @requires(AccessCategory.MEMBERS, Action.ADMINISTER)
 async def get_messaging_stats(outbox: Outbox, wedding: str) -> MessagingStats:
-    """What became of the messages of the wedding, by channel. Those that were sent are counted for a week, dead ones
+    """The states of the messages of the wedding, by channel. Those that were sent are counted for a week, dead ones
     for a month; of the inbox, all items and those that were read."""
     return MessagingStats(channels=await outbox.stats(wedding_name(wedding)))
 

@@ -102,7 +102,7 @@ class PreferencesBody(_StrictBody):
 
 
 def _modes(group: str, channel: str) -> tuple[str, ...]:
-    """What a group may be on a channel; nothing where there is no such group or channel."""
+    """The modes of a group on a channel; none where there is no such group or channel."""
     if group not in GROUPS or (channel != Channel.INBOX and channel not in PERSONAL):
         return ()
     has_digest = channel in PERSONAL and group != DIGEST
@@ -137,7 +137,7 @@ class ContactBody(_StrictBody):
 
 
 class CodeBody(_StrictBody):
-    """What was sent to an address."""
+    """The code that was sent to an address."""
 
     code: Annotated[str, Field(pattern=r"^[0-9]{6}$")]
 
@@ -159,7 +159,7 @@ Contacts = Annotated[ContactService, Depends(_contacts)]
 @router.get("/preferences")
 @by_content
 async def get_preferences(service: Service, caller: Authorized, wedding: str) -> Row:
-    """What one has chosen; what holds with the defaults of the wedding; when the next digest is due; and the modes that
+    """The caller's choices; the result with the wedding's defaults; when the next digest is due; and the modes that
     each group of types may have on each channel."""
     return _as_json(await service.of(wedding_name(wedding), caller.identity))
 

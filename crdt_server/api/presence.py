@@ -1,4 +1,4 @@
-"""Who is there, over HTTP: the people of a wedding with the documents they are in, and when they were last there."""
+"""Presence over HTTP: the people of a wedding with the documents they are in, and when they were last there."""
 
 from __future__ import annotations
 

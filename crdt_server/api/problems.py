@@ -139,7 +139,7 @@ async def on_server_error(request: Request, error: Exception) -> Response:
 
 
 def _count_refusal(request: Request, error: CrdtServerError) -> None:
-    """What is refused over HTTP counts as on a socket."""
+    """Count a refusal over HTTP as one on a socket."""
     sender: tuple[Identity, str] | None = getattr(request.state, "sender", None)
     wedding = request.path_params.get("wedding")
     if sender is not None and wedding is not None and isinstance(error, ForbiddenError):

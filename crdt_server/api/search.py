@@ -19,7 +19,7 @@ router = APIRouter(prefix="/api/weddings/{wedding}/search", tags=["search"])
 
 
 class SearchPage(BaseModel):
-    """What was found, the newest first."""
+    """A page of results, the newest first."""
 
     hits: list[dict[str, Any]] = Field(
         description="Of each, `document`, `root`, `record` and `key` of a text, an `excerpt` of it, the position "

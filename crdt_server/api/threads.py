@@ -58,7 +58,7 @@ class NewThreadBody(_ThreadBody):
 
 
 class ChangedThread(_ThreadBody):
-    """What is to be different."""
+    """The fields to change."""
 
     title: Title | None = None
     status: Status | None = None

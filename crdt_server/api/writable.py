@@ -29,7 +29,7 @@ NOTHING = Writable("none")
 
 
 def writable_in(identity: Identity, kind: Kind, *, may_write: bool) -> Writable:
-    """What somebody may write in a whole document of a kind. ``may_write``: the decision on the document."""
+    """The writable parts of a whole document of a kind. ``may_write``: the decision on the document."""
     if kind.free or not identity.rights:
         return EVERYTHING if may_write else NOTHING
     if _letter(identity, kind, None, None) == "W":
@@ -39,7 +39,7 @@ def writable_in(identity: Identity, kind: Kind, *, may_write: bool) -> Writable:
 
 
 def writable_in_derived(kind: Kind) -> Writable:
-    """What a reader of a derived document may write in it, as it is declared."""
+    """The parts of a derived document that its readers may write, as declared."""
     parts = tuple(part for root in kind.roots.values() for part in _declared(root))
     return Writable("own", parts) if parts else NOTHING
 

@@ -33,7 +33,7 @@ def safe_name(name: str) -> str:
 
 
 def extension(name: str) -> str:
-    """What is behind the last dot of a name, in small letters; empty where there is none."""
+    """The extension of a name behind its last dot, in lower case; empty where there is none."""
     return name.rpartition(".")[2].lower() if "." in name else ""
 
 

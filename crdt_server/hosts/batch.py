@@ -82,7 +82,7 @@ class BatchEntry:
 
     @property
     def load_cost(self) -> int:
-        """What its load step costs, in bytes of stored updates."""
+        """The cost of its load step, in bytes of stored updates."""
         if self.load is None:
             return 0
         of_context = self.load.context.rows if self.load.context is not None else None

@@ -1,4 +1,4 @@
-"""What happens to rights, for the audit logs of weddings: refusals, and writes that were undone.
+"""Collects entries for the audit logs of weddings: refusals, and writes that were undone.
 
 A write that was undone is recorded in the transaction that stores what is left of it (`of_batch`); all else waits in
 memory, and is stored every second (`record`): a crash loses that second of refusals, and nothing of a stored change.

@@ -48,7 +48,7 @@ class Pacer:
         self._reverts = TokenBucket(1 / SECONDS_PER_REVERT, REVERTS)
 
     def level_of(self, document: str, session: Session) -> Level | None:
-        """What the person of a session has left for a document; None: there is no limit."""
+        """The level of the bucket from which the person of a session writes a document; None: there is no limit."""
         buckets = self._buckets.of(session.identity.role)
         bucket = buckets.messages if document.startswith(THREAD) else buckets.edits
         return bucket.level(session.person, self._time())

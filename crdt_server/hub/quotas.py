@@ -1,4 +1,4 @@
-"""What each open wedding takes in the store, and whether that is as much as it may.
+"""The storage that each open wedding takes, and whether its quota is reached.
 
 A wedding is measured when something worth it has been written since it was opened (most are only read), and again when
 what was written since might have reached a bound: rows replace one another, and compaction and retention free what was
@@ -31,7 +31,7 @@ WEDDINGS_KEPT = 10_000  # measured ones; of others that are opened again the mea
 
 
 class Limits(NamedTuple):
-    """What one wedding may take; 0: as much as there is room."""
+    """The quota of one wedding; 0: no bound."""
 
     size_bytes: int
     records: int
@@ -57,7 +57,7 @@ def _reached(count: int, most: int) -> bool:
 
 @dataclass(slots=True)
 class Amounts:
-    """What a wedding takes, or a part of it."""
+    """The storage that a wedding takes, or a part of it."""
 
     size_bytes: int = 0
     records: int = 0
@@ -102,7 +102,7 @@ class Quotas:
         self._shrinking: Shrinking | None = None
 
     def connect(self, shrinking: Shrinking) -> None:
-        """What frees bytes of full weddings, before they are measured again."""
+        """Set the process that frees bytes of full weddings before they are measured again."""
         self._shrinking = shrinking
 
     @property

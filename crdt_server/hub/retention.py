@@ -27,7 +27,7 @@ REST = 3  # parts of rest after each part of work
 
 
 class Kept(NamedTuple):
-    """What is kept; 0: for ever, and all of it."""
+    """Retention times; 0: for ever, and all of it."""
 
     event_days: int
     event_bytes: int

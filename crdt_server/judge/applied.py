@@ -30,7 +30,7 @@ class Applied(NamedTuple):
     writes: Sequence[Write]
     """The map entries that it brought, without those that were put back."""
     unseen: Unseen | None
-    """What its author had not seen; None: they were online."""
+    """The items that its author had not seen; None: they were online."""
     owners: Sequence[tuple[int, str]] = ()
     """Client ids that are seen for the first time, each with its user."""
 

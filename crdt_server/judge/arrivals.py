@@ -1,4 +1,4 @@
-"""What the server writes about messages, in the step in which they are recorded: the number under which each arrived,
+"""The server's stamps of messages, written in the step in which they are recorded: the number under which each arrived,
 and of one that is redacted that its text is gone.
 
 A message that was written offline is numbered when it comes. The numbers of a thread rise with every message and are
@@ -32,8 +32,8 @@ class Arrivals:
         self._newest.pop(document, None)
 
     def ops(self, document: str, rows: RowsByRoot, changes: Changes, at: str) -> tuple[list[Op], list[Op]]:
-        """What follows from changes of a thread, which ``rows`` have already: the stamps of new messages, and what
-        empties the messages that are redacted."""
+        """Operations after changes of a thread, which ``rows`` have already: the stamps of new messages, and those
+        that empty the messages that are redacted."""
         named = {record for root, record in changes.added if root in (_MESSAGES, _REDACTIONS)}
         if not named:
             return [], []

@@ -66,7 +66,7 @@ class ProjectedDocument(SchemaDocument):
 
     @property
     def view(self) -> View:
-        """What its rows follow from."""
+        """The view that its rows follow from."""
         if self._view is None:
             self._view = View(self._source, self.derived.own, self.items.owners.values())
         return self._view

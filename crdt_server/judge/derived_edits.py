@@ -180,7 +180,7 @@ def _refusal(document: ProjectedDocument, view: View, change: Change, actor: Act
 
 
 def carried(document: ProjectedDocument, applied: Applied) -> Iterator[Carried]:
-    """What an accepted update is in the sources, one by one."""
+    """The edits that an accepted update makes in each of the sources."""
     places = {write[:3]: write for write in applied.writes}
     outdone = [Change(*op[2:5], None, op.value) for op in document.outdone(applied.actor, applied.writes)]
     changed = {change[:3]: change for change in (*applied.changes.fields, *outdone)}
@@ -216,7 +216,7 @@ def carried(document: ProjectedDocument, applied: Applied) -> Iterator[Carried]:
 
 
 def _unseen_in(document: ProjectedDocument, name: str, unseen: Unseen | None) -> Unseen | None:
-    """What the author of an edit had not seen of a source."""
+    """The items of a source that the author of an edit had not seen."""
     if unseen is None:
         return None
     roots: dict[str, list[str]] = {}

@@ -56,7 +56,7 @@ class Writers:
         return default if found is None else Writer(*found[:6])
 
     def of_text(self, field: Field) -> list[Actor]:
-        """Who has made the pending edits of a text, as `put` has them; empty where that is not known."""
+        """The actors of the pending edits of a text, as `put` has them; empty where they are not known."""
         row = self._row(field[:3])
         found = () if row is None else row.get(field.key or "", ())
         return [Actor(*each) for each in found[6]] if len(found) > 6 else []

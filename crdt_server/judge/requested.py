@@ -1,4 +1,4 @@
-"""What the parts of a batch request, as far as the batch as a whole depends on it."""
+"""The requests of the parts of a batch, as far as the batch as a whole depends on them."""
 
 from __future__ import annotations
 

@@ -168,7 +168,7 @@ class Resolver:
         return None
 
     def _next_work(self, slices: Slices) -> Work | None:
-        """What to do next, when the index has followed all changes where that is needed."""
+        """The next work, when the index has followed all changes where that is needed."""
         if self.urgent and not self.urgent[0].needs_index:
             return self.urgent.popleft().work
         if not self.has_work or not self.evaluation.follow(slices):

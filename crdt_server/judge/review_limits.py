@@ -184,7 +184,7 @@ class ReviewLimits:
         return any(each in documents for each in (*self._full, *(family[0] for family, _ in self._changed)))
 
     def next_ops(self, documents: Collection[str], at: str, now: float) -> list[Op]:
-        """What is to be written into open documents next, a part of it; none: all is as it should be.
+        """The next operations on open documents, a part of all; none: all is as it should be.
 
         ``at``: the instant of ``now``, seconds since 1970.
         """

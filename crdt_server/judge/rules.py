@@ -161,7 +161,7 @@ def _withdrawal(
     stamp: Mapping[str, Any] | None,
     role: RowRules,
 ) -> _Withdrawal | None:
-    """What withdraws a row that ``restored`` puts back; None where its root has no such thing, or the role may not."""
+    """The withdrawal of a row that ``restored`` puts back; None where its root has none, or the role may not."""
     if stamp is None or not role.may_withdraw(stamp):
         return None
     record, value = restored.record, dict(stamp)

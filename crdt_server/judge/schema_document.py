@@ -281,7 +281,7 @@ def _delete_torn(document: SchemaDocument) -> None:
 
 
 def _unseen_by(items: StructIndex, state_vector: bytes) -> Unseen:
-    """What a client with this state vector has not seen. Raises ProtocolError."""
+    """The items that a client with this state vector has not seen. Raises ProtocolError."""
     known = decode_state_vector(state_vector)
 
     def unseen(root: str, record: str, key: str) -> bool:

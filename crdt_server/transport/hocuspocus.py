@@ -124,7 +124,7 @@ class HocuspocusEndpoint:
             self.documents.refuse(document, MALFORMED)
 
     def _count_refusal(self) -> None:
-        """What was malformed belongs to no document: it counts against the person, where that is known."""
+        """Count a malformed frame, which belongs to no document, against the person where that is known."""
         opened = self.documents.opened
         if opened is not None:
             opened.room.events.on_refusal(opened.room, opened.session)
