@@ -101,10 +101,10 @@ class KnownMembers(Protocol):
 
 
 class Lost(enum.Enum):
-    """Why somebody takes no part in a wedding any more."""
+    """The reason for which somebody takes no part in a wedding any more."""
 
-    MEMBERSHIP = "membership"
-    DEVICE = "device"
+    MEMBERSHIP = "not a member of this wedding any more"
+    DEVICE = "this device was revoked"
 
 
 def standing(members: KnownMembers, user: str, device: str, token_role: str) -> KnownMember | Lost | None:
@@ -125,7 +125,7 @@ def current_identity(held: Authenticated, rights: WeddingRights) -> Identity | D
         return identity
     member = standing(rights, identity.user, held.device, "" if held.by_members else identity.role)
     if isinstance(member, Lost):
-        return _LOST[member]
+        return Denied("forbidden", member.value)
     if member is None or not held.by_members:
         return identity
     return identity._replace(
@@ -135,14 +135,6 @@ def current_identity(held: Authenticated, rights: WeddingRights) -> Identity | D
         side=member.side,
         name=member.name or identity.name,
     )
-
-
-_LOST: Final[Mapping[Lost, Denied]] = MappingProxyType(
-    {
-        Lost.MEMBERSHIP: Denied("forbidden", "not a member of this wedding any more"),
-        Lost.DEVICE: Denied("forbidden", "this device was revoked"),
-    }
-)
 
 
 def may_read_own(actor: Identity) -> Decision:

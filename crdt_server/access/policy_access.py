@@ -132,10 +132,6 @@ _GRANTED: Final = frozenset((Action.READ, Action.READ_PART))
 """The actions that a grant allows: a document is never written by one."""
 
 _NO_MEMBER: Final = Denied("forbidden", "not a member of this wedding")
-_LOST: Final = {
-    Lost.MEMBERSHIP: _NO_MEMBER,
-    Lost.DEVICE: Denied("unauthenticated", "this device was signed out"),
-}
 
 
 class PolicyAccess:
@@ -175,7 +171,8 @@ class PolicyAccess:
             return _NO_MEMBER
         member = standing(members, claims.user, claims.device, claims.role)
         if isinstance(member, Lost):
-            return _LOST[member]
+            # The token of a revoked device proves nothing any more: its owner signs in again.
+            return Denied("unauthenticated" if member is Lost.DEVICE else "forbidden", member.value)
         given = claims if claims.role else member
         if given is None or given.role not in self.policy.roles:
             return _NO_MEMBER

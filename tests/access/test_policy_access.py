@@ -79,7 +79,7 @@ def test_tokens(slow: bool, verifier: Callable[..., object], token: str, found: 
 def test_a_revoked_device_and_a_removed_member_stay_out() -> None:
     access, members = people()
     members.revoked_devices.add("d_1")
-    assert asked(access, "t_member") == Denied("unauthenticated", "this device was signed out")
+    assert asked(access, "t_member") == Denied("unauthenticated", "this device was revoked")
     members.revoked_devices.clear()
     del members.members["u_member"]
     assert asked(access, "t_member") == Denied("forbidden", "not a member of this wedding")
