@@ -94,6 +94,11 @@ const listed = (record) => {
 const field = (key) => ({ document: 'timeline', root: 'items', record: 'i_1', key })
 const auto = { _state: 'auto', _at: '2026-05-01T11:00:00Z', _options: [{ id: 0, text: 'Keep.' }, { id: 1, text: 'Back.' }] }
 
+test('a conflict that nobody had to decide is moot', () => {
+  const of = (outcome) => listed({ ...auto, _outcome: outcome })[0]
+  assert.deepEqual([of('moot'), of('undone')].map(({ isMoot, decidedBy }) => [isMoot, decidedBy]), [[true, null], [false, null]])
+})
+
 test('conflicts of older servers have no more than these knew', () => {
   const [old, watched] = listed({ ...auto, _subject: [field('start')], _parties: [{ user: 'u_me', role: 'couple', value: 930 }] })
   assert.deepEqual([old.undo, old.canUndo, watched], [undefined, true, ['review']])

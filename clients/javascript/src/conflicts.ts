@@ -119,6 +119,7 @@ export class Reviews implements Conflicts {
       chosen: typeof record.get('choice') === 'number' ? record.get('choice') : undefined,
       decidedBy: state === 'open' ? undefined : text('_by') || null,
       decidedAt: closedAt,
+      isMoot: text('_outcome') === 'moot',
       canUndo,
       undo: canUndo ? options.find(({ id }) => id === record.get('_undo')) : undefined
     })

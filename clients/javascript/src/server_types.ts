@@ -20,9 +20,11 @@ export interface Conflict {
   /** What this person may choose. */
   readonly options: readonly ConflictOption[]
   readonly chosen: number | undefined
-  /** Of one that is over: who decided, null for a rule; and when. */
+  /** Of one that is over: who decided, null for nobody; and when. */
   readonly decidedBy: string | null | undefined
   readonly decidedAt: string | undefined
+  /** A later edit has settled it, and nobody had to decide. */
+  readonly isMoot: boolean
   /** Decided by a rule less than 24 hours ago, and it can still be chosen otherwise. */
   readonly canUndo: boolean
   /** The option that takes back what the rule has decided; undefined where there is none, or not for this person. */

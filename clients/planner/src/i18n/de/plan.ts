@@ -342,6 +342,7 @@ export const plan: Readonly<Record<keyof typeof english, string>> = {
   'conflicts.settled': 'Entschieden',
   'conflicts.decidedBy': 'Entschieden von {name}',
   'conflicts.decidedByRule': 'Durch die Regel entschieden',
+  'conflicts.moot': 'Durch eine spätere Änderung erledigt',
   'conflicts.otherwise': 'Wer was schrieb, andere Antworten',
   'conflicts.details': 'Wer was schrieb',
   'conflicts.won': 'es gilt: {name}',

@@ -340,6 +340,7 @@ export const plan = {
   'conflicts.settled': 'Settled',
   'conflicts.decidedBy': 'Decided by {name}',
   'conflicts.decidedByRule': 'Decided by the rule',
+  'conflicts.moot': 'Settled by a later edit',
   'conflicts.otherwise': 'Who wrote what, and other answers',
   'conflicts.details': 'Who wrote what',
   'conflicts.won': 'won: {name}',

@@ -8,6 +8,7 @@ import { hrefOf, openRecord, type View } from '../../router.js'
 import { openConflicts, settledConflicts } from '../../state/conflicts.js'
 import { usePlan } from '../../state/context.js'
 import { nameOfPerson } from '../../state/people.js'
+import type { Plan } from '../../state/plan.js'
 import { Button } from '../../ui/button.js'
 import { Check, ChevronDown, Scale, Undo2 } from '../../ui/icons.js'
 import { Empty, Page } from '../../ui/page.js'
@@ -87,14 +88,19 @@ const whyNoUndo = ({ state, canUndo, options }: Conflict): string => {
   return t(options.length === 0 ? 'conflicts.undoNot' : 'conflicts.undoLate')
 }
 
+/** Who or what has settled a conflict. */
+const settledBy = (plan: Plan, { decidedBy, isMoot }: Conflict): string => {
+  if (isMoot) return t('conflicts.moot')
+  return decidedBy ? t('conflicts.decidedBy', { name: nameOfPerson(plan, decidedBy) }) : t('conflicts.decidedByRule')
+}
+
 /** Who decided, when, and whose value stands. */
 const Outcome = ({ conflict, now }: { conflict: Conflict; now: number }) => {
   const plan = usePlan()
-  const { decidedBy } = conflict
   const chosen = conflict.options.find(({ id }) => id === conflict.chosen)
   const winners = winnersOf(conflict).map((user) => nameOfPerson(plan, user)).join(', ')
   const said = [
-    decidedBy ? t('conflicts.decidedBy', { name: nameOfPerson(plan, decidedBy) }) : t('conflicts.decidedByRule'),
+    settledBy(plan, conflict),
     conflict.decidedAt === undefined ? '' : ago(conflict.decidedAt, now),
     winners === '' ? '' : t('conflicts.won', { name: winners }),
     chosen?.text ?? '',
