@@ -114,6 +114,7 @@ test('a conflict says who wrote which field over what, what stands, and how to u
   assert.deepEqual(conflict.undo, { id: 1, text: 'Back.' })
   assert.deepEqual(conflict.people.map(({ place, wrote, before, stands, now }) => [place.field, wrote, before, stands, now]),
     [['start', '15:30', '15:00', false, '16:00'], ['start', '16:00', undefined, true, '16:00'], ['title', 'Toast', '', true, 'Toast']])
+  assert.deepEqual(conflict.people.map(({ name }) => name), ['Me', '', '']) // an application has a word of its own language
   assert.deepEqual(watched, ['review', 'items'])
   const [guarded] = listed({ ...auto, _undo: 1, _options: [{ id: 1, text: 'Back.', roles: ['couple'] }] })
   assert.deepEqual([guarded.undo, guarded.canUndo], [undefined, false])

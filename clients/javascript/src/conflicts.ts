@@ -157,7 +157,7 @@ export class Reviews implements Conflicts {
     const held = written === undefined ? undefined : this.#held(part, written)
     return {
       user,
-      name: this.words.person(user) || (isYou ? me.name : '') || 'Somebody',
+      name: this.words.person(user) || (isYou ? me.name : ''),
       role: textOf(party, 'role').replaceAll('_', ' '),
       isYou,
       place: written === undefined ? undefined : this.#place(part, written),

@@ -108,7 +108,7 @@ const personOf = (key: string, state: State, part: Part): PresentPerson => {
   return {
     key,
     user: id,
-    name: text(user['name'])?.trim() || 'Somebody',
+    name: text(user['name'])?.trim() ?? '',
     role: text(user['role']) ?? '',
     color: HEX.test(color) ? color : colorFor(id),
     section: text(state['section']),

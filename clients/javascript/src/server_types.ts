@@ -33,6 +33,7 @@ export interface Conflict {
 
 export interface ConflictParty {
   readonly user: string
+  /** Empty where it is not known. */
   readonly name: string
   readonly role: string
   readonly isYou: boolean
@@ -209,6 +210,7 @@ export interface PresentPerson {
   /** Of this tab or device: one person may have several. */
   readonly key: string
   readonly user: string
+  /** Empty where it is not known. */
   readonly name: string
   readonly role: string
   readonly color: string

@@ -1,5 +1,5 @@
 // Who else has the wedding open, what people are called, and the roles that they have.
-import { signal, type ReadonlySignal } from '@preact/signals'
+import { computed, signal, type ReadonlySignal } from '@preact/signals'
 import type { PresentPerson } from 'crdt-server-client'
 import { t } from '../i18n/index.js'
 import type { Plan } from './plan.js'
@@ -14,7 +14,7 @@ export const othersHere = (plan: Plan): ReadonlySignal<readonly PresentPerson[]>
   if (found === undefined) {
     const others = signal<readonly PresentPerson[]>([])
     plan.wedding.presence.subscribe((list) => { others.value = list })
-    kept.set(plan, found = others)
+    kept.set(plan, found = computed(() => others.value.map((each) => ({ ...each, name: each.name || t('messages.somebody') }))))
   }
   return found
 }
