@@ -64,7 +64,7 @@ test('a token names its wedding, and a code is no token', () => {
   assert.deepEqual(['a.b.c', 'eyJ.e-J_.', 'ABCD-EFGH', 'a.b', 'a.b.c.d', 'a b.c.d'].map(isToken), [true, true, false, false, false, false])
   const signed = `x.${Buffer.from(JSON.stringify({ wedding: 'w_2', name: 'Zoë 🌿 ?>' })).toString('base64url')}.x`
   assert.equal(weddingOf(signed), 'w_2')
-  for (const nonsense of ['', 'x', 'a.b.c', 'x.é.x', `x.${btoa('[1]')}.x`, `x.${btoa('{"wedding":5}')}.x`]) assert.equal(weddingOf(nonsense), '')
+  for (const nonsense of ['', 'x', 'a.b.c', 'x.é.x', `x.${btoa('[1]')}.x`, `x.${btoa('null')}.x`, `x.${btoa('{"wedding":5}')}.x`]) assert.equal(weddingOf(nonsense), '')
 })
 
 test('what the server names by its document leads to a view', () => {

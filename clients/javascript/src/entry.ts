@@ -1,5 +1,5 @@
 // What somebody does before a wedding is open: the weddings that there are for this person, and a token for a code.
-import { baseOf, contentOf, respond } from './http.js'
+import { baseOf, request } from './http.js'
 import { Session } from './session.js'
 import type { ListedWedding, OpenOptions, SignedIn, SignInOptions } from './types.js'
 
@@ -14,7 +14,7 @@ export const listWeddings = async (url: string, options: Pick<OpenOptions, 'toke
   let after: string | null = ''
   while (after !== null) {
     const query: Record<string, string> = after === '' ? session.personInQuery : { ...session.personInQuery, after }
-    const page: any = await contentOf(await respond(session, 'GET', urlOf(url, 'weddings', query)))
+    const page: any = await request(session.token, 'GET', urlOf(url, 'weddings', query))
     found.push(...page.weddings)
     after = page.next
   }
@@ -27,7 +27,7 @@ export const listWeddings = async (url: string, options: Pick<OpenOptions, 'toke
  */
 export const signIn = async (url: string, by: { code: string } | { refreshToken: string }, { device = '', onRefreshToken }: SignInOptions = {}): Promise<SignedIn> => {
   const post = async (path: string, body: object): Promise<any> =>
-    contentOf(await respond(new Session({}), 'POST', urlOf(url, path), JSON.stringify(body)))
+    request('', 'POST', urlOf(url, path), JSON.stringify(body))
   const refresh = (token: string): Promise<any> => post('sessions/refresh', { refresh_token: token })
   let [tokens, endsMs] = [undefined as any, 0]
   const keep = (next: any): void => {

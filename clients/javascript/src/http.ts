@@ -33,6 +33,8 @@ export interface Call {
 interface More {
   readonly headers?: Readonly<Record<string, string>>
   readonly signal?: AbortSignal
+  /** Sends it also when the page is left. */
+  readonly keepalive?: boolean
 }
 
 /** `ws:` becomes `http:`, and no slash is at the end. */
@@ -49,19 +51,19 @@ export class Api {
   async call (method: string, path: string, { body, query, key }: Call = {}): Promise<any> {
     const text = body === undefined ? undefined : JSON.stringify(body)
     const headers: Record<string, string> = key === undefined ? {} : { 'Idempotency-Key': key }
-    return contentOf(await respond(this.session, method, this.#url(path, query), text, { headers }))
+    return request(this.session.token, method, this.#url(path, query), text, { headers })
   }
 
   /** An answer that goes on, such as a stream of events. Rejects with ServerError. */
   async stream (path: string, { query, ...more }: Pick<Call, 'query'> & More): Promise<Response> {
-    const response = await respond(this.session, 'GET', this.#url(path, query), undefined, more)
+    const response = await respond(this.session.token, 'GET', this.#url(path, query), undefined, more)
     if (!response.ok) await contentOf(response)
     return response
   }
 
   /** The answer to a file that is sent as it is. Rejects with ServerError. */
   async upload (path: string, file: Blob, query?: Call['query']): Promise<any> {
-    return contentOf(await respond(this.session, 'POST', this.#url(path, query), file))
+    return request(this.session.token, 'POST', this.#url(path, query), file)
   }
 
   /** The file below a path. Rejects with ServerError. */
@@ -89,23 +91,25 @@ export class Api {
   }
 }
 
-/** The answer as JSON, {} where it has no body. Rejects with ServerError. */
-export const contentOf = async (response: Response): Promise<any> => {
+/** The answer to a call as JSON, {} where it has no body. `token`: '' for none. Rejects with ServerError. */
+export const request = async (token: string, method: string, url: URL, body?: string | Blob, more?: More): Promise<any> =>
+  contentOf(await respond(token, method, url, body, more))
+
+const contentOf = async (response: Response): Promise<any> => {
   const content = await response.json().catch(() => ({}))
   if (response.ok) return content
   throw new ServerError(response.status, content.code ?? '', content.detail ?? content.title ?? response.statusText, content)
 }
 
 /** An answer of the server, whatever it is. Rejects with ServerError where there is none. */
-export const respond = async (session: Session, method: string, url: URL, body?: string | Blob, { headers, signal }: More = {}): Promise<Response> => {
-  const token = session.token
+const respond = async (token: string, method: string, url: URL, body?: string | Blob, { headers, ...more }: More = {}): Promise<Response> => {
   const all = {
     ...(token === '' ? {} : { Authorization: `Bearer ${token}` }),
     ...(typeof body === 'string' ? { 'Content-Type': 'application/json' } : {}), // a file says its own
     ...headers
   }
   try {
-    return await fetch(url, { method, headers: all, cache: 'no-store', ...(body === undefined ? {} : { body }), ...(signal === undefined ? {} : { signal }) })
+    return await fetch(url, { method, headers: all, cache: 'no-store', ...(body === undefined ? {} : { body }), ...more })
   } catch (error) {
     throw new ServerError(0, 'no_answer', error instanceof Error ? error.message : String(error))
   }

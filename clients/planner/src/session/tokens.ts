@@ -1,7 +1,7 @@
 // The tokens of this tab for one wedding, in its sessionStorage: one that was given, or those of an invitation, of which
 // the second gets the next ones. That one may be used once: if it comes twice the server takes the device for stolen. A
 // duplicated tab has a copy of the storage, so only the tab that holds a lock renews.
-import { ServerError } from 'crdt-server-client'
+import { claimsOf, request } from 'crdt-server-client'
 
 interface Tokens {
   readonly token: string
@@ -23,12 +23,8 @@ export const isToken = (text: string): boolean => /^[\w-]+\.[\w-]+\.[\w-]*$/.tes
 
 /** The wedding that a token names, '' where it names none. What it says is the server's to verify. */
 export const weddingOf = (token: string): string => {
-  try {
-    const { wedding } = JSON.parse(atob((token.split('.')[1] ?? '').replaceAll('-', '+').replaceAll('_', '/'))) as { wedding?: unknown }
-    return typeof wedding === 'string' ? wedding : ''
-  } catch {
-    return ''
-  }
+  const { wedding } = claimsOf(token)
+  return typeof wedding === 'string' ? wedding : ''
 }
 
 const read = (wedding: string): Tokens => {
@@ -41,18 +37,8 @@ const read = (wedding: string): Tokens => {
   }
 }
 
-const send = async (path: string, init: RequestInit): Promise<any> => {
-  const url = new URL(path, location.href.split('#')[0])
-  const response = await fetch(url, { cache: 'no-store', ...init }).catch((error: unknown) => {
-    throw new ServerError(0, 'no_answer', String(error))
-  })
-  const content = await response.json().catch(() => ({}))
-  if (!response.ok) throw new ServerError(response.status, content.code ?? '', content.detail ?? response.statusText, content)
-  return content
-}
-
-const post = (path: string, body: unknown): Promise<any> =>
-  send(path, { method: 'POST', headers: { 'Content-Type': 'application/json' }, body: JSON.stringify(body) })
+const urlOf = (path: string): URL => new URL(path, location.href.split('#')[0])
+const post = (path: string, body: unknown): Promise<any> => request('', 'POST', urlOf(path), JSON.stringify(body))
 
 const held = new Set<string>()
 
@@ -95,7 +81,7 @@ export class TabTokens {
     const token = await this.next().finally(() => this.forget())
     if (device === '') return
     const path = `api/weddings/${encodeURIComponent(this.wedding)}/devices/${encodeURIComponent(device)}`
-    await send(path, { method: 'DELETE', keepalive: true, headers: { Authorization: `Bearer ${token}` } })
+    await request(token, 'DELETE', urlOf(path), undefined, { keepalive: true })
   }
 
   /** The token for now, a new one where the last is about to expire. Rejects with ServerError where none came. */
