@@ -38,9 +38,8 @@ from crdt_server.protocol.messages import (
     SyncUpdate,
     TokenRequest,
 )
-from crdt_server.protocol.ywebsocket import YWebSocketCodec
+from crdt_server.protocol.ywebsocket import YWEBSOCKET, read_sync
 
-_YWEBSOCKET = YWebSocketCodec()  # sync and awareness are the same on both wires
 ADDRESS_BYTES = 512
 PING, PONG = b"\x09", b"\x0a"
 SESSION = "\0"
@@ -70,7 +69,7 @@ codec_of = lru_cache(_CODECS_KEPT)(HocuspocusCodec)
 
 def _body(message: DocumentMessage) -> bytes:
     if isinstance(message, SyncUpdate | AwarenessUpdate | SyncStep2 | SyncStep1):
-        return _YWEBSOCKET.encode(message)
+        return YWEBSOCKET.encode(message)  # sync and awareness are the same on both wires
     if isinstance(message, SyncStatus):
         return b"\x08\1" if message.stored else b"\x08\0"
     if isinstance(message, PermissionDenied):
@@ -128,7 +127,7 @@ def _read_message(payload: bytes | memoryview, pos: int) -> tuple[DocumentReceiv
     kind = payload[pos]
     pos += 1
     if kind in (_SYNC, _SYNC_REPLY):
-        return _read_sync(payload, pos)
+        return read_sync(payload, pos)
     if kind == _AWARENESS:
         states, pos = read_var_bytes(payload, pos)
         return AwarenessUpdate(states), pos
@@ -144,18 +143,6 @@ def _read_message(payload: bytes | memoryview, pos: int) -> tuple[DocumentReceiv
     if kind in (_BROADCAST_STATELESS, _STATUS):
         raise ProtocolError("unexpected_message", "a message that is only sent by servers")
     raise ProtocolError("unknown_message", "unknown type of message")
-
-
-def _read_sync(payload: bytes | memoryview, pos: int) -> tuple[DocumentReceived, int]:
-    step = payload[pos : pos + 1]
-    content, pos = read_var_bytes(payload, pos + 1)
-    if step == b"\2":
-        return SyncUpdate(content), pos
-    if step == b"\0":
-        return SyncStep1(content), pos
-    if step == b"\1":
-        return SyncStep2(content), pos
-    raise ProtocolError("unknown_message", "unknown kind of sync message")
 
 
 def _read_auth(payload: bytes | memoryview, pos: int) -> tuple[Authenticate, int]:

@@ -71,15 +71,7 @@ def _read_message(frame: bytes | memoryview, pos: int) -> tuple[Received, int]:
     # Every known type is below 128, so a type is one byte; anything above is unknown whatever follows.
     kind = frame[pos]
     if kind == _SYNC:
-        step = frame[pos + 1 : pos + 2]
-        payload, pos = read_var_bytes(frame, pos + 2)
-        if step == b"\2":
-            return SyncUpdate(payload), pos
-        if step == b"\0":
-            return SyncStep1(payload), pos
-        if step == b"\1":
-            return SyncStep2(payload), pos
-        raise ProtocolError("unknown_message", "unknown kind of sync message")
+        return read_sync(frame, pos + 1)
     if kind == _AWARENESS:
         payload, pos = read_var_bytes(frame, pos + 1)
         return AwarenessUpdate(payload), pos
@@ -88,6 +80,19 @@ def _read_message(frame: bytes | memoryview, pos: int) -> tuple[Received, int]:
     if kind == _AUTH:
         raise ProtocolError("unexpected_message", "an auth message is only sent by servers")
     raise ProtocolError("unknown_message", "unknown type of message")
+
+
+def read_sync(payload: bytes | memoryview, pos: int) -> tuple[SyncStep1 | SyncStep2 | SyncUpdate, int]:
+    """A sync message, from its kind on, and where it ends. Raises ProtocolError."""
+    step = payload[pos : pos + 1]
+    content, pos = read_var_bytes(payload, pos + 1)
+    if step == b"\2":
+        return SyncUpdate(content), pos
+    if step == b"\0":
+        return SyncStep1(content), pos
+    if step == b"\1":
+        return SyncStep2(content), pos
+    raise ProtocolError("unknown_message", "unknown kind of sync message")
 
 
 YWEBSOCKET = YWebSocketCodec()
