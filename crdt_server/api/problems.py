@@ -42,21 +42,6 @@ from storage import StorageError
 
 log = structlog.get_logger(__name__)
 
-STATUS: dict[type[CrdtServerError], int] = {
-    ProtocolError: 400,
-    UnauthenticatedError: 401,
-    ForbiddenError: 403,
-    NotFoundError: 404,
-    GapError: 409,
-    NoSchemaError: 409,
-    ViolationError: 409,
-    KeyReusedError: 422,
-    OperationsRefusedError: 422,
-    RateLimitError: 429,
-    AdmissionError: 503,
-    CrdtServerError: 503,
-}
-
 
 class PayloadTooLargeError(CrdtServerError):
     """A body above the limit."""
@@ -70,7 +55,19 @@ class StateError(CrdtServerError):
     """Not possible in the present state."""
 
 
-STATUS |= {
+STATUS: dict[type[CrdtServerError], int] = {
+    ProtocolError: 400,
+    UnauthenticatedError: 401,
+    ForbiddenError: 403,
+    NotFoundError: 404,
+    GapError: 409,
+    NoSchemaError: 409,
+    ViolationError: 409,
+    KeyReusedError: 422,
+    OperationsRefusedError: 422,
+    RateLimitError: 429,
+    AdmissionError: 503,
+    CrdtServerError: 503,
     MembershipError: 409,
     NotRetried: 409,
     BodyTimeoutError: 408,
@@ -83,7 +80,6 @@ STATUS |= {
     StateError: 409,
     UnacceptableFileError: 400,
 }
-
 
 MOST_PROBLEMS = 20
 """Faults of a request that an answer names."""

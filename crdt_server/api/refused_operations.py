@@ -6,13 +6,11 @@ import json
 from collections.abc import Sequence
 from typing import Any, Final, NamedTuple
 
+from crdt_server.api.problems import MOST_GOT
 from crdt_server.operations import Operation, Problem
 from documents.fields import Reason
 from documents.kind import Root
 from documents.registry import kind_of
-
-MOST_GOT: Final = 100
-"""Characters of the longest value that is sent back."""
 
 _OF_VALUES: Final = frozenset(("type", "length", "range", "format", "choice", "member", "id"))
 """Codes of problems with one value: see `documents.fields.REASONS`."""
