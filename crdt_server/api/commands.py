@@ -12,7 +12,15 @@ from crdt_server.access.access import Action
 from crdt_server.access.request_limits import RequestLimits
 from crdt_server.access.threads import THREAD
 from crdt_server.api.refused_operations import RefusedCommand
-from crdt_server.api.requests import Authorized, Caller, describe_body, document_key, read_json, wedding_name
+from crdt_server.api.requests import (
+    Authorized,
+    Caller,
+    StrictBody,
+    describe_body,
+    document_key,
+    read_json,
+    wedding_name,
+)
 from crdt_server.api.rights import by_content, whole_only
 from crdt_server.hub.commands import IdempotentCommands, OperationsRefusedError, Part, carry_out, names_of
 from crdt_server.hub.hub import Hub
@@ -38,9 +46,7 @@ IdempotencyKey = Annotated[
 ]
 
 
-class _Operation(BaseModel):
-    model_config = ConfigDict(extra="forbid", strict=True)
-
+class _Operation(StrictBody):
     root: Name = Field(description="Root of the document, as `guests`")
     record: Name = Field("", description="Id of the record; left out where the root itself is one record or text")
 

@@ -13,14 +13,14 @@ from typing import Annotated, Any, TypeAlias
 
 import structlog
 from fastapi import APIRouter, Depends, Header, Query, Request, Response
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
 
 from crdt_server.access.access import Action, require_allowed
 from crdt_server.access.event_rights import may_read_all_events
 from crdt_server.access.policy import OVERRIDERS
 from crdt_server.access.scopes import in_scope, scope_decision
 from crdt_server.access.threads import THREAD
-from crdt_server.api.requests import Authorized, Caller, describe_body, read_json, wedding_name
+from crdt_server.api.requests import Authorized, Caller, StrictBody, describe_body, read_json, wedding_name
 from crdt_server.api.rights import by_content, requires
 from crdt_server.api.streams import COMMENT_SECONDS, RETRY_MILLISECONDS, StreamResponse, opening, seconds_until
 from crdt_server.hub.event_notifier import EventNotifier
@@ -56,10 +56,8 @@ Row: TypeAlias = dict[str, Any]
 ItemId = Annotated[int, Field(ge=1, le=MOST)]
 
 
-class ReadItems(BaseModel):
+class ReadItems(StrictBody):
     """The items that the caller has read: some of them, or all up to one."""
-
-    model_config = ConfigDict(extra="forbid", strict=True)
 
     ids: Annotated[list[ItemId], Field(max_length=MOST_IDS)] | None = None
     up_to: ItemId | None = None
@@ -71,10 +69,8 @@ class ReadItems(BaseModel):
         return self
 
 
-class ChangedRule(BaseModel):
+class ChangedRule(StrictBody):
     """The fields of a rule to change. Names and conditions are those of `routing.toml`."""
-
-    model_config = ConfigDict(extra="forbid", strict=True)
 
     audience: Annotated[list[str], Field(max_length=30)] | None = None
     send: Annotated[list[str | Row], Field(max_length=10)] | None = None

@@ -6,12 +6,12 @@ from collections.abc import Iterable
 from typing import Annotated, Any, Protocol, TypeAlias
 
 from fastapi import APIRouter, Depends, Request, Response
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from crdt_server.access.access import Action, require_allowed
 from crdt_server.access.identity import Identity
 from crdt_server.access.policy import OVERRIDERS
-from crdt_server.api.requests import Authorized, describe_body, document_key, read_json, wedding_name
+from crdt_server.api.requests import Authorized, StrictBody, describe_body, document_key, read_json, wedding_name
 from crdt_server.api.rights import by_content, requires
 from crdt_server.services.grants import LONGEST_SECONDS, GrantService
 from crdt_server.services.members import LONGEST_INVITATION_SECONDS, MemberService
@@ -41,11 +41,7 @@ def _rows(stored: Iterable[_Stored]) -> list[Row]:
     return [each._asdict() for each in stored]
 
 
-class _Body(BaseModel):
-    model_config = ConfigDict(extra="forbid", strict=True)
-
-
-class RoleFields(_Body):
+class RoleFields(StrictBody):
     """A role, and what belongs to it: a vendor, a guest, or a side of the couple, `a` or `b`."""
 
     role: Name
@@ -64,7 +60,7 @@ class NewMember(RoleFields):
     user: Name = Field(min_length=1)
 
 
-class ChangedMember(_Body):
+class ChangedMember(StrictBody):
     """The fields to change. Another role begins without the vendor, guest and side of the one before."""
 
     role: Name | None = None
@@ -81,13 +77,13 @@ class NewInvitation(RoleFields):
     seconds: Annotated[int, Field(ge=60, le=LONGEST_INVITATION_SECONDS)] = WEEK_SECONDS
 
 
-class PolicyCell(_Body):
+class PolicyCell(StrictBody):
     """The rights of a role in a category, as in the policy: `W`, `P+O`."""
 
     rights: Annotated[str, Field(max_length=20, pattern=r"^[A-Z](\+[A-Z])*$")]
 
 
-class NewGrant(_Body):
+class NewGrant(StrictBody):
     """A request for rights that the role has not."""
 
     what: Annotated[str, Field(min_length=1, max_length=255, description="A document, to be read")]

@@ -7,11 +7,11 @@ from datetime import UTC, datetime
 from typing import Annotated, Any, Literal, TypeAlias, cast
 
 from fastapi import APIRouter, Depends, Query, Request
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from crdt_server.access.threads import document_of
 from crdt_server.api.commands import answer_command
-from crdt_server.api.requests import Authorized, describe_body, document_key, read_json, wedding_name
+from crdt_server.api.requests import Authorized, StrictBody, describe_body, document_key, read_json, wedding_name
 from crdt_server.api.rights import by_content
 from crdt_server.errors import ProtocolError
 from crdt_server.hub.hub import Hub
@@ -33,11 +33,7 @@ Row: TypeAlias = dict[str, Any]
 _ULID_ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 
 
-class _MessageBody(BaseModel):
-    model_config = ConfigDict(extra="forbid", strict=True)
-
-
-class MessageFields(_MessageBody):
+class MessageFields(StrictBody):
     """A message of the caller. Whoever sends it again under its id, a ULID, sends it once."""
 
     id: Annotated[str, Field(pattern=r"^([0-7][0-9A-HJKMNP-TV-Z]{25})?$", description="A ULID, made by the client")] = (
@@ -47,11 +43,11 @@ class MessageFields(_MessageBody):
     kind: Literal["text", "emergency"] = "text"
     at: Annotated[str, Field(max_length=40, description="When it was written; left out: when the id was made")] = ""
     inReplyTo: MessageId | None = None
-    attachments: Annotated[list[dict[str, Any]], Field(max_length=20)] = []
+    attachments: Annotated[list[dict[str, Any]], Field(max_length=20)] = Field([])
     context: dict[str, str] | None = None
 
 
-class ReadUpTo(_MessageBody):
+class ReadUpTo(StrictBody):
     """The newest message that was read."""
 
     message: MessageId

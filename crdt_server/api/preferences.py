@@ -8,9 +8,9 @@ from datetime import time
 from typing import Annotated, Any, Literal, TypeAlias
 
 from fastapi import APIRouter, Depends, Request, Response
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import Field, field_validator, model_validator
 
-from crdt_server.api.requests import Authorized, describe_body, read_json, wedding_name
+from crdt_server.api.requests import Authorized, StrictBody, describe_body, read_json, wedding_name
 from crdt_server.api.rights import by_content
 from crdt_server.services.messaging.contact_service import ContactService
 from crdt_server.services.messaging.contacts import LONGEST_ADDRESS
@@ -39,11 +39,7 @@ Key = Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{16,128}={0,2}$")]
 _LANGUAGE = re.compile(r"([A-Za-z]{2,3}(-[A-Za-z0-9]{2,8}){0,3})?")
 
 
-class _StrictBody(BaseModel):
-    model_config = ConfigDict(extra="forbid", strict=True)
-
-
-class QuietHoursBody(_StrictBody):
+class QuietHoursBody(StrictBody):
     """Local times; the end may be on the next day."""
 
     start: LocalTime
@@ -56,7 +52,7 @@ class QuietHoursBody(_StrictBody):
         return self
 
 
-class PreferencesBody(_StrictBody):
+class PreferencesBody(StrictBody):
     """All preferences; what is left out has its default."""
 
     language: Annotated[str, Field(description="BCP 47; empty: that of the wedding")] = ""
@@ -65,7 +61,7 @@ class PreferencesBody(_StrictBody):
     digest_hour: Annotated[int, Field(ge=0, le=23)] = DEFAULT_DIGEST_HOUR
     types: Annotated[
         dict[str, dict[str, Literal["on", "off", "digest"]]], Field(description="Group -> channel -> mode")
-    ] = {}
+    ] = Field({})
 
     @field_validator("language")
     @classmethod
@@ -109,14 +105,14 @@ def _modes(group: str, channel: str) -> tuple[str, ...]:
     return (Mode.ON, Mode.OFF, Mode.DIGEST) if has_digest else (Mode.ON, Mode.OFF)
 
 
-class PushKeys(_StrictBody):
+class PushKeys(StrictBody):
     """The keys of a subscription, as `PushSubscription.toJSON` has them."""
 
     p256dh: Key
     auth: Key
 
 
-class ContactBody(_StrictBody):
+class ContactBody(StrictBody):
     """An address of the caller."""
 
     channel: Literal["mail", "sms", "push"]
@@ -136,7 +132,7 @@ class ContactBody(_StrictBody):
         return self
 
 
-class CodeBody(_StrictBody):
+class CodeBody(StrictBody):
     """The code that was sent to an address."""
 
     code: Annotated[str, Field(pattern=r"^[0-9]{6}$")]

@@ -10,7 +10,7 @@ from typing import Annotated, Any, NamedTuple, TypeVar
 
 from fastapi import Depends, Request
 from fastapi.exceptions import RequestValidationError
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel, ConfigDict, ValidationError
 from pydantic_core import from_json
 
 from crdt_server.access.access import Access, Action, Credentials, Denied, Target, checked, denial, require
@@ -221,6 +221,12 @@ async def read_body(request: Request, limit: int) -> bytes:
         limits.charge_body(identity, address, len(body), request.app.state.hub.time())
     await check_again(request)
     return bytes(body)
+
+
+class StrictBody(BaseModel):
+    """A body, or a part of one, that takes no other members and converts no types."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
 
 
 async def read_json(request: Request, model: type[Model], limit: int) -> Model:

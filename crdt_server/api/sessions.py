@@ -6,11 +6,11 @@ from collections.abc import Awaitable
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Request
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from crdt_server.access.access import Denied
 from crdt_server.access.request_limits import RequestLimits
-from crdt_server.api.requests import begin_public, describe_body, read_json
+from crdt_server.api.requests import StrictBody, begin_public, describe_body, read_json
 from crdt_server.api.rights import public
 from crdt_server.errors import RateLimitError, UnauthenticatedError
 from crdt_server.services.sessions import ACCESS_SECONDS, OpenedSession, SessionService
@@ -20,19 +20,15 @@ MAX_BODY_BYTES = 4 * 1024
 router = APIRouter(prefix="/api/sessions", tags=["sessions"])
 
 
-class SessionCode(BaseModel):
+class SessionCode(StrictBody):
     """The code of an invitation."""
-
-    model_config = ConfigDict(extra="forbid", strict=True)
 
     code: Annotated[str, Field(max_length=1000)]
     device: Annotated[str, Field(max_length=255, description="What people call the device")] = ""
 
 
-class RefreshToken(BaseModel):
+class RefreshToken(StrictBody):
     """A refresh token."""
-
-    model_config = ConfigDict(extra="forbid", strict=True)
 
     refresh_token: Annotated[str, Field(max_length=1000)]
 

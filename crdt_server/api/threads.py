@@ -7,13 +7,21 @@ from collections.abc import Mapping
 from typing import Annotated, Any, Literal, TypeAlias
 
 from fastapi import APIRouter, Depends, Query, Request, Response
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from crdt_server.access.identity import Identity
 from crdt_server.access.request_limits import RequestLimits
 from crdt_server.access.threads import document_of
 from crdt_server.api.commands import IdempotencyKey
-from crdt_server.api.requests import Authorized, Caller, describe_body, document_key, read_json, wedding_name
+from crdt_server.api.requests import (
+    Authorized,
+    Caller,
+    StrictBody,
+    describe_body,
+    document_key,
+    read_json,
+    wedding_name,
+)
 from crdt_server.api.rights import by_content
 from crdt_server.hub.commands import AnsweredError, IdempotentCommands, names_of
 from crdt_server.hub.hub import Hub
@@ -35,11 +43,7 @@ Row: TypeAlias = dict[str, Any]
 """A thread, or a page of them, as JSON."""
 
 
-class _ThreadBody(BaseModel):
-    model_config = ConfigDict(extra="forbid", strict=True)
-
-
-class ThreadContext(_ThreadBody):
+class ThreadContext(StrictBody):
     """The subject of a thread."""
 
     document: Annotated[str, Field(max_length=120)]
@@ -47,17 +51,17 @@ class ThreadContext(_ThreadBody):
     record: Annotated[str, Field(max_length=200)] = ""
 
 
-class NewThreadBody(_ThreadBody):
+class NewThreadBody(StrictBody):
     """A thread to be made. Its maker takes part."""
 
     title: Title
     type: Type = "general"
     priority: Priority = 3
-    participants: Annotated[list[Name], Field(max_length=200)] = []
+    participants: Annotated[list[Name], Field(max_length=200)] = Field([])
     context: ThreadContext | None = None
 
 
-class ChangedThread(_ThreadBody):
+class ChangedThread(StrictBody):
     """The fields to change."""
 
     title: Title | None = None
@@ -65,7 +69,7 @@ class ChangedThread(_ThreadBody):
     priority: Priority | None = None
 
 
-class Muted(_ThreadBody):
+class Muted(StrictBody):
     """Whether one is notified of new messages."""
 
     muted: bool

@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import Annotated, Any, TypeAlias
 
 from fastapi import APIRouter, Depends, Request, Response
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from crdt_server.access.access import Action
-from crdt_server.api.requests import Authorized, describe_body, read_json, wedding_name
+from crdt_server.api.requests import Authorized, StrictBody, describe_body, read_json, wedding_name
 from crdt_server.api.rights import by_content, requires
 from crdt_server.services.messaging.webhooks import NewWebhook, WebhookService
 from documents.categories import AccessCategory
@@ -26,18 +26,14 @@ Row: TypeAlias = dict[str, Any]
 """A webhook as JSON, without its secrets."""
 
 
-class _WebhookBody(BaseModel):
-    model_config = ConfigDict(extra="forbid", strict=True)
-
-
-class WebhookFields(_WebhookBody):
+class WebhookFields(StrictBody):
     """A webhook to be made."""
 
     url: Url
-    types: Types = []
+    types: Types = Field([])
 
 
-class ChangedWebhook(_WebhookBody):
+class ChangedWebhook(StrictBody):
     """The values that are to be different. With `enabled` a webhook that was disabled is used again."""
 
     url: Url | None = None
