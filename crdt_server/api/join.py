@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import time
 from typing import Annotated, Any
 
@@ -14,6 +13,7 @@ from crdt_server.access.identity import NAME_LENGTH, Identity
 from crdt_server.api.requests import Authorized, Caller, wedding_name
 from crdt_server.api.rights import by_content
 from crdt_server.api.writable import Extent, Writable, writable_in, writable_in_derived
+from crdt_server.services.wedding_meta import wedding_meta
 from documents.categories import AccessCategory
 from documents.derived import documents_for
 from documents.field_rules import written_as
@@ -168,9 +168,4 @@ async def meta_of(storage: Storage, caller: Caller, wedding: str) -> dict[str, A
     """Title and phase of a wedding: everybody reads them who reads anything of the wedding's settings."""
     if not caller.may(Action.READ_PART, wedding, AccessCategory.WEDDING):
         return {}
-    rows = await storage.records_of_root(wedding, "meta", "")
-    for document, row in rows:
-        if document == "wedding":
-            found: dict[str, Any] = json.loads(row.fields or "{}")
-            return found
-    return {}
+    return await wedding_meta(storage, wedding)

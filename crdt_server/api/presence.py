@@ -17,6 +17,7 @@ from crdt_server.api.rights import by_content
 from crdt_server.hub.hub import Hub
 from crdt_server.hub.last_seen import PersonPresence, PresenceStatus, current_rows, people_of
 from crdt_server.rooms.awareness_fields import sees_restricted, without_restricted
+from crdt_server.services.wedding_meta import wedding_meta
 from documents.categories import AccessCategory
 from storage import Storage
 
@@ -64,7 +65,7 @@ async def get_presence(request: Request, caller: Authorized, wedding: str) -> Re
     storage: Storage = hub.storage
     name = wedding_name(wedding)
     stored = await storage.last_seen(name)
-    live = await _is_live(storage, name)
+    live = (await wedding_meta(storage, name)).get("phase") == "live"
     rows = current_rows(stored, await hub.people.rows(name), hub.people.node)
     view = _View(caller, name)
     shown = []
@@ -84,13 +85,6 @@ async def visible_names(request: Request, caller: Caller, wedding: str) -> dict[
     view = _View(caller, wedding)
     people = people_of(rows, hub.people.moment(), live=False)
     return {each.user: each.name for each in people if each.name and view.documents_of(each) is not None}
-
-
-async def _is_live(storage: Storage, wedding: str) -> bool:
-    rows = await storage.records_of_root(wedding, "meta", "")
-    return any(
-        document == "wedding" and json.loads(row.fields or "{}").get("phase") == "live" for document, row in rows
-    )
 
 
 class _View:

@@ -17,6 +17,7 @@ from crdt_server.access.policy import Policy, default_policy
 from crdt_server.errors import ForbiddenError, NotFoundError
 from crdt_server.services.entries import Changed, MembershipError, Now, audit_entry, moment
 from crdt_server.services.members import read_rights
+from crdt_server.services.wedding_meta import wedding_meta
 from storage import BoundReached, GrantChange, NewEvent, Storage, StoredGrant
 
 MOST_OPEN: Final = 100
@@ -66,7 +67,7 @@ class GrantService:
         at = self._now()
         grant = StoredGrant(f"gr_{secrets.token_hex(8)}", actor.user, what, reason, min(seconds, LONGEST_SECONDS), at)
         by_policy = actor.role in GRANTED_LIVE and what.partition("@")[0] == GRANTED_DOCUMENT
-        live = by_policy and await self._phase(wedding) == "live"
+        live = by_policy and (await wedding_meta(self._storage, wedding)).get("phase") == "live"
         if live:
             grant = _given(grant, "policy", at)
 
@@ -120,13 +121,6 @@ class GrantService:
 
     async def _rights_in(self, wedding: str) -> MemberRights:
         return await read_rights(self._storage, wedding, self._policy)
-
-    async def _phase(self, wedding: str) -> str:
-        """The phase of the wedding, as its document says."""
-        for document, row in await self._storage.records_of_root(wedding, "meta", ""):
-            if document == "wedding":
-                return str(json.loads(row.fields or "{}").get("phase", ""))
-        return ""
 
 
 def _given(grant: StoredGrant, by: str, at: datetime) -> StoredGrant:

@@ -24,14 +24,13 @@ from crdt_server.services.messaging.preferences import (
     SendNow,
     WeddingDefaults,
     as_json,
-    defaults_of,
+    defaults_in,
     group_of,
     next_digest,
     parse_preferences,
     plan,
 )
 from documents.events.rules import TYPES
-from storage import StoredRow
 
 BERLIN, NEW_YORK = "Europe/Berlin", "America/New_York"  # an hour, in other weeks
 LORD_HOWE = "Australia/Lord_Howe"  # half an hour, in the south
@@ -240,13 +239,11 @@ def test_every_type_has_a_group() -> None:
 
 
 def test_a_wedding_has_the_language_and_the_zone_of_those_who_set_none() -> None:
-    fields = '{"timeZone": "Pacific/Auckland", "locale": "de-AT"}'
-    metas = [("timeline", StoredRow("meta", "", "{}", "")), ("wedding", StoredRow("meta", "", fields, ""))]
-    wedding = defaults_of(metas)
+    wedding = defaults_in({"timeZone": "Pacific/Auckland", "locale": "de-AT"})
     assert wedding == WeddingDefaults("de-AT", "Pacific/Auckland")
     assert Preferences().within(wedding) == Preferences("de-AT", "Pacific/Auckland")
     assert Preferences("fr", BERLIN).within(wedding) == Preferences("fr", BERLIN)
-    assert Preferences().within(defaults_of(metas[:1])) == Preferences("en", "")
+    assert Preferences().within(defaults_in({})) == Preferences("en", "")
 
 
 def test_they_are_stored_as_they_were() -> None:

@@ -21,12 +21,13 @@ from crdt_server.services.messaging.preferences import (
     Drop,
     HoldUntil,
     WeddingDefaults,
-    defaults_of,
+    defaults_in,
     is_refused,
     parse_preferences,
     plan,
 )
 from crdt_server.services.messaging.still_known import KnownNow
+from crdt_server.services.wedding_meta import wedding_meta
 from storage import DueDigest, HeldMessage, HeldMessages, NewDigest, Storage, StorageError, StorageUnavailable
 from storage.outbox import tells
 from storage.preferences import MakeDigest
@@ -73,7 +74,7 @@ class Digests:
         return made
 
     async def _defaults(self, wedding: str) -> WeddingDefaults:
-        return defaults_of(await self._storage.records_of_root(wedding, "meta", ""))
+        return defaults_in(await wedding_meta(self._storage, wedding))
 
     async def _make(self, due: DueDigest, wedding: WeddingDefaults, now: datetime) -> int:
         """The digests of one person. One that cannot be made is in the way of nobody else."""

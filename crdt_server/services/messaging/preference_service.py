@@ -15,11 +15,12 @@ from crdt_server.services.messaging.preferences import (
     Preferences,
     WeddingDefaults,
     as_json,
-    defaults_of,
+    defaults_in,
     next_digest,
     parse_preferences,
 )
 from crdt_server.services.messaging.unsubscribe import LinkTarget
+from crdt_server.services.wedding_meta import wedding_meta
 from storage import PreferenceChange, Storage, StoredPreferences
 
 
@@ -71,7 +72,7 @@ class PreferenceService:
         return await self._storage.change_preferences(wedding, user, decide, now)
 
     async def _defaults(self, wedding: str) -> WeddingDefaults:
-        return defaults_of(await self._storage.records_of_root(wedding, "meta", ""))
+        return defaults_in(await wedding_meta(self._storage, wedding))
 
 
 def _shown(stored: StoredPreferences, defaults: WeddingDefaults) -> OwnPreferences:

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import enum
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime, time
 from types import MappingProxyType
@@ -19,7 +19,6 @@ from typing import Any, Final, NamedTuple, TypeAlias
 
 from crdt_server.services.messaging.local_time import QuietHours, next_time, quiet_until, zone_of
 from crdt_server.services.messaging.model import Channel, Priority
-from storage import StoredRow
 
 TYPE_GROUPS: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
     {
@@ -174,15 +173,6 @@ def is_refused(body: str, priority: int, type_: str, channel: Channel, now: date
 def next_digest(preferences: Preferences, now: datetime) -> datetime:
     """When the next digest is due: at the hour of the person, or at the end of the quiet hours that it is in."""
     return next_time(preferences.digest_hour, preferences.quiet_hours, zone_of(preferences.timezone), now)
-
-
-def defaults_of(metas: Sequence[tuple[str, StoredRow]]) -> WeddingDefaults:
-    """Language and time zone of a wedding, given the records `meta` of its documents: see
-    `storage.derived_queries.records_of_root`."""
-    for document, row in metas:
-        if document == "wedding":
-            return defaults_in(json.loads(row.fields or "{}"))
-    return WeddingDefaults()
 
 
 def defaults_in(meta: Mapping[str, Any]) -> WeddingDefaults:
