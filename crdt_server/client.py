@@ -247,10 +247,17 @@ class _Words:
 
 
 def _read(response: httpx.Response) -> Any:
-    content = response.json() if response.content else {}
     if response.is_success:
-        return content
-    raise ServerError(response.status_code, content)
+        return response.json() if response.content else {}
+    raise ServerError(response.status_code, _problem(response))
+
+
+def _problem(response: httpx.Response) -> Mapping[str, Any]:
+    try:
+        content = response.json()
+    except ValueError:  # of a proxy
+        return {}
+    return content if isinstance(content, dict) else {}
 
 
 def _sent_again(attempt: int) -> float:

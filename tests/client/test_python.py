@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+import httpx
 import pytest
 
 from crdt_server.client import AsyncWeddingClient, ServerError, WeddingClient
@@ -54,6 +55,14 @@ def test_what_does_not_fit_is_refused_with_all_that_came_with_it(server_url: str
             write()
         assert (refused.value.status, refused.value.code) == (422, "operations_refused")
         assert wedding.guests.list() == []
+
+
+def test_an_answer_of_a_proxy_is_an_error_of_the_server(monkeypatch: pytest.MonkeyPatch, server_url: str) -> None:
+    with WeddingClient(server_url, "proxied", dev=ANN) as wedding:
+        monkeypatch.setattr(httpx.Client, "request", lambda *_, **__: httpx.Response(502, html="<h1>Bad Gateway</h1>"))
+        with pytest.raises(ServerError) as refused:
+            wedding.guests.list()
+    assert (refused.value.status, refused.value.code, refused.value.problem) == (502, "", {})
 
 
 async def test_the_same_words_awaited(server_url: str) -> None:
