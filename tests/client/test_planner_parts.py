@@ -1,5 +1,6 @@
 """The parts of the planner that need no page; the cases are in planner_parts.mjs."""
 
+import json
 import os
 import subprocess
 from itertools import product
@@ -9,6 +10,7 @@ from string import ascii_uppercase
 import pytest
 
 from documents.sentences import exponent
+from documents.sentences.formats import SYMBOLS, amount
 
 BUILD = """
 import { build } from 'esbuild'
@@ -30,6 +32,15 @@ const { exponent } = await import(process.env.PARTS)
 const letters = [...'ABCDEFGHIJKLMNOPQRSTUVWXYZ']
 const codes = letters.flatMap((a) => letters.flatMap((b) => letters.map((c) => a + b + c)))
 console.log(codes.filter((code) => exponent(code) !== 2).map((code) => code + exponent(code)).join(' '))
+"""
+
+AMOUNTS = """
+globalThis.navigator ??= { language: 'en-GB', languages: ['en-GB'] }
+globalThis.location ??= { hash: '' }
+const { money } = await import(process.env.PARTS)
+const [, ...currencies] = process.argv
+const amounts = currencies.flatMap((currency) => ['en', 'de'].map((language) => money(-158419, currency, language)))
+console.log(JSON.stringify(amounts))
 """
 
 
@@ -64,3 +75,10 @@ def test_the_planner_knows_the_same_currencies_as_the_server(root: Path, parts: 
     codes = map("".join, product(ascii_uppercase, repeat=3))
     expected = [f"{code}{exponent(code)}" for code in codes if exponent(code) != 2]
     assert run(root, parts, "--input-type=module", "--eval", OTHER_THAN_TWO).split() == expected
+
+
+def test_the_planner_writes_amounts_as_the_server_does(root: Path, parts: str) -> None:
+    currencies = [*SYMBOLS, "CHF", "KWD", "SEK"]
+    expected = [amount("-158419", currency, language) for currency in currencies for language in ("en", "de")]
+    found = json.loads(run(root, parts, "--input-type=module", "--eval", AMOUNTS, *currencies))
+    assert [each.replace("\N{NO-BREAK SPACE}", " ") for each in found] == expected

@@ -25,12 +25,18 @@ const DIGITS: Readonly<Record<string, number>> = {
 /** Digits after the point of a currency. */
 export const digitsOf = (currency: string): number => DIGITS[currency] ?? 2
 
-/** Minor units of a currency in the way of a language. */
-export const moneyOf = (minor: number, currency: string, locale?: string): string => {
+// As in sentences of the server: to a browser, `$` is the dollar of its own country.
+const SYMBOLS: Readonly<Record<string, string>> = {
+  AUD: 'A$', BRL: 'R$', CAD: 'CA$', CNY: 'CN¥', EUR: '€', GBP: '£', HKD: 'HK$', ILS: '₪', INR: '₹', JPY: '¥', KRW: '₩', MXN: 'MX$', NZD: 'NZ$', PHP: '₱', TWD: 'NT$', USD: 'US$', VND: '₫'
+}
+
+/** Minor units of a currency in the way of a language, rounded to `digits` after the point. */
+export const moneyOf = (minor: number, currency: string, locale?: string, digits = digitsOf(currency)): string => {
+  const symbol = SYMBOLS[currency]
   try {
-    const digits = digitsOf(currency)
-    const format = new Intl.NumberFormat(locale, { style: 'currency', currency, minimumFractionDigits: digits, maximumFractionDigits: digits })
-    return format.format(minor / 10 ** digits)
+    const format = new Intl.NumberFormat(locale, { style: 'currency', currency, currencyDisplay: symbol === undefined ? 'code' : 'symbol', minimumFractionDigits: digits, maximumFractionDigits: digits })
+    const parts = format.formatToParts(minor / 10 ** digitsOf(currency))
+    return parts.map(({ type, value }) => (type === 'currency' ? symbol ?? value : value)).join('')
   } catch {
     return `${minor / 100} ${currency}`.trim() // no such currency or language
   }

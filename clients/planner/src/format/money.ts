@@ -11,14 +11,7 @@ export const exponent = digitsOf
 export const money = moneyOf
 
 /** Without a fraction where there is none to say: for sums that are read at a glance. */
-export const roundMoney = (minor: number, currency: string, locale?: string): string => {
-  try {
-    const format = new Intl.NumberFormat(locale, { style: 'currency', currency, maximumFractionDigits: 0 })
-    return format.format(Math.round(minor / 10 ** exponent(currency)))
-  } catch {
-    return moneyOf(minor, currency, locale)
-  }
-}
+export const roundMoney = (minor: number, currency: string, locale?: string): string => moneyOf(minor, currency, locale, 0)
 
 /** As it stands in an input: `1250.50`. */
 export const moneyText = (minor: number | undefined, currency: string): string => {
