@@ -4,15 +4,14 @@ import * as Y from 'yjs'
 import type { Copies } from './copies.js'
 import { Derived } from './emitter.js'
 import { newUlid } from './ids.js'
+import { kindOf } from './kinds.js'
 import type { Refusal, Replica } from './replica.js'
-import { SCHEMA, type Json, type KindSpec } from './schema.js'
+import type { Json } from './schema.js'
 import type { Listener, SetAside, SetAsides, Unsubscribe } from './types.js'
-
-const KINDS: { readonly [kind: string]: KindSpec } = SCHEMA
 
 /** What a document holds, root by root. */
 const rowsIn = ({ doc, name }: Replica): Json => {
-  const kind = KINDS[name.split(/[.@]/)[0]!]
+  const kind = kindOf(name)
   const shapes = kind === undefined ? [...doc.share.keys()].map((root) => [root, ''] as const) : Object.entries(kind.roots).map(([root, { shape }]) => [root, shape] as const)
   const entries = shapes.map(([root, shape]) => [root, shape === 'text' ? doc.getText(root).toString() : shape === '' ? doc.get(root).toJSON() : doc.getMap(root).toJSON()])
   return Object.fromEntries(entries) as Json

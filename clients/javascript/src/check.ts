@@ -1,5 +1,7 @@
 // Whether fields are what the schema allows: for forms, before something is written. The server checks every write anyway.
-import { SCHEMA, type FieldSpec, type Json, type KindSpec } from './schema.js'
+import { isObject } from './json.js'
+import { kindOf } from './kinds.js'
+import type { FieldSpec, Json } from './schema.js'
 
 /** One field that the server would undo. `rule` is that of its notice. */
 export interface FieldProblem {
@@ -11,8 +13,6 @@ export interface FieldProblem {
 
 type Found = Omit<FieldProblem, 'field'> | undefined
 type Check = (field: FieldSpec, value: any) => Found
-
-const KINDS: { readonly [kind: string]: KindSpec } = SCHEMA
 
 const wrongType = (expected: string): Found => ({ rule: 'type', expected })
 
@@ -43,11 +43,11 @@ const list: Check = ({ items, maxItems = Infinity }, value) => {
 }
 
 const object: Check = ({ members = {}, optional = [] }, value) => {
-  if (typeof value !== 'object' || value === null || Array.isArray(value)) return wrongType('an object')
+  if (!isObject(value)) return wrongType('an object')
   const missing = Object.keys(members).find((name) => !(name in value) && !optional.includes(name))
   const unknown = Object.keys(value).find((name) => !(name in members))
   if (missing ?? unknown) return { rule: 'member', expected: Object.keys(members).join(', ') }
-  return Object.entries(value).map(([name, each]) => problem(members[name]!, each as Json)).find(Boolean)
+  return Object.entries(value).map(([name, each]) => problem(members[name]!, each)).find(Boolean)
 }
 
 const CHECKS: Readonly<Record<FieldSpec['type'], Check>> = {
@@ -77,7 +77,7 @@ const problem = (field: FieldSpec, value: Json): Found =>
 /** What the server would undo of fields for a collection, such as `guests.guests`. null clears a field: never a problem. */
 export const problemsIn = (collection: string, fields: object): FieldProblem[] => {
   const [document = '', root = ''] = collection.split('.')
-  const specs = KINDS[document]?.roots[root]?.fields ?? {}
+  const specs = kindOf(document)?.roots[root]?.fields ?? {}
   return Object.entries(fields as Record<string, Json | undefined>).flatMap(([name, value]): FieldProblem[] => {
     const field = specs[name]
     if (value === undefined || value === null || name.startsWith('x:')) return []

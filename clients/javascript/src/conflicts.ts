@@ -7,7 +7,7 @@ import type { Journal } from './journal.js'
 import { frozen, same, textOf } from './json.js'
 import { byUnit } from './order.js'
 import type { Part } from './part.js'
-import { fieldName } from './rows.js'
+import { fieldName, valueAt } from './rows.js'
 import type { Json } from './schema.js'
 import type { Conflict, ConflictOption, ConflictParty, Conflicts, Listener, Place, Unsubscribe } from './types.js'
 import type { Words } from './words.js'
@@ -28,12 +28,8 @@ const worstFirst = (one: Conflict, other: Conflict): number =>
 const onlyField = (subjects: readonly Json[]): Json | undefined =>
   new Set(subjects.map((each) => `${textOf(each, 'root')}/${textOf(each, 'key')}`)).size === 1 ? subjects[0] : undefined
 
-const currentOf = (part: Part, subject: Json): Json | undefined => {
-  const [rows, record, key] = [part.map(textOf(subject, 'root')), textOf(subject, 'record'), textOf(subject, 'key')]
-  const row = record === '' ? rows : rows?.get(record)
-  const value = key === '' ? row : row instanceof Y.Map ? row.get(key) : undefined
-  return value instanceof Y.AbstractType ? value.toJSON() : value
-}
+const currentOf = (part: Part, subject: Json): Json | undefined =>
+  valueAt(part, textOf(subject, 'root'), textOf(subject, 'record'), textOf(subject, 'key'))
 
 export class Reviews implements Conflicts {
   readonly #changed = new Emitter<void>()

@@ -1,8 +1,9 @@
 // All documents of one wedding, connected: which are open, what happens when the server shuts one, and the next token.
 import type { Asides } from './aside.js'
-import { Derived, Emitter, sameJson } from './emitter.js'
+import { Derived, Emitter } from './emitter.js'
 import { Closed, NotOpen, ServerError } from './errors.js'
 import type { Api, Joined } from './http.js'
+import { same } from './json.js'
 import { Part } from './part.js'
 import { Replica, type Link, type Refusal } from './replica.js'
 import { documentFor, documentOfFamily, sameRights } from './rights.js'
@@ -30,7 +31,7 @@ type Ending = Extract<Connection, 'signed_out' | 'forbidden' | 'erased' | 'close
 
 export class Documents {
   readonly parts = new Map<string, Part>()
-  readonly status = new Derived<Status>(() => this.#status(), sameJson)
+  readonly status = new Derived<Status>(() => this.#status(), same)
   readonly rights = new Emitter<Person>()
   isOnline = true
   #ending: { readonly connection: Ending, readonly reason: string } | undefined

@@ -158,12 +158,12 @@ export class Copy {
   /** The server has all that the document holds now: kept soon, once for many edits. */
   markSaved (isSaved: () => boolean): void {
     clearTimeout(this.#timer)
-    this.#timer = setTimeout(() => { if (isSaved()) this.#mark() }, SOON_MS)
+    this.#timer = setTimeout(() => { if (isSaved()) void this.#mark() }, SOON_MS)
   }
 
-  #mark (): void {
+  async #mark (): Promise<void> {
     const snapshot = Y.encodeSnapshot(Y.snapshot(this.#persistence.doc))
-    this.#persistence.set(SAVED, snapshot as unknown as ArrayBuffer).catch(() => {}) // it is closed already
+    await this.#persistence.set(SAVED, snapshot as unknown as ArrayBuffer).catch(() => {}) // it is closed already
   }
 
   /** A message that is taken back is emptied in its document; a copy keeps its text until it is written anew. */
@@ -190,9 +190,7 @@ export class Copy {
   async close (isSaved: boolean): Promise<void> {
     clearTimeout(this.#timer)
     if (this.#compaction !== undefined) await this.#compact()
-    if (isSaved && !this.#persistence._destroyed) {
-      await this.#persistence.set(SAVED, Y.encodeSnapshot(Y.snapshot(this.#persistence.doc)) as unknown as ArrayBuffer).catch(() => {})
-    }
+    if (isSaved && !this.#persistence._destroyed) await this.#mark()
     await this.#persistence.destroy()
   }
 

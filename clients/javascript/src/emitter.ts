@@ -25,9 +25,6 @@ export class Emitter<T> {
   }
 }
 
-/** Whether two values are written the same. */
-export const sameJson = (one: unknown, other: unknown): boolean => JSON.stringify(one) === JSON.stringify(other)
-
 /** Resolves with the first value for which a check holds, of anything that can be followed. */
 export const when = <T>(followed: { subscribe (listener: Listener<T>): Unsubscribe }, check: (value: T) => unknown): Promise<T> => new Promise((resolve, reject) => {
   let end: Unsubscribe | undefined

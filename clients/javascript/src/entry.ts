@@ -1,10 +1,7 @@
 // What somebody does before a wedding is open: the weddings that there are for this person, and a token for a code.
 import { baseOf, request } from './http.js'
-import { Session } from './session.js'
+import { EARLY_MS, Session } from './session.js'
 import type { ListedWedding, OpenOptions, SignedIn, SignInOptions } from './types.js'
-
-/** The next token is requested so long before the old one expires. */
-const EARLY_MS = 60_000
 
 /** The weddings that a person may open, by their names. Rejects with ServerError. */
 export const listWeddings = async (url: string, options: Pick<OpenOptions, 'token' | 'getToken' | 'dev'>): Promise<readonly ListedWedding[]> => {

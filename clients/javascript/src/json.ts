@@ -1,16 +1,16 @@
 import type { Json } from './schema.js'
 
-type Members = { readonly [name: string]: Json }
-
-const isObject = (value: unknown): value is Members => typeof value === 'object' && value !== null && !Array.isArray(value)
+/** Whether a value of any shape has members. */
+export const isObject = <T = Json>(value: unknown): value is { readonly [member: string]: T } =>
+  typeof value === 'object' && value !== null && !Array.isArray(value)
 
 /** Whether two values are the same JSON. */
-export const same = (one: Json | undefined, other: Json | undefined): boolean => {
+export const same = (one: unknown, other: unknown): boolean => {
   if (one === other) return true
   if (Array.isArray(one) && Array.isArray(other)) {
     return one.length === other.length && one.every((each, at) => same(each, other[at]))
   }
-  if (!isObject(one) || !isObject(other)) return false
+  if (!isObject<unknown>(one) || !isObject<unknown>(other)) return false
   const names = Object.keys(one)
   return names.length === Object.keys(other).length && names.every((name) => name in other && same(one[name], other[name]))
 }

@@ -3,12 +3,11 @@
 import * as Y from 'yjs'
 import { NotOpen } from './errors.js'
 import type { OpenDocument } from './http.js'
+import { kindOf } from './kinds.js'
 import type { Replica } from './replica.js'
 import { mayWrite, type FieldAt } from './rights.js'
-import { SCHEMA, type KindSpec, type RootSpec } from './schema.js'
+import type { KindSpec, RootSpec } from './schema.js'
 import type { Person, Unsubscribe } from './types.js'
-
-const KINDS: { readonly [kind: string]: KindSpec } = SCHEMA
 
 /** What has changed in a root: records by id, or all of them. */
 export type Change = ReadonlySet<string> | 'all'
@@ -35,7 +34,7 @@ export class Part {
 
   /** `name`: of the whole document, such as `guests` or `seating.e_brunch`. */
   constructor (readonly name: string) {
-    this.kind = KINDS[name.split('.')[0]!]
+    this.kind = kindOf(name)
   }
 
   get isOpen (): boolean {

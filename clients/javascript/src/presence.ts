@@ -3,6 +3,7 @@
 // in every document; `at` only in the document in which the person is. Names and roles are the server's where it admits by
 // tokens. All of it is written by others and may have any shape.
 import { Derived } from './emitter.js'
+import { isObject } from './json.js'
 import { byUnit } from './order.js'
 import type { Part } from './part.js'
 import type { Replica } from './replica.js'
@@ -14,7 +15,6 @@ const LONGEST = 80
 
 type State = { readonly [member: string]: unknown }
 
-const isObject = (value: unknown): value is State => typeof value === 'object' && value !== null && !Array.isArray(value)
 const text = (value: unknown): string | undefined => (typeof value === 'string' ? value.slice(0, LONGEST) : undefined)
 
 /** A colour that is always the same for a person. */
@@ -85,7 +85,7 @@ export class Presences implements Presence {
     const people = new Map<string, PresentPerson>()
     for (const part of this.#shown.keys()) {
       for (const [id, state] of part.replica?.provider.awareness.getStates() ?? []) {
-        if (!isObject(state) || state['tab'] === this.#tab || Object.keys(state).length === 0) continue
+        if (!isObject<unknown>(state) || state['tab'] === this.#tab || Object.keys(state).length === 0) continue
         const key = text(state['tab']) ?? `${part.name} ${id}`
         const found = personOf(key, state, part)
         const known = people.get(key)
@@ -102,7 +102,7 @@ export class Presences implements Presence {
 }
 
 const personOf = (key: string, state: State, part: Part): PresentPerson => {
-  const user = isObject(state['user']) ? state['user'] : {}
+  const user = isObject<unknown>(state['user']) ? state['user'] : {}
   const id = text(user['id']) ?? ''
   const color = text(user['color']) ?? ''
   return {

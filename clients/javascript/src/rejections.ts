@@ -3,17 +3,8 @@ import { Emitter } from './emitter.js'
 import type { Journal } from './journal.js'
 import type { Notice } from './notices.js'
 import type { Part } from './part.js'
-import { fieldName } from './rows.js'
-import * as Y from 'yjs'
-import type { Json } from './schema.js'
+import { fieldName, valueAt } from './rows.js'
 import type { Rejected } from './types.js'
-
-const valueAt = (part: Part, root: string, record: string, key: string | null): Json | undefined => {
-  const map = part.map(root)
-  const row = record === '' ? map : map?.get(record)
-  const value = key === null ? row : row instanceof Y.Map ? row.get(key) : undefined
-  return value instanceof Y.AbstractType ? value.toJSON() as Json : value as Json | undefined
-}
 
 export class Rejections {
   readonly rejected = new Emitter<Rejected>()

@@ -1,7 +1,8 @@
 // Rows as applications have them, and records as documents have them: `rsvp.e_1` is the key `rsvp:e_1`, `state` is
 // `_state`, and a shared text is a string.
 import * as Y from 'yjs'
-import { frozen } from './json.js'
+import { frozen, isObject } from './json.js'
+import type { Part } from './part.js'
 import type { FieldSpec, Json, RootSpec } from './schema.js'
 
 type FieldSpecs = { readonly [name: string]: FieldSpec }
@@ -47,6 +48,14 @@ export const rowOf = (spec: RootSpec | undefined, id: string | undefined, record
   return frozen(row)
 }
 
+/** What a document holds at a place, a record as JSON. Without a key ('' or null): the record, or a row that is one value. */
+export const valueAt = (part: Pick<Part, 'map'>, root: string, record: string, key: string | null): Json | undefined => {
+  const map = part.map(root)
+  const row = record === '' ? map : map?.get(record)
+  const value = key === null || key === '' ? row : row instanceof Y.Map ? row.get(key) : undefined
+  return value instanceof Y.AbstractType ? value.toJSON() as Json : value as Json | undefined
+}
+
 export interface Entry {
   /** In the document. */
   readonly key: string
@@ -54,9 +63,6 @@ export interface Entry {
   readonly value: Json
   readonly isText: boolean
 }
-
-const isMapping = (value: unknown): value is { readonly [member: string]: Json | undefined } =>
-  typeof value === 'object' && value !== null && !Array.isArray(value)
 
 /** What is to be written, key by key. What is undefined is left out; what no schema has is written as it is. */
 export const entriesOf = (spec: RootSpec | undefined, fields: object): Entry[] => {
@@ -66,7 +72,7 @@ export const entriesOf = (spec: RootSpec | undefined, fields: object): Entry[] =
     if (value === undefined || name === 'id') continue
     const field = specs[name]
     const key = field?.key ?? name
-    if (field?.family === undefined || !isMapping(value)) found.push({ key, value, isText: field?.type === 'text' })
+    if (field?.family === undefined || !isObject<Json | undefined>(value)) found.push({ key, value, isText: field?.type === 'text' })
     else for (const [member, each] of Object.entries(value)) if (each !== undefined) found.push({ key: `${key}:${member}`, value: each, isText: false })
   }
   return found

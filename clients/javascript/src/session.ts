@@ -2,7 +2,8 @@
 // once more, the person is signed out.
 import type { OpenOptions } from './types.js'
 
-const EARLY_MS = 60_000
+/** The next token is requested so long before the old one expires. */
+export const EARLY_MS = 60_000
 const LONGEST_TIMER_MS = 2 ** 31 - 1
 
 type Dev = NonNullable<OpenOptions['dev']>

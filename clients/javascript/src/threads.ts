@@ -12,9 +12,6 @@ import type { Part } from './part.js'
 import type { Arrival, Json, Message } from './schema.js'
 import type { Id, NewThread, Thread, ThreadMessage, ThreadSummary, Threads } from './types.js'
 
-/** Opens documents that are not open from the start. */
-type Opener = Pick<Documents, 'open' | 'close' | 'forget'>
-
 type More = Partial<Omit<Message, 'from' | 'at' | 'body'>>
 
 const PREFIX = 'thread.'
@@ -28,7 +25,7 @@ export class OpenThread extends Rows<ThreadMessage> implements Thread {
   readonly id: Id
   readonly #ends: (() => void)[]
 
-  constructor (part: Part, readonly journal: Journal, readonly api: Api, readonly documents: Opener) {
+  constructor (part: Part, readonly journal: Journal, readonly api: Api, readonly closed: () => Promise<void>) {
     super(part, 'messages')
     this.id = part.name.slice(PREFIX.length)
     const all = (): void => this.forget('all')
@@ -106,14 +103,14 @@ export class OpenThread extends Rows<ThreadMessage> implements Thread {
 
   close (): void {
     for (const end of this.#ends) end()
-    void this.documents.close(this.part.name)
+    void this.closed()
   }
 }
 
 export class Conversations implements Threads {
   readonly #open = new Map<Id, Promise<Thread>>()
 
-  constructor (readonly journal: Journal, readonly api: Api, readonly documents: Opener) {}
+  constructor (readonly journal: Journal, readonly api: Api, readonly documents: Pick<Documents, 'open' | 'close' | 'forget'>) {}
 
   async list (): Promise<readonly ThreadSummary[]> {
     const found: ThreadSummary[] = []
@@ -142,15 +139,10 @@ export class Conversations implements Threads {
 
   async #begin (thread: Id): Promise<Thread> {
     const part = await this.documents.open(PREFIX + thread)
-    const open = new OpenThread(part, this.journal, this.api, {
-      open: (name) => this.documents.open(name),
-      close: (name) => {
-        this.#open.delete(thread)
-        return this.documents.close(name)
-      },
-      forget: (name) => this.documents.forget(name)
+    return new OpenThread(part, this.journal, this.api, () => {
+      this.#open.delete(thread)
+      return this.documents.close(part.name)
     })
-    return open
   }
 
   async forget (thread: Id): Promise<void> {

@@ -1,5 +1,5 @@
 // Values and records as people call them: `15:30`, `table 4, seat 2`, `£1,250.00`, and names for ids.
-import { textOf } from './json.js'
+import { isObject, textOf } from './json.js'
 import type { Part } from './part.js'
 import { placeOf } from './rows.js'
 import type { FieldSpec, Json } from './schema.js'
@@ -7,7 +7,6 @@ import type { FieldSpec, Json } from './schema.js'
 const DAY = 24 * 60
 const LONGEST = 80
 const two = (value: number): string => String(value).padStart(2, '0')
-const isObject = (value: unknown): value is Record<string, Json> => typeof value === 'object' && value !== null && !Array.isArray(value)
 
 /** Minutes from 00:00 on the wedding date as a time of day, with the day behind it where it is another: `01:00 +1`. */
 export const clockOf = (minutes: number): string => {
@@ -92,7 +91,7 @@ export class Words {
     return characters.length > LONGEST ? characters.slice(0, LONGEST).join('') + '…' : readable
   }
 
-  #object (value: Record<string, Json>): string {
+  #object (value: Readonly<Record<string, Json>>): string {
     if (typeof value['table'] === 'string') {
       const table = this.label('seating.tables', value['table'])
       const at = table === '' ? 'a table that is gone' : `table ${table}`
