@@ -32,7 +32,7 @@ _wedding = click.option("--wedding", default=None, metavar="NAME", help="Only of
 @click.group()
 def outbox() -> None:
     """Messages by mail, SMS, push and webhook that are to be sent, or could not be. May run beside a serving process,
-    which follows within seconds. What people wrote is not shown."""
+    which follows within seconds. Texts of people are not shown."""
 
 
 @outbox.command("list")

@@ -38,7 +38,7 @@ _DAY: Final = r"^\d{4}-\d\d-\d\d$"
 _INSTANT: Final = r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,9})?Z$"
 
 Spec = dict[str, Json]
-"""A field type as JSON: its sort in `type`, and its limits. What the TypeScript client reads at run time."""
+"""A field type as JSON: its sort in `type`, and its limits. The TypeScript client reads it at run time."""
 
 
 def limits(field: FieldType) -> Spec:

@@ -3,7 +3,7 @@
 - `check(value)` takes plain JSON-like values as pycrdt gives them and returns the normalised value, or a `Reason` why
   it is refused. It never raises: it runs for every field of every edit, hostile ones included.
 - Numbers are integers with at most 2^53 - 1 either side of zero. JavaScript has only floats: an integral float is the
-  integer. What is not an integer travels as a decimal string.
+  integer. Other numbers travel as decimal strings.
 - `null` is refused everywhere except where a member says so: to clear a field, delete its key.
 - Lengths count Unicode code points. Strings are kept as they are written, line ends and markup included (who renders
   them escapes them); refused are U+0000, which databases cannot hold, and half a surrogate pair, which UTF-8 cannot.

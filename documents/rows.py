@@ -2,8 +2,8 @@
 
 - `{root: {record id: {key: value}}}`; of roots whose records are single values `{root: {id: value}}`; a root that is
   one record or one text has the record id `WHOLE`. Roots without records are empty dicts.
-- Texts are strings, cut after one character more than a field may have. Integral numbers are integers. What no field
-  accepts (a nested map or array, a text where a plain value belongs or the reverse, null, NaN, bytes) is `Unreadable`:
+- Texts are strings, cut after one character more than a field may have. Integral numbers are integers. Values that fit
+  no field (a nested map or array, a text in place of a plain value or the reverse, null, NaN, bytes) are `Unreadable`:
   nothing is followed into depth, nothing raises. So a row never holds None for a key: None means absent.
 - `Rows` needs no document: its caller knows what has changed. `read` reads a document as a whole, with the same result.
 """

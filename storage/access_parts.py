@@ -72,7 +72,7 @@ class MemberStore(StorePart):
     ) -> SignedIn | None:
         """Use the invitation with this digest of a code, once; None where there is none. Its person is a member from
         now on, unless it is one already. Devices seen after a moment count as in use for `decide`."""
-        # Who tries codes keeps readers busy, and never the writer, for which all edits wait.
+        # A person who tries codes keeps readers busy, and never the writer, for which all edits wait.
         if not await self._executor.read(lambda connection: members.is_code(connection, code, at)):
             return None
         return await self._executor.write(

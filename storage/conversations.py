@@ -1,7 +1,7 @@
 """Threads of weddings, who takes part in them, and up to where each person has read.
 
 Changes are made as in `members`: what is there is handed to a function of the caller, which decides, in the
-transaction of the change. Who takes part is a right: each change counts their version up, and adds an entry to the
+transaction of the change. Participation is a right: each change counts their version up, and adds an entry to the
 audit log and an event. Plain functions over a `Connection`, as in `updates`.
 """
 
@@ -171,7 +171,7 @@ def _remove(connection: Connection, wedding: str, id_: str, changed: ThreadChang
     for user in changed.removed:
         key = and_(participants.c.wedding == wedding, participants.c.thread == id_, participants.c.user == user)
         connection.execute(update(participants).where(key).values(removed_at=changed.at))
-        # What is not shown any more is not counted as unread, and no message about it goes out later.
+        # A hidden thread does not count as unread, and no message about it goes out later.
         mark_thread_read(connection, wedding, user, id_, ALL_MESSAGES, changed.at)
 
 

@@ -1,6 +1,6 @@
 """Rights of single persons for a time, changes of the policy of a wedding, and all rights of a wedding at once.
 
-Changes are made as in `members`. What happens to a grant is an event of the wedding too. Plain functions over a
+Changes are made as in `members`. A change of a grant is an event of the wedding too. Plain functions over a
 `Connection`, as in `updates`.
 """
 

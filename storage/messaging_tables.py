@@ -109,9 +109,9 @@ inbox = Table(
     Column("read_at", UtcDateTime),
     UniqueConstraint("wedding", "user", "event", "type"),
     Index(None, "wedding", "user", "id"),
-    # What is unread is found and counted beside a million items that were read.
+    # Unread items are found and counted beside a million that were read.
     Index("ix_inbox_unread", "wedding", "user", "id", sqlite_where=UNREAD, postgresql_where=UNREAD),
-    # What is redacted or erased is found without reading inboxes.
+    # Redacted and erased items are found without reading inboxes.
     Index(None, "wedding", "document", "record"),
 )
 
@@ -194,7 +194,7 @@ confirmations = Table(
     Index(None, "at"),
 )
 
-# What a wedding routes otherwise than `routing.toml`: the rule of this name, as JSON.
+# The rules of a wedding that differ from `routing.toml`: by name, as JSON.
 routing_overrides = Table(
     "routing_overrides",
     metadata,

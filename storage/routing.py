@@ -1,7 +1,7 @@
 """Routing of events: the cursor of each wedding, the rows that a decision about recipients is made from, and the rows
 that follow from it.
 
-The events of a wedding up to `routed.seq` were routed. What follows from a page of events is stored in one transaction
+The events of a wedding up to `routed.seq` were routed. The result of a page of events is stored in one transaction
 with the cursor behind them, and the cursor is moved first, from the number that the page was read behind: of several
 routers one stores the page and the others store nothing, and a crash leaves all of it or nothing. While the row of the
 cursor is held, nobody else adds to the inbox of the wedding, so that its ids rise in the order of the commits.

@@ -5,7 +5,7 @@
   word in a text, and 16,383 words: phrases behind them are not found there.
 - Each word is stored with a mark of its wedding before it: a search reads the words of one wedding, however many there
   are, and that of a beginning too.
-- The index refers to records. What a search shows is read from the rows in the same query: what was taken back or
+- The index refers to records. Results are read from the rows in the same query: what was taken back or
   removed is not found from that moment on, wherever the consumer of events is.
 
 Plain functions over a `Connection`, as in `updates`.

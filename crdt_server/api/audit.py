@@ -48,7 +48,7 @@ async def get_audit(
 
 
 def _as_json(caller: Caller, wedding: str, entry: AuditEntry) -> dict[str, Any]:
-    """An entry. Who takes part in a thread is not for those who may not open it: of that they have no `detail`."""
+    """An entry. The participants of a thread are hidden from those who may not open it: they have no `detail`."""
     detail = json.loads(entry.detail)
     document = detail.get("document", "")
     if "thread" in detail:

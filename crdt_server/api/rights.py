@@ -133,7 +133,7 @@ def _of_document(rule: DocumentRule, method: str, policy: Policy) -> list[str]:
 
 
 def _of_derived(policy: Policy) -> Iterator[tuple[str, list[str]]]:
-    """The readers of each derived document. What of it they may write, its fields decide."""
+    """The readers of each derived document. Its fields decide on what they may write."""
     for each in DECLARATIONS:
         readers = policy.roles_that_may(category_of(each.source), Action.READ_PART)
         yield f"{each.name}.*" if each.own else each.name, [role for role in readers if role in each.roles]

@@ -51,7 +51,7 @@ class RemoteRoom:
         self.room.replies.forget()
 
     def subscribe(self, owner: str, now: float) -> list[RemoteRequest]:
-        """Begin a subscription at a node. What to send there: everything that is pending, except commands."""
+        """Begin a subscription at a node. Returns the messages to send: all that are pending, except commands."""
         self.abandon_commands()
         self.owner, self.subscribed, self.message_at = owner, False, now
         self.subscription = object()

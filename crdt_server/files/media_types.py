@@ -1,6 +1,6 @@
 """Types of files, by their content. Nothing is unpacked or interpreted: the beginning of a file decides.
 
-Programs are refused, and so is a file whose extension says something else than its content. What is not known is a
+Programs are refused, and so is a file whose extension says something else than its content. Unknown content is a
 stream of bytes. A page of HTML or an SVG is a text here: a browser that is told so runs no script in it.
 """
 
@@ -65,7 +65,7 @@ _KNOWN: Final = MappingProxyType(
         "application/msword": _OLE,
     }
 )
-"""Types as the library names them -> as they are kept. What it finds besides is not known here."""
+"""Types as the library names them -> as they are kept. Other types that it finds are unknown here."""
 
 _WRITTEN: Final = ("application/pdf", "application/rtf")
 """Types of files that may begin as a text does. The signatures of others are short: a text may have them."""

@@ -1,8 +1,8 @@
 """The port behind which the bytes of files rest, and the file that an upload is received into.
 
 Bytes are kept under their SHA-256, for each wedding by itself: what two people of a wedding send is there once, and no
-wedding learns that another one has the same file. They are durable before anything refers to them. What nothing refers
-to is first set aside, then discarded: see `AttachmentService.sweep`.
+wedding learns that another one has the same file. They are durable before anything refers to them. Content without
+a reference is first set aside, then discarded: see `AttachmentService.sweep`.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """The order in which rooms, and the sessions of a room, get their share of a batch: those of senders that were given
 least lately come first.
 
-A sender is a person, see `Session.person`. What a sender was given is counted in bytes, or in the CPU time that they
+A sender is a person, see `Session.person`. The share of a sender is counted in bytes, or in the CPU time that they
 took, where that is more. Every batch halves it, so a sender with many rooms, or with many requests, waits for those
 with few, and nobody waits for a sender that was served in the batch before. Between senders that are equal in this,
 those come first that were given least of what is large, over many batches: a paste does not wait for floods.

@@ -133,7 +133,7 @@ class AuditLog:
         await self.flush()
 
     async def flush(self) -> None:
-        """Store what waits, of many weddings in one transaction. What cannot be stored now waits on."""
+        """Store what waits, of many weddings in one transaction. Entries that cannot be stored now wait on."""
         while self._waiting:
             taken = {wedding: self._waiting.pop(wedding) for wedding in list(self._waiting)[:WEDDINGS_AT_ONCE]}
             try:

@@ -1,7 +1,7 @@
 """Documents in which a message was redacted are written anew without its text.
 
 The message is empty in the document at once, but stored updates keep what was deleted, and so does the host that holds
-them and sends them to newcomers. What is to be done is in the store (`purges`), put there in the transaction in which
+them and sends them to newcomers. The work is in the store (`purges`), put there in the transaction in which
 the redaction is routed: a crash delays it. The owner of the wedding does it, one document after the other. The room is
 closed with 1013 then, so that its host and all nodes load what is left; clients come back by themselves.
 

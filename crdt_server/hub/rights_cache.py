@@ -1,9 +1,9 @@
 """The rights of the weddings in use here, as read from the store, so that most decisions need no waiting.
 
-Every change of rights counts a version of the wedding up in the store. What is here is read again when another node,
+Every change of rights counts a version of the wedding up in the store. The cache is read again when another node,
 or this one, reports a change, and when the versions are compared, every few seconds, with one query for all weddings.
 While the store cannot be read nothing here is older than `FRESH_SECONDS`: then decisions wait for the store, and fail
-with it. What has to be known at once, the overrides, grants and threads, is that of before while it is read again:
+with it. Overrides, grants and threads have to be known at once: they are those of before while they are read again:
 whoever comes in meanwhile has waited for `of`.
 """
 

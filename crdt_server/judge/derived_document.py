@@ -2,9 +2,9 @@
 
 - Its rows are a function of those of the wedding, and are no rows of the wedding themselves: it has no events, no rows
   in the store, no invariants and no conflicts. These are of its sources.
-- The server writes into it what has changed. What its readers write is checked like any edit: what they may not is put
+- The server writes into it what has changed. Edits of its readers are checked like any other: what they may not is put
   back in the same step.
-- A newcomer gets no byte of what is not shown any more. What is deleted is still in the raw updates, so differences,
+- A newcomer gets no byte of what is not shown any more. Deleted values are still in the raw updates, so differences,
   what a batch stores and sends, and what known ids are compared with, are taken from the Doc, which has collected it.
 """
 

@@ -1,8 +1,8 @@
 """Edits of the readers of a derived document: which of them stand, and what they are in its sources.
 
-- An edit stands where the declaration allows it to this person, and the rules of the source allow its result. What does
-  not stand is put back in the same step, and its sender is told the reason.
-- What stands is carried over as an edit of this person. Whether its author had seen the newest value follows from the
+- An edit stands where the declaration allows it to this person, and the rules of the source allow its result. Others
+  are put back in the same step, and their sender is told the reason.
+- A standing edit is carried over as one of this person. Whether its author had seen the newest value follows from the
   entries of the derived document, into which the server wrote that value: a write that has not seen it, or lost against
   it, is concurrent in the source as well (X1).
 - What was deleted in the source is not shown here any more. An edit of it that could have stood before is carried over

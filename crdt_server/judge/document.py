@@ -38,7 +38,7 @@ from crdt_server.protocol.lib0 import read_var_uint
 from crdt_server.protocol.structs import Struct, in_order, new_structs
 from crdt_server.protocol.update import Update, decode_structs, decode_update, missing
 
-# What needs no dry run. A struct passes at most all others of its list on the way to its place, at 70 to 95 ns each.
+# Bounds without a dry run. A struct passes at most all others of its list on the way to its place, at 70 to 95 ns each.
 FEW_STRUCTS, FEW_STEPS = 32, 250_000
 FEW_DELETIONS = 256
 RUN_UPDATES = 16  # applied between two looks at the clock; rules are looked up once for all of them

@@ -90,7 +90,7 @@ def _with_author(row: Mapping[str, Any], withdrawn: object) -> Mapping[str, Any]
 
 
 def _may_choose(actor: Actor, op: Op) -> bool:
-    """Whether no rule is against it that an actor has the server carry out an operation. What it restores of a thread
+    """Whether no rule is against it that an actor has the server carry out an operation. Restored content of a thread
     is its author's, whoever chooses it."""
     kind = kind_of(op.document)
     if kind is None:

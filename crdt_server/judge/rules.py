@@ -1,6 +1,6 @@
 """The rules of a document's kind: they decide which changes of a client stand, and undo the others.
 
-Pure: rows and changes in, operations out. What the role of the actor may write is decided by
+Pure: rows and changes in, operations out. Writes beyond the rights of the actor's role are found by
 `documents.field_rules`, and undone in the same way.
 """
 

@@ -2,7 +2,7 @@
 
 Everything that is not an update's own work is cut into steps, and is done in slices: of each batch it gets
 `SLICE_SECONDS` in all, and every document or wedding that takes part `QUANTUM_SECONDS` besides, so that what is
-small is done in the batch that it belongs to, whatever others need. What is left over continues with the next batch.
+small is done in the batch that it belongs to, whatever others need. The remainder continues with the next batch.
 Those that were left unfinished share `UNFINISHED_SECONDS` of quanta, however many take part: who gets nothing of it
 goes first in the batches that follow.
 

@@ -3,7 +3,7 @@
 This is the one orchestrator: a document returns what it applied, the ledger records it, concurrent writes are detected,
 and the resolver is stepped until nothing is left, or its slice is used up. Invariants are looked up once per batch; a
 write that an invariant judges by the value it replaced (`documents.invariants.guards`) is resolved before the next
-update is applied. What is left when all documents are closed is found again when one is opened.
+update is applied. Findings left when all documents are closed are found again when one is opened.
 
 The documents that are open here bring their rows themselves; those of the others come from the store with the first
 one that is opened, and stay valid: all documents of a wedding are in one host, which alone changes them.

@@ -59,7 +59,7 @@ class HocuspocusCodec:
         self._prefix = write_var_bytes(address)
 
     def encode(self, message: DocumentMessage) -> bytes:
-        """The payload that carries one message. What was undone is a stateless message here."""
+        """The payload that carries one message. A notice of undone writes is stateless here."""
         return self._prefix + _body(message)
 
 

@@ -55,7 +55,7 @@ class MessageService:
         return _found(found, reactions.get(message, ()))
 
     async def read(self, wedding: str, actor: Identity, thread: str, message: str) -> ThreadReading:
-        """Somebody has read a thread up to a message. What they have read further on another device stays read."""
+        """Somebody has read a thread up to a message. Messages that were read on another device stay read."""
         require_allowed(may_mark(actor))
         found = await self.find(wedding, actor, thread, message)
         await self._storage.mark_thread_read(wedding, thread, actor.user, found.sequence, self._now())

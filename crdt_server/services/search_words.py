@@ -90,7 +90,7 @@ def parse_query(query: str) -> list[SearchTerm]:
 
 def places_of(text: str, terms: Sequence[SearchTerm]) -> list[tuple[int, int]]:
     """Where the terms are in a text, in order and apart, the first `MOST_PLACES` of each; nothing where one of them is
-    not there. What takes long is done by expressions and iterators: word by word, a note took ten times as long."""
+    not there. The slow parts are expressions and iterators: word by word, a note took ten times as long."""
     folds = list(map(_folded, text))
     folded = "".join(folds)
     found: list[tuple[int, int]] = []

@@ -1,7 +1,7 @@
 """The messages of the documents of one socket, as long as its transport takes no more.
 
 A transport holds `CONGESTED_BYTES` and one message; from there on messages wait here, in an order for each document,
-and leave in turns. What waits has one bound for the socket. Above it the document of which most waits is closed, and
+and leave in turns. The queue has one bound for the socket. Above it the document of which most waits is closed, and
 its messages are dropped; the others stay. A transport that sends nothing for `STALLED_SECONDS` is closed.
 """
 

@@ -55,8 +55,8 @@ def _before(wedding: Wedding, finding: Finding, document: str) -> Mapping[Field,
 
 
 def _before_writer(writer: Writer, row: Any) -> Any:
-    """``row``: the record of an earlier conflict about the field, if there is one. What was before a party of it is
-    there."""
+    """``row``: the record of an earlier conflict about the field, if there is one. It has the value
+    before each of its parties."""
     parties = row.get("_parties", ()) if type(row) is dict else ()
     for party in parties:
         if (party["user"], party.get("at", "")) == (writer.user, writer.at):

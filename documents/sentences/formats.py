@@ -1,7 +1,7 @@
 """Amounts, moments and times of day as people write them in a language.
 
 There are two languages, so a library of locales (30 MB of data) would be used for a few names of months and two
-characters. What a locale would have to decide on beyond them is left out: an amount has a symbol only where that means
+characters. Further decisions of a locale are left out: an amount has a symbol only where that means
 one currency in every country (`£`, `US$`, not `$` or `kr`), else its ISO 4217 code; a day has its month by name, so
 that no country reads 6/7 as another day; a moment has its distance from UTC, because names of zones (`CST`) are
 ambiguous.
@@ -76,8 +76,7 @@ def exponent(currency: str) -> int:
 
 
 def amount(minor: str, currency: str, language: str) -> str:
-    """An amount in minor units of a currency: `€1,250.50`, `1.250,50 €`, `CHF 1,250.50`. What is no amount stays as it
-    is."""
+    """An amount in minor units of a currency: `€1,250.50`, `1.250,50 €`, `CHF 1,250.50`. Other text stays as it is."""
     if not _INTEGER(minor):
         return minor
     convention = CONVENTIONS[language]
@@ -117,7 +116,7 @@ def moment(at: datetime, zone: str, language: str) -> str:
 
 
 def day(date: str, language: str) -> str:
-    """A day, given as `2026-06-20`: `20 June 2026`. What is none stays as it is."""
+    """A day, given as `2026-06-20`: `20 June 2026`. Other text stays as it is."""
     try:
         parsed = datetime.strptime(date, "%Y-%m-%d")  # noqa: DTZ007 - a day has no zone
     except ValueError:
@@ -127,7 +126,7 @@ def day(date: str, language: str) -> str:
 
 
 def typed_moment(at: str, zone: str, language: str) -> str:
-    """An RFC 3339 moment in a zone. What is none stays as it is."""
+    """An RFC 3339 moment in a zone. Other text stays as it is."""
     try:
         parsed = datetime.fromisoformat(at)
         return at if parsed.tzinfo is None else moment(parsed, zone, language)
@@ -136,7 +135,7 @@ def typed_moment(at: str, zone: str, language: str) -> str:
 
 
 def span(start: str, end: str, zone: str, language: str) -> str:
-    """From one moment to another (RFC 3339): `20 June 2026, 14:00 to 22:00`. What is none stays as it is."""
+    """From one moment to another (RFC 3339): `20 June 2026, 14:00 to 22:00`. Other text stays as it is."""
     try:
         first, last = (datetime.fromisoformat(each).astimezone(zone_of(zone)) for each in (start, end))
     except (ValueError, OverflowError):
@@ -156,7 +155,7 @@ def time_of_day(minutes: int) -> str:
 
 
 def typed_time(minutes: str) -> str:
-    """`time_of_day` of a number. What is none stays as it is."""
+    """`time_of_day` of a number. Other text stays as it is."""
     return time_of_day(int(minutes)) if _INTEGER(minutes) else minutes
 
 

@@ -23,7 +23,7 @@ class MalformedMessage(Exception):
 
 
 def compose(message: StoredMessage, resolved: Resolved, address: MessageAddress, unsubscribe: str) -> Delivery:
-    """A message to one address of its recipient. What the recipient has not chosen is that of the wedding. Raises
+    """A message to one address of its recipient. Choices that the recipient has not made are the wedding's. Raises
     MalformedMessage. A code goes to somebody who may have nothing to do with it: without a word that was typed."""
     chosen, wedding = _object(resolved.preferences), _object(resolved.wedding)
     return Delivery(

@@ -34,7 +34,7 @@ from storage.outbox import CONFIRMATION, DIGEST, DROPPED, LATER, WAITING
 log = structlog.get_logger(__name__)
 
 BEAT_SECONDS: Final = 0.02
-"""Between two claims. What was sent since the last one is sent again when the node is killed."""
+"""Between two claims. Messages sent since the last one are sent again when the node is killed."""
 
 POLL_SECONDS: Final = 2.0
 """Between two looks for messages of other nodes, and for those that are due again."""
@@ -151,7 +151,7 @@ class DeliveryWorker:
         while True:
             await asyncio.sleep(self._lease_seconds / RENEWALS)
             try:
-                # What was sent and is not stored yet as well: others would send it again.
+                # Those that were sent and are not stored yet as well: others would send them again.
                 if ids := [*self._lanes.ids, *(each.id for each in self._outcomes)]:
                     await self._storage.renew_lease(self._lease, ids, self._lease_seconds)
             except StorageError as error:

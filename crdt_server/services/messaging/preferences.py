@@ -1,6 +1,6 @@
 """The preferences of a person about messages: the decision about one message on one channel. Pure.
 
-- An emergency is sent at once, whatever anybody prefers. What is urgent is sent in quiet hours too.
+- An emergency is sent at once, whatever anybody prefers. Urgent messages are sent in quiet hours too.
 - For each group of types and channel a person may have `on`, `off` or `digest`. Without that, the rule of routing
   decides between `on` and `digest`.
 - In quiet hours mail, SMS and push wait for their end. The inbox disturbs nobody, and has no digest.

@@ -1,8 +1,8 @@
 """How long the router rests after a batch, so that it takes no more than a share of the process and of the store.
 
-- The first event after a while is routed at once. What comes while it is routed waits for SHORTEST_REST.
-- The rest follows from the work of the batch: CPU time of the decisions, and time of the transactions. What a busy
-  machine made the decisions wait for is not work. Of two batches the shorter transactions count: one of them may have
+- The first event after a while is routed at once. Events that come meanwhile wait for SHORTEST_REST.
+- The rest follows from the work of the batch: CPU time of the decisions, and time of the transactions. Waits of the
+  decisions for a busy machine are not work. Of two batches the shorter transactions count: one of them may have
   waited for a slow disk, and what it made late is not made later still.
 - A batch that has taken all there was is followed by a longer rest than one of a backlog: what gathers meanwhile is
   routed together, and most of a small batch is the same for a larger one.
