@@ -87,7 +87,7 @@ CODES: Final[Mapping[str, Explained]] = {
     **dict.fromkeys(
         ("address", "awareness_json", "awareness_limit", "clock", "count", "empty_frame", "json", "malformed_update",
          "nesting", "structure", "trailing", "trailing_bytes", "truncated", "unexpected_message", "unknown_message",
-         "unsupported", "varint"),
+         "unsupported", "utf8", "varint"),
         _BYTES,
     ),
 }  # fmt: skip

@@ -24,7 +24,7 @@ from tests.api.test_events import add, streaming
 from tests.support.gate import local_server
 
 ROOT = Path(__file__).parents[2] / "crdt_server"
-RAISED = re.compile(r'(?:Error|NotRetried|problem)\((?:\d+, )?"([a-z_]+)"')
+RAISED = re.compile(r'(?:Error|NotRetried|problem)\((?:\d+, )?"([a-z_0-9]+)"')
 AT = "/shape"
 
 
