@@ -6,7 +6,7 @@ import { test } from 'node:test'
 globalThis.navigator ??= { language: 'en-GB', languages: ['en-GB'] } // Node 20 has none
 globalThis.location ??= { hash: '' }
 const {
-  ago, attachedTo, clock, convert, dayOf, exponent, folded, isToken, moneyText, parseClock, parseDuration, parseMoney, placeOf, Reviews, routeOf, timeOfDay, weddingOf, Words, Y
+  ago, attachedTo, clock, convert, dayOf, exponent, folded, isToken, moneyText, nameOfDocument, parseClock, parseDuration, parseMoney, placeOf, Reviews, routeOf, timeOfDay, weddingOf, Words, Y
 } = await import(process.env.PARTS)
 
 const LARGEST = Number.MAX_SAFE_INTEGER
@@ -65,6 +65,10 @@ test('a token names its wedding, and a code is no token', () => {
   const signed = `x.${Buffer.from(JSON.stringify({ wedding: 'w_2', name: 'Zoë 🌿 ?>' })).toString('base64url')}.x`
   assert.equal(weddingOf(signed), 'w_2')
   for (const nonsense of ['', 'x', 'a.b.c', 'x.é.x', `x.${btoa('[1]')}.x`, `x.${btoa('null')}.x`, `x.${btoa('{"wedding":5}')}.x`]) assert.equal(weddingOf(nonsense), '')
+})
+
+test('documents have the names of their views', () => {
+  assert.deepEqual(['guests', 'timeline@team', 'notes.board', 'x'].map((name) => nameOfDocument(undefined, name)), ['Guests', 'Timeline', 'Notes: board', 'x'])
 })
 
 test('what the server names by its document leads to a view', () => {

@@ -16,7 +16,8 @@ BUILD = """
 import { build } from 'esbuild'
 const [, , root, outfile] = process.argv
 const formats = ['format/money', 'format/time', 'format/text']
-const parts = [...formats, 'router', 'session/tokens', 'views/messages/places', 'views/messages/attached']
+const messages = ['views/messages/places', 'views/messages/attached']
+const parts = [...formats, 'router', 'session/tokens', 'shell/document_name', ...messages]
 const client = ['conflicts', 'words'].map((name) => `export * from '../../javascript/src/${name}.js'`)
 const planner = parts.map((name) => `export * from './${name}.js'`)
 const contents = [...planner, ...client, `export * as Y from 'yjs'`].join('\\n')

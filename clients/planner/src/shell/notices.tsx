@@ -8,11 +8,13 @@ import { Button } from '../ui/button.js'
 import { Download } from '../ui/icons.js'
 import { save } from '../ui/save.js'
 import { toast } from '../ui/toast.js'
+import { nameOfDocument } from './document_name.js'
 
 const LONGEST_NAME = 60
 
 export const Notices = () => {
-  const { wedding } = usePlan()
+  const plan = usePlan()
+  const { wedding } = plan
   const aside = valueOf(wedding.setAside).value
   const notice = rejected.value
   useEffect(() => {
@@ -26,7 +28,7 @@ export const Notices = () => {
     <div class="aside-copies" role="alert">
       {aside.map((copy) => (
         <p key={copy.id}>
-          {t('notice.setAside', { document: copy.document, n: copy.unsaved })}
+          {t('notice.setAside', { document: nameOfDocument(plan, copy.document), n: copy.unsaved })}
           <Button onClick={() => save(`${copy.document}.json`, wedding.setAside.download(copy.id))}><Download size={16} />{t('action.download')}</Button>
           <Button kind="quiet" onClick={() => void wedding.setAside.discard(copy.id)}>{t('action.discard')}</Button>
         </p>

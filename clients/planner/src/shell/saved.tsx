@@ -3,14 +3,10 @@ import { useState } from 'preact/hooks'
 import { t, type Key } from '../i18n/index.js'
 import { usePlan } from '../state/context.js'
 import { valueOf } from '../state/follow.js'
-import { threadsOf } from '../state/threads.js'
 import type { Plan } from '../state/plan.js'
 import { Dialog } from '../ui/dialog.js'
 import { Check, WifiOff } from '../ui/icons.js'
-
-const NAMES: Readonly<Record<string, Key>> = {
-  wedding: 'settings.wedding', guests: 'view.guests', care: 'care.title', seating: 'view.seating', timeline: 'view.timeline', budget: 'view.budget', thread: 'view.messages', notes: 'view.notes'
-}
+import { nameOfDocument } from './document_name.js'
 
 type State = 'saved' | 'saving' | 'kept' | 'loading' | 'offline'
 
@@ -21,20 +17,12 @@ const stateOf = (isSaved: boolean, connection: string, isSynced: boolean): State
   return isSaved ? 'saved' : 'saving'
 }
 
-/** What people call a document; a conversation by its title. */
-const nameOf = (plan: Plan, document: string): string => {
-  const [kind = '', id] = document.split(/[.@]/)
-  const title = kind === 'notes' ? id : kind === 'thread' ? threadsOf(plan).threads.value.find((thread) => thread.id === id)?.title : undefined
-  const key = NAMES[kind]
-  return [key && t(key), title].filter(Boolean).join(': ') || document
-}
-
 const Waiting = ({ plan, onClose }: { plan: Plan; onClose: () => void }) => (
   <Dialog title={t('waiting.title')} onClose={onClose}>
     <p>{t('waiting.hint')}</p>
     <ul class="plain-list">
       {Object.entries(plan.wedding.saved.byDocument()).map(([document, n]) => (
-        <li key={document}><strong dir="auto">{nameOf(plan, document)}</strong> <span class="soft">{t('waiting.changes', { n })}</span></li>
+        <li key={document}><strong dir="auto">{nameOfDocument(plan, document)}</strong> <span class="soft">{t('waiting.changes', { n })}</span></li>
       ))}
     </ul>
   </Dialog>
