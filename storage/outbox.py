@@ -18,10 +18,11 @@ from hashlib import sha256
 from typing import Any, Literal, NamedTuple, get_args
 
 from sqlalchemy import ColumnElement, Connection, Select, and_, delete, func, or_, select, tuple_, update
-from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.dialects import postgresql
 
 from storage.errors import ValuesRefused
 from storage.messaging_tables import inbox, outbox
+from storage.statements import add_rows
 from storage.tables import DIGEST_LENGTH, NAME_LENGTH
 
 WAITING, LATER, SENDING, HELD = "waiting", "later", "sending", "held"
@@ -44,15 +45,7 @@ SLICE = 500
 """Rows of one call that deletes some, sends some once more, or finds out which are due."""
 
 PAGE_CHARACTERS = 1_000_000
-_UNLESS_STORED = {
-    name: dialect.insert(outbox).on_conflict_do_nothing(index_elements=["key"])
-    for name, dialect in (("sqlite", sqlite), ("postgresql", postgresql))
-}
-_INSERTS = {
-    # With RETURNING the driver of SQLite runs the statement once for each row, in Python.
-    "sqlite": _UNLESS_STORED["sqlite"].execution_options(preserve_rowcount=True),
-    "postgresql": _UNLESS_STORED["postgresql"].returning(outbox.c.id),
-}
+_ADDED = postgresql.insert(outbox).on_conflict_do_nothing(index_elements=["key"]).returning(outbox.c.id)
 
 
 class NewMessage(NamedTuple):
@@ -138,8 +131,10 @@ def enqueue(connection: Connection, messages: Sequence[NewMessage]) -> int:
     """Store messages, and return how many: one whose key is stored already is left as it is. Raises ValuesRefused."""
     if not messages:
         return 0
-    stored = connection.execute(_INSERTS[connection.dialect.name], [_row_of(each) for each in messages])
-    return len(stored.all()) if stored.returns_rows else stored.rowcount
+    rows = [_row_of(each) for each in messages]
+    if connection.dialect.name == "sqlite":
+        return add_rows(connection, outbox, rows, keep="key")
+    return len(connection.execute(_ADDED, rows).all())
 
 
 def _row_of(message: NewMessage) -> dict[str, Any]:

@@ -22,6 +22,7 @@ from storage.derived import StoredEvent
 from storage.inbox import StoredItem
 from storage.messaging_tables import inbox, outbox, read_pointers, routed
 from storage.outbox import HELD, LATER, WAITING, NewMessage, enqueue, redact
+from storage.statements import add_rows
 from storage.tables import THREAD, rights
 
 MERGED_WITHIN = timedelta(seconds=10)
@@ -120,8 +121,7 @@ _MOVE = (
     .values(seq=bindparam("until"))
 )
 _MOVE_BY_RIGHTS = _MOVE.where(func.coalesce(_VERSION, 0) == bindparam("version"))
-_ITEMS = insert(inbox)
-_ADDED = _ITEMS.returning(inbox.c.id, sort_by_parameter_order=True)
+_ADDED = insert(inbox).returning(inbox.c.id, sort_by_parameter_order=True)
 _LAST_ID = select(func.max(inbox.c.id))
 
 
@@ -213,10 +213,9 @@ def _add_items(connection: Connection, rows: Sequence[dict[str, Any]]) -> Sequen
     """Store items; returns their ids, which rise."""
     if connection.dialect.name == "postgresql":
         return connection.scalars(_ADDED, rows).all()
-    # There is one writer, and with RETURNING the driver would run the statement once for each row, in Python.
-    first = 1 + int(connection.scalar(_LAST_ID) or 0)
+    first = 1 + int(connection.scalar(_LAST_ID) or 0)  # there is one writer
     ids = range(first, first + len(rows))
-    connection.execute(_ITEMS, [row | {"id": id_} for row, id_ in zip(rows, ids, strict=True)])
+    add_rows(connection, inbox, [{"id": id_, **row} for row, id_ in zip(rows, ids, strict=True)])
     return ids
 
 
