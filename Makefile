@@ -17,6 +17,8 @@ BENCH_ARGS ?=
 # What runs once more against three nodes behind a balancer (tests/support/backend.py). Those that kill the server are
 # about one node; tests/cluster kills several.
 ON_A_CLUSTER ?= tests/scenarios tests/api -k 'not crash and not killed'
+# With all examples and under coverage, no test takes so long unless it hangs.
+PATIENT := -o faulthandler_timeout=900
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -39,8 +41,8 @@ test: $(VENV)/.dev web ## every check once, some of them on a sample (PYTEST_ARG
 test-all: export CRDT_TEST_PROFILE := all
 test-all: $(VENV)/.dev web ## everything but soak tests, on all lanes and brands, on a cluster too; a floor for coverage
 	@mkdir -p build/coverage
-	$(BIN)/pytest -n $(WORKERS) -m 'not soak' --cov --cov-report= $(PYTEST_ARGS)
-	CRDT_TEST_BACKEND=cluster $(BIN)/pytest -n $(WORKERS) $(ON_A_CLUSTER) --cov --cov-append \
+	$(BIN)/pytest -n $(WORKERS) -m 'not soak' $(PATIENT) --cov --cov-report= $(PYTEST_ARGS)
+	CRDT_TEST_BACKEND=cluster $(BIN)/pytest -n $(WORKERS) $(ON_A_CLUSTER) $(PATIENT) --cov --cov-append \
 		--cov-report=term --cov-report=html --cov-fail-under=$(COVERAGE_FLOOR)
 
 lint: $(VENV)/.dev node_modules/.stamp ## ruff, mypy --strict over the packages, and strict TypeScript over client and planner

@@ -41,7 +41,10 @@ def in_order(items: Sequence[pytest.Item], root: Path) -> list[pytest.Item]:
 
 
 class Turns:
-    """Lets any number of workers run ordinary tests, or one of them a serial one."""
+    """Lets any number of workers run ordinary tests, or one of them a serial one.
+
+    By locks of a process: those of `flock` go on in the processes that a worker has forked, after it was ended.
+    """
 
     def __init__(self, directory: Path) -> None:
         directory.mkdir(parents=True, exist_ok=True)
@@ -52,10 +55,10 @@ class Turns:
     def turn(self, item: pytest.Item) -> Iterator[None]:
         """Wait until the test may run."""
         serial = item.get_closest_marker("serial") is not None
-        with self._floor.open("a") as floor:
-            with self._gate.open("a") as gate:  # held while waiting: a serial test is not overtaken for ever
-                fcntl.flock(gate, fcntl.LOCK_EX)
-                fcntl.flock(floor, fcntl.LOCK_EX if serial else fcntl.LOCK_SH)
+        with self._floor.open("a+") as floor:
+            with self._gate.open("a+") as gate:  # held while waiting: a serial test is not overtaken for ever
+                fcntl.lockf(gate, fcntl.LOCK_EX)
+                fcntl.lockf(floor, fcntl.LOCK_EX if serial else fcntl.LOCK_SH)
             yield
 
 
