@@ -46,6 +46,20 @@ test('a token that is refused is not given twice', async (wedding) => {
   await assert.rejects(open(wedding, undefined, { token: as('elsewhere', 'u_ann', 'couple') }), (error) => error.status === 403)
 })
 
+test('a token that is about to expire is not asked for in a loop where there is no newer one', async (wedding) => {
+  const only = as(wedding, 'u_ann', 'couple', {}, 2)
+  const calls = []
+  await new Promise((resolve, reject) => {
+    const getToken = () => {
+      if (calls.push(performance.now()) === 3) resolve()
+      return only
+    }
+    open(wedding, undefined, { getToken }).then((ann) => ann.goOffline(), reject)
+  })
+  const [, one, two] = calls
+  assert.ok(two - one > 900, String(calls))
+})
+
 test('without a network and a token the copy of the last person opens, and never as somebody else', async (wedding) => {
   const road = await network()
   let giving = () => as(wedding, 'u_ann', 'couple')

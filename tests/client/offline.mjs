@@ -149,6 +149,42 @@ test('signing out leaves nothing on the device', async (wedding) => {
   road.close()
 })
 
+test('who signs out in one tab stops nothing in another', async (wedding) => {
+  const [one, two] = [await open(wedding, ANN, { offline: true }), await open(wedding, ANN, { offline: true })]
+  const bob = await open(wedding, { user: 'u_bob', role: 'planner' })
+  await one.signOut()
+  for (const firstName of ['Chloé', 'Aroha']) two.guests.add({ firstName })
+  assert.equal(two.saved.get().waiting, 2)
+  await until(bob.guests, (rows) => rows.length === 2)
+})
+
+test('without room for a copy the wedding opens all the same', async (wedding) => {
+  const whole = indexedDB.open
+  indexedDB.open = function (name) {
+    if (!name.includes(wedding)) return whole.call(this, name)
+    const request = {}
+    queueMicrotask(() => request.onerror({ target: { error: 'QuotaExceededError' } }))
+    return request
+  }
+  const fails = new Set()
+  const fail = (reason) => fails.add(reason.message) // y-indexeddb catches nothing
+  process.on('unhandledRejection', fail)
+  const ann = await open(wedding, ANN, { offline: true }).finally(() => { indexedDB.open = whole })
+  ann.guests.add({ firstName: 'Chloé' })
+  await ann.saved.whenSaved()
+  process.off('unhandledRejection', fail)
+  assert.deepEqual([...fails], ['QuotaExceededError'])
+})
+
+test('what answers as a hotel does is not kept', async (wedding) => {
+  const hotel = createServer((_, response) => response.writeHead(200, { 'Content-Type': 'text/html' }).end('<h1>Welcome</h1>'))
+  await new Promise((resolve) => hotel.listen(0, '127.0.0.1', resolve))
+  const url = `http://127.0.0.1:${hotel.address().port}`
+  await assert.rejects(open(wedding, ANN, { url, offline: true, signal: AbortSignal.timeout(100) }), { name: 'TimeoutError' })
+  assert.deepEqual(await databases(wedding), [])
+  hotel.close()
+})
+
 test('a copy that was not used for too long goes, unless the server lacks what is in it', async (wedding) => {
   const [saved, other] = [wedding + 's', wedding + 'o']
   const one = await open(saved, ANN, { offline: { days: 0 } })
@@ -176,7 +212,9 @@ test('what was set aside is there after a reload', async (wedding) => {
   ann.guests.update(id, { firstName: 'Mallory' })
   doc.clientID = own
   const [{ id: aside }] = await until(ann.setAside, (list) => list.length === 1)
-  await until(ann.guests, ([row]) => row?.firstName === 'Chloé')
+  queueMicrotask(() => ann.guests.add({ firstName: 'Aroha' }))
+  await until(ann.guests, (rows) => rows.map(({ firstName }) => firstName).sort().join() === 'Aroha,Chloé')
+  await ann.saved.whenSaved()
   await ann.close()
   const again = await open(wedding, ANN, { offline: true })
   assert.equal(again.guests.get(id).firstName, 'Chloé') // the copy that was refused is not used again

@@ -156,9 +156,13 @@ export class Documents {
     const now = this.link.nowMs()
     const recent = (this.#restarts.get(replica.name) ?? []).filter((at) => now - at < RESTART_MS)
     this.#restarts.set(replica.name, [...recent, now])
-    if (recent.length < MOST_RESTARTS || replica.waiting > 0) await this.asides.keep(replica, refusal)
-    if (recent.length < MOST_RESTARTS) return replica.restart()
-    setTimeout(() => { if (!this.isEnded && part.replica === replica) void replica.restart() }, RESTART_MS)
+    const { waiting } = replica
+    const kept = recent.length < MOST_RESTARTS || waiting > 0 ? this.asides.keep(replica, refusal) : undefined
+    if (recent.length < MOST_RESTARTS) return replica.restart(kept)
+    setTimeout(() => {
+      if (this.isEnded || part.replica !== replica || replica.refused !== refusal) return
+      replica.restart(replica.waiting > waiting ? this.asides.keep(replica, refusal) : kept) // with what was written since
+    }, RESTART_MS)
   }
 
   async #renew (replica: Replica): Promise<void> {
@@ -179,6 +183,7 @@ export class Documents {
       return this.#later(() => this.renew()) // whoever gives tokens does not answer
     }
     if (this.isEnded && this.#ending?.connection !== 'signed_out') return
+    if (isNew && before === this.api.session.token) return this.plan() // there is no newer one yet
     if (isNew) return this.resume()
     if (before === this.api.session.token) this.end('signed_out', 'the token is not valid any more')
   }
@@ -222,7 +227,8 @@ export class Documents {
   async #rejoin (): Promise<void> {
     const used = this.api.session.token
     try {
-      this.apply(await this.api.join())
+      const joined = await this.api.join()
+      if (!this.isClosed) this.apply(joined)
     } catch (error) {
       if (!(error instanceof ServerError)) throw error
       if (this.isEnded) return

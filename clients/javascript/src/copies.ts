@@ -89,11 +89,18 @@ export class Copies {
     this.#documents.add(document)
     await this.#write(nowMs)
     const persistence = new Persistence(databaseOf(this.#own, document), doc)
-    // A document that is destroyed meanwhile is never loaded.
-    await Promise.race([persistence.whenSynced, new Promise((resolve) => { doc.once('destroy', resolve) })])
-    const copy = new Copy(persistence, doc.isDestroyed ? undefined : await persistence.get(SAVED) as Uint8Array | undefined)
-    if (document.startsWith(THREAD) && !doc.isDestroyed) copy.forgetRedacted()
-    return copy
+    writeWithoutErrors(persistence)
+    // A document that is destroyed meanwhile is never loaded, and neither is one whose database cannot be opened.
+    const unusable = persistence.get(SAVED).then(() => new Promise<never>(() => {}))
+    try {
+      await Promise.race([persistence.whenSynced, new Promise((resolve) => { doc.once('destroy', resolve) }), unusable])
+      const copy = new Copy(persistence, doc.isDestroyed ? undefined : await persistence.get(SAVED) as Uint8Array | undefined)
+      if (document.startsWith(THREAD) && !doc.isDestroyed) copy.forgetRedacted()
+      return copy
+    } catch (error) {
+      leave(persistence)
+      throw error
+    }
   }
 
   /** Deletes the copy of one document, which is closed. */
@@ -201,6 +208,28 @@ export class Copy {
     await this.#persistence.destroy()
     await idb.deleteDB(this.#persistence.name)
   }
+}
+
+/** Ends the copy of a document, whose database may be unusable. */
+const leave = (persistence: IndexeddbPersistence): void => {
+  persistence.destroy().catch(() => {})
+}
+
+/**
+ * A database that another tab has deleted is closed, and throws. Thrown by an observer of updates, that would end all
+ * observers of the document for good: nothing would be sent any more, and nothing wait.
+ */
+const writeWithoutErrors = (persistence: IndexeddbPersistence): void => {
+  const { doc, _storeUpdate: write } = persistence
+  doc.off('update', write)
+  persistence._storeUpdate = (update, origin) => {
+    try {
+      write(update, origin)
+    } catch {
+      leave(persistence)
+    }
+  }
+  doc.on('update', persistence._storeUpdate)
 }
 
 const databaseOf = (own: string, document: string): string => `${LIST}/${own}/${encodeURIComponent(document)}`

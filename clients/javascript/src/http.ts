@@ -74,6 +74,8 @@ export class Api {
   async join (): Promise<Joined> {
     const begun = Date.now()
     const joined: Joined = await this.call('POST', 'join')
+    // The page of a hotel's network that answers everything says nothing, and is not to be kept as what may be opened.
+    if (joined.person === undefined) throw new ServerError(0, 'no_answer', 'what answers is no server of weddings')
     if (joined.now !== undefined) this.clock.set(joined.now * 1000, Date.now() - begun)
     return joined
   }

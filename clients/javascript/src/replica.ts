@@ -80,7 +80,8 @@ export class Replica {
     return this.name.split('@')[0] === 'wedding' ? { ...this.link.query(), inbox: '1' } : this.link.query()
   }
 
-  #begin (): void {
+  /** `cleared`: before the copy of this device is empty. */
+  #begin (cleared?: Promise<unknown>): void {
     const { link } = this
     this.doc = new Y.Doc()
     this.full = ''
@@ -91,13 +92,14 @@ export class Replica {
     const isLocal = (origin: unknown): boolean => origin !== this.provider && !this.#copy?.isOrigin(origin) && !this.#isLoading
     this.#receipts = new Receipts(this.doc, this.provider, isLocal, () => this.#saved())
     this.#watch()
-    this.#loaded = this.#load()
+    this.#loaded = this.#load(cleared)
   }
 
-  async #load (): Promise<void> {
+  async #load (cleared: Promise<unknown> | undefined): Promise<void> {
     const { doc, provider } = this
     if (this.link.copies !== undefined) {
       this.#isLoading = true
+      await cleared?.catch(() => {})
       const copy = await this.link.copies.load(this.name, doc, this.link.nowMs()).catch(() => undefined)
       this.#isLoading = false
       if (this.doc !== doc || this.isClosed) return void copy?.close(false)
@@ -167,14 +169,16 @@ export class Replica {
     this.state.emit()
   }
 
-  /** Begins with an empty Y.Doc, and gets everything from the server. */
-  async restart (): Promise<void> {
+  /**
+   * Begins with an empty Y.Doc, and gets everything from the server. At once, as what is written meanwhile would be in
+   * neither; the copy of before is deleted when it is `kept` elsewhere.
+   */
+  restart (kept: Promise<unknown> = Promise.resolve()): void {
+    if (this.isClosed) return
     const local = this.provider.awareness.getLocalState()
     const copy = this.#leave()
-    await copy?.delete()
-    if (this.isClosed) return
     this.refused = undefined
-    this.#begin()
+    this.#begin(kept.then(() => copy?.delete()))
     this.provider.awareness.setLocalState(local)
     this.reset.emit()
     this.state.emit()

@@ -4,6 +4,7 @@ import type { OpenOptions } from './types.js'
 
 /** The next token is requested so long before the old one expires. */
 export const EARLY_MS = 60_000
+const SOONEST_MS = 1000
 const LONGEST_TIMER_MS = 2 ** 31 - 1
 
 type Dev = NonNullable<OpenOptions['dev']>
@@ -83,12 +84,15 @@ export class Session {
     return true
   }
 
-  /** Renews a minute before a token expires, at the latest when half of its time is over. `now` by the server's clock. */
+  /**
+   * Renews a minute before a token expires, at the latest when half of its time is over; not at once, as `getToken` may
+   * have none but the expired one. `now` by the server's clock.
+   */
   plan (expiresAtMs: number, nowMs: number, renew: () => void): void {
     clearTimeout(this.#timer)
     if (this.#getToken === undefined) return
     const left = expiresAtMs - nowMs
-    const delay = Math.max(left - EARLY_MS, left / 2, 0)
+    const delay = Math.max(left - EARLY_MS, left / 2, SOONEST_MS)
     this.#timer = setTimeout(renew, Math.min(delay, LONGEST_TIMER_MS))
   }
 
