@@ -11,11 +11,11 @@ import assert from 'node:assert/strict'
 import { build } from 'esbuild'
 
 const source = './clients/planner/src'
-const contents = `export { sheetOf } from '${source}/views/guests/csv'; export { toCsv } from '${source}/format/csv'`
+const contents = `export { sheetOf } from '${source}/views/guests/csv'; export { textOf, toCsv } from '${source}/format/csv'`
 globalThis.navigator = { languages: ['en'], language: 'en' }
 const stdin = { contents, resolveDir: '.' }
 const { outputFiles: [{ text }] } = await build({ stdin, bundle: true, format: 'esm', write: false })
-const { sheetOf, toCsv } = await import('data:text/javascript,' + encodeURIComponent(text))
+const { sheetOf, textOf, toCsv } = await import('data:text/javascript,' + encodeURIComponent(text))
 const again = (row) => sheetOf(toCsv([['firstName', 'phone'], row])).rows[0]
 
 const number = '+64 (21) 123-4567'
@@ -27,6 +27,14 @@ for (const name of [...formulas, '"=1', "O'Neil, Ann"]) {
   assert.ok(!/[;\t\r]/.test(name) || file.startsWith('\uFEFF"'), JSON.stringify(file))
   assert.deepEqual(again([name, number]), [name, number])
 }
+const files = { latin1: ['Jürgen;Groß\r\n'], utf8: ['Jürgen;Groß\n', '\uFEFFJürgen,Groß\r\n'], utf16le: ['\uFEFFJürgen\tGroß\r'] }
+for (const [encoding, texts] of Object.entries(files)) {
+  for (const text of texts) {
+    const sheet = sheetOf(await textOf(new Blob([Buffer.from(text + text, encoding)])))
+    assert.deepEqual(sheet.rows[1], ['Jürgen', 'Groß'], encoding)
+  }
+}
+assert.equal(sheetOf('Ann\n'.repeat(200_000)).rows.length, 200_000)
 """
 
 

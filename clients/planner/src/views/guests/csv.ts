@@ -35,7 +35,7 @@ const REPLIES: Readonly<Record<string, Draft['rsvp']>> = { yes: 'yes', y: 'yes',
 /** A text as a sheet, with columns as far as its header tells. Lines of a single column are names. */
 export const sheetOf = (text: string): Sheet => {
   const cells = cellsOf(text)
-  const width = Math.max(0, ...cells.map((row) => row.length))
+  const width = cells.reduce((most, row) => Math.max(most, row.length), 0)
   const known = (cells[0] ?? []).map((cell) => HEADERS[cell.toLowerCase()])
   const hasHeader = known.some(Boolean)
   const byPlace: readonly Column[] = width === 1 ? ['name'] : ['firstName', 'lastName', 'email', 'phone']

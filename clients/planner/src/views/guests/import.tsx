@@ -1,6 +1,7 @@
 // Guests from a spreadsheet: paste or choose a file, see what becomes of it, add all as one step that can be taken back.
 import { problemsIn, type Wedding } from 'crdt-server-client'
 import { useMemo, useState } from 'preact/hooks'
+import { textOf } from '../../format/csv.js'
 import { folded } from '../../format/text.js'
 import { t, word } from '../../i18n/index.js'
 import { usePlan } from '../../state/context.js'
@@ -93,7 +94,7 @@ export const ImportDialog = ({ pasted, onClose }: { pasted: string; onClose: () 
   const drop = async (event: DragEvent): Promise<void> => {
     event.preventDefault()
     const file = event.dataTransfer?.files[0]
-    if (file) take(await file.text())
+    if (file) take(await textOf(file))
   }
   const footer = (
     <>
@@ -110,7 +111,7 @@ export const ImportDialog = ({ pasted, onClose }: { pasted: string; onClose: () 
         </Field>
         <label class="button plain file">
           <Upload size={16} aria-hidden="true" />{t('import.file')}
-          <input type="file" accept=".csv,.tsv,.txt,text/csv" onChange={async (event) => { const [file] = event.currentTarget.files ?? []; if (file) take(await file.text()) }} />
+          <input type="file" accept=".csv,.tsv,.txt,text/csv" onChange={async (event) => { const [file] = event.currentTarget.files ?? []; if (file) take(await textOf(file)) }} />
         </label>
         {read.rows.length > 0 && <Preview columns={columns} onColumn={(at, column) => choose({ ...chosen, [at]: column })} rows={read.rows} checked={checked} />}
         {left > 0 && <p class="problem">{t('import.left', { n: left })}</p>}
