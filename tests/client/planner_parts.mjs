@@ -6,7 +6,7 @@ import { test } from 'node:test'
 globalThis.navigator ??= { language: 'en-GB', languages: ['en-GB'] } // Node 20 has none
 globalThis.location ??= { hash: '' }
 const {
-  ago, attachedTo, clock, convert, dayOf, exponent, folded, isToken, moneyText, nameOfDocument, parseClock, parseDuration, parseMoney, placeOf, Reviews, routeOf, timeOfDay, weddingOf, Words, Y
+  ago, attachedTo, clock, convert, dayOf, exponent, folded, formatIn, isToken, moneyText, nameOfDocument, parseClock, parseDuration, parseMoney, placeOf, Reviews, routeOf, timeOfDay, weddingOf, Words, Y
 } = await import(process.env.PARTS)
 
 const LARGEST = Number.MAX_SAFE_INTEGER
@@ -51,6 +51,11 @@ test('time of day goes across midnight both ways, and is read as people write it
     [545, 545, 545, 545, 930, -360, -360, 1500, 930])
   for (const wrong of ['', '24:00', '12:60', 'noon', '12:5', '12:30 1', '00:01 +30', '00:00 -31']) assert.equal(parseClock(wrong), undefined, wrong)
   assert.deepEqual(['1 h 30', '1:30', '1.5 h', '90', '90 min', 'long'].map(parseDuration), [90, 90, 90, 90, 90, undefined])
+})
+
+test('a time zone that is spelt wrongly is UTC', () => {
+  const day = (zone) => formatIn(zone, 'en-CA').format(new Date('2026-06-20T23:30:00Z'))
+  assert.deepEqual(['Europe/Berlin', 'Europe/Berln', '', undefined].map(day), ['2026-06-21', '2026-06-20', '2026-06-20', '2026-06-20'])
 })
 
 test('moments are told by their age, and names are found in any script', () => {

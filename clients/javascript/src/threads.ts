@@ -46,12 +46,12 @@ export class OpenThread extends Rows<ThreadMessage> implements Thread {
   }
 
   #reactions (message: Id): Record<string, readonly string[]> {
-    const found: Record<string, string[]> = {}
+    const found = new Map<string, string[]>() // somebody may react with `constructor`, which every object has
     for (const key of this.part.map('reactions')?.keys() ?? []) {
       const [of, emoji, user] = key.split('|')
-      if (of === message && emoji !== undefined && user !== undefined) (found[emoji] ??= []).push(user)
+      if (of === message && emoji !== undefined && user !== undefined) found.set(emoji, [...found.get(emoji) ?? [], user])
     }
-    return found
+    return Object.fromEntries(found)
   }
 
   protected make (): ThreadMessage[] {

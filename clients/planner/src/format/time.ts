@@ -51,6 +51,15 @@ export const longDate = (day: string): string =>
 export const shortDate = (day: string): string =>
   new Intl.DateTimeFormat(dateLocale(), { day: 'numeric', month: 'short', timeZone: 'UTC' }).format(utc(day))
 
+/** How moments are written where a wedding is; in UTC where this browser does not have that zone, which people type. */
+export const formatIn = (timeZone: string | undefined, locale: string, options: Intl.DateTimeFormatOptions = {}): Intl.DateTimeFormat => {
+  try {
+    return new Intl.DateTimeFormat(locale, { ...options, timeZone: timeZone || 'UTC' })
+  } catch {
+    return new Intl.DateTimeFormat(locale, { ...options, timeZone: 'UTC' })
+  }
+}
+
 /** Whole days from one date to another. */
 export const daysBetween = (from: string, to: string): number => Math.round((utc(to) - utc(from)) / DAY_MS)
 

@@ -13,9 +13,10 @@ import { beginWedding, TEMPLATES, type Template } from './templates.js'
 const CURRENCIES = ['EUR', 'GBP', 'USD', 'CHF', 'INR', 'AUD', 'NZD', 'CAD', 'SEK', 'NOK', 'DKK', 'PLN', 'CZK', 'JPY']
 const LONGEST = 200
 
-/** Nobody has said yet when it is, and we are somebody who may. */
-export const isEmpty = ({ wedding, details }: Plan): boolean =>
-  !details.value.date && wedding.details.isOpen && wedding.details.mayWrite('date')
+/** Nothing is planned, nobody has said yet when it is, and we are somebody who may. */
+export const isEmpty = ({ wedding, details, guests, items, costs, tables }: Plan): boolean =>
+  !details.value.date && wedding.details.isOpen && wedding.details.mayWrite('date') &&
+  [guests, items, costs, tables].every(({ value }) => value.length === 0)
 
 interface Typed { title: string; date: string; place: string; currency: string; limit: string; template: Template }
 

@@ -3,6 +3,7 @@
 import { computed, type ReadonlySignal } from '@preact/signals'
 import type { rows, Row, ValueRow, Wedding } from 'crdt-server-client'
 import { convert, money, roundMoney } from '../format/money.js'
+import { formatIn } from '../format/time.js'
 import { rowsOf, valueOf } from './follow.js'
 
 export type Guest = Row<rows.Guest>
@@ -157,10 +158,6 @@ export class Plan {
 
   /** The date of today where the wedding is. */
   today (): string {
-    try {
-      return new Intl.DateTimeFormat('en-CA', { timeZone: this.details.value.timeZone || 'UTC' }).format(new Date(this.wedding.now()))
-    } catch {
-      return this.wedding.now().slice(0, 10) // a zone that this browser does not have
-    }
+    return formatIn(this.details.value.timeZone, 'en-CA').format(new Date(this.wedding.now()))
   }
 }

@@ -1,7 +1,7 @@
 // The timeline as a day: hours down, lanes beside each other, a line for now, and what moves when something is moved.
 import type { JSX } from 'preact'
 import { useEffect, useMemo, useRef, useState } from 'preact/hooks'
-import { clock, daysBetween, timeOfDay } from '../../format/time.js'
+import { clock, daysBetween, formatIn, timeOfDay } from '../../format/time.js'
 import { t, word, type Key } from '../../i18n/index.js'
 import { ITEM } from '../../kinds/index.js'
 import { go, openRecord } from '../../router.js'
@@ -28,7 +28,7 @@ const offset = (minutes: number): JSX.CSSProperties => ({ insetBlockStart: `${mi
 const nowOn = (plan: Plan, from: number, to: number): number | undefined => {
   const { date, timeZone } = plan.details.value
   if (!date) return undefined
-  const time = new Intl.DateTimeFormat('en-GB', { timeZone: timeZone || 'UTC', hour: '2-digit', minute: '2-digit' }).format(new Date(plan.wedding.now()))
+  const time = formatIn(timeZone, 'en-GB', { hour: '2-digit', minute: '2-digit' }).format(new Date(plan.wedding.now()))
   const [hours = 0, minutes = 0] = time.split(':').map(Number)
   const now = daysBetween(date, plan.today()) * 24 * HOUR + hours * HOUR + minutes
   return now >= from && now <= to ? now : undefined
