@@ -152,7 +152,9 @@ test('signing out leaves nothing on the device', async (wedding) => {
 test('who signs out in one tab stops nothing in another', async (wedding) => {
   const [one, two] = [await open(wedding, ANN, { offline: true }), await open(wedding, ANN, { offline: true })]
   const bob = await open(wedding, { user: 'u_bob', role: 'planner' })
+  await two.note('ideas') // the other tab does not know of it
   await one.signOut()
+  assert.deepEqual(await databases(wedding), [])
   for (const firstName of ['Chloé', 'Aroha']) two.guests.add({ firstName })
   assert.equal(two.saved.get().waiting, 2)
   await until(bob.guests, (rows) => rows.length === 2)

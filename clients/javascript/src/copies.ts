@@ -249,8 +249,12 @@ const remove = async (db: IDBDatabase, name: string, at: string): Promise<void> 
   await idb.del(store!, at)
 }
 
+/** All copies of a person: those of `documents`, and such as only another tab knows of, where the browser names them. */
 const deleteDocuments = async (own: string, documents: Iterable<string>): Promise<void> => {
-  for (const document of documents) await idb.deleteDB(databaseOf(own, document))
+  const found = await indexedDB.databases?.().catch(() => []) ?? []
+  const others = found.flatMap(({ name = '' }) => (name.startsWith(databaseOf(own, '')) ? [name] : []))
+  const names = new Set([...[...documents].map((document) => databaseOf(own, document)), ...others])
+  for (const name of names) await idb.deleteDB(name)
 }
 
 const allIn = async (db: IDBDatabase): Promise<{ k: unknown, v: Entry }[]> => {
