@@ -36,6 +36,9 @@ test('without another token one is signed out, and goes on with the next', async
   await ann.renew(as(wedding, 'u_ann', 'couple'))
   await ann.saved.whenSaved()
   assert.equal(ann.status.get().reason, '')
+  await ann.close()
+  await assert.rejects(ann.renew(as(wedding, 'u_bob', 'couple')), client.Closed)
+  assert.equal(ann.status.get().connection, 'closed')
 })
 
 test('a token that is refused is not given twice', async (wedding) => {

@@ -34,6 +34,7 @@ for (const [encoding, texts] of Object.entries(files)) {
     assert.deepEqual(sheet.rows[1], ['Jürgen', 'Groß'], encoding)
   }
 }
+assert.deepEqual(sheetOf('Constructor').columns, ['name'])
 assert.equal(sheetOf('Ann\n'.repeat(200_000)).rows.length, 200_000)
 """
 

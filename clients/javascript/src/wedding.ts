@@ -8,7 +8,7 @@ import { Documents, type Events } from './connection.js'
 import { Reviews } from './conflicts.js'
 import type { Copies } from './copies.js'
 import { Emitter } from './emitter.js'
-import { NotOpen } from './errors.js'
+import { Closed, NotOpen } from './errors.js'
 import { EventFeed } from './feed.js'
 import type { Api, Call, Joined } from './http.js'
 import { Journal } from './journal.js'
@@ -239,6 +239,7 @@ export class OpenWedding implements Wedding {
   }
 
   async renew (token: string): Promise<void> {
+    if (this.#documents.isClosed) throw new Closed()
     this.#wiring.api.session.use(token)
     this.#documents.resume()
     await this.#documents.rejoin()

@@ -32,11 +32,17 @@ const SIDES: Readonly<Record<string, string>> = { a: 'a', b: 'b', both: 'both', 
 const KINDS: Readonly<Record<string, string>> = { adult: 'adult', child: 'child', infant: 'infant', erwachsen: 'adult', kind: 'child', baby: 'infant' }
 const REPLIES: Readonly<Record<string, Draft['rsvp']>> = { yes: 'yes', y: 'yes', ja: 'yes', no: 'no', n: 'no', nein: 'no', maybe: 'maybe', vielleicht: 'maybe' }
 
+/** What a word of a table stands for; `constructor` is one that every object has. */
+const meaning = <T>(words: Readonly<Record<string, T>>, cell: string): T | undefined => {
+  const word = cell.toLowerCase()
+  return Object.hasOwn(words, word) ? words[word] : undefined
+}
+
 /** A text as a sheet, with columns as far as its header tells. Lines of a single column are names. */
 export const sheetOf = (text: string): Sheet => {
   const cells = cellsOf(text)
   const width = cells.reduce((most, row) => Math.max(most, row.length), 0)
-  const known = (cells[0] ?? []).map((cell) => HEADERS[cell.toLowerCase()])
+  const known = (cells[0] ?? []).map((cell) => meaning(HEADERS, cell))
   const hasHeader = known.some(Boolean)
   const byPlace: readonly Column[] = width === 1 ? ['name'] : ['firstName', 'lastName', 'email', 'phone']
   const columns = Array.from({ length: width }, (_, at): Column => (hasHeader ? known[at] : byPlace[at]) ?? 'skip')
@@ -46,13 +52,13 @@ export const sheetOf = (text: string): Sheet => {
 const draftOf = (columns: readonly Column[], row: readonly string[]): Draft => {
   const cell = (column: Column): string => row[columns.indexOf(column)] ?? ''
   const named = cell('name') === '' ? { firstName: cell('firstName'), lastName: cell('lastName') } : splitName(cell('name'))
-  const side = SIDES[cell('side').toLowerCase()] ?? ''
-  const kind = KINDS[cell('kind').toLowerCase()] ?? ''
+  const side = meaning(SIDES, cell('side')) ?? ''
+  const kind = meaning(KINDS, cell('kind')) ?? ''
   const fields = { email: cell('email'), phone: cell('phone'), meal: codeOf(cell('meal')), note: cell('note'), side, kind }
   return {
     firstName: named.firstName, lastName: named.lastName ?? '', household: cell('household'),
     fields: Object.fromEntries(Object.entries(fields).filter(([, value]) => value !== '')),
-    rsvp: REPLIES[cell('rsvp').toLowerCase()]
+    rsvp: meaning(REPLIES, cell('rsvp'))
   }
 }
 
