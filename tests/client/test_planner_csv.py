@@ -11,19 +11,19 @@ import assert from 'node:assert/strict'
 import { build } from 'esbuild'
 
 const source = './clients/planner/src'
-const contents = `export { sheetOf } from '${source}/views/guests/csv'; export { textOf, toCsv } from '${source}/format/csv'`
+const contents = `export { draftsOf, sheetOf } from '${source}/views/guests/csv'; export { textOf, toCsv } from '${source}/format/csv'`
 globalThis.navigator = { languages: ['en'], language: 'en' }
 const stdin = { contents, resolveDir: '.' }
 const { outputFiles: [{ text }] } = await build({ stdin, bundle: true, format: 'esm', write: false })
-const { sheetOf, textOf, toCsv } = await import('data:text/javascript,' + encodeURIComponent(text))
+const { draftsOf, sheetOf, textOf, toCsv } = await import('data:text/javascript,' + encodeURIComponent(text))
 const again = (row) => sheetOf(toCsv([['firstName', 'phone'], row])).rows[0]
 
 const number = '+64 (21) 123-4567'
 assert.equal(toCsv([[number]]), `\uFEFF${number}\r\n`)
-const formulas = ['=1+1', '-1', '+cmd|x', '@SUM(A1)', '\uff1d1', 'Ann;=1+1', 'Ann\t=1+1', 'Ann\r=1+1']
+const formulas = ['=1+1', '-1', '+cmd|x', '@SUM(A1)', '\uff1d1', 'Ann;=1+1', 'Ann\t=1+1', 'Ann\r=1+1', '; =1+1']
 for (const name of [...formulas, '"=1', "O'Neil, Ann"]) {
   const file = toCsv([[name]])
-  assert.doesNotMatch(file.slice(1), /(^|[;\t\r\n])[=+\-@\uff1d]/, JSON.stringify(file))
+  assert.doesNotMatch(file.slice(1), /(^|[;\t\r\n]) *[=+\-@\uff1d]/, JSON.stringify(file))
   assert.ok(!/[;\t\r]/.test(name) || file.startsWith('\uFEFF"'), JSON.stringify(file))
   assert.deepEqual(again([name, number]), [name, number])
 }
@@ -34,6 +34,7 @@ for (const [encoding, texts] of Object.entries(files)) {
     assert.deepEqual(sheet.rows[1], ['Jürgen', 'Groß'], encoding)
   }
 }
+assert.deepEqual(draftsOf(sheetOf('name,email\n,a@b.c\nAnn,a@b.c')).map(({ row }) => row), [1])
 assert.deepEqual(sheetOf('Constructor').columns, ['name'])
 assert.equal(sheetOf('Ann\n'.repeat(200_000)).rows.length, 200_000)
 """

@@ -82,12 +82,16 @@ export class Presences implements Presence {
   }
 
   #find (): readonly PresentPerson[] {
+    const me = this.person().id
     const people = new Map<string, PresentPerson>()
     for (const part of this.#shown.keys()) {
       for (const [id, state] of part.replica?.provider.awareness.getStates() ?? []) {
-        if (!isObject<unknown>(state) || state['tab'] === this.#tab || Object.keys(state).length === 0) continue
-        const key = text(state['tab']) ?? `${part.name} ${id}`
-        const found = personOf(key, state, part)
+        if (!isObject<unknown>(state) || Object.keys(state).length === 0) continue
+        const tab = text(state['tab'])
+        const user = userOf(state)
+        const key = JSON.stringify([user['id'], tab ?? `${part.name} ${id}`]) // the server vouches for the user, not for the tab
+        if (tab === this.#tab && user['id'] === me) continue
+        const found = personOf(key, user, state, part)
         const known = people.get(key)
         people.set(key, known === undefined ? found : { ...known, at: known.at ?? found.at, typing: known.typing || found.typing })
       }
@@ -101,8 +105,9 @@ export class Presences implements Presence {
   }
 }
 
-const personOf = (key: string, state: State, part: Part): PresentPerson => {
-  const user = isObject<unknown>(state['user']) ? state['user'] : {}
+const userOf = ({ user }: State): State => (isObject<unknown>(user) ? user : {})
+
+const personOf = (key: string, user: State, state: State, part: Part): PresentPerson => {
   const id = text(user['id']) ?? ''
   const color = text(user['color']) ?? ''
   return {

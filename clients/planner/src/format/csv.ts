@@ -1,8 +1,8 @@
 // Tables as the text of files, read and written.
 
-const FORMULA = /(^|[;\t\r\n])(?=[=+\-@\uff1d\uff0b\uff0d\uff20])/g
+const FORMULA = /(^|[;\t\r\n])(?=[ \u00a0]*[=+\-@\uff1d\uff0b\uff0d\uff20])/g
 /** What `toCsv` has marked as no formula. */
-const MARKED = /(^|[;\t\r\n])'(?=[=+\-@\uff1d\uff0b\uff0d\uff20])/g
+const MARKED = /(^|[;\t\r\n])'(?=[ \u00a0]*[=+\-@\uff1d\uff0b\uff0d\uff20])/g
 const PHONE = /^\+[0-9 ()/.-]+$/
 
 /** A file as text. Spreadsheets write UTF-8, UTF-16 with its mark, or what Windows had before. */

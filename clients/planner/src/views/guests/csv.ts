@@ -14,6 +14,8 @@ export interface Sheet {
 }
 
 export interface Draft {
+  /** In the sheet. */
+  readonly row: number
   readonly firstName: string
   readonly lastName: string
   readonly household: string
@@ -49,7 +51,7 @@ export const sheetOf = (text: string): Sheet => {
   return { columns, hasHeader, rows: cells.slice(hasHeader ? 1 : 0) }
 }
 
-const draftOf = (columns: readonly Column[], row: readonly string[]): Draft => {
+const draftOf = (columns: readonly Column[], row: readonly string[]): Omit<Draft, 'row'> => {
   const cell = (column: Column): string => row[columns.indexOf(column)] ?? ''
   const named = cell('name') === '' ? { firstName: cell('firstName'), lastName: cell('lastName') } : splitName(cell('name'))
   const side = meaning(SIDES, cell('side')) ?? ''
@@ -64,4 +66,4 @@ const draftOf = (columns: readonly Column[], row: readonly string[]): Draft => {
 
 /** Guests of a sheet; rows without a name are left out. */
 export const draftsOf = ({ columns, rows }: Sheet): readonly Draft[] =>
-  rows.map((row) => draftOf(columns, row)).filter(({ firstName, lastName }) => firstName !== '' || lastName !== '')
+  rows.map((row, at) => ({ ...draftOf(columns, row), row: at })).filter(({ firstName, lastName }) => firstName !== '' || lastName !== '')

@@ -47,7 +47,7 @@ const write = (wedding: Wedding, plan: Plan, drafts: readonly Draft[]): void => 
   }
 })
 
-const Preview = ({ columns, onColumn, rows, checked }: { columns: readonly Column[]; onColumn: (at: number, column: Column) => void; rows: readonly (readonly string[])[]; checked: readonly Checked[] }) => (
+const Preview = ({ columns, onColumn, rows, checked }: { columns: readonly Column[]; onColumn: (at: number, column: Column) => void; rows: readonly (readonly string[])[]; checked: ReadonlyMap<number, Checked> }) => (
   <div class="preview" tabIndex={0} role="region" aria-label={t('import.preview')}>
     <table>
       <thead>
@@ -63,7 +63,7 @@ const Preview = ({ columns, onColumn, rows, checked }: { columns: readonly Colum
       </thead>
       <tbody>
         {rows.slice(0, SHOWN_ROWS).map((row, at) => (
-          <tr key={at} data-known={checked[at]?.isKnown}>{columns.map((column, place) => <td key={place} data-skip={column === 'skip' || checked[at]?.left.includes(column)} dir="auto">{row[place]}</td>)}</tr>
+          <tr key={at} data-known={checked.get(at)?.isKnown}>{columns.map((column, place) => <td key={place} data-skip={column === 'skip' || checked.get(at)?.left.includes(column)} dir="auto">{row[place]}</td>)}</tr>
         ))}
       </tbody>
     </table>
@@ -113,7 +113,7 @@ export const ImportDialog = ({ pasted, onClose }: { pasted: string; onClose: () 
           <Upload size={16} aria-hidden="true" />{t('import.file')}
           <input type="file" accept=".csv,.tsv,.txt,text/csv" onChange={async (event) => { const [file] = event.currentTarget.files ?? []; if (file) take(await textOf(file)) }} />
         </label>
-        {read.rows.length > 0 && <Preview columns={columns} onColumn={(at, column) => choose({ ...chosen, [at]: column })} rows={read.rows} checked={checked} />}
+        {read.rows.length > 0 && <Preview columns={columns} onColumn={(at, column) => choose({ ...chosen, [at]: column })} rows={read.rows} checked={new Map(checked.map((each) => [each.draft.row, each]))} />}
         {left > 0 && <p class="problem">{t('import.left', { n: left })}</p>}
         {read.rows.length > SHOWN_ROWS && <p class="hint">{t('import.more', { n: read.rows.length - SHOWN_ROWS })}</p>}
       </div>
