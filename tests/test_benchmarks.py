@@ -15,6 +15,7 @@ from benchmarks.config import FULL, QUICK, SERVERS
 from benchmarks.loadgen import Clients, compile_generator
 from benchmarks.run import QUESTIONS
 from benchmarks.servers import KINDS
+from tests.support.effort import timed
 
 README = (Path(goals.__file__).parent / "README.md").read_text()
 ROOMS, MEMBERS, RATE, SECONDS, DRAIN_SECONDS = 2, 3, 60, 0.5, 60
@@ -56,6 +57,7 @@ class Target:
         return {}
 
 
+@timed
 @pytest.mark.repeat
 @pytest.mark.skipif(shutil.which("cc") is None, reason="the load generator is in C")
 def test_the_generator_speaks_both_wires(server_url: str) -> None:

@@ -17,6 +17,7 @@ from pycrdt import Doc, XmlFragment
 from storage import DocumentKey, Storage, open_storage
 from tests.interop.clients import NodeRunner
 from tests.support.cluster import ClusterProcess
+from tests.support.effort import timed
 from tests.support.tokens import SECRET, token
 
 NOTE = DocumentKey("w", "notes.shared")
@@ -110,6 +111,7 @@ async def stored_words(storage: Storage) -> list[str]:
     return WORD.findall(str(doc.get("default", type=XmlFragment)))
 
 
+@timed
 async def test_editors_of_both_families_lose_nothing(tmp_path: Path) -> None:
     async with three_nodes(tmp_path) as (cluster, storage, node):
         ann, bob = await open_editors(cluster, node)

@@ -18,7 +18,7 @@ from storage import open_storage
 from tests.cluster.conftest import logged, until
 from tests.cluster.crowd import Crowd
 from tests.cluster.field import ENVIRONMENT
-from tests.support.effort import EVERYTHING
+from tests.support.effort import EVERYTHING, timed
 from tests.support.postgres import shared_server
 from tests.support.redis import RedisServer
 from tests.support.server import ServerProcess
@@ -75,6 +75,7 @@ async def written_to(directory: Path) -> AsyncIterator[tuple[Workers, Crowd]]:
         assert "Traceback" not in server.log
 
 
+@timed
 async def test_workers_are_replaced_one_by_one(tmp_path: Path) -> None:
     async with written_to(tmp_path) as (server, crowd):
         before = server.workers()
@@ -85,6 +86,7 @@ async def test_workers_are_replaced_one_by_one(tmp_path: Path) -> None:
         assert crowd.closes.keys() <= server.closes(1012), server.log
 
 
+@timed
 async def test_a_worker_that_is_killed_is_started_again(tmp_path: Path) -> None:
     async with written_to(tmp_path) as (server, crowd):
         victim = server.workers()[0]
