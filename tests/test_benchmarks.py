@@ -13,6 +13,7 @@ import pytest
 from benchmarks import goals
 from benchmarks.config import FULL, QUICK, SERVERS
 from benchmarks.loadgen import Clients, compile_generator
+from benchmarks.persons import Query
 from benchmarks.run import QUESTIONS
 from benchmarks.servers import KINDS
 from tests.support.effort import timed
@@ -47,7 +48,7 @@ class Target:
     ports: list[int]
     name: str = "ours"
     protocol: str = "y-websocket"
-    tokens: bool = False
+    query: Query | None = None
     spent_seconds: float = 0.0
 
     def cpu_seconds(self) -> float:
