@@ -33,7 +33,7 @@ const nowOf = (plan: Plan, { current, now }: ConflictParty): string => {
   if (current === undefined) return t('conflicts.nothing')
   const { table, seat } = (current ?? {}) as { table?: string; seat?: number | null }
   const label = plan.tableById.value.get(table ?? '')?.label
-  return label !== undefined && typeof seat === 'number' ? t('conflicts.seat', { label, seat: String(seat) }) : now ?? ''
+  return label !== undefined && typeof seat === 'number' ? t('conflicts.seat', { label, seat: seat + 1 }) : now ?? ''
 }
 
 /** The users whose values stand while those of others do not. */
