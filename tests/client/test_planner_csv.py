@@ -11,7 +11,9 @@ import assert from 'node:assert/strict'
 import { build } from 'esbuild'
 
 const source = './clients/planner/src'
-const contents = `export { draftsOf, sheetOf } from '${source}/views/guests/csv'; export { textOf, toCsv } from '${source}/format/csv'`
+const contents = `
+  export { draftsOf, sheetOf } from '${source}/views/guests/csv'
+  export { textOf, toCsv } from '${source}/format/csv'`
 globalThis.navigator = { languages: ['en'], language: 'en' }
 const stdin = { contents, resolveDir: '.' }
 const { outputFiles: [{ text }] } = await build({ stdin, bundle: true, format: 'esm', write: false })
@@ -27,7 +29,11 @@ for (const name of [...formulas, '"=1', "O'Neil, Ann"]) {
   assert.ok(!/[;\t\r]/.test(name) || file.startsWith('\uFEFF"'), JSON.stringify(file))
   assert.deepEqual(again([name, number]), [name, number])
 }
-const files = { latin1: ['Jürgen;Groß\r\n'], utf8: ['Jürgen;Groß\n', '\uFEFFJürgen,Groß\r\n'], utf16le: ['\uFEFFJürgen\tGroß\r'] }
+const files = {
+  latin1: ['Jürgen;Groß\r\n'],
+  utf8: ['Jürgen;Groß\n', '\uFEFFJürgen,Groß\r\n'],
+  utf16le: ['\uFEFFJürgen\tGroß\r'],
+}
 for (const [encoding, texts] of Object.entries(files)) {
   for (const text of texts) {
     const sheet = sheetOf(await textOf(new Blob([Buffer.from(text + text, encoding)])))
