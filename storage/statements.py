@@ -7,7 +7,7 @@ rows there are, and what it reads comes as one row. Besides, many rows in one st
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from functools import cache
+from functools import cache, lru_cache
 from itertools import chain, repeat
 from operator import itemgetter
 from typing import Any
@@ -20,14 +20,20 @@ from storage.derived_tables import DerivedTable, OnConflict, Row
 MAX_ROWS = 512
 """Rows of one statement."""
 
+KEPT_VALUES = 256
+"""Values of a column of which the form for the driver is kept."""
+
 
 def batches(rows: Sequence[Row]) -> Iterator[tuple[int, Row]]:
-    """The values of the rows in parts, each with its number of rows: a power of two, so that there are few statements
-    and each is prepared once. It is reached with rows of NULL, which every statement leaves out.
+    """The values of the rows in parts, each with its number of rows: a power of two or three quarters of one, so that
+    there are few statements and each is prepared once. It is reached with rows of NULL, which every statement leaves
+    out.
     """
     for begin in range(0, len(rows), MAX_ROWS):
         part = rows[begin : begin + MAX_ROWS]
         count = 1 << (len(part) - 1).bit_length()
+        if len(part) <= count * 3 // 4 and count >= 4:
+            count = count * 3 // 4
         missing = (count - len(part)) * len(part[0])
         yield count, tuple(chain(chain.from_iterable(part), repeat(None, missing)))
 
@@ -46,7 +52,9 @@ def insert(declared: DerivedTable) -> str:
 
 def _insert_into(table: Table, columns: Sequence[str], conflict: str) -> str:
     rows = "SELECT * FROM (VALUES {rows}) WHERE column1 IS NOT NULL"
-    return f"INSERT INTO {table.name} ({names(columns)}) {rows} {conflict}"
+    # What fails rolls the transaction back: else SQLite would copy every page before it changes it, in order to undo
+    # the statement alone, which takes as long as the rest.
+    return f"INSERT OR ROLLBACK INTO {table.name} ({names(columns)}) {rows} {conflict}"
 
 
 def add_rows(connection: Connection, table: Table, rows: Sequence[Mapping[str, Any]], *, keep: str = "") -> int:
@@ -65,7 +73,8 @@ def _driver_values(table: Table, columns: tuple[str, ...]) -> Callable[[Mapping[
     """A function that makes of a row what the driver takes."""
     dialect, pick = sqlite.dialect(), itemgetter(*columns)
     found = enumerate(table.c[name].type.dialect_impl(dialect).bind_processor(dialect) for name in columns)
-    processors = [(place, process) for place, process in found if process is not None]
+    # Rows that are stored together have few different values of these: moments, mostly the same.
+    processors = [(place, lru_cache(KEPT_VALUES)(process)) for place, process in found if process is not None]
 
     def values_of(row: Mapping[str, Any]) -> Row:
         values = list(pick(row))
