@@ -1,11 +1,14 @@
 """The input of a decision about the recipients of events, read from the store piece by piece."""
 
+import asyncio
 import json
+import time
 from collections.abc import Collection, Iterable
 from datetime import datetime
 from typing import Any, Final, NamedTuple
 
 from sqlalchemy import Connection, Select, Table, bindparam, delete, func, select
+from sqlalchemy.util import await_only
 
 from storage import audit, last_seen, preferences, routing
 from storage.audit import NewAuditEntry
@@ -105,6 +108,14 @@ _WEBHOOKS: Final = (
     _of_wedding(webhooks, "id", "types", "by").where(webhooks.c.disabled_at.is_(None)).order_by(webhooks.c.id)
 )
 _OVERRIDES: Final = _of_wedding(routing_overrides, *RoutingOverride._fields).order_by(routing_overrides.c.rule)
+
+
+def rest(reader: "RoutingReader", seconds: float) -> None:
+    """Let the process do other things for so long; the transaction stays open."""
+    if reader.connection.dialect.is_async:  # on the thread of the event loop
+        await_only(asyncio.sleep(seconds))
+    else:
+        time.sleep(seconds)
 
 
 class RoutingReader:

@@ -29,6 +29,7 @@ from storage import outbox as states
 from storage.inbox import MARKED_AT_ONCE, MOST_COUNTED, PAGE_CHARACTERS
 from storage.messaging_tables import messages
 from storage.outbox import key_of
+from storage.routing_reader import rest
 from tests.contract.backends import Database
 from tests.support.rights import put_member
 
@@ -77,6 +78,23 @@ async def sent(store: Storage) -> list[tuple[int, str, str]]:
         ]
 
     return await store.plan_routing("w_42", read)
+
+
+async def test_others_get_on_while_a_page_rests_between_its_decisions(store: Storage) -> None:
+    read = asyncio.Event()
+
+    def plan(reader: RoutingReader) -> int:
+        loop.call_soon_threadsafe(read.set)
+        while not others:
+            rest(reader, 0.001)
+        return reader.cursor()
+
+    loop, others = asyncio.get_running_loop(), list[int]()
+    async with asyncio.timeout(10), asyncio.TaskGroup() as tasks:
+        planned = tasks.create_task(store.plan_routing("w_42", plan))
+        await read.wait()
+        others.append(await store.plan_routing("w_42", lambda reader: reader.cursor()))
+    assert (planned.result(), others) == (0, [0])
 
 
 class TestCursor:

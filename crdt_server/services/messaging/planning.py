@@ -4,7 +4,7 @@ the rows of one wedding at one moment. Reads, and writes nothing."""
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
@@ -74,8 +74,16 @@ class Planner:
     policy: Policy = field(default_factory=default_policy)
     channels: frozenset[Channel] = frozenset(Channel)
 
-    def plan(self, reader: RoutingReader, rights: WeddingRights, now: datetime, limit: int) -> RoutedPage | None:
-        """The next page of a wedding; None: every event was routed."""
+    def plan(
+        self,
+        reader: RoutingReader,
+        rights: WeddingRights,
+        now: datetime,
+        limit: int,
+        between: Callable[[], None] = lambda: None,
+    ) -> RoutedPage | None:
+        """The next page of a wedding; None: every event was routed. ``between`` is called between two decisions, so
+        that a busy process does other things there."""
         after = reader.cursor()
         page = reader.events(after, limit)
         if not page:
@@ -84,7 +92,7 @@ class Planner:
         webhooks = reader.webhooks() if Channel.WEBHOOK in self.channels else []
         concerned = [event for event in page if self.rules.about(event.type) or _wanted(webhooks, event.type)]
         if concerned:
-            routed = _WeddingPlan(self, reader, rights, now).fill(routed, concerned, webhooks)
+            routed = _WeddingPlan(self, reader, rights, now, between).fill(routed, concerned, webhooks)
         redacted = redacted_in(page)
         return routed._replace(redacted=redacted) if redacted else routed
 
@@ -114,6 +122,7 @@ class _WeddingPlan:
     reader: RoutingReader
     rights: WeddingRights
     now: datetime
+    between: Callable[[], None]
     people: dict[str, Identity] = field(init=False)
     rows: WeddingRows = field(init=False)
     to: Recipients = field(init=False)
@@ -147,6 +156,7 @@ class _WeddingPlan:
         addresses = {each for each in self.reader.channels(users) if each[1] in self.planner.channels}
         earlier = self._earlier(page.after, drafts) if drafts else {}
         for draft in drafts:
+            self.between()
             found = earlier.get(_subject(draft.newest), ())
             before = tuple(seq for seq, at in found if draft.events[0].at - at <= MERGED_WITHIN)
             for send in draft.rule.send:
@@ -194,6 +204,7 @@ class _WeddingPlan:
                 break
             done += 1
             for user, rule in self._recipients(rules, event):
+                self.between()
                 participants = self.to.participants(event.document)
                 known = self.knowledge.of(self.people[user], event, participants=participants, tells=rule.tells)
                 if known is None:

@@ -17,6 +17,7 @@ from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import partial
 from itertools import islice, product
 from typing import Final, Protocol
 
@@ -39,6 +40,7 @@ from storage import (
     StoredPage,
     ValuesRefused,
 )
+from storage.routing_reader import rest
 
 log = structlog.get_logger(__name__)
 
@@ -260,8 +262,8 @@ class EventRouter:
         known = await rights if inspect.isawaitable(rights) else rights
 
         def decide(reader: RoutingReader) -> RoutedPage | None:
-            with self._pace.deciding():
-                return self._planner.plan(reader, known, self._now(), limit)
+            with self._pace.deciding(partial(rest, reader)) as between:
+                return self._planner.plan(reader, known, self._now(), limit, between)
 
         page = await self._storage.plan_routing(wedding, decide)
         if page is None:

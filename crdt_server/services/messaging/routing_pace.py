@@ -1,9 +1,11 @@
-"""How long the router rests after a batch, so that it takes no more than a share of the process and of the store.
+"""How long the router rests, so that it takes no more than a share of the process and of the store.
 
 - The first event after a while is routed at once. Events that come meanwhile wait for SHORTEST_REST.
 - The rest follows from the work of the batch: CPU time of the decisions, and time of the transactions. Waits of the
   decisions for a busy machine are not work. Of two batches the shorter transactions count: one of them may have
   waited for a slow disk, and what it made late is not made later still.
+- A long batch rests between its decisions, piece by piece: a request of the event loop that comes meanwhile waits for
+  one piece, not for the batch. The rest behind the batch is for what is left.
 - A batch that has taken all there was is followed by a longer rest than one of a backlog: what gathers meanwhile is
   routed together, and most of a small batch is the same for a larger one.
 """
@@ -11,7 +13,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Final
 
@@ -20,6 +22,9 @@ SHORTEST_REST, LONGEST_REST = 0.02, 1.0
 
 FREE_DECIDING, FREE_STORING = 0.01, 0.02
 """Seconds of each that a batch is not made to rest for: a single event is to be in inboxes within 100 ms."""
+
+PIECE_SECONDS: Final = 0.0003
+"""CPU time of decisions between two rests, about one event: less is not worth two changes of the thread."""
 
 BACKLOG_FACTOR, REST_FACTOR = 3.0, 9.0
 """How many times as long as its decisions took a rest is, behind a batch that leaves a backlog and behind others."""
@@ -33,15 +38,30 @@ class RoutingPace:
 
     def __init__(self) -> None:
         self._decided = 0.0
+        self._rested_for = 0.0  # of those
+        self._factor = REST_FACTOR
         self._stored = 0.0
         self._stored_before = 0.0
 
     @contextmanager
-    def deciding(self) -> Iterator[None]:
-        """A page is decided about, in this thread."""
+    def deciding(self, sleep: Callable[[float], None]) -> Iterator[Callable[[], None]]:
+        """A page is decided about, in this thread. Gives what is to be called between two decisions: it calls ``sleep``
+        with the seconds of a rest when one is due."""
         begun = time.thread_time()
+        rested = 0.0
+
+        def between() -> None:
+            nonlocal begun, rested
+            piece = time.thread_time() - begun
+            if piece >= PIECE_SECONDS and rested < LONGEST_REST:
+                rest = self.rest_between(piece)
+                rested += rest
+                if rest:
+                    sleep(rest)
+                begun = time.thread_time()
+
         try:
-            yield
+            yield between
         finally:
             self.decided(time.thread_time() - begun)
 
@@ -62,9 +82,18 @@ class RoutingPace:
         """A transaction took so long."""
         self._stored += seconds
 
+    def rest_between(self, seconds: float) -> float:
+        """A part of the decisions took so much CPU time: the seconds until the next part."""
+        self.decided(seconds)
+        if self._decided <= FREE_DECIDING:
+            return 0.0
+        self._rested_for += seconds
+        return min(LONGEST_REST, seconds * self._factor)
+
     def rest(self, *, backlog: bool) -> float:
         """A batch has ended: the seconds until the next one."""
-        deciding = max(0.0, self._decided - FREE_DECIDING) * (BACKLOG_FACTOR if backlog else REST_FACTOR)
+        self._factor = BACKLOG_FACTOR if backlog else REST_FACTOR
+        deciding = max(0.0, self._decided - self._rested_for - FREE_DECIDING) * self._factor
         storing = max(0.0, min(self._stored, self._stored_before) - FREE_STORING) * STORING_FACTOR
-        self._decided, self._stored, self._stored_before = 0.0, 0.0, self._stored
+        self._decided, self._rested_for, self._stored, self._stored_before = 0.0, 0.0, 0.0, self._stored
         return min(LONGEST_REST, max(SHORTEST_REST, deciding + storing))

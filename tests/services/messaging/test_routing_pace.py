@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import time
 from pathlib import Path
 
 import pytest
@@ -46,6 +47,26 @@ def test_rests_are_a_multiple_of_the_work(backlog: bool, factor: float) -> None:
     _, rest = rests((0.03, 0.08), (0.03, 0.06), backlog=backlog)
     assert rest == pytest.approx((0.03 - FREE_DECIDING) * factor + (0.06 - FREE_STORING) * STORING_FACTOR)
     assert rests((60.0, 0.0), backlog=backlog) == [LONGEST_REST]
+
+
+@pytest.mark.parametrize(("backlog", "factor"), [(True, BACKLOG_FACTOR), (False, REST_FACTOR)])
+def test_a_long_batch_rests_between_its_decisions(backlog: bool, factor: float) -> None:
+    pace = RoutingPace()
+    pace.rest(backlog=backlog)
+    assert pace.rest_between(FREE_DECIDING) == 0.0
+    assert pace.rest_between(0.001) == pytest.approx(0.001 * factor)
+    assert pace.rest_between(60.0) == LONGEST_REST
+    assert pace.rest(backlog=backlog) == SHORTEST_REST, "rested for already"
+
+
+def test_rests_within_a_page_end_after_the_longest_rest() -> None:
+    slept: list[float] = []
+    pace = RoutingPace()
+    with pace.deciding(slept.append) as between:
+        until = time.thread_time() + 0.3
+        while time.thread_time() < until:
+            between()
+    assert LONGEST_REST <= sum(slept) < 2 * LONGEST_REST
 
 
 def test_alerts_name_metrics_that_there_are() -> None:
