@@ -56,8 +56,9 @@ bench: $(VENV)/.dev node_modules/.stamp ## compare with other servers, write ben
 
 web: $(WEB)/static/index.html ## build the page at /
 
-client: node_modules/.stamp ## build the client package into clients/javascript/dist
-	node_modules/.bin/tsc -p $(CLIENT)/tsconfig.build.json
+client: node_modules/.stamp ## pack the client package into build/crdt-server-client-….tgz, to be installed elsewhere
+	@mkdir -p build
+	npm pack --silent --pack-destination build ./$(CLIENT)
 
 docs: $(VENV)/.docs ## make a site of the guides and all other pages in build/docs/site
 	rm -rf build/docs

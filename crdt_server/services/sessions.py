@@ -107,7 +107,7 @@ class SessionService:
 
     def _require_signer(self) -> Sign:
         if self._sign is None:
-            raise CrdtServerError("no_signing_key", "the server has no secret to sign tokens with")
+            raise CrdtServerError("no_signing_key", "the server has no secret to sign tokens with: --jwt-secret-file")
         return self._sign
 
     def _refused(self, address: str, reason: str) -> CrdtServerError:

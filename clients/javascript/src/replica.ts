@@ -19,6 +19,8 @@ export interface Link {
 
 export interface Refusal { readonly code: number; readonly reason: string }
 
+const node = (globalThis as { process?: { off?: (event: 'exit', listener: () => void) => unknown } }).process
+
 /** The origin of every write of this package. */
 export const LOCAL = Symbol('local')
 
@@ -89,6 +91,9 @@ export class Replica {
     this.provider = new WebsocketProvider(link.socketUrl, this.name, this.doc, {
       connect: false, disableBc: true, params: this.#query(), WebSocketPolyfill: link.WebSocket
     })
+    // In Node each provider listens for the end of the process, and a dozen of documents looks like a leak. The socket ends
+    // with the process, and the server takes the presence away.
+    node?.off?.('exit', this.provider._exitHandler)
     const isLocal = (origin: unknown): boolean => origin !== this.provider && !this.#copy?.isOrigin(origin) && !this.#isLoading
     this.#receipts = new Receipts(this.doc, this.provider, isLocal, () => this.#saved())
     this.#watch()
