@@ -13,6 +13,7 @@ import time
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
 from datetime import UTC, datetime
+from inspect import isawaitable
 from typing import Any, Final, Self, TypeAlias
 
 import httpx
@@ -89,6 +90,26 @@ def _key(key: str, value: Any) -> Operation:
     return {"op": "text" if key == "note" else "set", "key": key, "value": value}
 
 
+class Single:
+    """One record: the settings of the wedding."""
+
+    def __init__(self, wedding: _Words, document: str) -> None:
+        self._wedding, self._document = wedding, document
+
+    def get(self) -> Answer:
+        return self._wedding.request("GET", f"documents/{self._document}", read=_meta)
+
+    def update(self, fields: Fields) -> Answer:
+        """Write the keys that are named; None deletes one."""
+        whole = [{"root": "meta", "record": "", **_key(key, value)} for key, value in fields.items()]
+        return self._wedding.write(self._document, whole, None)
+
+
+def _meta(answer: Any) -> Row:
+    found: Row = answer.get("meta", {}).get("", {})
+    return found
+
+
 class SeatingWords:
     """Tables, and who sits where. Seats count from 0."""
 
@@ -103,10 +124,15 @@ class SeatingWords:
     def unseat(self, guest: str) -> Answer:
         return self._sit({guest: None})
 
-    def swap(self, one: Row, other: Row) -> Answer:
-        """Two guests exchange what they sit on: each is a row of `seats`."""
-        seats = [{"table": each["table"], "seat": each["seat"]} for each in (other, one)]
-        return self._sit({one["id"]: seats[0], other["id"]: seats[1]})
+    def swap(self, one: str, other: str) -> Answer:
+        """Two guests exchange what they sit on, also with one who has no seat: what the server has now counts."""
+
+        def exchange(answer: Any) -> Answer:
+            seats = answer.get("assignments", {})
+            new = {one: seats.get(other), other: seats.get(one)}
+            return self._sit({guest: seat for guest, seat in new.items() if seat != seats.get(guest)})
+
+        return self._wedding.request("GET", "documents/seating", read=exchange)
 
     def seats(self) -> Answer:
         """The seats of the reception: guest -> {id, table, seat}."""
@@ -121,7 +147,7 @@ class SeatingWords:
         for guest, seat in seats.items():
             op = {"op": "delete"} if seat is None else {"op": "set", "value": seat}
             operations.append({"root": "assignments", "record": guest, **op})
-        return self._wedding.write("seating", operations, None)
+        return self._wedding.write("seating", operations, None) if operations else self._wedding.settled(None)
 
 
 class TimelineWords(Collection):
@@ -131,6 +157,11 @@ class TimelineWords(Collection):
 
 
 class BudgetWords(Collection):
+    def __init__(self, wedding: _Words) -> None:
+        super().__init__(wedding, "budget", "items", "b")
+        self.categories = Collection(wedding, "budget", "categories", "c")
+        self.limits = Single(wedding, "budget")
+
     def pay(self, item: str, amount: int, **more: Any) -> Answer:
         """Record a payment in minor units of the currency, today unless ``on`` says otherwise. Its id."""
         payment = {"kind": "deposit", "on": self._wedding.now()[:10], **more, "item": item, "amount": amount}
@@ -192,10 +223,14 @@ class _Words:
         self.person: Row = {}
         self.guests = Collection(self, "guests", "guests", "g")
         self.households = Collection(self, "guests", "households", "h")
+        self.care = Collection(self, "care", "care", "g", ordered=False)  # ids are those of guests
+        self.details = Single(self, "wedding")
+        self.events = Collection(self, "wedding", "events", "e")
+        self.places = Collection(self, "wedding", "places", "p")
         self.vendors = Collection(self, "wedding", "vendors", "v")
         self.tasks = Collection(self, "wedding", "tasks", "k")
         self.timeline = TimelineWords(self, "timeline", "items", "i")
-        self.budget = BudgetWords(self, "budget", "items", "b")
+        self.budget = BudgetWords(self)
         self.seating, self.threads, self.conflicts = SeatingWords(self), ThreadsWords(self), ConflictsWords(self)
 
     def request(
@@ -301,10 +336,13 @@ class WeddingClient(_Words):
         query: Fields | None = None,
         read: Callable[[Any], Any] = lambda answer: answer,
     ) -> Answer:
+        return read(_read(self._sent(method, path, body, query)))
+
+    def _sent(self, method: str, path: str, body: Any, query: Fields | None) -> httpx.Response:
         headers = _headers(method, path)
         for attempt in range(TRIES):
             try:
-                return read(_read(self._http.request(method, path, json=body, params=query, headers=headers)))
+                return self._http.request(method, path, json=body, params=query, headers=headers)
             except httpx.TransportError:
                 if attempt == TRIES - 1 or not (headers or method == "GET"):
                     raise
@@ -347,10 +385,14 @@ class AsyncWeddingClient(_Words):
         query: Fields | None = None,
         read: Callable[[Any], Any] = lambda answer: answer,
     ) -> Any:
+        answer = read(_read(await self._sent(method, path, body, query)))
+        return await answer if isawaitable(answer) else answer
+
+    async def _sent(self, method: str, path: str, body: Any, query: Fields | None) -> httpx.Response:
         headers = _headers(method, path)
         for attempt in range(TRIES):
             try:
-                return read(_read(await self._http.request(method, path, json=body, params=query, headers=headers)))
+                return await self._http.request(method, path, json=body, params=query, headers=headers)
             except httpx.TransportError:
                 if attempt == TRIES - 1 or not (headers or method == "GET"):
                     raise

@@ -29,7 +29,7 @@ process.exit(0)
 
 @pytest.fixture(scope="module")
 def application(root: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with the package and its dependencies; a link into this tree would bring another Yjs and another React."""
+    """A folder with the package and its dependencies. A link into this tree would bring a second Yjs."""
     (pattern,) = re.findall(r"`npm install /path/to/crdt-server/(\S+\.tgz) ", (root / QUICKSTART).read_text())
     subprocess.run(["make", "client"], cwd=root, check=True, capture_output=True, timeout=120)
     (packed,) = root.glob(pattern)

@@ -31,9 +31,12 @@ def test_the_words_without_yjs(server_url: str) -> None:
             table = wedding.seating.tables.add({"label": "4", "capacity": 8})
             wedding.seating.place(chloe, table, 2)
             wedding.seating.place(dara, table)
-        seats = wedding.seating.seats()
-        wedding.seating.swap(seats[chloe], seats[dara])
+        wedding.seating.swap(chloe, dara)
         assert wedding.seating.seats()[dara]["seat"] == 2
+        wedding.seating.unseat(chloe)
+        wedding.seating.swap(chloe, dara)
+        assert wedding.seating.seats() == {chloe: {"id": chloe, "table": table, "seat": 2}}
+        wedding.seating.swap(dara, "g_nobody")  # neither has a seat
         toast = wedding.timeline.add({"title": "Toast", "start": 900, "duration": 10})
         wedding.timeline.move(toast, 930)
         assert wedding.timeline.list()[0]["start"] == 930
@@ -65,9 +68,33 @@ def test_an_answer_of_a_proxy_is_an_error_of_the_server(monkeypatch: pytest.Monk
     assert (refused.value.status, refused.value.code, refused.value.problem) == (502, "", {})
 
 
+def test_a_wedding_from_nothing(server_url: str) -> None:
+    with WeddingClient(server_url, "python-begins", dev=ANN) as wedding:
+        assert wedding.details.get() == {}
+        wedding.details.update({"title": "Ann & Chloé", "date": "2027-06-19", "currency": "GBP"})
+        place = wedding.places.add({"name": "Old Boathouse", "kind": "venue"})
+        wedding.events.add({"name": "Reception", "start": 1020, "duration": 420, "place": place}, id="e_reception")
+        dara = wedding.guests.add({"firstName": "Dara", "rsvp:e_reception": "yes"})
+        wedding.care.add({"allergy:peanut": "severe"}, id=dara)
+        category = wedding.budget.categories.add({"name": "Photography", "allocated": 400_000})
+        wedding.budget.add({"name": "Album", "category": category})
+        wedding.budget.limits.update({"limit": 500_000})
+        wedding.details.update({"currency": None})
+        assert wedding.details.get()["title"] == "Ann & Chloé"
+        assert "currency" not in wedding.details.get()
+        assert wedding.budget.limits.get()["limit"] == 500_000
+        assert [each["id"] for each in wedding.events.list()] == ["e_reception"]
+        assert wedding.care.list() == [{"id": dara, "allergy:peanut": "severe", "note": ""}]
+
+
 async def test_the_same_words_awaited(server_url: str) -> None:
     async with AsyncWeddingClient(server_url, "awaited", dev=ANN) as wedding:
         chloe = await wedding.guests.add({"firstName": "Chloé"})
+        async with wedding.batch():
+            table = await wedding.seating.tables.add({"label": "4", "capacity": 8})
+            await wedding.seating.place(chloe, table, 2)
+        await wedding.seating.swap(chloe, "g_emeka")
+        assert set(await wedding.seating.seats()) == {"g_emeka"}
         async with wedding.batch():
             await wedding.guests.update(chloe, {"meal": "fish"})
             await wedding.guests.add({"firstName": "Dara"})

@@ -138,6 +138,9 @@ export interface ThreadSummary {
   readonly type: string
   readonly status: string
   readonly participants: readonly { readonly user: string }[]
+  /** How many messages of others this person has not read (`markRead`), counted up to 1,000. */
+  readonly unread: number
+  readonly muted: boolean
   readonly [more: string]: unknown
 }
 
