@@ -7,6 +7,7 @@ import re
 from documents import is_document_name
 
 WEDDING = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.~-]{0,63}", re.ASCII)
+WEDDING_SAID = "names have at most 64 letters of A to Z, digits and . _ ~ -, and begin with a letter or digit"
 
 
 def document_address(wedding: str, document: str) -> tuple[str, str] | None:

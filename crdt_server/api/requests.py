@@ -22,7 +22,7 @@ from crdt_server.api.parameters import ReadParameters, refuse_unknown
 from crdt_server.api.problems import BodyTimeoutError, PayloadTooLargeError
 from crdt_server.api.rights import required_by
 from crdt_server.errors import AdmissionError, ForbiddenError, NotFoundError, ProtocolError, RateLimitError
-from crdt_server.names import WEDDING, document_address
+from crdt_server.names import WEDDING, WEDDING_SAID, document_address
 from storage import DocumentKey
 
 Model = TypeVar("Model", bound=BaseModel)
@@ -190,7 +190,7 @@ def document_key(wedding: str, document: str) -> DocumentKey:
 def wedding_name(wedding: str) -> str:
     """A wedding by its name in a URL. Raises NotFoundError."""
     if not WEDDING.fullmatch(wedding):
-        raise NotFoundError("not_found", "no such wedding")
+        raise NotFoundError("not_found", f"no such wedding: {WEDDING_SAID}")
     return wedding
 
 

@@ -79,6 +79,9 @@ Call = tuple[str, str, Any]
             {"op": "insert", "root": "items", "record": "i_1", "value": {"name": "Toast"}}]}),
          422, "operations_refused", {"field": "items/i_1/name", "got": '"Toast"'}),
         (("GET", "/-/events", None), 404, "not_found", {}),
+        (("GET", "/Ann%20&%20Chloe/events", None), 404, "not_found",
+         {"detail": "no such wedding: names have at most 64 letters of A to Z, digits and . _ ~ -, "
+                    "and begin with a letter or digit"}),
         (("DELETE", f"{AT}/events", None), 405, "method_not_allowed", {}),
         (("DELETE", f"{AT}/devices/", None), 404, "not_found", {}),
         (("PUT", f"{AT}/preferences", {"timezone": "Europe/Berln"}), 400, "invalid_request",

@@ -46,6 +46,7 @@ test('a token that is refused is not given twice', async (wedding) => {
   const getToken = () => { calls += 1; return token({ sub: 'u_ann', wedding, role: 'couple' }, -10) }
   await assert.rejects(open(wedding, undefined, { getToken }), (error) => error instanceof client.ServerError && error.status === 401)
   assert.ok(calls <= 3)
+  await assert.rejects(open(undefined), TypeError) // no wedding of the name `undefined`
   await assert.rejects(open(wedding, undefined, { token: as('elsewhere', 'u_ann', 'couple') }), (error) => error.status === 403)
 })
 

@@ -17,6 +17,7 @@ const AGAIN_MS = [500, 1000, 2000, 5000, 10_000]
  */
 export const openWedding = async (url: string, options: OpenOptions): Promise<Wedding> => {
   const { wedding, offline = false, documents, signal } = options
+  if (!wedding) throw new TypeError('which wedding? give its name as wedding')
   const [session, clock] = [new Session(options), new ServerClock()]
   const api = new Api(url, wedding, session, clock)
   const failure = await firstToken(session, signal, offline !== false)
