@@ -84,6 +84,9 @@ STATUS: dict[type[CrdtServerError], int] = {
 MOST_PROBLEMS = 20
 """Faults of a request that an answer names."""
 
+PROBLEMS_SAID = 3
+"""Of these, those that its sentence names, too."""
+
 MOST_GOT = 100
 """Characters of the longest value that is sent back."""
 
@@ -165,10 +168,10 @@ async def on_invalid_request(request: Request, error: Exception) -> Response:
     assert isinstance(error, RequestValidationError)
     errors = error.errors()[:MOST_PROBLEMS]
     faults = [_fault(each) for each in errors]
-    where = ", ".join(".".join(map(str, each["loc"])) for each in error.errors())
+    said = "; ".join(f"{each.field}: {each.expected}" for each in faults[:PROBLEMS_SAID])
     problems = [{"code": each["type"], **_described(fault)} for each, fault in zip(errors, faults, strict=True)]
     more = {"problems": problems, **_described(faults[0]), **_link(request, "invalid_request")}
-    return problem(400, "invalid_request", f"not acceptable: {where}", **more)
+    return problem(400, "invalid_request", f"not acceptable: {said}", **more)
 
 
 def _fault(error: Any) -> InvalidField:
@@ -176,6 +179,9 @@ def _fault(error: Any) -> InvalidField:
     place = [str(each) for each in error["loc"]]
     inside = place[1:] if place[:1] in (["query"], ["header"], ["path"]) else place
     is_part = error["type"] not in ("missing", "extra_forbidden") and inside
+    if error["type"] == "union_tag_invalid":  # its message repeats the tag, however long that is
+        tag, tags = error["ctx"]["discriminator"].strip("'"), error["ctx"]["expected_tags"]
+        return InvalidField(".".join([*inside, tag]), f"one of {tags}")
     got = None
     if is_part and isinstance(error.get("input"), str | int | float | bool | None):
         text = json.dumps(error["input"])

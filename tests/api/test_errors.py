@@ -70,7 +70,11 @@ Call = tuple[str, str, Any]
         (("POST", f"{AT}/conflicts/c_1/resolve", {"choice": "1"}), 400, "invalid_request",
          {"field": "choice", "expected": "Input should be a valid integer", "got": '"1"'}),
         (("POST", f"{AT}/conflicts/c_1/resolve", {}), 400, "invalid_request",
-         {"field": "choice", "expected": "Field required"}),
+         {"field": "choice", "expected": "Field required", "detail": "not acceptable: choice: Field required"}),
+        (("POST", f"{AT}/documents/timeline/ops", {"operations": [{"op": "a" * 300, "root": "items"}]}),
+         400, "invalid_request",
+         {"field": "operations.0.op", "detail": "not acceptable: operations.0.op: "
+                                                "one of 'set', 'insert', 'delete', 'move', 'text'"}),
         (("POST", f"{AT}/documents/timeline/ops", {"operations": [
             {"op": "insert", "root": "items", "record": "i_1", "value": {"title": "Toast", "start": "noon"}}]}),
          422, "operations_refused",
