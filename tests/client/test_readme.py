@@ -13,7 +13,6 @@ README = (ROOT / "clients" / "javascript" / "README.md").read_text()
 PRELUDE = """\
 import 'fake-indexeddb/auto'
 import WebSocket from 'ws'
-process.setMaxListeners(0)
 globalThis.WebSocket ??= WebSocket
 """
 SNIPPET = re.compile(r"^```js\n(.*?)^```\n(?:```text\n(.*?)^```\n)?", re.MULTILINE | re.DOTALL)

@@ -8,7 +8,6 @@ import { format } from 'node:util'
 import WebSocket from 'ws'
 
 const [SECONDS, AT_ONCE] = [60, 6]
-process.setMaxListeners(0)
 globalThis.WebSocket ??= WebSocket
 
 const { url, packageUrl, tasks } = JSON.parse(readFileSync(0, 'utf8'))
