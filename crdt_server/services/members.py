@@ -262,4 +262,4 @@ def _present(member: StoredMember | None) -> StoredMember:
 
 def _keep_couple(member: StoredMember, others: int) -> None:
     if member.role == COUPLE and not others:
-        raise MembershipError("last_of_couple", "nobody would be left who may do everything: give the role couple to somebody else first")
+        raise MembershipError("last_of_couple", "nobody else may do everything: give somebody the role couple first")
