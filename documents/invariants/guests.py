@@ -139,11 +139,12 @@ class Guests(Part):
         automatic = None
         if self.wedding.strategy("G1") == MERGE and "e" in kinds and self._names_agree(one, other):
             automatic = ops
-        name = guest_name(self.wedding, younger)
-        why = listed([part(sentence(said)) for kind, said in _WHY.items() if kind in kinds], joint="and")
+        first, name = guest_name(self.wedding, older), guest_name(self.wedding, younger)
+        by_first, by_last = (".first", ".last") if first == name else ("", "")  # a person has to tell them apart
+        why = listed([part(sentence(said)) for said in _same(common)], joint="and")
         return self.found(
             subject,
-            sentence("G1", one=guest_name(self.wedding, older), other=name, why=why),
+            sentence("G1", one=first, other=name, why=why),
             parties=[
                 self.wedding.party(*GUESTS, guest, key)
                 for guest in (older, younger)
@@ -151,9 +152,9 @@ class Guests(Part):
                 if kind in kinds
             ],
             options=[
-                (sentence("G1.unite", guest=guest_name(self.wedding, older)), ops),
+                (sentence(f"G1.unite{by_first}", guest=first), ops),
                 (
-                    sentence("G1.unite", guest=name),
+                    sentence(f"G1.unite{by_last}", guest=name),
                     merged(self.wedding, younger, older, self._company.brought.get(older, ())),
                 ),
             ],
@@ -322,7 +323,12 @@ _FIND: Final = {
     "G5": Guests._exists,
 }
 
-_WHY: Final = {"e": "same.email", "p": "same.phone", "n": "same.name"}
+
+def _same(common: Iterable[str]) -> Iterator[str]:
+    """The sentences of the marks that two guests have in common."""
+    for mark in sorted(common, key=lambda mark: "epn".index(mark[0])):
+        name = "same.name.alone" if mark.endswith("|") else "same.name"
+        yield {"e": "same.email", "p": "same.phone"}.get(mark[0], name)
 
 
 def _comes(row: Any, event: str) -> bool:

@@ -37,6 +37,25 @@ def test_g1_two_people_enter_one_guest() -> None:
     assert planning.broken() == []
 
 
+def test_g1_says_a_household_only_where_there_is_one() -> None:
+    planning = Planning()
+    for each in ("g_1", "g_2"):
+        planning.add("chloe", GUESTS, GUESTS, each, firstName="Mei")
+    assert planning.finding("G1").summary == "Mei and Mei seem to be one person: same name."
+
+
+def test_g1_two_of_one_name_are_told_apart_by_when_they_were_entered() -> None:
+    planning = Planning()
+    guest(planning, "g_2", firstName="Mei", lastName="Tan", meal="beef")
+    guest(planning, "g_1", user="aroha", firstName="Mei", lastName="Tan", meal="fish")
+    finding = planning.finding("G1")
+    first, last = (f"They are one person: unite them as Mei Tan, as entered {when}." for when in ("first", "last"))
+    assert [option.text for option in finding.options][:2] == [first, last]
+    planning.choose(finding, last)
+    assert planning.value(GUESTS, GUESTS, "g_1", "meal") == "fish"
+    assert "deleted" in planning.value(GUESTS, GUESTS, "g_2")
+
+
 def test_g1_merge_changes_unites_what_both_have() -> None:
     planning = two_meis(G1="merge_changes")
     planning.add("chloe", "seating", "tables", "t_1", capacity=4)
