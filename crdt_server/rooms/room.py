@@ -28,6 +28,7 @@ from crdt_server.rooms.inbox import UNBOUNDED, Inbox, RoomLimits, Taken
 from crdt_server.rooms.intake import enqueue
 from crdt_server.rooms.members import Members
 from crdt_server.rooms.presence import PresenceChannel
+from crdt_server.rooms.receipts import sent_together
 from crdt_server.rooms.refusals import deny_waiting
 from crdt_server.rooms.session import Request, Session
 from crdt_server.rooms.settle import settle_batch
@@ -163,17 +164,12 @@ class Room:
         """The batch is stored: send its update to every session, and answer those that wait for more."""
         if self.phase is Phase.DEAD:
             return
-        update = batch.update
-        if update is not None:
-            message = Outgoing(SyncUpdate(update))
-            self.members.broadcast(message)
-            self.replies.broadcast(message)
-            if self.update_subscriber is not None:
-                self.update_subscriber(batch.seq, update)
-        self.broadcast_seq = batch.seq
-        self.settled += 1
         if batch.notices or batch.needs_settling:
-            settle_batch(self, batch)
+            with sent_together(batch.requests):
+                _send_update(self, batch)
+                settle_batch(self, batch)
+        else:
+            _send_update(self, batch)
         self.counters.updates += len(batch.requests) - len(batch.responses) - len(batch.statuses)
 
     def broadcast_stored(self, seq: int, update: bytes) -> None:
@@ -195,3 +191,15 @@ class Room:
     def unpin(self) -> None:
         """An operation in flight has ended."""
         self.pins -= 1
+
+
+def _send_update(room: Room, batch: RoomBatch) -> None:
+    update = batch.update
+    if update is not None:
+        message = Outgoing(SyncUpdate(update))
+        room.members.broadcast(message)
+        room.replies.broadcast(message)
+        if room.update_subscriber is not None:
+            room.update_subscriber(batch.seq, update)
+    room.broadcast_seq = batch.seq
+    room.settled += 1
