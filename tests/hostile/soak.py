@@ -10,7 +10,8 @@ stalls count too: those need a machine with nothing else to do.
 
 What latency is: from the edit of a stock Yjs client to the moment its process reads the echo from the socket, in a
 thread that does nothing else: ten replicas of several megabytes in one process keep one another waiting, which clients
-on machines of their own do not. Everything, attackers included, shares the cores of one machine.
+on machines of their own do not. Everything, attackers included, shares the cores of one machine; with
+`--attackers-nice 19` they have what the server and honest people leave of them.
 """
 
 from __future__ import annotations
@@ -58,6 +59,7 @@ class Plan:
     lane: Lane = "fast"
     nodes: int = 1
     attacks: tuple[str, ...] = EVERYTHING
+    attackers_nice: int = 0
 
 
 async def soak(plan: Plan, directory: Path) -> Report:
@@ -134,7 +136,8 @@ async def _start_attackers(
             "large_bytes_in_room": plan.large_bytes_in_room,
         },
     }
-    command = (sys.executable, "-m", "tests.hostile.attacks", json.dumps(arguments))
+    nice = ("nice", "-n", str(plan.attackers_nice))
+    command = (*nice, sys.executable, "-m", "tests.hostile.attacks", json.dumps(arguments))
     attackers.append(await asyncio.create_subprocess_exec(*command, stdout=subprocess.PIPE, cwd=ROOT))
 
 
@@ -221,6 +224,7 @@ def _options() -> tuple[argparse.Namespace, Plan]:
     parser.add_argument("--store", choices=get_args(Store), default="sqlite")
     parser.add_argument("--lane", choices=get_args(Lane), default="fast")
     parser.add_argument("--nodes", type=int, default=1, help="more than one: on PostgreSQL, with Redis between them")
+    parser.add_argument("--attackers-nice", type=int, default=0, help="added to the niceness of attackers")
     parser.add_argument("--keep", type=Path, help="keep database, logs and report here")
     parser.add_argument("--strict", action="store_true", help="limits on latency and stalls count too")
     options = parser.parse_args()
@@ -229,7 +233,7 @@ def _options() -> tuple[argparse.Namespace, Plan]:
         parser.error(f"no such attacks: {', '.join(sorted(unknown))}")
     if options.keep and options.keep.exists() and any(options.keep.iterdir()):
         parser.error(f"{options.keep} is not empty")
-    names = ("seconds", "seed", "max_strikes", "killer_seconds", "lane", "nodes")
+    names = ("seconds", "seed", "max_strikes", "killer_seconds", "lane", "nodes", "attackers_nice")
     plan = Plan(**{name: getattr(options, name) for name in names}, attacks=attacks)
     return options, replace(plan, store="postgresql" if options.nodes > 1 else options.store)
 
