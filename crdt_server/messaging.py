@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from functools import partial
 from typing import Final
@@ -107,9 +107,9 @@ class Messaging:
         state.messages = MessageService(*parts, state.access)
         state.threads = ThreadService(*parts, hub.rights.changed, access=state.access, published=hub.publish_events)
 
-    def _on_inbox(self, wedding: str, items: Sequence[tuple[str, StoredItem]]) -> None:
+    def _on_inbox(self, wedding: str, items: Sequence[tuple[str, StoredItem]], read: Iterable[str]) -> None:
         self._bound.added(wedding, items)
-        self._hub.publish_inbox(wedding, {user for user, _ in items})
+        self._hub.publish_inbox(wedding, {user for user, _ in items}.union(read))
 
     def _on_digests(self, number: int) -> None:
         self._hub.metrics.digests.inc(number)

@@ -9,7 +9,7 @@ from collections.abc import Collection, Mapping
 from datetime import datetime
 from typing import NamedTuple
 
-from sqlalchemy import ColumnElement, Connection, and_, delete, func, or_, select, tuple_, update
+from sqlalchemy import ColumnElement, Connection, and_, delete, func, literal, or_, select, tuple_, update
 
 from storage.messaging_tables import inbox, messages, outbox, routed
 from storage.outbox import DROPPED, HELD, LATER, NO_PARAMS, SLICE
@@ -150,10 +150,14 @@ def _unsent(wedding: str, user: str, at: datetime) -> ColumnElement[bool]:
     return and_(of_user, or_(outbox.c.state == HELD, later), outbox.c.priority > 0)
 
 
-def erase_text(connection: Connection, wedding: str, document: str, record: str) -> None:
-    """Leave nothing of what was said about a record: items keep that there was something."""
+def take_back(connection: Connection, wedding: str, document: str, record: str, at: datetime) -> list[str]:
+    """Leave nothing of what was said about a record: items keep that there was something, and are read, since there is
+    nothing to be read any more. Returns the users who had not read theirs."""
     about = and_(inbox.c.wedding == wedding, inbox.c.document == document, inbox.c.record == record)
-    connection.execute(update(inbox).where(about).values(params=NO_PARAMS))
+    users = list(connection.scalars(select(inbox.c.user).where(about, inbox.c.read_at.is_(None)).distinct()))
+    read_at = func.coalesce(inbox.c.read_at, literal(at, inbox.c.read_at.type))
+    connection.execute(update(inbox).where(about).values(params=NO_PARAMS, read_at=read_at))
+    return users
 
 
 def trim(connection: Connection, before: datetime) -> int:

@@ -87,6 +87,8 @@ class StoredPage(NamedTuple):
     until: int
     items: Sequence[tuple[str, StoredItem]]
     """Each with its user."""
+    read: Sequence[str] = ()
+    """Users who have fewer unread items, because something was taken back."""
 
 
 class UnroutedWedding(NamedTuple):
@@ -148,13 +150,14 @@ def commit(
         if _advance(connection, page):
             for projection in projections:
                 projection(connection, page.wedding, page.events)
+            read: list[str] = []
             for document, record in page.redacted:
-                inbox_rows.erase_text(connection, page.wedding, document, record)
+                read += inbox_rows.take_back(connection, page.wedding, document, record, page.at)
             redact(connection, page.wedding, set(page.redacted), page.at)
             page = _without_read(connection, page)
             items = _put_items(connection, page)
             _put_deliveries(connection, page)
-            stored.append(StoredPage(page.wedding, page.until, items))
+            stored.append(StoredPage(page.wedding, page.until, items, read))
     return stored
 
 

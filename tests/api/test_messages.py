@@ -91,6 +91,25 @@ async def test_messages_are_in_inboxes_and_read_there_with_the_thread(members: h
     assert await inbox(members, "u_dj") == await inbox(members, "u_bo") == []
 
 
+async def test_a_message_that_is_taken_back_is_unread_nowhere(members: httpx.AsyncClient, thread: str) -> None:
+    """There is nothing left to be read: the inbox counts as the thread does, and devices are informed."""
+    async with members.stream("GET", "/inbox/stream", params={"after": 0}, headers=as_user("u_aroha")) as response:
+        lines = response.aiter_lines()
+        await post(members, "u_dj", thread, "Two", id=ULID)
+        async for line in lines:
+            if '"text": "Two"' in line:
+                break
+        operation = {"op": "set", "root": "redactions", "record": ULID, "value": {"at": AT, "by": "u_dj"}}
+        url = f"/documents/thread.{thread}/ops"
+        answer = await members.post(url, json={"operations": [operation]}, headers=as_user("u_dj"))
+        assert answer.status_code == 200, answer.text
+        async with asyncio.timeout(20):
+            while '{"unread": 0, "more": false}' not in (await anext(lines)):
+                pass
+    assert (await members.get("/inbox/unread", headers=as_user("u_aroha"))).json()["unread"] == 0
+    assert (await unread(members, "u_aroha", thread))[1] == 0
+
+
 async def test_whoever_may_not_open_a_thread_any_more_has_none_of_it_in_the_inbox(
     members: httpx.AsyncClient, thread: str
 ) -> None:

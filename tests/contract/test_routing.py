@@ -161,7 +161,7 @@ class TestMerging:
         assert [each.event for each in await store.inbox("w_42", "u_1")] == [3, 4]
 
     async def test_what_was_read_is_not_taken_back(self, store: Storage) -> None:
-        ((_, _, stored),) = await store.store_routed([page(0, 1, item(1))])
+        ((_, _, stored, _),) = await store.store_routed([page(0, 1, item(1))])
         await store.mark_read("w_42", "u_1", [stored[0][1].id], AT)
         await store.store_routed([page(1, 2, item(2, seconds=4, earlier=(1,)))])
         assert [(each.event, each.read_at is None) for each in await store.inbox("w_42", "u_1")] == [
@@ -223,7 +223,7 @@ class TestInbox:
     async def test_ids_rise_in_the_order_of_the_commits(self, store: Storage) -> None:
         ids: list[int] = []
         for event in range(1, 5):
-            ((_, _, stored),) = await store.store_routed([page(event - 1, event, item(event), item(event, "u_2"))])
+            ((_, _, stored, _),) = await store.store_routed([page(event - 1, event, item(event), item(event, "u_2"))])
             ids += [each.id for _, each in stored]
         assert ids == sorted(ids)
 
@@ -293,7 +293,9 @@ class TestInbox:
         made = [delivery(1), delivery(2, record="g_2")]
         await store.store_routed([page(0, 2, item(1), item(2)._replace(record="g_2"), deliveries=made)])
         await store.store_routed([page(2, 3)._replace(redacted=[("guests", "g_1")])])
-        assert [each.params for each in await store.inbox("w_42", "u_1")] == ["{}", '{"n": "2"}']
+        items = await store.inbox("w_42", "u_1")
+        assert [(each.params, each.read_at is None) for each in items] == [("{}", False), ('{"n": "2"}', True)]
+        assert await store.unread("w_42", "u_1") == 1
         assert await sent(store) == [(1, "dropped", "{}"), (2, "waiting", '{"n": "2"}')]
 
     async def test_counts_and_marks_are_bounded(self, store: Storage, database: Database) -> None:
@@ -320,7 +322,7 @@ class TestInbox:
         assert len(await store.newest_inbox("w_42", "u_1", before=1 << 62, limit=50)) == 50
         assert len(await store.mark_read("w_42", "u_1", 1 << 62, AT)) == MARKED_AT_ONCE
         assert await store.unread("w_42", "u_2") == 0
-        ((_, _, stored),) = await store.store_routed([page(0, 1, item(1_000_001), item(1, "u_2"))])
+        ((_, _, stored, _),) = await store.store_routed([page(0, 1, item(1_000_001), item(1, "u_2"))])
         assert [each.id for _, each in stored] == [1_000_001, 1_000_002]
 
     async def test_old_items_go(self, store: Storage) -> None:

@@ -59,8 +59,9 @@ TRIM_SECONDS: Final = 3600.0
 TRIM_REST: Final = 0.02
 """Between two slices of what is deleted."""
 
-OnInbox = Callable[[str, Sequence[tuple[str, StoredItem]]], None]
-"""Called with a wedding and its new items, each with its user, when they are stored."""
+OnInbox = Callable[[str, Sequence[tuple[str, StoredItem]], Sequence[str]], None]
+"""Called with a wedding, its new items, each with its user, and users who have fewer unread items, when that is
+stored."""
 
 
 class RightsOfWeddings(Protocol):
@@ -100,7 +101,7 @@ class EventRouter:
         now: Now,
         counters: Counters,
         *,
-        on_inbox: OnInbox = lambda wedding, items: None,
+        on_inbox: OnInbox = lambda wedding, items, read: None,
         on_messages: Callable[[], None] = lambda: None,
         projections: Sequence[Projection] = (),
     ) -> None:
@@ -302,8 +303,8 @@ class EventRouter:
                 behind.since = (instant(page.events[-1].at) or page.at) if left else page.at
                 behind.after = page.until
                 self._behind[page.wedding] = behind  # behind the others
-            if done.items:
-                self._on_inbox(page.wedding, done.items)
+            if done.items or done.read:
+                self._on_inbox(page.wedding, done.items, done.read)
             if any(each.message.next_at is None and not each.message.held for each in page.deliveries):
                 self._on_messages()
 

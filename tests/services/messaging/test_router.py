@@ -84,7 +84,7 @@ async def test_a_wedding_whose_events_cannot_be_routed_is_in_the_way_of_no_other
         if wedding == "broken":
             raise ValueError("a defect")
 
-    router = world.router(projections=[break_one], on_inbox=lambda wedding, items: arrived.set())
+    router = world.router(projections=[break_one], on_inbox=lambda wedding, items, read: arrived.set())
     for name in ("broken", "whole"):
         await world.begin(name)
     await world.settle()
@@ -374,7 +374,7 @@ async def test_it_is_woken_and_reports_what_it_has_not_done(world: World) -> Non
     stored: list[tuple[str, Sequence[tuple[str, StoredItem]]]] = []
     arrived = asyncio.Event()
 
-    def on_inbox(wedding: str, items: Sequence[tuple[str, StoredItem]]) -> None:
+    def on_inbox(wedding: str, items: Sequence[tuple[str, StoredItem]], read: Sequence[str]) -> None:
         stored.append((wedding, items))
         arrived.set()
 
