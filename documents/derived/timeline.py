@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from documents import timeline
 from documents.changes import Change
-from documents.derived.emergencies import EVERYONE, VENDORS, emergencies
+from documents.derived.emergencies import EVERYONE, VENDORS, emergencies, raised_emergencies
 from documents.derived.model import NOT_WRITABLE, Declaration, Dependency, Projection, View, picked, remembered, shown
 from documents.fields import Reason
 
@@ -123,7 +123,7 @@ DECLARATIONS: Final = (
                 dependencies=(Dependency("timeline", "items", _neighbours),),
                 refuses=_refuses,
             ),
-            emergencies(VENDORS),
+            raised_emergencies(VENDORS),
         ),
         roles={"venue", "caterer", "photographer", "vendor"},
         own="vendor",

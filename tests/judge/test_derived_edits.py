@@ -8,6 +8,7 @@ import pytest
 from pycrdt import Doc, Map
 
 from crdt_server.access.policy import default_policy
+from documents.derived.emergencies import MOST_RAISED
 from documents.events import Actor
 from documents.field_rules import written_as
 from tests.judge.audiences import Phone, open_derived
@@ -231,6 +232,43 @@ def test_everybody_acknowledges_emergencies_that_they_are_told_of(bench: Bench) 
     ]
     vendor.sync()
     assert "acknowledgedBy:u_guest" not in vendor.rows["emergencies"]["x_1"]
+
+
+LENS = Actor("u_lens", "photographer", vendor="v_lens", rights=default_policy().rights_to_write("photographer"))
+EMERGENCY = {"kind": "power", "severity": "critical", "text": "The tent is dark", "at": AT}
+
+
+def test_a_vendor_raises_an_emergency(bench: Bench) -> None:
+    lens = phone(bench, "timeline@v.v_lens", LENS)
+    assert lens.add("emergencies", "x_3", EMERGENCY) == []
+    assert bench.value("timeline", "emergencies", "x_3") == {**EMERGENCY, "by": "u_lens"}
+    assert lens.rows["emergencies"]["x_3"] == EMERGENCY
+    for change in ({"text": "It is light"}, {"acknowledgedBy:u_dj": AT}):  # others have been called already
+        ((_, _, _, code),) = codes(lens.set("emergencies", "x_3", **change))
+        assert code == "read_only"
+    assert codes(lens.set("emergencies", "x_1", text="No storm")) == [("emergencies", "x_1", "text", "read_only")]
+    assert codes(lens.add("emergencies", "x_4", EMERGENCY | {"audience": "everyone"})) == [
+        ("emergencies", "x_4", "audience", "server_only")
+    ]
+    assert bench.value("timeline", "emergencies", "x_4", "audience") is None
+    assert bench.value("timeline", "emergencies", "x_3", "text") == EMERGENCY["text"]
+
+
+def test_emergencies_of_a_vendor_are_bounded(bench: Bench) -> None:
+    lens = phone(bench, "timeline@v.v_lens", LENS)
+    for number in range(MOST_RAISED):
+        assert lens.add("emergencies", f"y_{number}", EMERGENCY) == []
+    assert codes(lens.add("emergencies", "y_more", EMERGENCY))[0][3] == "too_many"
+    planner = bench.join("p", "planner", 5)
+    planner.set("timeline", "emergencies", "y_1", "closed", {"at": AT, "by": "p"})
+    bench.sync(planner)
+    assert lens.add("emergencies", "y_then", EMERGENCY) == []
+
+
+def test_guests_raise_no_emergencies(bench: Bench) -> None:
+    guest = phone(bench, "timeline@public", Actor("u_guest", "guest"))
+    assert codes(guest.add("emergencies", "x_3", EMERGENCY))[0][3] == "server_only"
+    assert bench.value("timeline", "emergencies", "x_3") is None
 
 
 def test_two_phones_that_have_not_seen_each_other(bench: Bench) -> None:

@@ -159,14 +159,6 @@ async def test_a_message_is_sent_once_with_all_that_a_text_needs(post: Post) -> 
     assert post.metric("crdt_messages_sent_total", "mail") == post.metric("crdt_messages_delivered_total", "mail") == 1
 
 
-async def test_a_wedding_without_a_title_is_called_by_its_name(post: Post) -> None:
-    await post.address("ada", "/ok")
-    await post.message("ada")
-    await post.deliver()
-    (arrived,) = post.sink.arrived
-    assert arrived.body["title"] == "w"
-
-
 async def test_a_digest_has_its_notices_in_their_order(post: Post) -> None:
     await post.address("ada", "/ok")
     one = {"event": 7, "type": "task.done", "priority": 3, "document": "d", "record": "r", "count": 1}

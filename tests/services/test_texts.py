@@ -294,6 +294,14 @@ def test_a_digest_names_the_most_urgent_and_counts_the_others() -> None:
     assert "(2 Änderungen)" in german.text
 
 
+def test_a_wedding_without_a_title_is_called_by_its_name() -> None:
+    one = notice()
+    mail, digest = (render(delivery(Channel.MAIL, "a@b.example", *those, title="")) for those in ((one,), (one, one)))
+    assert f"You get this as a member of: {one.wedding}" in mail.text
+    assert digest.subject == digest.short == f"2 news of {one.wedding}"
+    assert not mail.short.startswith(one.wedding)  # an SMS has no room for it
+
+
 def test_of_a_digest_that_is_too_long_the_rest_is_counted() -> None:
     rest = notice("digest", count=12)
     found = render(delivery(Channel.MAIL, "a@b.example", notice("task.done", title="Cake"), rest))

@@ -37,7 +37,7 @@ def compose(message: StoredMessage, resolved: Resolved, address: MessageAddress,
         language=_text(chosen, "language") or _text(wedding, "locale") or LANGUAGE,
         timezone=_text(chosen, "timezone") or _text(wedding, "timeZone") or TIME_ZONE,
         currency=_text(wedding, "currency"),
-        title="" if message.type == CONFIRMATION else _text(wedding, "title") or message.wedding,
+        title="" if message.type == CONFIRMATION else _text(wedding, "title"),
         unsubscribe=unsubscribe,
     )
 

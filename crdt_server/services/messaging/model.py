@@ -69,7 +69,7 @@ class Delivery(NamedTuple):
     currency: str
     """ISO 4217, of the wedding."""
     title: str
-    """Of the wedding; its name where it has none."""
+    """Of the wedding."""
     unsubscribe: str
     """URL that ends such messages, signed; empty where there is none."""
 

@@ -111,7 +111,7 @@ def render(delivery: Delivery, public_url: str = "") -> Rendered:
     """The message. `public_url`: where the page of the server is; it is linked to. Raises jinja2's UndefinedError for
     a template that is wrong."""
     language = _language(language_of(delivery.language))
-    title = _value(delivery.title, LINE_CHARACTERS, ZERO_WIDTH_SPACE)
+    title = _title_or_name(delivery, ZERO_WIDTH_SPACE)
     said = [_say(delivery, notice, language, ZERO_WIDTH_SPACE) for notice in _told(delivery)[:DIGEST_NOTICES]]
     if _is_digest(delivery):
         subject = one_line(_words(language, "digest", count=str(_count(delivery)), wedding=title))
@@ -142,11 +142,17 @@ def render(delivery: Delivery, public_url: str = "") -> Rendered:
 
 def _short(delivery: Delivery, language: _Language) -> str:
     """As an SMS, whose alphabet has no character without width: the joint in what looks like a link is a space."""
-    title = _value(delivery.title, LINE_CHARACTERS, " ")
     if _is_digest(delivery):
+        title = _title_or_name(delivery, " ")
         return fitted(_words(language, "digest", count=str(_count(delivery)), wedding=title), SMS_PARTS)
+    title = _value(delivery.title, LINE_CHARACTERS, " ")
     said = _say(delivery, delivery.notices[0], language, " ")
     return fitted(": ".join(filter(None, (cut(title, 40), said.subject, said.text))), SMS_PARTS)
+
+
+def _title_or_name(delivery: Delivery, joint: str) -> str:
+    """For sentences that would end in nothing where a wedding has no title."""
+    return _value(delivery.title or delivery.notices[0].wedding, LINE_CHARACTERS, joint)
 
 
 def _is_digest(delivery: Delivery) -> bool:
