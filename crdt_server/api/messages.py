@@ -101,6 +101,7 @@ async def post_message(request: Request, messages: Messages, caller: Authorized,
     value |= body.model_dump(include={"body", "inReplyTo", "attachments", "context"}, exclude_defaults=True)
     operation = cast("PlainOperation", {"op": "set", "root": "messages", "record": id_, "value": value})
     name = wedding_name(wedding)
+    await messages.require_thread(name, identity, thread)
     await answer_command(request, caller, name, [(document, [operation])], f"message {thread} {id_}")
     return _row(await messages.find(name, identity, thread, id_))
 

@@ -40,14 +40,14 @@ class MessageService:
         self, wedding: str, actor: Identity, thread: str, *, after: int | None, before: int | None, limit: int
     ) -> list[FoundMessage]:
         """Messages behind a number, the oldest first; without one, those before a number, the newest first."""
-        self._require(wedding, actor, thread)
+        await self.require_thread(wedding, actor, thread)
         found = await self._storage.thread_messages(wedding, thread, after=after, before=before, limit=limit)
         reactions = await self._storage.reactions(wedding, thread, [each.id for each in found])
         return [_found(each, reactions.get(each.id, ())) for each in found]
 
     async def find(self, wedding: str, actor: Identity, thread: str, message: str) -> FoundMessage:
         """A message that has arrived."""
-        self._require(wedding, actor, thread)
+        await self.require_thread(wedding, actor, thread)
         found = await self._storage.thread_message(wedding, thread, message)
         if found is None:
             raise NotFoundError("not_found", "no such message")
@@ -61,8 +61,12 @@ class MessageService:
         await self._storage.mark_thread_read(wedding, thread, actor.user, found.sequence, self._now())
         return (await self._storage.readings(wedding, actor.user, [thread], written_as(actor.user)))[0]
 
-    def _require(self, wedding: str, actor: Identity, thread: str) -> None:
+    async def require_thread(self, wedding: str, actor: Identity, thread: str) -> None:
+        """Raise where there is no such thread. Organizers may open a document of that name all the same: nobody would
+        ever be informed of what they write there by mistake."""
         require(self._access, actor, Action.READ, wedding, document_of(thread))
+        if await self._storage.thread(wedding, thread) is None:
+            raise NotFoundError("not_found", "no such thread")
 
 
 def _found(message: ThreadMessage, reactions: Sequence[str]) -> FoundMessage:

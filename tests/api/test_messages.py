@@ -171,6 +171,16 @@ async def test_nobody_else_reads_or_writes(members: httpx.AsyncClient, thread: s
         assert answer.status_code == 404
 
 
+async def test_where_there_is_no_thread_nothing_is_written(members: httpx.AsyncClient) -> None:
+    """The couple may open a document of any name, and a message there reaches nobody."""
+    headers = as_user("u_aroha")
+    assert (await post(members, "u_aroha", "t_of_another_wedding", status=404))["code"] == "not_found"
+    assert (await members.get("/threads/t_of_another_wedding/messages", headers=headers)).status_code == 404
+    answer = await members.put("/threads/t_of_another_wedding/read", json={"message": "x"}, headers=headers)
+    assert answer.status_code == 404
+    assert "Hello" not in (await members.get("/documents/thread.t_of_another_wedding", headers=headers)).text
+
+
 async def test_long_ones_and_what_cannot_be(members: httpx.AsyncClient, thread: str) -> None:
     body = "مرحبا 👰🏽‍♀️ <b>&amp;\r\n" * 200
     assert (await post(members, "u_dj", thread, body[:4000]))["body"] == body[:4000]
