@@ -6,6 +6,7 @@
 | `S2.one`… | the same where `count` is 1 |
 | `field.start` | the label of a key, or of a family of keys |
 | `unnamed.items` | a record of a root without a name |
+| `document.guests` | a document, as the object of a sentence |
 | `role.planner` | somebody in this role, whose name is not known |
 | `word.vegan` | a word of the schema, or one that is common where a list of words is open |
 | `joint.and` | what is between values of a list |

@@ -194,7 +194,7 @@ def _values(delivery: Delivery, notice: Notice, language: _Language, joint: str)
     currency, zone = notice.params.get("currency", delivery.currency), delivery.timezone
     given = {
         name: _value(_formatted(name, unit, value, language, currency, zone), _most(name), joint)
-        for name, unit, value in _named(notice.params)
+        for name, unit, value in _named(_params(notice, language))
     }
     for name in VALUES:
         yield name, given.get(name) or language.words.get(_OTHERWISE_WORDS.get(name, ""), "")
@@ -204,6 +204,12 @@ def _values(delivery: Delivery, notice: Notice, language: _Language, joint: str)
     yield "at", formats.moment(notice.at, delivery.timezone, language.code)
     before, after = given.get("before", ""), given.get("after", "")
     yield "change", " → ".join(filter(None, (before, after)))
+
+
+def _params(notice: Notice, language: _Language) -> Mapping[str, str]:
+    """The parameters of a notice. What a grant is about is a document, of which there are words in each language."""
+    title = f"document.{notice.params.get('title')}" if notice.type.startswith("grant.") else ""
+    return {**notice.params, "title": CATALOGUE[language.code].get(title) or notice.params.get("title", "")}
 
 
 def _named(params: Mapping[str, str]) -> Iterator[tuple[str, str, str]]:

@@ -4,16 +4,22 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 
-from storage import DerivedRecords, DocumentKey, NewEvent
+from crdt_server.services import grants
+from crdt_server.services.messaging.model import Channel
+from crdt_server.services.messaging.texts import render
+from storage import DerivedRecords, DocumentKey, NewEvent, StoredGrant
 from tests.services.messaging.conftest import AT, PEOPLE, World
+from tests.support.deliveries import delivery, notice
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 MESSAGE = {"from": "aroha", "at": "2026-06-01T12:00:00Z", "kind": "text", "body": "<b>Kia ora</b>\r\nBcc: x"}
+NOON = datetime(2026, 6, 1, 12, tzinfo=UTC)
 Edit = tuple[str, str, str, Mapping[str, Any]]
 
 SETUP: tuple[Edit, ...] = (
@@ -63,6 +69,24 @@ async def test_the_values_of_an_item(world: World, number: int) -> None:
     await world.router().route_all()
     newest = (await world.params(user))[-1]
     assert newest == {"actor": "Aroha", "role": "couple", **expected}
+
+
+async def test_documents_that_are_asked_for_are_named_in_every_language(world: World) -> None:
+    named = {
+        "guests": "die Gästeliste",
+        "guests@phones": "die Telefonnummern der Gäste",
+        "thread.t_1": "thread.\u200bt_1",
+    }
+    for number, (what, words) in enumerate(named.items()):
+        await world.begin(f"grant{number}")
+        await world.settle()
+        grant = StoredGrant("gr_1", "gus", what, "to help", 3600, NOON)
+        change = grants._change(grant, PEOPLE["gus"], "grant.asked", NOON)
+        await world.storage.change_grant(world.wedding, "gr_1", lambda _, change=change: change, 10, 10)  # type: ignore[misc]
+        await world.router().route_all()
+        (params,) = await world.params("ben")
+        told = delivery(Channel.MAIL, "a@b.example", notice("grant.asked", **params), language="de")
+        assert render(told).subject == f"Zugriff erbeten: {words}"
 
 
 async def test_people_without_a_name_have_that_of_their_guest_vendor_or_presence(world: World) -> None:
