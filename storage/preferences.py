@@ -117,11 +117,14 @@ def of_users(connection: Connection, wedding: str, users: Sequence[str]) -> dict
 
 
 def change(connection: Connection, wedding: str, user: str, decide: Decide, at: datetime) -> StoredPreferences:
-    """Change the preferences of a person. Raises what `decide` raises, and nothing is changed then."""
+    """Change the preferences of a person, and when the digest of what is held comes. Raises what `decide` raises, and
+    nothing is changed then."""
     before = lock(connection, wedding, user, at)
     body, digest_at = decide(before.body, before.digest_at)
     changed = StoredPreferences(body, at, digest_at)
     connection.execute(update(preferences).where(_of_person(wedding, user)).values(changed._asdict()))
+    if digest_at not in (before.digest_at, None):
+        connection.execute(update(outbox).where(_held_of(wedding, user)).values(next_at=digest_at))
     return changed
 
 
@@ -205,8 +208,11 @@ def _channels_held(connection: Connection, wedding: str, user: str) -> list[str]
 
 
 def _held_on(wedding: str, user: str, channel: str) -> ColumnElement[bool]:
-    of_person = and_(outbox.c.wedding == wedding, outbox.c.user == user)
-    return and_(of_person, outbox.c.state == HELD, outbox.c.channel == channel)
+    return and_(_held_of(wedding, user), outbox.c.channel == channel)
+
+
+def _held_of(wedding: str, user: str) -> ColumnElement[bool]:
+    return and_(outbox.c.wedding == wedding, outbox.c.user == user, outbox.c.state == HELD)
 
 
 def _read_held(connection: Connection, held: ColumnElement[bool], channel: str) -> HeldMessages:

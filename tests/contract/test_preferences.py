@@ -145,6 +145,16 @@ class TestDigests:
         await hold(store, "u_1", 3, at=TOMORROW)
         assert (await store.preferences("w", "u_1")) == StoredPreferences("", EIGHT, TOMORROW)
 
+    async def test_what_is_held_is_due_with_the_digest_also_where_its_hour_changes(self, store: Storage) -> None:
+        await hold(store, "u_1", 1, at=NINE)
+        await hold(store, "u_1", 2, at=NINE, state="sent")
+        await hold(store, "u_2", 3, at=NINE)
+        await store.change_preferences("w", "u_1", lambda *_: PreferenceChange("{}", TOMORROW), EIGHT)
+        found = {each["event"]: each["next_at"] for each in await messages(store)}
+        assert found == {1: TOMORROW, 2: EIGHT, 3: EIGHT}
+        await store.change_preferences("w", "u_1", lambda *_: PreferenceChange("{}", None), EIGHT)
+        assert {each["next_at"] for each in await messages(store, user="u_1", state="held")} == {TOMORROW}
+
     async def test_those_that_are_due_come_in_pages_and_the_oldest_first(self, store: Storage) -> None:
         for user, at in (("u_c", EIGHT), ("u_b", NINE), ("u_a", NINE), ("u_d", TOMORROW)):
             await hold(store, user, 1, at=at)
