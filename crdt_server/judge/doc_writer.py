@@ -122,10 +122,24 @@ def _write(root: Root, shared: Map[Any], op: Op) -> None:
 
 
 def _write_row(root: Root, shared: Map[Any], op: Op) -> None:
-    if op.kind == "delete":
+    if root.shape is Shape.RECORD:
+        _write_whole(root, shared, op)
+    elif op.kind == "delete":
         _delete(shared, op.record)
     elif op.kind == "set" or op.record not in shared:
         shared[op.record] = op.value if root.record is None else _record(root, op.value)
+
+
+def _write_whole(root: Root, shared: Map[Any], op: Op) -> None:
+    """The root itself is the row: it has no key for it."""
+    there = set(shared.keys())
+    if op.kind == "insert" and there:
+        return
+    fields = {} if op.kind == "delete" else op.value
+    for key in there.difference(fields):
+        _delete(shared, key)
+    for key, value in fields.items():
+        shared[key] = Text(value) if key in root.text_keys else value
 
 
 def _delete(shared: Map[Any], key: str) -> None:

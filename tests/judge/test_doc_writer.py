@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from pycrdt import Doc, Map, Text, XmlFragment
@@ -146,6 +147,20 @@ def test_operations() -> None:
         "g_2": {"firstName": "Bob", "note": "New."},
     }
     assert rows["meta"] == {"": {"_version": 3}}
+
+
+@pytest.mark.parametrize(
+    ("op", "expected"),
+    [
+        (Op("delete", "guests", "meta", ""), {}),
+        (Op("set", "guests", "meta", "", None, {"_version": 4}), {"": {"_version": 4}}),
+        (Op("insert", "guests", "meta", "", None, {"_version": 4}), {"": {"_version": 3}}),
+    ],
+)
+def test_a_root_that_is_one_record_is_written_as_a_row(op: Op, expected: dict[str, Any]) -> None:
+    rows = operations(Op("set", "guests", "meta", "", "_version", 3), op)
+    assert rows["meta"] == expected
+    assert operations(Op("insert", "guests", "meta", "", None, {"_version": 5}))["meta"] == {"": {"_version": 5}}
 
 
 def test_a_text_that_is_missing_or_something_else_is_made() -> None:

@@ -116,6 +116,16 @@ def test_a_write_that_lost_and_was_not_allowed_is_neither_sent_nor_a_conflict() 
     assert party.bench.reviews() == []
 
 
+def test_a_root_that_is_one_record_is_begun_by_those_who_may_write_it() -> None:
+    """It was put back in the rows alone, and stood in the document, and in the store for ever."""
+    party = Party(FLORIST, 100)
+    party.actor.set("timeline", "meta", "", "_version", 99)
+    party.actor.set(*ITEMS, "i_flowers", "status", "ready")
+    assert party.send() == [("meta", "", None, "not_allowed")]
+    assert party.bench.rows("timeline")["meta"] == {}
+    assert party.bench.value(*ITEMS, "i_flowers", "status") == "ready"
+
+
 def test_emergencies_are_raised_and_acknowledged_in_ones_own_name() -> None:
     party = Party(FLORIST, 100)
     raised = ("timeline", "emergencies")
