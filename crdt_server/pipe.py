@@ -130,7 +130,8 @@ class LoadStep(_Record):
 class HostRequest(_Record):
     """One request. ``summary``: of an update that was checked before; ``actor``: of an update, and of any request to a
     document with a schema; ``client_state_vector``: that of an update's sender, where it was away until now.
-    ``vector_of``: the large update of which this is a piece; its state vector comes once."""
+    ``vector_of``: the large update of which this is a piece; its state vector comes once. ``begun``: a command, see
+    `BatchResponse`."""
 
     kind: RequestKind
     payload: bytes
@@ -138,6 +139,7 @@ class HostRequest(_Record):
     actor: Identity | None = None
     client_state_vector: bytes | None = None
     vector_of: int | None = None
+    begun: bool = False
 
 
 class RoomRequests(_Record):
@@ -368,12 +370,14 @@ RoomOutcome = RoomResult | LoadRefused | ContextMissing | LoadPostponed
 
 class BatchResponse(_Record):
     """``results``: one for each room of the batch, in its order; ``jobs``: one for each job; ``others``: rooms that the
-    batch did not name, into whose documents the server has written."""
+    batch did not name, into whose documents the server has written. ``begun``: which request, by room and place, is a
+    command that is being written: it has to come with every batch until it is done."""
 
     results: list[RoomOutcome]
     jobs: list[JobResult]
     others: list[RoomResult]
     weddings: list[WeddingState]
+    begun: tuple[int, int] | None = None
 
 
 _encoder = msgspec.msgpack.Encoder()

@@ -18,6 +18,7 @@ from crdt_server.pipe import (
     CommandRefused,
     Diff,
     Done,
+    Fault,
     IndexedResponse,
     LoadPostponed,
     LoadStep,
@@ -72,10 +73,13 @@ class BatchEntry:
     cost: int = 0
     """Of its requests, in bytes of the budget of a batch."""
 
-    def for_host(self) -> RoomRequests:
+    def for_host(self, begun: Request | None = None) -> RoomRequests:
+        """Its part of the batch as it is sent. ``begun``: the command that the host is writing."""
         hosted = self.room.hosted
         over_quota = hosted.quota.refuses_growth(stored=self.room.head_seq > 0)
         requests = [request.for_host(hosted.has_schema, hosted.incarnation) for request in self.requests]
+        if begun in self.requests:
+            requests[self.requests.index(begun)].begun = True
         # Not with a load step: a host that dies of it takes them along, and its room was not resident yet.
         claims = self.room.claims.take(hosted.incarnation) if requests else []
         return RoomRequests(self.room.id, requests, self.load, over_quota, claims)
@@ -195,7 +199,16 @@ def fits(entries: Sequence[BatchEntry], rooms: Mapping[int, Room], response: Bat
         and all(map(_fits, entries, response.results))
         and all(_fits_other(rooms, each) for each in response.others)
         and all(_fits_wedding(rooms, each) for each in response.weddings)
+        and (response.begun is None or _fits_begun(entries, response, *response.begun))
     )
+
+
+def _fits_begun(entries: Sequence[BatchEntry], response: BatchResponse, room: int, request: int) -> bool:
+    if not (0 <= room < len(entries) and 0 <= request < len(entries[room].requests)):
+        return False
+    result = response.results[room]
+    is_command = entries[room].requests[request].kind is RequestKind.COMMAND
+    return is_command and type(result) is RoomResult and Fault(request, Status.LATER) in result.faults
 
 
 def _fits(entry: BatchEntry, result: RoomOutcome) -> bool:

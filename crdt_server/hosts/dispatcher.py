@@ -77,6 +77,7 @@ class HostDispatcher:
         self.events = events
         self.residency = Residency()
         self.continuations = Continuations(self.residency)
+        self._begun: BatchEntry | None = None  # the command that the host is writing: with every batch until it is done
         self._heavy = heavy
         self._batch_bytes = batch_bytes
         self._scheduled: dict[Room, None] = {}
@@ -101,6 +102,8 @@ class HostDispatcher:
             return True
         if not room.hosted.has_schema:
             return False
+        if self._begun is not None and self._begun.room.wedding == room.wedding:
+            return True
         # the server may write into any document of a wedding that is part of the batch
         return room in self.continuations or not self._in_flight.isdisjoint(self.residency.siblings(room))
 
@@ -114,6 +117,7 @@ class HostDispatcher:
         """The host's documents are gone with it. Rooms come back from the store when they next have requests, and
         derived documents at once: somebody else writes in their sources."""
         self.continuations.clear()
+        self._begun = None
         for room in self.residency.clear():
             self.schedule(room)
 
@@ -144,6 +148,11 @@ class HostDispatcher:
         """The next batch: a slice of every load that fits, a fair share of every scheduled room, and a slice of the
         rules of a wedding."""
         entries = list(self.residency.loads.take(alone=not self._scheduled))
+        if self._begun is not None:
+            if self._begun.room.phase is Phase.DEAD:
+                self._begun = None
+            else:
+                entries.insert(0, self._begun)  # first: its wedding waits for it
         arriving = {entry.room for entry in entries}
         budget, large = self._batch_bytes, 0 if self._took_large else LARGE_IN_BATCH
         skipped_large, self._took_large = self._took_large, False
@@ -250,8 +259,9 @@ class HostDispatcher:
         try:
             unfinished = self.settle(entries, await self.request(entries, forget))
             for entry in unfinished:
-                self._turns.refund(entry.requests)
-                for request in reversed(entry.requests):
+                again = [each for each in entry.requests if self._begun is None or each not in self._begun.requests]
+                self._turns.refund(again)
+                for request in reversed(again):
                     put_back(entry.room, request)
             first = dict.fromkeys(entry.room for entry in unfinished if entry.room in self._scheduled)
             self._scheduled = first | self._scheduled
@@ -266,7 +276,9 @@ class HostDispatcher:
         """The host's response, checked. Raises HostDied."""
         jobs: list[Job] = [ForgetRooms(list(forget))] if forget else []
         others_wait = any(room not in self._in_flight for room in chain(self.residency.loads, self._scheduled))
-        response = await self.supervisor.run([entry.for_host() for entry in entries], jobs, others_wait=others_wait)
+        begun = None if self._begun is None else self._begun.requests[0]
+        rooms = [entry.for_host(begun) for entry in entries]
+        response = await self.supervisor.run(rooms, jobs, others_wait=others_wait)
         if not fits(entries, self.residency.known, response):
             raise await self.supervisor.kill("broken response")
         return response
@@ -275,6 +287,10 @@ class HostDispatcher:
         """Submit the results of a batch for storage. Returns the requests that have to come again."""
         unfinished: list[BatchEntry] = []
         postponed: list[BatchEntry] = []
+        self._begun = None
+        if response.begun is not None:
+            entry, place = entries[response.begun[0]], response.begun[1]
+            self._begun = BatchEntry(entry.room, [entry.requests[place]])
         for entry, result in zip(entries, response.results, strict=True):
             if type(result) is RoomResult:
                 if entry.load is not None and entry.load.last and self.residency.loaded(entry.room):

@@ -40,6 +40,8 @@ DRAFT_CPU_SECONDS = 0.5
 AT_ONCE_CPU_SECONDS = 0.2
 """For the same where that is one step, see `MOST_RESTARTS`."""
 WRITE_CPU_SECONDS, WRITTEN_BYTES_PER_CPU_SECOND = 0.5, 512 * 1024  # 1,000 operations of 113 KB take 0.07 to 0.12 s
+WRITTEN_AT_ONCE = 32
+"""Operations that are one step: more are written in slices, in which their wedding waits for them."""
 EXAMINED_AT_ONCE = 32
 TOO_EXPENSIVE = "the operations up to this one take too long: send fewer at a time"
 
@@ -52,7 +54,7 @@ ANSWERED_KEPT = 500
 
 
 def write_limit_seconds(size_bytes: int) -> float:
-    """CPU time for the writes of a command of this size, which are made at once."""
+    """CPU time for the writes of a command of this size that are made at once."""
     return WRITE_CPU_SECONDS + size_bytes / WRITTEN_BYTES_PER_CPU_SECOND
 
 
@@ -65,11 +67,13 @@ def command(
     drafts: Drafts | None = None,
     on_write: Callable[[], None] | None = None,
     on_written: Callable[[], None] | None = None,
+    later: Callable[[Sequence[Op]], None] | None = None,
 ) -> Response | None:
     """Carry out a command. ``size_bytes``: by how much no document may outgrow its limit.
 
     ``drafts``: try the operations in their slices, and return None until that is done; ``on_write`` is called before
     they are written, ``on_written`` before invariants are looked at: their CPU time is not that of the command.
+    ``later`` takes more than `WRITTEN_AT_ONCE` of them, to be written in slices.
     """
     parts = body.parts
     missing = sorted({document for document, _ in parts} - judge.open.keys())
@@ -86,18 +90,31 @@ def command(
     problems = draft.problems or _too_large(judge, draft.ops, size_bytes)
     if problems:
         return CommandRefused(problems)
+    if later is not None and len(draft.ops) > WRITTEN_AT_ONCE:
+        later(draft.ops)
+        return None
     if on_write is not None:
         on_write()
     judge.write(draft.ops, actor)
-    for op in draft.ops:
-        if op.root == "review" and op.key == "choice":
-            judge.resolver.decide(op.document, op.record)
     if on_written is not None:
         on_written()
+    resolve(judge, draft.ops)
+    return answered(judge, body, draft.ops)
+
+
+def resolve(judge: WeddingJudge, ops: Sequence[Op]) -> None:
+    """Resolve what these operations, which are written, have broken or decided, as far as the slice goes."""
+    for op in ops:
+        if op.root == "review" and op.key == "choice":
+            judge.resolver.decide(op.document, op.record)
     judge.resolve()
-    answer = json.dumps({"operations": len(draft.ops)})
+
+
+def answered(judge: WeddingJudge, body: CommandBody, ops: Sequence[Op]) -> CommandDone:
+    """The answer to a command that is carried out: it is stored with what was changed."""
+    answer, name = json.dumps({"operations": len(ops)}), body.key
     if name:
-        judge.ledger.pending(parts[0][0]).answers.append((name, body.digest or "", answer))
+        judge.ledger.pending(body.parts[0][0]).answers.append((name, body.digest or "", answer))
         judge.answered[name] = None
         if len(judge.answered) > ANSWERED_KEPT:
             del judge.answered[next(iter(judge.answered))]

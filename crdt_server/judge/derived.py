@@ -16,6 +16,7 @@ from crdt_server.judge.schema_document import SchemaDocument
 from documents.changes import Change, Changes
 from documents.derived.model import Targets
 
+REFRESHED_AT_ONCE = 16
 _Place = tuple[str, str]
 """Document and root."""
 
@@ -65,6 +66,17 @@ class OpenDerived:
             if document.is_open:
                 document.refresh()
 
+    def refreshed(self) -> Iterator[None]:
+        """`refresh`, in steps between which no row may change and nothing is taken."""
+        while self._stale:
+            document = next(iter(self._stale))
+            while document.is_open and document.stale:
+                document.refresh(REFRESHED_AT_ONCE)
+                yield
+            del self._stale[document]
+            document.make_ready()
+            yield
+
     def takes_edits(self, document: SchemaDocument, needed: set[str]) -> bool:
         """Whether updates of a document may be judged now. A derived one has to show all that its sources hold, so that
         it is known what their authors have not seen, and these have to be open: those that are not go to ``needed``."""
@@ -80,7 +92,7 @@ class OpenDerived:
 
     def with_news(self) -> list[ProjectedDocument]:
         """The open documents that have something to be taken."""
-        return [document for document in self.documents.values() if document.pieces.has_news]
+        return [document for document in self.documents.values() if document.has_news]
 
     def _follow(self, document: ProjectedDocument) -> None:
         for name, projection in document.derived.declaration.projections.items():

@@ -61,6 +61,7 @@ class ProjectedDocument(SchemaDocument):
         self._view: View | None = None
         self._new_owners: list[tuple[int, str]] = []
         self._differences: dict[bytes, list[bytes]] = {}  # that are still valid
+        self._ready: list[bytes] = []  # taken, and not given away yet
         self._sent = EMPTY_STATE_VECTOR  # the state vector as of what was taken
         self._accepted: list[Sequence[Span]] = []  # the deletions of each update since
 
@@ -123,8 +124,18 @@ class ProjectedDocument(SchemaDocument):
         owners, self._new_owners = self._new_owners, []
         return BatchRecords([], [], [ClientOwner(*each) for each in owners], [], []) if owners else None
 
+    @property
+    def has_news(self) -> bool:
+        """Whether there is something to be taken."""
+        return bool(self._ready) or self.pieces.has_news
+
+    def make_ready(self) -> None:
+        """Make the updates that `take_outgoing` returns of what is there now: of many rows that takes milliseconds."""
+        self._ready = self.take_outgoing()
+
     def take_outgoing(self) -> list[bytes]:
         """See `Document.take_outgoing`. Values that were replaced or hidden since the last call are left out."""
+        ready, self._ready = self._ready, []
         outgoing = super().take_outgoing()
         if len(self._accepted) > 1:
             assert self.doc is not None
@@ -132,7 +143,7 @@ class ProjectedDocument(SchemaDocument):
             outgoing = [changes_since(self.doc, self._sent, deletes)]
         if self._accepted:
             self._sent, self._accepted = encode_clocks(self.clocks), []
-        return outgoing
+        return ready + outgoing
 
     def _accept(self, update: Update) -> None:
         self._differences.clear()

@@ -13,15 +13,15 @@ import resource
 import socket
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import partial
 from time import thread_time
 
 from crdt_server.judge.applied import actor_of
-from crdt_server.judge.commands import DRAFT_CPU_SECONDS, Drafts, command, write_limit_seconds
 from crdt_server.judge.cpu_limit import HostProgress
 from crdt_server.judge.document import Document, cpu_limit_seconds
 from crdt_server.judge.held_documents import HeldDocuments
+from crdt_server.judge.host_commands import HostCommands
 from crdt_server.judge.jobs import decode_summary, perform
 from crdt_server.judge.making import warm_up
 from crdt_server.judge.reads import OF_BYTES, OF_ROWS, Reader
@@ -47,14 +47,12 @@ from crdt_server.pipe import (
     JobResult,
     LoadPostponed,
     RequestKind,
-    Response,
     RoomOutcome,
     RoomRequests,
     RoomResult,
     Status,
     WeddingState,
     decode_batch,
-    decode_command,
     decode_other_bookings,
     frame,
 )
@@ -78,17 +76,19 @@ class DocumentHost:
         self.held = HeldDocuments(max_document_bytes, self._slices)
         self.documents = self.held.documents
         self._touched: dict[WeddingJudge, None] = {}  # by this batch
+        self._begun: tuple[int, int] | None = None  # see BatchResponse
         self._batch, self._now = 0, 0.0
         self._worked = False  # whether a request of this batch was worked on
         self._vectors = StateVectors()
         self._reader = Reader(self._slices)
-        self._drafts = Drafts(self._slices, time.process_time)
+        self._commands = HostCommands(self._slices, time.process_time)
         self._postponed: set[int] = set()  # rooms whose load goes on after this batch
 
     def handle(self, batch: Batch) -> BatchResponse:
         self._batch += 1
         self._now = batch.now
         self._postponed.clear()
+        self._begun = self._commands.begun_in(batch.rooms)
         self._slices.begin_batch(sharing=sharing(batch.rooms))
         self._worked = False
         # Jobs first: a wedding that is loaded again must not find documents that are to be forgotten.
@@ -100,7 +100,8 @@ class DocumentHost:
         if any(map(loads, batch.rooms)):
             gc.freeze()  # else what was loaded is looked through again and again: 0.1 s for a large document
         for judge in self._touched:
-            judge.derived.refresh()
+            if not self._commands.hides(judge):
+                judge.derived.refresh()
         self._progress.idle()
         # Last, so that a reader has all that the server sends as the updates of this batch: it is kept for others, too.
         now = self._batch, self._now
@@ -111,7 +112,7 @@ class DocumentHost:
                 self._reader.answer(self.documents[each.room], each.requests, result, now, mark)
                 result.cpu_seconds += thread_time() - began
         self._reader.expire(self._now)
-        self._drafts.expire(self._now)
+        self._commands.end_batch(self._now)
         self._progress.idle()
         for result in results:
             if type(result) is RoomResult:
@@ -120,7 +121,7 @@ class DocumentHost:
         self.held.take_apart()
         if not jobs and not self._slices.used and all(map(only_waits, batch.rooms, results)):
             self.held.copies.nap(NAP_SECONDS)  # a request that comes again at once would only keep the CPU from them
-        return BatchResponse(results, jobs, others, weddings)
+        return BatchResponse(results, jobs, others, weddings, self._begun)
 
     def _measured(self, index: int, batch: RoomRequests) -> RoomOutcome:
         began = thread_time()
@@ -143,12 +144,12 @@ class DocumentHost:
         document = self.documents[room]
         document.over_quota, document.compared_bytes = batch.over_quota, 0
         document.owners.claim(batch.claims)
-        if isinstance(document, SchemaDocument):
-            judge = self.held.judges[room]
+        judge = self.held.judges.get(room)
+        if judge is not None:
             self._touched[judge] = None
             judge.set_time(self._now)
             judge.on_resolve = partial(self._progress.resolving, index)
-            if document.reads_doc:
+            if document.reads_doc and not self._commands.stops(judge):
                 self._build(index, room)
         result, requests = RoomResult.empty(room), batch.requests
         i, count = 0, len(requests)
@@ -158,6 +159,10 @@ class DocumentHost:
             if self._worked and requests[i].kind not in OWN and self._slices.batch_is_long():
                 result.faults += [Fault(n, Status.LATER) for n in range(i, count)]
                 break
+            if self._commands.stops(judge) and not requests[i].begun:
+                result.faults += () if requests[i].kind in OWN else (Fault(i, Status.LATER),)
+                i += 1
+                continue
             self._worked = True
             start, end = i, min(count, i + document.run.updates)
             while i < end and requests[i].kind is RequestKind.UPDATE:
@@ -205,7 +210,9 @@ class DocumentHost:
     def _respond(self, index: int, i: int, room: int, request: HostRequest, result: RoomResult) -> None:
         document, kind = self.documents[room], request.kind
         self._progress.request(index, i)
-        if kind is RequestKind.BUILD_DOC or (kind in OF_ROWS and isinstance(document, SchemaDocument)):
+        if request.begun:
+            self._command(index, i, room, request, result)
+        elif kind is RequestKind.BUILD_DOC or (kind in OF_ROWS and isinstance(document, SchemaDocument)):
             self._build(index, room)
             self._progress.request(index, i)
         elif kind in OF_ROWS:
@@ -216,15 +223,25 @@ class DocumentHost:
             self.held.judges[room].resolve()
         elif not self._build(index, room) or (kind is RequestKind.COMMAND and self.held.judges[room].resolver.urgent):
             result.faults.append(Fault(i, Status.LATER))
+        elif kind is RequestKind.COMMAND:
+            self._command(index, i, room, request, result)
         else:
             self._progress.request(index, i)
-            begin = partial(self._progress.update, index, i)
-            response = self._respond_from_rows(self.held.judges[room], request, begin)
+            self._respond_from_rows(self.held.judges[room], request)
             self._progress.request(index, i)
-            if response is None:
-                result.faults.append(Fault(i, Status.LATER))
-            else:
-                result.responses.append(IndexedResponse(i, response))
+            result.responses.append(IndexedResponse(i, Done()))
+
+    def _command(self, index: int, i: int, room: int, request: HostRequest, result: RoomResult) -> None:
+        judge = self.held.judges[room]
+        self._progress.request(index, i)
+        response = self._commands.respond(judge, request, partial(self._progress.update, index, i))
+        self._progress.request(index, i)
+        if response is not None:
+            result.responses.append(IndexedResponse(i, response))
+        else:
+            result.faults.append(Fault(i, Status.LATER))
+        if request.begun or self._commands.stops(judge):
+            self._begun = (index, i) if response is None else None
 
     def _build(self, index: int, room: int) -> bool:
         """The next slice of building a document. Returns whether it is built."""
@@ -240,33 +257,24 @@ class DocumentHost:
         finally:
             self._slices.end()
 
-    def _respond_from_rows(
-        self, judge: WeddingJudge, request: HostRequest, begin: Callable[[float], None]
-    ) -> Response | None:
-        """The response to a request that needs the document open; None: it takes further slices. ``begin(seconds)``:
-        from now on it has a limit."""
-        kind = request.kind
-        if kind is RequestKind.COMMAND:
-            body, size = decode_command(request.payload), len(request.payload)
-            begin(2 * DRAFT_CPU_SECONDS)
-            on_write = partial(begin, write_limit_seconds(size))
-            actor = actor_of(request)
-            return command(
-                judge, actor, body, size, drafts=self._drafts, on_write=on_write, on_written=judge.on_resolve
-            )
-        if kind is RequestKind.SET_BOOKINGS:
+    @staticmethod
+    def _respond_from_rows(judge: WeddingJudge, request: HostRequest) -> None:
+        """Do what needs the document open."""
+        if request.kind is RequestKind.SET_BOOKINGS:
             found = decode_other_bookings(request.payload)
             judge.replace_bookings(found.organization, found.bookings)
         else:
             judge.on_resolve()
             judge.run_scheduled()
-        return Done()
 
     def _add_outcome(self, result: RoomResult) -> None:
         """Complete a result with the outcome of the whole batch for its document."""
         document = self.documents.get(result.room)
         if document is None:
             return  # a later load step of it was refused
+        if self._commands.hides(self.held.judges.get(result.room)):
+            result.size = document.pieces.size
+            return
         result.updates = document.take_outgoing()
         result.size = document.pieces.size
         if isinstance(document, SchemaDocument):
@@ -279,6 +287,8 @@ class DocumentHost:
         others: list[RoomResult] = []
         weddings: list[WeddingState] = []
         for state in self._touched:
+            if self._commands.hides(state):
+                continue
             rooms = self.held.rooms.get(state, {})
             for document in state.documents_with_news():
                 room = rooms[document.name]
@@ -307,6 +317,7 @@ class DocumentHost:
         if not isinstance(job, ForgetRooms):
             return perform(job)
         self.held.forget(job.rooms)
+        self._commands.forgotten(self.held.rooms.__contains__)
         return Forgotten()
 
 

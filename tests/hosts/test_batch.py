@@ -250,6 +250,15 @@ def test_a_load_may_end_and_a_request_may_not() -> None:
         assert not accepts(response_to(ended), entry(RequestKind.UPDATE, room=GUESTS))
 
 
+def test_a_command_that_is_being_written_is_one_that_has_to_come_again() -> None:
+    commands = entry(RequestKind.UPDATE, RequestKind.COMMAND, room=GUESTS)
+    later = result(GUESTS, faults=[[1, Status.LATER]])
+    assert accepts([*response_to(later), [0, 1]], commands)
+    refused = result(GUESTS, faults=[[1, Status.VIOLATION]])
+    for raw, begun in ((later, [0, 0]), (later, [0, 2]), (later, [1, 1]), (later, [-1, 1]), (refused, [0, 1])):
+        assert not accepts([*response_to(raw), begun], commands)
+
+
 def test_a_refused_question_needs_no_response() -> None:
     refused = result(NOTE, faults=[[2, Status.LATER]], responses=[STATE_VECTOR])
     assert accepts(response_to(refused))

@@ -23,14 +23,15 @@ from tests.hub.test_weddings import read_rows
 ADA, HOME = Identity("ada", "couple"), "192.0.2.1"
 SHORT_LIMIT = """
 import sys
-from crdt_server.judge import process
-process.write_limit_seconds = lambda size_bytes: 0.02
+from crdt_server.judge import commands, host_commands, process
+host_commands.write_limit_seconds = lambda size_bytes: 0.02
+commands.WRITTEN_AT_ONCE = 10_000
 process.main(sys.argv[1:])
 """
 
 
 def spawn(arguments: Sequence[int], descriptors: Sequence[int]) -> subprocess.Popen[bytes]:
-    """A host whose commands have 20 ms."""
+    """A host whose commands are written in one step, and have 20 ms for it."""
     command = [sys.executable, "-c", SHORT_LIMIT, *map(str, arguments)]
     return subprocess.Popen(
         command, pass_fds=descriptors, stdin=subprocess.DEVNULL, env=os.environ | {"PYTHONPATH": "."}

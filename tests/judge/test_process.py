@@ -81,6 +81,7 @@ class Place:
         self.now = NOW
         self.rooms: dict[int, Room] = {}
         self.session = Session(SessionId(1), HandSocket(), ADA)
+        self.begun: Request | None = None  # the command that is being written: it has to come with every batch
 
     def room(self, name: str, wedding: str = "w") -> Room:
         room = Room(len(self.rooms) + 1, wedding, name, RoomLimits(), Counters(), RecordingRoomEvents())
@@ -88,9 +89,11 @@ class Place:
         return room
 
     def run(self, entries: Sequence[BatchEntry], *jobs: Job) -> BatchResponse:
-        batch = Batch(self.now, [entry.for_host() for entry in entries], list(jobs))
+        batch = Batch(self.now, [entry.for_host(self.begun) for entry in entries], list(jobs))
         response = decode_response(encode(self.host.handle(decode_batch(encode(batch)))))
         assert fits(entries, self.rooms, response)
+        begun = response.begun
+        self.begun = None if begun is None else entries[begun[0]].requests[begun[1]]
         return response
 
     def request(self, room: Room, kind: RequestKind, payload: bytes = b"") -> BatchResponse:
