@@ -75,6 +75,19 @@ class TestAppendAndLoad:
             document = await store.load(key)
             assert (document.head_seq, document.updates[0].update) == (3, str(key).encode())
 
+    async def test_large_updates_are_all_or_nothing_like_small_ones(self, store: Storage) -> None:
+        """On SQLite they go in one by one: a copy of each statement's values took most of the time."""
+        large = [bytes([n]) * 70_000 for n in range(3)]
+        await store.append([*batch(NOTE, 1, large[0], b"small", large[1]), *batch(OTHER, 1, large[2])])
+        assert [row.update for row in (await store.load(NOTE)).updates] == [large[0], b"small", large[1]]
+        for wrong in (batch(OTHER, 3, b"o"), batch(OTHER, 1, b"o")):
+            with pytest.raises(SequenceConflict) as conflict:
+                await store.append([*batch(NOTE, 4, large[0], b"small"), *wrong])
+            assert conflict.value.weddings == (OTHER.wedding,)
+            assert (await head(store, NOTE), await head(store, OTHER)) == (3, 1)
+        await store.append([*batch(NOTE, 4, large[0], b"small"), *batch(ELSEWHERE, 1, b"new")])
+        assert (await head(store, NOTE), await head(store, ELSEWHERE)) == (5, 1)
+
     async def test_an_unknown_document_is_empty_and_not_created(self, store: Storage) -> None:
         document = await store.load(NOTE)
         assert (document.updates, document.head_seq, document.size_bytes) == ([], 0, 0)
