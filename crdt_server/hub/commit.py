@@ -13,6 +13,7 @@ from typing import Protocol
 
 import structlog
 
+from crdt_server.hub.commit_queue import CommitQueue
 from crdt_server.metrics import Metrics
 from crdt_server.records import BatchRecords
 from crdt_server.rooms.batch import RoomBatch
@@ -84,7 +85,7 @@ class _Transaction:
 
 
 class CommitPump:
-    """`put` batches in; `Room.broadcast` follows after their commit, in order. One `run` task.
+    """`put` batches in; `Room.broadcast` follows after their commit, for each room in order. One `run` task.
 
     A refusal for good is confirmed with the store: what another owner of the wedding has stored since may look forged
     here. So is what is shown of a derived document: another owner may have hidden it since.
@@ -109,7 +110,7 @@ class CommitPump:
         self._on_events = on_events
         self._on_bookings = on_bookings
         self._audit = audit
-        self._waiting: list[RoomBatch] = []
+        self._waiting = CommitQueue()
         self._wake = asyncio.Event()
         self._stored: deque[RoomBatch] = deque()
         self._wake_broadcast = asyncio.Event()
@@ -133,7 +134,7 @@ class CommitPump:
             return
         batch.room.pin()
         self._enqueued += 1
-        self._waiting.append(batch)
+        self._waiting.add(batch)
         self._wake.set()
 
     async def flush(self) -> None:
@@ -176,14 +177,14 @@ class CommitPump:
             await self._wake.wait()
             self._wake.clear()
             while self._waiting:
-                batches, self._waiting = self._waiting, []
+                batches = self._waiting.take()
                 await self._commit(batches)
                 self._finished += len(batches)
                 del batches
                 self._resolve_flushes()
 
     def _resolve_flushes(self) -> None:
-        while self._flushes and self._flushes[0][0] <= self._finished:
+        while self._flushes and self._flushes[0][0] <= self._waiting.reached:
             _, flushed = self._flushes.popleft()
             if not flushed.done():
                 flushed.set_result(None)

@@ -12,6 +12,7 @@ import pytest
 from crdt_server.access.identity import Identity
 from crdt_server.counters import Counters
 from crdt_server.hub.commit import CommitPump
+from crdt_server.hub.commit_queue import COMMIT_BYTES
 from crdt_server.metrics import Metrics
 from crdt_server.pipe import RequestKind, Status
 from crdt_server.records import BatchRecords, BookingChange, ClientOwner, CommandAnswer, EventRecord, RowChange
@@ -19,7 +20,7 @@ from crdt_server.rooms.batch import RoomBatch
 from crdt_server.rooms.inbox import RoomLimits
 from crdt_server.rooms.room import Room
 from crdt_server.rooms.session import Request, Session, SessionId
-from storage import Append, BookingValues, DocumentKey, Storage, StoredRow, VendorBooking, open_storage
+from storage import Append, BookingValues, DerivedRecords, DocumentKey, Storage, StoredRow, VendorBooking, open_storage
 from tests.support.codec import encode_update
 from tests.support.room_events import RecordingRoomEvents
 from tests.support.sockets import HandSocket
@@ -168,6 +169,59 @@ async def test_many_rooms_share_a_transaction_in_order(bench: Bench) -> None:
         await bench.pump.flush()
     for room, _, socket in rooms:
         assert socket.updates() == await bench.stored(room.document) == [b"%d" % n for n in range(20)]
+
+
+async def test_what_is_large_waits_for_what_is_small_and_is_stored_by_itself(bench: Bench) -> None:
+    """A transaction with 15 MB held SQLite's writer for 0.2 s, and two of them for twice as long."""
+    large = [bench.room(f"notes.large{n}") for n in range(3)]
+    small, session, socket = bench.room("notes.small")
+    transactions, append = list[list[str]](), bench.storage.append
+
+    async def counted(updates: Sequence[Append], derived: Sequence[DerivedRecords] = ()) -> dict[str, int]:
+        transactions.append([f"{each.key.document}.{each.seq}" for each in updates])
+        if len(transactions) == 2:
+            bench.put(small, session, b"late")
+            bench.put(*large[1][:2], b"also late")
+        return await append(updates, derived)
+
+    bench.pump._store.append = counted  # type: ignore[method-assign]
+    for room, writer, _ in large:
+        bench.put(room, writer, bytes(COMMIT_BYTES))
+    bench.put(small, session, b"one")
+    bench.put(small, session, b"two")
+    async with running(bench):
+        await bench.pump.flush()
+        assert len(transactions) == 5
+        bench.put(*large[0][:2], b"three")
+        await bench.pump.flush()
+    assert transactions == [
+        ["notes.small.1", "notes.small.2"],
+        ["notes.large0.1"],
+        ["notes.small.3"],
+        ["notes.large1.1", "notes.large1.2"],
+        ["notes.large2.1"],
+        ["notes.large0.2"],
+    ]
+    assert socket.updates() == [b"one", b"two", b"late"]
+    assert [len(update) for update in large[1][2].updates()] == [COMMIT_BYTES, 9]
+
+
+async def test_all_of_a_wedding_is_one_transaction(bench: Bench) -> None:
+    """A command is stored in all its documents or in none."""
+    guests, seating, note = bench.room("guests"), bench.room("seating"), bench.room("notes.a")
+    stored, append = list[set[str]](), bench.storage.append
+
+    async def seen(updates: Sequence[Append], derived: Sequence[DerivedRecords] = ()) -> dict[str, int]:
+        stored.append({each.key.document for each in updates})
+        return await append(updates, derived)
+
+    bench.pump._store.append = seen  # type: ignore[method-assign]
+    bench.put(*guests[:2], bytes(COMMIT_BYTES))
+    bench.put(*note[:2], b"a note")
+    bench.put(*seating[:2], b"small")
+    async with running(bench):
+        await bench.pump.flush()
+    assert stored == [{"notes.a"}, {"guests", "seating"}]
 
 
 async def test_a_barrier_is_passed_under_constant_load(bench: Bench) -> None:
