@@ -78,7 +78,7 @@ class DocumentHost:
         self._touched: dict[WeddingJudge, None] = {}  # by this batch
         self._begun: tuple[int, int] | None = None  # see BatchResponse
         self._batch, self._now = 0, 0.0
-        self._worked = False  # whether a request of this batch was worked on
+        self._worked = self._built = False  # whether a request of this batch was worked on, and a document built
         self._vectors = StateVectors()
         self._reader = Reader(self._slices)
         self._commands = HostCommands(self._slices, time.process_time)
@@ -90,14 +90,14 @@ class DocumentHost:
         self._postponed.clear()
         self._begun = self._commands.begun_in(batch.rooms)
         self._slices.begin_batch(sharing=sharing(batch.rooms))
-        self._worked = False
+        self._worked = self._built = False
         # Jobs first: a wedding that is loaded again must not find documents that are to be forgotten.
         jobs = []
         for index, job in enumerate(batch.jobs):
             self._mark.set(len(batch.rooms) + index, 0)
             jobs.append(self._job(job))
         results = [self._measured(index, each) for index, each in enumerate(batch.rooms)]
-        if any(map(loads, batch.rooms)):
+        if self._built or any(map(loads, batch.rooms)):
             gc.freeze()  # else what was loaded is looked through again and again: 0.1 s for a large document
         for judge in self._touched:
             if not self._commands.hides(judge):
@@ -248,6 +248,7 @@ class DocumentHost:
         document = self.documents[room]
         if document.is_built:
             return True
+        self._built = True
         self._progress.reading(index, PIECE_BYTES)
         if isinstance(document, SchemaDocument):
             return self.held.judges[room].build_doc(document)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import os
 import signal
@@ -631,6 +632,14 @@ class TestSlices:
         assert place.host.documents[room.id].loaded
         assert len(place.rows(room)["guests"]) == 7500
         assert place.host.documents[room.id].loaded is None
+
+    def test_what_a_reader_has_built_is_not_looked_through_for_garbage(self, place: Place) -> None:
+        """A collection in the middle of opening 3 MB took 20 ms, and a full one after three of them 90 ms."""
+        room = place.room("guests")
+        place.run([load(room, updates=[many_guests(7, 1000)])])
+        before = gc.get_freeze_count()
+        assert len(place.rows(room)["guests"]) == 1000
+        assert gc.get_freeze_count() > before + 1000
 
     def test_the_structs_that_are_kept_have_a_bound(self, place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
         updates = [many_guests(7, 20 + n) for n in range(4)]
