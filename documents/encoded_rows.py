@@ -7,15 +7,14 @@ would be older than the updates that its reader has, and to begin again would ne
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
-from collections import deque
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from documents.readers import canonical
 from documents.rows import RowId
+from documents.sorting import sorted_in_steps
 
 CHUNK_RECORDS = 32
-SORTED_AT_ONCE = 256
 
 
 class EncodedRows:
@@ -74,18 +73,7 @@ class _EncodedRoot:
 
     def sort(self) -> Iterator[None]:
         """Sort the records, and cut them into chunks. Every step takes as long for as many records."""
-        runs = deque[list[str]]()
-        records = list(self._rows)
-        for start in range(0, len(records), SORTED_AT_ONCE):
-            runs.append(sorted(records[start : start + SORTED_AT_ONCE]))
-            yield
-        while len(runs) > 1:
-            merged = runs.popleft() + runs.popleft()
-            merged.sort()  # two runs, which takes one comparison for each record
-            runs.append(merged)
-            for _ in range(0, len(merged), SORTED_AT_ONCE):
-                yield
-        records = runs.pop() if runs else []
+        records = yield from sorted_in_steps(list(self._rows))
         for start in range(0, len(records), CHUNK_RECORDS):
             self._chunks.append(_Chunk(records[start : start + CHUNK_RECORDS]))
             self._starts.append(records[start])

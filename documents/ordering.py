@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right, insort
-from collections.abc import Mapping
+from collections.abc import Generator, Mapping
 from typing import Any
 
 from fractional_indexing import FIError, generate_key_between
+
+from documents.sorting import SORTED_AT_ONCE, sorted_in_steps
 
 
 class NoPlaceError(Exception):
@@ -18,6 +20,18 @@ class OrderKeys:
 
     def __init__(self, rows: Mapping[str, Any]) -> None:
         self._keys = sorted(key for row in rows.values() if (key := order_of(row)) is not None)
+
+    @classmethod
+    def in_steps(cls, rows: Mapping[str, Any]) -> Generator[None, None, OrderKeys]:
+        """Those of many rows, which do not change meanwhile."""
+        found: list[str] = []
+        all_rows = list(rows.values())
+        for start in range(0, len(all_rows), SORTED_AT_ONCE):
+            found += [key for row in all_rows[start : start + SORTED_AT_ONCE] if (key := order_of(row)) is not None]
+            yield
+        keys = cls({})
+        keys._keys = yield from sorted_in_steps(found)
+        return keys
 
     def replace(self, before: str | None, after: str | None) -> None:
         """A row has another key than before (None: it has none)."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -10,6 +11,7 @@ from hypothesis import strategies as st
 
 from documents.fields import OrderKey, Reason
 from documents.ordering import NoPlaceError, OrderKeys, order_behind, order_of
+from tests.support.slices import finish
 
 IDS = st.sampled_from("abcdef")
 
@@ -34,6 +36,18 @@ def test_records_stand_where_they_were_put(moves: list[tuple[str, str | None]]) 
         expected.insert(0 if after is None else expected.index(after) + 1, record)
         assert listed(rows) == expected
         assert type(OrderKey().check(rows[record]["order"])) is not Reason
+
+
+@given(st.lists(st.none() | st.sampled_from(("a0", "a1", "Zz", "b12")), max_size=1000))
+def test_keys_that_are_sorted_in_steps_are_the_same(orders: list[str | None]) -> None:
+    rows = {f"g_{n}": {} if order is None else {"order": order} for n, order in enumerate(orders)}
+    found: list[OrderKeys] = []
+
+    def steps() -> Iterator[None]:
+        found.append((yield from OrderKeys.in_steps(rows)))
+
+    finish(steps())
+    assert found[0]._keys == OrderKeys(rows)._keys
 
 
 def test_behind_all_that_share_a_key() -> None:
