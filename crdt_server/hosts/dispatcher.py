@@ -157,12 +157,13 @@ class HostDispatcher:
         budget, large = self._batch_bytes, 0 if self._took_large else LARGE_IN_BATCH
         skipped_large, self._took_large = self._took_large, False
         scheduled, self._scheduled = self._scheduled, {}
+        still = "" if self._begun is None else self._begun.room.wedding  # it takes no other requests
         not_reached: list[Room] = []
         left: list[Room] = []
         behind: list[Room] = []  # had its turn at what is large
         self._turns.end_batch()
         for room in self._turns.order(scheduled):
-            if budget <= 0:
+            if budget <= 0 or (room.wedding == still and room.hosted.has_schema):
                 not_reached.append(room)
             elif room in self.residency:
                 cost, taken_large = self._take_requests(room, budget, large, entries)

@@ -73,9 +73,10 @@ class OpenDerived:
             while document.is_open and document.stale:
                 document.refresh(REFRESHED_AT_ONCE)
                 yield
-            del self._stale[document]
-            document.make_ready()
-            yield
+            self._stale.pop(document, None)
+            if document.is_open:
+                document.make_ready()
+                yield
 
     def takes_edits(self, document: SchemaDocument, needed: set[str]) -> bool:
         """Whether updates of a document may be judged now. A derived one has to show all that its sources hold, so that

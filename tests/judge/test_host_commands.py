@@ -128,6 +128,19 @@ def test_derived_documents_show_all_of_it_at_once(place: Place) -> None:
     assert place.result(shown, RequestKind.DIFF, b"\0").updates == []
 
 
+def test_a_derived_document_that_is_being_opened_shows_it_too(place: Place) -> None:
+    guests, shown = opened(place, "guests"), place.room("guests@service")
+    first = [insert(f"g_{n}", note="") for n in range(800)]
+    finish(place, begin(place, guests, ("guests", first)))
+    place.run([load(shown, None)])
+    while not place.host.held.weddings["w"].derived._followers:
+        assert later_of(place.result(shown, RequestKind.READ)) == [0]
+    more = [insert(f"h_{n}", note="") for n in range(GUESTS)]
+    finish(place, begin(place, guests, ("guests", more)))
+    assert not place.host.documents[shown.id].is_built
+    assert len(place.rows(shown)["guests"]) == len(first) + GUESTS
+
+
 def test_one_command_is_written_at_a_time_and_small_ones_do_not_wait(place: Place) -> None:
     guests, other = opened(place, "guests"), opened(place, "guests", "v")
     entry = begin(place, guests, ("guests", PART))
