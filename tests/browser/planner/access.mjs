@@ -1,7 +1,7 @@
 // Everything for everybody: axe finds nothing in any view, in either size and in either scheme of colours.
 import { go, isAll, open, passes, PHONE } from './support.mjs'
 
-const VIEWS = ['overview', 'guests', 'arrivals', 'seating', 'diets', 'timeline', 'budget', 'tasks', 'vendors', 'conflicts', 'messages', 'settings']
+const VIEWS = ['overview', 'guests', 'arrivals', 'seating', 'diets', 'timeline', 'budget', 'tasks', 'vendors', 'conflicts', 'messages', 'settings', 'notes']
 const SCHEMES = ['light', 'dark']
 
 /** An ordinary run sees each view once: every other one on a phone, every other two in the dark. */

@@ -89,13 +89,21 @@ export const scenarios = {
     await shows(bao, '日本wine cellar')
 
     // Another note is another document, and its address leads there.
-    await ann.getByLabel('Name of another note').fill('not/a/name')
-    assert.equal(await ann.getByRole('button', { name: 'Open', exact: true }).isDisabled(), true)
-    await ann.getByLabel('Name of another note').fill('apart-2')
+    const another = ann.getByLabel('New note, or the name of another')
+    await another.fill('!')
+    await ann.getByRole('alert').waitFor()
+    await another.fill('Apart, too')
     await ann.keyboard.press('Enter')
+    await ann.getByRole('heading', { level: 1, name: 'Apart too' }).waitFor()
     await shows(ann, '')
-    assert.match(ann.url(), /#\/demo\/notes\/apart-2$/)
-    await go(ann, 'demo', 'notes/apart')
+    assert.match(ann.url(), /#\/demo\/notes\/Apart-too$/)
+    await type(ann, 'More')
+    await saved(ann)
+    // Whoever comes later finds it without its name.
+    await go(bao, 'demo', 'notes')
+    await bao.getByRole('navigation', { name: 'Notes' }).getByRole('link', { name: 'Apart too' }).click()
+    await shows(bao, 'More')
+    await ann.getByRole('navigation', { name: 'Notes' }).getByRole('link', { name: 'Apart', exact: true }).click()
     await shows(ann, '日本wine cellar')
   }
 }

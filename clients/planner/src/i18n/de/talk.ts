@@ -82,8 +82,8 @@ export const talk: Readonly<Record<keyof typeof english, string>> = {
   'notes.words': '{n} Wort|{n} Wörter',
   'notes.text': 'Text der Notiz',
   'notes.empty': 'Schreiben Sie die erste Zeile. Alle, die diese Notiz offen haben, sehen sie beim Tippen.',
-  'notes.open': 'Name einer anderen Notiz',
+  'notes.open': 'Neue Notiz oder Name einer anderen',
   'notes.go': 'Öffnen',
-  'notes.badName': 'Nur Buchstaben, Ziffern, - und _, höchstens 64.',
+  'notes.badName': 'Ein Name braucht einen Buchstaben von A bis Z oder eine Ziffer.',
   'notes.refused': 'Diese Notiz ist nicht für Sie offen.'
 }

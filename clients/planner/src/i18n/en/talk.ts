@@ -80,8 +80,8 @@ export const talk = {
   'notes.words': '{n} word|{n} words',
   'notes.text': 'Text of the note',
   'notes.empty': 'Write the first line. Everybody who has this note open sees it as you type.',
-  'notes.open': 'Name of another note',
+  'notes.open': 'New note, or the name of another',
   'notes.go': 'Open',
-  'notes.badName': 'Letters, digits, - and _ only, 64 at most.',
+  'notes.badName': 'A name needs a letter from A to Z or a digit.',
   'notes.refused': 'This note is not open to you.'
 } as const

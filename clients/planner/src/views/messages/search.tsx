@@ -3,6 +3,7 @@ import { useState } from 'preact/hooks'
 import { t } from '../../i18n/index.js'
 import { hrefOf } from '../../router.js'
 import { usePlan } from '../../state/context.js'
+import { noteTitle } from '../../state/notes.js'
 import { nameOfPerson } from '../../state/people.js'
 import { Button } from '../../ui/button.js'
 import { Search as Glass } from '../../ui/icons.js'
@@ -37,7 +38,7 @@ const Marked = ({ hit: { excerpt, highlights } }: { hit: Hit }) => {
 const One = ({ hit }: { hit: Hit }) => {
   const plan = usePlan()
   const to = placeOf(hit)
-  const title = hit.from ? nameOfPerson(plan, hit.from) : hit.document
+  const title = hit.from ? nameOfPerson(plan, hit.from) : to?.view === 'notes' ? noteTitle(to.record ?? '') : hit.document
   return <li>{to === undefined ? <strong>{title}</strong> : <a href={hrefOf(to)} dir="auto">{title}</a>}<Marked hit={hit} /></li>
 }
 
@@ -58,7 +59,7 @@ export const Search = () => {
   return (
     <form class="message-search" role="search" onSubmit={submit}>
       <div class="add-line">
-        <input type="search" value={typed} maxLength={LONGEST_QUERY} aria-label={t('search.label')} placeholder={t('search.label')} onInput={(event) => setTyped(event.currentTarget.value)} />
+        <input type="search" value={typed} maxLength={LONGEST_QUERY} aria-label={t('search.label')} placeholder={t('search.go')} onInput={(event) => setTyped(event.currentTarget.value)} />
         <Button kind="quiet" type="submit" aria-label={t('search.go')}><Glass size={16} aria-hidden="true" /></Button>
       </div>
       {found && (

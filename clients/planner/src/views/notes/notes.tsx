@@ -1,12 +1,16 @@
 // Free-form notes: a text that everybody writes at once, with the carets of the others in it.
 import { useEffect, useRef, useState } from 'preact/hooks'
 import { t } from '../../i18n/index.js'
-import { FIRST_NOTE, go, isNameInUrl, openRecord } from '../../router.js'
+import { FIRST_NOTE, go, hrefOf, openRecord } from '../../router.js'
 import { usePlan } from '../../state/context.js'
+import { noteTitle, notesOf, slugOf, type NoteList } from '../../state/notes.js'
 import { Button } from '../../ui/button.js'
+import { Plus } from '../../ui/icons.js'
 import { Page } from '../../ui/page.js'
 import { TextBinding } from './binding.js'
 import { Carets, type Note } from './carets.js'
+
+const LONGEST = 64
 
 const countOf = (text: string): number => text.trim().split(/\s+/).filter(Boolean).length
 
@@ -34,20 +38,35 @@ const Text = ({ note, onCount }: { note: Note; onCount: (words: number) => void 
 }
 
 const Another = () => {
-  const [name, setName] = useState('')
-  const isBad = name !== '' && !isNameInUrl(name)
+  const [typed, setTyped] = useState('')
+  const slug = slugOf(typed)
+  const isBad = typed.trim() !== '' && slug === ''
   const submit = (event: Event): void => {
     event.preventDefault()
-    if (!isNameInUrl(name)) return
-    setName('')
-    go({ view: 'notes', record: name })
+    if (slug === '') return
+    setTyped('')
+    go({ view: 'notes', record: slug })
   }
   return (
-    <form class="another-note" onSubmit={submit}>
-      <input value={name} aria-label={t('notes.open')} placeholder={t('notes.open')} aria-invalid={isBad} spellcheck={false} autocapitalize="none" onInput={(event) => setName(event.currentTarget.value)} />
-      <Button type="submit" disabled={name === '' || isBad}>{t('notes.go')}</Button>
+    <form onSubmit={submit}>
+      <div class="add-line">
+        <Plus size={18} aria-hidden="true" />
+        <input value={typed} maxLength={LONGEST} aria-label={t('notes.open')} placeholder={t('notes.open')} aria-invalid={isBad} dir="auto" onInput={(event) => setTyped(event.currentTarget.value)} />
+        {slug !== '' && <Button kind="primary" type="submit">{t('notes.go')}</Button>}
+      </div>
       {isBad && <p class="problem" role="alert">{t('notes.badName')}</p>}
     </form>
+  )
+}
+
+/** All notes, with the one that is open also before it is in the list of the server. */
+const List = ({ list, open }: { list: NoteList; open: string }) => {
+  const slugs = [...new Set([FIRST_NOTE, open, ...list.names.value])]
+  const rest = slugs.slice(1).sort((one, other) => noteTitle(one).localeCompare(noteTitle(other)))
+  return (
+    <nav class="pills note-list" aria-label={t('view.notes')}>
+      {[FIRST_NOTE, ...rest].map((slug) => <a key={slug} class="pill" href={hrefOf({ view: 'notes', record: slug })} aria-current={slug === open ? 'page' : undefined} dir="auto">{noteTitle(slug)}</a>)}
+    </nav>
   )
 }
 
@@ -57,6 +76,8 @@ export const Notes = () => {
   const [note, setNote] = useState<Note>()
   const [isRefused, refuse] = useState(false)
   const [words, count] = useState(0)
+  const list = notesOf(wedding)
+  useEffect(() => { void list.load() }, [list, slug])
   useEffect(() => {
     let [isOver, opened]: [boolean, Note | undefined] = [false, undefined]
     setNote(undefined)
@@ -72,7 +93,9 @@ export const Notes = () => {
     }
   }, [wedding, slug])
   return (
-    <Page title={slug} summary={note && t('notes.words', { n: words })} actions={<Another />}>
+    <Page title={noteTitle(slug)} summary={note && t('notes.words', { n: words })}>
+      <Another />
+      <List list={list} open={slug} />
       {isRefused && <p class="problem" role="alert">{t('notes.refused')}</p>}
       {note && <Text key={slug} note={note} onCount={count} />}
     </Page>
