@@ -6,7 +6,7 @@ import { test } from 'node:test'
 globalThis.navigator ??= { language: 'en-GB', languages: ['en-GB'] } // Node 20 has none
 globalThis.location ??= { hash: '' }
 const {
-  ago, attachedTo, clock, convert, dayOf, exponent, folded, formatIn, isToken, moneyText, nameOfDocument, parseClock, parseDuration, parseMoney, placeOf, Reviews, routeOf, timeOfDay, weddingOf, Words, Y
+  ago, attachedTo, meantBy, noteTitle, slugOf, tableName, clock, convert, dayOf, exponent, folded, formatIn, isToken, moneyText, nameOfDocument, parseClock, parseDuration, parseMoney, placeOf, Reviews, routeOf, timeOfDay, weddingOf, Words, Y
 } = await import(process.env.PARTS)
 
 const LARGEST = Number.MAX_SAFE_INTEGER
@@ -16,6 +16,23 @@ test('money is written with the digits of its currency', () => {
   assert.deepEqual([[1250, 'GBP'], [1250, 'JPY'], [1250, 'KWD'], [5, 'USD'], [0, ''], [LARGEST, 'EUR']].map(([minor, currency]) => moneyText(minor, currency)),
     ['12.50', '1250', '1.250', '0.05', '0.00', '90071992547409.91'])
   for (const nothing of [undefined, 1.5, NaN, LARGEST + 1]) assert.equal(moneyText(nothing, 'EUR'), '')
+})
+
+test('an amount in an input has the decimal sign of the language of the wedding, and is read back', () => {
+  const texts = ['en', 'de', 'de-CH', 'ar-EG', 'no such language'].map((locale) => moneyText(125050, 'EUR', locale))
+  assert.deepEqual(texts, ['1250.50', '1250,50', '1250.50', '1250.50', '1250.50'])
+  for (const text of texts) assert.equal(parseMoney(text, 'EUR'), 125050)
+})
+
+test('a word stands for its value in either language, and a code that has none stays as it is', () => {
+  assert.deepEqual([['meal', 'Rind'], ['meal', 'beef'], ['category', 'haare und make-up'], ['meal', 'Kaninchen'], ['', 'x']].map(([family, text]) => meantBy(family, text)),
+    ['beef', 'beef', 'hair_makeup', undefined, undefined])
+})
+
+test('a note is named as people write, and a table without the word where it has a name', () => {
+  assert.deepEqual(['Packing list', 'Menü: Käse & Wein', '../x', '!', 'a'.repeat(80)].map(slugOf), ['Packing-list', 'Menu-Kase-Wein', 'x', '', 'a'.repeat(64)])
+  assert.deepEqual(['Packing-list', 'welcome', '--'].map(noteTitle), ['Packing list', 'Welcome', ''])
+  assert.deepEqual(['4', '12b', 'C', '', 'Head table', 'Long 1'].map(tableName), ['Table 4', 'Table 12b', 'Table C', 'Table ', 'Head table', 'Long 1'])
 })
 
 test('money is read as people write it', () => {

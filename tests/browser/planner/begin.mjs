@@ -13,7 +13,11 @@ export const scenarios = {
   async 'from-nothing' () {
     const ann = await open('nothing', 'overview')
     const phone = await open('nothing', 'overview', { name: 'Bao', viewport: PHONE, colorScheme: 'dark' })
-    await phone.getByRole('button', { name: 'Begin planning' }).waitFor()
+    await phone.getByLabel('What is it called?').fill('Not yet')
+    await phone.getByLabel('Date', { exact: true }).fill('2027-06-19')
+    await phone.getByLabel('Budget', { exact: true }).fill('a lot')
+    await phone.getByRole('button', { name: 'Begin planning' }).click()
+    await phone.getByRole('alert').waitFor() // an amount that nobody can read is not left out in silence
     await begin(ann, { title: 'Zoë & Noah' })
     await phone.getByRole('heading', { level: 1, name: 'Zoë & Noah' }).waitFor()
     await passes(ann, 'begin')

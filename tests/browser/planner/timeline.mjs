@@ -49,6 +49,35 @@ export const scenarios = {
     await item(ann, 'Fireworks').waitFor()
   },
 
+  // From nothing to the sheet of a vendor; who is needed has a lane; an item of the evening before is shown on its day.
+  async people () {
+    const ann = await open('people', 'overview')
+    await begin(ann, { title: 'Who does what' })
+    await go(ann, 'people', 'vendors')
+    await ann.getByText('No vendors yet').waitFor()
+    await ann.getByLabel('Add a vendor').fill('Silver Strings')
+    await ann.keyboard.press('Enter')
+    await go(ann, 'people', 'timeline')
+    await ann.getByRole('button', { name: 'Sheet' }).click()
+    await ann.getByText('No vendor works on an item yet').waitFor()
+    await ann.keyboard.press('Escape')
+    await item(ann, 'Cake').press('Enter')
+    const drawer = ann.getByRole('dialog', { name: 'Cake' })
+    await drawer.getByRole('group', { name: 'Vendors' }).getByRole('button', { name: 'Silver Strings' }).press('Enter')
+    await drawer.getByRole('group', { name: 'Who is needed' }).getByRole('button', { name: 'Bride' }).click()
+    await ann.getByRole('radio', { name: 'by vendor' }).check({ force: true })
+    await ann.getByRole('region', { name: 'Silver Strings' }).getByRole('button', { name: 'Cake' }).waitFor()
+    await ann.getByRole('radio', { name: 'by person' }).check({ force: true })
+    await ann.getByRole('region', { name: 'Bride' }).getByRole('button', { name: 'Cake' }).waitFor()
+    await drawer.getByLabel('Start').fill('19:00 -1')
+    await drawer.getByLabel('Start').press('Enter')
+    await ann.getByText('1 item, 19:00 -1 to').waitFor()
+    await saved(ann)
+    await ann.keyboard.press('Escape')
+    await ann.getByRole('button', { name: 'Sheet' }).click()
+    await ann.getByRole('dialog', { name: 'Sheet' }).getByText('Cake').waitFor()
+  },
+
   async lanes () {
     const phone = await open('demo', 'timeline', { name: 'Goran', viewport: PHONE, colorScheme: 'dark' })
     const wide = await open('demo', 'timeline')

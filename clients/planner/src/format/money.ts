@@ -13,13 +13,23 @@ export const money = moneyOf
 /** Without a fraction where there is none to say: for sums that are read at a glance. */
 export const roundMoney = (minor: number, currency: string, locale?: string): string => moneyOf(minor, currency, locale, 0)
 
-/** As it stands in an input: `1250.50`. */
-export const moneyText = (minor: number | undefined, currency: string): string => {
+/** What stands before the fraction in a language; a point where that is neither point nor comma. */
+const decimalOf = (locale: string | undefined): string => {
+  try {
+    const [decimal = ''] = new Intl.NumberFormat(locale).formatToParts(0.5).flatMap(({ type, value }) => (type === 'decimal' ? value : []))
+    return decimal === ',' ? decimal : '.'
+  } catch {
+    return '.' // no such language
+  }
+}
+
+/** As it stands in an input: `1250.50`, or `1250,50`. */
+export const moneyText = (minor: number | undefined, currency: string, locale = 'en'): string => {
   if (minor === undefined || !Number.isSafeInteger(minor)) return ''
   const digits = exponent(currency)
   const text = String(Math.abs(minor)).padStart(digits + 1, '0')
   const point = text.length - digits
-  return (minor < 0 ? '-' : '') + text.slice(0, point) + (digits ? '.' + text.slice(point) : '')
+  return (minor < 0 ? '-' : '') + text.slice(0, point) + (digits ? decimalOf(locale) + text.slice(point) : '')
 }
 
 /**

@@ -1,5 +1,6 @@
 // Every sentence of the page, by key. A text with two forms has them with a bar between: `{n} guest|{n} guests`.
 import { signal } from '@preact/signals'
+import { folded } from '../format/text.js'
 import { CATALOGUES, type Key, type Language } from './catalogues.js'
 
 export type { Key, Language } from './catalogues.js'
@@ -49,3 +50,11 @@ export const word = (family: string, value: string): string => {
   const key = `${family}.${value}`
   return key in CATALOGUES.en ? t(key as Key) : value.replaceAll('_', ' ')
 }
+
+/** The values of a family that have a word. */
+export const wordsOf = (family: string): readonly string[] =>
+  Object.keys(CATALOGUES.en).filter((key) => key.startsWith(`${family}.`)).map((key) => key.slice(family.length + 1))
+
+/** The value that somebody means by a word, in whichever language; undefined where no word of the family is such. */
+export const meantBy = (family: string, text: string): string | undefined => wordsOf(family).find((value) =>
+  Object.values(CATALOGUES).some((catalogue) => folded(catalogue[`${family}.${value}` as Key]) === folded(text)))

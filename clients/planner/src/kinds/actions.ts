@@ -28,14 +28,14 @@ export const addNamed = <T>(plan: Plan, kind: Kind<T>, name: string, more: Parti
   return collection.add(fields as Fields<T> & { id?: string })
 }
 
-export const titleOf = <T>(kind: Kind<T>, row: Row<T>): string => kind.title(row) || t('record.unnamed')
+export const titleOf = <T>(plan: Plan, kind: Kind<T>, row: Row<T>): string => kind.title(row, plan) || t('record.unnamed')
 
 /** Removes records; the toast brings them back. */
 export const remove = <T>(plan: Plan, kind: Kind<T>, ids: readonly string[]): void => {
   const collection = kind.collection(plan)
   const rows = ids.flatMap((id) => collection.get(id) ?? [])
   plan.wedding.batch(() => { for (const { id } of rows) collection.remove(id) })
-  const text = rows.length === 1 ? t('record.removed', { name: titleOf(kind, rows[0]!) }) : t('record.removedMany', { n: rows.length })
+  const text = rows.length === 1 ? t('record.removed', { name: titleOf(plan, kind, rows[0]!) }) : t('record.removedMany', { n: rows.length })
   const restore = (): void => { plan.wedding.batch(() => { for (const { id } of rows) collection.restore(id) }) }
   toast(text, { action: { label: t('action.undo'), run: restore } })
 }
@@ -44,7 +44,7 @@ export const restore = <T>(plan: Plan, kind: Kind<T>, id: string): void => {
   const collection = kind.collection(plan)
   const row = collection.get(id)
   collection.restore(id)
-  if (row !== undefined) toast(t('record.restored', { name: titleOf(kind, row) }))
+  if (row !== undefined) toast(t('record.restored', { name: titleOf(plan, kind, row) }))
 }
 
 let lastTurn = 0

@@ -1,7 +1,7 @@
 // The kinds of records, and their fields as people see them.
 import type { rows, Row } from 'crdt-server-client'
 import { t, word } from '../i18n/index.js'
-import { fullName, type Plan } from '../state/plan.js'
+import { tableName, type Plan } from '../state/plan.js'
 import type { Choice } from '../ui/field.js'
 import type { Kind, KindField } from './kind.js'
 
@@ -29,7 +29,7 @@ const GUEST_FIELDS: readonly KindField<rows.Guest>[] = [
   { name: 'side', label: 'guest.side', sort: 'segments', choices: choices('side', ['a', 'b', 'both']) },
   { name: 'email', label: 'guest.email', sort: 'email' },
   { name: 'phone', label: 'guest.phone', sort: 'phone' },
-  { name: 'meal', label: 'guest.meal', sort: 'code' },
+  { name: 'meal', label: 'guest.meal', sort: 'code', words: 'meal' },
   { name: 'note', label: 'field.note', sort: 'long' }
 ]
 
@@ -41,7 +41,7 @@ const rsvpFields = ({ events }: Plan): KindField<rows.Guest>[] => events.value.f
 export const GUEST: Kind<rows.Guest> = {
   name: 'kind.guest',
   collection: ({ wedding }) => wedding.guests,
-  title: fullName,
+  title: (guest, plan) => plan.called(guest),
   named: splitName,
   fields: (plan) => [...GUEST_FIELDS.slice(0, 2), ...rsvpFields(plan), ...GUEST_FIELDS.slice(2)]
 }
@@ -61,7 +61,7 @@ export const HOUSEHOLD: Kind<rows.Household> = {
 export const TABLE: Kind<rows.SeatingTable> = {
   name: 'kind.table',
   collection: ({ wedding }) => wedding.seating.tables,
-  title: (row) => (row.label ? t('table.named', { label: row.label }) : ''),
+  title: (row) => (row.label ? tableName(row.label) : ''),
   named: (label) => ({ label }),
   fresh: { shape: 'round', capacity: 10 },
   fields: () => [
@@ -100,7 +100,7 @@ export const ITEM: Kind<rows.TimelineItem> = {
   fresh: { start: 720, duration: 30, rigidity: 'flex', kind: 'moment', status: 'planned' },
   fields: () => [
     { name: 'title', label: 'field.title', sort: 'text' },
-    { name: 'start', label: 'item.start', sort: 'clock' },
+    { name: 'start', label: 'item.start', sort: 'clock', hint: 'item.startHint' },
     { name: 'duration', label: 'item.duration', sort: 'duration' },
     { name: 'rigidity', label: 'item.rigidity', sort: 'segments', absent: 'flex', choices: choices('rigidity', ['fixed', 'flex', 'buffer']) },
     { name: 'status', label: 'item.status', sort: 'choice', choices: choices('itemStatus', ['planned', 'ready', 'live', 'done', 'skipped']) },
@@ -162,7 +162,7 @@ export const VENDOR: Kind<rows.Vendor> = {
   fresh: { stage: 'shortlisted' },
   fields: () => [
     { name: 'name', label: 'field.name', sort: 'text' },
-    { name: 'category', label: 'vendor.category', sort: 'code' },
+    { name: 'category', label: 'vendor.category', sort: 'code', words: 'category' },
     { name: 'stage', label: 'vendor.stage', sort: 'choice', choices: choices('stage', ['shortlisted', 'quoted', 'booked', 'confirmed', 'cancelled']) },
     { name: 'dayStatus', label: 'vendor.dayStatus', sort: 'choice', choices: choices('dayStatus', ['expected', 'en_route', 'on_site', 'setting_up', 'ready', 'working', 'breaking_down', 'left', 'late', 'no_show']) },
     { name: 'note', label: 'field.note', sort: 'long' }

@@ -12,6 +12,10 @@ export interface KindField<T> {
   readonly name: string & keyof T
   readonly label: Key
   readonly sort: Sort
+  /** Of a code: the family of the words that stand for its values. */
+  readonly words?: string
+  /** Below the input. */
+  readonly hint?: Key
   /** Of a family: which member. */
   readonly member?: string
   /** In place of `label`, where it depends on the wedding. */
@@ -24,7 +28,7 @@ export interface KindField<T> {
 export interface Kind<T> {
   readonly name: Key
   readonly collection: (plan: Plan) => Collection<T>
-  readonly title: (row: Row<T>) => string
+  readonly title: (row: Row<T>, plan: Plan) => string
   /** The fields that a name is written to. */
   readonly named: (name: string) => Fields<T>
   /** What else a new record begins with. */

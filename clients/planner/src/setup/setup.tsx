@@ -33,21 +33,26 @@ const TemplateChoice = ({ value, onChange }: { value: Template; onChange: (templ
   </fieldset>
 )
 
-const Labelled = ({ label, hint, children }: { label: string; hint?: string; children: (id: string) => ComponentChildren }) =>
-  <Field label={label} hint={hint}>{(id) => children(id)}</Field>
+const Labelled = ({ label, hint, problem, children }: { label: string; hint?: string; problem?: string | undefined; children: (id: string, describedBy: string | undefined) => ComponentChildren }) =>
+  <Field label={label} hint={hint} problem={problem}>{children}</Field>
 
 export const Setup = ({ plan }: { plan: Plan }) => {
   const { wedding, details } = plan
   const [typed, setTyped] = useState<Typed>({
     title: details.value.title ?? '', date: '', place: '', currency: details.value.currency ?? 'EUR', limit: '', template: 'classic'
   })
+  const [isRefused, refuse] = useState(false)
   const set = (more: Partial<Typed>): void => setTyped({ ...typed, ...more })
-  const input = (name: 'title' | 'date' | 'place' | 'limit', more: object = {}) => (id: string) =>
-    <input id={id} value={typed[name]} maxLength={LONGEST} dir="auto" onInput={(event) => set({ [name]: event.currentTarget.value })} {...more} />
+  const input = (name: 'title' | 'date' | 'place' | 'limit', more: object = {}) => (id: string, describedBy: string | undefined) =>
+    <input id={id} aria-describedby={describedBy} value={typed[name]} maxLength={LONGEST} dir="auto" onInput={(event) => set({ [name]: event.currentTarget.value })} {...more} />
   const submit = (event: Event): void => {
     event.preventDefault()
+    const limit = parseMoney(typed.limit, typed.currency)
+    const isUnreadable = typed.limit.trim() !== '' && limit === undefined
+    refuse(isUnreadable)
+    if (isUnreadable) return
     const { timeZone } = Intl.DateTimeFormat().resolvedOptions()
-    beginWedding(wedding, { ...typed, title: typed.title.trim(), place: typed.place.trim(), limit: parseMoney(typed.limit, typed.currency), timeZone, locale: language.value })
+    beginWedding(wedding, { ...typed, title: typed.title.trim(), place: typed.place.trim(), limit, timeZone, locale: language.value })
   }
   return (
     <main class="setup">
@@ -61,7 +66,7 @@ export const Setup = ({ plan }: { plan: Plan }) => {
           <Labelled label={t('setup.place')}>{input('place', { placeholder: t('setup.placeExample') })}</Labelled>
         </div>
         <div class="two">
-          <Labelled label={t('setup.limit')}>{input('limit', { inputMode: 'decimal', placeholder: '30 000' })}</Labelled>
+          <Labelled label={t('setup.limit')} problem={isRefused ? t('form.unreadable') : undefined}>{input('limit', { inputMode: 'decimal', placeholder: '30 000' })}</Labelled>
           <Labelled label={t('setup.currency')}>
             {(id) => <select id={id} value={typed.currency} onChange={(event) => set({ currency: event.currentTarget.value })}>{CURRENCIES.map((each) => <option key={each}>{each}</option>)}</select>}
           </Labelled>

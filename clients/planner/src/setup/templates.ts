@@ -42,7 +42,7 @@ const addTimeline = (wedding: Wedding, place: string | undefined): void => {
     const [start, duration] = [Number(from), Number(length)]
     const before = added.filter(({ end }) => end <= start).at(-1)
     const id = wedding.timeline.add({
-      title: title.join(' '), start, duration, kind: kind as 'moment', rigidity: rigidity as 'flex', status: 'planned',
+      title: title.join(' '), start, duration, kind: kind as 'moment', rigidity: rigidity as 'flex', status: 'planned', ...(rigidity === 'fixed' ? { keyMoment: true } : {}),
       ...(place === undefined ? {} : { place }), ...(before === undefined ? {} : { after: { [before.id]: 0 } })
     })
     added.push({ id, end: start + duration })

@@ -1,9 +1,10 @@
 // What views show of a wedding beyond its rows: names for ids, who sits where, who comes, and sums of money. Each is made
 // when somebody reads it, and again only where its rows have changed.
 import { computed, type ReadonlySignal } from '@preact/signals'
-import type { rows, Row, ValueRow, Wedding } from 'crdt-server-client'
+import { digitsOf, type rows, type Row, type ValueRow, type Wedding } from 'crdt-server-client'
 import { convert, money, roundMoney } from '../format/money.js'
 import { formatIn } from '../format/time.js'
+import { t } from '../i18n/index.js'
 import { rowsOf, valueOf } from './follow.js'
 
 export type Guest = Row<rows.Guest>
@@ -32,6 +33,9 @@ const groupBy = <R>(list: readonly R[], key: (row: R) => string): ReadonlyMap<st
 /** The first and the last name; '' where there is none. */
 export const fullName = (guest: Guest | undefined): string =>
   guest === undefined ? '' : [guest.firstName, guest.lastName].filter(Boolean).join(' ') || String((guest as { name?: unknown }).name ?? '')
+
+/** What a table is called: a number needs the word, `Head table` has it or needs none. */
+export const tableName = (label: string): string => (/^(\d+\p{L}?|\p{L}?)$/u.test(label.trim()) ? t('table.named', { label }) : label)
 
 export class Plan {
   readonly details = valueOf(this.wedding.details)
@@ -124,8 +128,27 @@ export class Plan {
     return Math.max(capacity - (this.sittings.value.get(id)?.length ?? 0), 0)
   }
 
+  /** A guest as people call them: by name, or by who brings them while nobody knows the name. */
+  called (guest: Guest): string {
+    const host = fullName(this.#hostOf(guest))
+    return fullName(guest) || (host === '' ? t('record.unnamed') : t('guest.broughtBy', { name: host }))
+  }
+
+  /** By what guests are sorted: the last name; whoever has no name stands behind who brings them. */
+  sortName (guest: Guest): string {
+    const host = fullName(guest) === '' ? this.#hostOf(guest) : undefined
+    const { lastName = '', firstName = '' } = host ?? guest
+    return `${lastName} ${firstName}${host === undefined ? '' : ' \uFFFF'}`
+  }
+
+  #hostOf ({ plusOneOf }: Guest): Guest | undefined {
+    return plusOneOf === undefined ? undefined : this.guestById.value.get(plusOneOf)
+  }
+
+  /** '' for whom we do not know. */
   nameOf (guest: string): string {
-    return fullName(this.guestById.value.get(guest))
+    const found = this.guestById.value.get(guest)
+    return found === undefined ? '' : this.called(found)
   }
 
   sumsOf (items: readonly BudgetItem[]): Sums {
@@ -154,6 +177,16 @@ export class Plan {
 
   roundMoney (minor: number): string {
     return roundMoney(minor, this.currency.value, this.locale.value)
+  }
+
+  /** An amount without its currency, where there is no room for it. */
+  figure (minor: number): string {
+    const text = (locale?: string): string => Math.round(minor / 10 ** digitsOf(this.currency.value)).toLocaleString(locale)
+    try {
+      return text(this.locale.value)
+    } catch {
+      return text() // no such language
+    }
   }
 
   /** The date of today where the wedding is. */

@@ -32,10 +32,12 @@ export interface TextInputProps {
   type?: 'text' | 'date' | 'time' | 'email' | 'tel'
   inputMode?: 'numeric' | 'decimal' | 'text'
   hint?: string | undefined
+  /** What may be meant, offered while somebody types. */
+  offered?: readonly string[]
 }
 
 /** A text that is shared: what others write appears unless somebody is typing here. */
-export const TextField = ({ value, onCommit, label, isLong = false, disabled = false, placeholder, type = 'text', inputMode, hint }: TextInputProps) => {
+export const TextField = ({ value, onCommit, label, isLong = false, disabled = false, placeholder, type = 'text', inputMode, hint, offered = [] }: TextInputProps) => {
   const [typed, setTyped] = useState<string>()
   const [problem, setProblem] = useState<string>()
   const isLeaving = useRef(false)
@@ -60,6 +62,7 @@ export const TextField = ({ value, onCommit, label, isLong = false, disabled = f
           id, disabled, placeholder, dir: 'auto' as const, value: typed ?? value, 'aria-invalid': problem !== undefined, 'aria-describedby': describedBy,
           onInput: (event: Event) => setTyped((event.currentTarget as HTMLInputElement).value), onBlur: commit, onKeyDown: key
         }
+        if (offered.length > 0) return <><input list={id + '-offered'} {...shared} /><datalist id={id + '-offered'}>{offered.map((each) => <option key={each} value={each} />)}</datalist></>
         return isLong ? <textarea rows={3} {...shared} /> : <input type={type} inputMode={inputMode} {...shared} />
       }}
     </Field>

@@ -4,7 +4,7 @@ import { useEffect } from 'preact/hooks'
 import { clock, duration, parseClock, parseDuration } from '../format/time.js'
 import { moneyText, parseMoney } from '../format/money.js'
 import { codeOf } from '../format/text.js'
-import { t } from '../i18n/index.js'
+import { t, meantBy, word, wordsOf } from '../i18n/index.js'
 import { change, remove, titleOf } from '../kinds/actions.js'
 import { mayRemove, type Kind, type KindField, type Sort } from '../kinds/kind.js'
 import { usePlan } from '../state/context.js'
@@ -15,11 +15,10 @@ import { CheckField, Segments, SelectField, TextField, type TextInputProps } fro
 import { Trash2 } from './icons.js'
 
 interface Reading {
-  readonly show: (value: any, plan: Plan) => string
+  readonly show: (value: any, plan: Plan, words?: string) => string
   /** undefined: what was typed is no such value. */
-  readonly read: (text: string, plan: Plan) => unknown
+  readonly read: (text: string, plan: Plan, words?: string) => unknown
   readonly input?: Pick<TextInputProps, 'type' | 'inputMode' | 'isLong'>
-  readonly hint?: string
 }
 
 const plain = (value: unknown): string => (value === undefined || value === null ? '' : String(value))
@@ -30,11 +29,11 @@ const READINGS: Readonly<Partial<Record<Sort, Reading>>> = {
   email: { ...asText, input: { type: 'email' } },
   phone: { ...asText, input: { type: 'tel' } },
   date: { ...asText, input: { type: 'date' } },
-  code: { show: (value) => plain(value).replaceAll('_', ' '), read: (text) => codeOf(text) || undefined },
+  code: { show: (value, _, words = '') => word(words, plain(value)), read: (text, _, words = '') => meantBy(words, text) ?? (codeOf(text) || undefined) },
   number: { show: plain, read: (text) => (/^\d{1,9}$/.test(text.trim()) ? Number(text) : undefined), input: { inputMode: 'numeric' } },
   clock: { show: clock, read: parseClock },
   duration: { show: (value) => (value === undefined ? '' : duration(value)), read: parseDuration },
-  money: { show: (value, plan) => moneyText(value, plan.currency.value), read: (text, plan) => parseMoney(text, plan.currency.value), input: { inputMode: 'decimal' } }
+  money: { show: (value, plan) => moneyText(value, plan.currency.value, plan.locale.value), read: (text, plan) => parseMoney(text, plan.currency.value), input: { inputMode: 'decimal' } }
 }
 
 interface OneProps<T> { kind: Kind<T>; row: Row<T>; field: KindField<T> }
@@ -56,10 +55,11 @@ const OneField = <T,>({ kind, row, field }: OneProps<T>) => {
   }
   const reading = READINGS[sort] ?? asText
   const commit = (text: string): string | undefined => {
-    const next = text.trim() === '' ? null : reading.read(text, plan)
+    const next = text.trim() === '' ? null : reading.read(text, plan, field.words)
     return next === undefined ? t('form.unreadable') : write(next)
   }
-  return <TextField label={label} value={reading.show(value, plan)} onCommit={commit} disabled={disabled} {...reading.input} />
+  return <TextField label={label} value={reading.show(value, plan, field.words)} onCommit={commit} disabled={disabled} hint={field.hint && t(field.hint)}
+    offered={field.words === undefined ? [] : wordsOf(field.words).map((each) => word(field.words!, each))} {...reading.input} />
 }
 
 export const RecordForm = <T,>({ kind, row }: { kind: Kind<T>; row: Row<T> }) => {
@@ -85,7 +85,7 @@ export const RecordDrawer = <T,>({ kind, row, onClose, children }: { kind: Kind<
   }
   const footer = mayRemove(plan, kind, row.id) && <Button kind="danger" onClick={take}><Trash2 size={16} />{t('action.remove')}</Button>
   return (
-    <Drawer title={titleOf(kind, row)} onClose={onClose} footer={footer}>
+    <Drawer title={titleOf(plan, kind, row)} onClose={onClose} footer={footer}>
       <RecordForm kind={kind} row={row} />
       {children}
     </Drawer>

@@ -28,11 +28,13 @@ export const RecordList = <T,>({ kind, rows, onOpen, before, after }: RecordList
         return (
           <li key={row.id} data-open={openRecord.value === row.id}>
             {before?.(row)}
-            <RecordName kind={kind} row={row} onOpen={() => onOpen(row.id)} />
-            {trouble && <a class="mark" href={`#/${plan.wedding.name}/conflicts/${encodeURIComponent(trouble.id)}`} aria-label={trouble.summary} title={trouble.summary}><AlertTriangle size={15} /></a>}
-            {after?.(row)}
+            <div class="record-text">
+              <RecordName kind={kind} row={row} onOpen={() => onOpen(row.id)} />
+              {trouble && <a class="mark" href={`#/${plan.wedding.name}/conflicts/${encodeURIComponent(trouble.id)}`} aria-label={trouble.summary} title={trouble.summary}><AlertTriangle size={15} /></a>}
+              {after && <div class="record-about">{after(row)}</div>}
+            </div>
             {mayRemove(plan, kind, row.id) && (
-              <IconButton label={t('record.remove', { name: titleOf(kind, row) })} onClick={() => remove(plan, kind, [row.id])}><Trash2 size={16} /></IconButton>
+              <IconButton label={t('record.remove', { name: titleOf(plan, kind, row) })} onClick={() => remove(plan, kind, [row.id])}><Trash2 size={16} /></IconButton>
             )}
           </li>
         )

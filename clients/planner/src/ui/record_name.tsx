@@ -30,11 +30,11 @@ export const RecordName = <T,>({ kind, row, onOpen, typed }: RecordNameProps<T>)
     else return
     event.preventDefault()
   }
-  if (isRenaming) return <NameInput kind={kind} row={row} before={typed ?? titleOf(kind, row)} onDone={() => rename(false)} />
+  if (isRenaming) return <NameInput kind={kind} row={row} before={typed ?? titleOf(plan, kind, row)} onDone={() => rename(false)} />
   return (
     <button type="button" class="record-name" ref={button} dir="auto" data-record={row.id} aria-keyshortcuts="F2 Delete"
       onClick={onOpen} onDblClick={() => mayRename && rename(true)} onKeyDown={key}>
-      {titleOf(kind, row)}
+      {titleOf(plan, kind, row)}
     </button>
   )
 }

@@ -28,7 +28,7 @@ export const Removed = <T,>({ kind }: { kind: Kind<T> }) => {
           <ul class="plain-list">
             {removed.map((row) => (
               <li key={row.id} class="removed-row">
-                <span dir="auto">{titleOf(kind, row)}</span>
+                <span dir="auto">{titleOf(plan, kind, row)}</span>
                 <span class="soft">{ago((row as { deleted?: { at?: string } }).deleted?.at ?? '', Date.parse(plan.wedding.now()))}</span>
                 {mayRemove(plan, kind, row.id) && (
                   <Button onClick={() => restore(plan, kind, row.id)}><RotateCcw size={16} />{t('action.restore')}</Button>

@@ -4,7 +4,7 @@ import { folded } from '../../format/text.js'
 import { ago } from '../../format/time.js'
 import { t, word } from '../../i18n/index.js'
 import { usePlan } from '../../state/context.js'
-import { fullName, type Guest, type Plan } from '../../state/plan.js'
+import { tableName, type Guest, type Plan } from '../../state/plan.js'
 import { Button } from '../../ui/button.js'
 import { Check, Search, Users } from '../../ui/icons.js'
 import { Empty, Page } from '../../ui/page.js'
@@ -29,14 +29,14 @@ const arrive = (plan: Plan, guests: readonly Guest[], areHere: boolean): void =>
   const [first] = guests
   if (first === undefined) return
   write(plan, guests, areHere)
-  const text = guests.length > 1 ? t('arrivals.many', { n: guests.length }) : t(areHere ? 'arrivals.one' : 'arrivals.none', { name: fullName(first) })
+  const text = guests.length > 1 ? t('arrivals.many', { n: guests.length }) : t(areHere ? 'arrivals.one' : 'arrivals.none', { name: plan.called(first) })
   toast(text, { action: { label: t('action.undo'), run: () => write(plan, guests, !areHere) } })
 }
 
 const matches = (plan: Plan, guest: Guest, shown: Shown, search: string): boolean => {
   if (shown === 'here' ? !isHere(guest) : shown === 'expected' && !isExpected(plan, guest)) return false
   const household = plan.householdById.value.get(guest.household ?? '')?.name ?? ''
-  return search === '' || folded(`${fullName(guest)} ${household}`).includes(folded(search))
+  return search === '' || folded(`${plan.called(guest)} ${household}`).includes(folded(search))
 }
 
 const Row = ({ plan, guest }: { plan: Plan; guest: Guest }) => {
@@ -45,12 +45,12 @@ const Row = ({ plan, guest }: { plan: Plan; guest: Guest }) => {
   const table = plan.tableById.value.get(plan.seatByGuest.value.get(guest.id)?.table ?? '')?.label
   const household = plan.householdById.value.get(guest.household ?? '')?.name
   const together = guest.household === undefined ? [] : plan.byHousehold.value.get(guest.household)?.filter((other) => isExpected(plan, other)) ?? []
-  const about = [table && t('table.named', { label: table }), household, guest.checkedIn && ago(guest.checkedIn.at, Date.parse(plan.wedding.now()))]
+  const about = [table && tableName(table), household, guest.checkedIn && ago(guest.checkedIn.at, Date.parse(plan.wedding.now()))]
   return (
     <div class="arrival" data-here={isHere(guest)}>
       <button type="button" class="arrival-press" aria-pressed={isHere(guest)} disabled={!mayWrite} onClick={() => arrive(plan, [guest], !isHere(guest))}>
         <span class="tick" aria-hidden="true"><Check size={20} /></span>
-        <span class="grow"><strong dir="auto">{fullName(guest) || t('record.unnamed')}</strong><span class="soft" dir="auto">{about.filter(Boolean).join(' · ')}</span></span>
+        <span class="grow"><strong dir="auto">{plan.called(guest)}</strong><span class="soft" dir="auto">{about.filter(Boolean).join(' · ')}</span></span>
       </button>
       {!isHere(guest) && together.length > 1 && mayWrite && (
         <Button aria-label={t('arrivals.household', { n: together.length, name: household ?? '' })} onClick={() => arrive(plan, together, true)}><Users size={16} />{together.length}</Button>
@@ -76,7 +76,7 @@ export const Arrivals = () => {
   const [search, setSearch] = useState('')
   const guests = plan.guests.value
   const rows = useMemo(() => {
-    const keyed = guests.filter((guest) => matches(plan, guest, shown, search)).map((guest) => ({ guest, key: `${guest.lastName ?? ''} ${guest.firstName ?? ''}` }))
+    const keyed = guests.filter((guest) => matches(plan, guest, shown, search)).map((guest) => ({ guest, key: plan.sortName(guest) }))
     return keyed.sort((one, other) => byText(one.key, other.key)).map(({ guest }) => guest)
   }, [guests, plan.households.value, plan.events.value, shown, search])
   const here = guests.filter(isHere).length
@@ -86,7 +86,7 @@ export const Arrivals = () => {
       {rows.length === 0
         ? <Empty title={t(guests.length === 0 ? 'guests.none' : 'guests.nothingFound')} icon={<Users size={40} />} />
         : <VirtualList rows={rows} keyOf={({ id }) => id} heightOf={() => ROW_PX} label={t('view.arrivals')}>{(guest) => <Row plan={plan} guest={guest} />}</VirtualList>}
-      <Controls shown={shown} onShow={show} search={search} onSearch={setSearch} />
+      {guests.length > 0 && <Controls shown={shown} onShow={show} search={search} onSearch={setSearch} />}
     </Page>
   )
 }

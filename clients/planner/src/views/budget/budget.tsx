@@ -61,7 +61,7 @@ const Limit = ({ plan, name, label }: { plan: Plan; name: 'limit' | 'mustApprove
     limits.update({ [name]: minor })
     return undefined
   }
-  return <TextField label={label} inputMode="decimal" value={moneyText(plan.limits.value[name], plan.currency.value)} disabled={!limits.mayWrite(name)} onCommit={commit} />
+  return <TextField label={label} inputMode="decimal" value={moneyText(plan.limits.value[name], plan.currency.value, plan.locale.value)} disabled={!limits.mayWrite(name)} onCommit={commit} />
 }
 
 const Approvals = ({ plan }: { plan: Plan }) => {

@@ -49,7 +49,7 @@ const DayCell = ({ plan, day, entries, month, today }: { plan: Plan; day: string
     <time dateTime={day}>{Number(day.slice(8))}</time>
     {entries.map(({ id, item, name, amount, isPaid }) => (
       <a key={id} href={hrefOf({ view: 'budget', record: item })} class={`chip ${isPaid ? 'good' : day < today ? 'bad' : 'busy'}`} title={`${name}, ${t(isPaid ? 'budget.paid' : 'budget.due')}`}>
-        <b>{plan.roundMoney(amount)}</b> <span dir="auto">{name}</span><span class="unseen">, {t(isPaid ? 'budget.paid' : 'budget.due')}</span>
+        <b data-amount={plan.figure(amount)}><span>{plan.roundMoney(amount)}</span></b> <span dir="auto">{name}</span><span class="unseen">, {t(isPaid ? 'budget.paid' : 'budget.due')}</span>
       </a>
     ))}
   </td>

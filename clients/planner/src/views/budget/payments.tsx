@@ -16,7 +16,7 @@ const NewPayment = ({ item }: { item: BudgetItem }) => {
   const plan = usePlan()
   const currency = item.currency || plan.currency.value
   const left = Math.max(plan.sumsOf([item]).agreed - plan.paidFor(item), 0)
-  const [amount, setAmount] = useState(left > 0 ? moneyText(left, currency) : '')
+  const [amount, setAmount] = useState(left > 0 ? moneyText(left, currency, plan.locale.value) : '')
   const [on, setOn] = useState(plan.today())
   const [kind, setKind] = useState<PaymentKind>('deposit')
   const minor = parseMoney(amount, currency)

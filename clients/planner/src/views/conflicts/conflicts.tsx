@@ -144,7 +144,7 @@ export const Conflicts = () => {
   const settled = settledConflicts(plan).value
   const now = Date.parse(plan.wedding.now())
   return (
-    <Page title={t('view.conflicts')} summary={t('conflicts.summary', { n: open.length })}>
+    <Page title={t('view.conflicts')} summary={open.length === 0 ? undefined : t('conflicts.summary', { n: open.length })}>
       {open.length === 0 && <Empty title={t('conflicts.none')} icon={<Scale size={40} />}><p>{t('conflicts.noneHint')}</p></Empty>}
       <div class="conflicts">{open.map((conflict) => <Card key={conflict.id} conflict={conflict} isShown={openRecord.value === conflict.id} />)}</div>
       {settled.length > 0 && (

@@ -4,7 +4,7 @@ import { t, word } from '../../i18n/index.js'
 import { hrefOf } from '../../router.js'
 import { usePlan } from '../../state/context.js'
 import { chairOf, FOODS, hasNeeds, keyOf, portionsOf, tableOf, type Portion } from '../../state/needs.js'
-import { fullName, type Guest, type Plan } from '../../state/plan.js'
+import { tableName, type Guest, type Plan } from '../../state/plan.js'
 import { Button } from '../../ui/button.js'
 import { Download, Printer, Utensils } from '../../ui/icons.js'
 import { Empty, Page } from '../../ui/page.js'
@@ -19,13 +19,13 @@ const byText = new Intl.Collator(undefined, { numeric: true }).compare
 const guestsIn = (plan: Plan, who: Who): readonly Guest[] => plan.guests.value
   .filter((guest) => { const reply = plan.replyOf(guest); return who === 'yes' ? reply === 'yes' : reply !== 'no' })
   .map((guest) => ({ guest, table: tableOf(plan, guest.id) || '\uFFFF', chair: chairOf(plan, guest.id) || '\uFFFF' }))
-  .sort((one, other) => byText(one.table, other.table) || byText(one.chair, other.chair) || byText(fullName(one.guest), fullName(other.guest)))
+  .sort((one, other) => byText(one.table, other.table) || byText(one.chair, other.chair) || byText(plan.called(one.guest), plan.called(other.guest)))
   .map(({ guest }) => guest)
 
 const placeOf = (plan: Plan, guest: string): string => {
   const [table, chair] = [tableOf(plan, guest), chairOf(plan, guest)]
   if (table === '') return t('diets.noTable')
-  return chair === '' ? t('table.named', { label: table }) : t('diets.place', { label: table, chair })
+  return chair === '' ? tableName(table) : t('diets.place', { table: tableName(table), chair })
 }
 
 const PortionView = ({ portion }: { portion: Portion }) => {
@@ -37,7 +37,7 @@ const PortionView = ({ portion }: { portion: Portion }) => {
       <ul>
         {guests.map((guest) => (
           <li key={guest.id}>
-            <a href={hrefOf({ view: 'guests', record: guest.id })} dir="auto">{fullName(guest) || t('record.unnamed')}</a>
+            <a href={hrefOf({ view: 'guests', record: guest.id })} dir="auto">{plan.called(guest)}</a>
             {severe.has(guest.id) && <span class="chip bad">{word('degree', 'severe')}</span>}
             <span class="soft">{placeOf(plan, guest.id)}</span>
           </li>
@@ -62,7 +62,7 @@ const Access = ({ guests }: { guests: readonly Guest[] }) => {
   return (
     <section class="card portion" aria-labelledby="diets-access">
       <h2 id="diets-access">{t('care.access')}</h2>
-      <ul>{helped.map(({ guest, access }) => <li key={guest.id}><a href={hrefOf({ view: 'guests', record: guest.id })} dir="auto">{fullName(guest)}</a><span dir="auto">{access}</span><span class="soft">{placeOf(plan, guest.id)}</span></li>)}</ul>
+      <ul>{helped.map(({ guest, access }) => <li key={guest.id}><a href={hrefOf({ view: 'guests', record: guest.id })} dir="auto">{plan.called(guest)}</a><span dir="auto">{access}</span><span class="soft">{placeOf(plan, guest.id)}</span></li>)}</ul>
     </section>
   )
 }

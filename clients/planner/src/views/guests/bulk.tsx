@@ -3,7 +3,7 @@ import { t, word } from '../../i18n/index.js'
 import { remove } from '../../kinds/actions.js'
 import { GUEST } from '../../kinds/index.js'
 import { usePlan } from '../../state/context.js'
-import type { Reply } from '../../state/plan.js'
+import { tableName, type Reply } from '../../state/plan.js'
 import { Button, IconButton } from '../../ui/button.js'
 import { Trash2, X } from '../../ui/icons.js'
 
@@ -25,7 +25,7 @@ export const Bulk = ({ chosen, onDone }: { chosen: ReadonlySet<string>; onDone: 
         (id, value) => wedding.guests.update(id, { rsvp: { [event]: value as Reply } }))}
       {select(t('guest.household'), plan.households.value.map(({ id, name = '' }) => [id, name] as const), (id, household) => wedding.guests.update(id, { household }))}
       {select(t('guest.side'), ['a', 'b', 'both'].map((side) => [side, word('side', side)] as const), (id, side) => wedding.guests.update(id, { side: side as 'a' }))}
-      {select(t('guests.seatAt'), plan.tables.value.map((table) => [table.id, t('seating.tableFree', { table: table.label ?? '', n: plan.freeAt(table) })] as const), (id, table) => wedding.seating.place(id, table))}
+      {select(t('guests.seatAt'), plan.tables.value.map((table) => [table.id, t('seating.tableFree', { table: tableName(table.label ?? ''), n: plan.freeAt(table) })] as const), (id, table) => wedding.seating.place(id, table))}
       <Button kind="danger" onClick={() => { remove(plan, GUEST, [...chosen]); onDone() }}><Trash2 size={16} />{t('action.remove')}</Button>
       <IconButton label={t('guests.chooseNone')} onClick={onDone}><X size={18} /></IconButton>
     </div>

@@ -1,6 +1,7 @@
 // Guests from a table: text that was pasted from a spreadsheet or a file, its columns, and rows as guests. No writing.
 import { cellsOf } from '../../format/csv.js'
 import { codeOf } from '../../format/text.js'
+import { meantBy } from '../../i18n/index.js'
 import { splitName } from '../../kinds/index.js'
 
 export const COLUMNS = ['skip', 'name', 'firstName', 'lastName', 'household', 'email', 'phone', 'side', 'kind', 'meal', 'rsvp', 'note'] as const
@@ -27,12 +28,12 @@ const HEADERS: Readonly<Record<string, Column>> = {
   name: 'name', guest: 'name', gast: 'name', 'full name': 'name', 'first name': 'firstName', firstname: 'firstName', first: 'firstName', 'given name': 'firstName',
   vorname: 'firstName', 'last name': 'lastName', lastname: 'lastName', last: 'lastName', surname: 'lastName', nachname: 'lastName', familienname: 'lastName',
   household: 'household', family: 'household', party: 'household', haushalt: 'household', familie: 'household', email: 'email', 'e-mail': 'email', mail: 'email',
-  phone: 'phone', mobile: 'phone', telephone: 'phone', telefon: 'phone', handy: 'phone', side: 'side', seite: 'side', kind: 'kind', type: 'kind', age: 'kind', art: 'kind',
-  meal: 'meal', menu: 'meal', essen: 'meal', rsvp: 'rsvp', reply: 'rsvp', attending: 'rsvp', antwort: 'rsvp', zusage: 'rsvp', note: 'note', notes: 'note', notiz: 'note'
+  phone: 'phone', mobile: 'phone', telephone: 'phone', telefon: 'phone', handy: 'phone', side: 'side', seite: 'side', kind: 'kind', type: 'kind', age: 'kind', alter: 'kind', art: 'kind',
+  meal: 'meal', menu: 'meal', 'menü': 'meal', essen: 'meal', rsvp: 'rsvp', reply: 'rsvp', attending: 'rsvp', antwort: 'rsvp', zusage: 'rsvp', 'rückmeldung': 'rsvp', note: 'note', notes: 'note', notiz: 'note', notizen: 'note', bemerkung: 'note', bemerkungen: 'note', kommentar: 'note'
 }
 const SIDES: Readonly<Record<string, string>> = { a: 'a', b: 'b', both: 'both', beide: 'both', bride: 'a', groom: 'b', braut: 'a', 'bräutigam': 'b' }
-const KINDS: Readonly<Record<string, string>> = { adult: 'adult', child: 'child', infant: 'infant', erwachsen: 'adult', kind: 'child', baby: 'infant' }
-const REPLIES: Readonly<Record<string, Draft['rsvp']>> = { yes: 'yes', y: 'yes', ja: 'yes', no: 'no', n: 'no', nein: 'no', maybe: 'maybe', vielleicht: 'maybe' }
+const KINDS: Readonly<Record<string, string>> = { adult: 'adult', child: 'child', infant: 'infant', erwachsen: 'adult', erwachsener: 'adult', erwachsene: 'adult', kind: 'child', baby: 'infant' }
+const REPLIES: Readonly<Record<string, Draft['rsvp']>> = { yes: 'yes', y: 'yes', ja: 'yes', no: 'no', n: 'no', nein: 'no', maybe: 'maybe', vielleicht: 'maybe', coming: 'yes', declined: 'no', kommt: 'yes', zugesagt: 'yes', abgesagt: 'no' }
 
 /** What a word of a table stands for; `constructor` is one that every object has. */
 const meaning = <T>(words: Readonly<Record<string, T>>, cell: string): T | undefined => {
@@ -56,7 +57,7 @@ const draftOf = (columns: readonly Column[], row: readonly string[]): Omit<Draft
   const named = cell('name') === '' ? { firstName: cell('firstName'), lastName: cell('lastName') } : splitName(cell('name'))
   const side = meaning(SIDES, cell('side')) ?? ''
   const kind = meaning(KINDS, cell('kind')) ?? ''
-  const fields = { email: cell('email'), phone: cell('phone'), meal: codeOf(cell('meal')), note: cell('note'), side, kind }
+  const fields = { email: cell('email'), phone: cell('phone'), meal: meantBy('meal', cell('meal')) ?? codeOf(cell('meal')), note: cell('note'), side, kind }
   return {
     firstName: named.firstName, lastName: named.lastName ?? '', household: cell('household'),
     fields: Object.fromEntries(Object.entries(fields).filter(([, value]) => value !== '')),

@@ -6,7 +6,7 @@ import { go, openRecord } from '../../router.js'
 import { conflictsOf } from '../../state/conflicts.js'
 import { usePlan } from '../../state/context.js'
 import { othersHere } from '../../state/people.js'
-import { fullName, type Guest, type Reply } from '../../state/plan.js'
+import { tableName, type Guest, type Reply } from '../../state/plan.js'
 import { AlertTriangle } from '../../ui/icons.js'
 import { RecordName } from '../../ui/record_name.js'
 import { tableOf } from '../../state/needs.js'
@@ -32,7 +32,7 @@ export const GuestRow = ({ guest, isChosen, onChoose, isGrouped }: GuestRowProps
   const plan = usePlan()
   const event = plan.mainEvent.value?.id
   const reply = plan.replyOf(guest)
-  const name = fullName(guest)
+  const name = plan.called(guest)
   const table = tableOf(plan, guest.id)
   const here = othersHere(plan).value.find(({ at }) => at?.record === guest.id)
   const troubles = conflictsOf(plan, guest.id)
@@ -46,7 +46,7 @@ export const GuestRow = ({ guest, isChosen, onChoose, isGrouped }: GuestRowProps
       </span>
       <Needs guest={guest.id} />
       <span class="guest-meal">{guest.meal && word('meal', guest.meal)}</span>
-      <span class="guest-table">{table && t('table.named', { label: table })}</span>
+      <span class="guest-table">{table && tableName(table)}</span>
       <select class={`reply ${reply}`} aria-label={t('guests.replyOf', { name })} value={reply} disabled={event === undefined || !plan.wedding.guests.mayWrite(guest.id, `rsvp.${event}`)}
         onChange={(chosen) => change(plan, GUEST, guest.id, { rsvp: { [event!]: chosen.currentTarget.value as Reply } })}>
         {REPLIES.map((each) => <option key={each} value={each}>{word('reply', each)}</option>)}

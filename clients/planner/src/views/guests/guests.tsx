@@ -1,4 +1,5 @@
 // The guests: a list of any length, filters, several at once, and a drawer for one.
+import type { ComponentChildren } from 'preact'
 import { useEffect, useMemo, useRef, useState } from 'preact/hooks'
 import { t, word } from '../../i18n/index.js'
 import { GUEST, HOUSEHOLD } from '../../kinds/index.js'
@@ -27,7 +28,7 @@ const HEADING_PX = 44
 const PHONE_ROW_PX = 62
 const isPhone = matchMedia('(max-width: 48rem)')
 
-const Filters = ({ plan, filter, onFilter, sortBy, onSort }: { plan: Plan; filter: Filter; onFilter: (filter: Filter) => void; sortBy: SortBy; onSort: (sort: SortBy) => void }) => {
+const Filters = ({ plan, filter, onFilter, sortBy, onSort, children }: { plan: Plan; filter: Filter; onFilter: (filter: Filter) => void; sortBy: SortBy; onSort: (sort: SortBy) => void; children: ComponentChildren }) => {
   const counts = plan.replies.value
   const set = (more: Partial<Filter>): void => onFilter({ ...filter, ...more })
   const pill = (reply: Reply | '', label: string, count: number) => (
@@ -42,16 +43,19 @@ const Filters = ({ plan, filter, onFilter, sortBy, onSort }: { plan: Plan; filte
         {pill('', t('guests.all'), plan.guests.value.length)}
         {(['yes', 'maybe', 'pending', 'no'] as const).map((reply) => pill(reply, word('reply', reply), counts[reply]))}
       </div>
-      <select aria-label={t('guests.needs')} value={filter.needs} onChange={(event) => set({ needs: event.currentTarget.value as Filter['needs'] })}>
-        {(['', 'unseated', 'care', 'child'] as const).map((each) => <option key={each} value={each}>{word('needs', each || 'any')}</option>)}
-      </select>
-      <FoodFilter food={filter.food} onChange={(food) => set({ food })} />
-      <select aria-label={t('guest.side')} value={filter.side} onChange={(event) => set({ side: event.currentTarget.value })}>
-        {['', 'a', 'b', 'both'].map((side) => <option key={side} value={side}>{side === '' ? t('guests.anySide') : word('side', side)}</option>)}
-      </select>
-      <select aria-label={t('guests.sort')} value={sortBy} onChange={(event) => onSort(event.currentTarget.value as SortBy)}>
-        {(['household', 'name', 'reply', 'table'] as const).map((each) => <option key={each} value={each}>{word('sort', each)}</option>)}
-      </select>
+      <div class="filter-more">
+        <div class="choose-all">{children}</div>
+        <select aria-label={t('guests.needs')} value={filter.needs} onChange={(event) => set({ needs: event.currentTarget.value as Filter['needs'] })}>
+          {(['', 'unseated', 'care', 'child'] as const).map((each) => <option key={each} value={each}>{word('needs', each || 'any')}</option>)}
+        </select>
+        <FoodFilter food={filter.food} onChange={(food) => set({ food })} />
+        <select aria-label={t('guest.side')} value={filter.side} onChange={(event) => set({ side: event.currentTarget.value })}>
+          {['', 'a', 'b', 'both'].map((side) => <option key={side} value={side}>{side === '' ? t('guests.anySide') : word('side', side)}</option>)}
+        </select>
+        <select aria-label={t('guests.sort')} value={sortBy} onChange={(event) => onSort(event.currentTarget.value as SortBy)}>
+          {(['household', 'name', 'reply', 'table'] as const).map((each) => <option key={each} value={each}>{word('sort', each)}</option>)}
+        </select>
+      </div>
     </div>
   )
 }
@@ -116,10 +120,11 @@ export const Guests = () => {
       <AddLine kind={GUEST} label={t('guests.add')} more={() => ({ kind: 'adult' as const })} onAdded={setAdded} />
       {guests.length === 0
         ? <Empty title={t('guests.none')} icon={<Users size={40} />}><p>{t('guests.noneHint')}</p></Empty>
-        : <Filters plan={plan} filter={filter} onFilter={setFilter} sortBy={sortBy} onSort={sort} />}
-      {guests.length > 0 && shown.length > 0 && (
-        <CheckField label={t('guests.chooseAll', { n: shown.length })} checked={shown.every(({ id }) => chosen.has(id))} onChange={(isAll) => choose(new Set(isAll ? shown.map(({ id }) => id) : []))} />
-      )}
+        : (
+          <Filters plan={plan} filter={filter} onFilter={setFilter} sortBy={sortBy} onSort={sort}>
+            {shown.length > 0 && <CheckField label={t('guests.chooseAll', { n: shown.length })} checked={shown.every(({ id }) => chosen.has(id))} onChange={(isAll) => choose(new Set(isAll ? shown.map(({ id }) => id) : []))} />}
+          </Filters>
+        )}
       {chosen.size > 0 && <Bulk chosen={chosen} onDone={() => choose(new Set())} />}
       {guests.length > 0 && rows.length === 0 && <p class="soft nothing">{t('guests.nothingFound')}</p>}
       {rows.length > 0 && (

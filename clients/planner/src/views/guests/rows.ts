@@ -1,5 +1,5 @@
 // Which guests are shown, in which order, and under which headings.
-import { fullName, type Guest, type Plan, type Reply } from '../../state/plan.js'
+import type { Guest, Plan, Reply } from '../../state/plan.js'
 import { folded } from '../../format/text.js'
 import { foodOf, hasNeeds, keyOf, tableOf } from '../../state/needs.js'
 
@@ -31,20 +31,20 @@ const matches = (plan: Plan, guest: Guest, { search, reply, side, needs, food }:
   if (needs === 'child' && guest.kind !== 'child' && guest.kind !== 'infant') return false
   if (needs === 'care' && !hasNeeds(plan, guest.id)) return false
   if (food !== '' && !foodOf(plan, guest).some((each) => keyOf(each) === food)) return false
-  return search === '' || folded([fullName(guest), householdOf(plan, guest), guest.email].join(' ')).includes(folded(search))
+  return search === '' || folded([plan.called(guest), householdOf(plan, guest), guest.email].join(' ')).includes(folded(search))
 }
 
 export const guestsShown = (plan: Plan, filter: Filter, sortBy: SortBy): readonly Guest[] => {
   const unseated = new Set(plan.unseated.value.map(({ id }) => id))
   const keys: Readonly<Record<SortBy, (guest: Guest) => string>> = {
-    name: (guest) => `${guest.lastName ?? ''} ${guest.firstName ?? ''}`,
+    name: (guest) => plan.sortName(guest),
     reply: (guest) => String(REPLY_ORDER.indexOf(plan.replyOf(guest))),
     table: (guest) => tableOf(plan, guest.id) || '\uFFFF',
     household: (guest) => householdOf(plan, guest) || '\uFFFF'
   }
   const keyed = plan.guests.value
     .filter((guest) => matches(plan, guest, filter, unseated))
-    .map((guest) => ({ guest, key: keys[sortBy](guest), name: fullName(guest) }))
+    .map((guest) => ({ guest, key: keys[sortBy](guest), name: plan.called(guest) }))
   return keyed.sort((one, other) => byText(one.key, other.key) || byText(one.guest.household ?? '', other.guest.household ?? '') || byText(one.name, other.name)).map(({ guest }) => guest)
 }
 

@@ -25,7 +25,7 @@ export const FixtureView = ({ fixture, scale }: { fixture: Row<rows.Fixture>; sc
     event.preventDefault()
   }
   const style = { ...standsAt(position), '--w': `${size.width}px`, '--h': `${size.height}px` } as JSX.CSSProperties
-  const name = titleOf(FIXTURE, fixture)
+  const name = titleOf(plan, FIXTURE, fixture)
   return (
     <div class="fixture" data-table={id} data-kind={kind} style={style}>
       <button type="button" aria-description={t('seating.moveTable', { table: name })} data-open={openRecord.value === id} onKeyDown={key} {...handlers}>{name}</button>

@@ -1,7 +1,7 @@
 // What becomes of guests that are taken to a chair, to a table or off their chairs. By pointer and by keyboard the same.
 import { signal } from '@preact/signals'
 import { t } from '../../i18n/index.js'
-import type { Plan } from '../../state/plan.js'
+import { tableName, type Plan } from '../../state/plan.js'
 import { toast } from '../../ui/toast.js'
 import type { Chair, RoomTable } from './room.js'
 
@@ -47,7 +47,7 @@ export const put = (plan: Plan, guests: readonly string[], at: RoomTable, seat?:
   if (guests.length === 0 || !plan.wedding.seating.seats.mayWrite()) return
   if (guests.length === 1 && seat !== undefined) return onChair(plan, guests[0]!, at, seat)
   atTable(plan, guests, at)
-  if (at.taken + guests.length > at.chairs.length) undoToast(plan, t('seating.full', { table: t('table.named', { label: at.table.label ?? '' }) }))
+  if (at.taken + guests.length > at.chairs.length) undoToast(plan, t('seating.full', { table: tableName(at.table.label ?? '') }))
 }
 
 /** A press on a chair: those who are chosen are put there; where nobody is, or with Shift, the guest there is chosen. */

@@ -80,5 +80,7 @@ export const toneOf = (plan: Plan, guest: Guest, by: ColorBy): string => {
   return ''
 }
 
+const PLUS_ONE = '+1'
+
 /** What a chair says when it is small. */
-export const shortName = (guest: Guest): string => guest.firstName ?? fullName(guest)
+export const shortName = (guest: Guest): string => guest.firstName || fullName(guest) || PLUS_ONE

@@ -10,7 +10,7 @@ import { Printer } from '../../ui/icons.js'
 import { Page } from '../../ui/page.js'
 import { RecordDrawer } from '../../ui/record_form.js'
 import { Removed } from '../../ui/removed.js'
-import { PlaceCards } from './cards.js'
+import { PlaceCards, TableLists } from './cards.js'
 import { Chairs } from './chairs.js'
 import { FixtureView } from './fixture_view.js'
 import { ColorLegend } from './legend.js'
@@ -45,7 +45,7 @@ interface Options { color: ColorBy; hasRules: boolean }
 
 const Controls = ({ options, onChange, onRules }: { options: Options; onChange: (options: Options) => void; onRules: () => void }) => (
   <>
-    <label class="inline-select">{t('seating.color')}
+    <label class="inline-select"><span>{t('seating.color')}</span>
       <select value={options.color} onChange={(event) => onChange({ ...options, color: event.currentTarget.value as ColorBy })}>{COLORS.map((color) => <option key={color} value={color}>{word('color', color)}</option>)}</select>
     </label>
     <Button aria-pressed={options.hasRules} onClick={onRules}>{t('seating.rules')}</Button>
@@ -100,6 +100,7 @@ export const Seating = () => {
       {fixture && <RecordDrawer key={fixture.id} kind={FIXTURE} row={fixture} onClose={() => go({ view: 'seating' })} />}
       {hasDialog && <RulesDialog isShown={options.hasRules} onShow={(hasRules) => setOptions({ ...options, hasRules })} onClose={() => showRules(false)} />}
       <PlaceCards tables={tables} />
+      <TableLists tables={tables} />
     </Page>
   )
 }

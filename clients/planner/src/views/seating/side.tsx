@@ -3,7 +3,7 @@ import { useRef, useState } from 'preact/hooks'
 import { folded } from '../../format/text.js'
 import { t } from '../../i18n/index.js'
 import { usePlan } from '../../state/context.js'
-import { fullName, type Guest } from '../../state/plan.js'
+import type { Guest } from '../../state/plan.js'
 import { Button, IconButton } from '../../ui/button.js'
 import { drags, useDrop } from '../../ui/drag.js'
 import { Search, Users, X } from '../../ui/icons.js'
@@ -15,7 +15,7 @@ const Waiting = ({ guest }: { guest: Guest }) => {
   const mayMove = plan.wedding.seating.seats.mayWrite(guest.id)
   return (
     <button type="button" class="waiting" aria-pressed={held.value.includes(guest.id)} onPointerDown={drags(mayMove ? [guest.id] : [])} onClick={(event) => hold([guest.id], event.shiftKey)}>
-      <span dir="auto">{fullName(guest) || t('record.unnamed')}</span>
+      <span dir="auto">{plan.called(guest)}</span>
     </button>
   )
 }
@@ -60,7 +60,7 @@ export const Side = () => {
   const [search, setSearch] = useState('')
   useDrop(element, (ids) => takeOff(plan, ids))
   const unseated = plan.unseated.value
-  const found = unseated.filter((guest) => folded(fullName(guest)).includes(folded(search)))
+  const found = unseated.filter((guest) => folded(plan.called(guest)).includes(folded(search)))
   const groups = new Map<string, Guest[]>()
   for (const guest of found) groups.set(guest.household ?? guest.id, [...groups.get(guest.household ?? guest.id) ?? [], guest])
   return (

@@ -7,7 +7,7 @@ import { change, remove } from '../../kinds/actions.js'
 import { go, openRecord } from '../../router.js'
 import { conflictsOf } from '../../state/conflicts.js'
 import { usePlan } from '../../state/context.js'
-import { fullName, type Guest } from '../../state/plan.js'
+import { fullName, tableName, type Guest, type Plan } from '../../state/plan.js'
 import { renameInDrawer } from '../../ui/dialog.js'
 import { drags, useDrop } from '../../ui/drag.js'
 import { Lock } from '../../ui/icons.js'
@@ -19,11 +19,11 @@ import { shortName, toneOf, type Chair, type ColorBy, type RoomTable } from './r
 
 interface ChairViewProps { at: RoomTable; chair: Chair; color: ColorBy }
 
-const labelOf = (label: string, { seat, guests, isLoose }: Chair): string => {
+const labelOf = (plan: Plan, label: string, { seat, guests, isLoose }: Chair): string => {
   const [first] = guests
   if (first === undefined) return t('seating.chairEmpty', { table: label, seat: seat + 1 })
-  if (isLoose) return t('seating.anywhere', { name: fullName(first), table: label })
-  return t('seating.chairTaken', { table: label, seat: seat + 1, names: guests.map(fullName).join(', ') })
+  if (isLoose) return t('seating.anywhere', { name: plan.called(first), table: label })
+  return t('seating.chairTaken', { table: label, seat: seat + 1, names: guests.map((guest) => plan.called(guest)).join(', ') })
 }
 
 const ChairView = ({ at, chair, color }: ChairViewProps) => {
@@ -33,10 +33,10 @@ const ChairView = ({ at, chair, color }: ChairViewProps) => {
   const [guest] = guests
   const mayMove = plan.wedding.seating.seats.mayWrite(guest?.id)
   useDrop(element, (ids) => put(plan, ids, at, seat))
-  const label = labelOf(at.table.label ?? '', chair)
+  const label = labelOf(plan, tableName(at.table.label ?? ''), chair)
   const style = { '--x': `${chair.x}px`, '--y': `${chair.y}px` } as JSX.CSSProperties
   return (
-    <button type="button" ref={element} class={`chair ${guest ? toneOf(plan, guest, color) : ''}`} style={style} aria-label={label} title={label} data-initials={guest && initials(fullName(guest))} disabled={!mayMove && guest === undefined}
+    <button type="button" ref={element} class={`chair ${guest ? toneOf(plan, guest, color) : ''}`} style={style} aria-label={label} title={label} data-initials={guest && (initials(fullName(guest)) || shortName(guest))} disabled={!mayMove && guest === undefined}
       data-free={guest === undefined} data-loose={isLoose} data-double={guests.length > 1}
       aria-pressed={guest !== undefined && held.value.includes(guest.id)} data-open={guest !== undefined && openRecord.value === guest.id}
       onPointerDown={drags(guest !== undefined && mayMove ? [guest.id] : [])} onClick={(event) => pressChair(plan, at, chair, event.shiftKey)}>
@@ -63,21 +63,21 @@ export const TableView = ({ at, color, scale }: { at: RoomTable; color: ColorBy;
     event.preventDefault()
   }
   const free = Math.max(chairs.length - taken, 0)
-  const label = t('seating.tableFree', { table: table.label ?? '', n: free })
+  const label = t('seating.tableFree', { table: tableName(table.label ?? ''), n: free })
   const style = { ...standsAt(at), '--w': `${at.width}px`, '--h': `${at.height}px`, '--turn': `${at.rotation}deg` } as JSX.CSSProperties
   return (
-    <div class="table" data-table={table.id} data-shape={table.shape ?? 'round'} data-turned={at.rotation !== 0} style={style} role="group" aria-label={t('table.named', { label: table.label ?? '' })}>
-      <button type="button" class="table-top" ref={top} aria-label={label} aria-description={t('seating.moveTable', { table: t('table.named', { label: table.label ?? '' }) })}
+    <div class="table" data-table={table.id} data-shape={table.shape ?? 'round'} data-turned={at.rotation !== 0} style={style} role="group" aria-label={tableName(table.label ?? '')}>
+      <button type="button" class="table-top" ref={top} aria-label={label} aria-description={t('seating.moveTable', { table: tableName(table.label ?? '') })}
         data-full={free === 0} data-trouble={conflictsOf(plan, table.id).length > 0} data-open={openRecord.value === table.id} onKeyDown={key} {...handlers}>
         <strong>{table.label}</strong>
         <span data-count={`${taken}/${chairs.length}`}>{table.locked && <Lock size={26} />}</span>
       </button>
       {chairs.map((chair) => <ChairView key={chair.seat} at={at} chair={chair} color={color} />)}
-      {standing.length > 0 && <Standing guests={standing} />}
+      {standing.length > 0 && <Standing guests={standing} plan={plan} />}
     </div>
   )
 }
 
-const Standing = ({ guests }: { guests: readonly Guest[] }) => (
-  <ul class="standing">{guests.map((guest) => <li key={guest.id}><button type="button" aria-pressed={held.value.includes(guest.id)} onClick={() => hold([guest.id])}>{fullName(guest)}</button></li>)}</ul>
+const Standing = ({ guests, plan }: { guests: readonly Guest[]; plan: Plan }) => (
+  <ul class="standing">{guests.map((guest) => <li key={guest.id}><button type="button" aria-pressed={held.value.includes(guest.id)} onClick={() => hold([guest.id])}>{plan.called(guest)}</button></li>)}</ul>
 )

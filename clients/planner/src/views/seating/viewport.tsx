@@ -9,7 +9,7 @@ import type { Box } from './geometry.js'
 interface Camera { readonly x: number; readonly y: number; readonly scale: number }
 
 const LARGEST = 1.6
-const SMALLEST = 0.12
+const SMALLEST = 0.06
 const NAMES_FROM = 0.42
 const STEP = 1.25
 const ARROW_PX = 60
@@ -99,13 +99,24 @@ const useCamera = (room: { readonly current: HTMLElement | null }, scale: { curr
 export const Viewport = ({ box, children, scale }: ViewportProps) => {
   const element = useRef<HTMLDivElement>(null)
   const room = useRef<HTMLDivElement>(null)
-  const move = useCamera(room, scale)
+  const turn = useCamera(room, scale)
+  const isFitted = useRef(true)
+  const move = useCallback((change: Change): void => {
+    isFitted.current = false
+    turn(change)
+  }, [])
   const isEmpty = box.right === 600 && box.left === -600
   const fit = useCallback(() => {
     const { clientWidth, clientHeight } = element.current!
-    move(() => fitted(box, clientWidth, clientHeight))
+    turn(() => fitted(box, clientWidth, clientHeight))
+    isFitted.current = true
   }, [box])
   useLayoutEffect(fit, [isEmpty])
+  useEffect(() => {
+    const observer = new ResizeObserver(() => { if (isFitted.current) fit() })
+    observer.observe(element.current!)
+    return () => observer.disconnect()
+  }, [fit])
   const zoom = (factor: number): void => move((now) => zoomed(now, factor, element.current!.clientWidth / 2, element.current!.clientHeight / 2))
   useWheel(element, move)
   const key = (event: KeyboardEvent): void => {

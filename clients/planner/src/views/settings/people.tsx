@@ -4,7 +4,7 @@ import { useEffect, useState } from 'preact/hooks'
 import { t, word } from '../../i18n/index.js'
 import { usePlan } from '../../state/context.js'
 import { ROLES } from '../../state/people.js'
-import { fullName, type Plan } from '../../state/plan.js'
+import type { Plan } from '../../state/plan.js'
 import { Button, IconButton } from '../../ui/button.js'
 import { Field, SelectField, type Choice } from '../../ui/field.js'
 import { Trash2, UserPlus } from '../../ui/icons.js'
@@ -16,7 +16,7 @@ interface Invitation { readonly id: string; readonly name: string; readonly role
 
 /** Some roles are those of a vendor, of a guest or of a side: which one. */
 const partOf = (plan: Plan, role: string): { readonly name: 'vendor' | 'guest' | 'side'; readonly choices: readonly Choice[] } | undefined => {
-  if (role === 'guest') return { name: 'guest', choices: plan.guests.value.map((guest) => [guest.id, fullName(guest)]) }
+  if (role === 'guest') return { name: 'guest', choices: plan.guests.value.map((guest) => [guest.id, plan.called(guest)]) }
   if (role === 'family') return { name: 'side', choices: ['a', 'b'].map((side) => [side, word('side', side)]) }
   if (['vendor', 'venue', 'caterer', 'photographer'].includes(role)) return { name: 'vendor', choices: plan.vendors.value.map(({ id, name = '' }) => [id, name]) }
   return undefined

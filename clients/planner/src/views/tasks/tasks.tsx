@@ -7,7 +7,8 @@ import { TASK } from '../../kinds/index.js'
 import { go, openRecord } from '../../router.js'
 import { usePlan } from '../../state/context.js'
 import { AddLine } from '../../ui/add_line.js'
-import { Page } from '../../ui/page.js'
+import { SquareCheckBig } from '../../ui/icons.js'
+import { Empty, Page } from '../../ui/page.js'
 import { RecordDrawer } from '../../ui/record_form.js'
 import { RecordList } from '../../ui/record_list.js'
 import { Removed } from '../../ui/removed.js'
@@ -38,6 +39,7 @@ export const Tasks = () => {
   return (
     <Page title={t('view.tasks')} summary={t('tasks.summary', { n: tasks.length, done })} actions={<Removed kind={TASK} />}>
       <AddLine kind={TASK} label={t('tasks.add')} />
+      {tasks.length === 0 && <Empty title={t('tasks.none')} icon={<SquareCheckBig size={40} />}><p>{t('tasks.noneHint')}</p></Empty>}
       {GROUPS.map((group) => {
         const inGroup = tasks.filter((task) => groupOf(task, today) === group)
         return inGroup.length > 0 && (

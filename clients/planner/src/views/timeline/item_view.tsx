@@ -20,7 +20,8 @@ const SNAP = 5
 const LARGE = 15
 const STILL_PX = 4
 const LEAST_PX = 20
-const LINE_PX = 17
+const LINE_PX = 16.25
+const WITH_LENGTH_PX = 74
 
 const snap = (minutes: number): number => Math.round(minutes / SNAP) * SNAP
 
@@ -71,7 +72,8 @@ export const ItemView = (props: ItemViewProps) => {
   const handlers = useMove(props, mayMove)
   const { start = 0, duration: length = 0, title = '', rigidity, status, keyMoment, kind } = item
   const height = Math.max(length * PX_PER_MINUTE - 2, LEAST_PX)
-  const style = { insetBlockStart: `${(start - from) * PX_PER_MINUTE}px`, blockSize: `${height}px`, insetInlineStart: `${(column / columns) * 100}%`, inlineSize: `calc(${100 / columns}% - 3px)`, '--lines': String(Math.max(1, Math.floor((height - 24) / LINE_PX))) } as JSX.CSSProperties
+  const hasLength = height >= WITH_LENGTH_PX
+  const style = { insetBlockStart: `${(start - from) * PX_PER_MINUTE}px`, blockSize: `${height}px`, insetInlineStart: `${(column / columns) * 100}%`, inlineSize: `calc(${100 / columns}% - 3px)`, '--lines': String(Math.max(1, Math.floor((height - (hasLength ? 41 : 24)) / LINE_PX))) } as JSX.CSSProperties
   const isMoved = useComputed(() => moving.value?.ripple.shifts.some(({ id }) => id === item.id) ?? false) // the others are not drawn anew
   const [trouble] = conflictsOf(plan, item.id)
   const here = othersHere(plan).value.find(({ at }) => at?.record === item.id)
@@ -81,7 +83,7 @@ export const ItemView = (props: ItemViewProps) => {
       data-item={item.id} data-kind={kind} data-rigidity={rigidity} data-status={status} data-key={keyMoment} data-short={height < 38} data-open={openRecord.value === item.id} data-moved={isMoved.value} {...handlers}>
       <span class="item-time">{timeOfDay(start)} </span>
       <span class="item-title" dir="auto">{title}</span>
-      {height >= 74 && <span class="item-length" aria-hidden="true">{duration(length)}</span>}
+      {hasLength && <span class="item-length" aria-hidden="true">{duration(length)}</span>}
       <span class="unseen">, {rest}</span>
       <span class="item-marks">{rigidity === 'fixed' && <Pin size={13} aria-hidden="true" />}{trouble && <AlertTriangle size={13} aria-hidden="true" />}</span>
     </button>

@@ -1,5 +1,5 @@
 // Items in lanes: which lanes there are, and where items stand in them that happen at the same time.
-import { t } from '../../i18n/index.js'
+import { t, word } from '../../i18n/index.js'
 import type { Item, Plan } from '../../state/plan.js'
 
 export type LaneBy = 'place' | 'vendor' | 'person'
@@ -26,7 +26,7 @@ const nameOf = (plan: Plan, by: LaneBy, key: string): string => {
   if (key === '') return t('timeline.nobody')
   if (by === 'place') return plan.placeById.value.get(key)?.name ?? key
   if (by === 'vendor') return plan.vendorById.value.get(key)?.name ?? key
-  return plan.nameOf(key) || key
+  return plan.nameOf(key) || word('person', key)
 }
 
 /** Whether only one thing at a time can be in a lane: people are in one place, rooms may hold several. */

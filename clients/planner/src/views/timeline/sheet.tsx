@@ -34,6 +34,7 @@ export const SheetDialog = ({ onClose }: { onClose: () => void }) => {
       <Button kind="primary" onClick={print}><Printer size={16} />{t('action.print')}</Button>
     </>
   )
+  if (vendors.length === 0) return <Dialog title={t('timeline.sheet')} onClose={onClose}><p>{t('timeline.noSheet')}</p></Dialog>
   return (
     <Dialog title={t('timeline.sheet')} onClose={onClose} footer={footer}>
       <div class="no-print"><SelectField label={t('timeline.sheetFor')} value={vendor} choices={vendors.map(({ id, name = '' }) => [id, name])} onChange={choose} /></div>

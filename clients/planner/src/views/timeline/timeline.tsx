@@ -17,12 +17,19 @@ import { Removed } from '../../ui/removed.js'
 import { ItemView, PX_PER_MINUTE } from './item_view.js'
 import { dayOfItem, endOf, lanesOf, type Day, type Lane, type LaneBy } from './lanes.js'
 import { moving } from './moves.js'
+import { ItemPeople } from './people.js'
 import { SheetDialog } from './sheet.js'
 
 const HOUR = 60
 const DAYS: readonly (readonly [Day, Key])[] = [['before', 'timeline.before'], ['day', 'timeline.theDay'], ['after', 'timeline.after']]
 
 const offset = (minutes: number): JSX.CSSProperties => ({ insetBlockStart: `${minutes * PX_PER_MINUTE}px` })
+
+/** Of a lane in the grid: wider where more than two items stand beside each other. */
+const widthOf = ({ placed }: Lane): string => {
+  const share = Math.max(1, ...placed.map(({ columns }) => columns / 2))
+  return `minmax(calc(var(--lane) * ${share}), ${share}fr)`
+}
 
 /** Minutes of the wedding day that it is now, where the wedding is; undefined on other days. */
 const nowOn = (plan: Plan, from: number, to: number): number | undefined => {
@@ -87,7 +94,7 @@ const DayView = ({ plan, items, by }: { plan: Plan; items: readonly Item[]; by: 
   }, [openRecord.value])
   return (
     <div class="day" ref={element} tabIndex={0} role="group" aria-label={t('view.timeline')}>
-      <div class="day-inner" style={{ '--hour': `${HOUR * PX_PER_MINUTE}px` } as JSX.CSSProperties}>
+      <div class="day-inner" style={{ '--hour': `${HOUR * PX_PER_MINUTE}px`, gridTemplateColumns: `var(--hours) ${lanes.map(widthOf).join(' ')}` } as JSX.CSSProperties}>
         <Hours from={from} to={to} />
         {lanes.map((lane) => <LaneView key={lane.id} lane={lane} from={from} height={height} />)}
         {now !== undefined && <div class="now" style={offset(now - from)}><span>{t('timeline.now')}</span></div>}
@@ -110,6 +117,8 @@ export const Timeline = () => {
   const [day, setDay] = useState<Day>(open ? dayOfItem(open) : 'day')
   const [by, setBy] = useState<LaneBy>('place')
   const [hasSheet, showSheet] = useState(false)
+  const openDay = open && dayOfItem(open)
+  useEffect(() => { if (openDay !== undefined) setDay(openDay) }, [openDay, open?.id])
   const shown = useMemo(() => items.filter((item) => dayOfItem(item) === day), [items, day])
   const days = DAYS.map(([name]) => name).filter((name) => name === 'day' || items.some((item) => dayOfItem(item) === name))
   const last = shown.filter((item) => item.rigidity !== 'fixed').at(-1) ?? shown.at(-1)
@@ -122,7 +131,7 @@ export const Timeline = () => {
       {shown.length === 0 ? <Empty title={t('timeline.none')} icon={<CalendarClock size={40} />} /> : <DayView key={day} plan={plan} items={shown} by={by} />}
       <Preview plan={plan} />
       <AddLine kind={ITEM} label={t('timeline.add')} more={fresh} onAdded={(record) => go({ view: 'timeline', record })} />
-      {open && <RecordDrawer key={open.id} kind={ITEM} row={open} onClose={() => go({ view: 'timeline' })} />}
+      {open && <RecordDrawer key={open.id} kind={ITEM} row={open} onClose={() => go({ view: 'timeline' })}><ItemPeople item={open} /></RecordDrawer>}
       {hasSheet && <SheetDialog onClose={() => showSheet(false)} />}
     </Page>
   )

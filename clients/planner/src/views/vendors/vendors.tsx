@@ -7,7 +7,8 @@ import { go, openRecord } from '../../router.js'
 import { usePlan } from '../../state/context.js'
 import { AddLine } from '../../ui/add_line.js'
 import { TextField } from '../../ui/field.js'
-import { Page } from '../../ui/page.js'
+import { Store } from '../../ui/icons.js'
+import { Empty, Page } from '../../ui/page.js'
 import { RecordDrawer } from '../../ui/record_form.js'
 import { RecordList } from '../../ui/record_list.js'
 import { Removed } from '../../ui/removed.js'
@@ -40,6 +41,7 @@ export const Vendors = () => {
   return (
     <Page title={t('view.vendors')} summary={t('vendors.summary', { n: vendors.length, booked })} actions={<Removed kind={VENDOR} />}>
       <AddLine kind={VENDOR} label={t('vendors.add')} />
+      {vendors.length === 0 && <Empty title={t('vendors.none')} icon={<Store size={40} />}><p>{t('vendors.noneHint')}</p></Empty>}
       {vendors.length > 0 && (
         <div class="card">
           <RecordList kind={VENDOR} rows={vendors} onOpen={(record) => go({ view: 'vendors', record })}
