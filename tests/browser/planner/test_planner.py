@@ -22,6 +22,7 @@ SCRIPTS = [
     "arrivals",
     "settings",
     "access",
+    "phone",
     "notes",
     "disagree",
 ]

@@ -1,11 +1,12 @@
 // One message: who wrote it, what it answers, its files, what others think of it.
 import type { Thread, ThreadMessage } from 'crdt-server-client'
+import { useState } from 'preact/hooks'
 import { ago } from '../../format/time.js'
 import { t } from '../../i18n/index.js'
 import { usePlan } from '../../state/context.js'
 import { nameOfPerson } from '../../state/people.js'
 import { IconButton } from '../../ui/button.js'
-import { Clock, Reply, Trash2 } from '../../ui/icons.js'
+import { Clock, Reply, SmilePlus, Trash2 } from '../../ui/icons.js'
 import { initials } from '../../ui/person.js'
 import { attachedTo } from './attached.js'
 import { Files } from './files.js'
@@ -26,14 +27,15 @@ const Quoted = ({ thread, id }: { thread: Thread; id: string }) => {
   return <p class="quoted" dir="auto">{nameOfPerson(plan, answered.from)}: {answered.isRedacted ? t('messages.redacted') : excerpt(answered.body)}</p>
 }
 
-/** Those that somebody has given; the others are offered with a pointer over the message, or the focus in it. */
+/** Those that somebody has given; the others are offered with a pointer over the message or the focus in it, and by a press. */
 const Reactions = ({ message: { id, reactions }, thread }: { message: ThreadMessage; thread: Thread }) => {
   const plan = usePlan()
   const own = plan.wedding.person.id
   const mayReact = thread.mayWrite()
+  const [isOpen, open] = useState(false)
   const given = Object.keys(reactions).filter((emoji) => !EMOJI.includes(emoji))
   return (
-    <div class="reactions" role="group" aria-label={t('messages.react')}>
+    <div class="reactions" role="group" aria-label={t('messages.react')} data-open={isOpen}>
       {[...EMOJI, ...given].map((emoji) => {
         const users = reactions[emoji] ?? []
         const isOwn = users.includes(own)
@@ -44,6 +46,7 @@ const Reactions = ({ message: { id, reactions }, thread }: { message: ThreadMess
           </button>
         )
       })}
+      {mayReact && <button type="button" class="react" aria-label={t('messages.react')} aria-expanded={isOpen} onClick={() => open(!isOpen)}><SmilePlus size={15} /></button>}
     </div>
   )
 }

@@ -7,7 +7,7 @@ import { usePlan } from '../../state/context.js'
 import { inboxOf } from '../../state/inbox.js'
 import { threadsOf, unreadIn } from '../../state/threads.js'
 import { Button } from '../../ui/button.js'
-import { MessageCircle } from '../../ui/icons.js'
+import { MessageCircle, Plus } from '../../ui/icons.js'
 import { Empty, Page } from '../../ui/page.js'
 import { toastRefusal } from '../../ui/toast.js'
 import { Conversation } from './conversation.js'
@@ -37,6 +37,7 @@ const Begin = () => {
   }
   return (
     <form class="add-line" onSubmit={(event) => void submit(event)}>
+      <Plus size={18} aria-hidden="true" />
       <input value={title} maxLength={LONGEST_TITLE} aria-label={t('messages.new')} placeholder={t('messages.new')} dir="auto" onInput={(event) => setTitle(event.currentTarget.value)} />
       {title.trim() !== '' && (
         <>
