@@ -1,4 +1,5 @@
 // The budget.
+import assert from 'node:assert/strict'
 import { begin, go, open, passes, record, saved } from './support.mjs'
 
 const HALL = 'Hall <b>ליל</b> & 🎂' // text, never markup
@@ -19,6 +20,7 @@ export const scenarios = {
     await drawer.getByRole('textbox', { name: 'Amount' }).fill('500')
     await drawer.getByRole('button', { name: 'Record a payment' }).click()
     await bao.locator('.record-list', { hasText: '€500 paid' }).waitFor()
+    await ann.locator('.payments input[inputmode=decimal]:focus').waitFor() // not lost with the form
     await bao.locator('.layer-legend', { hasText: 'Agreed €2,000' }).waitFor()
     await bao.locator('.calendar .chip', { hasText: '€500' }).waitFor()
     await drawer.getByRole('button', { name: 'Void' }).click()
@@ -27,7 +29,7 @@ export const scenarios = {
     await passes(ann, 'budget-drawer')
     await bao.getByLabel('Limit').fill('1.000,00')
     await bao.getByLabel('Limit').press('Enter')
-    await ann.locator('.totals .over').first().waitFor()
+    await ann.locator('.totals .beyond').waitFor()
     await saved(bao)
     await go(bao, 'pay', 'overview')
     await bao.getByText('€1,000 over the limit of €1,000').waitFor()

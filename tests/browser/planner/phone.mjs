@@ -1,6 +1,6 @@
 // What a phone shows of the sample wedding: nothing lies over another, and nothing is cut off.
 import assert from 'node:assert/strict'
-import { go, open, PHONE } from './support.mjs'
+import { begin, go, open, PHONE, saved } from './support.mjs'
 
 const small = (view, options) => open('demo', view, { name: 'Dara', viewport: PHONE, hasTouch: true, ...options })
 
@@ -27,6 +27,8 @@ export const scenarios = {
     await go(phone, 'demo', 'guests')
     await phone.getByRole('button', { name: /^Guest of / }).first().waitFor() // not nameless: somebody brings them
     assert.equal(await phone.getByText('No name').count(), 0)
+    assert.equal(await phone.getByLabel('Show only').isVisible(), false)
+    await phone.getByRole('button', { name: 'Filters and order' }).tap()
     const cut = await phone.locator('.filters select').evaluateAll((all) => all.filter((each) => each.clientWidth < 120).map(({ ariaLabel }) => ariaLabel))
     assert.deepEqual(cut, [])
   },
@@ -46,5 +48,23 @@ export const scenarios = {
     const [bar, frame] = await Promise.all(['.held', '.viewport'].map((each) => phone.locator(each).boundingBox()))
     assert.ok(bar.y >= frame.y + frame.height, 'the bar is below the room')
     await isWhole()
+    // Two guests without Shift, and a rule for them.
+    await phone.getByRole('button', { name: 'Choose more guests' }).tap()
+    await phone.locator('.waiting:not(.household)').nth(1).tap()
+    await phone.getByRole('button', { name: 'Keep apart' }).tap()
+    await phone.locator('.toast').getByRole('button', { name: 'Undo' }).tap()
+    await saved(phone)
+  },
+
+  // On the day there is no number of days.
+  async today () {
+    const phone = await open('today', 'overview', { viewport: PHONE, hasTouch: true })
+    await begin(phone, { title: 'Today' })
+    await go(phone, 'today', 'settings')
+    await phone.getByLabel('Date', { exact: true }).fill(new Date().toISOString().slice(0, 10)) // of UTC, as the browser is
+    await phone.getByLabel('Date', { exact: true }).press('Enter')
+    await go(phone, 'today', 'overview')
+    await phone.getByText('Today is the day').waitFor()
+    assert.equal(await phone.locator('.days').textContent(), ' Today is the day')
   }
 }

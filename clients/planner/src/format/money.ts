@@ -5,6 +5,9 @@ import { digitsOf, moneyOf } from 'crdt-server-client'
 const RATE = /^\d{1,12}(\.\d{1,12})?$/
 const WHOLE = /^(\d*|\d{1,3}([.,])\d{3}(\2\d{3})*)$/
 
+/** Those that are offered; a wedding may have another one. */
+export const CURRENCIES = ['EUR', 'GBP', 'USD', 'CHF', 'INR', 'AUD', 'NZD', 'CAD', 'SEK', 'NOK', 'DKK', 'PLN', 'CZK', 'JPY']
+
 /** Digits after the point. */
 export const exponent = digitsOf
 

@@ -60,6 +60,17 @@ export const formatIn = (timeZone: string | undefined, locale: string, options: 
   }
 }
 
+/** Whether this browser knows it; '' is none, and allowed. */
+export const isTimeZone = (name: string): boolean => {
+  try {
+    return name === '' || new Intl.DateTimeFormat('en', { timeZone: name }) !== undefined
+  } catch {
+    return false
+  }
+}
+
+export const timeZones = (): readonly string[] => Intl.supportedValuesOf?.('timeZone') ?? []
+
 /** Whole days from one date to another. */
 export const daysBetween = (from: string, to: string): number => Math.round((utc(to) - utc(from)) / DAY_MS)
 

@@ -1,7 +1,7 @@
 // An empty wedding begins here: whose it is, when, where, and what it begins with.
 import type { ComponentChildren } from 'preact'
 import { useState } from 'preact/hooks'
-import { parseMoney } from '../format/money.js'
+import { CURRENCIES, parseMoney } from '../format/money.js'
 import { longDate } from '../format/time.js'
 import { language, t, type Key } from '../i18n/index.js'
 import { Rings } from '../shell/brand.js'
@@ -10,7 +10,6 @@ import { Button } from '../ui/button.js'
 import { Field } from '../ui/field.js'
 import { beginWedding, TEMPLATES, type Template } from './templates.js'
 
-const CURRENCIES = ['EUR', 'GBP', 'USD', 'CHF', 'INR', 'AUD', 'NZD', 'CAD', 'SEK', 'NOK', 'DKK', 'PLN', 'CZK', 'JPY']
 const LONGEST = 200
 
 /** Nothing is planned, nobody has said yet when it is, and we are somebody who may. */

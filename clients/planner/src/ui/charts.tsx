@@ -43,6 +43,7 @@ export const LayerBar = ({ limit, layers }: { limit: number; layers: readonly Pa
   return (
     <div class="layer-bar" aria-hidden="true">
       {layers.map(({ name, value, tone }) => <span key={name} class={tone} style={{ inlineSize: percent(value, most) } as JSX.CSSProperties} />)}
+      {limit > 0 && most > limit && <span class="over beyond" style={{ insetInlineStart: percent(limit, most) } as JSX.CSSProperties} />}
       {most > limit && <i style={{ insetInlineStart: percent(limit, most) } as JSX.CSSProperties} />}
     </div>
   )

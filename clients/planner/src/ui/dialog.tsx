@@ -1,6 +1,6 @@
 // A dialog over the page, which waits until it is closed; and a drawer beside it, which does not.
 import type { ComponentChildren } from 'preact'
-import { useId, useLayoutEffect, useRef } from 'preact/hooks'
+import { useEffect, useId, useLayoutEffect, useRef } from 'preact/hooks'
 import { t } from '../i18n/index.js'
 import { IconButton } from './button.js'
 import { X } from './icons.js'
@@ -72,6 +72,12 @@ export const Drawer = ({ title, onClose, children, footer }: PanelProps) => {
     event.stopPropagation()
     onClose()
   }
+  useEffect(() => {
+    // The focus may have been in what is gone or disabled by now.
+    const isNowhere = (event: KeyboardEvent): void => { if (event.target === document.body && document.querySelector('dialog[open]') === null) escape(event) }
+    document.addEventListener('keydown', isNowhere)
+    return () => document.removeEventListener('keydown', isNowhere)
+  }, [onClose])
   return (
     <div class="drawer" ref={element} role="dialog" aria-labelledby={id} onKeyDown={escape}>
       <Head id={id} title={title} onClose={onClose} />

@@ -9,6 +9,7 @@ export const talk = {
   'thread.family': 'family',
   'messages.typing': '{names} is writing…|{names} are writing…',
   'messages.reading': '{names} is reading|{names} are reading',
+  'messages.first': 'No messages yet. Add the people it is for at the top, and write the first one.',
   'messages.reply': 'Reply to {name}',
   'messages.replyTo': 'Reply to {name}: {text}',
   'messages.noReply': 'No reply',

@@ -1,5 +1,5 @@
 // The payments of one cost: what was paid, and another one. A payment is never changed: one that is wrong is voided.
-import { useState } from 'preact/hooks'
+import { useLayoutEffect, useRef, useState } from 'preact/hooks'
 import { moneyText, parseMoney } from '../../format/money.js'
 import { shortDate } from '../../format/time.js'
 import { t, word } from '../../i18n/index.js'
@@ -12,18 +12,25 @@ import { toast } from '../../ui/toast.js'
 const KINDS = ['deposit', 'balance', 'refund'] as const
 type PaymentKind = (typeof KINDS)[number]
 
-const NewPayment = ({ item }: { item: BudgetItem }) => {
+/** `isNext`: one was recorded here just before, and the focus was in that form. */
+const NewPayment = ({ item, isNext }: { item: BudgetItem; isNext: { current: boolean } }) => {
   const plan = usePlan()
   const currency = item.currency || plan.currency.value
   const left = Math.max(plan.sumsOf([item]).agreed - plan.paidFor(item), 0)
   const [amount, setAmount] = useState(left > 0 ? moneyText(left, currency, plan.locale.value) : '')
+  const amountInput = useRef<HTMLInputElement>(null)
   const [on, setOn] = useState(plan.today())
   const [kind, setKind] = useState<PaymentKind>('deposit')
+  useLayoutEffect(() => {
+    if (isNext.current) amountInput.current!.focus()
+    isNext.current = false
+  }, [])
   const minor = parseMoney(amount, currency)
   const submit = (event: Event): void => {
     event.preventDefault()
     if (minor === undefined || minor === 0) return
     const { budget } = plan.wedding
+    isNext.current = true
     const id = budget.pay(item.id, minor, { on, kind })
     setAmount('')
     toast(t('payment.added', { amount: plan.money(minor) }), { action: { label: t('action.undo'), run: () => budget.void(id) } })
@@ -31,7 +38,7 @@ const NewPayment = ({ item }: { item: BudgetItem }) => {
   return (
     <form class="form" onSubmit={submit}>
       <div class="two narrow">
-        <Field label={t('payment.amount')}>{(id) => <input id={id} inputMode="decimal" value={amount} onInput={(event) => setAmount(event.currentTarget.value)} />}</Field>
+        <Field label={t('payment.amount')}>{(id) => <input id={id} ref={amountInput} inputMode="decimal" value={amount} onInput={(event) => setAmount(event.currentTarget.value)} />}</Field>
         <Field label={t('payment.on')}>{(id) => <input id={id} type="date" required value={on} onInput={(event) => setOn(event.currentTarget.value)} />}</Field>
       </div>
       <Segments label={t('payment.kind')} value={kind} choices={KINDS.map((each) => [each, word('payment', each)])} onChange={(next) => setKind(next as PaymentKind)} />
@@ -43,6 +50,7 @@ const NewPayment = ({ item }: { item: BudgetItem }) => {
 export const Payments = ({ item }: { item: BudgetItem }) => {
   const plan = usePlan()
   const { budget } = plan.wedding
+  const isNext = useRef(false)
   const voided = new Set(plan.voids.value.map(({ id }) => id))
   const payments = plan.payments.value.filter((payment) => payment.item === item.id)
   return (
@@ -60,7 +68,7 @@ export const Payments = ({ item }: { item: BudgetItem }) => {
           </li>
         ))}
       </ul>
-      {budget.payments.mayWrite() && <NewPayment key={payments.length} item={item} />}
+      {budget.payments.mayWrite() && <NewPayment key={payments.length} item={item} isNext={isNext} />}
     </section>
   )
 }

@@ -91,6 +91,7 @@ const whyNoUndo = ({ state, canUndo, options }: Conflict): string => {
 /** Who or what has settled a conflict. */
 const settledBy = (plan: Plan, { decidedBy, isMoot }: Conflict): string => {
   if (isMoot) return t('conflicts.moot')
+  if (decidedBy === plan.wedding.person.id) return t('conflicts.decidedByYou')
   return decidedBy ? t('conflicts.decidedBy', { name: nameOfPerson(plan, decidedBy) }) : t('conflicts.decidedByRule')
 }
 

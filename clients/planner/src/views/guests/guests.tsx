@@ -10,7 +10,7 @@ import type { Plan, Reply } from '../../state/plan.js'
 import { AddLine } from '../../ui/add_line.js'
 import { Button } from '../../ui/button.js'
 import { CheckField } from '../../ui/field.js'
-import { ClipboardPaste, Download, Search, Users } from '../../ui/icons.js'
+import { ClipboardPaste, Download, Search, SlidersHorizontal, Users } from '../../ui/icons.js'
 import { Empty, Page } from '../../ui/page.js'
 import { RecordDrawer } from '../../ui/record_form.js'
 import { Removed } from '../../ui/removed.js'
@@ -31,6 +31,8 @@ const isPhone = matchMedia('(max-width: 48rem)')
 const Filters = ({ plan, filter, onFilter, sortBy, onSort, children }: { plan: Plan; filter: Filter; onFilter: (filter: Filter) => void; sortBy: SortBy; onSort: (sort: SortBy) => void; children: ComponentChildren }) => {
   const counts = plan.replies.value
   const set = (more: Partial<Filter>): void => onFilter({ ...filter, ...more })
+  const [isOpen, open] = useState(false) // on a phone; elsewhere there is room for all of them
+  const isFiltered = [filter.needs, filter.food, filter.side].some((wanted) => wanted !== '')
   const pill = (reply: Reply | '', label: string, count: number) => (
     <button type="button" class="pill" aria-pressed={filter.reply === reply} onClick={() => set({ reply })}>{label}<span>{count}</span></button>
   )
@@ -39,11 +41,12 @@ const Filters = ({ plan, filter, onFilter, sortBy, onSort, children }: { plan: P
       <label class="search"><Search size={16} aria-hidden="true" /><span class="unseen">{t('guests.search')}</span>
         <input type="search" value={filter.search} placeholder={t('guests.search')} onInput={(event) => set({ search: event.currentTarget.value })} />
       </label>
+      <button type="button" class="icon-button filter-toggle" aria-label={t('guests.filters')} aria-expanded={isOpen} data-on={isFiltered} onClick={() => open(!isOpen)}><SlidersHorizontal size={18} /></button>
       <div class="pills" role="group" aria-label={t('guest.rsvp')}>
         {pill('', t('guests.all'), plan.guests.value.length)}
         {(['yes', 'maybe', 'pending', 'no'] as const).map((reply) => pill(reply, word('reply', reply), counts[reply]))}
       </div>
-      <div class="filter-more">
+      <div class="filter-more" data-open={isOpen}>
         <div class="choose-all">{children}</div>
         <select aria-label={t('guests.needs')} value={filter.needs} onChange={(event) => set({ needs: event.currentTarget.value as Filter['needs'] })}>
           {(['', 'unseated', 'care', 'child'] as const).map((each) => <option key={each} value={each}>{word('needs', each || 'any')}</option>)}

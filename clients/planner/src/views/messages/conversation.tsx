@@ -23,10 +23,12 @@ const Messages = ({ thread }: { thread: Thread }) => {
   useEffect(() => {
     if (newest !== undefined) void thread.markRead().then(() => threadsOf(plan).load(), () => {}) // it is read again next time
   }, [newest])
+  const [isSynced, setSynced] = useState(false)
+  useEffect(() => { thread.whenSynced().then(() => setSynced(true), () => {}) }, [thread]) // it is not known yet without a connection
   const now = Date.parse(plan.wedding.now())
   return (
     <>
-      <div class="message-list" ref={list} tabIndex={0} role="log" aria-label={t('view.messages')}><ol>{messages.map((message) => <Message key={message.id} message={message} thread={thread} now={now} onReply={reply} />)}</ol></div>
+      <div class="message-list" ref={list} tabIndex={0} role="log" aria-label={t('view.messages')}>{isSynced && messages.length === 0 && <p class="soft nothing">{t('messages.first')}</p>}<ol>{messages.map((message) => <Message key={message.id} message={message} thread={thread} now={now} onReply={reply} />)}</ol></div>
       <Present thread={thread} />
       {thread.mayWrite() && <Composer thread={thread} replyTo={replyTo} onReply={reply} />}
     </>

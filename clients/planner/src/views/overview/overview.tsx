@@ -37,7 +37,7 @@ const Countdown = ({ plan }: { plan: Plan }) => {
         <p class="soft">{[date && longDate(date), venue].filter(Boolean).join(' · ')}</p>
       </div>
       {left !== undefined && (
-        <p class="days"><strong>{Math.abs(left).toLocaleString()}</strong> {left === 0 ? t('overview.today') : left > 0 ? t('overview.daysLeft', { n: left }) : t('overview.daysSince', { n: -left })}</p>
+        <p class="days">{left !== 0 && <strong>{Math.abs(left).toLocaleString()}</strong>} {left === 0 ? <strong>{t('overview.today')}</strong> : left > 0 ? t('overview.daysLeft', { n: left }) : t('overview.daysSince', { n: -left })}</p>
       )}
     </section>
   )
@@ -47,7 +47,8 @@ const Replies = ({ plan }: { plan: Plan }) => {
   const counts = plan.replies.value
   const parts: Part[] = (['yes', 'maybe', 'pending', 'no'] as const).map((reply) => ({ name: word('reply', reply), value: counts[reply], tone: TONES[reply] }))
   const invited = plan.guests.value.length
-  const { rsvpBy } = plan.details.value
+  const { rsvpBy, date } = plan.details.value
+  const isOver = date !== undefined && date <= plan.today()
   return (
     <Card title={t('overview.replies')} to="guests" area="replies">
       {invited === 0 ? <p class="soft">{t('overview.noGuests')}</p> : (
@@ -56,7 +57,7 @@ const Replies = ({ plan }: { plan: Plan }) => {
           <Legend parts={parts} />
         </div>
       )}
-      {rsvpBy && counts.pending > 0 && <p class="hint">{t('overview.rsvpBy', { when: relativeDay(rsvpBy, plan.today()) })}</p>}
+      {rsvpBy && counts.pending > 0 && !isOver && <p class="hint">{t('overview.rsvpBy', { when: relativeDay(rsvpBy, plan.today()) })}</p>}
     </Card>
   )
 }

@@ -1,5 +1,5 @@
 // What becomes of guests that are taken to a chair, to a table or off their chairs. By pointer and by keyboard the same.
-import { signal } from '@preact/signals'
+import { effect, signal } from '@preact/signals'
 import { t } from '../../i18n/index.js'
 import { tableName, type Plan } from '../../state/plan.js'
 import { toast } from '../../ui/toast.js'
@@ -8,9 +8,13 @@ import type { Chair, RoomTable } from './room.js'
 /** Guests that were chosen to be put somewhere. */
 export const held = signal<readonly string[]>([])
 
+/** Whether further guests are chosen beside those that are held, as with Shift; fingers have no Shift. */
+export const collects = signal(false)
+effect(() => { if (held.value.length === 0) collects.value = false })
+
 /** Chooses guests in place of others, or, with Shift, beside them; the same once more: not any more. */
 export const hold = (guests: readonly string[], isMore = false): void => {
-  if (isMore) {
+  if (isMore || collects.peek()) {
     const rest = held.peek().filter((guest) => !guests.includes(guest))
     held.value = rest.length < held.peek().length ? rest : [...rest, ...guests]
     return
@@ -53,7 +57,8 @@ export const put = (plan: Plan, guests: readonly string[], at: RoomTable, seat?:
 /** A press on a chair: those who are chosen are put there; where nobody is, or with Shift, the guest there is chosen. */
 export const pressChair = (plan: Plan, at: RoomTable, { seat, guests: [guest] }: Chair, isMore: boolean): void => {
   const isHeld = guest !== undefined && held.value.includes(guest.id)
-  if (held.value.length > 0 && !isMore && !isHeld) put(plan, held.value, at, seat)
+  const isAdded = guest !== undefined && (isMore || collects.value)
+  if (held.value.length > 0 && !isAdded && !isHeld) put(plan, held.value, at, seat)
   else if (guest !== undefined && plan.wedding.seating.seats.mayWrite(guest.id)) hold([guest.id], isMore)
 }
 

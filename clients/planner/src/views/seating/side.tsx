@@ -6,8 +6,8 @@ import { usePlan } from '../../state/context.js'
 import type { Guest } from '../../state/plan.js'
 import { Button, IconButton } from '../../ui/button.js'
 import { drags, useDrop } from '../../ui/drag.js'
-import { Search, Users, X } from '../../ui/icons.js'
-import { held, hold, takeOff } from './moves.js'
+import { Plus, Search, Users, X } from '../../ui/icons.js'
+import { collects, held, hold, takeOff } from './moves.js'
 import { NewRule } from './rules.js'
 
 const Waiting = ({ guest }: { guest: Guest }) => {
@@ -47,6 +47,7 @@ export const HeldBar = () => {
     <div class="held" role="status">
       <p dir="auto">{guests.length === 1 ? t('seating.held', { name: names }) : t('seating.heldMany', { names })}</p>
       {guests.length === 1 && household.length > 1 && <Button onClick={() => { held.value = household.filter((guest) => plan.replyOf(guest) !== 'no').map(({ id }) => id) }}><Users size={16} />{t('seating.household')}</Button>}
+      <IconButton label={t('seating.more')} aria-pressed={collects.value} onClick={() => { collects.value = !collects.value }}><Plus size={18} /></IconButton>
       <NewRule />
       {isSeated && <Button onClick={() => takeOff(plan, guests)}>{t('seating.unseat')}</Button>}
       <IconButton label={t('action.cancel')} onClick={() => { held.value = [] }}><X size={18} /></IconButton>

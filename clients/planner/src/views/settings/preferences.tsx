@@ -5,6 +5,7 @@ import { usePlan } from '../../state/context.js'
 import { Segments, SelectField, TextField } from '../../ui/field.js'
 import { toastRefusal } from '../../ui/toast.js'
 import { Addresses } from './addresses.js'
+import { ZoneField } from './zone_field.js'
 
 interface Chosen {
   readonly language: string
@@ -80,7 +81,7 @@ export const Preferences = () => {
         <div class="form">
           <div class="form two">
             <SelectField label={t('preferences.language')} value={answer.preferences.language} choices={[['', t('mode.usual')], ...Object.entries(LANGUAGES)]} onChange={(language) => write({ language })} />
-            <TextField label={t('settings.timeZone')} value={answer.preferences.timezone} placeholder={answer.timezone} onCommit={(timezone) => write({ timezone: timezone.trim() })} />
+            <ZoneField value={answer.preferences.timezone} placeholder={answer.timezone} onCommit={(timezone) => write({ timezone })} />
             <QuietHours quiet={answer.preferences.quiet_hours} onWrite={write} />
             <SelectField label={t('preferences.digest')} value={String(answer.preferences.digest_hour)} choices={HOURS} onChange={(hour) => write({ digest_hour: Number(hour) })} />
           </div>

@@ -1,4 +1,5 @@
 // The wedding as a whole, its events and places, and the language of the page.
+import { CURRENCIES } from '../../format/money.js'
 import { t, language, LANGUAGES, setLanguage, type Language } from '../../i18n/index.js'
 import { EVENT, PLACE } from '../../kinds/index.js'
 import type { AnyKind } from '../../kinds/kind.js'
@@ -14,6 +15,7 @@ import { RecordList } from '../../ui/record_list.js'
 import { Removed } from '../../ui/removed.js'
 import { People } from './people.js'
 import { Preferences } from './preferences.js'
+import { ZoneField } from './zone_field.js'
 
 const Records = ({ plan, kind, title, add }: { plan: Plan; kind: AnyKind; title: string; add: string }) => (
   <section class="card" aria-label={title}>
@@ -26,7 +28,8 @@ const Records = ({ plan, kind, title, add }: { plan: Plan; kind: AnyKind; title:
 const Details = ({ plan }: { plan: Plan }) => {
   const { details } = plan.wedding
   const value = plan.details.value
-  const field = (name: 'title' | 'date' | 'rsvpBy' | 'currency' | 'timeZone', label: string, type: 'text' | 'date' = 'text') => (
+  const currency = value.currency ?? ''
+  const field = (name: 'title' | 'date' | 'rsvpBy', label: string, type: 'text' | 'date' = 'text') => (
     <TextField label={label} type={type} value={String(value[name] ?? '')} disabled={!details.mayWrite(name)}
       onCommit={(text) => { details.update({ [name]: text.trim() === '' ? null : text.trim() }) }} />
   )
@@ -37,8 +40,9 @@ const Details = ({ plan }: { plan: Plan }) => {
         {field('title', t('setup.names'))}
         {field('date', t('setup.date'), 'date')}
         {field('rsvpBy', t('settings.rsvpBy'), 'date')}
-        {field('currency', t('setup.currency'))}
-        {field('timeZone', t('settings.timeZone'))}
+        <SelectField label={t('setup.currency')} value={currency} disabled={!details.mayWrite('currency')} onChange={(next) => details.update({ currency: next })}
+          choices={[...new Set([currency, ...CURRENCIES])].map((each) => [each, each || '–'])} />
+        <ZoneField value={value.timeZone ?? ''} disabled={!details.mayWrite('timeZone')} onCommit={(zone) => { details.update({ timeZone: zone || null }) }} />
         <SelectField label={t('settings.language')} value={language.value} choices={Object.entries(LANGUAGES)} onChange={(next) => setLanguage(next as Language)} />
       </div>
     </section>

@@ -88,6 +88,11 @@ const DayView = ({ plan, items, by }: { plan: Plan; items: readonly Item[]; by: 
   const lanes = useMemo(() => lanesOf(plan, items, by), [items, by, plan.places.value, plan.vendors.value, plan.guests.value])
   const now = nowOn(plan, from, to)
   const height = (to - from) * PX_PER_MINUTE
+  const isToday = now !== undefined
+  useEffect(() => {
+    // On the day itself it begins with what is going on.
+    if (isToday && openRecord.peek() === '') element.current?.querySelector('.now')?.scrollIntoView({ block: 'center' })
+  }, [isToday])
   useEffect(() => {
     const open = openRecord.value
     if (open !== '') element.current?.querySelector(`[data-item="${CSS.escape(open)}"]`)?.scrollIntoView({ block: 'center', inline: 'center' })
