@@ -1,5 +1,4 @@
 // The budget.
-import assert from 'node:assert/strict'
 import { begin, go, open, passes, record, saved } from './support.mjs'
 
 const HALL = 'Hall <b>ליל</b> & 🎂' // text, never markup

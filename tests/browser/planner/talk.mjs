@@ -71,6 +71,7 @@ export const scenarios = {
     assert.equal(await message(fritz, MARKUP).getByRole('button', { name: 'Take back' }).count(), 0)
     await message(fritz, 'Then we plant').hover()
     await message(fritz, 'Then we plant').getByRole('button', { name: 'Take back' }).click()
+    await fritz.getByRole('dialog', { name: 'Take back this message?' }).getByRole('button', { name: 'Take back' }).click()
     await message(clara, 'Taken back').waitFor()
     assert.equal(await message(clara, 'Then we plant').count(), 0)
     await passes(clara, 'talk', { hasAxe: true })

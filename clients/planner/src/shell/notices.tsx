@@ -1,6 +1,7 @@
 // What the server has taken back, and copies that it refuses for good: said once, in words, with what can be done.
+import type { Rejected } from 'crdt-server-client'
 import { useEffect } from 'preact/hooks'
-import { t, word } from '../i18n/index.js'
+import { language, t, word, wordsOf } from '../i18n/index.js'
 import { rejected } from '../session/open.js'
 import { usePlan } from '../state/context.js'
 import { valueOf } from '../state/follow.js'
@@ -12,6 +13,10 @@ import { nameOfDocument } from './document_name.js'
 
 const LONGEST_NAME = 60
 
+/** The server says it in English; where another language is chosen, the word for its rule, if there is one. */
+const reasonOf = ({ reason, rule }: Rejected): string =>
+  reason === '' || (language.value !== 'en' && wordsOf('rule').includes(rule)) ? word('rule', rule) : reason
+
 export const Notices = () => {
   const plan = usePlan()
   const { wedding } = plan
@@ -21,7 +26,7 @@ export const Notices = () => {
     if (notice === undefined) return
     rejected.value = undefined
     const what = notice.field === undefined ? '' : word('field', notice.field.split('.')[0]!).slice(0, LONGEST_NAME)
-    toast(t(what === '' ? 'notice.rejected' : 'notice.rejectedField', { reason: notice.reason || word('rule', notice.rule), field: what }), { kind: 'bad' })
+    toast(t(what === '' ? 'notice.rejected' : 'notice.rejectedField', { reason: reasonOf(notice), field: what }), { kind: 'bad' })
   }, [notice])
   if (aside.length === 0) return null
   return (

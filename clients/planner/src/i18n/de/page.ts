@@ -40,7 +40,7 @@ export const page: Readonly<Record<keyof typeof english, string>> = {
   'record.unnamed': 'Ohne Namen',
   'removed.button': 'Entfernt ({n})',
   'removed.title': 'Kürzlich entfernt',
-  'form.problem': 'Das geht nicht ({rule}): {expected}.',
+  'form.problem': 'Das geht nicht: {rule}.',
   'form.unreadable': 'Das ist nicht lesbar. Bitte anders schreiben.',
   'rule.type': 'falsche Art',
   'rule.length': 'zu lang',

@@ -11,6 +11,8 @@ export const talk: Readonly<Record<keyof typeof english, string>> = {
   'thread.family': 'Familie',
   'messages.typing': '{names} schreibt …|{names} schreiben …',
   'messages.reading': '{names} liest mit|{names} lesen mit',
+  'messages.redactTitle': 'Diese Nachricht zurücknehmen?',
+  'messages.redactHint': 'Niemand kann sie danach lesen, und sie kommt nicht wieder.',
   'messages.first': 'Noch keine Nachrichten. Oben Personen hinzufügen und die erste schreiben.',
   'messages.reply': '{name} antworten',
   'messages.replyTo': 'Antwort an {name}: {text}',

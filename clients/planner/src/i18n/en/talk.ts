@@ -9,6 +9,8 @@ export const talk = {
   'thread.family': 'family',
   'messages.typing': '{names} is writing…|{names} are writing…',
   'messages.reading': '{names} is reading|{names} are reading',
+  'messages.redactTitle': 'Take back this message?',
+  'messages.redactHint': 'Nobody can read it any more then, and it cannot be brought back.',
   'messages.first': 'No messages yet. Add the people it is for at the top, and write the first one.',
   'messages.reply': 'Reply to {name}',
   'messages.replyTo': 'Reply to {name}: {text}',

@@ -5,7 +5,8 @@ import { ago } from '../../format/time.js'
 import { t } from '../../i18n/index.js'
 import { usePlan } from '../../state/context.js'
 import { nameOfPerson } from '../../state/people.js'
-import { IconButton } from '../../ui/button.js'
+import { Button, IconButton } from '../../ui/button.js'
+import { Dialog } from '../../ui/dialog.js'
 import { Clock, Reply, SmilePlus, Trash2 } from '../../ui/icons.js'
 import { initials } from '../../ui/person.js'
 import { attachedTo } from './attached.js'
@@ -51,6 +52,15 @@ const Reactions = ({ message: { id, reactions }, thread }: { message: ThreadMess
   )
 }
 
+/** There is no way back: it is asked before. */
+const Redacting = ({ text, onRedact, onClose }: { text: string; onRedact: () => void; onClose: () => void }) => (
+  <Dialog title={t('messages.redactTitle')} onClose={onClose}
+    footer={<><Button onClick={onClose}>{t('action.cancel')}</Button><Button kind="primary" onClick={() => { onClose(); onRedact() }}>{t('messages.redact')}</Button></>}>
+    <p class="quoted" dir="auto">{text}</p>
+    <p>{t('messages.redactHint')}</p>
+  </Dialog>
+)
+
 interface MessageProps {
   message: ThreadMessage
   thread: Thread
@@ -64,6 +74,7 @@ export const Message = ({ message, thread, now, onReply }: MessageProps) => {
   const { person, permissions } = plan.wedding
   const isOwn = from === person.id
   const name = nameOfPerson(plan, from)
+  const [isAsked, ask] = useState(false)
   const mayWrite = thread.mayWrite()
   const mayRedact = mayWrite && (isOwn || permissions['messages']?.includes('write'))
   return (
@@ -77,7 +88,8 @@ export const Message = ({ message, thread, now, onReply }: MessageProps) => {
         {!isRedacted && <Reactions message={message} thread={thread} />}
       </div>
       {mayWrite && !isRedacted && <IconButton label={t('messages.reply', { name })} onClick={() => onReply(id)}><Reply size={14} /></IconButton>}
-      {mayRedact && !isRedacted && <IconButton label={t('messages.redact')} onClick={() => thread.redact(id)}><Trash2 size={14} /></IconButton>}
+      {mayRedact && !isRedacted && <IconButton label={t('messages.redact')} onClick={() => ask(true)}><Trash2 size={14} /></IconButton>}
+      {isAsked && <Redacting text={excerpt(body)} onRedact={() => thread.redact(id)} onClose={() => ask(false)} />}
     </li>
   )
 }

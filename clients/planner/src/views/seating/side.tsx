@@ -45,7 +45,7 @@ export const HeldBar = () => {
   const isSeated = guests.some((guest) => plan.seatByGuest.value.has(guest))
   return (
     <div class="held" role="status">
-      <p dir="auto">{guests.length === 1 ? t('seating.held', { name: names }) : t('seating.heldMany', { names })}</p>
+      <p dir="auto"><strong>{names}</strong><span class="how">: {t(guests.length === 1 ? 'seating.held' : 'seating.heldMany')}</span></p>
       {guests.length === 1 && household.length > 1 && <Button onClick={() => { held.value = household.filter((guest) => plan.replyOf(guest) !== 'no').map(({ id }) => id) }}><Users size={16} />{t('seating.household')}</Button>}
       <IconButton label={t('seating.more')} aria-pressed={collects.value} onClick={() => { collects.value = !collects.value }}><Plus size={18} /></IconButton>
       <NewRule />

@@ -1,6 +1,8 @@
 // The wedding as a whole, its events and places, and the language of the page.
+import type { rows, Row } from 'crdt-server-client'
 import { CURRENCIES } from '../../format/money.js'
-import { t, language, LANGUAGES, setLanguage, type Language } from '../../i18n/index.js'
+import { clock } from '../../format/time.js'
+import { t, word, language, LANGUAGES, setLanguage, type Language } from '../../i18n/index.js'
 import { EVENT, PLACE } from '../../kinds/index.js'
 import type { AnyKind } from '../../kinds/kind.js'
 import { go, openRecord } from '../../router.js'
@@ -17,11 +19,13 @@ import { People } from './people.js'
 import { Preferences } from './preferences.js'
 import { ZoneField } from './zone_field.js'
 
-const Records = ({ plan, kind, title, add }: { plan: Plan; kind: AnyKind; title: string; add: string }) => (
+interface RecordsProps { plan: Plan; kind: AnyKind; title: string; add: string; about: (row: any) => string }
+
+const Records = ({ plan, kind, title, add, about }: RecordsProps) => (
   <section class="card" aria-label={title}>
     <header class="card-head"><h2>{title}</h2><Removed kind={kind} /></header>
     <AddLine kind={kind} label={add} />
-    <RecordList kind={kind} rows={rowsOf(kind.collection(plan)).value} onOpen={(record) => go({ view: 'settings', record })} />
+    <RecordList kind={kind} rows={rowsOf(kind.collection(plan)).value} onOpen={(record) => go({ view: 'settings', record })} after={(row) => <span class="soft grow" dir="auto">{about(row)}</span>} />
   </section>
 )
 
@@ -58,8 +62,9 @@ export const Settings = () => {
   return (
     <Page title={t('view.settings')}>
       <Details plan={plan} />
-      <Records plan={plan} kind={EVENT} title={t('settings.events')} add={t('settings.addEvent')} />
-      <Records plan={plan} kind={PLACE} title={t('settings.places')} add={t('settings.addPlace')} />
+      <Records plan={plan} kind={EVENT} title={t('settings.events')} add={t('settings.addEvent')}
+        about={({ start, place }: Row<rows.Event>) => [clock(start), plan.placeById.value.get(place ?? '')?.name].filter(Boolean).join(' · ')} />
+      <Records plan={plan} kind={PLACE} title={t('settings.places')} add={t('settings.addPlace')} about={({ kind = 'room' }: Row<rows.Place>) => word('placeKind', kind)} />
       <People />
       <Preferences />
       {event && <RecordDrawer key={id} kind={EVENT} row={event} onClose={close} />}
