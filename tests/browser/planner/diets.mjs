@@ -48,6 +48,24 @@ export const scenarios = {
     await ann.getByLabel('Choose all 3', { exact: true }).waitFor()
   },
 
+  // To a caterer replies are not open: every need is there, and nobody is counted as not coming.
+  async caterer () {
+    const page = await open('demo', 'diets', { name: 'Cato', role: 'caterer', person: { enforce: true } })
+    await page.locator('.portion', { hasText: 'peanut' }).first().waitFor()
+    await page.getByText(/^250 guests, \d+ with needs/).waitFor()
+    await page.getByRole('button', { name: 'At a table' }).click()
+    await page.getByText(/^1\d\d guests, \d+ with needs/).waitFor()
+    await go(page, 'demo', 'guests')
+    await page.locator('.summary', { hasText: /^250 guests$/ }).waitFor()
+    assert.equal(await page.locator('.reply, .guest-row input, .choose-all input').count(), 0)
+    await go(page, 'demo', 'overview')
+    await page.locator('.countdown').waitFor()
+    assert.equal(await page.locator('.ring').count(), 0)
+    await go(page, 'demo', 'seating')
+    await page.locator('.table-top').first().waitFor()
+    assert.equal(await page.locator('.seating-side').count(), 0)
+  },
+
   // A photographer may not open notes about guests: no such view, no such filter, and nothing at its address.
   async closed () {
     const page = await open('demo', 'overview', { name: 'Pia', role: 'photographer', person: { enforce: true } })

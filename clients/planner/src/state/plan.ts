@@ -102,6 +102,10 @@ export class Plan {
     })
   })
 
+  /** Whether replies are open to this person: those who serve have guests without any, and nothing may be concluded. */
+  readonly knowsReplies = computed(() =>
+    this.wedding.guests.mayWrite() || this.guests.value.some(({ rsvp }) => rsvp !== undefined && Object.keys(rsvp).length > 0))
+
   readonly replies = computed(() => {
     const counts: Record<Reply, number> = { yes: 0, no: 0, maybe: 0, pending: 0 }
     for (const guest of this.guests.value) counts[this.replyOf(guest)] += 1

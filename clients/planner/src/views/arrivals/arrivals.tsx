@@ -80,7 +80,7 @@ export const Arrivals = () => {
     return keyed.sort((one, other) => byText(one.key, other.key)).map(({ guest }) => guest)
   }, [guests, plan.households.value, plan.events.value, shown, search])
   const here = guests.filter(isHere).length
-  const coming = guests.filter((guest) => isHere(guest) || plan.replyOf(guest) === 'yes').length
+  const coming = guests.filter((guest) => isHere(guest) || !plan.knowsReplies.value || plan.replyOf(guest) === 'yes').length
   return (
     <Page title={t('view.arrivals')} summary={t('arrivals.summary', { n: here, of: coming })} isFixed>
       {rows.length === 0

@@ -11,13 +11,22 @@ import { Empty, Page } from '../../ui/page.js'
 import { exportForCaterer } from './export.js'
 
 const WHO = ['yes', 'invited'] as const
-type Who = (typeof WHO)[number]
+/** For those to whom replies are not open; all come first, so that no allergy is missed. */
+const WHO_BLINDLY = ['all', 'seated'] as const
+type Who = (typeof WHO)[number] | (typeof WHO_BLINDLY)[number]
 
 const byText = new Intl.Collator(undefined, { numeric: true }).compare
 
+const isIn = (plan: Plan, guest: Guest, who: Who): boolean => {
+  if (who === 'all') return true
+  if (who === 'seated') return tableOf(plan, guest.id) !== ''
+  const reply = plan.replyOf(guest)
+  return who === 'yes' ? reply === 'yes' : reply !== 'no'
+}
+
 /** Those who come, or who may still come, in the order of tables and chairs. */
 const guestsIn = (plan: Plan, who: Who): readonly Guest[] => plan.guests.value
-  .filter((guest) => { const reply = plan.replyOf(guest); return who === 'yes' ? reply === 'yes' : reply !== 'no' })
+  .filter((guest) => isIn(plan, guest, who))
   .map((guest) => ({ guest, table: tableOf(plan, guest.id) || '\uFFFF', chair: chairOf(plan, guest.id) || '\uFFFF' }))
   .sort((one, other) => byText(one.table, other.table) || byText(one.chair, other.chair) || byText(plan.called(one.guest), plan.called(other.guest)))
   .map(({ guest }) => guest)
@@ -76,7 +85,9 @@ const print = (): void => {
 
 export const Diets = () => {
   const plan = usePlan()
-  const [who, choose] = useState<Who>('yes')
+  const [chosen, choose] = useState<Who>()
+  const offered: readonly Who[] = plan.knowsReplies.value ? WHO : WHO_BLINDLY
+  const who = chosen !== undefined && offered.includes(chosen) ? chosen : offered[0]!
   const inputs = [plan.guests.value, plan.care.value, plan.seats.value, plan.tables.value, plan.events.value, who]
   const guests = useMemo(() => guestsIn(plan, who), inputs)
   const portions = useMemo(() => portionsOf(plan, guests), inputs)
@@ -91,7 +102,7 @@ export const Diets = () => {
   return (
     <Page title={t('view.diets')} summary={t('diets.summary', { n: guests.length, needs: withNeeds, open: guests.filter(({ meal }) => !meal).length })} actions={actions}>
       <div class="pills no-print" role="group" aria-label={t('guest.rsvp')}>
-        {WHO.map((each) => <button key={each} type="button" class="pill" aria-pressed={who === each} onClick={() => choose(each)}>{t(`diets.${each}`)}</button>)}
+        {offered.map((each) => <button key={each} type="button" class="pill" aria-pressed={who === each} onClick={() => choose(each)}>{t(`diets.${each}`)}</button>)}
       </div>
       <div class="diets">{FOODS.map((family) => <Family key={family} family={family} portions={portions.filter((portion) => portion.family === family)} />)}</div>
       <Access guests={guests} />

@@ -19,7 +19,7 @@ import { Bulk } from './bulk.js'
 import { Care } from './care.js'
 import { exportGuests } from './export.js'
 import { FoodFilter } from './food_filter.js'
-import { GuestRow, HouseholdHeading } from './guest_row.js'
+import { GuestRow, HouseholdHeading, mayChange } from './guest_row.js'
 import { ImportDialog } from './import.js'
 import { between, emptyHouseholds, guestsShown, NO_FILTER, underHeadings, type Filter, type SortBy } from './rows.js'
 
@@ -42,10 +42,10 @@ const Filters = ({ plan, filter, onFilter, sortBy, onSort, children }: { plan: P
         <input type="search" value={filter.search} placeholder={t('guests.search')} onInput={(event) => set({ search: event.currentTarget.value })} />
       </label>
       <button type="button" class="icon-button filter-toggle" aria-label={t('guests.filters')} aria-expanded={isOpen} data-on={isFiltered} onClick={() => open(!isOpen)}><SlidersHorizontal size={18} /></button>
-      <div class="pills" role="group" aria-label={t('guest.rsvp')}>
+      {plan.knowsReplies.value && <div class="pills" role="group" aria-label={t('guest.rsvp')}>
         {pill('', t('guests.all'), plan.guests.value.length)}
         {(['yes', 'maybe', 'pending', 'no'] as const).map((reply) => pill(reply, word('reply', reply), counts[reply]))}
-      </div>
+      </div>}
       <div class="filter-more" data-open={isOpen}>
         <div class="choose-all">{children}</div>
         <select aria-label={t('guests.needs')} value={filter.needs} onChange={(event) => set({ needs: event.currentTarget.value as Filter['needs'] })}>
@@ -116,7 +116,7 @@ export const Guests = () => {
     last.current = id
     choose(new Set(isChosen ? [...chosen, ...ids] : [...chosen].filter((each) => !ids.includes(each))))
   }
-  const summary = t('guests.summary', { n: guests.length, yes: plan.replies.value.yes, pending: plan.replies.value.pending })
+  const summary = plan.knowsReplies.value ? t('guests.summary', { n: guests.length, yes: plan.replies.value.yes, pending: plan.replies.value.pending }) : t('guests.count', { n: guests.length })
   const heightOf = ({ sort: kind }: { sort: string }): number => (kind === 'heading' ? HEADING_PX : isPhone.matches ? PHONE_ROW_PX : ROW_PX)
   return (
     <Page title={t('view.guests')} summary={summary} isFixed actions={<Actions plan={plan} onImport={() => importText('')} />}>
@@ -125,7 +125,7 @@ export const Guests = () => {
         ? <Empty title={t('guests.none')} icon={<Users size={40} />}><p>{t('guests.noneHint')}</p></Empty>
         : (
           <Filters plan={plan} filter={filter} onFilter={setFilter} sortBy={sortBy} onSort={sort}>
-            {shown.length > 0 && <CheckField label={t('guests.chooseAll', { n: shown.length })} checked={shown.every(({ id }) => chosen.has(id))} onChange={(isAll) => choose(new Set(isAll ? shown.map(({ id }) => id) : []))} />}
+            {shown.some((guest) => mayChange(plan, guest)) && <CheckField label={t('guests.chooseAll', { n: shown.length })} checked={shown.every(({ id }) => chosen.has(id))} onChange={(isAll) => choose(new Set(isAll ? shown.map(({ id }) => id) : []))} />}
           </Filters>
         )}
       {chosen.size > 0 && <Bulk chosen={chosen} onDone={() => choose(new Set())} />}

@@ -181,7 +181,7 @@ export const Overview = () => {
     <div class="overview">
       <Countdown plan={plan} />
       <Decisions plan={plan} />
-      {wedding.guests.isOpen && <Replies plan={plan} />}
+      {wedding.guests.isOpen && plan.knowsReplies.value && <Replies plan={plan} />}
       {wedding.tasks.isOpen && <NextTasks plan={plan} />}
       {wedding.budget.isOpen && <Money plan={plan} />}
       {wedding.budget.isOpen && <NextPayments plan={plan} />}

@@ -81,14 +81,14 @@ export const Seating = () => {
   const seated = tables.reduce((sum, { taken }) => sum + taken, 0)
   const free = tables.reduce((sum, { taken, chairs }) => sum + Math.max(chairs.length - taken, 0), 0)
   return (
-    <Page title={t('view.seating')} isFixed summary={t('seating.summary', { seated, n: plan.unseated.value.length, free })} actions={<Controls options={options} onChange={setOptions} onRules={() => showRules(true)} />}>
+    <Page title={t('view.seating')} isFixed summary={plan.knowsReplies.value ? t('seating.summary', { seated, n: plan.unseated.value.length, free }) : t('seating.taken', { seated, free })} actions={<Controls options={options} onChange={setOptions} onRules={() => showRules(true)} />}>
       <div class="seating" data-holding={held.value.length > 0}>
         <Viewport box={box} scale={scale}>
           {plan.fixtures.value.map((fixture) => <FixtureView key={fixture.id} fixture={fixture} scale={scale} />)}
           {lines.length > 0 && <Lines lines={lines} />}
           {tables.map((at) => <TableView key={at.table.id} at={at} color={options.color} scale={scale} />)}
         </Viewport>
-        <Side />
+        {plan.wedding.seating.seats.mayWrite() && <Side />}
         <HeldBar />
         <ColorLegend by={options.color} />
       </div>

@@ -4,6 +4,7 @@ import { plusDays, shortDate } from '../../format/time.js'
 import { t, type Key } from '../../i18n/index.js'
 import { change } from '../../kinds/actions.js'
 import { TASK } from '../../kinds/index.js'
+import { mayAdd } from '../../kinds/kind.js'
 import { go, openRecord } from '../../router.js'
 import { usePlan } from '../../state/context.js'
 import { AddLine } from '../../ui/add_line.js'
@@ -39,7 +40,7 @@ export const Tasks = () => {
   return (
     <Page title={t('view.tasks')} summary={t('tasks.summary', { n: tasks.length, done })} actions={<Removed kind={TASK} />}>
       <AddLine kind={TASK} label={t('tasks.add')} />
-      {tasks.length === 0 && <Empty title={t('tasks.none')} icon={<SquareCheckBig size={40} />}><p>{t('tasks.noneHint')}</p></Empty>}
+      {tasks.length === 0 && <Empty title={t('tasks.none')} icon={<SquareCheckBig size={40} />}>{mayAdd(plan, TASK) && <p>{t('tasks.noneHint')}</p>}</Empty>}
       {GROUPS.map((group) => {
         const inGroup = tasks.filter((task) => groupOf(task, today) === group)
         return inGroup.length > 0 && (

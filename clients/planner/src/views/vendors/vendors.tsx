@@ -3,6 +3,7 @@ import type { rows, Row } from 'crdt-server-client'
 import { t, word } from '../../i18n/index.js'
 import { change } from '../../kinds/actions.js'
 import { VENDOR } from '../../kinds/index.js'
+import { mayAdd } from '../../kinds/kind.js'
 import { go, openRecord } from '../../router.js'
 import { usePlan } from '../../state/context.js'
 import { AddLine } from '../../ui/add_line.js'
@@ -41,7 +42,7 @@ export const Vendors = () => {
   return (
     <Page title={t('view.vendors')} summary={t('vendors.summary', { n: vendors.length, booked })} actions={<Removed kind={VENDOR} />}>
       <AddLine kind={VENDOR} label={t('vendors.add')} />
-      {vendors.length === 0 && <Empty title={t('vendors.none')} icon={<Store size={40} />}><p>{t('vendors.noneHint')}</p></Empty>}
+      {vendors.length === 0 && <Empty title={t('vendors.none')} icon={<Store size={40} />}>{mayAdd(plan, VENDOR) && <p>{t('vendors.noneHint')}</p>}</Empty>}
       {vendors.length > 0 && (
         <div class="card">
           <RecordList kind={VENDOR} rows={vendors} onOpen={(record) => go({ view: 'vendors', record })}
