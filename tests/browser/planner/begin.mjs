@@ -81,6 +81,28 @@ export const scenarios = {
     await saved(ann)
   },
 
+  // The focus is never lost: after a removal it is on the next record, and a dialog gives it back.
+  async focus () {
+    const ann = await open('focus', 'overview')
+    await begin(ann, { title: 'Where am I', template: 'Small party' })
+    await go(ann, 'focus', 'tasks')
+    const names = ann.locator('.record-name')
+    await names.first().focus()
+    const next = await names.nth(1).textContent()
+    await ann.keyboard.press('Delete')
+    await ann.locator('.record-name:focus', { hasText: next }).waitFor()
+    const after = await names.nth(1).textContent()
+    await ann.getByRole('button', { name: `Remove ${next}` }).press('Enter')
+    await ann.locator('.record-name:focus', { hasText: after }).waitFor()
+    await ann.keyboard.press('Enter')
+    await ann.getByRole('dialog', { name: after }).getByRole('button', { name: 'Remove' }).press('Enter')
+    await ann.locator('#page-title:focus').waitFor()
+    await ann.getByRole('button', { name: 'Removed (3)' }).press('Enter')
+    await ann.keyboard.press('Escape')
+    await ann.locator('button:focus', { hasText: 'Removed (3)' }).waitFor()
+    await saved(ann)
+  },
+
   // By pointer: the toast takes a removal back; a drawer changes fields, and what cannot be read is said.
   async pointer () {
     const [ann, bao] = await Promise.all([open('pointer', 'overview'), open('pointer', 'overview', { name: 'Bao' })])

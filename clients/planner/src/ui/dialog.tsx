@@ -22,7 +22,11 @@ const Head = ({ id, title, onClose }: { id: string; title: string; onClose: () =
 export const Dialog = ({ title, onClose, children, footer }: PanelProps) => {
   const element = useRef<HTMLDialogElement>(null)
   const id = useId()
-  useLayoutEffect(() => { element.current?.showModal() }, [])
+  useLayoutEffect(() => {
+    const dialog = element.current!
+    dialog.showModal()
+    return () => dialog.close() // gives the focus back, which taking it out of the page does not
+  }, [])
   const close = (event: Event): void => {
     event.preventDefault()
     onClose()
@@ -65,6 +69,10 @@ export const Drawer = ({ title, onClose, children, footer }: PanelProps) => {
     return () => {
       document.body.classList.remove('with-drawer')
       if (before instanceof HTMLElement && before.isConnected) before.focus()
+      requestAnimationFrame(() => {
+        // What had the focus may be removed together with the drawer.
+        if (document.activeElement === document.body) document.getElementById('page-title')?.focus()
+      })
     }
   }, [])
   const escape = (event: KeyboardEvent): void => {

@@ -7,6 +7,7 @@ import { usePlan } from '../state/context.js'
 import { remove, titleOf } from '../kinds/actions.js'
 import { mayRemove, type Kind } from '../kinds/kind.js'
 import { t } from '../i18n/index.js'
+import { focusBeside } from './beside.js'
 import { IconButton } from './button.js'
 import { AlertTriangle, Trash2 } from './icons.js'
 import { RecordName } from './record_name.js'
@@ -34,7 +35,10 @@ export const RecordList = <T,>({ kind, rows, onOpen, before, after }: RecordList
               {after && <div class="record-about">{after(row)}</div>}
             </div>
             {mayRemove(plan, kind, row.id) && (
-              <IconButton label={t('record.remove', { name: titleOf(plan, kind, row) })} onClick={() => remove(plan, kind, [row.id])}><Trash2 size={16} /></IconButton>
+              <IconButton label={t('record.remove', { name: titleOf(plan, kind, row) })} onClick={(event) => {
+                focusBeside(event.currentTarget)
+                remove(plan, kind, [row.id])
+              }}><Trash2 size={16} /></IconButton>
             )}
           </li>
         )

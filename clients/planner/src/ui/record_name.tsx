@@ -5,6 +5,7 @@ import { t } from '../i18n/index.js'
 import { change, remove, titleOf } from '../kinds/actions.js'
 import { mayRemove, type Kind } from '../kinds/kind.js'
 import { usePlan } from '../state/context.js'
+import { focusBeside } from './beside.js'
 
 interface RecordNameProps<T> {
   kind: Kind<T>
@@ -26,7 +27,10 @@ export const RecordName = <T,>({ kind, row, onOpen, typed }: RecordNameProps<T>)
   const mayRename = kind.collection(plan).mayWrite(row.id, Object.keys(kind.named('x'))[0] ?? '')
   const key = (event: KeyboardEvent): void => {
     if (event.key === 'F2' && mayRename) rename(true)
-    else if (event.key === 'Delete' && mayRemove(plan, kind, row.id)) remove(plan, kind, [row.id])
+    else if (event.key === 'Delete' && mayRemove(plan, kind, row.id)) {
+      focusBeside(event.currentTarget as Element)
+      remove(plan, kind, [row.id])
+    }
     else return
     event.preventDefault()
   }
