@@ -60,6 +60,19 @@ export const scenarios = {
     await people.getByText('Pat planner, invited').waitFor({ state: 'detached' })
   },
 
+  // Whoever takes part is removed only after a question.
+  async removal () {
+    const ann = await open('demo', 'settings')
+    const people = ann.getByRole('region', { name: 'People' })
+    const asked = []
+    ann.on('request', (request) => { if (request.method() === 'DELETE') asked.push(request.url()) })
+    await people.getByRole('button', { name: /^Remove / }).first().click()
+    await ann.getByRole('dialog', { name: / from this wedding\?$/ }).getByRole('button', { name: 'Cancel' }).press('Enter')
+    await ann.getByRole('dialog').waitFor({ state: 'detached' })
+    await people.getByRole('button', { name: /^Remove / }).first().and(ann.locator(':focus')).waitFor()
+    assert.deepEqual(asked, [])
+  },
+
   // Towards a server with --dev one looks as any role: as a member with their name, with the rights of the role or without.
   async roles () {
     const urls = []

@@ -2,7 +2,7 @@
 import type { ComponentChildren } from 'preact'
 import { useEffect, useId, useLayoutEffect, useRef } from 'preact/hooks'
 import { t } from '../i18n/index.js'
-import { IconButton } from './button.js'
+import { Button, IconButton } from './button.js'
 import { X } from './icons.js'
 
 interface PanelProps {
@@ -38,6 +38,17 @@ export const Dialog = ({ title, onClose, children, footer }: PanelProps) => {
       {footer && <footer class="panel-foot">{footer}</footer>}
     </dialog>
   )
+}
+
+interface ConfirmProps { title: string; action: string; onConfirm: () => void; onClose: () => void; children: ComponentChildren }
+
+/** Asks before something that has no way back. */
+export const Confirm = ({ title, action, onConfirm, onClose, children }: ConfirmProps) => {
+  const confirm = (): void => {
+    onClose()
+    onConfirm()
+  }
+  return <Dialog title={title} onClose={onClose} footer={<><Button onClick={onClose}>{t('action.cancel')}</Button><Button kind="primary" onClick={confirm}>{action}</Button></>}>{children}</Dialog>
 }
 
 const FIRST_FIELD = '.drawer .panel-body input'

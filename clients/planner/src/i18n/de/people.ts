@@ -46,5 +46,7 @@ export const people: Readonly<Record<keyof typeof english, string>> = {
   'people.invited': 'eingeladen',
   'people.roleOf': 'Rolle von {name}',
   'people.withdraw': 'Einladung von {name} zurückziehen',
+  'people.removeTitle': '{name} aus dieser Hochzeit entfernen?',
+  'people.removeHint': 'Die Person wird überall abgemeldet und muss neu eingeladen werden, um zurückzukommen.',
   'people.code': 'Geben Sie der Person diesen Code. Er wird nur dieses eine Mal gezeigt:'
 }

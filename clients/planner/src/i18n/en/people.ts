@@ -44,5 +44,7 @@ export const people = {
   'people.invited': 'invited',
   'people.roleOf': 'Role of {name}',
   'people.withdraw': 'Withdraw the invitation of {name}',
+  'people.removeTitle': 'Remove {name} from this wedding?',
+  'people.removeHint': 'They are signed out everywhere, and have to be invited anew to come back.',
   'people.code': 'Give this code to the person. It is shown this one time:'
 } as const

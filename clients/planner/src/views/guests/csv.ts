@@ -55,8 +55,8 @@ export const sheetOf = (text: string): Sheet => {
 const draftOf = (columns: readonly Column[], row: readonly string[]): Omit<Draft, 'row'> => {
   const cell = (column: Column): string => row[columns.indexOf(column)] ?? ''
   const named = cell('name') === '' ? { firstName: cell('firstName'), lastName: cell('lastName') } : splitName(cell('name'))
-  const side = meaning(SIDES, cell('side')) ?? ''
-  const kind = meaning(KINDS, cell('kind')) ?? ''
+  const side = meaning(SIDES, cell('side')) ?? meantBy('side', cell('side')) ?? ''
+  const kind = meaning(KINDS, cell('kind')) ?? meantBy('guestKind', cell('kind')) ?? ''
   const fields = { email: cell('email'), phone: cell('phone'), meal: meantBy('meal', cell('meal')) ?? codeOf(cell('meal')), note: cell('note'), side, kind }
   return {
     firstName: named.firstName, lastName: named.lastName ?? '', household: cell('household'),

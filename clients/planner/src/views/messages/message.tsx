@@ -5,8 +5,8 @@ import { ago } from '../../format/time.js'
 import { t } from '../../i18n/index.js'
 import { usePlan } from '../../state/context.js'
 import { nameOfPerson } from '../../state/people.js'
-import { Button, IconButton } from '../../ui/button.js'
-import { Dialog } from '../../ui/dialog.js'
+import { IconButton } from '../../ui/button.js'
+import { Confirm } from '../../ui/dialog.js'
 import { Clock, Reply, SmilePlus, Trash2 } from '../../ui/icons.js'
 import { initials } from '../../ui/person.js'
 import { attachedTo } from './attached.js'
@@ -52,15 +52,6 @@ const Reactions = ({ message: { id, reactions }, thread }: { message: ThreadMess
   )
 }
 
-/** There is no way back: it is asked before. */
-const Redacting = ({ text, onRedact, onClose }: { text: string; onRedact: () => void; onClose: () => void }) => (
-  <Dialog title={t('messages.redactTitle')} onClose={onClose}
-    footer={<><Button onClick={onClose}>{t('action.cancel')}</Button><Button kind="primary" onClick={() => { onClose(); onRedact() }}>{t('messages.redact')}</Button></>}>
-    <p class="quoted" dir="auto">{text}</p>
-    <p>{t('messages.redactHint')}</p>
-  </Dialog>
-)
-
 interface MessageProps {
   message: ThreadMessage
   thread: Thread
@@ -89,7 +80,12 @@ export const Message = ({ message, thread, now, onReply }: MessageProps) => {
       </div>
       {mayWrite && !isRedacted && <IconButton label={t('messages.reply', { name })} onClick={() => onReply(id)}><Reply size={14} /></IconButton>}
       {mayRedact && !isRedacted && <IconButton label={t('messages.redact')} onClick={() => ask(true)}><Trash2 size={14} /></IconButton>}
-      {isAsked && <Redacting text={excerpt(body)} onRedact={() => thread.redact(id)} onClose={() => ask(false)} />}
+      {isAsked && (
+        <Confirm title={t('messages.redactTitle')} action={t('messages.redact')} onConfirm={() => thread.redact(id)} onClose={() => ask(false)}>
+          <p class="quoted" dir="auto">{excerpt(body)}</p>
+          <p>{t('messages.redactHint')}</p>
+        </Confirm>
+      )}
     </li>
   )
 }

@@ -6,6 +6,7 @@ import { usePlan } from '../../state/context.js'
 import { ROLES } from '../../state/people.js'
 import type { Plan } from '../../state/plan.js'
 import { Button, IconButton } from '../../ui/button.js'
+import { Confirm } from '../../ui/dialog.js'
 import { Field, SelectField, type Choice } from '../../ui/field.js'
 import { Trash2, UserPlus } from '../../ui/icons.js'
 import { toastRefusal } from '../../ui/toast.js'
@@ -61,6 +62,7 @@ export const People = () => {
       toastRefusal(error)
     }
   }
+  const [leaving, leave] = useState<{ readonly id: string; readonly name: string }>()
   const path = (kind: string, id: string): string => `${kind}/${encodeURIComponent(id)}`
   return (
     <section class="card people-card" aria-label={t('people.title')}>
@@ -72,7 +74,7 @@ export const People = () => {
             <select aria-label={t('people.roleOf', { name })} value={role} onChange={(event) => void call('PATCH', path('members', id), { role: event.currentTarget.value })}>
               {ROLES.filter((each) => each === role || partOf(plan, each) === undefined).map((each) => <option key={each} value={each}>{word('role', each)}</option>)}
             </select>
-            <IconButton label={t('record.remove', { name })} onClick={() => void call('DELETE', path('members', id))}><Trash2 size={16} /></IconButton>
+            <IconButton label={t('record.remove', { name })} onClick={() => leave({ id, name })}><Trash2 size={16} /></IconButton>
           </li>
         ))}
         {invitations.map(({ id, name, role, user }) => (
@@ -82,6 +84,11 @@ export const People = () => {
           </li>
         ))}
       </ul>
+      {leaving && (
+        <Confirm title={t('people.removeTitle', { name: leaving.name })} action={t('action.remove')} onConfirm={() => void call('DELETE', path('members', leaving.id))} onClose={() => leave(undefined)}>
+          <p>{t('people.removeHint')}</p>
+        </Confirm>
+      )}
       {code !== '' && <p role="status">{t('people.code')} <output class="invitation-code">{code}</output></p>}
       <Invite plan={plan} onInvite={(person) => void call('POST', 'invitations', person)} />
     </section>
