@@ -43,10 +43,13 @@ for (const [encoding, texts] of Object.entries(files)) {
 assert.deepEqual(draftsOf(sheetOf('name,email\n,a@b.c\nAnn,a@b.c')).map(({ row }) => row), [1])
 const [beef, hare] = draftsOf(sheetOf('Vorname;Menü;Alter;Rückmeldung\nJo;Rind;Kind;zugesagt\nIda;Hase;;'))
 assert.deepEqual([beef.fields, beef.rsvp, hare.fields], [{ meal: 'beef', kind: 'child' }, 'yes', { meal: 'hase' }])
-for (const [side, age, reply] of [['Seite B', 'Kind', 'vielleicht'], ['Side B', 'child', 'maybe']]) { // as an export has them
+// As an export has them.
+for (const [side, age, reply] of [['Seite B', 'Kind', 'vielleicht'], ['Side B', 'child', 'maybe']]) {
   const [{ fields, rsvp }] = draftsOf(sheetOf(`First name,Side,Age,Reply\nJo,${side},${age},${reply}`))
   assert.deepEqual([fields, rsvp], [{ side: 'b', kind: 'child' }, 'maybe'])
 }
+const [needs] = draftsOf(sheetOf('Vorname;Ernährung;Allergien\nJo;vegan, glutenfrei;Erdnuss / Kiwi;'))
+assert.deepEqual([needs.diets, needs.allergies], [['vegan', 'gluten_free'], ['peanut', 'kiwi']])
 assert.deepEqual(sheetOf('Constructor').columns, ['name'])
 assert.equal(sheetOf('Ann\n'.repeat(200_000)).rows.length, 200_000)
 """

@@ -121,6 +121,8 @@ export const plan: Readonly<Record<keyof typeof english, string>> = {
   'column.side': 'Seite',
   'column.kind': 'Alter',
   'column.meal': 'Menü',
+  'column.diets': 'Ernährung',
+  'column.allergies': 'Allergien (als schwer)',
   'column.rsvp': 'Antwort',
   'column.note': 'Notiz',
   'care.title': 'Bedürfnisse',

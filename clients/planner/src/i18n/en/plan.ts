@@ -119,6 +119,8 @@ export const plan = {
   'column.side': 'Side',
   'column.kind': 'Age',
   'column.meal': 'Meal',
+  'column.diets': 'Diet',
+  'column.allergies': 'Allergies (as severe)',
   'column.rsvp': 'Reply',
   'column.note': 'Note',
   'care.title': 'Needs',

@@ -4,7 +4,7 @@ import { codeOf } from '../../format/text.js'
 import { meantBy } from '../../i18n/index.js'
 import { splitName } from '../../kinds/index.js'
 
-export const COLUMNS = ['skip', 'name', 'firstName', 'lastName', 'household', 'email', 'phone', 'side', 'kind', 'meal', 'rsvp', 'note'] as const
+export const COLUMNS = ['skip', 'name', 'firstName', 'lastName', 'household', 'email', 'phone', 'side', 'kind', 'meal', 'diets', 'allergies', 'rsvp', 'note'] as const
 export type Column = (typeof COLUMNS)[number]
 
 export interface Sheet {
@@ -21,6 +21,8 @@ export interface Draft {
   readonly lastName: string
   readonly household: string
   readonly fields: Readonly<Record<string, string>>
+  readonly diets: readonly string[]
+  readonly allergies: readonly string[]
   readonly rsvp: 'yes' | 'no' | 'maybe' | undefined
 }
 
@@ -29,7 +31,8 @@ const HEADERS: Readonly<Record<string, Column>> = {
   vorname: 'firstName', 'last name': 'lastName', lastname: 'lastName', last: 'lastName', surname: 'lastName', nachname: 'lastName', familienname: 'lastName',
   household: 'household', family: 'household', party: 'household', haushalt: 'household', familie: 'household', email: 'email', 'e-mail': 'email', mail: 'email',
   phone: 'phone', mobile: 'phone', telephone: 'phone', telefon: 'phone', handy: 'phone', side: 'side', seite: 'side', kind: 'kind', type: 'kind', age: 'kind', alter: 'kind', art: 'kind',
-  meal: 'meal', menu: 'meal', 'menü': 'meal', essen: 'meal', rsvp: 'rsvp', reply: 'rsvp', attending: 'rsvp', antwort: 'rsvp', zusage: 'rsvp', 'rückmeldung': 'rsvp', note: 'note', notes: 'note', notiz: 'note', notizen: 'note', bemerkung: 'note', bemerkungen: 'note', kommentar: 'note'
+  meal: 'meal', menu: 'meal', 'menü': 'meal', essen: 'meal', diet: 'diets', diets: 'diets', 'ernährung': 'diets', kost: 'diets', allergy: 'allergies', allergies: 'allergies', allergie: 'allergies', allergien: 'allergies',
+  rsvp: 'rsvp', reply: 'rsvp', attending: 'rsvp', antwort: 'rsvp', zusage: 'rsvp', 'rückmeldung': 'rsvp', note: 'note', notes: 'note', notiz: 'note', notizen: 'note', bemerkung: 'note', bemerkungen: 'note', kommentar: 'note'
 }
 const SIDES: Readonly<Record<string, string>> = { a: 'a', b: 'b', both: 'both', beide: 'both', bride: 'a', groom: 'b', braut: 'a', 'bräutigam': 'b' }
 const KINDS: Readonly<Record<string, string>> = { adult: 'adult', child: 'child', infant: 'infant', erwachsen: 'adult', erwachsener: 'adult', erwachsene: 'adult', kind: 'child', baby: 'infant' }
@@ -40,6 +43,10 @@ const meaning = <T>(words: Readonly<Record<string, T>>, cell: string): T | undef
   const word = cell.toLowerCase()
   return Object.hasOwn(words, word) ? words[word] : undefined
 }
+
+/** The codes of a list in one cell: `vegan, glutenfrei`. */
+const codesIn = (family: string, cell: string): readonly string[] =>
+  [...new Set(cell.split(/[,;/+&]/).map((each) => meantBy(family, each) ?? codeOf(each)).filter((code) => code !== ''))]
 
 /** A text as a sheet, with columns as far as its header tells. Lines of a single column are names. */
 export const sheetOf = (text: string): Sheet => {
@@ -61,6 +68,7 @@ const draftOf = (columns: readonly Column[], row: readonly string[]): Omit<Draft
   return {
     firstName: named.firstName, lastName: named.lastName ?? '', household: cell('household'),
     fields: Object.fromEntries(Object.entries(fields).filter(([, value]) => value !== '')),
+    diets: codesIn('diet', cell('diets')), allergies: codesIn('allergen', cell('allergies')),
     rsvp: meaning(REPLIES, cell('rsvp'))
   }
 }

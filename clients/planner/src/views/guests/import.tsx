@@ -34,16 +34,21 @@ const check = (plan: Plan, drafts: readonly Draft[]): readonly Checked[] => {
   })
 }
 
+const each = <V,>(names: readonly string[], value: V): Readonly<Record<string, V>> => Object.fromEntries(names.map((name) => [name, value]))
+
 const write = (wedding: Wedding, plan: Plan, drafts: readonly Draft[]): void => wedding.batch(() => {
   const households = new Map(plan.households.value.map(({ id, name = '' }) => [folded(name), id]))
   const event = plan.mainEvent.value?.id
-  for (const { firstName, lastName, household, fields, rsvp } of drafts) {
+  for (const { firstName, lastName, household, fields, rsvp, diets, allergies } of drafts) {
     let home = households.get(folded(household))
     if (home === undefined && household !== '') households.set(folded(household), home = wedding.households.add({ name: household }))
-    wedding.guests.add({
+    const id = wedding.guests.add({
       firstName, ...(lastName === '' ? {} : { lastName }), ...(home === undefined ? {} : { household: home }),
       ...(rsvp === undefined || event === undefined ? {} : { rsvp: { [event]: rsvp } }), kind: 'adult', ...fields
     })
+    if (diets.length + allergies.length === 0 || !wedding.care.mayWrite(id, 'diets.x')) continue
+    // How bad it is, no list says: nobody is hurt by too much care.
+    wedding.care.add({ id, diets: each(diets, true as const), allergies: each(allergies, 'severe' as const) })
   }
 })
 
