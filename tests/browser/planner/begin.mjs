@@ -47,6 +47,10 @@ export const scenarios = {
   async keyboard () {
     const ann = await open('keyboard', 'overview')
     await begin(ann, { title: 'By keyboard', template: 'Blank' })
+    assert.equal(await ann.getByText('Everything is done').count(), 0) // nothing was to be done
+    await go(ann, 'keyboard', 'seating')
+    await ann.getByText('No tables yet').waitFor()
+    assert.equal(await ann.getByText('Everybody has a table').count(), 0)
     for (const [view, add] of LISTED) {
       await go(ann, 'keyboard', view)
       await ann.getByLabel(add).focus()

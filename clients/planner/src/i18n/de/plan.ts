@@ -160,6 +160,7 @@ export const plan: Readonly<Record<keyof typeof english, string>> = {
   'seating.tableFree': '{table}, {n} frei',
   'seating.held': 'Stuhl, Tisch oder einen anderen Gast zum Tauschen wählen.',
   'seating.heldMany': 'einen Tisch wählen.',
+  'seating.none': 'Noch keine Tische. Unten den ersten hinzufügen.',
   'seating.taken': '{seated} sitzen, {free} Stühle frei',
   'seating.more': 'Weitere Gäste auswählen',
   'seating.unseat': 'Vom Stuhl nehmen',

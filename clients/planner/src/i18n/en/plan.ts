@@ -158,6 +158,7 @@ export const plan = {
   'seating.tableFree': '{table}, {n} free',
   'seating.held': 'choose a chair, a table, or another guest to swap with.',
   'seating.heldMany': 'choose a table.',
+  'seating.none': 'No tables yet. Add the first one below.',
   'seating.taken': '{seated} seated, {free} chairs free',
   'seating.more': 'Choose more guests',
   'seating.unseat': 'Take off the chair',

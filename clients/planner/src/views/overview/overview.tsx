@@ -110,7 +110,7 @@ const NextTasks = ({ plan }: { plan: Plan }) => {
   const finish = (id: string): void => { change(plan, TASK, id, { done: { at: plan.wedding.now(), by: plan.wedding.person.id } }) }
   return (
     <Card title={t('overview.tasks')} to="tasks" area="next-tasks">
-      {due.length === 0 ? <p class="soft">{t('overview.noTasks')}</p> : (
+      {due.length === 0 ? <p class="soft">{t(plan.tasks.value.length === 0 ? 'tasks.none' : 'overview.noTasks')}</p> : (
         <ul class="lines">
           {due.slice(0, FEW).map(({ id, title = '', due: day }) => (
             <li key={id}>
@@ -155,7 +155,7 @@ const Day = ({ plan }: { plan: Plan }) => (
         <li key={id}><time>{clock(start)}</time><a href={hrefOf({ view: 'timeline', record: id })} dir="auto">{title}</a></li>
       ))}
     </ol>
-    {plan.items.value.every(({ keyMoment }) => !keyMoment) && <p class="soft">{t('overview.noMoments', { n: plan.items.value.length })}</p>}
+    {plan.items.value.every(({ keyMoment }) => !keyMoment) && <p class="soft">{plan.items.value.length === 0 ? t('timeline.none') : t('overview.noMoments', { n: plan.items.value.length })}</p>}
   </Card>
 )
 

@@ -88,6 +88,7 @@ export const Seating = () => {
           {lines.length > 0 && <Lines lines={lines} />}
           {tables.map((at) => <TableView key={at.table.id} at={at} color={options.color} scale={scale} />)}
         </Viewport>
+        {tables.length === 0 && <p class="soft no-tables">{t('seating.none')}</p>}
         {plan.wedding.seating.seats.mayWrite() && <Side />}
         <HeldBar />
         <ColorLegend by={options.color} />

@@ -67,7 +67,7 @@ export const Side = () => {
   return (
     <section class="seating-side" ref={element} aria-labelledby="unseated-title">
       <h2 id="unseated-title">{t('seating.unseated')} <span class="soft">{unseated.length}</span></h2>
-      {unseated.length === 0 ? <p class="soft">{t('seating.allSeated')}</p> : (
+      {unseated.length === 0 ? <p class="soft">{t(plan.guests.value.length === 0 ? 'overview.noGuests' : 'seating.allSeated')}</p> : (
         <label class="search"><Search size={16} aria-hidden="true" /><span class="unseen">{t('seating.search')}</span>
           <input type="search" value={search} placeholder={t('seating.search')} onInput={(event) => setSearch(event.currentTarget.value)} />
         </label>
