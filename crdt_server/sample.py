@@ -10,14 +10,27 @@ from typing import Any, Final
 from crdt_server.access.identity import Identity
 from crdt_server.access.threads import document_of
 from crdt_server.judge.ledger import Writers
+from crdt_server.services.entries import audit_entry, described
 from crdt_server.services.threads import thread_change
 from documents import kind_of
 from documents.changes import Changes, compare
 from documents.events import Actor, events_of
+from documents.events.rules import IMPORT
 from documents.invariants.model import SERVER
 from documents.sample import Sample, sample_wedding
 from documents.sample.build import build_pieces
-from storage import Append, DerivedRecords, DocumentKey, NewEvent, Storage, StoredRow, StoredThread, open_storage
+from storage import (
+    Append,
+    DerivedRecords,
+    DocumentKey,
+    MemberChange,
+    NewEvent,
+    Storage,
+    StoredMember,
+    StoredRow,
+    StoredThread,
+    open_storage,
+)
 
 DEMO: Final = "demo"
 """The wedding that `serve --dev` makes where there is none."""
@@ -47,10 +60,21 @@ async def plant(storage: Storage, wedding: str, *, guests: int = 250, seed: int 
         pieces = build_pieces(rows, kind, _WRITER)
         batch += [Append(DocumentKey(wedding, name), seq, piece) for seq, piece in enumerate(pieces, 1)]
     await storage.append(batch, list(_facts(wedding, sample)))
+    await _plant_members(storage, wedding, sample)
     for id_, (title, type_) in _THREADS.items():
         messages = sample.documents[document_of(id_)]["messages"].values()
         await _plant_thread(storage, wedding, id_, title, type_, messages)
     return len(sample.documents)
+
+
+async def _plant_members(storage: Storage, wedding: str, sample: Sample) -> None:
+    """Store everybody who can sign in as a member, added by the first of the couple."""
+    at, by = datetime.fromisoformat(sample.now), sample.people[0].user
+    for each in sample.people:
+        vendor, guest, side = (value or "" for value in (each.vendor, each.guest, each.side))
+        entry = audit_entry(at, by, "member.added", **described(Identity(each.user, each.role, vendor, guest, side)))
+        change = MemberChange(StoredMember(each.user, each.role, vendor, guest, side, each.name, by, at), entry)
+        await storage.change_member(wedding, each.user, lambda *_, change=change: change)
 
 
 async def _plant_thread(
@@ -85,7 +109,7 @@ def _events(document: str, roots: Mapping[str, Mapping[str, Any]], at: str) -> l
     for root, records in roots.items():
         for record, row in records.items():
             compare(kind.roots[root], record, None, row, changes)
-    events = events_of(kind, document, changes, Actor(SERVER, SERVER), at, cause="import")
+    events = events_of(kind, document, changes, Actor(SERVER, SERVER), at, cause=IMPORT)
     return [
         NewEvent(each.type, each.at, each.record, json.dumps(each.as_json(), ensure_ascii=False)) for each in events
     ]

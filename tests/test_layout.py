@@ -142,6 +142,7 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
         "crdt_server.services",
         "documents.categories",
         "documents.derived",
+        "documents.events.rules",
         "documents.invariants.instants",
         "documents.invariants.model",
         "cryptography",

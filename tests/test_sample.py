@@ -83,6 +83,17 @@ def test_a_server_with_an_empty_database_has_the_demo(tmp_path: Path) -> None:
     assert len(doc.get("items", type=Map)) == 70
 
 
+async def test_everybody_who_can_sign_in_is_a_member(database_url: str) -> None:
+    storage = await open_storage(database_url, migrate=True)
+    try:
+        await plant(storage, "w", guests=200)
+        sample = sample_wedding(guests=200, only=WRONG)
+        found = [(each.user, each.role, each.name) for each in await storage.members("w")]
+        assert found == sorted((each.user, each.role, each.name) for each in sample.people)
+    finally:
+        await storage.close()
+
+
 async def test_its_conversations_are_threads_in_which_their_authors_take_part(database_url: str) -> None:
     storage = await open_storage(database_url, migrate=True)
     try:

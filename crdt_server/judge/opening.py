@@ -10,6 +10,7 @@ from crdt_server.judge.derived_document import ProjectedDocument
 from crdt_server.judge.ledger import SERVER_ACTOR
 from crdt_server.judge.schema_document import SchemaDocument
 from documents.changes import Changes, RowsByRoot, compare
+from documents.events.rules import IMPORT
 from documents.fields import same
 from documents.kind import Kind
 
@@ -37,7 +38,7 @@ def opened(judge: WeddingJudge, document: SchemaDocument) -> Iterator[None]:
         writer = judge.ledger.writer_of(SERVER_ACTOR, judge.now, judge.at)
         for changes in _changes_of(document.kind, known, rows, missed):
             yield
-            judge.ledger.record(name, document.kind, changes, writer, now=judge.now, cause="import")
+            judge.ledger.record(name, document.kind, changes, writer, now=judge.now, cause=IMPORT)
             resolver.observe(name, changes)
             judge.derived.observe(name, changes)
         judge.wedding.context = context_of(judge.wedding, judge.at)

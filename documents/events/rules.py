@@ -72,6 +72,9 @@ class Rule:
 Changed: TypeAlias = "dict[str | None, Change]"
 Rules: TypeAlias = tuple[Rule, ...]
 
+IMPORT: Final = "import"
+"""The cause of events about what was there before there were events: nobody is informed of them."""
+
 TEXT_EDITED: Final = "doc.text_edited"
 OVER_LIMIT: Final = "budget.over_limit"
 """Besides `conflict.opened` where the conflict is about the limit of the budget (`B1`)."""

@@ -22,6 +22,7 @@ from crdt_server.services.messaging.recipients import Mentioned, Recipients, nob
 from crdt_server.services.messaging.rules import RoutingRule, RoutingRules, Send
 from crdt_server.services.messaging.timings import DROPPED, HELD, Timings, TimingsOf
 from crdt_server.services.messaging.webhooks import wants
+from documents.events.rules import IMPORT
 from storage import DeliveryValues, ItemValues, LastSeen, NewMessage, RoutedPage, RoutingReader, StoredEvent
 from storage.outbox import NO_PARAMS, key_of
 from storage.routing import MERGED_WITHIN
@@ -141,7 +142,7 @@ class _WeddingPlan:
     def fill(self, page: RoutedPage, concerned: Sequence[StoredEvent], webhooks: Sequence[Webhook]) -> RoutedPage:
         """The page with what follows from its events that concern somebody."""
         rules = self.planner.rules.overridden((each.rule, each.body) for each in self.reader.overrides())
-        events = [decoded(event) for event in concerned]
+        events = [event for event in map(decoded, concerned) if event.body.get("cause") != IMPORT]
         for document, root, records in _by_root(events):
             self.rows.prefetch(document, root, records)
         drafts, done = self._drafts(rules, events)

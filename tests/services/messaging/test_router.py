@@ -25,14 +25,14 @@ MESSAGE = {"from": "aroha", "at": "2026-06-01T12:00:00Z", "kind": "text", "body"
 
 
 async def put_events(
-    world: World, number: int, *, seconds: float = 60, type_: str = BOOKED, record: str = "v_1"
+    world: World, number: int, *, seconds: float = 60, type_: str = BOOKED, record: str = "v_1", **more: str
 ) -> None:
     """Events of one record, so many seconds apart, by nobody who is a member."""
     events = []
     for each in range(number):
         at = (AT + timedelta(seconds=each * seconds)).astimezone(UTC).isoformat(timespec="milliseconds")
         body = {"root": "vendors", "priority": 2, "actor": {"user": "server", "role": "server"}, "fields": ["stage"]}
-        body |= {"before": {"stage": "quoted"}, "after": {"stage": f"booked {each}"}}
+        body |= {"before": {"stage": "quoted"}, "after": {"stage": f"booked {each}"}, **more}
         events.append(NewEvent(type_, at.replace("+00:00", "Z"), record, json.dumps(body)))
     await world.storage.append([], [DerivedRecords(DocumentKey(world.wedding, "wedding"), events=events)])
 
@@ -54,6 +54,15 @@ async def test_each_event_is_routed_once_by_several_routers(world: World) -> Non
     assert await stages(world) == [(f"booked {each}", 1) for each in range(number)]
     keys = await run_sql(world.url, outbox.select().where(outbox.c.wedding == world.wedding, outbox.c.user == "ben"))
     assert len(keys) == len({row[1] for row in keys}) == number
+
+
+async def test_nobody_is_informed_of_what_was_imported(world: World) -> None:
+    await world.begin("imported")
+    await world.settle()
+    await put_events(world, 3, cause="import")
+    await put_events(world, 1)
+    await world.router().route_all()
+    assert await stages(world) == [("booked 0", 1)]
 
 
 async def test_a_router_that_is_killed_between_pages_loses_and_repeats_nothing(world: World) -> None:
