@@ -37,6 +37,8 @@ export class Documents {
   #ending: { readonly connection: Ending, readonly reason: string } | undefined
   #again: ReturnType<typeof setTimeout> | undefined
   #tries = 0
+  /** Asked for once more, last time. */
+  #knocked: readonly Replica[] = []
   #rejoining: Promise<void> | undefined
   readonly #restarts = new Map<string, number[]>()
 
@@ -269,8 +271,14 @@ export class Documents {
   /** Documents that the server names as open and has shut: once more, each time later. */
   #knock (): void {
     const shut = (): Replica[] => this.replicas.filter(({ refused }) => refused?.code === 4403 || refused?.code === 4404)
-    if (shut().length > 0) this.#later(() => { for (const replica of shut()) replica.connect() })
-    else this.#tries = 0
+    if (shut().length > 0) {
+      this.#later(() => {
+        this.#knocked = shut()
+        for (const replica of this.#knocked) replica.connect()
+      })
+    } else if (this.#knocked.every((replica) => replica.isSynced || !this.replicas.includes(replica))) {
+      this.#tries = 0 // the server has decided about all of them
+    }
   }
 
   #later (work: () => Promise<void> | void): void {
