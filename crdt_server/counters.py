@@ -22,6 +22,7 @@ class Counters:
     awareness_states: int = 0
     awareness_pauses: int = 0
     edit_pauses: int = 0
+    frame_pauses: int = 0
     revert_pauses: int = 0
     last_seen_rows: int = 0
     routed_events: int = 0

@@ -25,6 +25,7 @@ COUNTERS = {
     "awareness_states": "Presence states read from sockets",
     "awareness_pauses": "Sockets that were not read for a while because they had sent too much presence",
     "edit_pauses": "Sockets that were not read for a while because their person had sent more than its role allows",
+    "frame_pauses": "Sockets that were not read for a while because their person had sent too many frames",
     "revert_pauses": "Sockets that were not read for a while because much of what they sent had to be undone",
     "last_seen_rows": "Rows written about people who are or were connected",
     "routed_events": "Stored events of which the recipients were decided",

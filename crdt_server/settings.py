@@ -141,6 +141,11 @@ class Settings(BaseSettings):
         description="Refused updates and malformed messages of one person a minute; persons of one address that send "
         "what kills a document host (4529, 429 above)",
     )
+    frames_per_second: Count = Field(
+        1_000,
+        description="WebSocket frames of one person, with a burst of twice as many; its sockets are not read for a "
+        "while above",
+    )
     request_seconds: Seconds = Field(15.0, description="Time for the headers of an HTTP request, upgrades included")
     ping_seconds: Seconds = Field(30.0, description="A socket silent for this long is pinged, after twice that closed")
     awareness_tick_seconds: Seconds = Field(0.03, description="Presence is gathered for this long before it is sent")

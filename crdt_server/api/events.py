@@ -30,9 +30,7 @@ MOST = (1 << 63) - 1
 AFTER = Query(ge=0, le=MOST, description="The newest event that the client has")
 Types = Annotated[
     str,
-    Query(
-        max_length=1000, description="Types of events, with commas; `timeline`: all that begin so. None: all types"
-    ),
+    Query(max_length=1000, description="Types of events, with commas; `timeline`: all that begin so. None: all types"),
 ]
 
 

@@ -97,7 +97,5 @@ Message: TypeAlias = Received | PermissionDenied | Stateless
 DocumentReceived: TypeAlias = Received | Stateless | Authenticate | CloseDocument
 """Messages that a client may send where a socket carries several documents."""
 
-DocumentMessage: TypeAlias = (
-    Message | CloseDocument | TokenRequest | DocumentOpened | DocumentRefused | SyncStatus
-)
+DocumentMessage: TypeAlias = Message | CloseDocument | TokenRequest | DocumentOpened | DocumentRefused | SyncStatus
 """Messages that the server may send there."""

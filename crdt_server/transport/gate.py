@@ -26,6 +26,7 @@ from crdt_server.hub.hub import Hub
 from crdt_server.names import document_address
 from crdt_server.rooms.room import Room
 from crdt_server.rooms.session import Connection, Session
+from crdt_server.transport.frame_pace import FramePace
 
 log = structlog.get_logger(__name__)
 
@@ -105,6 +106,7 @@ class Gate:
         self.origins = AllowedOrigins(settings.allowed_origins)
         self.admission = SharedBudget(settings.max_connections, settings.max_connections_per_address)
         self.pending = SharedBudget(settings.max_pending_connections, settings.max_pending_per_address)
+        self.frames = FramePace(settings.frames_per_second, hub.metrics.counters, now)
         self.unfinished = SharedBudget(settings.max_unfinished_bytes, settings.max_unfinished_per_address)
         self._handshakes = SharedRate(settings.handshakes_per_second)
         self._admission_seconds = settings.admission_seconds

@@ -29,6 +29,7 @@ from crdt_server.access.addresses import FORWARDED_FOR
 from crdt_server.errors import CLOSE_CODES
 from crdt_server.transport.endpoint import NO_ENDPOINT
 from crdt_server.transport.endpoints import open_endpoint
+from crdt_server.transport.frame_pace import FRAMES_COUNTED
 from crdt_server.transport.gate import ConnectionRequest, Gate
 from crdt_server.transport.picows_port import PicowsPort, drop
 from crdt_server.transport.unfinished import STEP_BYTES, UnfinishedMessage
@@ -53,6 +54,7 @@ class PicowsConnection(PicowsPort):
         "_endpoint",
         "_fragments",
         "_fragments_size",
+        "_frames",
         "_received",
         "_request",
         "_server",
@@ -67,6 +69,7 @@ class PicowsConnection(PicowsPort):
         self._endpoint = NO_ENDPOINT
         self._fragments: list[bytes] | None = None
         self._fragments_size = 0
+        self._frames = 0  # that were not counted yet
         self.partial = 0  # bytes that came since the newest frame
         self.unfinished: UnfinishedMessage | None = None  # those bytes and the fragments, where they are many
         self._received = True  # whether a frame has come since the last check
@@ -79,7 +82,7 @@ class PicowsConnection(PicowsPort):
         if self.unfinished is not None and self.unfinished.is_late(now, self._server.message_seconds):
             self.close(CLOSE_CODES["try_again"], "a message did not come in time")
             return
-        if self._received or self._paused:  # the pong of a peer that is not read does not arrive
+        if self._received or self._reading.stopped:  # the pong of a peer that is not read does not arrive
             self._received = self._awaiting_pong = False
         elif self._awaiting_pong:
             self._underlying.abort()
@@ -100,6 +103,9 @@ class PicowsConnection(PicowsPort):
     def on_ws_frame(self, transport: WSTransport, frame: WSFrame) -> None:
         self._received = True
         self.partial = 0
+        self._frames += 1
+        if self._frames >= FRAMES_COUNTED:
+            self._count_frames()
         kind = frame.msg_type
         if self.unfinished is not None and frame.fin and kind in (WSMsgType.BINARY, WSMsgType.CONTINUATION):
             self.unfinished.release()
@@ -120,8 +126,17 @@ class PicowsConnection(PicowsPort):
             self._gather(frame)
         elif kind == WSMsgType.PONG:
             self._awaiting_pong = False
+        elif kind == WSMsgType.PING:
+            if not self.congested:  # a peer that reads no pongs is sent no more
+                transport.send_pong(frame.get_payload_as_bytes())
         else:  # text, or an extension that was not negotiated
             self._endpoint.reject(CLOSE_CODES["malformed"], "binary messages only")
+
+    def _count_frames(self) -> None:
+        seconds = self._server.gate.frames.count(self._endpoint.person or self.address, self._frames)
+        self._frames = 0
+        if seconds:
+            self._reading.rest(seconds)
 
     def _gather(self, frame: WSFrame) -> None:
         """Assemble a message that comes in several frames."""
@@ -220,7 +235,7 @@ class _Protocol(WSProtocol):  # type: ignore[misc]  # a Cython class without ann
             0,
             0,
             WSAutoPingStrategy.PING_WHEN_IDLE,
-            True,  # enable_auto_pong
+            False,  # enable_auto_pong: it does not look at what is unsent
             server.max_frame_bytes,
             None,  # extra_headers
             READ_BUFFER_BYTES,

@@ -20,6 +20,46 @@ if TYPE_CHECKING:
 LINGER_SECONDS = 1.0  # between a close frame and the abort of the connection
 
 
+class Reading:
+    """Whether a connection is read: not while it is paused, nor while it rests."""
+
+    __slots__ = ("_paused", "_resting", "_transport")
+
+    def __init__(self, transport: asyncio.Transport) -> None:
+        self._transport = transport
+        self._paused = self._resting = False
+
+    @property
+    def stopped(self) -> bool:
+        """Whether the peer is not read now."""
+        return self._paused or self._resting
+
+    def pause(self) -> None:
+        """Do not read until `resume`."""
+        if not self._paused:
+            self._paused = True
+            self._transport.pause_reading()
+
+    def resume(self) -> None:
+        """The end of `pause`."""
+        if self._paused:
+            self._paused = False
+            if not self._resting:
+                self._transport.resume_reading()
+
+    def rest(self, seconds: float) -> None:
+        """Do not read for a while, also of a connection that is closed meanwhile."""
+        if not self._resting:
+            self._resting = True
+            self._transport.pause_reading()
+            asyncio.get_running_loop().call_later(seconds, self._end_rest)
+
+    def _end_rest(self) -> None:
+        self._resting = False
+        if not (self._paused or self._transport.is_closing()):
+            self._transport.resume_reading()
+
+
 class PicowsPort(WSListener):
     """The writing side of a connection, and whether it is read. It is closed until `connected`.
     ``count_slow`` is called when it is closed for being slow."""
@@ -28,7 +68,7 @@ class PicowsPort(WSListener):
         "_count_slow",
         "_flow",
         "_limit",
-        "_paused",
+        "_reading",
         "_transport",
         "_write",
         "_write_buffer_bytes",
@@ -43,7 +83,7 @@ class PicowsPort(WSListener):
         self._limit = self._write_buffer_bytes = write_buffer_bytes
         self._count_slow = count_slow
         self._write: Callable[[bytes], None] = drop
-        self._paused = False
+        self._reading: Reading
 
     def connected(self, transport: WSTransport) -> None:
         """Open the connection."""
@@ -51,6 +91,7 @@ class PicowsPort(WSListener):
         underlying = transport.underlying_transport
         self._write = underlying.write
         underlying.set_write_buffer_limits(high=self._limit)
+        self._reading = Reading(underlying)
 
     def send(self, message: Outgoing) -> None:
         self._write(message.frame)
@@ -81,14 +122,10 @@ class PicowsPort(WSListener):
         asyncio.get_running_loop().call_later(LINGER_SECONDS, self._underlying.abort)
 
     def pause(self) -> None:
-        if not self._paused:
-            self._paused = True
-            self._underlying.pause_reading()
+        self._reading.pause()
 
     def resume(self) -> None:
-        if self._paused:
-            self._paused = False
-            self._underlying.resume_reading()
+        self._reading.resume()
 
     @property
     def congested(self) -> bool:
