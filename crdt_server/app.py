@@ -88,6 +88,7 @@ from crdt_server.transport.gate import Gate
 from crdt_server.transport.picows import PicowsTransport
 from documents.derived import find
 from storage import Storage, StorageError, open_storage
+from storage.bus import QUEUE_BYTES
 
 _RESOURCES = (
     *(join, document_list, documents, commands, events, conflicts, presence, members_api, audit),
@@ -312,7 +313,13 @@ def _cluster(settings: Settings, storage: Storage) -> Cluster | None:
         return None
     from storage.redis_bus import RedisBus  # an extra
 
-    return Cluster(storage, RedisBus(settings.redis_url))
+    return Cluster(storage, RedisBus(settings.redis_url, queue_bytes=bus_queue_bytes(settings)))
+
+
+def bus_queue_bytes(settings: Settings) -> int:
+    """For messages that wait for the bus: one larger than that would be lost each time it is sent. A frame of the
+    largest size crosses in one, and comes back to two nodes."""
+    return QUEUE_BYTES + 2 * settings.max_frame_bytes
 
 
 def _require_cluster(settings: Settings) -> None:

@@ -4,7 +4,7 @@
   sent again: its sender learns that it may not have been carried out.
 - The owner numbers the updates that it stores. One that is missing here is read from the store.
 - While the owner is silent, a newcomer gets the document from the store.
-- Bounded: of each room only so many bytes are in flight; then its sockets are not read. A request without a response
+- Bounded: of each room only so many bytes, and so many reads, are in flight; then its sockets are not read. A request without a response
   for too long ends the room with 1013; clients keep their edits and come again.
 """
 
@@ -23,6 +23,7 @@ from crdt_server.cluster.owners import Owners
 from crdt_server.cluster.port import HubPort
 from crdt_server.cluster.remote_room import RemoteRoom, encode_request
 from crdt_server.cluster.takeover import Takeover
+from crdt_server.pipe import DIFF_STEP_BYTES
 from crdt_server.rooms.hosted_document import Placement
 from crdt_server.rooms.room import Phase, Room
 from crdt_server.rooms.session import Origin
@@ -32,6 +33,10 @@ log = structlog.get_logger(__name__)
 
 WINDOW_BYTES = 256 * 1024
 """Bytes of requests in flight for one room."""
+
+MOST_LARGE = 4
+"""Requests in flight for one room that are large, or have large responses: 80 bytes may bring megabytes back, and the
+edits of all others wait behind them."""
 
 TICK_SECONDS = 0.25
 SILENCE_SECONDS = 1.0
@@ -110,7 +115,14 @@ class RemoteDispatcher:
     def _take(self, remote: RemoteRoom) -> list[RemoteRequest]:
         taken = []
         while remote.pending_bytes < WINDOW_BYTES and remote.room.inbox:
-            for request in remote.room.take(WINDOW_BYTES - remote.pending_bytes).requests:
+            left = WINDOW_BYTES - remote.pending_bytes
+            # The size of the document is not known here.
+            requests = remote.room.take(
+                left, large=max(0, MOST_LARGE - remote.large), document_bytes=DIFF_STEP_BYTES
+            ).requests
+            if not requests:
+                break
+            for request in requests:
                 # A node that requested this while this node was the owner requests it from the next owner itself.
                 if request.session.origin is not Origin.REMOTE and not remote.share(request):
                     number = next(self._numbers)

@@ -32,6 +32,7 @@ class RemoteRoom:
         self.seq_known = False  # `room.head_seq` is a number of this document
         self.newest_seq = 0  # that is known to be stored
         self.pending_bytes = 0
+        self.large = 0  # pending requests that are large, or have large responses
         self.message_at = now  # when the newest message of the owner came
         self.waiting_since: float | None = None  # for the response to the oldest request
         self.catching_up = False  # missing updates are being read from the store
@@ -61,6 +62,7 @@ class RemoteRoom:
         """A request was sent under this number."""
         self._pending[number] = request
         self.pending_bytes += request.cost
+        self.large += _is_large(request)
         if _is_shareable(request):
             self._same[request.kind, request.payload] = []
 
@@ -78,6 +80,7 @@ class RemoteRoom:
         if request is None:
             return []
         self.pending_bytes -= request.cost
+        self.large -= _is_large(request)
         same = self._same.pop((request.kind, request.payload), []) if _is_shareable(request) else []
         return [request, *same]
 
@@ -149,6 +152,12 @@ def encode_request(number: int, request: Request) -> RemoteRequest:
         request.echo,
         *(() if proof is None else (proof.device, proof.by_members)),
     )
+
+
+def _is_large(request: Request) -> bool:
+    if request.kind is RequestKind.UPDATE:
+        return request.summary is not None
+    return request.kind is not RequestKind.STATE_VECTOR and request.payload != EMPTY_STATE_VECTOR
 
 
 def _is_shareable(request: Request) -> bool:

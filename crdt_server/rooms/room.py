@@ -145,10 +145,11 @@ class Room:
 
     # -- to the host and back
 
-    def take(self, budget: int, *, large: int = UNBOUNDED) -> Taken:
+    def take(self, budget: int, *, large: int = UNBOUNDED, document_bytes: int | None = None) -> Taken:
         """Requests for the next batch, see `Inbox.take`. Rights may have changed since they came: a host judges them by
         the identities that their senders have now, but for free-form documents, of which it knows no rules."""
-        taken = self.inbox.take(budget, self.hosted.size, self.members.sessions, large=large)
+        size = self.hosted.size if document_bytes is None else document_bytes
+        taken = self.inbox.take(budget, size, self.members.sessions, large=large)
         if not self.hosted.has_schema and any(each.session.reads_only for each in taken.requests):
             return taken._replace(requests=[each for each in taken.requests if not deny_waiting(self, each)])
         return taken
