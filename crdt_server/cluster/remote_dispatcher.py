@@ -4,8 +4,8 @@
   sent again: its sender learns that it may not have been carried out.
 - The owner numbers the updates that it stores. One that is missing here is read from the store.
 - While the owner is silent, a newcomer gets the document from the store.
-- Bounded: of each room only so many bytes, and so many reads, are in flight; then its sockets are not read. A request without a response
-  for too long ends the room with 1013; clients keep their edits and come again.
+- Bounded: of each room only so many bytes, and so many reads, are in flight; then its sockets are not read. A request
+  without a response for too long ends the room with 1013; clients keep their edits and come again.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Requests that are large, or bring much back: they cross the bus, and keep nobody waiting at the node of their sender."""
+"""Requests that are large, or bring much back: they cross the bus, and nobody at the node of their sender waits."""
 
 from __future__ import annotations
 
