@@ -20,9 +20,12 @@ from uvicorn.server import ServerState
 from crdt_server.api import probes
 from crdt_server.app import create_app
 from crdt_server.asgi_sockets import BoundedWebSocket
+from crdt_server.http_connections import CountedConnection, HttpConnections
 from crdt_server.memory import give_back_large_blocks
+from crdt_server.open_files import most_websockets, raise_limit
 from crdt_server.sample import plant_demo
 from crdt_server.settings import Settings
+from crdt_server.transport.gate import Gate
 from crdt_server.workers import BACKLOG, listen, run_workers, url
 from storage import migrate
 
@@ -43,6 +46,8 @@ class HandshakeSwitch(asyncio.Protocol):
 
     request_seconds: float
     upgraded: Callable[[], asyncio.BaseProtocol]
+    http_connections: HttpConnections
+    _counted: CountedConnection | None = None
 
     def __init__(self, *, server_state: ServerState, **options: Any) -> None:
         self._server_state = server_state
@@ -52,6 +57,7 @@ class HandshakeSwitch(asyncio.Protocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         self._transport = transport
         self._deadline = asyncio.get_running_loop().call_later(self.request_seconds, transport.abort)
+        self._counted = self.http_connections.admit(transport)
         self._server_state.connections.add(self)  # type: ignore[arg-type]  # uvicorn calls `shutdown` of each
 
     def data_received(self, data: bytes) -> None:
@@ -59,6 +65,7 @@ class HandshakeSwitch(asyncio.Protocol):
         self._server_state.connections.discard(self)
         if UPGRADE in data.lower() and WELL_FORMED.match(data):
             self._deadline.cancel()
+            _release(self._counted)
             websocket = cast("asyncio.Protocol", self.upgraded())
             websocket.connection_made(transport)
             websocket.data_received(data)
@@ -66,12 +73,13 @@ class HandshakeSwitch(asyncio.Protocol):
         else:
             http = TimedHttpProtocol(server_state=self._server_state, **self._options)
             http.request_seconds = self.request_seconds
-            http.take_over(transport, self._deadline)
+            http.take_over(transport, self._deadline, self._counted)
             transport.set_protocol(http)
             http.data_received(data)
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._deadline.cancel()
+        _release(self._counted)
         self._server_state.connections.discard(self)
 
     def shutdown(self) -> None:
@@ -83,15 +91,21 @@ class TimedHttpProtocol(HttpToolsProtocol):
     """The HTTP protocol of uvicorn with a time limit for the headers of each request; uvicorn has none."""
 
     request_seconds: float
+    http_connections: HttpConnections | None = None
+    _counted: CountedConnection | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
         self._deadline = self.loop.call_later(self.request_seconds, transport.abort)
+        if self.http_connections is not None:
+            self._counted = self.http_connections.admit(transport)
 
-    def take_over(self, transport: asyncio.Transport, deadline: asyncio.TimerHandle) -> None:
-        """`connection_made` of a connection whose time limit runs already."""
+    def take_over(
+        self, transport: asyncio.Transport, deadline: asyncio.TimerHandle, counted: CountedConnection | None
+    ) -> None:
+        """`connection_made` of a connection that is counted, and whose time limit runs, already."""
         super().connection_made(transport)
-        self._deadline = deadline
+        self._deadline, self._counted = deadline, counted
 
     def on_message_begin(self) -> None:
         super().on_message_begin()
@@ -104,6 +118,7 @@ class TimedHttpProtocol(HttpToolsProtocol):
 
     def handle_websocket_upgrade(self) -> None:
         self._deadline.cancel()
+        _release(self._counted)
         super().handle_websocket_upgrade()
         # The parser and this protocol refer to each other, and one of them to the connection with all its buffers:
         # together they would stay until the next full collection, which may be hours away.
@@ -111,7 +126,13 @@ class TimedHttpProtocol(HttpToolsProtocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._deadline.cancel()
+        _release(self._counted)
         super().connection_lost(exc)
+
+
+def _release(counted: CountedConnection | None) -> None:
+    if counted is not None:
+        counted.release()
 
 
 class DrainingServer(uvicorn.Server):
@@ -158,6 +179,8 @@ async def _answer_probes(app: FastAPI, listener: socket.socket) -> asyncio.Serve
 
 def serve(settings: Settings) -> None:
     """Serve until SIGTERM or SIGINT. Raises StorageError, WorkersFailed, and SystemExit where the address is taken."""
+    raise_limit()
+    settings = settings.model_copy(update={"max_connections": most_websockets(settings.max_connections)})
     app = create_app(settings)
     # An unusable database is one line here, a traceback inside uvicorn.
     asyncio.run(plant_demo(settings.database_url) if settings.dev else migrate(settings.database_url))
@@ -191,8 +214,17 @@ def configure(app: FastAPI, settings: Settings) -> uvicorn.Config:
         return app.state.fast_transport.protocol()
 
     fast = settings.websocket_lane == "fast"
-    options = {"request_seconds": settings.request_seconds, "upgraded": staticmethod(upgraded)}
-    bounded = type("WebSocketProtocol", (BoundedWebSocket,), {"gate": staticmethod(lambda: app.state.gate)})
+
+    def gate() -> Gate:
+        found: Gate = app.state.gate
+        return found
+
+    options = {
+        "request_seconds": settings.request_seconds,
+        "upgraded": staticmethod(upgraded),
+        "http_connections": HttpConnections(gate, settings.max_connections_per_address),
+    }
+    bounded = type("WebSocketProtocol", (BoundedWebSocket,), {"gate": staticmethod(gate)})
     return uvicorn.Config(
         app,
         host=settings.host,

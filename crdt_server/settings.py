@@ -109,7 +109,8 @@ class Settings(BaseSettings):
     write_buffer_bytes: Positive = Field(8 << 20, description="Unsent bytes after which a slow reader is closed (1013)")
     max_connections: Count = Field(20_000, description="Sockets in all (4503 above)")
     max_connections_per_address: Count = Field(
-        1_000, description="Sockets of one address, half of one person (4503 above)"
+        1_000,
+        description="Sockets of one address, half of one person (4503 above), and its HTTP connections (reset above)",
     )
     max_connections_per_room: Count = Field(2_000, description="Sockets in one room (4503 above)")
     max_documents_per_socket: Positive = Field(

@@ -32,14 +32,15 @@ class TrustedProxies:
         if not self._networks:
             return _counted(address)
         hops = ",".join(forwarded_for).rsplit(",", MOST_HOPS)
-        while hops and self._trusts(address):
+        while hops and self.trusts(address):
             hop = _address_in(hops.pop())
             if hop is None:
                 break
             address = hop
         return _counted(address)
 
-    def _trusts(self, address: str) -> bool:
+    def trusts(self, address: str) -> bool:
+        """Whether this is the address of a trusted proxy."""
         try:
             found = ip_address(address)
         except ValueError:

@@ -1,0 +1,104 @@
+"""Connections cost an open file before they have sent a byte: they are bounded per address, and all together below the
+number of files that the process may open."""
+
+from __future__ import annotations
+
+import asyncio
+import resource
+import sys
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
+
+import httpx
+import pytest
+import pytest_asyncio
+from websockets.asyncio.client import connect
+
+from crdt_server import Settings
+from crdt_server.access.access import DevAccess
+from crdt_server.open_files import MOST_FILES, most_http_connections, most_websockets
+from tests.support.databases import sqlite_database
+from tests.support.gate import SECONDS, LocalServer, local_server
+
+MOST = 5
+ELSEWHERE = "127.0.0.2"
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+
+@pytest_asyncio.fixture(loop_scope="module", scope="module", params=["fast", "asgi"])
+async def server(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> AsyncIterator[LocalServer]:
+    settings = Settings(
+        port=0,
+        websocket_lane=request.param,
+        database_url=sqlite_database(tmp_path_factory.mktemp("server")),
+        document_hosts=1,
+        max_connections_per_address=MOST,
+    )
+    async with local_server(settings, DevAccess()) as running:
+        yield running
+
+
+async def healthz(server: LocalServer, address: str) -> int:
+    transport = httpx.AsyncHTTPTransport(local_address=address)
+    async with httpx.AsyncClient(transport=transport, timeout=SECONDS) as http:
+        return (await http.get(f"{server.url}/healthz")).status_code
+
+
+async def test_silent_connections_of_one_address_are_bounded(server: LocalServer) -> None:
+    host, port = server.url.removeprefix("http://").split(":")
+    async with AsyncExitStack() as stack:
+        for _ in range(MOST):
+            _, writer = await asyncio.open_connection(host, port)
+            stack.callback(writer.close)
+        with pytest.raises(httpx.TransportError):
+            await healthz(server, host)
+        assert await healthz(server, ELSEWHERE) == 200
+    assert await until_answered(server, host) == 200
+
+
+async def until_answered(server: LocalServer, address: str) -> int:
+    """The server learns of each close in a turn of its own."""
+    async with asyncio.timeout(SECONDS):
+        while True:
+            try:
+                return await healthz(server, address)
+            except httpx.TransportError:
+                continue
+
+
+async def test_websockets_count_until_their_handshake_only(server: LocalServer) -> None:
+    """From then on the gate counts them, for half of what an address may have of one person."""
+    async with AsyncExitStack() as stack:
+        for user in ("ada", "ben"):
+            for _ in range(2):
+                url = f"{server.ws_url}/w/notes.a?user={user}"
+                await stack.enter_async_context(connect(url, compression=None, proxy=None))
+        for _ in range(2 * MOST):
+            assert await healthz(server, "127.0.0.1") == 200
+
+
+async def test_there_are_files_left_when_all_connections_are_there() -> None:
+    files, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    assert most_websockets(0) + most_http_connections() < 0.9 * files
+    assert most_websockets(10) == 10
+
+
+LOWERED = """
+import resource
+import sys
+from crdt_server.open_files import raise_limit
+_, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+resource.setrlimit(resource.RLIMIT_NOFILE, (256, hard))
+raise_limit()
+print(resource.getrlimit(resource.RLIMIT_NOFILE)[0])
+"""
+
+
+async def test_a_process_takes_as_many_files_as_its_system_allows() -> None:
+    process = await asyncio.create_subprocess_exec(sys.executable, "-c", LOWERED, stdout=asyncio.subprocess.PIPE)
+    printed, _ = await process.communicate()
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    assert int(printed) == (MOST_FILES if hard == resource.RLIM_INFINITY else min(hard, MOST_FILES))
