@@ -4,11 +4,16 @@ from __future__ import annotations
 
 import logging
 import sys
+import time
 from contextlib import suppress
 from typing import TextIO, cast
 
 import structlog
 from structlog.typing import Processor
+
+from crdt_server.access.limits import Allowance
+
+LIBRARY_LINES, SECONDS_PER_LIBRARY_LINE = 20, 3.0  # from one place of a library: at once, and one more every so often
 
 
 class _Lossy:
@@ -27,6 +32,18 @@ class _Lossy:
             self._stream.flush()
 
 
+class _Sparing(logging.Filter):
+    """Drops most of what a library repeats: some log a line for every request that is malformed, and nothing bounds
+    how many of those a stranger sends."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._allowance = Allowance(LIBRARY_LINES, SECONDS_PER_LIBRARY_LINE)
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        return self._allowance.take(f"{record.pathname}:{record.lineno}", time.monotonic())
+
+
 def configure(level: str) -> None:
     """Send everything, the libraries' logs included, through structlog."""
     number = getattr(logging, level.upper())
@@ -43,6 +60,7 @@ def configure(level: str) -> None:
         cache_logger_on_first_use=True,
     )
     handler = logging.StreamHandler(stream)
+    handler.addFilter(_Sparing())
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
             foreign_pre_chain=[structlog.stdlib.add_logger_name, *shared],

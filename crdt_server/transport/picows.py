@@ -26,7 +26,9 @@ from picows.picows import (  # type: ignore[attr-defined]  # the stub leaves out
 )
 
 from crdt_server.access.addresses import FORWARDED_FOR
+from crdt_server.access.limits import Allowance
 from crdt_server.errors import CLOSE_CODES
+from crdt_server.hub.hub import LOGGED_REFUSALS, SECONDS_PER_LOGGED_REFUSAL
 from crdt_server.transport.endpoint import NO_ENDPOINT
 from crdt_server.transport.endpoints import open_endpoint
 from crdt_server.transport.frame_pace import FRAMES_COUNTED
@@ -291,14 +293,17 @@ class _Protocol(WSProtocol):  # type: ignore[misc]  # a Cython class without ann
 
 
 class _ParserLog:
-    """The logger of picows: its lines on single connections at a lower level."""
+    """The logger of picows: its lines on single connections at a lower level, and few of them."""
+
+    def __init__(self) -> None:
+        self._allowance = Allowance(LOGGED_REFUSALS, SECONDS_PER_LOGGED_REFUSAL)
 
     def isEnabledFor(self, level: int) -> bool:
         return False
 
     def log(self, level: int, message: str, *args: Any) -> None:
         if level >= logging.WARNING:
-            log.info("websocket", detail=message % args)
+            self.warning(message, *args)
 
     def debug(self, message: str, *args: Any) -> None:
         pass
@@ -306,7 +311,8 @@ class _ParserLog:
     info = debug
 
     def warning(self, message: str, *args: Any) -> None:
-        log.info("websocket", detail=message % args)
+        if self._allowance.take("", asyncio.get_running_loop().time()):
+            log.info("websocket", detail=message % args)
 
     error = warning
 
