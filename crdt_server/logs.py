@@ -11,8 +11,6 @@ from typing import TextIO, cast
 import structlog
 from structlog.typing import Processor
 
-from crdt_server.access.limits import Allowance
-
 LIBRARY_LINES, SECONDS_PER_LIBRARY_LINE = 20, 3.0  # from one place of a library: at once, and one more every so often
 
 
@@ -38,10 +36,15 @@ class _Sparing(logging.Filter):
 
     def __init__(self) -> None:
         super().__init__()
-        self._allowance = Allowance(LIBRARY_LINES, SECONDS_PER_LIBRARY_LINE)
+        self._all_at: dict[tuple[str, int], float] = {}  # place -> when it may have all of its lines again
 
     def filter(self, record: logging.LogRecord) -> bool:
-        return self._allowance.take(f"{record.pathname}:{record.lineno}", time.monotonic())
+        place, now = (record.pathname, record.lineno), time.monotonic()
+        all_at = max(now, self._all_at.get(place, now))
+        allowed = all_at - now <= (LIBRARY_LINES - 1) * SECONDS_PER_LIBRARY_LINE
+        if allowed:
+            self._all_at[place] = all_at + SECONDS_PER_LIBRARY_LINE
+        return allowed
 
 
 def configure(level: str) -> None:
