@@ -30,6 +30,7 @@ from crdt_server.workers import BACKLOG, listen, run_workers, url
 from storage import migrate
 
 DRAIN_SECONDS = 3
+MOST_PIPELINED = 16  # requests of one connection: each takes 3 KB, and one read of the loop may hold 6,000
 UPGRADE = b"\r\nupgrade: websocket\r\n"
 # Of what is malformed picows repeats a line in its answer, and a token may be in it.
 WELL_FORMED = re.compile(rb"GET [^ \r\n]+ HTTP/1\.1\r\n(?:[\x21-\x39\x3b-\x7e]+:[\t\x20-\x7e\x80-\xff]*\r\n)+\r\n")
@@ -87,8 +88,13 @@ class HandshakeSwitch(asyncio.Protocol):
         self._transport.close()
 
 
+class TooManyRequests(Exception):
+    """A connection has sent more requests than may wait for the response to the first."""
+
+
 class TimedHttpProtocol(HttpToolsProtocol):
-    """The HTTP protocol of uvicorn with a time limit for the headers of each request; uvicorn has none."""
+    """The HTTP protocol of uvicorn with a time limit for the headers of each request, and a bound on requests that
+    wait for the one before; uvicorn has neither."""
 
     request_seconds: float
     http_connections: HttpConnections | None = None
@@ -108,6 +114,8 @@ class TimedHttpProtocol(HttpToolsProtocol):
         self._deadline, self._counted = deadline, counted
 
     def on_message_begin(self) -> None:
+        if len(self.pipeline) >= MOST_PIPELINED:
+            raise TooManyRequests  # ends the parser; uvicorn answers 400 and closes
         super().on_message_begin()
         if self._deadline.cancelled():
             self._deadline = self.loop.call_later(self.request_seconds, self.transport.abort)

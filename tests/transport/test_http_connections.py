@@ -17,6 +17,7 @@ from websockets.asyncio.client import connect
 from crdt_server import Settings
 from crdt_server.access.access import DevAccess
 from crdt_server.open_files import MOST_FILES, most_http_connections, most_websockets
+from crdt_server.serve import MOST_PIPELINED
 from tests.support.databases import sqlite_database
 from tests.support.gate import SECONDS, LocalServer, local_server
 
@@ -78,6 +79,28 @@ async def test_websockets_count_until_their_handshake_only(server: LocalServer) 
                 await stack.enter_async_context(connect(url, compression=None, proxy=None))
         for _ in range(2 * MOST):
             assert await healthz(server, "127.0.0.1") == 200
+
+
+async def pipelined(server: LocalServer, requests: int) -> bytes:
+    """Send so many at once, the last to be closed after; everything that is answered."""
+    host, port = server.url.removeprefix("http://").split(":")
+    reader, writer = await asyncio.open_connection(host, port)
+    request = b"GET /healthz HTTP/1.1\r\nHost: x\r\n"
+    writer.write((request + b"\r\n") * (requests - 1) + request + b"Connection: close\r\n\r\n")
+    try:
+        return await reader.read()
+    except ConnectionResetError:
+        return b""
+    finally:
+        writer.close()
+
+
+async def test_requests_that_wait_for_the_response_to_another_are_bounded(server: LocalServer) -> None:
+    """Those of 200 connections took 2 GB of memory in four seconds."""
+    few = await pipelined(server, MOST_PIPELINED)
+    assert few.count(b"HTTP/1.1 200") == MOST_PIPELINED
+    many = await pipelined(server, 2000)
+    assert many.count(b"HTTP/1.1 200") <= MOST_PIPELINED
 
 
 async def test_there_are_files_left_when_all_connections_are_there() -> None:
