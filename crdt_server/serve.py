@@ -30,6 +30,8 @@ from crdt_server.workers import BACKLOG, listen, run_workers, url
 from storage import migrate
 
 DRAIN_SECONDS = 3
+MOST_HEAD_BYTES = 128 * 1024  # of a request, besides its body
+HEAD_PER_BODY_BYTE = 16  # chunks of a byte have five
 MOST_PIPELINED = 16  # requests of one connection: each takes 3 KB, and one read of the loop may hold 6,000
 UPGRADE = b"\r\nupgrade: websocket\r\n"
 # Of what is malformed picows repeats a line in its answer, and a token may be in it.
@@ -93,12 +95,14 @@ class TooManyRequests(Exception):
 
 
 class TimedHttpProtocol(HttpToolsProtocol):
-    """The HTTP protocol of uvicorn with a time limit for the headers of each request, and a bound on requests that
-    wait for the one before; uvicorn has neither."""
+    """The HTTP protocol of uvicorn with what it lacks: a time limit for the headers of each request, a bound on their
+    bytes (with the line before them, trailers, and the heads of chunks), and one on requests that wait for another."""
 
     request_seconds: float
     http_connections: HttpConnections | None = None
     _counted: CountedConnection | None = None
+    _head_bytes = _body_bytes = 0  # of the request that is under way
+    _completed = False  # one was, by the newest bytes
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
@@ -112,6 +116,24 @@ class TimedHttpProtocol(HttpToolsProtocol):
         """`connection_made` of a connection that is counted, and whose time limit runs, already."""
         super().connection_made(transport)
         self._deadline, self._counted = deadline, counted
+
+    def data_received(self, data: bytes) -> None:
+        before, self._completed = self._body_bytes, False
+        super().data_received(data)
+        if self._completed:
+            self._head_bytes = self._body_bytes = 0
+            return
+        self._head_bytes += len(data) - (self._body_bytes - before)
+        if self._head_bytes > MOST_HEAD_BYTES + HEAD_PER_BODY_BYTE * self._body_bytes:
+            self.transport.abort()
+
+    def on_body(self, body: bytes) -> None:
+        self._body_bytes += len(body)
+        super().on_body(body)
+
+    def on_message_complete(self) -> None:
+        self._completed = True
+        super().on_message_complete()
 
     def on_message_begin(self) -> None:
         if len(self.pipeline) >= MOST_PIPELINED:

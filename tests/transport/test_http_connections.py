@@ -7,7 +7,7 @@ import asyncio
 import resource
 import sys
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, suppress
 
 import httpx
 import pytest
@@ -17,7 +17,7 @@ from websockets.asyncio.client import connect
 from crdt_server import Settings
 from crdt_server.access.access import DevAccess
 from crdt_server.open_files import MOST_FILES, most_http_connections, most_websockets
-from crdt_server.serve import MOST_PIPELINED
+from crdt_server.serve import MOST_HEAD_BYTES, MOST_PIPELINED
 from tests.support.databases import sqlite_database
 from tests.support.gate import SECONDS, LocalServer, local_server
 
@@ -101,6 +101,36 @@ async def test_requests_that_wait_for_the_response_to_another_are_bounded(server
     assert few.count(b"HTTP/1.1 200") == MOST_PIPELINED
     many = await pipelined(server, 2000)
     assert many.count(b"HTTP/1.1 200") <= MOST_PIPELINED
+
+
+HEAD = b"POST /api/weddings/w/documents/notes.a/sync HTTP/1.1\r\nHost: x\r\n"
+CHUNKED = HEAD + b"Transfer-Encoding: chunked\r\n\r\n"
+ENDLESS = {
+    "headers": (HEAD, b"X-A: b\r\n"),
+    "a header": (HEAD + b"X-A: ", b"aaaa"),
+    "a path": (b"GET /", b"aaaa"),
+    "trailers": (CHUNKED + b"1\r\na\r\n0\r\n", b"X-A: b\r\n"),
+}
+
+
+@pytest.mark.parametrize("kind", ENDLESS)
+async def test_what_comes_besides_a_body_is_bounded(server: LocalServer, kind: str) -> None:
+    """35 MB of short headers took 200 MB of memory."""
+    host, port = server.url.removeprefix("http://").split(":")
+    reader, writer = await asyncio.open_connection(host, port)
+    begin, more = ENDLESS[kind]
+    writer.write(begin + more * (2 * MOST_HEAD_BYTES // len(more)))
+    with suppress(ConnectionResetError):
+        await asyncio.wait_for(reader.read(), 5)  # before the time for headers is over
+    writer.close()
+
+
+async def test_a_body_in_small_chunks_is_taken(server: LocalServer) -> None:
+    host, port = server.url.removeprefix("http://").split(":")
+    reader, writer = await asyncio.open_connection(host, port)
+    writer.write(CHUNKED + b"1\r\n\0\r\n" * MOST_HEAD_BYTES + b"0\r\n\r\n")
+    assert (await reader.readline()).startswith(b"HTTP/1.1 4"), "it is answered, and malformed"
+    writer.close()
 
 
 async def test_there_are_files_left_when_all_connections_are_there() -> None:
