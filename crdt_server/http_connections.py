@@ -11,6 +11,7 @@ from collections.abc import Callable
 
 from crdt_server.access.limits import SharedBudget
 from crdt_server.open_files import most_http_connections
+from crdt_server.settings import Settings
 from crdt_server.transport.gate import Gate
 
 
@@ -33,10 +34,11 @@ class CountedConnection:
 class HttpConnections:
     """Those of a server with this ``gate``, which is a function: there is none before the application starts."""
 
-    def __init__(self, gate: Callable[[], Gate], most_per_address: int) -> None:
+    def __init__(self, gate: Callable[[], Gate], settings: Settings) -> None:
         self._gate = gate
         self._all = SharedBudget(most_http_connections(), 0)
-        self._of_addresses = SharedBudget(0, most_per_address)
+        sockets, pending = settings.max_connections_per_address, settings.max_pending_per_address
+        self._of_addresses = SharedBudget(0, sockets + pending if sockets and pending else 0)
 
     def admit(self, transport: asyncio.Transport) -> CountedConnection | None:
         """Count a new connection; where there are too many, end it and return None."""

@@ -252,7 +252,7 @@ def configure(app: FastAPI, settings: Settings) -> uvicorn.Config:
     options = {
         "request_seconds": settings.request_seconds,
         "upgraded": staticmethod(upgraded),
-        "http_connections": HttpConnections(gate, settings.max_connections_per_address),
+        "http_connections": HttpConnections(gate, settings),
     }
     bounded = type("WebSocketProtocol", (BoundedWebSocket,), {"gate": staticmethod(gate)})
     return uvicorn.Config(

@@ -110,7 +110,7 @@ class Settings(BaseSettings):
     max_connections: Count = Field(20_000, description="Sockets in all (4503 above)")
     max_connections_per_address: Count = Field(
         1_000,
-        description="Sockets of one address, half of one person (4503 above), and its HTTP connections (reset above)",
+        description="Sockets of one address, half of one person (4503 above), and other connections (reset above)",
     )
     max_connections_per_room: Count = Field(2_000, description="Sockets in one room (4503 above)")
     max_documents_per_socket: Positive = Field(

@@ -36,7 +36,8 @@ async def server(
         websocket_lane=request.param,
         database_url=sqlite_database(tmp_path_factory.mktemp("server")),
         document_hosts=1,
-        max_connections_per_address=MOST,
+        max_connections_per_address=MOST - 1,
+        max_pending_per_address=1,
     )
     async with local_server(settings, DevAccess()) as running:
         yield running
