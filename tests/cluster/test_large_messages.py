@@ -44,6 +44,7 @@ async def test_reads_of_one_person_keep_nobody_waiting_at_another_node(nodes: No
     for person in flood:
         for number in range(READS):
             person.send(encode_sync_step1(state_vector({1000 * person.replica.client_id + number: 1})))
+    await until(lambda: KEY in two.cluster.dispatcher.remotes)
     remote = two.cluster.dispatcher.remotes[KEY]
     most = 0
 
