@@ -36,6 +36,8 @@ async def test_reads_of_one_person_keep_nobody_waiting_at_another_node(nodes: No
     """80 bytes of a sync step 1 bring a whole document back: few of them are under way at a time."""
     one, two = await nodes.pair()
     here = one.person(1)
+    await here.is_synced()
+    assert one.owns()
     here.type("x" * 100_000)
     await here.has_length(100_000)
     there = two.person(2)
