@@ -17,7 +17,7 @@ from storage.audit import NewAuditEntry
 from storage.derived import NewEvent, StoredAnswer
 from storage.errors import AnswerTaken, BoundReached, ValuesRefused
 from storage.event_rows import add_event, lock_events
-from storage.inbox import ALL_MESSAGES, mark_thread_read
+from storage.leaving import leave_thread
 from storage.members import StoredMember
 from storage.messaging_tables import participants, threads
 from storage.tables import NAME_LENGTH, THREAD, answers
@@ -128,7 +128,8 @@ def change(
         key = and_(threads.c.wedding == wedding, threads.c.id == id_)
         connection.execute(update(threads).where(key).values(thread._asdict()))
     _add(connection, wedding, id_, by, changed)
-    _remove(connection, wedding, id_, changed)
+    for user in changed.removed:
+        leave_thread(connection, wedding, user, id_, changed.at)
     rights = before is None or bool(changed.added or changed.removed)
     audit.add(connection, wedding, [changed.entry], changes_rights=rights)
     return thread, add_event(connection, wedding, THREAD + id_, changed.event)
@@ -165,14 +166,6 @@ def _add(connection: Connection, wedding: str, id_: str, by: str, changed: Threa
         raise ValuesRefused(f"{MOST_PARTICIPANTS} take part in this thread")
     if connection.scalars(present).one() > MOST_PARTICIPATIONS:
         raise ValuesRefused(f"{MOST_PARTICIPATIONS} take part in the threads of this wedding")
-
-
-def _remove(connection: Connection, wedding: str, id_: str, changed: ThreadChange) -> None:
-    for user in changed.removed:
-        key = and_(participants.c.wedding == wedding, participants.c.thread == id_, participants.c.user == user)
-        connection.execute(update(participants).where(key).values(removed_at=changed.at))
-        # A hidden thread does not count as unread, and no message about it goes out later.
-        mark_thread_read(connection, wedding, user, id_, ALL_MESSAGES, changed.at)
 
 
 # -- reading

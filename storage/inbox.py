@@ -96,10 +96,15 @@ def mark_read(connection: Connection, wedding: str, user: str, which: Collection
     return _mark(connection, wedding, user, among, at)
 
 
+def hold_cursor(connection: Connection, wedding: str) -> None:
+    """Have the router of a wedding wait until the end of the transaction. It holds this row while it adds items: they
+    are there by then, or it sees what is changed here."""
+    connection.execute(select(routed.c.seq).where(routed.c.wedding == wedding).with_for_update())
+
+
 def mark_thread_read(connection: Connection, wedding: str, user: str, thread: str, sequence: int, at: datetime) -> None:
     """Mark the items about messages of a thread up to a number as read, and those about the thread itself."""
-    # The router holds this row while it adds items: it has seen how far the person has read, or its items are there.
-    connection.execute(select(routed.c.seq).where(routed.c.wedding == wedding).with_for_update())
+    hold_cursor(connection, wedding)
     upto = select(messages.c.message).where(messages.c.wedding == wedding, messages.c.thread == thread)
     upto = upto.where(messages.c.sequence <= sequence)
     document = THREAD + thread

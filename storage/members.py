@@ -6,7 +6,7 @@ is written. Each change adds its entries to the audit log in the same transactio
 as in `updates`.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
 
@@ -15,6 +15,7 @@ from sqlalchemy import ColumnElement, Connection, Select, Table, and_, delete, f
 from storage import audit
 from storage.audit import NewAuditEntry
 from storage.errors import BoundReached, StorageError, ValuesRefused
+from storage.leaving import leave_threads, leave_wedding
 from storage.messaging_tables import contacts
 from storage.tables import NAME_LENGTH, devices, grants, invitations, members, refresh_tokens
 
@@ -89,10 +90,12 @@ class TokenReused(StorageError):
 
 
 class MemberChange(NamedTuple):
-    """A member as it is to be, and the entry about that."""
+    """A member as it is to be, and the entry about that. ``leaves``: the types of threads in which the member takes no
+    part any more."""
 
     member: StoredMember
     entry: NewAuditEntry
+    leaves: Collection[str] = ()
 
 
 Decide = Callable[[StoredMember | None, int], MemberChange]
@@ -123,14 +126,18 @@ def list_weddings(connection: Connection, user: str, after: str, limit: int) -> 
 
 def change(connection: Connection, wedding: str, user: str, decide: Decide) -> tuple[StoredMember, int]:
     """Change a member, and return it with the version of the rights. One that is removed loses its devices, its
-    invitations, its grants and its addresses. The invitations that it has made end, also where it has another role now:
-    it may not be one that may make them, and whoever has the code may be the same person."""
+    invitations, its grants, its addresses, its inbox and its threads. The invitations that it has made end, also where
+    it has another role now: it may not be one that may make them, and whoever has the code may be the same person."""
     audit.lock(connection, wedding)
     before = find(connection, wedding, user)
-    changed, entry = decide(before, _others(connection, wedding, user, before))
+    changed, entry, leaves = decide(before, _others(connection, wedding, user, before))
     _put(connection, wedding, changed)
     if changed.removed_at is not None:
         _end_all(connection, wedding, user, changed.removed_at)
+    elif before is not None and before.removed_at is not None:
+        leave_wedding(connection, wedding, user, changed.at)  # releases before this one left all of it in place
+    elif leaves:
+        leave_threads(connection, wedding, user, leaves, changed.at)
     if changed.removed_at is not None or (before is not None and before.role != changed.role):
         made = and_(invitations.c.wedding == wedding, invitations.c.invited_by == user)
         connection.execute(delete(invitations).where(made))
@@ -161,6 +168,7 @@ def _end_all(connection: Connection, wedding: str, user: str, at: datetime) -> N
     held = and_(grants.c.wedding == wedding, grants.c.user == user, grants.c.ended_at.is_(None))
     connection.execute(update(grants).where(held).values(ended_at=at))
     connection.execute(delete(contacts).where(contacts.c.wedding == wedding, contacts.c.user == user))
+    leave_wedding(connection, wedding, user, at)
 
 
 # -- invitations
@@ -234,6 +242,8 @@ def accept(
     if member is not None and not joins and member.role != invitation.role:
         return None
     if member is None or joins:
+        if member is not None:
+            leave_wedding(connection, wedding, member.user, at)  # as in `change`
         member = StoredMember(*invitation[1:7], invitation.invited_by, at)
         _put(connection, wedding, member)
     _forget_devices(connection, wedding, seen_after)

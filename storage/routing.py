@@ -169,6 +169,8 @@ def _advance(connection: Connection, page: RoutedPage) -> bool:
         connection.execute(begin, {"wedding": page.wedding, "seq": 0})
     values: dict[str, object] = {"of": page.wedding, "after": page.after, "until": page.until}
     if page.items or page.deliveries:  # else nobody's rights matter
+        # In a statement of its own: on PostgreSQL the next one sees what was committed while this one waited.
+        inbox_rows.hold_cursor(connection, page.wedding)
         return connection.execute(_MOVE_BY_RIGHTS, values | {"version": page.version}).rowcount == 1
     return connection.execute(_MOVE, values).rowcount == 1
 

@@ -8,6 +8,7 @@ from typing import NamedTuple
 from crdt_server.access.access import Action, Decision, Denied
 from crdt_server.access.identity import Identity
 from crdt_server.access.policy import NO_OVERRIDES, OVERRIDERS, Overrides, Policy
+from crdt_server.access.threads import types_left
 from documents.categories import AccessCategory
 
 
@@ -35,6 +36,10 @@ class MemberRights(NamedTuple):
         if actor.role not in OVERRIDERS:
             return Denied("forbidden", f"only the {' and '.join(OVERRIDERS)} may do this")
         return self._may(actor, Action.ADMINISTER)
+
+    def types_left(self, person: Identity) -> list[str]:
+        """The types of threads in which a member with a new role takes part no more."""
+        return types_left(self.policy, person, self.overrides)
 
     def _may(self, actor: Identity, action: Action, over: str = "") -> Decision:
         return self.policy.may(actor, AccessCategory.MEMBERS, action, self.overrides, over)

@@ -92,18 +92,35 @@ def powers(access: Decides, actor: Identity, wedding: str) -> ThreadPowers:
 def may_make(actor: Identity, type_: str, *, organizes: bool, raises: bool) -> Decision:
     """Whether somebody who takes part in threads may make one of a type: see `ThreadPowers`. A person without
     `Identity.rights` may: nobody holds them to the policy."""
-    if not actor.rights:
-        return None
-    allowed = {
-        "general": True,
-        "vendor": organizes or actor.role in VENDOR_ROLES,
-        "planning": organizes,
-        "emergency": organizes or raises,
-        "family": actor.role == COUPLE or actor.role in FAMILY,
-    }
-    if allowed.get(type_, False):
+    if not actor.rights or type_ in _types_of(actor.role, organizes=organizes, raises=raises):
         return None
     return Denied("forbidden", f"the role {actor.role} may not make a thread of the type {type_}")
+
+
+def _types_of(role: str, *, organizes: bool, raises: bool) -> list[str]:
+    """The types of which a role may make threads."""
+    allowed = {
+        "general": True,
+        "vendor": organizes or role in VENDOR_ROLES,
+        "planning": organizes,
+        "emergency": organizes or raises,
+        "family": role == COUPLE or role in FAMILY,
+    }
+    return [type_ for type_ in TYPES if allowed[type_]]
+
+
+def types_left(policy: Policy, person: Identity, overrides: Overrides = NO_OVERRIDES) -> list[str]:
+    """The types of threads in which somebody who is given a role takes part no more: those of which this role may make
+    none. Organizers may add the person again."""
+
+    def may(action: Action, category: AccessCategory) -> bool:
+        return policy.may(person, category, action, overrides) is None
+
+    if not may(Action.WRITE_OWN, AccessCategory.MESSAGES):
+        return [*TYPES]
+    organizes = may(Action.WRITE, AccessCategory.MESSAGES)
+    kept = _types_of(person.role, organizes=organizes, raises=may(Action.WRITE_OWN, AccessCategory.DAY))
+    return [type_ for type_ in TYPES if type_ not in kept]
 
 
 def may_add(actor: Identity, role: str, *, organizes: bool) -> Decision:

@@ -90,7 +90,8 @@ class MemberService:
         return await self._store(wedding, person.user, decide)
 
     async def change(self, wedding: str, actor: Identity, user: str, fields: Mapping[str, str]) -> StoredMember:
-        """Give a member another role, or another name."""
+        """Give a member another role, or another name. With another role it leaves threads of types that are not for
+        that."""
         rights = await self.rights_in(wedding)
 
         def decide(before: StoredMember | None, others: int) -> MemberChange:
@@ -100,12 +101,14 @@ class MemberService:
             if person.role != COUPLE:
                 _keep_couple(member, others)
             _require_possible(person)
-            return self._change(actor, "member.changed", person, member)
+            change = self._change(actor, "member.changed", person, member)
+            return change if person.role == member.role else change._replace(leaves=rights.types_left(person))
 
         return await self._store(wedding, user, decide)
 
     async def remove(self, wedding: str, actor: Identity, user: str) -> StoredMember:
-        """Remove a member, whose devices, invitations and grants end."""
+        """Remove a member, whose devices, invitations and grants end, who takes part in no thread any more, and whose
+        inbox is emptied."""
         rights = await self.rights_in(wedding)
 
         def decide(before: StoredMember | None, others: int) -> MemberChange:

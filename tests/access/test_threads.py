@@ -9,7 +9,7 @@ from crdt_server.access.identity import Identity
 from crdt_server.access.members import KnownThread
 from crdt_server.access.policy import default_policy
 from crdt_server.access.policy_access import PolicyAccess
-from crdt_server.access.threads import CLOSED_TYPES, ORGANIZERS, TYPES, may_add, may_change, may_make
+from crdt_server.access.threads import CLOSED_TYPES, ORGANIZERS, TYPES, may_add, may_change, may_make, types_left
 from tests.access.people import TableMembers, verify
 from tests.access.roles import CATEGORIES, ROLES, TABLE
 
@@ -101,3 +101,15 @@ def test_who_changes_a_thread() -> None:
         others = may_change(person(role), "u_other", organizes=role in ORGANIZERS)
         assert (others is None) == (role in ORGANIZERS)
         assert may_change(person(role), f"u_{role}", organizes=False) is None
+
+
+def test_with_a_new_role_somebody_leaves_threads_of_which_it_may_make_none() -> None:
+    policy = default_policy()
+    for role in ROLES:
+        left = types_left(policy, person(role))
+        for type_ in TYPES:
+            made = may_make(person(role), type_, organizes=role in ORGANIZERS, raises="O" in TABLE[role][8]) is None
+            assert (type_ not in left) is made, (role, type_)
+    assert types_left(policy, person("guest"), {("guest", "messages"): "N"}) == [*TYPES]
+    assert types_left(policy, person("guest"), {("guest", "messages"): "W"}) == ["family"]
+    assert types_left(policy, person("planner"), {("planner", "messages"): "R"}) == [*TYPES]

@@ -234,6 +234,49 @@ async def test_whoever_leaves_has_nothing_left_to_read(members: httpx.AsyncClien
     assert await unread() == 0
 
 
+async def test_a_member_who_was_removed_begins_anew(members: httpx.AsyncClient) -> None:
+    """They stayed listed, and saw the conversation again as soon as they were added, with all that was written in the
+    meantime."""
+    couple, dj = as_user("u_aroha"), as_user("u_dj")
+    thread = await make(members, "u_aroha", "u_dj")
+    document, path = thread["document"], f"/threads/{thread['id']}"
+    assert await say(members, "u_aroha", document, "Hello") == 200
+    async with asyncio.timeout(30):
+        while (await members.get("/inbox/unread", headers=dj)).json()["unread"] < 2:
+            await members.get("/events", headers=dj)
+    assert (await members.delete("/members/u_dj", headers=couple)).status_code == 204
+    assert [each["user"] for each in (await members.get(path, headers=couple)).json()["participants"]] == ["u_aroha"]
+    assert await say(members, "u_aroha", document, "Behind their back", "m2") == 200
+    person = {"user": "u_dj", "role": "vendor", "vendor": "v_1"}
+    assert (await members.post("/members", json=person, headers=couple)).status_code == 201
+    for answer in [await members.get(each, headers=dj) for each in (path, f"/documents/{document}")]:
+        assert answer.status_code == 404
+    assert (await members.get("/threads", headers=dj)).json()["threads"] == []
+    assert (await members.get("/inbox", headers=dj)).json()["items"] == []
+    assert (await members.get("/inbox/unread", headers=dj)).json()["unread"] == 0
+    assert (await members.put(f"{path}/participants/u_dj", headers=couple)).status_code == 200
+    assert (await members.get(path, headers=dj)).status_code == 200
+
+
+async def test_a_member_in_another_role_leaves_threads_that_are_not_for_it(
+    with_members: LocalServer, members: httpx.AsyncClient
+) -> None:
+    couple, mia = as_user("u_aroha"), as_user("u_mia")
+    made = {each: await make(members, "u_aroha", "u_mia", type=each) for each in ("general", "planning", "family")}
+    websocket = await enter(with_members, "u_mia", made["planning"]["document"])
+    await websocket.recv()
+    changed = {"role": "guest", "guest": "g_1"}
+    assert (await members.patch("/members/u_mia", json=changed, headers=couple)).status_code == 200
+    assert (await closed(websocket))[0] == 4403
+    for type_, status in (("general", 200), ("planning", 404), ("family", 404)):
+        answer = await members.get(f"/documents/{made[type_]['document']}", headers=mia)
+        assert answer.status_code == status, type_
+    listed = (await members.get("/threads", headers=mia)).json()["threads"]
+    assert [each["type"] for each in listed] == ["general"]
+    renamed = await members.patch("/members/u_mia", json={"name": "Mia"}, headers=couple)
+    assert (renamed.status_code, (await members.get("/threads", headers=mia)).json()["threads"]) == (200, listed)
+
+
 async def test_what_happens_to_threads_is_an_event_for_those_who_may_open_them(members: httpx.AsyncClient) -> None:
     thread = await make(members, "u_aroha", "u_dj")
     await members.delete(f"/threads/{thread['id']}/participants/u_dj", headers=as_user("u_dj"))

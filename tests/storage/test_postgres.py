@@ -29,6 +29,7 @@ from storage import (
 )
 from storage.postgres_executor import PostgresExecutor
 from storage.tables import metadata
+from tests.contract.test_routing import item, page
 from tests.storage.postgres_support import (
     HELD,
     HOLD_ROW,
@@ -44,6 +45,7 @@ from tests.storage.postgres_support import (
 )
 from tests.support.databases import postgres_template
 from tests.support.postgres import shared_server
+from tests.support.rights import put_member
 from tests.support.stored_rows import wedding_rows
 
 EVENT = NewEvent("t", "2026-06-20T13:30:00Z", "r", "{}")
@@ -340,3 +342,16 @@ async def test_the_migrated_schema_is_the_declared_one(store: Storage) -> None:
         assert connection.scalars(text(query)).all() == ["C"]
 
     await store._executor.read(look)
+
+
+async def test_a_page_that_has_waited_is_decided_about_again_by_new_rights(store: Storage, url: str) -> None:
+    """Who was removed in the meantime had an item in the inbox."""
+    await put_member(store, "u_1", "planner", wedding="w_42")
+    await store.store_routed([page(0, 1, item(1), version=1)])
+    async with holding(url, "SELECT seq FROM routed FOR UPDATE") as other:
+        await other.execute("UPDATE rights SET version = version + 1")
+        waits = asyncio.create_task(store.store_routed([page(1, 2, item(2), version=1)]))
+        await until_waiting(url)
+        await other.execute("COMMIT")
+        assert await waits == []
+    assert [each.event for each in await store.inbox("w_42", "u_1")] == [1]
