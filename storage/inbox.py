@@ -91,7 +91,7 @@ def unread(connection: Connection, wedding: str, user: str) -> int:
 
 def mark_read(connection: Connection, wedding: str, user: str, which: Collection[int] | int, at: datetime) -> list[int]:
     """Mark unread items as read: those of the given ids, or the oldest up to one id. At most MARKED_AT_ONCE, whose ids
-    are returned."""
+    are returned. Those about messages are read in their threads, too: see `messages.mark_items_read`."""
     among = inbox.c.id <= which if isinstance(which, int) else inbox.c.id.in_(which)
     return _mark(connection, wedding, user, among, at)
 

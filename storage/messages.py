@@ -14,9 +14,10 @@ from typing import Any, NamedTuple, TypeAlias
 
 from sqlalchemy import Connection, and_, delete, func, insert, select, tuple_, update
 
+from storage import inbox as inbox_rows
 from storage.derived import StoredEvent
 from storage.inbox import mark_thread_read
-from storage.messaging_tables import messages, purges, read_pointers, threads
+from storage.messaging_tables import inbox, messages, purges, read_pointers, threads
 from storage.tables import OF_THREADS, THREAD, events, rows
 
 UNREAD_COUNTED = 1_000
@@ -236,6 +237,26 @@ def mark_read(connection: Connection, wedding: str, thread: str, user: str, sequ
         names = {"wedding": wedding, "thread": thread, "user": user}
         connection.execute(insert(read_pointers), {**names, "sequence": sequence, "at": at})
     return sequence
+
+
+def mark_items_read(
+    connection: Connection, wedding: str, user: str, which: Collection[int] | int, at: datetime
+) -> list[int]:
+    """Mark items of an inbox as read, as `inbox.mark_read` does: whoever has read of a message there has read
+    its thread up to it."""
+    inbox_rows.hold_cursor(connection, wedding)  # before any item, as the router does
+    marked = inbox_rows.mark_read(connection, wedding, user, which, at)
+    about = and_(
+        messages.c.wedding == inbox.c.wedding,
+        messages.c.thread == func.substr(inbox.c.document, len(THREAD) + 1),
+        messages.c.message == inbox.c.record,
+        messages.c.sequence > 0,
+    )
+    query = select(messages.c.thread, func.max(messages.c.sequence)).join(inbox, about)
+    query = query.where(inbox.c.id.in_(marked), inbox.c.document.startswith(THREAD))
+    for thread, sequence in connection.execute(query.group_by(messages.c.thread)).all():
+        mark_read(connection, wedding, thread, user, sequence, at)
+    return marked
 
 
 def readings(connection: Connection, wedding: str, user: str, ids: Sequence[str], author: str) -> list[ThreadReading]:

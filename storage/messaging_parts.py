@@ -7,7 +7,7 @@ from collections.abc import Callable, Collection, Sequence
 from datetime import datetime
 from typing import TypeVar
 
-from storage import inbox, routing, routing_reader
+from storage import inbox, messages, routing, routing_reader
 from storage.audit import NewAuditEntry
 from storage.inbox import StoredItem
 from storage.routing import Projection, RoutedPage, StoredPage, UnroutedWedding
@@ -74,8 +74,10 @@ class InboxStore(StorePart):
 
     async def mark_read(self, wedding: str, user: str, which: Collection[int] | int, at: datetime) -> list[int]:
         """Mark unread items as read, those of the given ids or the oldest up to one id: at most 1,000, whose ids are
-        returned."""
-        return await self._executor.write(lambda connection: inbox.mark_read(connection, wedding, user, which, at))
+        returned. Of a message that is read in an inbox its thread is read up to there."""
+        return await self._executor.write(
+            lambda connection: messages.mark_items_read(connection, wedding, user, which, at)
+        )
 
     async def trim_inbox(self, before: datetime) -> int:
         """Delete up to 500 of the oldest items, those from before a moment; returns how many."""

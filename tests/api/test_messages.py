@@ -146,6 +146,22 @@ async def test_what_was_read_is_read_on_all_devices(
     assert (await read("u_dj", "nothing"))["code"] == "not_found"
 
 
+async def test_what_is_read_in_the_inbox_is_read_in_the_thread(members: httpx.AsyncClient, thread: str) -> None:
+    async with members.stream("GET", "/inbox/stream", params={"after": 0}, headers=as_user("u_aroha")) as response:
+        for body in ("One", "Two", "Three"):
+            await post(members, "u_dj", thread, body)
+        async for line in response.aiter_lines():
+            if '"text": "Three"' in line:
+                break
+    items = (await members.get("/inbox", headers=as_user("u_aroha"))).json()["items"]
+    (two,) = [each["id"] for each in items if each["params"].get("text") == "Two"]
+    answer = await members.post("/inbox/read", json={"ids": [two]}, headers=as_user("u_aroha"))
+    assert (answer.status_code, answer.json()["unread"]) == (200, 1)
+    assert await unread(members, "u_aroha", thread) == (2, 1)
+    answer = await members.post("/inbox/read", json={"up_to": items[0]["id"]}, headers=as_user("u_aroha"))
+    assert (answer.json()["unread"], await unread(members, "u_aroha", thread)) == (0, (3, 0))
+
+
 async def test_pages_go_both_ways(members: httpx.AsyncClient, mirror: Mirror, thread: str) -> None:
     for number in range(5):
         await post(members, "u_dj", thread, str(number))

@@ -47,6 +47,18 @@ def item(event: int, user: str = "u_1", *, seconds: float = 0, earlier: tuple[in
     return ItemValues(user, event, "guest.rsvp", 2, "guests", "g_1", f'{{"n": "{event}"}}', 1, at, at, earlier)
 
 
+def of_message(number: int) -> ItemValues:
+    return item(number)._replace(document="thread.t_1", record=f"m_{number}", sequence=number)
+
+
+def mirror_five(connection: Connection, wedding: str, _: Sequence[StoredEvent]) -> None:
+    """Five messages of a thread."""
+    known = {"author": "x", "at": "", "body": "", "redacted": False, "thread": "t_1"}
+    for number in range(1, 6):
+        row = {"wedding": wedding, "message": f"m_{number}", "sequence": number, **known}
+        connection.execute(insert(messages), row)
+
+
 def delivery(
     event: int, *, earlier: tuple[int, ...] = (), later: timedelta | None = None, **more: Any
 ) -> DeliveryValues:
@@ -261,20 +273,11 @@ class TestInbox:
         assert [state for _, state, _ in await sent(store)] == ["dropped", "dropped", "dropped"]
 
     async def test_what_is_read_in_a_thread_is_read_in_the_inbox(self, store: Storage, database: Database) -> None:
-        def mirror(connection: Connection, wedding: str, events: Sequence[StoredEvent]) -> None:
-            known = {"author": "x", "at": "", "body": "", "redacted": False, "thread": "t_1"}
-            for number in range(1, 6):
-                row = {"wedding": wedding, "message": f"m_{number}", "sequence": number, **known}
-                connection.execute(insert(messages), row)
-
-        def of(number: int) -> ItemValues:
-            return item(number)._replace(document="thread.t_1", record=f"m_{number}", sequence=number)
-
         later = timedelta(minutes=15)
         mails = [delivery(each, document="thread.t_1", record=f"m_{each}", later=later) for each in (1, 2, 3)]
         joined = item(3)._replace(document="thread.t_1", record="t_1", user="u_2")
-        first = page(0, 3, of(1), of(2), of(3), item(4), joined, deliveries=mails)
-        await store.store_routed([first], [mirror])
+        first = page(0, 3, of_message(1), of_message(2), of_message(3), item(4), joined, deliveries=mails)
+        await store.store_routed([first], [mirror_five])
         await store.mark_thread_read("w_42", "t_1", "u_1", 2, AT)
         assert [each.read_at is None for each in await store.inbox("w_42", "u_1")] == [False, False, True, True]
         assert [state for _, state, _ in await sent(store)] == ["dropped", "dropped", "later"]
@@ -283,11 +286,40 @@ class TestInbox:
         assert await store.unread("w_42", "u_2") == 0
         await store.mark_thread_read("w_42", "t_1", "u_1", 4, AT)
         mails = [delivery(each, document="thread.t_1", record=f"m_{each}", later=later) for each in (14, 15)]
-        second = [of(4)._replace(event=14), of(5)._replace(event=15), of(5)._replace(event=15, user="u_2")]
+        second = [
+            of_message(4)._replace(event=14),
+            of_message(5)._replace(event=15),
+            of_message(5)._replace(event=15, user="u_2"),
+        ]
         await store.store_routed([page(3, 5, *second, deliveries=mails)])
         assert [each.event for each in await store.inbox("w_42", "u_1")] == [1, 2, 3, 4, 15]
         assert await store.unread("w_42", "u_2") == 1
         assert [event for event, state, _ in await sent(store) if state == "later"] == [15]
+
+    async def test_what_is_read_in_the_inbox_is_read_in_its_thread(self, store: Storage) -> None:
+        """The inbox and the list of threads counted differently for good."""
+
+        async def read() -> tuple[int, int, list[int]]:
+            (reading,) = await store.readings("w_42", "u_1", ["t_1"])
+            items = await store.inbox("w_42", "u_1")
+            return reading.sequence, reading.unread, [each.event for each in items if each.read_at is None]
+
+        other = of_message(5)._replace(user="u_2")
+        later = timedelta(minutes=15)
+        mails = [delivery(each, document="thread.t_1", record=f"m_{each}", later=later) for each in (1, 2, 4)]
+        first = page(0, 9, of_message(1), of_message(2), of_message(4), item(7), other, deliveries=mails)
+        await store.store_routed([first], [mirror_five])
+        ids = {each.event: each.id for each in await store.inbox("w_42", "u_1")}
+        assert await store.mark_read("w_42", "u_1", [ids[7]], AT) == [ids[7]]
+        assert await read() == (0, 5, [1, 2, 4])
+        assert await store.mark_read("w_42", "u_1", [ids[2]], AT) == [ids[2]]
+        assert await read() == (2, 3, [4])
+        assert [state for _, state, _ in await sent(store)] == ["dropped", "dropped", "later"]
+        await store.mark_thread_read("w_42", "t_1", "u_1", 3, AT)
+        await store.mark_read("w_42", "u_1", 1 << 40, AT)
+        assert await read() == (4, 1, [])
+        assert await store.unread("w_42", "u_2") == 1
+        assert [(each.sequence, each.unread) for each in await store.readings("w_42", "u_2", ["t_1"])] == [(0, 5)]
 
     async def test_of_what_is_redacted_no_text_is_left(self, store: Storage) -> None:
         made = [delivery(1), delivery(2, record="g_2")]
