@@ -21,7 +21,7 @@ from crdt_server.api.requests import (
     read_json,
     wedding_name,
 )
-from crdt_server.api.rights import by_content, whole_only
+from crdt_server.api.rights import by_content
 from crdt_server.hub.commands import IdempotentCommands, OperationsRefusedError, Part, carry_out, names_of
 from crdt_server.hub.hub import Hub
 from crdt_server.operations import Operation as PlainOperation
@@ -137,11 +137,13 @@ ANSWERS: dict[int | str, dict[str, Any]] = {
     response_class=Response,
     openapi_extra=describe_body(DocumentCommand),
 )
-@whole_only
 async def post_document_ops(
     request: Request, caller: Authorized, wedding: str, document: str, idempotency_key: IdempotencyKey = None
 ) -> Response:
-    """Carry out operations on one document, all or none."""
+    """Carry out operations on one document, all or none.
+
+    Those on a derived document are written in the documents that it shows.
+    """
     key = document_key(wedding, document)
     body = await read_json(request, DocumentCommand, MAX_BODY_BYTES)
     return await answer_command(request, caller, key.wedding, [(document, _plain(body))], idempotency_key)
@@ -189,7 +191,7 @@ def _writes_message(document: str, operation: PlainOperation) -> bool:
 
 def _is_of_emergency(document: str, operation: PlainOperation) -> bool:
     """Whether an operation reports an emergency, or changes it."""
-    if document == "timeline":
+    if document == "timeline" or "@" in document:  # every derived document shows them
         return operation["root"] == "emergencies"
     value = operation.get("value")
     return _writes_message(document, operation) and isinstance(value, dict) and value.get("kind") == "emergency"

@@ -28,7 +28,7 @@ CODES: Final[Mapping[str, Explained]] = {
     "already_resolved": Explained("The conflict is resolved.", "Read it again."),
     "bytes_only": Explained("Text where bytes belong.", "Send binary messages."),
     "code_expired": Explained("There is no code for this address any more.", "Enter the address again."),
-    "derived_document": Explained("A derived document takes no commands.", "Write in the document that it shows."),
+    "derived_document": Explained("A command on several documents takes no derived one.", "Send its part alone."),
     "empty_file": Explained("The file has no bytes.", "Send the bytes of the file as the body."),
     "events_expired": Explained("Some of the events are not kept any more.", "Go on behind the `after` of the answer."),
     "forbidden": Explained("The person has no right to this.", "Request a grant, or another role."),

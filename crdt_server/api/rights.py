@@ -1,7 +1,6 @@
 """The rights that a call takes, declared with its endpoint: `authorize` checks them, and OpenAPI names their roles.
 
-- A call with a ``{document}`` in its path reads the document, and writes it unless it is a GET. `whole_only`: it takes
-  no derived document.
+- A call with a ``{document}`` in its path reads the document, and writes it unless it is a GET.
 - `requires`: a call about a category, as the members.
 - `by_content`: a call about the wedding as a whole, for everybody who takes part in it; it decides piece by piece.
 - `of_caller`: a call about no wedding, that lists what the caller takes part in. The endpoint identifies the caller.
@@ -41,7 +40,6 @@ class Right(NamedTuple):
     is_public: bool = False
     only: tuple[str, ...] = ()
     """The roles that it is for, of those with the right; none: all."""
-    whole_only: bool = False
     of_caller: bool = False
 
 
@@ -54,11 +52,6 @@ def requires(category: AccessCategory, action: Action, *, only: tuple[str, ...] 
 def by_content(endpoint: Endpoint) -> Endpoint:
     """Declare that a call is for everybody in the wedding, and decides about each piece of what it reads or writes."""
     return _declare(endpoint, Right())
-
-
-def whole_only(endpoint: Endpoint) -> Endpoint:
-    """Declare that a call about a document takes no derived one."""
-    return _declare(endpoint, Right(whole_only=True))
 
 
 def of_caller(endpoint: Endpoint) -> Endpoint:
@@ -106,12 +99,11 @@ def describe_roles(description: dict[str, Any], routers: Iterable[APIRouter], po
 
 def _roles_of(route: APIRoute, method: str, policy: Policy) -> tuple[dict[str, list[str]], str]:
     right: Right | None = getattr(route.endpoint, _DECLARED, None)
-    if right is None or right.whole_only:
+    if right is None:
         if "{document}" not in route.path:
             raise UndeclaredCall(f"{method} {route.path} declares no right: see crdt_server.api.rights")
         found = {name: _of_document(rule, method, policy) for name, rule in policy.document_rules()}
-        if right is None:
-            found |= _of_derived(policy)
+        found |= _of_derived(policy)
         return found, f"Roles: those that may {_actions(method)[-1].value} the document."
     if right.is_public:
         return {}, "Roles: anybody, no token needed."

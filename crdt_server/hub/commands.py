@@ -21,6 +21,7 @@ from crdt_server.pipe import (
     Bytes,
     CommandBody,
     CommandDone,
+    CommandLacks,
     CommandRefused,
     RequestKind,
     RowsDigest,
@@ -39,7 +40,8 @@ Part = tuple[str, Sequence[Operation]]
 
 
 class NoSchemaError(CrdtServerError):
-    """A free-form document has no rows, and a derived document none of its own."""
+    """A free-form document has no rows; a derived document none of its own, so that it takes no part in a command on
+    several."""
 
 
 class OperationsRefusedError(CrdtServerError):
@@ -89,8 +91,8 @@ async def carry_out(
     """
     documents = sorted({document for document, _ in parts})
     for document in documents:
-        if _require_schema(document).derived:
-            raise NoSchemaError("derived_document", f"{document} shows other documents: write there")
+        if _require_schema(document).derived and len(documents) > 1:
+            raise NoSchemaError("derived_document", f"{document} shows other documents: a command on it is on no other")
     try:
         payload = encode(CommandBody([(name, list(operations)) for name, operations in parts], **(names or {})))
     except (OverflowError, UnicodeEncodeError, ValueError) as error:
@@ -109,7 +111,8 @@ async def carry_out(
             if first["code"] == ALREADY_ANSWERED:
                 raise AnsweredError("try_again", first["message"])
             raise OperationsRefusedError(response.problems)
-        await open_documents(hub, wedding, documents, address)
+        lacks = response.documents if isinstance(response, CommandLacks) else ()
+        await open_documents(hub, wedding, sorted({*documents, *lacks}), address)
     raise CrdtServerError("try_again", "the documents could not be opened together")
 
 

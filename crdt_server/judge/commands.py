@@ -4,6 +4,9 @@ An operation names a document, a root and a record: ``set`` a key (or, without a
 record, ``delete`` a key or row, ``move`` a record behind another (null: to the front), ``text`` replaces a text or a
 part of it (``index`` and ``delete`` count code points). They are tried on a copy first; what the kind of a document
 does not allow is answered with a list of problems, and nothing is done. A stamp without ``by`` is that of the actor.
+
+A command on a derived document is about no other. What its declaration and the rules of its sources allow the actor is
+written there, as an edit of a reader of it would be (`derived_edits`).
 """
 
 from __future__ import annotations
@@ -13,7 +16,10 @@ import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
-from crdt_server.judge.rules import examine
+from crdt_server.judge.derived_document import ProjectedDocument
+from crdt_server.judge.derived_edits import commanded
+from crdt_server.judge.rules import Reverted, examine
+from crdt_server.judge.schema_document import SchemaDocument
 from crdt_server.judge.slices import Slices, Unlimited
 from crdt_server.judge.wedding import WeddingJudge
 from crdt_server.operations import Operation, Problem
@@ -76,7 +82,7 @@ def command(
     ``later`` takes more than `WRITTEN_AT_ONCE` of them, to be written in slices.
     """
     parts = body.parts
-    missing = sorted({document for document, _ in parts} - judge.open.keys())
+    missing = _missing(judge, parts)
     if missing:
         judge.resolver.needed.update(missing)
         return CommandLacks(missing)
@@ -87,19 +93,35 @@ def command(
     draft = (drafts or Drafts(Unlimited())).tried(judge, actor, body)
     if draft is None:
         return None
-    problems = draft.problems or _too_large(judge, draft.ops, size_bytes)
+    ops, problems = draft.carried()
+    problems = problems or _too_large(judge, ops, size_bytes)
     if problems:
         return CommandRefused(problems)
-    if later is not None and len(draft.ops) > WRITTEN_AT_ONCE:
-        later(draft.ops)
+    for name in {document for document, _ in parts} & judge.derived.documents.keys():
+        judge.derived.documents[name].note_writer(actor.user)
+    if later is not None and len(ops) > WRITTEN_AT_ONCE:
+        later(ops)
         return None
     if on_write is not None:
         on_write()
-    judge.write(draft.ops, actor)
+    judge.write(ops, actor)
     if on_written is not None:
         on_written()
-    resolve(judge, draft.ops)
-    return answered(judge, body, draft.ops)
+    resolve(judge, ops)
+    return answered(judge, body, ops)
+
+
+def _missing(judge: WeddingJudge, parts: Parts) -> list[str]:
+    """The documents of a command that are not open; of a derived one also those that it is written to."""
+    names = {document for document, _ in parts}
+    missing = names - judge.open.keys() - judge.derived.documents.keys()
+    for name in names & judge.derived.documents.keys():
+        judge.derived.takes_edits(judge.derived.documents[name], missing)
+    return sorted(missing)
+
+
+def _document(judge: WeddingJudge, name: str) -> SchemaDocument:
+    return judge.open.get(name) or judge.derived.documents[name]
 
 
 def resolve(judge: WeddingJudge, ops: Sequence[Op]) -> None:
@@ -112,9 +134,10 @@ def resolve(judge: WeddingJudge, ops: Sequence[Op]) -> None:
 
 def answered(judge: WeddingJudge, body: CommandBody, ops: Sequence[Op]) -> CommandDone:
     """The answer to a command that is carried out: it is stored with what was changed."""
-    answer, name = json.dumps({"operations": len(ops)}), body.key
-    if name:
-        judge.ledger.pending(body.parts[0][0]).answers.append((name, body.digest or "", answer))
+    answer, name = json.dumps({"operations": sum(len(operations) for _, operations in body.parts)}), body.key
+    written = ops[0].document if ops else body.parts[0][0]
+    if name and written in judge.open:  # a command that changes nothing of a derived document needs no memory
+        judge.ledger.pending(written).answers.append((name, body.digest or "", answer))
         judge.answered[name] = None
         if len(judge.answered) > ANSWERED_KEPT:
             del judge.answered[next(iter(judge.answered))]
@@ -178,7 +201,8 @@ class _Draft:
         self._actor = actor
         self._clock = clock
         self._began, self._used = 0.0, 0.0  # CPU time
-        self._documents = {name: (judge.open[name], judge.open[name].revision) for name, _ in parts}
+        documents = {name: _document(judge, name) for name, _ in parts}
+        self._documents = {name: (document, document.revision) for name, document in documents.items()}
         self._steps = self._try(parts)
         self.ops: list[Op] = []
         self._rows: dict[str, RowsByRoot] = {}
@@ -193,8 +217,8 @@ class _Draft:
     @property
     def is_current(self) -> bool:
         """Whether its documents are as they were when it began."""
-        found = self._judge.open.get
-        return all(found(name) is each and each.revision == then for name, (each, then) in self._documents.items())
+        open_ = {**self._judge.derived.documents, **self._judge.open}
+        return all(open_.get(name) is each and each.revision == then for name, (each, then) in self._documents.items())
 
     def run(self, slices: Slices) -> bool:
         """Try further operations within a turn. Returns whether all are tried."""
@@ -205,6 +229,16 @@ class _Draft:
         finally:
             self._used += self._clock() - self._began
             slices.end()
+
+    def carried(self) -> tuple[list[Op], list[Problem]]:
+        """The operations when all are tried, those on a derived document as they are in its sources; or the problems.
+        At once: the sources may change before the next slice."""
+        for name, (document, _) in self._documents.items() if not self.problems else ():
+            if isinstance(document, ProjectedDocument):
+                touched = [where[1:] for where in self._touched]
+                ops, refused = commanded(document, self._actor, self._rows[name], touched)
+                return ops, [_problem(name, each) for each in refused]
+        return self.ops, self.problems
 
     def _try(self, parts: Parts) -> Iterator[None]:
         for document, operations in parts:
@@ -227,15 +261,17 @@ class _Draft:
 
     def _sort(self, document: str, operation: Operation) -> Iterator[None]:
         """Sort the order keys of a root for its first move: of 86,000 records that takes 40 ms."""
-        root = self._judge.open[document].kind.root(operation["root"])
+        root = _document(self._judge, document).kind.root(operation["root"])
         if root is None or (document, root.name) in self._order_keys:
             return
-        rows = self._rows.get(document, self._judge.wedding.documents[document])[root.name]
+        rows = self._rows.get(document, self._before(document))[root.name]
         self._order_keys[document, root.name] = yield from OrderKeys.in_steps(rows)
 
     def _examine(self) -> Iterator[None]:
         """Find the problems that the kinds of the documents find, and the rules of the actor's role."""
         for document, rows in self._rows.items():
+            if document not in self._judge.open:
+                continue  # see `carried`
             kind, before = self._judge.open[document].kind, self._judge.wedding.documents[document]
             touched = [where[1:] for where in self._touched if where[0] == document]
             for start in range(0, len(touched), EXAMINED_AT_ONCE):
@@ -244,11 +280,10 @@ class _Draft:
                     yield
                     compare(kind.roots[root], record, before[root].get(record), rows[root].get(record), changes)
                 for each in examine(kind, document, rows, changes, self._actor).reverted:
-                    problem = Problem(document=document, code=each.reason.code, message=each.reason.message)
-                    self.problems.append(problem | {"root": each.root, "record": each.record, "key": each.key})
+                    self.problems.append(_problem(document, each))
 
     def _add(self, document: str, operation: Operation) -> None:
-        root = self._judge.open[document].kind.root(operation["root"])
+        root = _document(self._judge, document).kind.root(operation["root"])
         if root is None:
             raise _Refused("unknown_root", f"{document} has no root {operation['root']!r}")
         record = operation.get("record") or WHOLE
@@ -262,15 +297,21 @@ class _Draft:
         self.ops.append(op)
 
     def _copy(self, document: str, root: Root, record: str) -> dict[str, Any]:
-        roots = self._rows.setdefault(document, dict(self._judge.wedding.documents[document]))
+        before = self._before(document)
+        roots = self._rows.setdefault(document, dict(before))
         where = (document, root.name, record)
         if where not in self._touched:
-            if roots[root.name] is self._judge.wedding.documents[document][root.name]:
+            if roots[root.name] is before[root.name]:
                 roots[root.name] = dict(roots[root.name])
             self._touched[where] = None
             if record in roots[root.name]:
                 roots[root.name][record] = copy.deepcopy(roots[root.name][record])
         return roots[root.name]
+
+    def _before(self, document: str) -> RowsByRoot:
+        """The rows of a document without the operations."""
+        known = self._judge.wedding.documents.get(document)
+        return _document(self._judge, document).rows.roots if known is None else known
 
     def _translate(self, document: str, root: Root, record: str, row: Any, operation: Operation) -> Op:
         kind, key, value = operation["op"], operation.get("key"), operation.get("value")
@@ -319,6 +360,11 @@ class _Draft:
             return order_behind(self._rows[document][root.name], after, self._order_keys[document, root.name])
         except NoPlaceError as error:
             raise _Refused("order", str(error)) from error
+
+
+def _problem(document: str, refused: Reverted) -> Problem:
+    problem = Problem(document=document, code=refused.reason.code, message=refused.reason.message)
+    return problem | {"root": refused.root, "record": refused.record, "key": refused.key}
 
 
 def _checked(root: Root, record: str, key: str | None, value: Any) -> Any:

@@ -11,6 +11,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from hashlib import sha256
 from typing import Any
 
 from crdt_server.judge.clock_ranges import Span, encode_clocks
@@ -27,6 +28,8 @@ from documents.invariants import Op
 from documents.kind import Root, Shape
 
 RECORDS_AT_ONCE = 4
+COMMANDING = 1 << 52
+"""Client ids from here on are of people who write by commands: Yjs draws ids of 32 bits."""
 DIFFS_KEPT = 4
 
 
@@ -118,6 +121,13 @@ class ProjectedDocument(SchemaDocument):
         for name, projection in self.derived.declaration.projections.items() if owners else ():
             if projection.follows_users:
                 self.stale.update(((name, record), None) for record in self.rows.roots[name])
+
+    def note_writer(self, user: str) -> None:
+        """Somebody writes here by a command, and is known from then on as whoever writes by updates is."""
+        client = COMMANDING + int.from_bytes(sha256(user.encode()).digest()[:6])
+        if user not in self.items.owners.values() and self.items.owners.setdefault(client, user) == user:
+            self._owners[client] = user
+            self.claim([(client, user)])
 
     def take_records(self) -> BatchRecords | None:
         """The records to store with its updates; None: there are none."""

@@ -12,7 +12,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -52,10 +52,17 @@ class Carried(NamedTuple):
 
 
 def examined(
-    document: ProjectedDocument, actor: Actor, changes: Changes, _stamp: Mapping[str, Any] | None = None
+    document: ProjectedDocument,
+    actor: Actor,
+    changes: Changes,
+    _stamp: Mapping[str, Any] | None = None,
+    *,
+    rows: Mapping[str, Mapping[str, Any]] | None = None,
 ) -> Outcome:
-    """The changes of an update that stand, and what undoes the others. The rows already hold them."""
-    found = examine(document.kind, document.name, document.rows.roots, changes, actor._replace(rights=""))
+    """The changes of an update that stand, and what undoes the others. ``rows`` already hold them; None: those of the
+    document do."""
+    rows = document.rows.roots if rows is None else rows
+    found = examine(document.kind, document.name, rows, changes, actor._replace(rights=""))
     refused: dict[Place, Reason] = {}
     for change in found.legal.fields:
         reason = refusal(document, change, actor)
@@ -162,6 +169,22 @@ def _is_of_deleted(document: ProjectedDocument, actor: Actor, write: Write) -> b
         and _refusal(document, restored, change, actor) is None
         and source.takes(_size(change), frees=False)
     )
+
+
+def commanded(
+    document: ProjectedDocument, actor: Actor, rows: RowsByRoot, touched: Iterable[tuple[str, str]]
+) -> tuple[list[Op], Sequence[Reverted]]:
+    """The operations in the sources that make rows of a document those of a command, in which roots and records are
+    ``touched``; or the changes that may not be: nothing is done then."""
+    changes = Changes([], [], [])
+    for root, record in touched:
+        before = document.rows.roots[root].get(record)
+        compare(document.kind.roots[root], record, before, rows[root].get(record), changes)
+    refused = examined(document, actor, changes, rows=rows).reverted
+    if refused:
+        return [], refused
+    edits = carried(document, Applied(actor, changes, (), None))
+    return [op for edit in edits for op in edit.ops], ()
 
 
 def refusal(document: ProjectedDocument, change: Change, actor: Actor) -> Reason | None:

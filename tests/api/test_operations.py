@@ -108,7 +108,7 @@ class TestRows:
         assert text == '{"items":{"i_1":{"title":"Vows"}}}'
         assert (await client.get(f"{path}/digest")).json()["sha256"] == hashlib.sha256(text.encode()).hexdigest()
         assert b"SECRET" not in (await client.get(f"{path}/state")).content
-        is_problem(await operate(client, "derived", item, document="timeline@public"), 409, "derived_document")
+        is_problem(await operate(client, "derived", item, document="timeline@public"), 422, "operations_refused")
 
 
 class TestEveryOperation:

@@ -8,6 +8,9 @@ import pytest
 from pycrdt import Doc, Map
 
 from crdt_server.access.policy import default_policy
+from crdt_server.judge.commands import command
+from crdt_server.operations import Operation
+from crdt_server.pipe import CommandBody, CommandDone, CommandLacks
 from documents.derived.emergencies import MOST_RAISED
 from documents.events import Actor
 from documents.field_rules import written_as
@@ -252,6 +255,32 @@ def test_a_vendor_raises_an_emergency(bench: Bench) -> None:
     ]
     assert bench.value("timeline", "emergencies", "x_4", "audience") is None
     assert bench.value("timeline", "emergencies", "x_3", "text") == EMERGENCY["text"]
+
+
+def test_whoever_acknowledges_by_a_command_is_known_from_then_on(bench: Bench) -> None:
+    """Also when the document is opened again: its rows show acknowledgements of those who have written in it."""
+    document = open_derived(bench, "timeline@v.v_lens")
+    ack = Operation(op="set", root="emergencies", record="x_2", key="acknowledgedBy:u_lens", value=AT)
+    for _ in range(2):
+        done = command(bench.state, LENS, CommandBody([("timeline@v.v_lens", [ack])]), 100)
+        assert done == CommandDone('{"operations": 1}')
+    bench.state.derived.refresh()
+    assert document.rows.roots["emergencies"]["x_2"]["acknowledgedBy:u_lens"] == AT
+    records = document.take_records()
+    assert records is not None
+    ((client, user),) = [(each.client, each.user) for each in records.owners]
+    assert (user, client > 1 << 32, client < 1 << 53) == ("u_lens", True, True)
+    again = open_derived(bench, "timeline@v.v_lens", tuple(document.take_outgoing()), {client: user})
+    assert again.rows.roots["emergencies"]["x_2"]["acknowledgedBy:u_lens"] == AT
+
+
+def test_a_command_needs_the_documents_that_it_is_written_to(bench: Bench) -> None:
+    open_derived(bench, "timeline@v.v_lens")
+    ack = Operation(op="set", root="emergencies", record="x_2", key="acknowledgedBy:u_lens", value=AT)
+    body = CommandBody([("timeline@v.v_lens", [ack])])
+    bench.state.detach(bench.state.open["timeline"])
+    assert command(bench.state, LENS, body, 100) == CommandLacks(["timeline"])
+    assert bench.state.resolver.needed == {"timeline"}
 
 
 def test_emergencies_of_a_vendor_are_bounded(bench: Bench) -> None:
