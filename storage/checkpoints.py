@@ -16,7 +16,7 @@ from sqlalchemy.exc import SQLAlchemyError
 PAGES_OF_A_TRANSACTION: Final = 2
 """In the log, besides about one for each row that is written: SQLite does not say how many there are."""
 
-PAGES: Final = 1_500
+PAGES: Final = 3_000
 """In the log since the last checkpoint, when the next one begins."""
 
 
