@@ -25,7 +25,7 @@ class CountedConnection:
         self._address = address
 
     def release(self) -> None:
-        """See the head of the class."""
+        """Its place is free again."""
         budgets, self._budgets = self._budgets, ()
         for budget in budgets:
             budget.release(self._address)
@@ -44,8 +44,9 @@ class HttpConnections:
         """Count a new connection; where there are too many, end it and return None."""
         gate = self._gate()
         peer = (transport.get_extra_info("peername") or (None,))[0]
-        address = gate.proxies.client_address(peer, ())
-        budgets = (self._all,) if gate.proxies.trusts(address) else (self._all, self._of_addresses)
+        address = gate.proxies.client_address(peer, ())  # of IPv6 the network, which is no address of a proxy
+        is_proxy = peer is not None and gate.proxies.trusts(peer)
+        budgets = (self._all,) if is_proxy else (self._all, self._of_addresses)
         taken = tuple(budget for budget in budgets if budget.take(address))
         counted = CountedConnection(taken, address)
         if len(taken) == len(budgets):

@@ -8,6 +8,7 @@ import resource
 import sys
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, suppress
+from copy import copy
 
 import httpx
 import pytest
@@ -16,6 +17,8 @@ from websockets.asyncio.client import connect
 
 from crdt_server import Settings
 from crdt_server.access.access import DevAccess
+from crdt_server.access.addresses import TrustedProxies
+from crdt_server.http_connections import HttpConnections
 from crdt_server.open_files import MOST_FILES, most_http_connections, most_websockets
 from crdt_server.serve import MOST_HEAD_BYTES, MOST_PIPELINED
 from tests.support.databases import sqlite_database
@@ -59,6 +62,31 @@ async def test_silent_connections_of_one_address_are_bounded(server: LocalServer
             await healthz(server, host)
         assert await healthz(server, ELSEWHERE) == 200
     assert await until_answered(server, host) == 200
+
+
+class Arriving(asyncio.Transport):
+    """A connection of which only the address of its peer is known."""
+
+    aborted = False
+
+    def __init__(self, peer: str) -> None:
+        super().__init__({"peername": (peer, 40_000, 0, 0)})
+
+    def abort(self) -> None:
+        self.aborted = True
+
+
+@pytest.mark.parametrize("proxies", ["127.0.0.1", "::1", "2001:db8::7", "2001:db8::/32"])
+async def test_those_of_a_trusted_proxy_are_not_those_of_one_address(server: LocalServer, proxies: str) -> None:
+    """Of IPv6 a network counts as one address, and it is not that of a proxy in it."""
+    gate = copy(server.gate)
+    gate.proxies = TrustedProxies(proxies)
+    connections = HttpConnections(lambda: gate, server.hub.settings)
+    arriving = [Arriving(proxies.removesuffix("/32")) for _ in range(2 * MOST)]
+    assert all(connections.admit(each) for each in arriving)
+    strangers = [Arriving("2001:db9::1") for _ in range(2 * MOST)]
+    assert sum(connections.admit(each) is not None for each in strangers) == MOST
+    assert sum(each.aborted for each in (*arriving, *strangers)) == MOST
 
 
 async def until_answered(server: LocalServer, address: str) -> int:
