@@ -115,14 +115,12 @@ class RemoteDispatcher:
     def _take(self, remote: RemoteRoom) -> list[RemoteRequest]:
         taken = []
         while remote.pending_bytes < WINDOW_BYTES and remote.room.inbox:
-            left = WINDOW_BYTES - remote.pending_bytes
+            left, large = WINDOW_BYTES - remote.pending_bytes, max(0, MOST_LARGE - remote.large)
             # The size of the document is not known here.
-            requests = remote.room.take(
-                left, large=max(0, MOST_LARGE - remote.large), document_bytes=DIFF_STEP_BYTES
-            ).requests
-            if not requests:
+            found = remote.room.take(left, large=large, document_bytes=DIFF_STEP_BYTES)
+            if not found.cost:  # all that is left is large; what was denied has a cost, and others wait behind it
                 break
-            for request in requests:
+            for request in found.requests:
                 # A node that requested this while this node was the owner requests it from the next owner itself.
                 if request.session.origin is not Origin.REMOTE and not remote.share(request):
                     number = next(self._numbers)

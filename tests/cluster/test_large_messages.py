@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from crdt_server.access.identity import Identity
 from crdt_server.app import bus_queue_bytes
 from crdt_server.cluster import remote_dispatcher
@@ -59,3 +61,21 @@ async def test_reads_of_one_person_keep_nobody_waiting_at_another_node(nodes: No
     there.type("y")
     await until(is_done)
     assert most <= remote_dispatcher.MOST_LARGE + 1  # and the one that all newcomers share
+
+
+async def test_edits_behind_those_that_are_denied_are_sent(nodes: Nodes, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where all that was taken in a turn is denied, there may be more of that sender, and others come behind it."""
+    monkeypatch.setattr(remote_dispatcher, "SILENCE_SECONDS", 3600.0)  # else all is sent anew after a second
+    one, two = await nodes.pair()
+    here = one.person(1)
+    await here.is_synced()
+    there, reader = two.person(2), two.person(3)
+    await there.is_synced()
+    await reader.is_synced()
+    remote = two.cluster.dispatcher.remotes[KEY]
+    for _ in range(5):
+        reader.type("x" * 3000)
+    reader.session.reads_only = True
+    await until(lambda: not remote.room.inbox, 10)
+    there.type("y")
+    await here.sees("y")
