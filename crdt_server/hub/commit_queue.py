@@ -39,23 +39,24 @@ class CommitQueue:
         if total <= COMMIT_BYTES:
             everything, self._waiting, self._oldest_next = self._waiting, [], False
             return [batch for _, batch in everything]
-        smallest = set() if self._oldest_next else self._smallest()
-        units = smallest or {_unit(self._waiting[0][1])}
-        self._oldest_next = bool(smallest)
+        units = self._next_units()
         taken = [batch for _, batch in self._waiting if _unit(batch) in units]
         self._waiting = [each for each in self._waiting if _unit(each[1]) not in units]
         return taken
 
-    def _smallest(self) -> set[object]:
-        """As many of the units as fit into a transaction."""
+    def _next_units(self) -> set[object]:
+        """As many of the units as fit into a transaction, the smallest first; every second time, behind the oldest."""
         sizes: dict[object, int] = {}
         for _, batch in self._waiting:
             unit = _unit(batch)
             sizes[unit] = sizes.get(unit, 0) + len(batch.update or b"")
-        found, room = set[object](), COMMIT_BYTES
+        takes_oldest = self._oldest_next or min(sizes.values()) > COMMIT_BYTES
+        self._oldest_next = not takes_oldest
+        found = {next(iter(sizes))} if takes_oldest else set[object]()
+        left = COMMIT_BYTES - sum(sizes.pop(unit) for unit in found)
         for unit, size in sorted(sizes.items(), key=lambda each: each[1]):
-            room -= size
-            if room < 0:
+            left -= size
+            if left < 0:
                 break
             found.add(unit)
         return found

@@ -206,6 +206,25 @@ async def test_what_is_large_waits_for_what_is_small_and_is_stored_by_itself(ben
     assert [len(update) for update in large[1][2].updates()] == [COMMIT_BYTES, 9]
 
 
+async def test_what_is_small_fills_every_transaction_of_a_long_queue(bench: Bench) -> None:
+    """The oldest has every second one to itself only where it is large."""
+    oldest = bench.room("notes.oldest")
+    bench.put(*oldest[:2], bytes(COMMIT_BYTES // 4))
+    rooms = [bench.room(f"notes.{n}") for n in range(40)]
+    for room, session, _ in rooms:
+        bench.put(room, session, bytes(COMMIT_BYTES // 8))
+    transactions, append = list[int](), bench.storage.append
+
+    async def counted(updates: Sequence[Append], derived: Sequence[DerivedRecords] = ()) -> dict[str, int]:
+        transactions.append(len(updates))
+        return await append(updates, derived)
+
+    bench.pump._store.append = counted  # type: ignore[method-assign]
+    async with running(bench):
+        await bench.pump.flush()
+    assert transactions == [8, 7, 8, 8, 8, 2]
+
+
 async def test_all_of_a_wedding_is_one_transaction(bench: Bench) -> None:
     """A command is stored in all its documents or in none."""
     guests, seating, note = bench.room("guests"), bench.room("seating"), bench.room("notes.a")
