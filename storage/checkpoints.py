@@ -50,9 +50,11 @@ class Checkpointer:
         self._engine.dispose()
 
     def _work(self) -> None:
-        while not self._closed:
+        closed = False
+        while not closed:
             self._due.wait()
             self._due.clear()
-            # What fails here is left for the commit that finds the log too long, and fails there.
+            closed = self._closed  # before the checkpoint: one that was under way lacks the newest pages
+            # Without a checkpoint the log grows, until a commit finds it too long: an error that stays ends that one.
             with suppress(sqlite3.Error, SQLAlchemyError), closing(self._engine.raw_connection()) as connection:
                 connection.cursor().execute("PRAGMA wal_checkpoint(PASSIVE)")

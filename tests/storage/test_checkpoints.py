@@ -73,6 +73,26 @@ def test_a_checkpoint_is_due_when_so_many_rows_were_written(path: Path) -> None:
     checkpointer.close()
 
 
+def test_what_was_written_during_a_checkpoint_is_in_the_last_one(path: Path) -> None:
+    engine, checkpoints = create_engine(f"sqlite:///{path}", pool_size=1), list[bool]()
+    checkpointer = Checkpointer(engine)
+    closing_thread = threading.Thread(target=checkpointer.close)
+
+    @event.listens_for(engine, "checkout")
+    def close_meanwhile(*_: object) -> None:
+        if not checkpoints:
+            closing_thread.start()
+            assert checkpointer._due.wait(60)
+        checkpoints.append(True)
+
+    with closing(sqlite3.connect(":memory:")) as writer:
+        write(writer, PAGES)
+        checkpointer.count(writer)
+    checkpointer._thread.join(60)
+    closing_thread.join(60)
+    assert len(checkpoints) == 2
+
+
 def test_a_database_that_cannot_be_read_ends_nothing(path: Path) -> None:
     path.write_bytes(b"not a database" * 1_000)
     engine, begun = create_engine(f"sqlite:///{path}", pool_size=1), threading.Semaphore(0)
