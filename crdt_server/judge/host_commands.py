@@ -113,8 +113,9 @@ class _Writes:
         self.began = False
         self._actor = actor
         self._clock = clock
-        self._documents = {op.document: judge.open[op.document] for op in ops}
-        self._turns = iter((partial(self._run, self._write()), self._resolve, partial(self._run, self._show())))
+        self._documents = {name: judge.open[name] for name, _ in body.parts}  # also those that it leaves as they are
+        write, show = partial(self._run, self._write()), partial(self._run, judge.derived.refreshed())
+        self._turns = iter((write, self._resolve, show))
         self._turn: Callable[[Slices], bool] | None = next(self._turns)
 
     @property
@@ -165,9 +166,6 @@ class _Writes:
         seconds = (self._clock() - began) or STEP_SECONDS
         affordable = min(2 * len(ops), int(len(ops) * STEP_SECONDS / seconds))
         return max(FEWEST_AT_ONCE, min(MOST_AT_ONCE, affordable))
-
-    def _show(self) -> Iterator[None]:
-        yield from self.judge.derived.refreshed()
 
 
 def _by_record(ops: Sequence[Op]) -> list[list[Op]]:

@@ -199,6 +199,14 @@ def test_with_its_wedding_it_is_forgotten(place: Place) -> None:
     assert len(place.rows(other)["guests"]) == GUESTS
 
 
+def test_a_document_that_it_leaves_as_it_is_ends_it_too(place: Place) -> None:
+    """It comes in the room of its first document: nobody sends it any more, and its wedding would wait for ever."""
+    guests, seating = opened(place, "guests"), opened(place, "seating")
+    place.run([begin(place, guests, ("guests", []), ("seating", SEATS))])
+    with pytest.raises(RuntimeError):
+        place.run([BatchEntry(seating, [Request(place.session, RequestKind.READ, b"")])], ForgetRooms([guests.id]))
+
+
 def test_a_host_does_not_outlive_half_of_it(place: Place) -> None:
     guests, seating = opened(place, "guests"), opened(place, "seating")
     place.run([begin(place, guests, ("guests", PART), ("seating", SEATS))])
