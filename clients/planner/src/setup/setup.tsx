@@ -1,5 +1,4 @@
 // An empty wedding begins here: whose it is, when, where, and what it begins with.
-import type { ComponentChildren } from 'preact'
 import { useState } from 'preact/hooks'
 import { CURRENCIES, parseMoney } from '../format/money.js'
 import { longDate } from '../format/time.js'
@@ -32,9 +31,6 @@ const TemplateChoice = ({ value, onChange }: { value: Template; onChange: (templ
   </fieldset>
 )
 
-const Labelled = ({ label, hint, problem, children }: { label: string; hint?: string; problem?: string | undefined; children: (id: string, describedBy: string | undefined) => ComponentChildren }) =>
-  <Field label={label} hint={hint} problem={problem}>{children}</Field>
-
 export const Setup = ({ plan }: { plan: Plan }) => {
   const { wedding, details } = plan
   const [typed, setTyped] = useState<Typed>({
@@ -59,16 +55,16 @@ export const Setup = ({ plan }: { plan: Plan }) => {
         <Rings />
         <h1>{t('setup.title')}</h1>
         <p class="soft">{t('setup.about')}</p>
-        <Labelled label={t('setup.names')}>{input('title', { required: true, placeholder: t('setup.namesExample') })}</Labelled>
+        <Field label={t('setup.names')}>{input('title', { required: true, placeholder: t('setup.namesExample') })}</Field>
         <div class="two">
-          <Labelled label={t('setup.date')} hint={typed.date === '' ? '' : longDate(typed.date)}>{input('date', { type: 'date', required: true })}</Labelled>
-          <Labelled label={t('setup.place')}>{input('place', { placeholder: t('setup.placeExample') })}</Labelled>
+          <Field label={t('setup.date')} hint={typed.date === '' ? '' : longDate(typed.date)}>{input('date', { type: 'date', required: true })}</Field>
+          <Field label={t('setup.place')}>{input('place', { placeholder: t('setup.placeExample') })}</Field>
         </div>
         <div class="two">
-          <Labelled label={t('setup.limit')} problem={isRefused ? t('form.unreadable') : undefined}>{input('limit', { inputMode: 'decimal', placeholder: '30 000' })}</Labelled>
-          <Labelled label={t('setup.currency')}>
+          <Field label={t('setup.limit')} problem={isRefused ? t('form.unreadable') : undefined}>{input('limit', { inputMode: 'decimal', placeholder: '30 000' })}</Field>
+          <Field label={t('setup.currency')}>
             {(id) => <select id={id} value={typed.currency} onChange={(event) => set({ currency: event.currentTarget.value })}>{CURRENCIES.map((each) => <option key={each}>{each}</option>)}</select>}
-          </Labelled>
+          </Field>
         </div>
         <TemplateChoice value={typed.template} onChange={(template) => set({ template })} />
         <Button kind="primary" type="submit">{t('setup.go')}</Button>
