@@ -167,19 +167,17 @@ class Room:
             return
         if batch.notices or batch.needs_settling:
             with sent_together(batch.requests):
-                _send_update(self, batch)
+                _send_batch(self, batch)
                 settle_batch(self, batch)
         else:
-            _send_update(self, batch)
+            _send_batch(self, batch)
         self.counters.updates += len(batch.requests) - len(batch.responses) - len(batch.statuses)
 
     def broadcast_stored(self, seq: int, update: bytes) -> None:
         """Send what another node has stored under this number."""
         self.head_seq = seq
         self.replies.edited()
-        message = Outgoing(SyncUpdate(update))
-        self.members.broadcast(message)
-        self.replies.broadcast(message)
+        _send_update(self, update)
 
     def subscribe_updates(self, subscriber: Callable[[int, bytes], None] | None) -> None:
         """Let a function receive every update with its number, for other nodes; None: nobody."""
@@ -194,13 +192,17 @@ class Room:
         self.pins -= 1
 
 
-def _send_update(room: Room, batch: RoomBatch) -> None:
+def _send_batch(room: Room, batch: RoomBatch) -> None:
     update = batch.update
     if update is not None:
-        message = Outgoing(SyncUpdate(update))
-        room.members.broadcast(message)
-        room.replies.broadcast(message)
+        _send_update(room, update)
         if room.update_subscriber is not None:
             room.update_subscriber(batch.seq, update)
     room.broadcast_seq = batch.seq
     room.settled += 1
+
+
+def _send_update(room: Room, update: bytes) -> None:
+    message = Outgoing(SyncUpdate(update))
+    room.members.broadcast(message)
+    room.replies.broadcast(message)
