@@ -103,7 +103,7 @@ class Receipts:
 
 @contextmanager
 def sent_together(requests: Iterable[Request]) -> Iterator[None]:
-    """What the senders of receipts for these requests are sent meanwhile, echo and receipts, leaves in one write."""
+    """Send the echo of these requests and their receipts in one write, to each client that gets receipts."""
     with_claims = (request.session.receipts for request in requests if request.claim is not None)
     senders = {receipts.sender for receipts in with_claims if receipts is not None}
     for sender in senders:

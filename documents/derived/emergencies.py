@@ -55,7 +55,7 @@ def emergencies(audiences: frozenset[str]) -> Projection:
 
 
 def raised_emergencies(audiences: frozenset[str]) -> Projection:
-    """As `emergencies`, for people who may raise one. What they have raised stays as it is: others go on with it."""
+    """As `emergencies`, for people who may raise one. It stays as they have raised it: others go on with it."""
     return replace(emergencies(audiences), root=RAISING_ROOT, refuses=_refuses_unless_new, adds=_raise)
 
 

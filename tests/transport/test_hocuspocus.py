@@ -486,7 +486,6 @@ async def test_any_frames_leave_nothing_behind(entry: Entry) -> None:
     assert (entry.counts, entry.members(A), NO_ENDPOINT.person) == ((0, 0), [], "")
 
 
-
 async def test_echo_and_receipts_of_a_batch_leave_in_one_write(entry: Entry) -> None:
     writer, reader = entry.connect(A), entry.connect(A)
     for socket in (writer, reader):

@@ -207,7 +207,7 @@ def _values(delivery: Delivery, notice: Notice, language: _Language, joint: str)
 
 
 def _params(notice: Notice, language: _Language) -> Mapping[str, str]:
-    """The parameters of a notice. What a grant is about is a document, of which there are words in each language."""
+    """The parameters of a notice. The title of one about a grant is a document, which each language has words for."""
     title = f"document.{notice.params.get('title')}" if notice.type.startswith("grant.") else ""
     return {**notice.params, "title": CATALOGUE[language.code].get(title) or notice.params.get("title", "")}
 
