@@ -7,25 +7,11 @@ dropped comes again with the answer to a later step 1; its receipt is due when t
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
-from typing import TYPE_CHECKING, NamedTuple, Protocol
+from collections.abc import Callable
+from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
-    from crdt_server.rooms.session import Request, Session
-
-
-class ReceiptSender(Protocol):
-    """Carries the receipts of one client."""
-
-    def send_receipt(self, stored: bool) -> None:
-        """Send one: stored, or not and never."""
-
-    def hold(self) -> None:
-        """Send nothing until `release`, in order to send all of it in one write."""
-
-    def release(self) -> None:
-        """The end of `hold`."""
+    from crdt_server.rooms.session import Session
 
 
 class Claim(NamedTuple):
@@ -36,12 +22,12 @@ class Claim(NamedTuple):
 
 
 class Receipts:
-    """See the head of the file."""
+    """See the head of the file. ``send`` sends one receipt: stored, or not and never."""
 
-    __slots__ = ("_began", "_counted", "_due", "_epoch", "_expected", "_owed", "_uncounted", "sender")
+    __slots__ = ("_began", "_counted", "_due", "_epoch", "_expected", "_owed", "_send", "_uncounted")
 
-    def __init__(self, sender: ReceiptSender) -> None:
-        self.sender = sender
+    def __init__(self, send: Callable[[bool], None]) -> None:
+        self._send = send
         self._epoch = 0
         self._began = False  # the client has sent its first step 1
         self._expected = 1  # steps 1 still to be sent of which the client counts the answer; the first follows the join
@@ -90,7 +76,7 @@ class Receipts:
             self._owed += claim.due
             return
         for _ in range(claim.due):
-            self.sender.send_receipt(stored)
+            self._send(stored)
 
     def session_ended(self) -> None:
         """The client is in no room until it comes again on the same socket: nothing of it is settled any more."""
@@ -99,20 +85,6 @@ class Receipts:
         self._due = 0
         self._uncounted += self._counted
         self._counted = 0
-
-
-@contextmanager
-def sent_together(requests: Iterable[Request]) -> Iterator[None]:
-    """Send the echo of these requests and their receipts in one write, to each client that gets receipts."""
-    with_claims = (request.session.receipts for request in requests if request.claim is not None)
-    senders = {receipts.sender for receipts in with_claims if receipts is not None}
-    for sender in senders:
-        sender.hold()
-    try:
-        yield
-    finally:
-        for sender in senders:
-            sender.release()
 
 
 def settle_claim(session: Session, claim: Claim | None, *, stored: bool | None) -> None:

@@ -28,7 +28,6 @@ from crdt_server.rooms.inbox import UNBOUNDED, Inbox, RoomLimits, Taken
 from crdt_server.rooms.intake import enqueue
 from crdt_server.rooms.members import Members
 from crdt_server.rooms.presence import PresenceChannel
-from crdt_server.rooms.receipts import sent_together
 from crdt_server.rooms.refusals import deny_waiting
 from crdt_server.rooms.session import Request, Session
 from crdt_server.rooms.settle import settle_batch
@@ -165,12 +164,15 @@ class Room:
         """The batch is stored: send its update to every session, and answer those that wait for more."""
         if self.phase is Phase.DEAD:
             return
+        update = batch.update
+        if update is not None:
+            _send_update(self, update)
+            if self.update_subscriber is not None:
+                self.update_subscriber(batch.seq, update)
+        self.broadcast_seq = batch.seq
+        self.settled += 1
         if batch.notices or batch.needs_settling:
-            with sent_together(batch.requests):
-                _send_batch(self, batch)
-                settle_batch(self, batch)
-        else:
-            _send_batch(self, batch)
+            settle_batch(self, batch)
         self.counters.updates += len(batch.requests) - len(batch.responses) - len(batch.statuses)
 
     def broadcast_stored(self, seq: int, update: bytes) -> None:
@@ -190,16 +192,6 @@ class Room:
     def unpin(self) -> None:
         """An operation in flight has ended."""
         self.pins -= 1
-
-
-def _send_batch(room: Room, batch: RoomBatch) -> None:
-    update = batch.update
-    if update is not None:
-        _send_update(room, update)
-        if room.update_subscriber is not None:
-            room.update_subscriber(batch.seq, update)
-    room.broadcast_seq = batch.seq
-    room.settled += 1
 
 
 def _send_update(room: Room, update: bytes) -> None:

@@ -51,10 +51,9 @@ class AsgiConnection:
             self._queue.clear()
             self.close(CLOSE_CODES["try_again"], "slow consumer")
 
-    def send_payloads(self, *payloads: bytes) -> None:
-        for payload in payloads:
-            if self._closing is None:
-                self._enqueue(payload)
+    def send_payload(self, payload: bytes) -> None:
+        if self._closing is None:
+            self._enqueue(payload)
 
     def _enqueue(self, payload: bytes) -> None:
         self._queue.append(payload)

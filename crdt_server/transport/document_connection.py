@@ -79,7 +79,7 @@ class DocumentConnection(QueuedSender):
         self.names = names
         self.state = _PENDING
         self.pending: PendingAdmission | None = None
-        self.receipts = Receipts(self)
+        self.receipts = Receipts(self._send_status)
         self.kept = KeptMessages()
         self.listener: EventListener | None = None
         self.attempts = 0  # in a row, to have it come again
@@ -121,20 +121,9 @@ class DocumentConnection(QueuedSender):
         """Send a message of the transport, in any state."""
         self._documents.queue.send(self, self._codec.encode(message))
 
-    # -- for its receipts
-
-    def send_receipt(self, stored: bool) -> None:
-        """See `ReceiptSender`."""
+    def _send_status(self, stored: bool) -> None:
         if self.state is _OPEN:
             self.send_own(SyncStatus(stored))
-
-    def hold(self) -> None:
-        """See `ReceiptSender`."""
-        self._documents.queue.hold()
-
-    def release(self) -> None:
-        """See `ReceiptSender`."""
-        self._documents.queue.release()
 
     def opened(self) -> None:
         """It is OPEN from now on."""

@@ -50,8 +50,8 @@ class EndpointConnection(Connection, Protocol):
     def closing(self) -> bool:
         """Whether `close` was called."""
 
-    def send_payloads(self, *payloads: bytes) -> None:
-        """Send messages that are encoded already, in one write where that is possible."""
+    def send_payload(self, payload: bytes) -> None:
+        """Send one message that is encoded already."""
 
     @property
     def unsent_bytes(self) -> int:

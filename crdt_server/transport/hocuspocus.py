@@ -88,7 +88,7 @@ class HocuspocusEndpoint:
 
     def _receive_ping(self, is_ping: bool) -> None:
         if is_ping and not self.documents.queue.full:
-            self._connection.send_payloads(PONG)
+            self._connection.send_payload(PONG)
 
     def _receive(self, document: DocumentConnection, message: Received | Stateless | CloseDocument) -> None:
         if isinstance(message, CloseDocument):

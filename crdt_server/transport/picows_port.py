@@ -96,9 +96,8 @@ class PicowsPort(WSListener):
     def send(self, message: Outgoing) -> None:
         self._write(message.frame)
 
-    def send_payloads(self, *payloads: bytes) -> None:
-        frames = [server_frame(payload) for payload in payloads]
-        self._write(frames[0] if len(frames) == 1 else b"".join(frames))
+    def send_payload(self, payload: bytes) -> None:
+        self._write(server_frame(payload))
 
     def control_flow(self, flow: FlowControl) -> None:
         self._flow = flow

@@ -15,14 +15,13 @@ from typing import Protocol
 from crdt_server.errors import CLOSE_CODES
 
 STALLED_SECONDS = 20.0
-_SLOW = (CLOSE_CODES["try_again"], "slow consumer")
 
 
 class QueuedConnection(Protocol):
     """The part of a connection that the queue uses."""
 
-    def send_payloads(self, *payloads: bytes) -> None:
-        """Send messages."""
+    def send_payload(self, payload: bytes) -> None:
+        """Send one message."""
 
     def close(self, code: int, reason: str) -> None:
         """End the connection."""
@@ -56,7 +55,6 @@ class SharedSendQueue:
         self._usual_bytes = self._limit_bytes = limit_bytes
         self._overflow = overflow
         self._senders: dict[QueuedSender, None] = {}  # those that wait, the next one first
-        self._held: list[bytes] | None = None  # since `hold`
         self._unsent_bytes = 0  # at the last check for progress
         self._timer: asyncio.TimerHandle | None = None
         self.full = False
@@ -65,11 +63,8 @@ class SharedSendQueue:
 
     def send(self, sender: QueuedSender, payload: bytes) -> None:
         """Send a message of a document, now or behind those that wait."""
-        if self._held is not None:
-            self._held.append(payload)
-            return
         if not self.full and not self._senders:
-            self._connection.send_payloads(payload)
+            self._connection.send_payload(payload)
             return
         if sender.waiting is None:
             sender.waiting = deque()
@@ -79,22 +74,6 @@ class SharedSendQueue:
         self._senders.setdefault(sender)
         if self.waiting_bytes > self._limit_bytes:
             self._shed()
-
-    def hold(self) -> None:
-        """Send nothing until `release`, where the transport takes messages now."""
-        if not self.full and not self._senders and self._held is None:
-            self._held = []
-
-    def release(self) -> None:
-        """Send what came since `hold`, in one write."""
-        held, self._held = self._held, None
-        if held:
-            self._connection.send_payloads(*held)
-
-    def close(self, code: int, reason: str) -> None:
-        """Close the socket behind what it was sent."""
-        self.release()
-        self._connection.close(code, reason)
 
     def allow(self, size_bytes: int) -> None:
         """Let this much more wait than usual, for something large. Allowances do not add up."""
@@ -109,7 +88,10 @@ class SharedSendQueue:
     def _shed(self) -> None:
         largest = max(self._senders, key=lambda sender: sender.waiting_bytes)
         if not self._overflow(largest):
-            self._connection.close(*_SLOW)
+            self._close()
+
+    def _close(self) -> None:
+        self._connection.close(CLOSE_CODES["try_again"], "slow consumer")
 
     # -- called by the transport
 
@@ -134,7 +116,7 @@ class SharedSendQueue:
                 self._senders[sender] = None  # behind the others
             else:
                 sender.waiting = None
-            self._connection.send_payloads(payload)
+            self._connection.send_payload(payload)
 
     def stop(self) -> None:
         """Watch the transport no more."""
@@ -151,4 +133,4 @@ class SharedSendQueue:
             self._watch()
         else:
             self._overflow(None)
-            self._connection.close(*_SLOW)
+            self._close()

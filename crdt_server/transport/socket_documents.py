@@ -157,7 +157,7 @@ class SocketDocuments:
             return
         self._gate.hub.metrics.refused.labels(refused.cause).inc()
         if refused.code in _GOING:
-            self.queue.close(refused.code, refused.reason)
+            self._connection.close(refused.code, refused.reason)
             return
         if passes(refused.code):
             self._come_again(document, refused.code)
@@ -170,7 +170,7 @@ class SocketDocuments:
     def close(self, document: DocumentConnection, code: int, reason: str) -> None:
         """Close an open document."""
         if code in _GOING:
-            self.queue.close(code, reason)
+            self._connection.close(code, reason)
             return
         self._leave_room(document)
         document.send_own(CloseDocument(f"{code}: {reason}"))
@@ -179,7 +179,7 @@ class SocketDocuments:
             return
         self._forget(document)
         if code == CLOSE_CODES["unauthenticated"] and not self.by_key:
-            self.queue.close(code, reason)
+            self._connection.close(code, reason)
 
     def leave(self, document: DocumentConnection) -> None:
         """The client has closed a document, or is gone."""
@@ -203,7 +203,7 @@ class SocketDocuments:
         if self.opened is None and not self._ended and not self._connection.closing:
             refused = self._document_gate.hold()
             if refused is not None:
-                self.queue.close(refused.code, refused.reason)
+                self._connection.close(refused.code, refused.reason)
 
     def _forget(self, document: DocumentConnection) -> None:
         """A document is closed for good."""

@@ -21,18 +21,8 @@ class Link:
         self.to_server: deque[tuple[str, frozenset[int]]] = deque()
         self.to_client: deque[str] = deque()
         self.waiting: deque[tuple[Claim, frozenset[int]]] = deque()  # updates in the room
-        self.receipts = Receipts(self)
+        self.receipts = Receipts(lambda stored: self.to_client.append("receipt"))
         self.sync()
-
-    def send_receipt(self, stored: bool) -> None:
-        assert stored
-        self.to_client.append("receipt")
-
-    def hold(self) -> None:
-        pass
-
-    def release(self) -> None:
-        pass
 
     def sync(self) -> None:
         """The client sends a step 1, as at its start."""

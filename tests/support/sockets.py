@@ -23,7 +23,6 @@ class HandSocket:
         self.paused = False
         self.congested = False
         self.pauses = 0
-        self.writes = 0
         self._usual_bytes = self._limit_bytes = limit_bytes
         self._unsent_bytes = 0
         self.flow: FlowControl | None = None
@@ -31,14 +30,9 @@ class HandSocket:
         self._something = asyncio.Event()
 
     def send(self, message: Outgoing) -> None:
-        self.send_payloads(message.payload)
+        self.send_payload(message.payload)
 
-    def send_payloads(self, *payloads: bytes) -> None:
-        self.writes += 1
-        for payload in payloads:
-            self._send_payload(payload)
-
-    def _send_payload(self, payload: bytes) -> None:
+    def send_payload(self, payload: bytes) -> None:
         self._something.set()
         if self.closed is None:
             self.outbox.append(payload)

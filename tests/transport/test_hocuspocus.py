@@ -14,7 +14,7 @@ from crdt_server.access.identity import Authenticated, Identity
 from crdt_server.access.limits import SenderStrikes
 from crdt_server.access.origins import AllowedOrigins
 from crdt_server.counters import Counters
-from crdt_server.errors import CLOSE_CODES, AdmissionError, ProtocolError
+from crdt_server.errors import AdmissionError, ProtocolError
 from crdt_server.hub.event_notifier import EventNotifier
 from crdt_server.metrics import Metrics
 from crdt_server.protocol.hocuspocus import PING, PONG, HocuspocusCodec, read_address
@@ -28,13 +28,11 @@ from crdt_server.protocol.messages import (
     TokenRequest,
 )
 from crdt_server.protocol.outgoing import Outgoing
-from crdt_server.rooms.batch import RoomBatch
 from crdt_server.rooms.inbox import RoomLimits
 from crdt_server.rooms.intake import receive
-from crdt_server.rooms.receipts import sent_together
 from crdt_server.rooms.refusals import revoke
 from crdt_server.rooms.room import Room
-from crdt_server.rooms.session import BACKLOG, Connection, Request, Session, SessionId
+from crdt_server.rooms.session import BACKLOG, Connection, Session, SessionId
 from crdt_server.settings import Settings
 from crdt_server.transport import document_connection
 from crdt_server.transport.document_connection import request_renewal
@@ -484,34 +482,3 @@ async def test_any_frames_leave_nothing_behind(entry: Entry) -> None:
             socket.endpoint.disconnected()
     await settle()
     assert (entry.counts, entry.members(A), NO_ENDPOINT.person) == ((0, 0), [], "")
-
-
-async def test_echo_and_receipts_of_a_batch_leave_in_one_write(entry: Entry) -> None:
-    writer, reader = entry.connect(A), entry.connect(A)
-    for socket in (writer, reader):
-        socket.wire.flush()
-    writer.send(A, SyncUpdate(b"u"), SyncUpdate(b"v"))
-    writes = writer.wire.writes
-    room = entry.hub.rooms[A]
-    room.broadcast(RoomBatch(room, waiting(room), update=b"uv"))
-    assert writer.arrived() == [(A, b"\0\2"), (A, b"\x08"), (A, b"\x08")]
-    assert writer.wire.writes == writes + 1
-    assert reader.arrived() == [(A, b"\0\2")]
-
-
-async def test_a_socket_that_is_closed_meanwhile_is_sent_what_was_to_be_sent_before(entry: Entry) -> None:
-    socket = entry.connect(A)
-    socket.wire.flush()
-    socket.send(A, SyncUpdate(b"u"))
-    room = entry.hub.rooms[A]
-    (session,) = room.members
-    with sent_together(waiting(room)):
-        room.members.broadcast(Outgoing(SyncUpdate(b"u")))
-        room.members.close(session, CLOSE_CODES["restarting"], "restart")
-    assert socket.arrived() == [(A, b"\0\2")]
-    assert socket.wire.close_code == CLOSE_CODES["restarting"]
-
-
-def waiting(room: Room) -> list[Request]:
-    """The requests that wait in a room."""
-    return [request for session in room.members for request in session.inbox or ()]

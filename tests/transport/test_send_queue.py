@@ -50,28 +50,6 @@ async def test_a_message_leaves_at_once_as_long_as_the_transport_takes_it(queue:
     assert (queue.socket.flush(), queue.queue.waiting_bytes) == ([b"1", b"2"], 0)
 
 
-async def test_what_is_held_leaves_in_one_write(queue: Queue) -> None:
-    queue.queue.hold()
-    queue.queue.hold()
-    queue.queue.send(queue.one, b"1")
-    queue.queue.send(queue.two, b"2")
-    assert queue.socket.writes == 0
-    queue.queue.release()
-    queue.queue.release()
-    queue.queue.send(queue.one, b"3")
-    assert (queue.socket.writes, queue.socket.flush()) == (2, [b"1", b"2", b"3"])
-
-
-async def test_nothing_is_held_in_front_of_a_full_transport(queue: Queue) -> None:
-    queue.fill()
-    queue.queue.hold()
-    queue.queue.send(queue.one, b"1")
-    queue.queue.release()
-    assert (queue.socket.writes, queue.queue.waiting_bytes) == (1, 1)
-    assert queue.socket.flush() == [bytes(101)]
-    assert queue.socket.flush() == [b"1"]
-
-
 async def test_documents_take_turns_and_each_keeps_its_order(queue: Queue) -> None:
     queue.fill()
     for number in range(3):
