@@ -18,6 +18,7 @@ from crdt_server.judge.commands import (
     Drafts,
     answered,
     command,
+    document_named,
     resolve,
     write_limit_seconds,
 )
@@ -113,7 +114,9 @@ class _Writes:
         self.began = False
         self._actor = actor
         self._clock = clock
-        self._documents = {name: judge.open[name] for name, _ in body.parts}  # also those that it leaves as they are
+        # Also those that it leaves as they are, and derived ones, which it writes in others.
+        names = {*(name for name, _ in body.parts), *(op.document for op in ops)}
+        self._documents = {name: document_named(judge, name) for name in names}
         write, show = partial(self._run, self._write()), partial(self._run, judge.derived.refreshed())
         self._turns = iter((write, self._resolve, show))
         self._turn: Callable[[Slices], bool] | None = next(self._turns)
@@ -121,7 +124,8 @@ class _Writes:
     @property
     def is_whole(self) -> bool:
         """Whether its documents are still there."""
-        return all(self.judge.open.get(name) is document for name, document in self._documents.items())
+        held = {**self.judge.derived.documents, **self.judge.open}
+        return all(held.get(name) is document for name, document in self._documents.items())
 
     def run(self, slices: Slices) -> bool:
         """Do the next slice. Returns whether nothing is left: what follows has a batch to itself."""
