@@ -11,6 +11,11 @@ const select = (page, start, end) => area(page).evaluate((element, range) => {
   element.focus()
   element.setSelectionRange(...range)
 }, [start, end])
+/** The server lists a document: what the page shows as saved may be of the moment before the last key. */
+const isListed = (page, document) => page.waitForFunction(async (name) => {
+  const answer = await fetch('/api/weddings/demo/documents?user=ann&role=couple')
+  return (await answer.json()).documents.some((each) => each.name === name)
+}, document)
 const shows = (page, text) => page.waitForFunction((wanted) => document.querySelector('.note-paper textarea')?.value === wanted, text)
 const both = async () => {
   const pages = await Promise.all([visit('Ann Lee'), visit('Chloé 🌸', { colorScheme: 'dark', viewport: PHONE })])
@@ -99,7 +104,8 @@ export const scenarios = {
     assert.match(ann.url(), /#\/demo\/notes\/Apart-too$/)
     await type(ann, 'More')
     await saved(ann)
-    // Whoever comes later finds it without its name.
+    await isListed(ann, 'notes.Apart-too')
+    // People who come later find it without its name.
     await go(bao, 'demo', 'notes')
     await bao.getByRole('navigation', { name: 'Notes' }).getByRole('link', { name: 'Apart too' }).click()
     await shows(bao, 'More')
