@@ -120,8 +120,8 @@ def _missing(judge: WeddingJudge, parts: Parts) -> list[str]:
     return sorted(missing)
 
 
-def document_named(judge: WeddingJudge, name: str) -> SchemaDocument:
-    """A document of a wedding that is open, or a derived one."""
+def document_of(judge: WeddingJudge, name: str) -> SchemaDocument:
+    """A document that is open, or a derived one."""
     return judge.open.get(name) or judge.derived.documents[name]
 
 
@@ -202,7 +202,7 @@ class _Draft:
         self._actor = actor
         self._clock = clock
         self._began, self._used = 0.0, 0.0  # CPU time
-        documents = {name: document_named(judge, name) for name, _ in parts}
+        documents = {name: document_of(judge, name) for name, _ in parts}
         self._documents = {name: (document, document.revision) for name, document in documents.items()}
         self._steps = self._try(parts)
         self.ops: list[Op] = []
@@ -262,7 +262,7 @@ class _Draft:
 
     def _sort(self, document: str, operation: Operation) -> Iterator[None]:
         """Sort the order keys of a root for its first move: of 86,000 records that takes 40 ms."""
-        root = document_named(self._judge, document).kind.root(operation["root"])
+        root = document_of(self._judge, document).kind.root(operation["root"])
         if root is None or (document, root.name) in self._order_keys:
             return
         rows = self._rows.get(document, self._before(document))[root.name]
@@ -284,7 +284,7 @@ class _Draft:
                     self.problems.append(_problem(document, each))
 
     def _add(self, document: str, operation: Operation) -> None:
-        root = document_named(self._judge, document).kind.root(operation["root"])
+        root = document_of(self._judge, document).kind.root(operation["root"])
         if root is None:
             raise _Refused("unknown_root", f"{document} has no root {operation['root']!r}")
         record = operation.get("record") or WHOLE
@@ -312,7 +312,7 @@ class _Draft:
     def _before(self, document: str) -> RowsByRoot:
         """The rows of a document without the operations."""
         known = self._judge.wedding.documents.get(document)
-        return document_named(self._judge, document).rows.roots if known is None else known
+        return document_of(self._judge, document).rows.roots if known is None else known
 
     def _translate(self, document: str, root: Root, record: str, row: Any, operation: Operation) -> Op:
         kind, key, value = operation["op"], operation.get("key"), operation.get("value")

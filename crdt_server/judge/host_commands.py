@@ -18,7 +18,7 @@ from crdt_server.judge.commands import (
     Drafts,
     answered,
     command,
-    document_named,
+    document_of,
     resolve,
     write_limit_seconds,
 )
@@ -114,9 +114,8 @@ class _Writes:
         self.began = False
         self._actor = actor
         self._clock = clock
-        # Also those that it leaves as they are, and derived ones, which it writes in others.
-        names = {*(name for name, _ in body.parts), *(op.document for op in ops)}
-        self._documents = {name: document_named(judge, name) for name in names}
+        names = {name for name, _ in body.parts} | {op.document for op in ops}  # also those that it leaves as they are
+        self._documents = {name: document_of(judge, name) for name in names}
         write, show = partial(self._run, self._write()), partial(self._run, judge.derived.refreshed())
         self._turns = iter((write, self._resolve, show))
         self._turn: Callable[[Slices], bool] | None = next(self._turns)
@@ -124,8 +123,8 @@ class _Writes:
     @property
     def is_whole(self) -> bool:
         """Whether its documents are still there."""
-        held = {**self.judge.derived.documents, **self.judge.open}
-        return all(held.get(name) is document for name, document in self._documents.items())
+        there = {**self.judge.derived.documents, **self.judge.open}
+        return all(there.get(name) is document for name, document in self._documents.items())
 
     def run(self, slices: Slices) -> bool:
         """Do the next slice. Returns whether nothing is left: what follows has a batch to itself."""

@@ -8,6 +8,8 @@ from typing import Any
 
 import pytest
 
+from crdt_server.access.identity import Identity
+from crdt_server.access.policy import default_policy
 from crdt_server.hosts.batch import BatchEntry
 from crdt_server.judge.commands import WRITTEN_AT_ONCE
 from crdt_server.pipe import (
@@ -20,12 +22,14 @@ from crdt_server.pipe import (
     Status,
 )
 from crdt_server.rooms.room import Room
-from crdt_server.rooms.session import Request
+from crdt_server.rooms.session import Request, Session, SessionId
 from tests.judge.test_process import READS, Place, command, derived_of, guest, insert, later_of, load, mark
 from tests.support.slices import of_looks
+from tests.support.sockets import HandSocket
 
 LOOKS, GUESTS = 6, 3 * WRITTEN_AT_ONCE
 LATER = [Fault(0, Status.LATER)]
+OF_VENDOR, ITEM = "timeline@v.v_1", {"title": "Photos", "start": 900, "vendor:v_1": True}
 PART = [insert(f"g_{n}", note="") for n in range(GUESTS)]
 SEATS: list[dict[str, Any]] = [
     {"op": "insert", "root": "tables", "record": f"t_{n}", "value": {"label": "5", "capacity": 8}}
@@ -126,6 +130,37 @@ def test_derived_documents_show_all_of_it_at_once(place: Place) -> None:
     assert other.room == shown.id
     assert len(place.rows(shown)["guests"]) == GUESTS
     assert place.result(shown, RequestKind.DIFF, b"\0").updates == []
+
+
+@pytest.fixture
+def statuses(place: Place) -> BatchEntry:
+    """A vendor sets the status of each of its items."""
+    timeline, shown = opened(place, "timeline"), opened(place, OF_VENDOR)
+    items = [{"op": "insert", "root": "items", "record": f"i_{n}", "value": ITEM} for n in range(GUESTS)]
+    finish(place, begin(place, timeline, ("timeline", items)))
+    place.rows(shown)
+    lens = Identity("lens", "vendor", vendor="v_1", rights=default_policy().rights_to_write("vendor"))
+    status = {"op": "set", "root": "items", "key": "status", "value": "ready"}
+    body = command((OF_VENDOR, [{**status, "record": f"i_{n}"} for n in range(GUESTS)]))
+    return BatchEntry(shown, [Request(Session(SessionId(2), HandSocket(), lens), RequestKind.COMMAND, body)])
+
+
+def test_those_on_a_derived_document_are_written_in_slices_too(place: Place, statuses: BatchEntry) -> None:
+    while place.begun is None:
+        assert result_in(place.run([statuses]), 0).faults == LATER
+    response = finish(place, statuses)
+    assert isinstance(result_in(response, 0).responses[0].response, CommandDone)
+    for room in place.rooms.values():
+        assert [each["status"] for each in place.rows(room)["items"].values()] == ["ready"] * GUESTS
+
+
+@pytest.mark.parametrize("document", ["timeline", "timeline@v.v_1"])
+def test_they_end_with_either_document(place: Place, statuses: BatchEntry, document: str) -> None:
+    while place.begun is None:
+        place.run([statuses])
+    (room,) = (each.id for each in place.rooms.values() if each.document == document)
+    with pytest.raises(RuntimeError, match="in the middle"):
+        place.run([], ForgetRooms([room]))
 
 
 def test_a_derived_document_that_is_being_opened_shows_it_too(place: Place) -> None:
