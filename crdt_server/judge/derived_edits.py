@@ -14,7 +14,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from crdt_server.judge.applied import Applied, Unseen
 from crdt_server.judge.role_rules import may_write
@@ -33,6 +33,9 @@ if TYPE_CHECKING:
 
 Place = tuple[str, str, str | None]
 """Root, record and key."""
+
+BARE: Final[Mapping[str, Any]] = {}
+"""Of a new record without a field, which is made in the source all the same."""
 
 _NOT_THERE = Reason("missing", "this is not shown any more")
 _TAKEN = Reason("exists", "the id is taken")
@@ -72,6 +75,8 @@ def examined(
         if where[1] in document.view.source.rows(*_source_of(document, where[0])):  # it is not shown here
             refused[*where, None] = _TAKEN
     tried = [each for each in found.legal.fields if each[:3] not in refused]
+    counted = {each[:2] for each in (*refused, *tried)}
+    tried += [Change(*where, None, None, BARE) for where in found.legal.added if where not in counted]
     refused |= _refused_by_sources(document, tried, actor)
     return _without(found, document.name, refused) if refused else found
 
@@ -289,7 +294,8 @@ def _tried(document: ProjectedDocument, name: str, changes: Sequence[Change], ac
             if type(row) is dict:
                 copies[root][change.record] = dict(row)
         of_source[root, *change[1:3]] = change[:3]
-        apply({name: copies}, [_op(name, root, change)])
+        if change.after is not BARE:
+            apply({name: copies}, [_op(name, root, change)])
     return refused | _examined_source(kind, name, rows, copies, of_source, actor)
 
 

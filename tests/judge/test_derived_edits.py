@@ -10,10 +10,11 @@ from pycrdt import Doc, Map
 from crdt_server.access.policy import default_policy
 from crdt_server.judge.commands import command
 from crdt_server.operations import Operation
-from crdt_server.pipe import CommandBody, CommandDone, CommandLacks
+from crdt_server.pipe import CommandBody, CommandDone, CommandLacks, CommandRefused
 from documents.derived.emergencies import MOST_RAISED
 from documents.events import Actor
 from documents.field_rules import written_as
+from documents.invariants import Op
 from tests.judge.audiences import Phone, open_derived
 from tests.judge.bench import Bench
 
@@ -292,6 +293,37 @@ def test_emergencies_of_a_vendor_are_bounded(bench: Bench) -> None:
     planner.set("timeline", "emergencies", "y_1", "closed", {"at": AT, "by": "p"})
     bench.sync(planner)
     assert lens.add("emergencies", "y_then", EMERGENCY) == []
+
+
+def test_records_without_a_field_count_as_well(bench: Bench) -> None:
+    """Each is made in the source, with what follows from its author."""
+    lens = phone(bench, "timeline@v.v_lens", LENS)
+    names = [f"y_{number}" for number in range(MOST_RAISED + 1)]
+
+    def raise_all(doc: Doc[Any]) -> None:
+        for name in names:
+            doc.get("emergencies", type=Map)[name] = Map()
+
+    assert [each[3] for each in codes(lens.write(raise_all))] == ["too_many"]
+    assert sum(bench.value("timeline", "emergencies", name) is not None for name in names) == MOST_RAISED
+    body = CommandBody([("timeline@v.v_lens", [Operation(op="insert", root="emergencies", record="y_more", value={})])])
+    refused = command(bench.state, LENS, body, 100)
+    assert isinstance(refused, CommandRefused)
+    assert [each["code"] for each in refused.problems] == ["too_many"]
+
+
+def test_a_guest_brings_no_more_people_than_allowed_also_without_a_name(bench: Bench) -> None:
+    guest = phone(bench, "guests@self.g_1", Actor("u_guest", "guest", guest="g_1"))
+    bench.state.write([Op("set", "guests", "guests", "g_1", "plusOnesAllowed", 2)], Actor("p", "planner"))
+    bench.state.derived.refresh()
+    guest.sync()
+
+    def bring_three(doc: Doc[Any]) -> None:
+        for number in range(3):
+            doc.get("guests", type=Map)[f"g_more{number}"] = Map()
+
+    assert [each[3] for each in codes(guest.write(bring_three))] == ["plus_ones"] * 2
+    assert len([each for each in bench.rows("guests")["guests"] if each.startswith("g_more")]) == 1
 
 
 def test_guests_raise_no_emergencies(bench: Bench) -> None:
