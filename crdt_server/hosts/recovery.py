@@ -72,7 +72,8 @@ async def recover(dispatcher: HostDispatcher, entries: Sequence[BatchEntry], dea
             response = await dispatcher.request(part)
             unfinished = dispatcher.settle(part, response)
             if any(wedding.needed for wedding in response.weddings):
-                unfinished = _put_back_waiting(unfinished)
+                begun = response.begun and part[response.begun[0]].requests[response.begun[1]]
+                unfinished = put_back_waiting(unfinished, begun)
             if unfinished:
                 work.appendleft((unfinished, kills))
         except HostDied as again:
@@ -86,13 +87,18 @@ def _sources(dispatcher: HostDispatcher, room: Room) -> list[Room]:
     return [each for each in dispatcher.residency.siblings(room) if not each.hosted.derived]
 
 
-def _put_back_waiting(unfinished: Sequence[BatchEntry]) -> list[BatchEntry]:
-    """Put the edits of derived documents back, and return the others."""
+def put_back_waiting(unfinished: Sequence[BatchEntry], begun: Request | None) -> list[BatchEntry]:
+    """Put the edits of derived documents back, and return the others. ``begun``: a command that the host is writing,
+    which has to come with its next batch."""
+    left: list[BatchEntry] = []
     for entry in unfinished:
-        if entry.room.hosted.derived:
-            for request in reversed(entry.requests):
+        stays = [each for each in entry.requests if each is begun or not entry.room.hosted.derived]
+        for request in reversed(entry.requests):
+            if request not in stays:
                 put_back(entry.room, request)
-    return [entry for entry in unfinished if not entry.room.hosted.derived]
+        if stays:
+            left.append(BatchEntry(entry.room, stays))
+    return left
 
 
 def _after_another_death(

@@ -70,6 +70,11 @@ class HostCommands:
         self._came = False
         self._drafts.expire(now)
 
+    @property
+    def writes(self) -> bool:
+        """Whether a command is being written."""
+        return self._writes is not None
+
     def begun_in(self, rooms: Sequence[RoomRequests]) -> tuple[int, int] | None:
         """Which request of a batch, by room and place, is the command that is being written. It has to come again
         also where the batch does not reach it."""

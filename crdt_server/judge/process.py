@@ -96,6 +96,8 @@ class DocumentHost:
         for index, job in enumerate(batch.jobs):
             self._mark.set(len(batch.rooms) + index, 0)
             jobs.append(self._job(job))
+        if self._commands.writes and self._begun is None:
+            raise RuntimeError("a command was left in the middle")  # its wedding would stand still for ever
         results = [self._measured(index, each) for index, each in enumerate(batch.rooms)]
         if self._built or any(map(loads, batch.rooms)):
             gc.freeze()  # else what was loaded is looked through again and again: 0.1 s for a large document

@@ -15,6 +15,7 @@ import pytest
 from crdt_server.access.identity import Identity
 from crdt_server.counters import Counters
 from crdt_server.hosts.batch import SLICE_BYTES, SLICE_UPDATES, BatchEntry, LoadPlan, fits
+from crdt_server.hosts.recovery import put_back_waiting
 from crdt_server.pipe import (
     HostRequest,
     LoadStep,
@@ -301,3 +302,14 @@ def test_a_document_is_loaded_in_steps_that_begin_with_its_context(updates: list
     assert [load.context for load in loads] == [context, *([None] * (len(loads) - 1))]
     assert [load.last for load in loads] == [*([False] * (len(loads) - 1)), True]
     assert all(sum(map(len, load.updates)) <= SLICE_BYTES for load in loads)
+
+
+def test_a_command_that_is_being_written_does_not_wait_in_its_inbox() -> None:
+    """After the death of a host edits of derived documents that wait for another document go back; a command that the
+    new host is writing has to come with its next batch."""
+    shown, update, begun = make_room(10, "timeline@v.v_1"), RequestKind.UPDATE, RequestKind.COMMAND
+    requests = [Request(SESSION, kind, b"p") for kind in (update, begun, update)]
+    plain = entry(update, room=GUESTS)
+    left = put_back_waiting([BatchEntry(shown, requests), plain], requests[1])
+    assert left == [BatchEntry(shown, [requests[1]]), plain]
+    assert shown.take(1 << 20).requests == [requests[0], requests[2]]

@@ -247,3 +247,12 @@ def test_a_host_does_not_outlive_half_of_it(place: Place) -> None:
     place.run([begin(place, guests, ("guests", PART), ("seating", SEATS))])
     with pytest.raises(RuntimeError):
         place.run([], ForgetRooms([seating.id]))
+
+
+def test_a_host_ends_rather_than_leave_one_in_the_middle(place: Place) -> None:
+    """Its wedding would stand still for ever."""
+    guests, other = opened(place, "guests"), opened(place, "guests", "v")
+    begin(place, guests, ("guests", PART))
+    place.begun = None
+    with pytest.raises(RuntimeError, match="in the middle"):
+        place.result(other, RequestKind.READ)
