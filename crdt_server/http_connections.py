@@ -14,6 +14,9 @@ from crdt_server.open_files import most_http_connections
 from crdt_server.settings import Settings
 from crdt_server.transport.gate import Gate
 
+ADDRESS_SHARE = 0.5
+"""Of all connections, that one address may have: with few files it else had all of them."""
+
 
 class CountedConnection:
     """One of them. `release` it at its end, or when it has become a WebSocket; twice does no harm."""
@@ -36,9 +39,11 @@ class HttpConnections:
 
     def __init__(self, gate: Callable[[], Gate], settings: Settings) -> None:
         self._gate = gate
-        self._all = SharedBudget(most_http_connections(), 0)
+        most = most_http_connections()
+        self._all = SharedBudget(most, 0)
         sockets, pending = settings.max_connections_per_address, settings.max_pending_per_address
-        self._of_addresses = SharedBudget(0, sockets + pending if sockets and pending else 0)
+        of_address = min(sockets + pending, int(ADDRESS_SHARE * most)) if sockets and pending else 0
+        self._of_addresses = SharedBudget(0, of_address)
 
     def admit(self, transport: asyncio.Transport) -> CountedConnection | None:
         """Count a new connection; where there are too many, end it and return None."""

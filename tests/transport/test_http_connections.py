@@ -89,6 +89,18 @@ async def test_those_of_a_trusted_proxy_are_not_those_of_one_address(server: Loc
     assert sum(each.aborted for each in (*arriving, *strangers)) == MOST
 
 
+async def test_one_address_leaves_connections_to_others_where_there_are_few_files(server: LocalServer) -> None:
+    """With 1,024 files all had 128 connections, and one address might have 1,100: it shut out everybody else."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (1024, hard))
+    try:
+        connections = HttpConnections(lambda: server.gate, Settings())
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    assert sum(connections.admit(Arriving("192.0.2.1")) is not None for _ in range(200)) == 64
+    assert connections.admit(Arriving("192.0.2.2")) is not None
+
+
 async def until_answered(server: LocalServer, address: str) -> int:
     """The server learns of each close in a turn of its own."""
     async with asyncio.timeout(SECONDS):
