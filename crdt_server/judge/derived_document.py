@@ -124,10 +124,14 @@ class ProjectedDocument(SchemaDocument):
 
     def note_writer(self, user: str) -> None:
         """Somebody writes here by a command, and is known from then on as whoever writes by updates is."""
+        owners = self.items.owners
+        if user in owners.values():
+            return
         client = COMMANDING + int.from_bytes(sha256(user.encode()).digest()[:6])
-        if user not in self.items.owners.values() and self.items.owners.setdefault(client, user) == user:
-            self._owners[client] = user
-            self.claim([(client, user)])
+        while client in owners:  # whoever knows the name of a user may have claimed it by an update
+            client += 1
+        self._owners[client] = owners[client] = user
+        self.claim([(client, user)])
 
     def take_records(self) -> BatchRecords | None:
         """The records to store with its updates; None: there are none."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from hashlib import sha256
 from typing import Any
 
 import pytest
@@ -9,6 +10,7 @@ from pycrdt import Doc, Map
 
 from crdt_server.access.policy import default_policy
 from crdt_server.judge.commands import command
+from crdt_server.judge.derived_document import COMMANDING
 from crdt_server.operations import Operation
 from crdt_server.pipe import CommandBody, CommandDone, CommandLacks, CommandRefused
 from documents.derived.emergencies import MOST_RAISED
@@ -273,6 +275,23 @@ def test_whoever_acknowledges_by_a_command_is_known_from_then_on(bench: Bench) -
     assert (user, client > 1 << 32, client < 1 << 53) == ("u_lens", True, True)
     again = open_derived(bench, "timeline@v.v_lens", tuple(document.take_outgoing()), {client: user})
     assert again.rows.roots["emergencies"]["x_2"]["acknowledgedBy:u_lens"] == AT
+
+
+def test_nobody_hides_the_acknowledgements_of_another_person(bench: Bench) -> None:
+    """By claiming the client id that follows from the name of that person."""
+    client = COMMANDING + int.from_bytes(sha256(b"u_ann").digest()[:6])
+    phone(bench, "timeline@public", Actor("u_bo", "guest"), client).set(
+        "emergencies", "x_1", **{"acknowledgedBy:u_bo": AT}
+    )
+    ack = Operation(op="set", root="emergencies", record="x_1", key="acknowledgedBy:u_ann", value=AT)
+    body = CommandBody([("timeline@public", [ack])])
+    assert type(command(bench.state, Actor("u_ann", "guest"), body, 100)) is CommandDone
+    bench.state.derived.refresh()
+    shown = bench.state.derived.documents["timeline@public"]
+    assert shown.rows.roots["emergencies"]["x_1"]["acknowledgedBy:u_ann"] == AT
+    assert {user: number - client for number, user in shown.items.owners.items()} | {"server": 0} == {
+        "u_bo": 0, "u_ann": 1, "server": 0
+    }  # fmt: skip
 
 
 def test_a_command_needs_the_documents_that_it_is_written_to(bench: Bench) -> None:
