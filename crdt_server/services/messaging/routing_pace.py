@@ -4,8 +4,9 @@
 - The rest follows from the work of the batch: CPU time of the decisions, and time of the transactions. Waits of the
   decisions for a busy machine are not work. Of two batches the shorter transactions count: one of them may have
   waited for a slow disk, and what it made late is not made later still.
-- A long batch rests between its decisions, piece by piece: a request of the event loop that comes meanwhile waits for
-  one piece, not for the batch. The rest behind the batch is for what is left.
+- A batch rests between its decisions, piece by piece: a request of the event loop that comes meanwhile waits for one
+  piece, not for the batch. The rest behind the batch is for what is left. This holds for small batches too: decisions
+  of three milliseconds at a stretch added a third to the p99 of rooms.
 - A batch that has taken all there was is followed by a longer rest than one of a backlog: what gathers meanwhile is
   routed together, and most of a small batch is the same for a larger one.
 """
@@ -20,8 +21,9 @@ from typing import Final
 SHORTEST_REST, LONGEST_REST = 0.02, 1.0
 """Seconds."""
 
-FREE_DECIDING, FREE_STORING = 0.01, 0.02
-"""Seconds of each that a batch is not made to rest for: a single event is to be in inboxes within 100 ms."""
+FREE_STORING = 0.02
+"""Seconds of its transactions that a batch is not made to rest for: a single event is to be in inboxes within 100
+ms."""
 
 PIECE_SECONDS: Final = 0.0003
 """CPU time of decisions between two rests, about one event: less is not worth two changes of the thread."""
@@ -56,8 +58,7 @@ class RoutingPace:
             if piece >= PIECE_SECONDS and rested < LONGEST_REST:
                 rest = self.rest_between(piece)
                 rested += rest
-                if rest:
-                    sleep(rest)
+                sleep(rest)
                 begun = time.thread_time()
 
         try:
@@ -85,15 +86,13 @@ class RoutingPace:
     def rest_between(self, seconds: float) -> float:
         """A part of the decisions took so much CPU time: the seconds until the next part."""
         self.decided(seconds)
-        if self._decided <= FREE_DECIDING:
-            return 0.0
         self._rested_for += seconds
         return min(LONGEST_REST, seconds * self._factor)
 
     def rest(self, *, backlog: bool) -> float:
         """A batch has ended: the seconds until the next one."""
         self._factor = BACKLOG_FACTOR if backlog else REST_FACTOR
-        deciding = max(0.0, self._decided - self._rested_for - FREE_DECIDING) * self._factor
+        deciding = (self._decided - self._rested_for) * self._factor
         storing = max(0.0, min(self._stored, self._stored_before) - FREE_STORING) * STORING_FACTOR
         self._decided, self._rested_for, self._stored, self._stored_before = 0.0, 0.0, 0.0, self._stored
         return min(LONGEST_REST, max(SHORTEST_REST, deciding + storing))
