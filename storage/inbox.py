@@ -98,8 +98,9 @@ def mark_read(connection: Connection, wedding: str, user: str, which: Collection
 
 def hold_cursor(connection: Connection, wedding: str) -> None:
     """Have the router of a wedding wait until the end of the transaction. It holds this row while it adds items: they
-    are there by then, or it sees what is changed here."""
-    connection.execute(select(routed.c.seq).where(routed.c.wedding == wedding).with_for_update())
+    are there by then, or it sees what is changed here. SQLite has one writer at a time without it."""
+    if connection.dialect.name != "sqlite":
+        connection.execute(select(routed.c.seq).where(routed.c.wedding == wedding).with_for_update())
 
 
 def mark_thread_read(connection: Connection, wedding: str, user: str, thread: str, sequence: int, at: datetime) -> None:

@@ -133,7 +133,7 @@ def enqueue(connection: Connection, messages: Sequence[NewMessage]) -> int:
         return 0
     rows = [_row_of(each) for each in messages]
     if connection.dialect.name == "sqlite":
-        return add_rows(connection, outbox, rows, keep="key")
+        return add_rows(connection, outbox, rows, keep="key").rows
     return len(connection.execute(_ADDED, rows).all())
 
 

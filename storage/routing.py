@@ -124,7 +124,6 @@ _MOVE = (
 )
 _MOVE_BY_RIGHTS = _MOVE.where(func.coalesce(_VERSION, 0) == bindparam("version"))
 _ADDED = insert(inbox).returning(inbox.c.id, sort_by_parameter_order=True)
-_LAST_ID = select(func.max(inbox.c.id))
 
 
 def unrouted(connection: Connection, after: str, page: int) -> tuple[list[UnroutedWedding], str | None]:
@@ -218,10 +217,8 @@ def _add_items(connection: Connection, rows: Sequence[dict[str, Any]]) -> Sequen
     """Store items; returns their ids, which rise."""
     if connection.dialect.name == "postgresql":
         return connection.scalars(_ADDED, rows).all()
-    first = 1 + int(connection.scalar(_LAST_ID) or 0)  # there is one writer
-    ids = range(first, first + len(rows))
-    add_rows(connection, inbox, [{"id": id_, **row} for row, id_ in zip(rows, ids, strict=True)])
-    return ids
+    added = add_rows(connection, inbox, rows)
+    return range(added.last_id - added.rows + 1, added.last_id + 1)
 
 
 def _stored(id_: int, row: Mapping[str, Any]) -> StoredItem:

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cache, lru_cache
 from itertools import chain, repeat
 from operator import itemgetter
-from typing import Any
+from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, Table
 from sqlalchemy.dialects import sqlite
@@ -57,15 +57,24 @@ def _insert_into(table: Table, columns: Sequence[str], conflict: str) -> str:
     return f"INSERT OR ROLLBACK INTO {table.name} ({names(columns)}) {rows} {conflict}"
 
 
-def add_rows(connection: Connection, table: Table, rows: Sequence[Mapping[str, Any]], *, keep: str = "") -> int:
-    """Add rows, all with the same columns, of which the first is never NULL. Returns how many were added: a row whose
-    value of the column ``keep`` is stored already is left out."""
+class Added(NamedTuple):
+    """Rows that were added. Without a column ``keep`` their row ids, where they are not among the values, are the
+    ``rows`` numbers up to ``last_id``, in order: there is one writer."""
+
+    rows: int
+    last_id: int
+
+
+def add_rows(connection: Connection, table: Table, rows: Sequence[Mapping[str, Any]], *, keep: str = "") -> Added:
+    """Add rows, at least one, all with the same columns, of which the first is never NULL. A row whose value of the
+    column ``keep`` is stored already is left out."""
     columns = tuple(rows[0])
     template = _insert_into(table, columns, f'ON CONFLICT ("{keep}") DO NOTHING' if keep else "")
-    values_of, added = _driver_values(table, columns), 0
+    values_of, added, last_id = _driver_values(table, columns), 0, 0
     for count, values in batches([values_of(row) for row in rows]):
-        added += connection.exec_driver_sql(with_rows(template, count, len(columns)), values).rowcount
-    return added
+        done = connection.exec_driver_sql(with_rows(template, count, len(columns)), values)
+        added, last_id = added + done.rowcount, done.lastrowid
+    return Added(added, last_id)
 
 
 @cache
