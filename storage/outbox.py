@@ -170,8 +170,8 @@ def page(
 
 
 def retry_one(connection: Connection, wedding: str | None, id_: int, now: datetime) -> StoredMessage | None:
-    """Have a message sent now that is dead or due later, and return it as it was; None where there is none. In another
-    state it stays as it is."""
+    """Have a message sent now that is dead or due later, and return it as it is then, which is soon over; None where
+    there is none. In another state it stays as it is."""
     query = select_messages().where(outbox.c.id == id_, *_of(wedding, None))
     if connection.dialect.name == "postgresql":
         query = query.with_for_update()
@@ -181,6 +181,7 @@ def retry_one(connection: Connection, wedding: str | None, id_: int, now: dateti
     found = StoredMessage(*row)
     if found.state in (DEAD, LATER):
         connection.execute(update(outbox).where(outbox.c.id == id_).values(_afresh(now)))
+        found = found._replace(**_afresh(now))
     return found
 
 

@@ -35,7 +35,7 @@ class OutboxStore(StorePart):
         )
 
     async def retry_message(self, wedding: str | None, id_: int, now: datetime) -> StoredMessage | None:
-        """Have a message sent now that is dead or due later, and return it as it was; None where there is none."""
+        """Have a message sent now that is dead or due later, and return it as it is then; None where there is none."""
         return await self._executor.write(lambda connection: outbox.retry_one(connection, wedding, id_, now))
 
     async def retry_dead(self, wedding: str | None, channel: str | None, now: datetime) -> int:

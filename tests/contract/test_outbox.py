@@ -233,9 +233,11 @@ class TestOperators:
         await store.enqueue([new(1), new(2, next_at=NOON + SECOND), new(3, held=True), new(4)])
         await claim(store, MAIL._replace(limit=1))
         await settle(store, MessageOutcome(await number(store, 1), states.DEAD, "no", NOON))
-        for event in (1, 2, 3, 4):
-            before = await store.retry_message("w", await number(store, event), NOON)
-            assert before is not None
+        for event, state in ((1, states.WAITING), (2, states.WAITING), (3, states.HELD), (4, states.WAITING)):
+            retried = await store.retry_message("w", await number(store, event), NOON)
+            assert retried is not None
+            assert (retried.state, retried.attempts, retried.done_at) == (state, 0, None)
+            assert retried == await store.message(retried.id)
         assert await store.retry_message("v", await number(store, 1), NOON) is None
         assert await store.retry_message("w", 10**9, NOON) is None
         assert await claim(store) == [1, 2, 4]

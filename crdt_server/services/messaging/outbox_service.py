@@ -12,7 +12,7 @@ from crdt_server.errors import CrdtServerError, NotFoundError
 from crdt_server.services.entries import Now
 from crdt_server.services.messaging.model import Channel
 from storage import Storage, StoredMessage
-from storage.outbox import DEAD, LATER, NO_PARAMS, SENDING, WAITING
+from storage.outbox import LATER, NO_PARAMS, SENDING, WAITING
 
 PAGE: Final = 200
 """Messages of a page."""
@@ -48,13 +48,13 @@ class OutboxService:
 
     async def retry(self, wedding: str | None, id_: int) -> StoredMessage:
         """Send a message now that is dead or waits for a further attempt. Raises NotFoundError and NotRetried."""
-        before = await self._storage.retry_message(wedding, id_, self._now()) if 0 < id_ <= LARGEST_NUMBER else None
-        if before is None:
+        found = await self._storage.retry_message(wedding, id_, self._now()) if 0 < id_ <= LARGEST_NUMBER else None
+        if found is None:
             raise NotFoundError("not_found", "no such message")
-        if before.state not in (DEAD, LATER, WAITING):
-            raise NotRetried("not_retried", f"the message is {before.state}")
+        if found.state != WAITING:
+            raise NotRetried("not_retried", f"the message is {found.state}")
         self._woken()
-        return await self.message(wedding, id_)
+        return found._replace(params=NO_PARAMS)
 
     async def retry_dead(self, wedding: str | None, channel: str | None) -> int:
         """Send all dead messages now, of one channel or of all; returns how many."""
