@@ -98,7 +98,8 @@ def mark_read(connection: Connection, wedding: str, user: str, which: Collection
 
 def hold_cursor(connection: Connection, wedding: str) -> None:
     """Have the router of a wedding wait until the end of the transaction. It holds this row while it adds items: they
-    are there by then, or it sees what is changed here. SQLite has one writer at a time without it."""
+    are there by then, or it sees what is changed here. On SQLite it does nothing: transactions
+    that write are one at a time there."""
     if connection.dialect.name != "sqlite":
         connection.execute(select(routed.c.seq).where(routed.c.wedding == wedding).with_for_update())
 

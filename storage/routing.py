@@ -207,9 +207,9 @@ def _put_items(connection: Connection, page: RoutedPage) -> list[tuple[str, Stor
                 replaced.append(old.id)
         values = {name: getattr(item, name) for name in ("user", "event", "type", "priority", "document", "record")}
         rows.append({"wedding": page.wedding, **values, "params": item.params, "count": count, "at": at})
-    if replaced:
-        connection.execute(delete(inbox).where(inbox.c.id.in_(replaced)))
     ids = _add_items(connection, rows)
+    if replaced:  # not before: SQLite would give the id of the newest item once more, and `after` would miss it
+        connection.execute(delete(inbox).where(inbox.c.id.in_(replaced)))
     return [(row["user"], _stored(id_, row)) for id_, row in zip(ids, rows, strict=True)]
 
 

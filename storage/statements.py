@@ -58,8 +58,8 @@ def _insert_into(table: Table, columns: Sequence[str], conflict: str) -> str:
 
 
 class Added(NamedTuple):
-    """Rows that were added. Without a column ``keep`` their row ids, where they are not among the values, are the
-    ``rows`` numbers up to ``last_id``, in order: there is one writer."""
+    """Rows that were added. Without `keep`, and where the values have no id, their ids are last_id - rows + 1 to
+    last_id, in the order of the rows: there is one writer, and SQLite inserts VALUES in their order."""
 
     rows: int
     last_id: int

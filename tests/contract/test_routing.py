@@ -172,6 +172,12 @@ class TestMerging:
         await store.store_routed([page(3, 4, item(4, seconds=12, earlier=(3, 2)))])
         assert [each.event for each in await store.inbox("w_42", "u_1")] == [3, 4]
 
+    async def test_what_replaces_the_newest_item_has_a_new_id(self, store: Storage) -> None:
+        """Whoever reads on behind the last id gets it."""
+        ((_, _, stored, _),) = await store.store_routed([page(0, 1, item(1))])
+        await store.store_routed([page(1, 2, item(2, seconds=4, earlier=(1,)))])
+        assert [each.event for each in await store.inbox("w_42", "u_1", after=stored[0][1].id)] == [2]
+
     async def test_what_was_read_is_not_taken_back(self, store: Storage) -> None:
         ((_, _, stored, _),) = await store.store_routed([page(0, 1, item(1))])
         await store.mark_read("w_42", "u_1", [stored[0][1].id], AT)

@@ -15,7 +15,7 @@ from crdt_server.access.policy import Decides, Policy, default_policy
 from crdt_server.access.threads import THREAD
 from crdt_server.services.messaging.event_facts import RoutedEvent, WeddingRows, decoded
 from crdt_server.services.messaging.knowledge import Knowledge
-from crdt_server.services.messaging.model import Channel
+from crdt_server.services.messaging.model import Channel, Priority
 from crdt_server.services.messaging.params import EventTexts
 from crdt_server.services.messaging.preferred_timings import preferred_timings
 from crdt_server.services.messaging.recipients import Mentioned, Recipients, nobody_mentioned
@@ -143,6 +143,8 @@ class _WeddingPlan:
         """The page with what follows from its events that concern somebody."""
         rules = self.planner.rules.overridden((each.rule, each.body) for each in self.reader.overrides())
         events = [event for event in map(decoded, concerned) if event.body.get("cause") != IMPORT]
+        if any(event.priority == Priority.EMERGENCY for event in events):
+            self.between = _go_on
         for document, root, records in _by_root(events):
             self.rows.prefetch(document, root, records)
         drafts, done = self._drafts(rules, events)
@@ -311,6 +313,10 @@ class _WeddingPlan:
                 at = datetime.fromisoformat(each.at)
                 found.setdefault((each.document, each.record, each.type), []).append((each.seq, at))
         return found
+
+
+def _go_on() -> None:
+    """In place of a rest: nothing waits in front of an emergency."""
 
 
 def _wanted(webhooks: Iterable[Webhook], type_: str) -> bool:

@@ -12,7 +12,9 @@ from sqlalchemy import Connection
 
 from crdt_server.access.members import WeddingRights
 from crdt_server.counters import Counters
+from crdt_server.services.messaging import routing_pace
 from crdt_server.services.messaging.router import PAGE_EVENTS
+from crdt_server.services.messaging.routing_pace import RoutingPace
 from storage import DerivedRecords, DocumentKey, NewEvent, StoredEvent, StoredItem, StoredRow
 from storage.messaging_tables import outbox, routed
 from tests.services.messaging.conftest import AT, PEOPLE, World
@@ -43,6 +45,22 @@ async def stages(world: World, user: str = "ben") -> list[tuple[str, int]]:
     while page := await world.storage.inbox(world.wedding, user, after=items[-1].id if items else 0, limit=500):
         items += page
     return [(json.loads(each.params)["after"], each.events) for each in items]
+
+
+async def test_nothing_rests_in_front_of_an_emergency(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    await world.begin("emergency")
+    await world.settle()
+    rests: list[float] = []
+    monkeypatch.setattr(routing_pace, "PIECE_SECONDS", 0.0)
+    monkeypatch.setattr(RoutingPace, "rest_between", lambda _, seconds: rests.append(seconds) or 0.0)
+    await put_events(world, 1)
+    await world.settle()
+    assert rests
+    rests.clear()
+    await world.edit("timeline", "emergencies", "e_1", {"kind": "power", "text": "dark", "severity": "error"})
+    await world.router().route_all()
+    assert await world.channels("emergency.raised")
+    assert rests == []
 
 
 async def test_each_event_is_routed_once_by_several_routers(world: World) -> None:
