@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import os
 import re
-import subprocess
-import sys
 from importlib.metadata import packages_distributions, requires
 from pathlib import Path
 
 import httpx
 from packaging.requirements import Requirement
 
-ROOT = Path(__file__).parents[1]
+from tests.support.server import ServerProcess
+
 PROJECT = "crdt-server"
-LISTENING = "listening on "
 
 # Python reads `sitecustomize` when it starts, in the document hosts as well.
 HIDE = """
@@ -58,15 +55,11 @@ def test_a_plain_install_serves(tmp_path: Path) -> None:
     assert {"pytest", "httpx", "redis", "asyncpg"} <= hidden
     assert {"uvicorn", "websockets", "pycrdt"}.isdisjoint(hidden)
     (tmp_path / "sitecustomize.py").write_text(HIDE.format(hidden=hidden))
-    serve = ["-m", "crdt_server", "serve", "--dev", "--port", "0", "--database-url", f"sqlite:///{tmp_path}/w.db"]
-    environment = os.environ | {"PYTHONPATH": str(tmp_path)}
-    with subprocess.Popen([sys.executable, *serve], cwd=ROOT, env=environment, stdout=subprocess.PIPE, text=True) as it:
-        try:
-            assert it.stdout is not None
-            line = it.stdout.readline()
-            assert line.startswith(LISTENING), line
-            guests = f"{line.removeprefix(LISTENING).strip()}/api/weddings/demo/documents/guests"
-            answer = httpx.get(guests, trust_env=False, timeout=60)
-            assert answer.status_code == 200, answer.text
-        finally:
-            it.terminate()
+    server = ServerProcess(tmp_path, env={"PYTHONPATH": str(tmp_path)})
+    server.start()
+    try:
+        answer = httpx.get(f"{server.url}/api/weddings/demo/documents/guests", trust_env=False, timeout=60)
+        assert answer.status_code == 200, answer.text
+    finally:
+        server.kill9()
+        server.close()
