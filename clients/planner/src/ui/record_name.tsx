@@ -53,9 +53,11 @@ const NameInput = <T,>({ kind, row, before, onDone }: { kind: Kind<T>; row: Row<
     onDone()
   }
   const key = (event: KeyboardEvent): void => {
+    if ((event.key !== 'Enter' && event.key !== 'Escape') || event.isComposing) return
+    event.preventDefault() // else the same press clicks the button, if it has the focus by then
+    event.stopPropagation()
     if (event.key === 'Enter') commit()
-    if (event.key === 'Escape') onDone()
-    if (event.key === 'Enter' || event.key === 'Escape') event.stopPropagation()
+    else onDone()
   }
   return <input class="rename" ref={input} defaultValue={before} aria-label={t('action.rename')} dir="auto" onKeyDown={key} onBlur={commit} />
 }
