@@ -14,7 +14,6 @@ Rules of this file:
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from functools import partial
 from math import inf
 from types import MappingProxyType
 from typing import Any
@@ -269,8 +268,8 @@ class Document:
             if long and not (few and self.coverage.new_deletions(update) <= FEW_DELETIONS):
                 if not decided and (waiting or self._dry_run.busy(data)):
                     return Status.LATER
-                apply = partial(self.doc.apply_update, update.data)  # what is new of it, which may be less next time
-                survived = self._dry_run.run(data, apply, dry_run_limit_seconds(len(data)))
+                limit = dry_run_limit_seconds(len(data))
+                survived = self._dry_run.run(data, update, self.clocks, self.doc.apply_update, limit)
                 if not survived:
                     return Status.LATER if survived is None else Status.DEADLY
             self.doc.apply_update(update.data)

@@ -34,14 +34,15 @@ from tests.support.wire import Replica, Typist, state_vector
 SECONDS = 10.0
 MOST_BYTES = 1 << 20
 ITEMS = 3000
+MODULE = DryRun.__module__
 
 
 @pytest.fixture
 def copies() -> Iterator[ForkPool]:
     copies = ForkPool(2)
     yield copies
-    for pid in list(copies._ends):
-        copies.stop(pid)
+    for copy in copies._copies:
+        copy.stop()
     gone(copies)
 
 
@@ -66,12 +67,24 @@ def children() -> list[int]:
 
 def gone(copies: ForkPool) -> bool:
     """Whether no copy is left, once those that were stopped have died."""
-    while copies._stopped and (copies.full or copies._stopped):
+    while any(copy._is_stopped and not copy.has_ended() for copy in copies._copies):
         copies.wait(SECONDS)
-    return not copies._ends
+    return all(copy.has_ended() for copy in copies._copies)
 
 
-def burn() -> None:
+UPDATE = decode_update(Typist(5).many_items(3), max_bytes=MOST_BYTES)
+
+
+def run(dry_run: DryRun, data: bytes, work: Callable[[bytes], object], cpu_seconds: float = 60) -> bool | None:
+    """Try an update whose bytes say nothing, in a document that stays empty."""
+    return dry_run.run(data, UPDATE, {}, work, cpu_seconds)
+
+
+def survive(_: bytes) -> None:
+    pass
+
+
+def burn(_: bytes) -> None:
     while True:
         pass
 
@@ -81,22 +94,27 @@ def verdict(dry_run: DryRun, copies: ForkPool, work: Callable[[bytes], object]) 
     while True:
         if dry_run.busy(b"update"):
             copies.wait(SECONDS)
-        elif (result := dry_run.run(b"update", work, 0.05)) is not None:
+        elif (result := run(dry_run, b"update", work, 0.05)) is not None:
             return result
 
 
-def fail() -> None:
+def fail(_: bytes) -> None:
     raise ValueError
 
 
-def crash() -> None:
+def crash(_: bytes) -> None:
     os.kill(os.getpid(), signal.SIGSEGV)
 
 
-@pytest.mark.parametrize(("work", "survived"), [(int, True), (fail, False), (crash, False), (burn, False)])
-def test_what_a_copy_does_not_survive_is_refused(copies: ForkPool, work: Callable[[], object], survived: bool) -> None:
-    assert verdict(DryRun(copies), copies, work) is survived
-    assert not copies._ends
+@pytest.mark.parametrize(("work", "survived"), [(survive, True), (fail, False), (crash, False), (burn, False)])
+def test_what_a_copy_does_not_survive_is_refused(
+    copies: ForkPool, work: Callable[[bytes], object], survived: bool
+) -> None:
+    dry_run = DryRun(copies)
+    assert verdict(dry_run, copies, work) is survived
+    assert bool(children()) is survived
+    dry_run.stop()
+    assert gone(copies)
     assert not children()
 
 
@@ -104,7 +122,7 @@ def test_somebody_who_kills_the_copies_says_nothing_about_the_update(copies: For
     reading, writing = os.pipe2(os.O_NONBLOCK)
     killed = os.dup2(writing, DESCRIPTORS + 1)  # the copies keep what lies beyond
 
-    def be_killed() -> None:
+    def be_killed(_: bytes) -> None:
         os.write(killed, b"x")
         os.kill(os.getpid(), signal.SIGKILL)
 
@@ -116,7 +134,7 @@ def test_somebody_who_kills_the_copies_says_nothing_about_the_update(copies: For
 
 def test_nobody_waits_for_a_copy(copies: ForkPool) -> None:
     dry_run = DryRun(copies)
-    assert dry_run.run(b"update", burn, 60) is None
+    assert run(dry_run, b"update", burn) is None
     assert dry_run.busy(b"update")
     assert children(), "it burns CPU time until it is stopped"
     dry_run.stop()
@@ -128,7 +146,7 @@ def test_there_are_few_copies_at_a_time(copies: ForkPool) -> None:
     dry_runs = [DryRun(copies) for _ in range(3)]
     for dry_run in dry_runs:
         if not dry_run.busy(b"update"):
-            dry_run.run(b"update", burn, 60)
+            run(dry_run, b"update", burn)
     assert len(children()) == 2
     assert all(dry_run.busy(b"update") for dry_run in dry_runs)
     dry_runs[0].stop()
@@ -139,11 +157,10 @@ def test_there_are_few_copies_at_a_time(copies: ForkPool) -> None:
 
 def test_a_copy_has_nothing_of_the_host_open(copies: ForkPool) -> None:
     reading, writing = os.pipe()
-    pid = copies.start(burn, 60)
+    copies.start(burn, b"update", 60)
     os.close(writing)
     assert os.read(reading, 1) == b""  # the end of the pipe, though the copy is alive
     os.close(reading)
-    copies.stop(pid)
 
 
 def finished(dry_run: DryRun, copies: ForkPool, update: bytes) -> None:
@@ -154,26 +171,64 @@ def finished(dry_run: DryRun, copies: ForkPool, update: bytes) -> None:
 
 def test_the_verdict_of_one_update_is_not_that_of_another(copies: ForkPool) -> None:
     dry_run = DryRun(copies)
-    assert dry_run.run(b"one", fail, 1) is None
+    assert run(dry_run, b"one", fail) is None
     finished(dry_run, copies, b"one")
     assert dry_run.busy(b"two")  # else the two would displace each other for ever
-    assert dry_run.run(b"one", fail, 1) is False
+    assert run(dry_run, b"one", fail) is False
     assert not dry_run.busy(b"two")
-    assert dry_run.run(b"two", int, 1) is None
+    assert run(dry_run, b"two", survive) is None
     finished(dry_run, copies, b"two")
-    assert dry_run.run(b"two", int, 1) is True
+    assert run(dry_run, b"two", survive) is True
 
 
 def test_an_update_that_does_not_come_again_gives_way(copies: ForkPool) -> None:
     dry_run = DryRun(copies)
-    assert dry_run.run(b"one", int, 1) is None
+    assert run(dry_run, b"one", survive) is None
     finished(dry_run, copies, b"one")
     assert sum(dry_run.busy(b"two") for _ in range(MOST_DEFERRED + 1)) == MOST_DEFERRED
     assert not dry_run.busy(b"two")
-    assert dry_run.run(b"one", int, 1) is None
+    assert run(dry_run, b"one", survive) is None
     finished(dry_run, copies, b"one")
     dry_run.settled(b"one")
     assert not dry_run.busy(b"two")
+
+
+def test_a_copy_that_tries_nothing_makes_room(copies: ForkPool, monkeypatch: pytest.MonkeyPatch) -> None:
+    first, second, third = (DryRun(copies) for _ in range(3))
+    assert run(first, b"update", survive) is None
+    finished(first, copies, b"update")
+    assert run(second, b"update", burn) is None
+    monkeypatch.setattr(f"{MODULE}.TURN_SECONDS", SECONDS)
+    assert third.busy(b"update"), "more may come for the first one"
+    monkeypatch.setattr(f"{MODULE}.TURN_SECONDS", 0)
+    while third.busy(b"update"):
+        copies.wait(SECONDS)
+    assert run(third, b"update", survive) is None
+    finished(third, copies, b"update")
+    assert run(first, b"update", survive) is True, "its verdict stands"
+
+
+def test_a_copy_that_has_tried_many_makes_room(copies: ForkPool, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(f"{MODULE}.TURN_SECONDS", SECONDS)
+    monkeypatch.setattr(f"{MODULE}.TURN_UPDATES", 2)
+    copies._most = 1
+    document, other = Document(MOST_BYTES, copies=copies), DryRun(copies)
+    typist = Typist(5)
+    assert judged(document, copies, typist.many_items(600)) is Status.OK
+    assert other.busy(b"update")
+    assert judged(document, copies, typist.many_items(600)) is Status.OK
+    while other.busy(b"update"):
+        copies.wait(SECONDS)
+    assert gone(copies)
+
+
+def test_a_copy_ends_when_nothing_comes(copies: ForkPool, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(f"{MODULE}.IDLE_SECONDS", 0.01)
+    tried = DryRun(copies)
+    assert verdict(tried, copies, survive)
+    while not gone(copies):
+        copies.nap(0.001)
+    assert verdict(tried, copies, survive), "the next one is a new one"
 
 
 # -- a document, and a host
@@ -184,6 +239,36 @@ def judged(document: Document, copies: ForkPool, update: bytes) -> Status:
     while (status := dict(document.apply([(update, None)], lambda _: None)).get(0, Status.OK)) is Status.LATER:
         copies.wait(SECONDS)
     return status
+
+
+def test_a_copy_tries_one_update_after_the_other(copies: ForkPool) -> None:
+    document = Document(MOST_BYTES, copies=copies)
+    typist = Typist(5)
+    assert judged(document, copies, typist.many_items(600)) is Status.OK
+    (first,) = copies._copies
+    assert judged(document, copies, typist.many_items(600)) is Status.OK
+    assert list(copies._copies) == [first]
+    assert judged(document, copies, Replica(1).type("x")) is Status.OK
+    assert judged(document, copies, typist.many_items(600)) is Status.OK
+    assert first not in copies._copies or first._is_stopped, "it did not have the edit of somebody else"
+    assert judged(document, copies, Typist(6).many_items(ITEMS)) is Status.DEADLY
+    assert document.clocks == {1: 1, 5: 1800}
+    assert judged(document, copies, typist.many_items(600)) is Status.OK
+    document.close()
+
+
+def test_an_update_that_is_refused_after_it_was_tried_is_in_no_later_copy(copies: ForkPool) -> None:
+    document = Document(MOST_BYTES, copies=copies)
+    tried = Typist(5).many_items(600)
+    assert document.apply([(tried, None)], lambda _: None) == [(0, Status.LATER)]
+    copies.wait(SECONDS)
+    (first,) = copies._copies
+    document.over_quota = True
+    assert document.apply([(tried, None)], lambda _: None) == [(0, Status.OVER_QUOTA)]
+    document.over_quota = False
+    assert judged(document, copies, Typist(6).many_items(600)) is Status.OK
+    assert first not in copies._copies or first._is_stopped
+    document.close()
 
 
 def test_small_edits_go_on_while_a_large_one_is_tried(copies: ForkPool) -> None:

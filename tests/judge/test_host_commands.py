@@ -208,9 +208,7 @@ def test_what_was_requested_with_it_is_given_away_with_its_batch(place: Place) -
     assert len(place.rows(guests)["guests"]) == 2 * GUESTS + 1
 
 
-def test_what_a_long_batch_does_not_reach_goes_on_with_the_next(
-    place: Place, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_what_a_long_batch_does_not_reach_goes_on_with_the_next(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
     """When the requests of a host that has died are run again, others stand before the command."""
     guests, other = opened(place, "guests"), opened(place, "guests", "v")
     entry = begin(place, guests, ("guests", PART))
