@@ -438,6 +438,7 @@ class Timeline(Part):
         return self.found(
             subject,
             sentence("T6.staffed", item=self._title(item)),
+            parties=[self.wedding.party(*ITEMS, item, "_unstaffed")],
             automatic=[Op("delete", *ITEMS, item, "_unstaffed")],
             severity="info",
         )

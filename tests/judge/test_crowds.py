@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from crdt_server.judge.review_limits import is_summary
 from documents.invariants import Finding
 from documents.sample import sample_wedding
 from tests.judge.bench import NAMES, Bench
@@ -82,8 +83,10 @@ def named(finding: Finding, records: list[dict[str, Any]]) -> bool:
 
 
 def counted(records: list[dict[str, Any]]) -> dict[str, int]:
-    """Invariant -> number of findings beyond those that are listed one by one."""
-    return {each["_kind"]: int(each["_summary"].partition(" ")[0]) for each in records if not each["_subject"]}
+    """Invariant -> number of findings beyond those that are listed one by one, which say what they are about."""
+    summaries = [record for record in records if is_summary(record)]
+    assert [record for record in records if not record["_subject"]] == summaries
+    return {record["_kind"]: int(record["_summary"].partition(" ")[0]) for record in summaries}
 
 
 @pytest.mark.parametrize("seed", [0, 1, 2, *repeated(3, 4, 5)])

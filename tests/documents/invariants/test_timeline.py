@@ -257,6 +257,7 @@ def test_t6_the_mark_goes_when_the_vendor_works_again() -> None:
     planning = unstaffed()
     planning.resolve()
     planning.write("maria", "wedding", "vendors", "v_band", "stage", "booked")
+    assert [party.field.record for party in planning.finding("T6").parties] == ["dance"], "where to look"
     planning.resolve()
     assert planning.broken() == []
     assert planning.value(TIMELINE, ITEMS, "dance", "_unstaffed") is None
