@@ -23,6 +23,7 @@ import orjson
 from crdt_server.judge.reviews import UNDO_SECONDS, close_ops, home_of, home_of_subject, record_of
 from documents.invariants import INVARIANTS, Finding, Index, Op, Subject, Wedding, review_id
 from documents.invariants.catalogue import MANUAL
+from documents.invariants.instants import instant
 from documents.invariants.review import MAX_RECORD_BYTES
 from documents.sentences import as_json, say, sentence
 
@@ -151,8 +152,20 @@ class ReviewLimits:
             return not used or used + size <= MAX_OPEN_BYTES
         if self._auto[family] + size <= MAX_AUTO_BYTES or (listed is not None and listed.state == "auto"):
             return True
+        if self._is_counted(finding, family):
+            return False
         autos = (each for each in entries.values() if each.state == "auto" and each.family == family)
         return any(_age(each, now) > UNDO_SECONDS for each in autos)
+
+    def _is_counted(self, finding: Finding, family: _Family) -> bool:
+        """Whether nobody has written anything about a finding since those that are not listed were counted. It is found
+        again when the wedding is opened, and must not take the place of one that is listed."""
+        summary = record_of(self._wedding, family[0], _summary_id(family, "auto"))
+        if summary is None or finding.automatic:
+            return False
+        written = [instant(party.writer.at) for party in finding.parties]
+        counted = instant(str(summary.get("_at")))
+        return counted is None or all(at is None or at <= counted for at in written)
 
     def leave_out(self, finding: Finding) -> None:
         """A finding is not listed. As long as it can be found, it waits for room."""

@@ -131,6 +131,26 @@ def test_what_a_rule_does_often_is_recorded_within_a_bound() -> None:
     bench.check()
 
 
+def test_what_is_counted_is_not_listed_when_the_wedding_opens_again() -> None:
+    """Answers to an event are late when the day until which they are welcome is put forward."""
+    start = {"wedding": {"meta": {"": {"rsvpBy": "2030-01-01"}}, "events": {"e_1": {"name": "Party", "rsvp": True}}}}
+    bench = Bench(start | {"guests": {"guests": {f"g_{i:03}": {"firstName": str(i)} for i in range(150)}}})
+    boss = bench.join("boss", "couple", 100)
+    for i in range(150):
+        guest = bench.join(f"u_{i}", "guest", 200 + i)
+        guest.set(*GUESTS, f"g_{i:03}", "rsvp:e_1", "yes")
+        bench.sync(guest)
+    boss.set("wedding", "meta", "", "rsvpBy", "2020-01-01")
+    bench.sync(boss)
+    bench.settle()
+    assert counted(bench, "G4") == 150 - len([each for each in bench.reviews("G4") if each["_subject"]]) > 0
+    bench.check_restart()
+    guest.set(*GUESTS, "g_149", "rsvp:e_1", "no")
+    bench.sync(guest)
+    bench.settle()
+    assert any("answered no" in each["_summary"] for each in bench.reviews("G4")), "it is new"
+
+
 @pytest.fixture
 def small(monkeypatch: pytest.MonkeyPatch) -> int:
     """Bounds that are soon reached."""
