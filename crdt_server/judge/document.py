@@ -4,7 +4,7 @@ Rules of this file:
 - The raw updates of the clients are the truth: they are what is stored, sent and compared. The Doc proves that an
   update can be survived; it is built only when the first edit comes.
 - An update that could take long is tried in a forked copy of this process first (`dry_run`): what kills the copy is
-  refused, and until the copy has ended the answer is LATER.
+  refused, and until its verdict is known the answer is LATER.
 - Where pycrdt does not survive what is stored, a document is held as bytes only: everybody can still read and edit it,
   and updates are taken on the word of the decoder.
 - Nothing reaches pycrdt that `protocol.update` has not decoded, and nothing that would leave a hole (a Doc that
@@ -269,7 +269,7 @@ class Document:
                 if not decided and (waiting or self._dry_run.busy(data)):
                     return Status.LATER
                 limit = dry_run_limit_seconds(len(data))
-                survived = self._dry_run.run(data, update, self.clocks, self.doc.apply_update, limit)
+                survived = self._dry_run.run(data, update.data, self.doc.apply_update, limit)
                 if not survived:
                     return Status.LATER if survived is None else Status.DEADLY
             self.doc.apply_update(update.data)
@@ -307,6 +307,7 @@ class Document:
         self.owners.record(index, update.ranges)
         self.coverage.add(update)
         self.pieces.accept(update.data)
+        self._dry_run.changed(update.data)
 
 
 def _compared(document: Document, data: bytes) -> Status | None:

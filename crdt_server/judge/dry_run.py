@@ -2,10 +2,10 @@
 
 The host does not wait for a copy: the update has to come again (`Status.LATER`), and other work goes on. What a copy
 has survived is evidence for a document that others may have edited since. A document has one copy at a time, so those
-edits are small, and the limit of CPU time still holds for the update itself.
+edits are small; and if they make the update dear, the limit of CPU time ends the host, which is replaced.
 
-To fork a host of 0.9 GB takes 20 to 30 ms. A copy that has survived an update therefore tries the next one of that
-document, too, unless others have edited it since.
+To fork a host of 0.9 GB takes 20 to 30 ms. A copy that has survived an update therefore tries the next ones of that
+document, too, as long as both have the same.
 """
 
 from __future__ import annotations
@@ -17,11 +17,9 @@ import signal
 import socket
 import struct
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from enum import Enum, auto
 from typing import NoReturn
-
-from crdt_server.protocol.update import Update
 
 COPIES = 4  # at a time, in one host
 TRIES = 3  # of one update, when something outside ends the copy
@@ -29,7 +27,8 @@ MOST_DEFERRED = 100  # then the update that was tried has not come again: its se
 NICENESS = 10  # the host itself goes first
 DESCRIPTORS = 256  # a host has a few
 IDLE_SECONDS = 1.0  # then a copy ends: it keeps memory that the host has freed
-TURN_UPDATES, TURN_SECONDS = 16, 0.02  # after so many, or idle for so long, it makes room for that of another document
+TURN_UPDATES = 16  # of one copy; then another document may have its place
+TURN_SECONDS = 0.02  # idle for so long, its place may be given away
 MESSAGE_BYTES = 64 * 1024  # a larger update is tried in a new copy, which has it already
 _CPU_SECONDS = struct.Struct("d")
 
@@ -54,8 +53,10 @@ class Copy:
 
     def __init__(self, apply: Apply, update: bytes, cpu_seconds: float) -> None:
         self._socket, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        self.is_trying = True
-        self._is_stopped = False
+        self.trial = Trial.RUNNING
+        """What became of the update that it was given last."""
+        self.has_ended = False
+        self.is_stopped = False
         self._tried = 0
         self._idle_since = 0.0
         self._pid = os.fork()
@@ -64,63 +65,63 @@ class Copy:
         theirs.close()
         self._socket.setblocking(False)
 
+    def __del__(self) -> None:
+        self._socket.close()  # a copy that nobody knows ends
+
     def fileno(self) -> int:
         """A descriptor that is readable when a trial or the copy has ended."""
         return self._socket.fileno()
 
     def give(self, update: bytes, cpu_seconds: float) -> bool:
         """Have it try another update. Returns whether it can."""
-        if self._is_stopped or len(update) > MESSAGE_BYTES:
+        if self.is_stopped or self._tried >= TURN_UPDATES or len(update) > MESSAGE_BYTES:
             return False
         try:
             self._socket.send(_CPU_SECONDS.pack(cpu_seconds) + update)
-        except OSError:  # it has ended
+        except OSError:  # it has ended, or cannot take it
             return False
-        self.is_trying = True
+        self.trial = Trial.RUNNING
         return True
 
-    def result(self) -> Trial:
-        """What became of the update that it was given last."""
-        try:
-            answer = self._socket.recv(1)
-        except BlockingIOError:
-            return Trial.RUNNING
-        except ConnectionResetError:  # it has ended before it read that update
-            answer = b""
-        self.is_trying = False
-        self._tried += 1
-        self._idle_since = time.monotonic()
-        if answer:
-            return Trial.SURVIVED
-        self._socket.close()
-        code = os.waitstatus_to_exitcode(os.waitpid(self._pid, 0)[1])
-        if code == -signal.SIGKILL:
-            return Trial.KILLED
-        return Trial.DEADLY if code else Trial.UNKNOWN
+    def look(self) -> bool:
+        """See what has become of its trial, and of the copy. Returns whether either has ended since the last look."""
+        news = False
+        while not self.has_ended:
+            try:
+                answer = self._socket.recv(1)
+            except BlockingIOError:
+                break
+            except ConnectionResetError:  # it has ended before it read the last update
+                answer = b""
+            news = True
+            if answer:
+                self.trial = Trial.SURVIVED
+                self._tried += 1
+                self._idle_since = time.monotonic()
+                continue
+            self._socket.close()
+            self.has_ended = True
+            code = os.waitstatus_to_exitcode(os.waitpid(self._pid, 0)[1])
+            if self.trial is Trial.RUNNING:
+                self.trial = Trial.KILLED if code == -signal.SIGKILL else Trial.DEADLY if code else Trial.UNKNOWN
+        return news
 
     @property
     def is_busy(self) -> bool:
         """Whether it tries an update, or dies."""
-        return self.is_trying or self._is_stopped
+        return self.trial is Trial.RUNNING or self.is_stopped
 
     @property
-    def had_its_turn(self) -> bool:
-        """Whether it may be stopped for the sake of others."""
-        rested = time.monotonic() - self._idle_since > TURN_SECONDS
-        return not self.is_busy and (rested or self._tried >= TURN_UPDATES)
-
-    def has_ended(self) -> bool:
-        """Whether it is no more, where nobody waits for its result."""
-        while self._socket.fileno() >= 0 and (self._is_stopped or not self.is_trying):
-            if self.result() is Trial.RUNNING:
-                break
-        return self._socket.fileno() < 0
+    def is_idle(self) -> bool:
+        """Whether it has tried nothing for a while."""
+        return not self.is_busy and time.monotonic() - self._idle_since > TURN_SECONDS
 
     def stop(self) -> None:
         """Kill it. It may end later: it has little of the CPU."""
-        if not self.has_ended():
+        self.look()
+        if not self.has_ended:
             os.kill(self._pid, signal.SIGKILL)
-            self._is_stopped = True
+            self.is_stopped = True
 
 
 class ForkPool:
@@ -128,22 +129,23 @@ class ForkPool:
 
     def __init__(self, most: int = COPIES) -> None:
         self._most = most
-        self._copies: dict[Copy, None] = {}
+        self._copies: list[Copy] = []
 
     def has_place(self) -> bool:
-        """Whether there may be one more copy. If not, one that had its turn is stopped, and there will be."""
-        self._forget_ended()
+        """Whether there may be one more copy. If not, one that is idle is stopped, if there is one."""
+        self._look()
         if len(self._copies) < self._most:
             return True
-        copy = next((each for each in self._copies if each.had_its_turn), None)
-        if copy is not None:
-            copy.stop()
+        if not any(copy.is_stopped for copy in self._copies):
+            idle = next((copy for copy in self._copies if copy.is_idle), None)
+            if idle is not None:
+                idle.stop()
         return False
 
     def start(self, apply: Apply, update: bytes, cpu_seconds: float) -> Copy:
         """Fork a copy that tries an update."""
         copy = Copy(apply, update, cpu_seconds)
-        self._copies[copy] = None
+        self._copies.append(copy)
         return copy
 
     def wait(self, seconds: float) -> None:
@@ -153,7 +155,7 @@ class ForkPool:
 
     def nap(self, seconds: float) -> None:
         """Sleep until a trial or a copy that was stopped has ended, so long at most."""
-        if self._forget_ended():
+        if self._look():
             return
         poll = select.poll()
         for copy in self._copies:
@@ -161,21 +163,21 @@ class ForkPool:
                 poll.register(copy, select.POLLIN)
         poll.poll(seconds * 1000)
 
-    def _forget_ended(self) -> bool:
-        """Forget the copies that have ended. Returns whether there were any."""
-        before = len(self._copies)
-        self._copies = {copy: None for copy in self._copies if not copy.has_ended()}
-        return len(self._copies) < before
+    def _look(self) -> bool:
+        """Look at all copies, and forget those that have ended. Returns whether there was anything new."""
+        news = [copy.look() or copy.has_ended for copy in self._copies]
+        self._copies = [copy for copy in self._copies if not copy.has_ended]
+        return any(news)
 
 
 def _perform(host: socket.socket, apply: Apply, update: bytes, cpu_seconds: float) -> NoReturn:
-    # The pipe must end with the host, not with the last of its copies.
-    os.closerange(3, host.fileno())
-    os.closerange(host.fileno() + 1, DESCRIPTORS)
-    os.nice(NICENESS)
-    gc.disable()  # a collection would copy every page of the host, on the time of the update
-    host.settimeout(IDLE_SECONDS)
     try:
+        # The pipe must end with the host, not with the last of its copies.
+        os.closerange(3, host.fileno())
+        os.closerange(host.fileno() + 1, DESCRIPTORS)
+        os.nice(NICENESS)
+        gc.disable()  # a collection would copy every page of the host, on the time of the update
+        host.settimeout(IDLE_SECONDS)
         while True:
             signal.setitimer(signal.ITIMER_PROF, cpu_seconds)
             apply(update)
@@ -202,7 +204,8 @@ class DryRun:
     def __init__(self, copies: ForkPool) -> None:
         self._copies = copies
         self._copy: Copy | None = None
-        self._clocks: dict[int, int] = {}  # of the document in the copy
+        self._ahead: bytes | None = None  # what the copy has that the document has not; None: they are not the same
+        self._is_running = False
         self._data = b""
         self._tries = 0
         self._verdict: bool | None = None
@@ -228,51 +231,54 @@ class DryRun:
         self._forget()
         return not self._has_place()
 
-    def run(
-        self, data: bytes, update: Update, clocks: Mapping[int, int], apply: Apply, cpu_seconds: float
-    ) -> bool | None:
-        """Whether a copy has survived this update; None (and it is tried) where that is not known yet. ``update``: what
-        is new of ``data`` for a document with these ``clocks``. Not to be called while `busy`.
+    def run(self, data: bytes, news: bytes, apply: Apply, cpu_seconds: float) -> bool | None:
+        """Whether a copy has survived this update; None where that is not known yet: it has to come again. ``news``:
+        what is new of it. Not to be called while `busy`.
         """
         if data != self._data:
             self._forget()
             self._data = data
         verdict = self._verdict
         if verdict is None:
-            self._try(update, clocks, apply, cpu_seconds)
+            self._try(news, apply, cpu_seconds)
         else:
             self._forget()
         return verdict
 
-    def _try(self, update: Update, clocks: Mapping[int, int], apply: Apply, cpu_seconds: float) -> None:
-        copy = self._copy
-        if copy is None or self._clocks != clocks or not copy.give(update.data, cpu_seconds):
+    def _try(self, news: bytes, apply: Apply, cpu_seconds: float) -> None:
+        if self._ahead != b"" or self._copy is None or not self._copy.give(news, cpu_seconds):
             self.stop()
-            self._copy = self._copies.start(apply, update.data, cpu_seconds)
-        self._clocks = {**clocks, **{client: following for client, _, following in update.ranges}}
+            if not self._copies.has_place():
+                return
+            self._copy = self._copies.start(apply, news, cpu_seconds)
+        self._ahead, self._is_running = news, True
+
+    def changed(self, news: bytes) -> None:
+        """The document has taken this update."""
+        self._ahead = b"" if news == self._ahead else None
 
     def settled(self, data: bytes) -> None:
         """This update does not come again: its verdict is not needed any more."""
         if self._verdict is not None and data == self._data:
             self._forget()
 
-    @property
-    def _is_running(self) -> bool:
-        return self._copy is not None and self._copy.is_trying
-
     def _has_place(self) -> bool:
         return self._copy is not None or self._copies.has_place()
 
     def _collect(self) -> None:
         """Take the verdict of the copy, if there is one."""
-        if self._copy is None or not self._is_running or (result := self._copy.result()) is Trial.RUNNING:
+        if not self._is_running:
             return
-        if result is Trial.KILLED:
+        assert self._copy is not None
+        self._copy.look()
+        trial = self._copy.trial
+        if trial is Trial.RUNNING:
+            return
+        self._is_running = False
+        if trial is Trial.KILLED:
             self._tries += 1
-        if result is not Trial.SURVIVED:
-            self._copy = None
-        if result in (Trial.SURVIVED, Trial.DEADLY):
-            self._verdict = result is Trial.SURVIVED
+        if trial in (Trial.SURVIVED, Trial.DEADLY):
+            self._verdict = trial is Trial.SURVIVED
         elif self._tries == TRIES:  # killed from outside each time, which proves nothing against the update
             self._verdict = True
 
@@ -283,4 +289,4 @@ class DryRun:
         """The copy is not needed any more."""
         if self._copy is not None:
             self._copy.stop()
-            self._copy = None
+        self._copy, self._is_running = None, False

@@ -152,20 +152,10 @@ class ReviewLimits:
             return not used or used + size <= MAX_OPEN_BYTES
         if self._auto[family] + size <= MAX_AUTO_BYTES or (listed is not None and listed.state == "auto"):
             return True
-        if self._is_counted(finding, family):
+        if _is_counted(self._wedding, finding, family):
             return False
         autos = (each for each in entries.values() if each.state == "auto" and each.family == family)
         return any(_age(each, now) > UNDO_SECONDS for each in autos)
-
-    def _is_counted(self, finding: Finding, family: _Family) -> bool:
-        """Whether nobody has written anything about a finding since those that are not listed were counted. It is found
-        again when the wedding is opened, and must not take the place of one that is listed."""
-        summary = record_of(self._wedding, family[0], _summary_id(family, "auto"))
-        if summary is None or finding.automatic:
-            return False
-        written = [instant(party.writer.at) for party in finding.parties]
-        counted = instant(str(summary.get("_at")))
-        return counted is None or all(at is None or at <= counted for at in written)
 
     def leave_out(self, finding: Finding) -> None:
         """A finding is not listed. As long as it can be found, it waits for room."""
@@ -271,6 +261,17 @@ class ReviewLimits:
 
 def _family_of(subject: Subject) -> _Family:
     return home_of_subject(subject), subject.invariant
+
+
+def _is_counted(wedding: Wedding, finding: Finding, family: _Family) -> bool:
+    """Whether nobody has written anything about a finding since those that are not listed were counted. It is found
+    again when the wedding is opened, and must not take the place of one that is listed."""
+    summary = record_of(wedding, family[0], _summary_id(family, "auto"))
+    if summary is None or finding.automatic:
+        return False
+    written = [instant(party.writer.at) for party in finding.parties]
+    counted = instant(str(summary.get("_at")))
+    return counted is None or all(at is None or at <= counted for at in written)
 
 
 def is_summary(row: Mapping[str, Any]) -> bool:

@@ -213,6 +213,7 @@ class SchemaDocument(Document):
         self.coverage.add_structs(update)
         self.limit.count(update)
         self.pieces.accept(update.data)
+        self._dry_run.changed(update.data)
 
     def _update_rows(self, done: Integrated, steps: Sequence[Step], deletes: Sequence[Span]) -> Changes:
         assert self._stored.texts is not None

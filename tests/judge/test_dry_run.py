@@ -10,7 +10,16 @@ import pytest
 
 from crdt_server.hosts.batch import resolve
 from crdt_server.judge.document import Document, has_few_structs
-from crdt_server.judge.dry_run import DESCRIPTORS, MOST_DEFERRED, TRIES, DryRun, ForkPool
+from crdt_server.judge.dry_run import (
+    COPIES,
+    DESCRIPTORS,
+    MOST_DEFERRED,
+    TRIES,
+    TURN_UPDATES,
+    DryRun,
+    ForkPool,
+    Trial,
+)
 from crdt_server.judge.process import DocumentHost
 from crdt_server.pipe import (
     Batch,
@@ -28,7 +37,7 @@ from crdt_server.pipe import (
     Status,
 )
 from crdt_server.progress_mark import ProgressMark
-from crdt_server.protocol.update import decode_update
+from crdt_server.protocol.update import EMPTY_UPDATE, decode_update, with_deletes
 from tests.support.wire import Replica, Typist, state_vector
 
 SECONDS = 10.0
@@ -67,9 +76,11 @@ def children() -> list[int]:
 
 def gone(copies: ForkPool) -> bool:
     """Whether no copy is left, once those that were stopped have died."""
-    while any(copy._is_stopped and not copy.has_ended() for copy in copies._copies):
+    while any(copy.is_stopped for copy in copies._copies):
         copies.wait(SECONDS)
-    return all(copy.has_ended() for copy in copies._copies)
+        copies._look()
+    copies._look()
+    return not copies._copies
 
 
 UPDATE = decode_update(Typist(5).many_items(3), max_bytes=MOST_BYTES)
@@ -77,7 +88,7 @@ UPDATE = decode_update(Typist(5).many_items(3), max_bytes=MOST_BYTES)
 
 def run(dry_run: DryRun, data: bytes, work: Callable[[bytes], object], cpu_seconds: float = 60) -> bool | None:
     """Try an update whose bytes say nothing, in a document that stays empty."""
-    return dry_run.run(data, UPDATE, {}, work, cpu_seconds)
+    return dry_run.run(data, UPDATE.data, work, cpu_seconds)
 
 
 def survive(_: bytes) -> None:
@@ -208,18 +219,47 @@ def test_a_copy_that_tries_nothing_makes_room(copies: ForkPool, monkeypatch: pyt
     assert run(first, b"update", survive) is True, "its verdict stands"
 
 
-def test_a_copy_that_has_tried_many_makes_room(copies: ForkPool, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(f"{MODULE}.TURN_SECONDS", SECONDS)
-    monkeypatch.setattr(f"{MODULE}.TURN_UPDATES", 2)
+def test_one_copy_at_a_time_makes_room(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(f"{MODULE}.TURN_SECONDS", 0)
+    pool = ForkPool(3)
+    for _ in range(3):
+        assert verdict(DryRun(pool), pool, survive)
+    waiting = DryRun(pool)
+    assert waiting.busy(b"update")
+    waiting.busy(b"update")
+    assert sum(not copy.is_stopped for copy in pool._copies) == 2
+    for copy in pool._copies:
+        copy.stop()
+    assert gone(pool)
+
+
+def test_a_copy_that_has_tried_many_makes_room(copies: ForkPool) -> None:
+    """The document whose copy it is always has the next update at once."""
     copies._most = 1
-    document, other = Document(MOST_BYTES, copies=copies), DryRun(copies)
-    typist = Typist(5)
-    assert judged(document, copies, typist.many_items(600)) is Status.OK
-    assert other.busy(b"update")
-    assert judged(document, copies, typist.many_items(600)) is Status.OK
+    document, other = DryRun(copies), DryRun(copies)
+    assert run(document, b"0", survive) is None
+    tried = 0
     while other.busy(b"update"):
+        for _ in range(2):  # the verdict, and the next one
+            if not document.busy(b"%d" % tried) and run(document, b"%d" % tried, survive):
+                document.changed(UPDATE.data)
+                tried += 1
         copies.wait(SECONDS)
-    assert gone(copies)
+        assert tried <= TURN_UPDATES
+    assert tried == TURN_UPDATES
+
+
+def test_copies_that_have_ended_give_no_place(copies: ForkPool, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(f"{MODULE}.IDLE_SECONDS", 0.01)
+    documents = [DryRun(copies) for _ in range(6)]
+    for document in documents:
+        assert verdict(document, copies, survive)
+    while not gone(copies):
+        copies.nap(0.001)
+    for document in documents:
+        if not document.busy(b"update"):
+            run(document, b"update", burn)
+    assert len(children()) == len(copies._copies) == 2
 
 
 def test_a_copy_ends_when_nothing_comes(copies: ForkPool, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -247,10 +287,10 @@ def test_a_copy_tries_one_update_after_the_other(copies: ForkPool) -> None:
     assert judged(document, copies, typist.many_items(600)) is Status.OK
     (first,) = copies._copies
     assert judged(document, copies, typist.many_items(600)) is Status.OK
-    assert list(copies._copies) == [first]
+    assert copies._copies == [first]
     assert judged(document, copies, Replica(1).type("x")) is Status.OK
     assert judged(document, copies, typist.many_items(600)) is Status.OK
-    assert first not in copies._copies or first._is_stopped, "it did not have the edit of somebody else"
+    assert first not in copies._copies or first.is_stopped, "it did not have the edit of somebody else"
     assert judged(document, copies, Typist(6).many_items(ITEMS)) is Status.DEADLY
     assert document.clocks == {1: 1, 5: 1800}
     assert judged(document, copies, typist.many_items(600)) is Status.OK
@@ -258,16 +298,32 @@ def test_a_copy_tries_one_update_after_the_other(copies: ForkPool) -> None:
 
 
 def test_an_update_that_is_refused_after_it_was_tried_is_in_no_later_copy(copies: ForkPool) -> None:
-    document = Document(MOST_BYTES, copies=copies)
-    tried = Typist(5).many_items(600)
+    document, typist = Document(MOST_BYTES, copies=copies), Typist(5)
+    tried = Typist(5, "other").many_items(600)
     assert document.apply([(tried, None)], lambda _: None) == [(0, Status.LATER)]
     copies.wait(SECONDS)
     (first,) = copies._copies
     document.over_quota = True
     assert document.apply([(tried, None)], lambda _: None) == [(0, Status.OVER_QUOTA)]
     document.over_quota = False
+    for _ in range(10):  # the same ids, with other content
+        assert judged(document, copies, typist.many_items(60)) is Status.OK
     assert judged(document, copies, Typist(6).many_items(600)) is Status.OK
-    assert first not in copies._copies or first._is_stopped
+    assert first not in copies._copies or first.is_stopped
+    document.close()
+
+
+def test_a_copy_tries_nothing_more_once_others_have_deleted(copies: ForkPool) -> None:
+    """Deletions cut one text into many structs, which every letter before it has to pass."""
+    document = Document(MOST_BYTES, copies=copies)
+    assert judged(document, copies, Typist(2).text(b"x" * 2 * ITEMS)) is Status.OK
+    assert judged(document, copies, Typist(7, "other").many_items(600)) is Status.OK
+    (first,) = copies._copies
+    for start in range(0, 2 * ITEMS, 200):
+        deletes = [(2, clock, clock + 1) for clock in range(start, start + 200, 2)]
+        assert judged(document, copies, with_deletes(EMPTY_UPDATE, deletes)) is Status.OK
+    assert first.trial is Trial.SURVIVED
+    assert judged(document, copies, Typist(3).many_items(ITEMS)) is Status.DEADLY
     document.close()
 
 
@@ -374,6 +430,27 @@ def test_a_host_forgets_a_document_and_its_copy() -> None:
     host.handle(Batch(0.0, [], [ForgetRooms([1])]))
     assert gone(host.held.copies)
     assert not children()
+
+
+def test_senders_that_have_left_keep_nobody_from_dry_runs() -> None:
+    fd = os.memfd_create("mark")
+    os.ftruncate(fd, ProgressMark.SIZE)
+    host = DocumentHost(ProgressMark(fd), MOST_BYTES)
+    os.close(fd)
+    rooms = range(COPIES + 1)
+    host.handle(Batch(0.0, [RoomRequests(room, [], LoadStep([Typist(2).text(b"x")])) for room in rooms]))
+    request = HostRequest(RequestKind.UPDATE, Typist(3).many_items(600))
+
+    def is_put_off(room: int) -> bool:
+        (result,) = host.handle(Batch(0.0, [RoomRequests(room, [request])])).results
+        assert isinstance(result, RoomResult)
+        return bool(result.faults)
+
+    assert all(map(is_put_off, rooms))
+    while is_put_off(COPIES):
+        host.held.copies.wait(SECONDS)
+    host.handle(Batch(0.0, [], [ForgetRooms(list(rooms))]))
+    assert gone(host.held.copies)
 
 
 def test_the_same_answer_crosses_the_pipe_once(copies: ForkPool) -> None:
