@@ -279,8 +279,8 @@ def lost_in_silence(bench: Bench, hands: Iterable[Hand]) -> list[Written]:
 
 
 def _stands(field: Field, value: Any, written: Any) -> bool:
-    """Whether a value is that of a write; of two who deleted one record the stamp of either will do."""
-    return same(value, written) or (field.key == "deleted" and value is not None)
+    """Whether a value is that of a write; of two who deleted one record, or locked one table, either stamp will do."""
+    return same(value, written) or (field.key is not None and written == STAMP and value is not None)
 
 
 def _knew(hand: Hand, write: Written, other: Hand, later: Written) -> bool:
