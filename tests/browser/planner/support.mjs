@@ -89,7 +89,7 @@ export const begin = async (page, { title, template = 'Classic day' }) => {
   await page.getByLabel('Date', { exact: true }).fill('2027-06-19')
   await page.getByLabel('Place', { exact: true }).fill('Old Mill')
   await page.getByLabel('Budget', { exact: true }).fill('30,000')
-  await page.getByRole('radio', { name: template }).check({ force: true })
+  await page.getByRole('radio', { name: template }).check()
   await page.getByRole('button', { name: 'Begin planning' }).click()
   await page.getByRole('heading', { level: 1, name: title }).waitFor()
   await saved(page)
