@@ -59,10 +59,15 @@ export const offers = async (page, wanted) => {
   await page.waitForFunction(shown, wanted, { timeout: 10_000 }).catch(async () => assert.equal(await views(page), wanted))
 }
 
-/** Goes to another view by the address, as its links do. */
+/** Goes to another view by the address, as its links do, and waits until that is shown: each has a `main` of its own. */
 export const go = async (page, wedding, view) => {
-  await page.evaluate((hash) => { location.hash = hash }, `#/${wedding}/${view}`)
-  await page.locator(`main:has(.page, .overview)`).waitFor()
+  await page.evaluate((hash) => new Promise((resolve) => {
+    const before = location.hash.split('/')[2] === hash.split('/')[2] ? null : document.querySelector('main')
+    const look = () => { document.querySelector('main') === before ? requestAnimationFrame(look) : resolve() }
+    location.hash = hash
+    look()
+  }), `#/${wedding}/${view}`)
+  await page.locator('main:has(.page, .overview)').waitFor()
 }
 
 /** Waits until the server has stored all edits of a page. */
