@@ -49,6 +49,7 @@ class Ticks:
         self._strikes = strikes
         self._presence: dict[Room, None] = {}
         self._timer: asyncio.TimerHandle | None = None
+        self._is_empty = True  # whether no room was open when memory was given back
         self._last_keep_alive = 0.0
         self._last_retry = 0.0
         self._waiting: dict[Room, tuple[int, float]] = {}  # how many batches were answered, and when that was seen
@@ -91,12 +92,18 @@ class Ticks:
             self.retry_deferred(now)
             await self._sweep_rooms(now, keep_alive)
             self._registry.evict_idle(now, self._settings.room_grace_seconds)
-            # Objects in cycles (every error that was raised through a task) may hold large frames. The collector runs
-            # after 10,000 objects and does not count bytes: 150 MB were kept. The young ones take some ms.
-            gc.collect(1)
-            if keep_alive:
-                await asyncio.to_thread(trim_heap)
+            await self._give_back_memory(keep_alive)
             self._strikes.forget(now)
+
+    async def _give_back_memory(self, is_due: bool) -> None:
+        """Objects in cycles (every error that was raised through a task) may hold large frames. The collector runs
+        after 10,000 objects and does not count bytes: 150 MB were kept. The young ones take some ms; the old ones take
+        that only where no room is open."""
+        was_empty, self._is_empty = self._is_empty, not self._registry.rooms
+        is_due |= self._is_empty and not was_empty
+        gc.collect(2 if is_due and self._is_empty else 1)
+        if is_due:
+            await asyncio.to_thread(trim_heap)
 
     async def _sweep_rooms(self, now: float, keep_alive: bool) -> None:
         for count, room in enumerate(list(self._registry.rooms.values())):

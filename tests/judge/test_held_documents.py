@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import gc
 import itertools
+import os
 import weakref
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 import pytest
 
-from crdt_server.judge.held_documents import HeldDocuments
+from crdt_server.judge.held_documents import LAST_TRIM_BYTES, HeldDocuments
 from crdt_server.judge.schema_document import SchemaDocument
 from crdt_server.judge.slices import SLICE_SECONDS, Slices, Unlimited
+from crdt_server.memory import usage_of
 from crdt_server.pipe import LoadStep, SchemaContext
 from documents import kind_of
 from documents.derived import DECLARATIONS
@@ -34,6 +36,12 @@ def load(held: HeldDocuments, room: int, step: LoadStep) -> None:
     if isinstance(document, SchemaDocument):
         while not held.judges[room].build_doc(document):
             held.slices.begin_batch()
+
+
+def resident_bytes() -> int:
+    usage = usage_of(os.getpid())
+    assert usage is not None
+    return usage.resident_bytes
 
 
 @contextmanager
@@ -78,6 +86,23 @@ def test_a_wedding_that_is_forgotten_leaves_nothing_to_collect() -> None:
         held.slices.begin_batch()
         assert judge() is None
         assert gc.collect() < 100
+
+
+def test_the_last_document_gives_back_what_edits_had_taken() -> None:
+    held = HeldDocuments(MAX_BYTES, Slices(others_wait=lambda: False))
+    load(held, 1, LoadStep([Typist(2).text(b"x" * (LAST_TRIM_BYTES + 1))]))
+    load(held, 2, NOTE)
+    taken = [bytes(1000) for _ in range(20_000)]
+    kept = taken[::100]  # else the end of the heap is given back at once
+    held.forget([1])
+    taken.clear()
+    before = resident_bytes()
+    assert held.take_apart()
+    assert resident_bytes() > before - (5 << 20), "it takes too long to do that for one of several"
+    held.forget([2])
+    assert held.take_apart()
+    assert resident_bytes() < before - (10 << 20)
+    del kept
 
 
 def test_what_is_forgotten_is_taken_apart_in_slices() -> None:
