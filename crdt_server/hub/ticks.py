@@ -49,7 +49,7 @@ class Ticks:
         self._strikes = strikes
         self._presence: dict[Room, None] = {}
         self._timer: asyncio.TimerHandle | None = None
-        self._is_empty = True  # whether no room was open when memory was given back
+        self._is_empty = True  # whether no room was open at the last sweep
         self._last_keep_alive = 0.0
         self._last_retry = 0.0
         self._waiting: dict[Room, tuple[int, float]] = {}  # how many batches were answered, and when that was seen
@@ -97,12 +97,12 @@ class Ticks:
 
     async def _give_back_memory(self, is_due: bool) -> None:
         """Objects in cycles (every error that was raised through a task) may hold large frames. The collector runs
-        after 10,000 objects and does not count bytes: 150 MB were kept. The young ones take some ms; the old ones take
-        that only where no room is open."""
+        after 10,000 objects and does not count bytes: 150 MB were kept. The young ones take some ms. The old ones, of
+        which there may be a million, are collected when the last room is closed."""
         was_empty, self._is_empty = self._is_empty, not self._registry.rooms
-        is_due |= self._is_empty and not was_empty
-        gc.collect(2 if is_due and self._is_empty else 1)
-        if is_due:
+        has_emptied = self._is_empty and not was_empty
+        gc.collect(2 if has_emptied else 1)
+        if is_due or has_emptied:
             await asyncio.to_thread(trim_heap)
 
     async def _sweep_rooms(self, now: float, keep_alive: bool) -> None:

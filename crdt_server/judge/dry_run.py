@@ -72,7 +72,7 @@ class Copy:
         """A descriptor that is readable when a trial or the copy has ended."""
         return self._socket.fileno()
 
-    def give(self, update: bytes, cpu_seconds: float) -> bool:
+    def submit(self, update: bytes, cpu_seconds: float) -> bool:
         """Have it try another update. Returns whether it can."""
         if self.is_stopped or self._tried >= TURN_UPDATES or len(update) > MESSAGE_BYTES:
             return False
@@ -83,8 +83,8 @@ class Copy:
         self.trial = Trial.RUNNING
         return True
 
-    def look(self) -> bool:
-        """See what has become of its trial, and of the copy. Returns whether either has ended since the last look."""
+    def poll(self) -> bool:
+        """See what has become of its trial, and of the copy. Returns whether either has ended since the last call."""
         news = False
         while not self.has_ended:
             try:
@@ -118,7 +118,7 @@ class Copy:
 
     def stop(self) -> None:
         """Kill it. It may end later: it has little of the CPU."""
-        self.look()
+        self.poll()
         if not self.has_ended:
             os.kill(self._pid, signal.SIGKILL)
             self.is_stopped = True
@@ -133,7 +133,7 @@ class ForkPool:
 
     def has_place(self) -> bool:
         """Whether there may be one more copy. If not, one that is idle is stopped, if there is one."""
-        self._look()
+        self._poll()
         if len(self._copies) < self._most:
             return True
         if not any(copy.is_stopped for copy in self._copies):
@@ -155,17 +155,17 @@ class ForkPool:
 
     def nap(self, seconds: float) -> None:
         """Sleep until a trial or a copy that was stopped has ended, so long at most."""
-        if self._look():
+        if self._poll():
             return
-        poll = select.poll()
+        ends = select.poll()
         for copy in self._copies:
             if copy.is_busy:
-                poll.register(copy, select.POLLIN)
-        poll.poll(seconds * 1000)
+                ends.register(copy, select.POLLIN)
+        ends.poll(seconds * 1000)
 
-    def _look(self) -> bool:
-        """Look at all copies, and forget those that have ended. Returns whether there was anything new."""
-        news = [copy.look() or copy.has_ended for copy in self._copies]
+    def _poll(self) -> bool:
+        """Poll all copies, and forget those that have ended. Returns whether there was anything new."""
+        news = [copy.poll() or copy.has_ended for copy in self._copies]
         self._copies = [copy for copy in self._copies if not copy.has_ended]
         return any(news)
 
@@ -246,7 +246,7 @@ class DryRun:
         return verdict
 
     def _try(self, news: bytes, apply: Apply, cpu_seconds: float) -> None:
-        if self._ahead != b"" or self._copy is None or not self._copy.give(news, cpu_seconds):
+        if self._ahead != b"" or self._copy is None or not self._copy.submit(news, cpu_seconds):
             self.stop()
             if not self._copies.has_place():
                 return
@@ -270,7 +270,7 @@ class DryRun:
         if not self._is_running:
             return
         assert self._copy is not None
-        self._copy.look()
+        self._copy.poll()
         trial = self._copy.trial
         if trial is Trial.RUNNING:
             return

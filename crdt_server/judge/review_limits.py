@@ -14,7 +14,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from datetime import datetime
 from itertools import islice
 from typing import Any, Final, NamedTuple
 
@@ -290,7 +289,5 @@ def _summary_id(family: _Family, state: str) -> str:
 
 
 def _age(entry: _Entry, now: float) -> float:
-    try:
-        return now - datetime.fromisoformat(entry.at).timestamp()
-    except ValueError:
-        return UNDO_SECONDS + 1
+    at = instant(entry.at)
+    return UNDO_SECONDS + 1 if at is None else now - at.timestamp()

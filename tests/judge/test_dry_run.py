@@ -78,8 +78,7 @@ def gone(copies: ForkPool) -> bool:
     """Whether no copy is left, once those that were stopped have died."""
     while any(copy.is_stopped for copy in copies._copies):
         copies.wait(SECONDS)
-        copies._look()
-    copies._look()
+    copies._poll()
     return not copies._copies
 
 
@@ -416,11 +415,16 @@ def test_what_takes_too_long_is_deadly_for_the_copy_alone(copies: ForkPool) -> N
     assert document.clocks == {2: ITEMS}
 
 
-def test_a_host_forgets_a_document_and_its_copy() -> None:
+def new_host() -> DocumentHost:
     fd = os.memfd_create("mark")
     os.ftruncate(fd, ProgressMark.SIZE)
     host = DocumentHost(ProgressMark(fd), MOST_BYTES)
     os.close(fd)
+    return host
+
+
+def test_a_host_forgets_a_document_and_its_copy() -> None:
+    host = new_host()
     host.handle(Batch(0.0, [RoomRequests(1, [], LoadStep([Typist(2).many_items(ITEMS)]))]))
     request = HostRequest(RequestKind.UPDATE, Typist(3).many_items(ITEMS))
     (result,) = host.handle(Batch(0.0, [RoomRequests(1, [request])])).results
@@ -433,10 +437,7 @@ def test_a_host_forgets_a_document_and_its_copy() -> None:
 
 
 def test_senders_that_have_left_keep_nobody_from_dry_runs() -> None:
-    fd = os.memfd_create("mark")
-    os.ftruncate(fd, ProgressMark.SIZE)
-    host = DocumentHost(ProgressMark(fd), MOST_BYTES)
-    os.close(fd)
+    host = new_host()
     rooms = range(COPIES + 1)
     host.handle(Batch(0.0, [RoomRequests(room, [], LoadStep([Typist(2).text(b"x")])) for room in rooms]))
     request = HostRequest(RequestKind.UPDATE, Typist(3).many_items(600))
@@ -454,10 +455,7 @@ def test_senders_that_have_left_keep_nobody_from_dry_runs() -> None:
 
 
 def test_the_same_answer_crosses_the_pipe_once(copies: ForkPool) -> None:
-    fd = os.memfd_create("mark")
-    os.ftruncate(fd, ProgressMark.SIZE)
-    host = DocumentHost(ProgressMark(fd), MOST_BYTES)
-    os.close(fd)
+    host = new_host()
     known, unknown = state_vector({2: 1}), state_vector({9: 1})
     questions = [HostRequest(RequestKind.DIFF, asked) for asked in (b"\0", known, b"\0", unknown, known)]
     stored = Typist(2).text(b"letters")
