@@ -14,7 +14,6 @@ from crdt_server.access.policy import policy_of
 from crdt_server.hub.hub import Hub
 from crdt_server.key_source import read_link_secrets
 from crdt_server.services.messages import MessageService
-from crdt_server.services.messaging.channels.push_hosts import parse_push_hosts
 from crdt_server.services.messaging.contact_service import ContactService
 from crdt_server.services.messaging.delivery import DeliveryWorker
 from crdt_server.services.messaging.digest import Digests
@@ -26,6 +25,7 @@ from crdt_server.services.messaging.outbox_upkeep import OutboxUpkeep
 from crdt_server.services.messaging.overrides import RoutingOverrides
 from crdt_server.services.messaging.planning import Planner
 from crdt_server.services.messaging.preference_service import PreferenceService
+from crdt_server.services.messaging.push_hosts import parse_push_hosts
 from crdt_server.services.messaging.router import EventRouter, trim_inboxes
 from crdt_server.services.messaging.rules import default_rules
 from crdt_server.services.messaging.senders import ChannelSenders

@@ -86,19 +86,18 @@ def classes_of_one_name() -> dict[str, set[str]]:
 
 LONG_FILES = {
     "documents/fields.py": 480,
-    "documents/invariants/budget.py": 495,
+    "documents/invariants/budget.py": 483,
     "documents/invariants/seating.py": 590,
-    "documents/invariants/timeline.py": 495,
-    "documents/sample/planted.py": 513,
+    "documents/invariants/timeline.py": 494,
+    "documents/sample/planted.py": 510,
 }
 LONG_FUNCTIONS: dict[str, int] = {}
 COMPLEX_FUNCTIONS: dict[str, int] = {}
-MANY_PARAMETERS = {
-}
+MANY_PARAMETERS: dict[str, int] = {}
 LARGE_CLASSES = {
     "documents/invariants/budget.py:Budget": 34,
     "documents/invariants/guests.py:Guests": 20,
-    "documents/invariants/seating.py:Seating": 44,
+    "documents/invariants/seating.py:Seating": 43,
     "documents/invariants/timeline.py:Timeline": 40,
 }
 BUDGETS: dict[str, tuple[Callable[[], dict[str, int]], int, dict[str, int]]] = {
@@ -117,7 +116,12 @@ def test_sizes_stay_within_their_budget(budget: str) -> None:
     measure, limit, listed = BUDGETS[budget]
     offenders = {name: size for name, size in measure().items() if size > limit}
     assert {name: size for name, size in offenders.items() if size > listed.get(name, limit)} == {}, "too large"
-    assert {name for name in listed if name not in offenders} == set(), "no longer needed: remove the entries"
+    assert listed == offenders, "smaller now: so is the entry, or it goes"
+
+
+def test_the_server_has_no_offenders() -> None:
+    listed = {name for _, _, each in BUDGETS.values() for name in each}
+    assert {name for name in listed if name.startswith("crdt_server/")} == set()
 
 
 def test_no_two_classes_have_one_name() -> None:

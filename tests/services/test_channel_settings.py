@@ -14,8 +14,8 @@ from cryptography.hazmat.primitives.serialization import BestAvailableEncryption
 from crdt_server import Settings, create_app
 from crdt_server.cli import cli
 from crdt_server.services.messaging.channels import ChannelSettingsError, read_configuration, senders
-from crdt_server.services.messaging.channels.webhook import new_secret
 from crdt_server.services.messaging.model import Channel, NotSent
+from crdt_server.services.messaging.webhook_secrets import new_secret
 from tests.support.deliveries import delivery
 
 HIDDEN = "hunter2"

@@ -23,8 +23,8 @@ from crdt_server.services.messaging.channels.push import (
     VapidKey,
     encrypted,
 )
-from crdt_server.services.messaging.channels.push_hosts import parse_push_hosts
 from crdt_server.services.messaging.model import Channel, Delivery, NotSent, Priority, Sent
+from crdt_server.services.messaging.push_hosts import parse_push_hosts
 from crdt_server.services.messaging.texts import render
 from crdt_server.settings import Settings
 from tests.support.clients import local_client

@@ -10,12 +10,14 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from crdt_server.services.messaging.channels.addresses import MOST_ADDRESSES, GuardedNetwork, SystemResolver, is_public
+from crdt_server.services.messaging.channels.addresses import MOST_ADDRESSES, GuardedNetwork, SystemResolver
 from crdt_server.services.messaging.channels.http import HttpClient, utc_now
-from crdt_server.services.messaging.channels.urls import fault_of_url
-from crdt_server.services.messaging.channels.webhook import WebhookSender, new_secret
+from crdt_server.services.messaging.channels.webhook import WebhookSender
+from crdt_server.services.messaging.ip_addresses import is_public
 from crdt_server.services.messaging.lanes import LANES, NAMED_BY_USERS, URGENT_LANES
 from crdt_server.services.messaging.model import Channel, Delivery, NotSent, Sent
+from crdt_server.services.messaging.urls import fault_of_url
+from crdt_server.services.messaging.webhook_secrets import new_secret
 from tests.support.clients import PUBLIC, Names, Rerouted
 from tests.support.deliveries import delivery
 from tests.support.sinks import HttpSink, answer, http_sink

@@ -14,8 +14,9 @@ import pytest
 from standardwebhooks.webhooks import Webhook, WebhookVerificationError
 
 from crdt_server.services.messaging.channels.http import ANSWER_BYTES, LONGEST_WAIT_SECONDS, client_tls, utc_now
-from crdt_server.services.messaging.channels.webhook import WebhookSender, new_secret
+from crdt_server.services.messaging.channels.webhook import WebhookSender
 from crdt_server.services.messaging.model import Channel, Delivery, NotSent, Sent
+from crdt_server.services.messaging.webhook_secrets import new_secret
 from tests.support.clients import local_client
 from tests.support.deliveries import AT, delivery, notice
 from tests.support.sinks import (

@@ -20,9 +20,9 @@ from crdt_server.access.identity import Identity
 from crdt_server.access.members import may_change_own, may_read_own
 from crdt_server.errors import NotFoundError, ProtocolError, RateLimitError
 from crdt_server.services.entries import MembershipError, Now
-from crdt_server.services.messaging.channels.push_hosts import EVERY_HOST, PushHosts
 from crdt_server.services.messaging.contacts import fault_of, id_of, is_endpoint
 from crdt_server.services.messaging.model import Channel, Priority
+from crdt_server.services.messaging.push_hosts import EVERY_HOST, PushHosts
 from storage import Confirmed, NewCode, NewMessage, SentCodes, Storage, StoredContact, ValuesRefused
 from storage.outbox import CONFIRMATION, key_of
 

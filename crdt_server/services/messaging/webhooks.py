@@ -21,9 +21,9 @@ from crdt_server.access.policy import Policy
 from crdt_server.errors import NotFoundError, ProtocolError
 from crdt_server.services.entries import MembershipError, Now, audit_entry
 from crdt_server.services.members import read_rights
-from crdt_server.services.messaging.channels.addresses import is_public
-from crdt_server.services.messaging.channels.urls import ANY, ENCRYPTED, fault_of_url, is_address
-from crdt_server.services.messaging.channels.webhook import new_secret
+from crdt_server.services.messaging.ip_addresses import is_address, is_public
+from crdt_server.services.messaging.urls import ANY, ENCRYPTED, fault_of_url
+from crdt_server.services.messaging.webhook_secrets import new_secret
 from storage import NewAuditEntry, Storage, StoredWebhook, ValuesRefused, WebhookChange
 
 MOST_WEBHOOKS: Final = 20

@@ -13,12 +13,11 @@ import socket
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
-from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
 from typing import Final, TypeAlias
 
 import httpcore
 
-from crdt_server.services.messaging.channels.urls import is_address
+from crdt_server.services.messaging.ip_addresses import is_address, is_public
 
 Resolver: TypeAlias = Callable[[str, int], Awaitable[Sequence[str]]]
 """The addresses of a host name, IPv4 and IPv6. Raises OSError."""
@@ -31,11 +30,6 @@ MOST_ADDRESSES: Final = 4
 
 _SocketOption: TypeAlias = tuple[int, int, int] | tuple[int, int, bytes | bytearray] | tuple[int, int, None, int]
 
-# Their last four bytes are an IPv4 address, which a gateway reaches: NAT64, and addresses of long ago.
-_EMBEDDING: Final = (ip_network("64:ff9b::/96"), ip_network("::/96"))
-# Global to `ipaddress`, though they lead to a relay or gateway of this network, or nowhere.
-_REFUSED: Final = tuple(map(ip_network, ("192.88.99.0/24", "2002::/16", "64:ff9b:1::/48", "3fff::/20", "fec0::/10")))
-
 
 class PrivateAddressError(httpcore.ConnectError):
     """The host has an address that is not public."""
@@ -43,32 +37,6 @@ class PrivateAddressError(httpcore.ConnectError):
 
 class UnknownHostError(httpcore.ConnectError):
     """The name of the host has no address."""
-
-
-def is_public(address: str) -> bool:
-    """Whether an IP address is one of the internet, reached over it. An address of IPv6 that stands for one of IPv4
-    is as public as that."""
-    try:
-        parsed = ip_address(address)
-    except ValueError:
-        return False
-    if "%" in address:  # with a zone it is of this link
-        return False
-    if isinstance(parsed, IPv6Address):
-        inner = _embedded(parsed)
-        if inner is not None:
-            return is_public(str(inner))
-    if any(parsed in network for network in _REFUSED if network.version == parsed.version):
-        return False
-    return parsed.is_global and not parsed.is_multicast and not parsed.is_reserved
-
-
-def _embedded(address: IPv6Address) -> IPv4Address | None:
-    if address.ipv4_mapped is not None:
-        return address.ipv4_mapped
-    if any(address in network for network in _EMBEDDING):
-        return IPv4Address(int(address) & 0xFFFF_FFFF)
-    return None
 
 
 class SystemResolver:

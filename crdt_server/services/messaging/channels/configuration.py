@@ -20,12 +20,12 @@ from crdt_server.services.messaging.channels.addresses import GuardedNetwork, Re
 from crdt_server.services.messaging.channels.http import HttpClient, Now, utc_now
 from crdt_server.services.messaging.channels.mail import PORTS, MailSender, MailServer, Security, parse_sender
 from crdt_server.services.messaging.channels.push import AppSender, AppService, PushSender, VapidKey
-from crdt_server.services.messaging.channels.push_hosts import EVERY_HOST, PushHosts, parse_push_hosts
 from crdt_server.services.messaging.channels.sms import SmsSender, SmsService
-from crdt_server.services.messaging.channels.urls import ANY, ENCRYPTED, fault_of_url
 from crdt_server.services.messaging.channels.webhook import WebhookSender
 from crdt_server.services.messaging.model import Channel, Sender
+from crdt_server.services.messaging.push_hosts import EVERY_HOST, PushHosts, parse_push_hosts
 from crdt_server.services.messaging.texts import render
+from crdt_server.services.messaging.urls import ANY, ENCRYPTED, fault_of_url
 from crdt_server.settings import Settings
 
 FILE_BYTES: Final = 64 * 1024

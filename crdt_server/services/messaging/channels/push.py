@@ -23,10 +23,10 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from crdt_server.services.messaging.channels.http import Answer, HttpClient, Now, retry_after
-from crdt_server.services.messaging.channels.push_hosts import EVERY_HOST, PushHosts
-from crdt_server.services.messaging.channels.urls import ANY, fault_of_url
 from crdt_server.services.messaging.model import Delivery, NotSent, Priority, Sent
+from crdt_server.services.messaging.push_hosts import EVERY_HOST, PushHosts
 from crdt_server.services.messaging.texts import Rendered
+from crdt_server.services.messaging.urls import ANY, fault_of_url
 
 TTL_SECONDS: Final = 24 * 3600
 """For which a push service keeps a message for a device that is off."""

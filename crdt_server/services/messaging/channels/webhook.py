@@ -10,25 +10,18 @@ from __future__ import annotations
 import base64
 import hmac
 import json
-import secrets
 from collections.abc import Mapping, Sequence
 from datetime import UTC
 from hashlib import sha256
 from typing import Any, Final
 
 from crdt_server.services.messaging.channels.http import Answer, HttpClient, Now, retry_after
-from crdt_server.services.messaging.channels.urls import ANY, fault_of_url
 from crdt_server.services.messaging.model import Delivery, Notice, NotSent, Sent
+from crdt_server.services.messaging.urls import ANY, fault_of_url
+from crdt_server.services.messaging.webhook_secrets import PREFIX
 
-PREFIX: Final = "whsec_"
-SECRET_BYTES: Final = 32
 _SHORTEST_SECRET: Final = 16
 _GONE: Final = 410
-
-
-def new_secret() -> str:
-    """A secret, as the specification writes it."""
-    return PREFIX + base64.b64encode(secrets.token_bytes(SECRET_BYTES)).decode()
 
 
 def signatures(given: Sequence[str], id_: str, timestamp: int, body: bytes) -> str:

@@ -3,24 +3,16 @@
 from __future__ import annotations
 
 import re
-from ipaddress import ip_address
 from typing import Final
 from urllib.parse import urlsplit
+
+from crdt_server.services.messaging.ip_addresses import is_address
 
 MOST_CHARACTERS: Final = 2_000
 ENCRYPTED: Final = ("https",)
 ANY: Final = ("https", "http")
 _LABEL: Final = re.compile(r"[A-Za-z0-9_]([A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?", re.ASCII).fullmatch
 _NUMERIC: Final = re.compile(r"(0[xX][0-9a-fA-F]*|[0-9]+)", re.ASCII).fullmatch
-
-
-def is_address(host: str) -> bool:
-    """Whether a host is an IP address, without brackets."""
-    try:
-        ip_address(host)
-    except ValueError:
-        return False
-    return True
 
 
 def fault_of_url(url: str, schemes: tuple[str, ...] = ANY) -> str | None:
