@@ -1,7 +1,7 @@
 """The canonical JSON of rows, made in steps between which rows may change.
 
-What changes is encoded again with its neighbours, so that the end is the JSON of the rows as they are then. A snapshot
-would be older than the updates that its reader has, and to begin again would never end while somebody writes.
+A row that changes is encoded again with its neighbours, so that the end is the JSON of the rows as they are then. A
+snapshot would be older than the updates that its reader has, and to begin again would never end while somebody writes.
 """
 
 from __future__ import annotations

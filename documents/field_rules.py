@@ -83,7 +83,7 @@ def _by_user(member: str) -> Owns:
     return lambda actor, _record, row, _key: row.get(member) == written_as(actor.user)
 
 
-def _says(actor: Actor, _record: str, row: Row, _key: str | None) -> bool:
+def _is_sender(actor: Actor, _record: str, row: Row, _key: str | None) -> bool:
     return row.get("from") == written_as(actor.user) and row.get("kind") != "system"
 
 
@@ -141,7 +141,7 @@ RESERVED: Final[tuple[FieldRule, ...]] = (
               text="nobody acknowledges for somebody else"),
     FieldRule("care", "care", _keys("acknowledgedBy"), EVERYBODY, _suffix_is_user,
               text="nobody acknowledges for somebody else"),
-    FieldRule("thread", "messages", None, EVERYBODY, _says,
+    FieldRule("thread", "messages", None, EVERYBODY, _is_sender,
               text="nobody writes messages of somebody else, or of the system"),
     FieldRule("thread", "redactions", None, EVERYBODY, _withdraws,
               text="its author takes a message back, or the couple, a planner or a coordinator"),
@@ -171,7 +171,7 @@ OWN: Final[tuple[FieldRule, ...]] = (
     FieldRule("care", "care", _keys("acknowledgedBy"), frozenset({"caterer"}), _suffix_is_user, text="their own"),
     FieldRule("budget", "contributions", None, frozenset({"family"}), _gives,
               text="with the guest who they are as `guest`", adds=True),
-    FieldRule("thread", "messages", None, EVERYBODY, _says, text="their own", adds=True),
+    FieldRule("thread", "messages", None, EVERYBODY, _is_sender, text="their own", adds=True),
     FieldRule("thread", "redactions", None, EVERYBODY, _withdraws, text="of their own messages", adds=True),
     FieldRule("thread", "reactions", None, EVERYBODY, _is_own_reaction, text="their own", adds=True),
 )  # fmt: skip

@@ -1,4 +1,4 @@
-"""What ends when somebody takes no part any more: in a thread, in threads of some types, in a wedding.
+"""Rows that go when a person takes no part any more: in a thread, in threads of some types, in a wedding.
 
 A person who is added again later begins anew: neither threads, nor an inbox, nor messages that waited come back. Plain
 functions over a `Connection`, as in `updates`, in the transaction of the change that ends it.

@@ -1,4 +1,4 @@
-"""Messages that have to leave the server, and what became of each. `outbox_claims` has what delivery workers do.
+"""Messages that have to leave the server, each with its state. `outbox_claims` has what delivery workers do.
 
 A message is in one of these states:
 
@@ -248,13 +248,13 @@ def redact(connection: Connection, wedding: str, redacted: Collection[tuple[str,
         notices = json.loads(params).get("notices", [])
         kept = [each for each in notices if (each["document"], each["record"]) not in redacted]
         if len(kept) < len(notices):
-            values = {"params": json.dumps({"notices": kept}, ensure_ascii=False)} if tells(kept) else dropped
+            values = {"params": json.dumps({"notices": kept}, ensure_ascii=False)} if has_content(kept) else dropped
             connection.execute(update(outbox).where(outbox.c.id == id_).values(values))
             changed += 1
     return changed
 
 
-def tells(notices: Iterable[Mapping[str, Any]]) -> bool:
+def has_content(notices: Iterable[Mapping[str, Any]]) -> bool:
     """Whether a digest with these notices has anything in it but the number of others."""
     return any(each.get("type") != DIGEST for each in notices)
 

@@ -52,7 +52,7 @@ def insert(declared: DerivedTable) -> str:
 
 def _insert_into(table: Table, columns: Sequence[str], conflict: str) -> str:
     rows = "SELECT * FROM (VALUES {rows}) WHERE column1 IS NOT NULL"
-    # What fails rolls the transaction back: else SQLite would copy every page before it changes it, in order to undo
+    # An error rolls the transaction back: else SQLite would copy every page before it changes it, in order to undo
     # the statement alone, which takes as long as the rest.
     return f"INSERT OR ROLLBACK INTO {table.name} ({names(columns)}) {rows} {conflict}"
 

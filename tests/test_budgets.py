@@ -7,6 +7,7 @@ nothing may grow beyond its entry.
 from __future__ import annotations
 
 import ast
+import re
 from collections import defaultdict
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -108,6 +109,9 @@ BUDGETS: dict[str, tuple[Callable[[], dict[str, int]], int, dict[str, int]]] = {
     "methods of a class": (class_methods, METHODS, LARGE_CLASSES),
 }
 
+VAGUE_VERBS = {"ask", "asks", "asked", "hear", "heard", "look", "note", "say", "says", "said", "tell", "tells", "told",
+               "want", "wants", "wanted"}  # fmt: skip
+
 SHARED_CLASS_NAMES: dict[str, set[str]] = {}
 
 
@@ -128,6 +132,16 @@ def test_no_two_classes_have_one_name() -> None:
     shared = classes_of_one_name()
     assert {name: files for name, files in shared.items() if files - SHARED_CLASS_NAMES.get(name, set())} == {}
     assert {name for name in SHARED_CLASS_NAMES if name not in shared} == set(), "no longer needed: remove the entries"
+
+
+def test_functions_are_named_by_what_they_do() -> None:
+    """The first word of a name is no verb that leaves open what is done."""
+    assert {name for name, _ in FUNCTIONS if first_word(name) in VAGUE_VERBS} == set()
+
+
+def first_word(name: str) -> str:
+    own = re.split(r"[.:]", name)[-1].strip("_")
+    return "look_up" if own.startswith("look_up") else own.partition("_")[0]
 
 
 def test_complexity_counts_branches() -> None:

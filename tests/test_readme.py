@@ -23,6 +23,7 @@ README = (ROOT / "README.md").read_text()
 TOKENS, PRODUCTION = ((ROOT / "docs" / name).read_text() for name in ("tokens.md", "production.md"))
 DEFAULT_ADDRESS = "127.0.0.1:8000"
 TWO_SCREENS, ONE_SCREEN = 80, 50
+TREES = ("crdt_server", "documents", "storage")
 
 
 def block(language: str, page: str = README) -> str:
@@ -131,8 +132,9 @@ def test_the_map_of_the_readme_is_of_this_tree() -> None:
     paths = [path for cells in rows("Where things are") for path in re.findall(r"`([^`]+)`", cells[0])]
     assert paths
     assert [path for path in paths if not (ROOT / path).exists()] == []
-    parts = {path.parent.name for path in (ROOT / "crdt_server").glob("*/__init__.py")}
-    assert {part for part in parts if f"crdt_server/{part}/" not in paths} == set()
+    found = [path.parent for tree in TREES for path in (ROOT / tree).rglob("__init__.py")]
+    packages = {f"{path.relative_to(ROOT)}/" for path in found if path.name != "versions"} - {"crdt_server/"}
+    assert {package for package in packages if package not in README} == set()
     modules = {path.name for path in (ROOT / "crdt_server").glob("*.py") if not path.name.startswith("__")}
     modules = {name for name in modules if not name.endswith("_commands.py")}
     assert {name for name in modules if f"crdt_server/{name}" not in paths} == set()

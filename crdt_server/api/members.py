@@ -223,7 +223,7 @@ async def post_grant(request: Request, grants: Grants, caller: Authorized, weddi
     `too_many_grants`, `too_many_own_grants`."""
     body = await read_json(request, NewGrant, MAX_BODY_BYTES)
     document_key(wedding, body.what)
-    return _row(await grants.ask(wedding_name(wedding), caller.identity, body.what, body.reason, body.seconds))
+    return _row(await grants.request(wedding_name(wedding), caller.identity, body.what, body.reason, body.seconds))
 
 
 @router.post("/grants/{grant}/give")

@@ -1,1 +1,2 @@
-"""Document hosts: the only processes that ever hold a pycrdt ``Doc``, and the code that keeps them alive."""
+"""Dispatchers and supervisors of document hosts, the only processes that hold a pycrdt ``Doc``. Their program is
+`judge`."""

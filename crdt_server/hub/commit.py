@@ -88,7 +88,7 @@ class CommitPump:
     """`put` batches in; `Room.broadcast` follows after their commit, for each room in order. One `run` task.
 
     A refusal for good is confirmed with the store: what another owner of the wedding has stored since may look forged
-    here. So is what is shown of a derived document: another owner may have hidden it since.
+    here. The content of a derived document is confirmed too: another owner may have hidden a part of it since.
 
     ``fail`` ends a room whose batch could not be stored. ``on_events`` is called with a wedding that has events up to a
     number, ``on_bookings`` with changes of its bookings. What ``audit`` returns for a batch is stored with it.

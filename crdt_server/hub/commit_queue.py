@@ -63,6 +63,6 @@ class CommitQueue:
 
 
 def _unit(batch: RoomBatch) -> object:
-    """What is stored together, and in order: all of a wedding, since a command is stored in all its documents or in
-    none; a document without a schema by itself."""
+    """The unit that is stored together, and in order: all of a wedding, since a command is stored in all its documents
+    or in none; a document without a schema by itself."""
     return batch.room.wedding if batch.room.hosted.has_schema else batch.room

@@ -55,13 +55,13 @@ class Retention:
         await asyncio.sleep(FIRST_SECONDS)
         while True:
             try:
-                await self.look_through(every=passes % PASSES_PER_DAY == 0)
+                await self.sweep(every=passes % PASSES_PER_DAY == 0)
             except StorageError as error:
                 log.warning("retention_failed", error=str(error))
             passes += 1
             await asyncio.sleep(PASS_SECONDS)
 
-    async def look_through(self, *, every: bool) -> None:
+    async def sweep(self, *, every: bool) -> None:
         """One pass, through ``every`` wedding or those that were written since the last one."""
         written, self._written = self._written, {}
         if not any(self._kept):

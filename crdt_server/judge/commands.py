@@ -2,8 +2,9 @@
 
 An operation names a document, a root and a record: ``set`` a key (or, without a key, the whole value), ``insert`` a
 record, ``delete`` a key or row, ``move`` a record behind another (null: to the front), ``text`` replaces a text or a
-part of it (``index`` and ``delete`` count code points). They are tried on a copy first; what the kind of a document
-does not allow is answered with a list of problems, and nothing is done. A stamp without ``by`` is that of the actor.
+part of it (``index`` and ``delete`` count code points). They are tried on a copy first. Operations that the kind
+of a document does not allow are answered with a list of problems, and nothing is done. A stamp without ``by`` is that
+of the actor.
 
 A command on a derived document is about no other. What its declaration and the rules of its sources allow the actor is
 written there, as an edit of a reader of it would be (`derived_edits`).
@@ -98,7 +99,7 @@ def command(
     if problems:
         return CommandRefused(problems)
     for name in {document for document, _ in parts} & judge.derived.documents.keys():
-        judge.derived.documents[name].note_writer(actor.user)
+        judge.derived.documents[name].add_writer(actor.user)
     if later is not None and len(ops) > WRITTEN_AT_ONCE:
         later(ops)
         return None

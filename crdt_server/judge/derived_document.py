@@ -34,7 +34,7 @@ DIFFS_KEPT = 4
 
 
 def _shown_bytes(document: ProjectedDocument) -> Sequence[bytes]:
-    """Not the raw updates: who guesses would be told which guess is right of what is not shown any more."""
+    """Not the raw updates: a client that guesses hidden content would learn which guess is right."""
     return document.diff(EMPTY_STATE_VECTOR) or ()
 
 
@@ -122,7 +122,7 @@ class ProjectedDocument(SchemaDocument):
             if projection.follows_users:
                 self.stale.update(((name, record), None) for record in self.rows.roots[name])
 
-    def note_writer(self, user: str) -> None:
+    def add_writer(self, user: str) -> None:
         """Somebody writes here by a command, and is known from then on as whoever writes by updates is."""
         owners = self.items.owners
         if user in owners.values():

@@ -1,8 +1,9 @@
 """Dry runs: an update that could take long is tried in a forked copy of the host before the host itself takes it.
 
-The host does not wait for a copy: the update has to come again (`Status.LATER`), and other work goes on. What a copy
-has survived is evidence for a document that others may have edited since. A document has one copy at a time, so those
-edits are small; and if they make the update dear, the limit of CPU time ends the host, which is replaced.
+The host does not wait for a copy: the update has to come again (`Status.LATER`), and other work goes on. An
+update that a copy has survived may be applied to a document that others have edited since. A document has one copy at a
+time, so those edits are small; and if they make the update dear, the limit of CPU time ends the host, and a new
+one is started.
 
 To fork a host of 0.9 GB takes 20 to 30 ms. A copy that has survived an update therefore tries the next ones of that
 document, too, as long as both have the same.
@@ -37,7 +38,7 @@ Apply = Callable[[bytes], object]
 
 
 class Trial(Enum):
-    """What became of an update in a copy."""
+    """The outcome of an update in a copy."""
 
     RUNNING = auto()
     SURVIVED = auto()

@@ -21,26 +21,26 @@ class Evaluation:
         self._open_records = open_records
         self._reading: Iterator[None] | None = index.reading  # None: the index has read all rows
         self._steps: Iterator[None] | None = None  # of the evaluation under way
-        self._wanted: bool | None = None  # a further one: whether its subjects need not wait
+        self._requested: bool | None = None  # a further one: whether its subjects need not wait
 
     @property
     def has_work(self) -> bool:
         """Whether something is to be evaluated, or records are moot."""
-        return bool(self.moot) or self._steps is not None or self._wanted is not None
+        return bool(self.moot) or self._steps is not None or self._requested is not None
 
-    def want(self, *, settled: bool) -> None:
+    def request(self, *, settled: bool) -> None:
         """Look every subject up. ``settled``: they need not wait."""
-        self._wanted = self._wanted or settled
+        self._requested = self._requested or settled
 
     def read_again(self) -> None:
         """Read all rows once more, and look every subject up."""
         self._reading, self._steps = self._index.reload(), None
-        self.want(settled=True)
+        self.request(settled=True)
 
     def set_context(self, context: Context) -> None:
         """Use another context: any finding may be another."""
         self._subjects.add(self._index.set_context(context), settled=False)
-        self.want(settled=False)
+        self.request(settled=False)
 
     def follow(self, slices: Slices) -> bool:
         """Bring index and queue up to date. Returns whether they are."""
@@ -48,9 +48,9 @@ class Evaluation:
             if not slices.run(self._reading):
                 return False
             self._reading = None
-        while self._steps is not None or self._wanted is not None:
+        while self._steps is not None or self._requested is not None:
             if self._steps is None:
-                self._steps, self._wanted = self._evaluate(settled=bool(self._wanted)), None
+                self._steps, self._requested = self._evaluate(settled=bool(self._requested)), None
             if not slices.run(self._steps):
                 return False
             self._steps = None

@@ -45,7 +45,7 @@ def opened(judge: WeddingJudge, document: SchemaDocument) -> Iterator[None]:
         resolver.evaluation.read_again()
     if missed or not judge.open:
         yield from resolver.open_records.read(judge.wedding)
-        resolver.evaluation.want(settled=True)
+        resolver.evaluation.request(settled=True)
     for before in known.values():
         for record in list(before):
             yield

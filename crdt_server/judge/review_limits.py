@@ -24,7 +24,7 @@ from documents.invariants import INVARIANTS, Finding, Index, Op, Subject, Weddin
 from documents.invariants.catalogue import MANUAL
 from documents.invariants.instants import instant
 from documents.invariants.review import MAX_RECORD_BYTES
-from documents.sentences import as_json, say, sentence
+from documents.sentences import as_json, sentence, to_text
 
 MAX_OPEN_BYTES: Final = 32 * 1024
 """Of the open records of one invariant in one document; one is listed whatever its size."""
@@ -215,7 +215,7 @@ class ReviewLimits:
                 yield from close_ops(document, record, "moot", at, None)
             return
         said = sentence("unlisted.auto" if state == "auto" else "unlisted.open", count=number)
-        text = say(said)
+        text = to_text(said)
         new = {
             "_kind": invariant, "_subject": [], "_severity": INVARIANTS[invariant].severity, "_at": at, "_parties": [],
             "_options": [], "_strategy": MANUAL, "_state": state, "_summary": text,

@@ -1,7 +1,7 @@
 """The limit of the bytes of one document.
 
 - It is a limit of what clients write. Writes of the server (conflicts, moved seats, values that it puts back, and
-  commands over HTTP) has an allowance of its own, as large as the limit; beyond that it counts with the rest.
+  commands over HTTP) have an allowance of their own, as large as the limit; beyond that they count with the rest.
 - Beyond the limit a document can still be repaired by its people: what only deletes is taken up to twice the limit, and
   small edits as long as a reserve lasts.
 """

@@ -190,7 +190,7 @@ class StructIndex:
         for client, first, following in deletes:
             if not deleted.covers(client, first, following):  # Yjs sends all there ever were
                 deleted.add(client, first, following)
-                self._note_deleted(client, first, following, coming)
+                self._collect_deleted(client, first, following, coming)
         return self._integrated(coming)
 
     def _overwrite(self, step: Step, deletes: Sequence[Span], user: str) -> Integrated | None:
@@ -302,7 +302,7 @@ class StructIndex:
             runs.add(struct.clock, struct.clock + struct.length, None if shared is None else (shared, key, opening))
         return steps
 
-    def _note_deleted(self, client: int, first: int, following: int, coming: _Coming) -> None:
+    def _collect_deleted(self, client: int, first: int, following: int, coming: _Coming) -> None:
         """Add the keys and texts that a deletion may have changed."""
         runs = self.clients.get(client)
         for begin, end, home in () if runs is None else runs.between(first, following):

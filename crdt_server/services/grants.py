@@ -59,7 +59,7 @@ class GrantService:
         found, rights = await self._storage.grants(wedding, LISTED), await self._rights_in(wedding)
         return found if rights.may_read(actor) is None else [each for each in found if each.user == actor.user]
 
-    async def ask(self, wedding: str, actor: Identity, what: str, reason: str, seconds: int) -> StoredGrant:
+    async def request(self, wedding: str, actor: Identity, what: str, reason: str, seconds: int) -> StoredGrant:
         """Request a grant for oneself. It is given at once while the wedding is live, to a coordinator."""
         require_allowed(may_change_own(actor))
         if actor.role not in GRANTEES:

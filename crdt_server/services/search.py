@@ -1,9 +1,9 @@
 """Search in messages and in the notes of records, for whoever may read them now.
 
-What can be searched for: the body of each message, the `note` of each record that has one, and the page `board` of the
-wedding. The free documents `notes.…` are not: the server has no rows of them. Each edit of a text that goes on becomes
-an event after some seconds (`judge.text_edits`); new words of a note are found then, those of a message at once. What
-is shown is read from the rows.
+A search finds the body of each message, the `note` of each record that has one, and the page `board` of the wedding,
+not the free documents `notes.…`: the server has no rows of them. Each edit of a text that goes on becomes an event
+after some seconds (`judge.text_edits`); new words of a note are found then, those of a message at once. The texts in
+the answer are read from the rows.
 """
 
 from __future__ import annotations

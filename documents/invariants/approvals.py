@@ -105,7 +105,7 @@ class Approvals:
     def _votes(self, approval: str) -> Iterator[tuple[int, str, bool]]:
         """Arrival, instant, and whether it is a rejection."""
         row = self._wedding.rows(*WHERE)[approval]
-        asked = max((self._asked(approval, key) for key in ("item", "to")), default=0)
+        asked = max((self._requested_at(approval, key) for key in ("item", "to")), default=0)
         for key, at in row.items():
             rejects = _VOTES.get(key[: key.find(":") + 1])
             if rejects is None:
@@ -114,7 +114,7 @@ class Approvals:
             if writer.seq >= asked and self._is_of_couple(approval, writer, key.partition(":")[2]):
                 yield writer.seq, str(at), rejects
 
-    def _asked(self, approval: str, key: str) -> int:
+    def _requested_at(self, approval: str, key: str) -> int:
         writer = self._wedding.writer(*WHERE, approval, key)
         return 0 if writer.role == COUPLE else writer.seq
 

@@ -29,10 +29,10 @@ def attributed(wedding: Wedding, finding: Finding, document: str) -> Finding:
 
 
 def _attributed(wedding: Wedding, party: Party, before: Any) -> Party:
-    return replace(party, before=before, said=_said(wedding, party, before))
+    return replace(party, before=before, said=_sentence(wedding, party, before))
 
 
-def _said(wedding: Wedding, party: Party, before: Any) -> Sentence:
+def _sentence(wedding: Wedding, party: Party, before: Any) -> Sentence:
     field = party.field
     values = {
         "record": record_name(wedding, field),

@@ -3,7 +3,7 @@
 - People are alike where e-mail, telephone number, or name and household are: of those alike, each is compared with the
   one whose id comes first. People without a first name have no name to compare.
 - Everybody who said yes counts for the room there is, infants too.
-- Who may bring how many and is not said, may bring nobody.
+- A guest without a number of companions may bring nobody.
 """
 
 from __future__ import annotations

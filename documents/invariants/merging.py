@@ -50,7 +50,7 @@ def _guest(wedding: Wedding, keep: str, drop: str) -> Iterator[Op]:
         unanswered = key.startswith("rsvp:") and kept.get(key) not in _ANSWERED and value in _ANSWERED
         if key not in kept or unanswered:
             yield Op("set", "guests", "guests", keep, key, value)
-    yield from _note(kept, dropped, ("guests", "guests", keep))
+    yield from _merge_notes(kept, dropped, ("guests", "guests", keep))
     if kept.get("plusOneOf") == drop:
         yield Op("delete", "guests", "guests", keep, "plusOneOf")
 
@@ -67,12 +67,12 @@ def _care(wedding: Wedding, keep: str, drop: str) -> Iterator[Op]:
     for key, value in dropped.items():
         if key not in _CARE_NOTE and (key not in kept or (key.startswith("allergy:") and value == "severe")):
             yield Op("set", "care", "care", keep, key, value)
-    yield from _note(kept, dropped, ("care", "care", keep))
+    yield from _merge_notes(kept, dropped, ("care", "care", keep))
     if "deleted" in kept:
         yield Op("delete", "care", "care", keep, "deleted")
 
 
-def _note(kept: dict[str, Any], dropped: dict[str, Any], where: tuple[str, str, str]) -> Iterator[Op]:
+def _merge_notes(kept: dict[str, Any], dropped: dict[str, Any], where: tuple[str, str, str]) -> Iterator[Op]:
     """Both remarks, one below the other."""
     here, there = kept.get("note"), dropped.get("note")
     if type(here) is str and type(there) is str and there and there not in here:

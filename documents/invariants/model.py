@@ -18,7 +18,7 @@ from typing import Any, Final, NamedTuple, TypeAlias
 from documents.fields import Reason, same
 from documents.invariants.catalogue import INVARIANTS
 from documents.kind import WHOLE
-from documents.sentences import Sentence, say
+from documents.sentences import Sentence, to_text
 from documents.shared import USER
 
 Row: TypeAlias = Any
@@ -138,7 +138,7 @@ class Option:
     @property
     def text(self) -> str:
         """The effect of choosing it, in English."""
-        return say(self.said)
+        return to_text(self.said)
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,7 +170,7 @@ class Finding:
     @property
     def summary(self) -> str:
         """The violation in a sentence, in English."""
-        return say(self.said)
+        return to_text(self.said)
 
     @property
     def manual(self) -> bool:

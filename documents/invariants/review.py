@@ -26,7 +26,7 @@ from documents.invariants.model import (
     short_id,
     user_id,
 )
-from documents.sentences import Sentence, as_json, of_json, say
+from documents.sentences import Sentence, as_json, of_json, to_text
 from documents.shared import SENTENCE, review
 
 MAX_RECORD_BYTES: Final = 24 * 1024
@@ -85,7 +85,7 @@ def sentences_of(row: Mapping[str, Any]) -> Iterator[object]:
 
 def _text_of(key: str, sentence: object, language: str, names: Mapping[str, str]) -> dict[str, str]:
     said: Sentence | None = of_json(sentence)
-    return {} if said is None else {key: say(said, language, names)}
+    return {} if said is None else {key: to_text(said, language, names)}
 
 
 def operations(row: dict[str, Any], choice: int) -> tuple[Op, ...] | None:
@@ -147,7 +147,7 @@ def _written(party: Party) -> Iterator[dict[str, Any]]:
     if party.said is not None:
         said = as_json(party.said)
         if type(SENTENCE.check(said)) is not Reason:
-            yield {"text": say(party.said), "sentence": said}
+            yield {"text": to_text(party.said), "sentence": said}
 
 
 def _within(room: int, options: list[dict[str, Any]]) -> list[dict[str, Any]]:

@@ -87,7 +87,7 @@ def _write(draft: Draft) -> None:
     day.add_people(draft)
     day.couple_wrote_the_frame(draft)
     guests.answer(draft)
-    guests.look_after(draft)
+    guests.add_care_needs(draft)
     day.run_the_day(draft)
     day.add_tasks(draft)
     money.budget(draft)

@@ -186,7 +186,7 @@ def answer(draft: Draft) -> None:
                 draft.written[Field("guests", "guests", guest, key)] = Author(user, "guest", minute)
 
 
-def look_after(draft: Draft) -> None:
+def add_care_needs(draft: Draft) -> None:
     """The document `care`. The caterer has seen every severe allergy, and nobody chose a meal against their diet."""
     chance = draft.chance
     caterer = draft.user("caterer")

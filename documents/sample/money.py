@@ -107,10 +107,10 @@ def _buy(draft: Draft, category: str, allocated: int, vendors: list[str], things
         item["note"] = draft.words(6, 25) if chance.happens(15) else ""
         row_id = chance.id("b")
         draft.rows("budget", "items")[row_id] = item
-        _ask_the_couple(draft, row_id, item)
+        _request_approval(draft, row_id, item)
 
 
-def _ask_the_couple(draft: Draft, item_id: str, item: dict[str, Any]) -> None:
+def _request_approval(draft: Draft, item_id: str, item: dict[str, Any]) -> None:
     threshold = draft.documents["budget"]["meta"][""]["mustApproveOver"]
     before = None
     for field in _AMOUNTS:

@@ -3,9 +3,9 @@
 Every planter changes as little as a careless edit would, and takes records that no other planter has touched. They are
 run in the order of `_PLANTERS`.
 
-What cannot stand in a state, and so is not planted: X1 and X2 are about writes, not about what they left behind; of T5
-that fixed items stay while the wedding is live, and of M1 that messages stay as they were, are about what was there
-before. G4, S7, W1, M1 and the other author of B4 show in `Sample.writers`, W2 only beside `Sample.neighbour`.
+Some invariants cannot be broken by a state, and are not planted: X1 and X2 are about writes, not about what they left
+behind; of T5 that fixed items stay while the wedding is live, and of M1 that messages stay as they were, are about what
+was there before. G4, S7, W1, M1 and the other author of B4 show in `Sample.writers`, W2 only beside `Sample.neighbour`.
 """
 
 from __future__ import annotations

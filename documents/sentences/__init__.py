@@ -1,8 +1,8 @@
 """Sentences for people, in each language there is: what a conflict is about, and what its options do.
 
 A sentence is an id of the catalogue with values of known kinds (`Value`). It is made where something is found, kept as
-JSON, and put into words with `say` where somebody reads it: so one finding is read in several languages. Nothing that
-people read has an id in it: who and what has no name is "a planner", "an item without a title".
+JSON, and put into words with `to_text` where somebody reads it: so one finding is read in several languages. Nothing
+that people read has an id in it: who and what has no name is "a planner", "an item without a title".
 """
 
 from documents.sentences.catalogue import CATALOGUE, LANGUAGES, OTHERWISE, language_of, word
@@ -27,7 +27,7 @@ from documents.sentences.model import (
     users_without_name,
     word_of,
 )
-from documents.sentences.saying import MAX_CHARACTERS, cut, say
+from documents.sentences.rendering import MAX_CHARACTERS, cut, to_text
 
 __all__ = [
     "CATALOGUE",
@@ -48,10 +48,10 @@ __all__ = [
     "money",
     "of_json",
     "part",
-    "say",
     "sentence",
     "span",
     "time",
+    "to_text",
     "unnamed",
     "user",
     "users_without_name",

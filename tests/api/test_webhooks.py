@@ -10,7 +10,7 @@ from uuid import uuid4
 import httpx
 import pytest
 
-from crdt_server.services.messaging.webhooks import MOST_WEBHOOKS, NO_MEMBER, wants
+from crdt_server.services.messaging.webhooks import MOST_WEBHOOKS, NO_MEMBER, subscribes_to
 
 COUPLE, PLANNER, COORDINATOR, GUEST = (
     {"user": f"u_{role}", "role": role} for role in ("couple", "planner", "coordinator", "guest")
@@ -172,7 +172,7 @@ async def test_the_key_for_push_messages(client: httpx.AsyncClient, wedding: str
 
 
 def test_types_are_wanted_by_their_beginning() -> None:
-    assert wants((), "guest.rsvp")
-    assert wants(("guest",), "guest.rsvp")
-    assert wants(("task", "guest.rsvp"), "guest.rsvp")
-    assert not wants(("gue", "guest.rsvp.x", "task"), "guest.rsvp")
+    assert subscribes_to((), "guest.rsvp")
+    assert subscribes_to(("guest",), "guest.rsvp")
+    assert subscribes_to(("task", "guest.rsvp"), "guest.rsvp")
+    assert not subscribes_to(("gue", "guest.rsvp.x", "task"), "guest.rsvp")

@@ -19,7 +19,19 @@ from documents.invariants.bookings import Booking
 from documents.invariants.review import in_language, review_row
 from documents.invariants.wording import label_of, shown
 from documents.registry import KINDS
-from documents.sentences import CATALOGUE, LANGUAGES, Sentence, as_json, money, of_json, say, sentence, time, user, word
+from documents.sentences import (
+    CATALOGUE,
+    LANGUAGES,
+    Sentence,
+    as_json,
+    money,
+    of_json,
+    sentence,
+    time,
+    to_text,
+    user,
+    word,
+)
 from tests.documents.invariants.planning import NOW, Planning
 
 COUPLE, PLANNER = Writer("u_couple01", "couple", 100, 5, NOW), Writer("u_planner1", "planner", 80, 4, NOW)
@@ -301,14 +313,14 @@ def test_values_are_shown_as_people_write_them(field: Field, value: Any, english
     planning.add("maria", "seating", "tables", "t_4", label="4")
     planning.add("maria", "timeline", "items", "i_secret", title="For the team alone")
     said = sentence("X1.keep_by_rule", value=shown(planning.wedding, field, value))
-    assert say(said) == f"Keep what the rule wrote: {english}."
-    assert say(said, "de") == f"Behalten, was die Regel eingetragen hat: {german}."
+    assert to_text(said) == f"Keep what the rule wrote: {english}."
+    assert to_text(said, "de") == f"Behalten, was die Regel eingetragen hat: {german}."
 
 
 def test_labels_of_families_say_what_they_are_about() -> None:
     planning = Planning()
     label = label_of(planning.wedding, Field("guests", "guests", "g_1", "rsvp:e_reception"))
-    assert say(sentence("W1.only", field=label)) == "Only the couple sets “answer (Reception)”."
+    assert to_text(sentence("W1.only", field=label)) == "Only the couple sets “answer (Reception)”."
 
 
 def test_the_languages_have_the_same_texts_with_the_same_values() -> None:
@@ -361,15 +373,15 @@ VALUES = st.recursive(
 def test_whatever_a_sentence_holds_gives_a_text(value: Any, id: str, language: str) -> None:
     said = of_json({"id": id, "values": dict.fromkeys(("who", "item", "count", "guest", "value", "record"), value)})
     assert said is not None
-    assert isinstance(say(said, language), str)
+    assert isinstance(to_text(said, language), str)
     assert of_json(value) is None or isinstance(of_json(value), Sentence)
 
 
 def test_braces_that_people_type_stay_what_they_are() -> None:
     said = sentence("T5.begin", item="{time} {0.__class__}", time=time(930))
-    assert say(said) == "{time} {0.__class__} begins at 15:30."
+    assert to_text(said) == "{time} {0.__class__} begins at 15:30."
     assert of_json(json.loads(json.dumps(as_json(said)))) == said
-    assert say(Sentence("no.such.sentence")) == "…"
-    assert len(say(sentence("T5.skip", item="x" * 900))) == 500
-    assert say(sentence("B.limit", amount=money(5, "GBP"))) == "Set the limit to £0.05."
-    assert say(sentence("M1", who=user("u_x", "", ""))) == "Somebody changed a message."
+    assert to_text(Sentence("no.such.sentence")) == "…"
+    assert len(to_text(sentence("T5.skip", item="x" * 900))) == 500
+    assert to_text(sentence("B.limit", amount=money(5, "GBP"))) == "Set the limit to £0.05."
+    assert to_text(sentence("M1", who=user("u_x", "", ""))) == "Somebody changed a message."

@@ -67,10 +67,10 @@ async def test_the_owner_looks_through_what_was_written_and_once_a_day_through_a
         await storage.heartbeat(node, 60)
     await storage.claim(["mine"], "me")
     await storage.claim(["theirs"], "them")
-    await kept.look_through(every=False)
+    await kept.sweep(every=False)
     assert [await numbers(storage, name) for name in ("mine", "theirs", "nobody's")] == [[1, 2, 3]] * 3
     kept.stored([], [DerivedRecords(DocumentKey("mine", "guests"))])
-    await kept.look_through(every=False)
+    await kept.sweep(every=False)
     assert [await numbers(storage, name) for name in ("mine", "nobody's")] == [[3], [1, 2, 3]]
-    await kept.look_through(every=True)
+    await kept.sweep(every=True)
     assert [await numbers(storage, name) for name in ("theirs", "nobody's")] == [[1, 2, 3], [3]]

@@ -148,7 +148,7 @@ export class Reviews implements Conflicts {
     const written = subject === undefined ? undefined : subjects[subject]
     const field = written ?? onlyField(subjects)
     const collection = `${textOf(field, 'document', part.name)}.${textOf(field, 'root')}`
-    const say = (each: Json | undefined): string => (field === undefined ? '' : this.words.value(collection, textOf(field, 'key') || undefined, each))
+    const text = (each: Json | undefined): string => (field === undefined ? '' : this.words.value(collection, textOf(field, 'key') || undefined, each))
     const isYou = user === me.id || user === me.user
     const held = written === undefined ? undefined : this.#held(part, written)
     return {
@@ -157,13 +157,13 @@ export class Reviews implements Conflicts {
       role: textOf(party, 'role').replaceAll('_', ' '),
       isYou,
       place: written === undefined ? undefined : this.#place(part, written),
-      wrote: say(value),
-      before: before === undefined ? undefined : say(before),
+      wrote: text(value),
+      before: before === undefined ? undefined : text(before),
       text: textOf(party, 'text'),
       value,
       stands: held !== undefined && same(held.current, value),
       current: held?.current,
-      now: held === undefined ? undefined : say(held.current),
+      now: held === undefined ? undefined : text(held.current),
       at: textOf(party, 'at') || undefined
     }
   }

@@ -48,13 +48,13 @@ export class Receipt implements Saved {
 
   whenSaved (): Promise<void> {
     return new Promise((resolve, reject) => {
-      const look = (): void => {
+      const settle = (): void => {
         if (this.#known === 0) resolve()
         else if (this.#documents.isClosed) reject(new Closed())
         else return
         queueMicrotask(() => ends.forEach((end) => end()))
       }
-      const ends = [this.#state.subscribe(look), this.#documents.status.subscribe(look)]
+      const ends = [this.#state.subscribe(settle), this.#documents.status.subscribe(settle)]
     })
   }
 

@@ -85,14 +85,14 @@ export class OpenThread extends Rows<ThreadMessage> implements Thread {
   whenSynced (): Promise<void> {
     const { replica } = this.part
     return new Promise((resolve, reject) => {
-      const look = (): void => {
+      const settle = (): void => {
         if (replica?.isSynced) resolve()
         else if (replica === undefined || replica.isClosed || replica.refused !== undefined || replica.status === 'disconnected') reject(new NotOpen(this.part.name))
         else return
         queueMicrotask(() => end?.())
       }
-      const end = replica?.state.on(look)
-      look()
+      const end = replica?.state.on(settle)
+      settle()
     })
   }
 

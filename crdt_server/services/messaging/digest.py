@@ -29,7 +29,7 @@ from crdt_server.services.messaging.preferences import (
 from crdt_server.services.messaging.still_known import KnownNow
 from crdt_server.services.wedding_meta import wedding_meta
 from storage import DueDigest, HeldMessage, HeldMessages, NewDigest, Storage, StorageError, StorageUnavailable
-from storage.outbox import tells
+from storage.outbox import has_content
 from storage.preferences import MakeDigest
 
 log = structlog.get_logger(__name__)
@@ -139,7 +139,7 @@ def events_of(params: str) -> set[int]:
 def without(params: str, events: Collection[int]) -> str:
     """The params of a digest without what is about these events; empty: nothing is left."""
     kept = [each for each in _notices_in(params) if not each.get("document") or each["event"] not in events]
-    if not tells(kept):
+    if not has_content(kept):
         return ""
     return json.dumps({"notices": kept}, ensure_ascii=False)
 

@@ -21,7 +21,7 @@ from crdt_server.services.messaging.preferred_timings import preferred_timings
 from crdt_server.services.messaging.recipients import Mentioned, Recipients, nobody_mentioned
 from crdt_server.services.messaging.rules import RoutingRule, RoutingRules, Send
 from crdt_server.services.messaging.timings import DROPPED, HELD, Timings, TimingsOf
-from crdt_server.services.messaging.webhooks import wants
+from crdt_server.services.messaging.webhooks import subscribes_to
 from documents.events.rules import IMPORT
 from storage import DeliveryValues, ItemValues, LastSeen, NewMessage, RoutedPage, RoutingReader, StoredEvent
 from storage.outbox import NO_PARAMS, key_of
@@ -91,7 +91,7 @@ class Planner:
             return None
         routed = RoutedPage(reader.wedding, rights.version, after, page[-1].seq, now, page)
         webhooks = reader.webhooks() if Channel.WEBHOOK in self.channels else []
-        concerned = [event for event in page if self.rules.about(event.type) or _wanted(webhooks, event.type)]
+        concerned = [event for event in page if self.rules.about(event.type) or _is_subscribed(webhooks, event.type)]
         if concerned:
             routed = _WeddingPlan(self, reader, rights, now, between).fill(routed, concerned, webhooks)
         redacted = redacted_in(page)
@@ -164,7 +164,7 @@ class _WeddingPlan:
             before = tuple(seq for seq, at in found if draft.events[0].at - at <= MERGED_WITHIN)
             for send in draft.rule.send:
                 if send.channel is Channel.INBOX:
-                    if self._applies(send, draft) and self._wants_item(draft, timings):
+                    if self._applies(send, draft) and self._receives(draft, timings):
                         items.append(_item(draft, before, self.to.sequence_of(draft.newest)))
                 elif (draft.user, send.channel.value) in addresses and self._applies(send, draft):
                     made = self._delivery(draft, send, timings, before)
@@ -175,11 +175,11 @@ class _WeddingPlan:
         return page._replace(items=items, deliveries=ordered)
 
     def _for_webhooks(self, webhooks: Sequence[Webhook], events: Iterable[RoutedEvent]) -> Iterator[DeliveryValues]:
-        """A message for each event that a webhook wants and whoever added it may know of."""
+        """A message for each event that a webhook subscribes to and whoever added it may know of."""
         for webhook in webhooks:
             person = self.people.get(webhook.by)
             for event in events if person is not None else ():
-                if not _wanted((webhook,), event.type) or self._is_redacted(event):
+                if not _is_subscribed((webhook,), event.type) or self._is_redacted(event):
                     continue
                 assert person is not None
                 known = self.knowledge.of(person, event, participants=self.to.participants(event.document))
@@ -268,7 +268,7 @@ class _WeddingPlan:
                 return False
         return not (send.absent and draft.user in self._present_in(event.document))
 
-    def _wants_item(self, draft: _DraftItem, timings: Timings) -> bool:
+    def _receives(self, draft: _DraftItem, timings: Timings) -> bool:
         return timings.of(draft.user, draft.priority, draft.newest.type, Channel.INBOX, self.now).state != DROPPED
 
     def _starts_within(self, event: RoutedEvent, limit: timedelta) -> bool:
@@ -319,9 +319,9 @@ def _go_on() -> None:
     """In place of a rest: nothing waits in front of an emergency."""
 
 
-def _wanted(webhooks: Iterable[Webhook], type_: str) -> bool:
+def _is_subscribed(webhooks: Iterable[Webhook], type_: str) -> bool:
     """Whether one of the webhooks gets events of a type."""
-    return any(wants(each.types, type_) for each in webhooks)
+    return any(subscribes_to(each.types, type_) for each in webhooks)
 
 
 def _subject(event: RoutedEvent) -> tuple[object, ...]:

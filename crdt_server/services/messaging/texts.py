@@ -29,7 +29,7 @@ from crdt_server.access.threads import THREAD
 from crdt_server.services.messaging.model import Delivery, Notice
 from crdt_server.services.messaging.plain_text import ZERO_WIDTH_SPACE, cleaned, cut, isolated, one_line, unlinked
 from crdt_server.services.messaging.sms_text import fitted
-from documents.sentences import CATALOGUE, formats, language_of, of_json, say
+from documents.sentences import CATALOGUE, formats, language_of, of_json, to_text
 
 TEMPLATES: Final = Path(__file__).parent / "templates"
 DIGEST: Final = "digest"
@@ -92,7 +92,7 @@ class _Sentences(NamedTuple):
     body: Template
 
 
-class _Said(NamedTuple):
+class _RenderedNotice(NamedTuple):
     """A notice in words."""
 
     subject: str
@@ -112,7 +112,10 @@ def render(delivery: Delivery, public_url: str = "") -> Rendered:
     a template that is wrong."""
     language = _language(language_of(delivery.language))
     title = _title_or_name(delivery, ZERO_WIDTH_SPACE)
-    said = [_say(delivery, notice, language, ZERO_WIDTH_SPACE) for notice in _told(delivery)[:DIGEST_NOTICES]]
+    said = [
+        _render_notice(delivery, notice, language, ZERO_WIDTH_SPACE)
+        for notice in _listed_notices(delivery)[:DIGEST_NOTICES]
+    ]
     if _is_digest(delivery):
         subject = one_line(_words(language, "digest", count=str(_count(delivery)), wedding=title))
         body = "; ".join(each.subject for each in said) or _rest(delivery, language)
@@ -146,7 +149,7 @@ def _short(delivery: Delivery, language: _Language) -> str:
         title = _title_or_name(delivery, " ")
         return fitted(_words(language, "digest", count=str(_count(delivery)), wedding=title), SMS_PARTS)
     title = _value(delivery.title, LINE_CHARACTERS, " ")
-    said = _say(delivery, delivery.notices[0], language, " ")
+    said = _render_notice(delivery, delivery.notices[0], language, " ")
     return fitted(": ".join(filter(None, (cut(title, 40), said.subject, said.text))), SMS_PARTS)
 
 
@@ -159,7 +162,7 @@ def _is_digest(delivery: Delivery) -> bool:
     return len(delivery.notices) > 1 or delivery.notices[0].type == DIGEST
 
 
-def _told(delivery: Delivery) -> list[Notice]:
+def _listed_notices(delivery: Delivery) -> list[Notice]:
     """The notices of a digest that it tells of. One of the type `digest` has the number of others that it has not."""
     return [notice for notice in delivery.notices if notice.type != DIGEST]
 
@@ -175,11 +178,11 @@ def _events(notice: Notice) -> int:
 
 
 def _rest(delivery: Delivery, language: _Language) -> str:
-    rest = _count(delivery) - sum(map(_events, _told(delivery)[:DIGEST_NOTICES]))
+    rest = _count(delivery) - sum(map(_events, _listed_notices(delivery)[:DIGEST_NOTICES]))
     return _words(language, "rest", count=str(rest)) if rest else ""
 
 
-def _say(delivery: Delivery, notice: Notice, language: _Language, joint: str) -> _Said:
+def _render_notice(delivery: Delivery, notice: Notice, language: _Language, joint: str) -> _RenderedNotice:
     values = dict(_values(delivery, notice, language, joint))
     counted = not notice.record and _COUNT in notice.params
     sentences = _sentences_of(language, notice.type + COUNTED if counted else notice.type)
@@ -187,7 +190,7 @@ def _say(delivery: Delivery, notice: Notice, language: _Language, joint: str) ->
     body = sentences.body.render(values).strip()
     if _events(notice) > 1 and not counted:
         body = f"{body}\n\n{_words(language, 'merged', count=str(_events(notice)))}".strip()
-    return _Said(subject, body, values[_LONG])
+    return _RenderedNotice(subject, body, values[_LONG])
 
 
 def _values(delivery: Delivery, notice: Notice, language: _Language, joint: str) -> Iterator[tuple[str, str]]:
@@ -229,7 +232,7 @@ def _formatted(name: str, unit: str, value: str, language: _Language, currency: 
     if unit == "_at":
         return formats.typed_moment(value, zone, language.code)
     if unit == _SENTENCE:
-        return _said(value, language.code)
+        return _translated(value, language.code)
     if name in _DAYS:
         return formats.day(value, language.code)
     if name in _OF_SCHEMA:
@@ -237,13 +240,13 @@ def _formatted(name: str, unit: str, value: str, language: _Language, currency: 
     return value
 
 
-def _said(value: str, language: str) -> str:
+def _translated(value: str, language: str) -> str:
     """A sentence of the catalogue, given as JSON; empty where it is none."""
     try:
         sentence = of_json(json.loads(value))
     except ValueError:
         return ""
-    return "" if sentence is None else say(sentence, language)
+    return "" if sentence is None else to_text(sentence, language)
 
 
 def _most(name: str) -> int:

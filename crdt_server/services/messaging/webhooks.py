@@ -50,7 +50,7 @@ class Shown(NamedTuple):
     secret: str
 
 
-def wants(types: Sequence[str], type_: str) -> bool:
+def subscribes_to(types: Sequence[str], type_: str) -> bool:
     """Whether a webhook gets events of a type: it has it, or a beginning of it, or no types at all."""
     return not types or any(type_ == each or type_.startswith(each + ".") for each in types)
 

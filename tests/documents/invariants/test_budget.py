@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from documents.invariants.amounts import converted
-from documents.sentences import money, say, sentence
+from documents.sentences import money, sentence, to_text
 from tests.documents.invariants.planning import NOW, Planning, empty
 
 BUDGET = "budget"
@@ -81,7 +81,7 @@ def test_amounts_between_currencies_of_other_digits() -> None:
     assert converted(1, "EUR", "0.333", "GBP") == Fraction(333, 1000)
     assert converted(1, "EUR", "1e9", "GBP") is None
     amounts = money(-5, "GBP"), money(Fraction(1, 3), "JPY"), money(7, "")
-    shown = [say(sentence("B.limit", amount=each)) for each in amounts]
+    shown = [to_text(sentence("B.limit", amount=each)) for each in amounts]
     assert shown == [f"Set the limit to {text}." for text in ("-£0.05", "¥1", "0.07")]
 
 

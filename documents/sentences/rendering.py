@@ -21,7 +21,7 @@ Names: TypeAlias = Mapping[str, str]
 _NOBODY: Final[Names] = {}
 
 
-def say(sentence: Sentence, language: str = OTHERWISE, names: Names = _NOBODY) -> str:
+def to_text(sentence: Sentence, language: str = OTHERWISE, names: Names = _NOBODY) -> str:
     """The sentence in a language, at most `MAX_CHARACTERS` long."""
     return cut(_sentence(sentence, language, names, 0))
 
