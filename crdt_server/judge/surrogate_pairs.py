@@ -55,7 +55,11 @@ class SurrogatePairs:
                 return True
             if struct.right_origin is not None and self._is_inside(*struct.right_origin):
                 return True
-        return any(self._is_inside(client, clock) for client, *span in deletes for clock in span)
+        return any(
+            self._is_inside(client, start) or self._is_inside(client, end)
+            for client, start, end in deletes
+            if client in self._seconds
+        )
 
     def forget_cut(self, struct: Struct) -> None:
         """Forget the pairs that a stored struct has cut: from then on they are two characters for everybody."""
