@@ -22,7 +22,7 @@ from starlette.websockets import WebSocket
 from crdt_server import web
 from crdt_server.access.access import Access
 from crdt_server.access.keys import Keys, KeySet
-from crdt_server.access.limits import SharedBudget
+from crdt_server.access.limits import Allowance, SharedBudget
 from crdt_server.access.origins import AllowedOrigins
 from crdt_server.access.policy import policy_of
 from crdt_server.access.policy_access import PolicyAccess
@@ -67,7 +67,7 @@ from crdt_server.files.opening import open_files
 from crdt_server.hosts.jobs import JobFailed
 from crdt_server.hub.bookings import read_vouched
 from crdt_server.hub.commands import IdempotentCommands
-from crdt_server.hub.hub import Hub
+from crdt_server.hub.hub import LOGGED_REFUSALS, SECONDS_PER_LOGGED_REFUSAL, Hub
 from crdt_server.hub.pacing import role_limits
 from crdt_server.hub.rights import Recheck
 from crdt_server.hub.rights_cache import HeldMembers
@@ -284,6 +284,7 @@ def _set_limits(hub: Hub, state: State) -> None:
         reads_per_person=settings.max_reads_per_person,
         reads_per_address=settings.max_reads_per_address,
     )
+    state.logged_aborts = Allowance(LOGGED_REFUSALS, SECONDS_PER_LOGGED_REFUSAL)
     state.uploads = SharedBudget(settings.max_upload_bytes, settings.max_upload_bytes_per_address)
     state.downloads = SharedBudget(settings.max_connections, settings.max_downloads_per_address)
     state.streams = SharedBudget(settings.max_connections, settings.max_streams_per_address)

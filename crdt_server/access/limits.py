@@ -146,8 +146,13 @@ class Allowance:
             return False
         self._full_at[key] = max(now, self._full_at.get(key, now)) + self._seconds_each
         if len(self._full_at) > TABLE_LIMIT:
-            self._full_at = {each: at for each, at in self._full_at.items() if at > now}
+            self._shrink(now)
         return True
+
+    def _shrink(self, now: float) -> None:
+        """Forget keys that may have all of theirs again; of more than half a table of others, those that are next."""
+        spent = sorted((at, key) for key, at in self._full_at.items() if at > now)
+        self._full_at = {key: at for at, key in spent[-(TABLE_LIMIT // 2) :]}
 
     def wait(self, key: str, now: float) -> float:
         """In how many seconds `take` allows one more; 0: now."""

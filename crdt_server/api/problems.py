@@ -14,6 +14,7 @@ from starlette.responses import Response
 from starlette.routing import Match, Route
 
 from crdt_server.access.identity import Identity
+from crdt_server.access.limits import Allowance
 from crdt_server.api.error_codes import CODES
 from crdt_server.errors import (
     AdmissionError,
@@ -111,7 +112,11 @@ def problem(status: int, code: str, message: str, **more: Any) -> Response:
 
 async def on_disconnect(request: Request, error: Exception) -> Response:
     """The exception handler for a client that left before its body was complete; nobody reads the response."""
-    log.info("request_aborted", method=request.method, path=request.url.path[:200])
+    hub: Hub = request.app.state.hub
+    logged: Allowance = request.app.state.logged_aborts
+    _, address = getattr(request.state, "sender", (None, ""))
+    if logged.take(address, hub.time()):
+        log.info("request_aborted", method=request.method, path=request.url.path[:200])
     return Response(status_code=400)
 
 

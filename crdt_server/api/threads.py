@@ -84,7 +84,8 @@ Threads = Annotated[ThreadService, Depends(_threads)]
 
 
 def _count_message(request: Request, caller: Caller) -> None:
-    """Whoever comes into a thread is informed, with its title: it counts as a message. Raises RateLimitError."""
+    """A change of a thread is an event, of which people are informed, and an entry of the audit log: it counts as a
+    message. Raises RateLimitError."""
     limits: RequestLimits = request.app.state.request_limits
     limits.check_messages(caller.identity, caller.address, 1, request.app.state.hub.time())
 
@@ -170,8 +171,9 @@ async def get_thread(threads: Threads, caller: Authorized, wedding: str, thread:
 @router.patch("/{thread}", openapi_extra=describe_body(ChangedThread))
 @by_content
 async def patch_thread(request: Request, threads: Threads, caller: Authorized, wedding: str, thread: str) -> Row:
-    """Change a thread: organizers, and the person who made it."""
+    """Change a thread: organizers, and the person who made it. It counts as a message (429)."""
     body = await read_json(request, ChangedThread, MAX_BODY_BYTES)
+    _count_message(request, caller)
     name, identity = wedding_name(wedding), caller.identity
     return _row(await threads.change(name, identity, thread, body.title, body.status, body.priority), identity)
 

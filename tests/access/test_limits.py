@@ -51,6 +51,17 @@ class TestTokenBucket:
             assert len(bucket._levels) <= 10
         assert not bucket.take("999", 0)
 
+    def test_more_names_than_an_allowance_has_places(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(limits, "TABLE_LIMIT", 10)
+        allowance = limits.Allowance(2, 60.0)
+        sizes = []
+        for n in range(1000):
+            assert allowance.take(str(n), 0)
+            sizes.append(len(allowance._full_at))
+        assert max(sizes) <= 11
+        assert sizes.count(5) < 1000 / 4  # not made anew for each name
+        assert not all(allowance.take("999", 0) for _ in range(2))
+
     def test_as_many_at_once_as_the_burst(self) -> None:
         bucket = TokenBucket(5 / 60, 5)
         assert [bucket.take("a", 0) for _ in range(6)] == [True] * 5 + [False]

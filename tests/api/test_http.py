@@ -9,6 +9,7 @@ import sqlite3
 from collections.abc import AsyncIterator, Iterator, MutableMapping
 from contextlib import closing
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -16,9 +17,14 @@ import httpx
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 from sqlalchemy import make_url
+from starlette.requests import ClientDisconnect, Request
+from structlog.testing import capture_logs
 from websockets.asyncio.client import connect
 
+from crdt_server.access.limits import Allowance
+from crdt_server.api.problems import on_disconnect
 from crdt_server.app import create_app
+from crdt_server.hub.hub import LOGGED_REFUSALS, SECONDS_PER_LOGGED_REFUSAL
 from crdt_server.protocol.lib0 import read_var_bytes, write_var_bytes
 from crdt_server.protocol.messages import SyncUpdate
 from crdt_server.protocol.update import EMPTY_STATE_VECTOR, EMPTY_UPDATE
@@ -301,6 +307,19 @@ async def test_a_document_that_cannot_be_read(tmp_path: Path) -> None:
         assert await run_sql(server.database_url, STORED) == [(b"damaged",)]
     finally:
         server.close()
+
+
+async def test_calls_that_are_aborted_are_logged_a_few_times() -> None:
+    now = 0.0
+    logged = Allowance(LOGGED_REFUSALS, SECONDS_PER_LOGGED_REFUSAL)
+    state = SimpleNamespace(hub=SimpleNamespace(time=lambda: now), logged_aborts=logged)
+    scope = {"type": "http", "method": "POST", "path": "/", "headers": [], "app": SimpleNamespace(state=state)}
+    for address, minutes in (("192.0.2.1", 0), ("192.0.2.2", 0), ("192.0.2.1", 10)):
+        now = minutes * 60.0
+        with capture_logs() as lines:
+            for _ in range(3 * LOGGED_REFUSALS):
+                await on_disconnect(Request(scope | {"state": {"sender": (None, address)}}), ClientDisconnect())
+        assert [line["event"] for line in lines] == ["request_aborted"] * LOGGED_REFUSALS
 
 
 async def test_a_call_that_is_aborted_leaves_one_line_in_the_log(tmp_path: Path) -> None:

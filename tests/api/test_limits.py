@@ -218,6 +218,8 @@ async def test_a_thread_counts_as_a_message(client: httpx.AsyncClient) -> None:
     assert answers[-1].json()["code"] == "too_many_messages"
     path = f"/threads/{answers[0].json()['id']}/participants/aroha"
     assert code_of(await client.put(path, params=GUEST)) == (429, "too_many_messages")
+    changed = client.patch(path.partition("/participants")[0], params=GUEST, json=body)
+    assert code_of(await changed) == (429, "too_many_messages")
     assert code_of(await send(client, GUEST)) == (429, "too_many_messages")
 
 
