@@ -122,7 +122,7 @@ def test_without_a_role_it_is_the_member_in_the_database(database_url: str) -> N
             await members.remove("w_1", actor, "gone")
             await members.override("w_1", actor, "coordinator", "budget", "R")
             grants = GrantService(storage, lambda: now, lambda _: None, lambda *_: None)
-            asked = await grants.ask("w_1", Identity("kit", "coordinator"), "guests", "the bus is late", 3600)
+            asked = await grants.request("w_1", Identity("kit", "coordinator"), "guests", "the bus is late", 3600)
             await grants.give("w_1", actor, asked.id)
         finally:
             await storage.close()
