@@ -4,12 +4,13 @@ Open loop, everything delivered and counted, at rates that go beyond what most o
 is a second behind at one rate is not measured at higher ones.
 """
 
+import time
 from collections.abc import Iterator
 
 from benchmarks.config import BEFORE, OURS, SKETCH, Scale
 from benchmarks.loadgen import Clients
 from benchmarks.question import Case, Column, Question
-from benchmarks.servers import Server
+from benchmarks.servers import START_SECONDS, Server
 
 
 def measure(server: Server, scale: Scale) -> Iterator[Case]:
@@ -17,6 +18,7 @@ def measure(server: Server, scale: Scale) -> Iterator[Case]:
     s = scale.rates
     with server, Clients(server, s.rooms, s.members) as clients:
         clients.connect_all(60)
+        time.sleep(START_SECONDS)
         clients.run("rate", s.rates[0], s.warm_up_seconds, s.drain_seconds)  # documents are made at their first update
         for rate in s.rates:
             answer = clients.run_with_cpu("rate", rate, s.seconds, s.drain_seconds)

@@ -4,12 +4,13 @@ Open loop in steps: the rate grows by a factor until a step fails (p99 over the 
 then the gap is halved a few times. Latency counts from the moment an update was due, to each other member.
 """
 
+import time
 from collections.abc import Iterator
 
 from benchmarks.config import BEFORE, COMPARED, OURS, RoomsScale, Scale
 from benchmarks.loadgen import Answer, Clients
 from benchmarks.question import Case, Column, Question
-from benchmarks.servers import Server
+from benchmarks.servers import START_SECONDS, Server
 
 
 def measure(server: Server, scale: Scale) -> Iterator[Case]:
@@ -37,6 +38,7 @@ def measure_over_hocuspocus(server: Server, scale: Scale) -> Iterator[Case]:
 def search(clients: Clients, s: RoomsScale, name: str) -> Iterator[Case]:
     """The highest rate that holds, after a quarter of the first one for as long: servers open documents with their
     first edits. Raises RuntimeError when an eighth of the first does not hold."""
+    time.sleep(START_SECONDS)
     clients.run("rate", s.first_rate / 4, s.step_seconds, s.drain_seconds)
     good, bad = float(s.first_rate), float(s.highest_rate) + 1
     best = _step(clients, good, s)
