@@ -11,6 +11,7 @@ from typing import Final
 from starlette.datastructures import State
 
 from crdt_server.access.policy import policy_of
+from crdt_server.access.threads import THREAD
 from crdt_server.hub.hub import Hub
 from crdt_server.key_source import read_link_secrets
 from crdt_server.services.messages import MessageService
@@ -34,7 +35,7 @@ from crdt_server.services.messaging.unsubscribe import UnsubscribeLinks
 from crdt_server.services.messaging.webhooks import WebhookService
 from crdt_server.services.search import INDEXER
 from crdt_server.services.threads import ThreadService
-from storage import StoredItem, mirror_messages, project_attachments
+from storage import StoredEvent, StoredItem, mirror_messages, project_attachments
 
 PROJECTIONS: Final = (mirror_messages, project_attachments, INDEXER.project)
 """The projections that are brought up to date with the events that are routed."""
@@ -71,6 +72,7 @@ class Messaging:
             projections=PROJECTIONS,
             on_inbox=self._on_inbox,
             on_messages=self._delivery.wake,
+            concerns=self._concerns,
         )
         router = self.router
         hub.publish_events.listeners.append(router.wake)
@@ -106,6 +108,11 @@ class Messaging:
         state.webhooks = WebhookService(*parts, policy, allow_private=hub.settings.webhooks_allow_private)
         state.messages = MessageService(*parts, state.access)
         state.threads = ThreadService(*parts, hub.rights.changed, access=state.access, published=hub.publish_events)
+
+    def _concerns(self, event: StoredEvent) -> bool:
+        """Whether a rule is about an event, or one of PROJECTIONS: two of them are about messages only."""
+        concerned = self._planner.rules.about(event.type) or event.document.startswith(THREAD)
+        return bool(concerned) or any(True for _ in INDEXER.concerned(event))
 
     def _on_inbox(self, wedding: str, items: Sequence[tuple[str, StoredItem]], read: Iterable[str]) -> None:
         self._bound.added(wedding, items)

@@ -71,7 +71,16 @@ from storage.preferences import (
 )
 from storage.quarantine import QuarantinedUpdate
 from storage.retention import RowKey
-from storage.routing import DeliveryValues, ItemValues, Projection, RoutedPage, StoredPage, UnroutedWedding
+from storage.routing import (
+    DeliveryValues,
+    EventSpan,
+    ItemValues,
+    Projection,
+    RoutedCursor,
+    RoutedPage,
+    StoredPage,
+    UnroutedWedding,
+)
 from storage.routing_reader import EarlierEvent, RoutingOverride, RoutingReader
 from storage.search import Indexer, SearchHit, SearchRecord, SearchTerm, SearchText
 from storage.store import Storage, migrate, open_storage
@@ -103,6 +112,7 @@ __all__ = [
     "DocumentKey",
     "DueDigest",
     "EarlierEvent",
+    "EventSpan",
     "EventValues",
     "GrantChange",
     "HeldMessage",
@@ -131,6 +141,7 @@ __all__ = [
     "Projection",
     "QuarantinedUpdate",
     "Resolved",
+    "RoutedCursor",
     "RoutedPage",
     "RoutingOverride",
     "RoutingReader",

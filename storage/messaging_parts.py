@@ -10,7 +10,7 @@ from typing import TypeVar
 from storage import inbox, messages, routing, routing_reader
 from storage.audit import NewAuditEntry
 from storage.inbox import StoredItem
-from storage.routing import Projection, RoutedPage, StoredPage, UnroutedWedding
+from storage.routing import EventSpan, Projection, RoutedCursor, RoutedPage, StoredPage, UnroutedWedding
 from storage.routing_reader import RoutingOverride, RoutingReader
 from storage.store_parts import StorePart
 
@@ -38,6 +38,11 @@ class RoutingStore(StorePart):
         """Store pages of several weddings with their cursors, in one transaction. Those are left out that another
         router has stored, or whose rights have changed."""
         return await self._executor.write(lambda connection: routing.commit(connection, pages, projections))
+
+    async def pass_over(self, spans: Sequence[EventSpan]) -> list[RoutedCursor]:
+        """Move the cursors of weddings over events that nobody is informed of, see `routing.pass_over`; one span of
+        each. Returns the cursors as they are then."""
+        return await self._executor.write(lambda connection: routing.pass_over(connection, spans))
 
     async def routing_overrides(self, wedding: str) -> list[RoutingOverride]:
         """The rules that a wedding has otherwise, by name."""

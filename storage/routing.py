@@ -13,14 +13,14 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, and_, bindparam, delete, func, insert, select, text, update
+from sqlalchemy import Connection, Insert, and_, bindparam, delete, exists, func, insert, select, text, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from storage import inbox as inbox_rows
 from storage import preferences
 from storage.derived import StoredEvent
 from storage.inbox import StoredItem
-from storage.messaging_tables import inbox, outbox, read_pointers, routed
+from storage.messaging_tables import inbox, outbox, read_pointers, routed, webhooks
 from storage.outbox import HELD, LATER, WAITING, NewMessage, enqueue, redact
 from storage.statements import add_rows
 from storage.tables import THREAD, rights
@@ -99,6 +99,22 @@ class UnroutedWedding(NamedTuple):
     head: int
 
 
+class EventSpan(NamedTuple):
+    """The events of a wedding from the number `first` to `last`."""
+
+    wedding: str
+    first: int
+    last: int
+
+
+class RoutedCursor(NamedTuple):
+    """The number up to which the events of a wedding were routed, and whether it has webhooks in use."""
+
+    wedding: str
+    seq: int
+    webhooks: bool
+
+
 _UNROUTED = """
 WITH RECURSIVE named (wedding, place) AS (
     SELECT (SELECT MIN(wedding) FROM events WHERE wedding > :after), 1
@@ -123,6 +139,16 @@ _MOVE = (
     .values(seq=bindparam("until"))
 )
 _MOVE_BY_RIGHTS = _MOVE.where(func.coalesce(_VERSION, 0) == bindparam("version"))
+_HAS_WEBHOOKS = exists().where(webhooks.c.wedding == routed.c.wedding, webhooks.c.disabled_at.is_(None))
+_PASS_OVER = (
+    update(routed)
+    .where(routed.c.wedding == bindparam("of"), routed.c.seq >= bindparam("before"), routed.c.seq < bindparam("until"))
+    .where(~_HAS_WEBHOOKS)
+    .values(seq=bindparam("until"))
+)
+_CURSORS = select(routed.c.wedding, routed.c.seq, _HAS_WEBHOOKS).where(
+    routed.c.wedding.in_(bindparam("weddings", expanding=True))
+)
 _ADDED = insert(inbox).returning(inbox.c.id, sort_by_parameter_order=True)
 
 
@@ -137,6 +163,19 @@ def unrouted(connection: Connection, after: str, page: int) -> tuple[list[Unrout
 def cursor(connection: Connection, wedding: str) -> int:
     """The number up to which the events of a wedding were routed."""
     return int(connection.scalar(_CURSOR, {"wedding": wedding}) or 0)
+
+
+def pass_over(connection: Connection, spans: Iterable[EventSpan]) -> list[RoutedCursor]:
+    """Move the cursors of weddings over events that nobody is informed of, where those before them were routed and no
+    webhook is in use. Returns the cursors as they are then."""
+    ordered = sorted(spans)  # in one order: no two routers wait for each other
+    begun = [{"wedding": each.wedding, "seq": 0} for each in ordered if each.first == 1]
+    if begun:
+        connection.execute(_begin(connection), begun)
+    moved = [{"of": each.wedding, "before": each.first - 1, "until": each.last} for each in ordered]
+    connection.execute(_PASS_OVER, moved)
+    found = connection.execute(_CURSORS, {"weddings": [each.wedding for each in ordered]})
+    return [RoutedCursor(*row) for row in found]
 
 
 def commit(
@@ -163,15 +202,20 @@ def commit(
 def _advance(connection: Connection, page: RoutedPage) -> bool:
     """Move the cursor, and hold its row until the end of the transaction."""
     if not page.after:
-        dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
-        begin = dialect.insert(routed).on_conflict_do_nothing(index_elements=["wedding"])
-        connection.execute(begin, {"wedding": page.wedding, "seq": 0})
+        connection.execute(_begin(connection), {"wedding": page.wedding, "seq": 0})
     values: dict[str, object] = {"of": page.wedding, "after": page.after, "until": page.until}
     if page.items or page.deliveries:  # else nobody's rights matter
         # In a statement of its own: on PostgreSQL the next one sees what was committed while this one waited.
         inbox_rows.hold_cursor(connection, page.wedding)
         return connection.execute(_MOVE_BY_RIGHTS, values | {"version": page.version}).rowcount == 1
     return connection.execute(_MOVE, values).rowcount == 1
+
+
+def _begin(connection: Connection) -> Insert:
+    """Adds the cursor of a wedding, where there is none."""
+    if connection.dialect.name == "postgresql":
+        return postgresql.insert(routed).on_conflict_do_nothing(index_elements=["wedding"])
+    return sqlite.insert(routed).on_conflict_do_nothing(index_elements=["wedding"])
 
 
 def _without_read(connection: Connection, page: RoutedPage) -> RoutedPage:

@@ -27,6 +27,7 @@ from storage import (
     DocumentKey,
     NotOwner,
     SequenceConflict,
+    StoredEvent,
     ValuesRefused,
 )
 
@@ -51,6 +52,8 @@ def derived_records(key: DocumentKey, found: BatchRecords | None, audit: Sequenc
         return DerivedRecords(key, audit=audit)
     return DerivedRecords(key, found.rows, found.events, found.owners, found.answers, found.bookings, audit)
 
+
+OnEvents = Callable[[str, int, Sequence[StoredEvent]], None]
 
 Audit = Callable[[RoomBatch], Sequence[AuditValues]]
 """The entries of the audit log about what was undone of a batch."""
@@ -90,8 +93,9 @@ class CommitPump:
     A refusal for good is confirmed with the store: what another owner of the wedding has stored since may look forged
     here. The content of a derived document is confirmed too: another owner may have hidden a part of it since.
 
-    ``fail`` ends a room whose batch could not be stored. ``on_events`` is called with a wedding that has events up to a
-    number, ``on_bookings`` with changes of its bookings. What ``audit`` returns for a batch is stored with it.
+    ``fail`` ends a room whose batch could not be stored. ``on_events`` is called with a wedding, the number of its
+    newest event and the events of the transaction, ``on_bookings`` with changes of its bookings. What ``audit`` returns
+    for a batch is stored with it.
     """
 
     def __init__(
@@ -100,7 +104,7 @@ class CommitPump:
         metrics: Metrics,
         *,
         fail: Callable[[Room], None],
-        on_events: Callable[[str, int], None],
+        on_events: OnEvents,
         on_bookings: Callable[[str, Sequence[BookingValues]], None],
         audit: Audit = no_audit,
     ) -> None:
@@ -242,14 +246,17 @@ class CommitPump:
             await self._commit(alone)
 
     def _report(self, derived: Sequence[DerivedRecords], first_events: Mapping[str, int]) -> None:
-        heads = {wedding: first - 1 for wedding, first in first_events.items()}
+        stored: dict[str, list[StoredEvent]] = {wedding: [] for wedding in first_events}
         for each in derived:
             if each.events:
-                heads[each.key.wedding] += len(each.events)
+                events, document = stored[each.key.wedding], each.key.document
+                number = first_events[each.key.wedding] + len(events)
+                for seq, event in enumerate(each.events, number):
+                    events.append(StoredEvent(seq, event.type, event.at, document, event.record, event.body))
             if each.bookings:
                 self._on_bookings(each.key.wedding, each.bookings)
-        for wedding, head in heads.items():
-            self._on_events(wedding, head)
+        for wedding, events in stored.items():
+            self._on_events(wedding, events[-1].seq, events)
 
     def _fail(self, batches: Sequence[RoomBatch], error: Exception) -> None:
         """End the rooms of batches that may not be stored: their clients send the updates again."""

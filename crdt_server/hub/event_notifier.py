@@ -4,10 +4,11 @@ from the store."""
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 
 from crdt_server.errors import CrdtServerError
+from storage import StoredEvent
 
 
 class EventsExpiredError(CrdtServerError):
@@ -99,13 +100,14 @@ class EventNotifier:
 
 
 class EventPublisher:
-    """Publishes that events were stored here. ``listeners`` are called with each wedding and its newest number."""
+    """Publishes that events were stored here. ``listeners`` are called with each wedding, its newest number, and the
+    events up to that one, as far as they are at hand."""
 
     def __init__(self, publish: Callable[[str, int], None]) -> None:
-        self.listeners: list[Callable[[str, int], None]] = []
+        self.listeners: list[Callable[[str, int, Sequence[StoredEvent]], None]] = []
         self._publish = publish
 
-    def __call__(self, wedding: str, head: int) -> None:
+    def __call__(self, wedding: str, head: int, events: Sequence[StoredEvent] = ()) -> None:
         self._publish(wedding, head)
         for listener in self.listeners:
-            listener(wedding, head)
+            listener(wedding, head, events)

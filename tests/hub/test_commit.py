@@ -20,7 +20,17 @@ from crdt_server.rooms.batch import RoomBatch
 from crdt_server.rooms.inbox import RoomLimits
 from crdt_server.rooms.room import Room
 from crdt_server.rooms.session import Request, Session, SessionId
-from storage import Append, BookingValues, DerivedRecords, DocumentKey, Storage, StoredRow, VendorBooking, open_storage
+from storage import (
+    Append,
+    BookingValues,
+    DerivedRecords,
+    DocumentKey,
+    Storage,
+    StoredEvent,
+    StoredRow,
+    VendorBooking,
+    open_storage,
+)
 from tests.support.codec import encode_update
 from tests.support.room_events import RecordingRoomEvents
 from tests.support.sockets import HandSocket
@@ -38,6 +48,7 @@ class Bench:
         self.failed: list[Room] = []
         self.events = RecordingRoomEvents()
         self.recorded: list[tuple[str, int]] = []
+        self.published: list[StoredEvent] = []
         self.booked: list[tuple[str, Sequence[BookingValues]]] = []
         self.pump = CommitPump(
             storage,
@@ -51,8 +62,9 @@ class Bench:
         self.failed.append(room)
         room.fail(1013, "try again")
 
-    def _record(self, wedding: str, head: int) -> None:
+    def _record(self, wedding: str, head: int, events: Sequence[StoredEvent]) -> None:
         self.recorded.append((wedding, head))
+        self.published += events if wedding == "w" else ()
 
     def room(self, name: str) -> tuple[Room, Session, HandSocket]:
         room = Room(1, "w", name, RoomLimits(), Counters(), self.events)
@@ -397,6 +409,7 @@ class TestDerivedRecords:
         async with running(bench):
             await bench.pump.flush()
             assert bench.recorded == [("w", 9)]
+            assert bench.published == await bench.storage.events("w")
             self.put(bench, guests[0], b"g", derived("g_9", events=1), guests[1])
             await bench.pump.flush()
         assert bench.recorded == [("w", 9), ("w", 10)]

@@ -3,6 +3,7 @@
 import asyncio
 
 from crdt_server.hub.event_notifier import EventNotifier, EventPublisher
+from storage import StoredEvent
 
 SECONDS = 10
 
@@ -63,10 +64,13 @@ async def test_readers_of_inboxes_are_woken_for_their_own_and_with_all() -> None
 async def test_what_is_stored_here_is_published_and_reported() -> None:
     notifier, seen = EventNotifier(), []
     publish = EventPublisher(notifier.publish)
-    publish.listeners.append(lambda wedding, head: seen.append((wedding, head)))
+    publish.listeners.append(lambda *event: seen.append(event))
+    event = StoredEvent(5, "guest.changed", "2026-06-01T12:00:00.000Z", "guests", "g_1", "{}")
     with notifier.listen("w") as listener:
         publish("w", 4)
-        assert (listener.head, seen) == (4, [("w", 4)])
+        assert (listener.head, seen) == (4, [("w", 4, ())])
+        publish("w", 5, [event])
+        assert (listener.head, seen[1:]) == (5, [("w", 5, [event])])
 
 
 async def test_what_nobody_listens_to_takes_no_memory() -> None:

@@ -5,6 +5,7 @@
 - A wedding has one page in a batch, and those with more go behind the others. Pages are decided about beside the loop,
   where the store reads, and stored in few transactions, none of which takes long.
 - Of several routers the first that stores a page has routed it, see `storage.routing`.
+- Events that nobody is informed of are not read, where they were stored here: see `quiet_events`.
 - Nothing of an edit waits for it. It rests after each batch: see `routing_pace`.
 - An event that cannot be routed keeps back those behind it for one sweep at most: see `_set_aside`.
 """
@@ -27,6 +28,7 @@ from crdt_server.access.members import WeddingRights
 from crdt_server.counters import Counters
 from crdt_server.services.entries import Now
 from crdt_server.services.messaging.planning import Planner, redacted_in
+from crdt_server.services.messaging.quiet_events import QuietEvents
 from crdt_server.services.messaging.routing_pace import RoutingPace
 from documents.invariants.instants import instant
 from storage import (
@@ -91,7 +93,8 @@ class _Behind:
 
 class EventRouter:
     """See the head of the file. ``on_inbox`` is called with items that were stored, ``on_messages`` when messages were
-    that have to be sent now; ``projections`` run in the transaction."""
+    that have to be sent now; ``projections`` run in the transaction. ``concerns``: whether an event has to be read, by
+    the rules or for a projection."""
 
     def __init__(
         self,
@@ -104,6 +107,7 @@ class EventRouter:
         on_inbox: OnInbox = lambda wedding, items, read: None,
         on_messages: Callable[[], None] = lambda: None,
         projections: Sequence[Projection] = (),
+        concerns: Callable[[StoredEvent], bool] = lambda event: True,
     ) -> None:
         self._counters = counters
         self._storage = storage
@@ -117,6 +121,7 @@ class EventRouter:
         """Items and messages of the transaction under way."""
         self._behind: dict[str, _Behind] = {}
         self._failing: dict[str, _Behind] = {}  # of which the next page cannot be routed
+        self.quiet = QuietEvents(storage, concerns, counters)
         self._woken = asyncio.Event()
         self._pace = RoutingPace()
 
@@ -137,9 +142,11 @@ class EventRouter:
 
     # -- life
 
-    def wake(self, wedding: str, head: int) -> None:
-        """Events of a wedding are stored up to a number."""
+    def wake(self, wedding: str, head: int, events: Sequence[StoredEvent] = ()) -> None:
+        """Events of a wedding are stored up to a number; the last of them, as far as they are at hand."""
         found = self._failing.get(wedding) or self._behind.get(wedding)
+        if found is None and self.quiet.add(wedding, events):
+            return
         if found is None:
             found = self._behind[wedding] = _Behind(self._now())
         found.head = max(found.head, head)
@@ -150,6 +157,7 @@ class EventRouter:
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(_sweep_for_ever(self))
             tasks.create_task(self._route_for_ever())
+            tasks.create_task(self.quiet.run(self.wake))
 
     async def sweep(self) -> None:
         """Find the weddings with events that were not routed, and try those anew that failed."""
@@ -159,7 +167,8 @@ class EventRouter:
         while after is not None:
             found, after = await self._storage.unrouted(after)
             for each in found:
-                self.wake(each.wedding, each.head)
+                if not self.quiet.covers(each):
+                    self.wake(each.wedding, each.head)
 
     async def _route_for_ever(self) -> None:
         while True:
