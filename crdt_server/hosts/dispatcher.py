@@ -9,6 +9,7 @@ batches: it is forgotten here, and read from the store there. Other rooms do not
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Sequence
 from itertools import chain
 from typing import Protocol
@@ -34,12 +35,13 @@ from crdt_server.rooms.session import Request
 log = structlog.get_logger(__name__)
 
 BATCH_BYTES = 96 * 1024
-BATCH_SECONDS = 0.015  # of CPU, as far as it can be foreseen: what a host does not reach has to be sent again
+BATCH_SECONDS = 0.011  # of CPU, as far as it can be foreseen: what a host does not reach has to be sent again
 HEAVY_BATCH_BYTES = 16 * 1024  # a large update comes in pieces of that size: one of them in a batch
 LARGE_IN_BATCH = 1  # and none in the next batch, so that a small edit waits for one at most
-# The pause after a batch, for each of its requests: a single update is sent at once, batches grow under load, and
-# frames that leave in bursts cost less than single ones. No pause follows a full batch, which is large enough.
-PAUSE_SECONDS_PER_REQUEST = 0.0001
+# A batch and the pause behind it, for each of its requests: a single update is sent at once, batches grow under load,
+# and frames that leave in bursts cost less than single ones. No pause follows a batch that took the host that long,
+# nor a full one, which is large enough.
+SECONDS_PER_REQUEST = 0.00015
 FULL_BATCH = 100
 
 
@@ -132,6 +134,7 @@ class HostDispatcher:
             if not entries and not forget:
                 self._wake.clear()
                 continue
+            begun = time.monotonic()
             try:
                 requests = await self._run_batch(entries, forget)
             except Exception:
@@ -141,8 +144,9 @@ class HostDispatcher:
                 for entry in entries:
                     self.events.fail(entry.room)
             del entries, forget  # perhaps megabytes, which would be held until the next batch
-            if 1 < requests < FULL_BATCH:
-                await asyncio.sleep(requests * PAUSE_SECONDS_PER_REQUEST)
+            pause = requests * SECONDS_PER_REQUEST - (time.monotonic() - begun)
+            if 1 < requests < FULL_BATCH and pause > 0:
+                await asyncio.sleep(pause)
 
     def _take(self) -> list[BatchEntry]:
         """The next batch: a slice of every load that fits, a fair share of every scheduled room, and a slice of the

@@ -26,6 +26,8 @@ log = structlog.get_logger(__name__)
 
 MEASURE_SECONDS = 10.0  # between two measurements of one wedding,
 REST = 20  # or that many times as long as one took
+OTHERS_REST = 4  # times as long as one took lie between it and that of another wedding: many are due together,
+LONGEST_REST = 0.2  # or so many seconds
 SHRINKING_REST = 3  # or that many times as long as it took to free what was deleted
 WEDDINGS_KEPT = 10_000  # measured ones; of others that are opened again the measurement is repeated
 
@@ -167,6 +169,7 @@ class Quotas:
                 usage = await self._storage.usage(wedding)
                 ended = self._time()
                 account.not_before = ended + max(MEASURE_SECONDS, REST * (ended - began), rest)
+                await asyncio.sleep(min(LONGEST_REST, OTHERS_REST * (ended - began)))
         except StorageError as error:
             log.warning("wedding_not_measured", wedding=wedding, error=str(error))
             return

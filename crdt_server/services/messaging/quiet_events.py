@@ -37,6 +37,7 @@ class QuietEvents:
         self._storage = storage
         self._concerns = concerns
         self._spans: dict[str, EventSpan] = {}
+        self._moving: dict[str, EventSpan] = {}  # in the transaction under way
         self._with_webhooks: dict[str, None] = {}
 
     def add(self, wedding: str, events: Sequence[StoredEvent]) -> bool:
@@ -52,8 +53,12 @@ class QuietEvents:
 
     def covers(self, unrouted: UnroutedWedding) -> bool:
         """Whether all events behind a cursor are quiet, as far as is known here."""
-        span = self._spans.get(unrouted.wedding)
-        return span is not None and span.first <= unrouted.after + 1 and span.last >= unrouted.head
+        known = (self._moving.get(unrouted.wedding), self._spans.get(unrouted.wedding))
+        after = unrouted.after
+        for span in known:
+            if span is not None and span.first <= after + 1:
+                after = max(after, span.last)
+        return after >= unrouted.head
 
     async def run(self, wake: Callable[[str, int], None]) -> None:
         """`pass_over` every PASS_SECONDS, until cancelled."""
@@ -68,11 +73,13 @@ class QuietEvents:
         self._spans.clear()
         for begin in range(0, len(spans), WEDDINGS_AT_ONCE):
             part = spans[begin : begin + WEDDINGS_AT_ONCE]
+            self._moving = {span.wedding: span for span in part}
             try:
                 moved = await self._move(part)
             except StorageError as error:
                 log.warning("events_not_passed_over", error=str(error))
                 moved = set()
+            self._moving = {}
             self._counters.routed_events += sum(span.last + 1 - span.first for span in moved)
             for span in part:
                 if span not in moved:

@@ -144,9 +144,9 @@ class EventRouter:
 
     def wake(self, wedding: str, head: int, events: Sequence[StoredEvent] = ()) -> None:
         """Events of a wedding are stored up to a number; the last of them, as far as they are at hand."""
+        if self.quiet.add(wedding, events):
+            return  # also of a wedding that is behind: its page need not reach them
         found = self._failing.get(wedding) or self._behind.get(wedding)
-        if found is None and self.quiet.add(wedding, events):
-            return
         if found is None:
             found = self._behind[wedding] = _Behind(self._now())
         found.head = max(found.head, head)

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from typing import Any
 
 import pytest
 
 from crdt_server.counters import Counters
 from crdt_server.services.messaging.quiet_events import QuietEvents
 from crdt_server.services.messaging.router import EventRouter
-from storage import StorageError, StoredEvent, UnroutedWedding
+from storage import EventSpan, RoutedCursor, StorageError, StoredEvent, UnroutedWedding
 from storage.messaging_tables import routed
 from tests.services.messaging.conftest import AT, World
 from tests.services.messaging.test_router import BOOKED, put_events, stages
@@ -63,18 +64,48 @@ async def test_the_first_events_of_a_wedding_may_be_quiet(world: World) -> None:
     assert await cursor(world) == 2
 
 
-async def test_what_comes_behind_them_is_routed(world: World) -> None:
+async def test_a_sweep_leaves_them_alone_while_the_cursor_moves(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    await world.begin("moving")
+    await world.settle()
+    router = world.router(concerns=is_loud)
+    first = await put(world, router, 2)
+    move = world.storage.pass_over
+
+    async def sweep_first(spans: Sequence[EventSpan]) -> list[RoutedCursor]:
+        await put(world, router, 1)
+        await router.sweep()
+        assert router.lag_events == 0
+        return await move(spans)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(world.storage, "pass_over", sweep_first)
+        await router.quiet.pass_over(router.wake)
+    assert await cursor(world) == first[-1].seq
+    await router.sweep()
+    assert router.lag_events == 0
+
+
+async def test_what_comes_behind_them_is_routed(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     await world.begin("loud")
     await world.settle()
     router = world.router(concerns=is_loud)
     await put(world, router, 2)
     events = await put(world, router, 1, BOOKED)
     assert router.lag_events == 1
-    await put(world, router, 1)
-    await router.route_batch()
-    assert (await stages(world), await cursor(world)) == ([("booked 0", 1)], events[-1].seq + 1)
-    await router.route_batch()  # nothing is left
-    assert router.lag_events == 0
+    plan = world.storage.plan_routing
+
+    async def plan_as_others_write(*arguments: Any) -> Any:
+        page = await plan(*arguments)
+        await put(world, router, 1)
+        return page
+
+    with monkeypatch.context() as patched:
+        patched.setattr(world.storage, "plan_routing", plan_as_others_write)
+        await router.route_batch()
+    assert (await stages(world), await cursor(world)) == ([("booked 0", 1)], events[-1].seq)
+    assert router.lag_events == 0  # the event since is quiet: the wedding is not behind for ever
+    await router.quiet.pass_over(router.wake)
+    assert await cursor(world) == events[-1].seq + 1
 
 
 async def test_what_another_process_stored_before_or_between_is_read(world: World) -> None:
