@@ -41,8 +41,9 @@ WATCHDOG_TICKS = 10  # in the time of a batch; a stall of this process, however 
 START_SECONDS = 60.0  # for the interpreter, on a machine that is busy with others
 CPU_LIMIT = "CPU time"
 SPARES = 2  # one deadly request takes two hosts: the first dies in the batch, the second of the request alone
-# After the first host. An interpreter takes 0.3 s of CPU, for which those wait who come back after a restart.
-SPARES_AFTER_SECONDS = 5.0
+# After the first host, and between two. An interpreter takes 0.2 to 0.3 s of CPU, for which those wait who come back
+# after a restart; one at a time leaves them a core.
+SPARES_AFTER_SECONDS, SPARES_APART_SECONDS = 5.0, 2.0
 PACKAGE_PARENT = str(Path(__file__).resolve().parents[2])
 
 
@@ -231,41 +232,49 @@ class HostProcess(asyncio.Protocol):
 
 
 class HostFactory:
-    """Starts host processes, and keeps spare ones, but for the first seconds: a dead host is replaced without waiting
-    for an interpreter."""
+    """Starts host processes, and keeps spare ones, but for the first seconds, in which they are started one by one: a
+    dead host is replaced without waiting for an interpreter."""
 
     def __init__(self, *, memory_bytes: int, max_document_bytes: int, spawn: Spawn = spawn_interpreter) -> None:
         self._spawn_child = spawn
         self._memory_bytes = memory_bytes
         self._max_document_bytes = max_document_bytes
         self._spares: deque[asyncio.Task[HostProcess]] = deque()
-        self._first_spares: asyncio.TimerHandle | None = None
+        self._next_spare: asyncio.TimerHandle | None = None  # while the first ones are started
         self._keeps_spares = False
 
     async def take(self) -> HostProcess:
-        """A running process. Spare ones are started behind it, or some seconds after the first."""
+        """A running process. Spare ones are started behind it, or some seconds later."""
         process = await self._spares.popleft() if self._spares else await self._spawn()
         if process.lost:
             process = await self._spawn()
         if self._keeps_spares:
-            self._start_spares()
-        elif self._first_spares is None:
-            loop = asyncio.get_running_loop()
-            self._first_spares = loop.call_later(SPARES_AFTER_SECONDS, self._start_spares)
+            while len(self._spares) < SPARES:
+                self._start_spare()
+        elif self._next_spare is None:
+            self._start_spare_later(SPARES_AFTER_SECONDS)
         return process
 
-    def _start_spares(self) -> None:
-        self._keeps_spares = True
-        while len(self._spares) < SPARES:
-            self._spares.append(asyncio.create_task(self._spawn()))
+    def _start_spare_later(self, seconds: float) -> None:
+        self._next_spare = asyncio.get_running_loop().call_later(seconds, self._start_first_spares)
+
+    def _start_first_spares(self) -> None:
+        if len(self._spares) < SPARES:
+            self._start_spare()
+            self._start_spare_later(SPARES_APART_SECONDS)
+        else:
+            self._keeps_spares = True
+
+    def _start_spare(self) -> None:
+        self._spares.append(asyncio.create_task(self._spawn()))
 
     async def _spawn(self) -> HostProcess:
         return await HostProcess.start(self._memory_bytes, self._max_document_bytes, self._spawn_child)
 
     async def stop(self) -> None:
         """End the spare processes."""
-        if self._first_spares is not None:
-            self._first_spares.cancel()
+        if self._next_spare is not None:
+            self._next_spare.cancel()
         while self._spares:
             await (await self._spares.popleft()).stop()
 

@@ -154,11 +154,13 @@ async def test_spare_hosts_do_not_start_beside_the_first(monkeypatch: pytest.Mon
         return child
 
     monkeypatch.setattr(supervisor_module, "SPARES_AFTER_SECONDS", 0.1)
+    monkeypatch.setattr(supervisor_module, "SPARES_APART_SECONDS", 0.1)
     factory = HostFactory(memory_bytes=MEMORY_BYTES, max_document_bytes=DOCUMENT_BYTES, spawn=spawn)
     first = await factory.take()
     assert started.qsize() == 1
     for _ in range(1 + SPARES):
         await asyncio.wait_for(started.get(), SECONDS)
+        assert started.empty()  # nor beside one another
     await first.stop()
     await factory.stop()
 
