@@ -84,7 +84,8 @@ class HostDispatcher:
         self._batch_bytes = batch_bytes
         self._scheduled: dict[Room, None] = {}
         self._fetching: dict[Room, asyncio.Task[None]] = {}
-        self._in_flight: set[Room] = set()
+        self.in_flight: set[Room] = set()
+        """The rooms of the batch that the host has."""
         self._took_large = False
         self._turns = SenderTurns()
         self._wake = asyncio.Event()
@@ -100,19 +101,19 @@ class HostDispatcher:
 
     def busy(self, room: Room) -> bool:
         """Whether the room is part of the batch in flight or of a load."""
-        if room in self._in_flight or room in self._fetching or self.residency.is_loading(room):
+        if room in self.in_flight or room in self._fetching or self.residency.is_loading(room):
             return True
         if not room.hosted.has_schema:
             return False
         if self._begun is not None and self._begun.room.wedding == room.wedding:
             return True
         # the server may write into any document of a wedding that is part of the batch
-        return room in self.continuations or not self._in_flight.isdisjoint(self.residency.siblings(room))
+        return room in self.continuations or not self.in_flight.isdisjoint(self.residency.siblings(room))
 
     def drop(self, room: Room) -> None:
         """The room has ended: the host may forget its document."""
         self._scheduled.pop(room, None)
-        if self.residency.drop(room, in_flight=room in self._in_flight):
+        if self.residency.drop(room, in_flight=room in self.in_flight):
             self._wake.set()
 
     def host_lost(self) -> None:
@@ -258,7 +259,7 @@ class HostDispatcher:
 
     async def _run_batch(self, entries: list[BatchEntry], forget: list[int]) -> int:
         """Send a batch, and settle its response. Returns how many requests it had."""
-        self._in_flight = {entry.room for entry in entries}
+        self.in_flight = {entry.room for entry in entries}
         requests = sum(len(entry.requests) for entry in entries)
         self.metrics.batch_requests.observe(requests)
         try:
@@ -274,13 +275,13 @@ class HostDispatcher:
         except HostDied as death:
             await recover(self, entries, death)
         finally:
-            self._in_flight = set()
+            self.in_flight = set()
         return requests
 
     async def request(self, entries: Sequence[BatchEntry], forget: Sequence[int] = ()) -> BatchResponse:
         """The host's response, checked. Raises HostDied."""
         jobs: list[Job] = [ForgetRooms(list(forget))] if forget else []
-        others_wait = any(room not in self._in_flight for room in chain(self.residency.loads, self._scheduled))
+        others_wait = any(room not in self.in_flight for room in chain(self.residency.loads, self._scheduled))
         begun = None if self._begun is None else self._begun.requests[0]
         rooms = [entry.for_host(begun) for entry in entries]
         response = await self.supervisor.run(rooms, jobs, others_wait=others_wait)

@@ -103,11 +103,15 @@ class JobWorker:
             if self.quick is not None:
                 tasks.create_task(self._work_on_small(self.quick))
 
+    @property
+    def supervisors(self) -> list[Supervisor]:
+        """Of the hosts."""
+        return [self.supervisor] if self.quick is None else [self.supervisor, self.quick]
+
     async def stop(self) -> None:
         """End the hosts."""
-        await self.supervisor.stop()
-        if self.quick is not None:
-            await self.quick.stop()
+        for each in self.supervisors:
+            await each.stop()
 
     async def _work(self) -> None:
         while True:

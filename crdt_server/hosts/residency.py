@@ -30,6 +30,11 @@ class Residency:
         return room in self._resident
 
     @property
+    def is_empty(self) -> bool:
+        """Whether the host holds nothing, and is sent nothing."""
+        return not (self._resident or self._weddings or self._known or self._forget or any(True for _ in self.loads))
+
+    @property
     def known(self) -> Mapping[int, Room]:
         """Id -> room of the documents with a schema: the host may write into each of them."""
         return self._known

@@ -163,6 +163,11 @@ class HostProcess(asyncio.Protocol):
             self._watchdog.cancel()
             self._response = None
 
+    @property
+    def is_idle(self) -> bool:
+        """Whether it has no batch."""
+        return self._response is None
+
     def interrupt(self) -> None:
         """Others wait for the end of the batch."""
         self._mark.set_waiting(True)
@@ -345,6 +350,17 @@ class Supervisor:
         """Others wait for the end of the batch in flight: what can go on later does."""
         if self._process is not None:
             self._process.interrupt()
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether there is a child, and it has no batch."""
+        return self._process is not None and self._process.is_idle
+
+    async def renew(self) -> None:
+        """End an idle child: what it holds goes with it. The next batch starts another one."""
+        if self._process is not None and self._process.is_idle:
+            process, self._process = self._process, None
+            await process.stop()
 
     async def kill(self, why: str) -> HostDied:
         """Kill the child for its response. Returns the error to raise."""

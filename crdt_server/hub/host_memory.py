@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable
+import asyncio
+from collections.abc import Callable, Collection, Iterable, Sequence
 
 import structlog
 
+from crdt_server.hosts.dispatcher import HostDispatcher
 from crdt_server.hosts.supervisor import Supervisor
 from crdt_server.memory import Usage, usage_of
 from crdt_server.metrics import Metrics
@@ -18,6 +20,8 @@ USUAL_FACTOR, LEAST_FACTOR, MOST_FACTOR = 60.0, 14.0, 80.0  # 54 where all struc
 COUNTED_ROOMS = 50  # with so many rooms their bytes are summed up after each change, with more of them less often
 MEASURED_BYTES = 256 * 1024  # of built documents: fewer say little about the factor
 NOTHING = Usage(0, 0)
+RENEW_SECONDS = 5.0  # between two searches for idle hosts that have grown: a new one takes 0.2 s of CPU
+GROWN_BYTES = 96 << 20  # of a host that holds nothing: a new one takes 40 MB
 
 
 class HostMemory:
@@ -119,3 +123,28 @@ class HostMemories:
         """The room has ended, or its document leaves its host."""
         for host in self._hosts.values():
             host.remove(room)
+
+
+class IdleHosts:
+    """Replaces hosts that hold nothing and have grown: their allocator keeps what documents took that are gone, in
+    pages of which a small part is in use."""
+
+    def __init__(self, dispatchers: Sequence[HostDispatcher], jobs: Sequence[Supervisor]) -> None:
+        self._dispatchers = dispatchers
+        self._jobs = jobs
+        self._least: dict[Supervisor, int] = {}  # bytes that a host took when it held nothing
+
+    async def run(self) -> None:
+        """Replace them every RENEW_SECONDS, until cancelled."""
+        while True:
+            await asyncio.sleep(RENEW_SECONDS)
+            free = [each.supervisor for each in self._dispatchers if each.residency.is_empty and not each.in_flight]
+            for supervisor in [each for each in (*free, *self._jobs) if each.is_idle and self._has_grown(each)]:
+                await supervisor.renew()
+
+    def _has_grown(self, supervisor: Supervisor) -> bool:
+        usage = None if supervisor.pid is None else usage_of(supervisor.pid)
+        if usage is None:
+            return False
+        least = self._least[supervisor] = min(self._least.get(supervisor, usage.resident_bytes), usage.resident_bytes)
+        return usage.resident_bytes > max(GROWN_BYTES, 2 * least)

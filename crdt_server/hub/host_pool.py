@@ -20,7 +20,7 @@ from crdt_server.hub.background_tasks import Spawn
 from crdt_server.hub.bookings import read_vouched
 from crdt_server.hub.commit import CommitPump
 from crdt_server.hub.compaction import Compactor
-from crdt_server.hub.host_memory import HostMemories
+from crdt_server.hub.host_memory import HostMemories, IdleHosts
 from crdt_server.hub.quotas import Quotas
 from crdt_server.hub.registry import RoomRegistry, key_of
 from crdt_server.hub.scheduler import Scheduler
@@ -114,6 +114,7 @@ class HostPool:
         self._spawn(self.compactor.run())
         for dispatcher in (*self.dispatchers, self.heavy):
             self._spawn(dispatcher.run())
+        self._spawn(IdleHosts([*self.dispatchers, self.heavy], self.jobs.supervisors).run())
 
     async def stop(self) -> None:
         """End the hosts."""

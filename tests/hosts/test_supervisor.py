@@ -115,6 +115,21 @@ async def test_documents_live_from_batch_to_batch(supervisor: Supervisor) -> Non
     assert (await run_alone(supervisor, entry(7, second))).updates == [second]
 
 
+async def test_only_an_idle_host_is_replaced(supervisor: Supervisor) -> None:
+    assert not supervisor.is_idle
+    batch = asyncio.create_task(supervisor.run([entry(2, Replica(2).type("b"), load=[])]))
+    await asyncio.sleep(0)
+    first = supervisor.pid
+    await supervisor.renew()
+    assert (supervisor.pid, supervisor.is_idle) == (first, False)
+    await batch
+    assert supervisor.is_idle
+    await supervisor.renew()
+    assert supervisor.pid is None
+    assert await run_alone(supervisor, entry(1, Replica(3).type("c"), load=[]))
+    assert (supervisor.pid != first, supervisor.restarts) == (True, 0)
+
+
 async def test_the_niceness_of_a_host_is_counted_from_that_of_the_server() -> None:
     async def niceness_of_host() -> int:
         factory = HostFactory(memory_bytes=MEMORY_BYTES, max_document_bytes=DOCUMENT_BYTES)

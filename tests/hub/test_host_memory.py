@@ -9,13 +9,14 @@ from typing import Any
 import pytest
 from pycrdt import Doc, Map
 
+from crdt_server.hub import host_memory
 from crdt_server.hub.hub import Hub
 from crdt_server.memory import usage_of
 from crdt_server.settings import Settings
 from storage import Append, DocumentKey, open_storage
 from tests.rooms.person import Person
 from tests.support.codec import encode_update
-from tests.support.gate import SECONDS
+from tests.support.gate import SECONDS, until
 from tests.support.hosts import make_hub
 
 WEDDINGS, GUESTS = 5, 4_000
@@ -102,3 +103,29 @@ async def test_all_at_once(hub: Hub) -> None:
     opened = await asyncio.gather(*(editor.edits() for editor in editors))
     assert 0 < sum(opened) < WEDDINGS
     assert hub.hosts.dispatchers[0].supervisor.restarts == 0
+
+
+async def test_hosts_that_have_grown_are_replaced_when_they_hold_nothing(
+    hub: Hub, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(host_memory, "GROWN_BYTES", 0)
+    monkeypatch.setattr(host_memory, "RENEW_SECONDS", 0.01)
+    dispatcher = hub.hosts.dispatchers[0]
+    idle = host_memory.IdleHosts([dispatcher], [])
+    renewing = asyncio.create_task(idle.run())
+    editor = Editor(hub, 0)
+    assert await editor.edits()
+    pid = dispatcher.supervisor.pid
+    idle._least[dispatcher.supervisor] = 1
+    assert await editor.edits()  # the host holds the document, and is left alone
+    assert dispatcher.supervisor.pid == pid
+    editor.leave()
+
+    def is_replaced() -> bool:
+        hub.registry.evict_idle(asyncio.get_running_loop().time(), 0)
+        return dispatcher.supervisor.pid != pid
+
+    await until(is_replaced)
+    renewing.cancel()
+    assert await Editor(hub, 0).edits()
+    assert dispatcher.supervisor.restarts == 0
