@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 
@@ -16,6 +16,9 @@ from crdt_server.transport.frame_pace import FRAMES_COUNTED
 from crdt_server.transport.gate import Gate
 from crdt_server.transport.unfinished import STEP_BYTES, UnfinishedMessage
 
+if TYPE_CHECKING:
+    from uvicorn._types import ASGIReceiveEvent
+
 LINGER_SECONDS = 1.0  # between a close frame and the abort of the connection
 PARSED_BYTES = 8 * 1024  # at once, of the up to 8 MB that the loop reads from one socket in a turn
 
@@ -26,18 +29,19 @@ class BoundedWebSocket(WebSocketsSansIOProtocol):
     gate: Callable[[], Gate]
     _partial = 0  # bytes that came since the newest message
     _unfinished: UnfinishedMessage | None = None
+    _untaken: UnfinishedMessage | None = None  # complete, and not taken by the application yet
     _deadline: asyncio.TimerHandle | None = None  # of the unfinished message
     _refused = False
     _frames = 0  # that were not counted yet
     _resting = False
-    _unread = b""  # what came before the rest began
+    _unread = b""  # what came before the rest began, or while a message waits for the application
 
     def data_received(self, data: bytes) -> None:
         if self._refused:
             return  # not kept, until the connection is gone
         self._partial += len(data)
         self._unread += data
-        if self._resting:  # uvicorn reads on when a message was taken
+        if self._resting or self.read_paused:  # uvicorn reads on when a message was taken
             self.transport.pause_reading()
         self._parse()
         if self._partial > STEP_BYTES and self.handshake_complete:
@@ -45,7 +49,9 @@ class BoundedWebSocket(WebSocketsSansIOProtocol):
 
     def _parse(self) -> None:
         data, self._unread, end = self._unread, b"", 0
-        while end < len(data) and not (self._resting or self._refused or self.transport.is_closing()):
+        while end < len(data) and not (
+            self._resting or self.read_paused or self._refused or self.transport.is_closing()
+        ):
             begin, end = end, end + PARSED_BYTES
             super().data_received(data[begin:end])
         self._unread = data[end:]
@@ -79,11 +85,20 @@ class BoundedWebSocket(WebSocketsSansIOProtocol):
             self.transport.resume_reading()
 
     def send_receive_event_to_app(self) -> None:
-        self._release()
+        self._complete()
         super().send_receive_event_to_app()
 
+    async def receive(self) -> ASGIReceiveEvent:
+        message = await super().receive()
+        if self.queue.empty():
+            self._release_untaken()
+            if self._unread and not self._resting:
+                self._parse()
+        return message
+
     def connection_lost(self, exc: Exception | None) -> None:
-        self._release()
+        self._complete()
+        self._release_untaken()
         super().connection_lost(exc)
 
     def keepalive_timeout(self) -> None:
@@ -121,11 +136,17 @@ class BoundedWebSocket(WebSocketsSansIOProtocol):
             self.transport.write(b"".join(self.conn.data_to_send()))
         self.loop.call_later(LINGER_SECONDS, self.transport.abort)
 
-    def _release(self) -> None:
+    def _complete(self) -> None:
+        """A message is complete. It counts until the application takes it: with a paused session that is later."""
         self._partial = 0
-        if self._unfinished is not None:
-            self._unfinished.release()
-            self._unfinished = None
         if self._deadline is not None:
             self._deadline.cancel()
             self._deadline = None
+        if self._unfinished is not None:
+            self._release_untaken()
+            self._untaken, self._unfinished = self._unfinished, None
+
+    def _release_untaken(self) -> None:
+        if self._untaken is not None:
+            self._untaken.release()
+            self._untaken = None

@@ -10,11 +10,13 @@ from urllib.parse import urlsplit
 import httpx
 import pytest
 import pytest_asyncio
+from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.frames import Frame, Opcode
 
 from crdt_server import Settings
 from crdt_server.access.access import DevAccess
+from crdt_server.transport.asgi import AsgiConnection
 from crdt_server.transport.picows import PicowsConnection
 from tests.support.codec import encode_update
 from tests.support.gate import SECONDS, LocalServer, ended, local_server, until
@@ -132,6 +134,39 @@ async def test_incomplete_messages_are_bounded_on_the_asgi_lane(database_url: st
     async with local_server(settings, DevAccess()) as server:
         await check_bounds(server, form)
         await until(lambda: server.gate.unfinished.held == 0)
+
+
+async def test_a_message_that_is_not_taken_counts_on_the_asgi_lane(
+    database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A session that is paused takes none: each of its sockets held 16 MB that nothing counted."""
+    complete, may_take, read = asyncio.Event(), asyncio.Event(), AsgiConnection.read
+    pass_on = WebSocketsSansIOProtocol.send_receive_event_to_app
+
+    async def read_later(connection: AsgiConnection) -> bytes | str | None:
+        await may_take.wait()
+        return await read(connection)
+
+    def complete_message(protocol: WebSocketsSansIOProtocol) -> None:
+        pass_on(protocol)
+        complete.set()
+
+    monkeypatch.setattr(AsgiConnection, "read", read_later)
+    monkeypatch.setattr(WebSocketsSansIOProtocol, "send_receive_event_to_app", complete_message)
+    settings = server_settings(database_url).model_copy(update={"websocket_lane": "asgi"})
+    message = encode_update(Replica(1).type("x" * PART_BYTES))
+    async with local_server(settings, DevAccess()) as server, visit(server) as one, visit(server) as two:
+        send(one, message[:-10], fin=False)
+        await until(lambda: server.gate.unfinished.held > PART_BYTES - 100_000)
+        send(one, message[-10:], opcode=Opcode.CONT, fin=True)
+        send(one, encode_update(Replica(2).type("y")), fin=True)  # stays unread
+        await complete.wait()
+        assert server.gate.unfinished.held > PART_BYTES - 100_000
+        send(two, bytes(PART_BYTES), fin=False)
+        assert await ended(two) == (1013, "too many bytes are under way")
+        may_take.set()
+        await until(lambda: server.gate.unfinished.held == 0)
+        await until(lambda: server.hub.rooms["w", "notes.a"].head_seq == 2)
 
 
 async def test_bodies_of_one_person_are_bounded(server: LocalServer) -> None:
