@@ -100,6 +100,7 @@ class BoundedWebSocket(WebSocketsSansIOProtocol):
         self._complete()
         self._release_untaken()
         super().connection_lost(exc)
+        self._forget_bytes()
 
     def keepalive_timeout(self) -> None:
         if self.read_paused or self._resting:  # the pong of a peer that is not read does not arrive
@@ -134,7 +135,14 @@ class BoundedWebSocket(WebSocketsSansIOProtocol):
         if not self.close_sent:
             self.conn.send_close(CLOSE_CODES["try_again"], reason)
             self.transport.write(b"".join(self.conn.data_to_send()))
+        self._forget_bytes()
         self.loop.call_later(LINGER_SECONDS, self.transport.abort)
+
+    def _forget_bytes(self) -> None:
+        """Drop what came of an incomplete message. The objects of a connection refer to each other: those of many that
+        were refused hold it until the next full collection."""
+        self.frames, self._unread = [], b""
+        self.conn.reader.discard()
 
     def _complete(self) -> None:
         """A message is complete. It counts until the application takes it: with a paused session that is later."""

@@ -16,6 +16,7 @@ from websockets.frames import Frame, Opcode
 
 from crdt_server import Settings
 from crdt_server.access.access import DevAccess
+from crdt_server.asgi_sockets import BoundedWebSocket
 from crdt_server.transport.asgi import AsgiConnection
 from crdt_server.transport.picows import PicowsConnection
 from tests.support.codec import encode_update
@@ -167,6 +168,34 @@ async def test_a_message_that_is_not_taken_counts_on_the_asgi_lane(
         may_take.set()
         await until(lambda: server.gate.unfinished.held == 0)
         await until(lambda: server.hub.rooms["w", "notes.a"].head_seq == 2)
+
+
+@FORMS
+async def test_a_connection_that_is_lost_keeps_no_bytes_on_the_asgi_lane(
+    database_url: str, monkeypatch: pytest.MonkeyPatch, form: dict[str, int]
+) -> None:
+    """40 refused messages held 170 MB until a full collection."""
+    ended_ones: list[BoundedWebSocket] = []
+    end = BoundedWebSocket.connection_lost
+
+    def end_and_record(protocol: BoundedWebSocket, exc: Exception | None) -> None:
+        end(protocol, exc)
+        ended_ones.append(protocol)
+
+    monkeypatch.setattr(BoundedWebSocket, "connection_lost", end_and_record)
+    settings = server_settings(database_url).model_copy(update={"websocket_lane": "asgi"})
+    async with local_server(settings, DevAccess()) as server:
+        for size, refused in ((PART_BYTES, False), (2 * BUDGET_BYTES, True)):
+            async with visit(server) as websocket:
+                send(websocket, bytes(size), **form)  # type: ignore[arg-type]
+                if refused:
+                    assert await ended(websocket) == (1013, "too many bytes are under way")
+                else:
+                    await until(lambda: server.gate.unfinished.held > 0)
+                    websocket.transport.abort()
+        await until(lambda: len(ended_ones) == 2)
+        for protocol in ended_ones:
+            assert (protocol.frames, protocol._unread, len(protocol.conn.reader.buffer)) == ([], b"", 0)
 
 
 async def test_bodies_of_one_person_are_bounded(server: LocalServer) -> None:
