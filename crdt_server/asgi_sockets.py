@@ -29,18 +29,18 @@ class BoundedWebSocket(WebSocketsSansIOProtocol):
     gate: Callable[[], Gate]
     _partial = 0  # bytes that came since the newest message
     _unfinished: UnfinishedMessage | None = None
-    _untaken: UnfinishedMessage | None = None  # complete, and not taken by the application yet
+    untaken: UnfinishedMessage | None = None  # complete, and not taken by the application yet
     _deadline: asyncio.TimerHandle | None = None  # of the unfinished message
     _refused = False
     _frames = 0  # that were not counted yet
     _resting = False
-    _unread = b""  # what came before the rest began, or while a message waits for the application
+    unread = b""  # what came before the rest began, or while a message waits for the application
 
     def data_received(self, data: bytes) -> None:
         if self._refused:
             return  # not kept, until the connection is gone
         self._partial += len(data)
-        self._unread += data
+        self.unread += data
         if self._resting or self.read_paused:  # uvicorn reads on when a message was taken
             self.transport.pause_reading()
         self._parse()
@@ -48,13 +48,13 @@ class BoundedWebSocket(WebSocketsSansIOProtocol):
             self._hold()
 
     def _parse(self) -> None:
-        data, self._unread, end = self._unread, b"", 0
+        data, self.unread, end = self.unread, b"", 0
         while end < len(data) and not (
             self._resting or self.read_paused or self._refused or self.transport.is_closing()
         ):
             begin, end = end, end + PARSED_BYTES
             super().data_received(data[begin:end])
-        self._unread = data[end:]
+        self.unread = data[end:]
 
     def handle_events(self) -> None:
         self._frames += len(self.conn.events)
@@ -91,16 +91,16 @@ class BoundedWebSocket(WebSocketsSansIOProtocol):
     async def receive(self) -> ASGIReceiveEvent:
         message = await super().receive()
         if self.queue.empty():
-            self._release_untaken()
-            if self._unread and not self._resting:
+            _release_untaken(self)
+            if self.unread and not self._resting:
                 self._parse()
         return message
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._complete()
-        self._release_untaken()
+        _release_untaken(self)
         super().connection_lost(exc)
-        self._forget_bytes()
+        _forget_bytes(self)
 
     def keepalive_timeout(self) -> None:
         if self.read_paused or self._resting:  # the pong of a peer that is not read does not arrive
@@ -135,14 +135,8 @@ class BoundedWebSocket(WebSocketsSansIOProtocol):
         if not self.close_sent:
             self.conn.send_close(CLOSE_CODES["try_again"], reason)
             self.transport.write(b"".join(self.conn.data_to_send()))
-        self._forget_bytes()
+        _forget_bytes(self)
         self.loop.call_later(LINGER_SECONDS, self.transport.abort)
-
-    def _forget_bytes(self) -> None:
-        """Drop what came of an incomplete message. The objects of a connection refer to each other: those of many that
-        were refused hold it until the next full collection."""
-        self.frames, self._unread = [], b""
-        self.conn.reader.discard()
 
     def _complete(self) -> None:
         """A message is complete. It counts until the application takes it: with a paused session that is later."""
@@ -151,10 +145,18 @@ class BoundedWebSocket(WebSocketsSansIOProtocol):
             self._deadline.cancel()
             self._deadline = None
         if self._unfinished is not None:
-            self._release_untaken()
-            self._untaken, self._unfinished = self._unfinished, None
+            _release_untaken(self)
+            self.untaken, self._unfinished = self._unfinished, None
 
-    def _release_untaken(self) -> None:
-        if self._untaken is not None:
-            self._untaken.release()
-            self._untaken = None
+
+def _release_untaken(protocol: BoundedWebSocket) -> None:
+    if protocol.untaken is not None:
+        protocol.untaken.release()
+        protocol.untaken = None
+
+
+def _forget_bytes(protocol: BoundedWebSocket) -> None:
+    """Drop what came of an incomplete message. The objects of a connection refer to each other: those of many that were
+    refused hold it until the next full collection."""
+    protocol.frames, protocol.unread = [], b""
+    protocol.conn.reader.discard()

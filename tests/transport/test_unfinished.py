@@ -195,7 +195,7 @@ async def test_a_connection_that_is_lost_keeps_no_bytes_on_the_asgi_lane(
                     websocket.transport.abort()
         await until(lambda: len(ended_ones) == 2)
         for protocol in ended_ones:
-            assert (protocol.frames, protocol._unread, len(protocol.conn.reader.buffer)) == ([], b"", 0)
+            assert (protocol.frames, protocol.unread, len(protocol.conn.reader.buffer)) == ([], b"", 0)
 
 
 async def test_bodies_of_one_person_are_bounded(server: LocalServer) -> None:
