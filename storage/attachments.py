@@ -35,8 +35,8 @@ from storage.messaging_tables import attachments
 from storage.store_parts import StorePart
 from storage.tables import rows
 
-ATTACHMENT_BYTES = 1024
-"""Bytes counted for one attachment besides its content."""
+ATTACHMENT_BYTES = 16 * 1024
+"""Bytes counted for one attachment besides its content: with each one that is added all of its wedding are summed."""
 
 MESSAGES, REDACTIONS = "messages", "redactions"
 """The roots of a conversation that decide whether an attachment is found."""

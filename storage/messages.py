@@ -26,6 +26,9 @@ UNREAD_COUNTED = 1_000
 PAGE_CHARACTERS = 256 * 1024
 """Characters of a page of messages, behind the first."""
 
+MOST_REACTIONS = 10_000
+"""Reactions to the messages of a page, in all; those to the last messages are left out behind that."""
+
 _EMPTIED = ("body", "attachments", "context")
 """Members of a message that go with its redaction."""
 
@@ -205,7 +208,7 @@ def find(connection: Connection, wedding: str, thread: str, message: str) -> Thr
 
 
 def reactions(connection: Connection, wedding: str, thread: str, among: Collection[str]) -> dict[str, list[str]]:
-    """The reactions to these messages: of each the emoji and the user, as `emoji|user`."""
+    """The reactions to these messages, MOST_REACTIONS in all: of each the emoji and the user, as `emoji|user`."""
     found: dict[str, list[str]] = {}
     query = select(rows.c.record).where(
         rows.c.wedding == wedding,
@@ -215,7 +218,7 @@ def reactions(connection: Connection, wedding: str, thread: str, among: Collecti
     )
     if among:
         query = query.where(rows.c.record >= min(among), rows.c.record < max(among) + "}")  # behind "|"
-        for record in connection.scalars(query.order_by(rows.c.record)):
+        for record in connection.scalars(query.order_by(rows.c.record).limit(MOST_REACTIONS)):
             message, _, reaction = record.partition("|")
             if message in among:
                 found.setdefault(message, []).append(reaction)

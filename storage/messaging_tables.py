@@ -234,7 +234,7 @@ attachments = Table(
     Column("sha256", String(DIGEST_LENGTH), nullable=False),
     Column("by", name, nullable=False),
     Column("at", UtcDateTime, nullable=False),
-    Index(None, "sha256"),
     Index(None, "message", "at"),
+    Index(None, "wedding", "sha256", "size"),
     Index(None, "wedding", "thread", "at", "id"),
 )

@@ -1,6 +1,7 @@
 """Limits of HTTP requests: strikes, requests a second, reads at a time, messages to people, and emergencies past them.
 
-Bodies count as more requests, by their bytes. An address is counted before anybody is identified, then the person.
+Bodies count as more requests, by their bytes, and so does each further document that a command names. An address is
+counted before anybody is identified, then the person.
 """
 
 from __future__ import annotations
@@ -66,7 +67,11 @@ class RequestLimits:
 
     def charge_body(self, identity: Identity, address: str, size_bytes: int, now: float) -> None:
         """Count the body of a request that was counted before."""
-        person, cost = person_at(identity, address), size_bytes / BODY_BYTES_PER_REQUEST
+        self.charge(identity, address, size_bytes / BODY_BYTES_PER_REQUEST, now)
+
+    def charge(self, identity: Identity, address: str, cost: float, now: float) -> None:
+        """Count a request that was counted before as so many more."""
+        person = person_at(identity, address)
         self._rates.charge(person, address, now, cost)
         self._roles.of(identity.role).requests.charge(person, now, cost)
 

@@ -178,6 +178,8 @@ def _check_limits(request: Request, caller: Caller, parts: Sequence[Part]) -> No
         raise request.state.spent
     messages = [each for each in operations if _writes_message(*each) or _is_of_emergency(*each)]
     limits.check_messages(caller.identity, caller.address, _records(messages), now)
+    documents = {document for document, _ in parts}
+    limits.charge(caller.identity, caller.address, len(documents) - 1, now)  # each has to be open
 
 
 def _records(operations: Iterable[tuple[str, PlainOperation]]) -> int:

@@ -8,6 +8,7 @@ from fastapi import APIRouter, Query, Request
 from pydantic import BaseModel, Field
 
 from crdt_server.access.access import Action
+from crdt_server.access.identity import person_at
 from crdt_server.api.requests import Authorized, wedding_name
 from crdt_server.api.rights import by_content
 from crdt_server.services.search import Found, SearchService
@@ -42,7 +43,8 @@ async def get_search(
     Case and accents do not matter. Free documents `notes.…` are not searched. A page has up to 50 texts."""
     name = wedding_name(wedding)
     service: SearchService = request.app.state.search
-    page = await service.find(name, q, lambda document: caller.may(Action.READ, name, document), after)
+    person = person_at(caller.identity, caller.address)
+    page = await service.find(name, q, lambda document: caller.may(Action.READ, name, document), after, person)
     return SearchPage(hits=[_as_json(each) for each in page.found], next=page.next)
 
 

@@ -169,6 +169,16 @@ async def test_conflicts_come_in_pages(client: httpx.AsyncClient, monkeypatch: p
     assert (await client.get("/conflicts", params={**ADA, "after": "guests\x00/"})).status_code == 400
 
 
+async def test_a_command_counts_once_for_each_document(client: httpx.AsyncClient) -> None:
+    """One request opened 50 documents."""
+    names = [f"notes.{number}" for number in range(REQUESTS)]
+    insert = {"op": "text", "root": "text", "value": "x"}
+    parts = [{"document": name, "operations": [insert]} for name in names]
+    await client.post("/ops", params=ADA, json={"parts": parts})
+    assert code_of(await client.get("/events", params=ADA)) == (429, "too_many_requests")
+    assert (await client.get("/events", params=BOB)).status_code == 200
+
+
 GUEST, VENDOR = {"user": "gus", "role": "guest"}, {"user": "vic", "role": "vendor"}
 
 

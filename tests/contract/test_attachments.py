@@ -2,8 +2,10 @@
 
 import json
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
+from sqlalchemy import Connection, event
 
 from storage import (
     ATTACHMENT_BYTES,
@@ -16,6 +18,7 @@ from storage import (
     ValuesRefused,
     project_attachments,
 )
+from storage.attachments import used_bytes
 
 NOW = datetime(2026, 6, 20, 13, 30, tzinfo=UTC)
 THREAD = DocumentKey("w", "thread.t_1")
@@ -30,8 +33,8 @@ async def happen(store: Storage, type_: str, root: str, message: str, after: obj
     fields = None if after is None else json.dumps(after)
     await store.append([], [DerivedRecords(THREAD, rows=[StoredRow(root, message, fields, "{}")])])
     body = json.dumps({"type": type_, "document": THREAD.document, "root": root, "record": message, "after": after})
-    event = StoredEvent(1, type_, "2026-06-20T13:30:00Z", THREAD.document, message, body)
-    await store._executor.write(lambda connection: project_attachments(connection, "w", [event]))
+    happened = StoredEvent(1, type_, "2026-06-20T13:30:00Z", THREAD.document, message, body)
+    await store._executor.write(lambda connection: project_attachments(connection, "w", [happened]))
 
 
 async def send(store: Storage, message: str, *ids: str, by: str = "u_ada") -> None:
@@ -59,6 +62,28 @@ async def test_equal_files_count_once_and_the_bound_holds(store: Storage) -> Non
     await store.add_attachment("w_2", attachment("at_3"), most)
     assert await store.unused_files("w", ["a" * 64, "b" * 64]) == {"b" * 64}
     assert await store.unused_files("w_3", []) == set()
+
+
+async def test_the_files_of_a_wedding_are_summed_in_an_index(store: Storage) -> None:
+    """Each upload sums them, and others that write wait meanwhile: it read every attachment with its names."""
+    await store.add_attachment("w", attachment("at_1"), 0)
+
+    def plans(connection: Connection) -> list[str]:
+        if connection.dialect.name != "sqlite":
+            return []
+        statements: list[tuple[str, Any]] = []
+
+        def see(connection: object, cursor: object, statement: str, parameters: Any, *rest: object) -> None:
+            statements.append((statement, parameters))
+
+        event.listen(connection, "before_cursor_execute", see)
+        used_bytes(connection, "w")
+        event.remove(connection, "before_cursor_execute", see)
+        explained = [connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {each}", values) for each, values in statements]
+        return [row[3] for rows in explained for row in rows if "attachments" in row[3]]
+
+    for step in await store._executor.read(plans):
+        assert "COVERING INDEX" in step
 
 
 async def test_orphans_go_when_they_are_old_enough(store: Storage) -> None:
