@@ -135,7 +135,7 @@ class GrantStore(StorePart):
         self, wedding: str, override: PolicyOverride, entry: NewAuditEntry, *, keep: bool = True
     ) -> int:
         """Put an override in the place of the one of its role and category, or without `keep` remove that one. Returns
-        the version of the rights."""
+        the version of the rights; 0: nothing changed."""
         return await self._executor.write(
             lambda connection: grants.set_override(connection, wedding, override, entry, keep=keep)
         )

@@ -22,8 +22,8 @@ class ConversationStore(StorePart):
         self, wedding: str, id_: str, by: str, users: Collection[str], decide: DecideThread
     ) -> tuple[StoredThread, int]:
         """Make or change a thread as `decide` decides, given also the members among `users`. Returns it with the
-        number of the event. Raises ValuesRefused for one too many, AnswerTaken where there is an answer of its key, and
-        what `decide` raises."""
+        number of the event; 0: nothing changed. Raises ValuesRefused for one too many, AnswerTaken where there is an
+        answer of its key, and what `decide` raises."""
         return await self._executor.write(
             lambda connection: conversations.change(connection, wedding, id_, by, users, decide)
         )

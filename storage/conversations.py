@@ -111,7 +111,8 @@ def change(
     connection: Connection, wedding: str, id_: str, by: str, users: Collection[str], decide: DecideThread
 ) -> tuple[StoredThread, int]:
     """Change a thread or make one, as `decide` decides, given also the members among `users`. Returns it with the
-    number of the event. Raises ValuesRefused for one too many, and AnswerTaken where there is an answer already."""
+    number of the event; 0 where nothing changes, and nothing is written. Raises ValuesRefused for one too many, and
+    AnswerTaken where there is an answer already."""
     lock_events(connection, wedding)
     audit.lock(connection, wedding)
     before = find(connection, wedding, id_)
@@ -119,6 +120,8 @@ def change(
     known = {user: member for user, member in found.items() if member is not None}
     changed = decide(ThreadState(before, users_of(connection, wedding, id_), known))
     thread = changed.thread
+    if before == thread and not (changed.added or changed.removed or changed.answer):
+        return thread, 0
     if changed.answer is not None:
         _add_answer(connection, wedding, changed.answer)
     if before is None:

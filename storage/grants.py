@@ -140,10 +140,12 @@ def set_override(
     connection: Connection, wedding: str, override: PolicyOverride, entry: NewAuditEntry, *, keep: bool
 ) -> int:
     """Put an override in the place of the one of its role and category; without `keep` that one only goes. Returns the
-    version of the rights."""
+    version of the rights; 0 where nothing changes, and nothing is written."""
     audit.lock(connection, wedding)
     table = policy_overrides
     same = and_(table.c.wedding == wedding, table.c.role == override.role, table.c.category == override.category)
+    if connection.scalar(select(table.c.rights).where(same)) == (override.rights if keep else None):
+        return 0
     connection.execute(delete(table).where(same))
     if keep:
         connection.execute(insert(table), {"wedding": wedding, **override._asdict()})

@@ -22,6 +22,9 @@ from storage.tables import NAME_LENGTH, devices, grants, invitations, members, r
 GENERATIONS_KEPT = 1_000
 """Used refresh tokens of a device that are kept, the newest: one that is used again revokes the device."""
 
+MOST_MEMBERS = 5_000
+"""Members of a wedding, removed ones included: all of them are read for each decision that is not in memory."""
+
 
 class StoredMember(NamedTuple):
     """A member of a wedding, also one that was removed."""
@@ -127,10 +130,13 @@ def list_weddings(connection: Connection, user: str, after: str, limit: int) -> 
 def change(connection: Connection, wedding: str, user: str, decide: Decide) -> tuple[StoredMember, int]:
     """Change a member, and return it with the version of the rights. One that is removed loses its devices, its
     invitations, its grants, its addresses, its inbox and its threads. The invitations that it has made end, also where
-    it has another role now: it may not be one that may make them, and whoever has the code may be the same person."""
+    it has another role now: it may not be one that may make them, and whoever has the code may be the same person.
+    Where nothing changes nothing is written, and the version is 0. Raises BoundReached for one too many."""
     audit.lock(connection, wedding)
     before = find(connection, wedding, user)
     changed, entry, leaves = decide(before, _others(connection, wedding, user, before))
+    if before is not None and changed._replace(added_by=before.added_by, at=before.at) == before and not leaves:
+        return before, 0
     _put(connection, wedding, changed)
     if changed.removed_at is not None:
         _end_all(connection, wedding, user, changed.removed_at)
@@ -158,6 +164,8 @@ def _put(connection: Connection, wedding: str, member: StoredMember) -> None:
     key = and_(members.c.wedding == wedding, members.c.user == member.user)
     values = member._asdict()
     if not connection.execute(update(members).where(key).values(values)).rowcount:
+        if _count(connection, members, members.c.wedding == wedding) >= MOST_MEMBERS:
+            raise BoundReached(f"a wedding has at most {MOST_MEMBERS} members, removed ones included", of_person=False)
         connection.execute(insert(members), {"wedding": wedding, **values})
 
 

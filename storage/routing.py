@@ -21,12 +21,17 @@ from storage import preferences
 from storage.derived import StoredEvent
 from storage.inbox import StoredItem
 from storage.messaging_tables import inbox, outbox, read_pointers, routed, webhooks
-from storage.outbox import HELD, LATER, WAITING, NewMessage, enqueue, redact
+from storage.outbox import HELD, LATER, UNSENT, WAITING, NewMessage, enqueue, redact
+from storage.outbox_addresses import WEBHOOK
 from storage.statements import add_rows
 from storage.tables import THREAD, rights
 
 MERGED_WITHIN = timedelta(seconds=10)
 """Events of one type about one record are one item for a recipient when they are no further apart than this."""
+
+MOST_WAITING = 10_000
+"""Messages to one webhook that were not sent: a claim walks past them while the webhook is busy. What is left out can
+be read as events."""
 
 Projection = Callable[[Connection, str, Sequence[StoredEvent]], None]
 """Brings something up to date with the next events of a wedding, in the transaction in which they are routed."""
@@ -87,6 +92,8 @@ class StoredPage(NamedTuple):
     until: int
     items: Sequence[tuple[str, StoredItem]]
     """Each with its user."""
+    overflow: int = 0
+    """Messages that were left out: too many of their webhooks wait, see MOST_WAITING."""
     read: Sequence[str] = ()
     """Users who have fewer unread items, because something was taken back."""
 
@@ -149,6 +156,12 @@ _PASS_OVER = (
 _CURSORS = select(routed.c.wedding, routed.c.seq, _HAS_WEBHOOKS).where(
     routed.c.wedding.in_(bindparam("weddings", expanding=True))
 )
+_WAITING_OF = select(func.count()).select_from(
+    select(outbox.c.id)
+    .where(outbox.c.wedding == bindparam("of"), outbox.c.user == bindparam("recipient"), outbox.c.state.in_(UNSENT))
+    .limit(MOST_WAITING)
+    .subquery()
+)
 _ADDED = insert(inbox).returning(inbox.c.id, sort_by_parameter_order=True)
 
 
@@ -194,8 +207,8 @@ def commit(
             redact(connection, page.wedding, set(page.redacted), page.at)
             page = _without_read(connection, page)
             items = _put_items(connection, page)
-            _put_deliveries(connection, page)
-            stored.append(StoredPage(page.wedding, page.until, items, read))
+            overflow = _put_deliveries(connection, page)
+            stored.append(StoredPage(page.wedding, page.until, items, overflow, read))
     return stored
 
 
@@ -289,7 +302,8 @@ def _unread(connection: Connection, page: RoutedPage) -> dict[tuple[str, int, st
     return {(user, event, type_): _Unread(*rest) for user, event, type_, *rest in found}
 
 
-def _put_deliveries(connection: Connection, page: RoutedPage) -> None:
+def _put_deliveries(connection: Connection, page: RoutedPage) -> int:
+    """Add messages; returns how many were left out."""
     held = [message for message, _, _ in page.deliveries if message.held]
     if held:  # before anything else, since it locks: no digest is made of what is changed below
         digests = {message.user: message.next_at or page.at for message in held}
@@ -304,7 +318,27 @@ def _put_deliveries(connection: Connection, page: RoutedPage) -> None:
             connection.execute(update(outbox).where(outbox.c.key.in_(waiting)).values(values))
         elif not counted or not _count(connection, message):
             new.append(_behind(message, page.at) if known and message.priority else message)
-    enqueue(connection, new)
+    fitting = _fitting(connection, page.wedding, new)
+    enqueue(connection, fitting)
+    return len(new) - len(fitting)
+
+
+def _fitting(connection: Connection, wedding: str, new: Sequence[NewMessage]) -> list[NewMessage]:
+    """The messages but those to webhooks of which too many wait, the newest of them first. Emergencies always fit."""
+    room: dict[str, int] = {}
+    fitting = []
+    for message in new:
+        if message.channel == WEBHOOK and message.priority:
+            left = room.get(message.user)
+            if left is None:
+                left = MOST_WAITING - int(
+                    connection.scalar(_WAITING_OF, {"of": wedding, "recipient": message.user}) or 0
+                )
+            room[message.user] = left - 1
+            if left <= 0:
+                continue
+        fitting.append(message)
+    return fitting
 
 
 def _behind(message: NewMessage, now: datetime) -> NewMessage:

@@ -213,13 +213,14 @@ def set_override(
     connection: Connection, wedding: str, override: RoutingOverride, entry: NewAuditEntry, *, keep: bool
 ) -> bool:
     """Put an override in the place of the one of its rule; without `keep` that one only goes. Returns whether there was
-    one before. Adds the entry to the audit log."""
+    one before. Adds the entry to the audit log; where nothing changes nothing is written."""
     audit.lock(connection, wedding)
     table = routing_overrides
     same = (table.c.wedding == wedding) & (table.c.rule == override.rule)
-    before = connection.execute(delete(table).where(same)).rowcount
-    if keep:
-        connection.execute(table.insert(), {"wedding": wedding, **override._asdict()})
-    if keep or before:
+    before = connection.scalar(select(table.c.body).where(same))
+    if before != (override.body if keep else None):
+        connection.execute(delete(table).where(same))
+        if keep:
+            connection.execute(table.insert(), {"wedding": wedding, **override._asdict()})
         audit.add(connection, wedding, [entry])
-    return bool(before)
+    return before is not None

@@ -74,7 +74,7 @@ CODES: Final[Mapping[str, Explained]] = {
     ),
     **dict.fromkeys(
         ("too_many_grants", "too_many_own_grants", "too_many_invitations", "too_many_own_invitations", "too_many",
-         "too_many_own_threads", "too_many_codes"),
+         "too_many_own_threads", "too_many_codes", "too_many_members"),
         Explained("There are too many of these.", "End or withdraw some."),
     ),
     **dict.fromkeys(("too_many_messages", "too_many_requests", "too_many_reads", "rate_limited"), _RATE),

@@ -115,7 +115,8 @@ async def get_members(members: Members, caller: Authorized, wedding: str) -> dic
 @router.post("/members", status_code=201, openapi_extra=describe_body(NewMember))
 @requires(AccessCategory.MEMBERS, Action.ADMINISTER)
 async def post_member(request: Request, members: Members, caller: Authorized, wedding: str) -> Row:
-    """Add a member: the couple anybody, a planner anybody but the couple. 409 `member_exists`."""
+    """Add a member: the couple anybody, a planner anybody but the couple. 409 `member_exists`, or
+    `too_many_members`."""
     body = await read_json(request, NewMember, MAX_BODY_BYTES)
     return _row(await members.add(wedding_name(wedding), caller.identity, body.person(body.user)))
 

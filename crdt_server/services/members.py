@@ -130,8 +130,12 @@ class MemberService:
         return MemberChange(member, audit_entry(at, actor.user, action, **described(person), **was))
 
     async def _store(self, wedding: str, user: str, decide: _Decide) -> StoredMember:
-        member, _ = await self._storage.change_member(wedding, user, decide)
-        self._changed(wedding)
+        try:
+            member, version = await self._storage.change_member(wedding, user, decide)
+        except BoundReached as error:
+            raise MembershipError("too_many_members", str(error)) from error
+        if version:
+            self._changed(wedding)
         return member
 
     # -- invitations
@@ -211,8 +215,8 @@ class MemberService:
         at = self._now()
         change = PolicyOverride(role, category, rights or "", actor.user, at)
         entry = audit_entry(at, actor.user, "policy.changed", role=role, category=category, rights=rights)
-        await self._storage.set_override(wedding, change, entry, keep=rights is not None)
-        self._changed(wedding)
+        if await self._storage.set_override(wedding, change, entry, keep=rights is not None):
+            self._changed(wedding)
 
 
 async def read_rights(storage: Storage, wedding: str, policy: Policy) -> MemberRights:

@@ -21,7 +21,7 @@ from crdt_server.access.members import most_devices
 from crdt_server.errors import CrdtServerError, ForbiddenError, RateLimitError, UnauthenticatedError
 from crdt_server.services.entries import Changed, Now, audit_entry
 from crdt_server.services.members import SEEN_WITHIN, digest_of_code, plain_code
-from storage import NewAuditEntry, NewDevice, SignedIn, Storage, StoredDevice, StoredMember, TokenReused
+from storage import BoundReached, NewAuditEntry, NewDevice, SignedIn, Storage, StoredDevice, StoredMember, TokenReused
 
 ACCESS_SECONDS: Final = 900
 LONGEST_CODE: Final = 64
@@ -67,7 +67,8 @@ class SessionService:
 
     async def open(self, code: str, label: str, address: str) -> OpenedSession:
         """Use the code of an invitation. Raises UnauthenticatedError, RateLimitError for a further code of an address
-        that is not valid either, and ForbiddenError where the member has too many devices."""
+        that is not valid either, and ForbiddenError where the member has too many devices, or the wedding too many
+        members."""
         sign = self._require_signer()
         at, token, device = self._now(), secrets.token_urlsafe(32), f"d_{secrets.token_hex(8)}"
 
@@ -80,7 +81,11 @@ class SessionService:
         found = None
         if len(code) <= LONGEST_CODE and is_name(label):
             new = NewDevice(device, label, digest_of_code(token))
-            found = await self._storage.accept(digest_of_code(plain_code(code)), new, decide, at, at - SEEN_WITHIN)
+            digest = digest_of_code(plain_code(code))
+            try:
+                found = await self._storage.accept(digest, new, decide, at, at - SEEN_WITHIN)
+            except BoundReached as error:
+                raise ForbiddenError("too_many_members", str(error)) from error
         if found is None:
             raise self._refused(address, "the code is not valid, or was used")
         self._changed(found.device.wedding)

@@ -224,8 +224,9 @@ class ThreadService:
         except ValuesRefused as error:
             of_person = isinstance(error, BoundReached) and error.of_person
             raise MembershipError("too_many_own_threads" if of_person else "too_many", str(error)) from error
-        self._published(wedding, event)
-        self._changed(wedding)
+        if event:
+            self._published(wedding, event)
+            self._changed(wedding)
         return (await self._found(wedding, actor, [thread]))[0]
 
 

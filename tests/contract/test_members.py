@@ -15,6 +15,7 @@ from storage import (
     NewDevice,
     NewEvent,
     PolicyOverride,
+    RoutingOverride,
     Storage,
     StoredDevice,
     StoredGrant,
@@ -55,6 +56,40 @@ async def sign_in(store: Storage, code: str = "code", device: str = "d_1", *, mo
     new = NewDevice(device, "phone", f"token of {device}")
     signed_in = await store.accept(code, new, decide, NOW, LONG_AGO)
     return None if signed_in is None else signed_in.member
+
+
+async def test_what_changes_nothing_is_not_written(store: Storage) -> None:
+    """Each was an entry of the audit log, another version of the rights, and a look at every open room."""
+    assert await put(store, "w_1", member("u_chloe")) == 1
+    assert await put(store, "w_1", member("u_chloe")._replace(at=NOW + timedelta(days=1))) == 0
+    assert await put(store, "w_1", member("u_chloe", "planner")) == 2
+    cell = PolicyOverride("guest", "timeline", "R", "u_aroha", NOW)
+    assert await store.set_override("w_1", cell, entry("policy")) == 3
+    assert await store.set_override("w_1", cell, entry("policy")) == 0
+    assert await store.set_override("w_1", cell, entry("policy"), keep=False) == 4
+    assert await store.set_override("w_1", cell, entry("policy"), keep=False) == 0
+    rule = RoutingOverride("booking", "{}", "u_aroha", NOW)
+    assert not await store.set_routing_override("w_1", rule, entry("routing"))
+    assert await store.set_routing_override("w_1", rule._replace(at=NOW + timedelta(days=1)), entry("routing"))
+    assert await store.set_routing_override("w_1", rule, entry("routing"), keep=False)
+    assert not await store.set_routing_override("w_1", rule, entry("routing"), keep=False)
+    actions = [each.action for each in await store.audit("w_1")]
+    assert actions == ["member", "member", "policy", "policy", "routing", "routing"]
+
+
+async def test_members_of_a_wedding_are_bounded(store: Storage, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("storage.members.MOST_MEMBERS", 2)
+    for user in ("u_ada", "u_bob"):
+        await put(store, "w_1", member(user))
+    await store.invite("w_1", "code", invitation(), 10, entry("invitation"))
+    with pytest.raises(BoundReached, match="at most 2 members"):
+        await put(store, "w_1", member("u_cat"))
+    with pytest.raises(BoundReached):
+        await sign_in(store)
+    await put(store, "w_1", member("u_ada", "planner"))
+    await put(store, "w_1", member("u_bob", removed_at=NOW))
+    await put(store, "w_1", member("u_bob"))  # comes back
+    await put(store, "w_2", member("u_cat"))
 
 
 def reused(device: StoredDevice) -> NewAuditEntry:

@@ -221,6 +221,23 @@ class TestMerging:
         assert database.execute("SELECT count FROM outbox") == ["6"]
 
 
+async def test_a_webhook_that_is_too_far_behind_gets_no_more(store: Storage, monkeypatch: pytest.MonkeyPatch) -> None:
+    """300,000 messages that waited for one webhook kept the writer for 0.1 s with every claim."""
+    monkeypatch.setattr("storage.routing.MOST_WAITING", 3)
+
+    def to_hook(event: int, hook: str = "whk_1", priority: int = 2) -> DeliveryValues:
+        key = key_of("w_42", event, hook, "webhook")
+        return delivery(event, user=hook, channel="webhook", priority=priority, key=key)
+
+    await put_events(store, 6)
+    found = await store.store_routed([page(0, 2, deliveries=[to_hook(1), to_hook(2)])])
+    assert [each.overflow for each in found] == [0]
+    more = [to_hook(3), to_hook(4), to_hook(4, "whk_2"), to_hook(5, priority=0), delivery(5)]
+    assert [each.overflow for each in await store.store_routed([page(2, 5, deliveries=more)])] == [1]
+    assert [event for event, _, _ in await sent(store)] == [1, 2, 3, 4, 5, 5]
+    assert [each.overflow for each in await store.store_routed([page(5, 6, deliveries=[to_hook(6)])])] == [1]
+
+
 class TestInbox:
     async def test_items_come_in_pages_in_both_directions(self, store: Storage) -> None:
         await store.store_routed([page(0, 9, *(item(event) for event in range(1, 6)), item(6, "u_2"))])

@@ -32,6 +32,9 @@ REDACTED: Final = "message.redacted"
 MOST_DRAFTS: Final = 150
 """Items of one page, and those of its last event: what follows from them is stored in about ten milliseconds."""
 
+MOST_FOR_WEBHOOKS: Final = 300
+"""Messages of one page for webhooks, and those of its last event."""
+
 PRESENT_SECONDS: Final = 90.0
 """Somebody whose row is older is not in a document any more: the node has died."""
 
@@ -147,7 +150,8 @@ class _WeddingPlan:
             self.between = _go_on
         for document, root, records in _by_root(events):
             self.rows.prefetch(document, root, records)
-        drafts, done = self._drafts(rules, events)
+        most = max(1, MOST_FOR_WEBHOOKS // len(webhooks)) if webhooks else len(events)
+        drafts, done = self._drafts(rules, events[:most])
         if done < len(events):
             until = events[done].seq - 1
             events = events[:done]
@@ -176,17 +180,24 @@ class _WeddingPlan:
 
     def _for_webhooks(self, webhooks: Sequence[Webhook], events: Iterable[RoutedEvent]) -> Iterator[DeliveryValues]:
         """A message for each event that a webhook subscribes to and whoever added it may know of."""
-        for webhook in webhooks:
-            person = self.people.get(webhook.by)
-            for event in events if person is not None else ():
-                if not _is_subscribed((webhook,), event.type) or self._is_redacted(event):
-                    continue
-                assert person is not None
-                known = self.knowledge.of(person, event, participants=self.to.participants(event.document))
-                if known is not None:
-                    yield DeliveryValues(
-                        self._message(webhook.id, Channel.WEBHOOK, event, _encoded(self.texts.params(event, known)))
-                    )
+        for event in events if webhooks else ():
+            subscribed = [each for each in webhooks if _is_subscribed((each,), event.type)]
+            if not subscribed or self._is_redacted(event):
+                continue
+            params = {by: self._params_for(by, event) for by in {each.by for each in subscribed}}
+            for webhook in subscribed:
+                encoded = params[webhook.by]
+                if encoded is not None:
+                    yield DeliveryValues(self._message(webhook.id, Channel.WEBHOOK, event, encoded))
+
+    def _params_for(self, user: str, event: RoutedEvent) -> str | None:
+        """What a person may know of an event, as JSON; None: nothing."""
+        self.between()
+        person = self.people.get(user)
+        if person is None:
+            return None
+        known = self.knowledge.of(person, event, participants=self.to.participants(event.document))
+        return None if known is None else _encoded(self.texts.params(event, known))
 
     def _message(self, user: str, channel: Channel, event: RoutedEvent, params: str) -> NewMessage:
         wedding = self.reader.wedding

@@ -365,6 +365,27 @@ async def test_a_channel_takes_an_address(world: World) -> None:
     assert await world.channels(BOOKED) == {"aroha": "digest in-app", "ben": "in-app", "pia": "digest in-app"}
 
 
+async def test_a_page_ends_where_webhooks_have_enough(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A hundred events for twenty webhooks were one transaction of 67 MB."""
+    monkeypatch.setattr("crdt_server.services.messaging.planning.MOST_FOR_WEBHOOKS", 9)
+    await world.begin("manyhooks")
+    for number in range(4):
+        row = {"url": "https://x", "types": "[]", "secrets": "[]", "reason": ""}
+        await world.put("webhooks", id=f"wh_{number}", by="pia" if number else "gone", at=AT, **row)
+    await world.settle()
+    await put_events(world, 5)
+    router = world.router()
+    await router.sweep()
+    pages = 1
+    while await router.route_batch():
+        pages += 1
+    of_webhooks = (outbox.c.wedding == world.wedding) & (outbox.c.channel == "webhook")
+    found = await run_sql(
+        world.url, outbox.select().where(of_webhooks).with_only_columns(outbox.c.user, outbox.c.event)
+    )
+    assert (pages, len(found), len({event for _, event in found})) == (3, 15, 5)
+
+
 async def test_a_webhook_is_sent_what_whoever_added_it_may_know(world: World) -> None:
     await world.begin("webhook")
     for id_, types, by in (("wh_1", ["guest", "budget.item.added"], "pia"), ("wh_2", [], "cora"), ("wh_3", [], "gone")):
