@@ -34,8 +34,8 @@ class SqlExecutor(Protocol):
         """Run in a read transaction."""
 
     async def append(self, request: AppendRequest) -> dict[str, int]:
-        """Store all of it or nothing, one request at a time, in the order of the calls. Returns for each wedding with
-        events the number of its first one."""
+        """Store all of it or nothing, one request at a time, in the order of the calls; on SQLite before all writes
+        that wait but one. Returns for each wedding with events the number of its first one."""
 
     async def write(self, work: Work[T]) -> T:
         """Run in a write transaction; on PostgreSQL beside others."""

@@ -70,7 +70,7 @@ class ThreadExecutor:
         return await self._reader_threads.run(lambda: _in_transaction(self._reader, work))
 
     async def append(self, request: AppendRequest) -> dict[str, int]:
-        return await self._writer_thread.run_to_end(lambda: self._append(request))
+        return await self._writer_thread.run_to_end(lambda: self._append(request), urgent=True)
 
     async def write(self, work: Work[T]) -> T:
         return await self._writer_thread.run_to_end(lambda: self._write(work))

@@ -1,9 +1,10 @@
-"""Threads that run jobs of an event loop in the order given, and hand each result back with one call to the loop.
+"""Threads that run jobs of an event loop, and hand each result back with one call to the loop.
 
 `concurrent.futures` would cost a second future and its locks for each job.
 """
 
 import asyncio
+from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
 from queue import SimpleQueue
@@ -53,10 +54,13 @@ class _Job(Generic[T]):
 
 
 class WorkerThreads:
-    """`count` threads with one queue."""
+    """`count` threads. Urgent jobs go first, but behind each of them one of the others: neither waits for many of the
+    other kind."""
 
     def __init__(self, count: int, name: str) -> None:
-        self._jobs: SimpleQueue[_Job[Any] | None] = SimpleQueue()
+        self._jobs: deque[_Job[Any]] = deque()
+        self._urgent: deque[_Job[Any]] = deque()
+        self._tokens: SimpleQueue[bool] = SimpleQueue()  # one for each job; False: end
         self._closed = False
         self._threads = [Thread(target=self._work, name=f"{name}-{n}", daemon=True) for n in range(count)]
         for thread in self._threads:
@@ -66,26 +70,36 @@ class WorkerThreads:
         """The result of the function. A cancelled caller does not wait for it."""
         return await self._submit(function).future
 
-    async def run_to_end(self, function: Callable[[], T]) -> T:
+    async def run_to_end(self, function: Callable[[], T], *, urgent: bool = False) -> T:
         """The result of the function. A cancelled caller waits until it has returned."""
-        job = self._submit(function)
+        job = self._submit(function, urgent=urgent)
         try:
             return await job.future
         except asyncio.CancelledError:
             await job.until_ended()
             raise
 
-    def _submit(self, function: Callable[[], T]) -> _Job[T]:
+    def _submit(self, function: Callable[[], T], *, urgent: bool = False) -> _Job[T]:
         if self._closed:
             raise StorageError("the store is closed")
         job = _Job(function)
-        self._jobs.put(job)
+        (self._urgent if urgent else self._jobs).append(job)
+        self._tokens.put(True)
         return job
 
     def _work(self) -> None:
-        while (job := self._jobs.get()) is not None:
+        queue = self._jobs
+        while self._tokens.get():
+            job, queue = self._next(behind=queue)
             job.run()
             del job  # and its result with it, which may be large
+
+    def _next(self, behind: deque[_Job[Any]]) -> tuple[_Job[Any], deque[_Job[Any]]]:
+        """The next job, and its queue."""
+        for queue in (self._jobs, self._urgent) if behind is self._urgent else (self._urgent, self._jobs):
+            with suppress(IndexError):
+                return queue.popleft(), queue
+        raise AssertionError("there is a job for each token")
 
     def refuse(self) -> None:
         """Take no more jobs."""
@@ -94,6 +108,6 @@ class WorkerThreads:
     def join(self) -> None:
         """Block until all jobs have run and the threads have ended. Call `refuse` before."""
         for _ in self._threads:
-            self._jobs.put(None)
+            self._tokens.put(False)
         for thread in self._threads:
             thread.join()

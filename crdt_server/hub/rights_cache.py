@@ -80,7 +80,8 @@ class RightsCache:
 
     def forget(self, wedding: str) -> None:
         """Have the next decision read them."""
-        self._changes[wedding] = self._changes.get(wedding, 0) + 1
+        if wedding in self._loading:
+            self._changes[wedding] = self._changes.get(wedding, 0) + 1
         if wedding in self._held:
             self._held[wedding].outdated = True
 
@@ -110,12 +111,14 @@ class RightsCache:
         return asyncio.shield(task)
 
     async def _read(self, wedding: str) -> WeddingRights:
-        while True:
-            changes, at = self._changes.get(wedding, 0), self._time()
-            rights = rights_of(await self._storage.rights(wedding, datetime.now(UTC)))
-            if self._changes.get(wedding, 0) == changes:
-                break
-        self._changes.pop(wedding, None)
+        try:
+            while True:
+                changes, at = self._changes.get(wedding, 0), self._time()
+                rights = rights_of(await self._storage.rights(wedding, datetime.now(UTC)))
+                if self._changes.get(wedding, 0) == changes:
+                    break
+        finally:
+            self._changes.pop(wedding, None)
         self._held.pop(wedding, None)
         self._held[wedding] = _Held(rights, at)
         return rights

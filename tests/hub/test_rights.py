@@ -220,3 +220,10 @@ async def test_nothing_changes_without_an_access_that_decides_again(hub: Hub, st
     await hub.rights.poll()
     person.send(encode_update(person.replica.type("still here")))
     await person.sees("still here")
+
+
+async def test_changes_of_weddings_that_nobody_reads_take_no_memory(hub: Hub) -> None:
+    for number in range(100):
+        hub.rights.cache.forget(f"w_{number}")
+    await hub.rights.cache.read("w")
+    assert not hub.rights.cache._changes

@@ -26,6 +26,26 @@ async def test_jobs_run_in_order_on_the_thread(workers: WorkerThreads) -> None:
     assert await workers.run(threading.get_ident) != threading.get_ident()
 
 
+async def test_urgent_jobs_go_first_and_leave_turns_to_the_others(workers: WorkerThreads) -> None:
+    """An append of edits waited for all small writes that came before."""
+    ran: list[str] = []
+    entered, proceed = threading.Event(), threading.Event()
+
+    def block() -> None:
+        entered.set()
+        proceed.wait()
+
+    blocked = asyncio.create_task(workers.run_to_end(block))
+    await asyncio.to_thread(entered.wait)
+    others = [asyncio.create_task(workers.run_to_end(partial(ran.append, f"other {n}"))) for n in range(4)]
+    await asyncio.sleep(0)
+    urgent = [asyncio.create_task(workers.run_to_end(partial(ran.append, f"urgent {n}"), urgent=True)) for n in (0, 1)]
+    await asyncio.sleep(0)
+    proceed.set()
+    await asyncio.gather(blocked, *others, *urgent)
+    assert ran == ["urgent 0", "other 0", "urgent 1", "other 1", "other 2", "other 3"]
+
+
 async def test_errors_come_back(workers: WorkerThreads) -> None:
     for run in (workers.run, workers.run_to_end):
         with pytest.raises(ZeroDivisionError):
