@@ -38,8 +38,15 @@ class MemberStore(StorePart):
 
     async def change_member(self, wedding: str, user: str, decide: Decide) -> tuple[StoredMember, int]:
         """Add, change or remove a member as `decide` decides, given the member and the number of others in its role.
-        Returns it with the version of the rights. Raises what `decide` raises, and nothing is changed then."""
-        return await self._executor.write(lambda connection: members.change(connection, wedding, user, decide))
+        Returns it with the version of the rights; 0: nothing changed. Raises what `decide` raises, and nothing is
+        changed then. The inbox of a removed one goes in transactions behind that of the change."""
+        changed, version = await self._executor.write(
+            lambda connection: members.change(connection, wedding, user, decide)
+        )
+        if version and changed.removed_at is not None:
+            while await self._executor.write(lambda connection: members.clear_removed(connection, wedding, user)):
+                pass
+        return changed, version
 
     async def invite(
         self,

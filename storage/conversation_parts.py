@@ -3,7 +3,7 @@
 from collections.abc import Collection, Sequence
 from datetime import datetime
 
-from storage import conversations, messages
+from storage import conversations, inbox, messages
 from storage.conversations import (
     DecideThread,
     StoredParticipant,
@@ -72,10 +72,16 @@ class MessageStore(StorePart):
         return await self._executor.read(lambda connection: messages.reactions(connection, wedding, thread, among))
 
     async def mark_thread_read(self, wedding: str, thread: str, user: str, sequence: int, at: datetime) -> int:
-        """A person has read a thread up to a number; returns the highest of all devices, which never goes back."""
-        return await self._executor.write(
+        """A person has read a thread up to a number; returns the highest of all devices, which never goes back. Where
+        many items of the inbox are about it, they are marked in transactions of their own."""
+        highest, more = await self._executor.write(
             lambda connection: messages.mark_read(connection, wedding, thread, user, sequence, at)
         )
+        while more:
+            more = await self._executor.write(
+                lambda connection: inbox.mark_thread_read(connection, wedding, user, thread, sequence, at)
+            )
+        return highest
 
     async def readings(
         self, wedding: str, user: str, ids: Sequence[str], author: str | None = None

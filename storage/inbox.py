@@ -104,17 +104,20 @@ def hold_cursor(connection: Connection, wedding: str) -> None:
         connection.execute(select(routed.c.seq).where(routed.c.wedding == wedding).with_for_update())
 
 
-def mark_thread_read(connection: Connection, wedding: str, user: str, thread: str, sequence: int, at: datetime) -> None:
-    """Mark the items about messages of a thread up to a number as read, and those about the thread itself."""
+def mark_thread_read(connection: Connection, wedding: str, user: str, thread: str, sequence: int, at: datetime) -> bool:
+    """Mark the items about messages of a thread up to a number as read, and those about the thread itself: at most
+    MARKED_AT_ONCE. Returns whether there may be more."""
     hold_cursor(connection, wedding)
     upto = select(messages.c.message).where(messages.c.wedding == wedding, messages.c.thread == thread)
     upto = upto.where(messages.c.sequence <= sequence)
     document = THREAD + thread
     items = and_(_of(wedding, user), inbox.c.read_at.is_(None), inbox.c.document == document)
     items = and_(items, or_(inbox.c.record == thread, inbox.c.record.in_(upto)))
-    connection.execute(update(inbox).where(items).values(read_at=at))
+    ids = connection.scalars(select(inbox.c.id).where(items).order_by(inbox.c.id).limit(MARKED_AT_ONCE)).all()
+    connection.execute(update(inbox).where(inbox.c.id.in_(ids)).values(read_at=at))
     about = and_(outbox.c.document == document, or_(outbox.c.record == thread, outbox.c.record.in_(upto)))
     _drop_unsent(connection, wedding, user, about, at)
+    return len(ids) == MARKED_AT_ONCE
 
 
 def _mark(connection: Connection, wedding: str, user: str, among: ColumnElement[bool], at: datetime) -> list[int]:

@@ -15,7 +15,7 @@ from sqlalchemy import ColumnElement, Connection, Select, Table, and_, delete, f
 from storage import audit
 from storage.audit import NewAuditEntry
 from storage.errors import BoundReached, StorageError, ValuesRefused
-from storage.leaving import leave_threads, leave_wedding
+from storage.leaving import begin_to_leave, clear_slice, leave_threads, leave_wedding
 from storage.messaging_tables import contacts
 from storage.tables import NAME_LENGTH, devices, grants, invitations, members, refresh_tokens
 
@@ -150,6 +150,14 @@ def change(connection: Connection, wedding: str, user: str, decide: Decide) -> t
     return changed, audit.add(connection, wedding, [entry], changes_rights=True)
 
 
+def clear_removed(connection: Connection, wedding: str, user: str) -> bool:
+    """Remove a slice of what `change` has left of the inbox of a removed member. Returns whether there may be more."""
+    member = find(connection, wedding, user)
+    if member is None or member.removed_at is None:
+        return False  # added again: then all of it went before
+    return clear_slice(connection, wedding, user, member.removed_at)
+
+
 def _others(connection: Connection, wedding: str, user: str, member: StoredMember | None) -> int:
     if member is None:
         return 0
@@ -176,7 +184,7 @@ def _end_all(connection: Connection, wedding: str, user: str, at: datetime) -> N
     held = and_(grants.c.wedding == wedding, grants.c.user == user, grants.c.ended_at.is_(None))
     connection.execute(update(grants).where(held).values(ended_at=at))
     connection.execute(delete(contacts).where(contacts.c.wedding == wedding, contacts.c.user == user))
-    leave_wedding(connection, wedding, user, at)
+    begin_to_leave(connection, wedding, user, at)
 
 
 # -- invitations

@@ -228,18 +228,21 @@ def reactions(connection: Connection, wedding: str, thread: str, among: Collecti
 # -- what was read
 
 
-def mark_read(connection: Connection, wedding: str, thread: str, user: str, sequence: int, at: datetime) -> int:
-    """A person has read a thread up to a number; returns the highest of all devices, which never goes back."""
+def mark_read(
+    connection: Connection, wedding: str, thread: str, user: str, sequence: int, at: datetime
+) -> tuple[int, bool]:
+    """A person has read a thread up to a number; returns the highest of all devices, which never goes back, and whether
+    `inbox.mark_thread_read` has to be called again."""
     key = and_(read_pointers.c.wedding == wedding, read_pointers.c.thread == thread, read_pointers.c.user == user)
-    mark_thread_read(connection, wedding, user, thread, sequence, at)
+    more = mark_thread_read(connection, wedding, user, thread, sequence, at)
     moved = update(read_pointers).where(key, read_pointers.c.sequence < sequence).values(sequence=sequence, at=at)
     if not connection.execute(moved).rowcount:
         known = connection.scalar(select(read_pointers.c.sequence).where(key))
         if known is not None:
-            return int(known)
+            return int(known), more
         names = {"wedding": wedding, "thread": thread, "user": user}
         connection.execute(insert(read_pointers), {**names, "sequence": sequence, "at": at})
-    return sequence
+    return sequence, more
 
 
 def mark_items_read(

@@ -92,10 +92,10 @@ class StoredPage(NamedTuple):
     until: int
     items: Sequence[tuple[str, StoredItem]]
     """Each with its user."""
-    overflow: int = 0
-    """Messages that were left out: too many of their webhooks wait, see MOST_WAITING."""
     read: Sequence[str] = ()
     """Users who have fewer unread items, because something was taken back."""
+    overflow: int = 0
+    """Messages that were left out: too many of their webhooks wait, see MOST_WAITING."""
 
 
 class UnroutedWedding(NamedTuple):
@@ -208,7 +208,7 @@ def commit(
             page = _without_read(connection, page)
             items = _put_items(connection, page)
             overflow = _put_deliveries(connection, page)
-            stored.append(StoredPage(page.wedding, page.until, items, overflow, read))
+            stored.append(StoredPage(page.wedding, page.until, items, read, overflow))
     return stored
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 from sqlalchemy import Connection, insert, update
@@ -93,6 +94,42 @@ async def test_nothing_of_a_removed_member_comes_back(
     found = await store.message((await store.messages("w", states.DROPPED))[0].id)
     assert found is not None
     assert (found.params, found.error) == ("{}", "not a member any more")
+
+
+async def test_much_goes_in_transactions_of_its_own(store: Storage, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A million items in one transaction kept everybody else that writes waiting for seconds."""
+    monkeypatch.setattr("storage.leaving.CLEARED_AT_ONCE", 2)
+    await put(store, "bo")
+    version = (await store.rights("w", NOW)).version
+    for after in range(5):
+        await store.store_routed([items(after, version, "bo")])
+    await store.enqueue([message(number) for number in range(7)])
+    writes, write = list[int](), store._executor.write
+
+    async def counted(work: Any) -> Any:
+        writes.append(len(await store.inbox("w", "bo")))
+        return await write(work)
+
+    monkeypatch.setattr(store._executor, "write", counted)
+    await put(store, "bo", removed=True)
+    assert writes == [5, 3, 1, 0]
+    assert await store.inbox("w", "bo") == []
+    assert len(await store.messages("w", states.DROPPED)) == 7
+
+
+async def test_the_rest_of_a_crash_goes_when_the_member_comes_back(
+    store: Storage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("storage.leaving.CLEARED_AT_ONCE", 2)
+    monkeypatch.setattr("storage.members.clear_removed", lambda *_: False)
+    await put(store, "bo")
+    version = (await store.rights("w", NOW)).version
+    for after in range(5):
+        await store.store_routed([items(after, version, "bo")])
+    await put(store, "bo", removed=True)
+    assert len(await store.inbox("w", "bo")) == 3
+    await put(store, "bo")
+    assert await store.inbox("w", "bo") == []
 
 
 def _set_states(connection: Connection, of_events: Mapping[int, str]) -> None:

@@ -174,12 +174,12 @@ class TestMerging:
 
     async def test_what_replaces_the_newest_item_has_a_new_id(self, store: Storage) -> None:
         """Whoever reads on behind the last id gets it."""
-        ((_, _, stored, _),) = await store.store_routed([page(0, 1, item(1))])
+        ((_, _, stored, *_),) = await store.store_routed([page(0, 1, item(1))])
         await store.store_routed([page(1, 2, item(2, seconds=4, earlier=(1,)))])
         assert [each.event for each in await store.inbox("w_42", "u_1", after=stored[0][1].id)] == [2]
 
     async def test_what_was_read_is_not_taken_back(self, store: Storage) -> None:
-        ((_, _, stored, _),) = await store.store_routed([page(0, 1, item(1))])
+        ((_, _, stored, *_),) = await store.store_routed([page(0, 1, item(1))])
         await store.mark_read("w_42", "u_1", [stored[0][1].id], AT)
         await store.store_routed([page(1, 2, item(2, seconds=4, earlier=(1,)))])
         assert [(each.event, each.read_at is None) for each in await store.inbox("w_42", "u_1")] == [
@@ -258,7 +258,7 @@ class TestInbox:
     async def test_ids_rise_in_the_order_of_the_commits(self, store: Storage) -> None:
         ids: list[int] = []
         for event in range(1, 5):
-            ((_, _, stored, _),) = await store.store_routed([page(event - 1, event, item(event), item(event, "u_2"))])
+            ((_, _, stored, *_),) = await store.store_routed([page(event - 1, event, item(event), item(event, "u_2"))])
             ids += [each.id for _, each in stored]
         assert ids == sorted(ids)
 
@@ -295,7 +295,9 @@ class TestInbox:
         await store.mark_read("w_42", "u_1", ids[2:], AT)
         assert [state for _, state, _ in await sent(store)] == ["dropped", "dropped", "dropped"]
 
-    async def test_what_is_read_in_a_thread_is_read_in_the_inbox(self, store: Storage, database: Database) -> None:
+    async def test_what_is_read_in_a_thread_is_read_in_the_inbox(
+        self, store: Storage, database: Database, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
         later = timedelta(minutes=15)
         mails = [delivery(each, document="thread.t_1", record=f"m_{each}", later=later) for each in (1, 2, 3)]
         joined = item(3)._replace(document="thread.t_1", record="t_1", user="u_2")
@@ -307,6 +309,7 @@ class TestInbox:
         assert await store.unread("w_42", "u_2") == 1
         await store.mark_thread_read("w_42", "t_1", "u_2", 0, AT)
         assert await store.unread("w_42", "u_2") == 0
+        monkeypatch.setattr("storage.inbox.MARKED_AT_ONCE", 1)  # the rest is marked in transactions of its own
         await store.mark_thread_read("w_42", "t_1", "u_1", 4, AT)
         mails = [delivery(each, document="thread.t_1", record=f"m_{each}", later=later) for each in (14, 15)]
         second = [
@@ -377,7 +380,7 @@ class TestInbox:
         assert len(await store.newest_inbox("w_42", "u_1", before=1 << 62, limit=50)) == 50
         assert len(await store.mark_read("w_42", "u_1", 1 << 62, AT)) == MARKED_AT_ONCE
         assert await store.unread("w_42", "u_2") == 0
-        ((_, _, stored, _),) = await store.store_routed([page(0, 1, item(1_000_001), item(1, "u_2"))])
+        ((_, _, stored, *_),) = await store.store_routed([page(0, 1, item(1_000_001), item(1, "u_2"))])
         assert [each.id for _, each in stored] == [1_000_001, 1_000_002]
 
     async def test_old_items_go(self, store: Storage) -> None:
