@@ -49,35 +49,49 @@ class Purger:
         while True:
             await asyncio.sleep(POLL_SECONDS)
             try:
-                await self.purge_pending()
+                while await self.purge_pending():
+                    pass
             except StorageError as error:
                 log.warning("purge_failed", error=str(error))
 
-    async def purge_pending(self) -> None:
-        """Write anew what is due at this node. Raises StorageError."""
+    async def purge_pending(self) -> bool:
+        """Write anew what is due at this node, one document of each wedding: others do not wait for one with many.
+        Returns whether there is more to be done. Raises StorageError."""
         pending, after = 0, ("", "")
+        purged: set[str] = set()
+        more = False
         # All of them, in pages: those of other nodes, and those that fail, must not hide what comes behind.
         while page := await self._storage.pending_purges(AT_ONCE, after):
             for wedding, document, event in page:
-                pending += not await self._purge(DocumentKey(wedding, document), event)
+                key = DocumentKey(wedding, document)
+                is_due = await self._is_due(key, event)
+                if is_due and wedding not in purged:
+                    purged.add(wedding)
+                    pending += not await self._purge(key, event)
+                else:
+                    pending += 1
+                    more |= is_due
             after = page[-1][:2]
         self.pending = pending
+        return more
+
+    async def _is_due(self, key: DocumentKey, event: int) -> bool:
+        tried, until = self._failed.get(key, (0, 0.0))
+        waits = tried >= event and asyncio.get_running_loop().time() < until
+        return not waits and await self._is_owner(key.wedding)
 
     async def _purge(self, key: DocumentKey, event: int) -> bool:
-        """Write a document anew if that is due at this node; whether that is done."""
-        tried, until = self._failed.get(key, (0, 0.0))
-        now = asyncio.get_running_loop().time()
-        if (tried >= event and now < until) or not await self._is_owner(key.wedding):
-            return False
+        """Write a document anew; whether that is done."""
         try:
             await collect(self._storage, self._job_worker, key, always=True)
             await self._reload(key)
             await self._storage.purged(key.wedding, key.document, event)
         except SequenceConflict:
             log.info("purge_later", room=str(key))  # it is compacted just now
+            self._failed[key] = event, asyncio.get_running_loop().time() + POLL_SECONDS
             return False
         except (JobFailed, CorruptDocument) as error:
-            self._failed[key] = event, now + RETRY_SECONDS
+            self._failed[key] = event, asyncio.get_running_loop().time() + RETRY_SECONDS
             log.error("document_not_purged", room=str(key), error=str(error))
             return False
         self._failed.pop(key, None)

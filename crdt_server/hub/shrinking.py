@@ -25,7 +25,7 @@ class Shrinking:
     def __init__(self, storage: Storage, job_worker: JobWorker) -> None:
         self._storage = storage
         self._job_worker = job_worker
-        self._turn = asyncio.Lock()  # one wedding at a time
+        self._turn = asyncio.Lock()  # one document at a time: weddings take turns
         self._written: dict[str, dict[DocumentKey, None]] = {}  # full weddings -> documents written since
 
     def stored(self, updates: Sequence[Append], derived: Sequence[DerivedRecords]) -> None:
@@ -37,10 +37,10 @@ class Shrinking:
 
     async def shrink(self, wedding: str) -> None:
         """Free what is deleted in a wedding that is full. Raises storage errors."""
-        async with self._turn:
-            written = self._written.get(wedding)
-            self._written[wedding] = {}
-            for key in [key async for key in self._storage.keys(wedding)] if written is None else written:
+        written = self._written.get(wedding)
+        self._written[wedding] = {}
+        for key in [key async for key in self._storage.keys(wedding)] if written is None else written:
+            async with self._turn:
                 await self._collect(key)
 
     async def _collect(self, key: DocumentKey) -> None:

@@ -147,3 +147,25 @@ async def test_compaction_leaves_no_byte_in_the_file(tmp_path: Path) -> None:
 
 def found_in_files(directory: Path) -> list[str]:
     return [path.name for path in sorted(directory.iterdir()) if TEXT.encode() in path.read_bytes()]
+
+
+async def test_weddings_take_turns(hub: Hub, storage: Storage, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A wedding with many redactions went first with all of them."""
+    for wedding, number in (("a", 3), ("b", 1)):
+        for each in range(number):
+            row = {"wedding": wedding, "document": f"thread.{each}", "event": 1}
+            await storage._executor.write(lambda connection, row=row: connection.execute(insert(purges), row))  # type: ignore[misc]
+    written: list[str] = []
+
+    async def collected(key: DocumentKey, event: int) -> bool:
+        written.append(str(key))
+        await storage.purged(key.wedding, key.document, event)
+        return True
+
+    monkeypatch.setattr(hub.purger, "_purge", collected)
+    assert await hub.purger.purge_pending()
+    assert (written, hub.purger.pending) == (["a/thread.0", "b/thread.0"], 2)
+    while await hub.purger.purge_pending():
+        pass
+    assert written == ["a/thread.0", "b/thread.0", "a/thread.1", "a/thread.2"]
+    assert hub.purger.pending == 0
