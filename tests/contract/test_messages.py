@@ -58,6 +58,17 @@ async def put(storage: Storage, *events: NewEvent, rows: dict[tuple[str, str], o
     await storage.append([], [DerivedRecords(KEY, stored, list(events))])
 
 
+async def test_a_thread_that_stays_as_it_is_is_not_written(store: Storage) -> None:
+    """Each such request was an event, an entry of the audit log, and a look at every open room."""
+    thread = await make(store, "t", "bo")
+    same = ThreadChange(thread, NOW, ENTRY, NewEvent("thread.changed", AT, "t", "{}"))
+    assert await store.change_thread("w", "t", "u", (), lambda _: same) == (thread, 0)
+    assert [each.type for each in await store.events("w")] == ["thread.created"]
+    assert len(await store.audit("w")) == 1
+    other = same._replace(thread=thread._replace(title="Roses"))
+    assert await store.change_thread("w", "t", "u", (), lambda _: other) == (other.thread, 2)
+
+
 async def test_messages_are_mirrored_with_their_numbers(store: Storage) -> None:
     await make(store, "t", "ann", "bo")
     mirror = Mirror(store)
