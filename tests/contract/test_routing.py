@@ -15,6 +15,7 @@ from storage import (
     DeliveryValues,
     DerivedRecords,
     DocumentKey,
+    EventSpan,
     ItemValues,
     NewEvent,
     NewMessage,
@@ -27,7 +28,7 @@ from storage import (
 )
 from storage import outbox as states
 from storage.inbox import MARKED_AT_ONCE, MOST_COUNTED, PAGE_CHARACTERS
-from storage.messaging_tables import messages
+from storage.messaging_tables import messages, webhooks
 from storage.outbox import key_of
 from storage.routing_reader import rest
 from tests.contract.backends import Database
@@ -118,6 +119,20 @@ class TestCursor:
         await store.store_routed([page(0, 3, wedding="w_1"), page(0, 1, wedding="w_3")])
         assert [tuple(each) for each in (await store.unrouted())[0]] == [("w_2", 0, 1), ("w_3", 1, 2)]
         assert [each.wedding for each in (await store.unrouted("w_2"))[0]] == ["w_3"]
+
+    async def test_cursors_move_over_events_that_nobody_is_informed_of(self, store: Storage) -> None:
+        for wedding in ("w_1", "w_2", "w_3"):
+            await put_events(store, 3, wedding)
+        hook = {
+            "wedding": "w_3", "id": "whk_1", "url": "https://x", "types": "[]", "secrets": "[]", "by": "u", "at": AT,
+            "reason": "",
+        }  # fmt: skip
+        await store._executor.write(lambda connection: connection.execute(insert(webhooks), hook))
+        found = await store.pass_over([EventSpan("w_1", 1, 2), EventSpan("w_2", 2, 3), EventSpan("w_3", 1, 3)])
+        assert sorted(map(tuple, found)) == [("w_1", 2, False), ("w_3", 0, True)]
+        assert [tuple(each) for each in await store.pass_over([EventSpan("w_1", 3, 3)])] == [("w_1", 3, False)]
+        assert [tuple(each) for each in await store.pass_over([EventSpan("w_1", 1, 2)])] == [("w_1", 3, False)]
+        assert [tuple(each) for each in (await store.unrouted())[0]] == [("w_2", 0, 3), ("w_3", 0, 3)]
 
     async def test_a_page_is_stored_by_one_router_only(self, store: Storage, database: Database) -> None:
         await put_events(store, 2)
