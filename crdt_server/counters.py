@@ -30,5 +30,5 @@ class Counters:
     inbox_read: int = 0
     inbox_trimmed: int = 0
     routing_skipped: int = 0
-    webhook_overflow: int = 0
+    outbox_overflow: int = 0
     closed: dict[int, int] = field(default_factory=dict)

@@ -32,7 +32,7 @@ COUNTERS = {
     "inbox_items": "Items added to inboxes",
     "inbox_read": "Items of inboxes that were read",
     "inbox_trimmed": "Items deleted because the inboxes of their wedding were too large",
-    "webhook_overflow": "Messages left out because too many of their webhook waited",
+    "outbox_overflow": "Messages left out because too many of their recipient waited",
     "routing_skipped": "Events that were set aside: something of what follows from them was not stored",
 }
 

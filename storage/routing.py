@@ -13,7 +13,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, Insert, and_, bindparam, delete, exists, func, insert, select, text, update
+from sqlalchemy import Connection, Insert, Integer, and_, bindparam, delete, exists, func, insert, select, text, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from storage import inbox as inbox_rows
@@ -22,16 +22,15 @@ from storage.derived import StoredEvent
 from storage.inbox import StoredItem
 from storage.messaging_tables import inbox, outbox, read_pointers, routed, webhooks
 from storage.outbox import HELD, LATER, UNSENT, WAITING, NewMessage, enqueue, redact
-from storage.outbox_addresses import WEBHOOK
 from storage.statements import add_rows
 from storage.tables import THREAD, rights
 
 MERGED_WITHIN = timedelta(seconds=10)
 """Events of one type about one record are one item for a recipient when they are no further apart than this."""
 
-MOST_WAITING = 10_000
-"""Messages to one webhook that were not sent: a claim walks past them while the webhook is busy. What is left out can
-be read as events."""
+MOST_WAITING, MOST_OF_RECIPIENT = 10_000, 1_000
+"""Messages of a wedding that were not sent, and those of one recipient where there are that many: a claim walks past
+those of a recipient that is busy. What is left out is in the inbox, or can be read as events."""
 
 Projection = Callable[[Connection, str, Sequence[StoredEvent]], None]
 """Brings something up to date with the next events of a wedding, in the transaction in which they are routed."""
@@ -95,7 +94,7 @@ class StoredPage(NamedTuple):
     read: Sequence[str] = ()
     """Users who have fewer unread items, because something was taken back."""
     overflow: int = 0
-    """Messages that were left out: too many of their webhooks wait, see MOST_WAITING."""
+    """Messages that were left out: too many of their recipients wait, see MOST_WAITING."""
 
 
 class UnroutedWedding(NamedTuple):
@@ -156,11 +155,10 @@ _PASS_OVER = (
 _CURSORS = select(routed.c.wedding, routed.c.seq, _HAS_WEBHOOKS).where(
     routed.c.wedding.in_(bindparam("weddings", expanding=True))
 )
+_UNSENT_OF = select(outbox.c.id).where(outbox.c.wedding == bindparam("of"), outbox.c.state.in_(UNSENT))
+_IS_CROWDED = _UNSENT_OF.limit(1).offset(bindparam("number", type_=Integer))
 _WAITING_OF = select(func.count()).select_from(
-    select(outbox.c.id)
-    .where(outbox.c.wedding == bindparam("of"), outbox.c.user == bindparam("recipient"), outbox.c.state.in_(UNSENT))
-    .limit(MOST_WAITING)
-    .subquery()
+    _UNSENT_OF.where(outbox.c.user == bindparam("recipient")).limit(bindparam("number", type_=Integer)).subquery()
 )
 _ADDED = insert(inbox).returning(inbox.c.id, sort_by_parameter_order=True)
 
@@ -324,16 +322,20 @@ def _put_deliveries(connection: Connection, page: RoutedPage) -> int:
 
 
 def _fitting(connection: Connection, wedding: str, new: Sequence[NewMessage]) -> list[NewMessage]:
-    """The messages but those to webhooks of which too many wait, the newest of them first. Emergencies always fit."""
+    """The messages but those to recipients of whom too many wait in a wedding in which many do, the newest of them
+    first. Emergencies always fit."""
+    if not any(message.priority for message in new):
+        return list(new)
+    if connection.scalar(_IS_CROWDED, {"of": wedding, "number": MOST_WAITING}) is None:
+        return list(new)
     room: dict[str, int] = {}
     fitting = []
     for message in new:
-        if message.channel == WEBHOOK and message.priority:
+        if message.priority:
             left = room.get(message.user)
             if left is None:
-                left = MOST_WAITING - int(
-                    connection.scalar(_WAITING_OF, {"of": wedding, "recipient": message.user}) or 0
-                )
+                values = {"of": wedding, "recipient": message.user, "number": MOST_OF_RECIPIENT}
+                left = MOST_OF_RECIPIENT - int(connection.scalar(_WAITING_OF, values) or 0)
             room[message.user] = left - 1
             if left <= 0:
                 continue

@@ -236,21 +236,25 @@ class TestMerging:
         assert database.execute("SELECT count FROM outbox") == ["6"]
 
 
-async def test_a_webhook_that_is_too_far_behind_gets_no_more(store: Storage, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_recipient_of_whom_too_many_wait_gets_no_more(store: Storage, monkeypatch: pytest.MonkeyPatch) -> None:
     """300,000 messages that waited for one webhook kept the writer for 0.1 s with every claim."""
     monkeypatch.setattr("storage.routing.MOST_WAITING", 3)
+    monkeypatch.setattr("storage.routing.MOST_OF_RECIPIENT", 4)
 
     def to_hook(event: int, hook: str = "whk_1", priority: int = 2) -> DeliveryValues:
         key = key_of("w_42", event, hook, "webhook")
         return delivery(event, user=hook, channel="webhook", priority=priority, key=key)
 
-    await put_events(store, 6)
-    found = await store.store_routed([page(0, 2, deliveries=[to_hook(1), to_hook(2)])])
-    assert [each.overflow for each in found] == [0]
-    more = [to_hook(3), to_hook(4), to_hook(4, "whk_2"), to_hook(5, priority=0), delivery(5)]
-    assert [each.overflow for each in await store.store_routed([page(2, 5, deliveries=more)])] == [1]
-    assert [event for event, _, _ in await sent(store)] == [1, 2, 3, 4, 5, 5]
-    assert [each.overflow for each in await store.store_routed([page(5, 6, deliveries=[to_hook(6)])])] == [1]
+    async def overflow(after: int, until: int, *deliveries: DeliveryValues) -> int:
+        (stored,) = await store.store_routed([page(after, until, deliveries=deliveries)])
+        return stored.overflow
+
+    await put_events(store, 7)
+    assert await overflow(0, 3, *map(to_hook, (1, 2, 3))) == 0
+    assert await overflow(3, 4, to_hook(4)) == 0  # of the wedding three wait
+    assert await overflow(4, 6, to_hook(5), to_hook(6), to_hook(6, "whk_2"), to_hook(5, "whk_3", 0), delivery(6)) == 2
+    assert await overflow(6, 7, to_hook(7), to_hook(6, priority=0)) == 1
+    assert [event for event, _, _ in await sent(store)] == [1, 2, 3, 4, 6, 5, 6, 6]
 
 
 class TestInbox:

@@ -307,7 +307,7 @@ class EventRouter:
                 continue
             self._counters.routed_events += len(page.events)
             self._counters.inbox_items += len(done.items)
-            self._counters.webhook_overflow += done.overflow
+            self._counters.outbox_overflow += done.overflow
             if behind.head > page.until:
                 left = behind.head_decided > page.until  # else they came since
                 behind.since = (instant(page.events[-1].at) or page.at) if left else page.at
