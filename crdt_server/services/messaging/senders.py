@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Final
 
 import structlog
 
+from crdt_server.access.limits import Allowance
 from crdt_server.metrics import Metrics
 from crdt_server.services.messaging.model import Channel, Delivery, NotSent, Sender, Sent
 from storage import MessageOutcome, StoredMessage
@@ -18,6 +20,9 @@ log = structlog.get_logger(__name__)
 
 SEND_SECONDS: Final = 60.0
 """For one attempt; channels have shorter limits of their own."""
+
+LOGGED_DEAD, SECONDS_PER_LOGGED_DEAD = 10, 60.0
+"""Lines about dead messages of a wedding at once, and seconds until there may be another one. All are counted."""
 
 SETTINGS: Final[Mapping[Channel, str]] = MappingProxyType(
     {
@@ -34,6 +39,7 @@ class ChannelSenders:
 
     def __init__(self, senders: Mapping[Channel, Sender], metrics: Metrics) -> None:
         self._senders = senders
+        self._logged = Allowance(LOGGED_DEAD, SECONDS_PER_LOGGED_DEAD)
         self._metrics = metrics
         for channel in (*SETTINGS, Channel.WEBHOOK):
             # From 0 on: a counter that begins with 1 has not increased, and raises no alert.
@@ -67,7 +73,8 @@ class ChannelSenders:
             self._metrics.messages_delivered.labels(message.channel).inc()
         elif outcome.state == DEAD:
             self._metrics.messages_dead.labels(message.channel).inc()
-            log.warning("message_dead", channel=message.channel, id=message.id, reason=outcome.error)
+            if self._logged.take(message.wedding, time.monotonic()):
+                log.warning("message_dead", channel=message.channel, id=message.id, reason=outcome.error)
 
     def count_died(self, died: Mapping[str, int]) -> None:
         """Count messages that are dead because the nodes that sent them ended."""
