@@ -184,20 +184,11 @@ class _WeddingPlan:
             subscribed = [each for each in webhooks if _is_subscribed((each,), event.type)]
             if not subscribed or self._is_redacted(event):
                 continue
-            params = {by: self._params_for(by, event) for by in {each.by for each in subscribed}}
+            params = {by: _params_for(self, by, event) for by in {each.by for each in subscribed}}
             for webhook in subscribed:
                 encoded = params[webhook.by]
                 if encoded is not None:
                     yield DeliveryValues(self._message(webhook.id, Channel.WEBHOOK, event, encoded))
-
-    def _params_for(self, user: str, event: RoutedEvent) -> str | None:
-        """What a person may know of an event, as JSON; None: nothing."""
-        self.between()
-        person = self.people.get(user)
-        if person is None:
-            return None
-        known = self.knowledge.of(person, event, participants=self.to.participants(event.document))
-        return None if known is None else _encoded(self.texts.params(event, known))
 
     def _message(self, user: str, channel: Channel, event: RoutedEvent, params: str) -> NewMessage:
         wedding = self.reader.wedding
@@ -324,6 +315,16 @@ class _WeddingPlan:
                 at = datetime.fromisoformat(each.at)
                 found.setdefault((each.document, each.record, each.type), []).append((each.seq, at))
         return found
+
+
+def _params_for(plan: _WeddingPlan, user: str, event: RoutedEvent) -> str | None:
+    """What a person may know of an event, as JSON; None: nothing."""
+    plan.between()
+    person = plan.people.get(user)
+    if person is None:
+        return None
+    known = plan.knowledge.of(person, event, participants=plan.to.participants(event.document))
+    return None if known is None else _encoded(plan.texts.params(event, known))
 
 
 def _go_on() -> None:
