@@ -24,7 +24,6 @@ from crdt_server.pipe import (
     Fault,
     HostRequest,
     LoadStep,
-    MirrorRow,
     RequestKind,
     RoomRequests,
     RoomResult,
@@ -36,7 +35,7 @@ from crdt_server.pipe import (
 )
 from crdt_server.progress_mark import ProgressMark
 from crdt_server.protocol.update import decode_update
-from crdt_server.records import ClientOwner
+from crdt_server.records import ClientOwner, MirrorRow
 from documents.registry import kind_of
 from documents.sample import sample_wedding
 from documents.sample.build import build

@@ -9,13 +9,12 @@ from __future__ import annotations
 
 import enum
 import struct
-from typing import NamedTuple
 
 import msgspec
 
 from crdt_server.access.identity import Identity
 from crdt_server.operations import Operation, Problem
-from crdt_server.records import BatchRecords, BookingChange, ClientOwner
+from crdt_server.records import BatchRecords, BookingChange, ClientOwner, MirrorRow, OtherBooking
 
 LENGTH = struct.Struct("<I")
 MAX_FRAME_BYTES = 1 << 30
@@ -69,29 +68,6 @@ class _Record(msgspec.Struct, array_like=True, forbid_unknown_fields=True, gc=Fa
 
 
 # To the host
-class MirrorRow(NamedTuple):
-    """One row of a wedding as the store has it, see `RowChange`."""
-
-    document: str
-    root: str
-    record: str
-    fields: str | None
-    writers: str
-
-
-class OtherBooking(NamedTuple):
-    """A booking of another wedding, in minutes since 1970; ``vouched``: its organization is vouched for."""
-
-    organization: str
-    wedding: str
-    vendor: str
-    start: int
-    until: int
-    stage: str
-    seq: int
-    vouched: bool = False
-
-
 class OtherBookings(_Record):
     """All bookings of an organization by other weddings that overlap those of this one."""
 
@@ -192,10 +168,17 @@ class Batch(_Record):
     jobs: list[Job] = []
 
 
+class CommandPart(_Record):
+    """The operations of a command on one document."""
+
+    document: str
+    operations: list[Operation]
+
+
 class CommandBody(_Record):
     """Operations on documents of one wedding. ``key`` and ``digest``: of what must not be carried out twice."""
 
-    parts: list[tuple[str, list[Operation]]]
+    parts: list[CommandPart]
     key: str | None = None
     digest: str | None = None
 
@@ -276,10 +259,17 @@ class IndexedNotice(_Record):
     body: bytes
 
 
+class SlowUpdates(_Record):
+    """Updates in a row that took long: the requests from ``first`` on, before ``end``."""
+
+    first: int
+    end: int
+    cpu_seconds: float
+
+
 class RoomResult(_Record, tag=0):
     """``updates`` are to be stored and sent: nearly always one, or none. ``size``: in bytes; ``built``: is the Doc;
-    ``cpu_seconds``: of the host, for the requests; ``slow``: of these, updates in a row that took long, as the first
-    request, the one behind the last, and seconds."""
+    ``cpu_seconds``: of the host, for the requests, those of ``slow`` included."""
 
     room: int
     size: int
@@ -290,7 +280,7 @@ class RoomResult(_Record, tag=0):
     derived: BatchRecords | None
     notices: list[IndexedNotice]
     cpu_seconds: float
-    slow: list[tuple[int, int, float]]
+    slow: list[SlowUpdates]
 
     @classmethod
     def empty(cls, room: int, size: int = 0, *, built: bool = True) -> RoomResult:
@@ -368,16 +358,23 @@ JobResult = Checked | Merged | Forgotten | StoredRows | JobRefused
 RoomOutcome = RoomResult | LoadRefused | ContextMissing | LoadPostponed
 
 
+class BegunCommand(_Record):
+    """A command that is being written, by its place in the batch: of its room, and of its request in that room."""
+
+    room: int
+    request: int
+
+
 class BatchResponse(_Record):
     """``results``: one for each room of the batch, in its order; ``jobs``: one for each job; ``others``: rooms that the
-    batch did not name, into whose documents the server has written. ``begun``: which request, by room and place, is a
-    command that is being written: it has to come with every batch until it is done."""
+    batch did not name, into whose documents the server has written. ``begun``: the command that is being written, which
+    has to come with every batch until it is done."""
 
     results: list[RoomOutcome]
     jobs: list[JobResult]
     others: list[RoomResult]
     weddings: list[WeddingState]
-    begun: tuple[int, int] | None = None
+    begun: BegunCommand | None = None
 
 
 _encoder = msgspec.msgpack.Encoder()

@@ -1,4 +1,5 @@
-"""Records that follow from an edit and are committed with it: columns as in the tables of the store.
+"""Records that follow from an edit and are committed with it, and those of a wedding that its host is given: columns as
+in the tables of the store.
 
 Tuples, because a database driver takes those as they are.
 """
@@ -15,6 +16,16 @@ import msgspec
 class RowChange(NamedTuple):
     """One row of the mirror. ``fields`` and ``writers`` are JSON; no fields: the row was removed."""
 
+    root: str
+    record: str
+    fields: str | None
+    writers: str
+
+
+class MirrorRow(NamedTuple):
+    """One row of a wedding as the store has it, see `RowChange`."""
+
+    document: str
     root: str
     record: str
     fields: str | None
@@ -60,6 +71,19 @@ class BookingChange(NamedTuple):
     until: int
     stage: str | None
     seq: int
+
+
+class OtherBooking(NamedTuple):
+    """A booking of another wedding, in minutes since 1970; ``vouched``: its organization is vouched for."""
+
+    organization: str
+    wedding: str
+    vendor: str
+    start: int
+    until: int
+    stage: str
+    seq: int
+    vouched: bool = False
 
 
 class BatchRecords(msgspec.Struct, array_like=True, forbid_unknown_fields=True, gc=False):

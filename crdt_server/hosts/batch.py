@@ -12,6 +12,7 @@ from crdt_server.pipe import (
     OWN,
     PIECE_BYTES,
     BatchResponse,
+    BegunCommand,
     Bytes,
     CommandDone,
     CommandLacks,
@@ -22,7 +23,6 @@ from crdt_server.pipe import (
     IndexedResponse,
     LoadPostponed,
     LoadStep,
-    MirrorRow,
     NoOverlap,
     RequestKind,
     Response,
@@ -32,11 +32,12 @@ from crdt_server.pipe import (
     RowsDigest,
     SameAs,
     SchemaContext,
+    SlowUpdates,
     Status,
     WeddingState,
 )
 from crdt_server.progress_mark import ProgressMark
-from crdt_server.records import BatchRecords, ClientOwner
+from crdt_server.records import BatchRecords, ClientOwner, MirrorRow
 from crdt_server.rooms.room import Room
 from crdt_server.rooms.session import Request
 from documents.registry import is_document_name
@@ -199,16 +200,16 @@ def fits(entries: Sequence[BatchEntry], rooms: Mapping[int, Room], response: Bat
         and all(map(_fits, entries, response.results))
         and all(_fits_other(rooms, each) for each in response.others)
         and all(_fits_wedding(rooms, each) for each in response.weddings)
-        and (response.begun is None or _fits_begun(entries, response, *response.begun))
+        and (response.begun is None or _fits_begun(entries, response, response.begun))
     )
 
 
-def _fits_begun(entries: Sequence[BatchEntry], response: BatchResponse, room: int, request: int) -> bool:
-    if not (0 <= room < len(entries) and 0 <= request < len(entries[room].requests)):
+def _fits_begun(entries: Sequence[BatchEntry], response: BatchResponse, begun: BegunCommand) -> bool:
+    if not (0 <= begun.room < len(entries) and 0 <= begun.request < len(entries[begun.room].requests)):
         return False
-    result = response.results[room]
-    is_command = entries[room].requests[request].kind is RequestKind.COMMAND
-    return is_command and type(result) is RoomResult and Fault(request, Status.LATER) in result.faults
+    result = response.results[begun.room]
+    is_command = entries[begun.room].requests[begun.request].kind is RequestKind.COMMAND
+    return is_command and type(result) is RoomResult and Fault(begun.request, Status.LATER) in result.faults
 
 
 def _fits(entry: BatchEntry, result: RoomOutcome) -> bool:
@@ -225,7 +226,7 @@ def _fits(entry: BatchEntry, result: RoomOutcome) -> bool:
     ):
         return False
     requests = entry.requests
-    if not all(0 <= i < end <= len(requests) and 0 <= seconds < math.inf for i, end, seconds in result.slow):
+    if not all(_fits_slow(requests, slow) for slow in result.slow):
         return False
     if not (result.faults or result.responses or result.notices):
         return all(request.kind in _WITHOUT_RESPONSE for request in requests)
@@ -235,6 +236,10 @@ def _fits(entry: BatchEntry, result: RoomOutcome) -> bool:
         and all(0 <= notice.index < count and _is_text(notice.body) for notice in result.notices)
         and _responds(requests, result)
     )
+
+
+def _fits_slow(requests: Sequence[Request], slow: SlowUpdates) -> bool:
+    return 0 <= slow.first < slow.end <= len(requests) and 0 <= slow.cpu_seconds < math.inf
 
 
 def _responds(requests: Sequence[Request], result: RoomResult) -> bool:

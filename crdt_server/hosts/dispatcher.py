@@ -295,8 +295,8 @@ class HostDispatcher:
         postponed: list[BatchEntry] = []
         self._begun = None
         if response.begun is not None:
-            entry, place = entries[response.begun[0]], response.begun[1]
-            self._begun = BatchEntry(entry.room, [entry.requests[place]])
+            entry = entries[response.begun.room]
+            self._begun = BatchEntry(entry.room, [entry.requests[response.begun.request]])
         for entry, result in zip(entries, response.results, strict=True):
             if type(result) is RoomResult:
                 if entry.load is not None and entry.load.last and self.residency.loaded(entry.room):

@@ -72,8 +72,9 @@ async def recover(dispatcher: HostDispatcher, entries: Sequence[BatchEntry], dea
             response = await dispatcher.request(part)
             unfinished = dispatcher.settle(part, response)
             if any(wedding.needed for wedding in response.weddings):
-                begun = response.begun and part[response.begun[0]].requests[response.begun[1]]
-                unfinished = put_back_waiting(unfinished, begun)
+                begun = response.begun
+                command = None if begun is None else part[begun.room].requests[begun.request]
+                unfinished = put_back_waiting(unfinished, command)
             if unfinished:
                 work.appendleft((unfinished, kills))
         except HostDied as again:

@@ -58,10 +58,10 @@ def account(turns: SenderTurns, entry: BatchEntry, result: RoomResult, later: Se
     requests = [each for each in entry.requests if each not in again] if again else entry.requests
     entry.room.hosted.worked(entry.cost * len(requests) // len(entry.requests), result.cpu_seconds)
     rest, slow = result.cpu_seconds, set[Request]()
-    for first, end, seconds in result.slow:
-        those = [each for each in entry.requests[first:end] if each not in again]
-        turns.charge_cpu(those, seconds)
-        rest -= seconds
+    for updates in result.slow:
+        those = [each for each in entry.requests[updates.first : updates.end] if each not in again]
+        turns.charge_cpu(those, updates.cpu_seconds)
+        rest -= updates.cpu_seconds
         slow.update(those)
     turns.charge_cpu([each for each in requests if each not in slow] if slow else requests, rest)
 

@@ -26,7 +26,8 @@ from crdt_server.access.limits import Allowance
 from crdt_server.errors import CrdtServerError
 from crdt_server.hub.background_tasks import Spawn
 from crdt_server.hub.request_session import Requester
-from crdt_server.pipe import OtherBooking, OtherBookings, RequestKind, encode
+from crdt_server.pipe import OtherBookings, RequestKind, encode
+from crdt_server.records import OtherBooking
 from crdt_server.rooms.session import Request
 from storage import BookingValues, DocumentKey, Storage, StorageError, StoredBooking
 

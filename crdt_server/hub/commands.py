@@ -22,6 +22,7 @@ from crdt_server.pipe import (
     CommandBody,
     CommandDone,
     CommandLacks,
+    CommandPart,
     CommandRefused,
     RequestKind,
     RowsDigest,
@@ -94,7 +95,8 @@ async def carry_out(
         if _require_schema(document).derived and len(documents) > 1:
             raise NoSchemaError("derived_document", f"{document} shows other documents: a command on it is on no other")
     try:
-        payload = encode(CommandBody([(name, list(operations)) for name, operations in parts], **(names or {})))
+        body = [CommandPart(document, list(operations)) for document, operations in parts]
+        payload = encode(CommandBody(body, **(names or {})))
     except (OverflowError, UnicodeEncodeError, ValueError) as error:
         raise ProtocolError("invalid_request", "a number is too large, or a text is no Unicode") from error
     try:

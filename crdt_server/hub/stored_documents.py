@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from crdt_server.hosts.batch import LoadPlan
 from crdt_server.hub.bookings import BLOCK_MINUTES, others_of
-from crdt_server.pipe import MirrorRow, SchemaContext
-from crdt_server.records import BookingChange, ClientOwner
+from crdt_server.pipe import SchemaContext
+from crdt_server.records import BookingChange, ClientOwner, MirrorRow
 from storage import DocumentKey, Storage, StoredDocument
 
 

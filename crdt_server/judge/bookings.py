@@ -12,8 +12,7 @@ from dataclasses import replace
 from heapq import nsmallest
 from typing import Final
 
-from crdt_server.pipe import OtherBooking
-from crdt_server.records import BookingChange
+from crdt_server.records import BookingChange, OtherBooking
 from documents.invariants import TRAVEL_MINUTES, Booking, Field, Finding, Subject, Wedding, bookings, clash, is_booked
 from documents.invariants.part import Part, Route, Touched
 from documents.kind import WHOLE

@@ -24,7 +24,16 @@ from crdt_server.judge.schema_document import SchemaDocument
 from crdt_server.judge.slices import Slices, Unlimited
 from crdt_server.judge.wedding import WeddingJudge
 from crdt_server.operations import Operation, Problem
-from crdt_server.pipe import ALREADY_ANSWERED, CommandBody, CommandDone, CommandLacks, CommandRefused, Response, encode
+from crdt_server.pipe import (
+    ALREADY_ANSWERED,
+    CommandBody,
+    CommandDone,
+    CommandLacks,
+    CommandPart,
+    CommandRefused,
+    Response,
+    encode,
+)
 from documents.changes import Changes, RowsByRoot, compare
 from documents.events import Actor
 from documents.field_rules import is_stamp
@@ -33,9 +42,6 @@ from documents.invariants import Op, apply
 from documents.invariants.model import user_id
 from documents.kind import WHOLE, Root, Shape
 from documents.ordering import NoPlaceError, OrderKeys, order_behind, order_of
-
-Parts = Sequence[tuple[str, Sequence[Operation]]]
-"""Documents, and the operations on each."""
 
 
 class _Refused(Exception):
@@ -90,7 +96,7 @@ def command(
     name = body.key
     if name in judge.answered:
         message = "the command was carried out before"
-        return CommandRefused([Problem(document=parts[0][0], code=ALREADY_ANSWERED, message=message)])
+        return CommandRefused([Problem(document=parts[0].document, code=ALREADY_ANSWERED, message=message)])
     draft = (drafts or Drafts(Unlimited())).tried(judge, actor, body)
     if draft is None:
         return None
@@ -98,7 +104,7 @@ def command(
     problems = problems or _too_large(judge, ops, size_bytes)
     if problems:
         return CommandRefused(problems)
-    for name in {document for document, _ in parts} & judge.derived.documents.keys():
+    for name in {part.document for part in parts} & judge.derived.documents.keys():
         judge.derived.documents[name].add_writer(actor.user)
     if later is not None and len(ops) > WRITTEN_AT_ONCE:
         later(ops)
@@ -112,9 +118,9 @@ def command(
     return answered(judge, body, ops)
 
 
-def _missing(judge: WeddingJudge, parts: Parts) -> list[str]:
+def _missing(judge: WeddingJudge, parts: Sequence[CommandPart]) -> list[str]:
     """The documents of a command that are not open; of a derived one also those that it is written to."""
-    names = {document for document, _ in parts}
+    names = {part.document for part in parts}
     missing = names - judge.open.keys() - judge.derived.documents.keys()
     for name in names & judge.derived.documents.keys():
         judge.derived.takes_edits(judge.derived.documents[name], missing)
@@ -136,8 +142,8 @@ def resolve(judge: WeddingJudge, ops: Sequence[Op]) -> None:
 
 def answered(judge: WeddingJudge, body: CommandBody, ops: Sequence[Op]) -> CommandDone:
     """The answer to a command that is carried out: it is stored with what was changed."""
-    answer, name = json.dumps({"operations": sum(len(operations) for _, operations in body.parts)}), body.key
-    written = ops[0].document if ops else body.parts[0][0]
+    answer, name = json.dumps({"operations": sum(len(part.operations) for part in body.parts)}), body.key
+    written = ops[0].document if ops else body.parts[0].document
     if name and written in judge.open:  # a command that changes nothing of a derived document needs no memory
         judge.ledger.pending(written).answers.append((name, body.digest or "", answer))
         judge.answered[name] = None
@@ -193,7 +199,7 @@ class _Draft:
     """The operations tried on copies of the rows they touch, in steps. ``problems`` are complete after the last."""
 
     def __init__(
-        self, judge: WeddingJudge, actor: Actor, parts: Parts, clock: Callable[[], float], restarts: int
+        self, judge: WeddingJudge, actor: Actor, parts: Sequence[CommandPart], clock: Callable[[], float], restarts: int
     ) -> None:
         self.restarts = restarts
         self.requested = 0.0  # when
@@ -203,7 +209,7 @@ class _Draft:
         self._actor = actor
         self._clock = clock
         self._began, self._used = 0.0, 0.0  # CPU time
-        documents = {name: document_of(judge, name) for name, _ in parts}
+        documents = {part.document: document_of(judge, part.document) for part in parts}
         self._documents = {name: (document, document.revision) for name, document in documents.items()}
         self._steps = self._try(parts)
         self.ops: list[Op] = []
@@ -242,9 +248,10 @@ class _Draft:
                 return ops, [_problem(name, each) for each in refused]
         return self.ops, self.problems
 
-    def _try(self, parts: Parts) -> Iterator[None]:
-        for document, operations in parts:
-            for index, operation in enumerate(operations):
+    def _try(self, parts: Sequence[CommandPart]) -> Iterator[None]:
+        for part in parts:
+            document = part.document
+            for index, operation in enumerate(part.operations):
                 if operation["op"] == "move":
                     yield from self._sort(document, operation)
                 try:

@@ -24,7 +24,7 @@ from crdt_server.judge.commands import (
 )
 from crdt_server.judge.slices import Slices
 from crdt_server.judge.wedding import WeddingJudge
-from crdt_server.pipe import CommandBody, HostRequest, Response, RoomRequests, decode_command
+from crdt_server.pipe import BegunCommand, CommandBody, HostRequest, Response, RoomRequests, decode_command
 from documents.events import Actor
 from documents.invariants import Op
 
@@ -56,7 +56,7 @@ class HostCommands:
             self._writes = None
             return answered(judge, writes.body, writes.ops)
         body, actor = decode_command(request.payload), actor_of(request)
-        if self._came and sum(len(operations) for _, operations in body.parts) > WRITTEN_AT_ONCE:
+        if self._came and sum(len(part.operations) for part in body.parts) > WRITTEN_AT_ONCE:
             return None
         begin(2 * DRAFT_CPU_SECONDS)
         later = partial(self._begin, judge, actor, body) if writes is None else None
@@ -75,13 +75,16 @@ class HostCommands:
         """Whether a command is being written."""
         return self._writes is not None
 
-    def begun_in(self, rooms: Sequence[RoomRequests]) -> tuple[int, int] | None:
-        """Which request of a batch, by room and place, is the command that is being written. It has to come again
-        also where the batch does not reach it."""
+    def begun_in(self, rooms: Sequence[RoomRequests]) -> BegunCommand | None:
+        """The place in a batch of the command that is being written. It has to come again also where the batch does
+        not reach it."""
         if self._writes is None:
             return None
-        places = ((n, i) for n, each in enumerate(rooms) for i, request in enumerate(each.requests) if request.begun)
-        return next(places, None)
+        for room, each in enumerate(rooms):
+            for number, request in enumerate(each.requests):
+                if request.begun:
+                    return BegunCommand(room, number)
+        return None
 
     def stops(self, judge: WeddingJudge | None) -> bool:
         """Whether a wedding stands still."""
@@ -119,7 +122,8 @@ class _Writes:
         self.began = False
         self._actor = actor
         self._clock = clock
-        names = {name for name, _ in body.parts} | {op.document for op in ops}  # also those that it leaves as they are
+        # Also those that it leaves as they are.
+        names = {part.document for part in body.parts} | {op.document for op in ops}
         self._documents = {name: document_of(judge, name) for name in names}
         write, show = partial(self._run, self._write()), partial(self._run, judge.derived.refreshed())
         self._turns = iter((write, self._resolve, show))

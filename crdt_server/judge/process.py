@@ -36,6 +36,7 @@ from crdt_server.pipe import (
     PIECE_BYTES,
     Batch,
     BatchResponse,
+    BegunCommand,
     Done,
     Fault,
     ForgetRooms,
@@ -50,6 +51,7 @@ from crdt_server.pipe import (
     RoomOutcome,
     RoomRequests,
     RoomResult,
+    SlowUpdates,
     Status,
     WeddingState,
     decode_batch,
@@ -76,7 +78,7 @@ class DocumentHost:
         self.held = HeldDocuments(max_document_bytes, self._slices)
         self.documents = self.held.documents
         self._touched: dict[WeddingJudge, None] = {}  # by this batch
-        self._begun: tuple[int, int] | None = None  # see BatchResponse
+        self._begun: BegunCommand | None = None  # see BatchResponse
         self._batch, self._now = 0, 0.0
         self._worked = self._built = False  # whether a request of this batch was worked on, and a document built
         self._vectors = StateVectors()
@@ -175,7 +177,7 @@ class DocumentHost:
                 seconds = thread_time() - began
                 document.run.measured(i - start, seconds)
                 if seconds > SLOW_RUN_SECONDS:
-                    result.slow.append((start, i, seconds))
+                    result.slow.append(SlowUpdates(start, i, seconds))
                 continue
             if requests[i].kind not in OF_BYTES:
                 self._respond(index, i, room, requests[i], result)
@@ -243,7 +245,7 @@ class DocumentHost:
         else:
             result.faults.append(Fault(i, Status.LATER))
         if request.begun or self._commands.stops(judge):
-            self._begun = (index, i) if response is None else None
+            self._begun = BegunCommand(index, i) if response is None else None
 
     def _build(self, index: int, room: int) -> bool:
         """The next slice of building a document. Returns whether it is built."""

@@ -31,10 +31,10 @@ from crdt_server.judge.resolver import Resolver, judge_alone
 from crdt_server.judge.schema_document import SchemaDocument, Signed
 from crdt_server.judge.slices import Slices, Unlimited
 from crdt_server.judge.writes import Marker, Write
-from crdt_server.pipe import MirrorRow, OtherBooking, Status
+from crdt_server.pipe import Status
 from crdt_server.progress_mark import ProgressMark
 from crdt_server.protocol.update import Update
-from crdt_server.records import BatchRecords, BookingChange
+from crdt_server.records import BatchRecords, BookingChange, MirrorRow, OtherBooking
 from documents.changes import Change, Changes
 from documents.events import Actor
 from documents.invariants import Field, Index, Op, Wedding, Writer, judged_alone

@@ -18,7 +18,7 @@ from crdt_server.hosts.dispatcher import DispatcherEvents, HostDispatcher
 from crdt_server.hosts.supervisor import Supervisor
 from crdt_server.judge.slices import BATCH_SECONDS
 from crdt_server.metrics import Metrics
-from crdt_server.pipe import BatchResponse, Fault, RequestKind, RoomRequests, RoomResult, Status
+from crdt_server.pipe import BatchResponse, Fault, RequestKind, RoomRequests, RoomResult, SlowUpdates, Status
 from crdt_server.rooms.inbox import RoomLimits
 from crdt_server.rooms.room import Room
 from crdt_server.rooms.session import Request, Session, SessionId
@@ -49,7 +49,7 @@ class CountedHost:
                 self.clock += microseconds / 1e6
                 self.done.append(number)
                 if microseconds > 1000:
-                    result.slow.append((index, index + 1, microseconds / 1e6))
+                    result.slow.append(SlowUpdates(index, index + 1, microseconds / 1e6))
             result.cpu_seconds = self.clock - began
             results.append(result)
         return BatchResponse(results, [], [], [])

@@ -7,7 +7,7 @@ from crdt_server.counters import Counters
 from crdt_server.hosts.batch import BatchEntry
 from crdt_server.hosts.results import account
 from crdt_server.hosts.sender_turns import BYTES_PER_CPU_SECOND, LARGE_GRAIN_BYTES, SenderTurns
-from crdt_server.pipe import RequestKind, RoomResult
+from crdt_server.pipe import RequestKind, RoomResult, SlowUpdates
 from crdt_server.rooms.hosted_document import HostedDocument
 from crdt_server.rooms.inbox import RoomLimits
 from crdt_server.rooms.room import Room
@@ -90,7 +90,7 @@ def test_what_takes_long_is_charged_to_its_own_sender() -> None:
     turns = SenderTurns()
     requests = [Request(each, RequestKind.UPDATE, b"x") for each in (typist, typist, slow, typist)]
     result = RoomResult.empty(room.id)
-    result.cpu_seconds, result.slow = 0.0075, [(2, 3, 0.007)]
+    result.cpu_seconds, result.slow = 0.0075, [SlowUpdates(2, 3, 0.007)]
     turns.charge(requests)
     account(turns, BatchEntry(room, requests, cost=2300), result, [])
     turns.end_batch()

@@ -13,7 +13,8 @@ from crdt_server.judge.dry_run import ForkPool
 from crdt_server.judge.schema_document import SchemaDocument
 from crdt_server.judge.slices import Slices, Unlimited
 from crdt_server.judge.wedding import WeddingJudge
-from crdt_server.pipe import MirrorRow, Status
+from crdt_server.pipe import Status
+from crdt_server.records import MirrorRow
 from documents.events import Actor, fold
 from documents.invariants import Field, Finding, Index, Writer
 from documents.registry import kind_of

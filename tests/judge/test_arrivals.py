@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from crdt_server.judge.commands import command
 from crdt_server.judge.merging import collected
-from crdt_server.pipe import CommandBody, CommandDone, CommandRefused
+from crdt_server.pipe import CommandBody, CommandDone, CommandPart, CommandRefused
 from documents.categories import AccessCategory
 from documents.events import Actor
 from documents.invariants import UNKNOWN, Field
@@ -78,7 +78,7 @@ def test_a_command_is_numbered_too_and_nobody_writes_a_stamp() -> None:
     value = {"from": "dj", "at": AT, "kind": "text", "body": "Hello"}
     bench.begin_batch()
     operation = {"op": "set", "root": "messages", "record": "m1", "value": value}
-    done = command(bench.state, DJ, CommandBody([(THREAD, [operation])]), 100)  # type: ignore[list-item]
+    done = command(bench.state, DJ, CommandBody([CommandPart(THREAD, [operation])]), 100)  # type: ignore[list-item]
     assert isinstance(done, CommandDone)
     bench.commit()
     dj.set(THREAD, "stamps", "m1", None, {"sequence": 77, "at": AT})
@@ -209,5 +209,5 @@ def test_nobody_but_the_author_and_organizers_takes_a_message_back() -> None:
         assert flora.rows(THREAD) == roots
     bench.begin_batch()
     operation = {"op": "set", "root": "redactions", "record": "m1", "value": {"at": AT, "by": "flora"}}
-    refused = command(bench.state, FLORA, CommandBody([(THREAD, [operation])]), 100)  # type: ignore[list-item]
+    refused = command(bench.state, FLORA, CommandBody([CommandPart(THREAD, [operation])]), 100)  # type: ignore[list-item]
     assert isinstance(refused, CommandRefused)

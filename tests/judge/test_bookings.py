@@ -14,8 +14,7 @@ from crdt_server.judge.bookings import MOST, MOST_IN_DOUBT, Bookings
 from crdt_server.judge.ledger import Writers
 from crdt_server.judge.schema_document import SchemaDocument
 from crdt_server.judge.wedding import WeddingJudge
-from crdt_server.pipe import MirrorRow, OtherBooking
-from crdt_server.records import BookingChange
+from crdt_server.records import BookingChange, MirrorRow, OtherBooking
 from documents.events import Actor
 from documents.invariants import Field, Index, Op, Subject, Wedding
 from documents.registry import kind_of

@@ -17,7 +17,7 @@ from crdt_server.judge.schema_document import SchemaDocument
 from crdt_server.judge.size_limit import RESERVE_SHARE
 from crdt_server.judge.slices import Unlimited
 from crdt_server.judge.wedding import WeddingJudge
-from crdt_server.pipe import CommandBody, CommandDone, CommandLacks, CommandRefused
+from crdt_server.pipe import CommandBody, CommandDone, CommandLacks, CommandPart, CommandRefused
 from crdt_server.records import CommandAnswer
 from documents.events import Actor, fold
 from documents.kind import MAX_DOCUMENT_BYTES
@@ -78,9 +78,9 @@ KINDS = ("set", "set", "insert", "insert", "delete", "move", "text")
 
 
 @st.composite
-def parts_of_a_command(draw: st.DrawFn) -> list[tuple[str, list[dict[str, Any]]]]:
+def parts_of_a_command(draw: st.DrawFn) -> list[CommandPart]:
     """Some that make sense, with something odd here and there."""
-    parts: list[tuple[str, list[dict[str, Any]]]] = []
+    parts: list[CommandPart] = []
     for _ in range(draw(st.integers(1, 3))):
         document, root, record, good = draw(st.sampled_from(PLACES))
         odd = draw(st.integers(0, 9))
@@ -94,13 +94,13 @@ def parts_of_a_command(draw: st.DrawFn) -> list[tuple[str, list[dict[str, Any]]]
             operation["after"] = draw(st.sampled_from((None, "a", "b")))
         elif operation["op"] == "text" and type(operation["value"]) is str:
             operation |= {"value": None, "insert": operation["value"], "delete": draw(st.integers(0, 1))}
-        parts.append((document, [operation]))
+        parts.append(CommandPart(document, [operation]))
     return parts
 
 
 @settings(max_examples=examples(60))
 @given(st.lists(parts_of_a_command(), min_size=5, max_size=20))
-def test_what_is_written_is_what_the_kinds_allow(commands: list[list[tuple[str, list[dict[str, Any]]]]]) -> None:
+def test_what_is_written_is_what_the_kinds_allow(commands: list[list[CommandPart]]) -> None:
     state = wedding_with(*NAMES)
     for parts in commands:
         before = documents(state), {name: document.clocks.copy() for name, document in state.open.items()}
@@ -133,7 +133,7 @@ def test_operations_of_a_command_see_those_before_them(meals: list[tuple[str, st
             operations.append({"op": "insert", "root": "guests", "record": record, "value": {}})
         operations.append({"op": "set", "root": "guests", "record": record, "key": "meal", "value": meal})
         operations.append({"op": "text", "root": "guests", "record": record, "key": "note", "insert": meal[0]})
-    assert isinstance(command(state, ANN, CommandBody([("guests", operations)]), 0), CommandDone)
+    assert isinstance(command(state, ANN, CommandBody([CommandPart("guests", operations)]), 0), CommandDone)
     notes = {record: "".join(m[0] for r, m in reversed(meals) if r == record) for record, _ in meals}
     expected = {record: {"meal": meal, "note": notes[record]} for record, meal in meals}
     assert documents(state)["guests"]["guests"] == expected
@@ -160,7 +160,7 @@ def test_a_thousand_moves_read_the_rows_once(monkeypatch: pytest.MonkeyPatch) ->
     moves = [{"op": "move", "root": "guests", "record": record, "after": None} for record in records * 4]
     late = {"op": "insert", "root": "guests", "record": "late", "value": {"order": "Zz"}}
     last = {"op": "move", "root": "guests", "record": "g_0", "after": "late"}
-    answer = command(state, ANN, CommandBody([("guests", [*inserts, *moves, late, last])]), 0)
+    answer = command(state, ANN, CommandBody([CommandPart("guests", [*inserts, *moves, late, last])]), 0)
     assert isinstance(answer, CommandDone)
     assert read == len(records)
     rows = documents(state)["guests"]["guests"]
@@ -174,7 +174,7 @@ def test_only_records_are_moved() -> None:
     state = wedding_with("wedding")
     move = {"op": "move", "root": "board", "record": "", "after": None}
     insert = {"op": "text", "root": "board", "record": "", "key": None, "insert": "Ideas"}
-    refused = command(state, ANN, CommandBody([("wedding", [move, insert])]), 0)
+    refused = command(state, ANN, CommandBody([CommandPart("wedding", [move, insert])]), 0)
     assert isinstance(refused, CommandRefused)
     assert [(each["index"], each["code"]) for each in refused.problems] == [(0, "move")]
     assert documents(state)["wedding"]["board"] == {}
@@ -183,7 +183,7 @@ def test_only_records_are_moved() -> None:
 def test_all_documents_have_to_be_open() -> None:
     state = wedding_with("guests")
     operation = {"op": "set", "root": "meta", "record": "", "key": "x:a.b", "value": 1}
-    parts = [(name, [operation]) for name in ("guests", "seating", "care")]
+    parts = [CommandPart(name, [operation]) for name in ("guests", "seating", "care")]
     assert command(state, ANN, CommandBody(parts), 0) == CommandLacks(["care", "seating"])
     assert state.resolver.needed == {"care", "seating"}
     assert documents(state)["guests"]["meta"] == {}
@@ -192,7 +192,7 @@ def test_all_documents_have_to_be_open() -> None:
 def test_no_document_outgrows_its_limit() -> None:
     state = wedding_with("guests", "care")
     operation = {"op": "set", "root": "meta", "record": "", "key": "x:a.b", "value": 1}
-    body = CommandBody([(name, [operation]) for name in ("guests", "care")])
+    body = CommandBody([CommandPart(name, [operation]) for name in ("guests", "care")])
     state.open["care"].pieces.size = MAX_DOCUMENT_BYTES + MAX_DOCUMENT_BYTES // RESERVE_SHARE - 100
     refused = command(state, ANN, body, 101)
     assert isinstance(refused, CommandRefused)
@@ -204,13 +204,13 @@ def test_no_document_outgrows_its_limit() -> None:
 def test_the_answer_is_kept_with_what_was_changed() -> None:
     state = wedding_with("guests")
     operation = {"op": "set", "root": "meta", "record": "", "key": "x:a.b", "value": 1}
-    done = command(state, ANN, CommandBody([("guests", [operation])], "k", "d"), 0)
+    done = command(state, ANN, CommandBody([CommandPart("guests", [operation])], "k", "d"), 0)
     assert isinstance(done, CommandDone)
     assert json.loads(done.answer) == {"operations": 1}
     taken = state.take_records(state.open["guests"])
     assert taken is not None
     assert taken.answers == [CommandAnswer("k", "d", done.answer, datetime.fromisoformat(state.at))]
-    again = CommandBody([("guests", [{**operation, "value": None}])], "k", "d")
+    again = CommandBody([CommandPart("guests", [{**operation, "value": None}])], "k", "d")
     assert isinstance(command(state, ANN, again, 0), CommandRefused)
     assert state.take_records(state.open["guests"]) is None
 
@@ -229,7 +229,7 @@ class Ticking:
 def test_operations_that_take_too_long_are_refused_and_nothing_is_done() -> None:
     state = wedding_with("guests")
     inserts = [{"op": "insert", "root": "guests", "record": f"g_{n}", "value": {"firstName": "Ann"}} for n in range(90)]
-    body = CommandBody([("guests", inserts)])  # type: ignore[list-item]
+    body = CommandBody([CommandPart("guests", inserts)])  # type: ignore[list-item]
     clock, lifted = Ticking(), list[int]()
     drafts = Drafts(Unlimited(), clock)
     refused = command(state, ANN, body, 0, drafts=drafts, on_written=lambda: lifted.append(1))
@@ -239,7 +239,7 @@ def test_operations_that_take_too_long_are_refused_and_nothing_is_done() -> None
     assert problem["index"] == pytest.approx(100 * commands.DRAFT_CPU_SECONDS, abs=2)
     assert documents(state) == {"guests": {root: {} for root in documents(state)["guests"]}}
     assert not lifted
-    few = CommandBody([("guests", inserts[:40])])  # type: ignore[list-item]
+    few = CommandBody([CommandPart("guests", inserts[:40])])  # type: ignore[list-item]
     assert isinstance(command(state, ANN, few, 0, drafts=drafts, on_written=lambda: lifted.append(1)), CommandDone)
     assert lifted == [1]
 
@@ -259,11 +259,11 @@ class TestDrafts:
             {"op": "insert", "root": "guests", "record": f"g_{n}", "value": {"firstName": "Ann"}}
             for n in range(self.GUESTS)
         ]
-        return CommandBody([("guests", inserts)])  # type: ignore[list-item]
+        return CommandBody([CommandPart("guests", inserts)])  # type: ignore[list-item]
 
     def one(self, record: str) -> CommandBody:
         insert = {"op": "insert", "root": "guests", "record": record, "value": {"firstName": "Ann"}}
-        return CommandBody([("guests", [insert])])  # type: ignore[list-item]
+        return CommandBody([CommandPart("guests", [insert])])  # type: ignore[list-item]
 
     def test_many_operations_take_several_slices_and_are_written_with_the_last(self) -> None:
         """1,000 took 12 to 105 ms of everybody else in the batch."""
@@ -283,8 +283,10 @@ class TestDrafts:
             f"g_{n}": {"op": "insert", "root": "guests", "record": f"g_{n}", "value": {"order": f"a{n % 10}"}}
             for n in range(4 * SORTED_AT_ONCE)
         }
-        assert isinstance(command(state, ANN, CommandBody([("guests", [*records.values()])]), 0), CommandDone)  # type: ignore[list-item]
-        move = CommandBody([("guests", [{"op": "move", "root": "guests", "record": "g_7", "after": "g_3"}])])
+        assert isinstance(
+            command(state, ANN, CommandBody([CommandPart("guests", [*records.values()])]), 0), CommandDone
+        )  # type: ignore[list-item]
+        move = CommandBody([CommandPart("guests", [{"op": "move", "root": "guests", "record": "g_7", "after": "g_3"}])])
         drafts, later = Drafts(slices), 0
         while (response := command(state, ANN, move, 0, drafts=drafts)) is None:
             later += 1

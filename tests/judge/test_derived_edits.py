@@ -12,7 +12,7 @@ from crdt_server.access.policy import default_policy
 from crdt_server.judge.commands import command
 from crdt_server.judge.derived_document import COMMANDING
 from crdt_server.operations import Operation
-from crdt_server.pipe import CommandBody, CommandDone, CommandLacks, CommandRefused
+from crdt_server.pipe import CommandBody, CommandDone, CommandLacks, CommandPart, CommandRefused
 from documents.derived.emergencies import MOST_RAISED
 from documents.events import Actor
 from documents.field_rules import written_as
@@ -265,7 +265,7 @@ def test_whoever_acknowledges_by_a_command_is_known_from_then_on(bench: Bench) -
     document = open_derived(bench, "timeline@v.v_lens")
     ack = Operation(op="set", root="emergencies", record="x_2", key="acknowledgedBy:u_lens", value=AT)
     for _ in range(2):
-        done = command(bench.state, LENS, CommandBody([("timeline@v.v_lens", [ack])]), 100)
+        done = command(bench.state, LENS, CommandBody([CommandPart("timeline@v.v_lens", [ack])]), 100)
         assert done == CommandDone('{"operations": 1}')
     bench.state.derived.refresh()
     assert document.rows.roots["emergencies"]["x_2"]["acknowledgedBy:u_lens"] == AT
@@ -284,7 +284,7 @@ def test_nobody_hides_the_acknowledgements_of_another_person(bench: Bench) -> No
         "emergencies", "x_1", **{"acknowledgedBy:u_bo": AT}
     )
     ack = Operation(op="set", root="emergencies", record="x_1", key="acknowledgedBy:u_ann", value=AT)
-    body = CommandBody([("timeline@public", [ack])])
+    body = CommandBody([CommandPart("timeline@public", [ack])])
     assert type(command(bench.state, Actor("u_ann", "guest"), body, 100)) is CommandDone
     bench.state.derived.refresh()
     shown = bench.state.derived.documents["timeline@public"]
@@ -297,7 +297,7 @@ def test_nobody_hides_the_acknowledgements_of_another_person(bench: Bench) -> No
 def test_a_command_needs_the_documents_that_it_is_written_to(bench: Bench) -> None:
     open_derived(bench, "timeline@v.v_lens")
     ack = Operation(op="set", root="emergencies", record="x_2", key="acknowledgedBy:u_lens", value=AT)
-    body = CommandBody([("timeline@v.v_lens", [ack])])
+    body = CommandBody([CommandPart("timeline@v.v_lens", [ack])])
     bench.state.detach(bench.state.open["timeline"])
     assert command(bench.state, LENS, body, 100) == CommandLacks(["timeline"])
     assert bench.state.resolver.needed == {"timeline"}
@@ -325,7 +325,9 @@ def test_records_without_a_field_count_as_well(bench: Bench) -> None:
 
     assert [each[3] for each in codes(lens.write(raise_all))] == ["too_many"]
     assert sum(bench.value("timeline", "emergencies", name) is not None for name in names) == MOST_RAISED
-    body = CommandBody([("timeline@v.v_lens", [Operation(op="insert", root="emergencies", record="y_more", value={})])])
+    body = CommandBody(
+        [CommandPart("timeline@v.v_lens", [Operation(op="insert", root="emergencies", record="y_more", value={})])]
+    )
     refused = command(bench.state, LENS, body, 100)
     assert isinstance(refused, CommandRefused)
     assert [each["code"] for each in refused.problems] == ["too_many"]

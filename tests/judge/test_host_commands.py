@@ -14,6 +14,7 @@ from crdt_server.hosts.batch import BatchEntry
 from crdt_server.judge.commands import WRITTEN_AT_ONCE
 from crdt_server.pipe import (
     BatchResponse,
+    BegunCommand,
     CommandDone,
     Fault,
     ForgetRooms,
@@ -217,7 +218,7 @@ def test_what_a_long_batch_does_not_reach_goes_on_with_the_next(place: Place, mo
         changed.setattr(place.host._slices, "batch_is_long", lambda: True)
         response = place.run([BatchEntry(other, edits[:1]), BatchEntry(guests, [edits[1], *entry.requests])])
     assert [later_of(result) for result in response.results] == [[], [0, 1]]
-    assert response.begun == (1, 1)
+    assert response.begun == BegunCommand(1, 1)
     finish(place, entry)
     assert len(place.rows(guests)["guests"]) == GUESTS
 

@@ -30,6 +30,7 @@ from crdt_server.pipe import (
     CommandBody,
     CommandDone,
     CommandLacks,
+    CommandPart,
     CommandRefused,
     ContextMissing,
     Diff,
@@ -40,8 +41,6 @@ from crdt_server.pipe import (
     LoadPostponed,
     LoadRefused,
     LoadStep,
-    MirrorRow,
-    OtherBooking,
     OtherBookings,
     RequestKind,
     Response,
@@ -56,7 +55,7 @@ from crdt_server.pipe import (
 )
 from crdt_server.progress_mark import ProgressMark
 from crdt_server.protocol.update import decode_state_vector
-from crdt_server.records import BatchRecords, BookingChange, ClientOwner
+from crdt_server.records import BatchRecords, BookingChange, ClientOwner, MirrorRow, OtherBooking
 from crdt_server.rooms.inbox import RoomLimits
 from crdt_server.rooms.room import Room
 from crdt_server.rooms.session import Request, Session, SessionId
@@ -94,7 +93,7 @@ class Place:
         response = decode_response(encode(self.host.handle(decode_batch(encode(batch)))))
         assert fits(entries, self.rooms, response)
         begun = response.begun
-        self.begun = None if begun is None else entries[begun[0]].requests[begun[1]]
+        self.begun = None if begun is None else entries[begun.room].requests[begun.request]
         return response
 
     def request(self, room: Room, kind: RequestKind, payload: bytes = b"") -> BatchResponse:
@@ -219,7 +218,7 @@ def insert(record: str, **fields: Any) -> dict[str, Any]:
 
 
 def command(*parts: tuple[str, list[Any]], **more: Any) -> bytes:
-    return encode(CommandBody(list(parts), **more))
+    return encode(CommandBody([CommandPart(*part) for part in parts], **more))
 
 
 @pytest.fixture
@@ -492,8 +491,8 @@ class TestLongBatches:
             monkeypatch.setattr(process, "SLOW_RUN_SECONDS", 0.0)
             (result,) = place.run([BatchEntry(room, requests)]).results
             assert isinstance(result, RoomResult)
-            assert [n for first, end, _ in result.slow for n in range(first, end)] == [0, 2, 3]  # runs get shorter
-            assert 0 < sum(seconds for *_, seconds in result.slow) <= result.cpu_seconds
+            assert [n for each in result.slow for n in range(each.first, each.end)] == [0, 2, 3]  # runs get shorter
+            assert 0 < sum(each.cpu_seconds for each in result.slow) <= result.cpu_seconds
 
     def test_the_first_run_is_applied_however_little_time_there_is(self) -> None:
         with mark() as shared:

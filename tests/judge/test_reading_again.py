@@ -5,7 +5,8 @@ from __future__ import annotations
 from crdt_server.judge.dry_run import ForkPool
 from crdt_server.judge.schema_document import SchemaDocument
 from crdt_server.judge.wedding import WeddingJudge
-from crdt_server.pipe import MirrorRow, Status
+from crdt_server.pipe import Status
+from crdt_server.records import MirrorRow
 from documents.registry import kind_of
 from tests.judge.bench import Bench
 

@@ -10,7 +10,7 @@ from pycrdt import Map
 
 from crdt_server.judge.commands import command
 from crdt_server.operations import Operation
-from crdt_server.pipe import CommandBody, CommandDone, CommandRefused
+from crdt_server.pipe import CommandBody, CommandDone, CommandPart, CommandRefused
 from documents.categories import AccessCategory
 from documents.events import Actor
 from documents.field_rules import forbidden, is_stamp
@@ -215,7 +215,7 @@ def test_the_removal_of_a_payment_is_no_way_to_void_it() -> None:
 def test_a_command_is_refused_for_the_same_rules() -> None:
     bench = Bench(ROWS)
     operation = {"op": "set", "root": "items", "record": "i_music", "key": "start", "value": 930}
-    body = CommandBody([("timeline", [operation])])  # type: ignore[list-item]
+    body = CommandBody([CommandPart("timeline", [operation])])  # type: ignore[list-item]
     refused = command(bench.state, FLORIST, body, 100)
     assert isinstance(refused, CommandRefused)
     assert [problem["code"] for problem in refused.problems] == ["not_allowed"]
@@ -246,7 +246,7 @@ def test_an_option_is_chosen_only_by_those_who_may_write_what_it_writes(
         assert (notices, bench.value(*place)) == (([], value) if may else (["not_allowed"], stands))
         bench.check()
         if not may:
-            body = CommandBody([(home, [choice])])  # type: ignore[list-item]
+            body = CommandBody([CommandPart(home, [choice])])  # type: ignore[list-item]
             assert isinstance(command(bench.state, actor, body, 100), CommandRefused)
             replica.set(home, "review", "c_1", "choice", 1)
             assert bench.sync(replica) == []
@@ -346,7 +346,7 @@ def test_a_command_stamps_for_its_sender_and_is_refused_for_another() -> None:
         value = {"at": AT, **by}
         operation: Operation = {"op": "set", "root": "guests", "record": "g_1", "key": "checkedIn", "value": value}
         bench.begin_batch()
-        return command(bench.state, PAUL, CommandBody([("guests", [operation])]), 100)
+        return command(bench.state, PAUL, CommandBody([CommandPart("guests", [operation])]), 100)
 
     refused = check_in(by="carl")
     assert isinstance(refused, CommandRefused)
