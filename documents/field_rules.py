@@ -4,7 +4,7 @@ The letter of the actor for the category (`Actor.rights`) decides which list app
 written but what `RESERVED` names for other roles. With ``O`` nothing may be but what `OWN` names. With ``-`` nothing.
 
 A row is the actor's own by what stood in it before the update: nobody makes a row their own to write in it. A row that
-is added is judged by what it becomes. Whatever the letter, nobody stamps in the name of another: see `is_forged`.
+is added is judged by what it becomes. No letter allows a stamp in the name of another: see `is_forged`.
 """
 
 from __future__ import annotations

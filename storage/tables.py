@@ -212,7 +212,7 @@ owners = Table(
 )
 
 # The version of the rights of a wedding, which every change of them counts up, and the newest entry of its audit log.
-# Whatever changes rights or adds an entry locks this row first.
+# A transaction that changes rights or adds an entry locks this row first.
 rights = Table(
     "rights",
     metadata,

@@ -1,7 +1,7 @@
 """The address of a client, also behind reverse proxies, as the limits count it.
 
-Whoever has one address of IPv6 has the whole network of 64 bits around it: that is what counts, as the address does of
-IPv4.
+A client that has one address of IPv6 has the whole network of 64 bits around it: that is what counts, as the address
+does of IPv4.
 
 A proxy appends the address of its peer to the header ``X-Forwarded-For``; what stands before was sent by that peer, and
 may be forged. So the list is read from its end, as long as the address that appended it is a trusted proxy.

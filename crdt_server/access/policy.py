@@ -28,7 +28,7 @@ OVERRIDERS: Final = ("couple",)
 """Roles that may override cells of their wedding. Their own cells cannot be overridden: nobody could undo that."""
 
 _RIGHTS: Final = "NRPOWA"
-# Any of these rights allows the action. Whoever reads anything may comment on it.
+# Any of these rights allows the action. A role that reads anything may comment on it.
 _ALLOWED_BY: Final[Mapping[Action, str]] = MappingProxyType(
     {
         Action.READ: "RWA",

@@ -11,7 +11,7 @@ from crdt_server.access.policy_access import FindDerived, PolicyAccess, no_deriv
 class RoleSwitch(DevAccess):
     """Everybody may do everything; with ``enforce=1`` in the query, what the policy allows the role of the query.
 
-    Whoever is held to the policy has `Identity.rights`. ``enforced`` decides about them.
+    A person who is held to the policy has `Identity.rights`. ``enforced`` decides about them.
     """
 
     def __init__(

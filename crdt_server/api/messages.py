@@ -34,7 +34,7 @@ _ULID_ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 
 
 class MessageFields(StrictBody):
-    """A message of the caller. Whoever sends it again under its id, a ULID, sends it once."""
+    """A message of the caller. A client that sends it again under its id, a ULID, sends it once."""
 
     id: Annotated[str, Field(pattern=r"^([0-7][0-9A-HJKMNP-TV-Z]{25})?$", description="A ULID, made by the client")] = (
         ""

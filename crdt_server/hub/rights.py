@@ -1,5 +1,5 @@
 """Changes of rights, and what they mean for those who are connected: each socket, event stream and request of the
-wedding is decided about again. Whoever has lost the room is closed with 4403, no edit of theirs is applied any more.
+wedding is decided about again. A socket that has lost the room is closed with 4403, no edit of it is applied any more.
 
 A change is reported by the node that made it, over the bus; versions are compared with the store besides, as messages
 may be lost, and as programs beside the server change rights too. A grant ends by a timer.

@@ -1,8 +1,8 @@
 """Whether an update repeats what a document has, or has other content under ids that are taken.
 
-Client ids are public, so somebody may write under the next ids of another client. Whoever comes second must not be sent
-a receipt: the content is stored nowhere. Contents are compared, not encodings: a resend may be cut into other structs,
-and what was deleted has no content any more, on either side.
+Client ids are public, so somebody may write under the next ids of another client. The client that comes second must not
+be sent a receipt: the content is stored nowhere. Contents are compared, not encodings: a resend may be cut into other
+structs, and what was deleted has no content any more, on either side.
 
 The newest pieces of the document are read first, and of each client only what it wrote from the first of these ids on:
 of an edit that is sent twice that is little. Where it is much, the comparison is given up, and in one batch only so

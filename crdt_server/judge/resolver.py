@@ -296,7 +296,8 @@ def _keep_limits(
 
 
 def _let_stand(subjects: SubjectQueue, document: str, record: str, ops: Sequence[Op]) -> list[Resolution]:
-    """Whatever is wrong with what somebody has chosen over a rule, they have decided about it."""
+    """Record the finding that a choice against a rule has left as decided about: it is no conflict while its facts are
+    equal."""
     finding = subjects.finding_after(record, ops)
     if finding is None:
         return []

@@ -53,8 +53,8 @@ class RowRules:
     def of_key(self, key: str | None, value: object = None) -> Reason | None:
         """Why the actor may not write a value at a key, or where it is None as the row; None: no rule is against it.
 
-        Each new record has its texts, empty. Whoever chooses an option of a conflict has to have the right to all that
-        the option writes.
+        Each new record has its texts, empty. An actor who chooses an option of a conflict has to have the right to
+        all that the option writes.
         """
         if not self._applies or (self._added and value == "" and key in self._root.text_keys):
             return None

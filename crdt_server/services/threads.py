@@ -1,7 +1,7 @@
 """Threads: what they are about, and who takes part. The messages are in the document `thread.{id}`.
 
-A right is decided on what is stored, in the transaction of the change: see `storage.conversations`. Whoever may not
-open a thread is answered as if there were none.
+A right is decided on what is stored, in the transaction of the change: see `storage.conversations`. A person who
+may not open a thread is answered as if there were none.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Sentences in words. Whatever a sentence holds gives a text: a value of an unknown kind is `…`."""
+"""Sentences in words. Every value that a sentence holds gives a text: one of an unknown kind is `…`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The senders of a node by channel, and counts of what they did. Whatever a sender does, `send` returns."""
+"""The senders of a node by channel, and counts of what they did. `send` returns also where a sender fails."""
 
 from __future__ import annotations
 

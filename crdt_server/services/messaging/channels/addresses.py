@@ -1,6 +1,6 @@
 """Which hosts the server connects to on behalf of a user: those with public addresses only.
 
-Whoever may enter a URL could otherwise make the server send requests into the network in which it stands: to its
+A user who may enter a URL could otherwise make the server send requests into the network in which it stands: to its
 database, to a router, to the service at 169.254.169.254 that gives the keys of a cloud machine. A name is resolved
 once, all its addresses are checked, and the connection goes to one of those: an answer that changes between the check
 and the connection changes nothing. TLS still verifies the name.
