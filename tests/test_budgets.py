@@ -19,6 +19,8 @@ PATHS = [path for package in ("crdt_server", "documents", "storage") for path in
 
 FILE_LINES, FUNCTION_LINES, COMPLEXITY, POSITIONAL_PARAMETERS, METHODS = 400, 50, 15, 6, 15
 
+MAKING_METHODS = {"staticmethod", "classmethod", "property"}
+
 Function = ast.FunctionDef | ast.AsyncFunctionDef
 Node = Function | ast.ClassDef
 
@@ -74,8 +76,22 @@ def function_parameters() -> dict[str, int]:
     return {name: positional_parameters(node) for name, node in FUNCTIONS}
 
 
+def methods(node: ast.ClassDef) -> int:
+    """The functions of a class, also those that are assigned: `name = staticmethod(function)`."""
+    return sum(1 if isinstance(each, Function) else assigned_methods(each) for each in node.body)
+
+
+def assigned_methods(statement: ast.stmt) -> int:
+    if not isinstance(statement, ast.Assign | ast.AnnAssign) or not isinstance(statement.value, ast.Call):
+        return 0
+    function = statement.value.func
+    if not isinstance(function, ast.Name) or function.id not in MAKING_METHODS:
+        return 0
+    return len(statement.targets) if isinstance(statement, ast.Assign) else 1
+
+
 def class_methods() -> dict[str, int]:
-    return {name: sum(isinstance(each, Function) for each in node.body) for name, node in CLASSES}
+    return {name: methods(node) for name, node in CLASSES}
 
 
 def classes_of_one_name() -> dict[str, set[str]]:
@@ -147,3 +163,10 @@ def first_word(name: str) -> str:
 def test_complexity_counts_branches() -> None:
     text = "if a:\n  pass\nelif b:\n  pass\nfor c in a:\n  pass\nelse:\n  pass\nd = [c for c in a if c]"
     assert complexity(ast.parse(text)) == 4
+
+
+def test_methods_that_are_assigned_count() -> None:
+    lines = ("def f(self): ...", "g = h = staticmethod(f)", "i: Any = classmethod(f)", "j: int = 1", "k = tuple(l)")
+    (node,) = ast.parse("\n  ".join(("class A:", *lines))).body
+    assert isinstance(node, ast.ClassDef)
+    assert methods(node) == 4

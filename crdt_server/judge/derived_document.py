@@ -18,7 +18,7 @@ from crdt_server.judge.clock_ranges import Span, encode_clocks
 from crdt_server.judge.derived_edits import could_stand, counts, examined
 from crdt_server.judge.doc_writer import changes_since
 from crdt_server.judge.dry_run import ForkPool
-from crdt_server.judge.schema_document import SchemaDocument
+from crdt_server.judge.schema_document import SchemaDocument, WriteRules
 from crdt_server.protocol.update import EMPTY_STATE_VECTOR, Update
 from crdt_server.records import BatchRecords, ClientOwner
 from documents.derived import DerivedDocument, View
@@ -42,10 +42,8 @@ class ProjectedDocument(SchemaDocument):
     """See the head of the file. ``source``: the rows of its wedding; ``sources``: the documents of it that are open."""
 
     reads_doc = True
-    examine = staticmethod(examined)
-    may_stand = staticmethod(could_stand)
-    counts = staticmethod(counts)
-    compared = staticmethod(_shown_bytes)
+    update_rules = SchemaDocument.update_rules._replace(compared=_shown_bytes)
+    write_rules = WriteRules(examined, could_stand, counts)
 
     def __init__(
         self,

@@ -16,7 +16,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from math import inf
 from types import MappingProxyType
-from typing import Any
+from typing import Any, NamedTuple
 
 from pycrdt import Doc
 
@@ -77,6 +77,10 @@ def _decode(data: bytes) -> Update:
     return decode_update(data, max_bytes=len(data))
 
 
+def _as_stored(_: Document, stored: bytes) -> bytes:
+    return stored
+
+
 def _newest_pieces(document: Document) -> Iterator[bytes]:
     return (document.pieces[n] for n in range(len(document.pieces) - 1, -1, -1))
 
@@ -95,17 +99,23 @@ class RunLength:
         self.updates = max(1, min(RUN_UPDATES, int(affordable)))
 
 
+class UpdateRules(NamedTuple):
+    """How a class of documents reads updates."""
+
+    decode: Callable[[bytes], Update]
+    """Reads and checks an update of a client. Raises ProtocolError."""
+    frees: Callable[[Update], bool]
+    """Whether an update makes room, or a first step to that: it is accepted by a document that may not grow."""
+    for_doc: Callable[[Any, bytes], bytes]
+    """(document, stored update): the update that its Doc is built from."""
+    compared: Callable[[Any], Iterable[bytes]]
+    """(document): what updates that bring known ids are compared with, the newest first."""
+
+
 class Document:
     """The document of one room. Not thread-safe; any method may kill the process (that is what hosts are for)."""
 
-    decode = staticmethod(_decode)
-    """Reads and checks an update of a client. Raises ProtocolError."""
-    frees = staticmethod(only_deletes)
-    """Whether an update makes room, or a first step to that: it is accepted by a document that may not grow."""
-    for_doc: Callable[[Any, bytes], bytes] = staticmethod(lambda document, stored: stored)
-    """(document, stored update): the update that its Doc is built from."""
-    compared: Callable[[Any], Iterable[bytes]] = staticmethod(_newest_pieces)
-    """(document): what updates that bring known ids are compared with, the newest first."""
+    update_rules = UpdateRules(_decode, only_deletes, _as_stored, _newest_pieces)
     reads_doc = False
     """Whether it has to be open to be read."""
     judged_bytes_per_cpu_second = inf
@@ -145,7 +155,7 @@ class Document:
     def load(self, updates: Sequence[bytes]) -> None:
         """Take stored updates as they are. Raises ProtocolError when they do not decode or leave a hole."""
         for update in updates:
-            decoded = self.decode(update)
+            decoded = self.update_rules.decode(update)
             if missing(decoded, self.clocks):
                 raise ProtocolError("stored_gap", "the stored updates have a gap")
             self.coverage.add(decoded)
@@ -164,7 +174,7 @@ class Document:
             self.doc = Doc(client_id=self._client_id)
             self._built = 0
         while self._built < len(self.pieces):
-            self.doc.apply_update(self.for_doc(self, self.pieces[self._built]))
+            self.doc.apply_update(self.update_rules.for_doc(self, self.pieces[self._built]))
             self._built += 1
             if slices is not None and slices.used_up():
                 break
@@ -257,7 +267,7 @@ class Document:
             refused = _compared(self, data)
             if refused is not None:
                 return refused
-            trimmed = without_taken_ids(update, self.clocks, self.decode)
+            trimmed = without_taken_ids(update, self.clocks, self.update_rules.decode)
             if trimmed is None:
                 return Status.VIOLATION
             update = trimmed
@@ -279,19 +289,19 @@ class Document:
     def _precheck(self, data: bytes, checked: Update | None) -> Update | Status:
         """The update, or why it needs no Doc to be refused."""
         try:
-            update = self.decode(data) if checked is None else checked
+            update = self.update_rules.decode(data) if checked is None else checked
         except ProtocolError:
             return Status.MALFORMED
         if missing(update, self.clocks):
             return Status.GAP
         if not self.coverage.has_news(update):
             return Status.KNOWN
-        if self.over_quota and not self.frees(update):
+        if self.over_quota and not self.update_rules.frees(update):
             return Status.OVER_QUOTA
         takes = self.limit.takes
         if takes(self.pieces.whole_size, len(data), frees=False):
             return update
-        is_repair = self.frees(update) and takes(self.pieces.whole_size, len(data), frees=True)
+        is_repair = self.update_rules.frees(update) and takes(self.pieces.whole_size, len(data), frees=True)
         return update if is_repair else Status.TOO_LARGE
 
     def _forbids(self, index: int, update: Update) -> bool:
@@ -317,6 +327,7 @@ def _compared(document: Document, data: bytes) -> Status | None:
     if document.compared_bytes > known_contents.BATCH_BYTES:
         return Status.LATER
     document.flush()
-    known, cost_bytes = compare_known(data, decode_structs(data).structs, document.clocks, document.compared(document))
+    newest = document.update_rules.compared(document)
+    known, cost_bytes = compare_known(data, decode_structs(data).structs, document.clocks, newest)
     document.compared_bytes += cost_bytes
     return {Known.SAME: None, Known.OTHER: Status.CLIENT_ID_TAKEN, Known.UNDECIDED: Status.GAP}[known]

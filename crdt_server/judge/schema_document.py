@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from crdt_server.errors import ProtocolError
 from crdt_server.judge.applied import Applied, Judgement, Unseen
@@ -73,18 +73,24 @@ def _without_torn(document: SchemaDocument, stored: bytes) -> bytes:
     return as_collected(stored, _torn(document.items)) if document.items.torn else stored
 
 
+class WriteRules(NamedTuple):
+    """How a class of documents judges writes."""
+
+    examine: Callable[[Any, Actor, Changes, Mapping[str, Any]], Outcome]
+    """(document, actor, changes, stamp): which changes of somebody stand; with the stamp rows are withdrawn."""
+    may_stand: Callable[[Any, Actor, Write], bool]
+    """(document, actor, write): whether a write of somebody could stand, if it were the newest."""
+    counts: Callable[[Any, Actor, Write], bool]
+    """(document, actor, write): whether a write of somebody that did not come to stand is one that was lost."""
+
+
 class SchemaDocument(Document):
     """See the head of the file. ``owners``: client id -> user, as the store has them."""
 
-    decode = staticmethod(decode_structs)
-    frees = staticmethod(only_deletes_records)
-    for_doc = staticmethod(_without_torn)
-    examine: Callable[[Any, Actor, Changes, Mapping[str, Any]], Outcome] = staticmethod(_examined)
-    """(document, actor, changes, stamp): which changes of somebody stand; with the stamp rows are withdrawn."""
-    may_stand: Callable[[Any, Actor, Write], bool] = staticmethod(_may_stand)
-    """(document, actor, write): whether a write of somebody could stand, if it were the newest."""
-    counts: Callable[[Any, Actor, Write], bool] = may_stand
-    """(document, actor, write): whether a write of somebody that did not come to stand is one that was lost."""
+    update_rules = Document.update_rules._replace(
+        decode=decode_structs, frees=only_deletes_records, for_doc=_without_torn
+    )
+    write_rules = WriteRules(_examined, _may_stand, _may_stand)
     judged_bytes_per_cpu_second = JUDGED_BYTES_PER_CPU_SECOND
 
     def __init__(self, kind: Kind, name: str, owners: Mapping[int, str], copies: ForkPool | None = None) -> None:
@@ -185,7 +191,7 @@ class SchemaDocument(Document):
         return False
 
     def _take(self, index: int, update: Update) -> None:
-        actor, _ = self._signed[index]
+        rules, (actor, _) = self.write_rules, self._signed[index]
         known = len(self.items.owners)
         done = self.items.integrate(self._steps, update.deletes, actor.user)
         owners: Sequence[tuple[int, str]] = ()
@@ -194,14 +200,14 @@ class SchemaDocument(Document):
             self._owners.update(owners)
         writes = self._restored.with_seen(done.writes, self._steps)
         stamp = {"at": self.at, "by": user_id(actor.user)}
-        outcome = self.examine(self, actor, self._update_rows(done, self._steps, update.deletes), stamp)
+        outcome = rules.examine(self, actor, self._update_rows(done, self._steps, update.deletes), stamp)
         stray = _in_unknown_roots(self._steps)
         losing = [write for write in writes if write.orphan or not write.wins]
-        if outcome.ops or stray or any(not self.may_stand(self, actor, write) for write in losing):
+        if outcome.ops or stray or any(not rules.may_stand(self, actor, write) for write in losing):
             # also of a value that did not come to stand, and could not, nobody is to receive a byte
             outcome.reverted.extend(unknown_root(self.kind, name) for name in stray)
             writes = self._undo(update, outcome, writes, [span for spans in stray.values() for span in spans])
-            writes = [write for write in writes if write not in losing or self.counts(self, actor, write)]
+            writes = [write for write in writes if write not in losing or rules.counts(self, actor, write)]
         else:
             self._accept(update)
         if outcome.reverted:
@@ -227,11 +233,12 @@ class SchemaDocument(Document):
 
     def outdone(self, actor: Actor, writes: Sequence[Write]) -> list[Op]:
         """Operations that repeat the writes of an actor which lost only against values that the server had put back."""
+        rules = self.write_rules
         lost = [w for w in writes if w.seen and not (w.wins or w.orphan) and w.value is not NESTED]
         return [
             Op("set", self.name, w.root, w.record, w.key, normalised(w.value))
             for w in lost
-            if self.items.newest(w.root, w.record, w.key) in self._restored and self.may_stand(self, actor, w)
+            if self.items.newest(w.root, w.record, w.key) in self._restored and rules.may_stand(self, actor, w)
         ]
 
     def _undo(self, update: Update, outcome: Outcome, writes: Sequence[Write], deletes: Sequence[Span]) -> list[Write]:
