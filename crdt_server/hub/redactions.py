@@ -64,21 +64,21 @@ class Purger:
         while page := await self._storage.pending_purges(AT_ONCE, after):
             for wedding, document, event in page:
                 key = DocumentKey(wedding, document)
-                is_due = await self._is_due(key, event)
-                if is_due and wedding not in purged:
-                    purged.add(wedding)
-                    pending += not await self._purge(key, event)
-                else:
-                    pending += 1
+                is_due = self._is_due(key, event)
+                if wedding in purged:
                     more |= is_due
+                elif is_due and await self._is_owner(wedding):
+                    purged.add(wedding)
+                    pending -= await self._purge(key, event)
+                pending += 1
             after = page[-1][:2]
         self.pending = pending
         return more
 
-    async def _is_due(self, key: DocumentKey, event: int) -> bool:
+    def _is_due(self, key: DocumentKey, event: int) -> bool:
+        """Whether a document that could not be written anew is to be tried again, or was not tried yet."""
         tried, until = self._failed.get(key, (0, 0.0))
-        waits = tried >= event and asyncio.get_running_loop().time() < until
-        return not waits and await self._is_owner(key.wedding)
+        return tried < event or asyncio.get_running_loop().time() >= until
 
     async def _purge(self, key: DocumentKey, event: int) -> bool:
         """Write a document anew; whether that is done."""
