@@ -87,17 +87,19 @@ def _usage(dialect: str) -> Select[Any]:
     """The query of `usage`: one, which is made once. Fifteen took some milliseconds to make for each wedding."""
     size = partial(_size, dialect)
     row_size = func.coalesce(size(rows.c.fields), 0) + size(rows.c.writers)
+    mirrored = _sum(row_size, rows).add_columns(func.count()).subquery()  # both in one pass over the rows
+    row_bytes, records = mirrored.c
     updated = documents.join(updates, documents.c.id == updates.c.document_id)
     bytes_of_updates = select(func.coalesce(func.sum(func.length(updates.c.update)), 0)).select_from(updated)
     stored = bytes_of_updates.where(documents.c.wedding == bindparam("wedding"))
     audited = _sum(AUDIT_BYTES + size(audit.c.detail), audit).scalar_subquery()
     return select(
         stored.scalar_subquery(),
-        _sum(row_size, rows).scalar_subquery(),
+        row_bytes,
         _sum(size(events.c.body), events).scalar_subquery(),
         CLIENT_BYTES * _count(client_ids).scalar_subquery(),
         _sum(size(answers.c.key) + size(answers.c.body), answers).scalar_subquery(),
-        _count(rows).scalar_subquery(),
+        records,
         _DOCUMENTS.scalar_subquery(),
         audited + ACCESS_BYTES * reduce(add, (_count(table).scalar_subquery() for table in _ACCESS)),
     )
