@@ -121,6 +121,7 @@ OWN_ANSWER = "rsvp:e_{word}"
 WRITABLE = {
     Place("timeline@v.v_1", "items", "i_1", "vendorNote:v_1"),
     Place("timeline@v.v_1", "items", "i_1", "actualStart", "instant"),
+    Place("timeline@v.v_1", "emergencies", "", "", "emergency"),
     Place("guests@self.g_1", "guests", "g_1", "meal"),
     Place("guests@self.g_1", "guests", "g_1", OWN_ANSWER, "answer"),
     Place("guests@self.g_1", "care", "g_1", "access"),
@@ -160,7 +161,6 @@ PLACES = (
     Place("timeline@v.v_1", "items", "i_3", "title"),
     Place("timeline@v.v_1", "items", "i_3", "actualStart", "instant"),
     Place("timeline@v.v_1", "items", "i_1", "vendorNote:v_2"),
-    Place("timeline@v.v_1", "emergencies", "", "", "emergency"),
     Place("timeline@v.v_2", "items", "i_2", "title"),
     Place("guests@self.g_1", "guests", "g_1", "phone"),
     Place("guests@side.a", "guests", "g_2", "firstName"),

@@ -13,7 +13,7 @@ import asyncio
 import itertools
 import os
 import tempfile
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Coroutine
 from contextlib import ExitStack, suppress
 from datetime import UTC, datetime, timedelta
@@ -33,6 +33,7 @@ from crdt_server.hub.hub import Hub
 from crdt_server.hub.rights_cache import HeldMembers
 from crdt_server.settings import Settings
 from documents import derived
+from documents.derived.emergencies import MOST_RAISED
 from documents.rows import RowsByRoot
 from storage import (
     GrantChange,
@@ -117,6 +118,7 @@ class RightsMachine(RuleBasedStateMachine):
         self.grants: dict[tuple[str, str], StoredGrant] = {}
         self.forbidden: set[str] = set()
         self.authors: defaultdict[str, set[str]] = defaultdict(set)  # of each document
+        self.raised: Counter[str] = Counter()  # emergencies of each user
         self.do(self._begin())
 
     async def _begin(self) -> None:
@@ -213,6 +215,10 @@ class RightsMachine(RuleBasedStateMachine):
         phone = self.phones.get((user, place.document))
         if phone is None or not self._is_there(phone, place):
             return
+        if place.value == "emergency":
+            self.raised[user] += 1
+            if self.raised[user] > MOST_RAISED:
+                return
         word = f"word{next(self.ids):06}"
         if not phone.here:
             phone.offline.append((place, word))
