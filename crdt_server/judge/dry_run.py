@@ -60,6 +60,7 @@ class Copy:
         self.is_stopped = False
         self._tried = 0
         self._idle_since = 0.0
+        self._exit: int | None = None  # a descriptor of the process, once its end of the socket is closed
         self._pid = os.fork()
         if not self._pid:
             _perform(theirs, apply, update, cpu_seconds)
@@ -68,10 +69,12 @@ class Copy:
 
     def __del__(self) -> None:
         self._socket.close()  # a copy that nobody knows ends
+        if self._exit is not None:
+            os.close(self._exit)
 
     def fileno(self) -> int:
         """A descriptor that is readable when a trial or the copy has ended."""
-        return self._socket.fileno()
+        return self._socket.fileno() if self._exit is None else self._exit
 
     def submit(self, update: bytes, cpu_seconds: float) -> bool:
         """Have it try another update. Returns whether it can."""
@@ -87,25 +90,35 @@ class Copy:
     def poll(self) -> bool:
         """See what has become of its trial, and of the copy. Returns whether either has ended since the last call."""
         news = False
-        while not self.has_ended:
+        while self._exit is None:
             try:
                 answer = self._socket.recv(1)
             except BlockingIOError:
-                break
+                return news
             except ConnectionResetError:  # it has ended before it read the last update
                 answer = b""
-            news = True
             if answer:
+                news = True
                 self.trial = Trial.SURVIVED
                 self._tried += 1
                 self._idle_since = time.monotonic()
                 continue
-            self._socket.close()
-            self.has_ended = True
-            code = os.waitstatus_to_exitcode(os.waitpid(self._pid, 0)[1])
-            if self.trial is Trial.RUNNING:
-                self.trial = Trial.KILLED if code == -signal.SIGKILL else Trial.DEADLY if code else Trial.UNKNOWN
-        return news
+            self._exit = os.pidfd_open(self._pid)
+        return self._reap() or news
+
+    def _reap(self) -> bool:
+        """Take the exit code, if there is a new one: where cores are few, 0.2 s can lie between the end of the socket
+        and that of a process with so little of the CPU."""
+        if self.has_ended:
+            return False
+        pid, status = os.waitpid(self._pid, os.WNOHANG)
+        if not pid:
+            return False
+        self.has_ended = True
+        code = os.waitstatus_to_exitcode(status)
+        if self.trial is Trial.RUNNING:
+            self.trial = Trial.KILLED if code == -signal.SIGKILL else Trial.DEADLY if code else Trial.UNKNOWN
+        return True
 
     @property
     def is_busy(self) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import select
 import signal
 from collections.abc import Callable, Iterator
 
@@ -150,6 +151,24 @@ def test_nobody_waits_for_a_copy(copies: ForkPool) -> None:
     dry_run.stop()
     assert gone(copies)
     assert not children()
+
+
+def test_nobody_waits_for_the_last_steps_of_a_copy_that_has_little_of_the_cpu(copies: ForkPool) -> None:
+    def close_and_stop(_: bytes) -> None:
+        os.closerange(3, DESCRIPTORS)
+        os.kill(os.getpid(), signal.SIGSTOP)
+
+    dry_run = DryRun(copies)
+    assert run(dry_run, b"update", close_and_stop) is None
+    [copy] = copies._copies
+    select.select([copy], [], [])  # the copy's end of the socket is closed
+    assert dry_run.busy(b"update")
+    assert not select.select([copy], [], [], 0)[0], "whoever waits for it does not spin"
+    [pid] = children()
+    os.kill(pid, signal.SIGKILL)
+    while copies._copies:
+        copies.wait(SECONDS)
+    assert not dry_run.busy(b"update"), "it was killed from outside: it is tried again"
 
 
 def test_there_are_few_copies_at_a_time(copies: ForkPool) -> None:
