@@ -26,6 +26,7 @@ from crdt_server.judge.client_owners import ClientOwners
 from crdt_server.judge.coverage import Coverage
 from crdt_server.judge.diffs import Diffs
 from crdt_server.judge.dry_run import DryRun, ForkPool
+from crdt_server.judge.integration_cost import has_few_structs
 from crdt_server.judge.known_contents import Known, compare_known
 from crdt_server.judge.merging import without_taken_ids
 from crdt_server.judge.pieces import Pieces
@@ -33,13 +34,10 @@ from crdt_server.judge.size_limit import SizeLimit, only_deletes
 from crdt_server.judge.slices import Slices
 from crdt_server.pipe import DRY_RUN_BYTES, Status
 from crdt_server.progress_mark import ProgressMark
-from crdt_server.protocol.lib0 import read_var_uint
 from crdt_server.protocol.structs import Struct, in_order, new_structs
 from crdt_server.protocol.update import Update, decode_structs, decode_update, missing
 
-# Bounds without a dry run. A struct passes at most all others of its list on the way to its place, at 70 to 95 ns each.
-FEW_STRUCTS, FEW_STEPS = 32, 250_000
-FEW_DELETIONS = 256
+FEW_DELETIONS = 256  # more of them take a dry run, as do structs that may pass many others, see `integration_cost`
 RUN_UPDATES = 16  # applied between two looks at the clock; rules are looked up once for all of them
 RUN_SECONDS = 0.003
 # CPU time for one update. Yjs' order of concurrent insertions is quadratic in the worst case: 27 KB can take more than
@@ -59,18 +57,6 @@ def cpu_limit_seconds(document: Document, size_bytes: int) -> float:
     to delete all that the document holds."""
     deletes = document.pieces.whole_size / DELETED_BYTES_PER_CPU_SECOND
     return 2 * dry_run_limit_seconds(size_bytes) + size_bytes / document.judged_bytes_per_cpu_second + deletes
-
-
-def has_few_structs(data: bytes, stored: int) -> bool:
-    """Whether an update holds so little that applying it to a document of ``stored`` structs, at most, is soon done,
-    however many bytes that is: pasted text is one struct.
-    """
-    try:
-        sections, pos = read_var_uint(data, 0)
-        count = read_var_uint(data, pos)[0] if sections else 0
-    except (IndexError, ProtocolError):
-        return False
-    return sections <= 1 and (count <= FEW_STRUCTS or count * (stored + count) <= FEW_STEPS)
 
 
 def _decode(data: bytes) -> Update:
@@ -110,12 +96,15 @@ class UpdateRules(NamedTuple):
     """(document, stored update): the update that its Doc is built from."""
     compared: Callable[[Any], Iterable[bytes]]
     """(document): what updates that bring known ids are compared with, the newest first."""
+    passes_few: Callable[[Any], bool] | None
+    """(document): whether the structs of the update that was checked last pass few others on the way to their places.
+    None: their places are not known."""
 
 
 class Document:
     """The document of one room. Not thread-safe; any method may kill the process (that is what hosts are for)."""
 
-    update_rules = UpdateRules(_decode, only_deletes, _as_stored, _newest_pieces)
+    update_rules = UpdateRules(_decode, only_deletes, _as_stored, _newest_pieces, None)
     reads_doc = False
     """Whether it has to be open to be read."""
     judged_bytes_per_cpu_second = inf
@@ -146,6 +135,7 @@ class Document:
         self._client_id = client_id  # of what the server itself writes
         self._built = 0  # how many pieces the Doc has seen; all of them once it is built
         self._dry_run = DryRun(copies or ForkPool())
+        self._dear = b""  # the newest update that was found to need a dry run
 
     @property
     def is_built(self) -> bool:
@@ -249,8 +239,9 @@ class Document:
         long = len(data) > DRY_RUN_BYTES and not self.bytes_only
         few = long and has_few_structs(data, sum(self.clocks.values()))
         decided = long and self._dry_run.decided(data)
-        if long and not few and not decided and (waiting or self._dry_run.busy(data)):
+        if long and not (few or decided) and (waiting or _waits_for_copy(self, data)):
             return Status.LATER
+        passes_few = self.update_rules.passes_few
         update = self._precheck(data, checked)
         if update is Status.KNOWN:
             mark(index)
@@ -275,7 +266,9 @@ class Document:
             return Status.VIOLATION
         if not self.bytes_only:
             assert self.doc is not None
+            few = few or (long and passes_few is not None and passes_few(self))
             if long and not (few and self.coverage.new_deletions(update) <= FEW_DELETIONS):
+                self._dear = data
                 if not decided and (waiting or self._dry_run.busy(data)):
                     return Status.LATER
                 limit = dry_run_limit_seconds(len(data))
@@ -318,6 +311,12 @@ class Document:
         self.coverage.add(update)
         self.pieces.accept(update.data)
         self._dry_run.changed(update.data)
+
+
+def _waits_for_copy(document: Document, data: bytes) -> bool:
+    """Whether an update would only be checked in vain: for its dry run there is no place now."""
+    known = document.update_rules.passes_few is None or data == document._dear
+    return known and document._dry_run.busy(data)
 
 
 def _compared(document: Document, data: bytes) -> Status | None:

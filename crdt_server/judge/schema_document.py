@@ -17,6 +17,7 @@ from crdt_server.judge.clock_ranges import ClockRanges, Span, encode_clocks
 from crdt_server.judge.doc_writer import carry_out, changes_since, without_content
 from crdt_server.judge.document import Document
 from crdt_server.judge.dry_run import ForkPool
+from crdt_server.judge.integration_cost import passes_few
 from crdt_server.judge.neighbours import as_collected
 from crdt_server.judge.restorations import Restorations
 from crdt_server.judge.role_rules import may_write
@@ -65,6 +66,10 @@ def _may_stand(document: SchemaDocument, actor: Actor, write: Write) -> bool:
     return may_stand(document.kind.roots[write.root], write) and may_write(actor, document.kind, write, row)
 
 
+def _passes_few(document: SchemaDocument) -> bool:
+    return passes_few(document._steps, sum(document.clocks.values()))
+
+
 def _torn(items: StructIndex) -> ClockRanges:
     return ClockRanges((each.client, each.clock, each.clock + each.length) for each in items.torn)
 
@@ -88,7 +93,7 @@ class SchemaDocument(Document):
     """See the head of the file. ``owners``: client id -> user, as the store has them."""
 
     update_rules = Document.update_rules._replace(
-        decode=decode_structs, frees=only_deletes_records, for_doc=_without_torn
+        decode=decode_structs, frees=only_deletes_records, for_doc=_without_torn, passes_few=_passes_few
     )
     write_rules = WriteRules(_examined, _may_stand, _may_stand)
     judged_bytes_per_cpu_second = JUDGED_BYTES_PER_CPU_SECOND

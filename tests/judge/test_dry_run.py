@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from crdt_server.hosts.batch import resolve
-from crdt_server.judge.document import Document, has_few_structs
+from crdt_server.judge.document import Document
 from crdt_server.judge.dry_run import (
     COPIES,
     DESCRIPTORS,
@@ -21,6 +21,7 @@ from crdt_server.judge.dry_run import (
     ForkPool,
     Trial,
 )
+from crdt_server.judge.integration_cost import has_few_structs
 from crdt_server.judge.process import DocumentHost
 from crdt_server.pipe import (
     Batch,

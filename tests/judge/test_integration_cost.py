@@ -1,0 +1,108 @@
+"""Which updates are soon applied, by the places of their structs."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pycrdt import Doc, Map, Text
+
+from crdt_server.judge.document import Document
+from crdt_server.judge.dry_run import ForkPool
+from crdt_server.judge.integration_cost import has_few_structs, passes_few
+from crdt_server.judge.schema_document import SchemaDocument
+from crdt_server.pipe import Status
+from crdt_server.protocol.update import decode_structs
+from documents.events import Actor
+from documents.registry import kind_of
+from tests.judge.indexed import Server
+
+STORED = 100_000
+
+
+def guests(client: int, count: int, root: str = "guests") -> bytes:
+    doc: Doc[Any] = Doc(client_id=client)
+    records = doc.get(root, type=Map)
+    for number in range(count):
+        records[f"g_{client}_{number}"] = Map({"name": "Ada", "note": "by train"})
+    return doc.get_update()
+
+
+def overwritten(client: int, count: int) -> bytes:
+    """One value many times."""
+    doc: Doc[Any] = Doc(client_id=client)
+    seats = doc.get("seats", type=Map)
+    for number in range(count):
+        seats["s_0"] = number
+    return doc.get_update()
+
+
+def concurrent(client: int, count: int, keys: int = 1) -> bytes:
+    """Values of some keys by clients that have seen nothing, each of its own."""
+    whole: Doc[Any] = Doc()
+    for number in range(count):
+        doc: Doc[Any] = Doc(client_id=client + number)
+        doc.get("seats", type=Map)[f"s_{number % keys}"] = number
+        whole.apply_update(doc.get_update())
+    return whole.get_update()
+
+
+def typed(client: int, count: int) -> bytes:
+    doc: Doc[Any] = Doc(client_id=client)
+    text = doc.get("remarks", type=Text)
+    for _ in range(count):
+        text.insert(0, "x")
+    return doc.get_update()
+
+
+def are_few(server: Server, update: bytes) -> bool:
+    steps = server.items.check(decode_structs(update), "ann", server.known)
+    assert not isinstance(steps, str)
+    return passes_few(steps, STORED)
+
+
+def test_the_fields_of_new_records_pass_nothing() -> None:
+    server, update = Server(), guests(5, 300)
+    assert not has_few_structs(update, STORED)
+    assert are_few(server, update)
+
+
+def test_values_of_one_key_pass_those_that_their_writer_has_not_seen() -> None:
+    server = Server()
+    server.integrate(overwritten(5, 2000))
+    assert are_few(server, concurrent(1000, 100))
+    assert not are_few(server, concurrent(1000, 150))
+    assert are_few(server, concurrent(1000, 150, keys=50))
+
+
+def test_values_of_one_key_pass_one_another() -> None:
+    server = Server()
+    assert are_few(server, concurrent(1000, 400))
+    assert not are_few(server, concurrent(1000, 600))
+
+
+def test_letters_may_pass_all_that_is_stored() -> None:
+    server = Server()
+    assert are_few(server, typed(5, 30))
+    assert not are_few(server, typed(5, 40))
+
+
+def judged(document: Document, update: bytes) -> Status:
+    assert isinstance(document, SchemaDocument)
+    signed = [(Actor("u_ada", "planner"), None)]
+    [judgement] = document.judge([(update, None)], signed, lambda _: None, at="2026-06-20T13:30:00Z")
+    return judgement.status
+
+
+def test_what_is_soon_applied_is_tried_in_no_copy() -> None:
+    kind = kind_of("guests")
+    assert kind is not None
+    document = SchemaDocument(kind, "guests", {}, ForkPool(0))  # there is no place for a copy
+    document.load([guests(5, 1000)])
+    while not document.build():
+        pass
+    document.is_open = True
+    assert judged(document, guests(6, 300)) is Status.OK
+    assert len(document.rows.roots["guests"]) == 1300
+    stray = guests(7, 300, root="remarks")
+    assert judged(document, stray) is Status.LATER, "nobody knows what lies in a root that the kind has not"
+    assert judged(document, stray) is Status.LATER
