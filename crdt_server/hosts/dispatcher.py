@@ -87,6 +87,7 @@ class HostDispatcher:
         self.in_flight: set[Room] = set()
         """The rooms of the batch that the host has."""
         self._took_large = False
+        self._large_again = False  # it was not reached, or it is being tried: it is not behind the others once more
         self._turns = SenderTurns()
         self._wake = asyncio.Event()
 
@@ -166,12 +167,13 @@ class HostDispatcher:
         not_reached: list[Room] = []
         left: list[Room] = []
         behind: list[Room] = []  # had its turn at what is large
+        last: list[BatchEntry] = []
         self._turns.end_batch()
         for room in self._turns.order(scheduled):
             if budget <= 0 or (room.wedding == still and room.hosted.has_schema):
                 not_reached.append(room)
             elif room in self.residency:
-                cost, taken_large = self._take_requests(room, budget, large, entries)
+                cost, taken_large = self._take_requests(room, budget, large, entries, last)
                 budget -= cost
                 large -= taken_large
                 if room.inbox and room in self.residency:  # it may have moved to the heavy host
@@ -183,13 +185,16 @@ class HostDispatcher:
             elif has_to_be_held(room):
                 self.events.on_scheduled(room, None, [room.document])  # that requests it
         self._scheduled = dict.fromkeys((*not_reached, *left, *behind)) | self._scheduled
-        entries += self.continuations.take()
+        entries += [*last, *self.continuations.take()]
         if not entries and self._scheduled and skipped_large:
             return self._take()
         return entries
 
-    def _take_requests(self, room: Room, budget: int, large: int, entries: list[BatchEntry]) -> tuple[int, int]:
-        """Append a resident room's share to the batch; what it costs, and how many requests of it are large."""
+    def _take_requests(
+        self, room: Room, budget: int, large: int, entries: list[BatchEntry], last: list[BatchEntry]
+    ) -> tuple[int, int]:
+        """Append a resident room's share to the batch; what it costs, and how many requests of it are large. With
+        those it is one of the ``last``: they can use up the time of a host, and small ones would have to come again."""
         if room.phase is Phase.DEAD or not room.inbox or self._move_if_heavy(room):
             return 0, 0
         hosted = room.hosted
@@ -200,7 +205,8 @@ class HostDispatcher:
         taken = room.take(hosted.affordable_bytes(seconds, budget), large=large)
         if taken.requests:
             self._turns.charge(taken.requests)
-            entries.append(BatchEntry(room, taken.requests, cost=taken.cost))
+            is_last = taken.large and not self._large_again
+            (last if is_last else entries).append(BatchEntry(room, taken.requests, cost=taken.cost))
         self._took_large = self._took_large or taken.large > 0
         expected = taken.cost * hosted.cpu_seconds_per_byte / BATCH_SECONDS
         cost = max(taken.cost, int(expected * self._batch_bytes))
@@ -264,6 +270,8 @@ class HostDispatcher:
         self.metrics.batch_requests.observe(requests)
         try:
             unfinished = self.settle(entries, await self.request(entries, forget))
+            if self._took_large:
+                self._large_again = any(each.summary is not None for entry in unfinished for each in entry.requests)
             for entry in unfinished:
                 again = [each for each in entry.requests if self._begun is None or each not in self._begun.requests]
                 self._turns.refund(again)

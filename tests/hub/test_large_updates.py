@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -13,9 +13,11 @@ import pytest
 from pycrdt import Map, Text
 
 from crdt_server.access.identity import Identity
+from crdt_server.hosts.batch import BatchEntry
 from crdt_server.hosts.fair_queue import RequestSender
 from crdt_server.hub.http_sync import sync
 from crdt_server.hub.hub import Hub
+from crdt_server.pipe import BatchResponse
 from crdt_server.protocol.update import EMPTY_STATE_VECTOR
 from crdt_server.settings import Settings
 from documents.kind import MAX_UPDATE_BYTES
@@ -79,6 +81,33 @@ async def test_a_small_paste_waits_for_at_most_one_large_update(hub: Hub) -> Non
     await asyncio.gather(echo(ada, order, "ada"), *(echo(each, order, "large") for each in attackers))
     assert order.index("ada") <= 1
     assert hub.hosts.jobs.waiting_bytes == 0
+
+
+async def test_small_edits_of_a_batch_do_not_wait_for_a_large_one_in_it(hub: Hub, monkeypatch: Any) -> None:
+    many, ada, bob = Mallory(hub, "notes.many", 60), Person(hub, "notes.ada", 11), Person(hub, "notes.bob", 12)
+    for person in (many, ada, bob):
+        await person.is_synced()
+        person.type("a")
+        await person.echoed()
+    dispatcher = hub.hosts.dispatchers[0]
+    send, batches, released = dispatcher.request, list[list[str]](), asyncio.Event()
+
+    async def request(entries: Sequence[BatchEntry], forget: Sequence[int] = ()) -> BatchResponse:
+        batches.append([entry.room.document for entry in entries])
+        await released.wait()
+        return await send(entries, forget)
+
+    monkeypatch.setattr(dispatcher, "request", request)
+    bob.type("a batch is under way")
+    many.type("x" * SMALL_BYTES)
+    async with asyncio.timeout(60):
+        while not (batches and many.room.inbox):
+            await asyncio.sleep(0)
+    ada.type("a")
+    released.set()
+    for person in (ada, many):
+        await person.sees(str(person.replica))
+    assert next(batch for batch in batches if "notes.many" in batch)[-2:] == ["notes.ada", "notes.many"]
 
 
 async def test_too_many_large_updates_of_one_person_are_deferred(database_url: str) -> None:
