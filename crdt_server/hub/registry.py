@@ -43,6 +43,7 @@ class RoomRegistry:
         cluster: ClusterPort | None,
     ) -> None:
         self.rooms: dict[tuple[str, str], Room] = {}
+        self._of_weddings: dict[str, dict[str, Room]] = {}  # the same, by wedding and document
         self._limits = limits
         self._counters = counters
         self._most_bytes = most_bytes
@@ -60,6 +61,15 @@ class RoomRegistry:
         """Stored bytes of all open documents."""
         return sum(room.hosted.size for room in self.rooms.values())
 
+    @property
+    def weddings(self) -> Collection[str]:
+        """The weddings with open rooms."""
+        return self._of_weddings.keys()
+
+    def rooms_of(self, wedding: str) -> list[Room]:
+        """The open rooms of a wedding."""
+        return list(self._of_weddings.get(wedding, {}).values())
+
     def open(self, wedding: str, document: str, events: RoomEvents, now: float) -> Room:
         """The open room of a document, opened where needed. Raises AdmissionError."""
         room = self.rooms.get((wedding, document))
@@ -72,7 +82,7 @@ class RoomRegistry:
             if self.loaded_bytes > self._most_bytes:
                 raise AdmissionError("memory", "too many documents are open")
         room = Room(next(self._room_ids), wedding, document, self._limits, self._counters, events)
-        self.rooms[wedding, document] = room
+        self.rooms[wedding, document] = self._of_weddings.setdefault(wedding, {})[document] = room
         if self._cluster is not None:
             self._cluster.opened(room)
         return room
@@ -102,8 +112,9 @@ class RoomRegistry:
         self._fail_alone(room, reason)
         if room.hosted.has_schema and room.hosted.placement is not Placement.REMOTE:
             # The state of the wedding in their host is ahead of the store: all of it is loaded again from there.
-            for other in [each for each in self.rooms.values() if _same_judge(each, room)]:
-                self.fail(other)
+            for other in self.rooms_of(room.wedding):
+                if other.hosted.has_schema and other.hosted.placement is not Placement.REMOTE:
+                    self.fail(other)
 
     def refuse(self, room: Room, now: float | None) -> None:
         """The document of a room cannot be read: it ends alone, and is refused for some time from ``now`` on (None: it
@@ -134,14 +145,11 @@ class RoomRegistry:
     def _forget(self, room: Room) -> None:
         if self.rooms.get((room.wedding, room.document)) is room:
             del self.rooms[room.wedding, room.document]
+            del self._of_weddings[room.wedding][room.document]
+            if not self._of_weddings[room.wedding]:
+                del self._of_weddings[room.wedding]
         self._empty_since.pop(room, None)
         self._dispatcher_for(room).drop(room)
         self._closed(room)
         if self._cluster is not None:
             self._cluster.closed(room)
-
-
-def _same_judge(room: Room, other: Room) -> bool:
-    """Whether both are in one host, whose invariants read each for the other."""
-    hosted = room.hosted
-    return hosted.has_schema and hosted.placement is not Placement.REMOTE and room.wedding == other.wedding

@@ -8,7 +8,7 @@ may be lost, and as programs beside the server change rights too. A grant ends b
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator
 from datetime import UTC, datetime
 from typing import Protocol, runtime_checkable
 
@@ -48,7 +48,8 @@ class Recheck(Protocol):
 
 
 class RightsWatch:
-    """See the head of the file. ``rooms`` returns the open rooms; ``announce`` reports a change to other nodes,
+    """See the head of the file. ``rooms_of`` returns the open rooms of a wedding, ``weddings`` those with open rooms: a
+    change in one wedding costs the others nothing. ``announce`` reports a change to other nodes,
     ``wake`` wakes the event streams of a wedding, ``left`` is called with a room that may stand empty now."""
 
     def __init__(
@@ -58,7 +59,8 @@ class RightsWatch:
         spawn: Spawn,
         time: Callable[[], float],
         *,
-        rooms: Callable[[], Mapping[tuple[str, str], Room]],
+        rooms_of: Callable[[str], Collection[Room]],
+        weddings: Callable[[], Collection[str]],
         announce: Callable[[str], None],
         wake: Callable[[str], None],
         left: Callable[[Room], None],
@@ -70,7 +72,8 @@ class RightsWatch:
         self._metrics = metrics
         self._spawn = spawn
         self._time = time
-        self._rooms = rooms
+        self._rooms_of = rooms_of
+        self._weddings = weddings
         self._announce = announce
         self._wake = wake
         self._left = left
@@ -92,7 +95,7 @@ class RightsWatch:
         self.cache.forget(wedding)
         if wedding in self._checking:
             self._again.add(wedding)
-        elif self.access is not None and wedding in self._connected():
+        elif self.access is not None and (wedding in self._weddings() or wedding in self.streams.weddings):
             self._checking.add(wedding)
             self._spawn(self._check(wedding))
 
@@ -129,7 +132,7 @@ class RightsWatch:
                     self.on_change(wedding)
 
     def _connected(self) -> set[str]:
-        return {wedding for wedding, _ in self._rooms()} | set(self.streams.weddings)
+        return {*self._weddings(), *self.streams.weddings}
 
     # -- those who are connected
 
@@ -153,8 +156,7 @@ class RightsWatch:
 
     async def _decide(self, wedding: str, rights: WeddingRights) -> None:
         revoked = 0
-        rooms = [room for (name, _), room in self._rooms().items() if name == wedding]
-        for count, (room, session) in enumerate(list(_sessions(rooms))):
+        for count, (room, session) in enumerate(list(_sessions(self._rooms_of(wedding)))):
             revoked += not self._recheck(room, session, rights)
             if count % SLICE == SLICE - 1:
                 await asyncio.sleep(0)

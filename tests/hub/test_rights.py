@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from datetime import UTC, datetime, timedelta
+from typing import NoReturn
 
 import pytest
 
@@ -13,6 +14,7 @@ from crdt_server.hub.commands import read_rows
 from crdt_server.hub.http_sync import sync
 from crdt_server.hub.hub import Hub
 from crdt_server.protocol.update import EMPTY_STATE_VECTOR
+from crdt_server.rooms.room import Room
 from storage import DocumentKey, GrantChange, NewAuditEntry, NewDevice, NewEvent, Storage, StoredGrant, StoredInvitation
 from tests.rooms.person import Person
 from tests.support.codec import encode_update
@@ -52,6 +54,37 @@ async def test_a_removed_member_is_closed_in_all_rooms_of_the_wedding_and_nowher
     assert (other.socket.closed, elsewhere.socket.closed) == (None, None)
     gone[0].leave()  # the connection is gone later
     assert gone[0].session not in gone[0].room.members
+
+
+class Unlisted(dict[tuple[str, str], Room]):
+    """Rooms that are found by their name, and never looked through."""
+
+    def __iter__(self) -> NoReturn:
+        raise AssertionError("all open rooms were looked at")
+
+    items = values = keys = __iter__  # type: ignore[assignment]
+
+
+async def test_a_change_looks_at_no_room_of_another_wedding(hub: Hub, storage: Storage) -> None:
+    gone, elsewhere = member_of(hub, "notes.a", 1), member_of(hub, "notes.a", 1, wedding="w_2")
+    hub.registry.rooms = Unlisted(hub.registry.rooms)
+    await remove(hub, storage, "user-1")
+    await gone.socket.until(lambda: gone.socket.closed == REMOVED)
+    assert elsewhere.socket.closed is None
+    hub.registry.rooms = dict(dict.items(hub.registry.rooms))
+
+
+async def test_rooms_are_found_by_wedding_while_they_are_open(hub: Hub) -> None:
+    people = [member_of(hub, document, 1, wedding=w) for w in ("w", "w_2") for document in ("notes.a", "notes.b")]
+    registry = hub.registry
+    assert registry.rooms_of("w") == [each.room for each in people[:2]]
+    hub.fail(people[0].room)
+    assert registry.rooms_of("w") == [people[1].room]
+    again = member_of(hub, "notes.a", 1)
+    assert registry.rooms_of("w") == [people[1].room, again.room]
+    for person in (people[1], again):
+        registry.end(person.room, 1001, "idle")
+    assert (set(registry.weddings), registry.rooms_of("w")) == ({"w_2"}, [])
 
 
 async def test_what_waits_of_a_member_that_was_removed_is_dropped(hub: Hub, storage: Storage) -> None:
