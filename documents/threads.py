@@ -2,11 +2,20 @@
 
 from __future__ import annotations
 
-from documents.fields import Enum, Flag, Id, Instant, Integer, ListOf, Pattern, String
+from collections import Counter
+from collections.abc import Iterable, Mapping
+
+from documents.fields import Enum, Flag, Id, Instant, Integer, ListOf, Pattern, Reason, String
 from documents.kind import Kind, key, needed, record, value_of, values
 from documents.shared import MESSAGE, NAME, STAMP, USER, meta, review
 
 MAX_BODY = 4000
+
+MOST_OF_MESSAGE = 1_000
+"""Reactions to one message: with those of everybody it is read."""
+
+MOST_OF_PERSON = 20
+"""Of these, those of one person: nobody keeps the others from reacting."""
 
 
 @record
@@ -48,6 +57,41 @@ class Arrival:
 
     sequence: int = needed(Integer(0, unit="count"), "The how-manieth message it is.")
     at: str = needed(Instant(), "When.")
+
+
+_TOO_MANY = Reason("too_many_reactions", f"a message has at most {MOST_OF_MESSAGE} reactions")
+_TOO_MANY_OWN = Reason("too_many_reactions", f"you have at most {MOST_OF_PERSON} reactions to a message: take one back")
+
+
+def reactions_too_many(
+    reactions: Mapping[str, object], added: Iterable[tuple[str, str]]
+) -> Mapping[tuple[str, str], Reason]:
+    """Those of some rows, given by root and record, that are reactions too many, the last first. ``reactions`` has
+    them already. It is walked once, and only where there are enough for one too many."""
+    new = [id_ for root, id_ in added if root == "reactions"]
+    if not new or len(reactions) <= MOST_OF_PERSON:
+        return {}
+    of_message = Counter(dict.fromkeys((id_.partition("|")[0] for id_ in new), 0))
+    own = Counter(dict.fromkeys(map(_of_person, new), 0))
+    for id_ in reactions:
+        message = id_.partition("|")[0]
+        if message in of_message:
+            of_message[message] += 1
+            person = _of_person(id_)
+            if person in own:
+                own[person] += 1
+    found: dict[tuple[str, str], Reason] = {}
+    for id_ in reversed(new):
+        message, person = id_.partition("|")[0], _of_person(id_)
+        if own[person] > MOST_OF_PERSON or of_message[message] > MOST_OF_MESSAGE:
+            found["reactions", id_] = _TOO_MANY_OWN if own[person] > MOST_OF_PERSON else _TOO_MANY
+            own[person] -= 1
+            of_message[message] -= 1
+    return found
+
+
+def _of_person(reaction: str) -> tuple[str, str]:
+    return reaction.partition("|")[0], reaction.rpartition("|")[2]
 
 
 REACTION = Pattern(

@@ -165,8 +165,9 @@ def _plain(command: DocumentCommand) -> list[PlainOperation]:
 
 
 def _check_limits(request: Request, caller: Caller, parts: Sequence[Part]) -> None:
-    """Messages to people have a limit of their own. So many emergencies pass it and that of requests; others count as
-    messages: everybody is called."""
+    """Messages to people have a limit of their own, which all writes of conversations count against, as they do over a
+    socket: of a reaction and of a redaction people are informed, too. So many emergencies pass it and that of requests;
+    others count as messages: everybody is called."""
     limits: RequestLimits = request.app.state.request_limits
     now = request.app.state.hub.time()
     operations = [(document, operation) for document, part in parts for operation in part]
@@ -176,7 +177,7 @@ def _check_limits(request: Request, caller: Caller, parts: Sequence[Part]) -> No
         return
     if request.state.spent is not None:
         raise request.state.spent
-    messages = [each for each in operations if _writes_message(*each) or _is_of_emergency(*each)]
+    messages = [each for each in operations if each[0].startswith(THREAD) or _is_of_emergency(*each)]
     limits.check_messages(caller.identity, caller.address, _records(messages), now)
     documents = {document for document, _ in parts}
     limits.charge(caller.identity, caller.address, len(documents) - 1, now)  # each has to be open
@@ -187,16 +188,14 @@ def _records(operations: Iterable[tuple[str, PlainOperation]]) -> int:
     return len({(document, operation.get("record", "")) for document, operation in operations})
 
 
-def _writes_message(document: str, operation: PlainOperation) -> bool:
-    return document.startswith(THREAD) and operation["root"] == "messages" and operation["op"] != "delete"
-
-
 def _is_of_emergency(document: str, operation: PlainOperation) -> bool:
     """Whether an operation reports an emergency, or changes it."""
     if document == "timeline" or "@" in document:  # every derived document shows them
         return operation["root"] == "emergencies"
+    if not document.startswith(THREAD) or operation["root"] != "messages":
+        return False
     value = operation.get("value")
-    return _writes_message(document, operation) and isinstance(value, dict) and value.get("kind") == "emergency"
+    return isinstance(value, dict) and value.get("kind") == "emergency"
 
 
 async def answer_command(

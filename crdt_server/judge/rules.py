@@ -18,6 +18,7 @@ from documents.field_rules import AUTHOR
 from documents.fields import Reason, Unreadable
 from documents.invariants import Op
 from documents.kind import MAX_RECORD_KEYS, WHOLE, Kind, Root, Shape
+from documents.threads import reactions_too_many
 
 MAX_NAME: Final = 80
 """Characters of the name of an unknown root in a notice."""
@@ -81,14 +82,14 @@ def examine(
         return Outcome(changes, [], [])
     by_row = _grouped(changes)
     added, removed = set(changes.added), set(changes.removed)
-    reverted, withdrawn = list[Reverted](), dict[tuple[str, str], _Withdrawal]()
-    ops: list[Op] = []
+    over = reactions_too_many(rows.get("reactions", {}), changes.added)
+    reverted, withdrawn, ops = list[Reverted](), dict[tuple[str, str], _Withdrawal](), list[Op]()
     bad_rows, bad_fields = set[tuple[str, str]](), set[tuple[str, str, str | None]]()
     for where, group in by_row.items():
         root = kind.roots[where[0]]
         row, source = rows[where[0]].get(where[1]), _withdrawn(kind, where, rows, by_row)
         role = RowRules(actor, kind, root, where[1], row, group, added=where in added, withdrawn=source)
-        reason = _whole(root, where, rows, group, where in added, where in removed) or role.of_row()
+        reason = _whole(root, where, rows, group, where in added, where in removed) or role.of_row() or over.get(where)
         if reason is not None:
             bad_rows.add(where)
             ops.append(_row_restored(document, root, where, group, where in added))

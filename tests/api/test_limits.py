@@ -204,6 +204,25 @@ async def test_a_guest_sends_five_messages_a_minute(client: httpx.AsyncClient) -
     assert (await client.get("/documents/guests", params=GUEST)).status_code == 200
 
 
+async def test_reactions_and_redactions_are_messages(client: httpx.AsyncClient) -> None:
+    assert (await send(client, GUEST)).status_code == 200
+    message = messages(1, "gus")["operations"][0]["record"]
+    for number in range(4):
+        reaction = {"op": "set", "root": "reactions", "record": f"{message}|{number}|gus", "value": True}
+        answer = await client.post("/documents/thread.a/ops", params=GUEST, json={"operations": [reaction]})
+        assert answer.status_code == 200, answer.text
+    taken_back = {"op": "delete", "root": "reactions", "record": f"{message}|0|gus"}
+    redaction = {
+        "op": "set",
+        "root": "redactions",
+        "record": message,
+        "value": {"at": "2026-11-22T10:00:00Z", "by": "gus"},
+    }
+    for operation in (taken_back, redaction):
+        refused = await client.post("/documents/thread.a/ops", params=GUEST, json={"operations": [operation]})
+        assert code_of(refused) == (429, "too_many_messages")
+
+
 async def test_a_command_counts_with_its_messages(client: httpx.AsyncClient) -> None:
     answer = await client.post("/documents/thread.a/ops", params=GUEST, json=messages(6, "gus"))
     assert answer.status_code == 200, answer.text

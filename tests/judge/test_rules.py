@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import Any
 
 import pytest
@@ -13,6 +14,7 @@ from documents.invariants import apply
 from documents.kind import MAX_RECORD_KEYS
 from documents.registry import kind_of
 from documents.rows import Changes, RowsByRoot, compare
+from documents.threads import MOST_OF_MESSAGE, MOST_OF_PERSON
 
 ANYBODY = Actor("ada", "couple")
 STAMP = {"at": "2026-05-01T10:00:00Z", "by": "ada"}
@@ -140,3 +142,32 @@ def test_what_is_right_beside_what_is_wrong_stands() -> None:
     assert [change[:3] for change in outcome.legal.fields] == [("guests", "g_1", "side"), ("guests", "g_3", "meal")]
     assert outcome.legal.added == [("guests", "g_3")]
     assert outcome.legal.removed == []
+
+
+def reactions(number: int, user: str, message: str = "m1") -> Rows:
+    return {"reactions": {f"{message}|{each}|{user}": True for each in range(number)}}
+
+
+def together(*several: Rows) -> Rows:
+    return {"reactions": {record: True for each in several for record in each["reactions"]}}
+
+
+def test_the_reactions_of_one_person_to_a_message_are_bounded() -> None:
+    before, after = reactions(18, "ada"), together(reactions(22, "ada"), reactions(30, "ada", "m2"))
+    outcome, undone = judged("thread.t", before, after)
+    assert {each.reason.code for each in outcome.reverted} == {"too_many_reactions"}
+    by_message = Counter(each.record.partition("|")[0] for each in outcome.reverted)
+    assert by_message == {"m1": 2, "m2": 10}
+    kept = Counter(record.partition("|")[0] for record in undone["reactions"])
+    assert kept == {"m1": MOST_OF_PERSON, "m2": MOST_OF_PERSON}
+    again, _ = judged("thread.t", undone, together(reactions(19, "ada"), {"reactions": {"m1|new|ada": True}}))
+    assert not again.reverted  # one was taken back for another
+
+
+def test_the_reactions_of_all_to_a_message_are_bounded() -> None:
+    users = range(MOST_OF_MESSAGE // MOST_OF_PERSON)
+    full = together(*(reactions(MOST_OF_PERSON, f"user-{user}") for user in users))
+    assert len(full["reactions"]) == MOST_OF_MESSAGE
+    outcome, undone = judged("thread.t", full, together(full, reactions(1, "ada"), reactions(1, "ada", "m2")))
+    assert [(each.record, each.reason.code) for each in outcome.reverted] == [("m1|0|ada", "too_many_reactions")]
+    assert undone == together(full, reactions(1, "ada", "m2")) | {root: {} for root in undone if root != "reactions"}
