@@ -17,7 +17,7 @@ from crdt_server.errors import CrdtServerError
 from crdt_server.names import WEDDING
 from crdt_server.options import load_settings, setting_options
 from crdt_server.services.members import LONGEST_INVITATION_SECONDS, MemberService
-from storage import open_storage
+from storage import StoredMember, open_storage
 
 OPERATOR: Final = Identity("operator", "couple")
 """The author of what is done here."""
@@ -49,7 +49,7 @@ def member() -> None:
 @setting_options("database_url")
 def list_members(wedding: str, config: str | None, **flags: Any) -> None:
     """Print the members of WEDDING: user, role, what belongs to the role, name."""
-    for each in _run(wedding, config, flags, lambda members: members.present(wedding, OPERATOR)):
+    for each in _run(wedding, config, flags, lambda members: _all_members(members, wedding)):
         fields = (each.user, each.role, each.vendor, each.guest, each.side, each.name)
         click.echo("\t".join(filter(None, fields)))
 
@@ -107,6 +107,14 @@ def invite(wedding: str, role: str, user: str, days: int, config: str | None, **
         wedding, config, flags, lambda members: members.invite(wedding, OPERATOR, person, days * DAY_SECONDS)
     )
     click.echo(invited.code)
+
+
+async def _all_members(members: MemberService, wedding: str) -> list[StoredMember]:
+    found, following = await members.page(wedding, OPERATOR)
+    while following is not None:
+        page, following = await members.page(wedding, OPERATOR, following)
+        found += page
+    return found
 
 
 def _given(flags: dict[str, Any]) -> dict[str, str]:

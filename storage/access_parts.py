@@ -32,6 +32,10 @@ class MemberStore(StorePart):
         """The members of a wedding, removed ones included, by their users."""
         return await self._executor.read(lambda connection: members.list_all(connection, wedding))
 
+    async def members_behind(self, wedding: str, after: str, limit: int) -> list[StoredMember]:
+        """The next `limit` members behind a user, without those that were removed."""
+        return await self._executor.read(lambda connection: members.page(connection, wedding, after, limit))
+
     async def weddings_of(self, user: str, after: str, limit: int) -> list[str]:
         """The next `limit` weddings of which a user is a member, in order, behind `after`."""
         return await self._executor.read(lambda connection: members.list_weddings(connection, user, after, limit))

@@ -121,6 +121,13 @@ def list_all(connection: Connection, wedding: str) -> list[StoredMember]:
     return [StoredMember(*row) for row in connection.execute(query)]
 
 
+def page(connection: Connection, wedding: str, after: str, limit: int) -> list[StoredMember]:
+    """The next `limit` members behind a user, without those that were removed."""
+    behind = and_(members.c.wedding == wedding, members.c.user > after, members.c.removed_at.is_(None))
+    query = _select(members, StoredMember).where(behind).order_by(members.c.user).limit(limit)
+    return [StoredMember(*row) for row in connection.execute(query)]
+
+
 def list_weddings(connection: Connection, user: str, after: str, limit: int) -> list[str]:
     """The next `limit` weddings of which a user is a member, in order, beginning behind `after`."""
     present = and_(members.c.user == user, members.c.wedding > after, members.c.removed_at.is_(None))

@@ -6,9 +6,14 @@ import asyncio
 import sys
 from pathlib import Path
 
+from click.testing import CliRunner
 from websockets.asyncio.client import ClientConnection, connect
 
+from crdt_server.cli import cli
+from crdt_server.services.members import LISTED
+from storage import migrate, open_storage
 from tests.support.gate import ended
+from tests.support.rights import put_member
 from tests.support.server import ROOT, ServerProcess
 from tests.support.tokens import SECRET, token
 
@@ -28,6 +33,18 @@ async def enter(server: ServerProcess, document: str) -> ClientConnection:
     """A socket of Ada, whose role the members decide about."""
     url = f"{server.ws_url}/w/{document}?token={token(role=None, wedding=None)}"
     return await connect(url, compression=None, proxy=None)
+
+
+async def test_everybody_is_listed_however_many_pages_there_are(tmp_path: Path) -> None:
+    url, users = f"sqlite:///{tmp_path / 'w.db'}", [f"u_{number:03}" for number in range(LISTED + 1)]
+    await migrate(url)
+    storage = await open_storage(url)
+    try:
+        await asyncio.gather(*(put_member(storage, user, "guest") for user in users))
+    finally:
+        await storage.close()
+    listed = await asyncio.to_thread(CliRunner().invoke, cli, ["member", "list", "w", "--database-url", url])
+    assert [line.split("\t")[0] for line in listed.output.splitlines()] == users
 
 
 async def test_what_a_command_changes_reaches_open_sockets(tmp_path: Path) -> None:

@@ -5,16 +5,17 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Annotated, Any, Protocol, TypeAlias
 
-from fastapi import APIRouter, Depends, Request, Response
+from fastapi import APIRouter, Depends, Query, Request, Response
 from pydantic import Field
 
 from crdt_server.access.access import Action, require_allowed
-from crdt_server.access.identity import Identity
+from crdt_server.access.identity import NAME_LENGTH, Identity, is_name
 from crdt_server.access.policy import OVERRIDERS
 from crdt_server.api.requests import Authorized, StrictBody, describe_body, document_key, read_json, wedding_name
 from crdt_server.api.rights import by_content, requires
+from crdt_server.errors import ProtocolError
 from crdt_server.services.grants import LONGEST_SECONDS, GrantService
-from crdt_server.services.members import LONGEST_INVITATION_SECONDS, MemberService
+from crdt_server.services.members import LISTED, LONGEST_INVITATION_SECONDS, MemberService
 from documents.categories import AccessCategory
 
 MAX_BODY_BYTES = 8 * 1024
@@ -107,9 +108,19 @@ Grants = Annotated[GrantService, Depends(_grants)]
 
 @router.get("/members")
 @requires(AccessCategory.MEMBERS, Action.READ)
-async def get_members(members: Members, caller: Authorized, wedding: str) -> dict[str, list[Row]]:
-    """The members of the wedding."""
-    return {"members": _rows(await members.present(wedding_name(wedding), caller.identity))}
+async def get_members(
+    members: Members,
+    caller: Authorized,
+    wedding: str,
+    *,
+    after: Annotated[str, Query(max_length=NAME_LENGTH, description="`next` of the page before")] = "",
+    limit: Annotated[int, Query(ge=1, le=LISTED)] = LISTED,
+) -> Row:
+    """The members of the wedding, by their users. `next` is what `after` is for the next page; null: there is none."""
+    if not is_name(after):
+        raise ProtocolError("invalid_request", "this is not the name of a user")
+    page, following = await members.page(wedding_name(wedding), caller.identity, after, limit)
+    return {"members": _rows(page), "next": following}
 
 
 @router.post("/members", status_code=201, openapi_extra=describe_body(NewMember))

@@ -37,6 +37,9 @@ INVITATIONS_OF_PERSON: Final = 500
 """Of these, those that one person has made who is not of the couple: a planner invites all guests of a large wedding,
 and leaves room for others."""
 
+LISTED: Final = 500
+"""Members of a page."""
+
 LONGEST_INVITATION_SECONDS: Final = 90 * 86_400
 SEEN_WITHIN: Final = timedelta(days=30)
 """A device that was not given new tokens for so long has ended."""
@@ -71,10 +74,14 @@ class MemberService:
 
     # -- members
 
-    async def present(self, wedding: str, actor: Identity) -> list[StoredMember]:
-        """The members, without those that were removed."""
+    async def page(
+        self, wedding: str, actor: Identity, after: str = "", limit: int = LISTED
+    ) -> tuple[list[StoredMember], str | None]:
+        """The next members behind a user, without those that were removed, and the user behind whom there may be more;
+        None: these were the last."""
         require_allowed((await self.rights_in(wedding)).may_read(actor))
-        return [each for each in await self._storage.members(wedding) if each.removed_at is None]
+        found = await self._storage.members_behind(wedding, after, limit + 1)
+        return found[:limit], found[limit - 1].user if len(found) > limit else None
 
     async def add(self, wedding: str, actor: Identity, person: Identity) -> StoredMember:
         """Make a person a member."""

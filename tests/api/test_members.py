@@ -42,9 +42,23 @@ async def test_members_are_added_changed_and_removed(client: httpx.AsyncClient, 
     answer = await client.patch(f"{wedding}/members/u_chloe", params=PLANNER, json={"role": "caterer", "vendor": "v_1"})
     assert (answer.status_code, answer.json()["role"], answer.json()["guest"]) == (200, "caterer", "")
     assert (await client.delete(f"{wedding}/members/u_chloe", params=PLANNER)).status_code == 204
-    assert (await client.get(f"{wedding}/members", params=COUPLE)).json() == {"members": []}
+    assert (await client.get(f"{wedding}/members", params=COUPLE)).json() == {"members": [], "next": None}
     assert await add(client, wedding, CHLOE) == 201
     assert await actions(client, wedding) == ["member.added", "member.changed", "member.removed", "member.added"]
+
+
+async def test_members_come_in_pages(client: httpx.AsyncClient, wedding: str, is_problem: Callable[..., None]) -> None:
+    for number in range(4):
+        assert await add(client, wedding, CHLOE | {"user": f"u_{number}"}) == 201
+    pages: list[list[str]] = []
+    after: str | None = ""
+    while after is not None:
+        answer = await client.get(f"{wedding}/members", params=COUPLE | {"after": after, "limit": "2"})
+        pages.append([each["user"] for each in answer.json()["members"]])
+        after = answer.json()["next"]
+    assert pages == [["u_0", "u_1"], ["u_2", "u_3"]]
+    for wrong in ({"limit": "501"}, {"limit": "0"}, {"after": "a\0"}):
+        is_problem(await client.get(f"{wedding}/members", params=COUPLE | wrong), 400, "invalid_request")
 
 
 async def test_a_planner_has_no_power_over_the_couple_and_others_have_none(

@@ -6,10 +6,22 @@ import { test } from 'node:test'
 globalThis.navigator ??= { language: 'en-GB', languages: ['en-GB'] } // Node 20 has none
 globalThis.location ??= { hash: '' }
 const {
-  ago, attachedTo, meantBy, noteTitle, slugOf, tableName, clock, convert, dayOf, exponent, folded, formatIn, isToken, moneyText, nameOfDocument, parseClock, parseDuration, parseMoney, placeOf, Reviews, routeOf, timeOfDay, weddingOf, Words, Y
+  ago, attachedTo, meantBy, noteTitle, slugOf, tableName, clock, convert, dayOf, exponent, folded, formatIn, invitedNames, isToken, moneyText, nameOfDocument, parseClock, parseDuration, parseMoney, placeOf, Reviews, routeOf, timeOfDay, weddingOf, Words, Y
 } = await import(process.env.PARTS)
 
 const LARGEST = Number.MAX_SAFE_INTEGER
+
+test('everybody is listed, however many pages the members have', async () => {
+  const users = Array.from({ length: 1201 }, (_, number) => `u_${String(number).padStart(4, '0')}`)
+  const call = async (method, path, { query: { after } = {} } = {}) => { // as the server answers
+    assert.deepEqual([method, path], ['GET', 'members'])
+    const page = users.filter((user) => after === undefined || user > after).slice(0, 500)
+    return { members: page.map((user) => ({ user, name: `name of ${user}` })), next: page.at(-1) === users.at(-1) ? null : page.at(-1) }
+  }
+  const names = invitedNames({ wedding: { permissions: { members: ['read'] }, call } })
+  await new Promise((resolve) => { names.subscribe(({ size }) => { if (size > 0) resolve() }) })
+  assert.deepEqual([...names.value.keys()], users)
+})
 
 test('money is written with the digits of its currency', () => {
   assert.deepEqual(['GBP', 'JPY', 'KWD', 'XYZ'].map(exponent), [2, 0, 3, 2])

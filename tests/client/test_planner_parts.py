@@ -17,7 +17,7 @@ import { build } from 'esbuild'
 const [, , root, outfile] = process.argv
 const formats = ['format/money', 'format/time', 'format/text']
 const messages = ['views/messages/places', 'views/messages/attached']
-const state = ['state/notes', 'state/plan']
+const state = ['state/notes', 'state/people', 'state/plan']
 const parts = [...formats, ...state, 'i18n/index', 'router', 'session/tokens', 'shell/document_name', ...messages]
 const client = ['conflicts', 'words'].map((name) => `export * from '../../javascript/src/${name}.js'`)
 const planner = parts.map((name) => `export * from './${name}.js'`)

@@ -120,6 +120,13 @@ class TestMembers:
         assert (await store.members("w_1"))[1].removed_at == NOW
         assert await actions(store) == ["member"] * 3
 
+    async def test_come_in_pages(self, store: Storage) -> None:
+        for user in ("u_b", "u_a", "u_d", "u_c"):
+            await put(store, "w_1", member(user, removed_at=NOW if user == "u_c" else None))
+        await put(store, "w_2", member("u_e"))
+        pages = [await store.members_behind("w_1", after, 2) for after in ("", "u_b", "u_d")]
+        assert [[each.user for each in page] for page in pages] == [["u_a", "u_b"], ["u_d"], []]
+
     async def test_a_decision_counts_on_what_is_stored(self, store: Storage) -> None:
         seen: list[tuple[StoredMember | None, int]] = []
 

@@ -237,7 +237,7 @@ export interface Wedding {
   readonly places: Collection<schema.Place>
   readonly vendors: Collection<schema.Vendor>
   readonly tasks: Collection<schema.Task>
-  /** For display only. `call('GET', 'members')` lists those who take part. */
+  /** For display only. `call('GET', 'members')` lists those who take part, 500 in a page: see `next`. */
   readonly members: ReadCollection<Row<schema.Member>>
   readonly guests: Collection<schema.Guest>
   readonly households: Collection<schema.Household>

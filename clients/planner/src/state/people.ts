@@ -19,6 +19,20 @@ export const othersHere = (plan: Plan): ReadonlySignal<readonly PresentPerson[]>
   return found
 }
 
+interface Member { readonly user: string; readonly name: string }
+
+/** The members of the wedding, page by page. */
+const allMembers = async (plan: Plan): Promise<readonly Member[]> => {
+  const found: Member[] = []
+  let query: { after?: string } | undefined = {}
+  while (query !== undefined) {
+    const page: { members: readonly Member[]; next?: string | null } = await plan.wedding.call('GET', 'members', { query })
+    found.push(...page.members)
+    query = page.next == null ? undefined : { after: page.next }
+  }
+  return found
+}
+
 /** Names of those who came by an invitation, as far as this person may read them: the wedding need not list them. */
 export const invitedNames = (plan: Plan): ReadonlySignal<ReadonlyMap<string, string>> => {
   let found = keptNames.get(plan)
@@ -26,10 +40,8 @@ export const invitedNames = (plan: Plan): ReadonlySignal<ReadonlyMap<string, str
     const names = signal<ReadonlyMap<string, string>>(new Map())
     keptNames.set(plan, found = names)
     if (plan.wedding.permissions['members']?.includes('read')) {
-      const read = ({ members }: { members: readonly { user: string; name: string }[] }): void => {
-        names.value = new Map(members.map(({ user, name }) => [user, name]))
-      }
-      plan.wedding.call('GET', 'members').then(read, () => {}) // without a connection they have the names of the wedding
+      const keep = (members: readonly Member[]): void => { names.value = new Map(members.map(({ user, name }) => [user, name])) }
+      allMembers(plan).then(keep, () => {}) // without a connection they have the names of the wedding
     }
   }
   return found
