@@ -17,6 +17,7 @@ from crdt_server.services.messaging.event_facts import RoutedEvent, WeddingRows,
 from crdt_server.services.messaging.knowledge import Knowledge
 from crdt_server.services.messaging.model import Channel, Priority
 from crdt_server.services.messaging.params import EventTexts
+from crdt_server.services.messaging.people import PeopleOfWeddings
 from crdt_server.services.messaging.preferred_timings import preferred_timings
 from crdt_server.services.messaging.recipients import Mentioned, Recipients, nobody_mentioned
 from crdt_server.services.messaging.rules import RoutingRule, RoutingRules, Send
@@ -77,6 +78,10 @@ class Planner:
     timings_of: TimingsOf = preferred_timings
     policy: Policy = field(default_factory=default_policy)
     channels: frozenset[Channel] = frozenset(Channel)
+    people: PeopleOfWeddings = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "people", PeopleOfWeddings(self.policy))
 
     def plan(
         self,
@@ -106,18 +111,6 @@ def redacted_in(page: Sequence[StoredEvent]) -> list[tuple[str, str]]:
     return [(event.document, event.record) for event in page if event.type == REDACTED]
 
 
-def members_of(rights: WeddingRights, policy: Policy) -> dict[str, Identity]:
-    """The members of a wedding, without those that were removed, with what they may write."""
-    return {
-        each.user: Identity(
-            each.user, each.role, each.vendor, each.guest, each.side,
-            rights=policy.rights_to_write(each.role, rights.overrides), name=each.name,
-        )
-        for each in rights.members.values()
-        if not each.removed and each.role in policy.roles
-    }  # fmt: skip
-
-
 @dataclass(slots=True)
 class _WeddingPlan:
     """The plan of one page."""
@@ -127,7 +120,7 @@ class _WeddingPlan:
     rights: WeddingRights
     now: datetime
     between: Callable[[], None]
-    people: dict[str, Identity] = field(init=False)
+    people: Mapping[str, Identity] = field(init=False)
     rows: WeddingRows = field(init=False)
     to: Recipients = field(init=False)
     knowledge: Knowledge = field(init=False)
@@ -136,7 +129,7 @@ class _WeddingPlan:
 
     def __post_init__(self) -> None:
         access, wedding = self.planner.access, self.reader.wedding
-        self.people = members_of(self.rights, self.planner.policy)
+        self.people = self.planner.people.of(wedding, self.rights)
         self.rows = WeddingRows(self.reader)
         self.to = Recipients(self.reader, self.rows, self.people, access, wedding, self.planner.mentioned)
         self.knowledge = Knowledge(access, wedding, self.rows)

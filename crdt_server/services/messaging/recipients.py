@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final, Protocol, TypeAlias
 
 from crdt_server.access.access import Action
@@ -64,9 +64,7 @@ class Recipients:
         self._pointers: dict[str, dict[str, int]] = {}
         self._followers: dict[tuple[str, str, str], list[str]] = {}
         self._indexed: set[tuple[str, str]] = set()
-        self.by_role: dict[str, list[str]] = {}
-        for person in people.values():
-            self.by_role.setdefault(person.role, []).append(person.user)
+        self._by_role: dict[str, list[str]] = {}
 
     def named_by(self, words: Iterable[str], event: RoutedEvent) -> Iterator[str]:
         """The users of an audience, perhaps some of them twice."""
@@ -74,7 +72,14 @@ class Recipients:
             if word in _WORDS:
                 yield from _WORDS[word](self, event)
             else:
-                yield from self.by_role.get(word, ())
+                yield from self.in_role(word)
+
+    def in_role(self, role: str) -> Sequence[str]:
+        """The users in a role."""
+        if not self._by_role:  # most messages name nobody by a role when they go out
+            for person in self.people.values():
+                self._by_role.setdefault(person.role, []).append(person.user)
+        return self._by_role.get(role, ())
 
     def participants(self, document: str) -> set[str]:
         """The users who take part in the conversation of a document, muted or not; none: it is no conversation."""
@@ -141,7 +146,7 @@ def _everyone(to: Recipients, event: RoutedEvent) -> Iterable[str]:
 
 def _vendors(to: Recipients, event: RoutedEvent) -> Iterable[str]:
     """Everybody who works for a vendor."""
-    return (user for role in VENDOR_ROLES for user in to.by_role.get(role, ()))
+    return (user for role in VENDOR_ROLES for user in to.in_role(role))
 
 
 def _flagged(to: Recipients, event: RoutedEvent) -> Iterable[str]:

@@ -13,7 +13,7 @@ from crdt_server.access.members import WeddingRights
 from crdt_server.access.threads import THREAD
 from crdt_server.services.messaging.event_facts import RoutedEvent, WeddingRows, decoded
 from crdt_server.services.messaging.knowledge import Knowledge
-from crdt_server.services.messaging.planning import Planner, members_of
+from crdt_server.services.messaging.planning import Planner
 from crdt_server.services.messaging.recipients import Recipients
 from crdt_server.services.messaging.router import RightsOfWeddings
 from crdt_server.services.messaging.rules import RoutingRules
@@ -54,7 +54,7 @@ class StillKnown:
 def _known(
     planner: Planner, reader: RoutingReader, rights: WeddingRights, user: str, events: Collection[int]
 ) -> Iterator[int]:
-    people = members_of(rights, planner.policy)
+    people = planner.people.of(reader.wedding, rights)
     if user not in people:
         return
     rows = WeddingRows(reader)
