@@ -75,6 +75,7 @@ from crdt_server.key_source import FetchedKeys, open_keys, read_link_secrets, re
 from crdt_server.messaging import Messaging
 from crdt_server.metrics import Metrics
 from crdt_server.services.attachments import AttachmentService, FileLimits
+from crdt_server.services.changes import ChangeLimit
 from crdt_server.services.grants import GrantService
 from crdt_server.services.members import MemberService
 from crdt_server.services.messaging.channels import read_configuration, senders
@@ -284,6 +285,7 @@ def _set_limits(hub: Hub, state: State) -> None:
         reads_per_person=settings.max_reads_per_person,
         reads_per_address=settings.max_reads_per_address,
     )
+    state.changes = ChangeLimit(settings.changes_per_hour)
     state.logged_aborts = Allowance(LOGGED_REFUSALS, SECONDS_PER_LOGGED_REFUSAL)
     state.uploads = SharedBudget(settings.max_upload_bytes, settings.max_upload_bytes_per_address)
     state.downloads = SharedBudget(settings.max_connections, settings.max_downloads_per_address)
@@ -296,12 +298,12 @@ def _open_services(hub: Hub, state: State, sign: Sign | None) -> None:
         hub.rights.access = state.access
     parts = hub.storage, partial(datetime.now, UTC), hub.rights.changed
     policy = policy_of(state.access)
-    state.members = MemberService(*parts, policy)
+    state.members = MemberService(*parts, policy, changes=state.changes)
     state.sessions = SessionService(*parts, sign=sign)
-    state.grants = GrantService(*parts, published=hub.publish_events, policy=policy)
+    state.grants = GrantService(*parts, published=hub.publish_events, policy=policy, changes=state.changes)
     limits = FileLimits(hub.settings.max_file_bytes, hub.settings.max_wedding_file_bytes)
     files = open_files(hub.settings.files, hub.settings.database_url)
-    state.attachments = AttachmentService(hub.storage, files, parts[1], limits)
+    state.attachments = AttachmentService(hub.storage, files, parts[1], limits, changes=state.changes)
     state.search = SearchService(hub.storage)
 
 

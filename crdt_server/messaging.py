@@ -104,10 +104,15 @@ class Messaging:
             *(*parts, self._delivery.channels_configured, self._delivery.wake),
             push_hosts=parse_push_hosts(hub.settings.push_hosts),
         )
-        state.routing = RoutingOverrides(storage=hub.storage, now=self._now, rules=default_rules(), policy=policy)
-        state.webhooks = WebhookService(*parts, policy, allow_private=hub.settings.webhooks_allow_private)
+        state.routing = RoutingOverrides(*parts, default_rules(), policy, changes=state.changes)
+        state.webhooks = WebhookService(
+            *parts, policy, allow_private=hub.settings.webhooks_allow_private, changes=state.changes
+        )
         state.messages = MessageService(*parts, state.access)
-        state.threads = ThreadService(*parts, hub.rights.changed, access=state.access, published=hub.publish_events)
+        reporting = *parts, hub.rights.changed
+        state.threads = ThreadService(
+            *reporting, access=state.access, published=hub.publish_events, changes=state.changes
+        )
 
     def _concerns(self, event: StoredEvent) -> bool:
         """Whether a rule is about an event, or one of PROJECTIONS: two of them are about messages only."""

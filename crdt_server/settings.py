@@ -129,6 +129,11 @@ class Settings(BaseSettings):
     requests_per_address: Count = Field(
         1_000, description="HTTP requests of one address a second, with a burst of as many (429 above)"
     )
+    changes_per_hour: Count = Field(
+        1_200,
+        description="Changes of one person to members, policy, grants, threads, webhooks and rules of a wedding, "
+        "with a burst of as many (429 above)",
+    )
     role_limits: str = Field(
         "", description="File with limits of one person by role, or `none` (default: role_limits.toml in the package)"
     )

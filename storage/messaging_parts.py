@@ -51,8 +51,8 @@ class RoutingStore(StorePart):
     async def set_routing_override(
         self, wedding: str, override: RoutingOverride, entry: NewAuditEntry, *, keep: bool = True
     ) -> bool:
-        """Put an override in the place of the one of its rule, or without `keep` remove that one; whether there was
-        one."""
+        """Put an override in the place of the one of its rule, or without `keep` remove that one; whether that
+        changed anything."""
         return await self._executor.write(
             lambda connection: routing_reader.set_override(connection, wedding, override, entry, keep=keep)
         )

@@ -212,15 +212,15 @@ def list_overrides(connection: Connection, wedding: str) -> list[RoutingOverride
 def set_override(
     connection: Connection, wedding: str, override: RoutingOverride, entry: NewAuditEntry, *, keep: bool
 ) -> bool:
-    """Put an override in the place of the one of its rule; without `keep` that one only goes. Returns whether there was
-    one before. Adds the entry to the audit log; where nothing changes nothing is written."""
+    """Put an override in the place of the one of its rule; without `keep` that one only goes. Adds the entry to the
+    audit log. Where nothing changes nothing is written; returns whether it was."""
     audit.lock(connection, wedding)
     table = routing_overrides
     same = (table.c.wedding == wedding) & (table.c.rule == override.rule)
-    before = connection.scalar(select(table.c.body).where(same))
-    if before != (override.body if keep else None):
-        connection.execute(delete(table).where(same))
-        if keep:
-            connection.execute(table.insert(), {"wedding": wedding, **override._asdict()})
-        audit.add(connection, wedding, [entry])
-    return before is not None
+    if connection.scalar(select(table.c.body).where(same)) == (override.body if keep else None):
+        return False
+    connection.execute(delete(table).where(same))
+    if keep:
+        connection.execute(table.insert(), {"wedding": wedding, **override._asdict()})
+    audit.add(connection, wedding, [entry])
+    return True

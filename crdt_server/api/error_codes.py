@@ -77,7 +77,9 @@ CODES: Final[Mapping[str, Explained]] = {
          "too_many_own_threads", "too_many_codes", "too_many_members"),
         Explained("There are too many of these.", "End or withdraw some."),
     ),
-    **dict.fromkeys(("too_many_messages", "too_many_requests", "too_many_reads", "rate_limited"), _RATE),
+    **dict.fromkeys(
+        ("too_many_changes", "too_many_messages", "too_many_requests", "too_many_reads", "rate_limited"), _RATE
+    ),
     **dict.fromkeys(("admission", "streams", "downloads", "memory"), _FULL),
     **dict.fromkeys(
         ("body_timeout", "database_slow", "database_unavailable", "disk_full", "draining", "file_missing",

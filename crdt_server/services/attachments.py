@@ -17,6 +17,7 @@ from crdt_server.errors import CrdtServerError, NotFoundError
 from crdt_server.files.media_types import media_type
 from crdt_server.files.names import safe_name
 from crdt_server.files.store import FileKey, FileStore, FileStoreError, ReceivedFile
+from crdt_server.services.changes import UNLIMITED, ChangeLimit
 from crdt_server.services.entries import Now, audit_entry, cursor_of, read_cursor
 from storage import ATTACHMENT_BYTES, Storage, StoredAttachment, ValuesRefused
 
@@ -42,10 +43,13 @@ class UnacceptableFileError(CrdtServerError):
 class AttachmentService:
     """See the head of the file. Methods raise FileStoreError."""
 
-    def __init__(self, storage: Storage, files: FileStore, now: Now, limits: FileLimits) -> None:
+    def __init__(
+        self, storage: Storage, files: FileStore, now: Now, limits: FileLimits, *, changes: ChangeLimit = UNLIMITED
+    ) -> None:
         self._storage = storage
         self._files = files
         self._now = now
+        self._changes = changes
         self.limits = limits
 
     async def require_room(self, wedding: str, size_bytes: int) -> None:
@@ -99,11 +103,13 @@ class AttachmentService:
         return found, cursor_of(found[-1].at, found[-1].id) if len(found) == limit else None
 
     async def delete(self, wedding: str, attachment: StoredAttachment, by: str) -> None:
-        """Delete an attachment, and its bytes where no other has the same. Raises NotFoundError."""
+        """Delete an attachment, and its bytes where no other has the same. Raises NotFoundError, and
+        RateLimitError for more ``changes`` than one person makes."""
         detail = {"thread": attachment.thread, "attachment": attachment.id, "uploader": attachment.by}
         entry = audit_entry(self._now(), by, "attachment.deleted", **detail)
-        if not await self._storage.delete_attachment(wedding, attachment.id, entry):
-            raise NotFoundError("not_found", "no such attachment")
+        with self._changes.count(wedding, by):
+            if not await self._storage.delete_attachment(wedding, attachment.id, entry):
+                raise NotFoundError("not_found", "no such attachment")
         await self._remove_unused(wedding, [FileKey(wedding, attachment.sha256)])
 
     def read(self, wedding: str, attachment: StoredAttachment, start: int, stop: int) -> AsyncGenerator[bytes, None]:

@@ -15,6 +15,7 @@ from crdt_server.access.member_rights import MemberRights
 from crdt_server.access.members import COUPLE, GRANTEES, may_change_own, may_read_own
 from crdt_server.access.policy import Policy, default_policy
 from crdt_server.errors import ForbiddenError, NotFoundError
+from crdt_server.services.changes import UNLIMITED, ChangeLimit
 from crdt_server.services.entries import Changed, MembershipError, Now, audit_entry, moment
 from crdt_server.services.members import read_rights
 from crdt_server.services.wedding_meta import wedding_meta
@@ -42,16 +43,25 @@ _Decide: TypeAlias = Callable[[StoredGrant | None], GrantChange]
 
 
 class GrantService:
-    """See the head of the file. Methods raise ForbiddenError, NotFoundError and MembershipError."""
+    """See the head of the file. Methods raise ForbiddenError, NotFoundError, MembershipError, and RateLimitError for
+    more ``changes`` than one person makes."""
 
     def __init__(
-        self, storage: Storage, now: Now, changed: Changed, published: Published, policy: Policy | None = None
+        self,
+        storage: Storage,
+        now: Now,
+        changed: Changed,
+        published: Published,
+        policy: Policy | None = None,
+        *,
+        changes: ChangeLimit = UNLIMITED,
     ) -> None:
         self._storage = storage
         self._now = now
         self._changed = changed
         self._published = published
         self._policy = policy or default_policy()
+        self._changes = changes
 
     async def newest(self, wedding: str, actor: Identity) -> list[StoredGrant]:
         """The newest grants; to whom may not read members, one's own."""
@@ -74,7 +84,7 @@ class GrantService:
         def decide(before: StoredGrant | None) -> GrantChange:
             return _change(grant, actor, "grant.given" if live else "grant.asked", at)
 
-        return await self._store(wedding, grant.id, decide)
+        return await self._store(wedding, actor, grant.id, decide)
 
     async def give(self, wedding: str, actor: Identity, id_: str) -> StoredGrant:
         """Give what was asked for, from now on."""
@@ -87,7 +97,7 @@ class GrantService:
                 raise MembershipError("grant_given", "it was given already")
             return _change(_given(grant, actor.user, at), actor, "grant.given", at)
 
-        return await self._store(wedding, id_, decide)
+        return await self._store(wedding, actor, id_, decide)
 
     async def end(self, wedding: str, actor: Identity, id_: str) -> StoredGrant:
         """End a grant, or refuse one: the couple every one, others their own."""
@@ -100,9 +110,9 @@ class GrantService:
                 raise NotFoundError("not_found", "no such grant")
             return _change(grant._replace(ended_at=at), actor, "grant.ended", at)
 
-        return await self._store(wedding, id_, decide)
+        return await self._store(wedding, actor, id_, decide)
 
-    async def _store(self, wedding: str, id_: str, decide: _Decide) -> StoredGrant:
+    async def _store(self, wedding: str, actor: Identity, id_: str, decide: _Decide) -> StoredGrant:
         stored: list[StoredGrant] = []
 
         def keep(before: StoredGrant | None) -> GrantChange:
@@ -111,7 +121,8 @@ class GrantService:
             return change
 
         try:
-            _, event = await self._storage.change_grant(wedding, id_, keep, MOST_OPEN, MOST_OPEN_OF_PERSON)
+            with self._changes.count(wedding, actor.user):
+                _, event = await self._storage.change_grant(wedding, id_, keep, MOST_OPEN, MOST_OPEN_OF_PERSON)
         except BoundReached as error:
             code = "too_many_own_grants" if error.of_person else "too_many_grants"
             raise MembershipError(code, str(error)) from error

@@ -18,6 +18,7 @@ from crdt_server.access.member_rights import MemberRights
 from crdt_server.access.members import COUPLE, fault_of, may_change_own, may_read_own
 from crdt_server.access.policy import Policy, PolicyError, default_policy
 from crdt_server.errors import NotFoundError, ProtocolError
+from crdt_server.services.changes import UNLIMITED, ChangeLimit
 from crdt_server.services.entries import Changed, MembershipError, Now, audit_entry, described
 from storage import (
     BoundReached,
@@ -60,13 +61,22 @@ class Invited(NamedTuple):
 
 class MemberService:
     """See the head of the file. ``actor`` is who wants it. Methods raise ForbiddenError, NotFoundError, ProtocolError
-    for what nobody can be, and MembershipError."""
+    for what nobody can be, MembershipError, and RateLimitError for more ``changes`` than one person makes."""
 
-    def __init__(self, storage: Storage, now: Now, changed: Changed, policy: Policy | None = None) -> None:
+    def __init__(
+        self,
+        storage: Storage,
+        now: Now,
+        changed: Changed,
+        policy: Policy | None = None,
+        *,
+        changes: ChangeLimit = UNLIMITED,
+    ) -> None:
         self._storage = storage
         self._now = now
         self._changed = changed
         self._policy = policy or default_policy()
+        self._changes = changes
 
     async def rights_in(self, wedding: str) -> MemberRights:
         """The rights of each role over the members of a wedding."""
@@ -94,7 +104,7 @@ class MemberService:
                 raise MembershipError("member_exists", "this user is a member already: change the role instead")
             return self._change(actor, "member.added", person)
 
-        return await self._store(wedding, person.user, decide)
+        return await self._store(wedding, actor, person.user, decide)
 
     async def change(self, wedding: str, actor: Identity, user: str, fields: Mapping[str, str]) -> StoredMember:
         """Give a member another role, or another name. With another role it leaves threads of types that are not for
@@ -111,7 +121,7 @@ class MemberService:
             change = self._change(actor, "member.changed", person, member)
             return change if person.role == member.role else change._replace(leaves=rights.types_left(person))
 
-        return await self._store(wedding, user, decide)
+        return await self._store(wedding, actor, user, decide)
 
     async def remove(self, wedding: str, actor: Identity, user: str) -> StoredMember:
         """Remove a member, whose devices, invitations and grants end, who takes part in no thread any more, and whose
@@ -126,7 +136,7 @@ class MemberService:
             entry = audit_entry(at, actor.user, "member.removed", **described(_person(member)))
             return MemberChange(member._replace(removed_at=at), entry)
 
-        return await self._store(wedding, user, decide)
+        return await self._store(wedding, actor, user, decide)
 
     def _change(
         self, actor: Identity, action: str, person: Identity, before: StoredMember | None = None
@@ -136,9 +146,11 @@ class MemberService:
         member = StoredMember(*_columns(person), actor.user if before is None else before.added_by, at)
         return MemberChange(member, audit_entry(at, actor.user, action, **described(person), **was))
 
-    async def _store(self, wedding: str, user: str, decide: _Decide) -> StoredMember:
+    async def _store(self, wedding: str, actor: Identity, user: str, decide: _Decide) -> StoredMember:
         try:
-            member, version = await self._storage.change_member(wedding, user, decide)
+            with self._changes.count(wedding, actor.user) as counted:
+                member, version = await self._storage.change_member(wedding, user, decide)
+                counted.is_stored = version > 0
         except BoundReached as error:
             raise MembershipError("too_many_members", str(error)) from error
         if version:
@@ -159,9 +171,10 @@ class MemberService:
         entry = audit_entry(at, actor.user, "invitation.made", invitation=invitation.id, **described(person))
         own = None if actor.role == COUPLE else INVITATIONS_OF_PERSON
         try:
-            await self._storage.invite(
-                wedding, digest_of_code(code), invitation, INVITATIONS, entry, most_of_person=own
-            )
+            with self._changes.count(wedding, actor.user):
+                await self._storage.invite(
+                    wedding, digest_of_code(code), invitation, INVITATIONS, entry, most_of_person=own
+                )
         except BoundReached as error:
             refusal = "too_many_own_invitations" if error.of_person else "too_many_invitations"
             raise MembershipError(refusal, str(error)) from error
@@ -180,8 +193,9 @@ class MemberService:
             require_allowed(rights.may_manage(actor, found.role))
             return audit_entry(self._now(), actor.user, "invitation.withdrawn", invitation=found.id, user=found.user)
 
-        if not await self._storage.withdraw(wedding, id_, decide):
-            raise NotFoundError("not_found", "no such invitation")
+        with self._changes.count(wedding, actor.user):
+            if not await self._storage.withdraw(wedding, id_, decide):
+                raise NotFoundError("not_found", "no such invitation")
 
     # -- devices
 
@@ -201,8 +215,9 @@ class MemberService:
                 require_allowed(rights.may_manage(actor, "" if member is None else member.role))
             return audit_entry(at, actor.user, "device.revoked", device=device, user=found.user)
 
-        if not await self._storage.revoke_device(wedding, device, decide, at):
-            raise NotFoundError("not_found", "no such device")
+        with self._changes.count(wedding, actor.user):
+            if not await self._storage.revoke_device(wedding, device, decide, at):
+                raise NotFoundError("not_found", "no such device")
         self._changed(wedding)
 
     # -- policy
@@ -222,7 +237,10 @@ class MemberService:
         at = self._now()
         change = PolicyOverride(role, category, rights or "", actor.user, at)
         entry = audit_entry(at, actor.user, "policy.changed", role=role, category=category, rights=rights)
-        if await self._storage.set_override(wedding, change, entry, keep=rights is not None):
+        with self._changes.count(wedding, actor.user) as counted:
+            version = await self._storage.set_override(wedding, change, entry, keep=rights is not None)
+            counted.is_stored = version > 0
+        if version:
             self._changed(wedding)
 
 

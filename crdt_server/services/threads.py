@@ -17,6 +17,7 @@ from crdt_server.access.access import Access, Action, require, require_allowed
 from crdt_server.access.identity import Identity, is_name
 from crdt_server.access.threads import CLOSED_TYPES, document_of, may_add, may_change, may_make, may_mark, powers
 from crdt_server.errors import NotFoundError, ProtocolError
+from crdt_server.services.changes import UNLIMITED, ChangeLimit
 from crdt_server.services.entries import Changed, MembershipError, Now, audit_entry, cursor_of, moment, read_cursor
 from crdt_server.services.grants import Published
 from documents.field_rules import written_as
@@ -63,15 +64,25 @@ _Decide = Callable[[ThreadState], ThreadChange]
 
 
 class ThreadService:
-    """See the head of the file. Methods raise ForbiddenError, NotFoundError, ProtocolError for what cannot be, and
-    MembershipError."""
+    """See the head of the file. Methods raise ForbiddenError, NotFoundError, ProtocolError for what cannot be,
+    MembershipError, and RateLimitError for more ``changes`` than one person makes."""
 
-    def __init__(self, storage: Storage, now: Now, changed: Changed, *, access: Access, published: Published) -> None:
+    def __init__(
+        self,
+        storage: Storage,
+        now: Now,
+        changed: Changed,
+        *,
+        access: Access,
+        published: Published,
+        changes: ChangeLimit = UNLIMITED,
+    ) -> None:
         self._storage = storage
         self._now = now
         self._changed = changed
         self._access = access
         self._published = published
+        self._changes = changes
 
     # -- reading
 
@@ -220,7 +231,9 @@ class ThreadService:
         self, wedding: str, actor: Identity, id_: str, users: Collection[str], decide: _Decide
     ) -> FoundThread:
         try:
-            thread, event = await self._storage.change_thread(wedding, id_, actor.user, users, decide)
+            with self._changes.count(wedding, actor.user) as counted:
+                thread, event = await self._storage.change_thread(wedding, id_, actor.user, users, decide)
+                counted.is_stored = event > 0
         except ValuesRefused as error:
             of_person = isinstance(error, BoundReached) and error.of_person
             raise MembershipError("too_many_own_threads" if of_person else "too_many", str(error)) from error

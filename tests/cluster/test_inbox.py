@@ -12,6 +12,7 @@ from crdt_server.access.policy import default_policy
 from crdt_server.access.policy_access import NoMembers, PolicyAccess
 from crdt_server.access.token_access import TokenOrDevAccess
 from crdt_server.messaging import Messaging
+from crdt_server.services.changes import ChangeLimit
 from crdt_server.services.messaging.router import EventRouter
 from documents.derived import find
 from storage import DerivedRecords, DocumentKey, NewEvent, Storage
@@ -22,7 +23,7 @@ ACCESS = TokenOrDevAccess(PolicyAccess(lambda *_: Identity("", ""), NoMembers(),
 
 
 def route_at(node: Node) -> EventRouter:
-    state = State({"access": ACCESS, "policy": default_policy()})
+    state = State({"access": ACCESS, "policy": default_policy(), "changes": ChangeLimit()})
     messaging = Messaging(node.hub, state, {})
     node.hub.spawn(messaging.router.run())
     return messaging.router

@@ -69,8 +69,8 @@ async def test_what_changes_nothing_is_not_written(store: Storage) -> None:
     assert await store.set_override("w_1", cell, entry("policy"), keep=False) == 4
     assert await store.set_override("w_1", cell, entry("policy"), keep=False) == 0
     rule = RoutingOverride("booking", "{}", "u_aroha", NOW)
-    assert not await store.set_routing_override("w_1", rule, entry("routing"))
-    assert await store.set_routing_override("w_1", rule._replace(at=NOW + timedelta(days=1)), entry("routing"))
+    assert await store.set_routing_override("w_1", rule, entry("routing"))
+    assert not await store.set_routing_override("w_1", rule._replace(at=NOW + timedelta(days=1)), entry("routing"))
     assert await store.set_routing_override("w_1", rule, entry("routing"), keep=False)
     assert not await store.set_routing_override("w_1", rule, entry("routing"), keep=False)
     actions = [each.action for each in await store.audit("w_1")]

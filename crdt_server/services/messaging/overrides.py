@@ -9,21 +9,25 @@ from crdt_server.access.access import require_allowed
 from crdt_server.access.identity import Identity
 from crdt_server.access.policy import Policy
 from crdt_server.errors import NotFoundError, ProtocolError
+from crdt_server.services.changes import UNLIMITED, ChangeLimit
 from crdt_server.services.entries import Now, audit_entry
 from crdt_server.services.members import read_rights
 from crdt_server.services.messaging.rules import RoutingRule, RoutingRules, RuleError, override
-from storage import RoutingOverride, Storage
+from storage import NewAuditEntry, RoutingOverride, Storage
 
 
 class RoutingOverrides:
     """See the head of the file. Methods raise ForbiddenError, NotFoundError, and ProtocolError for a rule that cannot
-    be understood or may not be changed."""
+    be understood or may not be changed, and RateLimitError for more ``changes`` than one person makes."""
 
-    def __init__(self, storage: Storage, now: Now, rules: RoutingRules, policy: Policy) -> None:
+    def __init__(
+        self, storage: Storage, now: Now, rules: RoutingRules, policy: Policy, *, changes: ChangeLimit = UNLIMITED
+    ) -> None:
         self._storage = storage
         self._now = now
         self._rules = rules
         self._policy = policy
+        self._changes = changes
 
     async def rules(self, wedding: str, actor: Identity) -> tuple[RoutingRule, ...]:
         """All rules as they count for a wedding."""
@@ -41,7 +45,7 @@ class RoutingOverrides:
         at = self._now()
         text = json.dumps(body, ensure_ascii=False)
         entry = audit_entry(at, actor.user, "routing.changed", rule=name, body=text)
-        await self._storage.set_routing_override(wedding, RoutingOverride(name, text, actor.user, at), entry)
+        await self._store(wedding, RoutingOverride(name, text, actor.user, at), entry)
         return changed
 
     async def restore(self, wedding: str, actor: Identity, name: str) -> None:
@@ -49,9 +53,11 @@ class RoutingOverrides:
         require_allowed((await read_rights(self._storage, wedding, self._policy)).may_override(actor))
         at, rule = self._now(), self._named(name)
         entry = audit_entry(at, actor.user, "routing.changed", rule=rule.name)
-        await self._storage.set_routing_override(
-            wedding, RoutingOverride(rule.name, "", actor.user, at), entry, keep=False
-        )
+        await self._store(wedding, RoutingOverride(rule.name, "", actor.user, at), entry, keep=False)
+
+    async def _store(self, wedding: str, changed: RoutingOverride, entry: NewAuditEntry, *, keep: bool = True) -> None:
+        with self._changes.count(wedding, changed.by) as counted:
+            counted.is_stored = await self._storage.set_routing_override(wedding, changed, entry, keep=keep)
 
     def _named(self, name: str) -> RoutingRule:
         rule = self._rules.named(name)

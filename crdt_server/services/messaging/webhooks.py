@@ -19,6 +19,7 @@ from crdt_server.access.access import require_allowed
 from crdt_server.access.identity import Identity
 from crdt_server.access.policy import Policy
 from crdt_server.errors import NotFoundError, ProtocolError
+from crdt_server.services.changes import UNLIMITED, ChangeLimit
 from crdt_server.services.entries import MembershipError, Now, audit_entry
 from crdt_server.services.members import read_rights
 from crdt_server.services.messaging.ip_addresses import is_address, is_public
@@ -57,13 +58,17 @@ def subscribes_to(types: Sequence[str], type_: str) -> bool:
 
 class WebhookService:
     """See the head of the file. ``actor`` is whoever requests it. Methods raise ForbiddenError, NotFoundError,
-    ProtocolError for a URL that cannot be used, and MembershipError."""
+    ProtocolError for a URL that cannot be used, MembershipError, and RateLimitError for more ``changes`` than one
+    person makes."""
 
-    def __init__(self, storage: Storage, now: Now, policy: Policy, *, allow_private: bool) -> None:
+    def __init__(
+        self, storage: Storage, now: Now, policy: Policy, *, allow_private: bool, changes: ChangeLimit = UNLIMITED
+    ) -> None:
         self._storage = storage
         self._now = now
         self._policy = policy
         self._allow_private = allow_private
+        self._changes = changes
 
     async def present(self, wedding: str, actor: Identity) -> list[StoredWebhook]:
         """The webhooks, also those that are disabled; the reason of one that gets nothing is that of its maker."""
@@ -84,7 +89,8 @@ class WebhookService:
             return WebhookChange(made, _entry(at, actor, "webhook.added", made))
 
         try:
-            await self._storage.change_webhook(wedding, made.id, decide, MOST_WEBHOOKS)
+            with self._changes.count(wedding, actor.user):
+                await self._storage.change_webhook(wedding, made.id, decide, MOST_WEBHOOKS)
         except ValuesRefused as error:
             raise MembershipError("too_many_webhooks", str(error)) from error
         return Shown(made, secret)
@@ -165,7 +171,8 @@ class WebhookService:
             after = changed(webhook)
             return WebhookChange(after, _entry(at, actor, action, after or webhook))
 
-        return await self._storage.change_webhook(wedding, id_, decide, MOST_WEBHOOKS)
+        with self._changes.count(wedding, actor.user):
+            return await self._storage.change_webhook(wedding, id_, decide, MOST_WEBHOOKS)
 
     def _require_url(self, url: str) -> None:
         """Names are resolved, and their addresses checked, when something is sent."""
