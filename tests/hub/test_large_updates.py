@@ -22,6 +22,7 @@ from crdt_server.protocol.update import EMPTY_STATE_VECTOR
 from crdt_server.settings import Settings
 from documents.kind import MAX_UPDATE_BYTES
 from storage import DocumentKey, open_storage
+from tests.cluster.conftest import until
 from tests.rooms.person import Person
 from tests.support.codec import encode_sync_step2, encode_update
 from tests.support.hosts import make_hub
@@ -100,9 +101,7 @@ async def test_small_edits_of_a_batch_do_not_wait_for_a_large_one_in_it(hub: Hub
     monkeypatch.setattr(dispatcher, "request", request)
     bob.type("a batch is under way")
     many.type("x" * SMALL_BYTES)
-    async with asyncio.timeout(60):
-        while not (batches and many.room.inbox):
-            await asyncio.sleep(0)
+    await until(lambda: bool(batches and many.room.inbox))
     ada.type("a")
     released.set()
     for person in (ada, many):
