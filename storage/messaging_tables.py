@@ -16,6 +16,9 @@ ADDRESS_LENGTH = 2000
 UNREAD = text("read_at IS NULL")
 """The items of an inbox that an index for unread ones has."""
 
+WAITS = "state = 'waiting'"
+"""The messages of the outbox that an index for those that are due has."""
+
 # `context` is JSON: the document, root and record that the conversation is about; empty: none.
 threads = Table(
     "threads",
@@ -143,6 +146,13 @@ outbox = Table(
     Column("error", String(REASON_LENGTH), nullable=False),
     Column("done_at", UtcDateTime),
     Index(None, "state", "channel", "priority", "id"),
+    # The next message of each recipient is found beside any number of others.
+    Index(
+        "ix_outbox_recipients",
+        *("channel", "priority", "wedding", "user", "contact", "id"),
+        sqlite_where=text(WAITS),
+        postgresql_where=text(WAITS),
+    ),
     Index(None, "state", "next_at"),
     Index(None, "wedding", "user", "state"),
     Index(None, "wedding", "state", "id"),

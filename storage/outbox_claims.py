@@ -4,31 +4,37 @@
   message is due is decided by the clock of the caller.
 - No call waits for a message that another transaction holds: it is left to the next call.
 - A claim is an attempt, so that a message which ends the process that sends it dies with its last one.
+- The cost of a claim follows from what it takes and from what is under way, not from what waits. Where those in front
+  all go to recipients that are busy, the other recipients take turns, each with one index seek.
 """
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from functools import cache
 from typing import Any, Final, NamedTuple, TypeAlias
 
 from sqlalchemy import (
+    BigInteger,
     ColumnElement,
     Connection,
+    FromClause,
     Integer,
     Interval,
     Select,
     and_,
     bindparam,
+    cast,
     func,
     literal,
     or_,
     select,
+    text,
     tuple_,
     update,
 )
 
-from storage.messaging_tables import outbox
+from storage.messaging_tables import WAITS, outbox
 from storage.outbox import (
     DEAD,
     DROPPED,
@@ -46,19 +52,26 @@ from storage.tables import REASON_LENGTH, UtcDateTime
 LOOKED_AT = 4
 """Messages that a claim locks for each that it may take: more of one recipient are left for later."""
 
+WALKED = 256
+"""Messages in front of a channel, those of busy recipients included, of which a claim takes some in their order."""
+
 Recipient: TypeAlias = tuple[str, str, str]
 """Wedding, user and contact."""
+
+FIRST: Final[Recipient] = ("", "", "")
+"""In front of all recipients."""
 
 
 class ClaimOf(NamedTuple):
     """Up to `limit` messages of a channel with priorities up to `priority`, of one recipient at most
-    `per_recipient`, none of those in `busy`."""
+    `per_recipient`, none of those in `busy`. Where recipients take turns, the one behind `after` is next."""
 
     channel: str
     limit: int
     priority: int
     per_recipient: int
     busy: Sequence[Recipient] = ()
+    after: Recipient = FIRST
 
 
 class ClaimedMessages(NamedTuple):
@@ -102,7 +115,8 @@ def _update(connection: Connection, ids: Sequence[int], values: dict[str, Any]) 
 def claim(
     connection: Connection, claims: Sequence[ClaimOf], lease: str, seconds: float, now: datetime
 ) -> list[StoredMessage]:
-    """Take messages that wait under a lease, each channel's in the order of (priority, id)."""
+    """Take messages that wait under a lease, each channel's in the order of (priority, id), and behind them those of
+    recipients that take turns."""
     taken: list[StoredMessage] = []
     for wanted in claims:
         if chosen := _choose(connection, wanted, now):
@@ -114,7 +128,9 @@ def claim(
 
 
 def _choose(connection: Connection, wanted: ClaimOf, now: datetime) -> list[StoredMessage]:
-    values = {"channel": wanted.channel, "now": now, "most": wanted.priority, "rows": LOOKED_AT * wanted.limit}
+    rows = LOOKED_AT * wanted.limit
+    values = {"channel": wanted.channel, "now": now, "most": wanted.priority, "rows": rows}
+    values["walked"] = max(WALKED, rows)
     found = connection.execute(_WAITING_BUT, {**values, "busy": wanted.busy}) if wanted.busy else None
     chosen: list[StoredMessage] = []
     of: dict[Recipient, int] = {}
@@ -124,6 +140,28 @@ def _choose(connection: Connection, wanted: ClaimOf, now: datetime) -> list[Stor
         of[recipient] = of.get(recipient, 0) + 1
         if of[recipient] <= wanted.per_recipient and len(chosen) < wanted.limit:
             chosen.append(message)
+    if wanted.busy and len(chosen) < wanted.limit:
+        chosen += _in_turns(connection, wanted, now, wanted.limit - len(chosen), of)
+    return chosen
+
+
+def _in_turns(
+    connection: Connection, wanted: ClaimOf, now: datetime, limit: int, but: Collection[Recipient]
+) -> list[StoredMessage]:
+    """The oldest message of the most urgent ones for each of up to `limit` recipients, from `after` on and around,
+    without those that are busy and some others."""
+    out = [*wanted.busy, *but]
+    chosen: list[StoredMessage] = []
+    for priority in range(wanted.priority + 1):
+        for start in dict.fromkeys((wanted.after, FIRST)):
+            if len(chosen) >= limit:
+                return chosen
+            values = dict(zip(_PLACE, start, strict=True)) | {"channel": wanted.channel, "now": now, "out": out}
+            left = limit - len(chosen)
+            values |= {"at_priority": priority, "rows": left, "seeks": left + len(out)}
+            found = [StoredMessage(*row) for row in connection.execute(_HEADS, values)]
+            chosen += found
+            out += ((each.wedding, each.user, each.contact) for each in found)
     return chosen
 
 
@@ -152,15 +190,53 @@ _DUE: Final = (
 
 
 def _waiting(*but: ColumnElement[bool]) -> Select[Any]:
-    query = select_messages().where(outbox.c.state == WAITING, outbox.c.channel == bindparam("channel"))
-    query = query.where(outbox.c.next_at <= bindparam("now"), outbox.c.priority <= bindparam("most"), *but)
+    front = select(outbox.c.id).where(outbox.c.state == WAITING, outbox.c.channel == bindparam("channel"))
+    front = front.where(outbox.c.priority <= bindparam("most")).order_by(outbox.c.priority, outbox.c.id)
+    # Bounded before anything is left out: of what is left out there may be any number.
+    walked = front.limit(bindparam("walked", type_=Integer)).subquery("walked")
+    query = select_messages().join(walked, walked.c.id == outbox.c.id)
+    query = query.where(outbox.c.state == WAITING, outbox.c.next_at <= bindparam("now"), *but)
     query = query.order_by(outbox.c.priority, outbox.c.id).limit(bindparam("rows", type_=Integer))
-    return query.with_for_update(skip_locked=True)
+    return query.with_for_update(skip_locked=True, of=outbox)
 
 
+def _heads() -> Select[Any]:
+    """The oldest message of each of some recipients behind a place, of one channel and priority: three seeks in an
+    index for each of them, however many messages wait."""
+    begin = [cast(bindparam(name), outbox.c[name].type).label(name) for name in _PLACE]
+    seen = select(literal(0, BigInteger).label("id"), *begin, literal(0).label("seek")).cte("seen", recursive=True)
+    head = outbox.alias("head")
+    following = select(head.c.id, *(head.c[name] for name in _PLACE), seen.c.seek + 1)
+    following = following.select_from(seen.join(head, head.c.id == _next_id(seen)))
+    seen = seen.union_all(following.where(seen.c.seek < bindparam("seeks", type_=Integer)))
+    wanted = tuple_(*(seen.c[name] for name in _PLACE)).not_in(bindparam("out", expanding=True))
+    heads = select(seen.c.id).where(seen.c.seek > 0, wanted).limit(bindparam("rows", type_=Integer)).subquery("heads")
+    query = select_messages().join(heads, heads.c.id == outbox.c.id).where(outbox.c.state == WAITING)
+    query = query.where(outbox.c.next_at <= bindparam("now")).order_by(*(outbox.c[name] for name in _PLACE))
+    return query.with_for_update(skip_locked=True, of=outbox)
+
+
+def _next_id(seen: FromClause) -> ColumnElement[int]:
+    """The oldest message of the recipient behind one: with another contact, or user, or wedding. One comparison of all
+    three would go through the messages of the recipient itself."""
+    found = outbox.alias("found")
+    ids: list[ColumnElement[int]] = []
+    for place in reversed(range(len(_PLACE))):
+        same = [found.c[name] == seen.c[name] for name in _PLACE[:place]]
+        behind = found.c[_PLACE[place]] > seen.c[_PLACE[place]]
+        # The state is in the text: only so an index of what waits is used.
+        query = select(found.c.id).where(text(f"found.{WAITS}"), found.c.channel == bindparam("channel"))
+        query = query.where(found.c.priority == bindparam("at_priority"), *same, behind)
+        order = [found.c[name] for name in _PLACE[place:]]
+        ids.append(query.order_by(*order, found.c.id).limit(1).scalar_subquery())
+    return func.coalesce(*ids)
+
+
+_PLACE: Final = ("wedding", "user", "contact")
 _RECIPIENT: Final = tuple_(outbox.c.wedding, outbox.c.user, outbox.c.contact)
 _WAITING: Final = _waiting()
 _WAITING_BUT: Final = _waiting(_RECIPIENT.not_in(bindparam("busy", expanding=True)))
+_HEADS: Final = _heads()
 
 
 def renew(connection: Connection, lease: str, ids: Sequence[int], seconds: float) -> int:

@@ -29,8 +29,8 @@ MERGED_WITHIN = timedelta(seconds=10)
 """Events of one type about one record are one item for a recipient when they are no further apart than this."""
 
 MOST_WAITING, MOST_OF_RECIPIENT = 10_000, 1_000
-"""Messages of a wedding that were not sent, and those of one recipient where there are that many: a claim walks past
-those of a recipient that is busy. What is left out is in the inbox, or can be read as events."""
+"""Messages of a wedding that were not sent, and those of one recipient where there are that many. What is left out is
+in the inbox, or can be read as events."""
 
 Projection = Callable[[Connection, str, Sequence[StoredEvent]], None]
 """Brings something up to date with the next events of a wedding, in the transaction in which they are routed."""

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import json
+import sqlite3
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
-from sqlalchemy import Connection, insert, select
+from sqlalchemy import Connection, Engine, insert, select
 from sqlalchemy import event as sql_event
 
 from storage import ClaimOf, DerivedRecords, DocumentKey, MessageOutcome, NewMessage, Storage, ValuesRefused
@@ -15,7 +18,9 @@ from storage import outbox as states
 from storage.derived import StoredRow
 from storage.messaging_tables import contacts, outbox, webhooks
 from storage.outbox import key_of
+from storage.outbox_claims import WALKED
 from storage.tables import members
+from tests.contract.backends import Database
 
 NOON = datetime(2026, 6, 20, 12, 0, tzinfo=UTC)
 SECOND = timedelta(seconds=1)
@@ -421,3 +426,62 @@ class TestRecipients:
         await store.disable_address(hook, "", "410 " * 200, NOON)
         found = await store.resolve_recipients([push, hook])
         assert [[a.contact for a in found[each.id].addresses] for each in (push, hook)] == [["p_2"], []]
+
+
+class TestTurns:
+    """Where those in front go to recipients that are busy."""
+
+    async def test_recipients_behind_a_backlog_take_turns(self, store: Storage) -> None:
+        backlog = [new(event, user="u_busy") for event in range(WALKED + 50)]
+        others = [new(1_000 + number, user=f"u_{number % 4}") for number in range(8)]
+        urgent = new(2_000, user="u_9", wedding="w_2", priority=1)
+        await store.enqueue([*backlog, *others, urgent])
+        busy = ClaimOf("mail", 3, 4, 4, [("w", "u_busy", "")])
+        assert await claim(store, busy) == [2_000, 1_000, 1_001], "an urgent one is in front of the others"
+        assert await claim(store, busy._replace(after=("w", "u_1", ""))) == [1_002, 1_003, 1_004]
+        assert await claim(store, busy._replace(limit=9, after=("w", "u_2", ""))) == [1_007, 1_005, 1_006]
+        assert await claim(store, busy) == []
+        assert await claim(store, busy._replace(busy=[])) == [0, 1, 2]
+
+    async def test_only_so_urgent_ones_have_turns(self, store: Storage) -> None:
+        backlog = [new(event, user="u_busy", priority=0) for event in range(WALKED)]
+        await store.enqueue([*backlog, new(1_000, priority=2), new(1_001, channel="sms", priority=0)])
+        assert await claim(store, ClaimOf("mail", 3, 1, 4, [("w", "u_busy", "")])) == []
+        assert await claim(store, ClaimOf("mail", 3, 2, 4, [("w", "u_busy", "")])) == [1_000]
+
+    async def test_addresses_and_weddings_are_recipients_of_their_own(self, store: Storage) -> None:
+        backlog = [new(event, user="u_1", contact="b") for event in range(WALKED)]
+        more = [new(1_000 + n, wedding=w, contact=c) for n, (w, c) in enumerate([("w", "a"), ("w", "c"), ("v", "b")])]
+        await store.enqueue([*backlog, *more])
+        assert await claim(store, ClaimOf("mail", 9, 4, 1, [("w", "u_1", "b")])) == [1_002, 1_000, 1_001]
+
+    async def test_no_claim_reads_what_waits(self, store: Storage, database: Database) -> None:
+        """Neither what is taken in order nor what is taken in turns: by indexes that end with what is taken."""
+        seen: list[tuple[str, Any]] = []
+
+        def see(connection: object, cursor: object, statement: str, parameters: Any, *rest: object) -> None:
+            if "FROM outbox" in statement:
+                seen.append((statement, parameters))
+
+        await store.enqueue([new(event) for event in range(3)])
+        sql_event.listen(Engine, "before_cursor_execute", see)
+        try:
+            await claim(store, MAIL._replace(busy=[("w", "u_1", "")], limit=1))
+        finally:
+            sql_event.remove(Engine, "before_cursor_execute", see)
+        claims = [each for each in seen if "walked" in each[0] or "seen" in each[0]]
+        assert len(claims) == 1 + 5
+        if not database.url.startswith("sqlite"):
+            pytest.skip("plans of PostgreSQL follow from the sizes of tables")
+        with closing(sqlite3.connect(database.url.partition(":///")[2])) as connection:
+            steps = [
+                step[3]
+                for statement, parameters in claims
+                for step in connection.execute(f"EXPLAIN QUERY PLAN {statement}", parameters)
+            ]
+        used = [each for each in steps if each.startswith("SEARCH") or each.startswith("SCAN outbox")]
+        walk = "(state=? AND channel=? AND priority<?)"
+        places = ["wedding=? AND user=? AND contact>?", "wedding=? AND user>?", "wedding>?"]
+        seeks = [f"ix_outbox_recipients (channel=? AND priority=? AND {each})" for each in places]
+        assert [each for each in used if "PRIMARY KEY" not in each and not each.endswith((walk, *seeks))] == []
+        assert all(any(each.endswith(seek) for each in used) for seek in seeks)

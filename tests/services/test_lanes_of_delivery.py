@@ -53,3 +53,12 @@ def test_an_urgent_message_that_finds_no_place_is_not_claimed_again_until_there_
     assert all(recipient in each.busy for each in claims)
     lanes.end(3)
     assert not any(recipient in each.busy for each in lanes.claims())
+
+
+def test_recipients_take_turns_behind_the_last_that_was_claimed() -> None:
+    lanes = Lanes()
+    assert {claim.after for claim in lanes.claims()} == {("", "", "")}
+    lanes.begin(message(1, "w"), "https://h.example")
+    after = {claim.channel: claim.after for claim in lanes.claims()}
+    assert after[Channel.WEBHOOK] == ("w", "to1", "")
+    assert after[Channel.MAIL] == ("", "", "")

@@ -14,11 +14,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from types import MappingProxyType
-from typing import Final, NamedTuple, TypeAlias
+from typing import Final, NamedTuple
 from urllib.parse import urlsplit
 
 from crdt_server.services.messaging.model import Channel, Priority
 from storage import ClaimOf, StoredMessage
+from storage.outbox_claims import FIRST, Recipient
 
 LANES: Final[Mapping[Channel, int]] = MappingProxyType(
     {Channel.MAIL: 16, Channel.SMS: 8, Channel.PUSH: 32, Channel.WEBHOOK: 32}
@@ -39,8 +40,6 @@ URGENT_OF_WEDDING: Final = 2
 
 MOST_PARKED: Final = 500
 """Recipients that are left out of claims because their address is in use."""
-
-Recipient: TypeAlias = tuple[str, str, str]
 
 
 class Lane(NamedTuple):
@@ -77,6 +76,7 @@ class Lanes:
     def __init__(self) -> None:
         self._running: dict[int, Running] = {}
         self._parked: dict[tuple[Channel, Recipient, bool], str] = {}  # the flag: for urgent messages as well
+        self._after: dict[Channel, Recipient] = {}  # the recipient of the last message that was claimed
 
     def __len__(self) -> int:
         return len(self._running)
@@ -91,7 +91,8 @@ class Lanes:
         return [claim for lane in _KINDS if (claim := self._claim(lane)).limit]
 
     def _claim(self, lane: Lane) -> ClaimOf:
-        return ClaimOf(lane.channel, self._free(lane), lane.priority, PER_RECIPIENT, sorted(set(self._busy(lane))))
+        busy, after = sorted(set(self._busy(lane))), self._after.get(lane.channel, FIRST)
+        return ClaimOf(lane.channel, self._free(lane), lane.priority, PER_RECIPIENT, busy, after)
 
     def _free(self, lane: Lane) -> int:
         return max(0, lane.size - sum(1 for each in self._running.values() if each.lane == lane))
@@ -109,7 +110,7 @@ class Lanes:
         of_all = Lane(channel, False)
         urgent = message.priority <= URGENT
         lane = Lane(channel, True) if urgent and not self._free(of_all) else of_all
-        recipient = message.wedding, message.user, message.contact
+        recipient = self._after[channel] = message.wedding, message.user, message.contact
         bounds = dict(_bounds(channel, message.wedding, address, urgent=urgent))
         for place, most in bounds.items():
             if sum(1 for each in self._running.values() if place in each.places) >= most:
