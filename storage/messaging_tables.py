@@ -6,7 +6,19 @@ one transaction with the cursor behind them, so that each event is routed once. 
 what has to be sent: see `outbox`.
 """
 
-from sqlalchemy import BigInteger, Boolean, Column, Index, Integer, String, Table, Text, UniqueConstraint, text
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    Computed,
+    Index,
+    Integer,
+    String,
+    Table,
+    Text,
+    UniqueConstraint,
+    text,
+)
 
 from storage.tables import DIGEST_LENGTH, MOMENT_LENGTH, REASON_LENGTH, UtcDateTime, metadata, name, row_id
 
@@ -145,6 +157,8 @@ outbox = Table(
     Column("lease_until", UtcDateTime),
     Column("error", String(REASON_LENGTH), nullable=False),
     Column("done_at", UtcDateTime),
+    # Of `params`: what waits, and what is over, is summed in an index.
+    Column("characters", Integer, Computed("length(params)")),
     Index(None, "state", "channel", "priority", "id"),
     # The next message of each recipient is found beside any number of others.
     Index(
@@ -154,8 +168,8 @@ outbox = Table(
         postgresql_where=text(WAITS),
     ),
     Index(None, "state", "next_at"),
-    Index(None, "wedding", "user", "state"),
-    Index(None, "wedding", "state", "id"),
+    Index(None, "wedding", "user", "state", "characters"),
+    Index(None, "wedding", "state", "id", "characters"),
 )
 
 # `body` is JSON. `digest_at` is when the next digest is due; NULL: nothing is held back.

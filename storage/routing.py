@@ -13,7 +13,21 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, Insert, Integer, and_, bindparam, delete, exists, func, insert, select, text, update
+from sqlalchemy import (
+    Connection,
+    Insert,
+    Integer,
+    Select,
+    and_,
+    bindparam,
+    delete,
+    exists,
+    func,
+    insert,
+    select,
+    text,
+    update,
+)
 from sqlalchemy.dialects import postgresql, sqlite
 
 from storage import inbox as inbox_rows
@@ -29,8 +43,9 @@ MERGED_WITHIN = timedelta(seconds=10)
 """Events of one type about one record are one item for a recipient when they are no further apart than this."""
 
 MOST_WAITING, MOST_OF_RECIPIENT = 10_000, 1_000
-"""Messages of a wedding that were not sent, and those of one recipient where there are that many. What is left out is
-in the inbox, or can be read as events."""
+MOST_CHARACTERS, MOST_CHARACTERS_OF_RECIPIENT = 16_000_000, 1_000_000
+"""Messages of a wedding that were not sent, and characters in them; those of one recipient where there are that many.
+What is left out is in the inbox, or can be read as events."""
 
 Projection = Callable[[Connection, str, Sequence[StoredEvent]], None]
 """Brings something up to date with the next events of a wedding, in the transaction in which they are routed."""
@@ -136,6 +151,12 @@ FROM named WHERE wedding IS NOT NULL ORDER BY wedding
 # One seek in the index of `events` for each wedding; grouping would read the index of all events.
 
 
+def _load(messages: Select[Any]) -> Select[Any]:
+    """The number of messages, as far as it is counted, and of their characters: read in an index."""
+    some = messages.limit(bindparam("number", type_=Integer)).subquery()
+    return select(func.count(), func.coalesce(func.sum(some.c.characters), 0))
+
+
 # Statements of every page are made once: to make them takes longer than to run them.
 _CURSOR = select(routed.c.seq).where(routed.c.wedding == bindparam("wedding"))
 _VERSION = select(rights.c.version).where(rights.c.wedding == bindparam("of")).scalar_subquery()
@@ -155,11 +176,9 @@ _PASS_OVER = (
 _CURSORS = select(routed.c.wedding, routed.c.seq, _HAS_WEBHOOKS).where(
     routed.c.wedding.in_(bindparam("weddings", expanding=True))
 )
-_UNSENT_OF = select(outbox.c.id).where(outbox.c.wedding == bindparam("of"), outbox.c.state.in_(UNSENT))
-_IS_CROWDED = _UNSENT_OF.limit(1).offset(bindparam("number", type_=Integer))
-_WAITING_OF = select(func.count()).select_from(
-    _UNSENT_OF.where(outbox.c.user == bindparam("recipient")).limit(bindparam("number", type_=Integer)).subquery()
-)
+_UNSENT_OF = select(outbox.c.characters).where(outbox.c.wedding == bindparam("of"), outbox.c.state.in_(UNSENT))
+_WAITING = _load(_UNSENT_OF)
+_WAITING_OF_RECIPIENT = _load(_UNSENT_OF.where(outbox.c.user == bindparam("recipient")))
 _ADDED = insert(inbox).returning(inbox.c.id, sort_by_parameter_order=True)
 
 
@@ -326,21 +345,28 @@ def _fitting(connection: Connection, wedding: str, new: Sequence[NewMessage]) ->
     first. Emergencies always fit."""
     if not any(message.priority for message in new):
         return list(new)
-    if connection.scalar(_IS_CROWDED, {"of": wedding, "number": MOST_WAITING}) is None:
+    waiting, characters = _measured(connection, _WAITING, {"of": wedding, "number": MOST_WAITING + 1})
+    if waiting <= MOST_WAITING and characters <= MOST_CHARACTERS:
         return list(new)
-    room: dict[str, int] = {}
+    load: dict[str, tuple[int, int]] = {}
     fitting = []
     for message in new:
         if message.priority:
-            left = room.get(message.user)
-            if left is None:
-                values = {"of": wedding, "recipient": message.user, "number": MOST_OF_RECIPIENT}
-                left = MOST_OF_RECIPIENT - int(connection.scalar(_WAITING_OF, values) or 0)
-            room[message.user] = left - 1
-            if left <= 0:
+            user = message.user
+            if user not in load:
+                values = {"of": wedding, "recipient": user, "number": MOST_OF_RECIPIENT}
+                load[user] = _measured(connection, _WAITING_OF_RECIPIENT, values)
+            waiting, characters = load[user]
+            if waiting >= MOST_OF_RECIPIENT or characters >= MOST_CHARACTERS_OF_RECIPIENT:
                 continue
+            load[user] = waiting + 1, characters + len(message.params)
         fitting.append(message)
     return fitting
+
+
+def _measured(connection: Connection, load: Select[Any], values: dict[str, object]) -> tuple[int, int]:
+    waiting, characters = connection.execute(load, values).one()
+    return int(waiting), int(characters)
 
 
 def _behind(message: NewMessage, now: datetime) -> NewMessage:

@@ -36,7 +36,7 @@ from sqlalchemy import (
     text,
 )
 
-SCHEMA_REVISION = "0014"
+SCHEMA_REVISION = "0015"
 """The Alembic revision whose schema equals this file."""
 
 NAME_LENGTH = 255

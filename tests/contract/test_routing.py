@@ -12,6 +12,7 @@ import pytest
 from sqlalchemy import Connection, insert, text
 
 from storage import (
+    ClaimOf,
     DeliveryValues,
     DerivedRecords,
     DocumentKey,
@@ -255,6 +256,31 @@ async def test_a_recipient_of_whom_too_many_wait_gets_no_more(store: Storage, mo
     assert await overflow(4, 6, to_hook(5), to_hook(6), to_hook(6, "whk_2"), to_hook(5, "whk_3", 0), delivery(6)) == 2
     assert await overflow(6, 7, to_hook(7), to_hook(6, priority=0)) == 1
     assert [event for event, _, _ in await sent(store)] == [1, 2, 3, 4, 6, 5, 6, 6]
+
+
+async def test_a_recipient_of_whom_too_many_characters_wait_gets_no_more(
+    store: Storage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """10,000 messages of 25 KB that nobody fetched were 250 MB of one wedding."""
+    monkeypatch.setattr("storage.routing.MOST_CHARACTERS", 3_000)
+    monkeypatch.setattr("storage.routing.MOST_CHARACTERS_OF_RECIPIENT", 4_000)
+    long = json.dumps({"text": "é" * 1_000}, ensure_ascii=False)
+
+    def to_hook(event: int, hook: str = "whk_1", priority: int = 2, params: str = long) -> DeliveryValues:
+        key = key_of("w_42", event, hook, "webhook")
+        return delivery(event, user=hook, channel="webhook", priority=priority, key=key, params=params)
+
+    async def overflow(after: int, until: int, *deliveries: DeliveryValues) -> int:
+        (stored,) = await store.store_routed([page(after, until, deliveries=deliveries)])
+        return stored.overflow
+
+    await put_events(store, 6)
+    assert await overflow(0, 3, *map(to_hook, (1, 2, 3))) == 0
+    assert await overflow(3, 4, to_hook(4)) == 0, "of the recipient there are less"
+    assert await overflow(4, 5, to_hook(5), to_hook(5, "whk_2"), to_hook(5, "whk_3", 0), delivery(5)) == 1
+    await store.claim_messages("n", 60, [], [ClaimOf("webhook", 9, 4, 9)], AT, 7)
+    assert await overflow(5, 6, to_hook(6, params="{}"), to_hook(3, priority=0)) == 1, "what is being sent counts"
+    assert [event for event, _, _ in await sent(store)] == [1, 2, 3, 4, 5, 5, 5]
 
 
 class TestInbox:

@@ -22,6 +22,9 @@ from storage import LastSeen
 LONGEST: Final = 4_000
 """Characters of one value."""
 
+PARAMS_BYTES: Final = 20 * 1024
+"""Of all values together, as JSON: a message of 4,000 emojis has 16 KB. Longer ones are cut, the longest first."""
+
 _MOST_FIELDS: Final = 8
 _TITLES: Final = ("title", "name", "label", "_summary")
 _FIRST: Final = ("start", "place", "status", "stage", "dayStatus")
@@ -68,7 +71,7 @@ class EventTexts:
         found |= {name: _text(row[key]) for key, name in _PLAIN.items() if key in row}
         found |= _changes(event, known)
         found |= self._of_root(event, row)
-        return {name: value[:LONGEST] for name, value in found.items() if value}
+        return _bounded({name: value[:LONGEST] for name, value in found.items() if value})
 
     def _name_of(self, user: str) -> str:
         """The name of a person: as a member, else as their guest or vendor is, else as they were when they were
@@ -131,6 +134,35 @@ def _title(row: Mapping[str, Any]) -> str:
 
 def _text(value: Any) -> str:
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+
+
+def _bounded(values: dict[str, str]) -> dict[str, str]:
+    """The values in PARAMS_BYTES: each has an equal part, and what the shorter ones leave."""
+    sizes = {name: _size(name) + _size(value) + 4 for name, value in values.items()}  # 4: ": " and ", "
+    left = PARAMS_BYTES
+    if sum(sizes.values()) <= left:
+        return values
+    cut = dict(values)
+    for number, name in enumerate(sorted(sizes, key=sizes.__getitem__)):
+        most = left // (len(sizes) - number)
+        if sizes[name] > most:
+            cut[name] = _cut(values[name], most - _size(name) - 4)
+        left -= min(sizes[name], most)
+    return cut
+
+
+def _cut(value: str, most: int) -> str:
+    """As much of a text as has so many bytes as JSON."""
+    used = 2
+    for place, character in enumerate(value):
+        used += _size(character) - 2
+        if used > most:
+            return value[:place]
+    return value
+
+
+def _size(text: str) -> int:
+    return len(json.dumps(text, ensure_ascii=False).encode(errors="replace"))
 
 
 # -- by root

@@ -10,7 +10,9 @@ from typing import Any
 import pytest
 
 from crdt_server.services import grants
+from crdt_server.services.messaging import params
 from crdt_server.services.messaging.model import Channel
+from crdt_server.services.messaging.params import PARAMS_BYTES
 from crdt_server.services.messaging.texts import render
 from storage import DerivedRecords, DocumentKey, NewEvent, StoredGrant
 from tests.services.messaging.conftest import AT, PEOPLE, World
@@ -118,3 +120,29 @@ async def test_values_are_cut(world: World) -> None:
     await world.router().route_all()
     (found,) = await world.params("pia")
     assert found["text"] == body
+
+
+async def test_all_values_together_are_bounded_in_bytes(world: World) -> None:
+    """What people may write as 4,000 characters has 24 KB as JSON, and records have several texts."""
+    await world.begin("large")
+    await world.put("participants", thread="t_1", user="pia", added_by="aroha", at=AT, muted=False)
+    await world.settle()
+    body = "\u0001" * 3_999 + "🌿"
+    await world.edit("thread.t_1", "messages", "01JY3Z8Q7M4T2V6W8X9Y000001", {**MESSAGE, "body": body})
+    await world.router().route_all()
+    (found,) = await world.params("pia")
+    size = len(json.dumps(found, ensure_ascii=False).encode())
+    assert PARAMS_BYTES - 200 < size <= PARAMS_BYTES
+    assert body.startswith(found.pop("text"))
+    assert found == {"actor": "Aroha", "role": "couple", "kind": "text"}
+
+
+async def test_the_longest_values_are_cut_alike() -> None:
+    values = {"title": "Toast", "before": "🌿" * 4_000, "after": '"' * 4_000, "text": "x" * 9_000, "place": "Garden"}
+    cut = params._bounded({name: value * 2 for name, value in values.items()})
+    assert len(json.dumps(cut, ensure_ascii=False).encode()) <= PARAMS_BYTES
+    assert cut["title"] == "ToastToast"
+    sizes = {name: params._size(cut[name]) for name in ("before", "after", "text")}
+    assert max(sizes.values()) - min(sizes.values()) < 10
+    assert params._bounded(values) != values
+    assert params._bounded({"text": "🌿" * 4_000}) == {"text": "🌿" * 4_000}
