@@ -31,4 +31,5 @@ class Counters:
     inbox_trimmed: int = 0
     routing_skipped: int = 0
     outbox_overflow: int = 0
+    outbox_trimmed: int = 0
     closed: dict[int, int] = field(default_factory=dict)

@@ -21,6 +21,7 @@ from crdt_server.services.messaging.digest import Digests
 from crdt_server.services.messaging.inbox_bound import InboxBound
 from crdt_server.services.messaging.mentions import mentioned
 from crdt_server.services.messaging.model import Channel, Sender
+from crdt_server.services.messaging.outbox_bound import OutboxBound
 from crdt_server.services.messaging.outbox_service import OutboxService
 from crdt_server.services.messaging.outbox_upkeep import OutboxUpkeep
 from crdt_server.services.messaging.overrides import RoutingOverrides
@@ -62,7 +63,8 @@ class Messaging:
             unsubscribe=links.of_message,
             known=self._known,
         )
-        self._bound = InboxBound(hub.storage, hub.settings.inbox_bytes, hub.metrics.counters)
+        self._inbox_bound = InboxBound(hub.storage, hub.settings.inbox_bytes, hub.metrics.counters)
+        self._outbox_bound = OutboxBound(hub.storage, hub.metrics.counters)
         self.router = EventRouter(
             hub.storage,
             self._planner,
@@ -71,6 +73,7 @@ class Messaging:
             hub.metrics.counters,
             projections=PROJECTIONS,
             on_inbox=self._on_inbox,
+            on_outbox=self._outbox_bound.added,
             on_messages=self._delivery.wake,
             concerns=self._concerns,
         )
@@ -85,7 +88,8 @@ class Messaging:
         """Begin to route, to send, and to tidy up."""
         hub = self._hub
         hub.spawn(self.router.run())
-        hub.spawn(self._bound.run())
+        hub.spawn(self._inbox_bound.run())
+        hub.spawn(self._outbox_bound.run())
         hub.spawn(trim_inboxes(hub.storage, self._now, hub.settings.inbox_days))
         hub.spawn(Digests(hub.storage, self._now, self._on_digests, self._known).run())
         hub.spawn(OutboxUpkeep(hub.storage, hub.metrics, self._now).run())
@@ -120,7 +124,7 @@ class Messaging:
         return bool(concerned) or any(True for _ in INDEXER.concerned(event))
 
     def _on_inbox(self, wedding: str, items: Sequence[tuple[str, StoredItem]], read: Iterable[str]) -> None:
-        self._bound.added(wedding, items)
+        self._inbox_bound.added(wedding, items)
         self._hub.publish_inbox(wedding, {user for user, _ in items}.union(read))
 
     def _on_digests(self, number: int) -> None:

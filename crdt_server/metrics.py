@@ -32,6 +32,7 @@ COUNTERS = {
     "inbox_items": "Items added to inboxes",
     "inbox_read": "Items of inboxes that were read",
     "inbox_trimmed": "Items deleted because the inboxes of their wedding were too large",
+    "outbox_trimmed": "Messages that were over, deleted because their wedding had too many",
     "outbox_overflow": "Messages left out because too many of their recipient waited",
     "routing_skipped": "Events that were set aside: something of what follows from them was not stored",
 }

@@ -44,6 +44,9 @@ LEAST_URGENT = 4
 SLICE = 500
 """Rows of one call that deletes some, sends some once more, or finds out which are due."""
 
+MESSAGE_CHARACTERS = 512
+"""Counted for one message besides its params."""
+
 PAGE_CHARACTERS = 1_000_000
 _ADDED = postgresql.insert(outbox).on_conflict_do_nothing(index_elements=["key"]).returning(outbox.c.id)
 
@@ -269,6 +272,21 @@ def expire(connection: Connection, sent_before: datetime, dead_before: datetime)
         connection.execute(delete(outbox).where(outbox.c.id.in_(chosen)))
         gone += len(chosen)
     return gone
+
+
+def oldest_beyond(connection: Connection, wedding: str, states: Collection[str], most: int) -> int:
+    """The newest of the oldest messages in some states without which a wedding has so many characters of them; 0: it
+    has no more. Reads all of them, in an index."""
+    newer = func.sum(MESSAGE_CHARACTERS + outbox.c.characters).over(order_by=outbox.c.id.desc()).label("with_newer")
+    among = select(outbox.c.id, newer).where(outbox.c.wedding == wedding, outbox.c.state.in_(states)).subquery()
+    return int(connection.scalar(select(func.max(among.c.id)).where(among.c.with_newer > most)) or 0)
+
+
+def trim(connection: Connection, wedding: str, states: Collection[str], until: int) -> int:
+    """Delete up to 500 messages of a wedding in some states up to a number; returns how many."""
+    chosen = lock_some(connection, and_(outbox.c.wedding == wedding, outbox.c.state.in_(states), outbox.c.id <= until))
+    connection.execute(delete(outbox).where(outbox.c.id.in_(chosen)))
+    return len(chosen)
 
 
 def select_messages() -> Select[Any]:

@@ -3,7 +3,7 @@
 Moments carry their time zone, and come from the caller; leases end by the clock of the database.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 
 from sqlalchemy import Connection
@@ -61,6 +61,17 @@ class OutboxStore(StorePart):
         """Delete some messages that were sent or dropped before a moment, or died before another; returns how many: 0
         when there are none any more."""
         return await self._executor.write(lambda connection: outbox.expire(connection, sent_before, dead_before))
+
+    async def trim_messages(self, wedding: str, states: Collection[str], most: int) -> int:
+        """Delete the oldest messages of a wedding in some states that are over, as far as they have more than so many
+        characters, in slices; returns how many."""
+        until = await self._executor.read(lambda connection: outbox.oldest_beyond(connection, wedding, states, most))
+        trimmed = 0
+        while until and (
+            count := await self._executor.write(lambda connection: outbox.trim(connection, wedding, states, until))
+        ):
+            trimmed += count
+        return trimmed
 
     # -- for workers
 

@@ -345,6 +345,20 @@ class TestWhatGoes:
         assert await in_state(store, states.SENDING) == [3]
 
 
+async def test_the_oldest_that_are_over_go_beyond_a_number_of_characters(store: Storage) -> None:
+    await store.enqueue([new(event) for event in range(6)])
+    await claim(store, MAIL)
+    messages = await store.messages("w", states.SENDING)
+    dead = [MessageOutcome(each.id, states.DEAD, "", NOON) for each in messages[:5]]
+    await claim(store, outcomes=[*dead, MessageOutcome(messages[5].id, states.SENT, "", NOON)])
+    size = states.MESSAGE_CHARACTERS + len(new(0).params)
+    assert await store.trim_messages("w", (states.DEAD,), 5 * size) == 0
+    assert await store.trim_messages("w", (states.DEAD,), 3 * size) == 2
+    assert [each.event for each in await store.messages("w", states.DEAD)] == [2, 3, 4]
+    assert await store.trim_messages("w", (states.SENT, states.DROPPED), 1) == 1
+    assert await store.trim_messages("w_2", (states.DEAD,), 1) == 0
+
+
 class TestRecipients:
     @pytest.fixture(autouse=True)
     async def people(self, store: Storage) -> None:

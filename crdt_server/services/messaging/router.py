@@ -32,6 +32,7 @@ from crdt_server.services.messaging.quiet_events import QuietEvents
 from crdt_server.services.messaging.routing_pace import RoutingPace
 from documents.invariants.instants import instant
 from storage import (
+    DeliveryValues,
     Projection,
     RoutedPage,
     RoutingReader,
@@ -66,6 +67,10 @@ OnInbox = Callable[[str, Sequence[tuple[str, StoredItem]], Sequence[str]], None]
 stored."""
 
 
+OnOutbox = Callable[[str, Sequence[DeliveryValues]], None]
+"""Called with a wedding and messages to be sent, when they are stored."""
+
+
 class RightsOfWeddings(Protocol):
     """The rights of weddings: `hub.rights_cache.RightsCache`."""
 
@@ -92,9 +97,9 @@ class _Behind:
 
 
 class EventRouter:
-    """See the head of the file. ``on_inbox`` is called with items that were stored, ``on_messages`` when messages were
-    that have to be sent now; ``projections`` run in the transaction. ``concerns``: whether an event has to be read, by
-    the rules or for a projection."""
+    """See the head of the file. ``on_inbox`` is called with items that were stored, ``on_outbox`` with messages, and
+    ``on_messages`` when some have to be sent now; ``projections`` run in the transaction. ``concerns``: whether an
+    event has to be read, by the rules or for a projection."""
 
     def __init__(
         self,
@@ -105,6 +110,7 @@ class EventRouter:
         counters: Counters,
         *,
         on_inbox: OnInbox = lambda wedding, items, read: None,
+        on_outbox: OnOutbox = lambda wedding, deliveries: None,
         on_messages: Callable[[], None] = lambda: None,
         projections: Sequence[Projection] = (),
         concerns: Callable[[StoredEvent], bool] = lambda event: True,
@@ -115,7 +121,7 @@ class EventRouter:
         self._rights = rights
         self._now = now
         self._on_inbox = on_inbox
-        self._on_messages = on_messages
+        self._on_outbox, self._on_messages = on_outbox, on_messages
         self._projections = projections
         self.writing = 0
         """Items and messages of the transaction under way."""
@@ -315,6 +321,8 @@ class EventRouter:
                 self._behind[page.wedding] = behind  # behind the others
             if done.items or done.read:
                 self._on_inbox(page.wedding, done.items, done.read)
+            if page.deliveries:
+                self._on_outbox(page.wedding, page.deliveries)
             if any(each.message.next_at is None and not each.message.held for each in page.deliveries):
                 self._on_messages()
 

@@ -11,7 +11,8 @@ import pytest
 from sqlalchemy import insert, select
 
 from crdt_server.counters import Counters
-from crdt_server.services.messaging.inbox_bound import PART, InboxBound
+from crdt_server.services.messaging.inbox_bound import InboxBound
+from crdt_server.services.messaging.wedding_bound import PART
 from storage import Storage, StoredItem, open_storage
 from storage.inbox import ITEM_BYTES, TRIMMED_AT_ONCE
 from storage.messaging_tables import inbox

@@ -15,7 +15,7 @@ from crdt_server.counters import Counters
 from crdt_server.services.messaging import routing_pace
 from crdt_server.services.messaging.router import PAGE_EVENTS
 from crdt_server.services.messaging.routing_pace import RoutingPace
-from storage import DerivedRecords, DocumentKey, NewEvent, StoredEvent, StoredItem, StoredRow
+from storage import DeliveryValues, DerivedRecords, DocumentKey, NewEvent, StoredEvent, StoredItem, StoredRow
 from storage.messaging_tables import outbox, routed
 from tests.services.messaging.conftest import AT, PEOPLE, World
 from tests.support.databases import run_sql
@@ -446,3 +446,17 @@ async def test_it_is_woken_and_reports_what_it_has_not_done(world: World) -> Non
     assert {user for user, _ in items} == {"aroha", "ben", "pia"}
     assert [each.id for _, each in items] == sorted(each.id for _, each in items)
     assert (router.lag_events, counters.inbox_items, router.writing) == (0, 6, 0)
+
+
+async def test_messages_that_are_stored_are_reported(world: World) -> None:
+    await world.begin("reported")
+    await world.settle()
+    reported: list[tuple[str, Sequence[DeliveryValues]]] = []
+    await world.edit("wedding", "tasks", "k_1", {"title": "Call", "assignee": "pia", "due": "2026-06-02"})
+    await world.router(on_outbox=lambda *stored: reported.append(stored)).route_all()
+    ((wedding, deliveries),) = reported
+    assert wedding == "reported"
+    rows = await run_sql(
+        world.url, outbox.select().where(outbox.c.wedding == "reported").with_only_columns(outbox.c.key)
+    )
+    assert sorted(each.message.key for each in deliveries) == sorted(key for (key,) in rows)
