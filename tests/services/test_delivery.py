@@ -13,7 +13,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from sqlalchemy import Connection, insert
 
 from crdt_server.metrics import Metrics
-from crdt_server.services.messaging import delivery
+from crdt_server.services.messaging import delivery, lanes
 from crdt_server.services.messaging.attempts import ATTEMPTS, LONGEST_WAIT_SECONDS, RETRY_SECONDS, outcome_of
 from crdt_server.services.messaging.delivery import DeliveryWorker
 from crdt_server.services.messaging.lanes import LANES, PER_ADDRESS, PER_RECIPIENT
@@ -478,6 +478,27 @@ async def test_a_slow_webhook_blocks_nobody(post: Post) -> None:
     ids = [each.id for each in post.sink.arrived]
     assert len(ids) == len(set(ids)) == 43
     assert set(others) <= set(ids)
+
+
+async def test_what_is_too_fast_for_a_wedding_waits_and_costs_no_attempt(
+    post: Post, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A webhook of a fast host took a handshake for each of 800 messages in a second."""
+    monkeypatch.setattr(lanes, "AT_ONCE", 6)
+    monkeypatch.setattr(lanes, "PER_SECOND", 0.001)
+    worker = post.make_worker("n_2")
+    await post.webhook("whk_1", "/fast")
+    await post.webhook("whk_2", "/other")
+    for _ in range(10):
+        await post.message("whk_1", "webhook")
+    await post.deliver(worker)
+    left = await post.in_state(states.WAITING)
+    assert len(left) == 10 - 6
+    assert {each.attempts for each in left} == {0}
+    await post.message("whk_2", "webhook", priority=0)
+    await post.deliver(worker)
+    assert "whk_2" in {each.user for each in await post.in_state(states.SENT)}, "an urgent one has a rate of its own"
+    await worker.stop()
 
 
 async def test_webhooks_of_one_slow_host_share_its_places(post: Post) -> None:

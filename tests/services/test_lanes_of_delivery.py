@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Final
 
-from crdt_server.services.messaging.lanes import LANES, PER_ADDRESS, Lanes
+from crdt_server.services.messaging.lanes import AT_ONCE, LANES, PER_ADDRESS, PER_SECOND, Lanes
 from crdt_server.services.messaging.model import Channel
 from storage import StoredMessage
 
@@ -62,3 +62,44 @@ def test_recipients_take_turns_behind_the_last_that_was_claimed() -> None:
     after = {claim.channel: claim.after for claim in lanes.claims()}
     assert after[Channel.WEBHOOK] == ("w", "to1", "")
     assert after[Channel.MAIL] == ("", "", "")
+
+
+class TestPace:
+    """The messages that a wedding sends to its webhooks in a second."""
+
+    def send(self, lanes: Lanes, number: int, wedding: str, priority: int = 2) -> int:
+        """How many of them are begun; each ends at once."""
+        begun = 0
+        for id_ in range(number):
+            each = message(id_, wedding, priority=priority)._replace(user="hook")
+            if lanes.begin(each, f"https://{wedding}.example"):
+                lanes.end(id_)
+                begun += 1
+        return begun
+
+    def test_a_wedding_has_a_rate(self) -> None:
+        """800 a second were possible, each with a handshake: more than the loop has time for."""
+        now = [0.0]
+        lanes = Lanes(lambda: now[0])
+        assert self.send(lanes, AT_ONCE * 2, "w") == AT_ONCE
+        assert self.send(lanes, 5, "other") == 5
+        assert self.send(lanes, 5, "w", priority=1) == 5, "urgent ones have a rate of their own"
+        assert self.send(lanes, AT_ONCE * 2, "w", priority=1) == AT_ONCE - 5
+        now[0] += 2.0
+        assert self.send(lanes, AT_ONCE, "w") == 2 * PER_SECOND
+
+    def test_its_webhooks_are_not_claimed_meanwhile(self) -> None:
+        now = [0.0]
+        lanes = Lanes(lambda: now[0])
+        self.send(lanes, AT_ONCE + 1, "w")
+        ordinary, urgent = [claim for claim in lanes.claims() if claim.channel == Channel.WEBHOOK]
+        assert ordinary.busy == [("w", "hook", "")]
+        assert urgent.busy == [], "urgent ones of it are claimed on"
+        now[0] += 1.0
+        assert not any(claim.busy for claim in lanes.claims())
+
+    def test_what_goes_to_hosts_of_the_operator_has_no_rate(self) -> None:
+        lanes = Lanes(lambda: 0.0)
+        for id_ in range(AT_ONCE * 2):
+            assert lanes.begin(message(id_, "w", Channel.MAIL), f"a{id_}@b.example")
+            lanes.end(id_)

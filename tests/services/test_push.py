@@ -154,7 +154,7 @@ async def test_other_answers(
 
 
 async def test_a_push_service_in_the_network_of_the_server_is_refused(sink: HttpSink) -> None:
-    client = HttpClient(GuardedNetwork(allow_private=False), seconds=5.0, keep=False)
+    client = HttpClient(GuardedNetwork(allow_private=False), seconds=5.0)
     sender = PushSender(KEY, None, client, render, lambda: AT)
     assert await sender.send(to(sink.url)) == NotSent("the host is not one of the internet")
     assert sink.received == []

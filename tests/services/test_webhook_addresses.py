@@ -46,7 +46,7 @@ def network(sink: HttpSink) -> Rerouted:
 
 def sender_with(names: Names, network: Rerouted, *, allow_private: bool = False) -> WebhookSender:
     guard = GuardedNetwork(allow_private=allow_private, resolver=names, network=network)
-    return WebhookSender(HttpClient(guard, seconds=5.0, keep=False), utc_now)
+    return WebhookSender(HttpClient(guard, seconds=5.0), utc_now)
 
 
 def to(host: str) -> Delivery:
@@ -88,6 +88,7 @@ async def test_a_name_is_resolved_once_and_the_connection_goes_to_what_was_check
 ) -> None:
     names = Names(rebind=[[PUBLIC], ["127.0.0.1"]])
     sender = sender_with(names, network)
+    sink.answers = [answer(200, Connection="close")]
     assert await sender.send(to("rebind.example")) == Sent()
     assert (names.lookups, network.connected) == (["rebind.example"], [PUBLIC])
     assert sink.received[0].headers["host"] == "rebind.example"
@@ -111,6 +112,7 @@ async def test_other_addresses_are_tried_where_one_does_not_answer(sink: HttpSin
     many = [f"93.184.216.{number}" for number in range(1, 9)]
     network.dead = {many[0], many[1]}
     sender = sender_with(Names(many=[many]), network)
+    sink.answers = [answer(200, Connection="close")]
     assert await sender.send(to("many.example")) == Sent()
     assert network.connected == many[:3]
     network.connected.clear()

@@ -52,4 +52,4 @@ class Rerouted(httpcore.AsyncNetworkBackend):
 
 def local_client(seconds: float = 5.0) -> HttpClient:
     """For sinks on this machine."""
-    return HttpClient(GuardedNetwork(allow_private=True), seconds=seconds, keep=False)
+    return HttpClient(GuardedNetwork(allow_private=True), seconds=seconds)

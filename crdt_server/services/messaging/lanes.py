@@ -6,17 +6,21 @@
   them takes half of the places of its host.
 - Hosts of webhooks and of push services are named by users, who may name any number of slow ones: a wedding gets half
   of the lanes of these channels.
+- Of webhooks a wedding has a rate, too, and one for urgent messages: each message takes time of the loop, the more the
+  faster its host answers, and most where the host wants a handshake of TLS for each.
 
 Without I/O: workers report what begins and what ends.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import time
+from collections.abc import Callable, Iterator, Mapping
 from types import MappingProxyType
 from typing import Final, NamedTuple
 from urllib.parse import urlsplit
 
+from crdt_server.access.limits import Allowance
 from crdt_server.services.messaging.model import Channel, Priority
 from storage import ClaimOf, StoredMessage
 from storage.outbox_claims import FIRST, Recipient
@@ -38,8 +42,15 @@ NAMED_BY_USERS: Final = frozenset((Channel.WEBHOOK, Channel.PUSH))
 URGENT_OF_WEDDING: Final = 2
 """Urgent messages of a wedding to such hosts, besides half of the lanes."""
 
+AT_ONCE, PER_SECOND = 256, 64
+"""Messages of a wedding to webhooks at once, and in each second: with a handshake for each they take a seventh of the
+time of the loop, without a twentieth."""
+
+REST_SECONDS: Final = 1.0
+"""As long as this a webhook is left out of claims where its wedding had all: else each message is claimed by itself."""
+
 MOST_PARKED: Final = 500
-"""Recipients that are left out of claims because their address is in use."""
+"""Recipients that are left out of claims because their address is in use, and those because of a rate."""
 
 
 class Lane(NamedTuple):
@@ -71,9 +82,12 @@ _KINDS: Final = tuple(Lane(channel, urgent) for channel in LANES for urgent in (
 
 
 class Lanes:
-    """See the head of the file."""
+    """See the head of the file. ``clock`` counts seconds."""
 
-    def __init__(self) -> None:
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._pace = Allowance(AT_ONCE, 1 / PER_SECOND)
+        self._resting: dict[tuple[Channel, Recipient, bool], float] = {}  # until when; the flag: of urgent messages
         self._running: dict[int, Running] = {}
         self._parked: dict[tuple[Channel, Recipient, bool], str] = {}  # the flag: for urgent messages as well
         self._after: dict[Channel, Recipient] = {}  # the recipient of the last message that was claimed
@@ -102,6 +116,10 @@ class Lanes:
         for channel, recipient, urgent in self._parked:
             if channel is lane.channel and (urgent or not lane.urgent):
                 yield recipient
+        now = self._clock()
+        for (channel, recipient, urgent), until in self._resting.items():
+            if until > now and channel is lane.channel and (urgent or not lane.urgent):
+                yield recipient
 
     def begin(self, message: StoredMessage, address: str) -> bool:
         """Take a lane for a message that was claimed. False where its address is in use: it is given back, and its
@@ -116,8 +134,22 @@ class Lanes:
             if sum(1 for each in self._running.values() if place in each.places) >= most:
                 self._park((channel, recipient, urgent), place)
                 return False
+        if channel is Channel.WEBHOOK and not self._is_in_pace(message, urgent=urgent):
+            return False
         self._running[message.id] = Running(lane, recipient, tuple(bounds))
         return True
+
+    def _is_in_pace(self, message: StoredMessage, *, urgent: bool) -> bool:
+        """Count a message for the rate of its wedding. Where there are too many, its webhook rests."""
+        now, key = self._clock(), f"{urgent:d} {message.wedding}"
+        if self._pace.take(key, now):
+            return True
+        self._resting = {each: until for each, until in self._resting.items() if until > now}
+        if len(self._resting) >= MOST_PARKED:
+            del self._resting[next(iter(self._resting))]
+        recipient = message.wedding, message.user, message.contact
+        self._resting[Channel.WEBHOOK, recipient, urgent] = now + REST_SECONDS
+        return False
 
     def _park(self, parked: tuple[Channel, Recipient, bool], place: str) -> None:
         self._parked[parked] = place

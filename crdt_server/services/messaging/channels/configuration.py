@@ -90,17 +90,14 @@ def open_senders(
     def client() -> HttpClient:
         return HttpClient(httpcore.AnyIOBackend(), seconds=seconds)
 
-    # Nothing is kept open towards hosts that users name.
-    opened: dict[Channel, Sender] = {
-        Channel.WEBHOOK: WebhookSender(HttpClient(guarded, seconds=seconds, keep=False), now, schemes)
-    }
+    opened: dict[Channel, Sender] = {Channel.WEBHOOK: WebhookSender(HttpClient(guarded, seconds=seconds), now, schemes)}
     if configuration.mail is not None:
         opened[Channel.MAIL] = MailSender(configuration.mail, write, now, seconds=seconds)
     if configuration.sms is not None:
         opened[Channel.SMS] = SmsSender(configuration.sms, client(), write, now)
     if configuration.vapid is not None or configuration.apps is not None:
         apps = None if configuration.apps is None else AppSender(configuration.apps, client(), now)
-        browsers = HttpClient(guarded, seconds=seconds, keep=False)
+        browsers = HttpClient(guarded, seconds=seconds)
         opened[Channel.PUSH] = PushSender(
             configuration.vapid, apps, browsers, write, now, schemes=schemes, hosts=configuration.push_hosts
         )

@@ -11,6 +11,7 @@ import email.utils
 import ssl
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import aclosing, suppress
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import cache
 from typing import Final, NamedTuple, cast
@@ -27,7 +28,9 @@ LONGEST_WAIT_SECONDS: Final = 24 * 3600.0
 """Of `Retry-After`, what is believed."""
 
 CONNECTIONS: Final = 100
-IDLE_CONNECTIONS: Final = 8
+IDLE_CONNECTIONS: Final = 32
+"""Kept for the next message to the same host: a handshake of TLS takes more of the loop than all else of a message."""
+
 IDLE_SECONDS: Final = 20.0
 
 Now = Callable[[], datetime]
@@ -58,6 +61,19 @@ class Answer(NamedTuple):
         return 200 <= self.status < 300
 
 
+@dataclass(slots=True)
+class _Progress:
+    """How far a request has come. `connected`: whether it has a connection of its own, that no other had before."""
+
+    head: tuple[int, Sequence[tuple[bytes, bytes]]] | None = None
+    read: bytearray = field(default_factory=bytearray)
+    connected: bool = False
+
+    async def trace(self, event: str, details: Mapping[str, object]) -> None:
+        """Called by `httpcore` with what it does."""
+        self.connected = self.connected or event == "connection.connect_tcp.started"
+
+
 class HttpClient:
     """Sends with a time limit for all of it: connection, request and answer."""
 
@@ -66,55 +82,58 @@ class HttpClient:
         network: httpcore.AsyncNetworkBackend,
         *,
         seconds: float,
-        keep: bool = True,
         tls: ssl.SSLContext | None = None,
     ) -> None:
         self._seconds = seconds
         self._pool = httpcore.AsyncConnectionPool(
             ssl_context=tls or client_tls(),
             max_connections=CONNECTIONS,
-            max_keepalive_connections=IDLE_CONNECTIONS if keep else 0,
+            max_keepalive_connections=IDLE_CONNECTIONS,
             keepalive_expiry=IDLE_SECONDS,
             network_backend=network,
         )
 
     async def post(self, url: str, headers: Mapping[str, str], body: bytes) -> Answer | NotSent:
         """The answer, or why there is none. Neither the URL nor a header is in a reason."""
-        heads: list[tuple[int, Sequence[tuple[bytes, bytes]]]] = []
-        read = bytearray()
+        progress = _Progress()
         try:
             async with asyncio.timeout(self._seconds):
-                await self._exchange(url, headers, body, heads, read)
+                await self._send(url, headers, body, progress)
         except TimeoutError:
-            if not heads:
+            if progress.head is None:
                 return NotSent(f"no answer within {self._seconds:g} s")
         except PrivateAddressError as error:
             return NotSent(str(error))
         except (httpcore.UnsupportedProtocol, httpcore.LocalProtocolError, UnicodeError):
             return NotSent("the request cannot be sent", permanent=True)
         except (httpcore.NetworkError, httpcore.ProtocolError, httpcore.TimeoutException, OSError) as error:
-            if not heads:
+            if progress.head is None:
                 return NotSent(_reason(error))
-        status, given = heads[0]
+        assert progress.head is not None
+        status, given = progress.head
         names = {name.decode("ascii", "replace").lower(): value.decode("latin-1") for name, value in given}
-        return Answer(status, names, bytes(read))
+        return Answer(status, names, bytes(progress.read))
 
-    async def _exchange(
-        self,
-        url: str,
-        headers: Mapping[str, str],
-        body: bytes,
-        heads: list[tuple[int, Sequence[tuple[bytes, bytes]]]],
-        read: bytearray,
-    ) -> None:
+    async def _send(self, url: str, headers: Mapping[str, str], body: bytes, progress: _Progress) -> None:
+        """Exchange once, and again where the other side had closed a connection that was kept: it may do so at any
+        moment."""
+        while True:
+            try:
+                return await self._exchange(url, headers, body, progress)
+            except (httpcore.NetworkError, httpcore.RemoteProtocolError):
+                if progress.connected or progress.head is not None:
+                    raise
+
+    async def _exchange(self, url: str, headers: Mapping[str, str], body: bytes, progress: _Progress) -> None:
         named = {"User-Agent": "crdt-server", "Accept-Encoding": "identity", **headers}
         given = [(name.encode("ascii"), value.encode("ascii")) for name, value in named.items()]
-        async with self._pool.stream("POST", url, headers=given, content=body) as response:
-            heads.append((response.status, response.headers))
+        traced = {"trace": progress.trace}
+        async with self._pool.stream("POST", url, headers=given, content=body, extensions=traced) as response:
+            progress.head = response.status, response.headers
             async with aclosing(cast("AsyncGenerator[bytes, None]", response.aiter_stream())) as parts:
                 async for part in parts:
-                    read += part[: ANSWER_BYTES - len(read)]
-                    if len(read) >= ANSWER_BYTES:
+                    progress.read += part[: ANSWER_BYTES - len(progress.read)]
+                    if len(progress.read) >= ANSWER_BYTES:
                         return
 
     async def close(self) -> None:
