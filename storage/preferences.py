@@ -1,10 +1,13 @@
 """Preferences about messages, and the digests of those held back.
 
 The row of a person's preferences is locked by whoever holds a message back, changes the preferences or makes a digest:
-so each message that is held is in exactly one digest, whichever nodes do this at a time. Plain functions over a
-`Connection`, as in `updates`.
+so each message that is held is in exactly one digest, whichever nodes do this at a time. Somebody may have many
+thousands: those that a digest only counts are counted before it is made, slice by slice, in a message that is held with
+them; and what follows from a change is written in slices behind it. Plain functions over a `Connection`, as in
+`updates`.
 """
 
+import json
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from hashlib import sha256
@@ -17,6 +20,8 @@ from sqlalchemy import (
     Select,
     and_,
     bindparam,
+    case,
+    delete,
     func,
     select,
     tuple_,
@@ -25,11 +30,14 @@ from sqlalchemy import (
 from sqlalchemy.dialects import postgresql, sqlite
 
 from storage.messaging_tables import outbox, preferences
-from storage.outbox import DIGEST, DROPPED, HELD, NO_PARAMS, NewMessage, enqueue
+from storage.outbox import DIGEST, DROPPED, HELD, LEAST_URGENT, NO_PARAMS, SLICE, NewMessage, enqueue
 from storage.tables import members
 
 IN_DIGEST, NOT_WANTED = "in a digest", "no digest is wanted"
 """Why a message that was held is sent no more by itself."""
+
+OTHERS = "others"
+"""Names, in its key, the message that counts those of which a digest has no more than the number."""
 
 READ_AT_ONCE = 200
 """Messages that one digest has at most; those beyond are counted."""
@@ -117,15 +125,26 @@ def of_users(connection: Connection, wedding: str, users: Sequence[str]) -> dict
 
 
 def change(connection: Connection, wedding: str, user: str, decide: Decide, at: datetime) -> StoredPreferences:
-    """Change the preferences of a person, and when the digest of what is held comes. Raises what `decide` raises, and
-    nothing is changed then."""
+    """Change the preferences of a person, and when the next digest comes. Raises what `decide` raises, and nothing is
+    changed then. What is held is due with the digest: see `put_off`."""
     before = lock(connection, wedding, user, at)
     body, digest_at = decide(before.body, before.digest_at)
     changed = StoredPreferences(body, at, digest_at)
     connection.execute(update(preferences).where(_of_person(wedding, user)).values(changed._asdict()))
-    if digest_at not in (before.digest_at, None):
-        connection.execute(update(outbox).where(_held_of(wedding, user)).values(next_at=digest_at))
     return changed
+
+
+def put_off(connection: Connection, wedding: str, user: str, after: int) -> int:
+    """Have a slice of the messages that are held behind a number be due with the digest of the person. Returns the
+    number of the last one; 0: there are no more."""
+    at = connection.scalar(select(preferences.c.digest_at).where(_of_person(wedding, user)))
+    if at is None:
+        return 0
+    some = select(outbox.c.id).where(_held_of(wedding, user), outbox.c.id > after).order_by(outbox.c.id).limit(SLICE)
+    ids = connection.scalars(some).all()
+    still = and_(outbox.c.id.in_(ids), outbox.c.state == HELD)
+    connection.execute(update(outbox).where(still).values(next_at=at))
+    return ids[-1] if len(ids) == SLICE else 0
 
 
 def hold(connection: Connection, wedding: str, digests: Mapping[str, datetime], at: datetime) -> None:
@@ -162,27 +181,52 @@ def held_events(connection: Connection, wedding: str, user: str) -> set[int]:
     """The events of what may be in the next digests of a person: of at most 200 messages on each channel."""
     found: set[int] = set()
     for channel in _channels_held(connection, wedding, user):
-        query = select(outbox.c.event).where(_held_on(wedding, user, channel))
+        query = select(outbox.c.event).where(_held_on(wedding, user, channel), outbox.c.type != DIGEST)
         found.update(connection.scalars(query.order_by(outbox.c.priority, outbox.c.id).limit(READ_AT_ONCE)))
     return found
+
+
+def surplus(connection: Connection, wedding: str, user: str) -> dict[str, list[int]]:
+    """By channel, the messages held back of a person that a digest only counts."""
+    found: dict[str, list[int]] = {}
+    for channel in _channels_held(connection, wedding, user):
+        query = select(outbox.c.id).where(_held_on(wedding, user, channel), outbox.c.type != DIGEST)
+        query = query.order_by(outbox.c.priority, outbox.c.id).offset(READ_AT_ONCE)
+        found[channel] = list(connection.scalars(query))
+    return found
+
+
+def count_surplus(
+    connection: Connection, wedding: str, user: str, channel: str, ids: Sequence[int], now: datetime
+) -> bool:
+    """Count some messages for the digest that is due of a person, and hold them no more. Whether it is due: another
+    node may have made it, or be making it."""
+    if not _lock_due(connection, wedding, user, now):
+        return False
+    held = and_(outbox.c.id.in_(ids), outbox.c.state == HELD)
+    dropped = {"state": DROPPED, "params": NO_PARAMS, "error": IN_DIGEST, "done_at": now}
+    if number := connection.execute(update(outbox).where(held).values(dropped)).rowcount:
+        key = sha256(json.dumps([OTHERS, wedding, user, channel]).encode()).hexdigest()
+        counted = and_(outbox.c.key == key, outbox.c.state == HELD)
+        if not connection.execute(update(outbox).where(counted).values(count=outbox.c.count + number)).rowcount:
+            connection.execute(delete(outbox).where(outbox.c.key == key))  # dropped when the person had left
+            first = NewMessage(key, wedding, user, channel, 0, DIGEST, LEAST_URGENT, "", "", NO_PARAMS, now, number)
+            enqueue(connection, [first._replace(held=True)])
+    return True
 
 
 def bundle(connection: Connection, wedding: str, user: str, now: datetime, make: MakeDigest) -> int:
     """Put what is held back of a person into one digest for each channel, if that is due. Returns how many there are; 0
     also where another node is doing it."""
-    query = _select().where(_of_person(wedding, user), preferences.c.digest_at <= now)
-    row = connection.execute(query.with_for_update(skip_locked=True)).one_or_none()
-    if row is None:
+    found = _lock_due(connection, wedding, user, now)
+    if found is None:
         return 0
-    found = StoredPreferences(*row)
     made = 0
     gone = _is_removed(connection, wedding, user)
     for channel in _channels_held(connection, wedding, user):
         held = _held_on(wedding, user, channel)
         messages = _read_held(connection, held, channel)
-        if not messages.messages:
-            continue
-        digest = None if gone else make(found.body, messages)
+        digest = None if gone or not messages.messages else make(found.body, messages)
         if digest is not None:
             # Each message is in one digest: the key of the first one makes that of the digest.
             key = sha256(f"{DIGEST} {messages.messages[0].key}".encode()).hexdigest()
@@ -192,9 +236,17 @@ def bundle(connection: Connection, wedding: str, user: str, now: datetime, make:
             made += 1
         reason = NOT_WANTED if digest is None else IN_DIGEST
         done = {"state": DROPPED, "params": NO_PARAMS, "error": reason, "done_at": now}
+        connection.execute(delete(outbox).where(held, outbox.c.type == DIGEST))  # what was counted there is in it
         connection.execute(update(outbox).where(held).values(done))
     connection.execute(update(preferences).where(_of_person(wedding, user)).values(digest_at=None))
     return made
+
+
+def _lock_due(connection: Connection, wedding: str, user: str, now: datetime) -> StoredPreferences | None:
+    """The preferences of a person whose digest is due, locked; None also where another node has them."""
+    query = _select().where(_of_person(wedding, user), preferences.c.digest_at <= now)
+    row = connection.execute(query.with_for_update(skip_locked=True)).one_or_none()
+    return None if row is None else StoredPreferences(*row)
 
 
 def _is_removed(connection: Connection, wedding: str, user: str) -> bool:
@@ -217,10 +269,11 @@ def _held_of(wedding: str, user: str) -> ColumnElement[bool]:
 
 def _read_held(connection: Connection, held: ColumnElement[bool], channel: str) -> HeldMessages:
     # Locked: a message is redacted before it is read here, or in the digest afterwards.
-    query = select(*(outbox.c[name] for name in HeldMessage._fields)).where(held)
+    query = select(*(outbox.c[name] for name in HeldMessage._fields)).where(held, outbox.c.type != DIGEST)
     query = query.order_by(outbox.c.priority, outbox.c.id).limit(READ_AT_ONCE).with_for_update()
     messages = tuple(HeldMessage(*row) for row in connection.execute(query))
-    count = connection.scalar(select(func.count()).where(held)) or 0
+    weight = case((outbox.c.type == DIGEST, outbox.c.count), else_=1)
+    count = int(connection.scalar(select(func.coalesce(func.sum(weight), 0)).where(held)) or 0)
     return HeldMessages(channel, messages, max(0, count - len(messages)))
 
 
