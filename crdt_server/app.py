@@ -304,7 +304,7 @@ def _open_services(hub: Hub, state: State, sign: Sign | None) -> None:
     limits = FileLimits(hub.settings.max_file_bytes, hub.settings.max_wedding_file_bytes)
     files = open_files(hub.settings.files, hub.settings.database_url)
     state.attachments = AttachmentService(hub.storage, files, parts[1], limits, changes=state.changes)
-    state.search = SearchService(hub.storage)
+    state.search = SearchService(hub.storage, hub.settings.search_cpu_seconds)
 
 
 async def _websocket(socket: WebSocket) -> None:

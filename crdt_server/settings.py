@@ -137,6 +137,7 @@ class Settings(BaseSettings):
     role_limits: str = Field(
         "", description="File with limits of one person by role, or `none` (default: role_limits.toml in the package)"
     )
+    search_cpu_seconds: Seconds = Field(0.25, description="CPU time of the database for one search (HTTP 422 above)")
     max_reads_per_person: Count = Field(8, description="HTTP reads of one person at a time (429 above)")
     max_reads_per_address: Count = Field(32, description="HTTP reads of one address at a time (429 above)")
     handshakes_per_second: Count = Field(

@@ -15,6 +15,10 @@ class StorageUnavailable(StorageError):
     """
 
 
+class ReadTooLong(StorageError):
+    """A read was given up after the time that it may take. The same read will be again: ask for less."""
+
+
 class ValuesRefused(StorageError):
     """The database cannot keep these values: a text that is too long, or one with characters that it does not have.
 

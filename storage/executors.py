@@ -30,8 +30,9 @@ READERS = 4
 class SqlExecutor(Protocol):
     """Runs work on the database. Raises only StorageError and its kinds, besides what the work itself raises."""
 
-    async def read(self, work: Work[T]) -> T:
-        """Run in a read transaction."""
+    async def read(self, work: Work[T], cpu_seconds: float | None = None) -> T:
+        """Run in a read transaction. Raises ReadTooLong where it takes more CPU time than this; on PostgreSQL, where a
+        statement takes `postgres_executor.TIME_FACTOR` times as long."""
 
     async def append(self, request: AppendRequest) -> dict[str, int]:
         """Store all of it or nothing, one request at a time, in the order of the calls; on SQLite before all writes

@@ -13,15 +13,16 @@ import asyncio
 import select
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from importlib.util import find_spec
 from typing import Any, NamedTuple, TypeVar
 
-from sqlalchemy import URL, event
+from sqlalchemy import URL, Connection, event
 from sqlalchemy.exc import DBAPIError, DisconnectionError, SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
 from storage.appends import AppendRequest
-from storage.errors import SequenceConflict, StorageError, StorageUnavailable, ValuesRefused
+from storage.errors import ReadTooLong, SequenceConflict, StorageError, StorageUnavailable, ValuesRefused
 from storage.executors import READERS, RunningCalls, Work, settled
 from storage.postgres_append import PostgresAppend
 
@@ -29,6 +30,13 @@ T = TypeVar("T")
 
 WRITERS = 4
 """Writes at a time besides the append."""
+
+TIME_FACTOR = 4
+"""Time that a statement with a limit may take, as a multiple of the CPU time that it may take: the server has other
+work, and reports no CPU time."""
+
+CANCELLED = "57014"
+"""The SQLSTATE of a statement that took too long."""
 
 GRACE_SECONDS = 2.0
 """How long after its time the server may still report that it has cancelled a statement."""
@@ -90,8 +98,12 @@ class PostgresExecutor:
         event.listen(engine.sync_engine, "checkout", _require_alive)
         return engine
 
-    async def read(self, work: Work[T]) -> T:
-        return await self._calls.start(self._run(self._reader, work))
+    async def read(self, work: Work[T], cpu_seconds: float | None = None) -> T:
+        if cpu_seconds is None:
+            return await self._calls.start(self._run(self._reader, work))
+        # In a transaction, with which the limit ends.
+        engine = self._reader.execution_options(isolation_level="READ COMMITTED")
+        return await self._calls.start(self._run(engine, partial(_within, cpu_seconds * TIME_FACTOR, work)))
 
     async def append(self, request: AppendRequest) -> dict[str, int]:
         return await settled(self._calls.start(self._append_in_turn(PostgresAppend(request))))
@@ -191,6 +203,17 @@ def _settings(url: URL, synchronous: str) -> tuple[dict[str, Any], dict[str, str
         "jit": "off",
     }
     return options, server
+
+
+def _within(seconds: float, work: Work[T], connection: Connection) -> T:
+    """Run work in a transaction, in which each statement may take so long."""
+    connection.exec_driver_sql(f"SET LOCAL statement_timeout = {max(1, round(seconds * 1000))}")
+    try:
+        return work(connection)
+    except DBAPIError as error:
+        if error.orig is not None and _state_of(error.orig)[0] == CANCELLED:
+            raise ReadTooLong("the read took as much time as it may") from error
+        raise
 
 
 async def _driver(connection: AsyncConnection) -> Any:

@@ -114,11 +114,19 @@ class SearchStore(StorePart):
     """The search index."""
 
     async def search(
-        self, wedding: str, terms: Sequence[SearchTerm], documents: Sequence[str], withdrawals: str, **page: int
+        self,
+        wedding: str,
+        terms: Sequence[SearchTerm],
+        documents: Sequence[str],
+        withdrawals: str,
+        *,
+        cpu_seconds: float | None = None,
+        **page: int,
     ) -> list[SearchHit]:
-        """Texts in these documents that have all terms, the newest first: up to `limit` with an id below `before`."""
+        """Texts in these documents that have all terms, the newest first: up to `limit` with an id below `before`.
+        Raises ReadTooLong where that takes more CPU time: beginnings of many words, or phrases of frequent ones."""
         return await self._executor.read(
-            lambda connection: find(connection, wedding, terms, documents, withdrawals, **page)
+            lambda connection: find(connection, wedding, terms, documents, withdrawals, **page), cpu_seconds
         )
 
     async def refresh_search(self, wedding: str, indexer: Indexer, records: Sequence[SearchRecord]) -> None:

@@ -2,6 +2,8 @@
 
 import asyncio
 import sqlite3
+import time
+from collections.abc import Callable
 from typing import Any, TypeVar
 
 from sqlalchemy import URL, Connection, Engine, create_engine, event
@@ -10,7 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 from storage.appends import AppendRequest
 from storage.checkpoints import Checkpointer
-from storage.errors import SequenceConflict, StorageError, StorageUnavailable, ValuesRefused
+from storage.errors import ReadTooLong, SequenceConflict, StorageError, StorageUnavailable, ValuesRefused
 from storage.executors import READERS, RunningCalls, Work, settled
 from storage.sqlite_append import SqliteAppender
 from storage.threads import WorkerThreads
@@ -22,6 +24,10 @@ BUSY_TIMEOUT_MS = 5_000
 
 WAL_TRIES = 20
 """How often a new file is switched to a write-ahead log while other processes begin it too."""
+
+STEPS_PER_LOOK = 200
+"""Steps of SQLite's machine after which a read with a limit of CPU time looks at the clock. In the index of words a
+page is three steps: a look follows within 10 ms. With more looks a read would wait for the interpreter more often."""
 
 WRITER_CACHE_KIB = 8_192
 READER_CACHE_KIB = 2_048  # of each: what is loaded once is in a host then
@@ -66,8 +72,8 @@ class ThreadExecutor:
         """How many row ids of documents appends have in memory."""
         return len(self._appender.ids)
 
-    async def read(self, work: Work[T]) -> T:
-        return await self._reader_threads.run(lambda: _in_transaction(self._reader, work))
+    async def read(self, work: Work[T], cpu_seconds: float | None = None) -> T:
+        return await self._reader_threads.run(lambda: _in_transaction(self._reader, work, cpu_seconds))
 
     async def append(self, request: AppendRequest) -> dict[str, int]:
         return await self._writer_thread.run_to_end(lambda: self._append(request), urgent=True)
@@ -154,8 +160,8 @@ class AsyncExecutor:
         """How many row ids of documents appends have in memory."""
         return len(self._appender.ids)
 
-    async def read(self, work: Work[T]) -> T:
-        return await self._calls.start(_in_async_transaction(self._reader, work))
+    async def read(self, work: Work[T], cpu_seconds: float | None = None) -> T:
+        return await self._calls.start(_in_async_transaction(self._reader, work, cpu_seconds))
 
     async def append(self, request: AppendRequest) -> dict[str, int]:
         return await settled(self._calls.start(self._append(request)))
@@ -179,20 +185,47 @@ class AsyncExecutor:
         await self._writer.dispose()
 
 
-def _in_transaction(engine: Engine, work: Work[T]) -> T:
+def _in_transaction(engine: Engine, work: Work[T], cpu_seconds: float | None) -> T:
     try:
         with engine.begin() as connection:
-            return work(connection)
+            if cpu_seconds is None:
+                return work(connection)
+            driver: Any = connection.connection.driver_connection
+            driver.set_progress_handler(_spent_after(cpu_seconds), STEPS_PER_LOOK)
+            try:
+                return work(connection)
+            finally:
+                driver.set_progress_handler(None, 0)
     except SQLAlchemyError as error:
         raise translated(error) from error
 
 
-async def _in_async_transaction(engine: AsyncEngine, work: Work[T]) -> T:
+async def _in_async_transaction(engine: AsyncEngine, work: Work[T], cpu_seconds: float | None = None) -> T:
     try:
         async with engine.begin() as connection:
-            return await connection.run_sync(work)
+            if cpu_seconds is None:
+                return await connection.run_sync(work)
+            driver: Any = (await connection.get_raw_connection()).driver_connection
+            await driver.set_progress_handler(_spent_after(cpu_seconds), STEPS_PER_LOOK)
+            try:
+                return await connection.run_sync(work)
+            finally:
+                await driver.set_progress_handler(None, 0)
     except SQLAlchemyError as error:
         raise translated(error) from error
+
+
+def _spent_after(cpu_seconds: float) -> Callable[[], bool]:
+    """Tells whether a thread has spent so much CPU time since the first call, which is on that thread."""
+    end: float | None = None
+
+    def spent() -> bool:
+        nonlocal end
+        if end is None:
+            end = time.thread_time() + cpu_seconds
+        return time.thread_time() >= end
+
+    return spent
 
 
 def translated(error: sqlite3.Error | SQLAlchemyError) -> StorageError:
@@ -200,6 +233,8 @@ def translated(error: sqlite3.Error | SQLAlchemyError) -> StorageError:
     cause = error.orig if isinstance(error, DBAPIError) else error
     if isinstance(cause, sqlite3.IntegrityError):
         return SequenceConflict(f"another writer was faster: {cause}")
+    if getattr(cause, "sqlite_errorcode", None) == sqlite3.SQLITE_INTERRUPT:
+        return ReadTooLong("the read took as much CPU time as it may")
     if isinstance(cause, sqlite3.InterfaceError):
         return ValuesRefused(f"the database refused the values: {cause}")
     return StorageUnavailable(f"the database cannot be used now: {cause}")

@@ -56,6 +56,9 @@ CODES: Final[Mapping[str, Explained]] = {
     "over_quota": Explained("The wedding has no room left.", "Delete something; deletions are taken."),
     "program": Explained("Programs are no attachments.", "Send another file."),
     "room_full": Explained("Too many are in this document.", _WAIT),
+    "search_too_broad": Explained(
+        "Too many words fit the query.", "Search for longer beginnings of words, or shorter phrases of rarer words."
+    ),
     "state_vector": Explained("The state vector is not base64url.", "Encode the state vector as base64url."),
     "too_large": Explained("The document is full.", "Delete something; deletions are taken."),
     "too_many_contacts": Explained("The person has too many addresses.", "Remove one."),

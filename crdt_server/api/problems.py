@@ -39,6 +39,7 @@ from crdt_server.hub.request_session import GapError
 from crdt_server.services.attachments import FileQuotaError, UnacceptableFileError
 from crdt_server.services.entries import MembershipError
 from crdt_server.services.messaging.outbox_service import NotRetried
+from crdt_server.services.search import SearchTooBroadError
 from storage import StorageError
 
 log = structlog.get_logger(__name__)
@@ -75,6 +76,7 @@ STATUS: dict[type[CrdtServerError], int] = {
     RefusedFileError: 415,
     KeyReusedError: 422,
     OperationsRefusedError: 422,
+    SearchTooBroadError: 422,
     RateLimitError: 429,
     AdmissionError: 503,
     CrdtServerError: 503,

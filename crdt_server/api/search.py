@@ -40,7 +40,8 @@ async def get_search(
     after: Annotated[int, Query(ge=1, le=NEWEST, description="`next` of the page before")] = NEWEST,
 ) -> SearchPage:
     """Messages, notes of records and the page `board` that have all words, in documents that the caller may read now.
-    Case and accents do not matter. Free documents `notes.…` are not searched. A page has up to 50 texts."""
+    Case and accents do not matter. Free documents `notes.…` are not searched. A page has up to 50 texts. 422
+    `search_too_broad` where too many words fit."""
     name = wedding_name(wedding)
     service: SearchService = request.app.state.search
     person = person_at(caller.identity, caller.address)

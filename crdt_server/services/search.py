@@ -14,11 +14,12 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any, Final, NamedTuple
 
+from crdt_server.errors import CrdtServerError
 from crdt_server.services.search_words import indexed_words, parse_query, places_of
 from crdt_server.services.turns import PersonTurns
 from documents.kind import WHOLE, Shape
 from documents.registry import KINDS
-from storage import Indexer, SearchHit, SearchRecord, SearchTerm, SearchText, Storage, StoredEvent
+from storage import Indexer, ReadTooLong, SearchHit, SearchRecord, SearchTerm, SearchText, Storage, StoredEvent
 
 PAGE: Final = 50
 """Texts in a page of what was found."""
@@ -28,11 +29,16 @@ LEAD: Final = 60
 """Characters of them before that place."""
 READ_CHARACTERS: Final = 200_000
 """Characters of texts that are read for a page; it ends with the text that exceeds them."""
+EXAMINED: Final = 2_000_000
+"""Characters of a text, times words of the query, that are searched for places: 20 ms, in which no other thread runs. A
+text whose places are behind them is shown from its beginning."""
 MOST_DOCUMENTS: Final = 2_000
 """Documents of a wedding that are searched, by their names; there are `max_wedding_documents` of them at most."""
 
 SEARCHES_AT_ONCE: Final = 1
 """A search in 2.4 MB of notes takes one of `storage.executors.READERS` readers for 0.3 s."""
+
+TOO_BROAD: Final = "too many words fit: longer beginnings of words, or shorter phrases of rarer words, take less"
 
 MESSAGES: Final = "messages"
 BODY: Final = "body"
@@ -66,6 +72,10 @@ def _marks() -> Mapping[str, tuple[str, ...]]:
 
 
 _MARKS: Final = _marks()
+
+
+class SearchTooBroadError(CrdtServerError):
+    """A query that takes too long."""
 
 
 class Found(NamedTuple):
@@ -133,15 +143,16 @@ INDEXER: Final = Indexer(concerned, _indexed, REDACTIONS)
 class SearchService:
     """See the head of the file."""
 
-    def __init__(self, storage: Storage) -> None:
+    def __init__(self, storage: Storage, cpu_seconds: float | None = None) -> None:
         self._storage = storage
+        self._cpu_seconds = cpu_seconds
         self._turns = PersonTurns(SEARCHES_AT_ONCE)
 
     async def find(
         self, wedding: str, query: str, readable: Callable[[str], bool], before: int, person: str = ""
     ) -> FoundPage:
         """Texts with all terms of a query in the documents that are readable, the newest first, behind the one with
-        the id ``before``. Each ``person`` has one search at a time."""
+        the id ``before``. Each ``person`` has one search at a time. Raises SearchTooBroadError."""
         terms = parse_query(query)
         if not terms:
             return FoundPage([], None)
@@ -149,8 +160,19 @@ class SearchService:
             documents = await self._documents(wedding, readable)
             if not documents:
                 return FoundPage([], None)
-            hits = await self._storage.search(wedding, terms, documents, REDACTIONS, before=before, limit=PAGE + 1)
+            hits = await self._hits(wedding, terms, documents, before)
             return await asyncio.to_thread(_page, hits, terms)
+
+    async def _hits(
+        self, wedding: str, terms: Sequence[SearchTerm], documents: Sequence[str], before: int
+    ) -> list[SearchHit]:
+        page = {"before": before, "limit": PAGE + 1}
+        try:
+            return await self._storage.search(
+                wedding, terms, documents, REDACTIONS, cpu_seconds=self._cpu_seconds, **page
+            )
+        except ReadTooLong as error:
+            raise SearchTooBroadError("search_too_broad", TOO_BROAD) from error
 
     async def _documents(self, wedding: str, readable: Callable[[str], bool]) -> list[str]:
         found: list[str] = []
@@ -178,14 +200,15 @@ def _page(hits: Sequence[SearchHit], terms: Sequence[SearchTerm]) -> FoundPage:
             return FoundPage(found, hits[number - 1].id)
         text = texts_in(SearchRecord(*hit[1:4]), hit.fields).get(hit.key, "")
         characters += len(text)
-        places = places_of(text, terms)
-        if places:  # else it has changed since it was indexed
+        examined = text[: EXAMINED // sum(len(term.words) for term in terms)]
+        places = places_of(examined, terms)
+        if places or len(examined) < len(text):  # else it has changed since it was indexed
             found.append(_shown(hit, text, places))
     return FoundPage(found, None)
 
 
 def _shown(hit: SearchHit, text: str, places: Sequence[tuple[int, int]]) -> Found:
-    start = max(0, places[0][0] - LEAD)
+    start = max(0, places[0][0] - LEAD) if places else 0
     excerpt = text[start : start + EXCERPT]
     seen = [(begin - start, end - start) for begin, end in places if begin - start < EXCERPT]
     highlights = [(begin, min(end, len(excerpt))) for begin, end in seen]

@@ -7,10 +7,12 @@ from collections.abc import Sequence
 import pytest
 from sqlalchemy import Connection
 
-from crdt_server.services.search import EXCERPT, INDEXER, READ_CHARACTERS, SearchService
+from crdt_server.services.search import EXAMINED, EXCERPT, INDEXER, READ_CHARACTERS, SearchService, SearchTooBroadError
 from crdt_server.services.search_rebuild import rebuild
 from crdt_server.services.search_words import parse_query, places_of, words_of
-from storage import Append, DerivedRecords, DocumentKey, SearchRecord, Storage, StoredRow
+from storage import Append, DerivedRecords, DocumentKey, ReadTooLong, SearchRecord, Storage, StoredRow
+from storage.executors import READERS
+from storage.search import _mark
 
 THREAD, OTHER = DocumentKey("w", "thread.t_1"), DocumentKey("w", "thread.t_2")
 BEHIND_ALL = 1 << 60
@@ -256,3 +258,54 @@ async def test_words_of_what_was_removed_leave_the_file(store: Storage, url: str
     assert await indexed()
     await store.purge_search()
     assert not await indexed()
+
+
+def many_words(connection: Connection) -> None:
+    """Store 1,000 messages of 400 words, all of which begin alike."""
+    numbers = "WITH RECURSIVE n(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM n WHERE x < 1000), "
+    numbers += "k(y) AS (SELECT 0 UNION ALL SELECT y + 1 FROM k WHERE y < 399) "
+    rows = "INSERT INTO rows SELECT 'w', 'thread.t_1', 'messages', 'm_' || x, '{}', '{}' FROM n"
+    texts = "INSERT INTO search_texts (wedding, document, root, record, key, words) "
+    texts += "SELECT 'w', 'thread.t_1', 'messages', 'm_' || x, 'body', (SELECT {} FROM k) FROM n"
+    word = f"'{_mark('w')}word' || (x * 400 + y)"
+    is_sqlite = connection.dialect.name == "sqlite"
+    together = f"group_concat({word}, ' ')" if is_sqlite else f"array_to_tsvector(array_agg({word}))"
+    connection.exec_driver_sql(numbers + rows)
+    connection.exec_driver_sql(numbers + texts.format(together))
+    if is_sqlite:
+        connection.exec_driver_sql("INSERT INTO search_index (search_index) VALUES ('rebuild')")
+
+
+async def test_a_query_that_many_words_fit_is_given_up_and_a_narrower_one_answered(store: Storage) -> None:
+    await store._executor.maintain(many_words)
+    await store.append([Append(THREAD, 1, b"u")])
+    service = SearchService(store, 0.01)
+    with pytest.raises(SearchTooBroadError) as refused:
+        await service.find("w", "word*", lambda _: True, BEHIND_ALL)
+    assert refused.value.code == "search_too_broad"
+    assert await service.find("w", "word40123", lambda _: True, BEHIND_ALL) == ([], None)
+    assert await found(store, "word40123") == ["m_100"]
+    assert len(await found(store, "word*")) == 50, "without a bound"
+
+
+async def test_a_read_ends_after_its_time_and_the_others_have_none(store: Storage) -> None:
+    count = "WITH RECURSIVE n(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM n{}) SELECT count(*) FROM n"
+    for _ in range(READERS):
+        with pytest.raises(ReadTooLong):
+            await store._executor.read(lambda connection: connection.exec_driver_sql(count.format("")).all(), 0.01)
+    bounded = count.format(" WHERE x < 200000")
+    for _ in range(READERS):
+        rows = await store._executor.read(lambda connection: connection.exec_driver_sql(bounded).all())
+        assert [tuple(row) for row in rows] == [(200_000,)]
+
+
+async def test_the_places_in_a_long_text_are_searched_for_as_far_as_the_query_allows(store: Storage) -> None:
+    phrase = "a " * 24 + "b"
+    far = "c " * (EXAMINED // 26 // 2)
+    await put(store, THREAD, message("m_1", f"The board {phrase} {far} zebra"), message("m_2", f"{phrase} zebra"))
+    await store.append([Append(THREAD, 1, b"u")])
+    page = await SearchService(store).find("w", f'"{phrase}" zebra', lambda _: True, BEHIND_ALL)
+    assert [(each.record, each.start, each.highlights) for each in page.found] == [
+        ("m_2", 0, [(0, 49), (50, 55)]),
+        ("m_1", 0, []),
+    ]
