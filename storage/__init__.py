@@ -7,6 +7,7 @@ from storage.appends import Append
 from storage.attachments import ATTACHMENT_BYTES, StoredAttachment, project_attachments
 from storage.audit import AuditEntry, AuditFault, AuditHead, AuditValues, NewAuditEntry
 from storage.bus import Bus, Listener, LocalBus, LocalWire, Subscription
+from storage.callers import begin_call
 from storage.contacts import Confirmed, NewCode, SentCodes, StoredContact
 from storage.conversations import (
     StoredParticipant,
@@ -194,6 +195,7 @@ __all__ = [
     "VendorBooking",
     "WebhookChange",
     "WeddingUsage",
+    "begin_call",
     "migrate",
     "mirror_messages",
     "open_storage",

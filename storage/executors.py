@@ -7,6 +7,8 @@
   1.2 ms beside a busy loop. That is why sqlite:// does not use it.
 - `PostgresExecutor` (postgresql://), in `postgres_executor`.
 
+Callers take turns, see `callers`: no read or write waits for many of one person, but for its own.
+
 All keep two promises: reads never wait for the writer nor it for them, and when a write has returned or raised,
 cancellation included, its transaction is over.
 """

@@ -22,9 +22,11 @@ from sqlalchemy.exc import DBAPIError, DisconnectionError, SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
 from storage.appends import AppendRequest
+from storage.callers import current_caller
 from storage.errors import ReadTooLong, SequenceConflict, StorageError, StorageUnavailable, ValuesRefused
 from storage.executors import READERS, RunningCalls, Work, settled
 from storage.postgres_append import PostgresAppend
+from storage.turns import Turns
 
 T = TypeVar("T")
 
@@ -77,6 +79,9 @@ class PostgresExecutor:
         self._maintainer = self._engine(1, "READ COMMITTED", {})
         self._held: tuple[AsyncConnection, Any] | None = None  # and the driver's own
         self._turn = asyncio.Lock()
+        # Of the connections of the pools of the same names.
+        self._writers, self._singles = Turns(WRITERS, timeouts.call_seconds), Turns(WRITERS, timeouts.call_seconds)
+        self._readers = Turns(READERS, timeouts.call_seconds)
         self._calls = RunningCalls()
 
     def _engine(self, size: int, isolation: Any, settings: dict[str, str]) -> AsyncEngine:
@@ -100,19 +105,20 @@ class PostgresExecutor:
 
     async def read(self, work: Work[T], cpu_seconds: float | None = None) -> T:
         if cpu_seconds is None:
-            return await self._calls.start(self._run(self._reader, work))
+            return await self._calls.start(self._in_turn(self._readers, current_caller(), self._reader, work))
         # In a transaction, with which the limit ends.
         engine = self._reader.execution_options(isolation_level="READ COMMITTED")
-        return await self._calls.start(self._run(engine, partial(_within, cpu_seconds * TIME_FACTOR, work)))
+        limited = partial(_within, cpu_seconds * TIME_FACTOR, work)
+        return await self._calls.start(self._in_turn(self._readers, current_caller(), engine, limited))
 
     async def append(self, request: AppendRequest) -> dict[str, int]:
         return await settled(self._calls.start(self._append_in_turn(PostgresAppend(request))))
 
     async def write(self, work: Work[T]) -> T:
-        return await settled(self._calls.start(self._run(self._writer, work)))
+        return await settled(self._calls.start(self._in_turn(self._writers, current_caller(), self._writer, work)))
 
     async def write_at_once(self, statement: Work[T]) -> T:
-        return await settled(self._calls.start(self._run(self._single, statement)))
+        return await settled(self._calls.start(self._in_turn(self._singles, current_caller(), self._single, statement)))
 
     async def maintain(self, work: Work[T]) -> T:
         return await settled(self._calls.start(self._run(self._maintainer, work, limited=False)))
@@ -153,6 +159,10 @@ class PostgresExecutor:
             await held[0].close()
         connection = await self._appender.connect()
         return connection, await _driver(connection)
+
+    async def _in_turn(self, turns: Turns, caller: str, engine: AsyncEngine, work: Work[T]) -> T:
+        async with turns.turn(caller):
+            return await self._run(engine, work)
 
     async def _run(self, engine: AsyncEngine, work: Work[T], *, limited: bool = True) -> T:
         with _translating():

@@ -11,11 +11,13 @@ from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 from storage.appends import AppendRequest
+from storage.callers import current_caller
 from storage.checkpoints import Checkpointer
 from storage.errors import ReadTooLong, SequenceConflict, StorageError, StorageUnavailable, ValuesRefused
 from storage.executors import READERS, RunningCalls, Work, settled
 from storage.sqlite_append import SqliteAppender
 from storage.threads import WorkerThreads
+from storage.turns import Turns
 
 T = TypeVar("T")
 
@@ -154,6 +156,7 @@ class AsyncExecutor:
         configure(self._reader.sync_engine, synchronous, begin="BEGIN", query_only=True)
         self._appender = SqliteAppender()
         self._calls = RunningCalls()
+        self._writes, self._reads = Turns(1), Turns(READERS)
 
     @property
     def cached_ids(self) -> int:
@@ -161,15 +164,23 @@ class AsyncExecutor:
         return len(self._appender.ids)
 
     async def read(self, work: Work[T], cpu_seconds: float | None = None) -> T:
-        return await self._calls.start(_in_async_transaction(self._reader, work, cpu_seconds))
+        return await self._calls.start(self._read(current_caller(), work, cpu_seconds))
 
     async def append(self, request: AppendRequest) -> dict[str, int]:
         return await settled(self._calls.start(self._append(request)))
 
     async def write(self, work: Work[T]) -> T:
-        return await settled(self._calls.start(_in_async_transaction(self._writer, work)))
+        return await settled(self._calls.start(self._write(current_caller(), work)))
 
     write_at_once = maintain = write
+
+    async def _read(self, caller: str, work: Work[T], cpu_seconds: float | None) -> T:
+        async with self._reads.turn(caller):
+            return await _in_async_transaction(self._reader, work, cpu_seconds)
+
+    async def _write(self, caller: str, work: Work[T]) -> T:
+        async with self._writes.turn(caller):
+            return await _in_async_transaction(self._writer, work)
 
     async def _append(self, request: AppendRequest) -> dict[str, int]:
         try:

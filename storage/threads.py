@@ -8,10 +8,12 @@ from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
 from queue import SimpleQueue
-from threading import Thread
+from threading import Lock, Thread
 from typing import Any, Generic, TypeVar
 
+from storage.callers import current_caller
 from storage.errors import StorageError
+from storage.turns import CallerQueue
 
 T = TypeVar("T")
 
@@ -55,10 +57,11 @@ class _Job(Generic[T]):
 
 class WorkerThreads:
     """`count` threads. Urgent jobs go first, but behind each of them one of the others: neither waits for many of the
-    other kind."""
+    other kind. Of the others, callers take turns."""
 
     def __init__(self, count: int, name: str) -> None:
-        self._jobs: deque[_Job[Any]] = deque()
+        self._lock = Lock()
+        self._jobs: CallerQueue[_Job[Any]] = CallerQueue()
         self._urgent: deque[_Job[Any]] = deque()
         self._tokens: SimpleQueue[bool] = SimpleQueue()  # one for each job; False: end
         self._closed = False
@@ -83,23 +86,27 @@ class WorkerThreads:
         if self._closed:
             raise StorageError("the store is closed")
         job = _Job(function)
-        (self._urgent if urgent else self._jobs).append(job)
+        with self._lock:
+            if urgent:
+                self._urgent.append(job)
+            else:
+                self._jobs.put(current_caller(), job)
         self._tokens.put(True)
         return job
 
     def _work(self) -> None:
-        queue = self._jobs
+        was_urgent = False
         while self._tokens.get():
-            job, queue = self._next(behind=queue)
+            job, was_urgent = self._next(was_urgent)
             job.run()
             del job  # and its result with it, which may be large
 
-    def _next(self, behind: deque[_Job[Any]]) -> tuple[_Job[Any], deque[_Job[Any]]]:
-        """The next job, and its queue."""
-        for queue in (self._jobs, self._urgent) if behind is self._urgent else (self._urgent, self._jobs):
-            with suppress(IndexError):
-                return queue.popleft(), queue
-        raise AssertionError("there is a job for each token")
+    def _next(self, was_urgent: bool) -> tuple[_Job[Any], bool]:
+        """The next job behind one that was urgent or not, and whether it is. There is one for each token."""
+        with self._lock:
+            if self._urgent and not (was_urgent and self._jobs):
+                return self._urgent.popleft(), True
+            return self._jobs.pop(), False
 
     def refuse(self) -> None:
         """Take no more jobs."""

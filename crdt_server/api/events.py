@@ -98,7 +98,7 @@ async def get_stream(
         held = hub.rights.hold(wedding_name(wedding), caller.authenticated)
         named = not chosen.unnamed
         events = _stream(hub.storage, hub.events, after=start, event_filter=event_filter, held=held, named=named)
-        return StreamResponse(events, ended_of(held))
+        return StreamResponse(events, ended_of(held), caller)
 
 
 async def _stream(

@@ -175,7 +175,7 @@ async def get_inbox_stream(
         if start is None:
             start = await hub.storage.inbox_head(name, user)
         held = hub.rights.hold(name, caller.authenticated)
-        return StreamResponse(_stream(hub.storage, hub.events, caller, held, start, known), ended_of(held))
+        return StreamResponse(_stream(hub.storage, hub.events, caller, held, start, known), ended_of(held), caller)
 
 
 async def _stream(

@@ -23,7 +23,7 @@ from crdt_server.api.problems import BodyTimeoutError, PayloadTooLargeError
 from crdt_server.api.rights import required_by
 from crdt_server.errors import AdmissionError, ForbiddenError, NotFoundError, ProtocolError, RateLimitError
 from crdt_server.names import WEDDING, WEDDING_SAID, document_address
-from storage import DocumentKey
+from storage import DocumentKey, begin_call
 
 Model = TypeVar("Model", bound=BaseModel)
 Decided = TypeVar("Decided")
@@ -60,6 +60,7 @@ async def authorize(request: Request) -> Caller:
     limits: RequestLimits = request.app.state.request_limits
     address = client_address(request)
     limits.check_address(address, request.app.state.hub.time())
+    begin_call(address)  # until the person is known
     wedding, document = request.path_params["wedding"], request.path_params.get("document")
     if document is None:
         wedding_name(wedding)
@@ -79,6 +80,7 @@ async def authorize(request: Request) -> Caller:
             raise
         request.state.spent = error
     request.state.sender = identity, address
+    begin_call(person_at(identity, address))
     caller = Caller(authenticated, address, access)
     _require_rights(request, caller)
     refuse_unknown(request, read.read)
@@ -144,6 +146,7 @@ def begin_public(request: Request) -> str:
     address = client_address(request)
     limits.check_address(address, request.app.state.hub.time())
     request.state.sender = UNIDENTIFIED, address
+    begin_call(address)
     refuse_unknown(request)
     return address
 

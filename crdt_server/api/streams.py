@@ -17,19 +17,25 @@ from crdt_server.api.requests import Caller
 from crdt_server.errors import AdmissionError
 from crdt_server.hub.held_streams import HeldStream
 from crdt_server.hub.hub import Hub
+from storage import begin_call
 
 COMMENT_SECONDS = 15.0
 RETRY_MILLISECONDS = 1000
 
 
 class StreamResponse(StreamingResponse):
-    """Server-sent events. ``ended`` is called at the end, whichever side ended it."""
+    """Server-sent events for a person. ``ended`` is called at the end, whichever side ended it."""
 
-    def __init__(self, events: AsyncGenerator[str, None], ended: Callable[[], None]) -> None:
+    def __init__(self, events: AsyncGenerator[str, None], ended: Callable[[], None], caller: Caller) -> None:
         headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
         super().__init__(events, headers=headers, media_type="text/event-stream")
         self._events = events
         self._ended = ended
+        self._person = person_at(caller.identity, caller.address)
+
+    async def stream_response(self, send: Send) -> None:
+        begin_call(self._person)  # the framework may have made another task for this
+        await super().stream_response(send)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         try:
