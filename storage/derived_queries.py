@@ -4,7 +4,20 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, Final
 
-from sqlalchemy import Connection, Integer, Select, and_, bindparam, delete, func, or_, select, tuple_
+from sqlalchemy import (
+    Connection,
+    Integer,
+    Select,
+    TextualSelect,
+    and_,
+    bindparam,
+    delete,
+    func,
+    or_,
+    select,
+    text,
+    tuple_,
+)
 
 from storage.derived import StoredAnswer, StoredBooking, StoredEvent, StoredRow, VendorBooking
 from storage.tables import answers, bookings, client_ids, documents, events, rows
@@ -12,6 +25,8 @@ from storage.updates import DocumentKey
 
 SPANS_AT_ONCE = 128
 EVENT_PAGE_CHARACTERS = 1_000_000
+EVENTS_MEASURED = 32
+"""Events of which the database reads the bodies at a time to find the end of a page, where a driver would read all."""
 ROWS_IN_PAGE = 2_000
 """Of a wedding: the loop of the serving process gets its turn after a few milliseconds."""
 
@@ -28,8 +43,15 @@ def page_of_wedding(
     names = (rows.c.document, rows.c.root, rows.c.record)
     query = select(*names, rows.c.fields, rows.c.writers).where(rows.c.wedding == wedding)
     query = query.where(tuple_(*names) > tuple_(*after)).order_by(*names).limit(ROWS_IN_PAGE)
+    return _page(connection, query, characters)
+
+
+def _page(
+    connection: Connection, query: Select[Any] | TextualSelect, characters: int
+) -> tuple[list[tuple[str, StoredRow]], RowName | None]:
+    """What `page_of_wedding` returns, of the rows of a query that has their order and ends behind ROWS_IN_PAGE."""
     page: list[tuple[str, StoredRow]] = []
-    if connection.dialect.name != "sqlite":  # which reads row by row, and would take twice as long
+    if not _reads_row_by_row(connection):  # what does would take twice as long
         query = _no_longer(query, characters)
     with connection.execute(query) as found:
         for document, *image in found:
@@ -44,7 +66,12 @@ def page_of_wedding(
     return page, (document, row.root, row.record)
 
 
-def _no_longer(query: Select[Any], characters: int) -> Select[Any]:
+def _reads_row_by_row(connection: Connection) -> bool:
+    """Whether the driver reads a row when it is asked for. Others have all of them in memory before."""
+    return connection.dialect.driver == "pysqlite"
+
+
+def _no_longer(query: Select[Any] | TextualSelect, characters: int) -> Select[Any]:
     """The rows up to the one with which their fields and writers exceed so many characters."""
     page = query.subquery()
     size = func.coalesce(func.length(page.c.fields), 0) + func.length(page.c.writers)
@@ -55,23 +82,24 @@ def _no_longer(query: Select[Any], characters: int) -> Select[Any]:
     return select(*columns).where(sized.c.before < characters).order_by(*columns[:3])
 
 
+# By the names of the documents: else the records of all other roots would be read as well. SQLite takes the tables of a
+# CROSS JOIN in this order, and with one bound of the record it finds that in its index: it has nothing to sort.
+_OF_ROOT: Final = text(
+    "SELECT documents.name AS document, rows.root, rows.record, rows.fields, rows.writers "
+    "FROM documents CROSS JOIN rows WHERE documents.wedding = :wedding AND documents.name >= :document "
+    "AND rows.wedding = :wedding AND rows.document = documents.name AND rows.root = :root AND rows.fields IS NOT NULL "
+    "AND rows.record > CASE documents.name WHEN :document THEN :record ELSE '' END "
+    "ORDER BY documents.name, rows.record LIMIT :limit"
+).columns(rows.c.document, rows.c.root, rows.c.record, rows.c.fields, rows.c.writers)
+
+
 def page_of_root(
     connection: Connection, wedding: str, root: str, after: tuple[str, str], characters: int
-) -> list[tuple[str, StoredRow]]:
-    """The next records of one root in all documents of a wedding, in order of document and record, behind those names:
-    at least one if there is one, and no more behind the first ``characters`` of fields."""
-    columns = (rows.c.document, rows.c.root, rows.c.record, rows.c.fields, rows.c.writers)
-    # By the names of the documents: else the records of all other roots would be read as well.
-    names = select(documents.c.name).where(documents.c.wedding == wedding, documents.c.name >= after[0])
-    query = select(*columns).where(rows.c.wedding == wedding, rows.c.document.in_(names), rows.c.root == root)
-    query = query.where(rows.c.fields.is_not(None))
-    page = query.where(or_(rows.c.document > after[0], rows.c.record > after[1])).subquery()
-    order = (page.c.document, page.c.record)
-    before = func.sum(func.length(page.c.fields)).over(order_by=order, rows=(None, -1))
-    sized = select(page, func.coalesce(before, 0).label("characters_before")).subquery()
-    within = select(*(sized.c[column.name] for column in columns)).where(sized.c.characters_before < characters)
-    found = connection.execute(within.order_by(sized.c.document, sized.c.record))
-    return [(document, StoredRow(*image)) for document, *image in found]
+) -> tuple[list[tuple[str, StoredRow]], RowName | None]:
+    """The next records of one root, which are not the root itself, in all documents of a wedding, in order of document
+    and record, behind those names, as a page of `page_of_wedding`."""
+    values = {"wedding": wedding, "root": root, "document": after[0], "record": after[1], "limit": ROWS_IN_PAGE}
+    return _page(connection, _OF_ROOT.bindparams(**values), characters)
 
 
 def records_of_root(connection: Connection, wedding: str, root: str, record: str) -> list[tuple[str, StoredRow]]:
@@ -129,26 +157,57 @@ def booked(connection: Connection, organization: str, spans: Sequence[tuple[int,
     return sorted(found)
 
 
-def _events_page() -> Select[Any]:
+def _events() -> Select[Any]:
     columns = (events.c.seq, events.c.type, events.c.at, events.c.document, events.c.record, events.c.body)
     query = select(*columns).where(events.c.wedding == bindparam("wedding"), events.c.seq > bindparam("after"))
-    page = query.order_by(events.c.seq).limit(bindparam("limit", type_=Integer)).subquery()
+    return query.order_by(events.c.seq).limit(bindparam("limit", type_=Integer))
+
+
+def _sized_events() -> Select[Any]:
+    page = _events().subquery()
     before = func.sum(func.length(page.c.body)).over(order_by=page.c.seq, rows=(None, -1))
     sized = select(page, func.coalesce(before, 0).label("characters_before")).subquery()
-    listed = [sized.c[column.name] for column in columns]
-    within = select(*listed).where(sized.c.characters_before < EVENT_PAGE_CHARACTERS)
+    listed = [sized.c[name] for name in StoredEvent._fields]
+    within = select(*listed).where(sized.c.characters_before < bindparam("characters", type_=Integer))
     return within.order_by(sized.c.seq)
 
 
 # Made once: the router reads a page of each wedding in a batch, and to make it takes thirty times as long as to run it.
-_EVENTS_PAGE: Final = _events_page()
+_EVENTS: Final = _events()
+_SIZED_EVENTS: Final = _sized_events()
 
 
 def list_events(connection: Connection, wedding: str, after: int, limit: int) -> list[StoredEvent]:
     """The next events of a wedding behind number `after`: at least one if there is one, at most `limit`, and no more
     behind the first `EVENT_PAGE_CHARACTERS` of bodies."""
     values = {"wedding": wedding, "after": after, "limit": limit}
-    return [StoredEvent(*row) for row in connection.execute(_EVENTS_PAGE, values)]
+    if not _reads_row_by_row(connection):
+        return _list_in_slices(connection, values)
+    page: list[StoredEvent] = []
+    characters = EVENT_PAGE_CHARACTERS
+    with connection.execute(_EVENTS, values) as found:
+        for row in found:
+            page.append(StoredEvent(*row))
+            characters -= len(row.body)
+            if characters <= 0:
+                break
+    return page
+
+
+def _list_in_slices(connection: Connection, values: dict[str, Any]) -> list[StoredEvent]:
+    page: list[StoredEvent] = []
+    after, left, characters = values["after"], values["limit"], EVENT_PAGE_CHARACTERS
+    while left > 0 and characters > 0:
+        count = min(left, EVENTS_MEASURED)
+        found = connection.execute(_SIZED_EVENTS, values | {"after": after, "limit": count, "characters": characters})
+        part = [StoredEvent(*row) for row in found]
+        if page and part and part[0].seq > after + 1:
+            break  # the oldest were removed between the slices: the next page begins behind a gap, which is noticed
+        page += part
+        if len(part) < count:
+            break
+        after, left, characters = part[-1].seq, left - count, characters - sum(len(each.body) for each in part)
+    return page
 
 
 def event_head(connection: Connection, wedding: str) -> int:

@@ -48,9 +48,10 @@ class DerivedStore(StorePart):
 
     async def page_of_root(
         self, wedding: str, root: str, *, after: tuple[str, str] = ("", ""), characters: int = 1_000_000
-    ) -> list[tuple[str, StoredRow]]:
+    ) -> tuple[list[tuple[str, StoredRow]], derived_queries.RowName | None]:
         """The next records of one root in all documents of a wedding with the document's name, removed ones left out;
-        ordered by document and record, behind those names. Ends with the record that exceeds so many characters."""
+        ordered by document and record, behind those names. Ends with the record that exceeds so many characters. Also
+        the names of the last one; None: there are no more."""
         return await self._executor.read(
             lambda connection: derived_queries.page_of_root(connection, wedding, root, after, characters)
         )

@@ -72,8 +72,8 @@ async def get_conflicts(
     ] = "",
     language: Language = "en",
 ) -> Conflicts:
-    """Conflicts between edits, in the order of documents and ids. A page ends behind a million characters of them.
-    `_summary` and the `text` of options and parties are in the language, with the names of people who are or were
+    """Conflicts between edits, in the order of documents and ids. A page ends behind a million characters or 2,000 of
+    them. `_summary` and the `text` of options and parties are in the language, with the names of people who are or were
     there."""
     storage: Storage = request.app.state.hub.storage
     document, _, record = after.partition("/")
@@ -96,14 +96,13 @@ async def _readable_page(
     """The next conflicts in documents that the caller may read, and the `next` of that page. It names one of them: what
     is in other documents, and that they are there, is not shown."""
     while True:
-        page = await storage.page_of_root(wedding, "review", after=after, characters=PAGE_CHARACTERS)
-        is_full = sum(len(row.fields or "") for _, row in page) >= PAGE_CHARACTERS
+        page, last = await storage.page_of_root(wedding, "review", after=after, characters=PAGE_CHARACTERS)
         names = {document for document, _ in page}
         readable = {name for name in names if caller.may(Action.READ, wedding, name)}
         found = [_conflict(each) for each in page if each[0] in readable]
-        if found or not is_full:
-            return found, f"{found[-1]['document']}/{found[-1]['id']}" if is_full else None
-        after = page[-1][0], page[-1][1].record
+        if found or last is None:
+            return found, None if last is None else f"{found[-1]['document']}/{found[-1]['id']}"
+        after = last[0], last[2]
 
 
 @router.post("/{conflict}/resolve", openapi_extra=describe_body(Choice))

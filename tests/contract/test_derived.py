@@ -114,11 +114,13 @@ class TestRows:
             ],
         )
         all_ = [*(("budget", each) for each in reviews[1:]), *(("guests", each) for each in reviews[:2])]
-        assert await store.page_of_root("w_42", "review") == all_
-        assert await store.page_of_root("w_42", "review", after=("budget", "c_2")) == all_[2:]
-        assert await store.page_of_root("w_42", "review", after=("guests", "c_1")) == []
-        assert await store.page_of_root("w_42", "review", characters=1) == all_[:1]
-        assert await store.page_of_root("w_42", "review", after=("budget", "c_1"), characters=150) == all_[1:3]
+        assert await store.page_of_root("w_42", "review") == (all_, None)
+        assert await store.page_of_root("w_42", "review", after=("budget", "c_2")) == (all_[2:], None)
+        assert await store.page_of_root("w_42", "review", after=("guests", "c_1")) == ([], None)
+        first, second = ("budget", "review", "c_1"), ("budget", "review", "c_3")
+        assert await store.page_of_root("w_42", "review", characters=1) == (all_[:1], first)
+        page = await store.page_of_root("w_42", "review", after=("budget", "c_1"), characters=150)
+        assert page == (all_[1:3], second)
         assert await store.records_of_root("w_42", "review", "c_1") == [all_[0], all_[4]]
         assert await store.records_of_root("w_42", "review", "c_9") == []
 
