@@ -23,7 +23,7 @@ from documents.sentences import language_of, users_without_name
 from storage import Storage, StoredRow
 
 MAX_BODY_BYTES = 8 * 1024
-PAGE_CHARACTERS = 1_000_000
+PAGE_CHARACTERS = 250_000
 
 router = APIRouter(prefix="/api/weddings/{wedding}/conflicts", tags=["conflicts"])
 
@@ -72,7 +72,7 @@ async def get_conflicts(
     ] = "",
     language: Language = "en",
 ) -> Conflicts:
-    """Conflicts between edits, in the order of documents and ids. A page ends behind a million characters or 2,000 of
+    """Conflicts between edits, in the order of documents and ids. A page ends behind 250,000 characters or 2,000 of
     them. `_summary` and the `text` of options and parties are in the language, with the names of people who are or were
     there."""
     storage: Storage = request.app.state.hub.storage

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import signal
 from collections.abc import AsyncIterator
@@ -167,6 +168,22 @@ async def test_conflicts_come_in_pages(client: httpx.AsyncClient, monkeypatch: p
             if found == whole["conflicts"] and len(found) >= PAIRS:
                 break
     assert (await client.get("/conflicts", params={**ADA, "after": "guests\x00/"})).status_code == 400
+
+
+async def test_a_page_of_conflicts_takes_little_of_the_loop(client: httpx.AsyncClient, server: LocalServer) -> None:
+    """A page of 1 MB took 47 ms or more in one piece: it is decoded, put in a language, and encoded."""
+    record = json.dumps({"_state": "open", "_summary": "x" * 2_000})
+    rows = "WITH RECURSIVE n(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM n WHERE x < 200) "
+    rows += "INSERT INTO rows SELECT 'w', 'guests', 'review', 'c_' || x, ?, '{}' FROM n"
+    executor = server.hub.storage._executor
+    await executor.write(lambda connection: connection.exec_driver_sql(rows, (record,)))
+    await executor.write(
+        lambda connection: connection.exec_driver_sql("INSERT INTO documents (wedding, name) VALUES ('w', 'guests')")
+    )
+    answer = await client.get("/conflicts", params=ADA)
+    assert 200_000 < len(answer.content) < 300_000
+    rest = await client.get("/conflicts", params={**ADA, "after": answer.json()["next"]})
+    assert len(answer.json()["conflicts"]) + len(rest.json()["conflicts"]) == 200
 
 
 async def test_a_command_counts_once_for_each_document(client: httpx.AsyncClient) -> None:
