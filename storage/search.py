@@ -12,7 +12,7 @@ Plain functions over a `Connection`, as in `updates`.
 """
 
 import hashlib
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Final, NamedTuple
 
 from sqlalchemy import (
@@ -42,6 +42,9 @@ from storage.tables import rows
 
 MARK_LENGTH: Final = 8
 """Characters of the mark of a wedding. Two may have the same: what is found is of the right wedding in any case."""
+
+RECORDS_AT_ONCE: Final = 100
+"""Records that are read and replaced with one statement of each kind."""
 
 PURGE_PAGES: Final = 64
 """Pages of the index of SQLite that are written anew in one transaction."""
@@ -105,9 +108,17 @@ class Indexer(NamedTuple):
 
     def refresh(self, connection: Connection, wedding: str, records: Iterable[SearchRecord]) -> None:
         """Take over the texts of records as they are now."""
+        by_root: dict[tuple[str, str], list[SearchRecord]] = {}
         for record in records:
-            fields = _fields(connection, wedding, record, self.withdrawals)
-            _replace(connection, wedding, record, [] if fields is None else self.texts_of(record, fields))
+            by_root.setdefault(record[:2], []).append(record)
+        for named in by_root.values():
+            for start in range(0, len(named), RECORDS_AT_ONCE):
+                part = named[start : start + RECORDS_AT_ONCE]
+                fields = _fields(connection, wedding, part, self.withdrawals)
+                texts = {
+                    each: self.texts_of(each, fields[each.record]) if each.record in fields else () for each in part
+                }
+                _replace(connection, wedding, texts)
 
 
 class SearchStore(StorePart):
@@ -168,15 +179,16 @@ def _withdrawn(record: FromClause, withdrawals: str) -> ColumnElement[bool]:
 # Texts that are made once: a router indexes hundreds of messages a second, and to build and compile these took longer
 # than to run them.
 _FIELDS = text(
-    "SELECT fields FROM rows WHERE wedding = :wedding AND document = :document AND root = :root AND record = :record "
+    "SELECT record, fields FROM rows AS r WHERE wedding = :wedding AND document = :document AND root = :root "
+    "AND record IN :records AND fields IS NOT NULL "
     "AND NOT EXISTS (SELECT 1 FROM rows AS w WHERE w.wedding = :wedding AND w.document = :document "
-    "AND w.root = :withdrawals AND w.record = :record AND w.fields IS NOT NULL)"
-)
+    "AND w.root = :withdrawals AND w.record = r.record AND w.fields IS NOT NULL)"
+).bindparams(bindparam("records", expanding=True))
 _STORED = text(
-    "SELECT id, CAST(words AS text) FROM search_texts WHERE wedding = :wedding AND document = :document "
-    "AND root = :root AND record = :record"
-)
-_DELETE = text("DELETE FROM search_texts WHERE id = :id")
+    "SELECT id, record, CAST(words AS text) FROM search_texts WHERE wedding = :wedding AND document = :document "
+    "AND root = :root AND record IN :records"
+).bindparams(bindparam("records", expanding=True))
+_DELETE = text("DELETE FROM search_texts WHERE id IN :ids").bindparams(bindparam("ids", expanding=True))
 _INSERT = {
     "sqlite": text(
         "INSERT INTO search_texts (wedding, document, root, record, key, words) "
@@ -195,33 +207,46 @@ _REBUILD = text("INSERT INTO search_index (search_index) VALUES ('rebuild')")
 _CHANGES = text("SELECT total_changes()")
 
 
-def _fields(connection: Connection, wedding: str, record: SearchRecord, withdrawals: str) -> str | None:
-    """The fields of a record; None where it is not there, or withdrawn."""
-    values = {"wedding": wedding, "withdrawals": withdrawals, **record._asdict()}
-    found: str | None = connection.execute(_FIELDS, values).scalar()
-    return found
+def _names(wedding: str, records: Iterable[SearchRecord]) -> dict[str, object]:
+    """Records of one root, as the statements take them."""
+    named = list(records)
+    return {**named[0]._asdict(), "wedding": wedding, "records": [each.record for each in named]}
 
 
-def _replace(connection: Connection, wedding: str, record: SearchRecord, texts: Sequence[SearchText]) -> None:
-    """Put texts in the place of those of a record."""
-    kind, name = connection.dialect.name, {"wedding": wedding, **record._asdict()}
-    for id_, words in connection.execute(_STORED, name).all():
-        if kind == "sqlite":
-            connection.execute(_UNINDEX, {"id": id_, "words": words})
-            connection.info[_REMOVED] = not texts or connection.info.get(_REMOVED, True)
-        connection.execute(_DELETE, {"id": id_})
+def _fields(connection: Connection, wedding: str, records: Sequence[SearchRecord], withdrawals: str) -> dict[str, str]:
+    """The fields of records of one root, without those that are not there, or withdrawn."""
+    values = {**_names(wedding, records), "withdrawals": withdrawals}
+    return dict(connection.execute(_FIELDS, values).all())
+
+
+def _replace(connection: Connection, wedding: str, texts: Mapping[SearchRecord, Sequence[SearchText]]) -> None:
+    """Put texts in the place of those of records, all of one root."""
+    on_sqlite = connection.dialect.name == "sqlite"
+    gone = connection.execute(_STORED, _names(wedding, texts)).all()
+    if gone and on_sqlite:
+        connection.execute(_UNINDEX, [{"id": id_, "words": words} for id_, _, words in gone])
+        keep = {each.record for each, found in texts.items() if found}
+        removed = any(record not in keep for _, record, _ in gone)
+        connection.info[_REMOVED] = removed or connection.info.get(_REMOVED, True)
+    if gone:
+        connection.execute(_DELETE, {"ids": [each.id for each in gone]})
     mark = _mark(wedding)
-    for each in texts:
-        if each.words:
-            words = _stored(kind, mark, each.words)
-            added = connection.execute(_INSERT[kind], {**name, "key": each.key, "words": words})
-            if kind == "sqlite":
-                connection.execute(_INDEX, {"id": added.lastrowid, "words": words})
+    added = [
+        {**record._asdict(), "wedding": wedding, "key": each.key, "words": _stored(on_sqlite, mark, each.words)}
+        for record, found in texts.items()
+        for each in found
+        if each.words
+    ]
+    if on_sqlite:
+        ids = [connection.execute(_INSERT["sqlite"], each).lastrowid for each in added]
+        added = [{"id": id_, "words": each["words"]} for id_, each in zip(ids, added, strict=True)]
+    if added:
+        connection.execute(_INDEX if on_sqlite else _INSERT["postgresql"], added)
 
 
-def _stored(kind: str, mark: str, words: Sequence[str]) -> str:
+def _stored(on_sqlite: bool, mark: str, words: Sequence[str]) -> str:
     """Words as the column has them."""
-    if kind == "sqlite":
+    if on_sqlite:
         return " ".join(mark + word for word in words)
     places: dict[str, list[int]] = {}
     for place, word in enumerate(words, 1):
