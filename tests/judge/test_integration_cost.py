@@ -11,6 +11,7 @@ from crdt_server.judge.dry_run import ForkPool
 from crdt_server.judge.integration_cost import has_few_structs, passes_few
 from crdt_server.judge.schema_document import SchemaDocument
 from crdt_server.pipe import Status
+from crdt_server.protocol.lib0 import write_var_string, write_var_uint
 from crdt_server.protocol.update import decode_structs
 from documents.events import Actor
 from documents.registry import kind_of
@@ -54,6 +55,18 @@ def typed(client: int, count: int) -> bytes:
     return doc.get_update()
 
 
+def pairs(client: int, count: int) -> bytes:
+    """Two values of each key in one struct, as a client writes what it has overwritten."""
+    entries = (b"\x28\x01" + write_var_string("seats") + write_var_string(f"s_{n}") + b"\x02xx" for n in range(count))
+    return b"".join((b"\x01", write_var_uint(count), write_var_uint(client), b"\x00", *entries, b"\x00"))
+
+
+def behind(client: int, other: int, clocks: range) -> bytes:
+    """A value behind each of these ids of another client."""
+    entries = (b"\x88" + write_var_uint(other) + write_var_uint(clock) + b"\x01x" for clock in clocks)
+    return b"".join((b"\x01", write_var_uint(len(clocks)), write_var_uint(client), b"\x00", *entries, b"\x00"))
+
+
 def are_few(server: Server, update: bytes) -> bool:
     steps = server.items.check(decode_structs(update), "ann", server.known)
     assert not isinstance(steps, str)
@@ -78,6 +91,19 @@ def test_values_of_one_key_pass_one_another() -> None:
     server = Server()
     assert are_few(server, concurrent(1000, 400))
     assert not are_few(server, concurrent(1000, 600))
+
+
+def test_a_struct_that_is_cut_in_two_has_those_behind_it_moved() -> None:
+    server = Server()
+    server.integrate(pairs(5, 2000))
+    assert are_few(server, behind(6, 5, range(1, 4000, 2))), "behind the newest ones nothing is cut"
+    assert are_few(server, behind(6, 5, range(0, 200, 2)))
+    assert not are_few(server, behind(6, 5, range(0, 400, 2)))
+
+
+def test_values_that_follow_one_another_cut_nothing() -> None:
+    server = Server()
+    assert are_few(server, overwritten(5, 450))
 
 
 def test_letters_may_pass_all_that_is_stored() -> None:
