@@ -5,7 +5,8 @@
 - No call waits for a message that another transaction holds: it is left to the next call.
 - A claim is an attempt, so that a message which ends the process that sends it dies with its last one.
 - The cost of a claim follows from what it takes and from what is under way, not from what waits. Where those in front
-  all go to recipients that are busy, the other recipients take turns, each with one index seek.
+  all go to recipients that are busy, or to so few that places are left, the other recipients take turns, each with one
+  index seek.
 """
 
 from collections import Counter
@@ -140,7 +141,8 @@ def _choose(connection: Connection, wanted: ClaimOf, now: datetime) -> list[Stor
         of[recipient] = of.get(recipient, 0) + 1
         if of[recipient] <= wanted.per_recipient and len(chosen) < wanted.limit:
             chosen.append(message)
-    if wanted.busy and len(chosen) < wanted.limit:
+    is_crowded = wanted.busy or sum(of.values()) == rows  # else there were no others
+    if is_crowded and len(chosen) < wanted.limit:
         chosen += _in_turns(connection, wanted, now, wanted.limit - len(chosen), of)
     return chosen
 

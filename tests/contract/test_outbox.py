@@ -443,7 +443,7 @@ class TestRecipients:
 
 
 class TestTurns:
-    """Where those in front go to recipients that are busy."""
+    """Where those in front go to recipients that are busy, or to few."""
 
     async def test_recipients_behind_a_backlog_take_turns(self, store: Storage) -> None:
         backlog = [new(event, user="u_busy") for event in range(WALKED + 50)]
@@ -456,6 +456,12 @@ class TestTurns:
         assert await claim(store, busy._replace(limit=9, after=("w", "u_2", ""))) == [1_007, 1_005, 1_006]
         assert await claim(store, busy) == []
         assert await claim(store, busy._replace(busy=[])) == [0, 1, 2]
+
+    async def test_they_take_turns_where_those_in_front_are_sent_at_once(self, store: Storage) -> None:
+        backlog = [new(event, user="u_fast") for event in range(WALKED + 50)]
+        await store.enqueue([*backlog, new(1_000, user="u_1"), new(1_001, user="u_2")])
+        assert await claim(store, ClaimOf("mail", 8, 4, 4)) == [0, 1, 2, 3, 1_000, 1_001]
+        assert await claim(store, ClaimOf("mail", 8, 4, 4)) == [4, 5, 6, 7]
 
     async def test_only_so_urgent_ones_have_turns(self, store: Storage) -> None:
         backlog = [new(event, user="u_busy", priority=0) for event in range(WALKED)]
