@@ -86,7 +86,7 @@ class HostDispatcher:
         self._fetching: dict[Room, asyncio.Task[None]] = {}
         self.in_flight: set[Room] = set()
         """The rooms of the batch that the host has."""
-        self._took_large = False
+        self._large: set[Room] = set()  # of which the newest batch has something large
         self._large_again = False  # it was not reached, or it is being tried: it is not behind the others once more
         self._turns = SenderTurns()
         self._wake = asyncio.Event()
@@ -160,8 +160,8 @@ class HostDispatcher:
             else:
                 entries.insert(0, self._begun)  # first: its wedding waits for it
         arriving = {entry.room for entry in entries}
-        budget, large = self._batch_bytes, 0 if self._took_large else LARGE_IN_BATCH
-        skipped_large, self._took_large = self._took_large, False
+        budget, large = self._batch_bytes, 0 if self._large else LARGE_IN_BATCH
+        skipped_large, self._large = bool(self._large), set()
         scheduled, self._scheduled = self._scheduled, {}
         still = "" if self._begun is None else self._begun.room.wedding  # it takes no other requests
         not_reached: list[Room] = []
@@ -207,7 +207,8 @@ class HostDispatcher:
             self._turns.charge(taken.requests)
             is_last = taken.large and not self._large_again
             (last if is_last else entries).append(BatchEntry(room, taken.requests, cost=taken.cost))
-        self._took_large = self._took_large or taken.large > 0
+        if taken.large:
+            self._large.add(room)
         expected = taken.cost * hosted.cpu_seconds_per_byte / BATCH_SECONDS
         cost = max(taken.cost, int(expected * self._batch_bytes))
         # A large request leaves at least half of the budget to small ones, which else would wait for it.
@@ -270,8 +271,8 @@ class HostDispatcher:
         self.metrics.batch_requests.observe(requests)
         try:
             unfinished = self.settle(entries, await self.request(entries, forget))
-            if self._took_large:
-                self._large_again = any(each.summary is not None for entry in unfinished for each in entry.requests)
+            if self._large:
+                self._large_again = any(entry.room in self._large for entry in unfinished)
             for entry in unfinished:
                 again = [each for each in entry.requests if self._begun is None or each not in self._begun.requests]
                 self._turns.refund(again)

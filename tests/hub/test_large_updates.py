@@ -15,9 +15,11 @@ from pycrdt import Map, Text
 from crdt_server.access.identity import Identity
 from crdt_server.hosts.batch import BatchEntry
 from crdt_server.hosts.fair_queue import RequestSender
+from crdt_server.hub.commands import carry_out
 from crdt_server.hub.http_sync import sync
 from crdt_server.hub.hub import Hub
-from crdt_server.pipe import BatchResponse
+from crdt_server.operations import Operation
+from crdt_server.pipe import BatchResponse, Fault, RequestKind, RoomResult, Status
 from crdt_server.protocol.update import EMPTY_STATE_VECTOR
 from crdt_server.settings import Settings
 from documents.kind import MAX_UPDATE_BYTES
@@ -30,7 +32,7 @@ from tests.support.wire import Replica, Typist
 
 MANY, LARGE_ITEMS, SMALL_BYTES = 5, 60_000, 40_000
 MANY_GUESTS = 1_900
-ADA = Identity("ada", "couple")
+ADA, ADA_AT = Identity("ada", "couple"), "192.0.2.1"
 
 
 @asynccontextmanager
@@ -107,6 +109,42 @@ async def test_small_edits_of_a_batch_do_not_wait_for_a_large_one_in_it(hub: Hub
     for person in (ada, many):
         await person.sees(str(person.replica))
     assert next(batch for batch in batches if "notes.many" in batch)[-2:] == ["notes.ada", "notes.many"]
+
+
+async def test_a_command_that_was_not_reached_is_not_behind_the_small_edits_again(hub: Hub, monkeypatch: Any) -> None:
+    """A command is large whatever its size: on a host that small edits keep busy it was the last of every batch."""
+    ada, bob = Person(hub, "notes.ada", 11), Person(hub, "notes.bob", 12)
+    for person in (ada, bob):
+        await person.is_synced()
+        person.type("a")
+        await person.echoed()
+    name: Operation = {"op": "insert", "root": "guests", "record": "g_1", "value": {"firstName": "Zoë"}}
+    await carry_out(hub, ada.room.wedding, ADA, ADA_AT, [("guests", [name])])
+    dispatcher, guests = hub.hosts.dispatchers[0], hub.registry.rooms[ada.room.wedding, "guests"]
+    send, places = dispatcher.request, list[int]()
+
+    async def request(entries: Sequence[BatchEntry], forget: Sequence[int] = ()) -> BatchResponse:
+        if not places:
+            await until(lambda: bool(guests.inbox) or len(entries) > 1)
+        ada.type("a")  # there is always something small
+        if not any(each.kind is RequestKind.COMMAND for entry in entries for each in entry.requests):
+            return await send(entries, forget)
+        places.append([entry.room for entry in entries].index(guests))
+        if entries[-1].room is not guests:
+            return await send(entries, forget)
+        response = await send(entries[:-1], forget)
+        not_reached = RoomResult.empty(guests.id, guests.hosted.size)
+        not_reached.faults += (Fault(n, Status.LATER) for n in range(len(entries[-1].requests)))
+        response.results.append(not_reached)
+        return response
+
+    monkeypatch.setattr(dispatcher, "request", request)
+    bob.type("a batch is under way")
+    await asyncio.sleep(0)
+    change: Operation = {"op": "set", "root": "guests", "record": "g_1", "key": "firstName", "value": "Ada"}
+    async with asyncio.timeout(20):
+        await carry_out(hub, ada.room.wedding, ADA, ADA_AT, [("guests", [change])])
+    assert places == [1, 0]
 
 
 async def test_too_many_large_updates_of_one_person_are_deferred(database_url: str) -> None:
