@@ -58,10 +58,14 @@ def test_an_urgent_message_that_finds_no_place_is_not_claimed_again_until_there_
 def test_recipients_take_turns_behind_the_last_that_was_claimed() -> None:
     lanes = Lanes()
     assert {claim.after for claim in lanes.claims()} == {("", "", "")}
-    lanes.begin(message(1, "w"), "https://h.example")
-    after = {claim.channel: claim.after for claim in lanes.claims()}
-    assert after[Channel.WEBHOOK] == ("w", "to1", "")
-    assert after[Channel.MAIL] == ("", "", "")
+    for n in range(LANES[Channel.MAIL]):
+        lanes.begin(message(n, "w", Channel.MAIL), f"{n}@example.org")
+    lanes.begin(message(100, "v", Channel.MAIL, 0), "urgent@example.org")
+    lanes.end(0)
+    after = {(claim.channel, claim.priority): claim.after for claim in lanes.claims()}
+    assert after[Channel.MAIL, 4] == ("w", f"to{LANES[Channel.MAIL] - 1}", "")
+    assert after[Channel.MAIL, 1] == ("v", "to100", ""), "the turns of urgent ones are of their own"
+    assert after[Channel.SMS, 4] == ("", "", "")
 
 
 class TestPace:

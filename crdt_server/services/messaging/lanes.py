@@ -90,7 +90,7 @@ class Lanes:
         self._resting: dict[tuple[Channel, Recipient, bool], float] = {}  # until when; the flag: of urgent messages
         self._running: dict[int, Running] = {}
         self._parked: dict[tuple[Channel, Recipient, bool], str] = {}  # the flag: for urgent messages as well
-        self._after: dict[Channel, Recipient] = {}  # the recipient of the last message that was claimed
+        self._after: dict[Lane, Recipient] = {}  # the recipient of the last message that was claimed
 
     def __len__(self) -> int:
         return len(self._running)
@@ -105,7 +105,7 @@ class Lanes:
         return [claim for lane in _KINDS if (claim := self._claim(lane)).limit]
 
     def _claim(self, lane: Lane) -> ClaimOf:
-        busy, after = sorted(set(self._busy(lane))), self._after.get(lane.channel, FIRST)
+        busy, after = sorted(set(self._busy(lane))), self._after.get(lane, FIRST)
         return ClaimOf(lane.channel, self._free(lane), lane.priority, PER_RECIPIENT, busy, after)
 
     def _free(self, lane: Lane) -> int:
@@ -128,7 +128,7 @@ class Lanes:
         of_all = Lane(channel, False)
         urgent = message.priority <= URGENT
         lane = Lane(channel, True) if urgent and not self._free(of_all) else of_all
-        recipient = self._after[channel] = message.wedding, message.user, message.contact
+        recipient = self._after[lane] = message.wedding, message.user, message.contact
         bounds = dict(_bounds(channel, message.wedding, address, urgent=urgent))
         for place, most in bounds.items():
             if sum(1 for each in self._running.values() if place in each.places) >= most:
