@@ -35,6 +35,7 @@ def passes_few(steps: Sequence[Step], stored: int) -> bool:
     that is stored.
     """
     others = passed = 0
+    moved = stored + len(steps)
     coming: dict[tuple[SharedType, str], tuple[int, Id]] = {}  # how many structs of the key, and the last id of them
     for struct, shared, key, _ in steps:
         if shared is None or key is None or shared.use >= A_TEXT:
@@ -46,7 +47,7 @@ def passes_few(steps: Sequence[Step], stored: int) -> bool:
         number, newest = coming.get((shared, key)) or (0, entries and entries.newest)
         passed += number
         if struct.origin not in (None, newest):  # which is the end of a struct; any other may be inside of one
-            passed += stored // MOVED_IN_STEP
+            passed += moved // MOVED_IN_STEP
         coming[shared, key] = number + 2, (struct.client, struct.clock + struct.length - 1)  # 2: one may be cut in two
         if passed > FEW_STEPS:
             return False

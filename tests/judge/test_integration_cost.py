@@ -67,10 +67,10 @@ def behind(client: int, other: int, clocks: range) -> bytes:
     return b"".join((b"\x01", write_var_uint(len(clocks)), write_var_uint(client), b"\x00", *entries, b"\x00"))
 
 
-def are_few(server: Server, update: bytes) -> bool:
+def are_few(server: Server, update: bytes, stored: int = STORED) -> bool:
     steps = server.items.check(decode_structs(update), "ann", server.known)
     assert not isinstance(steps, str)
-    return passes_few(steps, STORED)
+    return passes_few(steps, stored)
 
 
 def test_the_fields_of_new_records_pass_nothing() -> None:
@@ -99,6 +99,13 @@ def test_a_struct_that_is_cut_in_two_has_those_behind_it_moved() -> None:
     assert are_few(server, behind(6, 5, range(1, 4000, 2))), "behind the newest ones nothing is cut"
     assert are_few(server, behind(6, 5, range(0, 200, 2)))
     assert not are_few(server, behind(6, 5, range(0, 400, 2)))
+
+
+def test_structs_that_come_together_are_moved_too() -> None:
+    both: Doc[Any] = Doc()
+    for update in (pairs(5, 10_000), behind(6, 5, range(0, 10_000, 2))):
+        both.apply_update(update)
+    assert not are_few(Server(), both.get_update(), stored=0)
 
 
 def test_values_that_follow_one_another_cut_nothing() -> None:
