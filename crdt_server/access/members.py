@@ -56,7 +56,7 @@ class KnownThread(NamedTuple):
     """Those who take part."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, weakref_slot=True)
 class WeddingRights:
     """All that decides about the rights in one wedding, as of a version of them."""
 

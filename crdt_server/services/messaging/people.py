@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from threading import Lock
 from typing import Final, TypeAlias
+from weakref import ReferenceType, ref
 
 from crdt_server.access.identity import Identity
 from crdt_server.access.members import WeddingRights
@@ -17,7 +18,8 @@ PEOPLE_KEPT: Final = 50_000
 """Identities in memory, of the weddings that were last decided about; a wedding without any counts as one. About 150
 bytes each, besides their names."""
 
-_Made: TypeAlias = tuple[WeddingRights, Mapping[str, Identity]]
+_Made: TypeAlias = tuple[ReferenceType[WeddingRights], Mapping[str, Identity]]
+"""The rights are not kept for it: they have all threads of a wedding, with who takes part."""
 
 
 class PeopleOfWeddings:
@@ -33,8 +35,8 @@ class PeopleOfWeddings:
         """The members of a wedding by these rights, by user."""
         with self._lock:
             found = self._kept.get(wedding)
-        if found is None or found[0] is not rights:
-            found = rights, _members_of(rights, self._policy)  # some milliseconds: others do not wait for them
+        if found is None or found[0]() is not rights:
+            found = ref(rights), _members_of(rights, self._policy)  # some milliseconds: others do not wait for them
         with self._lock:
             self._drop(wedding)
             self._kept[wedding] = found  # as the last one that goes

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import Any
+from weakref import ref
 
 import pytest
 
@@ -61,6 +62,14 @@ def test_they_are_those_of_the_rights_at_hand(policy: CountingPolicy) -> None:
     assert len(known.of("w", second)) == 4
     assert len(known.of("w_2", first)) == 3
     assert known.of("w", second) is known.of("w", second)
+
+
+def test_the_rights_they_were_made_of_are_not_kept(policy: CountingPolicy) -> None:
+    known, held = PeopleOfWeddings(policy), rights(3)
+    known.of("w", held)
+    kept = ref(held)
+    del held
+    assert kept() is None
 
 
 def test_those_in_memory_are_bounded(policy: CountingPolicy, monkeypatch: pytest.MonkeyPatch) -> None:
