@@ -131,8 +131,8 @@ class Settings(BaseSettings):
     )
     changes_per_hour: Count = Field(
         1_200,
-        description="Changes of one person to members, policy, grants, threads, webhooks and rules of a wedding, "
-        "with a burst of as many (429 above)",
+        description="Changes of one person to members, invitations, devices, policy, grants, threads, webhooks and "
+        "rules of a wedding, deleted files too, with a burst of as many (429 above)",
     )
     role_limits: str = Field(
         "", description="File with limits of one person by role, or `none` (default: role_limits.toml in the package)"

@@ -1,4 +1,5 @@
-"""The number of changes that one person makes in a wedding: members, policy, grants, threads, webhooks, rules.
+"""The number of changes that one person makes in a wedding: members, invitations, devices, policy, grants, threads,
+webhooks, rules, and files that are deleted.
 
 Each is an entry of the audit log, which is never removed, and may be an event and a new version of the rights, by which
 everybody who is connected is decided about again. What changes nothing, or is refused, does not count.
