@@ -26,7 +26,7 @@ from crdt_server.judge.client_owners import ClientOwners
 from crdt_server.judge.coverage import Coverage
 from crdt_server.judge.diffs import Diffs
 from crdt_server.judge.dry_run import DryRun, ForkPool
-from crdt_server.judge.integration_cost import has_few_structs
+from crdt_server.judge.integration_cost import deletes_few, has_few_structs, most_stored
 from crdt_server.judge.known_contents import Known, compare_known
 from crdt_server.judge.merging import without_taken_ids
 from crdt_server.judge.pieces import Pieces
@@ -37,7 +37,6 @@ from crdt_server.progress_mark import ProgressMark
 from crdt_server.protocol.structs import Struct, in_order, new_structs
 from crdt_server.protocol.update import Update, decode_structs, decode_update, missing
 
-FEW_DELETIONS = 256  # more of them take a dry run, as do structs that may pass many others, see `integration_cost`
 RUN_UPDATES = 16  # applied between two looks at the clock; rules are looked up once for all of them
 RUN_SECONDS = 0.003
 # CPU time for one update. Yjs' order of concurrent insertions is quadratic in the worst case: 27 KB can take more than
@@ -96,9 +95,9 @@ class UpdateRules(NamedTuple):
     """(document, stored update): the update that its Doc is built from."""
     compared: Callable[[Any], Iterable[bytes]]
     """(document): what updates that bring known ids are compared with, the newest first."""
-    passes_few: Callable[[Any], bool] | None
-    """(document): whether the structs of the update that was checked last pass few others on the way to their places.
-    None: their places are not known."""
+    passes_few: Callable[[Any, int], bool] | None
+    """(document, how many are stored at most): whether the structs of the update that was checked last pass few others
+    on the way to their places. None: their places are not known."""
 
 
 class Document:
@@ -236,8 +235,9 @@ class Document:
     def _judge(
         self, index: int, data: bytes, checked: Update | None, mark: Callable[[int], None], waiting: bool
     ) -> Status:
-        long = len(data) > DRY_RUN_BYTES and not self.bytes_only
-        few = long and has_few_structs(data, sum(self.clocks.values()))
+        stored = most_stored(self.clocks, self.pieces.whole_size + len(data))
+        few = has_few_structs(data, stored)
+        long = not self.bytes_only and (len(data) > DRY_RUN_BYTES or not few)
         decided = long and self._dry_run.decided(data)
         if long and not (few or decided) and (waiting or _waits_for_copy(self, data)):
             return Status.LATER
@@ -266,9 +266,10 @@ class Document:
             return Status.VIOLATION
         if not self.bytes_only:
             assert self.doc is not None
-            few = few or (long and passes_few is not None and passes_few(self))
-            if long and not (few and self.coverage.new_deletions(update) <= FEW_DELETIONS):
+            few = few or (passes_few is not None and passes_few(self, stored))
+            if not (few and _deletes_few(self, update)):
                 self._dear = data
+                decided = decided or self._dry_run.decided(data)
                 if not decided and (waiting or self._dry_run.busy(data)):
                     return Status.LATER
                 limit = dry_run_limit_seconds(len(data))
@@ -311,6 +312,11 @@ class Document:
         self.coverage.add(update)
         self.pieces.accept(update.data)
         self._dry_run.changed(update.data)
+
+
+def _deletes_few(document: Document, update: Update) -> bool:
+    size = document.pieces.whole_size + len(update.data)
+    return deletes_few(len(update.deletes), size) or deletes_few(document.coverage.new_deletions(update), size)
 
 
 def _waits_for_copy(document: Document, data: bytes) -> bool:

@@ -3,7 +3,7 @@ place is inside of a struct, that is cut in two, and all structs of its client b
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from crdt_server.errors import ProtocolError
 from crdt_server.judge.shared_types import A_TEXT, SharedType
@@ -11,9 +11,18 @@ from crdt_server.judge.struct_index import Step
 from crdt_server.protocol.lib0 import read_var_uint
 from crdt_server.protocol.structs import Id
 
-FEW_STRUCTS, FEW_STEPS = 32, 250_000
+FEW_STEPS, FEW_DELETIONS = 250_000, 256
 MOVED_IN_STEP = 64  # structs that are moved in the time in which one is passed
+_BYTES_OF_STRUCT = 4  # of the smallest one that has a place
+_BYTES_PER_STEP = 256  # of a text that is cut in two, or of a list of structs that grows: they are copied
 _LENGTHS = slice(2, None, 5)  # in `MapEntries.order`
+
+
+def most_stored(clocks: Mapping[int, int], size_bytes: int) -> int:
+    """At most so many structs does a document of some bytes have, or what they cost that are cut in two."""
+    by_size = size_bytes // _BYTES_OF_STRUCT
+    structs = by_size if len(clocks) > by_size else min(sum(clocks.values()), by_size)
+    return max(structs, size_bytes // _BYTES_PER_STEP)
 
 
 def has_few_structs(data: bytes, stored: int) -> bool:
@@ -25,7 +34,17 @@ def has_few_structs(data: bytes, stored: int) -> bool:
         count = read_var_uint(data, pos)[0] if sections else 0
     except (IndexError, ProtocolError):
         return False
-    return sections <= 1 and (count <= FEW_STRUCTS or count * (stored + count) <= FEW_STEPS)
+    return _is_few(count if sections <= 1 else len(data) // _BYTES_OF_STRUCT, stored)
+
+
+def deletes_few(deletions: int, size_bytes: int) -> bool:
+    """Whether so many ranges are soon deleted in a document of that size."""
+    return deletions <= 1 or (deletions <= FEW_DELETIONS and deletions * size_bytes // _BYTES_PER_STEP <= FEW_STEPS)
+
+
+def _is_few(count: int, stored: int) -> bool:
+    """Whether new structs may pass all others of a document. A single one may: typing goes on in a large one, too."""
+    return count <= 1 or count * (stored + count) <= FEW_STEPS
 
 
 def passes_few(steps: Sequence[Step], stored: int) -> bool:
@@ -48,7 +67,8 @@ def passes_few(steps: Sequence[Step], stored: int) -> bool:
         passed += number
         if struct.origin not in (None, newest):  # which is the end of a struct; any other may be inside of one
             passed += moved // MOVED_IN_STEP
-        coming[shared, key] = number + 2, (struct.client, struct.clock + struct.length - 1)  # 2: one may be cut in two
+        # Others may cut it between any two of its values, which are copied.
+        coming[shared, key] = number + struct.length + 1, (struct.client, struct.clock + struct.length - 1)
         if passed > FEW_STEPS:
             return False
-    return others <= FEW_STRUCTS or others * (stored + others) + passed <= FEW_STEPS
+    return _is_few(others, stored) if not passed else others * (stored + others) + passed <= FEW_STEPS
