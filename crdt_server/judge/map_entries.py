@@ -31,6 +31,13 @@ class MapEntries(Generic[T]):
     def newest(self) -> Id | None:
         return None if self.client < 0 else (self.client, self.clock)
 
+    @property
+    def unseeing(self) -> int:
+        """How many have no origin: each passes all that are there before it, also when the document is opened."""
+        if self.order is None:
+            return int(self.client >= 0)
+        return self.order[3::5].count(-1)
+
     def add(self, client: int, clock: int, length: int, origin: Id | None) -> None:
         """Insert an entry, or several that overwrite one another, at its place in the order."""
         if self.client < 0 and length == 1 and origin is None:

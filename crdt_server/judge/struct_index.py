@@ -31,6 +31,7 @@ from crdt_server.judge.shared_types import (
     fault,
     field_of,
     opened,
+    too_many_unseeing,
 )
 from crdt_server.judge.surrogate_pairs import SurrogatePairs
 from crdt_server.judge.writes import GONE, NESTED, Write
@@ -154,7 +155,7 @@ class StructIndex:
             reason = fault(struct, shared, key)
             if reason is not None:
                 return reason
-        return steps
+        return too_many_unseeing(steps) or steps
 
     def locate(self, update: Update, known: Mapping[int, int]) -> list[Step]:
         """The new structs of an update that needs no check, and their places."""

@@ -98,7 +98,7 @@ def test_values_of_one_key_pass_those_that_their_writer_has_not_seen() -> None:
 def test_values_of_one_key_pass_one_another() -> None:
     server = Server()
     assert are_few(server, concurrent(1000, 400))
-    assert not are_few(server, concurrent(1000, 600))
+    assert not are_few(server, concurrent(1000, 1200, keys=3))
 
 
 def test_a_struct_that_is_cut_in_two_has_those_behind_it_moved() -> None:

@@ -8,6 +8,8 @@ from typing import Any
 import pytest
 from pycrdt import Array, Doc, Map, Text, XmlFragment, merge_updates
 
+from crdt_server.judge.shared_types import MOST_UNSEEING
+from crdt_server.protocol.lib0 import write_var_uint
 from documents.invariants.model import SERVER
 from tests.judge.indexed import (
     BEFORE,
@@ -163,3 +165,16 @@ def test_owners_from_the_store_count(server: Server) -> None:
     server.items.owners[7] = "bob"
     assert server.violation(update(NEW_RECORD), "mal") == "client id 7 belongs to somebody else"
     assert server.violation(update(NEW_RECORD), "bob") is None
+
+
+def test_entries_of_one_key_by_those_who_saw_none_are_bounded(server: Server) -> None:
+    def blind(client: int, count: int) -> bytes:
+        return b"\1" + bytes((*write_var_uint(count), client, 0)) + b"\x28\1\5seats\1s\1\x7e" * count + b"\0"
+
+    assert server.violation(blind(20, MOST_UNSEEING)) is None
+    assert server.violation(blind(20, MOST_UNSEEING + 1)) is not None
+    server.integrate(blind(20, MOST_UNSEEING - 1))
+    server.integrate(blind(21, 1))
+    assert server.violation(blind(22, 1)) == f"a key of seats written {MOST_UNSEEING} times without its values"
+    seeing = b"\1\1\x16\0\x88\x15\0\1\x7e\0"
+    assert server.violation(seeing) is None
