@@ -12,11 +12,13 @@ from crdt_server.protocol.update import Update
 class Coverage:
     """See the head of the file. It only grows."""
 
-    __slots__ = ("_collected", "_types", "clocks", "deleted")
+    __slots__ = ("_collected", "_types", "clocks", "count", "deleted")
 
     def __init__(self) -> None:
         self.clocks: dict[int, int] = {}
         """Client id -> next clock."""
+        self.count = 0
+        """The sum of the clocks: there are at most so many structs."""
         self.deleted = ClockRanges()
         self._types: set[Id] = set()
         self._collected = ClockRanges()
@@ -31,8 +33,10 @@ class Coverage:
         """Add the structs of an update; its deletions are in `deleted` already."""
         clocks = self.clocks
         for client, _, following in update.ranges:
-            if following > clocks.get(client, 0):
+            known = clocks.get(client, 0)
+            if following > known:
                 clocks[client] = following
+                self.count += following - known
         for client, first, following in update.collected:
             self._collected.add(client, first, following)
         if update.types:

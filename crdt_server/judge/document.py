@@ -235,7 +235,7 @@ class Document:
     def _judge(
         self, index: int, data: bytes, checked: Update | None, mark: Callable[[int], None], waiting: bool
     ) -> Status:
-        stored = most_stored(self.clocks, self.pieces.whole_size + len(data))
+        stored = most_stored(self.coverage.count, self.pieces.whole_size + len(data))
         few = has_few_structs(data, stored)
         long = not self.bytes_only and (len(data) > DRY_RUN_BYTES or not few)
         decided = long and self._dry_run.decided(data)

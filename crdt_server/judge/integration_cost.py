@@ -3,7 +3,7 @@ place is inside of a struct, that is cut in two, and all structs of its client b
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 from crdt_server.errors import ProtocolError
 from crdt_server.judge.shared_types import A_TEXT, SharedType
@@ -18,11 +18,10 @@ _BYTES_PER_STEP = 256  # of a text that is cut in two, or of a list of structs t
 _LENGTHS = slice(2, None, 5)  # in `MapEntries.order`
 
 
-def most_stored(clocks: Mapping[int, int], size_bytes: int) -> int:
-    """At most so many structs does a document of some bytes have, or what they cost that are cut in two."""
-    by_size = size_bytes // _BYTES_OF_STRUCT
-    structs = by_size if len(clocks) > by_size else min(sum(clocks.values()), by_size)
-    return max(structs, size_bytes // _BYTES_PER_STEP)
+def most_stored(clocks: int, size_bytes: int) -> int:
+    """At most so many structs does a document of some bytes have, or what they cost that are cut in two. ``clocks``:
+    the sum of its clocks."""
+    return max(min(clocks, size_bytes // _BYTES_OF_STRUCT), size_bytes // _BYTES_PER_STEP)
 
 
 def has_few_structs(data: bytes, stored: int) -> bool:
