@@ -212,7 +212,8 @@ class SchemaDocument(Document):
             # also of a value that did not come to stand, and could not, nobody is to receive a byte
             outcome.reverted.extend(unknown_root(self.kind, name) for name in stray)
             writes = self._undo(update, outcome, writes, [span for spans in stray.values() for span in spans])
-            writes = [write for write in writes if write not in losing or rules.counts(self, actor, write)]
+            lost = {write.id for write in losing}
+            writes = [write for write in writes if write.id not in lost or rules.counts(self, actor, write)]
         else:
             self._accept(update)
         if outcome.reverted:
@@ -267,7 +268,8 @@ class SchemaDocument(Document):
         gone = [w for w in writes if (w.root, w.record) in rows or (w.root, w.record, w.key) in fields]
         self._restored.add(done.writes)
         self._restored.add(gone)
-        return [write for write in writes if write not in gone]
+        ids = {write.id for write in gone}
+        return [write for write in writes if write.id not in ids]
 
     # -- what the server writes
 
