@@ -31,6 +31,7 @@ Store = Literal["sqlite", "postgresql"]
 GRACE_SECONDS = 2
 COMMAND_SECONDS = 900
 REST_SECONDS = 60
+QUIET_SECONDS = 6
 
 
 class Target:
@@ -154,12 +155,17 @@ class Target:
         return [size for pid in self.pids for size in rss_bytes(pid)]
 
     async def rest(self) -> int:
-        """Wait until no room is open, for REST_SECONDS at most; how many still are."""
+        """Wait until no room was open for QUIET_SECONDS, for REST_SECONDS at most; how many are open then. The server
+        opens a document itself once more where a conflict has waited out, and a host that holds one is not replaced."""
         left = 0
         for url in self.urls:
-            deadline = time.monotonic() + REST_SECONDS
+            quiet_since = begun = time.monotonic()
             async with httpx.AsyncClient(base_url=url, timeout=30) as client:
-                while (rooms := _rooms((await client.get("/metrics")).text)) and time.monotonic() < deadline:  # noqa: ASYNC110
+                while True:
+                    rooms, now = _rooms((await client.get("/metrics")).text), time.monotonic()
+                    quiet_since = now if rooms else quiet_since
+                    if now - quiet_since >= QUIET_SECONDS or now - begun >= REST_SECONDS:
+                        break
                     await asyncio.sleep(0.2)
             left += rooms
         return left
