@@ -19,7 +19,7 @@ from crdt_server.records import BatchRecords, BookingChange, ClientOwner, Mirror
 LENGTH = struct.Struct("<I")
 MAX_FRAME_BYTES = 1 << 30
 PIECE_BYTES = 16 * 1024  # pieces and stored rows grow by merging up to this size; a step on one takes 5 ms at most
-DRY_RUN_BYTES = 1024  # larger updates are tried in a copy; smaller ones hold a few dozen structs, which is soon done
+DRY_RUN_BYTES = 1024  # what follows a larger update is not in its batch: a dry run may have it come again
 DIFF_STEP_BYTES = 64 * 1024  # a host reads that much of a document for a sync step 1 in one batch
 ALREADY_ANSWERED = "answered"  # the code of the problem of a command that was carried out before
 

@@ -32,7 +32,7 @@ from crdt_server.judge.merging import without_taken_ids
 from crdt_server.judge.pieces import Pieces
 from crdt_server.judge.size_limit import SizeLimit, only_deletes
 from crdt_server.judge.slices import Slices
-from crdt_server.pipe import DRY_RUN_BYTES, Status
+from crdt_server.pipe import Status
 from crdt_server.progress_mark import ProgressMark
 from crdt_server.protocol.structs import Struct, in_order, new_structs
 from crdt_server.protocol.update import Update, decode_structs, decode_update, missing
@@ -236,12 +236,9 @@ class Document:
         self, index: int, data: bytes, checked: Update | None, mark: Callable[[int], None], waiting: bool
     ) -> Status:
         stored = most_stored(self.coverage.count, self.pieces.whole_size + len(data))
-        few = has_few_structs(data, stored)
-        long = not self.bytes_only and (len(data) > DRY_RUN_BYTES or not few)
-        decided = long and self._dry_run.decided(data)
-        if long and not (few or decided) and (waiting or _waits_for_copy(self, data)):
+        few = self.bytes_only or has_few_structs(data, stored)
+        if not (few or self._dry_run.decided(data)) and (waiting or _waits_for_copy(self, data)):
             return Status.LATER
-        passes_few = self.update_rules.passes_few
         update = self._precheck(data, checked)
         if update is Status.KNOWN:
             mark(index)
@@ -266,11 +263,11 @@ class Document:
             return Status.VIOLATION
         if not self.bytes_only:
             assert self.doc is not None
+            passes_few = self.update_rules.passes_few
             few = few or (passes_few is not None and passes_few(self, stored))
             if not (few and _deletes_few(self, update)):
                 self._dear = data
-                decided = decided or self._dry_run.decided(data)
-                if not decided and (waiting or self._dry_run.busy(data)):
+                if not self._dry_run.decided(data) and (waiting or self._dry_run.busy(data)):
                     return Status.LATER
                 limit = dry_run_limit_seconds(len(data))
                 survived = self._dry_run.run(data, update.data, self.doc.apply_update, limit)
